@@ -1,0 +1,51 @@
+"""Time and chance, passed in everywhere so that tests decide both."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """`now_ms` is Unix time in milliseconds (what is stored), `monotonic` seconds for durations (what is measured)."""
+
+    now_ms: Callable[[], int] = _now_ms
+    monotonic: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """Randomness: jitter and ids."""
+
+    rng: random.Random = field(default_factory=random.SystemRandom)
+
+    def jitter(self) -> float:
+        """A number from 0 to 1, evenly."""
+        return self.rng.random()
+
+    def target_id(self, now_ms: int) -> str:
+        """A new target id: UUIDv7 (RFC 9562), so ids sort by time."""
+        value = (now_ms & (2**48 - 1)) << 80 | self.rng.getrandbits(80)
+        value = value & ~(0xF << 76) | 0x7 << 76
+        value = value & ~(0x3 << 62) | 0x2 << 62
+        return str(UUID(int=value))
+
+
+def rfc3339(ms: int) -> str:
+    """Milliseconds as RFC 3339 UTC with `Z` (contract: times)."""
+    stamp = datetime.fromtimestamp(ms / 1000, UTC)
+    return stamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+
+
+def optional_rfc3339(ms: int | None) -> str | None:
+    """As `rfc3339`; None stays None."""
+    return None if ms is None else rfc3339(ms)

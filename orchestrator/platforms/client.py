@@ -1,0 +1,109 @@
+"""What the runtime needs of a platform: list, read, perform. One implementation a platform, all used alike."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from statemachines.machine import Standing
+from statemachines.target import Json, TargetRequest
+
+Throttle = Callable[[], Awaitable[None]]
+"""Waits for the shop's rate limit. The runtime has taken the turn for the first HTTP call of `read`, `list_page` and
+`perform`; a client awaits this before each further call that it makes by itself (never for token calls)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One order as the platform showed it.
+
+    `state` is the platform's own state (composite where the platform has several fields), `facts` what the machine
+    reads, `payload` the order's bytes as received (for lists: its own JSON text), `content_hash` a digest of the
+    payload without what our own steps change, so a person's edit can be told from our own move.
+    `platform_updated_at`: the platform's own change time in Unix milliseconds, None if it has none.
+    """
+
+    id: str
+    reference: str | None
+    state: str
+    payment: str
+    facts: dict[str, Json]
+    payload: bytes
+    content_hash: str
+    platform_updated_at: int | None
+
+    def standing(self) -> Standing:
+        """As the machine sees it."""
+        return Standing(self.state, self.state, self.payment, self.facts)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableItem:
+    """An element of a list that could not be understood; the rest of the list goes on."""
+
+    id: str | None
+    error: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a sweep over the platform's changed orders.
+
+    `must_read`: ids whose rows are too thin and have to be read one by one. `next`: opaque JSON to ask for the next
+    page, None when the sweep is complete; then `position` (JSON) is what the next sweep starts from.
+    `skip_if_new`: ids that are only of interest when we know the order already (cancelled before we saw them).
+    """
+
+    orders: tuple[Seen, ...]
+    unreadable: tuple[UnreadableItem, ...] = ()
+    must_read: tuple[str, ...] = ()
+    skip_if_new: frozenset[str] = frozenset()
+    next: Json = None
+    position: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepAnswer:
+    """What a successful call told: the platform's state afterwards where it says so, and facts that changed."""
+
+    state: str | None
+    facts: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `doctor`."""
+
+    check: str
+    status: Literal["ok", "warning", "failed"]
+    detail: str
+
+
+class PlatformClient(Protocol):
+    """Calls of one shop. Every method may raise any PlatformFailure; nothing else escapes but programming errors.
+
+    Each HTTP request is sent at most once (aiohttp's silent resend is off, pitfalls H1).
+    """
+
+    async def list_page(self, position: Json, cursor: Json) -> Page:
+        """One page of what changed since `position` (None: everything). `cursor`: None for the first page, then
+        `Page.next` of the page before."""
+        ...
+
+    async def read(self, order_id: str) -> Seen:
+        """One order. Raises NotFound if the platform has none, Unreadable if the answer makes no sense."""
+        ...
+
+    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+        """Makes the call of `step`. Returning means that the platform confirmed it."""
+        ...
+
+    async def check(self) -> list[Finding]:
+        """Reachable, credentials accepted, clock skew, names resolvable: for `doctor`. Raises nothing."""
+        ...
+
+    async def aclose(self) -> None:
+        """Closes connections."""
+        ...

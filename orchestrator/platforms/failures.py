@@ -1,0 +1,76 @@
+"""The four kinds of failure of a platform call. The platform client alone decides which one it is.
+
+Details are the platform's own words, cut to a sensible length by the client; they never hold a secret.
+"""
+
+from __future__ import annotations
+
+from statemachines.machine import PlatformWait
+
+
+class PlatformFailure(Exception):
+    """The platform did not do what was asked."""
+
+    kind = "failure"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class Transient(PlatformFailure):
+    """Trying again can help: network, 5xx, 429.
+
+    `is_ambiguous`: the call may have taken effect, so the order is read before it is repeated.
+    `retry_after_seconds`: the platform asked the whole shop to wait that long.
+    `wait`: the platform holds this one order up (a reject countdown).
+    """
+
+    kind = "transient"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        is_ambiguous: bool = False,
+        retry_after_seconds: float | None = None,
+        wait: PlatformWait | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.is_ambiguous = is_ambiguous
+        self.retry_after_seconds = retry_after_seconds
+        self.wait = wait
+
+
+class OutOfSequence(PlatformFailure):
+    """The order is elsewhere than we think: read it, adopt its state, plan again."""
+
+    kind = "out_of_sequence"
+
+
+class Rejected(PlatformFailure):
+    """This order cannot go on without a person."""
+
+    kind = "rejected"
+
+
+class NotFound(Rejected):
+    """The platform has no such order."""
+
+    kind = "not_found"
+
+
+class AccessDenied(PlatformFailure):
+    """The shop's credentials are not accepted: the whole shop stops until they are changed."""
+
+    kind = "access_denied"
+
+
+class Unreadable(PlatformFailure):
+    """The platform answered a read with something that cannot be understood; `payload` holds its bytes."""
+
+    kind = "unreadable"
+
+    def __init__(self, detail: str, payload: bytes) -> None:
+        super().__init__(detail)
+        self.payload = payload

@@ -1,0 +1,14 @@
+"""Order state machines, one module a platform: pure tables, guards and planning. No I/O, no clock, no asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from statemachines import selldone
+from statemachines.machine import PlatformMachine
+from statemachines.target import Json
+
+BUILDERS: dict[str, Callable[[Mapping[str, Json]], PlatformMachine]] = {
+    "selldone": selldone.build,
+}
+"""Machine builders by platform; a new platform is registered here. The mapping holds a shop's own machine options."""

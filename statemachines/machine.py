@@ -1,0 +1,393 @@
+"""The pure core: what states an order can have on a platform, which steps lead on, and how a target is reached.
+
+A machine is a table. `transitions` holds and checks the table (one shared `Machine`, no model registered with it, no
+callbacks: pitfalls T1-T10); this module adds what a fulfilment platform needs beside a table: milestones that mean the
+same everywhere, steps that leave the state (tracking), guards that say why they refuse, and the planner.
+
+Nothing here does I/O, reads a clock or knows asyncio. The same functions serve the API (may this target be accepted?),
+the driver (what is next?), crash recovery (did the call take effect?) and the diagrams in the docs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Literal
+
+from transitions import Machine
+
+from statemachines.target import Json, TargetRequest
+
+
+class DefinitionError(Exception):
+    """A machine's table contradicts itself: a programming error (or a wrong own flow in a shop's config)."""
+
+
+class Milestone(StrEnum):
+    """States that mean the same on every platform (contract: State names)."""
+
+    NEW = "new"
+    ACCEPTED = "accepted"
+    PREPARING = "preparing"
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
+    RETURNED = "returned"
+    CANCELLED = "cancelled"
+    ATTENTION = "attention"
+
+
+RECORD = "record"
+"""The step of a milestone that is our record only: an event, no call, the state stays."""
+
+Chaining = Literal["auto", "strict"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state of a platform's order.
+
+    `settable`: may be a target (others are seen only). `record_only`: no platform state at all, a target on it is
+    recorded. `is_end`: nothing leads on from here by anybody's doing that we follow.
+    """
+
+    name: str
+    milestone: Milestone | None = None
+    settable: bool = True
+    record_only: bool = False
+    is_end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One external call. `to` None: the step leaves the state (an action such as set_tracking).
+
+    `uses`: fields of a target that it carries, for the answer's `unused`.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    to: str | None
+    uses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an order stands, as far as machines care.
+
+    `state` is ours, `platform_state` what the platform showed last (they differ where a state is ours alone, as
+    Selldone's `Returned`). `facts` are platform facts the guards and read-backs need, plain JSON.
+    """
+
+    state: str
+    platform_state: str
+    payment: str = "unknown"
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step of a plan, with the states before and after it."""
+
+    step: str
+    source: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The way to a target: no steps means that it is reached. `unused` names the fields that nothing here takes."""
+
+    state: str
+    milestone: str | None
+    steps: tuple[PlannedStep, ...]
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a target is not accepted; `slug` is the problem type of the contract."""
+
+    slug: Literal["unknown-state", "unreachable", "not-allowed", "not-adjacent"]
+    detail: str
+    allowed: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformWait:
+    """The platform itself holds the order up; `until_ms` is Unix time in milliseconds where it is known."""
+
+    reason: Literal["platform", "payment"]
+    until_ms: int | None
+    detail: str
+
+
+class _Token:
+    """The light model that a trigger is fired on: 49 bytes, never registered with the machine (pitfalls T8)."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+
+
+class PlatformMachine:
+    """A platform's states and steps, and the planner over them. Immutable once built; one instance serves all orders.
+
+    `mainline` lists the states of the normal way in order: an order at or past a target on it has reached that target.
+    Platforms override the hooks `guard`, `observe`, `is_done`, `after`, `pending_actions` and `wait` where they differ.
+
+    Raises DefinitionError when built from a table with unknown, unreachable or ambiguous states.
+    """
+
+    #: target fields that some step of this platform uses, beyond those in the steps' own `uses`
+    extra_uses: tuple[str, ...] = ()
+
+    def __init__(
+        self, platform: str, states: Sequence[State], steps: Sequence[Step], mainline: Sequence[str], initial: str
+    ) -> None:
+        self.platform = platform
+        self.states: dict[str, State] = {state.name: state for state in states}
+        self.steps: dict[str, Step] = {step.name: step for step in steps}
+        self.mainline = tuple(mainline)
+        self.initial = initial
+        self._rank = {name: rank for rank, name in enumerate(self.mainline)}
+        self._names = _index_names(platform, states)
+        _validate(self, states, steps)
+        self._moves: dict[str, list[Step]] = {name: [] for name in self.states}
+        for step in steps:
+            for source in step.sources:
+                if step.to is not None:
+                    self._moves[source].append(step)
+        self._table = _build_table(self)
+
+    # -- names -----------------------------------------------------------------------------------------------------
+
+    def resolve(self, name: str) -> State | None:
+        """The state meant by a native name or a milestone, without regard to case; None if the machine has neither."""
+        return self._names.get(name.strip().casefold())
+
+    def knows(self, state: str) -> bool:
+        """Whether `state` is a platform state of this machine (a record-only milestone is none)."""
+        found = self.states.get(state)
+        return found is not None and not found.record_only
+
+    def milestone(self, state: str) -> str | None:
+        """The milestone of a native state, None for unknown states and states between milestones."""
+        found = self.states.get(state)
+        return found.milestone.value if found is not None and found.milestone is not None else None
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that a target may carry here: native names of settable states, then milestones."""
+        natives = [s.name for s in self.states.values() if s.settable]
+        milestones = [s.milestone.value for s in self.states.values() if s.settable and s.milestone is not None]
+        return tuple(dict.fromkeys([*natives, *milestones]))
+
+    # -- moving ----------------------------------------------------------------------------------------------------
+
+    def apply(self, state: str, step: str) -> str:
+        """The state after `step` succeeded in `state`. Raises transitions.MachineError where no row says so."""
+        if step == RECORD:
+            return state
+        token = _Token(state)
+        self._table.events[step].trigger(token)
+        return token.state
+
+    def allowed(self, standing: Standing) -> tuple[str, ...]:
+        """Native names of the states one step away that a target may ask for."""
+        moves = self._moves.get(standing.state, [])
+        return tuple(dict.fromkeys(s.to for s in moves if s.to is not None and self.states[s.to].settable))
+
+    def plan(self, standing: Standing, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
+        """The steps from `standing` to the requested state, in sequence, or why there are none.
+
+        A target that is reached already plans only the actions that it still brings (new tracking), mostly none.
+        """
+        wanted = self.resolve(request.state)
+        if wanted is None:
+            if request.state.strip().casefold() in set(Milestone):
+                return Refusal("unreachable", f"{self.platform} has no {request.state}", self.names())
+            return Refusal("unknown-state", f"{self.platform} knows no state {request.state!r}", self.names())
+        if wanted.record_only:
+            return self._finish(wanted, (PlannedStep(RECORD, standing.state, standing.state),), request, standing)
+        if not self.knows(standing.state):
+            return Refusal(
+                "unreachable", f"the order is in {standing.state!r}, a state that this machine does not know"
+            )
+        if not wanted.settable:
+            if wanted.name == standing.state:
+                return self._finish(wanted, (), request, standing)
+            return Refusal("unreachable", f"{wanted.name} can be seen but not set", self.allowed(standing))
+        if (refusal := self.guard(standing, request, wanted)) is not None:
+            return refusal
+        path = self._path(standing, wanted.name)
+        if path is None:
+            return Refusal(
+                "unreachable", f"no way leads from {standing.state} to {wanted.name}", self.allowed(standing)
+            )
+        if chaining == "strict" and len(path) > 1:
+            detail = f"{wanted.name} is {len(path)} steps from {standing.state} and this shop takes one at a time"
+            return Refusal("not-adjacent", detail, self.allowed(standing))
+        return self._finish(wanted, self._with_actions(standing, path, request), request, standing)
+
+    def has_passed(self, standing: Standing, wanted: str) -> bool:
+        """Whether an order standing here is at or past `wanted` on the main line."""
+        here, there = self._rank.get(standing.state), self._rank.get(wanted)
+        return standing.state == wanted or (here is not None and there is not None and here >= there)
+
+    def _path(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
+        """Fewest state-changing steps to `wanted`; empty when it is reached, None when no way leads there."""
+        if self.has_passed(standing, wanted):
+            return ()
+        came: dict[str, PlannedStep] = {}
+        queue = deque([standing.state])
+        while queue:
+            here = queue.popleft()
+            for step in self._moves.get(here, []):
+                assert step.to is not None
+                if step.to in came or step.to == standing.state:
+                    continue
+                came[step.to] = PlannedStep(step.name, here, step.to)
+                if step.to == wanted:
+                    return _walk_back(came, standing.state, wanted)
+                queue.append(step.to)
+        return None
+
+    def _with_actions(
+        self, standing: Standing, path: tuple[PlannedStep, ...], request: TargetRequest
+    ) -> tuple[PlannedStep, ...]:
+        """Puts each action that the target brings into the first state on the way that allows it."""
+        waiting = [self.steps[name] for name in self.pending_actions(standing, request)]
+        steps: list[PlannedStep] = []
+        for here, move in [*((step.source, step) for step in path), (path[-1].to if path else standing.state, None)]:
+            for action in [a for a in waiting if here in a.sources]:
+                steps.append(PlannedStep(action.name, here, here))
+                waiting.remove(action)
+            if move is not None:
+                steps.append(move)
+        return tuple(steps)
+
+    def _finish(
+        self, wanted: State, steps: tuple[PlannedStep, ...], request: TargetRequest, standing: Standing
+    ) -> Plan:
+        milestone = wanted.milestone.value if wanted.milestone is not None else None
+        taken = {name for step in steps if step.step in self.steps for name in self.steps[step.step].uses}
+        taken |= set(self.extra_uses) | set(self.satisfied(standing, request))
+        unused = tuple(name for name in request.brings() if name not in taken)
+        return Plan(wanted.name, milestone, steps, unused)
+
+    # -- hooks -----------------------------------------------------------------------------------------------------
+
+    def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
+        """Why this order may not go to `wanted` with this data, or None. Pure."""
+        del standing, request, wanted
+        return None
+
+    def pending_actions(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+        """State-leaving steps that the target brings data for and that are not done yet, in sequence."""
+        del standing, request
+        return ()
+
+    def satisfied(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+        """Fields of the target that the order carries already, so nothing has to be sent for them."""
+        del standing, request
+        return ()
+
+    def observe(self, standing: Standing | None, seen: Standing) -> str:
+        """Our name for what the platform shows now, given what we knew (None: nothing)."""
+        del standing
+        return seen.platform_state
+
+    def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool:
+        """Whether `step`, begun in `before`, has taken effect according to a fresh read `seen`."""
+        del request
+        expected = self.apply(before.state, step)
+        return self.has_passed(replace(seen, state=self.observe(None, seen)), expected)
+
+    def after(
+        self, standing: Standing, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+    ) -> Standing:
+        """Where the order stands once `step` succeeded. `answered`: the platform state that the answer told, if any;
+        `facts`: facts that the answer changed."""
+        del request
+        state = self.apply(standing.state, step)
+        merged = {**standing.facts, **facts} if facts else standing.facts
+        return replace(standing, state=state, platform_state=answered or state, facts=merged)
+
+    def wait(self, standing: Standing) -> PlatformWait | None:
+        """What on the platform's side holds this order up right now, or None."""
+        del standing
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        """The machine as plain data: states, steps, milestones (contract: `GET /v1/machines/{platform}`)."""
+        return {
+            "platform": self.platform,
+            "initial": self.initial,
+            "states": [
+                {
+                    "name": s.name,
+                    "milestone": s.milestone.value if s.milestone else None,
+                    "settable": s.settable,
+                    "record_only": s.record_only,
+                    "end": s.is_end,
+                }
+                for s in self.states.values()
+            ],
+            "steps": [
+                {"step": s.name, "from": list(s.sources), "to": s.to, "uses": list(s.uses)} for s in self.steps.values()
+            ],
+            "milestones": {s.milestone.value: s.name for s in self.states.values() if s.milestone},
+            "mainline": list(self.mainline),
+        }
+
+
+def _walk_back(came: Mapping[str, PlannedStep], start: str, wanted: str) -> tuple[PlannedStep, ...]:
+    steps: list[PlannedStep] = []
+    here = wanted
+    while here != start:
+        steps.append(came[here])
+        here = came[here].source
+    return tuple(reversed(steps))
+
+
+def _index_names(platform: str, states: Iterable[State]) -> dict[str, State]:
+    names: dict[str, State] = {}
+    for state in states:
+        for name in {state.name, state.milestone.value if state.milestone else state.name}:
+            if names.setdefault(name.casefold(), state) is not state:
+                raise DefinitionError(f"{platform}: the name {name!r} means two states")
+    return names
+
+
+def _validate(machine: PlatformMachine, states: Sequence[State], steps: Sequence[Step]) -> None:
+    """Finds tables that contradict themselves when they are imported, not when an order gets there."""
+    platform, known = machine.platform, machine.states
+    if len(known) != len(states) or len(machine.steps) != len(steps):
+        raise DefinitionError(f"{platform}: a state or step is defined twice")
+    for name in (machine.initial, *machine.mainline):
+        if name not in known:
+            raise DefinitionError(f"{platform}: {name!r} on the main line is no state")
+    for step in steps:
+        for name in (*step.sources, *([step.to] if step.to is not None else [])):
+            if name not in known or known[name].record_only:
+                raise DefinitionError(f"{platform}: step {step.name} names {name!r}, which is no platform state")
+        if any(known[source].is_end for source in step.sources):
+            raise DefinitionError(f"{platform}: step {step.name} leaves a state that is marked as an end")
+    reached = {machine.initial}
+    while grown := {s.to for s in steps if s.to and reached & set(s.sources)} - reached:
+        reached |= grown
+    for state in states:
+        if state.settable and not state.record_only and state.name not in reached:
+            raise DefinitionError(f"{platform}: no step leads to {state.name!r}")
+
+
+def _build_table(machine: PlatformMachine) -> Machine:
+    rows = [
+        {"trigger": step.name, "source": list(step.sources), "dest": step.to if step.to is not None else "="}
+        for step in machine.steps.values()
+    ]
+    names = [s.name for s in machine.states.values() if not s.record_only]
+    return Machine(model=None, states=names, transitions=rows, initial=machine.initial, auto_transitions=False)

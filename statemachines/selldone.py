@@ -1,0 +1,189 @@
+"""Selldone's order machine: CheckQueue → OrderConfirm → PreparingOrder → SentOrder → ToCustomer, with returns.
+
+Facts: platforms/selldone.md §5. `Returned` is ours: delivery-returned was called and accepted; what the platform shows
+then (PreparingOrder, as far as known) is kept as the platform state and is no drift. `Canceled` is the payment side's
+status, seen and never set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from statemachines.machine import (
+    Milestone,
+    PlatformMachine,
+    PlatformWait,
+    Refusal,
+    Standing,
+    State,
+    Step,
+)
+from statemachines.target import Json, TargetRequest
+
+REJECT_COUNTDOWN_MS = 48 * 3600 * 1000
+"""A rejected order is cancelled 48 h after `reject_at` (selldone.md §5.2, §9)."""
+
+_RELEASED = ("Payed", "COD")
+
+_STATES = (
+    State("CheckQueue", Milestone.NEW),
+    State("OrderConfirm", Milestone.ACCEPTED),
+    State("PreparingOrder", Milestone.PREPARING),
+    State("SentOrder", Milestone.SHIPPED),
+    State("ToCustomer", Milestone.DELIVERED, is_end=True),
+    State("Returned", Milestone.RETURNED),
+    State("Canceled", Milestone.CANCELLED, settable=False, is_end=True),
+    State("attention", Milestone.ATTENTION, record_only=True),
+)
+
+_STEPS = (
+    Step("confirm", ("CheckQueue",), "OrderConfirm", uses=("items",)),
+    Step("prepare", ("OrderConfirm",), "PreparingOrder", uses=("delivery_info",)),
+    Step("set_tracking", ("PreparingOrder", "SentOrder", "Returned"), None, uses=("tracking",)),
+    Step("send", ("PreparingOrder", "Returned"), "SentOrder"),
+    Step("deliver", ("SentOrder",), "ToCustomer"),
+    Step("return_delivery", ("SentOrder",), "Returned"),
+)
+
+_MAINLINE = ("CheckQueue", "OrderConfirm", "PreparingOrder", "SentOrder", "ToCustomer")
+
+FINAL_STATE = {"confirm": "OrderConfirm", "prepare": "PreparingOrder", "send": "SentOrder", "deliver": "ToCustomer"}
+"""The `state` that each step posts to endpoint 3 (selldone.md §5.2)."""
+
+
+class SelldoneMachine(PlatformMachine):
+    """The machine of Selldone's physical orders. Facts it reads: `status`, `reject_at`, `items`, `tracking_*`."""
+
+    extra_uses = ("reason",)
+
+    def __init__(self) -> None:
+        super().__init__("selldone", _STATES, _STEPS, _MAINLINE, "CheckQueue")
+
+    def has_passed(self, standing: Standing, wanted: str) -> bool:
+        """A returned order has been prepared once; it can be sent again, so SentOrder lies ahead of it."""
+        if standing.state == "Returned":
+            return wanted in ("CheckQueue", "OrderConfirm", "PreparingOrder", "Returned")
+        return super().has_passed(standing, wanted)
+
+    def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
+        """Only released orders go on; confirmed items must be the order's own; a tracking link must be a web link."""
+        if self.has_passed(standing, wanted.name):
+            return self._tracking_guard(request)
+        status = standing.facts.get("status")
+        if status is not None and status not in _RELEASED and standing.state != "Canceled":
+            reason = f"the order's payment status is {status}, only Payed and COD orders are released"
+            return Refusal("not-allowed", reason, reason=reason)
+        if standing.state == "CheckQueue" and (refusal := _items_guard(request.items, standing.facts)) is not None:
+            return refusal
+        return self._tracking_guard(request)
+
+    def _tracking_guard(self, request: TargetRequest) -> Refusal | None:
+        url = request.tracking.url if request.tracking is not None else None
+        if url and not _is_web_link(url):
+            reason = f"tracking.url {url!r} is no http(s) link"
+            return Refusal("not-allowed", reason, reason=reason)
+        return None
+
+    def pending_actions(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+        """set_tracking, when the target brings a code or link that the order does not carry yet."""
+        tracking = request.tracking
+        if tracking is None or not (tracking.code or tracking.url) or _has_tracking(standing.facts, request):
+            return ()
+        return ("set_tracking",)
+
+    def satisfied(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+        """Tracking that the order carries already."""
+        return ("tracking",) if request.tracking is not None and _has_tracking(standing.facts, request) else ()
+
+    def observe(self, standing: Standing | None, seen: Standing) -> str:
+        """Canceled wins over the delivery state; a returned order keeps our name while the platform shows the same."""
+        if seen.facts.get("status") == "Canceled":
+            return "Canceled"
+        if standing is not None and standing.state == "Returned" and seen.platform_state == standing.platform_state:
+            return "Returned"
+        return seen.platform_state
+
+    def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool:
+        """The read-backs of selldone.md §8."""
+        match step:
+            case "set_tracking":
+                return _has_tracking(seen.facts, request)
+            case "return_delivery":
+                return seen.platform_state not in ("SentOrder", "ToCustomer")
+            case _:
+                return super().is_done(step, before, replace(seen, state=seen.platform_state), request)
+
+    def after(
+        self, standing: Standing, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+    ) -> Standing:
+        """As the base; set_tracking leaves its data in the facts, return_delivery keeps what the platform answered."""
+        if step == "set_tracking" and request.tracking is not None:
+            told = {"tracking_code": request.tracking.code, "tracking_url": request.tracking.url}
+            facts = {**{k: v for k, v in told.items() if v}, **facts}
+            answered = answered or standing.platform_state
+        if step == "return_delivery":
+            answered = answered or "PreparingOrder"
+        return super().after(standing, step, request, answered, facts)
+
+    def wait(self, standing: Standing) -> PlatformWait | None:
+        """The reject countdown: writes are refused until it is undone or the order is cancelled (selldone.md §5.2)."""
+        rejected_at = standing.facts.get("reject_at")
+        if not rejected_at or standing.state in ("Canceled", "ToCustomer"):
+            return None
+        reason = standing.facts.get("reject") or "no reason given"
+        until = _ms(rejected_at)
+        return PlatformWait(
+            "platform",
+            until + REJECT_COUNTDOWN_MS if until is not None else None,
+            f"the order is being rejected on the platform ({reason})",
+        )
+
+
+def _has_tracking(facts: Mapping[str, Json], request: TargetRequest) -> bool:
+    tracking = request.tracking
+    if tracking is None:
+        return True
+    wanted = (("tracking_code", tracking.code), ("tracking_url", tracking.url))
+    return all(facts.get(name) == value for name, value in wanted if value)
+
+
+def _items_guard(items: tuple[Json, ...] | None, facts: Mapping[str, Json]) -> Refusal | None:
+    if items is None:
+        return None
+    own: list[str] = facts.get("items") or []
+    asked = [item["id"] if isinstance(item, dict) else item for item in items]
+    foreign = [item for item in asked if own and item not in own]
+    if foreign:
+        reason = f"items {', '.join(foreign)} are not in this order, it has {', '.join(own)}"
+        return Refusal("not-allowed", reason, reason=reason)
+    if not asked:
+        reason = "no item is confirmed; leave items out to confirm all, or reject the order in the panel"
+        return Refusal("not-allowed", reason, reason=reason)
+    return None
+
+
+def _is_web_link(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not any(c.isspace() for c in url)
+
+
+def _ms(text: str) -> int | None:
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 1000)
+    except ValueError:
+        return None
+
+
+MACHINE = SelldoneMachine()
+
+
+def build(options: Mapping[str, Json]) -> PlatformMachine:
+    """The one Selldone machine; it has no options."""
+    del options
+    return MACHINE

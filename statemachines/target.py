@@ -1,0 +1,98 @@
+"""What the ERP asks for: the order's wished state, and what the platform needs to hear on the way there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+"""A JSON value (string, number, boolean, null, list, object)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """A parcel's tracking: the carrier's code, a link for the buyer, the carrier's name."""
+
+    code: str | None = None
+    url: str | None = None
+    carrier: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErpLine:
+    """The ERP's number for one order line; `line` is the platform's line id."""
+
+    line: str
+    erp_line_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRequest:
+    """A target as submitted (contract: Target, request). Absent fields are None.
+
+    `items` are the ids confirmed or shipped, each a string or `{"id", "quantity"}`; None means all.
+    """
+
+    state: str
+    items: tuple[Json, ...] | None = None
+    delivery_info: Mapping[str, Json] | None = None
+    tracking: Tracking | None = None
+    erp_order_number: str | None = None
+    erp_lines: tuple[ErpLine, ...] | None = None
+    despatch: tuple[Mapping[str, Json], ...] | None = None
+    confirmation: str | None = None
+    reason: str | None = None
+    notify_customer: bool | None = None
+    replace: bool | None = None
+
+    def brings(self) -> tuple[str, ...]:
+        """Names of the data fields that are present, tracking split into its parts (`tracking.carrier`)."""
+        present = [name for name in _DATA_FIELDS if getattr(self, name) is not None]
+        if self.tracking is not None and self.tracking.carrier is not None:
+            present.append("tracking.carrier")
+        return tuple(present)
+
+    def to_json(self) -> dict[str, Json]:
+        """The request as a JSON object without absent fields; `from_json` reads it back."""
+        out: dict[str, Json] = {"state": self.state}
+        for name in (*_DATA_FIELDS, "replace"):
+            value = getattr(self, name)
+            match value:
+                case None:
+                    continue
+                case Tracking():
+                    out[name] = {k: v for k in ("code", "url", "carrier") if (v := getattr(value, k)) is not None}
+                case tuple() if name == "erp_lines":
+                    out[name] = [{"line": line.line, "erp_line_number": line.erp_line_number} for line in value]
+                case tuple():
+                    out[name] = list(value)
+                case _:
+                    out[name] = value
+        return out
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> TargetRequest:
+        """Reads what `to_json` wrote. Validation of foreign input happens at the API's edge, not here."""
+        fields = dict(data)
+        if (tracking := fields.get("tracking")) is not None:
+            fields["tracking"] = Tracking(**tracking)
+        if (lines := fields.get("erp_lines")) is not None:
+            fields["erp_lines"] = tuple(ErpLine(**line) for line in lines)
+        for name in ("items", "despatch"):
+            if fields.get(name) is not None:
+                fields[name] = tuple(fields[name])
+        return cls(**fields)
+
+
+_DATA_FIELDS = (
+    "items",
+    "delivery_info",
+    "tracking",
+    "erp_order_number",
+    "erp_lines",
+    "despatch",
+    "confirmation",
+    "reason",
+    "notify_customer",
+)

@@ -1,0 +1,192 @@
+"""Plain records of what the store keeps. Times are integers: Unix milliseconds, UTC. JSON columns are parsed here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+
+
+class Situation(StrEnum):
+    """What an order is doing right now (contract: Order). `waiting` may also be shown for a queued order whose shop
+    is paused or waits out a Retry-After: that is derived when it is read, never written to ten thousand rows."""
+
+    IDLE = "idle"
+    QUEUED = "queued"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    WAITING = "waiting"
+    BLOCKED = "blocked"
+    HELD = "held"
+
+
+class TargetStatus(StrEnum):
+    """The life of a target: the last three are ends."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    BLOCKED = "blocked"
+    REACHED = "reached"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the target will not change any more."""
+        return self in (TargetStatus.REACHED, TargetStatus.FAILED, TargetStatus.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something stands still (contract: Problem). `detail` carries the platform's own words."""
+
+    type: str
+    title: str
+    detail: str
+    step: str | None
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What an order waits for: `reason` is one of the contract's, `until` is None where nobody knows."""
+
+    reason: str
+    until: int | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A step whose call may be out: on disk before the call, gone with its outcome.
+
+    `is_uncertain`: a call was sent and its effect is unknown, so the order is read before anything is sent again.
+    """
+
+    target: str
+    step: str
+    source: str
+    to: str
+    started_at: int
+    is_uncertain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order of one shop.
+
+    `state` is ours, `platform_state` what the platform showed last. `observed_at`: when the platform last told us its
+    state; `moved_at`: when our last call on it ended (a list read that began before that is stale). `due_at`: when a
+    driver should look at it next, None at rest. `version` grows with every change and fences lost updates.
+    `attempts` counts calls of the current step, `read_attempts` failed reads in a row, `crashes` daemon deaths in it.
+    """
+
+    seq: int
+    shop: str
+    platform: str
+    id: str
+    reference: str | None
+    state: str
+    platform_state: str
+    milestone: str | None
+    payment: str
+    situation: Situation
+    facts: dict[str, Json]
+    content_hash: str
+    platform_updated_at: int | None
+    observed_at: int
+    moved_at: int
+    due_at: int | None
+    intent: Intent | None
+    attempts: int
+    read_attempts: int
+    crashes: int
+    next_attempt_at: int | None
+    wait: Wait | None
+    problem: Problem | None
+    held_at: int | None
+    held_reason: str | None
+    imported_at: int
+    updated_at: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEntry:
+    """A step of a stored plan, with the states before and after it."""
+
+    step: str
+    source: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One submitted target. The first `steps_done` entries of `plan` are done. `seq` orders the queue of an order."""
+
+    seq: int
+    id: str
+    shop: str
+    order: str
+    state: str
+    milestone: str | None
+    status: TargetStatus
+    request: dict[str, Json]
+    plan: tuple[PlanEntry, ...]
+    steps_done: int
+    unused: tuple[str, ...]
+    submitted_at: int
+    finished_at: int | None
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the feed. `cursor` grows by commit order."""
+
+    cursor: int
+    at: int
+    type: str
+    shop: str | None
+    order: str | None
+    target: str | None
+    data: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What is kept of a shop beside its config: pause, sync position, lease.
+
+    `paused_by` is `person` or `access_denied`; `gate_*` is a shop-wide wait that ends by itself (`retry_after`,
+    `circuit`). `credentials` is a fingerprint, never the secret: a changed one ends an access_denied pause.
+    """
+
+    name: str
+    platform: str
+    paused_at: int | None
+    paused_by: str | None
+    paused_reason: str | None
+    gate_reason: str | None
+    gate_until: int | None
+    gate_detail: str | None
+    circuit: str
+    credentials: str | None
+    sync_position: Json
+    last_sync_at: int | None
+    last_sync_error: str | None
+    lease_holder: str | None
+    lease_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A payload that could not be read, kept byte for byte."""
+
+    id: int
+    shop: str
+    source: str
+    at: int
+    error: str
+    payload: bytes
