@@ -1,0 +1,126 @@
+"""What the API needs of the running daemon. The runtime implements these; tests may too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from statemachines.machine import Chaining, Plan, PlatformMachine
+from statemachines.target import Json, TargetRequest
+from storage.records import Order, Target
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What one sweep of a shop found."""
+
+    imported: int = 0
+    updated: int = 0
+    drifted: int = 0
+    rejected: int = 0
+    seen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ShopFacts:
+    """A configured shop as the outside may see it. `is_held`: this node works for it. `rate_limit`: JSON for the
+    status dump (`rate_per_second`, `burst`, `concurrency`, `available`)."""
+
+    name: str
+    platform: str
+    chaining: Chaining
+    machine: PlatformMachine
+    is_held: bool
+    running: int
+    rate_limit: Mapping[str, Json]
+
+
+class NodeFacts(Protocol):
+    """The daemon about itself."""
+
+    @property
+    def node(self) -> str:
+        """This node's name."""
+        ...
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        ...
+
+    @property
+    def started_at(self) -> int:
+        """When the daemon started, Unix milliseconds."""
+        ...
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether a shutdown is under way: nothing new is accepted."""
+        ...
+
+    @property
+    def is_ready(self) -> bool:
+        """Start-up is done."""
+        ...
+
+    def shops(self) -> Mapping[str, ShopFacts]:
+        """The configured shops by name, as they are now (SIGHUP changes them)."""
+        ...
+
+
+class Commands(Protocol):
+    """Everything that changes something. Each method raises Refused (refusals.py) with the contract's slugs."""
+
+    async def submit(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Target:
+        """Accepts a target: durable when this returns. An unknown order is read from the platform first."""
+        ...
+
+    async def preview(self, shop: str, order: str, request: TargetRequest) -> Plan:
+        """The plan that `submit` would make; changes nothing (an unknown order is read but not imported)."""
+        ...
+
+    async def cancel_target(self, target: str) -> Target:
+        """Cancels what has not been done of a target; a call that is out is still recorded."""
+        ...
+
+    async def retry(self, shop: str, order: str) -> Order:
+        """Tries a blocked step, or one in backoff, now."""
+        ...
+
+    async def skip(self, shop: str, order: str, reason: str | None) -> Order:
+        """Marks the blocked step as done by hand; needs a reason."""
+        ...
+
+    async def hold(self, shop: str, order: str, reason: str | None) -> Order:
+        """Stops before the next step until released."""
+        ...
+
+    async def release(self, shop: str, order: str) -> Order:
+        """Ends a hold."""
+        ...
+
+    async def cancel(self, shop: str, order: str) -> Order:
+        """Drops all targets of the order."""
+        ...
+
+    async def refresh(self, shop: str, order: str) -> Order:
+        """Reads the order from the platform now; imports it if it was unknown."""
+        ...
+
+    async def pause(self, shop: str, reason: str | None) -> None:
+        """Stops a shop's steps and polls until it is resumed; running calls finish."""
+        ...
+
+    async def resume(self, shop: str) -> None:
+        """Ends a pause, whoever caused it, and closes the circuit."""
+        ...
+
+    async def sync(self, shop: str, wait_seconds: float | None = None) -> SyncReport | None:
+        """Polls now. Without `wait_seconds` returns None at once; with it the report, or None when time ran out."""
+        ...
+
+    async def retry_rejected(self, rejected_id: int) -> Order:
+        """Reads a rejected payload's order again from the platform and imports it. Raises Refused `rejected-not-found`
+        or, when it still cannot be read, `not-allowed`."""
+        ...

@@ -1,0 +1,29 @@
+"""What can go wrong with the store. The first line of each docstring says it to people."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """The store failed."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be written or read right now (disk full, input/output error); nothing of the unit was kept."""
+
+
+class NewerStore(StoreError):
+    """The store was written by a newer version."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"the store has schema version {found}, this version of fulfilld knows up to {known}: "
+            "run the newer fulfilld that wrote it, or restore a backup from before the upgrade"
+        )
+
+
+class StaleLease(StoreError):
+    """Another node holds the shop now; nothing was written."""
+
+
+class NotAStore(StoreError):
+    """The file is no fulfilld store."""

@@ -1,0 +1,86 @@
+"""The feed: events with commit-ordered cursors, consumers that remember theirs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from storage.records import Event, Json
+from storage.transaction import Row, Transaction, Value
+
+_COLUMNS = "cursor, at, type, shop, order_id, target, data"
+
+_INSERT = "INSERT INTO events (at, type, shop, order_id, target, data) VALUES (?, ?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """What a reader of the feed wants; None means all."""
+
+    shop: str | None = None
+    order: str | None = None
+    types: tuple[str, ...] = ()
+
+
+def append_event(
+    tx: Transaction,
+    at: int,
+    type: str,  # noqa: A002 - the contract's name
+    *,
+    shop: str | None = None,
+    order: str | None = None,
+    target: str | None = None,
+    data: dict[str, Json] | None = None,
+) -> int:
+    """Adds an event and tells listeners of it after the commit; answers its cursor."""
+    text = "{}" if data is None else json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    cursor = tx.insert(_INSERT, (at, type, shop, order, target, text))
+    tx.published.append((cursor, shop, order, target))
+    return cursor
+
+
+def list_events(tx: Transaction, after: int, limit: int, wanted: EventFilter = EventFilter()) -> list[Event]:
+    """Events above `after`, oldest first."""
+    where = ["cursor > ?"]
+    values: list[Value] = [after]
+    for column, value in (("shop", wanted.shop), ("order_id", wanted.order)):
+        if value is not None:
+            where.append(f"{column} = ?")
+            values.append(value)
+    if wanted.types:
+        where.append(f"type IN ({', '.join('?' * len(wanted.types))})")
+        values.extend(wanted.types)
+    sql = f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(where)} ORDER BY cursor LIMIT ?"  # noqa: S608
+    return [_event(row) for row in tx.query(sql, [*values, limit])]
+
+
+def last_cursor(tx: Transaction) -> int:
+    """The newest cursor, 0 in an empty feed."""
+    rows = tx.query("SELECT max(cursor) FROM events")
+    return rows[0][0] or 0
+
+
+def consumer_cursor(tx: Transaction, name: str) -> int:
+    """Up to where a consumer has acknowledged, 0 if it never has."""
+    rows = tx.query("SELECT cursor FROM consumers WHERE name = ?", (name,))
+    return rows[0][0] if rows else 0
+
+
+def acknowledge(tx: Transaction, name: str, cursor: int, now_ms: int) -> int:
+    """Moves a consumer's cursor forward, never back; answers where it is."""
+    tx.execute(
+        "INSERT INTO consumers (name, cursor, updated_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+        " SET cursor = excluded.cursor, updated_at = excluded.updated_at WHERE excluded.cursor > consumers.cursor",
+        (name, cursor, now_ms),
+    )
+    return consumer_cursor(tx, name)
+
+
+def list_consumers(tx: Transaction) -> list[tuple[str, int, int]]:
+    """Every consumer: name, cursor, when it last acknowledged."""
+    return [(r[0], r[1], r[2]) for r in tx.query("SELECT name, cursor, updated_at FROM consumers ORDER BY name")]
+
+
+def _event(row: Row) -> Event:
+    cursor, at, type_, shop, order, target, data = row
+    return Event(cursor, at, type_, shop, order, target, json.loads(data))

@@ -1,0 +1,217 @@
+"""Orders: one row each, saved whole and fenced by their version; payloads apart."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+from storage.errors import StoreError
+from storage.records import Intent, Json, Order, Problem, Situation, Wait
+from storage.transaction import Row, Transaction, Value
+
+_COLUMNS = (
+    "seq, shop, platform, id, reference, state, platform_state, milestone, payment, situation, facts, content_hash,"
+    " platform_updated_at, observed_at, moved_at, due_at, intent, attempts, read_attempts, crashes, next_attempt_at,"
+    " wait, problem, held_at, held_reason, imported_at, updated_at, version"
+)
+
+_INSERT = (
+    "INSERT INTO orders (shop, platform, id, reference, state, platform_state, milestone, payment, situation, facts,"
+    " content_hash, platform_updated_at, observed_at, moved_at, due_at, intent, attempts, read_attempts, crashes,"
+    " next_attempt_at, wait, problem, held_at, held_reason, imported_at, updated_at, version)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+_SAVE = (
+    "UPDATE orders SET reference = ?, state = ?, platform_state = ?, milestone = ?, payment = ?, situation = ?,"
+    " facts = ?, content_hash = ?, platform_updated_at = ?, observed_at = ?, moved_at = ?, due_at = ?, intent = ?,"
+    " attempts = ?, read_attempts = ?, crashes = ?, next_attempt_at = ?, wait = ?, problem = ?, held_at = ?,"
+    " held_reason = ?, updated_at = ?, version = version + 1 WHERE seq = ? AND version = ?"
+)
+
+
+class LostUpdate(StoreError):
+    """The order was changed by someone else since it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """Which orders are wanted; None means all. `queued_shops_wait`: shops whose queued orders count as waiting."""
+
+    shop: str | None = None
+    states: tuple[str, ...] = ()
+    milestone: str | None = None
+    situation: str | None = None
+    reference: str | None = None
+    updated_after: int | None = None
+    queued_shops_wait: tuple[str, ...] = ()
+
+
+def get_order(tx: Transaction, shop: str, order: str) -> Order | None:
+    """One order, None if it is not known."""
+    rows = tx.query(f"SELECT {_COLUMNS} FROM orders WHERE shop = ? AND id = ?", (shop, order))  # noqa: S608
+    return _order(rows[0]) if rows else None
+
+
+def get_version(tx: Transaction, seq: int) -> int | None:
+    """The version of an order, to tell cheaply whether a copy in memory is still true."""
+    rows = tx.query("SELECT version FROM orders WHERE seq = ?", (seq,))
+    return rows[0][0] if rows else None
+
+
+def insert_order(tx: Transaction, order: Order, payload: bytes) -> Order:
+    """Adds an order (its `seq` is ignored) with its payload; answers it with its `seq`."""
+    values = (order.shop, order.platform, order.id, *_mutable(order))
+    values = (*values[:-1], order.imported_at, order.updated_at, order.version)
+    seq = tx.insert(_INSERT, values)
+    save_payload(tx, order.shop, order.id, payload, order.imported_at)
+    return replace(order, seq=seq)
+
+
+def save_order(tx: Transaction, order: Order) -> Order:
+    """Writes the order and answers it with its new version. Raises LostUpdate when `order.version` is not the
+    stored one."""
+    if tx.execute(_SAVE, (*_mutable(order), order.seq, order.version)) != 1:
+        raise LostUpdate(f"order {order.id} of {order.shop} was changed meanwhile")
+    return replace(order, version=order.version + 1)
+
+
+def save_payload(tx: Transaction, shop: str, order: str, payload: bytes, now_ms: int) -> None:
+    """Keeps the newest payload byte for byte."""
+    tx.execute(
+        "INSERT INTO payloads (shop, id, received_at, payload) VALUES (?, ?, ?, ?) ON CONFLICT (shop, id) DO UPDATE"
+        " SET received_at = excluded.received_at, payload = excluded.payload",
+        (shop, order, now_ms, payload),
+    )
+
+
+def get_payload(tx: Transaction, shop: str, order: str) -> bytes | None:
+    """The payload as it was received."""
+    rows = tx.query("SELECT payload FROM payloads WHERE shop = ? AND id = ?", (shop, order))
+    return bytes(rows[0][0]) if rows else None
+
+
+def list_orders(tx: Transaction, after: int, limit: int, wanted: OrderFilter = OrderFilter()) -> list[Order]:
+    """Orders with `seq` above `after`, in the order of their import."""
+    where, values = _conditions(wanted)
+    sql = f"SELECT {_COLUMNS} FROM orders WHERE seq > ?{where} ORDER BY seq LIMIT ?"  # noqa: S608
+    return [_order(row) for row in tx.query(sql, [after, *values, limit])]
+
+
+def due_orders(tx: Transaction, shop: str, now_ms: int, limit: int) -> list[tuple[str, int]]:
+    """Ids of the shop's orders that want a driver now, longest due first, with their due times."""
+    rows = tx.query(
+        "SELECT id, due_at FROM orders WHERE shop = ? AND due_at <= ? ORDER BY due_at LIMIT ?", (shop, now_ms, limit)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def next_due_at(tx: Transaction, shop: str, after: int) -> int | None:
+    """When the shop's next order falls due after `after`, None if none does."""
+    rows = tx.query("SELECT min(due_at) FROM orders WHERE shop = ? AND due_at > ?", (shop, after))
+    return None if rows[0][0] is None else int(rows[0][0])
+
+
+def orders_with_intent(tx: Transaction, shop: str) -> list[Order]:
+    """Orders whose call was out: after a restart these are read before anything is sent again."""
+    sql = f"SELECT {_COLUMNS} FROM orders WHERE shop = ? AND intent IS NOT NULL"  # noqa: S608
+    return [_order(row) for row in tx.query(sql, (shop,))]
+
+
+def count_orders(tx: Transaction) -> list[tuple[str, str, str, int]]:
+    """How many orders there are by shop, situation and state, from an index alone."""
+    rows = tx.query("SELECT shop, situation, state, count(*) FROM orders GROUP BY shop, situation, state")
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def blocked_orders(tx: Transaction, limit: int) -> list[Order]:
+    """Orders that wait for a person."""
+    sql = f"SELECT {_COLUMNS} FROM orders WHERE situation = 'blocked' ORDER BY updated_at LIMIT ?"  # noqa: S608
+    return [_order(row) for row in tx.query(sql, (limit,))]
+
+
+def _conditions(wanted: OrderFilter) -> tuple[str, list[Value]]:
+    where: list[str] = []
+    values: list[Value] = []
+    equal = (("shop", wanted.shop), ("milestone", wanted.milestone), ("reference", wanted.reference))
+    for column, value in equal:
+        if value is not None:
+            where.append(f"{column} = ?")
+            values.append(value)
+    if wanted.states:
+        where.append(f"state IN ({', '.join('?' * len(wanted.states))})")
+        values.extend(wanted.states)
+    if wanted.updated_after is not None:
+        where.append("updated_at > ?")
+        values.append(wanted.updated_after)
+    if wanted.situation is not None:
+        text, more = _situation_condition(wanted.situation, wanted.queued_shops_wait)
+        where.append(text)
+        values.extend(more)
+    return "".join(f" AND {condition}" for condition in where), values
+
+
+def _situation_condition(situation: str, waiting_shops: tuple[str, ...]) -> tuple[str, list[Value]]:
+    """Queued orders of a shop that stands still are shown as waiting, without a write to each of them."""
+    marks = ", ".join("?" * len(waiting_shops))
+    if waiting_shops and situation == Situation.WAITING:
+        return f"(situation = 'waiting' OR (situation = 'queued' AND shop IN ({marks})))", [*waiting_shops]
+    if waiting_shops and situation == Situation.QUEUED:
+        return f"situation = 'queued' AND shop NOT IN ({marks})", [*waiting_shops]
+    return "situation = ?", [situation]
+
+
+def _dump(value: Json) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def dump_problem(problem: Problem | None) -> str | None:
+    """A problem as its JSON column."""
+    if problem is None:
+        return None
+    return _dump([problem.type, problem.title, problem.detail, problem.step, problem.since])
+
+
+def load_problem(text: str | None) -> Problem | None:
+    """A problem from its JSON column."""
+    return None if text is None else Problem(*json.loads(text))
+
+
+def _mutable(order: Order) -> tuple[Value, ...]:
+    intent, wait = order.intent, order.wait
+    return (
+        order.reference,
+        order.state,
+        order.platform_state,
+        order.milestone,
+        order.payment,
+        order.situation.value,
+        _dump(order.facts),
+        order.content_hash,
+        order.platform_updated_at,
+        order.observed_at,
+        order.moved_at,
+        order.due_at,
+        None
+        if intent is None
+        else _dump([intent.target, intent.step, intent.source, intent.to, intent.started_at, intent.is_uncertain]),
+        order.attempts,
+        order.read_attempts,
+        order.crashes,
+        order.next_attempt_at,
+        None if wait is None else _dump([wait.reason, wait.until, wait.detail]),
+        dump_problem(order.problem),
+        order.held_at,
+        order.held_reason,
+        order.updated_at,
+    )
+
+
+def _order(row: Row) -> Order:
+    values = list(row)
+    values[9] = Situation(row[9])
+    values[10] = json.loads(row[10])
+    values[16] = None if row[16] is None else Intent(*json.loads(row[16]))
+    values[21] = None if row[21] is None else Wait(*json.loads(row[21]))
+    values[22] = load_problem(row[22])
+    return Order(*values)

@@ -1,0 +1,102 @@
+"""Shop rows: pause, gate, sync position, credentials' fingerprint, lease."""
+
+from __future__ import annotations
+
+import json
+
+from storage.errors import StaleLease
+from storage.records import Json, Shop
+from storage.transaction import Transaction
+
+_COLUMNS = (
+    "name, platform, paused_at, paused_by, paused_reason, gate_reason, gate_until, gate_detail, circuit, credentials,"
+    " sync_position, last_sync_at, last_sync_error, lease_holder, lease_epoch"
+)
+
+
+def get_shop(tx: Transaction, name: str) -> Shop | None:
+    """One shop's row."""
+    rows = tx.query(f"SELECT {_COLUMNS} FROM shops WHERE name = ?", (name,))  # noqa: S608
+    return _shop(rows[0]) if rows else None
+
+
+def list_shops(tx: Transaction) -> list[Shop]:
+    """Every shop that the store has ever held, by name."""
+    return [_shop(row) for row in tx.query(f"SELECT {_COLUMNS} FROM shops ORDER BY name")]  # noqa: S608
+
+
+def take_lease(tx: Transaction, name: str, platform: str, holder: str) -> Shop:
+    """Makes `holder` the one that works for the shop; the grown epoch fences whoever held it before."""
+    tx.execute(
+        "INSERT INTO shops (name, platform, lease_holder, lease_epoch) VALUES (?, ?, ?, 1) ON CONFLICT (name) DO UPDATE"
+        " SET platform = excluded.platform, lease_holder = excluded.lease_holder, lease_epoch = shops.lease_epoch + 1",
+        (name, platform, holder),
+    )
+    shop = get_shop(tx, name)
+    assert shop is not None
+    return shop
+
+
+def release_lease(tx: Transaction, name: str, epoch: int) -> None:
+    """Gives the shop up; nothing happens when somebody else has it already."""
+    tx.execute("UPDATE shops SET lease_holder = NULL WHERE name = ? AND lease_epoch = ?", (name, epoch))
+
+
+def fence(tx: Transaction, name: str, epoch: int) -> None:
+    """Raises StaleLease unless the shop's lease is of this epoch."""
+    if not tx.query("SELECT 1 FROM shops WHERE name = ? AND lease_epoch = ?", (name, epoch)):
+        raise StaleLease(f"another node works for shop {name} now")
+
+
+def pause_shop(tx: Transaction, name: str, by: str, reason: str, now_ms: int) -> bool:
+    """Pauses a shop; False when it is paused already (a person's pause replaces one that access_denied caused)."""
+    changed = tx.execute(
+        "UPDATE shops SET paused_at = ?, paused_by = ?, paused_reason = ?"
+        " WHERE name = ? AND (paused_at IS NULL OR (paused_by <> 'person' AND ? = 'person'))",
+        (now_ms, by, reason, name, by),
+    )
+    return changed > 0
+
+
+def resume_shop(tx: Transaction, name: str) -> bool:
+    """Ends a pause; False when there was none."""
+    changed = tx.execute(
+        "UPDATE shops SET paused_at = NULL, paused_by = NULL, paused_reason = NULL"
+        " WHERE name = ? AND paused_at IS NOT NULL",
+        (name,),
+    )
+    return changed > 0
+
+
+def save_gate(
+    tx: Transaction, name: str, circuit: str, reason: str | None, until: int | None, detail: str | None
+) -> None:
+    """Keeps the shop-wide wait and the circuit, so that everybody can see them and a restart respects them."""
+    tx.execute(
+        "UPDATE shops SET circuit = ?, gate_reason = ?, gate_until = ?, gate_detail = ? WHERE name = ?",
+        (circuit, reason, until, detail, name),
+    )
+
+
+def save_credentials(tx: Transaction, name: str, fingerprint: str) -> None:
+    """Keeps the fingerprint of the credentials in use."""
+    tx.execute("UPDATE shops SET credentials = ? WHERE name = ?", (fingerprint, name))
+
+
+def save_sync(tx: Transaction, name: str, position: Json, now_ms: int) -> None:
+    """A sweep is complete: the next one starts from `position`."""
+    tx.execute(
+        "UPDATE shops SET sync_position = ?, last_sync_at = ?, last_sync_error = NULL WHERE name = ?",
+        (json.dumps(position), now_ms, name),
+    )
+
+
+def save_sync_error(tx: Transaction, name: str, error: str) -> None:
+    """A sweep failed; the position stays."""
+    tx.execute("UPDATE shops SET last_sync_error = ? WHERE name = ?", (error, name))
+
+
+def _shop(row: tuple[Json, ...]) -> Shop:
+    values = list(row)
+    values[10] = None if row[10] is None else json.loads(row[10])
+    return Shop(*values)

@@ -1,0 +1,282 @@
+"""The embedded engine: SQLite through aiosqlite, one writing connection with group commit, readers that cannot write.
+
+Exactly one connection writes and checkpoints; SQLite before 3.51.3 can lose commits when one connection checkpoints
+while another commits (pitfalls S0). So everything that writes goes through `write`, whose units wait in a list until
+the writer task takes all of them into one transaction, a savepoint each, and commits once with synchronous=FULL. While
+one group waits for the disk the next one gathers: the more is going on, the cheaper each unit becomes.
+
+A unit is a function that runs in the connection's thread. A caller that is cancelled does not undo its unit: it is
+committed or not as if the caller had waited, and the listeners hear of it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import aiosqlite
+import anyio
+
+from storage.errors import NotAStore, StoreError, StoreUnavailable
+from storage.migrations import migrate
+from storage.transaction import Published, Row, Transaction, Value
+
+T = TypeVar("T")
+Unit = Callable[[Transaction], T]
+
+DIALECT = {"identity": "INTEGER PRIMARY KEY AUTOINCREMENT", "bytes": "BLOB"}
+
+_GROUP_LIMIT = 256  # units in one commit: bounds how long a unit can wait behind others
+_WAL_LIMIT_BYTES = 64 * 1024 * 1024
+_CHECKPOINT_SECONDS = 300.0
+_READERS = 2
+
+
+class SqliteTransaction:
+    """A `Transaction` on one sqlite3 connection; used only inside its thread."""
+
+    __slots__ = ("_connection", "published")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.published: list[Published] = []
+
+    def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
+        """Runs a statement, answers how many rows it changed."""
+        return self._connection.execute(sql, parameters).rowcount
+
+    def insert(self, sql: str, parameters: Sequence[Value]) -> int:
+        """Runs an INSERT, answers the new identity."""
+        identity = self._connection.execute(sql, parameters).lastrowid
+        assert identity is not None
+        return identity
+
+    def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
+        """All rows of a SELECT."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+
+class _Connection(aiosqlite.Connection):
+    async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs a function with the raw connection in this connection's thread, in one hop."""
+        return await self._execute(function, self._conn)  # type: ignore[no-untyped-call, no-any-return]
+
+
+class _Pending(Generic[T]):
+    __slots__ = ("done", "error", "result", "unit")
+
+    def __init__(self, unit: Unit[T]) -> None:
+        self.unit = unit
+        self.done = anyio.Event()
+        self.result: T | None = None
+        self.error: Exception | None = None
+
+
+class SqliteStore:
+    """The store on one SQLite file. Made by `open_sqlite`; `on_commit` is called in the event loop after each commit
+    with the events that it published."""
+
+    def __init__(self, path: Path, writer: _Connection, readers: list[_Connection]) -> None:
+        self.path = path
+        self.on_commit: Callable[[list[Published]], None] = lambda _: None
+        self._writer = writer
+        self._readers = readers
+        self._free = anyio.Semaphore(len(readers))
+        self._queue: list[_Pending[Any]] = []
+        self._wake = anyio.Event()
+        self._closing = False
+
+    @property
+    def url(self) -> str:
+        """The storage URL of this file."""
+        return f"sqlite:///{self.path}"
+
+    async def write(self, unit: Unit[T]) -> T:
+        """Runs `unit` in a transaction and answers its result once it is durable.
+
+        An exception of the unit undoes the unit alone and is raised here; StoreUnavailable: the whole group failed.
+        """
+        if self._closing:
+            raise StoreUnavailable("the store is closed")
+        pending = _Pending(unit)
+        self._queue.append(pending)
+        self._wake.set()
+        await pending.done.wait()
+        if pending.error is not None:
+            raise pending.error
+        return pending.result  # type: ignore[return-value]
+
+    async def read(self, unit: Unit[T]) -> T:
+        """Runs `unit` on a read-only connection, in one consistent snapshot."""
+
+        def snapshot(connection: sqlite3.Connection) -> T:
+            connection.execute("BEGIN")
+            try:
+                return unit(SqliteTransaction(connection))
+            finally:
+                connection.execute("COMMIT")
+
+        async with self._free:
+            reader = self._readers.pop()
+            try:
+                return await reader.run(snapshot)
+            except sqlite3.Error as error:
+                raise StoreUnavailable(f"reading {self.path} failed: {error}") from error
+            finally:
+                self._readers.append(reader)
+
+    async def run_writer(self) -> None:
+        """The writer task: gathers, commits, wakes. Ends when the store is closing and nothing waits."""
+        last_checkpoint = anyio.current_time()
+        while True:
+            if not self._queue:
+                if self._closing:
+                    return
+                self._wake = anyio.Event()
+                with anyio.move_on_after(_CHECKPOINT_SECONDS):
+                    await self._wake.wait()
+            if anyio.current_time() - last_checkpoint > _CHECKPOINT_SECONDS:
+                await self._writer.run(_truncate_wal)
+                last_checkpoint = anyio.current_time()
+            group, self._queue = self._queue[:_GROUP_LIMIT], self._queue[_GROUP_LIMIT:]
+            if group:
+                await self._commit(group)
+
+    async def _commit(self, group: list[_Pending[Any]]) -> None:
+        published: list[Published] = []
+        try:
+            published = await self._writer.run(lambda connection: _run_group(connection, group))
+        except sqlite3.Error as error:
+            failure = StoreUnavailable(f"writing {self.path} failed: {error}; free disk space or mend the disk")
+            failure.__cause__ = error
+            for pending in group:
+                pending.error = failure
+        finally:
+            for pending in group:
+                pending.done.set()
+        if published:
+            self.on_commit(published)
+
+    def close(self) -> None:
+        """Lets the writer end once everything that waits is committed."""
+        self._closing = True
+        self._wake.set()
+
+
+def _run_group(connection: sqlite3.Connection, group: list[_Pending[Any]]) -> list[Published]:
+    published: list[Published] = []
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for pending in group:
+            tx = SqliteTransaction(connection)
+            connection.execute("SAVEPOINT unit")
+            try:
+                pending.result = pending.unit(tx)
+            except sqlite3.OperationalError:
+                raise  # the disk, not the unit: the group fails as one
+            except Exception as error:  # noqa: BLE001 - handed to the unit's caller
+                connection.execute("ROLLBACK TO unit")
+                pending.error = error
+            else:
+                published += tx.published
+            connection.execute("RELEASE unit")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return published
+
+
+def _truncate_wal(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _prepare_writer(connection: sqlite3.Connection, now_ms: int) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")  # an intent must survive power loss, not only SIGKILL (S5)
+    connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT_BYTES}")
+    connection.execute("PRAGMA temp_store=MEMORY")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        migrate(SqliteTransaction(connection), DIALECT, now_ms)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+async def _connect(path: Path, *, read_only: bool) -> _Connection:
+    uri = f"file:{quote(str(path))}?mode={'ro' if read_only else 'rwc'}"
+
+    def connector() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0, cached_statements=256)
+
+    connection = _Connection(connector, 64)
+    await connection
+    return connection
+
+
+async def _closed(connections: list[_Connection]) -> None:
+    # aiosqlite threads keep a process alive until they are closed (S3)
+    with anyio.CancelScope(shield=True):
+        for connection in connections:
+            await connection.close()
+
+
+@asynccontextmanager
+async def open_sqlite(path: Path, now_ms: int) -> AsyncIterator[SqliteStore]:
+    """Opens or creates the store at `path`, migrates it, and runs its writer for as long as the block lasts.
+
+    The caller holds the store's lock (locks.StoreLock). At the end everything that was handed to `write` is committed.
+    Raises NewerStore, NotAStore, StoreUnavailable.
+    """
+    opened: list[_Connection] = []
+    try:
+        try:
+            opened.append(await _connect(path, read_only=False))
+            await opened[0].run(lambda connection: _prepare_writer(connection, now_ms))
+            for _ in range(_READERS):
+                opened += [await _connect(path, read_only=True)]
+        except sqlite3.OperationalError as error:
+            raise StoreUnavailable(
+                f"{path} cannot be opened: {error}; check that the folder exists and is writable"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise NotAStore(f"{path} is no fulfilld store: {error}; name another file in storage.url") from error
+        store = SqliteStore(path, opened[0], opened[1:])
+        async with anyio.create_task_group() as group:
+
+            async def writer() -> None:
+                with anyio.CancelScope(shield=True):  # what was accepted is written, whatever is cancelled around it
+                    await store.run_writer()
+
+            group.start_soon(writer)
+            try:
+                yield store
+            finally:
+                store.close()
+    finally:
+        await _closed(opened)
+
+
+def backup(source: Path, target: Path) -> None:
+    """Copies the store to a new file in one consistent state, while a daemon may be running (read-only on the source).
+
+    Raises StoreError when the source is no readable store or the target exists already.
+    """
+    if target.exists():
+        raise StoreError(f"{target} exists already; name a new file")
+    if not source.is_file():
+        raise StoreError(f"{source} does not exist; name the store's file")
+    try:
+        with sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True) as reading:
+            reading.execute("SELECT count(*) FROM schema_migrations").fetchone()
+            reading.execute("VACUUM INTO ?", (str(target),))
+        reading.close()
+    except sqlite3.Error as error:
+        raise StoreError(f"{source} cannot be copied to {target}: {error}") from error

@@ -1,0 +1,125 @@
+"""Targets: the queue of what the ERP wants of each order, first in, first out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from storage.orders import dump_problem, load_problem
+from storage.records import PlanEntry, Target, TargetStatus
+from storage.transaction import Row, Transaction
+
+_COLUMNS = (
+    "seq, id, shop, order_id, state, milestone, status, request, plan, steps_done, unused, submitted_at, finished_at,"
+    " problem"
+)
+
+
+def insert_target(tx: Transaction, target: Target, key: str | None, request_hash: str | None) -> Target:
+    """Adds a target (its `seq` is ignored); `key` is its idempotency key, `request_hash` the body it came with."""
+    seq = tx.insert(
+        "INSERT INTO targets (id, shop, order_id, state, milestone, status, request, plan, steps_done, unused,"
+        " idempotency_key, request_hash, submitted_at, finished_at, problem)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            target.id,
+            target.shop,
+            target.order,
+            target.state,
+            target.milestone,
+            target.status.value,
+            json.dumps(target.request, separators=(",", ":"), ensure_ascii=False),
+            _dump_plan(target.plan),
+            target.steps_done,
+            json.dumps(target.unused),
+            key,
+            request_hash,
+            target.submitted_at,
+            target.finished_at,
+            dump_problem(target.problem),
+        ),
+    )
+    return replace(target, seq=seq)
+
+
+def save_progress(tx: Transaction, target: Target) -> None:
+    """Writes only how far a target is: all that a finished step changes of it."""
+    tx.execute(
+        "UPDATE targets SET status = ?, steps_done = ? WHERE seq = ?",
+        (target.status.value, target.steps_done, target.seq),
+    )
+
+
+def save_target(tx: Transaction, target: Target) -> None:
+    """Writes what can change of a target."""
+    tx.execute(
+        "UPDATE targets SET status = ?, plan = ?, steps_done = ?, finished_at = ?, problem = ? WHERE seq = ?",
+        (
+            target.status.value,
+            _dump_plan(target.plan),
+            target.steps_done,
+            target.finished_at,
+            dump_problem(target.problem),
+            target.seq,
+        ),
+    )
+
+
+def get_target(tx: Transaction, target: str) -> Target | None:
+    """One target by its id."""
+    rows = tx.query(f"SELECT {_COLUMNS} FROM targets WHERE id = ?", (target,))  # noqa: S608
+    return _target(rows[0]) if rows else None
+
+
+def target_by_key(tx: Transaction, key: str) -> tuple[Target, str] | None:
+    """The target that was submitted with an idempotency key, and the hash of the body it came with."""
+    rows = tx.query(f"SELECT {_COLUMNS}, request_hash FROM targets WHERE idempotency_key = ?", (key,))  # noqa: S608
+    return (_target(rows[0][:-1]), rows[0][-1]) if rows else None
+
+
+def pending_targets(tx: Transaction, shop: str, order: str) -> list[Target]:
+    """The order's targets that have not ended, first in first."""
+    rows = tx.query(
+        f"SELECT {_COLUMNS} FROM targets WHERE shop = ? AND order_id = ? AND finished_at IS NULL ORDER BY seq",  # noqa: S608
+        (shop, order),
+    )
+    return [_target(row) for row in rows]
+
+
+def pending_targets_of(tx: Transaction, shop: str, orders: list[str]) -> dict[str, list[Target]]:
+    """The pending targets of several orders of a shop, in one query."""
+    marks = ", ".join("?" * len(orders))
+    rows = tx.query(
+        f"SELECT {_COLUMNS} FROM targets WHERE shop = ? AND order_id IN ({marks}) AND finished_at IS NULL ORDER BY seq",  # noqa: S608
+        (shop, *orders),
+    )
+    found: dict[str, list[Target]] = {}
+    for target in map(_target, rows):
+        found.setdefault(target.order, []).append(target)
+    return found
+
+
+def list_targets(tx: Transaction, shop: str, order: str) -> list[Target]:
+    """All targets of an order, ended ones too."""
+    sql = f"SELECT {_COLUMNS} FROM targets WHERE shop = ? AND order_id = ? ORDER BY seq"  # noqa: S608
+    return [_target(row) for row in tx.query(sql, (shop, order))]
+
+
+def count_pending(tx: Transaction) -> tuple[int, dict[str, int]]:
+    """How many targets are pending, and the submission time of the oldest one by shop."""
+    rows = tx.query("SELECT shop, count(*), min(submitted_at) FROM targets WHERE finished_at IS NULL GROUP BY shop")
+    return sum(row[1] for row in rows), {row[0]: row[2] for row in rows}
+
+
+def _dump_plan(plan: tuple[PlanEntry, ...]) -> str:
+    return json.dumps([[e.step, e.source, e.to] for e in plan], separators=(",", ":"), ensure_ascii=False)
+
+
+def _target(row: Row) -> Target:
+    values = list(row)
+    values[6] = TargetStatus(row[6])
+    values[7] = json.loads(row[7])
+    values[8] = tuple(PlanEntry(*entry) for entry in json.loads(row[8]))
+    values[10] = tuple(json.loads(row[10]))
+    values[13] = load_problem(row[13])
+    return Target(*values)

@@ -1,0 +1,35 @@
+"""The seam between queries and engines: a unit of work is one function of a transaction.
+
+Such a function runs in the engine's own thread from BEGIN to COMMIT, so a cancelled caller can not cut it in half
+(pitfalls S1). It must not block on anything but the database, and it may be run again by an engine that retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
+
+Value: TypeAlias = str | int | float | bytes | None
+Row: TypeAlias = tuple[Any, ...]
+
+
+class Transaction(Protocol):
+    """Statements in portable SQL with `?` places. `published` collects events for listeners once it is committed."""
+
+    published: list[Published]
+
+    def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
+        """Runs a statement, answers how many rows it changed."""
+        ...
+
+    def insert(self, sql: str, parameters: Sequence[Value]) -> int:
+        """Runs an INSERT into a table with an identity column, answers the new identity."""
+        ...
+
+    def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
+        """All rows of a SELECT."""
+        ...
+
+
+Published: TypeAlias = tuple[int, str | None, str | None, str | None]
+"""What listeners hear of a committed event: cursor, shop, order, target."""
