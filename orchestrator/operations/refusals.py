@@ -53,7 +53,7 @@ TITLES = {
 
 
 class Refused(Exception):
-    """A request that is not carried out. `slug` is stable; `extra` joins the problem (`allowed`, `reason`, `errors`)."""
+    """A request that is not carried out. `slug` is stable; `extra` joins the problem (`allowed`, …)."""
 
     def __init__(
         self,
