@@ -1,0 +1,62 @@
+"""What the rest of the program may know of a platform without importing its client: name, defaults, options, door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel
+
+from orchestrator.clock import Clock
+from orchestrator.platforms.client import PlatformClient, Throttle
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultLimits:
+    """What a shop may ask of its platform unless its config says otherwise (contract: Config, `limits`).
+
+    `rate_per_second` and `burst` describe the token bucket, `concurrency` how many calls may be out at once.
+    """
+
+    rate_per_second: float
+    burst: int
+    concurrency: int
+
+
+async def no_throttle() -> None:
+    """A throttle that never waits: for `doctor` and tests, which bring no limiter."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """All that a client of one shop is built from.
+
+    `options` is the shop's platform options (an instance of the spec's `options` model); `base_url` has no trailing
+    slash; `timeout_seconds` bounds one HTTP call; `lookback_seconds` is how far each sweep reads back behind the
+    last one; `concurrency` how many calls the runtime may have out at once; `throttle` see `client.Throttle`.
+    """
+
+    shop: str
+    options: BaseModel
+    base_url: str
+    timeout_seconds: float = 30.0
+    lookback_seconds: float = 120.0
+    page_size: int = 100
+    concurrency: int = 8
+    throttle: Throttle = no_throttle
+    clock: Clock = field(default_factory=Clock)
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformSpec:
+    """One platform as config, daemon and CLI see it.
+
+    `options` is the pydantic model of the platform's own config keys of a shop, without those that every shop has.
+    `open` makes the client; it has to be called inside a running event loop and opens no connection by itself.
+    """
+
+    name: str
+    default_base_url: str
+    default_limits: DefaultLimits
+    options: type[BaseModel]
+    open: Callable[[ClientSettings], PlatformClient]
