@@ -1,0 +1,169 @@
+"""The lock file that makes a daemon the only one on its SQLite store.
+
+The lock is `flock` on `<store>.lock`, so the kernel drops it when its holder dies, however that happens: a lock file
+that a dead process left behind locks nothing, and taking over needs no guess about process ids. What is written in the
+file is only for people; it is never trusted to decide who holds the lock.
+
+The file is never unlinked. A process that waits on the old file and one that creates a new one would both be right;
+should somebody else remove it between our opening and locking it, we notice by its inode and begin again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from orchestrator.clock import Clock, rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock, as written in its file. Fields are None while the holder is just writing them."""
+
+    pid: int | None = None
+    host: str | None = None
+    started_at: str | None = None
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "another process"
+        where = f" on {self.host}" if self.host else ""
+        since = f" since {self.started_at}" if self.started_at else ""
+        return f"process {self.pid}{where}{since}"
+
+
+class StoreLocked(Exception):
+    """Another daemon holds the store. `holder` says which one; the text is one sentence for a person."""
+
+    def __init__(self, store: Path, holder: Holder) -> None:
+        super().__init__(f"the store {store} is held by {holder}; stop it first, or wait for it with --standby")
+        self.store = store
+        self.holder = holder
+
+
+class StoreLockUnusable(Exception):
+    """The lock file cannot be opened or locked (no directory, no permission, a file system without locks)."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"the lock file {path} cannot be used: {error.strerror or type(error).__name__}")
+        self.path = path
+
+
+class StoreLock:
+    """The lock of one SQLite store; also a context manager that acquires and releases.
+
+    `store` is the database file. Symbolic links in it are followed first, so that two names of one store have one lock.
+    """
+
+    def __init__(self, store: Path, clock: Clock | None = None) -> None:
+        self._store = store
+        self._clock = clock or Clock()
+        self._descriptor: int | None = None
+        self.path = Path(os.path.realpath(store) + ".lock")
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._descriptor is not None
+
+    def acquire(self) -> None:
+        """Takes the lock at once. Raises StoreLocked when somebody else has it, StoreLockUnusable when it can't be."""
+        if self._descriptor is not None:
+            raise RuntimeError("the store lock is held already")
+        while self._descriptor is None:
+            self._descriptor = self._try_once()
+        self._sign(self._descriptor)
+
+    async def wait_acquire(self, poll_seconds: float = 0.2) -> None:
+        """Takes the lock as soon as it is free, looking every `poll_seconds`. May be cancelled at any time.
+
+        Raises StoreLockUnusable like `acquire`.
+        """
+        while True:
+            try:
+                return self.acquire()
+            except StoreLocked:
+                await anyio.sleep(poll_seconds)
+
+    def release(self) -> None:
+        """Gives the lock up; does nothing when it is not held. The file stays, empty."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        try:
+            os.ftruncate(descriptor, 0)  # before the lock goes: afterwards the file may be another holder's
+        finally:
+            os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def _try_once(self) -> int | None:
+        """The locked descriptor, or None when the file was replaced meanwhile and the try has to be repeated."""
+        try:
+            # O_CLOEXEC: a child process that outlives us must not keep the lock.
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+        except OSError as error:
+            raise StoreLockUnusable(self.path, error) from error
+        is_ours = False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = self._is_current(descriptor)
+        except BlockingIOError:
+            raise StoreLocked(self._store, _read_holder(descriptor)) from None
+        except OSError as error:
+            raise StoreLockUnusable(self.path, error) from error
+        finally:
+            if not is_ours:
+                os.close(descriptor)
+        return descriptor if is_ours else None
+
+    def _is_current(self, descriptor: int) -> bool:
+        ours = os.fstat(descriptor)
+        try:
+            there = os.stat(self.path, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
+
+    def _sign(self, descriptor: int) -> None:
+        holder = Holder(os.getpid(), socket.gethostname(), rfc3339(self._clock.now_ms()))
+        text = json.dumps(asdict(holder)).encode() + b"\n"
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, text, 0)
+        except OSError as error:
+            self._descriptor = None
+            os.close(descriptor)
+            raise StoreLockUnusable(self.path, error) from error
+
+
+def _read_holder(descriptor: int) -> Holder:
+    """What the file says. It may be empty or cut: the holder writes it after it has the lock."""
+    try:
+        found = json.loads(os.pread(descriptor, 4096, 0))
+    except (OSError, ValueError):
+        return Holder()
+    if not isinstance(found, Mapping):
+        return Holder()
+    pid, host, started_at = found.get("pid"), found.get("host"), found.get("started_at")
+    return Holder(
+        pid if isinstance(pid, int) and not isinstance(pid, bool) else None,
+        host if isinstance(host, str) else None,
+        started_at if isinstance(started_at, str) else None,
+    )
