@@ -1,0 +1,40 @@
+"""The daemon's settings: one JSON file, read and checked as a whole (docs/configure.md)."""
+
+from orchestrator.config.changes import ConfigChanges, diff
+from orchestrator.config.example import example
+from orchestrator.config.load import load, socket_of
+from orchestrator.config.model import (
+    ApiSettings,
+    CircuitSettings,
+    LogSettings,
+    PollSettings,
+    RetrySettings,
+    StorageSettings,
+    TcpSettings,
+    default_socket,
+)
+from orchestrator.config.problems import ConfigError, ConfigProblem
+from orchestrator.config.schema import json_schema
+from orchestrator.config.settled import Config, Limits, ShopConfig
+
+__all__ = [
+    "ApiSettings",
+    "CircuitSettings",
+    "Config",
+    "ConfigChanges",
+    "ConfigError",
+    "ConfigProblem",
+    "Limits",
+    "LogSettings",
+    "PollSettings",
+    "RetrySettings",
+    "ShopConfig",
+    "StorageSettings",
+    "TcpSettings",
+    "default_socket",
+    "diff",
+    "example",
+    "json_schema",
+    "load",
+    "socket_of",
+]

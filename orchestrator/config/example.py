@@ -1,0 +1,88 @@
+"""A config to start from, with a comment on every key. `config.example.json` is the same without the comments."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from orchestrator.config.explain import models_in
+from orchestrator.config.model import ConfigFile, ShopSettings
+from orchestrator.platforms import PLATFORMS
+
+EXAMPLE: Final[dict[str, Any]] = {
+    "storage": {"url": "sqlite:///fulfilld.db"},
+    "api": {
+        "socket": "fulfilld.sock",
+        "socket_mode": "0660",
+        "tcp": {"host": "127.0.0.1", "port": 8440, "token": {"env": "FULFILLD_TOKEN"}},
+    },
+    "retention_days": 400,
+    "drain_seconds": 30,
+    "status_file": "status.json",
+    "log": {"format": "json", "level": "info"},
+    "recovery_limit": 5,
+    "shops": {
+        "acme": {
+            "platform": "selldone",
+            "shop_id": 12345,
+            "token": {"env": "ACME_TOKEN"},
+            "updated_at_unit": "s",
+            "base_url": "https://api.selldone.com",
+            "chaining": "auto",
+            "poll": {"enabled": True, "interval_seconds": 60, "page_size": 100, "lookback_seconds": 120},
+            "circuit": {"failures": 5, "cooldown_seconds": 30},
+            "fresh_seconds": 300,
+            "limits": {"concurrency": 8, "rate_per_second": 2, "burst": 10},
+            "retry": {"attempts": 8, "base_seconds": 1, "max_seconds": 300},
+            "timeout_seconds": 30,
+        }
+    },
+}
+"""Every key that this version knows, at its default where it has one."""
+
+_HEAD = """\
+// A config of fulfilld with every key; what has a default may be left out. Lines that begin with // are comments.
+// Any text may be given as {"env": "NAME"} or {"file": "PATH"}; do so for secrets.
+// Relative paths are relative to this file. Check it with: fulfilld config check
+"""
+
+
+def example() -> str:
+    """The example with its comments; it loads as it is once its environment variables are set."""
+    return _HEAD + "\n".join(_object(EXAMPLE, [ConfigFile], "")) + "\n"
+
+
+def _object(values: dict[str, Any], models: list[type[BaseModel]], indent: str) -> list[str]:
+    """The lines of an object whose keys `models` describe."""
+    fields = {field.alias or name: field for model in models for name, field in model.model_fields.items()}
+    inner = indent + "  "
+    lines = ["{"]
+    for at, (key, value) in enumerate(values.items()):
+        field = fields.get(key)
+        if field is not None and field.description:
+            lines.append(f"{inner}// {field.description}")
+        below = list(models_in(field.annotation)) if field is not None else []
+        if key == "shops" and ConfigFile in models:
+            lines.append(f"{inner}// The shops by name; the name is part of every order's address")
+            nested = _shops(value, inner)
+        elif below and isinstance(value, dict):
+            nested = _object(value, below, inner)
+        else:
+            nested = [json.dumps(value, ensure_ascii=False)]
+        nested[0] = f"{inner}{json.dumps(key)}: {nested[0]}"
+        nested[-1] += "," if at < len(values) - 1 else ""
+        lines += nested
+    return [*lines, f"{indent}}}"]
+
+
+def _shops(shops: dict[str, Any], indent: str) -> list[str]:
+    inner = indent + "  "
+    lines = ["{"]
+    for at, (name, shop) in enumerate(shops.items()):
+        nested = _object(shop, [ShopSettings, PLATFORMS[shop["platform"]].options], inner)
+        nested[0] = f"{inner}{json.dumps(name)}: {nested[0]}"
+        nested[-1] += "," if at < len(shops) - 1 else ""
+        lines += nested
+    return [*lines, f"{indent}}}"]

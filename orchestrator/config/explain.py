@@ -1,0 +1,217 @@
+"""From pydantic's complaints to lines for a person: where, what is wrong, what to do, and no secret.
+
+A value is shown only where that is safe beyond doubt: numbers, true and false of keys that are no secret, and short
+text of keys that take one of a few words. Text of any other key may be a token that was pasted into the wrong line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from orchestrator.config.problems import Path, quoted
+
+_LONGEST_SHOWN = 24
+_SHORTEST_GUARDED = 6
+_SAFE_KINDS = frozenset({"string_pattern_mismatch", "string_too_long", "too_short", "too_long", "multiple_of"})
+"""Kinds whose own message tells the constraint and nothing of the value."""
+_TYPES = {
+    "string": "text in quotes",
+    "path": "text in quotes",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "model": "an object in { }",
+    "dict": "an object in { }",
+    "list": "a list in [ ]",
+    "tuple": "a list in [ ]",
+}
+_BOUNDS = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], tree: Any, borrowed: set[Path], also_known: Iterable[str] = ()
+) -> Iterator[tuple[Path, str]]:
+    """Path (below `tree`) and message of each complaint of `model` about `tree`.
+
+    `borrowed`: paths whose value came from a variable or a file; `also_known`: further keys to suggest at the top.
+    """
+    known_at_top = [*_keys(model), *also_known]
+    for details in error.errors(include_input=False, include_url=False):
+        path = _real_path(details, tree)
+        yield path, _message(details, path, model, tree, borrowed, known_at_top)
+
+
+def holds_secret(annotation: Any) -> bool:
+    """Whether a value of this type is or may contain a secret."""
+    if annotation in (SecretStr, SecretBytes):
+        return True
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return any(holds_secret(field.annotation) for field in annotation.model_fields.values())
+    return any(holds_secret(part) for part in get_args(annotation))
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a field of this type may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from models_in(part)
+
+
+def unknown_key(name: str, known: Iterable[str]) -> str:
+    """What to say about a key that does not exist."""
+    names = sorted(known)
+    if close := get_close_matches(name, names, n=1):
+        return f'is no known key - did you mean "{close[0]}"?'
+    return f"is no known key - known here: {', '.join(names)}"
+
+
+def one_of(found: str | None, allowed: Iterable[str]) -> str:
+    """What to say about a word that is none of the allowed ones; `found` None: it must not be shown."""
+    shown = f", not {quoted(found)}" if found is not None and len(found) <= _LONGEST_SHOWN else ""
+    return f"must be one of {', '.join(map(quoted, allowed))}{shown}"
+
+
+def _message(
+    details: ErrorDetails, path: Path, model: type[BaseModel], tree: Any, borrowed: set[Path], known_at_top: list[str]
+) -> str:
+    kind, context = details["type"], details.get("ctx", {})
+    field = _field(model, path)
+    is_borrowed = path in borrowed
+    shown = "" if is_borrowed else _shown(_value(tree, path), field)
+    match kind:
+        case "missing":
+            return _missing(field)
+        case "extra_forbidden":
+            parent = _model(model, path[:-1])
+            return unknown_key(str(path[-1]), known_at_top if len(path) == 1 else _keys(parent) if parent else ())
+        case "literal_error" if field is not None:
+            value = _value(tree, path)
+            is_shown = isinstance(value, str) and not is_borrowed and not holds_secret(field.annotation)
+            return one_of(value if is_shown else None, _words(field.annotation))
+        case "value_error":
+            is_guarded = is_borrowed or field is None or holds_secret(field.annotation)
+            return _own_words(str(context["error"]), _value(tree, path) if is_guarded else None)
+        case "int_from_float":
+            return f"must be a whole number{shown}"
+        case "finite_number":
+            return "must be a finite number"
+        case "string_too_short":
+            return "must not be empty" if context["min_length"] == 1 else f"is shorter than {context['min_length']}"
+    if kind in _BOUNDS:
+        words, name = _BOUNDS[kind]
+        return f"must be {words} {context[name]}{shown}"
+    base, _, suffix = kind.rpartition("_")
+    if suffix in ("type", "parsing") and base in _TYPES:
+        return f"must be {_TYPES[base]}{shown}{_remedy(base, _value(tree, path), is_borrowed=is_borrowed)}"
+    if kind in _SAFE_KINDS:
+        return f"is not valid: {details['msg']}"
+    return f"is not valid ({kind.replace('_', ' ')})"
+
+
+def _own_words(message: str, value: Any) -> str:
+    """What a validator raised. Ours and the platforms' promise not to repeat the value; this makes sure of it."""
+    return "is not valid" if any(text in message for text in _texts(value)) else message
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case str() if len(value) >= _SHORTEST_GUARDED:
+            yield value
+        case Mapping():
+            for inner in value.values():
+                yield from _texts(inner)
+        case list():
+            for inner in value:
+                yield from _texts(inner)
+        case _:
+            return
+
+
+def _missing(field: FieldInfo | None) -> str:
+    if field is None:
+        return "is missing - add it"
+    if holds_secret(field.annotation):
+        return 'is missing - add it, best as {"env": "NAME"} or {"file": "PATH"}'
+    return f"is missing - add it ({field.description})" if field.description else "is missing - add it"
+
+
+def _remedy(base: str, value: Any, *, is_borrowed: bool) -> str:
+    if is_borrowed:
+        return " - a variable or a file gives text only, so write the value here"
+    if isinstance(value, str) and base in ("int", "float", "bool"):
+        return " - write it without quotes"
+    if base == "string":
+        return ', or {"env": "NAME"} or {"file": "PATH"}'
+    return ""
+
+
+def _shown(value: Any, field: FieldInfo | None) -> str:
+    if field is None or holds_secret(field.annotation) or not isinstance(value, bool | int | float):
+        return ""
+    text = json.dumps(value)
+    return f", not {text}" if len(text) <= _LONGEST_SHOWN else ""
+
+
+def _real_path(details: ErrorDetails, tree: Any) -> Path:
+    """The location without the names of union members, which pydantic mixes in."""
+    path: list[str | int] = []
+    node = tree
+    for at, part in enumerate(details["loc"]):
+        is_key = isinstance(node, Mapping) and part in node
+        if is_key or (isinstance(node, list) and isinstance(part, int) and part < len(node)):
+            path.append(part)
+            node = node[part]
+        elif at == len(details["loc"]) - 1 and details["type"] == "missing":
+            path.append(part)
+    return tuple(path)
+
+
+def _value(tree: Any, path: Path) -> Any:
+    for part in path:
+        try:
+            tree = tree[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return tree
+
+
+def _field(model: type[BaseModel], path: Path) -> FieldInfo | None:
+    """The field that a path names, or None where that is not certain; what is not certain is never shown."""
+    if not path:
+        return None
+    parent = _model(model, path[:-1])
+    if parent is None:
+        return None
+    return next((field for name, field in parent.model_fields.items() if path[-1] in (name, field.alias)), None)
+
+
+def _model(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
+    if not path:
+        return model
+    field = _field(model, path)
+    return None if field is None else next(models_in(field.annotation), None)
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _words(annotation: Any) -> list[str]:
+    """The allowed words of a Literal, also inside a union."""
+    found: list[str] = []
+    for part in get_args(annotation):
+        found += [part] if isinstance(part, str) else _words(part)
+    return found

@@ -1,0 +1,101 @@
+"""The kinds of values that are more than a type: paths, addresses, modes. Messages never repeat a value."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
+
+_LONGEST_SOCKET_BYTES = 107  # sun_path of Linux holds 108 with the final NUL
+_SQLITE = "sqlite:///"
+
+
+def _located(path: Path, info: ValidationInfo) -> Path:
+    """A path is relative to the config file, whose directory is the validation context."""
+    if path == Path() or "\0" in str(path):
+        raise ValueError("must be the path of a file")
+    directory: Path = info.context["directory"] if info.context else Path()
+    return directory / path
+
+
+def _short_enough(path: Path) -> Path:
+    if len(str(path).encode()) > _LONGEST_SOCKET_BYTES:
+        raise ValueError(
+            f"is too long for a Unix socket with its directory - at most {_LONGEST_SOCKET_BYTES} bytes in all"
+        )
+    return path
+
+
+def _store_url(url: str, info: ValidationInfo) -> str:
+    # The URL is never repeated: one for another database may hold a password.
+    scheme, separator, _rest = url.partition("://")
+    if separator and scheme.split("+")[0] in ("postgres", "postgresql"):
+        raise ValueError("postgresql is not supported by this version - use sqlite:///FILE")
+    if not url.startswith(_SQLITE):
+        raise ValueError("must be sqlite:///FILE (relative to the config file) or sqlite:////ABSOLUTE/FILE")
+    name = url.removeprefix(_SQLITE)
+    if name in ("", ":memory:") or name.endswith("/"):
+        raise ValueError("must name a file - nothing else outlives the daemon")
+    if any(character in name for character in "?#\0"):
+        raise ValueError("must name a file, without ? or # behind it")
+    return f"{_SQLITE}{_located(Path(name), info)}"
+
+
+def _mode(text: str) -> str:
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise ValueError('must be an octal file mode such as "0660"')
+    if int(text, 8) & 0o600 != 0o600:
+        raise ValueError('must let its owner read and write, such as "0660"')
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its name or address alone; no name is looked up."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _loopback(host: str) -> str:
+    if not is_loopback(host):
+        raise ValueError('must be a loopback address such as "127.0.0.1" - put a proxy with TLS in front for others')
+    return host
+
+
+def _header_safe(token: SecretStr) -> SecretStr:
+    text = token.get_secret_value()
+    if not text or not all("!" <= character <= "~" for character in text):
+        raise ValueError("must be visible ASCII without blanks, and not empty")
+    return token
+
+
+def _base_url(url: str) -> str:
+    try:
+        parts: SplitResult | None = urlsplit(url)
+        has_host = parts is not None and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # its own text would repeat the URL
+        parts, has_host = None, False
+    if parts is None or not has_host or parts.scheme not in ("https", "http"):
+        raise ValueError("must be an address such as https://api.example.com")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or password - credentials have keys of their own")
+    if "?" in url or "#" in url or not all("!" <= character <= "~" for character in url):
+        raise ValueError("must be scheme, host and path in visible ASCII, without ? or #")
+    return url.rstrip("/")
+
+
+FilePath = Annotated[Path, AfterValidator(_located)]
+SocketPath = Annotated[Path, AfterValidator(_located), AfterValidator(_short_enough)]
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
+SocketMode = Annotated[str, AfterValidator(_mode)]
+LoopbackHost = Annotated[str, AfterValidator(_loopback)]
+BearerToken = Annotated[SecretStr, AfterValidator(_header_safe)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+Chaining = Literal["auto", "strict"]

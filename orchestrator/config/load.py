@@ -1,0 +1,190 @@
+"""Reads a config: file, references, sections by their models, shops by their platforms; all errors at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ValidationError
+
+from orchestrator.config.explain import explain, one_of
+from orchestrator.config.fields import is_loopback
+from orchestrator.config.model import ConfigFile, LimitSettings, ShopSettings, default_socket
+from orchestrator.config.problems import ConfigError, ConfigProblem, written
+from orchestrator.config.problems import Path as ConfigPath
+from orchestrator.config.references import resolve
+from orchestrator.config.settled import Config, Limits, ShopConfig
+from orchestrator.config.source import read
+from orchestrator.platforms import PLATFORMS, DefaultLimits
+
+SHOP_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
+NOT_SUPPORTED = "is not supported by this version - remove it"
+NOT_BUILT_SECTIONS = frozenset({"webhooks", "delivery"})
+"""Top-level keys of the contract that nothing reads yet: refused, so that no setting is silently without effect."""
+NOT_BUILT_SHOP_KEYS = frozenset({"webhook_secret"})
+"""The same for keys of a shop."""
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def load(path: Path | str, environ: Mapping[str, str] = os.environ) -> Config:
+    """The config in a file, checked. Raises ConfigError with every problem; nothing that it says holds a secret.
+
+    `environ` is where `{"env": …}` looks. Relative paths become absolute, from the directory of the file.
+    """
+    location = Path(os.path.abspath(path))
+    resolved = resolve(read(location), location.parent, environ)
+    check = _Check(location.parent, resolved.borrowed, dict(resolved.failures))
+    tree: dict[str, Any] = resolved.tree
+    for name in NOT_BUILT_SECTIONS & tree.keys():
+        check.refuse((name,), NOT_SUPPORTED)
+    sections = {name: value for name, value in tree.items() if name not in NOT_BUILT_SECTIONS and name != "shops"}
+    shops = _shops(check, tree.get("shops", {}))
+    file = check.validate(ConfigFile, {"storage": {}, "api": {}} | sections, (), also_known=["shops"])
+    if check.problems or file is None:
+        raise ConfigError(check.in_order_of(tree))
+    return Config(
+        path=location,
+        storage=file.storage,
+        api=file.api,
+        retention_days=file.retention_days,
+        drain_seconds=file.drain_seconds,
+        status_file=file.status_file,
+        log=file.log,
+        recovery_limit=file.recovery_limit,
+        shops={shop.name: shop for shop in shops},
+        warnings=tuple(_warnings(shops)),
+    )
+
+
+def socket_of(path: Path | str, environ: Mapping[str, str] = os.environ) -> Path:
+    """The API's socket as a config file names it, for clients: the rest of the file may be wrong and its secrets unset.
+
+    Raises ConfigError when the file cannot be read or this one key is wrong.
+    """
+    location = Path(os.path.abspath(path))
+    api = read(location).get("api", {})
+    if not isinstance(api, dict) or "socket" not in api:
+        return default_socket()
+    resolved = resolve({"api": {"socket": api["socket"]}}, location.parent, environ)
+    check = _Check(location.parent, resolved.borrowed, dict(resolved.failures))
+    file = check.validate(ConfigFile, {"storage": {}} | resolved.tree, ())
+    if check.problems or file is None:
+        raise ConfigError(check.in_order_of(resolved.tree))
+    return file.api.socket
+
+
+@dataclass(slots=True)
+class _Check:
+    """The problems that were found so far, and what is needed to find more."""
+
+    directory: Path
+    borrowed: set[ConfigPath]
+    problems: dict[ConfigPath, str] = field(default_factory=dict)
+
+    def refuse(self, path: ConfigPath, message: str) -> None:
+        """Notes a problem, unless there is one at or above the path already: that one is the cause."""
+        if not any(path[:length] in self.problems for length in range(len(path) + 1)):
+            self.problems[path] = message
+
+    def validate(
+        self, model: type[_Model], tree: Any, prefix: ConfigPath, also_known: list[str] | None = None
+    ) -> _Model | None:
+        """`tree` as `model`, or None with its problems noted."""
+        try:
+            # Through JSON, because strict validation of JSON still makes a path or a tuple of what stands for one.
+            return model.model_validate_json(json.dumps(tree), strict=True, context={"directory": self.directory})
+        except ValidationError as error:
+            borrowed = {path[len(prefix) :] for path in self.borrowed if path[: len(prefix)] == prefix}
+            for path, message in explain(error, model, tree, borrowed, also_known or ()):
+                self.refuse((*prefix, *path), message)
+            return None
+
+    def in_order_of(self, tree: Any) -> list[ConfigProblem]:
+        """The problems in the order of the file; what is missing comes behind what is there."""
+
+        def position(path: ConfigPath) -> list[int]:
+            places: list[int] = []
+            node = tree
+            for part in path:
+                keys: list[str | int] = list(node) if isinstance(node, dict) else list(range(len(node)))
+                if part not in keys:
+                    return [*places, len(keys)]
+                places.append(keys.index(part))
+                node = node[part]
+            return places
+
+        return [ConfigProblem(written(path), self.problems[path]) for path in sorted(self.problems, key=position)]
+
+
+def _shops(check: _Check, tree: Any) -> list[ShopConfig]:
+    if not isinstance(tree, dict):
+        check.refuse(("shops",), 'must be an object in { } with a shop for each name, such as {"acme": {…}}')
+        return []
+    shops = [_shop(check, name, keys) for name, keys in tree.items()]
+    return [shop for shop in shops if shop is not None]
+
+
+def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
+    path: ConfigPath = ("shops", name)
+    if not re.fullmatch(SHOP_NAME, name):
+        check.refuse(
+            path, "is no name for a shop - up to 63 letters, digits, _ . and -, beginning with one of the first"
+        )
+        return None
+    if not isinstance(tree, dict):
+        check.refuse(path, 'must be an object in { } with at least "platform"')
+        return None
+    for key in NOT_BUILT_SHOP_KEYS & tree.keys():
+        check.refuse((*path, key), NOT_SUPPORTED)
+    common = {key: value for key, value in tree.items() if key in ShopSettings.model_fields}
+    settings = check.validate(ShopSettings, common, path)
+    platform = tree.get("platform")
+    if not isinstance(platform, str):
+        return None
+    if platform not in PLATFORMS:
+        is_shown = (*path, "platform") not in check.borrowed
+        check.refuse((*path, "platform"), one_of(platform if is_shown else None, PLATFORMS))
+        return None
+    spec = PLATFORMS[platform]
+    own = {key: value for key, value in tree.items() if key not in common and key not in NOT_BUILT_SHOP_KEYS}
+    options = check.validate(spec.options, own, path, also_known=list(ShopSettings.model_fields))
+    if settings is None or options is None:
+        return None
+    return ShopConfig(
+        name=name,
+        platform=platform,
+        options=options,
+        base_url=settings.base_url or spec.default_base_url,
+        chaining=settings.chaining,
+        poll=settings.poll,
+        circuit=settings.circuit,
+        fresh_seconds=settings.fresh_seconds,
+        limits=_limits(settings.limits, spec.default_limits),
+        retry=settings.retry,
+        timeout_seconds=settings.timeout_seconds,
+    )
+
+
+def _limits(given: LimitSettings, default: DefaultLimits) -> Limits:
+    return Limits(
+        concurrency=default.concurrency if given.concurrency is None else given.concurrency,
+        rate_per_second=default.rate_per_second if given.rate_per_second is None else given.rate_per_second,
+        burst=default.burst if given.burst is None else given.burst,
+    )
+
+
+def _warnings(shops: list[ShopConfig]) -> list[ConfigProblem]:
+    found = []
+    for shop in shops:
+        address = urlsplit(shop.base_url)
+        if address.scheme == "http" and not is_loopback(address.hostname or ""):
+            path = written(("shops", shop.name, "base_url"))
+            found.append(ConfigProblem(path, "credentials will cross the network in the clear - use https"))
+    return found

@@ -1,0 +1,195 @@
+"""What the config file may say: sections, keys, bounds, defaults. The descriptions become schema, example and docs.
+
+Everything is strict (no text for a number, no true for 1) and closed (an unknown key is an error). Numbers are bounded
+where a slip of the finger (an interval of 0, a million days) would hurt.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from orchestrator.config.fields import (
+    BaseUrl,
+    BearerToken,
+    Chaining,
+    FilePath,
+    LoopbackHost,
+    Port,
+    SocketMode,
+    SocketPath,
+    StoreUrl,
+)
+from orchestrator.logs import LogFormat, LogLevel
+
+DAY_SECONDS = 86_400
+
+
+def default_socket() -> Path:
+    """Where the socket is when nobody says: in the user's run-time directory."""
+    return platformdirs.user_runtime_path("fulfilld") / "fulfilld.sock"
+
+
+class Section(BaseModel):
+    """The strictness that every section shares. Input never shows in errors: it may be a secret."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+        validate_default=True,
+    )
+
+
+class StorageSettings(Section):
+    """Where everything is kept."""
+
+    url: Annotated[StoreUrl, Field(description="The store: sqlite:///FILE, relative to this file")] = (
+        "sqlite:///fulfilld.db"
+    )
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return Path(self.url.removeprefix("sqlite:///"))
+
+
+class TcpSettings(Section):
+    """The API on loopback TCP, beside the socket."""
+
+    host: Annotated[LoopbackHost, Field(description="Loopback address to listen on")] = "127.0.0.1"
+    port: Annotated[Port, Field(description="Port to listen on")]
+    token: Annotated[BearerToken, Field(description="Every call over TCP carries it as a bearer token")]
+
+
+class ApiSettings(Section):
+    """How the ERP reaches the daemon."""
+
+    socket: Annotated[
+        SocketPath,
+        Field(
+            default_factory=default_socket,
+            description="The API's Unix socket; when left out, fulfilld.sock in the user's run-time directory",
+        ),
+    ]
+    socket_mode: Annotated[SocketMode, Field(description="Who may connect, as an octal file mode")] = "0660"
+    tcp: Annotated[TcpSettings | None, Field(description="The same API on loopback TCP; off when left out")] = None
+
+    @property
+    def socket_permissions(self) -> int:
+        """`socket_mode` as a number."""
+        return int(self.socket_mode, 8)
+
+
+class LogSettings(Section):
+    """What is logged to stderr."""
+
+    format: Annotated[LogFormat, Field(description="json for machines, text for people")] = "json"
+    level: Annotated[LogLevel, Field(description="The least severe level that is logged")] = "info"
+
+
+class PollSettings(Section):
+    """How a shop's orders are fetched."""
+
+    enabled: Annotated[bool, Field(description="Whether to poll at all")] = True
+    interval_seconds: Annotated[
+        float, Field(gt=0, le=DAY_SECONDS, description="From the end of one poll to the next")
+    ] = 60.0
+    page_size: Annotated[int, Field(ge=1, le=250, description="Orders asked for in one call")] = 100
+    lookback_seconds: Annotated[
+        float, Field(ge=0, le=7 * DAY_SECONDS, description="How far each poll reads back behind the last one")
+    ] = 120.0
+
+
+class CircuitSettings(Section):
+    """When a shop that fails is left alone for a while."""
+
+    failures: Annotated[int, Field(ge=1, le=1000, description="Failures in a row that open the circuit")] = 5
+    cooldown_seconds: Annotated[
+        float, Field(gt=0, le=DAY_SECONDS, description="How long the shop is left alone then")
+    ] = 30.0
+
+
+class LimitSettings(Section):
+    """How hard a shop may be worked; what is left out is the platform's default."""
+
+    concurrency: Annotated[int | None, Field(ge=1, le=1000, description="Calls under way at once")] = None
+    rate_per_second: Annotated[
+        float | None, Field(gt=0, le=1_000_000, description="Calls begun per second, on average")
+    ] = None
+    burst: Annotated[
+        int | None, Field(ge=1, le=1_000_000, description="Calls that may begin at once after a pause")
+    ] = None
+
+
+class RetrySettings(Section):
+    """How a step that failed is tried again, with a growing and jittered wait between the attempts."""
+
+    attempts: Annotated[int, Field(ge=1, le=1000, description="Calls of one step before its order is blocked")] = 8
+    base_seconds: Annotated[float, Field(gt=0, le=3600, description="The wait after the first failure")] = 1.0
+    max_seconds: Annotated[float, Field(gt=0, le=DAY_SECONDS, description="The longest wait between two attempts")] = (
+        300.0
+    )
+
+    @model_validator(mode="after")
+    def _grows(self) -> Self:
+        if self.base_seconds > self.max_seconds:
+            raise ValueError("base_seconds must not be larger than max_seconds")
+        return self
+
+
+class ShopSettings(Section):
+    """What every shop takes, whatever its platform; the platform's own keys stand beside these."""
+
+    platform: Annotated[str, Field(description="The shop's platform")]
+    base_url: Annotated[BaseUrl | None, Field(description="The platform's API; when left out, its public address")] = (
+        None
+    )
+    chaining: Annotated[
+        Chaining,
+        Field(description="auto: walk to a target step by step; strict: refuse one that is more than a step away"),
+    ] = "auto"
+    poll: Annotated[PollSettings, Field(description="How orders are fetched")] = PollSettings()
+    circuit: Annotated[CircuitSettings, Field(description="When a failing shop is left alone")] = CircuitSettings()
+    fresh_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=DAY_SECONDS,
+            description="Before a target's first step the order is read if what we know of it is older",
+        ),
+    ] = 300.0
+    limits: Annotated[LimitSettings, Field(description="How hard the shop may be worked; default by platform")] = (
+        LimitSettings()
+    )
+    retry: Annotated[RetrySettings, Field(description="How a failed step is tried again")] = RetrySettings()
+    timeout_seconds: Annotated[float, Field(gt=0, le=600, description="The longest that one call may take")] = 30.0
+
+
+class ConfigFile(Section):
+    """The top of the file, but for `shops`, whose keys depend on each shop's platform.
+
+    The loader puts in `storage` and `api` where they are left out: their defaults need the config file's directory.
+    """
+
+    storage: Annotated[StorageSettings, Field(default_factory=StorageSettings, description="Where everything is kept")]
+    api: Annotated[ApiSettings, Field(default_factory=ApiSettings, description="How the ERP reaches the daemon")]
+    retention_days: Annotated[
+        int, Field(ge=1, le=36_500, description="How long orders at rest, ended targets and events are kept")
+    ] = 400
+    drain_seconds: Annotated[
+        float, Field(ge=0, le=3600, description="How long a stop waits for calls that are under way")
+    ] = 30.0
+    status_file: Annotated[
+        FilePath,
+        Field(description="Where SIGUSR1 writes the status dump"),
+    ] = Path("status.json")
+    log: Annotated[LogSettings, Field(description="What is logged to stderr")] = LogSettings()
+    recovery_limit: Annotated[
+        int, Field(ge=1, le=1000, description="Deaths of the daemon in one step before its order is quarantined")
+    ] = 5

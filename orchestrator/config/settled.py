@@ -1,0 +1,112 @@
+"""A config that was read and found good: what the rest of the program works with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from orchestrator.config.fields import Chaining
+from orchestrator.config.model import (
+    ApiSettings,
+    CircuitSettings,
+    LogSettings,
+    PollSettings,
+    RetrySettings,
+    StorageSettings,
+)
+from orchestrator.config.problems import ConfigProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How hard a shop may be worked: `concurrency` calls at once, a token bucket of `rate_per_second` and `burst`."""
+
+    concurrency: int
+    rate_per_second: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShopConfig:
+    """One shop. `options` is an instance of its platform's options model; `base_url` has no trailing slash."""
+
+    name: str
+    platform: str
+    options: BaseModel
+    base_url: str
+    chaining: Chaining
+    poll: PollSettings
+    circuit: CircuitSettings
+    fresh_seconds: float
+    limits: Limits
+    retry: RetrySettings
+    timeout_seconds: float
+
+    def credentials_fingerprint(self) -> str:
+        """A digest that changes with the shop's credentials, to notice new ones across restarts. Never to be shown.
+
+        Covers every option that is a secret, and the whole of a group with a secret in it: its client id counts too.
+        """
+        credentials = {name: _revealed(value) for name, value in self.options if any(_secrets(value))}
+        text = json.dumps(credentials, sort_keys=True, default=str)
+        return hashlib.blake2b(text.encode(), digest_size=8, person=b"fulfilld.creds").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole config. All paths are absolute. `warnings` are usable but unwise settings, for people to see."""
+
+    path: Path
+    storage: StorageSettings
+    api: ApiSettings
+    retention_days: int
+    drain_seconds: float
+    status_file: Path
+    log: LogSettings
+    recovery_limit: int
+    shops: Mapping[str, ShopConfig]
+    warnings: tuple[ConfigProblem, ...] = field(default=(), compare=False)
+
+    def secret_values(self) -> frozenset[str]:
+        """Every secret of the config in the clear, for the log's mask and for nothing else."""
+        found = set(_secrets(self.api))
+        for shop in self.shops.values():
+            found.update(_secrets(shop.options))
+        return frozenset(found)
+
+
+def _secrets(value: Any) -> Iterator[str]:
+    match value:
+        case SecretStr():
+            yield value.get_secret_value()
+        case BaseModel():
+            for _, inner in value:
+                yield from _secrets(inner)
+        case Mapping():
+            for inner in value.values():
+                yield from _secrets(inner)
+        case list() | tuple() | set() | frozenset():
+            for inner in value:
+                yield from _secrets(inner)
+        case _:
+            return
+
+
+def _revealed(value: Any) -> Any:
+    match value:
+        case SecretStr():
+            return value.get_secret_value()
+        case BaseModel():
+            return {name: _revealed(inner) for name, inner in value}
+        case Mapping():
+            return {str(name): _revealed(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_revealed(inner) for inner in value]
+        case _:
+            return value

@@ -1,0 +1,104 @@
+"""From the file to plain JSON values: `//` comment lines, and everything that JSON's own reader lets pass.
+
+Python's reader keeps the last of two equal keys and takes NaN for a number. In a config both are mistakes that would
+go unnoticed, so a second look at the tokens finds them, with line and column.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import isinf
+from pathlib import Path
+from typing import Any
+
+from orchestrator.config.problems import ConfigError, ConfigProblem, quoted
+
+_COMMENT_LINE = re.compile(r"^[ \t]*//[^\r\n]*", re.MULTILINE)
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+')
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_DEEPEST = 32
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The config's values as written, with references unresolved. Raises ConfigError."""
+    return parse(_text(path), path.name)
+
+
+def parse(text: str, name: str) -> dict[str, Any]:
+    """As `read`, from text; `name` is what errors call it. Lines that begin with `//` are comments."""
+    # A comment leaves an empty line, so that positions stay true. A JSON string has no raw line break: no line inside
+    # one can be mistaken for a comment.
+    text = _COMMENT_LINE.sub("", text)
+    try:
+        tree = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError([_at(text, name, error.pos, f"is no JSON here: {error.msg}")]) from None
+    except RecursionError:
+        raise ConfigError([ConfigProblem(name, "is nested too deeply")]) from None
+    except ValueError:
+        raise ConfigError([ConfigProblem(name, "has a number with thousands of digits")]) from None
+    if problems := [_at(text, name, at, message) for at, message in _oddities(text)]:
+        raise ConfigError(problems)
+    if not isinstance(tree, dict):
+        raise ConfigError([ConfigProblem(name, "must be a JSON object - begin it with { and end it with }")])
+    return tree
+
+
+def _text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigError([ConfigProblem(str(path), f"cannot be read: {reason}")]) from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError([ConfigProblem(f"{path.name}:{line}", "is not UTF-8 - save it as UTF-8")]) from None
+
+
+def _at(text: str, name: str, position: int, message: str) -> ConfigProblem:
+    line = text.count("\n", 0, position) + 1
+    column = position - text.rfind("\n", 0, position)
+    return ConfigProblem(f"{name}:{line}:{column}", message)
+
+
+@dataclass(slots=True)
+class _Level:
+    """One open object or list while the tokens are walked."""
+
+    is_object: bool
+    keys: set[str] = field(default_factory=set)
+    expects_key: bool = True
+
+
+def _oddities(text: str) -> Iterator[tuple[int, str]]:
+    """Positions of repeated keys, of numbers that are none and of text that is none. `text` passed Python's reader."""
+    levels: list[_Level] = []
+    for match in _TOKEN.finditer(text):
+        found, at = match.group(), match.start()
+        if found in ("{", "["):
+            levels.append(_Level(is_object=found == "{"))
+            if len(levels) > _DEEPEST:
+                yield at, "is nested too deeply"
+                return
+        elif found in ("}", "]"):
+            levels.pop()
+        elif found == ",":
+            levels[-1].expects_key = True
+        elif found.startswith('"'):
+            value = json.loads(found)
+            if _SURROGATE.search(value):
+                yield at, "is not valid Unicode: half of a surrogate pair"
+            elif levels and levels[-1].is_object and levels[-1].expects_key:
+                levels[-1].expects_key = False
+                if value in levels[-1].keys:
+                    yield at, f"the key {quoted(value)} is there twice - remove one"
+                levels[-1].keys.add(value)
+        elif found in ("NaN", "Infinity", "-Infinity"):
+            yield at, f"{found} is no number in JSON"
+        elif found not in (":", "true", "false", "null") and isinf(float(found)):
+            yield at, "is too large for a number"
