@@ -1,0 +1,286 @@
+"""Faults: how calls to a simulated platform go wrong, by rate, by script, or held still until a test lets them go.
+
+A rate is decided by a hash of (seed, shop, order, step, how many such calls there were), not by a shared stream of
+random numbers: the same call of the same order fails in every run, however the calls of different orders interleave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Literal
+
+import anyio
+
+from orchestrator.clock import Clock
+
+Moment = Literal["before", "after"]
+"""Before the call's effect, or after it and before its answer."""
+Kind = Literal["error", "drop", "stall", "throttle", "garbage", "answer"]
+
+FAULTS: dict[str, tuple[Kind, Moment]] = {
+    "error_before": ("error", "before"),
+    "error_after": ("error", "after"),
+    "drop_before": ("drop", "before"),
+    "drop_after": ("drop", "after"),
+    "stall_before": ("stall", "before"),
+    "stall_after": ("stall", "after"),
+    "throttle": ("throttle", "before"),
+    "garbage": ("garbage", "after"),
+}
+"""Every single fault: what it does and when."""
+
+MIXED = ("error_before", "error_after", "drop_before", "drop_after", "throttle", "garbage")
+"""What `mixed` spreads its rate over: all but the stalls, which would cost a client its whole time-out each."""
+
+RATE_NAMES = (*FAULTS, "stall", "mixed")
+"""Names that a rate may be given for; `stall` is shared by stall_before and stall_after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens to one call. `variant` chooses among looks (500 or 502, HTML or broken JSON), 0 or 1.
+
+    `status` and `body` replace the answer of an `answer` fault, `status` also that of an `error`.
+    """
+
+    name: str
+    kind: Kind
+    moment: Moment
+    variant: int = 0
+    status: int | None = None
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A call that came although its shop had been told to wait.
+
+    `after_seconds`: how long after the 429 was given, `early_seconds`: how long before the wait was over.
+    """
+
+    call: int
+    shop: str
+    after_seconds: float
+    early_seconds: float
+
+
+@dataclass(slots=True, eq=False)
+class Gate:
+    """Holds the next matching call at one moment until it is released. Made by `FaultPlan.hold`."""
+
+    moment: Moment
+    step: str | None
+    order: str | None
+    _arrived: anyio.Event = field(default_factory=anyio.Event)
+    _released: anyio.Event = field(default_factory=anyio.Event)
+
+    async def arrived(self) -> None:
+        """Waits until a call stands at the gate."""
+        await self._arrived.wait()
+
+    def release(self) -> None:
+        """Lets the call go on; one that comes later passes without stopping."""
+        self._released.set()
+
+    async def stand(self) -> None:
+        """The call's side: says that it is here and waits."""
+        self._arrived.set()
+        await self._released.wait()
+
+
+@dataclass(slots=True)
+class _Scripted:
+    fault: Fault
+    step: str | None
+    order: str | None
+    times: int
+
+
+@dataclass(slots=True)
+class _Window:
+    opened: float
+    until: float
+
+
+class FaultPlan:
+    """Which call gets which fault. Rates may change at any time; scripted faults come before rates.
+
+    `stall_seconds`: how long a stalled answer is delayed; `throttle_seconds`: what a 429 asks a shop to wait (whole
+    seconds, as Retry-After has them). Raises ValueError for unknown names and rates outside 0..1.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        rates: Mapping[str, float] | None = None,
+        *,
+        seed: int = 1,
+        stall_seconds: float = 60,
+        throttle_seconds: int = 1,
+    ) -> None:
+        self.stall_seconds = stall_seconds
+        self.throttle_seconds = throttle_seconds
+        self._clock = clock
+        self._seed = seed
+        self._script: list[_Scripted] = []
+        self._gates: list[Gate] = []
+        self._standing: list[Gate] = []
+        self._seen: dict[tuple[str, str | None, str], int] = {}
+        self._windows: dict[str, _Window] = {}
+        self._violations: list[Violation] = []
+        self._closing = anyio.Event()
+        self.set_rates(rates or {})
+
+    # -- by rate ---------------------------------------------------------------------------------------------------
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The rates in force, as they were given."""
+        return dict(self._rates)
+
+    def set_rates(self, rates: Mapping[str, float]) -> None:
+        """Replaces all rates; `{}` ends every fault by rate. Raises ValueError and changes nothing for a bad one."""
+        self._ladder = _ladder(rates)
+        self._rates = dict(rates)
+
+    def draw(self, shop: str, order: str | None, step: str) -> Fault | None:
+        """The fault of this call, or None: scripted ones first, then by rate."""
+        for scripted in self._script:
+            if _fits(scripted.step, step) and _fits(scripted.order, order):
+                scripted.times -= 1
+                if scripted.times == 0:
+                    self._script.remove(scripted)
+                return scripted.fault
+        if not self._ladder:
+            return None
+        key = (shop, order, step)
+        count = self._seen[key] = self._seen.get(key, 0) + 1
+        digest = blake2b(f"{self._seed}/{shop}/{order}/{step}/{count}".encode(), digest_size=9).digest()
+        chance = int.from_bytes(digest[:8]) / 2**64
+        for threshold, name in self._ladder:
+            if chance < threshold:
+                kind, moment = FAULTS[name]
+                return Fault(name, kind, moment, digest[8] & 1)
+        return None
+
+    # -- by script -------------------------------------------------------------------------------------------------
+
+    def script(
+        self,
+        name: str,
+        *,
+        step: str | None = None,
+        order: str | None = None,
+        times: int = 1,
+        status: int | None = None,
+    ) -> None:
+        """The next `times` calls of `step` on `order` get the fault `name` (None: any step, any order).
+
+        `status` overrides the HTTP status of an error. Raises ValueError for an unknown name.
+        """
+        if name not in FAULTS:
+            raise ValueError(_unknown(name, tuple(FAULTS)))
+        kind, moment = FAULTS[name]
+        self._script.append(_Scripted(Fault(name, kind, moment, status=status), step, order, times))
+
+    def script_answer(
+        self,
+        status: int,
+        body: bytes,
+        *,
+        step: str | None = None,
+        order: str | None = None,
+        moment: Moment = "before",
+        times: int = 1,
+    ) -> None:
+        """As `script`, with an answer of the test's own in place of the platform's, before or after the effect."""
+        fault = Fault(f"answer_{moment}", "answer", moment, status=status, body=body)
+        self._script.append(_Scripted(fault, step, order, times))
+
+    def hold(self, *, step: str | None = None, order: str | None = None, moment: Moment = "before") -> Gate:
+        """Stops the next matching call just before its effect, or between its effect and its answer."""
+        gate = Gate(moment, step, order)
+        self._gates.append(gate)
+        return gate
+
+    # -- used by the exchange --------------------------------------------------------------------------------------
+
+    async def stand_at_gate(self, moment: Moment, order: str | None, step: str) -> None:
+        """Waits at the first gate that is meant for this call, if there is one."""
+        for gate in self._gates:
+            if gate.moment == moment and _fits(gate.step, step) and _fits(gate.order, order):
+                self._gates.remove(gate)
+                self._standing.append(gate)
+                try:
+                    await gate.stand()
+                finally:
+                    self._standing.remove(gate)
+                return
+
+    async def stall(self) -> None:
+        """Delays by `stall_seconds`, or until the sandbox closes."""
+        with anyio.move_on_after(self.stall_seconds):
+            await self._closing.wait()
+
+    def open_throttle(self, shop: str) -> float:
+        """Begins a wait for the whole shop; returns its seconds."""
+        now = self._clock.monotonic()
+        self._windows[shop] = _Window(now, now + self.throttle_seconds)
+        return float(self.throttle_seconds)
+
+    def check_throttle(self, shop: str, call: int) -> float | None:
+        """Seconds that the shop still has to wait, or None. Notes the call as a violation when it has to."""
+        window = self._windows.get(shop)
+        if window is None:
+            return None
+        now = self._clock.monotonic()
+        if now >= window.until:
+            del self._windows[shop]
+            return None
+        self._violations.append(Violation(call, shop, now - window.opened, window.until - now))
+        return window.until - now
+
+    def violations(self, slack_seconds: float = 0.0) -> list[Violation]:
+        """Calls that came before a shop's wait was over.
+
+        `slack_seconds` leaves out those that came so shortly after the 429 that they were on their way already.
+        """
+        return [violation for violation in self._violations if violation.after_seconds > slack_seconds]
+
+    def close(self) -> None:
+        """Lets everything go that is stalled or held, so that the server can stop at once."""
+        self._closing.set()
+        for gate in (*self._gates, *self._standing):
+            gate.release()
+
+
+def _fits(wanted: str | None, value: str | None) -> bool:
+    return wanted is None or wanted == value
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    return f"unknown fault {name!r}; known are {', '.join(known)}"
+
+
+def _ladder(rates: Mapping[str, float]) -> list[tuple[float, str]]:
+    """Thresholds from 0 to 1 with the fault below each, after spreading `stall` and `mixed`."""
+    single: dict[str, float] = dict.fromkeys(FAULTS, 0.0)
+    for name, rate in rates.items():
+        if name not in RATE_NAMES:
+            raise ValueError(_unknown(name, RATE_NAMES))
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
+            raise ValueError(f"the rate of fault {name!r} must be a number from 0 to 1, not {rate!r}")
+        parts = {"mixed": MIXED, "stall": ("stall_before", "stall_after")}.get(name, (name,))
+        for part in parts:
+            single[part] += rate / len(parts)
+    ladder: list[tuple[float, str]] = []
+    reached = 0.0
+    for name, rate in single.items():
+        if rate:
+            reached += rate
+            ladder.append((reached, name))
+    if reached > 1 + 1e-9:
+        raise ValueError(f"the fault rates add up to {reached:g}, more than 1")
+    return ladder

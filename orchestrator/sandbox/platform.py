@@ -1,0 +1,106 @@
+"""The seam between the sandbox and one simulated platform.
+
+A platform turns a request into an `Operation`: who is meant, which step of the contract it is, and a plain function
+that does it. The exchange runs that function between the faults; everything in a platform is synchronous, so an effect
+is atomic and its order unambiguous.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, Protocol, TypeAlias
+
+Json: TypeAlias = Any
+
+
+class PanelError(ValueError):
+    """What a person asked the platform's back office for makes no sense: the message says what is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request below the platform's prefix: `path` decoded, `query` raw, `headers` without regard to case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A platform's answer and what it did.
+
+    `took_effect`, `in_sequence`: as in the ledger. `reopens`: steps that may take effect once more because of this one.
+    `is_overwrite`: the same step with another body is no repeat.
+    """
+
+    status: int
+    body: bytes
+    took_effect: bool = False
+    in_sequence: bool = True
+    reopens: tuple[str, ...] = ()
+    is_overwrite: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a request asks for. `act` does it, at once and whole. `sent` is the parsed body, for the ledger."""
+
+    shop: str
+    order: str | None
+    step: str
+    act: Callable[[], Reply]
+    sent: Json = None
+
+
+class SimulatedPlatform(Protocol):
+    """One platform of the sandbox, mounted under `/{name}`."""
+
+    @property
+    def name(self) -> str:
+        """The platform's name in the contract, and its prefix."""
+        ...
+
+    def open(self, incoming: Incoming) -> Operation:
+        """What the request asks for; one that the platform does not know is an operation too, answered as it would."""
+        ...
+
+    def throttled(self, wait_seconds: float) -> Reply:
+        """The platform's 429."""
+        ...
+
+    def broken(self, status: int) -> Reply:
+        """The platform's answer when it fails inside."""
+        ...
+
+    def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
+        """Does `request["action"]` in the platform's back office. Raises PanelError for what it does not know."""
+        ...
+
+    def shops(self, base_url: str) -> dict[str, dict[str, Json]]:
+        """fulfilld's config of each shop here, by the name that it gets there; `base_url` is that of the sandbox."""
+        ...
+
+    def summary(self) -> dict[str, Json]:
+        """Counts of what the platform holds, for people."""
+        ...
+
+
+def parse_object(body: bytes) -> dict[str, Json] | None:
+    """The JSON object in `body`, None if it holds none. As strict as PHP and JavaScript: no NaN, no lone surrogates."""
+    try:
+        parsed = json.loads(body, parse_constant=_refuse_constant)
+        if b"\\u" in body:
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,140 @@
+"""What people do in the back office of a simulated Selldone shop: everything that an ERP does not expect.
+
+Nothing here is a platform call, so none of it is in the ledger; where an order is put back, the ledger is told that
+sending its later steps again is legal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.sandbox.ledger import Ledger
+from orchestrator.sandbox.platform import PanelError
+from orchestrator.sandbox.selldone_baskets import Basket, Json, encode
+from orchestrator.sandbox.selldone_shop import STATUSES, Accepted, Outcome, SelldoneShop, steps_after
+
+ACTIONS: dict[str, tuple[str, ...]] = {
+    "move": ("order", "state"),
+    "cancel": ("order",),
+    "reject": ("order",),
+    "unreject": ("order",),
+    "edit": ("order", "receiver_name"),
+    "pay": ("order",),
+    "add": (),
+    "add_garbage": (),
+    "delete": ("order",),
+    "change_token": ("token",),
+}
+"""Every action with the fields that it must have (`POST /_sandbox/selldone/panel`)."""
+
+_GARBAGE: dict[str, Json] = {"type": "PHYSICAL", "status": ["Payed"], "delivery_state": {"name": 17}, "items": "none"}
+
+
+@dataclass(frozen=True, slots=True)
+class SelldonePanel:
+    """The back office of one shop. Orders are named by their id, as text or number; unknown ones raise PanelError."""
+
+    shop: SelldoneShop
+    ledger: Ledger
+
+    def move(self, order: str | int, state: str) -> None:
+        """Puts the order into any state, also back, also one that no model knows (selldone.md §5.2: `Returned`)."""
+        basket = self.basket(order)
+        self.shop.place(basket, state)
+        self.ledger.reopen("selldone", str(self.shop.id), str(basket.id), steps_after(state))
+
+    def cancel(self, order: str | int) -> None:
+        """Cancels at once, as an express rejection does."""
+        self.shop.cancel(self.basket(order))
+
+    def reject(self, order: str | int, reason: str = "LackOfInventory", *, is_express: bool = False) -> None:
+        """Starts the 48-hour countdown. Raises PanelError where the platform refuses."""
+        _taken(self.shop.reject(self.basket(order), reason, is_express=is_express))
+
+    def unreject(self, order: str | int) -> None:
+        """Ends the countdown. Raises PanelError where the platform refuses."""
+        _taken(self.shop.unreject(self.basket(order)))
+
+    def edit(self, order: str | int, receiver_name: str) -> None:
+        """Corrects the receiver's name."""
+        basket = self.basket(order)
+        basket.fields["receiver_info"] = {**(basket.fields["receiver_info"] or {}), "name": receiver_name}
+        self.shop.touch(basket)
+
+    def pay(self, order: str | int) -> None:
+        """Marks a Reserved order as paid, which releases it."""
+        basket = self.basket(order)
+        basket.fields["status"] = "Payed"
+        self.shop.touch(basket)
+
+    def add(self, status: str | None = None) -> str:
+        """A buyer checks out; returns the new order's id. `status` None: Payed or COD."""
+        if status is not None and status not in STATUSES:
+            raise PanelError(f"unknown status {status!r}; known are {', '.join(STATUSES)}")
+        return str(self.shop.add(status=status).id)
+
+    def add_garbage(self, payload: Json = None) -> str:
+        """An order that is `payload` in place of its JSON (None: one with a good id and bad fields); returns its id."""
+        basket = self.shop.add(status="Payed")
+        basket.garbage = encode({"id": basket.id, **_GARBAGE} if payload is None else payload)
+        return str(basket.id)
+
+    def delete(self, order: str | int) -> None:
+        """Removes the order: it is in no list any more and reading it is a 404."""
+        self.shop.forget(self.basket(order))
+
+    def change_token(self, token: str) -> None:
+        """Revokes the shop's token and makes another."""
+        self.shop.token = token
+
+    def basket(self, order: str | int) -> Basket:
+        """The order as the platform holds it. Raises PanelError if there is none."""
+        found = self.shop.baskets.get(int(order)) if str(order).isdecimal() else None
+        if found is None:
+            raise PanelError(f"shop {self.shop.id} has no order {order}")
+        return found
+
+    def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
+        """Does what `request` says: `action` and its fields. Raises PanelError for what makes no sense."""
+        action = str(request.get("action"))
+        if action not in ACTIONS:
+            raise PanelError(f"unknown action {action!r}; known are {', '.join(ACTIONS)}")
+        if missing := [name for name in ACTIONS[action] if request.get(name) in (None, "")]:
+            raise PanelError(f"{action} needs {', '.join(missing)}")
+        order = request.get("order", "")
+        match action:
+            case "add":
+                return {"order": self.add(request.get("status"))}
+            case "add_garbage":
+                return {"order": self.add_garbage(request.get("payload"))}
+            case "change_token":
+                self.change_token(str(request["token"]))
+                return {}
+            case "delete":
+                self.delete(order)
+                return {"order": str(order)}
+        self._operate_order(action, order, request)
+        basket = self.basket(order)
+        return {"order": str(basket.id), "delivery_state": basket.state, "status": basket.status}
+
+    def _operate_order(self, action: str, order: str | int, request: Mapping[str, Json]) -> None:
+        match action:
+            case "move":
+                self.move(order, str(request["state"]))
+            case "cancel":
+                self.cancel(order)
+            case "reject":
+                reason = str(request.get("reason", "LackOfInventory"))
+                self.reject(order, reason, is_express=request.get("express") is True)
+            case "unreject":
+                self.unreject(order)
+            case "edit":
+                self.edit(order, str(request["receiver_name"]))
+            case "pay":
+                self.pay(order)
+
+
+def _taken(outcome: Outcome) -> None:
+    if not isinstance(outcome, Accepted):
+        raise PanelError(f"the platform refuses: {outcome}")

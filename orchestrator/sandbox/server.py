@@ -1,0 +1,138 @@
+"""The sandbox as a whole: its platforms behind one port, in a test's own process or as the `sandbox` command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import anyio
+from aiohttp import web
+
+from orchestrator.clock import Clock
+from orchestrator.sandbox.control import Control
+from orchestrator.sandbox.exchange import Exchange
+from orchestrator.sandbox.faults import FaultPlan
+from orchestrator.sandbox.ledger import Ledger
+from orchestrator.sandbox.platform import Json, SimulatedPlatform
+from orchestrator.sandbox.selldone import SelldonePlatform
+from orchestrator.sandbox.selldone_shop import SelldoneOptions
+
+_CLOSE_SECONDS = 5.0
+
+_SHOP_DEFAULTS: dict[str, Json] = {
+    "poll": {"interval_seconds": 2},
+    "limits": {"concurrency": 16, "rate_per_second": 500, "burst": 500},
+    "retry": {"attempts": 8, "base_seconds": 0.2, "max_seconds": 5},
+    "circuit": {"failures": 10, "cooldown_seconds": 1},
+}
+"""What every shop of the ready config has beside its platform's own keys: quick, for no real rate limit is at stake."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSettings:
+    """How the sandbox is to be. `port` 0: a free one. `orders`: a shop. `latency_ms`: before each call's effect.
+
+    `faults`: rates from 0 to 1 by name (`faults.RATE_NAMES`). `shops`: how many a platform has.
+    `stall_seconds`, `throttle_seconds`: as `FaultPlan`'s.
+    """
+
+    port: int = 0
+    orders: int = 20
+    latency_ms: float = 0
+    faults: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 1
+    shops: int = 1
+    stall_seconds: float = 60
+    throttle_seconds: int = 1
+    selldone: SelldoneOptions = field(default_factory=SelldoneOptions)
+
+
+class Sandbox:
+    """The simulated platforms with their ledger and faults; `async with sandbox.running():` serves them.
+
+    Raises ValueError for unknown faults and senseless numbers.
+    """
+
+    def __init__(self, settings: SandboxSettings | None = None, *, clock: Clock | None = None) -> None:
+        self.settings = settings = settings or SandboxSettings()
+        if settings.orders < 0 or settings.shops < 1 or settings.latency_ms < 0:
+            raise ValueError("the sandbox needs at least one shop, and neither orders nor latency below 0")
+        self.clock = clock or Clock()
+        self.ledger = Ledger(self.clock)
+        self.faults = FaultPlan(
+            self.clock,
+            settings.faults,
+            seed=settings.seed,
+            stall_seconds=settings.stall_seconds,
+            throttle_seconds=settings.throttle_seconds,
+        )
+        self.selldone = SelldonePlatform(
+            self.clock,
+            self.ledger,
+            settings.selldone,
+            orders=settings.orders,
+            seed=settings.seed,
+            shop_count=settings.shops,
+        )
+        # Where platforms are registered: mounting, config, panel and summary follow.
+        registered: tuple[SimulatedPlatform, ...] = (self.selldone,)
+        self.platforms = {platform.name: platform for platform in registered}
+        self._port: int | None = None
+
+    @property
+    def base_url(self) -> str:
+        """The root of the running sandbox; a platform's base URL is this and `/` and its name."""
+        assert self._port is not None, "the sandbox is not running"
+        return f"http://127.0.0.1:{self._port}"
+
+    def config(self, base_url: str | None = None) -> dict[str, Json]:
+        """A complete config for fulfilld with every shop of this sandbox."""
+        base_url = base_url or self.base_url
+        shops = {
+            name: {**shop, **_SHOP_DEFAULTS}
+            for platform in self.platforms.values()
+            for name, shop in platform.shops(base_url).items()
+        }
+        return {"storage": {"url": "sqlite:///fulfilld.db"}, "api": {"socket": "fulfilld.sock"}, "shops": shops}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Sandbox]:
+        """Serves on loopback until the block is left; then lets go of stalled and held calls and stops at once.
+
+        Raises OSError if the port is taken.
+        """
+        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_CLOSE_SECONDS)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", self.settings.port, backlog=1024).start()
+            self._port = runner.addresses[0][1]
+            yield self
+        finally:
+            self.faults.close()
+            with anyio.CancelScope(shield=True), anyio.move_on_after(2 * _CLOSE_SECONDS):
+                await runner.cleanup()
+
+    def _application(self) -> web.Application:
+        application = web.Application(client_max_size=2**20)
+        Control(self.ledger, self.faults, self.platforms, self.config).mount(application)
+        for platform in self.platforms.values():
+            exchange = Exchange(platform, self.ledger, self.faults, self.settings.latency_ms / 1000)
+            application.router.add_route("*", f"/{platform.name}/{{path:.*}}", exchange.handle)
+        return application
+
+
+def ready_config(base_url: str, settings: SandboxSettings | None = None) -> dict[str, Json]:
+    """The config for a sandbox with these settings that is served at `base_url`."""
+    return Sandbox(replace(settings or SandboxSettings(), orders=0)).config(base_url)
+
+
+async def serve(settings: SandboxSettings, announce: Callable[[str], None]) -> None:
+    """Runs until cancelled. `announce` gets the ready config, one line of JSON, once the port is bound.
+
+    Raises ValueError for bad settings, OSError if the port is taken.
+    """
+    async with Sandbox(settings).running() as sandbox:
+        announce(json.dumps(sandbox.config(), ensure_ascii=False))
+        await anyio.sleep_forever()
