@@ -1,0 +1,115 @@
+"""The one road by which an order comes in or is seen again: polls, refreshes, hints and rejected payloads all end here.
+
+A list shows how an order was when the platform made the list. If a step of ours is out, or ended after the list was
+asked for, the list may be older than what we know: its state is then left alone, and a later look tells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.platforms.client import Seen
+from orchestrator.runtime.advance import advance
+from orchestrator.runtime.draft import Context, Draft
+from orchestrator.runtime.outcomes import adopt_seen
+from statemachines.machine import PlatformMachine
+from storage.orders import get_order, insert_order
+from storage.records import Order, Situation
+from storage.rejected import remove_rejected_of
+from storage.transaction import Transaction
+
+
+class Adopted(StrEnum):
+    """What a look at an order changed."""
+
+    IMPORTED = "imported"
+    DRIFTED = "drifted"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One order as seen at `read_at` (Unix milliseconds, when the request began)."""
+
+    seen: Seen
+    read_at: int
+
+
+def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
+    """Imports an unknown order, or takes over what a known one shows. Answers the order and what happened."""
+    shop, seen = ctx.policy.shop, look.seen
+    order = get_order(tx, shop, seen.id)
+    if order is None:
+        return _import(tx, ctx, look), Adopted.IMPORTED
+    if _is_stale(order, look):
+        return order, Adopted.STALE
+    if _shows_nothing_new(ctx.machine, order, seen):
+        return order, Adopted.UNCHANGED
+    draft = Draft.of(tx, order)
+    has_changed = adopt_seen(draft, ctx, seen, look.read_at)
+    advance(draft, ctx)  # never begins a call: the context has no turn
+    draft.save(tx, ctx.now)
+    remove_rejected_of(tx, shop, seen.id)
+    if draft.order.state != order.state:
+        return draft.order, Adopted.DRIFTED
+    return draft.order, Adopted.UPDATED if has_changed else Adopted.UNCHANGED
+
+
+def _is_stale(order: Order, look: Look) -> bool:
+    return order.intent is not None or look.read_at <= order.moved_at
+
+
+def _shows_nothing_new(machine: PlatformMachine, order: Order, seen: Seen) -> bool:
+    """Most orders of most polls: told apart without a write."""
+    return (
+        seen.content_hash == order.content_hash
+        and seen.platform_updated_at is not None
+        and seen.platform_updated_at == order.platform_updated_at
+        and seen.state == order.platform_state
+        and seen.payment == order.payment
+        and machine.knows(order.state)
+    )
+
+
+def _import(tx: Transaction, ctx: Context, look: Look) -> Order:
+    seen, now = look.seen, ctx.now
+    state = ctx.machine.observe(None, seen.standing())
+    order = Order(
+        seq=0,
+        shop=ctx.policy.shop,
+        platform=ctx.policy.platform,
+        id=seen.id,
+        reference=seen.reference,
+        state=state,
+        platform_state=seen.state,
+        milestone=ctx.machine.milestone(state),
+        payment=seen.payment,
+        situation=Situation.IDLE,
+        facts=seen.facts,
+        content_hash=seen.content_hash,
+        platform_updated_at=seen.platform_updated_at,
+        observed_at=look.read_at,
+        moved_at=0,
+        due_at=None,
+        intent=None,
+        attempts=0,
+        read_attempts=0,
+        crashes=0,
+        next_attempt_at=None,
+        wait=None,
+        problem=None,
+        held_at=None,
+        held_reason=None,
+        imported_at=now,
+        updated_at=now,
+        version=1,
+    )
+    draft = Draft(insert_order(tx, order, seen.payload), ())
+    draft.emit("order.imported", state=state, milestone=order.milestone, reference=seen.reference, payment=seen.payment)
+    advance(draft, ctx)
+    draft.save(tx, now)
+    remove_rejected_of(tx, order.shop, order.id)
+    return draft.order

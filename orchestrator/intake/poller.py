@@ -1,0 +1,219 @@
+"""The poller: sweeps a shop for orders that changed, page by page, and adopts what it finds.
+
+The position of a sweep comes from the platform's own change times, is kept only when the sweep is complete, and looks
+back far enough that nothing between two sweeps is missed. What cannot be read is set aside and never stops the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+
+from orchestrator.intake.adopt import Adopted, Look, adopt
+from orchestrator.operations.ports import SyncReport
+from orchestrator.platforms.client import Page, UnreadableItem
+from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
+from orchestrator.runtime.access import pause_for_access
+from orchestrator.runtime.draft import Context
+from orchestrator.runtime.driver import Equipment
+from statemachines.target import Json
+from storage.events import append_event
+from storage.orders import get_order
+from storage.rejected import add_rejected
+from storage.shops import fence, get_shop, save_sync, save_sync_error
+from storage.transaction import Transaction
+
+_BATCH = 50  # orders adopted in one unit of work: short enough that steps do not wait behind an import
+
+
+@dataclass(slots=True)
+class _Tally:
+    counts: dict[Adopted, int] = field(default_factory=dict)
+    rejected: int = 0
+
+    def report(self) -> SyncReport:
+        count = self.counts.get
+        return SyncReport(
+            imported=count(Adopted.IMPORTED, 0),
+            updated=count(Adopted.UPDATED, 0),
+            drifted=count(Adopted.DRIFTED, 0),
+            rejected=self.rejected,
+            seen=sum(self.counts.values()),
+        )
+
+
+class GateClosed(Exception):
+    """The shop stands still, so it is not polled now."""
+
+
+class Poller:
+    """Sweeps one shop. `on_adopted` is called after each batch that may have made orders due."""
+
+    def __init__(self, equipment: Equipment, on_adopted: Callable[[], None]) -> None:
+        self._e = equipment
+        self._on_adopted = on_adopted
+        self._one_at_a_time = anyio.Lock()
+        self._is_quiet = False  # the last sweep went well and found nothing: no need to say so again
+        self._last_error: str | None = None
+
+    async def sweep(self, *, is_asked_for: bool = False) -> SyncReport:
+        """One whole sweep. `is_asked_for`: somebody wants to hear of it even when it finds nothing.
+
+        Raises GateClosed, PlatformFailure (after it was recorded), StaleLease, StoreUnavailable.
+        """
+        async with self._one_at_a_time:
+            started = self._e.clock.monotonic()
+            try:
+                report = await self._sweep(is_asked_for=is_asked_for)
+            except PlatformFailure as failure:
+                self._e.metrics.sync_finished(self._e.policy.shop, failure.kind, self._e.clock.monotonic() - started)
+                await self._record_failure(failure)
+                raise
+            self._e.metrics.sync_finished(self._e.policy.shop, "done", self._e.clock.monotonic() - started)
+            return report
+
+    async def _sweep(self, *, is_asked_for: bool) -> SyncReport:
+        e = self._e
+        shop = await e.store.read(lambda tx: get_shop(tx, e.policy.shop))
+        position = shop.sync_position if shop is not None else None
+        tally, cursor = _Tally(), None
+        while True:
+            read_at = e.clock.now_ms()
+            page: Page = await self._call(lambda cursor=cursor: e.client.list_page(position, cursor))  # type: ignore[misc]
+            await self._adopt_page(page, read_at, tally)
+            e.crash.hit("after_sync")
+            if page.next is None:
+                break
+            cursor = page.next
+        report = tally.report()
+        await self._complete(page.position, report, is_asked_for=is_asked_for)
+        return report
+
+    async def _call(self, call: Callable[[], Json]) -> Json:
+        """One platform call through the gate, its failure told to the gate."""
+        gate = self._e.gate
+        if not await gate.take():
+            raise GateClosed
+        try:
+            result = await call()
+        except Transient as failure:
+            if failure.retry_after_seconds is not None:
+                gate.throttled(failure.retry_after_seconds, failure.detail)
+            else:
+                gate.failed(failure.detail)
+            raise
+        except AccessDenied as failure:
+            gate.abandoned()
+            await pause_for_access(self._e.store, gate, self._e.clock, self._e.policy.shop, failure.detail)
+            raise
+        except PlatformFailure:
+            gate.succeeded()
+            raise
+        except BaseException:
+            gate.abandoned()
+            raise
+        gate.succeeded()
+        return result
+
+    async def _adopt_page(self, page: Page, read_at: int, tally: _Tally) -> None:
+        looks = [Look(seen, read_at) for seen in page.orders]
+        for start in range(0, len(looks), _BATCH):
+            await self._adopt_batch(looks[start : start + _BATCH], page.skip_if_new, tally)
+        if page.unreadable:
+            await self._set_aside(page.unreadable, tally)
+        for order_id in page.must_read:
+            await self._adopt_one(order_id, tally)
+
+    async def _adopt_one(self, order_id: str, tally: _Tally) -> None:
+        read_at = self._e.clock.now_ms()
+        try:
+            seen = await self._call(lambda: self._e.client.read(order_id))
+        except NotFound:
+            return
+        except Unreadable as failure:
+            await self._set_aside((UnreadableItem(order_id, failure.detail, failure.payload),), tally)
+            return
+        await self._adopt_batch([Look(seen, read_at)], frozenset(), tally)
+
+    async def _adopt_batch(self, looks: list[Look], skip_if_new: frozenset[str], tally: _Tally) -> None:
+        e = self._e
+
+        def unit(tx: Transaction) -> list[Adopted]:
+            fence(tx, e.policy.shop, e.epoch)
+            ctx = Context(e.machine, e.policy, e.clock.now_ms())
+            results = []
+            for look in looks:
+                if look.seen.id in skip_if_new and get_order(tx, e.policy.shop, look.seen.id) is None:
+                    continue
+                results.append(adopt(tx, ctx, look)[1])
+            return results
+
+        results = await e.store.write(unit)
+        for result in results:
+            tally.counts[result] = tally.counts.get(result, 0) + 1
+        imported, drifted = results.count(Adopted.IMPORTED), results.count(Adopted.DRIFTED)
+        e.metrics.orders_adopted(e.policy.shop, imported=imported, drifted=drifted)
+        if imported:
+            e.crash.hit("after_import")
+        if any(result in (Adopted.DRIFTED, Adopted.UPDATED) for result in results):
+            self._on_adopted()
+
+    async def _set_aside(self, items: tuple[UnreadableItem, ...], tally: _Tally) -> None:
+        e = self._e
+
+        def unit(tx: Transaction) -> int:
+            now, shop, added = e.clock.now_ms(), e.policy.shop, 0
+            for item in items:
+                kept = add_rejected(tx, shop, "poll", item.id, item.error, item.payload, now)
+                if kept is not None:
+                    added += 1
+                    data = {"id": kept, "source": "poll", "error": item.error}
+                    append_event(tx, now, "import.rejected", shop=shop, order=item.id, data=data)
+            return added
+
+        tally.rejected += await e.store.write(unit)
+
+    async def _complete(self, position: Json, report: SyncReport, *, is_asked_for: bool) -> None:
+        """Keeps the position. The feed hears of sweeps that found something, were asked for, or end a trouble."""
+        e = self._e
+        found = report.imported + report.updated + report.drifted + report.rejected
+        is_news = bool(found) or is_asked_for or not self._is_quiet
+
+        def unit(tx: Transaction) -> None:
+            now, shop = e.clock.now_ms(), e.policy.shop
+            fence(tx, shop, e.epoch)
+            save_sync(tx, shop, position, now)
+            if is_news:
+                data = {
+                    "seen": report.seen,
+                    "imported": report.imported,
+                    "updated": report.updated,
+                    "drifted": report.drifted,
+                    "rejected": report.rejected,
+                }
+                append_event(tx, now, "sync.completed", shop=shop, data=data)
+
+        await e.store.write(unit)
+        self._is_quiet, self._last_error = True, None
+
+    async def _record_failure(self, failure: PlatformFailure) -> None:
+        """One event when trouble begins or changes, not one a poll."""
+        e = self._e
+        is_news = failure.kind != self._last_error and not isinstance(failure, AccessDenied)
+
+        def unit(tx: Transaction) -> None:
+            now, shop = e.clock.now_ms(), e.policy.shop
+            save_sync_error(tx, shop, failure.detail)
+            if isinstance(failure, Unreadable):
+                kept = add_rejected(tx, shop, "poll", None, failure.detail, failure.payload, now)
+                if kept is not None:
+                    data = {"id": kept, "source": "poll", "error": failure.detail}
+                    append_event(tx, now, "import.rejected", shop=shop, data=data)
+            if is_news:
+                data = {"kind": failure.kind, "detail": failure.detail}
+                append_event(tx, now, "sync.failed", shop=shop, data=data)
+
+        await e.store.write(unit)
+        self._is_quiet, self._last_error = False, failure.kind

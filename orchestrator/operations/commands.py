@@ -1,0 +1,242 @@
+"""Everything that changes something, as the API and the CLI ask for it (ports.Commands)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import anyio
+
+from orchestrator.clock import Chance, Clock
+from orchestrator.crash import CrashPoints
+from orchestrator.intake.poller import GateClosed
+from orchestrator.metrics import Metrics
+from orchestrator.operations import interventions
+from orchestrator.operations.ports import SyncReport
+from orchestrator.operations.refusals import Refused
+from orchestrator.operations.submission import Submission, accept, expected_standing, plan_or_refuse
+from orchestrator.platforms.client import Seen
+from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient
+from orchestrator.runtime.draft import Context, Draft
+from orchestrator.runtime.supervisor import Supervisor
+from orchestrator.runtime.worker import ShopWorker
+from statemachines.machine import Plan
+from statemachines.target import TargetRequest
+from storage.events import append_event
+from storage.records import Order, Target
+from storage.rejected import get_rejected, remove_rejected
+from storage.shops import pause_shop, resume_shop, save_gate
+from storage.store import Store
+from storage.targets import get_target, target_by_key
+from storage.transaction import Transaction
+
+Change = Callable[[Draft, Context], None]
+
+
+class DaemonCommands:
+    """Carries out commands on the shops that this node works for."""
+
+    def __init__(
+        self, store: Store, supervisor: Supervisor, clock: Clock, chance: Chance, crash: CrashPoints, metrics: Metrics
+    ) -> None:
+        self._store = store
+        self._supervisor = supervisor
+        self._clock = clock
+        self._chance = chance
+        self._crash = crash
+        self._metrics = metrics
+
+    # -- targets ---------------------------------------------------------------------------------------------------
+
+    async def submit(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Target:
+        """Accepts a target: durable when this returns. An unknown order is read from the platform first."""
+        worker = self._worker(shop)
+        submission = Submission(self._chance.target_id(self._clock.now_ms()), shop, order, request, key)
+        target = await self._store.write(lambda tx: self._accept(tx, worker, submission))
+        if target is None:
+            await self._import(worker, order)
+            target = await self._store.write(lambda tx: self._accept(tx, worker, submission))
+            if target is None:
+                raise Refused("order-not-found", f"shop {shop} has no order {order}")
+        self._crash.hit("after_submit")
+        self._metrics.target_submitted(shop)
+        worker.wake()
+        return target
+
+    def _accept(self, tx: Transaction, worker: ShopWorker, submission: Submission) -> Target | None:
+        if submission.key is not None and (known := target_by_key(tx, submission.key)) is not None:
+            if known[1] == submission.digest():
+                return known[0]
+            detail = f"the key {submission.key!r} was used for target {known[0].id} with another body; use a new key"
+            raise Refused("idempotency-key-reused", detail)
+        draft = Draft.load(tx, submission.shop, submission.order)
+        return None if draft is None else accept(tx, draft, worker.context(), submission)
+
+    async def preview(self, shop: str, order: str, request: TargetRequest) -> Plan:
+        """The plan that `submit` would make; changes nothing."""
+        worker = self._worker(shop)
+        draft = await self._store.read(lambda tx: Draft.load(tx, shop, order))
+        if draft is not None:
+            return plan_or_refuse(worker.context(), expected_standing(draft, worker.equipment.machine), request)
+        seen, _ = await self._ask(worker, order)
+        return plan_or_refuse(worker.context(), seen.standing(), request)
+
+    async def cancel_target(self, target: str) -> Target:
+        """Cancels what has not been done of a target."""
+        found = await self._store.read(lambda tx: get_target(tx, target))
+        if found is None:
+            raise Refused("target-not-found", f"there is no target {target}")
+        worker = self._worker(found.shop)
+
+        def unit(tx: Transaction) -> Target:
+            draft = self._draft(tx, found.shop, found.order)
+            now_known = get_target(tx, target)
+            assert now_known is not None
+            interventions.cancel_target(draft, worker.context(), now_known)
+            draft.save(tx, worker.context().now)
+            return draft.latest(now_known)
+
+        result = await self._store.write(unit)
+        worker.wake()
+        return result
+
+    # -- orders ----------------------------------------------------------------------------------------------------
+
+    async def retry(self, shop: str, order: str) -> Order:
+        """Tries a blocked step, or one that waits, now."""
+        worker = self._worker(shop)
+        known = await self._store.read(lambda tx: self._draft(tx, shop, order))
+        if known.order.problem is not None and known.order.problem.type == "unknown-state":
+            return await self.refresh(shop, order)  # only another look can tell a state that we know
+        return await self._change(worker, order, interventions.retry)
+
+    async def skip(self, shop: str, order: str, reason: str | None) -> Order:
+        """Marks the blocked step as done by hand."""
+        return await self._change(self._worker(shop), order, lambda d, c: interventions.skip(d, c, reason))
+
+    async def hold(self, shop: str, order: str, reason: str | None) -> Order:
+        """Stops before the next step until released."""
+        return await self._change(self._worker(shop), order, lambda d, c: interventions.hold(d, c, reason))
+
+    async def release(self, shop: str, order: str) -> Order:
+        """Ends a hold."""
+        return await self._change(self._worker(shop), order, interventions.release)
+
+    async def cancel(self, shop: str, order: str) -> Order:
+        """Drops all targets of the order."""
+        return await self._change(self._worker(shop), order, interventions.cancel)
+
+    async def refresh(self, shop: str, order: str) -> Order:
+        """Reads the order from the platform now."""
+        return await self._import(self._worker(shop), order)
+
+    async def _change(self, worker: ShopWorker, order: str, change: Change) -> Order:
+        def unit(tx: Transaction) -> Order:
+            draft, ctx = self._draft(tx, worker.name, order), worker.context()
+            change(draft, ctx)
+            draft.save(tx, ctx.now)
+            return draft.order
+
+        result = await self._store.write(unit)
+        worker.wake()
+        return result
+
+    def _draft(self, tx: Transaction, shop: str, order: str) -> Draft:
+        draft = Draft.load(tx, shop, order)
+        if draft is None:
+            raise Refused("order-not-found", f"no order {order} of shop {shop} is known; submit or refresh reads it")
+        return draft
+
+    async def _import(self, worker: ShopWorker, order: str) -> Order:
+        with _platform_refusals(worker.name, order):
+            return (await worker.refresh(order))[0]
+
+    async def _ask(self, worker: ShopWorker, order: str) -> tuple[Seen, int]:
+        with _platform_refusals(worker.name, order):
+            return await worker.read(order)
+
+    # -- shops -----------------------------------------------------------------------------------------------------
+
+    async def pause(self, shop: str, reason: str | None) -> None:
+        """Stops a shop's steps and polls until it is resumed; running calls finish."""
+        worker = self._worker(shop)
+
+        def unit(tx: Transaction) -> None:
+            now = self._clock.now_ms()
+            if pause_shop(tx, shop, "person", reason or "", now):
+                append_event(tx, now, "shop.paused", shop=shop, data={"by": "person", "reason": reason})
+
+        worker.close_gate()
+        await self._store.write(unit)
+
+    async def resume(self, shop: str) -> None:
+        """Ends a pause, whoever caused it, and closes the circuit."""
+        worker = self._worker(shop)
+
+        def unit(tx: Transaction) -> None:
+            save_gate(tx, shop, "closed", None, None, None)
+            if resume_shop(tx, shop):
+                append_event(tx, self._clock.now_ms(), "shop.resumed", shop=shop, data={"by": "person"})
+
+        await self._store.write(unit)
+        worker.reset_gate()
+
+    async def sync(self, shop: str, wait_seconds: float | None = None) -> SyncReport | None:
+        """Polls now; with `wait_seconds` answers what was found, or None when time ran out."""
+        worker = self._worker(shop)
+        if wait_seconds is None:
+            worker.sync_soon()
+            return None
+        with anyio.move_on_after(wait_seconds), _platform_refusals(shop, None):
+            return await worker.sync()
+        return None
+
+    async def retry_rejected(self, rejected_id: int) -> Order:
+        """Reads a rejected payload's order again and imports it."""
+        found = await self._store.read(lambda tx: get_rejected(tx, rejected_id))
+        if found is None:
+            raise Refused("rejected-not-found", f"there is no rejected payload {rejected_id}")
+        payload, order_id = found
+        if order_id is None:
+            detail = (
+                f"payload {rejected_id} names no order that could be read; sync {payload.shop} reads the list again"
+            )
+            raise Refused("not-allowed", detail, extra={"reason": payload.error})
+        order = await self._import(self._worker(payload.shop), order_id)
+        await self._store.write(lambda tx: remove_rejected(tx, rejected_id))
+        return order
+
+    def _worker(self, shop: str) -> ShopWorker:
+        if self._supervisor.is_draining:
+            raise Refused("draining", "the daemon is shutting down; try again when it is back")
+        if not self._supervisor.is_configured(shop):
+            raise Refused("shop-not-found", f"no shop is named {shop!r}")
+        worker = self._supervisor.worker(shop)
+        if worker is None:
+            raise Refused("overloaded", f"shop {shop} is being started; try again in a moment", retry_after_seconds=1)
+        return worker
+
+
+class _platform_refusals:  # noqa: N801 - reads as a block
+    """Turns what the platform answered to a read into the contract's refusals."""
+
+    def __init__(self, shop: str, order: str | None) -> None:
+        self._shop, self._order = shop, order
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        match error:
+            case NotFound():
+                raise Refused("order-not-found", f"shop {self._shop} has no order {self._order}") from None
+            case Transient(retry_after_seconds=seconds):
+                after = math.ceil(seconds) if seconds else None
+                raise Refused("platform-unreachable", error.detail, retry_after_seconds=after) from None
+            case GateClosed():
+                worker_says = f"shop {self._shop} stands still (paused, or waiting for its platform)"
+                raise Refused("platform-unreachable", worker_says, retry_after_seconds=30) from None
+            case AccessDenied() | PlatformFailure():
+                raise Refused("platform-unreachable", error.detail, retry_after_seconds=60) from None
+            case _:
+                return

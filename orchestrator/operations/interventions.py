@@ -1,0 +1,90 @@
+"""What a person does to one order: retry, skip, hold, release, cancel. Pure changes of a draft; each raises Refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator.operations.refusals import Refused
+from orchestrator.operations.submission import settle
+from orchestrator.platforms.client import StepAnswer
+from orchestrator.runtime.draft import Context, Draft
+from orchestrator.runtime.outcomes import apply_answer
+from storage.records import Intent, PlanEntry, Situation, Target, TargetStatus
+
+
+def retry(draft: Draft, ctx: Context) -> None:
+    """A blocked step, or one that waits, is tried now."""
+    order = draft.order
+    can_go = order.situation in (Situation.BLOCKED, Situation.RETRYING, Situation.WAITING, Situation.QUEUED)
+    if not can_go and not (order.situation is Situation.HELD and order.problem is not None):
+        raise Refused("not-blocked", f"order {order.id} is {order.situation.value}, there is nothing to retry")
+    if order.situation is Situation.WAITING:
+        draft.change(observed_at=0)  # what is known is what made it wait: read first
+    _unblock(draft, "retry")
+    settle(draft, ctx)
+
+
+def skip(draft: Draft, ctx: Context, reason: str | None) -> None:
+    """The blocked step was done by hand: it counts as done, with the person's reason in the feed."""
+    order = draft.order
+    if not reason or not reason.strip():
+        raise Refused("reason-required", "skip needs a reason: say how the step was done by hand")
+    head = draft.targets[0] if draft.targets else None
+    if head is None or order.problem is None or head.status is not TargetStatus.BLOCKED:
+        raise Refused("not-blocked", f"order {order.id} is {order.situation.value}, no step of it is blocked")
+    entry = _blocked_entry(head, order.problem.step)
+    if entry is None:
+        raise Refused("not-allowed", f"{order.problem.type} is not about a step, so there is none to skip")
+    draft.change(intent=Intent(head.id, entry.step, entry.source, entry.to, ctx.now))
+    apply_answer(draft, ctx, StepAnswer(None), how="by_hand", reason=reason)
+    _unblock(draft, "skip")
+    settle(draft, ctx)
+
+
+def _blocked_entry(head: Target, step: str | None) -> PlanEntry | None:
+    left = head.plan[head.steps_done :]
+    return left[0] if left and left[0].step == step else None
+
+
+def hold(draft: Draft, ctx: Context, reason: str | None) -> None:
+    """Stops before the next step; a running call finishes. Holding twice keeps the first hold."""
+    if draft.order.held_at is None:
+        draft.change(held_at=ctx.now, held_reason=reason)
+        draft.emit("order.held", **({"reason": reason} if reason else {}))
+    settle(draft, ctx)
+
+
+def release(draft: Draft, ctx: Context) -> None:
+    """Ends a hold."""
+    if draft.order.held_at is None:
+        raise Refused("not-held", f"order {draft.order.id} is {draft.order.situation.value}, not held")
+    draft.change(held_at=None, held_reason=None)
+    draft.emit("order.released", by="release")
+    settle(draft, ctx)
+
+
+def cancel(draft: Draft, ctx: Context) -> None:
+    """Drops all targets. A call that is out is still recorded when it ends."""
+    for target in list(draft.targets):
+        draft.finish(target, TargetStatus.CANCELLED, ctx.now)
+    draft.change(attempts=0, read_attempts=0, crashes=0)
+    settle(draft, ctx)
+
+
+def cancel_target(draft: Draft, ctx: Context, target: Target) -> None:
+    """Drops one target; the next in the queue goes on."""
+    if target.status.is_end:
+        raise Refused("already-finished", f"target {target.id} is {target.status.value} already")
+    draft.finish(target, TargetStatus.CANCELLED, ctx.now)
+    draft.change(attempts=0, read_attempts=0, crashes=0)
+    settle(draft, ctx)
+
+
+def _unblock(draft: Draft, by: str) -> None:
+    head = draft.targets[0] if draft.targets else None
+    was_blocked = draft.order.problem is not None
+    if head is not None and head.status is TargetStatus.BLOCKED:
+        draft.put(replace(head, status=TargetStatus.RUNNING, problem=None))
+    draft.change(problem=None, attempts=0, read_attempts=0, crashes=0, next_attempt_at=None)
+    if was_blocked:
+        draft.emit("order.released", head.id if head is not None else None, by=by)

@@ -1,0 +1,116 @@
+"""Accepting targets: what is refused costs nothing, what is accepted is on disk before it is answered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from orchestrator.operations.refusals import Refused
+from orchestrator.runtime.advance import advance
+from orchestrator.runtime.draft import Context, Draft, problem_of
+from statemachines.machine import RECORD, Milestone, Plan, PlatformMachine, Refusal, Standing
+from statemachines.target import TargetRequest
+from storage.records import PlanEntry, Target, TargetStatus
+from storage.targets import insert_target
+from storage.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A target as it came in, with the id that it will have."""
+
+    target_id: str
+    shop: str
+    order: str
+    request: TargetRequest
+    key: str | None
+
+    def digest(self) -> str:
+        """What makes two submissions the same: shop, order and body."""
+        text = json.dumps([self.shop, self.order, self.request.to_json()], sort_keys=True, ensure_ascii=False)
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def plan_or_refuse(ctx: Context, standing: Standing, request: TargetRequest) -> Plan:
+    """The plan from where the order will be. Raises Refused with the contract's slugs."""
+    plan = ctx.machine.plan(standing, request, ctx.policy.chaining)
+    if isinstance(plan, Refusal):
+        extra: dict[str, object] = {"allowed": list(plan.allowed)}
+        if plan.reason is not None:
+            extra["reason"] = plan.reason
+        raise Refused(plan.slug, plan.detail, extra=extra)
+    return plan
+
+
+def expected_standing(draft: Draft, machine: PlatformMachine) -> Standing:
+    """Where the order will be once everything that is pending has been reached."""
+    standing = draft.standing()
+    for target in draft.targets:
+        request = TargetRequest.from_json(target.request)
+        plan = machine.plan(standing, request)
+        if isinstance(plan, Refusal):
+            continue
+        for step in plan.steps:
+            if step.step != RECORD:
+                standing = machine.after(standing, step.step, request, None, {})
+    return standing
+
+
+def is_replacing(machine: PlatformMachine, request: TargetRequest) -> bool:
+    """Whether the target takes the place of what is queued (default: only a cancellation does)."""
+    if request.replace is not None:
+        return request.replace
+    wanted = machine.resolve(request.state)
+    return wanted is not None and wanted.milestone is Milestone.CANCELLED
+
+
+def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) -> Target:
+    """Puts the target into the order's queue and answers it; one that is reached already ends at once.
+
+    Raises Refused; the caller's transaction then undoes what was superseded.
+    """
+    request = submission.request
+    if is_replacing(ctx.machine, request):
+        for old in [target for target in draft.targets if target.status is TargetStatus.QUEUED]:
+            detail = f"target {submission.target_id} replaced it before it was begun"
+            draft.finish(old, TargetStatus.CANCELLED, ctx.now, problem_of("superseded", detail, None, ctx.now))
+    plan = plan_or_refuse(ctx, expected_standing(draft, ctx.machine), request)
+    is_idle = not draft.targets and draft.order.intent is None
+    target = insert_target(tx, _target(submission, plan, ctx.now), submission.key, submission.digest())
+    draft.targets.append(target)
+    steps = [step.step for step in plan.steps]
+    draft.emit("target.submitted", target.id, state=plan.state, milestone=plan.milestone, steps=steps)
+    if is_idle and not plan.steps:
+        draft.finish(target, TargetStatus.REACHED, ctx.now)
+    settle(draft, ctx)
+    draft.save(tx, ctx.now)
+    return draft.latest(target)
+
+
+def settle(draft: Draft, ctx: Context) -> None:
+    """After a change from outside: an order whose call is out is left to its driver, any other is decided on anew."""
+    intent = draft.order.intent
+    if intent is not None and not intent.is_uncertain:
+        return
+    draft.change(next_attempt_at=None)
+    advance(draft, ctx)
+
+
+def _target(submission: Submission, plan: Plan, now: int) -> Target:
+    return Target(
+        seq=0,
+        id=submission.target_id,
+        shop=submission.shop,
+        order=submission.order,
+        state=plan.state,
+        milestone=plan.milestone,
+        status=TargetStatus.QUEUED,
+        request=submission.request.to_json(),
+        plan=tuple(PlanEntry(step.step, step.source, step.to) for step in plan.steps),
+        steps_done=0,
+        unused=plan.unused,
+        submitted_at=now,
+        finished_at=None,
+        problem=None,
+    )

@@ -1,0 +1,1 @@
+"""Drives orders: supervisor (which shops are ours) → shop worker → driver, one order strictly in sequence."""

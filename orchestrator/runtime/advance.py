@@ -1,0 +1,163 @@
+"""What is next for an order: the one pure function that every road into driving ends in.
+
+It is asked after each outcome, each read, each submission and each wake-up, always with the rows as the transaction
+sees them, so a hold, a cancel or a newer target that came in meanwhile counts at once. It settles what needs no call
+(targets that are reached or cannot be reached any more, records), and answers with the one call that is due, or with
+rest; the draft's `due_at` then says when to ask again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from orchestrator.runtime.draft import Context, Draft, problem_of
+from statemachines.machine import RECORD, Plan, PlannedStep, PlatformWait, Refusal
+from statemachines.target import TargetRequest
+from storage.records import Intent, PlanEntry, Situation, Target, TargetStatus, Wait
+
+RECHECK_MS = 300_000
+"""How often an order that the platform holds up is read again."""
+
+
+class Rest(Enum):
+    """Nothing to call now."""
+
+    REST = "rest"
+    NEEDS_TURN = "needs_turn"  # a step is due, but no turn for a call is at hand
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The order has to be read before anything else."""
+
+    is_resolving: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A step's intent is in the draft: once committed, its call goes out."""
+
+    step: str
+    request: TargetRequest
+
+
+Move = Rest | Read | Call
+
+
+def advance(draft: Draft, ctx: Context) -> Move:
+    """Decides the next move and leaves the draft as it has to be saved before that move."""
+    while True:
+        order = draft.order
+        if order.intent is not None:
+            return _resolve(draft, ctx)
+        if order.held_at is not None:
+            return _rest(draft, Situation.HELD, None)
+        if not draft.targets:
+            return _settle(draft, ctx)
+        target = draft.targets[0]
+        if target.status is TargetStatus.BLOCKED:
+            return _rest(draft, Situation.BLOCKED, None)
+        if not ctx.machine.knows(order.state):
+            detail = f"the platform shows {order.state!r}, a state that the {order.platform} machine does not know"
+            draft.block(problem_of("unknown-state", detail, None, ctx.now))
+            return Rest.REST
+        if order.next_attempt_at is not None and order.next_attempt_at > ctx.now:
+            return _rest(draft, Situation.RETRYING, order.next_attempt_at)
+        if (wait := ctx.machine.wait(draft.standing())) is not None:
+            return _wait(draft, ctx, wait)
+        if target.status is TargetStatus.QUEUED and ctx.now - order.observed_at > ctx.policy.fresh_ms:
+            return _want_read(draft, ctx, is_resolving=False)
+        if (step := _next_step(draft, ctx, target)) is not None:
+            return _begin(draft, ctx, draft.targets[0], step)
+
+
+def _next_step(draft: Draft, ctx: Context, target: Target) -> PlannedStep | None:
+    """The step to begin; None when the target ended without a call, so that the next one is looked at."""
+    request = TargetRequest.from_json(target.request)
+    plan = ctx.machine.plan(draft.standing(), request, ctx.policy.chaining)
+    if isinstance(plan, Refusal):
+        problem = problem_of(_slug(plan), plan.detail, None, ctx.now)
+        if plan.slug == "not-allowed":  # a person can mend what the guard misses
+            draft.block(problem_of("rejected", plan.detail, None, ctx.now))
+        else:
+            draft.finish(target, TargetStatus.FAILED, ctx.now, problem)
+        return None
+    if not plan.steps:
+        draft.finish(target, TargetStatus.REACHED, ctx.now)
+        return None
+    _keep_plan(draft, target, plan)
+    step = plan.steps[0]
+    if step.step == RECORD:
+        done = draft.targets[0]
+        draft.emit("step.done", done.id, step=RECORD, **{"from": step.source}, to=step.to, how="recorded")
+        draft.finish(replace(done, steps_done=done.steps_done + 1), TargetStatus.REACHED, ctx.now)
+        return None
+    return step
+
+
+def _slug(refusal: Refusal) -> str:
+    return "unreachable" if refusal.slug == "unknown-state" else refusal.slug
+
+
+def _keep_plan(draft: Draft, target: Target, plan: Plan) -> None:
+    """Writes the plan only when it is not the one that is stored: mostly it is."""
+    left = tuple(PlanEntry(s.step, s.source, s.to) for s in plan.steps)
+    if target.plan[target.steps_done :] != left:
+        draft.put(replace(target, plan=(*target.plan[: target.steps_done], *left)))
+
+
+def _begin(draft: Draft, ctx: Context, target: Target, step: PlannedStep) -> Move:
+    if not ctx.may_begin:
+        _rest(draft, Situation.QUEUED, ctx.now)
+        return Rest.NEEDS_TURN
+    if target.status is not TargetStatus.RUNNING:
+        draft.put(replace(target, status=TargetStatus.RUNNING), is_progress_only=True)
+    intent = Intent(target.id, step.step, step.source, step.to, ctx.now)
+    # due_at is empty while a call is out: after a crash the intent itself brings the order back
+    draft.change(intent=intent, situation=Situation.RUNNING, due_at=None, next_attempt_at=None, wait=None, problem=None)
+    attempt = draft.order.attempts + 1
+    draft.emit("step.started", target.id, step=step.step, **{"from": step.source}, to=step.to, attempt=attempt)
+    return Call(step.step, TargetRequest.from_json(target.request))
+
+
+def _resolve(draft: Draft, ctx: Context) -> Move:
+    """A call was out and nobody knows what it did: read before anything else, unless it is not time yet."""
+    order = draft.order
+    if draft.targets and draft.targets[0].status is TargetStatus.BLOCKED:
+        return _rest(draft, Situation.BLOCKED, None)
+    if order.next_attempt_at is not None and order.next_attempt_at > ctx.now:
+        return _rest(draft, Situation.RETRYING, order.next_attempt_at)
+    return _want_read(draft, ctx, is_resolving=True)
+
+
+def _want_read(draft: Draft, ctx: Context, *, is_resolving: bool) -> Move:
+    _rest(draft, Situation.QUEUED, ctx.now)
+    return Read(is_resolving)
+
+
+def _settle(draft: Draft, ctx: Context) -> Move:
+    order = draft.order
+    if ctx.machine.knows(order.state):
+        draft.change(problem=None, attempts=0, read_attempts=0, next_attempt_at=None)
+        return _rest(draft, Situation.IDLE, None)
+    if order.problem is None or order.problem.type != "unknown-state":
+        detail = f"the platform shows {order.state!r}, a state that the {order.platform} machine does not know"
+        draft.block(problem_of("unknown-state", detail, None, ctx.now))
+    return _rest(draft, Situation.BLOCKED, None)
+
+
+def _wait(draft: Draft, ctx: Context, wait: PlatformWait) -> Move:
+    order = draft.order
+    recheck_at = order.observed_at + RECHECK_MS
+    if recheck_at <= ctx.now:
+        return _want_read(draft, ctx, is_resolving=False)
+    due_at = recheck_at if wait.until_ms is None or wait.until_ms <= ctx.now else min(wait.until_ms, recheck_at)
+    _rest(draft, Situation.WAITING, due_at)
+    draft.change(wait=Wait(wait.reason, wait.until_ms, wait.detail))
+    return Rest.REST
+
+
+def _rest(draft: Draft, situation: Situation, due_at: int | None) -> Move:
+    draft.change(situation=situation, due_at=due_at, wait=None)
+    return Rest.REST

@@ -1,0 +1,187 @@
+"""An order being decided on: its row and queue in memory, what is to change, and the events that tell of it.
+
+Deciding works on a draft and is pure; `save` writes everything that changed in the transaction it is given. Records are
+frozen, so a draft can be thrown away when its transaction fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from statemachines.machine import Chaining, PlatformMachine, Standing
+from statemachines.target import Json, TargetRequest
+from storage.events import append_event
+from storage.orders import get_order, save_order, save_payload
+from storage.records import Order, Problem, Situation, Target, TargetStatus
+from storage.targets import get_target, pending_targets, save_progress, save_target
+from storage.transaction import Transaction
+
+PROBLEM_TITLES = {
+    "rejected": "The platform refused the step",
+    "attempts-exhausted": "The step ran out of attempts",
+    "unknown-state": "The order is in a state that its machine does not know",
+    "quarantined": "The daemon died again and again in this step",
+    "superseded": "A newer target replaced this one",
+    "unreachable": "The target cannot be reached any more",
+    "not-allowed": "The order may not go there",
+    "not-adjacent": "The target is more than one step away",
+    "order-not-found": "The platform has no such order any more",
+}
+"""Titles of the problems that orders and targets can have, by type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A shop's rules for driving. Times in milliseconds."""
+
+    shop: str
+    platform: str
+    chaining: Chaining
+    fresh_ms: int
+    attempts: int
+    base_ms: int
+    max_ms: int
+    recovery_limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a decision may look at beside the draft. `may_begin`: a turn for one platform call is at hand, so a step
+    may be begun in the same commit that records the outcome before it."""
+
+    machine: PlatformMachine
+    policy: Policy
+    now: int
+    may_begin: bool = False
+
+
+class Draft:
+    """One order with its pending targets, being changed. `intent_target` is the target of an intent even when that
+    target has ended (it was cancelled while the call was out)."""
+
+    __slots__ = ("_ended", "_events", "_payload", "_progressed", "_rewritten", "intent_target", "order", "targets")
+
+    def __init__(self, order: Order, targets: Iterable[Target], intent_target: Target | None = None) -> None:
+        self.order = order
+        self.targets = list(targets)
+        self.intent_target = intent_target
+        self._progressed: dict[str, Target] = {}
+        self._rewritten: dict[str, Target] = {}
+        self._events: list[tuple[str, str | None, dict[str, Json] | None]] = []
+        self._payload: bytes | None = None
+        self._ended: dict[str, Target] = {}
+
+    @classmethod
+    def load(cls, tx: Transaction, shop: str, order_id: str) -> Draft | None:
+        """Reads an order with its queue, None if it is not known."""
+        order = get_order(tx, shop, order_id)
+        return None if order is None else cls.of(tx, order)
+
+    @classmethod
+    def of(cls, tx: Transaction, order: Order) -> Draft:
+        """Reads the queue of an order that is at hand."""
+        targets = pending_targets(tx, order.shop, order.id)
+        wanted = order.intent.target if order.intent is not None else None
+        ended = None
+        if wanted is not None and all(target.id != wanted for target in targets):
+            ended = get_target(tx, wanted)
+        return cls(order, targets, ended)
+
+    def fork(self) -> Draft:
+        """An unchanged copy to decide on again."""
+        return Draft(self.order, self.targets, self.intent_target)
+
+    def standing(self) -> Standing:
+        """Where the order stands, for the machine."""
+        order = self.order
+        return Standing(order.state, order.platform_state, order.payment, order.facts)
+
+    def change(self, **fields: Json) -> None:
+        """Replaces fields of the order."""
+        self.order = replace(self.order, **fields)
+
+    def target(self, target_id: str) -> Target | None:
+        """A pending target by id."""
+        return next((target for target in self.targets if target.id == target_id), None)
+
+    def request_of_intent(self) -> TargetRequest:
+        """The request that the intent's call carried."""
+        intent = self.order.intent
+        assert intent is not None
+        target = self.target(intent.target) or self.intent_target
+        return TargetRequest.from_json(target.request) if target is not None else TargetRequest(intent.to)
+
+    def put(self, target: Target, *, is_progress_only: bool = False) -> None:
+        """Replaces a pending target; an ended one leaves the queue."""
+        for index, known in enumerate(self.targets):
+            if known.id == target.id:
+                self.targets[index] = target
+        if target.status.is_end:
+            self.targets = [known for known in self.targets if known.id != target.id]
+            self._ended[target.id] = target
+        if is_progress_only and target.id not in self._rewritten:
+            self._progressed[target.id] = target
+        else:
+            self._progressed.pop(target.id, None)
+            self._rewritten[target.id] = target
+
+    def latest(self, target: Target) -> Target:
+        """A target as this draft left it, pending or ended."""
+        changed = self._ended.get(target.id) or self.target(target.id)
+        return changed if changed is not None else target
+
+    def emit(self, type_: str, target: str | None = None, **data: Json) -> None:
+        """Adds an event about this order."""
+        self._events.append((type_, target, data or None))
+
+    def finish(self, target: Target, status: TargetStatus, now: int, problem: Problem | None = None) -> None:
+        """Ends a target and says so in the feed."""
+        kept = replace(target, status=status, finished_at=now, problem=problem, plan=_walked(target, status))
+        self.put(kept)
+        self.change(problem=None)
+        data: dict[str, Json] = {"state": target.state, "milestone": target.milestone}
+        if problem is not None:
+            data["problem"] = problem_json(problem)
+        self.emit(f"target.{status.value}", target.id, **data)
+
+    def block(self, problem: Problem) -> None:
+        """Stops the order until a person decides; the head of the queue waits with it."""
+        if self.targets:
+            self.put(replace(self.targets[0], status=TargetStatus.BLOCKED, problem=problem))
+        self.change(problem=problem, situation=Situation.BLOCKED, next_attempt_at=None, wait=None, due_at=None)
+        target = self.targets[0].id if self.targets else None
+        self.emit("order.blocked", target, problem=problem_json(problem), state=self.order.state)
+
+    def keep_payload(self, payload: bytes) -> None:
+        """The platform's newest payload goes in with the rest."""
+        self._payload = payload
+
+    def save(self, tx: Transaction, now: int) -> None:
+        """Writes what changed. Raises LostUpdate when the order's row is not the one that was read."""
+        self.order = save_order(tx, replace(self.order, updated_at=now))
+        shop, order = self.order.shop, self.order.id
+        if self._payload is not None:
+            save_payload(tx, shop, order, self._payload, now)
+        for target in self._progressed.values():
+            save_progress(tx, target)
+        for target in self._rewritten.values():
+            save_target(tx, target)
+        for type_, target_id, data in self._events:
+            append_event(tx, now, type_, shop=shop, order=order, target=target_id, data=data)
+        self._progressed, self._rewritten, self._events, self._payload = {}, {}, [], None
+
+
+def _walked(target: Target, status: TargetStatus) -> tuple[Json, ...]:
+    """A reached target's plan is what was walked; any other keeps the steps that it did not come to."""
+    return target.plan[: target.steps_done] if status is TargetStatus.REACHED else target.plan
+
+
+def problem_of(type_: str, detail: str, step: str | None, now: int) -> Problem:
+    """A problem of a known type."""
+    return Problem(type_, PROBLEM_TITLES[type_], detail, step, now)
+
+
+def problem_json(problem: Problem) -> dict[str, Json]:
+    """A problem inside an event's data; `since` stays Unix milliseconds until it is shown."""
+    return {"type": problem.type, "title": problem.title, "detail": problem.detail, "step": problem.step}

@@ -1,0 +1,223 @@
+"""The driver: takes one order at a time from decision to outcome, until it rests.
+
+    read row → decide (pure) → commit intent → call the platform → commit outcome and next intent together → …
+
+Each arrow that touches the store is one unit of work that decides inside its own transaction, on rows that nobody can
+change meanwhile. The outcome of a step and the intent of the next share a commit when a turn for the next call is at
+hand. After an ambiguous answer, and after a crash, the order is read before anything is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import anyio
+
+from orchestrator.clock import Chance, Clock
+from orchestrator.crash import CrashPoints
+from orchestrator.metrics import Metrics
+from orchestrator.platforms.client import PlatformClient
+from orchestrator.platforms.failures import AccessDenied, OutOfSequence, PlatformFailure, Transient, Unreadable
+from orchestrator.runtime.access import pause_for_access
+from orchestrator.runtime.advance import Call, Move, Read, Rest, advance
+from orchestrator.runtime.draft import Context, Draft, Policy
+from orchestrator.runtime.gate import Gate
+from orchestrator.runtime.outcomes import apply_answer, apply_failure, apply_read, apply_read_failure
+from statemachines.machine import PlatformMachine
+from storage.errors import StaleLease
+from storage.events import append_event
+from storage.rejected import add_rejected
+from storage.store import Store
+from storage.transaction import Transaction
+
+Apply = Callable[[Draft, Context], None]
+
+_LAST_WRITE_SECONDS = 2.0  # for the shielded write of a call that a shutdown cut off
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What a shop's driving needs: its rules, its road to the platform, the store, time and chance."""
+
+    policy: Policy
+    machine: PlatformMachine
+    client: PlatformClient
+    gate: Gate
+    store: Store
+    epoch: int
+    clock: Clock
+    chance: Chance
+    crash: CrashPoints
+    metrics: Metrics
+
+
+class Driver:
+    """Drives the orders of one shop; stateless between orders, so one instance serves all lanes."""
+
+    def __init__(self, equipment: Equipment) -> None:
+        self._e = equipment
+
+    async def drive(self, order_id: str) -> None:
+        """Takes an order as far as it can go now. Raises StaleLease, StoreUnavailable."""
+        e = self._e
+        draft: Draft | None = None
+        apply: Apply | None = None
+        refused: str | None = None
+        while True:
+            has_turn = e.gate.try_take()
+            draft, move = await self._commit(order_id, draft, apply, has_turn=has_turn)
+            is_resting = not isinstance(move, (Call, Read))
+            if has_turn and is_resting:
+                e.gate.give_back()
+            if draft is None or move is Rest.REST:
+                return
+            if not has_turn and not await e.gate.take():
+                return  # the gate is closed: the order stays due, and is fetched again when it opens
+            if not has_turn and is_resting:
+                e.gate.give_back()
+                apply = None
+                continue
+            match move:
+                case Call():
+                    apply, refused = await self._call(draft, move)
+                case Read():
+                    apply, refused = await self._read(draft, refused), None
+                case Rest():
+                    apply = None
+
+    # -- the store -------------------------------------------------------------------------------------------------
+
+    async def _commit(
+        self, order_id: str, known: Draft | None, apply: Apply | None, *, has_turn: bool
+    ) -> tuple[Draft | None, Move]:
+        """Applies an outcome and decides the next move, in one unit of work."""
+        e = self._e
+
+        def unit(tx: Transaction) -> tuple[Draft | None, Move]:
+            draft = _fresh(tx, e, order_id, known)
+            if draft is None:
+                return None, Rest.REST
+            ctx = Context(e.machine, e.policy, e.clock.now_ms(), may_begin=has_turn)
+            if apply is not None:
+                apply(draft, ctx)
+            move = advance(draft, ctx)
+            draft.save(tx, ctx.now)
+            return draft, move
+
+        result = await e.store.write(unit)
+        if apply is not None:
+            e.crash.hit("after_outcome")
+        if isinstance(result[1], Call):
+            e.crash.hit("after_intent")
+        return result
+
+    # -- the platform ----------------------------------------------------------------------------------------------
+
+    async def _call(self, draft: Draft, move: Call) -> tuple[Apply, str | None]:
+        """Makes the call of a step; answers what its outcome does to the order, and a refusal's words to check."""
+        e = self._e
+        started = e.clock.monotonic()
+        try:
+            answer = await e.client.perform(move.step, draft.order.id, draft.standing(), move.request)
+        except PlatformFailure as failure:
+            self._measure(move.step, failure.kind, started)
+            counts, jitter = await self._note(failure), e.chance.jitter()
+            e.crash.hit("after_call")
+            refused = failure.detail if isinstance(failure, OutOfSequence) else None
+            return partial(apply_failure, failure=failure, jitter=jitter, counts=counts), refused
+        except BaseException:
+            await self._leave_uncertain(draft)
+            raise
+        e.gate.succeeded()
+        self._measure(move.step, "done", started)
+        e.crash.hit("after_call")
+        return partial(apply_answer, answer=answer), None
+
+    async def _read(self, draft: Draft, refused: str | None) -> Apply:
+        e = self._e
+        try:
+            seen = await e.client.read(draft.order.id)
+        except PlatformFailure as failure:
+            e.metrics.call_finished(e.policy.shop, "read", failure.kind)
+            counts, jitter = await self._note(failure), e.chance.jitter()
+            if isinstance(failure, Unreadable):
+                await self._keep_unreadable(draft, failure)
+            return partial(apply_read_failure, failure=failure, jitter=jitter, counts=counts)
+        except BaseException:
+            e.gate.abandoned()
+            raise
+        e.gate.succeeded()
+        e.metrics.call_finished(e.policy.shop, "read", "done")
+        e.crash.hit("after_read")
+        return partial(apply_read, seen=seen, refused=refused)
+
+    async def _note(self, failure: PlatformFailure) -> bool:
+        """Tells the gate what a failure says about the whole shop; answers whether it costs the order an attempt."""
+        gate = self._e.gate
+        match failure:
+            case Transient(retry_after_seconds=seconds) if seconds is not None:
+                gate.throttled(seconds, failure.detail)
+                return False
+            case Transient(wait=None):
+                return gate.failed(failure.detail)
+            case AccessDenied():
+                gate.abandoned()
+                e = self._e
+                await pause_for_access(e.store, gate, e.clock, e.policy.shop, failure.detail)
+                return False
+            case _:
+                gate.succeeded()
+                return True
+
+    async def _leave_uncertain(self, draft: Draft) -> None:
+        """A shutdown (or a bug) cut a call off: the next start reads the order, and does not count a crash."""
+        e = self._e
+        e.gate.abandoned()
+
+        def unit(tx: Transaction) -> None:
+            fresh = _fresh(tx, e, draft.order.id, draft)
+            if fresh is None or fresh.order.intent is None:
+                return
+            intent = fresh.order.intent
+            now = e.clock.now_ms()
+            fresh.change(intent=replace(intent, is_uncertain=True), due_at=now, moved_at=now)
+            fresh.save(tx, now)
+
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WRITE_SECONDS):
+            await e.store.write(unit)
+
+    async def _keep_unreadable(self, draft: Draft, failure: Unreadable) -> None:
+        e = self._e
+
+        def unit(tx: Transaction) -> None:
+            now, shop, order = e.clock.now_ms(), e.policy.shop, draft.order.id
+            kept = add_rejected(tx, shop, "read", order, failure.detail, failure.payload, now)
+            if kept is not None:
+                data = {"id": kept, "source": "read", "error": failure.detail}
+                append_event(tx, now, "import.rejected", shop=shop, order=order, data=data)
+
+        await e.store.write(unit)
+
+    def _measure(self, step: str, outcome: str, started: float) -> None:
+        e = self._e
+        e.metrics.step_finished(e.policy.shop, e.policy.platform, step, outcome, e.clock.monotonic() - started)
+
+
+def _fresh(tx: Transaction, e: Equipment, order_id: str, known: Draft | None) -> Draft | None:
+    """The order as this transaction sees it: the copy at hand when nobody changed it since. Raises StaleLease."""
+    if known is None:
+        draft = Draft.load(tx, e.policy.shop, order_id)
+        rows = tx.query("SELECT lease_epoch FROM shops WHERE name = ?", (e.policy.shop,))
+    else:
+        rows = tx.query(
+            "SELECT s.lease_epoch, o.version FROM shops s JOIN orders o ON o.shop = s.name"
+            " WHERE s.name = ? AND o.seq = ?",
+            (e.policy.shop, known.order.seq),
+        )
+        is_same = bool(rows) and rows[0][1] == known.order.version
+        draft = known.fork() if is_same else Draft.load(tx, e.policy.shop, order_id)
+    if rows and rows[0][0] != e.epoch:
+        raise StaleLease(f"another node works for shop {e.policy.shop} now")
+    return draft

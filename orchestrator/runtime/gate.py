@@ -1,0 +1,204 @@
+"""The shop's gate: may a call go out to the platform now? Rate, Retry-After, circuit, pause and drain in one place.
+
+One gate serves all calls of a shop: steps, reads, polls. It is plain synchronous state owned by the event loop; the
+only waiting is for the token bucket. A closed gate does not queue anybody: drivers leave their order due and rest, so
+ten thousand orders can wait for a dead platform without a task.
+
+The circuit opens after `failures` transient failures in a row. Once `cooldown_seconds` are over one call is let through
+as a probe; it closes the circuit or opens it again. While the circuit is not closed failures cost no order an attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import anyio
+
+Circuit = Literal["closed", "open", "half_open"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A shop's limits: calls a second with a burst, calls at once, when the circuit opens and for how long."""
+
+    rate_per_second: float
+    burst: int
+    concurrency: int
+    failures: int
+    cooldown_seconds: float
+
+
+class Gate:
+    """Owned by a shop worker. `on_change` is called when the gate opens, closes or changes its reason."""
+
+    def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
+        self.limits = limits
+        self.circuit: Circuit = "closed"
+        self.is_paused = False
+        self.is_draining = False
+        self._monotonic = monotonic
+        self.on_change: Callable[[], None] = lambda: None
+        self._tokens = float(limits.burst)
+        self._refilled_at = monotonic()
+        self._failures = 0
+        self._probing = False
+        self._throttled_until = 0.0
+        self._open_until = 0.0
+        self._detail: str | None = None
+        self._line = anyio.Lock()
+
+    # -- turns -----------------------------------------------------------------------------------------------------
+
+    def try_take(self) -> bool:
+        """Takes a turn if one is free at once."""
+        if not self.is_open or self._line.locked():
+            return False
+        self._refill()
+        if self._tokens < 1:
+            return False
+        return self._pass()
+
+    async def take(self) -> bool:
+        """Waits for a turn; False when the gate is closed (a caller then rests instead of waiting)."""
+        if self.try_take():
+            return True
+        async with self._line:
+            while self.is_open:
+                self._refill()
+                if self._tokens >= 1:
+                    return self._pass()
+                await anyio.sleep((1 - self._tokens) / self.limits.rate_per_second)
+        return False
+
+    async def throttle(self) -> None:
+        """A turn for a call that a client makes inside its own: waits for the rate alone, whatever the gate says."""
+        async with self._line:
+            self._refill()
+            while self._tokens < 1:
+                await anyio.sleep((1 - self._tokens) / self.limits.rate_per_second)
+                self._refill()
+            self._tokens -= 1
+
+    def give_back(self) -> None:
+        """The turn was not used."""
+        self._tokens += 1
+        self.abandoned()
+
+    def _pass(self) -> bool:
+        if self.circuit == "open":
+            self._set_circuit("half_open")
+        if self.circuit == "half_open":
+            self._probing = True
+        self._tokens -= 1
+        return True
+
+    def _refill(self) -> None:
+        now = self._monotonic()
+        self._tokens = min(
+            float(self.limits.burst), self._tokens + (now - self._refilled_at) * self.limits.rate_per_second
+        )
+        self._refilled_at = now
+
+    # -- what calls told -------------------------------------------------------------------------------------------
+
+    def succeeded(self) -> None:
+        """The platform answered, whatever it said."""
+        self._failures = 0
+        self._probing = False
+        if self.circuit != "closed":
+            self._detail = None
+            self._set_circuit("closed")
+
+    def failed(self, detail: str) -> bool:
+        """The platform did not answer sensibly; answers whether the call counts as an attempt of its order."""
+        self._failures += 1
+        was_closed = self.circuit == "closed"
+        if self.circuit == "half_open" or (was_closed and self._failures >= self.limits.failures):
+            self._probing = False
+            self._open_until = self._monotonic() + self.limits.cooldown_seconds
+            self._detail = detail
+            self._set_circuit("open")
+        return was_closed
+
+    def throttled(self, seconds: float, detail: str) -> None:
+        """The platform asked the shop to wait."""
+        self._probing = False
+        self._throttled_until = max(self._throttled_until, self._monotonic() + seconds)
+        self._detail = detail
+        self.on_change()
+
+    def abandoned(self) -> None:
+        """A call was not made or was cut off: it says nothing about the platform."""
+        if self._probing:
+            self._probing = False
+            self.on_change()
+
+    def reset(self) -> None:
+        """A person resumed the shop: forget the circuit and what the platform asked for."""
+        self._failures = 0
+        self._probing = False
+        self._throttled_until = 0.0
+        self._detail = None
+        self._set_circuit("closed")
+
+    def set_paused(self, is_paused: bool) -> None:
+        """Follows the shop's row."""
+        if self.is_paused != is_paused:
+            self.is_paused = is_paused
+            self.on_change()
+
+    def drain(self) -> None:
+        """No new call goes out any more."""
+        self.is_draining = True
+        self.on_change()
+
+    def restore(self, reason: str | None, seconds: float, detail: str | None) -> None:
+        """After a restart: goes on waiting for what a Retry-After or an open circuit had left."""
+        if seconds <= 0 or reason is None:
+            return
+        self._detail = detail
+        if reason == "circuit":
+            self.circuit = "open"
+            self._open_until = self._monotonic() + seconds
+        else:
+            self._throttled_until = self._monotonic() + seconds
+
+    # -- state -----------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a call may go out, rate aside."""
+        if self.is_paused or self.is_draining or self._probing:
+            return False
+        if self.circuit == "closed" and self._throttled_until == 0.0:  # the common case asks no clock
+            return True
+        return self.seconds_closed() <= 0
+
+    @property
+    def available(self) -> float:
+        """Turns at hand."""
+        self._refill()
+        return self._tokens
+
+    def seconds_closed(self) -> float:
+        """How long a Retry-After or an open circuit still keep the gate closed."""
+        until = self._throttled_until
+        if self.circuit == "open":
+            until = max(until, self._open_until)
+        return max(0.0, until - self._monotonic()) if until else 0.0
+
+    def reason(self) -> tuple[str, float, str] | None:
+        """Why the gate is closed for a while: `retry_after` or `circuit`, the seconds left, the platform's words."""
+        now = self._monotonic()
+        if self._throttled_until > now:
+            return "retry_after", self._throttled_until - now, self._detail or ""
+        if self.circuit == "open" and self._open_until > now:
+            return "circuit", self._open_until - now, self._detail or ""
+        return None
+
+    def _set_circuit(self, circuit: Circuit) -> None:
+        if self.circuit != circuit:
+            self.circuit = circuit
+            self.on_change()

@@ -1,0 +1,208 @@
+"""What an outcome does to an order. Pure: each function changes a draft; `advance` then decides what is next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator.platforms.client import Seen, StepAnswer
+from orchestrator.platforms.failures import (
+    AccessDenied,
+    NotFound,
+    OutOfSequence,
+    PlatformFailure,
+    Transient,
+)
+from orchestrator.runtime.draft import Context, Draft, problem_of
+from statemachines.target import Json
+from storage.records import Intent, Order, TargetStatus
+
+
+def backoff_ms(attempt: int, base_ms: int, max_ms: int, jitter: float) -> int:
+    """Full jitter: a random part of a wait that doubles with each attempt (the first is attempt 1)."""
+    ceiling = min(max_ms, base_ms * 2 ** min(attempt - 1, 32))
+    return int(ceiling * jitter)
+
+
+def apply_answer(
+    draft: Draft, ctx: Context, answer: StepAnswer, how: str = "called", reason: str | None = None
+) -> None:
+    """The step of the intent is done: the order moves, the target comes one step further. `reason`: a person's."""
+    intent = draft.order.intent
+    assert intent is not None
+    after = ctx.machine.after(draft.standing(), intent.step, draft.request_of_intent(), answer.state, answer.facts)
+    draft.change(
+        state=after.state,
+        platform_state=after.platform_state,
+        milestone=ctx.machine.milestone(after.state),
+        facts=dict(after.facts),
+        observed_at=ctx.now,
+        moved_at=ctx.now,
+        intent=None,
+        attempts=0,
+        read_attempts=0,
+        crashes=0,
+        next_attempt_at=None,
+    )
+    _count_step(draft, intent)
+    data: dict[str, Json] = {"step": intent.step, "from": intent.source, "to": after.state, "how": how}
+    draft.emit("step.done", intent.target, **data, **({"reason": reason} if reason is not None else {}))
+
+
+def _count_step(draft: Draft, intent: Intent) -> None:
+    target = draft.target(intent.target)
+    if target is None:
+        return
+    planned = target.plan[target.steps_done : target.steps_done + 1]
+    if planned and planned[0].step == intent.step:
+        draft.put(replace(target, steps_done=target.steps_done + 1), is_progress_only=True)
+
+
+def apply_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jitter: float, *, counts: bool) -> None:
+    """The call of the intent failed. `counts` False: the whole shop is in trouble (open circuit, throttled), which
+    costs this order no attempt."""
+    order = draft.order
+    assert order.intent is not None
+    draft.change(moved_at=ctx.now)
+    step = order.intent.step
+    match failure:
+        case Transient():
+            # what the platform holds up is read again too: the read tells until when
+            is_uncertain = failure.is_ambiguous or failure.wait is not None
+            draft.change(intent=replace(order.intent, is_uncertain=True) if is_uncertain else None)
+            _count_attempt(draft, ctx, order, failure, jitter, counts=counts)
+        case OutOfSequence():
+            # the read that follows decides: elsewhere (adopt), done after all, or truly refused
+            draft.change(intent=replace(order.intent, is_uncertain=True))
+            _count_attempt(draft, ctx, order, failure, 0.0, counts=True)
+        case AccessDenied():
+            draft.change(intent=None)
+            _emit_failed(draft, order, failure, order.attempts + 1, None)
+        case NotFound():
+            draft.change(intent=None)
+            _emit_failed(draft, order, failure, order.attempts + 1, None)
+            apply_gone(draft, ctx, failure.detail)
+        case _:
+            draft.change(intent=None)
+            _emit_failed(draft, order, failure, order.attempts + 1, None)
+            draft.block(problem_of("rejected", failure.detail, step, ctx.now))
+
+
+def _count_attempt(
+    draft: Draft, ctx: Context, order: Order, failure: PlatformFailure, jitter: float, *, counts: bool
+) -> None:
+    """Schedules the next attempt or, when there are none left, blocks. `order` is the row as it was before."""
+    assert order.intent is not None
+    attempts = order.attempts + (1 if counts else 0)
+    draft.change(attempts=attempts)
+    if attempts >= ctx.policy.attempts:
+        _emit_failed(draft, order, failure, attempts, None)
+        draft.block(problem_of("attempts-exhausted", failure.detail, order.intent.step, ctx.now))
+        return
+    wait = backoff_ms(attempts, ctx.policy.base_ms, ctx.policy.max_ms, jitter) if counts else 0
+    draft.change(next_attempt_at=ctx.now + wait if wait else None)
+    shop_wait = getattr(failure, "retry_after_seconds", None) or 0
+    _emit_failed(draft, order, failure, order.attempts + 1, ctx.now + max(wait, int(shop_wait * 1000)))
+
+
+def apply_read(draft: Draft, ctx: Context, seen: Seen, refused: str | None) -> None:
+    """A fresh read: settles an uncertain intent, adopts what the platform shows, tells of drift.
+
+    `refused`: the words of an out-of-sequence refusal that led to this read. When the read shows just the state that
+    the step was meant for, the refusal was no misunderstanding: the order is blocked with those words.
+    """
+    intent = draft.order.intent
+    if intent is not None:
+        standing = draft.standing()
+        shown = seen.standing()
+        if ctx.machine.is_done(intent.step, standing, shown, draft.request_of_intent()):
+            apply_answer(draft, ctx, StepAnswer(seen.state), how="found_done")
+        else:
+            draft.change(intent=None, next_attempt_at=None)
+            is_there = ctx.machine.observe(standing, shown) == standing.state
+            if refused is not None and is_there and ctx.machine.wait(shown) is None:
+                adopt_seen(draft, ctx, seen, ctx.now)
+                draft.block(problem_of("rejected", refused, intent.step, ctx.now))
+                return
+    draft.change(read_attempts=0)
+    adopt_seen(draft, ctx, seen, ctx.now)
+
+
+def adopt_seen(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
+    """Takes over what the platform shows; answers whether anything that matters differed.
+
+    The platform is the truth about its state: another state than ours is drift, which is recorded and planned from.
+    """
+    order = draft.order
+    state = ctx.machine.observe(draft.standing(), seen.standing())
+    is_edited = seen.content_hash != order.content_hash
+    is_settled = order.payment == "unpaid" and seen.payment not in ("unpaid", "unknown")
+    draft.change(
+        reference=seen.reference,
+        state=state,
+        platform_state=seen.state,
+        milestone=ctx.machine.milestone(state),
+        payment=seen.payment,
+        facts=seen.facts,
+        content_hash=seen.content_hash,
+        platform_updated_at=seen.platform_updated_at,
+        observed_at=read_at,
+    )
+    if is_edited or seen.platform_updated_at != order.platform_updated_at:
+        draft.keep_payload(seen.payload)
+    if is_settled:
+        draft.emit("order.payment_settled", payment=seen.payment)
+    if is_edited:
+        draft.emit("order.updated", reference=seen.reference, payment=seen.payment, state=state)
+    if state == order.state:
+        return is_edited or is_settled
+    draft.emit("order.drifted", **{"from": order.state}, to=state, milestone=ctx.machine.milestone(state))
+    _release_after_drift(draft, order)
+    return True
+
+
+def _release_after_drift(draft: Draft, before: Order) -> None:
+    """The world moved on: what blocked the order no longer describes it, so it is planned again from the new state."""
+    if before.problem is None:
+        return
+    head = draft.targets[0] if draft.targets else None
+    if head is not None and head.status is TargetStatus.BLOCKED:
+        draft.put(replace(head, status=TargetStatus.RUNNING, problem=None))
+    draft.change(problem=None, attempts=0, read_attempts=0, next_attempt_at=None)
+    draft.emit("order.released", head.id if head is not None else None, by="drift")
+
+
+def apply_read_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jitter: float, *, counts: bool) -> None:
+    """A read before a step failed. Reads are harmless, so they have a count of their own."""
+    order = draft.order
+    match failure:
+        case NotFound():
+            draft.change(intent=None)
+            apply_gone(draft, ctx, failure.detail)
+        case AccessDenied():
+            return
+        case _:
+            attempts = order.read_attempts + (1 if counts else 0)
+            draft.change(read_attempts=attempts)
+            if attempts >= ctx.policy.attempts:
+                step = order.intent.step if order.intent is not None else None
+                detail = f"the order could not be read: {failure.detail}"
+                draft.block(problem_of("attempts-exhausted", detail, step, ctx.now))
+            elif counts:
+                wait = backoff_ms(attempts, ctx.policy.base_ms, ctx.policy.max_ms, jitter)
+                draft.change(next_attempt_at=ctx.now + max(wait, 1))
+
+
+def apply_gone(draft: Draft, ctx: Context, detail: str) -> None:
+    """The platform has no such order any more: nothing that is wanted of it can be reached."""
+    for target in list(draft.targets):
+        draft.finish(target, TargetStatus.FAILED, ctx.now, problem_of("order-not-found", detail, None, ctx.now))
+
+
+def _emit_failed(
+    draft: Draft, order: Order, failure: PlatformFailure, attempt: int, next_attempt_at: int | None
+) -> None:
+    intent = order.intent
+    assert intent is not None
+    data: dict[str, Json] = {"step": intent.step, "from": intent.source, "to": intent.to}
+    data |= {"kind": failure.kind, "attempt": attempt, "next_attempt_at": next_attempt_at, "detail": failure.detail}
+    draft.emit("step.failed", intent.target, **data)

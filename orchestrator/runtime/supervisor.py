@@ -1,0 +1,245 @@
+"""Which shops are ours, and that their workers live: started, restarted after a fault, stopped one by one on a reload.
+
+A fault in one shop (a bug, a lost lease, a full disk) ends that shop's worker alone; it is started again with a growing
+pause. Shutdown drains: gates close, running calls finish and are recorded, then the scopes are cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from orchestrator.clock import Chance, Clock
+from orchestrator.config import Config, ShopConfig, diff
+from orchestrator.crash import CrashPoints
+from orchestrator.metrics import Metrics
+from orchestrator.operations.ports import ShopFacts
+from orchestrator.platforms import PLATFORMS
+from orchestrator.platforms.spec import ClientSettings
+from orchestrator.runtime.draft import Policy
+from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.gate import Gate, Limits
+from orchestrator.runtime.worker import ShopWorker
+from statemachines import BUILDERS
+from statemachines.machine import PlatformMachine
+from storage.errors import StoreError
+from storage.records import Shop
+from storage.shops import release_lease, take_lease
+from storage.store import Store
+
+log = structlog.get_logger()
+
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 30.0
+
+
+class _Slot:
+    """One configured shop on this node."""
+
+    __slots__ = ("config", "ended", "is_stopping", "machine", "scope", "started", "worker")
+
+    def __init__(self, config: ShopConfig, machine: PlatformMachine) -> None:
+        self.config = config
+        self.machine = machine
+        self.worker: ShopWorker | None = None
+        self.scope = anyio.CancelScope()
+        self.started = anyio.Event()  # the first start succeeded or failed
+        self.ended = anyio.Event()
+        self.is_stopping = False
+
+
+class Supervisor:
+    """Runs the workers of all configured shops inside one task group."""
+
+    def __init__(
+        self, store: Store, node: str, clock: Clock, chance: Chance, crash: CrashPoints, metrics: Metrics
+    ) -> None:
+        self._store, self._node = store, node
+        self._clock, self._chance, self._crash, self._metrics = clock, chance, crash, metrics
+        self._config: Config | None = None
+        self._slots: dict[str, _Slot] = {}
+        self._group: TaskGroup | None = None
+        self.is_draining = False
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def is_configured(self, shop: str) -> bool:
+        """Whether the config has this shop."""
+        return shop in self._slots
+
+    def worker(self, shop: str) -> ShopWorker | None:
+        """The worker of a shop, None while it is being started."""
+        slot = self._slots.get(shop)
+        return slot.worker if slot is not None else None
+
+    def shops(self) -> Mapping[str, ShopFacts]:
+        """The configured shops as the outside may see them."""
+        return {name: _facts(name, slot) for name, slot in sorted(self._slots.items())}
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    async def start(self, group: TaskGroup, config: Config) -> None:
+        """Starts every shop's worker in `group`; returns when each has started or failed once."""
+        self._group, self._config = group, config
+        for shop in config.shops.values():
+            self._add(shop)
+        for slot in list(self._slots.values()):
+            await slot.started.wait()
+
+    async def reload(self, config: Config) -> None:
+        """Applies a new config: shops added, removed, changed; the others go on undisturbed."""
+        assert self._config is not None
+        changes = diff(self._config, config)
+        affects_all = "recovery_limit" in changes.settings_changed
+        changed = tuple(sorted(config.shops.keys() & self._slots.keys())) if affects_all else changes.changed
+        async with anyio.create_task_group() as group:
+            for name in (*changes.removed, *changed):
+                group.start_soon(self._stop, self._slots[name], config.drain_seconds)
+        for name in changes.removed:
+            del self._slots[name]
+        self._config = config
+        for name in (*changed, *changes.added):
+            self._add(config.shops[name])
+        for name in (*changed, *changes.added):
+            await self._slots[name].started.wait()
+        log.info("config.reloaded", added=changes.added, removed=changes.removed, changed=changed)
+
+    async def drain(self, seconds: float) -> None:
+        """Lets running calls finish for at most `seconds`, then stops every worker."""
+        self.is_draining = True
+        async with anyio.create_task_group() as group:
+            for slot in self._slots.values():
+                group.start_soon(self._stop, slot, seconds)
+
+    def _add(self, shop: ShopConfig) -> None:
+        assert self._group is not None
+        machine = BUILDERS[shop.platform](shop.options.model_dump())
+        slot = self._slots[shop.name] = _Slot(shop, machine)
+        self._group.start_soon(self._keep, slot)
+
+    async def _stop(self, slot: _Slot, seconds: float) -> None:
+        slot.is_stopping = True
+        worker = slot.worker
+        if worker is not None:
+            worker.drain()
+            with anyio.move_on_after(seconds):
+                await worker.rested()
+        slot.scope.cancel()
+        await slot.ended.wait()
+
+    async def _keep(self, slot: _Slot) -> None:
+        """Keeps one shop's worker alive until it is stopped."""
+        pause = _FIRST_PAUSE_SECONDS
+        try:
+            with slot.scope:
+                while not slot.is_stopping:
+                    began = self._clock.monotonic()
+                    try:
+                        await self._work(slot)
+                    except Exception as error:  # noqa: BLE001 - supervised: one shop's fault is not the others'
+                        _log_fault(slot.config.name, error)
+                    slot.worker = None
+                    slot.started.set()
+                    if self._clock.monotonic() - began > _LONGEST_PAUSE_SECONDS:
+                        pause = _FIRST_PAUSE_SECONDS
+                    await anyio.sleep(pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        finally:
+            slot.worker = None
+            slot.started.set()
+            slot.ended.set()
+
+    async def _work(self, slot: _Slot) -> None:
+        shop = slot.config
+        row = await self._store.write(lambda tx: take_lease(tx, shop.name, shop.platform, self._node))
+        worker = self._equip(slot, row)
+        try:
+            async with anyio.create_task_group() as group:
+                await group.start(worker.run)
+                slot.worker = worker
+                slot.started.set()
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+                await worker.equipment.client.aclose()
+                await self._store.write(lambda tx: release_lease(tx, shop.name, row.lease_epoch))
+
+    def _equip(self, slot: _Slot, row: Shop) -> ShopWorker:
+        shop = slot.config
+        assert self._config is not None
+        limits = Limits(
+            rate_per_second=shop.limits.rate_per_second,
+            burst=shop.limits.burst,
+            concurrency=shop.limits.concurrency,
+            failures=shop.circuit.failures,
+            cooldown_seconds=shop.circuit.cooldown_seconds,
+        )
+        gate = Gate(limits, self._clock.monotonic)
+        policy = Policy(
+            shop=shop.name,
+            platform=shop.platform,
+            chaining=shop.chaining,
+            fresh_ms=int(shop.fresh_seconds * 1000),
+            attempts=shop.retry.attempts,
+            base_ms=int(shop.retry.base_seconds * 1000),
+            max_ms=int(shop.retry.max_seconds * 1000),
+            recovery_limit=self._config.recovery_limit,
+        )
+        client = PLATFORMS[shop.platform].open(
+            ClientSettings(
+                shop=shop.name,
+                options=shop.options,
+                base_url=shop.base_url,
+                timeout_seconds=shop.timeout_seconds,
+                lookback_seconds=shop.poll.lookback_seconds,
+                page_size=shop.poll.page_size,
+                concurrency=shop.limits.concurrency,
+                throttle=gate.throttle,
+                clock=self._clock,
+            )
+        )
+        equipment = Equipment(
+            policy=policy,
+            machine=slot.machine,
+            client=client,
+            gate=gate,
+            store=self._store,
+            epoch=row.lease_epoch,
+            clock=self._clock,
+            chance=self._chance,
+            crash=self._crash,
+            metrics=self._metrics,
+        )
+        interval = shop.poll.interval_seconds if shop.poll.enabled else None
+        return ShopWorker(equipment, interval, shop.credentials_fingerprint())
+
+
+def _facts(name: str, slot: _Slot) -> ShopFacts:
+    limits, worker = slot.config.limits, slot.worker
+    return ShopFacts(
+        name=name,
+        platform=slot.config.platform,
+        chaining=slot.config.chaining,
+        machine=slot.machine,
+        is_held=worker is not None,
+        running=worker.running if worker is not None else 0,
+        rate_limit={
+            "rate_per_second": limits.rate_per_second,
+            "burst": limits.burst,
+            "concurrency": limits.concurrency,
+            "available": round(worker.gate.available, 1) if worker is not None else None,
+        },
+    )
+
+
+def _log_fault(shop: str, error: Exception) -> None:
+    """Storage trouble is said in one line; anything else is a bug and comes with its traceback."""
+    causes: list[BaseException] = [error]
+    while isinstance(causes[0], BaseExceptionGroup):
+        causes = list(causes[0].exceptions) + causes[1:]
+    if all(isinstance(cause, StoreError) for cause in causes):
+        log.error("shop.stopped", shop=shop, detail=str(causes[0]))
+    else:
+        log.error("shop.stumbled", shop=shop, exc_info=error)

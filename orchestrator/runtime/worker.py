@@ -1,0 +1,368 @@
+"""The shop worker: all work of one shop, on the one node that holds its lease.
+
+Two duties run side by side: the dispatcher keeps lanes busy with orders that are due, the poller sweeps. A lane is a
+task that drives one order after another and ends when nothing is due, so an order at rest costs no task and no memory.
+What is due is a question to the store; memory holds only a short list of ids and the set of orders that are in a lane,
+which keeps each order strictly in sequence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup, TaskStatus
+
+from orchestrator.intake.adopt import Adopted, Look, adopt
+from orchestrator.intake.poller import GateClosed, Poller
+from orchestrator.operations.ports import SyncReport
+from orchestrator.platforms.client import Seen
+from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
+from orchestrator.runtime.access import pause_for_access
+from orchestrator.runtime.draft import Context
+from orchestrator.runtime.driver import Driver, Equipment
+from orchestrator.runtime.gate import Gate
+from orchestrator.runtime.recovery import recover
+from storage.errors import StaleLease, StoreError
+from storage.events import append_event
+from storage.orders import due_orders, get_order, next_due_at, save_order
+from storage.records import Order
+from storage.shops import fence, get_shop, resume_shop, save_credentials, save_gate
+from storage.transaction import Transaction
+
+log = structlog.get_logger()
+
+_FETCH = 64  # due orders asked for at once, beside those in lanes
+_STUMBLE_MS = 60_000  # pause of an order whose driving raised a programming error
+_MAX_IDLE_SECONDS = 30.0  # a wake-up that was missed costs at most this
+
+
+class ShopWorker:
+    """Works for one shop. `run` lasts until it is cancelled or the lease is lost; everything else may be called from
+    other tasks meanwhile."""
+
+    def __init__(self, equipment: Equipment, poll_seconds: float | None, fingerprint: str) -> None:
+        self.equipment = equipment
+        self.name = equipment.policy.shop
+        self._gate = equipment.gate
+        self._gate.on_change = self.gate_changed
+        self._driver = Driver(equipment)
+        self._poller = Poller(equipment, self.wake)
+        self._poll_seconds = poll_seconds
+        self._fingerprint = fingerprint
+        self._buffer: deque[str] = deque()
+        self._in_lanes: set[str] = set()
+        self._lanes = 0
+        self._wake = anyio.Event()
+        self._poll_now = anyio.Event()
+        self._lane_ended = anyio.Event()
+        self._gate_changed = anyio.Event()
+        self._saved_gate: tuple[object, ...] = ()
+        self._sweeps: list[_Sweep] = []
+
+    # -- from outside ----------------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> int:
+        """Orders in a lane right now."""
+        return len(self._in_lanes)
+
+    async def rested(self) -> None:
+        """Returns once no lane runs."""
+        while self._lanes:
+            self._lane_ended = anyio.Event()
+            await self._lane_ended.wait()
+
+    def reset_gate(self) -> None:
+        """A person resumed the shop: what the platform asked for and the circuit are forgotten."""
+        self._gate.set_paused(False)
+        self._gate.reset()
+        self.wake()
+
+    def close_gate(self) -> None:
+        """A person paused the shop."""
+        self._gate.set_paused(True)
+
+    @property
+    def gate(self) -> Gate:
+        """The shop's gate, to look at."""
+        return self._gate
+
+    def wake(self) -> None:
+        """Something may be due."""
+        self._wake.set()
+
+    def gate_changed(self) -> None:
+        """The gate opened, closed or changed its reason."""
+        self._gate_changed.set()
+        self._wake.set()
+
+    def drain(self) -> None:
+        """No new step starts; running calls finish and are recorded."""
+        self._gate.drain()
+
+    async def sync(self) -> SyncReport:
+        """Sweeps as soon as possible and answers what was found. Raises PlatformFailure, GateClosed."""
+        sweep = _Sweep()
+        self._sweeps.append(sweep)
+        self._poll_now.set()
+        await sweep.done.wait()
+        if sweep.error is not None:
+            raise sweep.error
+        assert sweep.report is not None
+        return sweep.report
+
+    def sync_soon(self) -> None:
+        """Sweeps as soon as possible."""
+        self._sweeps.append(_Sweep())
+        self._poll_now.set()
+
+    async def read(self, order_id: str) -> tuple[Seen, int]:
+        """Reads an order from the platform and answers when the read began. Raises GateClosed, PlatformFailure."""
+        gate, clock = self._gate, self.equipment.clock
+        if not await gate.take():
+            raise GateClosed
+        read_at = clock.now_ms()
+        try:
+            seen = await self.equipment.client.read(order_id)
+        except Transient as failure:
+            if failure.retry_after_seconds is not None:
+                gate.throttled(failure.retry_after_seconds, failure.detail)
+            else:
+                gate.failed(failure.detail)
+            raise
+        except AccessDenied as failure:
+            gate.abandoned()
+            await pause_for_access(self.equipment.store, gate, clock, self.name, failure.detail)
+            raise
+        except PlatformFailure:
+            gate.succeeded()
+            raise
+        except BaseException:
+            gate.abandoned()
+            raise
+        gate.succeeded()
+        return seen, read_at
+
+    async def refresh(self, order_id: str) -> tuple[Order, Adopted]:
+        """Reads an order and adopts it, importing it if it was unknown. Raises as `read`, StaleLease."""
+        seen, read_at = await self.read(order_id)
+
+        def unit(tx: Transaction) -> tuple[Order, Adopted]:
+            fence(tx, self.name, self.equipment.epoch)
+            return adopt(tx, self.context(), Look(seen, read_at))
+
+        result = await self.equipment.store.write(unit)
+        if result[1] is Adopted.IMPORTED:
+            self.equipment.crash.hit("after_import")
+        self.wake()
+        return result
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Recovers, then dispatches and polls until cancelled. Raises StaleLease, StoreUnavailable."""
+        await self._start()
+        task_status.started()
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._keep_gate)
+            group.start_soon(self._poll, self._poll_seconds)
+            await self._dispatch(group)
+
+    async def _start(self) -> None:
+        """Takes up what the last run left: pause, gate, calls that were out."""
+        e = self.equipment
+
+        def unit(tx: Transaction) -> int:
+            fence(tx, self.name, e.epoch)
+            now = e.clock.now_ms()
+            shop = get_shop(tx, self.name)
+            assert shop is not None
+            if shop.credentials != self._fingerprint:
+                if shop.paused_by == "access_denied" and resume_shop(tx, self.name):
+                    append_event(tx, now, "shop.resumed", shop=self.name, data={"by": "new credentials"})
+                save_credentials(tx, self.name, self._fingerprint)
+            count = recover(tx, self.context())
+            self._take_over(tx, now)
+            return count
+
+        count = await e.store.write(unit)
+        if count:
+            log.info("shop.recovered", shop=self.name, orders=count)
+
+    def _take_over(self, tx: Transaction, now: int) -> None:
+        shop = get_shop(tx, self.name)
+        assert shop is not None
+        self._gate.is_paused = shop.paused_at is not None
+        if shop.gate_until is not None:
+            self._gate.restore(shop.gate_reason, (shop.gate_until - now) / 1000, shop.gate_detail)
+
+    def context(self) -> Context:
+        """What a decision about one of the shop's orders may look at, now and without a turn for a call."""
+        e = self.equipment
+        return Context(e.machine, e.policy, e.clock.now_ms())
+
+    # -- dispatching -----------------------------------------------------------------------------------------------
+
+    async def _dispatch(self, group: TaskGroup) -> None:
+        while True:
+            self._wake = anyio.Event()
+            wait_seconds: float | None = None
+            if self._gate.is_open:
+                if not self._buffer:
+                    await self._fetch()
+                self._open_lanes(group)
+                if not self._buffer:
+                    wait_seconds = await self._seconds_to_next()
+            else:
+                self._buffer.clear()
+                wait_seconds = self._gate.seconds_closed() or None
+            with anyio.move_on_after(min(wait_seconds or _MAX_IDLE_SECONDS, _MAX_IDLE_SECONDS)):
+                await self._wake.wait()
+
+    async def _fetch(self) -> None:
+        """Asks the store for due orders that are in no lane."""
+        e = self.equipment
+        now = e.clock.now_ms()
+        limit = _FETCH + len(self._in_lanes)
+        due = await e.store.read(lambda tx: due_orders(tx, self.name, now, limit))
+        known = set(self._buffer)
+        self._buffer.extend(order for order, _ in due if order not in self._in_lanes and order not in known)
+
+    def _open_lanes(self, group: TaskGroup) -> None:
+        wanted = min(self._gate.limits.concurrency - self._lanes, len(self._buffer))
+        for _ in range(wanted):
+            self._lanes += 1
+            group.start_soon(self._lane)
+
+    async def _seconds_to_next(self) -> float | None:
+        e = self.equipment
+        now = e.clock.now_ms()
+        due_at = await e.store.read(lambda tx: next_due_at(tx, self.name, now))
+        return None if due_at is None else max(0.001, (due_at - e.clock.now_ms()) / 1000)
+
+    async def _lane(self) -> None:
+        """Drives one order after another until the list is empty or the gate closes."""
+        try:
+            while self._gate.is_open and (order := self._next()) is not None:
+                self._in_lanes.add(order)
+                try:
+                    await self._drive(order)
+                finally:
+                    self._in_lanes.discard(order)
+                if not self._buffer:
+                    await self._refill()
+        finally:
+            self._lanes -= 1
+            self._lane_ended.set()
+            self._wake.set()
+
+    async def _refill(self) -> None:
+        """One lane fetches for all; the others end when there is nothing, and the dispatcher opens new ones."""
+        if self._gate.is_open:
+            await self._fetch()
+            if self._buffer:
+                self._wake.set()
+
+    def _next(self) -> str | None:
+        while self._buffer:
+            order = self._buffer.popleft()
+            if order not in self._in_lanes:
+                return order
+        return None
+
+    async def _drive(self, order: str) -> None:
+        try:
+            with structlog.contextvars.bound_contextvars(shop=self.name, order=order):
+                await self._driver.drive(order)
+        except StoreError:
+            raise
+        except Exception:  # supervised: a bug in one order's driving must not stop the shop
+            log.exception("order.stumbled", shop=self.name, order=order)
+            await self._set_back(order)
+
+    async def _set_back(self, order_id: str) -> None:
+        """An order whose driving raised is looked at again later, not at once and forever."""
+
+        def unit(tx: Transaction) -> None:
+            order = get_order(tx, self.name, order_id)
+            if order is not None and order.due_at is not None:
+                save_order(tx, replace(order, due_at=self.equipment.clock.now_ms() + _STUMBLE_MS))
+
+        await self.equipment.store.write(unit)
+
+    # -- polling ---------------------------------------------------------------------------------------------------
+
+    async def _poll(self, interval_seconds: float | None) -> None:
+        """Sweeps at once, then every interval and whenever asked; None: only when asked."""
+        if interval_seconds is None:
+            await self._poll_now.wait()
+        while True:
+            self._poll_now = anyio.Event()
+            sweeps, self._sweeps = self._sweeps, []
+            report, error = await self._sweep_once(is_asked_for=bool(sweeps))
+            for sweep in sweeps:
+                sweep.report, sweep.error = report, error
+                sweep.done.set()
+            if not self._sweeps:
+                with anyio.move_on_after(math.inf if interval_seconds is None else interval_seconds):
+                    await self._poll_now.wait()
+
+    async def _sweep_once(self, *, is_asked_for: bool) -> tuple[SyncReport | None, Exception | None]:
+        try:
+            return await self._poller.sweep(is_asked_for=is_asked_for), None
+        except GateClosed as closed:
+            return None, closed
+        except PlatformFailure as failure:
+            log.warning("sync.failed", shop=self.name, kind=failure.kind, detail=failure.detail)
+            return None, failure
+        except StaleLease:
+            raise
+        except StoreError as error:
+            log.error("sync.failed", shop=self.name, kind="storage", detail=str(error))
+            return None, error
+        except Exception as error:  # supervised: a payload that breaks the poller must not stop the steps
+            log.exception("sync.stumbled", shop=self.name)
+            return None, error
+
+    # -- the gate's row --------------------------------------------------------------------------------------------
+
+    async def _keep_gate(self) -> None:
+        """Writes the gate's state when it changes, so that people see it and a restart respects it."""
+        while True:
+            await self._gate_changed.wait()
+            self._gate_changed = anyio.Event()
+            reason = self._gate.reason()
+            e = self.equipment
+            until = None if reason is None else e.clock.now_ms() + int(reason[1] * 1000)
+            state = (self._gate.circuit, reason and reason[0], reason and reason[2])
+            if state == self._saved_gate and reason is None:
+                continue
+            self._saved_gate = state
+            e.metrics.circuit_changed(self.name, self._gate.circuit)
+            await e.store.write(self._gate_unit(self._gate.circuit, reason, until))
+
+    def _gate_unit(
+        self, circuit: str, reason: tuple[str, float, str] | None, until: int | None
+    ) -> Callable[[Transaction], None]:
+        kind, detail = (None, None) if reason is None else (reason[0], reason[2])
+
+        def unit(tx: Transaction) -> None:
+            save_gate(tx, self.name, circuit, kind, until, detail)
+
+        return unit
+
+
+class _Sweep:
+    """Somebody who asked for a sweep and waits for its report."""
+
+    __slots__ = ("done", "error", "report")
+
+    def __init__(self) -> None:
+        self.done = anyio.Event()
+        self.report: SyncReport | None = None
+        self.error: Exception | None = None
