@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
@@ -21,13 +23,39 @@ def _header_safe(token: SecretStr) -> SecretStr:
 
 
 class SelldoneOptions(BaseModel):
-    """`shop_id` and `token` as the shop owner got them; `updated_at_unit` is the unit of the list's `updated_at` filter,
-    documented only as "timestamp (integer)" (selldone.md §3): seconds unless a shop shows otherwise."""
+    """A shop's access to Selldone, and the one thing about its API that nobody wrote down.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    `shop_id` and `token` are what the shop owner was given. `updated_at_unit` is the unit of the list's `updated_at`
+    filter, documented only as "timestamp (integer)" (selldone.md §3): seconds unless a shop shows otherwise.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
     shop_id: Annotated[int, Field(gt=0, description="The shop's number on Selldone")]
     token: Annotated[
         SecretStr, AfterValidator(_header_safe), Field(description="API token; see `fulfilld auth-url selldone`")
     ]
     updated_at_unit: Annotated[UpdatedAtUnit, Field(description="Unit of the list's updated_at filter")] = "s"
+
+
+DEFAULT_SCOPES = ("backoffice:order:read", "backoffice:order:write")
+"""What this program needs: reading orders, and state and tracking (selldone.md §1)."""
+
+_SCOPE = re.compile(r"[a-z0-9][a-z0-9:_.-]*")
+_LOCALE = re.compile(r"[a-z]{2,3}")
+
+
+def auth_url(scopes: Sequence[str] = (), locale: str | None = None) -> str:
+    """The link where a shop owner, logged in, picks a shop and copies its token (selldone.md §1).
+
+    `scopes` default to what this program needs; `locale` (`zh`) takes the page of that language. Raises ValueError for
+    a scope or locale that cannot be one.
+    """
+    for scope in scopes:
+        if _SCOPE.fullmatch(scope) is None:
+            raise ValueError(f"{scope!r} is no scope; a scope looks like {DEFAULT_SCOPES[0]}")
+    if locale is not None and _LOCALE.fullmatch(locale) is None:
+        raise ValueError(f"{locale!r} is no locale; a locale is a language code such as zh")
+    host = f"{locale}.selldone.com" if locale is not None else "selldone.com"
+    query = "&".join(f"scopes[]={scope}" for scope in scopes or DEFAULT_SCOPES)
+    return f"https://{host}/auth/erp?{query}"

@@ -1,0 +1,273 @@
+"""The HTTP layer under every platform client: one session a shop, one way to call, one place where errors are mapped.
+
+What it sees to, so that no client has to (pitfalls H1-H5):
+
+- A request leaves at most once. aiohttp repeats a PUT or DELETE by itself when a kept-alive connection turns out dead;
+  that is switched off, because a repeated effect is exactly what the driver's read-back exists to prevent.
+- Whether a failed effect call may have taken effect is decided here: only an error before the connection stood proves
+  that it has not. Everything later is ambiguous.
+- aiohttp's exceptions carry the request's headers, `Authorization` among them. Ours are raised outside the handler, so
+  that not even a chained traceback leads there, and known secrets are cut out of what a platform sends back.
+
+This is the hot path of the whole program: requests carry prebuilt headers and URLs, and nothing is copied twice.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from orchestrator.clock import Clock
+from orchestrator.platforms.client import Finding
+from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
+
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+"""No page of orders comes near this; an endless answer must not take the daemon's memory."""
+DETAIL_LENGTH: Final = 500
+"""How much of a platform's own words is kept (characters)."""
+
+_MAX_SKEW_SECONDS = 60
+_KEEP_ALIVE_SECONDS = 4.0  # below the shortest usual default of servers (5 s), so that ours is the side that hangs up
+_CONNECT_SECONDS = 10.0
+_SPARE_CONNECTIONS = 4  # polls and checks beside the drivers, so that nobody waits for the pool inside a timeout
+_RETRY_AFTER_SECONDS = 30.0
+_MAX_RETRY_AFTER_SECONDS = 3600.0
+_MAX_ERROR_BYTES = 256 * 1024  # of a JSON error: beyond that it is none
+_MAX_PROSE_BYTES = 4000  # of an HTML page, in which tags are looked for
+_TAGS = re.compile(rb"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+
+
+class Answer(NamedTuple):
+    """What a platform answered: any status that is for the client to judge (2xx and 4xx without 401 and 429)."""
+
+    status: int
+    body: bytes
+    headers: CIMultiDictProxy[str]
+
+
+def open_session(*, headers: Mapping[str, str], timeout_seconds: float, concurrency: int) -> aiohttp.ClientSession:
+    """The one session factory. Has to be called inside a running event loop.
+
+    `headers` go with every request. `timeout_seconds` bounds a whole call; connecting gets at most half of it, so a
+    platform that cannot be reached is told from one that does not answer. The pool holds more than `concurrency`.
+    """
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=concurrency + _SPARE_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE_SECONDS, ttl_dns_cache=60
+        ),
+        timeout=aiohttp.ClientTimeout(
+            total=timeout_seconds,
+            sock_connect=min(_CONNECT_SECONDS, timeout_seconds / 2),
+            sock_read=timeout_seconds,
+        ),
+        headers=headers,
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+    # No public switch exists (aio-libs/aiohttp#10790); a test proves that a PUT leaves once (pitfalls H1).
+    session._retry_connection = False  # noqa: SLF001
+    return session
+
+
+class Caller:
+    """Calls of one shop over one session. `secrets` never show in a failure's detail."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        clock: Clock,
+        secrets: Sequence[str] = (),
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        self._session = session
+        self._clock = clock
+        self._secrets = [secret for secret in secrets if secret]
+        self._max_body_bytes = max_body_bytes
+
+    def hide(self, secret: str) -> None:
+        """Another text that must not show (an access token that was fetched later)."""
+        if secret and secret not in self._secrets:
+            self._secrets.append(secret)
+
+    async def call(
+        self,
+        method: str,
+        url: URL,
+        *,
+        is_effect: bool,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Sends one request, once, and reads the whole answer. Redirects are not followed.
+
+        `is_effect`: the call changes something, so a failure after sending is ambiguous. Raises Transient (network,
+        408, 429, 3xx, 5xx, oversized answer) and AccessDenied (401); every other status is returned.
+        """
+        try:
+            async with self._session.request(
+                method, url, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                answer = Answer(response.status, await self._read(response), response.headers)
+        except _NEVER_CONNECTED as error:
+            failure: PlatformFailure = Transient(self.words_of(error))
+        except (aiohttp.ClientError, TimeoutError, OSError, _TooLarge) as error:
+            failure = Transient(self.words_of(error), is_ambiguous=is_effect)
+        else:
+            status = answer.status
+            if status < 300 or (400 <= status < 500 and status not in (401, 408, 429)):
+                return answer
+            failure = self._refusal(answer, is_effect)
+        raise failure
+
+    async def aclose(self) -> None:
+        """Closes the session and its connections."""
+        await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def words(self, answer: Answer) -> str:
+        """The platform's own words in an answer: status, constant and message, without secrets, cut to a length."""
+        return self._clean(f"HTTP {answer.status}: {told(answer.body) or 'no words'}")
+
+    def words_of(self, error: BaseException) -> str:
+        """What went wrong on the way, without secrets."""
+        if isinstance(error, _TooLarge):
+            text = f"the answer is larger than {self._max_body_bytes} bytes"
+        elif isinstance(error, aiohttp.ConnectionTimeoutError):
+            text = "no connection in time"
+        elif isinstance(error, TimeoutError):
+            text = "no answer in time"
+        elif isinstance(error, aiohttp.ClientResponseError):
+            text = f"no HTTP answer: {error.message}"
+        else:
+            text = f"{type(error).__name__}: {error}"
+        return self._clean(text)
+
+    def _clean(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text if len(text) <= DETAIL_LENGTH else text[: DETAIL_LENGTH - 1] + "…"
+
+    def _refusal(self, answer: Answer, is_effect: bool) -> PlatformFailure:
+        match answer.status:
+            case 401:
+                return AccessDenied(self.words(answer))
+            case 429:
+                seconds = retry_after_seconds(answer.headers, self._clock)
+                return Transient(
+                    self.words(answer), retry_after_seconds=_RETRY_AFTER_SECONDS if seconds is None else seconds
+                )
+            case 503:
+                seconds = retry_after_seconds(answer.headers, self._clock)
+                return Transient(self.words(answer), is_ambiguous=is_effect, retry_after_seconds=seconds)
+            case status if 300 <= status < 400:
+                # Nothing was done; most often a wrong base_url or a login page in place of an API.
+                target = answer.headers.get("Location", "nowhere")
+                return Transient(self._clean(f"HTTP {status}: redirected to {target}; check base_url"))
+            case _:
+                return Transient(self.words(answer), is_ambiguous=is_effect)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        length = response.content_length
+        if length is not None and length > self._max_body_bytes:
+            response.close()
+            raise _TooLarge
+        if length is not None and "Content-Encoding" not in response.headers:
+            return await response.read()
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in response.content.iter_any():
+            size += len(piece)
+            if size > self._max_body_bytes:
+                response.close()
+                raise _TooLarge
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+class _TooLarge(Exception):
+    """The answer is larger than anything that makes sense."""
+
+
+def retry_after_seconds(headers: Mapping[str, str], clock: Clock) -> float | None:
+    """`Retry-After` as seconds from now, from one second to one hour; None where it is absent or senseless.
+
+    Seconds or an HTTP date (RFC 9110 §10.2.3); a date is held against the answer's own `Date` where it has one, so the
+    platform's clock is compared with itself.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.replace(".", "", 1).isdigit():
+        seconds = float(text)
+    else:
+        until = http_date_ms(text)
+        if until is None:
+            return None
+        now = http_date_ms(headers.get("Date", ""))
+        seconds = (until - (clock.now_ms() if now is None else now)) / 1000
+    return min(max(seconds, 1.0), _MAX_RETRY_AFTER_SECONDS)
+
+
+def http_date_ms(text: str) -> int | None:
+    """An HTTP date in Unix milliseconds, None if it is none."""
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return int((at - _EPOCH).total_seconds()) * 1000
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def skew_finding(answer: Answer, clock: Clock) -> Finding:
+    """How far our clock is from the platform's, by the `Date` of an answer just received; a minute is worth a word."""
+    told_ms = http_date_ms(answer.headers.get("Date", ""))
+    if told_ms is None:
+        return Finding("clock", "warning", "the platform tells no time")
+    seconds = round((clock.now_ms() - told_ms) / 1000)
+    if abs(seconds) > _MAX_SKEW_SECONDS:
+        side = "ahead of" if seconds > 0 else "behind"
+        return Finding("clock", "warning", f"ours is {abs(seconds)} s {side} the platform's")
+    return Finding("clock", "ok", f"within {_MAX_SKEW_SECONDS} s of the platform's")
+
+
+def told(body: bytes) -> str:
+    """What a body says to a person: the usual members of a JSON error, or the text of anything else.
+
+    Only the words are taken: an answer to a good call may hold a customer's data and does not belong into a log.
+    """
+    try:
+        data = json.loads(body) if len(body) <= _MAX_ERROR_BYTES else None
+    except (ValueError, RecursionError):
+        return " ".join(_TAGS.sub(b" ", body[:_MAX_PROSE_BYTES]).decode("utf-8", "replace").split())
+    if not isinstance(data, dict):
+        return ""
+    words: list[str] = []
+    for name in ("error", "code", "error_msg", "message", "error_description", "detail", "title"):
+        value = data.get(name)
+        text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+        if value is not None and not isinstance(value, bool) and text and text not in words:
+            words.append(text)
+    if isinstance(errors := data.get("errors"), dict | list) and errors:
+        words.append(json.dumps(errors, ensure_ascii=False))
+    return " – ".join(words)

@@ -1,0 +1,252 @@
+"""Selldone's client: the list, single orders, and one call a step (facts: selldone.md).
+
+The calls of one shop go to a handful of addresses with a handful of bodies, most of which never change, so those are
+built once. What an answer means is decided in `selldone_errors`, what an order is in `selldone_wire`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import anyio.to_thread
+from pydantic_core import from_json
+from yarl import URL
+
+from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.failures import (
+    AccessDenied,
+    NotFound,
+    OutOfSequence,
+    PlatformFailure,
+    Rejected,
+    Transient,
+    Unreadable,
+)
+from orchestrator.platforms.http import Answer, Caller, http_date_ms, open_session, skew_finding
+from orchestrator.platforms.selldone_errors import is_refusal, refusal
+from orchestrator.platforms.selldone_options import SelldoneOptions
+from orchestrator.platforms.selldone_sweep import Sweep, turn
+from orchestrator.platforms.selldone_wire import RELEASED, Listing, order_number, read_listing, read_single
+from orchestrator.platforms.spec import ClientSettings
+from statemachines.machine import Standing
+from statemachines.target import Json, TargetRequest
+
+MAX_PAGE_SIZE = 250
+"""The list's largest `limit` (selldone.md §9)."""
+LARGE_BODY_BYTES = 256 * 1024
+"""A list larger than this is read in a worker thread: it would hold up everybody else for tens of milliseconds."""
+
+_JSON_HEADERS = {"Content-Type": "application/json"}
+_SYNC_QUERY = (
+    "&sortBy=reserved_at&sortDesc=false&statuses[]=Payed&statuses[]=COD&statuses[]=Canceled"
+    "&with[]=items&with[]=buyer&with[]=products"
+)
+_CONFIRM_ALL = b'{"state":"OrderConfirm","list":null,"delivery_info":null}'
+_PREPARE = b'{"state":"PreparingOrder","list":null,"delivery_info":null}'
+_SEND = b'{"state":"SentOrder","list":null,"delivery_info":null}'
+_DELIVER = b'{"state":"ToCustomer","list":null,"delivery_info":null}'
+
+
+class SelldoneClient:
+    """`PlatformClient` of one Selldone shop. Has to be made inside a running event loop."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        options = settings.options
+        assert isinstance(options, SelldoneOptions)
+        token = options.token.get_secret_value()
+        session = open_session(
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            timeout_seconds=settings.timeout_seconds,
+            concurrency=settings.concurrency,
+        )
+        self._caller = Caller(session, clock=settings.clock, secrets=(token,))
+        self._clock = settings.clock
+        self._shop_id = options.shop_id
+        self._lookback_ms = int(settings.lookback_seconds * 1000)
+        self._unit_ms = 1000 if options.updated_at_unit == "s" else 1
+        # Two rows at least: pages overlap, and a page of one row would never get on.
+        self._page_size = min(max(settings.page_size, 2), MAX_PAGE_SIZE)
+        center = f"{settings.base_url.rstrip('/')}/shops/{options.shop_id}/process-center"
+        self._list_url = f"{center}/baskets-PHYSICAL?offset="
+        self._basket_url = f"{center}/baskets/"
+
+    async def list_page(self, position: Json, cursor: Json) -> Page:
+        """One page of Payed, COD and Canceled orders that changed since `position`, oldest checkout first."""
+        sweep = Sweep.resume(position, cursor)
+        listing, answer = await self._list(sweep.offset, self._page_size, sweep.since)
+        sweep, is_complete = turn(sweep, listing, self._page_size, http_date_ms(answer.headers.get("Date", "")))
+        return Page(
+            orders=listing.orders,
+            unreadable=listing.unreadable,
+            skip_if_new=frozenset(seen.id for seen in listing.orders if seen.facts["status"] not in RELEASED),
+            next=None if is_complete else sweep.to_json(),
+            position=sweep.position if is_complete else None,
+        )
+
+    async def read(self, order_id: str) -> Seen:
+        """One order. Raises NotFound also for what cannot be an id: Selldone's are integers."""
+        answer = await self._caller.call("GET", self._order_url(order_id), is_effect=False)
+        if answer.status >= 400:
+            raise self._refusal(answer, _object(answer.body), is_effect=False)
+        found = read_single(answer.body)
+        if isinstance(found, dict):
+            raise self._refusal(answer, found, is_effect=False)
+        if found.id != order_id:
+            raise Unreadable(f"order {found.id} was answered when {order_id} was asked for", answer.body)
+        return found
+
+    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+        """Makes the call of `step` (selldone.md §2 rows 3-5, §5.2)."""
+        del standing  # the platform checks the sequence itself, and the driver has read what it had to
+        match step:
+            case "confirm":
+                return await self._set_state(order_id, "OrderConfirm", _confirm_body(request))
+            case "prepare":
+                return await self._set_state(order_id, "PreparingOrder", _prepare_body(request))
+            case "send":
+                return await self._set_state(order_id, "SentOrder", _SEND)
+            case "deliver":
+                return await self._set_state(order_id, "ToCustomer", _DELIVER)
+            case "set_tracking":
+                return await self._set_tracking(order_id, request)
+            case "return_delivery":
+                return await self._return_delivery(order_id)
+            case _:
+                raise ValueError(f"selldone has no step {step!r}")
+
+    async def check(self) -> list[Finding]:
+        """One list call tells what `doctor` asks."""
+        try:
+            listing, answer = await self._list(0, 1, None)
+        except AccessDenied as failure:
+            return [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", failure.detail)]
+        except PlatformFailure as failure:
+            return [Finding("reachable", "failed", failure.detail)]
+        total = "an unknown number of" if listing.total is None else str(listing.total)
+        return [
+            Finding("reachable", "ok", "it answers"),
+            Finding("credentials", "ok", f"shop {self._shop_id} may be read, {total} orders"),
+            skew_finding(answer, self._clock),
+        ]
+
+    async def aclose(self) -> None:
+        """Closes connections."""
+        await self._caller.aclose()
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    async def _list(self, offset: int, limit: int, since_ms: int | None) -> tuple[Listing, Answer]:
+        url = f"{self._list_url}{offset}&limit={limit}{_SYNC_QUERY}"
+        if since_ms is not None:
+            # "After" is taken to be strict and the unit may be coarse: one unit more, so that nothing hides in it.
+            url += f"&updated_at={max(0, (since_ms - self._lookback_ms) // self._unit_ms - 1)}"
+        answer = await self._caller.call("GET", URL(url, encoded=True), is_effect=False)
+        if answer.status >= 400:
+            failure = self._refusal(answer, _object(answer.body), is_effect=False)
+            # A list has no order that could be missing: its address was not found.
+            raise Transient(failure.detail) if isinstance(failure, NotFound) else failure
+        if len(answer.body) > LARGE_BODY_BYTES:
+            listing = await anyio.to_thread.run_sync(read_listing, answer.body)
+        else:
+            listing = read_listing(answer.body)
+        if listing.refusal is not None:
+            raise self._refusal(answer, listing.refusal, is_effect=False)
+        return listing, answer
+
+    async def _set_state(self, order_id: str, state: str, body: bytes) -> StepAnswer:
+        data = await self._effect("POST", self._order_url(order_id, "/state"), body)
+        answered = self._answered_state(data)
+        if answered != state:
+            raise OutOfSequence(f"{state} was asked for and the order is in {answered}")
+        return StepAnswer(answered)  # `changed: false` with this state: it was there before, which is as good (§8)
+
+    async def _set_tracking(self, order_id: str, request: TargetRequest) -> StepAnswer:
+        data = await self._effect("PUT", self._order_url(order_id, "/tracking"), _tracking_body(request))
+        if data.get("success") is False:
+            raise OutOfSequence("the platform did not take the tracking and gave no reason")
+        if "success" not in data and "delivery_info" not in data:
+            raise Transient("the answer to set_tracking makes no sense", is_ambiguous=True)
+        return StepAnswer(None)
+
+    async def _return_delivery(self, order_id: str) -> StepAnswer:
+        """What the platform shows afterwards is not documented, so the answer is taken as it is (selldone.md §5.2)."""
+        data = await self._effect("POST", self._order_url(order_id, "/delivery-returned"), None)
+        answered = self._answered_state(data)
+        if answered == "ToCustomer" or (answered == "SentOrder" and data.get("changed") is not True):
+            raise OutOfSequence(f"the order did not come back, it is in {answered}")
+        return StepAnswer(answered)
+
+    async def _effect(self, method: str, url: URL, body: bytes | None) -> dict[str, Json]:
+        answer = await self._caller.call(
+            method, url, is_effect=True, body=body, headers=_JSON_HEADERS if body else None
+        )
+        data = _object(answer.body)
+        if is_refusal(answer.status, data):
+            raise self._refusal(answer, data, is_effect=True)
+        if data is None:
+            raise Transient(f"the answer makes no sense: {self._caller.words(answer)}", is_ambiguous=True)
+        return data
+
+    def _answered_state(self, data: Mapping[str, Json]) -> str:
+        state = data.get("delivery_state")
+        if not isinstance(state, str) or not state:
+            raise Transient("the answer tells no delivery_state", is_ambiguous=True)
+        return state
+
+    def _refusal(self, answer: Answer, data: dict[str, Json] | None, *, is_effect: bool) -> PlatformFailure:
+        is_html = answer.body.lstrip()[:1] == b"<"
+        return refusal(answer.status, data, self._caller.words(answer), is_effect=is_effect, is_html=is_html)
+
+    def _order_url(self, order_id: str, tail: str = "") -> URL:
+        if order_number(order_id) is None:
+            raise NotFound(f"{order_id!r} is no Selldone order id")
+        return URL(f"{self._basket_url}{order_id}{tail}", encoded=True)
+
+
+def open_client(settings: ClientSettings) -> PlatformClient:
+    """The client of a shop (`PlatformSpec.open`)."""
+    return SelldoneClient(settings)
+
+
+def _object(body: bytes) -> dict[str, Json] | None:
+    """The members of a small answer, None if it is no JSON object."""
+    try:
+        data = from_json(body)
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _dump(data: dict[str, Json]) -> bytes:
+    try:
+        return json.dumps(data, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError as error:
+        raise Rejected(f"the target's data is no JSON: {error}") from error
+
+
+def _confirm_body(request: TargetRequest) -> bytes:
+    """`list` holds the ids of the items that can be delivered, null all of them (selldone.md §5.2)."""
+    if request.items is None:
+        return _CONFIRM_ALL
+    numbers: list[int] = []
+    for item in request.items:
+        text = str(item["id"] if isinstance(item, dict) else item)
+        if (number := order_number(text)) is None:
+            raise Rejected(f"{text!r} is no Selldone item id")
+        numbers.append(number)
+    return _dump({"state": "OrderConfirm", "list": numbers})
+
+
+def _prepare_body(request: TargetRequest) -> bytes:
+    """`delivery_info` replaces the order's as a whole, null leaves it (selldone.md §5.2)."""
+    if request.delivery_info is None:
+        return _PREPARE
+    return _dump({"state": "PreparingOrder", "list": None, "delivery_info": dict(request.delivery_info)})
+
+
+def _tracking_body(request: TargetRequest) -> bytes:
+    """Empty ones are left out (selldone.md §2, row 5)."""
+    tracking = request.tracking
+    told = {} if tracking is None else {"tracking_code": tracking.code, "tracking_url": tracking.url}
+    return _dump({name: value for name, value in told.items() if value})

@@ -1,0 +1,64 @@
+"""What a Selldone answer refuses, in our four kinds (selldone.md §6).
+
+A refusal may come as HTTP 200 with a truthy `error`, or with a status. The backend's constants decide first, wherever
+they stand; then the status; texts in the buyer's language never. What is not recognised is taken as "elsewhere than we
+think": the order is read again and decided by its state, and the driver makes it `rejected` if that is as expected.
+"""
+
+from __future__ import annotations
+
+import re
+
+from orchestrator.platforms.failures import AccessDenied, NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
+from statemachines.machine import PlatformWait
+from statemachines.target import Json
+
+_CONSTANT = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
+_PLACES = ("error", "code", "error_msg", "message")
+"""Members where a constant may stand; `message` is where Laravel's own 403 and 404 carry it."""
+
+_OUT_OF_SEQUENCE = ("CAN_NOT_APPLY_CHANGE_ERROR", "ORDER_CANCELED_ERROR", "ORDER_NOT_DELIVERED_NOT_CONFIRMED_ERROR")
+_ACCESS = ("TOKEN_HAS_NO_ACCESS_ERROR", "NOT_FOUND_SHOP_ERROR")
+"""An unknown shop is a wrong `shop_id` or another shop's token: every order of the shop would fail alike, and only a
+changed config helps. So it stops the shop, with one alarm, as a refused token does."""
+
+
+def constants(data: dict[str, Json] | None) -> frozenset[str]:
+    """The backend's constants in an answer."""
+    found: set[str] = set()
+    for place in _PLACES:
+        if data is not None and isinstance(text := data.get(place), str):
+            found.update(_CONSTANT.findall(text))
+    return frozenset(found)
+
+
+def is_refusal(status: int, data: dict[str, Json] | None) -> bool:
+    """Whether an answer refuses: a 200 is a success only if `error` is absent or falsy."""
+    return status >= 400 or (data is not None and bool(data.get("error")))
+
+
+def refusal(
+    status: int, data: dict[str, Json] | None, words: str, *, is_effect: bool, is_html: bool = False
+) -> PlatformFailure:
+    """The failure that a refusing answer means. `words` are its own, `data` its members (None: no JSON object)."""
+    named = constants(data)
+    if named.intersection(_ACCESS) or status in (401, 403):
+        return AccessDenied(words)
+    if "NOT_FOUNT_BASKET_ERROR" in named:
+        return NotFound(words)
+    if "ORDER_ON_REJECT_PERIOD_ERROR" in named:
+        # Until when is in the order (reject_at), not in the refusal; the next read tells.
+        return Transient(words, wait=PlatformWait("platform", None, words))
+    if "DATABASE_TRANSACTION_FAILED" in named:
+        return Transient(words, is_ambiguous=is_effect)
+    if "NOT_FOUNT_BASKET_ITEM_ERROR" in named:
+        return Rejected(words)
+    if not named.intersection(_OUT_OF_SEQUENCE):
+        if status in (404, 410):
+            # A gateway's page says that the API was not found, not that the order is gone for good.
+            return Transient(words) if is_html else NotFound(words)
+        if status == 422 and not named:
+            return Rejected(words)
+    if not is_effect:
+        return Transient(words)  # a read changes nothing, so there is no sequence to be out of
+    return OutOfSequence(words)
