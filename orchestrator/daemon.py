@@ -1,0 +1,240 @@
+"""The composition root: reads the config, takes the store's lock, builds the parts, listens to signals, drains.
+
+Only this module knows everybody. The order of things matters: the lock before the store, the store before the shops,
+the shops before `ready`; on the way down the shops drain first (their outcomes still need the store and waiters their
+answers), then streams end, then the API closes, the store last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from orchestrator import __version__, systemd
+from orchestrator.api.app import build_app
+from orchestrator.api.server import ServeError, serving
+from orchestrator.clock import Chance, Clock
+from orchestrator.config import Config, ConfigError, load
+from orchestrator.crash import CrashPointError, CrashPoints
+from orchestrator.housekeeping import feed_watchdog, forget_forever, measure_lag
+from orchestrator.locks import StoreLock, StoreLocked, StoreLockUnusable
+from orchestrator.logs import SecretMask, configure
+from orchestrator.metrics import Metrics
+from orchestrator.operations.commands import DaemonCommands
+from orchestrator.operations.feed import Feed
+from orchestrator.operations.ports import ShopFacts
+from orchestrator.operations.queries import Queries
+from orchestrator.runtime.supervisor import Supervisor
+from storage.errors import StoreError
+from storage.events import last_cursor
+from storage.sqlite import SqliteStore, open_sqlite
+
+log = structlog.get_logger()
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+_AT_ONCE = 130  # what a second signal exits with
+
+
+class Daemon:
+    """One running daemon: the parts, and what signals do to them."""
+
+    def __init__(self, config: Config, store: SqliteStore, crash: CrashPoints, mask: SecretMask) -> None:
+        self.config = config
+        self.clock, self.chance = Clock(), Chance()
+        self.node = socket.gethostname()
+        self.pid = os.getpid()
+        self.started_at = self.clock.now_ms()
+        self.is_ready = False
+        self._mask = mask
+        self._store = store
+        self.feed = Feed()
+        self.metrics = Metrics()
+        self.supervisor = Supervisor(store, f"{self.node}:{self.pid}", self.clock, self.chance, crash, self.metrics)
+        self.commands = DaemonCommands(store, self.supervisor, self.clock, self.chance, crash, self.metrics)
+        self.queries = Queries(store, self, self.feed, self.clock)
+        store.on_commit = self.feed.publish
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether a shutdown is under way."""
+        return self.supervisor.is_draining
+
+    def shops(self) -> dict[str, ShopFacts]:
+        """The configured shops."""
+        return dict(self.supervisor.shops())
+
+    async def run(self) -> None:
+        """Serves until a signal ends it."""
+        self.feed.last_cursor = await self._store.read(last_cursor)
+        app = build_app(self.queries, self.commands, self, self.feed, self.metrics, self.clock)
+        api = self.config.api
+        async with anyio.create_task_group() as group, serving(app, api):
+            async with anyio.create_task_group() as shops:
+                await self.supervisor.start(shops, self.config)
+                self.is_ready = True
+                systemd.notify(systemd.READY)
+                log.info("daemon.ready", version=__version__, pid=self.pid, socket=str(api.socket))
+                self._start_duties(group)
+                await self._obey_signals()
+                systemd.notify(systemd.STOPPING)
+                log.info("daemon.draining", seconds=self.config.drain_seconds)
+                await self._drain()
+            self.feed.close()
+            group.cancel_scope.cancel()
+
+    def _start_duties(self, group: TaskGroup) -> None:
+        group.start_soon(forget_forever, self._store, self.clock, lambda: self.config.retention_days)
+        group.start_soon(feed_watchdog)
+        group.start_soon(measure_lag, self.metrics, self.clock)
+
+    async def _obey_signals(self) -> None:
+        """Returns at the first SIGTERM or SIGINT; SIGHUP and SIGUSR1 are obeyed meanwhile."""
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1) as signals:
+            async for number in signals:
+                match number:
+                    case signal.SIGHUP:
+                        await self._reload()
+                    case signal.SIGUSR1:
+                        await self._write_status()
+                    case _:
+                        return
+
+    async def _drain(self) -> None:
+        """Drains; a second signal does not wait for anything."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(_exit_at_second_signal)
+            await self.supervisor.drain(self.config.drain_seconds)
+            group.cancel_scope.cancel()
+
+    async def _reload(self) -> None:
+        """Applies the config file anew; a bad file changes nothing."""
+        try:
+            config = await anyio.to_thread.run_sync(load, self.config.path)
+        except ConfigError as error:
+            log.error("config.refused", errors=[str(problem) for problem in error.errors])
+            return
+        if config.storage != self.config.storage or config.api != self.config.api:
+            log.warning("config.needs_restart", detail="changes of storage and api take effect at the next start")
+        self._mask.add(config.secret_values())
+        configure(config.log.format, config.log.level, mask=self._mask)
+        self.config = config
+        await self.supervisor.reload(config)
+
+    async def _write_status(self) -> None:
+        """The status dump as a file, replaced as a whole so that nobody reads half of it."""
+        status = await self.queries.status()
+        path = self.config.status_file
+        try:
+            await anyio.to_thread.run_sync(_replace_file, path, json.dumps(status, indent=2) + "\n")
+        except OSError as error:
+            log.error("status.not_written", path=str(path), detail=error.strerror)
+        else:
+            log.info("status.written", path=str(path))
+
+
+async def _exit_at_second_signal() -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            os._exit(_AT_ONCE)
+
+
+def _replace_file(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def run(config_path: Path, *, standby: bool = False) -> int:
+    """Runs the daemon in the foreground; answers the exit code. Every error of a user is one line on stderr."""
+    try:
+        config = load(config_path)
+        crash = CrashPoints.from_environment(os.environ)
+    except ConfigError as error:
+        for problem in error.errors:
+            print(problem, file=sys.stderr)
+        return EXIT_USAGE
+    except CrashPointError as error:
+        return _fail(str(error), EXIT_USAGE)
+    mask = SecretMask()
+    mask.add(config.secret_values())
+    configure(config.log.format, config.log.level, mask=mask)
+    try:
+        return anyio.run(_main, config, crash, mask, standby, backend_options={"use_uvloop": _has_uvloop()})
+    except KeyboardInterrupt:
+        return _AT_ONCE
+    except BaseExceptionGroup as group:
+        known = _first_known(group)
+        if known is None:
+            raise
+        return _fail(str(known), EXIT_FAILED)
+
+
+async def _main(config: Config, crash: CrashPoints, mask: SecretMask, standby: bool) -> int:
+    lock = StoreLock(config.storage.path)
+    try:
+        if standby:
+            if not await _wait_for(lock):
+                return EXIT_OK
+        else:
+            lock.acquire()
+    except (StoreLocked, StoreLockUnusable) as error:
+        return _fail(str(error), EXIT_USAGE)
+    try:
+        async with open_sqlite(config.storage.path, Clock().now_ms()) as store:
+            await Daemon(config, store, crash, mask).run()
+    except (StoreError, ServeError) as error:
+        return _fail(str(error), EXIT_USAGE)
+    finally:
+        lock.release()
+    log.info("daemon.stopped")
+    return EXIT_OK
+
+
+async def _wait_for(lock: StoreLock) -> bool:
+    """Waits for the lock as a warm standby; False when a signal ended the wait."""
+    got = False
+    async with anyio.create_task_group() as group:
+
+        async def wait() -> None:
+            nonlocal got
+            log.info("daemon.standby", detail="another process holds the store; waiting to take over")
+            await lock.wait_acquire()
+            got = True
+            group.cancel_scope.cancel()
+
+        group.start_soon(wait)
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for _ in signals:
+                break
+        group.cancel_scope.cancel()
+    return got
+
+
+def _first_known(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """A user's error that came out of a task group."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            if (inner := _first_known(error)) is not None:
+                return inner
+        elif isinstance(error, (StoreError, ServeError)):
+            return error
+    return None
+
+
+def _has_uvloop() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("uvloop") is not None
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"fulfilld: {message}", file=sys.stderr)
+    return code

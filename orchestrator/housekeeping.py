@@ -1,0 +1,67 @@
+"""Small duties beside the shops: forgetting what is old, telling systemd that we live, measuring how busy the loop is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+import structlog
+
+from orchestrator.clock import Clock
+from orchestrator.metrics import Metrics
+from orchestrator.systemd import notify, watchdog_interval_seconds
+from storage.errors import StoreError
+from storage.retention import BATCH, forget_events, forget_orders, forget_rejected, forget_targets
+from storage.store import Store
+from storage.transaction import Transaction
+
+log = structlog.get_logger()
+
+_DAY_MS = 86_400_000
+_EVERY_SECONDS = 3600.0
+_BREATH_SECONDS = 0.05  # between two batches, so that steps never wait behind a clean-up
+_LAG_SECONDS = 1.0
+
+
+async def forget_forever(store: Store, clock: Clock, retention_days: Callable[[], int]) -> None:
+    """Every hour deletes what is older than the retention, in small batches."""
+    while True:
+        before = clock.now_ms() - retention_days() * _DAY_MS
+        try:
+            await forget(store, before)
+        except StoreError as error:
+            log.warning("retention.failed", detail=str(error))
+        await anyio.sleep(_EVERY_SECONDS)
+
+
+async def forget(store: Store, before_ms: int) -> int:
+    """Deletes everything older than `before_ms` that rests; answers how many rows."""
+    total = 0
+    for duty in (forget_targets, forget_orders, forget_events, forget_rejected):
+        while True:
+            count = await store.write(_bound(duty, before_ms))
+            total += count
+            if count < BATCH:
+                break
+            await anyio.sleep(_BREATH_SECONDS)
+    return total
+
+
+def _bound(duty: Callable[[Transaction, int], int], before_ms: int) -> Callable[[Transaction], int]:
+    return lambda tx: duty(tx, before_ms)
+
+
+async def feed_watchdog() -> None:
+    """Tells systemd's watchdog that the event loop turns; returns at once when there is no watchdog."""
+    interval = watchdog_interval_seconds()
+    while interval is not None:
+        notify("WATCHDOG=1")
+        await anyio.sleep(interval)
+
+
+async def measure_lag(metrics: Metrics, clock: Clock) -> None:
+    """Measures how late the event loop wakes a sleeper: the first sign of work that blocks it."""
+    while True:
+        before = clock.monotonic()
+        await anyio.sleep(_LAG_SECONDS)
+        metrics.loop_lagged(max(0.0, clock.monotonic() - before - _LAG_SECONDS))
