@@ -1,0 +1,142 @@
+"""A whole shop floor in one process: sandbox over real HTTP, store, supervisor, commands. No API, no processes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from orchestrator.clock import Chance, Clock
+from orchestrator.config import Config, load
+from orchestrator.crash import CrashPoints
+from orchestrator.metrics import Metrics
+from orchestrator.operations.commands import DaemonCommands
+from orchestrator.operations.feed import Feed
+from orchestrator.runtime.supervisor import Supervisor
+from orchestrator.sandbox.server import Sandbox
+from statemachines.target import TargetRequest
+from storage.events import EventFilter, list_events
+from storage.orders import get_order, list_orders
+from storage.records import Event, Order, Situation, Target
+from storage.sqlite import SqliteStore, open_sqlite
+from storage.targets import get_target
+
+SHOP = "acme"
+
+#: quick enough for tests; a test that is about waiting sets its own
+QUICK: dict[str, Any] = {
+    "limits": {"concurrency": 16, "rate_per_second": 10000, "burst": 10000},
+    "retry": {"attempts": 8, "base_seconds": 0.01, "max_seconds": 0.05},
+    "circuit": {"failures": 1000, "cooldown_seconds": 0.05},
+    "poll": {"interval_seconds": 3600},
+    "timeout_seconds": 5,
+}
+
+
+class Shopfloor:
+    """What a test works with."""
+
+    def __init__(self, sandbox: Sandbox, store: SqliteStore, supervisor: Supervisor, commands: DaemonCommands) -> None:
+        self.sandbox, self.store, self.supervisor, self.commands = sandbox, store, supervisor, commands
+        self.feed = Feed()
+        store.on_commit = self.feed.publish
+
+    async def orders(self) -> list[Order]:
+        return await self.store.read(lambda tx: list_orders(tx, 0, 100_000))
+
+    async def order(self, order: str, shop: str = SHOP) -> Order:
+        found = await self.store.read(lambda tx: get_order(tx, shop, order))
+        assert found is not None, f"order {order} is not known"
+        return found
+
+    async def target(self, target: str) -> Target:
+        found = await self.store.read(lambda tx: get_target(tx, target))
+        assert found is not None
+        return found
+
+    async def events(self, *types: str, order: str | None = None) -> list[Event]:
+        wanted = EventFilter(order=order, types=types)
+        return await self.store.read(lambda tx: list_events(tx, 0, 1_000_000, wanted))
+
+    async def submit(self, order: str, state: str, shop: str = SHOP, **fields: Any) -> Target:
+        return await self.commands.submit(shop, order, TargetRequest.from_json({"state": state, **fields}))
+
+    async def finished(self, target: Target) -> Target:
+        """Waits until the target has ended or is blocked."""
+        with self.feed.watching(target.id) as watch:
+            while True:
+                now = await self.target(target.id)
+                if now.status.is_end or now.status.value == "blocked":
+                    return now
+                await watch.changed()
+
+    async def reach(self, order: str, state: str, shop: str = SHOP, **fields: Any) -> Target:
+        """Submits and waits."""
+        return await self.finished(await self.submit(order, state, shop, **fields))
+
+    async def until(self, order: str, condition: Callable[[Order], bool], shop: str = SHOP) -> Order:
+        """Waits until an order is as wanted; woken by every commit's events."""
+        while True:
+            cursor = self.feed.last_cursor
+            found = await self.order(order, shop)
+            if condition(found):
+                return found
+            with anyio.move_on_after(0.05):  # states change without events too
+                await self.feed.wait_beyond(cursor)
+
+    async def in_situation(self, order: str, situation: Situation) -> Order:
+        return await self.until(order, lambda found: found.situation is situation)
+
+    async def event(self, type_: str, order: str | None = None, count: int = 1) -> list[Event]:
+        """Waits until the feed has `count` events of a type."""
+        while True:
+            cursor = self.feed.last_cursor
+            found = await self.events(type_, order=order)
+            if len(found) >= count:
+                return found
+            await self.feed.wait_beyond(cursor)
+
+
+def config_of(sandbox: Sandbox, folder: Path, changes: Mapping[str, Any] | None = None) -> Config:
+    """A checked config for the sandbox's shops, quick, with `changes` for every shop."""
+    import json
+
+    raw = sandbox.config()
+    for shop in raw["shops"].values():
+        shop.update(QUICK)
+        shop.update(changes or {})
+    path = folder / "config.json"
+    path.write_text(json.dumps(raw))
+    return load(path)
+
+
+@asynccontextmanager
+async def working_on(
+    sandbox: Sandbox, config: Config, folder: Path, *, seed: int = 1, crash: str | None = None
+) -> AsyncIterator[Shopfloor]:
+    """Store and workers over a running sandbox; may be entered again on the same folder, as a restart is."""
+    clock, chance = Clock(), Chance(random.Random(seed))
+    async with open_sqlite(folder / "fulfilld.db", clock.now_ms()) as store:
+        supervisor = Supervisor(store, "test", clock, chance, CrashPoints(crash), Metrics())
+        commands = DaemonCommands(store, supervisor, clock, chance, CrashPoints(crash), Metrics())
+        floor = Shopfloor(sandbox, store, supervisor, commands)
+        async with anyio.create_task_group() as group:
+            await supervisor.start(group, config)
+            try:
+                yield floor
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await supervisor.drain(5)
+
+
+@asynccontextmanager
+async def shopfloor(sandbox: Sandbox, folder: Path, changes: Mapping[str, Any] | None = None) -> AsyncIterator[Shopfloor]:
+    """A running sandbox with its shops at work, all orders imported."""
+    async with sandbox.running(), working_on(sandbox, config_of(sandbox, folder, changes), folder) as floor:
+        for shop in floor.supervisor.shops():
+            await floor.commands.sync(shop, 30)
+        yield floor
