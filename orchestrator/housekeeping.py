@@ -1,4 +1,4 @@
-"""Small duties beside the shops: forgetting what is old, telling systemd that we live, measuring how busy the loop is."""
+"""Small duties beside the shops: forgetting what is old, the watchdog, measuring how busy the event loop is."""
 
 from __future__ import annotations
 

@@ -117,11 +117,15 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class PlatformWait:
-    """The platform itself holds the order up; `until_ms` is Unix time in milliseconds where it is known."""
+    """The platform itself holds the order up; `until_ms` is Unix time in milliseconds where it is known.
+
+    `recheck_seconds`: how soon the order is worth another look.
+    """
 
     reason: Literal["platform", "payment"]
     until_ms: int | None
     detail: str
+    recheck_seconds: int = 300
 
 
 class _Token:
@@ -300,8 +304,17 @@ class PlatformMachine:
         del standing
         return seen.platform_state
 
-    def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool:
-        """Whether `step`, begun in `before`, has taken effect according to a fresh read `seen`."""
+    def merged_facts(self, standing: Standing, seen: Standing) -> dict[str, Json]:
+        """The facts after a read: the platform's own, and what only we know (numbers that we sent) where it matters."""
+        del standing
+        return dict(seen.facts)
+
+    def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
+        """Whether `step`, begun in `before`, has taken effect according to a fresh read `seen`.
+
+        None: nobody can tell, and the step must not be repeated without a person. False lets it be repeated, so a step
+        whose effect a read does not show may only answer False where the platform itself refuses a repeat.
+        """
         del request
         expected = self.apply(before.state, step)
         return self.has_passed(replace(seen, state=self.observe(None, seen)), expected)

@@ -106,7 +106,7 @@ class SelldoneMachine(PlatformMachine):
             return "Returned"
         return seen.platform_state
 
-    def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool:
+    def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
         """The read-backs of selldone.md §8."""
         match step:
             case "set_tracking":

@@ -118,6 +118,17 @@ def orders_with_intent(tx: Transaction, shop: str) -> list[Order]:
     return [_order(row) for row in tx.query(sql, (shop,))]
 
 
+def stalest_orders(tx: Transaction, shop: str, ends: tuple[str, ...], observed_before: int, limit: int) -> list[str]:
+    """Ids of the shop's orders outside the end states that were not seen since `observed_before`, stalest first."""
+    marks = ", ".join("?" * len(ends))
+    rows = tx.query(
+        f"SELECT id FROM orders WHERE shop = ? AND state NOT IN ({marks}) AND observed_at < ?"  # noqa: S608
+        " ORDER BY observed_at LIMIT ?",
+        (shop, *ends, observed_before, limit),
+    )
+    return [row[0] for row in rows]
+
+
 def count_orders(tx: Transaction) -> list[tuple[str, str, str, int]]:
     """How many orders there are by shop, situation and state, from an index alone."""
     rows = tx.query("SELECT shop, situation, state, count(*) FROM orders GROUP BY shop, situation, state")

@@ -112,7 +112,8 @@ def _message(
             return "must not be empty" if context["min_length"] == 1 else f"is shorter than {context['min_length']}"
     if kind in _BOUNDS:
         words, name = _BOUNDS[kind]
-        return f"must be {words} {context[name]}{shown}"
+        limit = context[name]
+        return f"must be {words} {int(limit) if limit == int(limit) else limit}{shown}"
     base, _, suffix = kind.rpartition("_")
     if suffix in ("type", "parsing") and base in _TYPES:
         return f"must be {_TYPES[base]}{shown}{_remedy(base, _value(tree, path), is_borrowed=is_borrowed)}"

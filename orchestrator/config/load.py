@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from orchestrator.config.explain import explain, one_of
 from orchestrator.config.fields import is_loopback
-from orchestrator.config.model import ConfigFile, LimitSettings, ShopSettings, default_socket
+from orchestrator.config.model import DEFAULT_STATUS_FILE, ConfigFile, LimitSettings, ShopSettings, default_socket
 from orchestrator.config.problems import ConfigError, ConfigProblem, written
 from orchestrator.config.problems import Path as ConfigPath
 from orchestrator.config.references import resolve
@@ -46,7 +46,7 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ) -> Config:
         check.refuse((name,), NOT_SUPPORTED)
     sections = {name: value for name, value in tree.items() if name not in NOT_BUILT_SECTIONS and name != "shops"}
     shops = _shops(check, tree.get("shops", {}))
-    file = check.validate(ConfigFile, {"storage": {}, "api": {}} | sections, (), also_known=["shops"])
+    file = check.validate(ConfigFile, _completed(check, sections), (), also_known=["shops"])
     if check.problems or file is None:
         raise ConfigError(check.in_order_of(tree))
     return Config(
@@ -74,7 +74,7 @@ def socket_of(path: Path | str, environ: Mapping[str, str] = os.environ) -> Path
         return default_socket()
     resolved = resolve({"api": {"socket": api["socket"]}}, location.parent, environ)
     check = _Check(location.parent, resolved.borrowed, dict(resolved.failures))
-    file = check.validate(ConfigFile, {"storage": {}} | resolved.tree, ())
+    file = check.validate(ConfigFile, _completed(check, resolved.tree), ())
     if check.problems or file is None:
         raise ConfigError(check.in_order_of(resolved.tree))
     return file.api.socket
@@ -121,6 +121,17 @@ class _Check:
             return places
 
         return [ConfigProblem(written(path), self.problems[path]) for path in sorted(self.problems, key=position)]
+
+
+def _completed(check: _Check, sections: dict[str, Any]) -> dict[str, Any]:
+    """The sections with those defaults that depend on where we are."""
+    completed = {"storage": {}, "api": {}, "status_file": DEFAULT_STATUS_FILE} | sections
+    if isinstance(completed["api"], dict) and "socket" not in completed["api"]:
+        try:
+            completed["api"] = {**completed["api"], "socket": str(default_socket())}
+        except ConfigError as error:
+            check.refuse(("api", "socket"), error.errors[0].message)
+    return completed
 
 
 def _shops(check: _Check, tree: Any) -> list[ShopConfig]:

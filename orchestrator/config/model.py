@@ -6,6 +6,7 @@ where a slip of the finger (an interval of 0, a million days) would hurt.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -23,14 +24,26 @@ from orchestrator.config.fields import (
     SocketPath,
     StoreUrl,
 )
+from orchestrator.config.problems import ConfigError, ConfigProblem
 from orchestrator.logs import LogFormat, LogLevel
 
 DAY_SECONDS = 86_400
+DEFAULT_STATUS_FILE = "status.json"
 
 
 def default_socket() -> Path:
-    """Where the socket is when nobody says: in the user's run-time directory."""
-    return platformdirs.user_runtime_path("fulfilld") / "fulfilld.sock"
+    """Where the socket is when nobody says: in the user's run-time directory.
+
+    Raises ConfigError when the directory that would be used belongs to somebody else.
+    """
+    with warnings.catch_warnings():
+        # Without a session there is no $XDG_RUNTIME_DIR, and a place in the temporary directory is used. That is
+        # documented and nothing to warn of: daemon and clients of one user come to the same place.
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            return platformdirs.user_runtime_path("fulfilld") / "fulfilld.sock"
+        except PermissionError as error:
+            raise ConfigError([ConfigProblem("api.socket", f"has no safe default here - set it ({error})")]) from None
 
 
 class Section(BaseModel):
@@ -174,7 +187,8 @@ class ShopSettings(Section):
 class ConfigFile(Section):
     """The top of the file, but for `shops`, whose keys depend on each shop's platform.
 
-    The loader puts in `storage` and `api` where they are left out: their defaults need the config file's directory.
+    The loader puts in `storage`, `api`, `api.socket` and `status_file` where they are left out: what they are depends
+    on where the config file is and who runs the daemon.
     """
 
     storage: Annotated[StorageSettings, Field(default_factory=StorageSettings, description="Where everything is kept")]
@@ -188,7 +202,7 @@ class ConfigFile(Section):
     status_file: Annotated[
         FilePath,
         Field(description="Where SIGUSR1 writes the status dump"),
-    ] = Path("status.json")
+    ] = Path(DEFAULT_STATUS_FILE)
     log: Annotated[LogSettings, Field(description="What is logged to stderr")] = LogSettings()
     recovery_limit: Annotated[
         int, Field(ge=1, le=1000, description="Deaths of the daemon in one step before its order is quarantined")

@@ -20,6 +20,9 @@ from storage.rejected import remove_rejected_of
 from storage.transaction import Transaction
 
 
+_RECENT_MS = 60_000  # a look that shows nothing new is worth a write only when the last one is older than this
+
+
 class Adopted(StrEnum):
     """What a look at an order changed."""
 
@@ -46,7 +49,8 @@ def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
         return _import(tx, ctx, look), Adopted.IMPORTED
     if _is_stale(order, look):
         return order, Adopted.STALE
-    if _shows_nothing_new(ctx.machine, order, seen):
+    is_recent = look.read_at - order.observed_at < _RECENT_MS
+    if is_recent and _shows_nothing_new(ctx.machine, order, seen):
         return order, Adopted.UNCHANGED
     draft = Draft.of(tx, order)
     has_changed = adopt_seen(draft, ctx, seen, look.read_at)

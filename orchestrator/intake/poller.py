@@ -20,7 +20,7 @@ from orchestrator.runtime.draft import Context
 from orchestrator.runtime.driver import Equipment
 from statemachines.target import Json
 from storage.events import append_event
-from storage.orders import get_order
+from storage.orders import get_order, stalest_orders
 from storage.rejected import add_rejected
 from storage.shops import fence, get_shop, save_sync, save_sync_error
 from storage.transaction import Transaction
@@ -42,6 +42,9 @@ class _Tally:
             rejected=self.rejected,
             seen=sum(self.counts.values()),
         )
+
+
+_REREADS = 500  # open orders read again by one poll: the rate limit paces them, the rest wait for the next
 
 
 class GateClosed(Exception):
@@ -78,6 +81,7 @@ class Poller:
         e = self._e
         shop = await e.store.read(lambda tx: get_shop(tx, e.policy.shop))
         position = shop.sync_position if shop is not None else None
+        began_at = e.clock.now_ms()
         tally, cursor = _Tally(), None
         while True:
             read_at = e.clock.now_ms()
@@ -87,6 +91,8 @@ class Poller:
             if page.next is None:
                 break
             cursor = page.next
+        if e.client.rereads_open:
+            await self._reread_open(began_at, tally)
         report = tally.report()
         await self._complete(page.position, report, is_asked_for=is_asked_for)
         return report
@@ -124,6 +130,14 @@ class Poller:
         if page.unreadable:
             await self._set_aside(page.unreadable, tally)
         for order_id in page.must_read:
+            await self._adopt_one(order_id, tally)
+
+    async def _reread_open(self, began_at: int, tally: _Tally) -> None:
+        """Looks at the open orders that the list did not show, stalest first, as many as a poll may take."""
+        e = self._e
+        ends = tuple(state.name for state in e.machine.states.values() if state.is_end)
+        ids = await e.store.read(lambda tx: stalest_orders(tx, e.policy.shop, ends, began_at, _REREADS))
+        for order_id in ids:
             await self._adopt_one(order_id, tally)
 
     async def _adopt_one(self, order_id: str, tally: _Tally) -> None:

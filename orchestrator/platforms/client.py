@@ -84,8 +84,15 @@ class Finding:
 class PlatformClient(Protocol):
     """Calls of one shop. Every method may raise any PlatformFailure; nothing else escapes but programming errors.
 
+    `rereads_open`: the platform has no change time to ask by, so each poll also re-reads known open orders one by one.
+
     Each HTTP request is sent at most once (aiohttp's silent resend is off, pitfalls H1).
     """
+
+    @property
+    def rereads_open(self) -> bool:
+        """Whether changes of known open orders can only be found by reading them again."""
+        ...
 
     async def list_page(self, position: Json, cursor: Json) -> Page:
         """One page of what changed since `position` (None: everything). `cursor`: None for the first page, then

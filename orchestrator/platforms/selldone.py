@@ -71,6 +71,11 @@ class SelldoneClient:
         self._list_url = f"{center}/baskets-PHYSICAL?offset="
         self._basket_url = f"{center}/baskets/"
 
+    @property
+    def rereads_open(self) -> bool:
+        """No: the list is asked for by change time (selldone.md §3)."""
+        return False
+
     async def list_page(self, position: Json, cursor: Json) -> Page:
         """One page of Payed, COD and Canceled orders that changed since `position`, oldest checkout first."""
         sweep = Sweep.resume(position, cursor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -33,7 +34,8 @@ class ClientSettings:
 
     `options` is the shop's platform options (an instance of the spec's `options` model); `base_url` has no trailing
     slash; `timeout_seconds` bounds one HTTP call; `lookback_seconds` is how far each sweep reads back behind the
-    last one; `concurrency` how many calls the runtime may have out at once; `throttle` see `client.Throttle`.
+    last one; `concurrency` how many calls the runtime may have out at once; `throttle` see `client.Throttle`;
+    `state_directory` is where a client may keep tokens across restarts (files of mode 0600), None: nowhere.
     """
 
     shop: str
@@ -44,6 +46,7 @@ class ClientSettings:
     page_size: int = 100
     concurrency: int = 8
     throttle: Throttle = no_throttle
+    state_directory: Path | None = None
     clock: Clock = field(default_factory=Clock)
 
 

@@ -16,9 +16,6 @@ from statemachines.machine import RECORD, Plan, PlannedStep, PlatformWait, Refus
 from statemachines.target import TargetRequest
 from storage.records import Intent, PlanEntry, Situation, Target, TargetStatus, Wait
 
-RECHECK_MS = 300_000
-"""How often an order that the platform holds up is read again."""
-
 
 class Rest(Enum):
     """Nothing to call now."""
@@ -149,7 +146,7 @@ def _settle(draft: Draft, ctx: Context) -> Move:
 
 def _wait(draft: Draft, ctx: Context, wait: PlatformWait) -> Move:
     order = draft.order
-    recheck_at = order.observed_at + RECHECK_MS
+    recheck_at = order.observed_at + wait.recheck_seconds * 1000
     if recheck_at <= ctx.now:
         return _want_read(draft, ctx, is_resolving=False)
     due_at = recheck_at if wait.until_ms is None or wait.until_ms <= ctx.now else min(wait.until_ms, recheck_at)

@@ -114,7 +114,10 @@ def apply_read(draft: Draft, ctx: Context, seen: Seen, refused: str | None) -> N
     if intent is not None:
         standing = draft.standing()
         shown = seen.standing()
-        if ctx.machine.is_done(intent.step, standing, shown, draft.request_of_intent()):
+        is_done = ctx.machine.is_done(intent.step, standing, shown, draft.request_of_intent())
+        if is_done is None:
+            refused = f"nobody can tell whether {intent.step} took effect: look, then retry it or skip it"
+        if is_done:
             apply_answer(draft, ctx, StepAnswer(seen.state), how="found_done")
         else:
             draft.change(intent=None, next_attempt_at=None)
@@ -142,7 +145,7 @@ def adopt_seen(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
         platform_state=seen.state,
         milestone=ctx.machine.milestone(state),
         payment=seen.payment,
-        facts=seen.facts,
+        facts=ctx.machine.merged_facts(draft.standing(), seen.standing()),
         content_hash=seen.content_hash,
         platform_updated_at=seen.platform_updated_at,
         observed_at=read_at,

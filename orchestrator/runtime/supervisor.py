@@ -197,6 +197,7 @@ class Supervisor:
                 page_size=shop.poll.page_size,
                 concurrency=shop.limits.concurrency,
                 throttle=gate.throttle,
+                state_directory=self._config.storage.path.parent,
                 clock=self._clock,
             )
         )
