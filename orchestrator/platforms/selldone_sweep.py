@@ -75,7 +75,7 @@ def turn(sweep: Sweep, listing: Listing, page_size: int, platform_now_ms: int | 
         sweep = replace(sweep, is_torn=True)
     if _is_last(sweep, listing, page_size):
         return sweep, True
-    overlap = min(OVERLAP_ROWS, listing.rows // 2)
+    overlap = max(1, min(OVERLAP_ROWS, listing.rows // 2))
     return replace(sweep, offset=sweep.offset + listing.rows - overlap, anchors=listing.ids[-_ANCHORS:]), False
 
 
