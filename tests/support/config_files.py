@@ -1,0 +1,50 @@
+"""Configs for tests: the smallest good one, and a file of any tree."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from orchestrator.config import Config, ConfigError, load
+
+ENVIRON = {"ACME_TOKEN": "acme-token-1", "FULFILLD_TOKEN": "fulfilld-token-1"}
+
+
+def shop(**keys: Any) -> dict[str, Any]:
+    return {"platform": "selldone", "shop_id": 1, "token": "t0ken-of-acme"} | keys
+
+
+def with_shop(**keys: Any) -> dict[str, Any]:
+    return {"shops": {"acme": shop(**keys)}}
+
+
+def write(directory: Path, tree: Any) -> Path:
+    path = directory / "fulfilld.json"
+    path.write_text(tree if isinstance(tree, str) else json.dumps(tree))
+    return path
+
+
+def loaded(directory: Path, tree: Any, environ: dict[str, str] | None = None) -> Config:
+    return load(write(directory, tree), ENVIRON if environ is None else environ)
+
+
+def errors(directory: Path, tree: Any, environ: dict[str, str] | None = None) -> list[str]:
+    """The lines of the error, none for a good config; fails when a problem takes more than one line."""
+    try:
+        loaded(directory, tree, environ)
+    except ConfigError as error:
+        found = error
+    else:
+        return []
+    lines = [str(problem) for problem in found.errors]
+    assert str(found).splitlines() == lines
+    return lines
+
+
+def replaced(tree: dict[str, Any], path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
+    changed = copy.deepcopy(tree)
+    node: Any = changed
+    for part in path[:-1]:
+        node = node[part]
+    node[path[-1]] = value
+    return changed

@@ -1,0 +1,355 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.config import ConfigError, ConfigProblem, Limits, default_socket, load, socket_of
+from orchestrator.config.problems import written
+from tests.support.config_files import errors, loaded, shop, with_shop, write
+
+
+def test_an_empty_config_has_every_default(tmp_path: Path) -> None:
+    config = loaded(tmp_path, {})
+    assert config.storage.path == tmp_path / "fulfilld.db"
+    assert config.api.socket == default_socket()
+    assert config.api.socket_permissions == 0o660
+    assert config.api.tcp is None
+    assert (config.retention_days, config.drain_seconds, config.recovery_limit) == (400, 30, 5)
+    assert config.status_file == tmp_path / "status.json"
+    assert (config.log.format, config.log.level) == ("json", "info")
+    assert config.shops == {}
+
+
+def test_a_shop_has_the_defaults_of_the_contract_and_of_its_platform(tmp_path: Path) -> None:
+    acme = loaded(tmp_path, with_shop()).shops["acme"]
+    assert (acme.name, acme.platform, acme.base_url) == ("acme", "selldone", "https://api.selldone.com")
+    assert acme.limits == Limits(concurrency=8, rate_per_second=2, burst=10)
+    assert (acme.poll.enabled, acme.poll.interval_seconds, acme.poll.page_size) == (True, 60, 100)
+    assert acme.poll.lookback_seconds == 120
+    assert (acme.circuit.failures, acme.circuit.cooldown_seconds) == (5, 30)
+    assert (acme.retry.attempts, acme.retry.base_seconds, acme.retry.max_seconds) == (8, 1, 300)
+    assert (acme.chaining, acme.fresh_seconds, acme.timeout_seconds) == ("auto", 300, 30)
+
+
+def test_one_limit_can_be_set_while_the_others_stay_the_platforms(tmp_path: Path) -> None:
+    acme = loaded(tmp_path, with_shop(limits={"burst": 1})).shops["acme"]
+    assert acme.limits == Limits(concurrency=8, rate_per_second=2, burst=1)
+
+
+def test_relative_paths_start_at_the_config_file_and_not_where_the_daemon_was_started(tmp_path: Path) -> None:
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    tree = {"storage": {"url": "sqlite:///data/o.db"}, "api": {"socket": "run/f.sock"}, "status_file": "../s.json"}
+    config = load(os.path.relpath(write(folder, tree)))
+    assert config.storage.url == f"sqlite:///{folder}/data/o.db"
+    assert config.storage.path == folder / "data/o.db"
+    assert config.api.socket == folder / "run/f.sock"
+    assert config.status_file == folder / "../s.json"
+
+
+def test_absolute_paths_stay(tmp_path: Path) -> None:
+    config = loaded(tmp_path, {"storage": {"url": "sqlite:////var/o.db"}, "api": {"socket": "/run/f.sock"}})
+    assert config.storage.url == "sqlite:////var/o.db"
+    assert config.storage.path == Path("/var/o.db")
+    assert config.api.socket == Path("/run/f.sock")
+
+
+def test_lines_that_begin_with_two_slashes_are_comments(tmp_path: Path) -> None:
+    text = '// head\n{\n  // about "days\n  "retention_days": 7,\n  "storage": {"url":\n"sqlite:////x//y.db"}\n}\n//end'
+    config = loaded(tmp_path, "\ufeff" + text)
+    assert config.retention_days == 7
+    assert config.storage.path == Path("/x/y.db")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{\n  "log": {,}\n}', "fulfilld.json:2:11: is no JSON here: "),
+        ('// one\n{\n"a": 1 // two\n}', "fulfilld.json:3:8: is no JSON here: "),
+        ("", "fulfilld.json:1:1: is no JSON here: "),
+        ("[]", "fulfilld.json: must be a JSON object"),
+        ('{"drain_seconds": NaN}', "fulfilld.json:1:19: NaN is no number in JSON"),
+        ('{"drain_seconds": -Infinity}', "fulfilld.json:1:19: -Infinity is no number in JSON"),
+        ('{"drain_seconds": 1e999}', "fulfilld.json:1:19: is too large for a number"),
+        ('{"drain_seconds": %s}' % ("9" * 5000), "fulfilld.json: has a number with thousands of digits"),
+        ('{"log": {"level": "\\ud800"}}', "fulfilld.json:1:19: is not valid Unicode"),
+        ('{"x": %s}' % ("[" * 40 + "]" * 40), "fulfilld.json:1:38: is nested too deeply"),
+        ("[" * 100_000, "fulfilld.json: is nested too deeply"),
+    ],
+)
+def test_what_is_no_json_is_shown_with_its_place(tmp_path: Path, text: str, problem: str) -> None:
+    [line] = errors(tmp_path, text)
+    assert line.startswith(problem)
+
+
+def test_keys_that_are_there_twice_are_all_found_however_they_are_spelt(tmp_path: Path) -> None:
+    text = '{"shops": {\n  "a": {"token": "x", "to\\u006ben": "y"},\n  "b": {"token": "token"},\n  "a": {}}}'
+    assert errors(tmp_path, text) == [
+        'fulfilld.json:2:23: the key "token" is there twice - remove one',
+        'fulfilld.json:4:3: the key "a" is there twice - remove one',
+    ]
+
+
+def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"missing\.json: cannot be read: No such file or directory"):
+        load(tmp_path / "missing.json")
+    (tmp_path / "latin.json").write_bytes(b'{\n"\xe4": 1}')
+    with pytest.raises(ConfigError, match=r"^latin\.json:2: is not UTF-8"):
+        load(tmp_path / "latin.json")
+
+
+@pytest.mark.parametrize(
+    ("tree", "line"),
+    [
+        ({"retension_days": 1}, 'retension_days: is no known key - did you mean "retention_days"?'),
+        ({"log": {"zzz": 1}}, "log.zzz: is no known key - known here: format, level"),
+        ({"shosp": {}}, 'shosp: is no known key - did you mean "shops"?'),
+        ({"retention_days": 0}, "retention_days: must be at least 1, not 0"),
+        ({"retention_days": 1.5}, "retention_days: must be a whole number, not 1.5"),
+        ({"retention_days": True}, "retention_days: must be a whole number, not true"),
+        ({"retention_days": "7"}, "retention_days: must be a whole number - write it without quotes"),
+        ({"retention_days": None}, "retention_days: must be a whole number"),
+        ({"drain_seconds": True}, "drain_seconds: must be a number, not true"),
+        ({"drain_seconds": -1}, "drain_seconds: must be at least 0, not -1"),
+        ({"log": "json"}, "log: must be an object in { }"),
+        ({"log": {"level": "inf"}}, 'log.level: must be one of "debug", "info", "warning", "error", not "inf"'),
+        ({"log": {"level": 3}}, 'log.level: must be one of "debug", "info", "warning", "error"'),
+        ({"status_file": ""}, "status_file: must be the path of a file"),
+        ({"status_file": 5}, 'status_file: must be text in quotes, not 5, or {"env": "NAME"} or {"file": "PATH"}'),
+        ({"api": {"socket_mode": "0999"}}, 'api.socket_mode: must be an octal file mode such as "0660"'),
+        (
+            {"api": {"socket_mode": "0060"}},
+            'api.socket_mode: must let its owner read and write, such as "0660"',
+        ),
+        ({"api": {"tcp": {"token": "x"}}}, "api.tcp.port: is missing - add it (Port to listen on)"),
+        (
+            {"api": {"tcp": {"port": 1}}},
+            'api.tcp.token: is missing - add it, best as {"env": "NAME"} or {"file": "PATH"}',
+        ),
+        ({"api": {"tcp": {"port": 65536, "token": "x"}}}, "api.tcp.port: must be at most 65535, not 65536"),
+        (
+            {"api": {"tcp": {"port": 1, "token": "two words"}}},
+            "api.tcp.token: must be visible ASCII without blanks, and not empty",
+        ),
+        ({"shops": []}, 'shops: must be an object in { } with a shop for each name, such as {"acme": {…}}'),
+        ({"shops": {"acme": 1}}, 'shops.acme: must be an object in { } with at least "platform"'),
+        ({"shops": {"acme": {}}}, "shops.acme.platform: is missing - add it (The shop's platform)"),
+        ({"shops": {"acme": {"platform": "sell"}}}, 'shops.acme.platform: must be one of "selldone", not "sell"'),
+        (with_shop(tokn="x"), 'shops.acme.tokn: is no known key - did you mean "token"?'),
+        (with_shop(pol={}), 'shops.acme.pol: is no known key - did you mean "poll"?'),
+        (with_shop(poll={"page_size": 251}), "shops.acme.poll.page_size: must be at most 250, not 251"),
+        (with_shop(poll={"page_size": 0}), "shops.acme.poll.page_size: must be at least 1, not 0"),
+        (with_shop(poll={"interval_seconds": 0}), "shops.acme.poll.interval_seconds: must be more than 0, not 0"),
+        (with_shop(poll={"enabled": 1}), "shops.acme.poll.enabled: must be true or false, not 1"),
+        (with_shop(limits={"burst": 0}), "shops.acme.limits.burst: must be at least 1, not 0"),
+        (with_shop(shop_id=True), "shops.acme.shop_id: must be a whole number, not true"),
+        (with_shop(shop_id="1"), "shops.acme.shop_id: must be a whole number - write it without quotes"),
+        (
+            with_shop(updated_at_unit="us"),
+            'shops.acme.updated_at_unit: must be one of "s", "ms", not "us"',
+        ),
+        (
+            with_shop(retry={"base_seconds": 9, "max_seconds": 5}),
+            "shops.acme.retry: base_seconds must not be larger than max_seconds",
+        ),
+        (with_shop(webhook_secret=["x"]), "shops.acme.webhook_secret: is not supported by this version - remove it"),
+        ({"webhooks": {"port": 1}}, "webhooks: is not supported by this version - remove it"),
+        ({"delivery": {"orders_url": "x"}}, "delivery: is not supported by this version - remove it"),
+    ],
+)
+def test_each_mistake_is_one_line_with_its_path_and_what_to_do(tmp_path: Path, tree: Any, line: str) -> None:
+    assert errors(tmp_path, tree) == [line]
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgresql://u:pass-word@h/db", "postgresql is not supported by this version"),
+        ("postgres+psycopg://u:pass-word@h/db", "postgresql is not supported by this version"),
+        ("mysql://u:pass-word@h/db", "must be sqlite:///FILE"),
+        ("sqlite://fulfilld.db", "must be sqlite:///FILE"),
+        ("fulfilld.db", "must be sqlite:///FILE"),
+        ("sqlite:///", "must name a file"),
+        ("sqlite:///:memory:", "must name a file"),
+        ("sqlite:///folder/", "must name a file"),
+        ("sqlite:///a.db?mode=ro", "must name a file, without ? or #"),
+    ],
+)
+def test_a_store_that_we_do_not_have_is_refused_without_repeating_its_url(
+    tmp_path: Path, url: str, reason: str
+) -> None:
+    [line] = errors(tmp_path, {"storage": {"url": url}})
+    assert line.startswith(f"storage.url: {reason}")
+    assert "pass-word" not in line
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "example.com", "::", ""])
+def test_the_api_listens_on_loopback_only(tmp_path: Path, host: str) -> None:
+    [line] = errors(tmp_path, {"api": {"tcp": {"host": host, "port": 1, "token": "x"}}})
+    assert line.startswith("api.tcp.host: must be a loopback address")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_every_loopback_address_will_do(tmp_path: Path, host: str) -> None:
+    config = loaded(tmp_path, {"api": {"tcp": {"host": host, "port": 1, "token": "x"}}})
+    assert config.api.tcp is not None
+    assert config.api.tcp.host == host
+
+
+def test_a_socket_path_that_the_kernel_would_cut_is_refused(tmp_path: Path) -> None:
+    assert errors(tmp_path, {"api": {"socket": "/" + "x" * 106}}) == []
+    [line] = errors(tmp_path, {"api": {"socket": "/" + "x" * 107}})
+    assert line.startswith("api.socket: is too long for a Unix socket")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "api.example.com",
+        "ftp://h",
+        "https://",
+        "https://h:port",
+        "https://h:99999",
+        "https://[h",
+        "https://u:p@h",
+        "https://h/?a=1",
+        "https://h#x",
+        "https://h/a b",
+        "https://ä.example",
+        "",
+    ],
+)
+def test_a_base_url_that_is_no_address_is_refused(tmp_path: Path, url: str) -> None:
+    [line] = errors(tmp_path, with_shop(base_url=url))
+    assert line.startswith("shops.acme.base_url: must ")
+
+
+def test_a_base_url_loses_its_last_slash(tmp_path: Path) -> None:
+    config = loaded(tmp_path, with_shop(base_url="http://127.0.0.1:8080/selldone/"))
+    assert config.shops["acme"].base_url == "http://127.0.0.1:8080/selldone"
+    assert config.warnings == ()
+
+
+def test_credentials_in_the_clear_to_another_machine_are_warned_of(tmp_path: Path) -> None:
+    config = loaded(tmp_path, with_shop(base_url="http://shop.example"))
+    assert config.warnings == (
+        ConfigProblem("shops.acme.base_url", "credentials will cross the network in the clear - use https"),
+    )
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    tree = {
+        "shops": {
+            "b": shop(poll={"page_size": 0}, token={"env": "UNSET"}, nonsense=1),
+            "-": {},
+            "a": {"platform": "selldone"},
+        },
+        "log": {"level": "loud"},
+        "drain_seconds": "x",
+    }
+    assert [line.partition(": ")[0] for line in errors(tmp_path, tree)] == [
+        "shops.b.token",
+        "shops.b.poll.page_size",
+        "shops.b.nonsense",
+        "shops.-",
+        "shops.a.shop_id",
+        "shops.a.token",
+        "log.level",
+        "drain_seconds",
+    ]
+
+
+@pytest.mark.parametrize("name", ["a", "Shop_1.eu-west", "0", "x" * 63])
+def test_a_shop_may_be_called(tmp_path: Path, name: str) -> None:
+    assert list(loaded(tmp_path, {"shops": {name: shop()}}).shops) == [name]
+
+
+@pytest.mark.parametrize("name", ["", ".a", "a/b", "a b", "ä", "a\n", "x" * 64])
+def test_a_shop_may_not_be_called(tmp_path: Path, name: str) -> None:
+    [line] = errors(tmp_path, {"shops": {name: shop()}})
+    assert "is no name for a shop" in line
+
+
+def test_odd_keys_are_quoted_in_paths_and_long_ones_cut() -> None:
+    assert written(("shops", "a.b", "x\ny", 2, "k" * 200)) == f'shops["a.b"]["x\\ny"][2]["{"k" * 60}…"]'
+    assert written(()) == "config"
+
+
+def test_a_reference_may_stand_for_any_text(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b" t0ken \r\n")
+    (tmp_path / "unit").write_text("ms\n\n")
+    (tmp_path / "mode").write_text("0600")
+    tree = {
+        "log": {"level": {"env": "LEVEL"}},
+        "api": {"socket_mode": {"file": str(tmp_path / "mode")}},
+        "shops": {"env": {"platform": {"env": "PLATFORM"}, "shop_id": 1, "token": {"env": "ACME_TOKEN"}}},
+    }
+    config = loaded(tmp_path, tree, {"LEVEL": "debug", "PLATFORM": "selldone", "ACME_TOKEN": "x"})
+    assert config.log.level == "debug"
+    assert config.api.socket_permissions == 0o600
+    assert list(config.shops) == ["env"]
+    # One line break goes, and nothing else: blanks may belong to a secret, so they are refused and not guessed away.
+    assert errors(tmp_path, with_shop(token={"file": "token"})) != []
+    assert errors(tmp_path, with_shop(updated_at_unit={"file": "unit"})) != []
+
+
+def test_a_reference_that_leads_nowhere_is_told_once_and_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "large").write_bytes(b"x" * 70_000)
+    os.mkfifo(tmp_path / "pipe")
+    wrong = {
+        "the environment variable UNSET is not set": {"env": "UNSET"},
+        '"env" must be the name of an environment variable': {"env": "no name"},
+        'the file "missing" cannot be read: No such file or directory': {"file": "missing"},
+        '"." is no ordinary file': {"file": "."},
+        '"pipe" is no ordinary file': {"file": "pipe"},
+        'the file "binary" is not UTF-8': {"file": "binary"},
+        'the file "large" is larger than 64 KiB': {"file": "large"},
+        '"file" must be the path of a file': {"file": ""},
+        'has both "env" and "file" - keep one': {"env": "ACME_TOKEN", "file": "token"},
+        "the environment variable BYTES is not UTF-8": {"env": "BYTES"},
+    }
+    for reason, reference in wrong.items():
+        for path, tree in (
+            ("shops.acme.token", with_shop(token=reference)),
+            ("log.level", {"log": {"level": reference}}),
+            ("storage", {"storage": reference}),
+        ):
+            [line] = errors(tmp_path, tree, {"BYTES": "\udcff"})
+            assert line.startswith(f"{path}: {reason}")
+
+
+def test_a_number_cannot_come_from_a_variable(tmp_path: Path) -> None:
+    [line] = errors(tmp_path, {"retention_days": {"env": "DAYS"}}, {"DAYS": "7"})
+    assert line == (
+        "retention_days: must be a whole number - a variable or a file gives text only, so write the value here"
+    )
+
+
+def test_something_that_only_looks_like_a_reference_is_judged_by_its_key(tmp_path: Path) -> None:
+    [line] = errors(tmp_path, with_shop(token={"env": 5}))
+    assert line == 'shops.acme.token: must be text in quotes, or {"env": "NAME"} or {"file": "PATH"}'
+    [line] = errors(tmp_path, with_shop(token={"env": "A", "default": "b"}), {"A": "x"})
+    assert line.startswith("shops.acme.token: must be text in quotes")
+    assert errors(tmp_path, {"env": "A"}, {"A": "x"})[0].startswith("env: is no known key")
+
+
+def test_a_client_finds_the_socket_though_the_rest_of_the_config_is_not_for_it(tmp_path: Path) -> None:
+    tree: dict[str, Any] = {"api": {"socket": "f.sock", "tcp": {"token": {"env": "UNSET"}}}, "shops": 5}
+    assert socket_of(write(tmp_path, tree)) == tmp_path / "f.sock"
+    assert socket_of(write(tmp_path, {})) == default_socket()
+    assert socket_of(write(tmp_path, {"api": {"socket": {"env": "S"}}}), {"S": "/run/f"}) == Path("/run/f")
+    with pytest.raises(ConfigError, match=r"^api\.socket: the environment variable S is not set"):
+        socket_of(write(tmp_path, {"api": {"socket": {"env": "S"}}}), {})
+
+
+def test_the_config_can_be_a_pipe(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, json.dumps(with_shop()).encode())
+    os.close(writing)
+    try:
+        assert list(load(f"/dev/fd/{reading}").shops) == ["acme"]
+    finally:
+        os.close(reading)

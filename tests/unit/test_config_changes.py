@@ -1,0 +1,64 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.config import ConfigChanges, diff
+from tests.support.config_files import loaded, shop
+
+
+def changes(directory: Path, old: dict[str, Any], new: dict[str, Any]) -> ConfigChanges:
+    return diff(loaded(directory, old), loaded(directory, new))
+
+
+def test_the_same_config_read_again_changes_nothing(tmp_path: Path) -> None:
+    tree = {"shops": {"acme": shop(), "b": shop(limits={"burst": 3})}}
+    found = changes(tmp_path, tree, tree)
+    assert found.is_empty
+    assert found == ConfigChanges()
+
+
+def test_writing_a_default_out_changes_nothing(tmp_path: Path) -> None:
+    new = {"retention_days": 400, "shops": {"acme": shop(poll={"page_size": 100}, limits={"burst": 10})}}
+    assert changes(tmp_path, {"shops": {"acme": shop()}}, new).is_empty
+
+
+def test_shops_come_go_and_change(tmp_path: Path) -> None:
+    old = {"shops": {"gone": shop(), "same": shop(), "slower": shop(), "token": shop(token="old")}}
+    new = {"shops": {"token": shop(token="new"), "slower": shop(limits={"burst": 1}), "same": shop(), "added": shop()}}
+    assert changes(tmp_path, old, new) == ConfigChanges(
+        added=("added",), removed=("gone",), changed=("slower", "token"), credentials_changed=("token",)
+    )
+
+
+@pytest.mark.parametrize(
+    ("new", "key"),
+    [
+        ({"retention_days": 1}, "retention_days"),
+        ({"drain_seconds": 1}, "drain_seconds"),
+        ({"status_file": "x"}, "status_file"),
+        ({"log": {"level": "debug"}}, "log"),
+        ({"recovery_limit": 1}, "recovery_limit"),
+    ],
+)
+def test_a_setting_that_a_reload_applies_is_named(tmp_path: Path, new: dict[str, Any], key: str) -> None:
+    assert changes(tmp_path, {}, new) == ConfigChanges(settings_changed=(key,))
+
+
+@pytest.mark.parametrize(
+    ("new", "key"),
+    [
+        ({"storage": {"url": "sqlite:///other.db"}}, "storage"),
+        ({"api": {"socket": "other.sock"}}, "api"),
+        ({"api": {"tcp": {"port": 1, "token": "x"}}}, "api"),
+    ],
+)
+def test_what_only_a_restart_applies_is_told_apart(tmp_path: Path, new: dict[str, Any], key: str) -> None:
+    assert changes(tmp_path, {}, new) == ConfigChanges(needs_restart=(key,))
+
+
+def test_every_top_level_key_is_compared() -> None:
+    from orchestrator.config.changes import _APPLIES_AT_ONCE, _NEEDS_RESTART
+    from orchestrator.config.model import ConfigFile
+
+    assert {*_APPLIES_AT_ONCE, *_NEEDS_RESTART} == set(ConfigFile.model_fields)

@@ -1,0 +1,156 @@
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from orchestrator.config import Config, ConfigError, json_schema, load
+from orchestrator.config.example import EXAMPLE, example
+from orchestrator.config.explain import explain
+from tests.support.config_files import ENVIRON, loaded, replaced, shop, with_shop, write
+
+SENTINEL = "S3NT1NEL-that-nobody-may-ever-see"
+SHORT = "S3NT1NEL"
+
+
+def paths(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every place in a config: leaves, objects, references."""
+    if path:
+        yield path
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from paths(value, (*path, key))
+
+
+PLACES = list(paths(EXAMPLE))
+WRONG: dict[str, Any] = {
+    "as text": SENTINEL,
+    "as a variable": {"env": "SENTINEL"},
+    "as a short variable": {"env": "SHORT"},
+    "as a file": {"file": "sentinel"},
+    "as the name of a variable": {"env": f"{SENTINEL} "},
+    "in a list": [SENTINEL],
+    "in an object": {"inner": SENTINEL},
+    "beside a reference": {"env": SENTINEL, "default": SENTINEL},
+    "in a list in an object": {"token": [SENTINEL]},
+    "with a blank": f"{SENTINEL} {SENTINEL}",
+    "as a URL": f"postgresql://user:{SENTINEL}@host/db",
+    "in an address": f"https://user:{SENTINEL}@host",
+    "as a port": f"https://host:{SENTINEL}",
+}
+
+
+def everything_it_says(error: BaseException) -> str:
+    return "\n".join([str(error), repr(error), *traceback.format_exception(error)])
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))
+def test_no_error_ever_shows_a_value_that_may_be_secret(tmp_path: Path, place: tuple[str | int, ...]) -> None:
+    (tmp_path / "sentinel").write_text(SENTINEL)
+    environ = ENVIRON | {"SENTINEL": SENTINEL, "SHORT": SHORT}
+    refusals = []
+    for value in WRONG.values():
+        try:
+            loaded(tmp_path, replaced(EXAMPLE, place, value), environ)
+        except ConfigError as error:
+            refusals.append(error)
+    assert refusals, "no wrong value was wrong here: the test does not reach the error paths"
+    for refusal in refusals:
+        assert SHORT not in everything_it_says(refusal)
+
+
+def test_broken_json_is_not_repeated(tmp_path: Path) -> None:
+    for text in (
+        f'{{"shops": {{"acme": {{"token": "{SENTINEL}"',
+        f'{{"token": {SENTINEL}}}',
+        f'{{"token": "{SENTINEL}", "token": "{SENTINEL}"}}',
+        f'["{SENTINEL}"]',
+        f'{{"token": "{SENTINEL}\\ud800"}}',
+        f'{{"token": "{SENTINEL}\n"}}',
+    ):
+        with pytest.raises(ConfigError) as refused:
+            load(write(tmp_path, text))
+        assert SENTINEL not in everything_it_says(refused.value)
+
+
+def config_with_secrets(tmp_path: Path) -> Config:
+    tree = with_shop(token=SENTINEL) | {"api": {"socket": "s", "tcp": {"port": 1, "token": f"{SENTINEL}-tcp"}}}
+    return loaded(tmp_path, tree)
+
+
+def test_a_config_shows_no_secret_but_knows_them_for_the_mask_of_the_log(tmp_path: Path) -> None:
+    config = config_with_secrets(tmp_path)
+    for shown in (repr(config), str(config), repr(config.shops["acme"]), str(config.api), str(config.api.tcp)):
+        assert SENTINEL not in shown
+    assert config.secret_values() == {SENTINEL, f"{SENTINEL}-tcp"}
+
+
+def test_schema_and_example_come_from_no_config() -> None:
+    for text in (str(json_schema()), example()):
+        assert "SecretStr(" not in text
+        assert SENTINEL not in text
+
+
+def test_the_fingerprint_changes_with_the_credentials_alone_and_is_the_same_in_the_next_process(tmp_path: Path) -> None:
+    def fingerprint(**keys: Any) -> str:
+        return loaded(tmp_path, {"shops": {"acme": shop(**keys)}}).shops["acme"].credentials_fingerprint()
+
+    first = fingerprint(token=SENTINEL)
+    assert first == fingerprint(token=SENTINEL, updated_at_unit="ms", timeout_seconds=5)
+    assert first != fingerprint(token=f"{SENTINEL}.")
+    assert first == "a39322dd42fb4ffb"
+
+
+class Credentials(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    client_id: str
+    client_secret: SecretStr
+    numbers: list[int] = Field(default_factory=list)
+
+
+class Options(BaseModel):
+    """What another platform might bring: groups, unions, a validator that breaks its promise."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    credentials: Credentials | None = None
+    secrets: SecretStr | list[SecretStr] | None = None
+    pattern: Annotated[SecretStr, Field(max_length=3)] | None = None
+    careless: SecretStr | None = None
+
+    @field_validator("careless")
+    @classmethod
+    def _tell(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            raise ValueError(f"wrong: {value.get_secret_value()}")
+        return value
+
+
+@pytest.mark.parametrize(
+    ("tree", "path"),
+    [
+        ({"credentials": SENTINEL}, ("credentials",)),
+        ({"credentials": {"client_id": [SENTINEL], "client_secret": "x"}}, ("credentials", "client_id")),
+        ({"credentials": {"client_id": "x", "client_secret": {"a": SENTINEL}}}, ("credentials", "client_secret")),
+        ({"credentials": {"client_id": "x", "client_secret": "y", SENTINEL[:8]: SENTINEL}}, None),
+        (
+            {"credentials": {"client_id": "x", "client_secret": "y", "numbers": [1, SENTINEL]}},
+            ("credentials", "numbers", 1),
+        ),
+        ({"secrets": {"a": SENTINEL}}, ("secrets",)),
+        ({"secrets": ["x", {"a": SENTINEL}]}, None),
+        ({"pattern": SENTINEL}, ("pattern",)),
+        ({"careless": SENTINEL}, ("careless",)),
+    ],
+)
+def test_the_options_of_any_platform_are_explained_without_their_values(
+    tree: dict[str, Any], path: tuple[str | int, ...] | None
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Options.model_validate(tree)
+    explained = list(explain(refused.value, Options, tree, set()))
+    assert explained
+    assert all(SENTINEL not in message for _, message in explained)
+    if path is not None:
+        assert {found for found, _ in explained} == {path}
