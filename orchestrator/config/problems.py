@@ -50,5 +50,6 @@ def written(path: Path) -> str:
 
 
 def quoted(text: str) -> str:
-    """Text in quotes, on one line, cut to a sensible length."""
-    return json.dumps(text if len(text) <= _LONGEST_KEY else text[:_LONGEST_KEY] + "…", ensure_ascii=False)
+    """Text in quotes, on one line, cut to a sensible length; what a terminal would obey or hide is escaped."""
+    cut = text if len(text) <= _LONGEST_KEY else text[:_LONGEST_KEY] + "…"
+    return json.dumps(cut, ensure_ascii=not cut.isprintable())

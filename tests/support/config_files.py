@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +49,12 @@ def replaced(tree: dict[str, Any], path: tuple[str | int, ...], value: Any) -> d
         node = node[part]
     node[path[-1]] = value
     return changed
+
+
+def places(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every place in a config: leaves, objects, references."""
+    if path:
+        yield path
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from places(value, (*path, key))

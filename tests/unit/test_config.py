@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from orchestrator.config import ConfigError, ConfigProblem, Limits, default_socket, load, socket_of
+from orchestrator.config.example import EXAMPLE
 from orchestrator.config.problems import written
-from tests.support.config_files import errors, loaded, shop, with_shop, write
+from tests.support.config_files import errors, loaded, places, replaced, shop, with_shop, write
 
 
 def test_an_empty_config_has_every_default(tmp_path: Path) -> None:
@@ -274,7 +277,25 @@ def test_a_shop_may_not_be_called(tmp_path: Path, name: str) -> None:
 
 def test_odd_keys_are_quoted_in_paths_and_long_ones_cut() -> None:
     assert written(("shops", "a.b", "x\ny", 2, "k" * 200)) == f'shops["a.b"]["x\\ny"][2]["{"k" * 60}…"]'
+    assert written(("\u2028\x1b[31m",)) == '["\\u2028\\u001b[31m"]'
     assert written(()) == "config"
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.sampled_from(["env", "file"]), inner),
+    max_leaves=6,
+)
+
+
+@given(place=st.sampled_from(list(places(EXAMPLE))), value=JSON_VALUES, extra=st.text())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_stands_in_a_config_it_is_good_or_refused_in_lines(
+    tmp_path: Path, place: tuple[str, ...], value: Any, extra: str
+) -> None:
+    tree = replaced(EXAMPLE, place, value)
+    errors(tmp_path, tree)
+    errors(tmp_path, tree | {extra: value})
 
 
 def test_a_reference_may_stand_for_any_text(tmp_path: Path) -> None:

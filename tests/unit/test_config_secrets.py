@@ -1,5 +1,4 @@
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,22 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from orchestrator.config import Config, ConfigError, json_schema, load
 from orchestrator.config.example import EXAMPLE, example
 from orchestrator.config.explain import explain
-from tests.support.config_files import ENVIRON, loaded, replaced, shop, with_shop, write
+from tests.support.config_files import ENVIRON, loaded, places, replaced, shop, with_shop, write
 
 SENTINEL = "S3NT1NEL-that-nobody-may-ever-see"
 SHORT = "S3NT1NEL"
 
 
-def paths(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Every place in a config: leaves, objects, references."""
-    if path:
-        yield path
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from paths(value, (*path, key))
-
-
-PLACES = list(paths(EXAMPLE))
+PLACES = list(places(EXAMPLE))
 WRONG: dict[str, Any] = {
     "as text": SENTINEL,
     "as a variable": {"env": "SENTINEL"},
