@@ -19,7 +19,6 @@ from storage.records import Order, Situation
 from storage.rejected import remove_rejected_of
 from storage.transaction import Transaction
 
-
 _RECENT_MS = 60_000  # a look that shows nothing new is worth a write only when the last one is older than this
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from orchestrator.metrics import Metrics
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, load
 from orchestrator.crash import CrashPoints
-from orchestrator.metrics import Metrics
 from orchestrator.operations.commands import DaemonCommands
 from orchestrator.operations.feed import Feed
 from orchestrator.runtime.supervisor import Supervisor
@@ -134,7 +134,9 @@ async def working_on(
 
 
 @asynccontextmanager
-async def shopfloor(sandbox: Sandbox, folder: Path, changes: Mapping[str, Any] | None = None) -> AsyncIterator[Shopfloor]:
+async def shopfloor(
+    sandbox: Sandbox, folder: Path, changes: Mapping[str, Any] | None = None
+) -> AsyncIterator[Shopfloor]:
     """A running sandbox with its shops at work, all orders imported."""
     async with sandbox.running(), working_on(sandbox, config_of(sandbox, folder, changes), folder) as floor:
         for shop in floor.supervisor.shops():
