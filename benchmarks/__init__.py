@@ -1,0 +1,1 @@
+"""What the daemon's promises cost, as ratios within one run."""
