@@ -1,0 +1,122 @@
+"""A client of ours in front of a simulated platform, for the tests that every platform has to pass."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.platforms import PLATFORMS, ClientSettings
+from orchestrator.platforms.client import Page, PlatformClient, Seen, StepAnswer
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from statemachines import BUILDERS
+from statemachines.machine import PlatformMachine, Standing
+from statemachines.target import Json, TargetRequest, Tracking
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step of a platform's whole way, with the target data that it takes and the platform's state after it."""
+
+    step: str
+    state: str
+    request: TargetRequest
+
+
+_TRACKED = TargetRequest("shipped", tracking=Tracking(code="1Z827WK74630", url="https://example.com/track/1Z827"))
+_PLAIN = TargetRequest("delivered")
+
+WAYS: dict[str, tuple[Move, ...]] = {
+    "selldone": (
+        Move("confirm", "OrderConfirm", _PLAIN),
+        Move("prepare", "PreparingOrder", _PLAIN),
+        Move("set_tracking", "PreparingOrder", _TRACKED),
+        Move("send", "SentOrder", _PLAIN),
+        Move("return_delivery", "PreparingOrder", _PLAIN),
+        Move("send", "SentOrder", _PLAIN),
+        Move("deliver", "ToCustomer", _PLAIN),
+    ),
+}
+"""Every step of every platform at least once; a new platform adds its way here."""
+
+STEPS = [(platform, n) for platform, way in WAYS.items() for n in range(len(way))]
+"""Each step of each platform's way, by its place."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """A running sandbox and a client of its first shop on one platform."""
+
+    platform: str
+    sandbox: Sandbox
+    client: PlatformClient
+    machine: PlatformMachine
+
+    @property
+    def order(self) -> str:
+        """An order in the initial state."""
+        return self.sandbox.platforms[self.platform].order_ids()[0]  # type: ignore[attr-defined, no-any-return]
+
+    def operate(self, action: str, **fields: Json) -> dict[str, Json]:
+        """Does something in the platform's back office."""
+        return self.sandbox.platforms[self.platform].operate({"action": action, **fields})
+
+    async def perform(self, move: Move, before: Standing | None = None) -> StepAnswer:
+        standing = before or (await self.client.read(self.order)).standing()
+        return await self.client.perform(move.step, self.order, standing, move.request)
+
+    async def walk(self, moves: tuple[Move, ...]) -> None:
+        for move in moves:
+            await self.perform(move)
+
+    async def sweep(self, position: Json = None) -> tuple[list[Page], Json]:
+        """All pages of a sweep, and the position that it ends with."""
+        pages: list[Page] = []
+        cursor: Json = None
+        while True:
+            page = await self.client.list_page(position, cursor)
+            pages.append(page)
+            if page.next is None:
+                return pages, page.position
+            cursor = page.next
+
+    async def seen(self, position: Json = None) -> dict[str, Seen]:
+        """The orders of a whole sweep, those that have to be read one by one included."""
+        pages, _ = await self.sweep(position)
+        found = {seen.id: seen for page in pages for seen in page.orders}
+        for order_id in {order_id for page in pages for order_id in page.must_read}:
+            found[order_id] = await self.client.read(order_id)
+        return found
+
+
+@asynccontextmanager
+async def staged(
+    platform: str,
+    *,
+    timeout_seconds: float = 10,
+    page_size: int = 100,
+    lookback_seconds: float = 120,
+    options: Mapping[str, Json] | None = None,
+    **settings: Any,
+) -> AsyncIterator[Stage]:
+    """A stage; `settings` are the sandbox's, `options` change the shop's own."""
+    async with Sandbox(SandboxSettings(**{"orders": 3, **settings})).running() as sandbox:
+        shops = sandbox.config()["shops"].values()
+        shop = next(shop for shop in shops if shop["platform"] == platform)
+        spec = PLATFORMS[platform]
+        own = {name: shop[name] for name in spec.options.model_fields if name in shop}
+        client = spec.open(
+            ClientSettings(
+                "acme",
+                spec.options.model_validate({**own, **(options or {})}),
+                shop["base_url"],
+                timeout_seconds=timeout_seconds,
+                page_size=page_size,
+                lookback_seconds=lookback_seconds,
+            )
+        )
+        try:
+            yield Stage(platform, sandbox, client, BUILDERS[platform]({}))
+        finally:
+            await client.aclose()

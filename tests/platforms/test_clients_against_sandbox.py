@@ -1,0 +1,288 @@
+"""What every platform client has to do, over real HTTP against a platform that keeps a ledger."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anyio
+import pytest
+
+from orchestrator.platforms import PLATFORMS
+from orchestrator.platforms.failures import (
+    AccessDenied,
+    NotFound,
+    OutOfSequence,
+    PlatformFailure,
+    Transient,
+    Unreadable,
+)
+from statemachines import BUILDERS
+from tests.platforms.stage import STEPS, WAYS, Stage, staged
+
+every_platform = pytest.mark.parametrize("platform", list(WAYS))
+every_step = pytest.mark.parametrize(("platform", "place"), STEPS)
+
+
+async def failure_of(stage: Stage, place: int) -> PlatformFailure:
+    """How the step at `place` fails; the order has walked up to it."""
+    with pytest.raises(PlatformFailure) as caught:
+        await stage.perform(WAYS[stage.platform][place])
+    return caught.value
+
+
+def test_every_registered_platform_has_its_way_here() -> None:
+    assert set(WAYS) == set(PLATFORMS)
+
+
+@every_platform
+def test_the_way_has_every_step_that_the_machine_has(platform: str) -> None:
+    assert {move.step for move in WAYS[platform]} == set(BUILDERS[platform]({}).steps)
+
+
+# -- import ------------------------------------------------------------------------------------------------------------
+
+
+@every_platform
+@pytest.mark.parametrize(("orders", "page_size"), [(0, 10), (1, 10), (10, 10), (23, 10), (23, 2), (400, 250)])
+async def test_a_sweep_imports_every_order(platform: str, orders: int, page_size: int) -> None:
+    async with staged(platform, orders=orders, page_size=page_size) as stage:
+        found = await stage.seen()
+        assert set(found) == set(stage.sandbox.platforms[platform].order_ids())  # type: ignore[attr-defined]
+        assert {seen.state for seen in found.values()} <= {stage.machine.initial}
+
+
+@every_platform
+async def test_a_listed_order_and_a_read_one_are_the_same(platform: str) -> None:
+    async with staged(platform) as stage:
+        for order_id, listed in (await stage.seen()).items():
+            read = await stage.client.read(order_id)
+            assert (read.id, read.reference, read.state, read.payment) == (
+                listed.id,
+                listed.reference,
+                listed.state,
+                listed.payment,
+            )
+            assert read.facts == listed.facts
+            assert read.content_hash == listed.content_hash
+            assert json.loads(read.payload)
+
+
+@every_platform
+async def test_the_next_sweep_brings_what_changed_and_little_else(platform: str) -> None:
+    async with staged(platform, orders=40, lookback_seconds=0) as stage:
+        _, position = await stage.sweep()
+        position = json.loads(json.dumps(position))
+        new = stage.operate("add")["order"]
+        moved = stage.order
+        await stage.perform(WAYS[platform][0])
+        found = await stage.seen(position)
+        assert {new, moved} <= set(found)
+        assert len(found) < 10
+        assert found[moved].state == WAYS[platform][0].state
+
+
+@every_platform
+async def test_a_payload_that_cannot_be_read_takes_no_other_with_it(platform: str) -> None:
+    async with staged(platform) as stage:
+        bad = stage.operate("add_garbage")["order"]
+        pages, _ = await stage.sweep()
+        (unreadable,) = [item for page in pages for item in page.unreadable]
+        assert unreadable.id == bad
+        assert json.loads(unreadable.payload)
+        assert len([seen for page in pages for seen in page.orders]) == 3
+        with pytest.raises(Unreadable) as caught:
+            await stage.client.read(bad)
+        assert json.loads(caught.value.payload) == json.loads(unreadable.payload)
+
+
+@every_platform
+@pytest.mark.parametrize("gone", [1, 4, 9, 17])
+async def test_a_list_that_moves_under_a_sweep_loses_no_order(platform: str, gone: int) -> None:
+    async with staged(platform, orders=40, page_size=10) as stage:
+        ids: list[str] = stage.sandbox.platforms[platform].order_ids()  # type: ignore[attr-defined]
+        found: set[str] = set()
+        page = await stage.client.list_page(None, None)
+        found |= {seen.id for seen in page.orders}
+        page = await stage.client.list_page(None, page.next)
+        found |= {seen.id for seen in page.orders}
+        for order_id in ids[:gone]:
+            stage.operate("delete", order=order_id)
+        while page.next is not None:
+            page = await stage.client.list_page(None, page.next)
+            found |= {seen.id for seen in page.orders}
+        assert set(ids[gone:]) <= found
+
+
+# -- steps -------------------------------------------------------------------------------------------------------------
+
+
+@every_platform
+async def test_every_step_takes_effect_once_and_is_answered(platform: str) -> None:
+    async with staged(platform) as stage:
+        for move in WAYS[platform]:
+            before = (await stage.client.read(stage.order)).standing()
+            answer = await stage.perform(move, before)
+            assert answer.state in (None, move.state)
+            seen = await stage.client.read(stage.order)
+            assert seen.state == move.state
+            assert stage.machine.is_done(move.step, before, seen.standing(), move.request)
+        assert stage.sandbox.ledger.effects(stage.order) == [move.step for move in WAYS[platform]]
+
+
+@every_platform
+async def test_our_own_steps_do_not_look_like_edits(platform: str) -> None:
+    async with staged(platform) as stage:
+        before = await stage.client.read(stage.order)
+        await stage.walk(WAYS[platform])
+        after = await stage.client.read(stage.order)
+        assert after.payload != before.payload
+        assert after.content_hash == before.content_hash
+
+
+@every_platform
+async def test_an_edit_of_a_person_shows(platform: str) -> None:
+    async with staged(platform) as stage:
+        before = await stage.client.read(stage.order)
+        stage.operate("edit", order=stage.order, receiver_name="Somebody Else")
+        after = await stage.client.read(stage.order)
+        assert after.content_hash != before.content_hash
+        assert (after.platform_updated_at or 1) > (before.platform_updated_at or 0)
+
+
+# -- failures ----------------------------------------------------------------------------------------------------------
+
+
+@every_step
+@pytest.mark.parametrize("fault", ["drop_after", "error_after", "garbage"])
+async def test_a_lost_answer_is_ambiguous_and_resolved_by_reading(platform: str, place: int, fault: str) -> None:
+    async with staged(platform) as stage:
+        move = WAYS[platform][place]
+        await stage.walk(WAYS[platform][:place])
+        before = (await stage.client.read(stage.order)).standing()
+        stage.sandbox.faults.script(fault, step=move.step)
+        failure = await failure_of(stage, place)
+        assert isinstance(failure, Transient)
+        assert failure.is_ambiguous
+        seen = await stage.client.read(stage.order)
+        assert stage.machine.is_done(move.step, before, seen.standing(), move.request)
+        assert stage.sandbox.ledger.repeats_after_effect() == []
+
+
+@every_step
+@pytest.mark.parametrize("fault", ["drop_before", "error_before"])
+async def test_a_call_that_did_not_arrive_is_found_undone_by_reading(platform: str, place: int, fault: str) -> None:
+    async with staged(platform) as stage:
+        move = WAYS[platform][place]
+        await stage.walk(WAYS[platform][:place])
+        before = (await stage.client.read(stage.order)).standing()
+        stage.sandbox.faults.script(fault, step=move.step)
+        failure = await failure_of(stage, place)
+        assert isinstance(failure, Transient)
+        assert failure.is_ambiguous
+        seen = await stage.client.read(stage.order)
+        assert stage.machine.is_done(move.step, before, seen.standing(), move.request) is False
+        await stage.perform(move)
+        assert stage.sandbox.ledger.effects(stage.order) == [each.step for each in WAYS[platform][: place + 1]]
+
+
+@every_platform
+async def test_an_answer_that_stalls_is_ambiguous(platform: str) -> None:
+    async with staged(platform, timeout_seconds=0.3) as stage:
+        await stage.client.read(stage.order)
+        stage.sandbox.faults.script("stall_after", step=WAYS[platform][0].step)
+        failure = await failure_of(stage, 0)
+        assert isinstance(failure, Transient)
+        assert failure.is_ambiguous
+        assert (await stage.client.read(stage.order)).state == WAYS[platform][0].state
+
+
+@every_step
+async def test_a_throttled_call_pauses_the_shop_and_is_not_ambiguous(platform: str, place: int) -> None:
+    async with staged(platform, throttle_seconds=7) as stage:
+        await stage.walk(WAYS[platform][:place])
+        stage.sandbox.faults.script("throttle", step=WAYS[platform][place].step)
+        failure = await failure_of(stage, place)
+        assert isinstance(failure, Transient)
+        assert not failure.is_ambiguous
+        assert failure.retry_after_seconds == 7
+
+
+@every_platform
+@pytest.mark.parametrize("fault", ["drop_before", "error_before", "drop_after", "error_after", "throttle"])
+async def test_reads_that_fail_are_never_ambiguous(platform: str, fault: str) -> None:
+    async with staged(platform) as stage:
+        stage.sandbox.faults.script(fault, times=2)
+        for call in (stage.client.read(stage.order), stage.client.list_page(None, None)):
+            with pytest.raises(Transient) as caught:
+                await call
+            assert not caught.value.is_ambiguous
+
+
+@every_platform
+async def test_a_list_that_is_garbage_is_unreadable(platform: str) -> None:
+    async with staged(platform) as stage:
+        stage.sandbox.faults.script("garbage")
+        with pytest.raises(Unreadable) as caught:
+            await stage.client.list_page(None, None)
+        assert caught.value.payload
+
+
+@every_platform
+async def test_a_revoked_token_stops_the_shop(platform: str) -> None:
+    async with staged(platform) as stage:
+        before = (await stage.client.read(stage.order)).standing()
+        stage.operate("change_token", token="another")
+        for call in (
+            stage.client.read(stage.order),
+            stage.client.list_page(None, None),
+            stage.perform(WAYS[platform][0], before),
+        ):
+            with pytest.raises(AccessDenied):
+                await call
+        assert [(finding.check, finding.status) for finding in await stage.client.check()] == [
+            ("reachable", "ok"),
+            ("credentials", "failed"),
+        ]
+
+
+@every_platform
+async def test_a_deleted_order_is_not_found(platform: str) -> None:
+    async with staged(platform) as stage:
+        order = stage.order
+        before = (await stage.client.read(order)).standing()
+        stage.operate("delete", order=order)
+        with pytest.raises(NotFound):
+            await stage.client.read(order)
+        move = WAYS[platform][0]
+        with pytest.raises(NotFound):
+            await stage.client.perform(move.step, order, before, move.request)
+
+
+@every_platform
+async def test_a_step_out_of_turn_is_told_as_such(platform: str) -> None:
+    async with staged(platform) as stage:
+        failure = await failure_of(stage, len(WAYS[platform]) - 1)
+        assert isinstance(failure, OutOfSequence)
+        assert stage.sandbox.ledger.effects(stage.order) == []
+
+
+@every_platform
+async def test_doctor_finds_nothing_wrong(platform: str) -> None:
+    async with staged(platform) as stage:
+        assert {finding.status for finding in await stage.client.check()} == {"ok"}
+
+
+@every_platform
+async def test_many_calls_at_once_use_few_connections_and_wait_for_none(platform: str) -> None:
+    async with staged(platform, orders=60, latency_ms=5) as stage:
+        ids: list[str] = stage.sandbox.platforms[platform].order_ids()  # type: ignore[attr-defined]
+        found: list[Any] = []
+
+        async def read(order_id: str) -> None:
+            found.append((await stage.client.read(order_id)).id)
+
+        async with anyio.create_task_group() as group:
+            for order_id in ids:
+                group.start_soon(read, order_id)
+        assert sorted(found) == sorted(ids)

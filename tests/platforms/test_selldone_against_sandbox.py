@@ -1,0 +1,159 @@
+"""What is Selldone's own, against the simulated Selldone in all the ways that the facts leave open."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from orchestrator.clock import Clock
+from orchestrator.platforms.failures import OutOfSequence, Rejected, Transient
+from orchestrator.sandbox.selldone_shop import SelldoneOptions
+from statemachines.selldone import REJECT_COUNTDOWN_MS
+from statemachines.target import TargetRequest, Tracking
+from tests.platforms.stage import WAYS, Stage, staged
+
+WAY = WAYS["selldone"]
+
+
+def selldone(**options: Any) -> dict[str, Any]:
+    return {"platform": "selldone", "selldone": SelldoneOptions(**options)}
+
+
+async def state_of(stage: Stage) -> str:
+    seen = (await stage.client.read(stage.order)).standing()
+    return stage.machine.observe(None, seen)
+
+
+@pytest.mark.parametrize("envelope", ["bare", "basket", "order"])
+async def test_any_envelope_is_read(envelope: str) -> None:
+    async with staged(**selldone(envelope=envelope)) as stage:
+        seen = await stage.client.read(stage.order)
+        assert json.loads(seen.payload)["id"] == int(stage.order)
+
+
+async def test_an_id_beyond_what_a_float_holds_walks_the_whole_way() -> None:
+    async with staged(**selldone(has_big_id=True)) as stage:
+        assert stage.order == str(2**53 + 15003)
+        assert stage.order in await stage.seen()
+        await stage.walk(WAY)
+        assert await state_of(stage) == "ToCustomer"
+
+
+@pytest.mark.parametrize("unit", ["s", "ms"])
+async def test_changes_are_asked_for_in_the_shops_unit(unit: str) -> None:
+    options = {"updated_at_unit": unit}
+    async with staged(orders=30, lookback_seconds=0, options=options, **selldone(**options)) as stage:
+        _, position = await stage.sweep()
+        new = stage.operate("add")["order"]
+        found = await stage.seen(position)
+        assert new in found
+        assert len(found) < 5
+
+
+@pytest.mark.parametrize("refusal", ["constant", "text", "status"])
+@pytest.mark.parametrize("place", [3, 6])
+async def test_a_refusal_in_any_shape_is_out_of_sequence(refusal: str, place: int) -> None:
+    async with staged(**selldone(refusal=refusal)) as stage:
+        with pytest.raises(OutOfSequence):
+            await stage.perform(WAY[place])
+
+
+@pytest.mark.parametrize("is_repeat_refused", [True, False])
+async def test_a_repeat_is_confirmed_or_out_of_sequence_and_the_state_decides(is_repeat_refused: bool) -> None:
+    async with staged(**selldone(is_repeat_refused=is_repeat_refused)) as stage:
+        await stage.walk(WAY[:1])
+        if is_repeat_refused:
+            with pytest.raises(OutOfSequence):
+                await stage.perform(WAY[0])
+        else:
+            assert (await stage.perform(WAY[0])).state == "OrderConfirm"
+        assert await state_of(stage) == "OrderConfirm"
+
+
+@pytest.mark.parametrize("state", ["PreparingOrder", "OrderConfirm", "CheckQueue", "Returned"])
+async def test_the_state_after_a_return_is_the_platforms_to_tell(state: str) -> None:
+    async with staged(**selldone(returned_state=state)) as stage:
+        await stage.walk(WAY[:4])
+        assert (await stage.perform(WAY[4])).state == state
+
+
+async def test_a_reject_countdown_holds_the_order_until_it_ends() -> None:
+    async with staged("selldone") as stage:
+        stage.operate("reject", order=stage.order)
+        with pytest.raises(Transient) as caught:
+            await stage.perform(WAY[0])
+        assert not caught.value.is_ambiguous
+        assert caught.value.wait is not None
+        seen = await stage.client.read(stage.order)
+        wait = stage.machine.wait(seen.standing())
+        assert wait is not None
+        assert wait.until_ms is not None
+        assert 0 <= Clock().now_ms() + REJECT_COUNTDOWN_MS - wait.until_ms < 60_000
+        stage.operate("unreject", order=stage.order)
+        await stage.perform(WAY[0])
+
+
+async def test_a_cancelled_order_is_out_of_sequence_and_reads_as_cancelled() -> None:
+    async with staged("selldone") as stage:
+        stage.operate("cancel", order=stage.order)
+        with pytest.raises(OutOfSequence):
+            await stage.perform(WAY[0])
+        assert await state_of(stage) == "Canceled"
+
+
+async def test_only_released_orders_are_new_to_the_erp() -> None:
+    async with staged(orders=2, **selldone(unreleased_orders=6)) as stage:
+        pages, _ = await stage.sweep()
+        marked = frozenset().union(*(page.skip_if_new for page in pages))
+        found = {seen.id: seen.facts["status"] for page in pages for seen in page.orders}
+        assert {status for order_id, status in found.items() if order_id in marked} == {"Canceled"}
+        assert len(found) - len(marked) == 2
+
+
+async def test_a_cancellation_shows_in_the_next_sweep() -> None:
+    async with staged(orders=30, lookback_seconds=0, platform="selldone") as stage:
+        _, position = await stage.sweep()
+        stage.operate("cancel", order=stage.order)
+        pages, _ = await stage.sweep(position)
+        assert stage.order in frozenset().union(*(page.skip_if_new for page in pages))
+
+
+async def test_a_tracking_link_that_is_none_is_rejected_with_the_platforms_words() -> None:
+    async with staged("selldone") as stage:
+        await stage.walk(WAY[:2])
+        request = TargetRequest("SentOrder", tracking=Tracking(url="no link"))
+        with pytest.raises(Rejected, match="tracking"):
+            await stage.client.perform(
+                "set_tracking", stage.order, (await stage.client.read(stage.order)).standing(), request
+            )
+
+
+async def test_an_item_of_another_order_is_rejected() -> None:
+    async with staged("selldone") as stage:
+        request = TargetRequest("OrderConfirm", items=("1",))
+        with pytest.raises(Rejected, match="NOT_FOUNT_BASKET_ITEM_ERROR"):
+            await stage.client.perform(
+                "confirm", stage.order, (await stage.client.read(stage.order)).standing(), request
+            )
+
+
+async def test_confirmed_items_and_delivery_info_arrive_as_they_were_given() -> None:
+    async with staged("selldone") as stage:
+        seen = await stage.client.read(stage.order)
+        first = seen.facts["items"][0]
+        info = {"type": "Pickup", "date": "żółć", "distance": 11312.99}
+        await stage.client.perform("confirm", seen.id, seen.standing(), TargetRequest("OrderConfirm", items=(first,)))
+        await stage.client.perform("prepare", seen.id, seen.standing(), TargetRequest("x", delivery_info=info))
+        sent = {call.step: call.sent for call in stage.sandbox.ledger.calls(seen.id)}
+        assert sent["confirm"] == {"state": "OrderConfirm", "list": [int(first)]}
+        assert sent["prepare"]["delivery_info"] == info
+
+
+async def test_a_refused_scope_names_the_constant() -> None:
+    async with staged("selldone") as stage:
+        stage.sandbox.faults.script_answer(403, b'{"error":"TOKEN_HAS_NO_ACCESS_ERROR"}', step="list")
+        found = await stage.client.check()
+        assert [(finding.check, finding.status) for finding in found][-1] == ("credentials", "failed")
+        assert "TOKEN_HAS_NO_ACCESS_ERROR" in found[-1].detail
