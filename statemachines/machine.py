@@ -166,6 +166,8 @@ class PlatformMachine:
                 if step.to is not None:
                     self._moves[source].append(step)
         self._table = _build_table(self)
+        self._applied: dict[tuple[str, str], str] = {}
+        self._ways: dict[tuple[str, str], tuple[PlannedStep, ...] | None] = {}
 
     # -- names -----------------------------------------------------------------------------------------------------
 
@@ -195,9 +197,12 @@ class PlatformMachine:
         """The state after `step` succeeded in `state`. Raises transitions.MachineError where no row says so."""
         if step == RECORD:
             return state
-        token = _Token(state)
-        self._table.events[step].trigger(token)
-        return token.state
+        after = self._applied.get((state, step))
+        if after is None:  # the table never changes, so each row of it is fired once and remembered
+            token = _Token(state)
+            self._table.events[step].trigger(token)
+            after = self._applied[state, step] = token.state
+        return after
 
     def allowed(self, standing: Standing) -> tuple[str, ...]:
         """Native names of the states one step away that a target may ask for."""
@@ -245,17 +250,23 @@ class PlatformMachine:
         """Fewest state-changing steps to `wanted`; empty when it is reached, None when no way leads there."""
         if self.has_passed(standing, wanted):
             return ()
+        key = (standing.state, wanted)
+        if key not in self._ways:
+            self._ways[key] = self._shortest_way(*key)
+        return self._ways[key]
+
+    def _shortest_way(self, start: str, wanted: str) -> tuple[PlannedStep, ...] | None:
         came: dict[str, PlannedStep] = {}
-        queue = deque([standing.state])
+        queue = deque([start])
         while queue:
             here = queue.popleft()
             for step in self._moves.get(here, []):
                 assert step.to is not None
-                if step.to in came or step.to == standing.state:
+                if step.to in came or step.to == start:
                     continue
                 came[step.to] = PlannedStep(step.name, here, step.to)
                 if step.to == wanted:
-                    return _walk_back(came, standing.state, wanted)
+                    return _walk_back(came, start, wanted)
                 queue.append(step.to)
         return None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from statemachines.machine import (
@@ -27,6 +27,7 @@ REJECT_COUNTDOWN_MS = 48 * 3600 * 1000
 """A rejected order is cancelled 48 h after `reject_at` (selldone.md §5.2, §9)."""
 
 _RELEASED = ("Payed", "COD")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _STATES = (
     State("CheckQueue", Milestone.NEW),
@@ -154,7 +155,7 @@ def _items_guard(items: tuple[Json, ...] | None, facts: Mapping[str, Json]) -> R
     if items is None:
         return None
     own: list[str] = facts.get("items") or []
-    asked = [item["id"] if isinstance(item, dict) else item for item in items]
+    asked = [str(item["id"] if isinstance(item, dict) else item) for item in items]
     foreign = [item for item in asked if own and item not in own]
     if foreign:
         reason = f"items {', '.join(foreign)} are not in this order, it has {', '.join(own)}"
@@ -170,14 +171,16 @@ def _is_web_link(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and not any(c.isspace() for c in url)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
 
 
 def _ms(text: str) -> int | None:
+    """ISO 8601 in Unix milliseconds, UTC where it names no zone (selldone.md §4); None for anything else."""
     try:
-        return int(datetime.fromisoformat(text).timestamp() * 1000)
-    except ValueError:
+        at = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
         return None
+    return ((at if at.tzinfo is not None else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
 
 
 MACHINE = SelldoneMachine()
