@@ -6,7 +6,6 @@ tell apart, and all that it has to be able to repair.
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import anyio
@@ -79,7 +78,7 @@ class Exchange:
         account = f"{call.platform}/{call.shop}"
         if (wait_seconds := faults.check_throttle(account, call.n)) is not None:
             call.fault = "throttle"
-            return self._throttled(wait_seconds)
+            return self._platform.throttled(wait_seconds)
         fault = faults.draw(account, call.order, call.step)
         call.fault = fault.name if fault is not None else None
         if self._latency_seconds:
@@ -111,7 +110,7 @@ class Exchange:
                 await self._faults.stall()
                 return "go on"
             case "throttle":
-                return self._throttled(self._faults.open_throttle(account))
+                return self._platform.throttled(self._faults.open_throttle(account))
             case "garbage":
                 body = reply.body if reply is not None else b""
                 if fault.variant:
@@ -119,10 +118,6 @@ class Exchange:
                 return Reply(200, _HTML, headers={"Content-Type": "text/html; charset=UTF-8"})
             case "answer":
                 return Reply(fault.status or 200, fault.body)
-
-    def _throttled(self, wait_seconds: float) -> Reply:
-        reply = self._platform.throttled(wait_seconds)
-        return Reply(reply.status, reply.body, headers={**reply.headers, "Retry-After": str(math.ceil(wait_seconds))})
 
 
 def _drop(request: web.Request) -> web.StreamResponse:

@@ -249,6 +249,10 @@ class FaultPlan:
         """
         return [violation for violation in self._violations if violation.after_seconds > slack_seconds]
 
+    def open(self) -> None:
+        """Makes stalls last again, after `close`."""
+        self._closing = anyio.Event()
+
     def close(self) -> None:
         """Lets everything go that is stalled or held, so that the server can stop at once."""
         self._closing.set()

@@ -31,7 +31,8 @@ class Call:
     or `list` for reads, `unknown` for what no platform knows. `status` is the HTTP status answered: None while the call
     is served and for ever when its connection was dropped. `took_effect`: it changed something. `in_sequence`: False
     when the platform refused it because the order was not where the step begins. `is_repeat`: the same step of the same
-    order had already taken effect when this call arrived. `sent` is the parsed body.
+    order had already taken effect when this call arrived. `is_overlapping`: another step of the same order was being
+    served then. `sent` is the parsed body.
     """
 
     n: int
@@ -48,6 +49,7 @@ class Call:
     took_effect: bool = False
     in_sequence: bool = True
     is_repeat: bool = False
+    is_overlapping: bool = False
     ended_at_ms: int | None = None
 
     def to_json(self) -> dict[str, Json]:
@@ -66,6 +68,7 @@ class Ledger:
         # What has taken effect and not been reopened since. The value is the body that did it where another body would
         # be no repeat (a new tracking code), else _ANY_BODY.
         self._done: dict[_OrderKey, dict[str, Json]] = {}
+        self._serving: Counter[_OrderKey] = Counter()
         self._in_flight: Counter[str] = Counter()
         self._in_flight_total = 0
         self._max_by_shop: Counter[str] = Counter()
@@ -83,8 +86,11 @@ class Ledger:
         if order is not None:
             self._by_order.setdefault(order, []).append(call)
             if step not in READS:
-                done = self._done.get((platform, shop, order))
+                key = (platform, shop, order)
+                done = self._done.get(key)
                 call.is_repeat = done is not None and step in done and done[step] in (_ANY_BODY, sent)
+                call.is_overlapping = self._serving[key] > 0
+                self._serving[key] += 1
         self._in_flight_total += 1
         self.max_concurrency = max(self.max_concurrency, self._in_flight_total)
         self._in_flight[shop] += 1
@@ -118,6 +124,8 @@ class Ledger:
         call.ended_at_ms = self._clock.now_ms()
         self._in_flight_total -= 1
         self._in_flight[call.shop] -= 1
+        if call.order is not None and call.step not in READS:
+            self._serving[(call.platform, call.shop, call.order)] -= 1
 
     # -- questions -------------------------------------------------------------------------------------------------
 
@@ -142,6 +150,10 @@ class Ledger:
         """Step calls that the platform refused because the order was not where the step begins."""
         return [call for call in self._calls if not call.in_sequence]
 
+    def overlapping(self) -> list[Call]:
+        """Step calls that came while another step of the same order was still being served (reads may always come)."""
+        return [call for call in self._calls if call.is_overlapping]
+
     def max_concurrency_of(self, shop: str) -> int:
         """Most calls of one shop (the platform's id of it) that were served at the same time."""
         return self._max_by_shop[shop]
@@ -156,6 +168,7 @@ class Ledger:
             "effects": sum(len(effects) for effects in self._effects.values()),
             "repeats_after_effect": len(self.repeats_after_effect()),
             "out_of_sequence": len(self.out_of_sequence()),
+            "overlapping": len(self.overlapping()),
             "max_concurrency": self.max_concurrency,
             "max_concurrency_by_shop": dict(self._max_by_shop),
         }

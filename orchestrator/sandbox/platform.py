@@ -71,7 +71,7 @@ class SimulatedPlatform(Protocol):
         ...
 
     def throttled(self, wait_seconds: float) -> Reply:
-        """The platform's 429."""
+        """The platform's way to ask the whole shop to wait that long."""
         ...
 
     def broken(self, status: int) -> Reply:
@@ -91,16 +91,19 @@ class SimulatedPlatform(Protocol):
         ...
 
 
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
 def parse_object(body: bytes) -> dict[str, Json] | None:
     """The JSON object in `body`, None if it holds none. As strict as PHP and JavaScript: no NaN, no lone surrogates."""
     try:
-        parsed = json.loads(body, parse_constant=_refuse_constant)
+        parsed = _DECODER.decode(body.decode())
         if b"\\u" in body:
             json.dumps(parsed, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")

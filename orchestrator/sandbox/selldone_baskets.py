@@ -92,4 +92,4 @@ class Basket:
 def timestamp(us: int) -> str:
     """Unix microseconds as the platform writes times: `2024-08-17T16:29:26.000000Z` (selldone.md §4)."""
     seconds, micros = divmod(us, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{micros:06d}Z"

@@ -38,6 +38,7 @@ class ListRequest:
     parts: frozenset[str]
     after_us: int | None
     customer_id: int | None
+    affiliate_id: int | None
     product_id: int | None
 
 
@@ -94,6 +95,7 @@ def parse_list(text: str, unit: str) -> ListRequest | Invalid:
         parts=frozenset(query.arrays["with"]),
         after_us=None if after is None else after * _UNIT_US[unit],
         customer_id=query.whole("customer_id", 1),
+        affiliate_id=query.whole("affiliate_id", 1),
         product_id=query.whole("product_id", 1),
     )
     return Invalid(query.errors) if query.errors else request
@@ -111,10 +113,12 @@ def find_page(shop: SelldoneShop, request: ListRequest) -> tuple[list[Basket], i
                 break
             if basket.fields["status"] in request.statuses:
                 found.append(basket)
-    if request.customer_id is not None:
-        found = [basket for basket in found if basket.fields["customer_id"] == request.customer_id]
+    for name, wanted in (("customer_id", request.customer_id), ("affiliate_id", request.affiliate_id)):
+        if wanted is not None:
+            found = [basket for basket in found if basket.fields[name] == wanted]
     if request.product_id is not None:
-        wanted = request.product_id
-        found = [basket for basket in found if any(line.fields["product_id"] == wanted for line in basket.lines)]
+        found = [
+            basket for basket in found if request.product_id in [line.fields["product_id"] for line in basket.lines]
+        ]
     found.sort(key=_SORT[request.sort_by], reverse=request.is_descending)
     return found[request.offset : request.offset + request.limit], len(found)

@@ -101,12 +101,14 @@ class Sandbox:
     async def running(self) -> AsyncIterator[Sandbox]:
         """Serves on loopback until the block is left; then lets go of stalled and held calls and stops at once.
 
+        May be entered again, one after another: the same orders on the same port, as after an outage.
         Raises OSError if the port is taken.
         """
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_CLOSE_SECONDS)
+        self.faults.open()
         await runner.setup()
         try:
-            await web.TCPSite(runner, "127.0.0.1", self.settings.port, backlog=1024).start()
+            await web.TCPSite(runner, "127.0.0.1", self._port or self.settings.port, backlog=1024).start()
             self._port = runner.addresses[0][1]
             yield self
         finally:

@@ -181,6 +181,33 @@ async def test_a_body_that_is_far_too_large_is_refused() -> None:
         assert status == 413
 
 
+async def test_a_sandbox_comes_back_on_the_same_port_with_the_same_orders() -> None:
+    async with probing() as probe:
+        await probe.walk("OrderConfirm")
+        sandbox, order = probe.sandbox, probe.order
+        base_url = sandbox.base_url
+    async with aiohttp.ClientSession(headers={"Authorization": "Bearer sandbox-token"}) as session:
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await session.get(probe.url("baskets-PHYSICAL"))
+        async with sandbox.running(), session.get(probe.url(f"baskets/{order}")) as response:
+            assert (await response.json())["delivery_state"] == "OrderConfirm"
+            assert sandbox.base_url == base_url
+
+
+async def test_two_steps_of_an_order_at_the_same_time_are_noted() -> None:
+    async with probing() as probe, anyio.create_task_group() as group:
+        await probe.walk("OrderConfirm", "PreparingOrder")
+        gate = probe.sandbox.faults.hold(step="send", moment="after")
+        group.start_soon(probe.walk, "SentOrder")
+        await gate.arrived()
+        await probe.read()
+        await probe.state("OrderConfirm", probe.sandbox.selldone.order_ids()[1])
+        assert probe.sandbox.ledger.overlapping() == []
+        await probe.walk("ToCustomer")
+        assert [call.step for call in probe.sandbox.ledger.overlapping()] == ["deliver"]
+        gate.release()
+
+
 async def test_latency_delays_the_effect() -> None:
     async with probing(latency_ms=1) as probe:
         await probe.walk("OrderConfirm")
