@@ -88,6 +88,9 @@ class Exchange:
             struck = await self._strike(fault, account)
             if struck != "go on":
                 return None if struck == "drop" else struck
+        if faults.is_closing:
+            # The platform goes down: what was stalled or held has no effect any more.
+            return None
         reply = operation.act()
         call.in_sequence = reply.in_sequence
         if reply.took_effect:

@@ -249,8 +249,13 @@ class FaultPlan:
         """
         return [violation for violation in self._violations if violation.after_seconds > slack_seconds]
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether the sandbox is being stopped."""
+        return self._closing.is_set()
+
     def open(self) -> None:
-        """Makes stalls last again, after `close`."""
+        """Serves again, after `close`."""
         self._closing = anyio.Event()
 
     def close(self) -> None:

@@ -162,6 +162,7 @@ async def test_closing_lets_go_of_what_is_held_and_stalled() -> None:
             await gate.arrived()
             await stalled.arrived()
             stalled.release()
+        assert probe.sandbox.ledger.effects(probe.order) == []
         assert all(call.ended_at_ms is not None for call in probe.sandbox.ledger.calls())
 
 
