@@ -15,6 +15,7 @@ from orchestrator.platforms.selldone import SelldoneClient
 from orchestrator.platforms.selldone_options import SelldoneOptions
 from orchestrator.platforms.spec import ClientSettings
 from statemachines.machine import Standing
+from statemachines.target import TargetRequest, Tracking
 
 TOKEN = "tok-3cr3t-0123456789"
 SHOP_ID = 12345
@@ -79,3 +80,30 @@ async def drop(request: web.Request) -> web.Response:
     assert request.transport is not None
     request.transport.close()
     return web.Response()
+
+
+ORDER = "15002"
+BASKET = f"{CENTER}/baskets/{ORDER}"
+NOTHING = TargetRequest("ToCustomer")
+TRACKED = TargetRequest("SentOrder", tracking=Tracking("1Z827WK74630", "https://example.com/track/1Z827WK74630", "UPS"))
+STEPS: dict[str, tuple[str, str, TargetRequest, str | None, str]] = {
+    "confirm": (
+        "POST",
+        "/state",
+        TargetRequest("OrderConfirm", items=("23990", {"id": "23991", "quantity": 1})),
+        "state_orderconfirm_request",
+        "state_orderconfirm_response",
+    ),
+    "confirm all": ("POST", "/state", NOTHING, "state_orderconfirm_all_request", "state_orderconfirm_response"),
+    "prepare": (
+        "POST",
+        "/state",
+        TargetRequest("PreparingOrder", delivery_info=sample_json("state_preparing_request")["delivery_info"]),
+        "state_preparing_request",
+        "state_preparing_response",
+    ),
+    "send": ("POST", "/state", NOTHING, "state_sent_request", "state_sent_response"),
+    "deliver": ("POST", "/state", NOTHING, "state_tocustomer_request", "state_tocustomer_response"),
+    "set_tracking": ("PUT", "/tracking", TRACKED, "tracking_request", "tracking_response_assembled"),
+    "return_delivery": ("POST", "/delivery-returned", NOTHING, None, "delivery_returned_response_assembled"),
+}
