@@ -1,0 +1,93 @@
+"""The command `fulfilld`: global options, and every command in one list."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from orchestrator.cli.commands import feed, machines, orders, service, settings, shops, targets, upkeep
+from orchestrator.cli.group import FulfilldGroup, WaitCommand
+from orchestrator.cli.place import Place
+
+app = typer.Typer(
+    name="fulfilld",
+    cls=FulfilldGroup,
+    help="Keeps shop orders on many platforms where the ERP wants them.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Plain help: rich's would double the time that `--help` takes.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+config_commands = typer.Typer(
+    help="Check the config file, or print its schema or an example.", no_args_is_help=True, rich_markup_mode=None
+)
+
+app.command("run")(service.run)
+app.command("status")(shops.status)
+app.command("orders")(orders.orders)
+app.command("order")(orders.order)
+app.command("submit", cls=WaitCommand)(targets.submit)
+app.command("events")(feed.events)
+app.command("retry")(orders.retry)
+app.command("skip")(orders.skip)
+app.command("hold")(orders.hold)
+app.command("release")(orders.release)
+app.command("cancel")(orders.cancel)
+app.command("refresh")(orders.refresh)
+app.command("pause")(shops.pause)
+app.command("resume")(shops.resume)
+app.command("sync", cls=WaitCommand)(shops.sync)
+app.command("dump")(feed.dump)
+app.command("machines")(machines.machines)
+app.add_typer(config_commands, name="config")
+config_commands.command("check")(settings.check)
+config_commands.command("schema")(settings.schema)
+config_commands.command("example")(settings.example)
+app.command("doctor")(upkeep.doctor)
+app.command("auth-url")(upkeep.auth_url)
+app.command("backup")(upkeep.backup)
+app.command("sandbox")(service.sandbox)
+app.command("demo")(service.demo)
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        from orchestrator import __version__
+
+        sys.stdout.write(f"fulfilld {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="The config file; config.json here if it is there.")
+    ] = None,
+    socket: Annotated[Path | None, typer.Option("--socket", metavar="PATH", help="The daemon's Unix socket.")] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="The daemon's URL; $FULFILLD_TOKEN has its token.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Takes the global options, which stand before the command."""
+    del version
+    if socket is not None and url is not None:
+        raise typer.BadParameter("give --socket or --url, not both")
+    context.obj = Place(config, socket, url, os.environ)
+
+
+def main() -> NoReturn:
+    """The entry point of `fulfilld`."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)

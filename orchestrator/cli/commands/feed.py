@@ -1,0 +1,117 @@
+"""Commands that read all there is: the event feed, and the dump."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from orchestrator.cli.commands.options import client_of
+
+if TYPE_CHECKING:
+    from orchestrator.cli.client import Client
+
+_PAGE = 1000
+_WAIT_SECONDS = 30
+_AGAIN_SECONDS = 1.0
+
+
+def events(
+    context: typer.Context,
+    after: Annotated[int, typer.Option("--after", min=0, metavar="CURSOR", help="Only events beyond this cursor.")] = 0,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Wait for further events until Ctrl-C, across restarts of the daemon.")
+    ] = False,
+    shop: Annotated[str | None, typer.Option("--shop", metavar="S", help="Only this shop's.")] = None,
+    order: Annotated[str | None, typer.Option("--order", metavar="ID", help="Only this order's.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", metavar="T", help="Only of this type.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Read the event feed, oldest first."""
+    from orchestrator.cli.blocks import show
+    from orchestrator.cli.pages import event_line
+
+    query: dict[str, str | None] = {"shop": shop, "order": order, "type": type_}
+    for page in _pages(client_of(context), after, query, follow):
+        if as_json:
+            sys.stdout.writelines(json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n" for event in page)
+        else:
+            show([event_line(event) for event in page])
+        sys.stdout.flush()
+
+
+def dump(
+    context: typer.Context,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Write to this file, which appears when complete.")
+    ] = None,
+) -> None:
+    """Stream everything as NDJSON: shops, then orders with their targets and events."""
+    pieces = client_of(context).stream("/v1/dump")
+    if output is None:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        return
+    lines = 0
+    with _appearing(output) as file:
+        for piece in pieces:
+            file.write(piece)
+            lines += piece.count(b"\n")
+    sys.stderr.write(f"{output} has {lines} lines\n")
+
+
+def _pages(client: Client, after: int, query: dict[str, str | None], is_following: bool) -> Iterator[list[Any]]:
+    """Pages of events that have any. With `is_following` it never ends and outlives the daemon's restarts."""
+    from orchestrator.cli.failures import ExitCode, Failure
+
+    wait_seconds, is_lost, has_answered = 0, False, False
+    while True:
+        try:
+            asked = {**query, "after": after, "limit": _PAGE, "wait": wait_seconds or None}
+            page = client.get("/v1/events", asked, wait_seconds=wait_seconds).json()
+        except Failure as failure:
+            is_passing = failure.code == ExitCode.UNREACHABLE or getattr(failure, "status", None) == 503
+            if not (is_following and has_answered and is_passing):
+                raise
+            if not is_lost:
+                sys.stderr.write("fulfilld: the daemon is away, waiting for it\n")
+            is_lost = True
+            time.sleep(_AGAIN_SECONDS)
+            continue
+        has_answered, is_lost = True, False
+        if page["events"]:
+            yield page["events"]
+        is_end = page["next"] == after
+        after = page["next"]
+        if is_end and not is_following:
+            return
+        if is_end and wait_seconds:
+            # A long poll that came back empty early (a daemon that drains) must not become a busy loop.
+            time.sleep(_AGAIN_SECONDS / 10)
+        if is_following and len(page["events"]) < _PAGE:
+            wait_seconds = _WAIT_SECONDS
+
+
+@contextmanager
+def _appearing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its name when it is complete, and leaves nothing behind when it does not get there."""
+    from orchestrator.cli.failures import Failure
+
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise Failure(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,52 @@
+"""Options that several commands share, and the way from a command to its client."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from orchestrator.cli.client import Answer, Client
+    from orchestrator.cli.place import Place
+
+Shop = Annotated[str, typer.Argument(metavar="SHOP", help="The shop's name in the config.", show_default=False)]
+Order = Annotated[str, typer.Argument(metavar="ID", help="The order's id on its platform.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the API's JSON as it is.")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the order's or shop's history.")]
+WaitSeconds = Annotated[
+    float | None,
+    typer.Option("--wait", min=0, metavar="[SECONDS]", help="Wait for the end, 60 seconds if no number follows."),
+]
+
+
+def place_of(context: typer.Context) -> Place:
+    """What the global options said."""
+    place: Place = context.obj
+    return place
+
+
+def client_of(context: typer.Context) -> Client:
+    """A client of the daemon. Raises Failure when the address cannot be found out."""
+    from orchestrator.cli.client import Client
+
+    return Client(place_of(context).address())
+
+
+def order_path(shop: str, order: str, action: str | None = None) -> str:
+    """The API's path of an order, or of something to do with it."""
+    from orchestrator.cli.client import segment
+
+    path = f"/v1/shops/{segment(shop)}/orders/{segment(order)}"
+    return f"{path}/{action}" if action is not None else path
+
+
+def print_json(answer: Answer) -> None:
+    """The answer's body as it came, on lines of its own."""
+    sys.stdout.write(answer.text().rstrip("\n") + "\n")
+
+
+def reason_body(reason: str | None) -> dict[str, Any] | None:
+    """The body of an action that may carry a reason."""
+    return None if reason is None else {"reason": reason}

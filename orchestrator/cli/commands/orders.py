@@ -1,0 +1,134 @@
+"""Commands about orders: list, look, and operate one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.cli.commands.options import (
+    AsJson,
+    Order,
+    Reason,
+    Shop,
+    client_of,
+    order_path,
+    print_json,
+    reason_body,
+)
+
+_PAGE = 1000
+
+
+def orders(
+    context: typer.Context,
+    shop: Annotated[str | None, typer.Option("--shop", metavar="S", help="Only this shop's.")] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", metavar="X", help="Only in this state: a native name or a milestone.")
+    ] = None,
+    situation: Annotated[
+        str | None,
+        typer.Option(
+            "--situation",
+            metavar="X",
+            help="Only in this situation: idle, queued, running, retrying, waiting, blocked or held.",
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List orders."""
+    from orchestrator.cli.blocks import is_terminal, show
+    from orchestrator.cli.pages import orders_page
+
+    client = client_of(context)
+    found: list[Any] = []
+    after: str | None = None
+    while True:
+        size = _PAGE if limit is None else min(_PAGE, limit - len(found))
+        query = {"shop": shop, "state": state, "situation": situation, "limit": size, "after": after}
+        answer = client.get("/v1/orders", query)
+        page = answer.json()
+        found += page["orders"]
+        is_all_of_it = after is None
+        after = page["next"]
+        if after is None or (limit is not None and len(found) >= limit):
+            break
+    if as_json and is_all_of_it:
+        print_json(answer)
+    elif as_json:
+        sys.stdout.write(json.dumps({"orders": found, "next": after}, ensure_ascii=False) + "\n")
+    elif found or not is_terminal():
+        show(orders_page(found))
+    else:
+        sys.stdout.write("no such orders\n")
+
+
+def order(
+    context: typer.Context,
+    shop: Shop,
+    order: Order,
+    payload: Annotated[
+        bool, typer.Option("--payload", help="With --json: also the order as the platform sent it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show one order with its plan and timeline."""
+    from orchestrator.cli.blocks import show
+    from orchestrator.cli.pages import order_page
+
+    include = "payload,timeline" if payload else "timeline"
+    answer = client_of(context).get(order_path(shop, order), {"include": include})
+    if as_json:
+        print_json(answer)
+    else:
+        show(order_page(answer.json()))
+
+
+def retry(context: typer.Context, shop: Shop, order: Order, as_json: AsJson = False) -> None:
+    """Try a blocked step, or one that waits for its next attempt, now."""
+    _operate(context, shop, order, "retry", None, as_json)
+
+
+def skip(
+    context: typer.Context,
+    shop: Shop,
+    order: Order,
+    reason: Annotated[str, typer.Option("--reason", help="How it was done by hand.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Mark the blocked step as done by hand and go on with the next."""
+    _operate(context, shop, order, "skip", reason, as_json)
+
+
+def hold(context: typer.Context, shop: Shop, order: Order, reason: Reason = None, as_json: AsJson = False) -> None:
+    """Stop before the next step, until released."""
+    _operate(context, shop, order, "hold", reason, as_json)
+
+
+def release(context: typer.Context, shop: Shop, order: Order, as_json: AsJson = False) -> None:
+    """End a hold."""
+    _operate(context, shop, order, "release", None, as_json)
+
+
+def cancel(context: typer.Context, shop: Shop, order: Order, as_json: AsJson = False) -> None:
+    """Drop all targets of an order. The order itself is not cancelled: submit `cancelled` for that."""
+    _operate(context, shop, order, "cancel", None, as_json)
+
+
+def refresh(context: typer.Context, shop: Shop, order: Order, as_json: AsJson = False) -> None:
+    """Read an order from its platform now, and import it if it is new."""
+    _operate(context, shop, order, "refresh", None, as_json)
+
+
+def _operate(context: typer.Context, shop: str, order: str, action: str, reason: str | None, as_json: bool) -> None:
+    from orchestrator.cli.blocks import show
+    from orchestrator.cli.pages import brief
+
+    answer = client_of(context).post(order_path(shop, order, action), reason_body(reason))
+    if as_json:
+        print_json(answer)
+    else:
+        show([brief(answer.json())])

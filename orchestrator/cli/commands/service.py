@@ -1,0 +1,73 @@
+"""Commands that run for a while: the daemon, the sandbox, the demo."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.commands.options import place_of
+
+
+def run(
+    context: typer.Context,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="Wait while another daemon holds the store, then take over.")
+    ] = False,
+) -> None:
+    """Run the daemon in the foreground; logs go to stderr."""
+    path = place_of(context).config_path()
+    from orchestrator.daemon import run as run_daemon
+
+    raise typer.Exit(run_daemon(path, standby=standby))
+
+
+def sandbox(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, metavar="P", help="Port on loopback; 0: any.")] = 0,
+    orders: Annotated[int, typer.Option("--orders", min=0, metavar="N", help="Orders of each shop.")] = 20,
+    latency: Annotated[float, typer.Option("--latency", min=0, metavar="MS", help="Before each answer, in ms.")] = 0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option("--fault", metavar="NAME=RATE", help="Calls that go wrong, from 0 to 1; repeatable."),
+    ] = None,
+) -> None:
+    """Run simulated platforms. The first line on stdout is a ready config with a shop for each."""
+    from orchestrator.cli.failures import Failure
+    from orchestrator.cli.simulation import run_sandbox
+    from orchestrator.sandbox.server import SandboxSettings
+
+    settings = SandboxSettings(port=port, orders=orders, latency_ms=latency, faults=_rates(fault or []))
+    try:
+        run_sandbox(settings)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    except OSError as error:
+        raise Failure(f"port {port} cannot be used: {error.strerror or error}", remedy="name another --port") from None
+
+
+def demo(
+    orders: Annotated[int, typer.Option("--orders", min=8, max=2000, metavar="N", help="Orders of each shop.")] = 25,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the files; on a terminal also the daemon, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Run sandbox and daemon together and drive orders to their targets. Takes less than a minute."""
+    from orchestrator.cli.demo.show import run_demo
+
+    code = run_demo(orders, is_kept=keep)
+    sys.stdout.flush()
+    raise typer.Exit(code)
+
+
+def _rates(faults: list[str]) -> dict[str, float]:
+    rates = {}
+    for text in faults:
+        name, separator, rate = text.partition("=")
+        try:
+            rates[name] = float(rate)
+        except ValueError:
+            separator = ""
+        if not name or not separator:
+            raise typer.BadParameter(f"--fault {text} is no NAME=RATE, such as drop_after=0.1")
+    return rates

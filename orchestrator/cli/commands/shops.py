@@ -1,0 +1,105 @@
+"""Commands about the daemon and its shops: status, pause, resume, sync."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.commands.options import (
+    AsJson,
+    Reason,
+    Shop,
+    WaitSeconds,
+    client_of,
+    print_json,
+    reason_body,
+)
+
+if TYPE_CHECKING:
+    from orchestrator.cli.client import Client
+
+_REFRESH_SECONDS = 1.0
+
+
+def status(
+    context: typer.Context,
+    as_json: AsJson = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Refresh every second until Ctrl-C; with --json one dump a line.")
+    ] = False,
+) -> None:
+    """Show the daemon, its shops, and which orders need a person."""
+    from orchestrator.cli.blocks import is_terminal, show
+    from orchestrator.cli.pages import status_page
+
+    client = client_of(context)
+    if watch and is_terminal() and not as_json:
+        _watch(client)
+    while True:
+        answer = client.get("/v1/status")
+        if as_json:
+            print_json(answer)
+        else:
+            show(status_page(answer.json()))
+        if not watch:
+            return
+        sys.stdout.flush()
+        time.sleep(_REFRESH_SECONDS)
+
+
+def pause(context: typer.Context, shop: Shop, reason: Reason = None, as_json: AsJson = False) -> None:
+    """Stop a shop's steps and polls until it is resumed; running calls finish."""
+    answer = client_of(context).post(_path(shop, "pause"), reason_body(reason))
+    if as_json:
+        print_json(answer)
+    else:
+        sys.stdout.write(f"{shop} is paused; `fulfilld resume {shop}` ends it\n")
+
+
+def resume(context: typer.Context, shop: Shop, as_json: AsJson = False) -> None:
+    """End a shop's pause, whoever caused it."""
+    answer = client_of(context).post(_path(shop, "resume"))
+    if as_json:
+        print_json(answer)
+    else:
+        sys.stdout.write(f"{shop} works again\n")
+
+
+def sync(context: typer.Context, shop: Shop, wait: WaitSeconds = None, as_json: AsJson = False) -> None:
+    """Poll a shop now."""
+    from orchestrator.cli.failures import Failure
+
+    answer = client_of(context).post(_path(shop, "sync"), query={"wait": wait}, wait_seconds=wait or 0)
+    if as_json:
+        print_json(answer)
+    elif answer.status == 200:
+        report = answer.json()
+        found = ", ".join(f"{number} {name}" for name, number in report.items() if isinstance(number, int))
+        sys.stdout.write(f"{shop} is synced: {found}\n")
+    elif wait is None:
+        sys.stdout.write(f"{shop} is being synced\n")
+    if wait is not None and answer.status == 202:
+        raise Failure(f"the sync of {shop} did not end within {wait:g} s", remedy="it goes on in the daemon")
+
+
+def _path(shop: str, action: str) -> str:
+    from orchestrator.cli.client import segment
+
+    return f"/v1/shops/{segment(shop)}/{action}"
+
+
+def _watch(client: Client) -> None:
+    """The status page, kept fresh on a terminal until Ctrl-C."""
+    from rich.live import Live
+
+    from orchestrator.cli.blocks import rich_page
+    from orchestrator.cli.pages import status_page
+
+    first = rich_page(status_page(client.get("/v1/status").json()))
+    with Live(first, screen=True, auto_refresh=False) as live:
+        while True:
+            time.sleep(_REFRESH_SECONDS)
+            live.update(rich_page(status_page(client.get("/v1/status").json())), refresh=True)

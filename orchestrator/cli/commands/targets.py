@@ -1,0 +1,145 @@
+"""The command that submits targets, one or many."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli.commands.options import AsJson, WaitSeconds, client_of, order_path, print_json
+
+if TYPE_CHECKING:
+    from orchestrator.cli.client import Client
+
+
+def submit(
+    context: typer.Context,
+    shop: Annotated[str | None, typer.Argument(metavar="SHOP", help="The shop's name.", show_default=False)] = None,
+    order: Annotated[str | None, typer.Argument(metavar="ID", help="The order's id.", show_default=False)] = None,
+    state: Annotated[
+        str | None,
+        typer.Argument(metavar="STATE", help="Where it should be: a native name or a milestone.", show_default=False),
+    ] = None,
+    item: Annotated[
+        list[str] | None, typer.Option("--item", metavar="ID", help="Confirm or ship this item; repeatable.")
+    ] = None,
+    tracking_code: Annotated[str | None, typer.Option(metavar="C", help="The parcel's tracking code.")] = None,
+    tracking_url: Annotated[str | None, typer.Option(metavar="U", help="Where the buyer can follow it.")] = None,
+    carrier: Annotated[str | None, typer.Option(metavar="N", help="Who carries it.")] = None,
+    erp_number: Annotated[str | None, typer.Option(metavar="N", help="The order's number in the ERP.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="JSON", help="Further fields of the target: delivery_info, erp_lines, despatch, …"),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="K", help="Idempotency key: sent again, the answer is the same target.")
+    ] = None,
+    wait: WaitSeconds = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="Many targets, one JSON object a line; - is stdin.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Submit a target: where an order should be. With --file, many of them."""
+    single = {
+        "SHOP": shop, "ID": order, "STATE": state, "--item": item, "--tracking-code": tracking_code,
+        "--tracking-url": tracking_url, "--carrier": carrier, "--erp-number": erp_number, "--data": data, "--key": key,
+        "--wait": wait, "--dry-run": dry_run or None,
+    }  # fmt: skip
+    if file is not None:
+        _only_file([name for name, value in single.items() if value])
+        _submit_many(client_of(context), file, as_json)
+        return
+    if shop is None or order is None or state is None:
+        raise typer.BadParameter("name SHOP, ID and STATE, or a --file")
+    tracking = {"code": tracking_code, "url": tracking_url, "carrier": carrier}
+    body = target_body(state, items=item, tracking=tracking, erp_order_number=erp_number, data=data)
+    client, path = client_of(context), order_path(shop, order, "targets")
+    if dry_run:
+        _preview(client, path, body, as_json)
+    else:
+        _submit_one(client, path, body, key, wait, as_json)
+
+
+def target_body(
+    state: str,
+    *,
+    items: list[str] | None,
+    tracking: Mapping[str, str | None],
+    erp_order_number: str | None,
+    data: str | None,
+) -> dict[str, Any]:
+    """A target's JSON from options. Raises typer.BadParameter when `data` is no object or says a thing again."""
+    given = {name: value for name, value in tracking.items() if value is not None}
+    fields = {"state": state, "items": items or None, "tracking": given or None, "erp_order_number": erp_order_number}
+    body = {name: value for name, value in fields.items() if value is not None}
+    if data is None:
+        return body
+    try:
+        further = json.loads(data)
+    except ValueError as error:
+        raise typer.BadParameter(f"--data is no JSON: {error}") from None
+    if not isinstance(further, dict):
+        raise typer.BadParameter("--data must be a JSON object with fields of the target")
+    if twice := sorted(further.keys() & body.keys()):
+        raise typer.BadParameter(f"--data and the options both give {', '.join(twice)}")
+    return body | further
+
+
+def _preview(client: Client, path: str, body: Any, as_json: bool) -> None:
+    from orchestrator.cli.blocks import show
+    from orchestrator.cli.pages import preview_page
+
+    answer = client.post(path, body, {"dry_run": "true"})
+    if as_json:
+        print_json(answer)
+    else:
+        show(preview_page(answer.json()))
+
+
+def _submit_one(
+    client: Client, path: str, body: Any, key: str | None, wait_seconds: float | None, as_json: bool
+) -> None:
+    from orchestrator.cli.blocks import show
+    from orchestrator.cli.pages import target_page
+    from orchestrator.cli.waiting import judge, wait_for_target
+
+    answer = client.post(path, body, headers={} if key is None else {"Idempotency-Key": key})
+    if wait_seconds is not None:
+        answer = wait_for_target(client, answer, wait_seconds, is_shown=not as_json)
+    if as_json:
+        print_json(answer)
+    else:
+        show(target_page(answer.json()))
+    if wait_seconds is not None:
+        judge(answer.json(), wait_seconds)
+
+
+def _only_file(others: list[str]) -> None:
+    if others:
+        raise typer.BadParameter(f"--file takes everything from its lines; leave out {', '.join(others)}")
+
+
+def _submit_many(client: Client, path: Path, as_json: bool) -> None:
+    from orchestrator.cli.bulk import Tally, submit_lines
+    from orchestrator.cli.failures import Failure
+
+    try:
+        opened = nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb")
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be read: {error.strerror or error}") from None
+    tally = Tally()
+    with opened as lines:
+        submit_lines(client, lines, tally, as_json=as_json)
+    if not as_json:
+        sys.stdout.write(f"{tally.accepted} accepted, {tally.refused} refused\n")
+    if tally.refused or tally.answered < tally.sent:
+        missing = tally.sent - tally.answered
+        sentence = f"{missing} lines were not answered" if missing else f"{tally.refused} lines were refused"
+        raise Failure(sentence, remedy="mend and send those lines again; lines with a `key` can be sent again safely")

@@ -1,0 +1,69 @@
+"""Commands for whoever looks after an installation: doctor, backup, auth-url."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.commands.options import client_of, place_of
+
+
+def doctor(context: typer.Context) -> None:
+    """Check this machine and each shop: reachable, credentials, statuses, clock. Changes nothing."""
+    import anyio
+
+    from orchestrator.cli.blocks import show
+    from orchestrator.cli.doctor import Check, examine, findings_page
+    from orchestrator.cli.failures import Failure
+
+    checks: list[Check] = anyio.run(examine, place_of(context).load_config())
+    show(findings_page(checks))
+    if failed := sum(check.finding.status == "failed" for check in checks):
+        raise Failure(f"{failed} {'check' if failed == 1 else 'checks'} failed")
+
+
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The new file.", show_default=False)],
+) -> None:
+    """Copy the SQLite store in one consistent state, while the daemon runs or not."""
+    from orchestrator.cli.failures import Failure
+    from orchestrator.cli.store import store_of_config, store_of_status
+    from storage.errors import StoreError
+    from storage.sqlite import backup as copy
+
+    place = place_of(context)
+    # Whoever names a daemon means that one's store, whatever config.json happens to be here.
+    if place.socket is None and place.url is None and place.has_config():
+        source = store_of_config(place.config_path(), place.environ)
+    else:
+        source = store_of_status(client_of(context).get("/v1/status").json())
+    try:
+        copy(source, file)
+    except StoreError as error:
+        raise Failure(str(error)) from None
+    sys.stdout.write(f"{file} has a copy of {source}, {file.stat().st_size:,} bytes\n")
+
+
+def auth_url(
+    platform: Annotated[str, typer.Argument(metavar="PLATFORM", help="selldone", show_default=False)],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option("--scope", metavar="S", help="A permission; repeatable. Default: what fulfilld needs."),
+    ] = None,
+    locale: Annotated[
+        str | None, typer.Option("--locale", metavar="L", help="The page's language, such as zh.")
+    ] = None,
+) -> None:
+    """Print the link where a shop owner makes a token."""
+    from orchestrator.platforms.selldone_options import auth_url as link
+
+    if platform.casefold() != "selldone":
+        raise typer.BadParameter("only selldone makes its tokens by a link; name selldone")
+    try:
+        sys.stdout.write(link(tuple(scope or ()), locale) + "\n")
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None

@@ -1,0 +1,138 @@
+"""`doctor`: is this machine fit to run the daemon, and does each shop's platform take our calls? Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from orchestrator.cli.blocks import Cell, Page, Tone, grid
+from orchestrator.config import Config, ShopConfig
+from orchestrator.platforms import PLATFORMS, ClientSettings
+from orchestrator.platforms.client import Finding
+
+_SHOP_SECONDS = 60.0
+_WAL_FIXED_IN = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
+"""The first version with the fix of the WAL-reset bug, by branch (https://sqlite.org/wal.html)."""
+
+_TONES: dict[str, Tone] = {"ok": "good", "warning": "busy", "failed": "bad"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A finding and what it is about: a shop's name, or `here` for this machine."""
+
+    about: str
+    finding: Finding
+
+
+async def examine(config: Config) -> list[Check]:
+    """Everything that can be looked at. Shops are asked at the same time, each for a minute at most."""
+    checks = [Check("here", finding) for finding in here(config)]
+    answers: dict[str, list[Finding]] = {}
+    async with anyio.create_task_group() as group:
+        for shop in config.shops.values():
+            group.start_soon(_ask, shop, answers)
+    for name in config.shops:
+        checks += [Check(name, finding) for finding in answers[name]]
+    return checks
+
+
+def here(config: Config) -> list[Finding]:
+    """This machine: config warnings, SQLite, the store's file, the socket's directory."""
+    findings = [Finding("config", "warning", str(warning)) for warning in config.warnings]
+    return [
+        *findings,
+        sqlite_finding(sqlite3.sqlite_version_info),
+        _store(config.storage.path),
+        _socket(config.api.socket),
+    ]
+
+
+def findings_page(checks: list[Check]) -> Page:
+    """The findings as a table."""
+    rows = [
+        (
+            check.about,
+            check.finding.check,
+            Cell(check.finding.status, _TONES[check.finding.status]),
+            check.finding.detail,
+        )
+        for check in checks
+    ]
+    return [grid(("WHERE", "CHECK", "", "WHAT"), rows)]
+
+
+def sqlite_finding(version: tuple[int, ...]) -> Finding:
+    """Whether the linked SQLite has the fix of the WAL-reset bug; without it fulfilld is careful, others must be."""
+    text = ".".join(map(str, version))
+    is_fixed = version >= _WAL_FIXED_IN[-1] or any(
+        version[:2] == fixed[:2] and version >= fixed for fixed in _WAL_FIXED_IN
+    )
+    if is_fixed:
+        return Finding("sqlite", "ok", f"SQLite {text}")
+    detail = (
+        f"SQLite {text} has the WAL-reset bug (fixed in 3.51.3): fulfilld avoids it, but let no other program write to "
+        "or checkpoint the store"
+    )
+    return Finding("sqlite", "warning", detail)
+
+
+def _store(path: Path) -> Finding:
+    if path.exists():
+        if not path.is_file():
+            return Finding("store", "failed", f"{path} is no file")
+        if not os.access(path, os.R_OK | os.W_OK):
+            return Finding("store", "failed", f"{path} may not be written by this user")
+    elif not path.parent.is_dir():
+        return Finding("store", "failed", f"{path.parent} does not exist; make the directory")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return Finding("store", "failed", f"{path.parent} may not be written by this user, but WAL and lock go there")
+    return Finding("store", "ok", f"{path} can be written" if path.exists() else f"{path} will be made")
+
+
+def _socket(path: Path) -> Finding:
+    """The socket's place, and whether somebody listens there. A missing directory is made where that can be done."""
+    if path.exists():
+        return _listener(path)
+    existing = next(parent for parent in path.parents if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        return Finding("socket", "failed", f"{existing} may not be written by this user")
+    return Finding("socket", "ok", f"{path} can be made")
+
+
+def _listener(path: Path) -> Finding:
+    if not path.is_socket():
+        return Finding("socket", "failed", f"{path} is there and no socket; move it away")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return Finding("socket", "ok", f"{path} was left by a daemon that is gone; the next one replaces it")
+        except OSError as error:
+            return Finding("socket", "failed", f"{path} cannot be used: {error.strerror or error}")
+    return Finding("socket", "ok", f"a daemon listens at {path}")
+
+
+async def _ask(shop: ShopConfig, answers: dict[str, list[Finding]]) -> None:
+    settings = ClientSettings(
+        shop=shop.name,
+        options=shop.options,
+        base_url=shop.base_url,
+        timeout_seconds=shop.timeout_seconds,
+        lookback_seconds=shop.poll.lookback_seconds,
+        page_size=shop.poll.page_size,
+        concurrency=shop.limits.concurrency,
+    )
+    client = PLATFORMS[shop.platform].open(settings)
+    answers[shop.name] = [Finding("reachable", "failed", f"no answer within {_SHOP_SECONDS:.0f} s")]
+    try:
+        with anyio.move_on_after(_SHOP_SECONDS):
+            answers[shop.name] = await client.check()
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+            await client.aclose()

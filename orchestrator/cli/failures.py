@@ -1,0 +1,108 @@
+"""How a command ends when it does not succeed: an exit code, one sentence, a remedy. Never a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import Any
+
+
+class ExitCode(IntEnum):
+    """What a command's end means (contract: Exit codes)."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    NOT_FOUND = 4
+    CONFLICT = 5
+    INTERRUPTED = 130
+
+
+class Failure(Exception):
+    """A command that did not succeed. `details` are further lines, each a fact of its own (every config error)."""
+
+    def __init__(
+        self, sentence: str, code: ExitCode = ExitCode.FAILED, *, remedy: str | None = None, details: Sequence[str] = ()
+    ) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.code = code
+        self.remedy = remedy
+        self.details = tuple(details)
+
+    def text(self) -> str:
+        """What stderr gets, without a line break at the end."""
+        first = f"{self.sentence} - {self.remedy}" if self.remedy else self.sentence
+        return "\n".join([first, *(f"  {line}" for line in self.details)])
+
+
+class Refusal(Failure):
+    """The daemon answered with a problem (RFC 9457). `slug` is its type, `status` the HTTP status."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any], retry_after: str | None = None) -> None:
+        self.status = status
+        self.problem = problem
+        self.slug = str(problem.get("type", "about:blank"))
+        super().__init__(
+            _sentence(problem, status),
+            exit_code_of(status),
+            remedy=_remedy(self.slug, status, retry_after),
+            details=_details(problem),
+        )
+
+
+def exit_code_of(status: int) -> ExitCode:
+    """The exit code for an HTTP status: what was asked cannot be found, may not be, is wrong, or failed."""
+    match status:
+        case 404:
+            return ExitCode.NOT_FOUND
+        case 409:
+            return ExitCode.CONFLICT
+        case 400 | 401 | 403 | 413 | 422:
+            return ExitCode.USAGE
+        case _:
+            return ExitCode.FAILED
+
+
+_REMEDIES = {
+    "shop-not-found": "`fulfilld status` shows the shops",
+    "order-not-found": "check the id on the platform",
+    "target-not-found": "`fulfilld order SHOP ID` shows an order's targets",
+    "platform-not-found": "`fulfilld machines` shows the platforms",
+    "not-blocked": "`fulfilld order SHOP ID` shows what the order is doing",
+    "not-held": "`fulfilld order SHOP ID` shows what the order is doing",
+    "not-adjacent": "submit the states one at a time",
+    "idempotency-key-reused": "use another --key for another target",
+    "platform-unreachable": "the daemon is well; `fulfilld doctor` looks at the platform",
+    "draining": "the daemon is shutting down; try again when it is back",
+    "overloaded": "try again",
+}
+_ALLOWED = {"unknown-state": "known here", "platform-not-found": "known here"}
+
+
+def _sentence(problem: Mapping[str, Any], status: int) -> str:
+    title, detail = str(problem.get("title") or f"the daemon answered {status}"), problem.get("detail")
+    return f"{title}: {detail}" if detail and detail != title else title
+
+
+def _remedy(slug: str, status: int, retry_after: str | None) -> str | None:
+    if status == 401:
+        return "set FULFILLD_TOKEN to the token of the daemon's api.tcp"
+    remedy = _REMEDIES.get(slug)
+    if status == 503 and retry_after is not None:
+        soon = f"again in {retry_after} s at the earliest"
+        return f"{remedy} ({soon})" if remedy else f"try {soon}"
+    return remedy
+
+
+def _details(problem: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if allowed := problem.get("allowed"):
+        lines.append(f"{_ALLOWED.get(str(problem.get('type')), 'allowed from here')}: {', '.join(map(str, allowed))}")
+    for error in problem.get("errors") or ():
+        if isinstance(error, Mapping):
+            lines.append(f"{error.get('path', '')}: {error.get('message', '')}")
+        else:
+            lines.append(str(error))
+    return lines

@@ -1,0 +1,62 @@
+"""How commands behave, all of them: failures on stderr with their exit code, Ctrl-C and a closed pipe quiet."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from orchestrator.cli.failures import ExitCode, Failure
+
+WAIT_SECONDS = 60.0
+"""What `--wait` without a number means."""
+
+_NUMBER = re.compile(r"\d+(\.\d*)?|\.\d+")
+
+
+class FulfilldGroup(TyperGroup):
+    """The root of all commands."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command; a Failure becomes its text on stderr and its exit code."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # here, where a reader that went away can still be told from an error
+            return result
+        except Failure as failure:
+            sys.stdout.flush()
+            sys.stderr.write(f"fulfilld: {failure.text()}\n")
+            raise typer.Exit(failure.code) from None
+        except BrokenPipeError:
+            # Whoever reads stdout (`| head`) has what it wanted. Python must not find out again when it ends.
+            _forget_stdout()
+            raise typer.Exit(ExitCode.DONE) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+class WaitCommand(TyperCommand):
+    """A command whose `--wait` may be followed by a number of seconds, or not (contract: `--wait [SECONDS]`)."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Puts the usual number behind a `--wait` that has none."""
+        filled: list[str] = []
+        for at, argument in enumerate(args):
+            if argument == "--":
+                filled += args[at:]
+                break
+            filled.append(argument)
+            has_number = at + 1 < len(args) and _NUMBER.fullmatch(args[at + 1])
+            if argument == "--wait" and not has_number:
+                filled.append(f"{WAIT_SECONDS:g}")
+        return super().parse_args(ctx, filled)
+
+
+def _forget_stdout() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

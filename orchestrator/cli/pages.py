@@ -1,0 +1,279 @@
+"""What the API's JSON looks like for people. Pure: JSON in, pages out; times are shown as the API gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, grid, line
+
+Json = Mapping[str, Any]
+
+_SITUATIONS: dict[str, Tone] = {
+    "idle": "dim",
+    "queued": "plain",
+    "running": "busy",
+    "retrying": "busy",
+    "waiting": "busy",
+    "blocked": "bad",
+    "held": "bad",
+}
+_TARGETS: dict[str, Tone] = {
+    "queued": "plain",
+    "running": "busy",
+    "blocked": "bad",
+    "reached": "good",
+    "failed": "bad",
+    "cancelled": "dim",
+}
+_STEPS: dict[str, tuple[str, Tone]] = {"done": ("done", "good"), "now": ("now", "busy"), "next": ("next", "dim")}
+_EVENTS: dict[str, Tone] = {
+    "order.blocked": "bad",
+    "step.failed": "bad",
+    "target.failed": "bad",
+    "sync.failed": "bad",
+    "shop.access_denied": "bad",
+    "import.rejected": "bad",
+    "target.reached": "good",
+    "step.done": "good",
+}
+_LONGEST_DATA = 160
+
+
+def status_page(dump: Json) -> Page:
+    """The status dump: daemon, totals, shops, what needs a person."""
+    daemon, totals = dump["daemon"], dump["totals"]
+    situations = totals.get("by_situation", {})
+    counts = ", ".join(f"{number} {name}" for name, number in situations.items() if number)
+    draining = [Cell("  shutting down", "bad")] if daemon.get("draining") else []
+    page: list[Line | Grid] = [
+        line(
+            Cell(f"fulfilld {daemon['version']}", "strong"), f" on {daemon['node']}, process {daemon['pid']}", *draining
+        ),
+        line(f"since {daemon['started_at']}, store {_storage(daemon['storage'])}"),
+        line(
+            f"{totals['orders']} orders{f' ({counts})' if counts else ''}, {totals['targets_pending']} targets pending"
+        ),
+        line(),
+    ]
+    page.append(_shops(dump["shops"]) if dump["shops"] else line("no shops; add one to the config"))
+    if attention := dump.get("attention"):
+        rows = [(entry["shop"], entry["order"], Cell(*_problem(entry["problem"]))) for entry in attention]
+        page += [line(), line(Cell("These orders need a person:", "bad")), grid(("SHOP", "ORDER", "PROBLEM"), rows)]
+    if delivery := dump.get("delivery"):
+        lags = [
+            (d["name"], str(d["lag_events"]), _seconds(d["lag_seconds"]), Cell(d.get("last_error") or "", "bad"))
+            for d in delivery
+        ]
+        page += [line(), grid(("DELIVERY", "LAG EVENTS", "LAG", "LAST ERROR"), lags, right=(1, 2))]
+    return page
+
+
+def orders_page(orders: Sequence[Json]) -> Page:
+    """A list of orders."""
+    rows = [
+        (
+            order["shop"],
+            order["id"],
+            order.get("reference") or "",
+            _state(order),
+            Cell(order["situation"], _SITUATIONS.get(order["situation"], "plain")),
+            _pending(order),
+            order["updated_at"],
+        )
+        for order in orders
+    ]
+    return [grid(("SHOP", "ORDER", "REFERENCE", "STATE", "SITUATION", "TARGET", "UPDATED"), rows)]
+
+
+def order_page(order: Json) -> Page:
+    """One order with what holds it up, the plans of its pending targets, and its timeline."""
+    situation = order["situation"]
+    reference = f" ({order['reference']})" if order.get("reference") else ""
+    page: list[Line | Grid] = [
+        line(Cell(f"{order['shop']} {order['id']}", "strong"), f"{reference} on {order['platform']}"),
+        line("state      ", Cell(_state(order), "strong"), *_allowed(order)),
+        line("situation  ", Cell(situation, _SITUATIONS.get(situation, "plain")), _wait(order)),
+        line(f"payment    {order['payment']}"),
+        line(f"imported   {order['imported_at']}, updated {order['updated_at']}, version {order['version']}"),
+    ]
+    if problem := order.get("problem"):
+        text, tone = _problem(problem)
+        page.append(line("problem    ", Cell(text, tone), f" since {problem['since']}" if problem.get("since") else ""))
+    for target in order.get("targets") or ():
+        page += [line(), *target_page(target)]
+    if timeline := order.get("timeline"):
+        page += [line(), timeline_grid(timeline)]
+    return page
+
+
+def target_page(target: Json) -> Page:
+    """One target with its plan."""
+    status = target["status"]
+    page: list[Line | Grid] = [
+        line(
+            f"target {target['id']}: {_state(target)}, ",
+            Cell(status, _TARGETS.get(status, "plain")),
+            f", submitted {target['submitted_at']}",
+            f", finished {target['finished_at']}" if target.get("finished_at") else "",
+        ),
+        *plan_lines(target.get("plan") or ()),
+    ]
+    if unused := target.get("unused"):
+        page.append(line(f"not used by this platform: {', '.join(unused)}", indent=2))
+    if problem := target.get("problem"):
+        page.append(line(Cell(*_problem(problem)), indent=2))
+    return page
+
+
+def preview_page(preview: Json) -> Page:
+    """What a dry run answered."""
+    steps = preview.get("plan") or ()
+    page: list[Line | Grid] = [
+        line(
+            f"plan to {_state(preview)}:" if steps else f"{_state(preview)} is reached already, nothing would be done"
+        ),
+        *plan_lines(steps),
+    ]
+    if unused := preview.get("unused"):
+        page.append(line(f"not used by this platform: {', '.join(unused)}", indent=2))
+    return page
+
+
+def plan_lines(plan: Iterable[Json]) -> list[Line]:
+    """The steps of a plan, a line each."""
+    lines = []
+    for number, step in enumerate(plan, 1):
+        word, tone = _STEPS.get(step.get("status", ""), (str(step.get("status", "")), "plain"))
+        way = step["from"] if step["from"] == step["to"] else f"{step['from']} → {step['to']}"
+        lines.append(line(f"{number}. ", Cell(f"{word:<5}", tone), f"{step['step']:<16} {way}", indent=2))
+    return lines
+
+
+def timeline_grid(events: Iterable[Json]) -> Grid:
+    """Events of one order."""
+    rows = [
+        (Cell(event["at"], "dim"), Cell(event["type"], _EVENTS.get(event["type"], "plain")), _data(event))
+        for event in events
+    ]
+    return grid(("AT", "EVENT", "WHAT"), rows)
+
+
+def event_line(event: Json) -> Line:
+    """One event of the feed on a line of its own, columns as wide as they usually are."""
+    where = " ".join(str(part) for part in (event.get("shop"), event.get("order")) if part)
+    tone = _EVENTS.get(event["type"], "plain")
+    return line(
+        f"{event['cursor']:>7}  ",
+        Cell(event["at"], "dim"),
+        "  ",
+        Cell(f"{event['type']:<18}", tone),
+        f"  {where:<20}  ",
+        _data(event),
+    )
+
+
+def brief(order: Json) -> Line:
+    """An order in one sentence, after something was done to it."""
+    situation = order["situation"]
+    tone = _SITUATIONS.get(situation, "plain")
+    return line(f"{order['shop']} {order['id']} is at {_state(order)}, ", Cell(situation, tone), _wait(order))
+
+
+def _shops(shops: Iterable[Json]) -> Grid:
+    rows = [
+        (
+            shop["name"],
+            shop["platform"],
+            _work(shop),
+            shop.get("last_sync_at") or "never",
+            *(str(shop[name]) for name in ("queued", "running", "retrying")),
+            Cell(str(shop["blocked"]), "bad" if shop["blocked"] else "plain"),
+            _seconds(shop.get("oldest_pending_seconds")),
+            ", ".join(f"{state} {number}" for state, number in shop["by_state"].items() if number),
+        )
+        for shop in shops
+    ]
+    headers = ("SHOP", "PLATFORM", "WORK", "LAST SYNC", "QUEUED", "RUNNING", "RETRYING", "BLOCKED", "OLDEST", "ORDERS")
+    return grid(headers, rows, right=(4, 5, 6, 7, 8))
+
+
+def _work(shop: Json) -> Cell:
+    """Whether a shop is worked for, and if not, why not."""
+    if paused := shop.get("paused"):
+        reason = paused.get("by") or paused.get("reason") if isinstance(paused, Mapping) else None
+        return Cell(f"paused ({reason})" if reason else "paused", "bad")
+    if not shop.get("held", True):
+        return Cell("elsewhere", "dim")
+    if shop["circuit"] != "closed":
+        return Cell(f"circuit {shop['circuit'].replace('_', ' ')}", "bad")
+    if error := shop.get("last_sync_error"):
+        return Cell(f"sync failed: {error}", "bad")
+    return Cell("ok", "good")
+
+
+def _state(thing: Json) -> str:
+    """A native state with its milestone where that says more."""
+    state, milestone = thing["state"], thing.get("milestone")
+    return f"{state} ({milestone})" if milestone and milestone.casefold() != state.casefold() else str(state)
+
+
+def _pending(order: Json) -> str:
+    states = [target["state"] for target in order.get("targets") or ()]
+    return " → ".join(states)
+
+
+def _allowed(order: Json) -> list[Cell]:
+    allowed = order.get("allowed")
+    return [Cell(f"  one step away: {', '.join(allowed)}", "dim")] if allowed else []
+
+
+def _wait(order: Json) -> str:
+    parts = []
+    if wait := order.get("wait"):
+        parts.append(f" for {wait['reason']}")
+        if wait.get("until"):
+            parts.append(f" until {wait['until']}")
+        if wait.get("detail"):
+            parts.append(f": {wait['detail']}")
+    elif order.get("next_attempt_at"):
+        parts.append(f", attempt {order['attempts'] + 1} at {order['next_attempt_at']}")
+    return "".join(parts)
+
+
+def _problem(problem: Json) -> tuple[str, Tone]:
+    title, detail, step = problem.get("title") or problem["type"], problem.get("detail"), problem.get("step")
+    return f"{title}{f' at {step}' if step else ''}{f': {detail}' if detail else ''}", "bad"
+
+
+def _data(event: Json) -> str:
+    """What an event says beside its type: the step first, then the rest as name=value."""
+    data = dict(event.get("data") or {})
+    data.pop("payload", None)
+    parts = []
+    if step := data.pop("step", None):
+        way = (data.pop("from", None), data.pop("to", None))
+        parts.append(f"{step} {way[0]} → {way[1]}" if way[0] and way[1] and way[0] != way[1] else str(step))
+    parts += [f"{name}={_value(value)}" for name, value in data.items() if value not in (None, [], {})]
+    text = " ".join(parts)
+    return text if len(text) <= _LONGEST_DATA else text[: _LONGEST_DATA - 1] + "…"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("title") or value.get("type") or ",".join(f"{k}:{v}" for k, v in value.items()))
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+def _storage(storage: Any) -> str:
+    return str(storage.get("url") or storage.get("engine") or "") if isinstance(storage, Mapping) else str(storage)
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

@@ -1,0 +1,114 @@
+"""Waiting for a target's end, with its plan alive on a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from orchestrator.cli.blocks import is_terminal
+from orchestrator.cli.failures import Failure
+
+if TYPE_CHECKING:
+    from orchestrator.cli.client import Answer, Client
+
+LONGEST_WAIT_SECONDS = 300
+"""What the API waits at most in one call; longer waits are several calls."""
+
+_LIVE_SECONDS = 0.5
+_OVER = ("reached", "blocked", "failed", "cancelled")
+
+
+def wait_for_target(
+    client: Client,
+    submitted: Answer,
+    wait_seconds: float,
+    *,
+    is_shown: bool,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Answer:
+    """The target once it is reached, blocked, failed or cancelled, or as it is when the time has run out.
+
+    `submitted` is the answer to the submission; the target is durable already, so a wait that is cut loses nothing.
+    """
+    from orchestrator.cli.client import segment
+
+    path = f"/v1/targets/{segment(submitted.json()['id'])}"
+    deadline = monotonic() + wait_seconds
+    is_live = is_shown and is_terminal()
+    answer = submitted
+    with _Live() if is_live else _Still() as view:
+        while not is_over(answer.json()):
+            left_seconds = deadline - monotonic()
+            if left_seconds <= 0:
+                break
+            view.update(answer.json())
+            wait = min(left_seconds, _LIVE_SECONDS if is_live else LONGEST_WAIT_SECONDS)
+            answer = client.get(path, {"wait": f"{wait:.3f}"}, wait_seconds=wait)
+    return answer
+
+
+def is_over(target: Mapping[str, Any]) -> bool:
+    """Whether waiting longer makes no sense; a blocked target waits for a person."""
+    return target["status"] in _OVER
+
+
+def judge(target: Mapping[str, Any], wait_seconds: float) -> None:
+    """Raises Failure (1) unless the target is reached."""
+    name = f"{target['shop']} {target['order']}"
+    match target["status"]:
+        case "reached":
+            return
+        case "blocked":
+            raise Failure(
+                f"the target is blocked at {_blocked_step(target)}",
+                remedy=f"`fulfilld retry {name}`, `fulfilld skip {name} --reason …` or `fulfilld cancel {name}`",
+            )
+        case "failed" | "cancelled" as end:
+            raise Failure(f"the target was {end}" if end == "cancelled" else "the target failed")
+        case status:
+            raise Failure(
+                f"the target is still {status} after {wait_seconds:g} s",
+                remedy=f"it goes on in the daemon; `fulfilld order {name}` shows it",
+            )
+
+
+def _blocked_step(target: Mapping[str, Any]) -> str:
+    step = (target.get("problem") or {}).get("step")
+    return f"step {step}" if step else "its present step"
+
+
+class _Still:
+    """Shows nothing while it waits."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def update(self, target: Mapping[str, Any]) -> None:
+        """Does nothing."""
+
+
+class _Live(_Still):
+    """Shows the target's plan on the terminal, and takes it away in the end."""
+
+    def __init__(self) -> None:
+        from rich.live import Live
+
+        self._live = Live(transient=True, auto_refresh=False)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def update(self, target: Mapping[str, Any]) -> None:
+        """Shows the plan as it is now."""
+        from orchestrator.cli.blocks import rich_page
+        from orchestrator.cli.pages import target_page
+
+        self._live.update(rich_page(target_page(target)), refresh=True)
