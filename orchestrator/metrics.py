@@ -26,7 +26,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-Child = TypeVar("Child", Counter, Histogram)
+Child = TypeVar("Child")
 
 CIRCUIT_VALUES = {"closed": 0, "half_open": 1, "open": 2}
 """The value of `fulfilld_circuit_state` by circuit."""
@@ -48,7 +48,7 @@ class _Children(dict[tuple[str, ...], Child], Generic[Child]):
 
     def __init__(self, make: Callable[..., Child]) -> None:
         super().__init__()
-        self._make = make
+        self._make: Callable[..., Child] = make
 
     def __missing__(self, key: tuple[str, ...]) -> Child:
         child = self[key] = self._make(*key)
