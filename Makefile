@@ -1,0 +1,57 @@
+# Needs make and Python 3.11 or newer, nothing else: the environment is made in .venv.
+#   make demo     sandbox and daemon together, orders driven to their targets
+#   make test     lint, types and all tests
+#   make bench    measurements
+#   make install  the command, as .venv/bin/fulfilld
+# PYTHON=… picks the interpreter, PYTEST_ARGS=… narrows the tests.
+
+PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3; do \
+	"$$candidate" -c 'import ensurepip, sys, venv; raise SystemExit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& echo "$$candidate" && break; done)
+PYTEST_ARGS ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test lint check bench install clean
+.DEFAULT_GOAL := test
+
+demo: .venv/installed
+	@$(BIN)/fulfilld demo
+
+test: lint check
+
+check: .venv/installed-for-tests
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+lint: .venv/installed-for-tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: .venv/installed
+	@$(BIN)/python -m benchmarks.run
+
+install: .venv/installed
+	@echo "installed: $(CURDIR)/$(BIN)/fulfilld"
+
+clean:
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found: install one" \
+	"(Debian: apt-get install python3 python3-venv) or name it, make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "fulfilld needs Python 3.11 or newer")'
+	@echo "making .venv with $(PYTHON)"
+	@$(PYTHON) -m venv --clear .venv
+
+# Stamps: what is installed is as new as the list of what is needed.
+.venv/installed: pyproject.toml | .venv/pyvenv.cfg
+	@echo "installing fulfilld"
+	@$(PIP) install --editable .
+	@touch $@
+
+.venv/installed-for-tests: .venv/installed
+	@echo "installing what the tests need"
+	@$(PIP) install --editable '.[test]'
+	@touch $@
