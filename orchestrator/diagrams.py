@@ -1,0 +1,200 @@
+"""Machines as people see them: as text for a terminal, as Mermaid for documents, as SVG for the dashboard.
+
+All three are pure functions of what a machine tells about itself (`PlatformMachine.describe`), so a new platform has
+its pictures for nothing.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+from orchestrator.diagram_layout import LINE_HEIGHT, SMALL_HEIGHT, Box, Layout, Point, Wire, lay_out
+from statemachines.machine import PlatformMachine
+
+_STYLE = """
+.machine { --ink: #1b2430; --soft: #5b6675; --line: #6b7788; --box: #f6f8fa; --edge: #9aa5b4; --paper: #ffffff; }
+@media (prefers-color-scheme: dark) {
+  .machine { --ink: #e6ebf2; --soft: #9fabbb; --line: #8b98aa; --box: #1d2530; --edge: #566375; --paper: #12171e; }
+}
+.machine { font-family: system-ui, -apple-system, "Segoe UI", "Noto Sans", sans-serif; }
+.paper { fill: var(--paper); }
+.box { fill: var(--box); stroke: var(--edge); stroke-width: 1.4; }
+.rim { fill: none; stroke: var(--edge); stroke-width: 1; }
+.seen .box { stroke-dasharray: 5 4; }
+.record .box { stroke-dasharray: 1.5 3; }
+.name { fill: var(--ink); font-size: 13px; font-weight: 600; text-anchor: middle; }
+.caption, .action { fill: var(--soft); font-size: 11px; text-anchor: middle; }
+.wire { fill: none; stroke: var(--line); stroke-width: 1.4; stroke-linejoin: round; }
+.tip, .dot { fill: var(--line); }
+.label { fill: var(--ink); font-size: 11px; text-anchor: middle;
+  stroke: var(--paper); stroke-width: 4; paint-order: stroke; stroke-linejoin: round; }
+"""
+
+_TIP = (
+    '<defs><marker id="tip" viewBox="0 0 8 8" refX="7.2" refY="4" markerWidth="8" markerHeight="8" orient="auto"'
+    ' markerUnits="userSpaceOnUse"><path class="tip" d="M0 0.6 L8 4 L0 7.4 z"/></marker></defs>'
+)
+_COLUMN_WIDTH = 44  # longer lists of states go on in the next line
+
+
+def text(machine: PlatformMachine) -> str:
+    """A machine for a terminal: its main line, then states and steps in aligned columns. Ends with a newline."""
+    described = machine.describe()
+    states = [(s["name"], s["milestone"] or "-", ", ".join(_remarks(described, s))) for s in described["states"]]
+    steps = [
+        (s["step"], _sources(described, s), s["to"] or "(stays)", ", ".join(s.get("uses", ())))
+        for s in described["steps"]
+    ]
+    parts = [
+        f"{described['platform']}: {' → '.join(described['mainline'])}",
+        _table(("STATE", "MILESTONE", ""), states),
+        _table(("STEP", "FROM", "TO", "CARRIES"), steps),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def mermaid(machine: PlatformMachine) -> str:
+    """A machine as a Mermaid `stateDiagram-v2`. Ends with a newline.
+
+    States get plain ids (`s0`, …), because names may be of any script and could be words that Mermaid reserves.
+    """
+    described = machine.describe()
+    states = described["states"]
+    ids = {state["name"]: f"s{index}" for index, state in enumerate(states)}
+    lines = ["stateDiagram-v2", "    direction LR"]
+    for state in states:
+        remarks = [state["milestone"] if state["milestone"] != state["name"] else "", _role(state)]
+        note = ", ".join(filter(None, remarks))
+        label = f"{state['name']} ({note})" if note else state["name"]
+        lines.append(f'    state "{_mermaid(label)}" as {ids[state["name"]]}')
+    lines.append(f"    [*] --> {ids[described['initial']]}")
+    for step in described["steps"]:
+        for source in step["from"]:
+            to = step["to"] if step["to"] is not None else source
+            lines.append(f"    {ids[source]} --> {ids[to]}: {_mermaid(step['step'])}")
+    lines += [f"    {ids[state['name']]} --> [*]" for state in states if state["end"]]
+    seen = [ids[s["name"]] for s in states if not s["settable"] and not s["record_only"]]
+    record = [ids[s["name"]] for s in states if s["record_only"]]
+    for name, dashes, members in (("seen", "6 4", seen), ("record", "2 4", record)):
+        if members:
+            lines += [f"    classDef {name} stroke-dasharray:{dashes}", f"    class {','.join(members)} {name}"]
+    return "\n".join(lines) + "\n"
+
+
+def svg(machine: PlatformMachine) -> str:
+    """A machine as one self-contained SVG document that follows the reader's light or dark scheme.
+
+    Each state is a `<g class="state" data-state="NAME">`, so that a page can point one out. Ends with a newline.
+    """
+    described = machine.describe()
+    layout = lay_out(described)
+    size = f'width="{layout.width:.0f}" height="{layout.height:.0f}"'
+    view = f'viewBox="0 0 {layout.width:.0f} {layout.height:.0f}"'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="machine" role="img" {size} {view}>',
+        f"<title>{escape(layout.platform)}: states and steps of an order</title>",
+        f"<desc>{escape(_spoken(described))}</desc>",
+        f"<style>{_STYLE}</style>",
+        _TIP,
+        '<rect class="paper" width="100%" height="100%"/>',
+        *_start(layout),
+        *(part for wire in layout.wires for part in _wire(wire)),
+        *(part for box in layout.boxes for part in _box(box)),
+        *(_label(wire) for wire in layout.wires),
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+# -- text ----------------------------------------------------------------------------------------------------------
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    table = [titles]
+    for row in rows:
+        cells = [textwrap.wrap(cell, _COLUMN_WIDTH, break_long_words=False) for cell in row]
+        table += zip_longest(*cells, fillvalue="")
+    widths = [max(len(row[column]) for row in table) for column in range(len(titles))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _remarks(described: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
+    remarks = ["start"] if state["name"] == described["initial"] else []
+    return [*remarks, *([role] if (role := _role(state)) else []), *(["end"] if state["end"] else [])]
+
+
+def _role(state: Mapping[str, Any]) -> str:
+    if state["record_only"]:
+        return "our record only"
+    return "" if state["settable"] else "seen, not set"
+
+
+def _sources(described: Mapping[str, Any], step: Mapping[str, Any]) -> str:
+    """The states that a step leaves from; in one word when that is all that could be."""
+    could_be = [s["name"] for s in described["states"] if not s["record_only"] and s["name"] != step["to"]]
+    open_states = [s["name"] for s in described["states"] if s["name"] in could_be and not s["end"]]
+    for names, word in ((could_be, "every state"), (open_states, "every open state")):
+        if len(names) > 3 and set(step["from"]) == set(names):
+            return word
+    return ", ".join(step["from"])
+
+
+def _spoken(described: Mapping[str, Any]) -> str:
+    moves = [
+        f"{step['step']}: from {', '.join(step['from'])}" + (f" to {step['to']}" if step["to"] else ", which stays")
+        for step in described["steps"]
+    ]
+    return "; ".join(moves)
+
+
+def _mermaid(words: str) -> str:
+    """Text inside a Mermaid line: what would end or split it goes in as an entity code."""
+    codes = {'"': "#quot;", "#": "#35;", ";": "#59;", ":": "#58;", "<": "#lt;", ">": "#gt;"}
+    return "".join(codes.get(char, char) for char in " ".join(words.split()))
+
+
+# -- SVG -----------------------------------------------------------------------------------------------------------
+
+
+def _start(layout: Layout) -> list[str]:
+    (x, y), _ = layout.start
+    return [f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>', _path(layout.start, has_tip=True)]
+
+
+def _wire(wire: Wire) -> list[str]:
+    return [*(_path(line, has_tip=False) for line in wire.tails), *(_path(line, has_tip=True) for line in wire.heads)]
+
+
+def _path(points: Sequence[Point], *, has_tip: bool) -> str:
+    way = " L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+    tip = ' marker-end="url(#tip)"' if has_tip else ""
+    return f'<path class="wire" d="M{way}"{tip}/>'
+
+
+def _label(wire: Wire) -> str:
+    x, y = wire.label_at
+    return f'<text class="label" x="{x:.1f}" y="{y:.1f}">{escape(wire.step)}</text>'
+
+
+def _box(box: Box) -> list[str]:
+    rows = [("name", line, LINE_HEIGHT) for line in box.lines]
+    rows += [("caption", box.caption, SMALL_HEIGHT)] if box.caption else []
+    rows += [("action", f"↻ {action}", SMALL_HEIGHT) for action in box.actions]
+    parts = [f'<g class="state {box.kind}" data-state={quoteattr(box.name)}>', _rect("box", box, 0, 8)]
+    if box.is_end:
+        parts.append(_rect("rim", box, 3.5, 5))
+    y = box.y + (box.height - sum(height for _, _, height in rows)) / 2
+    for style, words, height in rows:
+        y += height
+        parts.append(f'<text class="{style}" x="{box.middle:.1f}" y="{y - 4.5:.1f}">{escape(words)}</text>')
+    return [*parts, "</g>"]
+
+
+def _rect(style: str, box: Box, inset: float, radius: float) -> str:
+    x, y, width, height = box.x + inset, box.y + inset, box.width - 2 * inset, box.height - 2 * inset
+    return f'<rect class="{style}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{radius}"/>'
