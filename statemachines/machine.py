@@ -10,13 +10,13 @@ the driver (what is next?), crash recovery (did the call take effect?) and the d
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
-from transitions import Machine
+from transitions import Machine, MachineError
 
 from statemachines.target import Json, TargetRequest
 
@@ -49,7 +49,8 @@ class State:
     """One state of a platform's order.
 
     `settable`: may be a target (others are seen only). `record_only`: no platform state at all, a target on it is
-    recorded. `is_end`: nothing leads on from here by anybody's doing that we follow.
+    recorded. `is_end`: nothing leads on from here by anybody's doing that we follow. `is_aside`: beside the way; an
+    order goes there or leaves it only when that is asked for, no plan leads through it.
     """
 
     name: str
@@ -57,12 +58,14 @@ class State:
     settable: bool = True
     record_only: bool = False
     is_end: bool = False
+    is_aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One external call. `to` None: the step leaves the state (an action such as set_tracking).
 
+    Several rows may share a name when one call leads to many states (xSale's `change_status`): a row for each `to`.
     `uses`: fields of a target that it carries, for the answer's `unused`.
     """
 
@@ -154,19 +157,22 @@ class PlatformMachine:
     ) -> None:
         self.platform = platform
         self.states: dict[str, State] = {state.name: state for state in states}
-        self.steps: dict[str, Step] = {step.name: step for step in steps}
+        self.rows = tuple(steps)
+        self.steps: dict[str, Step] = {step.name: step for step in reversed(self.rows)}
         self.mainline = tuple(mainline)
         self.initial = initial
         self._rank = {name: rank for rank, name in enumerate(self.mainline)}
         self._names = _index_names(platform, states)
-        _validate(self, states, steps)
+        _validate(self, states)
         self._moves: dict[str, list[Step]] = {name: [] for name in self.states}
         for step in steps:
             for source in step.sources:
                 if step.to is not None:
                     self._moves[source].append(step)
-        self._table = _build_table(self)
-        self._applied: dict[tuple[str, str], str] = {}
+        counts = Counter(step.name for step in steps)
+        self._is_shared = {RECORD: False} | {name: count > 1 for name, count in counts.items()}
+        self._table = _build_table(self, self._is_shared)
+        self._applied: dict[tuple[str, str, str | None], str] = {}
         self._ways: dict[tuple[str, str], tuple[PlannedStep, ...] | None] = {}
 
     # -- names -----------------------------------------------------------------------------------------------------
@@ -193,16 +199,33 @@ class PlatformMachine:
 
     # -- moving ----------------------------------------------------------------------------------------------------
 
-    def apply(self, state: str, step: str) -> str:
-        """The state after `step` succeeded in `state`. Raises transitions.MachineError where no row says so."""
+    def apply(self, state: str, step: str, to: str | None = None) -> str:
+        """The state after `step` succeeded in `state`. Raises transitions.MachineError where no row says so.
+
+        `to` tells rows that share the name apart; a step of one row has no need of it.
+        """
         if step == RECORD:
             return state
-        after = self._applied.get((state, step))
+        after = self._applied.get((state, step, to))
         if after is None:  # the table never changes, so each row of it is fired once and remembered
+            event = self._table.events.get(_trigger(step, to)) or self._table.events.get(step)
+            if event is None:
+                raise MachineError(f"{self.platform}: no step {step!r} leads from {state!r} to {to!r}")
             token = _Token(state)
-            self._table.events[step].trigger(token)
-            after = self._applied[state, step] = token.state
+            event.trigger(token)
+            after = self._applied[state, step, to] = token.state
         return after
+
+    def destination(self, standing: Standing, step: str, request: TargetRequest) -> str | None:
+        """Where `step` leads from here; among rows that share its name, the one on the way to what is asked for.
+
+        None where the step has one row (`apply` knows it), or where no row leads on from here.
+        """
+        if not self._is_shared[step]:
+            return None
+        plan = self.plan(standing, request)
+        planned = plan.steps[:1] if isinstance(plan, Plan) else ()
+        return planned[0].to if planned and planned[0].step == step else None
 
     def allowed(self, standing: Standing) -> tuple[str, ...]:
         """Native names of the states one step away that a target may ask for."""
@@ -214,7 +237,7 @@ class PlatformMachine:
 
         A target that is reached already plans only the actions that it still brings (new tracking), mostly none.
         """
-        wanted = self.resolve(request.state)
+        wanted = self.wanted(standing, request)
         if wanted is None:
             if request.state.strip().casefold() in set(Milestone):
                 return Refusal("unreachable", f"{self.platform} has no {request.state}", self.names())
@@ -267,7 +290,8 @@ class PlatformMachine:
                 came[step.to] = PlannedStep(step.name, here, step.to)
                 if step.to == wanted:
                     return _walk_back(came, start, wanted)
-                queue.append(step.to)
+                if not self.states[step.to].is_aside:
+                    queue.append(step.to)
         return None
 
     def _with_actions(
@@ -294,6 +318,11 @@ class PlatformMachine:
         return Plan(wanted.name, milestone, steps, unused)
 
     # -- hooks -----------------------------------------------------------------------------------------------------
+
+    def wanted(self, standing: Standing, request: TargetRequest) -> State | None:
+        """The state that a target names, for this order; None if the machine has none such."""
+        del standing
+        return self.resolve(request.state)
 
     def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
         """Why this order may not go to `wanted` with this data, or None. Pure."""
@@ -326,8 +355,7 @@ class PlatformMachine:
         None: nobody can tell, and the step must not be repeated without a person. False lets it be repeated, so a step
         whose effect a read does not show may only answer False where the platform itself refuses a repeat.
         """
-        del request
-        expected = self.apply(before.state, step)
+        expected = self.apply(before.state, step, self.destination(before, step, request))
         return self.has_passed(replace(seen, state=self.observe(None, seen)), expected)
 
     def after(
@@ -335,8 +363,7 @@ class PlatformMachine:
     ) -> Standing:
         """Where the order stands once `step` succeeded. `answered`: the platform state that the answer told, if any;
         `facts`: facts that the answer changed."""
-        del request
-        state = self.apply(standing.state, step)
+        state = self.apply(standing.state, step, self.destination(standing, step, request))
         merged = {**standing.facts, **facts} if facts else standing.facts
         return replace(standing, state=state, platform_state=answered or state, facts=merged)
 
@@ -360,9 +387,7 @@ class PlatformMachine:
                 }
                 for s in self.states.values()
             ],
-            "steps": [
-                {"step": s.name, "from": list(s.sources), "to": s.to, "uses": list(s.uses)} for s in self.steps.values()
-            ],
+            "steps": [{"step": s.name, "from": list(s.sources), "to": s.to, "uses": list(s.uses)} for s in self.rows],
             "milestones": {s.milestone.value: s.name for s in self.states.values() if s.milestone},
             "mainline": list(self.mainline),
         }
@@ -386,10 +411,12 @@ def _index_names(platform: str, states: Iterable[State]) -> dict[str, State]:
     return names
 
 
-def _validate(machine: PlatformMachine, states: Sequence[State], steps: Sequence[Step]) -> None:
+def _validate(machine: PlatformMachine, states: Sequence[State]) -> None:
     """Finds tables that contradict themselves when they are imported, not when an order gets there."""
-    platform, known = machine.platform, machine.states
-    if len(known) != len(states) or len(machine.steps) != len(steps):
+    platform, known, steps = machine.platform, machine.states, machine.rows
+    actions = {step.name for step in steps if step.to is None}
+    rows = {(step.name, None if step.name in actions else step.to) for step in steps}
+    if len(known) != len(states) or len(rows) != len(steps):
         raise DefinitionError(f"{platform}: a state or step is defined twice")
     for name in (machine.initial, *machine.mainline):
         if name not in known:
@@ -408,10 +435,19 @@ def _validate(machine: PlatformMachine, states: Sequence[State], steps: Sequence
             raise DefinitionError(f"{platform}: no step leads to {state.name!r}")
 
 
-def _build_table(machine: PlatformMachine) -> Machine:
+def _build_table(machine: PlatformMachine, is_shared: Mapping[str, bool]) -> Machine:
     rows = [
-        {"trigger": step.name, "source": list(step.sources), "dest": step.to if step.to is not None else "="}
-        for step in machine.steps.values()
+        {
+            "trigger": _trigger(step.name, step.to if is_shared[step.name] else None),
+            "source": list(step.sources),
+            "dest": step.to if step.to is not None else "=",
+        }
+        for step in machine.rows
     ]
     names = [s.name for s in machine.states.values() if not s.record_only]
     return Machine(model=None, states=names, transitions=rows, initial=machine.initial, auto_transitions=False)
+
+
+def _trigger(step: str, to: str | None) -> str:
+    """The table's name for a row: its step's, with the destination where several rows share that."""
+    return step if to is None else f"{step} to {to}"
