@@ -18,17 +18,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Kind = Literal["normal", "seen", "record"]
+Anchor = Literal["start", "middle", "end"]
 
 MARGIN = 16.0
 LINE_HEIGHT = 17.0
 SMALL_HEIGHT = 15.0
-_CHAR, _SMALL_CHAR = 7.6, 6.4  # a little wide on purpose: text must not leave its box in any font
+_CHAR, _SMALL_CHAR = 8.5, 6.7  # a little wide on purpose: text must not leave its box in any font
 _PADDING = 12.0
 _CHANNEL = 24.0
 _SIDE_GAP = 28.0
 _START_ROOM = 34.0
 _NAME_WIDTH = 18  # characters before a name is broken at a space
 _PORT_DISTANCE = 8.0
+_JOG = 24.0  # a smaller step aside is not worth two corners
 
 Point = tuple[float, float]
 
@@ -56,22 +58,23 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """One step's lines. `heads` are the lines that end in an arrow, `tails` those that only join them."""
+    """One step: a line from each source to each target, all by the same channel, and one label (`anchor` as in SVG)."""
 
     step: str
-    tails: tuple[tuple[Point, ...], ...]
-    heads: tuple[tuple[Point, ...], ...]
+    lines: tuple[tuple[Point, ...], ...]
     label_at: Point
+    anchor: Anchor = "middle"
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A whole picture. `start` is where the arrow into the first state begins."""
+    """A whole picture. `start` is the arrow into the first state; everything lies between `left` and `left + width`."""
 
     platform: str
     boxes: tuple[Box, ...]
     wires: tuple[Wire, ...]
     start: tuple[Point, Point]
+    left: float
     width: float
     height: float
 
@@ -101,12 +104,15 @@ def lay_out(described: Mapping[str, Any]) -> Layout:
     wires += _channel_wires(below, placed, {box.name: box for box in side}, main_y + main[0].height, _CHANNEL)
     first = placed[described["initial"]]
     at = first.y + first.height / 2
+    left = min(0.0, *(_reach(wire)[0] - MARGIN for wire in wires)) if wires else 0.0
+    right = max([box.x + box.width for box in placed.values()] + [_reach(wire)[1] for wire in wires])
     return Layout(
         platform=described["platform"],
         boxes=(*main, *side),
         wires=tuple(wires),
         start=((first.x - _START_ROOM + 8, at), (first.x, at)),
-        width=max(box.x + box.width for box in placed.values()) + MARGIN,
+        left=left,
+        width=right + MARGIN - left,
         height=max(box.y + box.height for box in placed.values()) + MARGIN,
     )
 
@@ -185,7 +191,7 @@ def _place_main(boxes: Sequence[Box], straight: Mapping[tuple[str, str], Sequenc
         placed.append(replace(box, x=x, y=y, height=height))
         following = boxes[index + 1].name if index + 1 < len(boxes) else ""
         labels = straight.get((box.name, following), ())
-        x += box.width + max((text_width(step, is_small=True) for step in labels), default=0) + 30
+        x += box.width + text_width(_label(labels), is_small=True) + 30
     return placed
 
 
@@ -217,7 +223,11 @@ def _place_side(
 def _straight_wire(source: Box, to: Box, steps: Sequence[str]) -> Wire:
     y = source.y + source.height / 2
     line = ((source.x + source.width, y), (to.x, y))
-    return Wire(" / ".join(steps), (), (line,), ((line[0][0] + line[1][0]) / 2, y - 6))
+    return Wire(_label(steps), (line,), ((line[0][0] + line[1][0]) / 2, y - 6))
+
+
+def _label(steps: Sequence[str]) -> str:
+    return " / ".join(dict.fromkeys(steps))
 
 
 def _channel_wires(
@@ -228,22 +238,36 @@ def _channel_wires(
     wires = []
     for index, bundle in enumerate(bundles):
         channel_y = base_y + pitch * (index + 1)
-        edge = {name: side[name].y if name in side else base_y for name in (*bundle.sources, *bundle.targets)}
-        at = {name: ports[index, name] for name in (*bundle.sources, *bundle.targets)}
-        # the hub is the one end that all the others meet: lines run along the channel to where it joins
-        hub = bundle.targets[0] if len(bundle.targets) == 1 else bundle.sources[0]
-        hub_x = at[hub]
-        tails: list[tuple[Point, ...]]
-        heads: list[tuple[Point, ...]]
-        if hub in bundle.targets:
-            tails = [((at[s], edge[s]), (at[s], channel_y), (hub_x, channel_y)) for s in bundle.sources]
-            heads = [((hub_x, channel_y), (hub_x, edge[hub]))]
-        else:
-            tails = [((hub_x, edge[hub]), (hub_x, channel_y))]
-            heads = [((hub_x, channel_y), (at[t], channel_y), (at[t], edge[t])) for t in bundle.targets]
-        label_at = ((min(at.values()) + max(at.values())) / 2, channel_y - 5)
-        wires.append(Wire(bundle.step, tuple(tails), tuple(heads), label_at))
+        ends = (*bundle.sources, *bundle.targets)
+        at = {name: (ports[index, name], side[name].y if name in side else base_y) for name in ends}
+        lines = tuple(_bent(at[source], at[to], channel_y) for source in bundle.sources for to in bundle.targets)
+        wires.append(_labelled(bundle, lines, [x for x, _ in at.values()], channel_y, placed))
     return wires
+
+
+def _bent(start: Point, end: Point, channel_y: float) -> tuple[Point, ...]:
+    if start[0] == end[0]:
+        return (start, end)
+    return (start, (start[0], channel_y), (end[0], channel_y), end)
+
+
+def _labelled(
+    bundle: _Bundle, lines: tuple[tuple[Point, ...], ...], xs: Sequence[float], y: float, placed: Mapping[str, Box]
+) -> Wire:
+    """On the channel where it is long enough, else beside the upright, away from the box's middle."""
+    low, high = min(xs), max(xs)
+    if high - low > text_width(bundle.step, is_small=True):
+        return Wire(bundle.step, lines, ((low + high) / 2, y - 5))
+    if low < placed[bundle.targets[0]].middle:
+        return Wire(bundle.step, lines, (low - 6, y + 4), "end")
+    return Wire(bundle.step, lines, (high + 6, y + 4), "start")
+
+
+def _reach(wire: Wire) -> tuple[float, float]:
+    """From where to where the label goes, from left to right."""
+    x, width = wire.label_at[0], text_width(wire.step, is_small=True)
+    start = {"start": x, "middle": x - width / 2, "end": x - width}[wire.anchor]
+    return start, start + width
 
 
 def _ports(bundles: Sequence[_Bundle], placed: Mapping[str, Box]) -> dict[tuple[int, str], float]:
@@ -258,8 +282,19 @@ def _ports(bundles: Sequence[_Bundle], placed: Mapping[str, Box]) -> dict[tuple[
         box = placed[name]
         for place, (_, index) in enumerate(sorted(joined)):
             x = box.x + box.width * (place + 1) / (len(joined) + 1)
+            other = _only_other(bundles[index], name)
+            partner = ports.get((index, other)) if other is not None else None
+            if partner is not None and abs(partner - x) < _JOG and box.x < partner < box.x + box.width:
+                ports[index, name] = partner
+                continue
             # two uprights in one place would look like one line
             while any(abs(x - taken) < _PORT_DISTANCE for taken in ports.values()):
                 x += _PORT_DISTANCE
             ports[index, name] = x
     return ports
+
+
+def _only_other(bundle: _Bundle, name: str) -> str | None:
+    """The other end of a bundle that has just two."""
+    ends = (*bundle.sources, *bundle.targets)
+    return next(end for end in ends if end != name) if len(ends) == 2 else None

@@ -30,7 +30,9 @@ _STYLE = """
 .caption, .action { fill: var(--soft); font-size: 11px; text-anchor: middle; }
 .wire { fill: none; stroke: var(--line); stroke-width: 1.4; stroke-linejoin: round; }
 .tip, .dot { fill: var(--line); }
-.label { fill: var(--ink); font-size: 11px; text-anchor: middle;
+.middle { text-anchor: middle; }
+.end { text-anchor: end; }
+.label { fill: var(--ink); font-size: 11px;
   stroke: var(--paper); stroke-width: 4; paint-order: stroke; stroke-linejoin: round; }
 """
 
@@ -38,6 +40,7 @@ _TIP = (
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="7.2" refY="4" markerWidth="8" markerHeight="8" orient="auto"'
     ' markerUnits="userSpaceOnUse"><path class="tip" d="M0 0.6 L8 4 L0 7.4 z"/></marker></defs>'
 )
+_CORNER = 7.0
 _COLUMN_WIDTH = 44  # longer lists of states go on in the next line
 
 
@@ -93,16 +96,16 @@ def svg(machine: PlatformMachine) -> str:
     described = machine.describe()
     layout = lay_out(described)
     size = f'width="{layout.width:.0f}" height="{layout.height:.0f}"'
-    view = f'viewBox="0 0 {layout.width:.0f} {layout.height:.0f}"'
+    view = f'viewBox="{layout.left:.0f} 0 {layout.width:.0f} {layout.height:.0f}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="machine" role="img" {size} {view}>',
         f"<title>{escape(layout.platform)}: states and steps of an order</title>",
         f"<desc>{escape(_spoken(described))}</desc>",
         f"<style>{_STYLE}</style>",
         _TIP,
-        '<rect class="paper" width="100%" height="100%"/>',
+        f'<rect class="paper" x="{layout.left:.0f}" width="100%" height="100%"/>',
         *_start(layout),
-        *(part for wire in layout.wires for part in _wire(wire)),
+        *(_path(line) for wire in layout.wires for line in wire.lines),
         *(part for box in layout.boxes for part in _box(box)),
         *(_label(wire) for wire in layout.wires),
         "</svg>",
@@ -163,22 +166,32 @@ def _mermaid(words: str) -> str:
 
 def _start(layout: Layout) -> list[str]:
     (x, y), _ = layout.start
-    return [f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>', _path(layout.start, has_tip=True)]
+    return [f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>', _path(layout.start)]
 
 
-def _wire(wire: Wire) -> list[str]:
-    return [*(_path(line, has_tip=False) for line in wire.tails), *(_path(line, has_tip=True) for line in wire.heads)]
+def _path(points: Sequence[Point]) -> str:
+    """An arrow with round corners: where lines of one step meet they flow together, where they cross they do not."""
+    way = [f"M{_at(points[0])}"]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        way.append(f"L{_at(_towards(corner, before))} Q{_at(corner)} {_at(_towards(corner, after))}")
+    way.append(f"L{_at(points[-1])}")
+    return f'<path class="wire" d="{" ".join(way)}" marker-end="url(#tip)"/>'
 
 
-def _path(points: Sequence[Point], *, has_tip: bool) -> str:
-    way = " L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-    tip = ' marker-end="url(#tip)"' if has_tip else ""
-    return f'<path class="wire" d="M{way}"{tip}/>'
+def _at(point: Point) -> str:
+    return f"{point[0]:.1f} {point[1]:.1f}"
+
+
+def _towards(corner: Point, other: Point) -> Point:
+    """The point where the round corner begins: a little way from it, or half way where the line is short."""
+    along_x, along_y = other[0] - corner[0], other[1] - corner[1]
+    part = min(_CORNER / max(abs(along_x), abs(along_y), 0.1), 0.5)
+    return (corner[0] + along_x * part, corner[1] + along_y * part)
 
 
 def _label(wire: Wire) -> str:
     x, y = wire.label_at
-    return f'<text class="label" x="{x:.1f}" y="{y:.1f}">{escape(wire.step)}</text>'
+    return f'<text class="label {wire.anchor}" x="{x:.1f}" y="{y:.1f}">{escape(wire.step)}</text>'
 
 
 def _box(box: Box) -> list[str]:
