@@ -1,0 +1,73 @@
+"""The demo as an ERP: submits the scenes' targets over the socket, and looks afterwards what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.cli.client import Client, segment
+from orchestrator.cli.demo.script import REACHED, Scene, item_ids
+from orchestrator.cli.failures import Refusal
+
+
+@dataclass(slots=True)
+class Submitted:
+    """What was asked for one order: target ids in sequence, and refusals that came as expected or not."""
+
+    shop: str
+    order: str
+    scene: Scene
+    targets: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    surprises: list[str] = field(default_factory=list)
+
+
+def submit(client: Client, shop: str, order: str, scene: Scene) -> Submitted:
+    """Submits a scene's targets at once; the daemon keeps them in sequence."""
+    entry = Submitted(shop, order, scene)
+    items: list[str] = []
+    if any(act.has_first_item for act in scene.acts):
+        items = item_ids(client.get(order_path(shop, order), {"include": "payload"}).json().get("payload"))
+    for number, act in enumerate(scene.acts):
+        key = {"Idempotency-Key": f"demo-{shop}-{order}-{number}"}
+        try:
+            target = client.post(order_path(shop, order) + "/targets", act.body(items), headers=key).json()
+        except Refusal as refusal:
+            told = entry.refusals if refusal.slug == act.expected else entry.surprises
+            told.append(f"{act.state}: {refusal.status} {refusal.slug}, {refusal.problem.get('detail', '')}")
+            continue
+        entry.targets.append(target["id"])
+        if act.expected != REACHED:
+            entry.surprises.append(f"{act.state} was accepted, expected was {act.expected}")
+    return entry
+
+
+def troubles_of(client: Client, entry: Submitted) -> list[str]:
+    """What is not as the scene wants it; empty when all is."""
+    troubles = list(entry.surprises)
+    for target in entry.targets:
+        found = client.get(f"/v1/targets/{segment(target)}").json()
+        if found["status"] != REACHED:
+            problem = found.get("problem") or {}
+            troubles.append(f"{found['state']} is {found['status']} {problem.get('detail', '')}".rstrip())
+    order = client.get(order_path(entry.shop, entry.order)).json()
+    if order["milestone"] != entry.scene.final_state:
+        troubles.append(f"the order is at {order['state']}, not {entry.scene.final_state}")
+    return troubles
+
+
+def orders_of(client: Client, shop: str) -> list[Any]:
+    """All orders of a shop."""
+    found: list[Any] = []
+    after: str | None = None
+    while True:
+        page = client.get("/v1/orders", {"shop": shop, "limit": 1000, "after": after}).json()
+        found += page["orders"]
+        after = page["next"]
+        if after is None:
+            return found
+
+
+def order_path(shop: str, order: str) -> str:
+    """The API's path of an order."""
+    return f"/v1/shops/{segment(shop)}/orders/{segment(order)}"

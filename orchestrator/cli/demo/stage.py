@@ -1,0 +1,157 @@
+"""The demo's processes and files: a sandbox and a daemon in one directory, both ended whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+from orchestrator.cli.client import Client
+from orchestrator.cli.failures import Failure
+from orchestrator.cli.place import Address
+
+FAULTS = ("drop_after=0.03", "error_before=0.03")
+"""What goes wrong in the demo: some calls take effect but lose their answer, some fail. Which ones is the same in
+every run."""
+
+_START_SECONDS = 20.0
+_END_SECONDS = 8.0
+_LOOK_SECONDS = 0.05
+_LAST_LINES = 5
+
+
+class Stage:
+    """A sandbox and a daemon in `directory`; entered when both are ready, left when both have ended.
+
+    `config` is the daemon's, `client` talks to it, `dashboard` is where a browser finds it. Raises Failure with the
+    last lines of the log when one of them does not start.
+    """
+
+    def __init__(self, directory: Path, orders: int) -> None:
+        self.directory = directory
+        self.socket = directory / "fulfilld.sock"
+        self.client = Client(Address("the demo", socket=self.socket))
+        self.config: dict[str, Any] = {}
+        self.dashboard = ""
+        self._orders = orders
+        self._sandbox: subprocess.Popen[bytes] | None = None
+        self._daemon: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._start_sandbox()
+            self._start_daemon()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends both processes: politely, the daemon first, and by force when they take too long or one insists."""
+        for process in (self._daemon, self._sandbox):
+            if process is None:
+                continue
+            process.terminate()
+            try:
+                process.wait(_END_SECONDS)
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                process.kill()
+                process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+    @property
+    def sandbox_url(self) -> str:
+        """Where the sandbox's own API is."""
+        shop = next(iter(self.config["shops"].values()))
+        return str(shop["base_url"]).rsplit("/", 1)[0]
+
+    def _start_sandbox(self) -> None:
+        faults = [part for fault in FAULTS for part in ("--fault", fault)]
+        arguments = ["sandbox", "--orders", str(self._orders), *faults]
+        self._sandbox = process = self._spawn(arguments, "sandbox.log", stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], _START_SECONDS)
+        announced = process.stdout.readline() if ready else b""
+        if not announced:
+            raise self._not_started("sandbox", "sandbox.log")
+        self.config = json.loads(announced)
+
+    def _start_daemon(self) -> None:
+        port = _free_port()
+        self._write("token", secrets.token_urlsafe(24))
+        tcp = {"host": "127.0.0.1", "port": port, "token": {"file": "token"}}
+        self.config["api"] = {"socket": self.socket.name, "tcp": tcp}
+        self.config |= {"drain_seconds": 5, "log": {"format": "text", "level": "info"}}
+        self._write("config.json", json.dumps(self.config, indent=2))
+        self.dashboard = f"http://127.0.0.1:{port}/"
+        arguments = ["--config", str(self.directory / "config.json"), "run"]
+        self._daemon = process = self._spawn(arguments, "daemon.log", stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._is_ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise self._not_started("daemon", "daemon.log")
+            time.sleep(_LOOK_SECONDS)
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.client.get("/v1/ready").status == 200
+        except Failure:
+            return False
+
+    def _spawn(self, arguments: list[str], log: str, *, stdout: int) -> subprocess.Popen[bytes]:
+        # Whatever points our own commands at another daemon must not reach these two. A session of their own: Ctrl-C
+        # is for us, and we end them in good order.
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("FULFILLD_")}
+        environ.pop("NOTIFY_SOCKET", None)
+        command = [sys.executable, "-m", "orchestrator", *arguments]
+        with (self.directory / log).open("wb") as stderr:
+            return subprocess.Popen(  # noqa: S603 - our own interpreter and our own arguments
+                command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=environ, start_new_session=True
+            )
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.directory / name
+        path.touch(mode=0o600)
+        path.write_text(text + "\n", encoding="utf-8")
+
+    def _not_started(self, name: str, log: str) -> Failure:
+        lines = (self.directory / log).read_text(encoding="utf-8", errors="replace").splitlines()
+        return Failure(f"the demo's {name} did not start", details=lines[-_LAST_LINES:])
+
+
+@contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """While the block lasts, SIGTERM and SIGHUP end it as Ctrl-C does, so that its cleanup runs."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
