@@ -72,9 +72,8 @@ def item_ids(payload: Any) -> list[str]:
     """The ids of an order's lines in its platform's own JSON; empty where that is not known."""
     if not isinstance(payload, Mapping):
         return []
-    lines = next(
-        (payload[name] for name in ("items", "line_items", "lines") if isinstance(payload.get(name), list)), []
-    )
+    known = (payload.get(name) for name in ("items", "line_items", "lines"))
+    lines: list[Any] = next((lines for lines in known if isinstance(lines, list)), [])
     return [str(entry["id"]) for entry in lines if isinstance(entry, Mapping) and "id" in entry]
 
 
