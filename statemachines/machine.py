@@ -219,10 +219,12 @@ class PlatformMachine:
     def destination(self, standing: Standing, step: str, request: TargetRequest) -> str | None:
         """Where `step` leads from here; among rows that share its name, the one on the way to what is asked for.
 
-        None where the step has one row (`apply` knows it), or where no row leads on from here.
+        None where no row leads on from here.
         """
         if not self._is_shared[step]:
-            return None
+            row = self.steps.get(step)
+            is_here = row is None or standing.state in row.sources
+            return (row and row.to) or standing.state if is_here else None
         plan = self.plan(standing, request)
         planned = plan.steps[:1] if isinstance(plan, Plan) else ()
         return planned[0].to if planned and planned[0].step == step else None
