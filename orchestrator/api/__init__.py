@@ -1,0 +1,1 @@
+"""The socket API: HTTP and JSON, the event feed, the dashboard."""

@@ -1,0 +1,105 @@
+// Talking to the daemon: JSON calls, and the live feed by server-sent events with long polling where those do not work.
+
+class CallFailed extends Error {
+  constructor(status, problem) {
+    super(problem?.detail || problem?.title || (status ? `HTTP ${status}` : "the daemon does not answer"));
+    this.status = status;
+    this.problem = problem;
+  }
+}
+
+/** GETs JSON. Throws CallFailed; status 0 means that nobody answered. */
+async function get(path) {
+  let response;
+  try {
+    response = await fetch(path, { headers: { Accept: "application/json" }, cache: "no-store" });
+  } catch {
+    throw new CallFailed(0, null);
+  }
+  const body = await response.json().catch(() => null);
+  if (!response.ok) throw new CallFailed(response.status, body);
+  return body;
+}
+
+const EVENT_TYPES = [
+  "order.imported", "order.updated", "order.payment_settled", "order.drifted", "order.blocked", "order.released",
+  "order.held", "import.rejected", "target.submitted", "target.reached", "target.failed", "target.cancelled",
+  "step.started", "step.done", "step.failed", "shop.paused", "shop.resumed", "shop.access_denied", "sync.completed",
+  "sync.failed", "product.created", "product.updated", "fulfillment.created", "fulfillment.updated",
+];
+
+/**
+ * Follows the feed from `cursor` on. `onEvent(event)` hears each event once, in order; `onLive(how)` hears `live`,
+ * `polling` or `lost`. A stream that ends is opened again by the browser from the last event id; one that never opens
+ * (a proxy that holds answers back) is replaced by long polling.
+ */
+function follow(cursor, onEvent, onLive) {
+  let failures = 0;
+  const take = (event) => {
+    if (event.cursor <= cursor) return;
+    cursor = event.cursor;
+    onEvent(event);
+  };
+  const listen = () => {
+    const source = new EventSource(`/v1/events?after=${cursor}`);
+    const hear = (message) => { failures = 0; take(JSON.parse(message.data)); };
+    source.addEventListener("message", hear);
+    for (const type of EVENT_TYPES) source.addEventListener(type, hear);
+    source.addEventListener("open", () => { failures = 0; onLive("live"); });
+    source.addEventListener("error", () => {
+      failures += 1;
+      onLive("lost");
+      if (source.readyState === EventSource.CLOSED || failures >= 3) {
+        source.close();
+        poll();
+      }
+    });
+  };
+  const poll = async () => {
+    for (let rounds = 0; rounds < 20; rounds += 1) {
+      try {
+        const page = await get(`/v1/events?after=${cursor}&limit=200&wait=25`);
+        onLive("polling");
+        page.events.forEach(take);
+      } catch {
+        onLive("lost");
+        await new Promise((resolve) => setTimeout(resolve, 4000));
+      }
+    }
+    failures = 0;
+    listen(); // now and then the better way is tried again
+  };
+  listen();
+}
+
+/** The picture of a machine as an SVG element of this page, `here` pointed out; null when there is none. */
+async function picture(platform, here) {
+  const root = await new Promise((resolve) => {
+    const request = new XMLHttpRequest(); // unlike fetch it hands over a parsed document
+    request.open("GET", `/v1/machines/${encodeURIComponent(platform)}?format=svg`);
+    request.responseType = "document";
+    request.overrideMimeType("image/svg+xml");
+    request.onload = () => resolve(request.status === 200 ? request.response?.documentElement : null);
+    request.onerror = () => resolve(null);
+    request.send();
+  });
+  if (!root || root.localName !== "svg") return null;
+  const drawn = drawnLike(root);
+  for (const state of drawn.querySelectorAll("[data-state]")) {
+    if (state.getAttribute("data-state") === here) state.classList.add("is-here");
+  }
+  return drawn;
+}
+
+const DRAWN = new Set(["svg", "title", "desc", "defs", "marker", "g", "path", "rect", "circle", "text"]);
+
+/** A copy with nothing but shapes and words; colours come from this page's style. */
+function drawnLike(node) {
+  const copied = document.createElementNS("http://www.w3.org/2000/svg", node.localName);
+  for (const { name, value } of node.attributes) if (!/^(on|xmlns|style|href)/.test(name)) copied.setAttribute(name, value);
+  for (const child of node.childNodes) {
+    if (child.nodeType === Node.TEXT_NODE) copied.append(child.data);
+    else if (DRAWN.has(child.localName)) copied.append(drawnLike(child));
+  }
+  return copied;
+}

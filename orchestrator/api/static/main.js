@@ -1,0 +1,129 @@
+// The page's life: which page is shown, the status every few seconds, the feed as it comes.
+
+const STATUS_SECONDS = 5;
+const FEED_BACKLOG = 60;
+
+const view = document.getElementById("view");
+const notice = document.getElementById("notice");
+const feed = new Feed();
+const overview = new Overview(feed);
+
+let status = null;
+let milestones = {};
+let orderPage = null;
+let turn = 0; // grows with every navigation, so that a late answer does not draw over another page
+
+function route() {
+  const [path, query] = location.hash.replace(/^#/, "").split("?");
+  const parts = path.split("/").filter(Boolean).map(decodeURIComponent);
+  return { name: parts[0] ?? "overview", parts: parts.slice(1), query: new URLSearchParams(query ?? "") };
+}
+
+async function navigate() {
+  turn += 1;
+  const [mine, { name, parts, query }] = [turn, route()];
+  orderPage = null;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.dataset.page === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  let page = overview.page;
+  if (name === "order" && parts.length === 2) {
+    orderPage = new OrderPage(parts[0], parts[1]);
+    page = orderPage.page;
+    orderPage.refresh();
+  } else if (name === "orders") {
+    page = await ordersPage(query, status, () => mine === turn);
+  } else if (name === "machines") {
+    page = await machinesPage();
+  }
+  if (mine !== turn) return;
+  document.title = name === "overview" ? "fulfilld" : `${parts.length ? parts.join(" / ") : name} – fulfilld`;
+  view.replaceChildren(...page);
+}
+
+async function machinesPage() {
+  const platforms = [...new Set((status?.shops ?? []).map((shop) => shop.platform))];
+  const pictures = await Promise.all(platforms.map((platform) => picture(platform, null)));
+  const sections = platforms.map((platform, index) => el("section", {}, el("h2", {}, platform),
+    el("div", { class: "panel picture" }, pictures[index] ?? el("p", { class: "empty" }, "This picture could not be read."))));
+  const hint = el("p", { class: "soft" }, "Solid boxes can be asked for; dashed ones are seen and never set; dotted ones are our record only.");
+  return [el("h1", { class: "head" }, "Machines"), hint, el("br"), ...(sections.length ? sections : [el("p", { class: "panel empty" }, "No shop, so no machine to show.")])];
+}
+
+async function refreshStatus() {
+  try {
+    status = await get("/v1/status");
+    tell("", "");
+  } catch (failure) {
+    const words = failure.status === 0 ? "The daemon does not answer; what is shown may be old. Is it running?"
+      : failure.status === 401 ? "The daemon wants its token: load the page again and give the token as the password."
+        : `The status could not be read: ${failure.message}`;
+    tell(words, "bad");
+    return;
+  }
+  if (status.daemon?.draining) tell("The daemon is shutting down: running calls end, no new step begins.", "");
+  await learnMachines();
+  showDaemon(status.daemon ?? {});
+  showShopChoice(status.shops ?? []);
+  overview.update(status, milestones);
+}
+
+function tell(words, tone) {
+  notice.className = tone;
+  if (notice.textContent !== words) notice.textContent = words;
+}
+
+function showDaemon(daemon) {
+  show(document.getElementById("daemon"), daemon, () => [
+    el("span", {}, `version ${daemon.version}`), el("span", { title: `process ${daemon.pid}` }, daemon.node),
+    el("span", {}, "started ", moment(daemon.started_at)),
+    el("span", { class: "wrap" }, typeof daemon.storage === "string" ? daemon.storage : daemon.storage?.url ?? ""),
+    daemon.draining && badge("draining", "warn")]);
+}
+
+function showShopChoice(all) {
+  const choice = document.getElementById("search-shop");
+  const names = all.map((shop) => shop.name);
+  if (choice.dataset.names === names.join("\n")) return;
+  choice.dataset.names = names.join("\n");
+  choice.replaceChildren(el("option", { value: "" }, "All shops"), ...names.map((name) => el("option", { value: name }, name)));
+}
+
+/** Milestones by state, in the machine's order, of every platform that a shop uses; each is asked for once. */
+async function learnMachines() {
+  const missing = [...new Set(status.shops.map((shop) => shop.platform))].filter((platform) => !(platform in milestones));
+  for (const platform of missing) {
+    const machine = await get(`/v1/machines/${encodeURIComponent(platform)}?format=json`).catch(() => null);
+    if (machine) milestones = { ...milestones, [platform]: Object.fromEntries(machine.states.map((state) => [state.name, state.milestone])) };
+  }
+}
+
+let isRefreshDue = false;
+function refreshSoon(event) {
+  feed.add(event);
+  if (orderPage && event.shop === orderPage.shop && event.order === orderPage.id) orderPage.refresh();
+  if (isRefreshDue) return;
+  isRefreshDue = true;
+  setTimeout(async () => { await refreshStatus(); isRefreshDue = false; }, 1000);
+}
+
+document.getElementById("search").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const text = document.getElementById("search-text").value.trim();
+  if (!text) return;
+  try {
+    tell(await search(text, document.getElementById("search-shop").value, status), "");
+  } catch (failure) {
+    tell(`The search failed: ${failure.message}`, "bad");
+  }
+});
+
+addEventListener("hashchange", async () => { await navigate(); view.focus({ preventScroll: true }); scrollTo(0, 0); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refreshStatus(); });
+
+await refreshStatus();
+await navigate();
+follow(Math.max(0, (status?.totals?.events_last_cursor ?? 0) - FEED_BACKLOG), refreshSoon, (how) => feed.live(how));
+setInterval(keepMomentsFresh, 1000);
+setInterval(() => { if (!document.hidden) { refreshStatus(); orderPage?.refresh(); } }, STATUS_SECONDS * 1000);

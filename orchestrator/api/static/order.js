@@ -1,0 +1,100 @@
+// One order: where it stands, what is wanted of it, what happened, where it is on the map.
+
+const TIMELINE_LENGTH = 100;
+
+/** Shows one order and keeps it fresh. `refresh` reads it again. */
+class OrderPage {
+  constructor(shop, id) {
+    [this.shop, this.id] = [shop, id];
+    [this.facts, this.targets, this.timeline, this.map] = [el("div"), el("section"), el("section"), el("section")];
+    this.payload = this.payloadPanel();
+    this.page = [el("div", { class: "head" }, el("h1", { class: "wrap" }, `${shop} / ${id}`)), this.facts,
+      el("div", { class: "columns" }, el("div", {}, this.targets, this.map, this.payload), this.timeline)];
+    this.here = undefined;
+  }
+
+  async refresh() {
+    let order;
+    try {
+      order = await get(`${orderPath(this.shop, this.id)}?include=timeline`);
+    } catch (failure) {
+      if (failure.status === 404) show(this.facts, "none", () => this.missing());
+      else show(this.facts, failure.message, () => el("p", { class: "panel empty bad" }, failure.message));
+      return;
+    }
+    const { timeline, ...rest } = order;
+    show(this.facts, rest, () => orderFacts(order));
+    show(this.targets, order.targets, () => orderTargets(order.targets ?? []));
+    show(this.timeline, timeline, () => orderTimeline(timeline ?? []));
+    if (this.here !== order.state) {
+      this.here = order.state;
+      const drawn = await picture(order.platform, order.state);
+      this.map.replaceChildren(el("h2", {}, "Where it is"), drawn ? el("div", { class: "panel picture" }, drawn)
+        : el("p", { class: "panel empty" }, "The machine's picture could not be read."));
+    }
+  }
+
+  missing() {
+    return el("div", { class: "panel pad" }, el("p", {}, "This order is not known here. If the platform has it, it can be read now:"),
+      el("div", { class: "commands" }, command(`fulfilld refresh ${shell(this.shop)} ${shell(this.id)}`)));
+  }
+
+  payloadPanel() {
+    const text = el("pre", { tabindex: "0", "aria-label": "Payload" });
+    const panel = el("details", { class: "panel" }, el("summary", {}, "Payload as the platform sent it"), text);
+    panel.addEventListener("toggle", async () => {
+      if (!panel.open) return;
+      text.textContent = "Loading…";
+      try {
+        const { payload } = await get(`${orderPath(this.shop, this.id)}?include=payload`);
+        text.textContent = payload === undefined || payload === null ? "Nothing is kept."
+          : typeof payload === "string" ? payload : JSON.stringify(payload, null, 2);
+      } catch (failure) {
+        text.textContent = failure.message;
+      }
+    });
+    return panel;
+  }
+}
+
+function orderFacts(order) {
+  const fact = (name, ...value) => el("div", {}, el("dt", {}, name), el("dd", {}, ...value));
+  const problem = order.problem;
+  return [
+    el("dl", { class: "panel pad facts" },
+      fact("State", el("strong", {}, order.state), order.milestone ? el("span", { class: "soft" }, ` ${order.milestone}`) : ""),
+      fact("Situation", situation(order), order.attempts ? ` attempt ${order.attempts}` : ""),
+      fact("Platform", order.platform), fact("Reference", order.reference ?? "–"), fact("Payment", order.payment),
+      order.next_attempt_at && fact("Next attempt", moment(order.next_attempt_at)),
+      order.wait && fact("Waits for", String(order.wait.reason).replaceAll("_", " "), order.wait.until ? [" until ", moment(order.wait.until)] : "",
+        order.wait.detail ? el("div", { class: "soft" }, order.wait.detail) : ""),
+      fact("One step away", (order.allowed ?? []).join(", ") || "nothing"),
+      fact("Imported", moment(order.imported_at)), fact("Changed", moment(order.updated_at))),
+    problem && el("ul", { class: "panel attention" }, needyOrder({ shop: order.shop, order: order.id, problem })),
+    order.situation === "held" && el("div", { class: "commands" }, "Held: no step begins. ", command(`fulfilld release ${shell(order.shop)} ${shell(order.id)}`)),
+    el("p", {}, "\u00a0"),
+  ];
+}
+
+function orderTargets(targets) {
+  const heading = el("h2", {}, "Targets");
+  if (!targets.length) return [heading, el("p", { class: "panel empty" }, "Nothing is wanted of this order now.")];
+  const tones = { done: "good", now: "busy", next: "" };
+  return [heading, el("ol", { class: "panel rows" }, targets.map((target) => el("li", {},
+    el("div", { class: "facts-line" }, el("strong", {}, target.state), badge(target.status, TARGET_TONES[target.status]), moment(target.submitted_at),
+      el("span", { class: "id wrap" }, target.id)),
+    (target.plan ?? []).length > 0 && el("ol", { class: "plan" }, target.plan.map((step) =>
+      el("li", { title: `${step.from} → ${step.to}` }, badge(`${step.step} ${step.status === "next" ? "" : step.status}`.trim(), tones[step.status])))),
+    (target.unused ?? []).length > 0 && el("p", { class: "soft" }, `No use on this platform for: ${target.unused.join(", ")}`))))];
+}
+
+function orderTimeline(events) {
+  const newest = [...events].sort((a, b) => b.cursor - a.cursor);
+  const line = (event) => el("li", {}, el("span", { class: `type ${EVENT_TONES[event.type] ?? ""}` }, event.type),
+    el("span", { class: "said" }, said(event)), moment(event.at));
+  const list = el("ol", { class: "panel rows timeline" }, newest.length ? newest.slice(0, TIMELINE_LENGTH).map(line)
+    : el("li", { class: "empty" }, "Nothing is kept of this order's past."));
+  const rest = newest.slice(TIMELINE_LENGTH);
+  const all = rest.length > 0 && el("button", { type: "button", onclick: () => { list.append(...rest.map(line)); all.remove(); } }, `${count(rest.length)} older`);
+  return [el("h2", {}, "Timeline"), list, all];
+}

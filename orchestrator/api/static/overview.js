@@ -1,0 +1,124 @@
+// The overview: totals, what needs a person, the shops, the live feed.
+
+/** `milestones`: milestone by native state name, by platform, for the colours. */
+class Overview {
+  constructor(feed) {
+    this.notices = el("div");
+    this.tiles = el("div", { class: "tiles" });
+    this.attention = el("section", { "aria-label": "Needs a person" });
+    this.shops = el("section", { "aria-label": "Shops" });
+    const left = el("div", {}, this.attention, this.shops);
+    this.page = [this.tiles, el("div", { class: "columns" }, left, feed.section)];
+  }
+
+  update(status, milestones) {
+    const totals = status.totals ?? {};
+    show(this.tiles, [totals, status.attention?.length], () => tiles(totals, status.attention ?? []));
+    show(this.attention, [status.attention, standing(status.shops)], () => attention(status));
+    // every second something in here grows older: only what is not a clock decides about drawing anew
+    const steady = status.shops.map(({ oldest_pending_seconds: age, rate_limit: rate, ...rest }) =>
+      [rest, Math.floor((age ?? 0) / 10), rate && { ...rate, available: 0 }]);
+    show(this.shops, [steady, milestones], () => shops(status.shops, milestones));
+  }
+}
+
+function tiles(totals, needy) {
+  const by = totals.by_situation ?? {};
+  const tile = (label, value, href, tone = "") =>
+    el("a", { href, class: `panel tile ${tone} ${value ? "" : "none"}` }, el("b", {}, count(value)), el("span", {}, label));
+  return [
+    tile("orders", totals.orders, "#/orders"),
+    tile("targets pending", totals.targets_pending, "#/orders"),
+    ...SITUATIONS.map((name) => {
+      const value = name === "blocked" ? Math.max(by.blocked ?? 0, needy.filter((item) => item.order).length) : by[name] ?? 0;
+      return tile(name, value, `#/orders?situation=${name}`, name === "blocked" && value ? "bad" : "");
+    }),
+  ];
+}
+
+/** Shops that stand still until somebody does something. */
+function standing(all) { return (all ?? []).filter((shop) => shop.paused).map((shop) => [shop.name, shop.paused]); }
+
+function attention(status) {
+  const orders = status.attention ?? [];
+  const paused = standing(status.shops);
+  const heading = el("h2", {}, "Needs a person", " ", orders.length + paused.length > 0 && badge(count(orders.length + paused.length), "bad"));
+  if (!orders.length && !paused.length) return [heading, el("p", { class: "panel empty" }, "Nothing. Every order goes its way or rests.")];
+  return [heading, el("ul", { class: "panel attention" }, paused.map(([name, why]) => pausedShop(name, why)), orders.map(needyOrder))];
+}
+
+function pausedShop(name, why) {
+  const isDenied = why?.by === "access_denied" || why === "access_denied";
+  const advice = isDenied
+    ? "The platform does not accept the shop's credentials. Put new ones in place and send SIGHUP, or resume."
+    : "Somebody paused this shop: no step starts and nothing is polled until it is resumed.";
+  return el("li", {},
+    el("div", {}, el("strong", {}, isDenied ? "Access denied" : "Paused"), " ", el("span", { class: "id" }, name), why?.at && [" ", moment(why.at)]),
+    why?.reason && el("blockquote", {}, String(why.reason)), el("p", { class: "soft" }, advice),
+    el("div", { class: "commands" }, command("fulfilld doctor"), command(`fulfilld resume ${shell(name)}`)));
+}
+
+function needyOrder({ shop, order, problem }) {
+  const p = problem ?? {};
+  return el("li", {},
+    el("div", { class: "facts-line" }, el("strong", { class: "bad" }, p.title ?? p.type ?? "Blocked"),
+      order ? orderLink(shop, order) : el("span", { class: "id" }, shop), p.step && el("span", {}, "step ", el("code", {}, p.step)), p.since && moment(p.since)),
+    p.detail && el("blockquote", {}, p.detail),
+    ADVICE[p.type] && el("p", { class: "soft" }, ADVICE[p.type]),
+    order && el("div", { class: "commands" }, remedies(shop, order, p).map(command)));
+}
+
+function shops(all, milestones) {
+  const heading = el("h2", {}, "Shops");
+  if (!all.length) {
+    return [heading, el("p", { class: "panel empty" }, "No shop yet. Add one to ", el("code", {}, "shops"), " in the config file (",
+      command("fulfilld config example"), " shows how) and send the daemon SIGHUP.")];
+  }
+  return [heading, el("ul", { class: "shops" }, all.map((shop) => shopCard(shop, milestones[shop.platform] ?? {})))];
+}
+
+function shopCard(shop, milestones) {
+  const trouble = shop.circuit === "open" || shop.last_sync_error;
+  return el("li", { class: `panel pad shop ${trouble ? "trouble" : shop.paused ? "stands" : ""}` },
+    el("div", { class: "head" }, el("h3", {}, shop.name), el("span", { class: "soft" }, shop.platform),
+      el("span", { class: "badges" }, conditions(shop))),
+    stateBar(shop, milestones),
+    el("div", { class: "counts" }, ["queued", "running", "retrying", "blocked"].map((name) =>
+      ordersLink({ shop: shop.name, situation: name }, { class: `${shop[name] ? "some" : ""} ${name === "blocked" && shop[name] ? "bad" : ""}` },
+        el("b", {}, count(shop[name])), ` ${name}`))),
+    shop.last_sync_error && el("blockquote", { class: "bad" }, String(shop.last_sync_error)),
+    el("div", { class: "facts-line" }, el("span", {}, "synced ", moment(shop.last_sync_at)),
+      shop.oldest_pending_seconds ? el("span", {}, `oldest target ${duration(shop.oldest_pending_seconds)}`) : null,
+      rateWords(shop.rate_limit)));
+}
+
+function conditions(shop) {
+  const found = [];
+  if (shop.held === false) found.push(badge("not held here", "warn"));
+  if (shop.paused) found.push(badge("paused", "warn"));
+  if (shop.circuit === "open") found.push(badge("circuit open", "bad"));
+  if (shop.circuit === "half_open") found.push(badge("circuit half open", "warn"));
+  if (shop.last_sync_error) found.push(badge("sync failed", "bad"));
+  return found.length ? found : [badge("ok", "good")];
+}
+
+function rateWords(rate) {
+  if (!rate || !rate.rate_per_second) return null;
+  return el("span", { title: `burst ${rate.burst}, ${rate.concurrency} calls at once` }, `at most ${rate.rate_per_second} calls/s`);
+}
+
+function stateBar(shop, milestones) {
+  const order = Object.keys(milestones);
+  const place = (name) => (order.includes(name) ? order.indexOf(name) : order.length);
+  const states = Object.entries(shop.by_state ?? {}).filter(([, n]) => n > 0).sort(([a], [b]) => place(a) - place(b));
+  if (!states.length) return el("p", { class: "soft" }, "No orders yet. ", shop.last_sync_at ? null : "The first sync has not ended.");
+  const painted = (node, name) => { node.style.background = colour(milestones[name]); return node; };
+  const bar = el("div", { class: "bar", "aria-hidden": "true" }, states.map(([name, n]) => {
+    const part = painted(el("i", { title: `${name}: ${count(n)}` }), name);
+    part.style.flex = `${n} 1 0`;
+    return part;
+  }));
+  const legend = el("div", { class: "legend" }, states.map(([name, n]) =>
+    ordersLink({ shop: shop.name, state: name }, { class: "wrap" }, painted(el("i"), name), `${name} `, el("b", {}, count(n)))));
+  return [bar, legend];
+}

@@ -1,0 +1,51 @@
+// What the contract's words mean to a person: tones, sentences about events, advice.
+
+const SITUATIONS = ["idle", "queued", "running", "retrying", "waiting", "blocked", "held"];
+const SITUATION_TONES = { running: "busy", retrying: "warn", waiting: "warn", blocked: "bad", held: "warn" };
+const TARGET_TONES = { running: "busy", blocked: "bad", reached: "good", failed: "bad" };
+const EVENT_TONES = {
+  "order.blocked": "bad", "import.rejected": "bad", "target.failed": "bad", "step.failed": "warn", "sync.failed": "warn",
+  "shop.access_denied": "bad", "shop.paused": "warn", "order.drifted": "warn", "order.held": "warn",
+  "target.reached": "good", "step.done": "good", "shop.resumed": "good",
+};
+const MILESTONES = ["new", "accepted", "preparing", "shipped", "delivered", "returned", "cancelled", "attention"];
+
+const ADVICE = {
+  "rejected": "The platform refused this step. Mend the order there, then retry; if the step was done by hand, skip it.",
+  "attempts-exhausted": "The platform kept failing. When it works again, retry.",
+  "unknown-state": "Move the order to a state that the machine knows in the shop's own panel, then refresh.",
+  "quarantined": "The daemon died again and again in this step. Read its log first; then retry, or do the step by hand and skip it.",
+};
+
+/** The commands that help with a blocked order, the likeliest first. */
+function remedies(shop, order, problem) {
+  const where = `${shell(shop)} ${shell(order)}`;
+  const skip = `fulfilld skip ${where} --reason 'done by hand'`;
+  if (problem?.type === "unknown-state") return [`fulfilld refresh ${where}`, `fulfilld cancel ${where}`];
+  return [`fulfilld retry ${where}`, ...(problem?.step ? [skip] : []), `fulfilld cancel ${where}`];
+}
+
+function situation(order) { return badge(order.situation, SITUATION_TONES[order.situation]); }
+
+/** The colour of a state: that of its milestone. */
+function colour(milestone) { return `var(--m-${MILESTONES.includes(milestone) ? milestone : "other"})`; }
+
+/** What an event tells beside its type, in a few words. */
+function said(event) {
+  const data = event.data ?? {};
+  const parts = [];
+  if (data.step) parts.push(data.from && data.from !== data.to ? `${data.step}: ${data.from} → ${data.to}` : data.step);
+  else if (data.from && data.to) parts.push(`${data.from} → ${data.to}`);
+  else if (data.state) parts.push(data.state);
+  if (data.how && data.how !== "called") parts.push(data.how.replaceAll("_", " "));
+  if (data.kind) parts.push(data.kind.replaceAll("_", " "));
+  if (data.attempt > 1 || (data.attempt && data.kind)) parts.push(`attempt ${data.attempt}`);
+  if (data.problem) parts.push([data.problem.title, data.problem.detail].filter(Boolean).join(": "));
+  for (const word of [data.detail, data.reason, data.error, data.reference]) if (word) parts.push(String(word));
+  if (data.by) parts.push(`by ${data.by}`);
+  if (typeof data.seen === "number") {
+    const found = ["imported", "updated", "drifted", "rejected"].filter((name) => data[name]).map((name) => `${data[name]} ${name}`);
+    parts.push([`${data.seen} seen`, ...found].join(", "));
+  }
+  return parts.join(" · ");
+}
