@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from storage.records import Event, Json
+from storage.text import dump_json, load_json
 from storage.transaction import Row, Transaction, Value
 
 _COLUMNS = "cursor, at, type, shop, order_id, target, data"
@@ -33,7 +33,7 @@ def append_event(
     data: dict[str, Json] | None = None,
 ) -> int:
     """Adds an event and tells listeners of it after the commit; answers its cursor."""
-    text = "{}" if data is None else json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    text = "{}" if data is None else dump_json(data)
     cursor = tx.insert(_INSERT, (at, type, shop, order, target, text))
     tx.published.append((cursor, shop, order, target))
     return cursor
@@ -83,4 +83,4 @@ def list_consumers(tx: Transaction) -> list[tuple[str, int, int]]:
 
 def _event(row: Row) -> Event:
     cursor, at, type_, shop, order, target, data = row
-    return Event(cursor, at, type_, shop, order, target, json.loads(data))
+    return Event(cursor, at, type_, shop, order, target, load_json(data))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from storage.errors import StoreError
-from storage.records import Intent, Json, Order, Problem, Situation, Wait
+from storage.records import Intent, Order, Problem, Situation, Wait, changed
+from storage.text import dump_json, load_json
 from storage.transaction import Row, Transaction, Value
 
 _COLUMNS = (
@@ -16,18 +16,25 @@ _COLUMNS = (
 )
 
 _INSERT = (
-    "INSERT INTO orders (shop, platform, id, reference, state, platform_state, milestone, payment, situation, facts,"
-    " content_hash, platform_updated_at, observed_at, moved_at, due_at, intent, attempts, read_attempts, crashes,"
-    " next_attempt_at, wait, problem, held_at, held_reason, imported_at, updated_at, version)"
+    "INSERT INTO orders (shop, platform, id, imported_at, version, updated_at, state, platform_state, milestone,"
+    " situation, observed_at, moved_at, due_at, intent, attempts, read_attempts, crashes, next_attempt_at, wait,"
+    " problem, reference, payment, facts, content_hash, platform_updated_at, held_at, held_reason)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
-_SAVE = (
-    "UPDATE orders SET reference = ?, state = ?, platform_state = ?, milestone = ?, payment = ?, situation = ?,"
-    " facts = ?, content_hash = ?, platform_updated_at = ?, observed_at = ?, moved_at = ?, due_at = ?, intent = ?,"
-    " attempts = ?, read_attempts = ?, crashes = ?, next_attempt_at = ?, wait = ?, problem = ?, held_at = ?,"
-    " held_reason = ?, updated_at = ?, version = version + 1 WHERE seq = ? AND version = ?"
+_SAVE_STEP = (
+    "UPDATE orders SET state = ?, platform_state = ?, milestone = ?, situation = ?, observed_at = ?, moved_at = ?,"
+    " due_at = ?, intent = ?, attempts = ?, read_attempts = ?, crashes = ?, next_attempt_at = ?, wait = ?, problem = ?,"
+    " updated_at = ?, version = version + 1 WHERE seq = ? AND version = ?"
 )
+
+_SAVE_REST = (
+    "UPDATE orders SET reference = ?, payment = ?, facts = ?, content_hash = ?, platform_updated_at = ?, held_at = ?,"
+    " held_reason = ? WHERE seq = ?"
+)
+
+SELDOM = frozenset({"reference", "payment", "facts", "content_hash", "platform_updated_at", "held_at", "held_reason"})
+"""Fields that a step mostly leaves alone: written apart, only when they changed."""
 
 
 class LostUpdate(StoreError):
@@ -61,19 +68,22 @@ def get_version(tx: Transaction, seq: int) -> int | None:
 
 def insert_order(tx: Transaction, order: Order, payload: bytes) -> Order:
     """Adds an order (its `seq` is ignored) with its payload; answers it with its `seq`."""
-    values = (order.shop, order.platform, order.id, *_mutable(order))
-    values = (*values[:-1], order.imported_at, order.updated_at, order.version)
-    seq = tx.insert(_INSERT, values)
+    own = (order.shop, order.platform, order.id, order.imported_at, order.version, order.updated_at)
+    seq = tx.insert(_INSERT, (*own, *_step_values(order), *_seldom_values(order)))
     save_payload(tx, order.shop, order.id, payload, order.imported_at)
-    return replace(order, seq=seq)
+    return changed(order, seq=seq)
 
 
-def save_order(tx: Transaction, order: Order) -> Order:
-    """Writes the order and answers it with its new version. Raises LostUpdate when `order.version` is not the
-    stored one."""
-    if tx.execute(_SAVE, (*_mutable(order), order.seq, order.version)) != 1:
+def save_order(tx: Transaction, order: Order, *, has_seldom: bool = True) -> Order:
+    """Writes the order and answers it with its new version; `has_seldom` False: no field of SELDOM changed.
+
+    Raises LostUpdate when `order.version` is not the stored one.
+    """
+    if tx.execute(_SAVE_STEP, (*_step_values(order), order.updated_at, order.seq, order.version)) != 1:
         raise LostUpdate(f"order {order.id} of {order.shop} was changed meanwhile")
-    return replace(order, version=order.version + 1)
+    if has_seldom:
+        tx.execute(_SAVE_REST, (*_seldom_values(order), order.seq))
+    return changed(order, version=order.version + 1)
 
 
 def save_payload(tx: Transaction, shop: str, order: str, payload: bytes, now_ms: int) -> None:
@@ -172,57 +182,58 @@ def _situation_condition(situation: str, waiting_shops: tuple[str, ...]) -> tupl
     return "situation = ?", [situation]
 
 
-def _dump(value: Json) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
 def dump_problem(problem: Problem | None) -> str | None:
     """A problem as its JSON column."""
     if problem is None:
         return None
-    return _dump([problem.type, problem.title, problem.detail, problem.step, problem.since])
+    return dump_json([problem.type, problem.title, problem.detail, problem.step, problem.since])
 
 
 def load_problem(text: str | None) -> Problem | None:
     """A problem from its JSON column."""
-    return None if text is None else Problem(*json.loads(text))
+    return None if text is None else Problem(*load_json(text))
 
 
-def _mutable(order: Order) -> tuple[Value, ...]:
+def _step_values(order: Order) -> tuple[Value, ...]:
+    """What a step changes, in the order of _SAVE_STEP."""
     intent, wait = order.intent, order.wait
     return (
-        order.reference,
         order.state,
         order.platform_state,
         order.milestone,
-        order.payment,
         order.situation.value,
-        _dump(order.facts),
-        order.content_hash,
-        order.platform_updated_at,
         order.observed_at,
         order.moved_at,
         order.due_at,
         None
         if intent is None
-        else _dump([intent.target, intent.step, intent.source, intent.to, intent.started_at, intent.is_uncertain]),
+        else dump_json([intent.target, intent.step, intent.source, intent.to, intent.started_at, intent.is_uncertain]),
         order.attempts,
         order.read_attempts,
         order.crashes,
         order.next_attempt_at,
-        None if wait is None else _dump([wait.reason, wait.until, wait.detail]),
+        None if wait is None else dump_json([wait.reason, wait.until, wait.detail]),
         dump_problem(order.problem),
+    )
+
+
+def _seldom_values(order: Order) -> tuple[Value, ...]:
+    return (
+        order.reference,
+        order.payment,
+        dump_json(order.facts),
+        order.content_hash,
+        order.platform_updated_at,
         order.held_at,
         order.held_reason,
-        order.updated_at,
     )
 
 
 def _order(row: Row) -> Order:
     values = list(row)
     values[9] = Situation(row[9])
-    values[10] = json.loads(row[10])
-    values[16] = None if row[16] is None else Intent(*json.loads(row[16]))
-    values[21] = None if row[21] is None else Wait(*json.loads(row[21]))
+    values[10] = load_json(row[10])
+    values[16] = None if row[16] is None else Intent(*load_json(row[16]))
+    values[21] = None if row[21] is None else Wait(*load_json(row[21]))
     values[22] = load_problem(row[22])
     return Order(*values)

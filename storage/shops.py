@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from storage.errors import StaleLease
 from storage.records import Json, Shop
+from storage.text import dump_json, load_json
 from storage.transaction import Transaction
 
 _COLUMNS = (
@@ -87,7 +86,7 @@ def save_sync(tx: Transaction, name: str, position: Json, now_ms: int) -> None:
     """A sweep is complete: the next one starts from `position`."""
     tx.execute(
         "UPDATE shops SET sync_position = ?, last_sync_at = ?, last_sync_error = NULL WHERE name = ?",
-        (json.dumps(position), now_ms, name),
+        (dump_json(position), now_ms, name),
     )
 
 
@@ -98,5 +97,5 @@ def save_sync_error(tx: Transaction, name: str, error: str) -> None:
 
 def _shop(row: tuple[Json, ...]) -> Shop:
     values = list(row)
-    values[10] = None if row[10] is None else json.loads(row[10])
+    values[10] = None if row[10] is None else load_json(row[10])
     return Shop(*values)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-
 from storage.orders import dump_problem, load_problem
-from storage.records import PlanEntry, Target, TargetStatus
+from storage.records import PlanEntry, Target, TargetStatus, changed
+from storage.text import dump_json, load_json
 from storage.transaction import Row, Transaction
 
 _COLUMNS = (
@@ -28,10 +26,10 @@ def insert_target(tx: Transaction, target: Target, key: str | None, request_hash
             target.state,
             target.milestone,
             target.status.value,
-            json.dumps(target.request, separators=(",", ":"), ensure_ascii=False),
+            dump_json(target.request),
             _dump_plan(target.plan),
             target.steps_done,
-            json.dumps(target.unused),
+            dump_json(target.unused),
             key,
             request_hash,
             target.submitted_at,
@@ -39,7 +37,7 @@ def insert_target(tx: Transaction, target: Target, key: str | None, request_hash
             dump_problem(target.problem),
         ),
     )
-    return replace(target, seq=seq)
+    return changed(target, seq=seq)
 
 
 def save_progress(tx: Transaction, target: Target) -> None:
@@ -112,14 +110,14 @@ def count_pending(tx: Transaction) -> tuple[int, dict[str, int]]:
 
 
 def _dump_plan(plan: tuple[PlanEntry, ...]) -> str:
-    return json.dumps([[e.step, e.source, e.to] for e in plan], separators=(",", ":"), ensure_ascii=False)
+    return dump_json([[e.step, e.source, e.to] for e in plan])
 
 
 def _target(row: Row) -> Target:
     values = list(row)
     values[6] = TargetStatus(row[6])
-    values[7] = json.loads(row[7])
-    values[8] = tuple(PlanEntry(*entry) for entry in json.loads(row[8]))
-    values[10] = tuple(json.loads(row[10]))
+    values[7] = load_json(row[7])
+    values[8] = tuple(PlanEntry(*entry) for entry in load_json(row[8]))
+    values[10] = tuple(load_json(row[10]))
     values[13] = load_problem(row[13])
     return Target(*values)

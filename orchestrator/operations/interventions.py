@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from orchestrator.operations.refusals import Refused
 from orchestrator.operations.submission import settle
 from orchestrator.platforms.client import StepAnswer
 from orchestrator.runtime.draft import Context, Draft
 from orchestrator.runtime.outcomes import apply_answer
-from storage.records import Intent, PlanEntry, Situation, Target, TargetStatus
+from storage.records import Intent, PlanEntry, Situation, Target, TargetStatus, changed
 
 
 def retry(draft: Draft, ctx: Context) -> None:
@@ -84,7 +82,7 @@ def _unblock(draft: Draft, by: str) -> None:
     head = draft.targets[0] if draft.targets else None
     was_blocked = draft.order.problem is not None
     if head is not None and head.status is TargetStatus.BLOCKED:
-        draft.put(replace(head, status=TargetStatus.RUNNING, problem=None))
+        draft.put(changed(head, status=TargetStatus.RUNNING, problem=None))
     draft.change(problem=None, attempts=0, read_attempts=0, crashes=0, next_attempt_at=None)
     if was_blocked:
         draft.emit("order.released", head.id if head is not None else None, by=by)

@@ -47,7 +47,7 @@ def expected_standing(draft: Draft, machine: PlatformMachine) -> Standing:
     """Where the order will be once everything that is pending has been reached."""
     standing = draft.standing()
     for target in draft.targets:
-        request = TargetRequest.from_json(target.request)
+        request = draft.request(target)
         plan = machine.plan(standing, request)
         if isinstance(plan, Refusal):
             continue

@@ -8,13 +8,13 @@ rest; the draft's `due_at` then says when to ask again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 from orchestrator.runtime.draft import Context, Draft, problem_of
 from statemachines.machine import RECORD, Plan, PlannedStep, PlatformWait, Refusal
 from statemachines.target import TargetRequest
-from storage.records import Intent, PlanEntry, Situation, Target, TargetStatus, Wait
+from storage.records import Intent, PlanEntry, Situation, Target, TargetStatus, Wait, changed
 
 
 class Rest(Enum):
@@ -71,7 +71,7 @@ def advance(draft: Draft, ctx: Context) -> Move:
 
 def _next_step(draft: Draft, ctx: Context, target: Target) -> PlannedStep | None:
     """The step to begin; None when the target ended without a call, so that the next one is looked at."""
-    request = TargetRequest.from_json(target.request)
+    request = draft.request(target)
     plan = ctx.machine.plan(draft.standing(), request, ctx.policy.chaining)
     if isinstance(plan, Refusal):
         problem = problem_of(_slug(plan), plan.detail, None, ctx.now)
@@ -88,7 +88,7 @@ def _next_step(draft: Draft, ctx: Context, target: Target) -> PlannedStep | None
     if step.step == RECORD:
         done = draft.targets[0]
         draft.emit("step.done", done.id, step=RECORD, **{"from": step.source}, to=step.to, how="recorded")
-        draft.finish(replace(done, steps_done=done.steps_done + 1), TargetStatus.REACHED, ctx.now)
+        draft.finish(changed(done, steps_done=done.steps_done + 1), TargetStatus.REACHED, ctx.now)
         return None
     return step
 
@@ -101,7 +101,7 @@ def _keep_plan(draft: Draft, target: Target, plan: Plan) -> None:
     """Writes the plan only when it is not the one that is stored: mostly it is."""
     left = tuple(PlanEntry(s.step, s.source, s.to) for s in plan.steps)
     if target.plan[target.steps_done :] != left:
-        draft.put(replace(target, plan=(*target.plan[: target.steps_done], *left)))
+        draft.put(changed(target, plan=(*target.plan[: target.steps_done], *left)))
 
 
 def _begin(draft: Draft, ctx: Context, target: Target, step: PlannedStep) -> Move:
@@ -109,13 +109,13 @@ def _begin(draft: Draft, ctx: Context, target: Target, step: PlannedStep) -> Mov
         _rest(draft, Situation.QUEUED, ctx.now)
         return Rest.NEEDS_TURN
     if target.status is not TargetStatus.RUNNING:
-        draft.put(replace(target, status=TargetStatus.RUNNING), is_progress_only=True)
+        draft.put(changed(target, status=TargetStatus.RUNNING), is_progress_only=True)
     intent = Intent(target.id, step.step, step.source, step.to, ctx.now)
     # due_at is empty while a call is out: after a crash the intent itself brings the order back
     draft.change(intent=intent, situation=Situation.RUNNING, due_at=None, next_attempt_at=None, wait=None, problem=None)
     attempt = draft.order.attempts + 1
     draft.emit("step.started", target.id, step=step.step, **{"from": step.source}, to=step.to, attempt=attempt)
-    return Call(step.step, TargetRequest.from_json(target.request))
+    return Call(step.step, draft.request(target))
 
 
 def _resolve(draft: Draft, ctx: Context) -> Move:

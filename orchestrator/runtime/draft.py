@@ -7,13 +7,13 @@ frozen, so a draft can be thrown away when its transaction fails.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from statemachines.machine import Chaining, PlatformMachine, Standing
 from statemachines.target import Json, TargetRequest
 from storage.events import append_event
-from storage.orders import get_order, save_order, save_payload
-from storage.records import Order, Problem, Situation, Target, TargetStatus
+from storage.orders import SELDOM, get_order, save_order, save_payload
+from storage.records import Order, Problem, Situation, Target, TargetStatus, changed
 from storage.targets import get_target, pending_targets, save_progress, save_target
 from storage.transaction import Transaction
 
@@ -60,7 +60,18 @@ class Draft:
     """One order with its pending targets, being changed. `intent_target` is the target of an intent even when that
     target has ended (it was cancelled while the call was out)."""
 
-    __slots__ = ("_ended", "_events", "_payload", "_progressed", "_rewritten", "intent_target", "order", "targets")
+    __slots__ = (
+        "_ended",
+        "_events",
+        "_has_seldom",
+        "_payload",
+        "_progressed",
+        "_requests",
+        "_rewritten",
+        "intent_target",
+        "order",
+        "targets",
+    )
 
     def __init__(self, order: Order, targets: Iterable[Target], intent_target: Target | None = None) -> None:
         self.order = order
@@ -71,6 +82,8 @@ class Draft:
         self._events: list[tuple[str, str | None, dict[str, Json] | None]] = []
         self._payload: bytes | None = None
         self._ended: dict[str, Target] = {}
+        self._has_seldom = False
+        self._requests: dict[str, TargetRequest] = {}
 
     @classmethod
     def load(cls, tx: Transaction, shop: str, order_id: str) -> Draft | None:
@@ -90,7 +103,9 @@ class Draft:
 
     def fork(self) -> Draft:
         """An unchanged copy to decide on again."""
-        return Draft(self.order, self.targets, self.intent_target)
+        copy = Draft(self.order, self.targets, self.intent_target)
+        copy._requests = self._requests
+        return copy
 
     def standing(self) -> Standing:
         """Where the order stands, for the machine."""
@@ -99,7 +114,8 @@ class Draft:
 
     def change(self, **fields: Json) -> None:
         """Replaces fields of the order."""
-        self.order = replace(self.order, **fields)
+        self.order = changed(self.order, **fields)
+        self._has_seldom = self._has_seldom or not SELDOM.isdisjoint(fields)
 
     def target(self, target_id: str) -> Target | None:
         """A pending target by id."""
@@ -110,7 +126,14 @@ class Draft:
         intent = self.order.intent
         assert intent is not None
         target = self.target(intent.target) or self.intent_target
-        return TargetRequest.from_json(target.request) if target is not None else TargetRequest(intent.to)
+        return self.request(target) if target is not None else TargetRequest(intent.to)
+
+    def request(self, target: Target) -> TargetRequest:
+        """What a target asks for, read from its JSON once."""
+        known = self._requests.get(target.id)
+        if known is None:
+            known = self._requests[target.id] = TargetRequest.from_json(target.request)
+        return known
 
     def put(self, target: Target, *, is_progress_only: bool = False) -> None:
         """Replaces a pending target; an ended one leaves the queue."""
@@ -137,7 +160,7 @@ class Draft:
 
     def finish(self, target: Target, status: TargetStatus, now: int, problem: Problem | None = None) -> None:
         """Ends a target and says so in the feed."""
-        kept = replace(target, status=status, finished_at=now, problem=problem, plan=_walked(target, status))
+        kept = changed(target, status=status, finished_at=now, problem=problem, plan=_walked(target, status))
         self.put(kept)
         self.change(problem=None)
         data: dict[str, Json] = {"state": target.state, "milestone": target.milestone}
@@ -148,7 +171,7 @@ class Draft:
     def block(self, problem: Problem) -> None:
         """Stops the order until a person decides; the head of the queue waits with it."""
         if self.targets:
-            self.put(replace(self.targets[0], status=TargetStatus.BLOCKED, problem=problem))
+            self.put(changed(self.targets[0], status=TargetStatus.BLOCKED, problem=problem))
         self.change(problem=problem, situation=Situation.BLOCKED, next_attempt_at=None, wait=None, due_at=None)
         target = self.targets[0].id if self.targets else None
         self.emit("order.blocked", target, problem=problem_json(problem), state=self.order.state)
@@ -159,7 +182,7 @@ class Draft:
 
     def save(self, tx: Transaction, now: int) -> None:
         """Writes what changed. Raises LostUpdate when the order's row is not the one that was read."""
-        self.order = save_order(tx, replace(self.order, updated_at=now))
+        self.order = save_order(tx, changed(self.order, updated_at=now), has_seldom=self._has_seldom)
         shop, order = self.order.shop, self.order.id
         if self._payload is not None:
             save_payload(tx, shop, order, self._payload, now)
@@ -170,6 +193,7 @@ class Draft:
         for type_, target_id, data in self._events:
             append_event(tx, now, type_, shop=shop, order=order, target=target_id, data=data)
         self._progressed, self._rewritten, self._events, self._payload = {}, {}, [], None
+        self._has_seldom = False
 
 
 def _walked(target: Target, status: TargetStatus) -> tuple[Json, ...]:

@@ -14,7 +14,7 @@ from orchestrator.platforms.failures import (
 )
 from orchestrator.runtime.draft import Context, Draft, problem_of
 from statemachines.target import Json
-from storage.records import Intent, Order, TargetStatus
+from storage.records import Intent, Order, TargetStatus, changed
 
 
 def backoff_ms(attempt: int, base_ms: int, max_ms: int, jitter: float) -> int:
@@ -29,12 +29,12 @@ def apply_answer(
     """The step of the intent is done: the order moves, the target comes one step further. `reason`: a person's."""
     intent = draft.order.intent
     assert intent is not None
+    facts = draft.order.facts
     after = ctx.machine.after(draft.standing(), intent.step, draft.request_of_intent(), answer.state, answer.facts)
     draft.change(
         state=after.state,
         platform_state=after.platform_state,
         milestone=ctx.machine.milestone(after.state),
-        facts=dict(after.facts),
         observed_at=ctx.now,
         moved_at=ctx.now,
         intent=None,
@@ -43,6 +43,8 @@ def apply_answer(
         crashes=0,
         next_attempt_at=None,
     )
+    if after.facts is not facts:
+        draft.change(facts=dict(after.facts))
     _count_step(draft, intent)
     data: dict[str, Json] = {"step": intent.step, "from": intent.source, "to": after.state, "how": how}
     draft.emit("step.done", intent.target, **data, **({"reason": reason} if reason is not None else {}))
@@ -54,7 +56,7 @@ def _count_step(draft: Draft, intent: Intent) -> None:
         return
     planned = target.plan[target.steps_done : target.steps_done + 1]
     if planned and planned[0].step == intent.step:
-        draft.put(replace(target, steps_done=target.steps_done + 1), is_progress_only=True)
+        draft.put(changed(target, steps_done=target.steps_done + 1), is_progress_only=True)
 
 
 def apply_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jitter: float, *, counts: bool) -> None:
@@ -169,7 +171,7 @@ def _release_after_drift(draft: Draft, before: Order) -> None:
         return
     head = draft.targets[0] if draft.targets else None
     if head is not None and head.status is TargetStatus.BLOCKED:
-        draft.put(replace(head, status=TargetStatus.RUNNING, problem=None))
+        draft.put(changed(head, status=TargetStatus.RUNNING, problem=None))
     draft.change(problem=None, attempts=0, read_attempts=0, next_attempt_at=None)
     draft.emit("order.released", head.id if head is not None else None, by="drift")
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 
 import anyio
 import structlog
@@ -30,7 +29,7 @@ from orchestrator.runtime.recovery import recover
 from storage.errors import StaleLease, StoreError
 from storage.events import append_event
 from storage.orders import due_orders, get_order, next_due_at, save_order
-from storage.records import Order
+from storage.records import Order, changed
 from storage.shops import fence, get_shop, resume_shop, save_credentials, save_gate
 from storage.transaction import Transaction
 
@@ -291,7 +290,7 @@ class ShopWorker:
         def unit(tx: Transaction) -> None:
             order = get_order(tx, self.name, order_id)
             if order is not None and order.due_at is not None:
-                save_order(tx, replace(order, due_at=self.equipment.clock.now_ms() + _STUMBLE_MS))
+                save_order(tx, changed(order, due_at=self.equipment.clock.now_ms() + _STUMBLE_MS))
 
         await self.equipment.store.write(unit)
 
