@@ -51,6 +51,7 @@ class Client:
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        self._credentials = _credentials(address)
 
     def get(self, path: str, query: Query | None = None, *, wait_seconds: float = 0) -> Answer:
         """Reads. `wait_seconds`: how long the daemon was asked to wait before it answers."""
@@ -84,7 +85,7 @@ class Client:
         if data is not None:
             sent["Content-Type"] = "application/json"
         with self._connected(CALL_SECONDS + wait_seconds) as connection:
-            connection.request(method, self._target(path, query), data, {**self._credentials(), **sent})
+            connection.request(method, self._target(path, query), data, {**self._credentials, **sent})
             response = connection.getresponse()
             _refuse(response)
             return Answer(response.status, response.read())
@@ -92,16 +93,16 @@ class Client:
     def stream(self, path: str) -> Iterator[bytes]:
         """Reads a long answer piece by piece while it arrives. Raises Failure (3) when it is cut."""
         with self._connected(CALL_SECONDS) as connection:
-            connection.request("GET", self._target(path, None), headers=self._credentials())
+            connection.request("GET", self._target(path, None), headers=self._credentials)
             response = connection.getresponse()
             _refuse(response)
-            yield from iter(lambda: response.read1(_PIECE_BYTES), b"")
+            yield from _pieces(response)
 
     def bulk(self, path: str, lines: Iterable[bytes]) -> Iterator[Any]:
         """Sends NDJSON line by line and yields the answers as they come, which may be long before the last line."""
         with self._connected(None) as connection:
             connection.putrequest("POST", self._target(path, None))
-            headers = {"Content-Type": "application/x-ndjson", "Transfer-Encoding": "chunked", **self._credentials()}
+            headers = {"Content-Type": "application/x-ndjson", "Transfer-Encoding": "chunked", **self._credentials}
             for name, value in headers.items():
                 connection.putheader(name, value)
             connection.endheaders()
@@ -110,7 +111,7 @@ class Client:
             try:
                 response = connection.getresponse()
                 _refuse(response)
-                yield from map(json.loads, iter(response.readline, b""))
+                yield from map(json.loads, _lines(_pieces(response)))
             except (http.client.HTTPException, ConnectionError):
                 if sender.failure is None:
                     raise
@@ -121,14 +122,6 @@ class Client:
         known = {name: value for name, value in (query or {}).items() if value is not None}
         prefix = urlsplit(self.address.url).path.rstrip("/") if self.address.url is not None else ""
         return f"{prefix}{path}?{urlencode(known)}" if known else prefix + path
-
-    def _credentials(self) -> dict[str, str]:
-        token = self.address.token
-        if token is None:
-            return {}
-        if not all("!" <= character <= "~" for character in token):
-            raise Failure("FULFILLD_TOKEN has blanks or characters that no token has", ExitCode.USAGE)
-        return {"Authorization": f"Bearer {token}"}
 
     @contextmanager
     def _connected(self, timeout_seconds: float | None) -> Iterator[http.client.HTTPConnection]:
@@ -184,6 +177,31 @@ class Client:
 def segment(text: str) -> str:
     """A name as one segment of a path, whatever it holds."""
     return quote(text, safe="")
+
+
+def _credentials(address: Address) -> dict[str, str]:
+    """The header with the token, if there is one. Raises Failure (2) when it cannot be one, without showing it."""
+    if address.token is None:
+        return {}
+    if not all("!" <= character <= "~" for character in address.token):
+        raise Failure("FULFILLD_TOKEN has blanks or characters that no token has", ExitCode.USAGE)
+    return {"Authorization": f"Bearer {address.token}"}
+
+
+def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """The body as it arrives. `read1` raises IncompleteRead when it is cut; iterating or `readline` would take a cut
+    chunked body for a complete one."""
+    yield from iter(lambda: response.read1(_PIECE_BYTES), b"")
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Complete lines of a body that comes in pieces."""
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from (line for line in lines if line)
+    if rest:
+        yield rest
 
 
 def _refuse(response: http.client.HTTPResponse) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -15,6 +17,7 @@ from orchestrator.cli.failures import ExitCode, Failure
 WAIT_SECONDS = 60.0
 """What `--wait` without a number means."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _NUMBER = re.compile(r"\d+(\.\d*)?|\.\d+")
 
 
@@ -28,15 +31,24 @@ class FulfilldGroup(TyperGroup):
             sys.stdout.flush()  # here, where a reader that went away can still be told from an error
             return result
         except Failure as failure:
-            sys.stdout.flush()
-            sys.stderr.write(f"fulfilld: {failure.text()}\n")
-            raise typer.Exit(failure.code) from None
+            return self._end(failure)
         except BrokenPipeError:
             # Whoever reads stdout (`| head`) has what it wanted. Python must not find out again when it ends.
             _forget_stdout()
             raise typer.Exit(ExitCode.DONE) from None
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            _forget_stdout()
+            return self._end(Failure(f"the output cannot be written: {error.strerror}"))
         except KeyboardInterrupt:
             raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+    def _end(self, failure: Failure) -> NoReturn:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()  # what was printed comes before what went wrong
+        sys.stderr.write(f"fulfilld: {failure.text()}\n")
+        raise typer.Exit(failure.code) from None
 
 
 class WaitCommand(TyperCommand):

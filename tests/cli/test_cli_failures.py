@@ -1,0 +1,53 @@
+"""Exit codes and sentences by what the daemon answers (contract: Exit codes)."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.operations.refusals import STATUS_OF, TITLES
+from tests.cli.fake import FakeDaemon, Run, an_order
+
+CODES = {404: 4, 409: 5, 422: 2, 503: 1}
+RETRY = ("POST", "/v1/shops/acme/orders/1/retry")
+
+
+@pytest.mark.parametrize("slug", sorted(STATUS_OF))
+def test_every_refusal_has_its_exit_code_and_one_clear_sentence(daemon: FakeDaemon, fulfilld: Run, slug: str) -> None:
+    status = STATUS_OF[slug]
+    daemon.answers[RETRY] = (status, {"type": slug, "title": TITLES[slug], "status": status, "detail": "because"})
+    result = fulfilld("retry", "acme", "1")
+    assert result.exit_code == CODES[status]
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"fulfilld: {TITLES[slug]}: because")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 2), (401, 2), (500, 1), (502, 1)])
+def test_answers_that_are_no_problem_have_a_sentence_too(
+    daemon: FakeDaemon, fulfilld: Run, status: int, code: int
+) -> None:
+    daemon.answers[RETRY] = (status, "<html>")
+    result = fulfilld("retry", "acme", "1")
+    assert result.exit_code == code
+    assert str(status) in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_refusal_tells_what_is_allowed(daemon: FakeDaemon, fulfilld: Run) -> None:
+    problem = {"type": "unreachable", "title": "No", "status": 409, "detail": "no way", "allowed": ["A", "B"]}
+    daemon.answers[RETRY] = (409, problem)
+    assert "  allowed from here: A, B\n" in fulfilld("retry", "acme", "1").stderr
+
+
+def test_every_error_of_an_invalid_target_is_told_with_its_path(daemon: FakeDaemon, fulfilld: Run) -> None:
+    errors = [{"path": "tracking.code", "message": "must be text"}, {"path": "items", "message": "must be a list"}]
+    problem = {"type": "invalid-target", "title": "The target is not valid", "status": 422, "errors": errors}
+    daemon.answers["POST", "/v1/shops/acme/orders/1/targets"] = (422, problem)
+    result = fulfilld("submit", "acme", "1", "shipped")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[1:] == ["  tracking.code: must be text", "  items: must be a list"]
+
+
+def test_odd_names_stay_one_segment_of_the_path(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["POST", "/v1/shops/a%2Fb/orders/..%2F1%3Fx%23y/retry"] = an_order()
+    assert fulfilld("retry", "a/b", "../1?x#y").exit_code == 0

@@ -1,0 +1,118 @@
+"""The event feed and the dump."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from aiohttp import web
+
+from orchestrator.cli.client import Client
+from orchestrator.cli.commands.feed import _pages
+from orchestrator.cli.place import Address
+from tests.cli.fake import FakeDaemon, Run, an_event
+
+
+def test_events_are_read_to_the_end_from_a_cursor(daemon: FakeDaemon, fulfilld: Run) -> None:
+    pages = [
+        {"events": [an_event(6), an_event(7)], "next": 7},
+        {"events": [an_event(8)], "next": 8},
+        {"events": [], "next": 8},
+    ]
+    daemon.answers["GET", "/v1/events"] = pages
+    result = fulfilld("events", "--after", "5", "--json")
+    assert [json.loads(line)["cursor"] for line in result.stdout.splitlines()] == [6, 7, 8]
+    assert [query["after"] for _, _, query, _, _ in daemon.calls] == ["5", "7", "8"]
+    assert all("wait" not in query for _, _, query, _, _ in daemon.calls)
+
+
+def test_events_as_json_are_the_events_of_the_api(daemon: FakeDaemon, fulfilld: Run) -> None:
+    event = an_event(1, data={"id": 9007199254740995, "name": "Łukasz"})
+    daemon.answers["GET", "/v1/events"] = [{"events": [event], "next": 1}, {"events": [], "next": 1}]
+    assert json.loads(fulfilld("events", "--json").stdout) == event
+
+
+def test_events_are_filtered_by_the_daemon(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", "/v1/events"] = {"events": [], "next": 0}
+    assert fulfilld("events", "--shop", "acme", "--order", "1", "--type", "step.done").stdout == ""
+    expected = {"shop": "acme", "order": "1", "type": "step.done", "after": "0", "limit": "1000"}
+    assert daemon.calls[0][2] == expected
+
+
+def test_an_event_is_one_line(daemon: FakeDaemon, fulfilld: Run) -> None:
+    event = an_event(1, type="step.failed", data={"step": "send", "kind": "transient", "attempt": 2, "payload": {}})
+    daemon.answers["GET", "/v1/events"] = [{"events": [event], "next": 1}, {"events": [], "next": 1}]
+    (text,) = fulfilld("events").stdout.splitlines()
+    assert "step.failed" in text
+    assert text.endswith("send kind=transient attempt=2")
+
+
+def test_following_waits_for_news_and_outlives_a_daemon_that_drains(daemon: FakeDaemon) -> None:
+    draining = (503, {"type": "draining", "title": "The daemon is shutting down", "status": 503})
+    daemon.answers["GET", "/v1/events"] = [
+        {"events": [an_event(1)], "next": 1},
+        draining,
+        {"events": [], "next": 1},
+        {"events": [an_event(2)], "next": 2},
+    ]
+    pages = _pages(Client(Address("a test", socket=daemon.socket)), 0, {}, is_following=True)
+    assert [next(pages)[0]["cursor"], next(pages)[0]["cursor"]] == [1, 2]
+    assert [(query["after"], query.get("wait")) for _, _, query, _, _ in daemon.calls] == [
+        ("0", None),
+        ("1", "30"),
+        ("1", "30"),
+        ("1", "30"),
+    ]
+
+
+def test_following_a_daemon_that_was_never_there_fails_at_once(run: Run, directory: Path) -> None:
+    assert run("--socket", str(directory / "none.sock"), "events", "--follow").exit_code == 3
+
+
+async def _dump(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    await response.write(b'{"shop": 1}\n{"order"')
+    await response.write(b': "\xc5\x81"}\n')
+    return response
+
+
+async def _cut_dump(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b'{"shop": 1}\n')
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
+def test_a_dump_is_printed_byte_for_byte(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", "/v1/dump"] = _dump
+    result = fulfilld("dump")
+    assert (result.exit_code, result.stdout_bytes) == (0, b'{"shop": 1}\n{"order": "\xc5\x81"}\n')
+
+
+def test_a_dump_file_appears_when_it_is_complete(daemon: FakeDaemon, fulfilld: Run, directory: Path) -> None:
+    daemon.answers["GET", "/v1/dump"] = _dump
+    target = directory / "all.ndjson"
+    result = fulfilld("dump", "--output", str(target))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert target.read_bytes() == b'{"shop": 1}\n{"order": "\xc5\x81"}\n'
+
+
+def test_a_dump_that_is_cut_fails_and_leaves_what_was_there(daemon: FakeDaemon, fulfilld: Run, directory: Path) -> None:
+    daemon.answers["GET", "/v1/dump"] = _cut_dump
+    target = directory / "all.ndjson"
+    target.write_text("yesterday's")
+    before = sorted(directory.iterdir())
+    result = fulfilld("dump", "--output", str(target))
+    assert result.exit_code == 3
+    assert target.read_text() == "yesterday's"
+    assert sorted(directory.iterdir()) == before
+
+
+def test_a_dump_into_nowhere_says_so(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", "/v1/dump"] = _dump
+    result = fulfilld("dump", "--output", "no/such/directory/file")
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr

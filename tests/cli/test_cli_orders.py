@@ -1,0 +1,173 @@
+"""Looking at orders and shops, and operating them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.fake import FakeDaemon, Run, a_problem, a_status, a_target, an_event, an_order
+
+ORDER = "/v1/shops/acme/orders/67890"
+
+
+def test_json_is_the_answer_unchanged(daemon: FakeDaemon, fulfilld: Run) -> None:
+    odd = '{"daemon": {"x": 1.10, "big": 9007199254740995},\n "later": true}'
+    daemon.answers["GET", "/v1/status"] = odd
+    assert fulfilld("status", "--json").stdout == odd + "\n"
+
+
+def test_status_shows_shops_and_what_needs_a_person(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", "/v1/status"] = a_status()
+    text = fulfilld("status").stdout
+    assert "fulfilld 9.9.9 on n1, process 77" in text
+    assert "CheckQueue 2" in text
+    assert "5 min" in text
+    assert "The platform refused at send: ORDER_CANCELED_ERROR" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"paused": True}, "paused"),
+        ({"paused": {"by": "access_denied", "reason": "401"}}, "paused (access_denied)"),
+        ({"circuit": "half_open"}, "circuit half open"),
+        ({"last_sync_error": "HTTP 502"}, "sync failed: HTTP 502"),
+        ({"held": False}, "elsewhere"),
+        ({}, "ok"),
+    ],
+)
+def test_status_says_why_a_shop_is_not_worked_for(
+    daemon: FakeDaemon, fulfilld: Run, changes: dict[str, Any], shown: str
+) -> None:
+    dump = a_status()
+    dump["shops"][0] |= changes
+    daemon.answers["GET", "/v1/status"] = dump
+    assert f"  {shown}  " in fulfilld("status").stdout
+
+
+def test_status_of_a_daemon_without_shops_says_what_to_do(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", "/v1/status"] = a_status(shops=[], attention=[])
+    assert "add one to the config" in fulfilld("status").stdout
+
+
+def test_orders_are_filtered_by_the_daemon_and_read_page_by_page(daemon: FakeDaemon, fulfilld: Run) -> None:
+    pages = [{"orders": [an_order(id="1")], "next": "tok"}, {"orders": [an_order(id="2")], "next": None}]
+    daemon.answers["GET", "/v1/orders"] = list(pages)
+    result = fulfilld("orders", "--shop", "acme", "--state", "accepted", "--situation", "idle", "--json")
+    assert [order["id"] for order in json.loads(result.stdout)["orders"]] == ["1", "2"]
+    first, second = (query for _, _, query, _, _ in daemon.calls)
+    assert first == {"shop": "acme", "state": "accepted", "situation": "idle", "limit": "1000"}
+    assert second["after"] == "tok"
+
+
+def test_one_page_of_orders_is_printed_unchanged(daemon: FakeDaemon, fulfilld: Run) -> None:
+    text = '{"orders":[], "next":null}'
+    daemon.answers["GET", "/v1/orders"] = text
+    assert fulfilld("orders", "--json").stdout == text + "\n"
+
+
+def test_a_limit_ends_the_paging(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", "/v1/orders"] = {"orders": [an_order(id="1")], "next": "more"}
+    assert fulfilld("orders", "--limit", "2").exit_code == 0
+    assert [query["limit"] for _, _, query, _, _ in daemon.calls] == ["2", "1"]
+
+
+def test_a_table_is_aligned_when_piped(daemon: FakeDaemon, fulfilld: Run) -> None:
+    orders = [an_order(id="1", reference="注文"), an_order(id="12345", situation="blocked")]
+    daemon.answers["GET", "/v1/orders"] = {"orders": orders, "next": None}
+    header, first, second = fulfilld("orders").stdout.splitlines()
+    assert second.index("OrderConfirm") == header.index("STATE") == first.index("OrderConfirm") + 2  # two wide ones
+
+
+def test_an_order_shows_its_plan_and_timeline(daemon: FakeDaemon, fulfilld: Run) -> None:
+    waiting = {"reason": "platform", "until": "2026-01-04T00:00:00Z", "detail": "being rejected"}
+    order = an_order(targets=[a_target(status="running")], timeline=[an_event(7)], wait=waiting, situation="waiting")
+    daemon.answers["GET", ORDER] = order
+    text = fulfilld("order", "acme", "67890").stdout
+    assert "waiting for platform until 2026-01-04T00:00:00Z: being rejected" in text
+    assert "1. done prepare          OrderConfirm → PreparingOrder" in text
+    assert "2. now  set_tracking     PreparingOrder" in text
+    assert "step.done  send PreparingOrder → SentOrder how=called" in text
+    assert daemon.calls[0][2] == {"include": "timeline"}
+
+
+def test_a_blocked_order_shows_the_platforms_own_words(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", ORDER] = an_order(situation="blocked", problem=a_problem())
+    text = fulfilld("order", "acme", "67890").stdout
+    assert "The platform refused at send: ORDER_CANCELED_ERROR since 2026-01-02T03:04:05.000Z" in text
+
+
+def test_what_a_platform_says_cannot_steer_the_terminal(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", ORDER] = an_order(problem=a_problem(detail="a\x1b[2J\x07b\u202ec\nd"))
+    text = fulfilld("order", "acme", "67890").stdout
+    assert "a [2J b c d" in text
+    assert "\x1b" not in text
+
+
+def test_the_payload_comes_when_asked_for(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", ORDER] = an_order(payload={"id": 67890})
+    fulfilld("order", "acme", "67890", "--payload", "--json")
+    assert daemon.calls[0][2] == {"include": "payload,timeline"}
+
+
+@pytest.mark.parametrize("action", ["retry", "hold", "release", "cancel", "refresh"])
+def test_an_order_is_operated(daemon: FakeDaemon, fulfilld: Run, action: str) -> None:
+    daemon.answers["POST", f"{ORDER}/{action}"] = an_order(situation="held")
+    result = fulfilld(action, "acme", "67890")
+    assert result.exit_code == 0
+    assert result.stdout == "acme 67890 is at OrderConfirm (accepted), held\n"
+    assert daemon.bodies() == []
+
+
+@pytest.mark.parametrize("action", ["skip", "hold"])
+def test_a_reason_is_sent_along(daemon: FakeDaemon, fulfilld: Run, action: str) -> None:
+    daemon.answers["POST", f"{ORDER}/{action}"] = an_order()
+    assert fulfilld(action, "acme", "67890", "--reason", "by phone").exit_code == 0
+    assert daemon.bodies() == [{"reason": "by phone"}]
+
+
+def test_skip_needs_a_reason(daemon: FakeDaemon, fulfilld: Run) -> None:
+    assert fulfilld("skip", "acme", "67890").exit_code == 2
+    assert daemon.calls == []
+
+
+@pytest.mark.parametrize(("action", "said"), [("pause", "acme is paused"), ("resume", "acme works again")])
+def test_a_shop_is_operated(daemon: FakeDaemon, fulfilld: Run, action: str, said: str) -> None:
+    daemon.answers["POST", f"/v1/shops/acme/{action}"] = {"name": "acme"}
+    assert fulfilld(action, "acme").stdout.startswith(said)
+
+
+def test_a_sync_is_begun(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["POST", "/v1/shops/acme/sync"] = (202, {})
+    assert fulfilld("sync", "acme").exit_code == 0
+    assert daemon.calls[0][2] == {}
+
+
+@pytest.mark.parametrize(("arguments", "seconds"), [(["--wait"], 60), (["--wait", "7"], 7), (["--wait=0.5"], 0.5)])
+def test_a_sync_that_is_waited_for_tells_what_it_found(
+    daemon: FakeDaemon, fulfilld: Run, arguments: list[str], seconds: float
+) -> None:
+    daemon.answers["POST", "/v1/shops/acme/sync"] = {"imported": 3, "updated": 0}
+    assert fulfilld("sync", "acme", *arguments).stdout == "acme is synced: 3 imported, 0 updated\n"
+    assert float(daemon.calls[0][2]["wait"]) == seconds
+
+
+def test_a_sync_that_does_not_end_in_time_has_failed(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["POST", "/v1/shops/acme/sync"] = (202, {})
+    assert fulfilld("sync", "--wait", "acme").exit_code == 1
+
+
+def test_all_machines_are_drawn_as_text(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", "/v1/machines"] = {"machines": [{"platform": "selldone"}, {"platform": "xsale"}]}
+    daemon.answers["GET", "/v1/machines/selldone"] = "one\n"
+    daemon.answers["GET", "/v1/machines/xsale"] = "two\n"
+    assert fulfilld("machines").stdout == "one\n\ntwo\n"
+    assert fulfilld("machines", "--format", "svg").exit_code == 2
+
+
+def test_one_machine_is_drawn_in_the_wanted_format(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", "/v1/machines/selldone"] = "stateDiagram-v2\n"
+    assert fulfilld("machines", "selldone", "--format", "mermaid").stdout == "stateDiagram-v2\n"
+    assert daemon.calls[0][2] == {"format": "mermaid"}

@@ -1,0 +1,136 @@
+"""The command as a process of its own: signals, closed pipes, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.fake import FakeDaemon, an_event
+
+COMMAND = [sys.executable, "-m", "orchestrator"]
+PATIENCE_SECONDS = 30
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that is running; it is dead when the block is left."""
+    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def finished(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+
+
+def first_line(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def errors(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stderr is not None
+    return process.stderr.read()
+
+
+def test_help_names_the_commands_and_the_version_is_told() -> None:
+    shown = finished("--help")
+    assert shown.returncode == 0
+    assert "submit" in shown.stdout
+    assert finished("--version").stdout.startswith("fulfilld ")
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["orders", "--nonsense"], ["order", "acme"], ["--socket"]])
+def test_wrong_usage_is_exit_code_2_without_a_traceback(arguments: list[str]) -> None:
+    result = finished(*arguments)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_a_help_page_imports_nothing_heavy() -> None:
+    program = (
+        "import sys, contextlib, io\n"
+        "from orchestrator.cli.app import app\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): app(['--help'])\n"
+        "print([name for name in ('pydantic', 'aiohttp', 'anyio', 'rich.table', 'structlog') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
+
+
+def test_ctrl_c_ends_quietly_with_130(daemon: FakeDaemon) -> None:
+    daemon.answers["GET", "/v1/events"] = {"events": [an_event(1)], "next": 0}  # the same one for ever
+    with started("--socket", str(daemon.socket), "events", "--follow", "--json") as process:
+        first_line(process)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        process.stdout.read()
+        assert process.wait(PATIENCE_SECONDS) == 130
+        assert errors(process) == b""
+
+
+def test_a_reader_that_goes_away_is_no_error(daemon: FakeDaemon) -> None:
+    daemon.answers["GET", "/v1/events"] = {"events": [an_event(1)] * 1000, "next": 1}
+    daemon.answers["GET", "/v1/events"] = [daemon.answers["GET", "/v1/events"], {"events": [], "next": 1}]
+    with started("--socket", str(daemon.socket), "events", "--json") as process:
+        first_line(process)
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(PATIENCE_SECONDS) == 0
+        assert errors(process) == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_sandbox_announces_a_config_serves_and_ends_with_0(number: signal.Signals) -> None:
+    with started("sandbox", "--orders", "3", "--latency", "1", "--fault", "error_before=0") as process:
+        config = json.loads(first_line(process))
+        shop = config["shops"]["acme"]
+        assert shop["platform"] == "selldone"
+        with urllib.request.urlopen(shop["base_url"].rsplit("/", 1)[0] + "/_sandbox/summary") as answer:
+            counts = json.load(answer)["platforms"]["selldone"]["orders_by_state"]
+        assert counts == {"12345": {"CheckQueue": 3}}
+        process.send_signal(number)
+        assert process.wait(PATIENCE_SECONDS) == 0
+        assert errors(process) == b""
+
+
+@pytest.mark.parametrize("fault", ["nonsense=0.1", "mixed", "mixed=lots", "mixed=7"])
+def test_a_fault_that_is_none_is_a_usage_error(fault: str) -> None:
+    result = finished("sandbox", "--fault", fault)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken_says_so() -> None:
+    with started("sandbox", "--orders", "0") as process:
+        url = json.loads(first_line(process))["shops"]["acme"]["base_url"]
+        port = url.split(":")[2].split("/")[0]
+        result = finished("sandbox", "--port", port)
+    assert result.returncode == 1
+    assert "--port" in result.stderr
+
+
+def test_errors_on_a_full_disk_are_told_without_a_traceback(daemon: FakeDaemon) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    daemon.answers["GET", "/v1/status"] = "x" * 100_000
+    with full.open("wb") as nowhere:
+        result = subprocess.run(
+            [*COMMAND, "--socket", str(daemon.socket), "status", "--json"],
+            stdout=nowhere, stderr=subprocess.PIPE, text=True, env=os.environ, check=False,
+        )  # fmt: skip
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "No space left" in result.stderr

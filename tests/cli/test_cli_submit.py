@@ -1,0 +1,192 @@
+"""Submitting targets, one and many, and waiting for their end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.cli.fake import FakeDaemon, Run, a_problem, a_target
+
+TARGETS = ("POST", "/v1/shops/acme/orders/67890/targets")
+TARGET = ("GET", "/v1/targets/t-1")
+BULK = ("POST", "/v1/targets")
+
+
+def test_options_become_the_target(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers[TARGETS] = (202, a_target())
+    result = fulfilld(
+        "submit", "acme", "67890", "shipped", "--item", "1", "--item", "2", "--tracking-code", "C", "--tracking-url",
+        "https://t.example/C", "--carrier", "DHL", "--erp-number", "E-1", "--data", '{"reason": "r"}', "--key", "K",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    assert daemon.bodies() == [
+        {
+            "state": "shipped",
+            "items": ["1", "2"],
+            "tracking": {"code": "C", "url": "https://t.example/C", "carrier": "DHL"},
+            "erp_order_number": "E-1",
+            "reason": "r",
+        }
+    ]
+    assert daemon.calls[0][4]["Idempotency-Key"] == "K"
+
+
+def test_what_is_not_given_is_not_sent(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers[TARGETS] = (202, a_target())
+    fulfilld("submit", "acme", "67890", "shipped")
+    assert daemon.bodies() == [{"state": "shipped"}]
+    assert "Idempotency-Key" not in daemon.calls[0][4]
+    assert daemon.calls[0][2] == {}
+
+
+@pytest.mark.parametrize("data", ["no json", "[1]", '{"state": "x"}', '{"tracking": {}}'])
+def test_data_that_makes_no_sense_is_a_usage_error(daemon: FakeDaemon, fulfilld: Run, data: str) -> None:
+    result = fulfilld("submit", "acme", "67890", "shipped", "--tracking-code", "C", "--data", data)
+    assert result.exit_code == 2
+    assert "--data" in result.stderr
+    assert daemon.calls == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["acme"], ["acme", "1"], ["acme", "1", "shipped", "--file", "x"]])
+def test_a_submission_names_one_order_or_a_file(fulfilld: Run, arguments: list[str]) -> None:
+    assert fulfilld("submit", *arguments).exit_code == 2
+
+
+def test_a_dry_run_shows_the_plan(daemon: FakeDaemon, fulfilld: Run) -> None:
+    target = a_target()
+    preview = {name: target[name] for name in ("state", "milestone", "plan")} | {"unused": ["tracking.carrier"]}
+    daemon.answers[TARGETS] = preview
+    result = fulfilld("submit", "acme", "67890", "shipped", "--dry-run")
+    assert "plan to SentOrder (shipped):" in result.stdout
+    assert "not used by this platform: tracking.carrier" in result.stdout
+    assert [query for _, _, query, _, _ in daemon.calls] == [{"dry_run": "true"}]
+
+
+def test_a_dry_run_of_a_reached_target_says_so(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers[TARGETS] = {"state": "SentOrder", "milestone": "shipped", "plan": [], "unused": []}
+    assert "reached already" in fulfilld("submit", "acme", "67890", "shipped", "--dry-run").stdout
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        ({"status": "reached"}, 0, ""),
+        ({"status": "blocked", "problem": a_problem()}, 1, "fulfilld retry acme 67890"),
+        ({"status": "failed", "problem": a_problem()}, 1, "failed"),
+        ({"status": "cancelled"}, 1, "cancelled"),
+    ],
+)
+def test_a_wait_ends_with_the_target(
+    daemon: FakeDaemon, fulfilld: Run, end: dict[str, Any], code: int, said: str
+) -> None:
+    daemon.answers[TARGETS] = (202, a_target())
+    daemon.answers[TARGET] = [(202, a_target(status="running")), a_target(**end)]
+    result = fulfilld("submit", "acme", "67890", "shipped", "--wait")
+    assert result.exit_code == code
+    assert f"SentOrder (shipped), {end['status']}" in result.stdout
+    assert said in result.stderr
+    assert 0 < float(daemon.calls[1][2]["wait"]) <= 60
+
+
+def test_a_wait_that_runs_out_has_failed(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers[TARGETS] = (202, a_target())
+    result = fulfilld("submit", "acme", "67890", "shipped", "--wait", "0")
+    assert result.exit_code == 1
+    assert "still queued after 0 s" in result.stderr
+
+
+def test_a_wait_without_a_number_may_stand_before_the_shop(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers[TARGETS] = a_target(status="reached")
+    result = fulfilld("submit", "--wait", "acme", "67890", "shipped", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == a_target(status="reached")
+
+
+def test_a_word_behind_wait_that_is_no_number_is_not_taken_for_one(fulfilld: Run, daemon: FakeDaemon) -> None:
+    daemon.answers["POST", "/v1/shops/inf/orders/67890/targets"] = a_target(status="reached")
+    assert fulfilld("submit", "--wait", "inf", "67890", "shipped").exit_code == 0
+
+
+async def _answer_each_line(request: web.Request) -> web.StreamResponse:
+    """As the daemon does: one answer a line while it reads; a line with `bad` is refused."""
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    number = 0
+    while line := await request.content.readline():
+        number += 1
+        if not line.strip():
+            continue
+        fields = json.loads(line)
+        answer: dict[str, Any] = {"line": number, "status": 202, "target": {"id": "x" * 500}}
+        if fields.get("bad"):
+            errors = [{"path": "bad", "message": "is no known field"}]
+            problem = {"type": "invalid-target", "title": "The target is not valid", "status": 422, "errors": errors}
+            answer = {"line": number, "status": 422, "problem": problem}
+        await response.write(json.dumps(answer).encode() + b"\n")
+    return response
+
+
+def _lines(count: int, bad: int = 0) -> bytes:
+    targets = [
+        {"shop": "acme", "order": str(n), "state": "shipped"} | ({"bad": 1} if n == bad else {})
+        for n in range(1, count + 1)
+    ]
+    return "\n".join(map(json.dumps, targets)).encode()
+
+
+def test_many_targets_are_submitted_from_a_file(daemon: FakeDaemon, fulfilld: Run, directory: Path) -> None:
+    daemon.answers[BULK] = _answer_each_line
+    (directory / "many").write_bytes(_lines(5))
+    result = fulfilld("submit", "--file", str(directory / "many"))
+    assert (result.exit_code, result.stdout) == (0, "5 accepted, 0 refused\n")
+
+
+def test_a_refused_line_is_told_with_its_number_and_the_rest_goes_on(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers[BULK] = _answer_each_line
+    result = fulfilld("submit", "--file", "-", stdin=b"\n" + _lines(4, bad=2))
+    assert result.exit_code == 1
+    assert result.stdout == "3 accepted, 1 refused\n"
+    assert "line 3: The target is not valid; bad: is no known field\n" in result.stderr
+
+
+def test_bulk_answers_as_json_are_one_a_line(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers[BULK] = _answer_each_line
+    result = fulfilld("submit", "--file", "-", "--json", stdin=_lines(3))
+    assert [json.loads(line)["line"] for line in result.stdout.splitlines()] == [1, 2, 3]
+
+
+def test_more_lines_than_both_sides_can_buffer_go_through(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers[BULK] = _answer_each_line
+    assert fulfilld("submit", "--file", "-", stdin=_lines(8000)).stdout == "8000 accepted, 0 refused\n"
+
+
+def test_a_daemon_that_goes_away_in_the_middle_is_told_with_how_far_it_came(daemon: FakeDaemon, fulfilld: Run) -> None:
+    async def leave(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await request.content.readline()
+        await response.write(b'{"line": 1, "status": 202, "target": {}}\n')
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    daemon.answers[BULK] = leave
+    result = fulfilld("submit", "--file", "-", stdin=_lines(3))
+    assert result.exit_code == 3
+    assert "1 lines were answered" in result.stderr
+    assert "key" in result.stderr
+
+
+def test_a_bulk_that_is_refused_as_a_whole_says_why(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers[BULK] = (503, {"type": "draining", "title": "The daemon is shutting down", "status": 503})
+    result = fulfilld("submit", "--file", "-", stdin=_lines(3))
+    assert result.exit_code == 1
+    assert "shutting down" in result.stderr
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(fulfilld: Run) -> None:
+    assert fulfilld("submit", "--file", "nowhere").exit_code == 2

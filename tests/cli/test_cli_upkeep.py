@@ -1,0 +1,175 @@
+"""Commands that need no daemon: config, doctor, backup, auth-url."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.cli.doctor import sqlite_finding
+from orchestrator.platforms import PLATFORMS
+from orchestrator.platforms.client import Finding
+from storage.sqlite import open_sqlite
+from tests.cli.fake import FakeDaemon, Run, a_status
+
+
+def write_config(directory: Path, name: str = "config.json", **changes: Any) -> Path:
+    shop = {"platform": "selldone", "shop_id": 1, "token": "s3cret"}
+    config = {"storage": {"url": "sqlite:///store.db"}, "api": {"socket": "d.sock"}, "shops": {"acme": shop}, **changes}
+    path = directory / name
+    path.write_text(json.dumps(config))
+    return path
+
+
+def test_a_good_config_is_good(run: Run, alone: Path) -> None:
+    write_config(alone)
+    result = run("config", "check")
+    assert (result.exit_code, result.stdout) == (0, "config.json is good: 1 shop\n")
+
+
+def test_every_error_of_a_config_is_told_with_its_path(run: Run, alone: Path) -> None:
+    shop = {"platform": "selldone", "shop_id": "one", "token": {"env": "NOBODY_SETS_THIS"}}
+    path = write_config(alone, "bad.json", shops={"acme": shop}, retention_days=0)
+    result = run("--config", str(path), "config", "check")
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    assert lines[0].endswith("bad.json cannot be used, 3 errors")
+    assert {line.split(":")[0].strip() for line in lines[1:]} == {
+        "retention_days",
+        "shops.acme.shop_id",
+        "shops.acme.token",
+    }
+
+
+@pytest.mark.parametrize("command", [["config", "check"], ["doctor"], ["run"]])
+def test_without_a_config_the_remedy_is_told(run: Run, command: list[str]) -> None:
+    result = run(*command)
+    assert result.exit_code == 2
+    assert "fulfilld config example" in result.stderr
+
+
+def test_the_schema_is_json_schema(run: Run) -> None:
+    assert json.loads(run("config", "schema").stdout)["$schema"].startswith("https://json-schema.org/")
+
+
+def test_the_example_is_a_start(run: Run) -> None:
+    assert '"shops"' in run("config", "example").stdout
+
+
+def test_the_link_for_a_token_has_its_scopes_and_language(run: Run) -> None:
+    assert run("auth-url", "selldone").stdout.startswith("https://selldone.com/auth/erp?scopes[]=")
+    result = run("auth-url", "selldone", "--scope", "backoffice:shop:read", "--locale", "zh")
+    assert result.stdout == "https://zh.selldone.com/auth/erp?scopes[]=backoffice:shop:read\n"
+
+
+@pytest.mark.parametrize("arguments", [["shopify"], ["selldone", "--scope", "a b"], ["selldone", "--locale", "x/"]])
+def test_a_link_that_makes_no_sense_is_a_usage_error(run: Run, arguments: list[str]) -> None:
+    assert run("auth-url", *arguments).exit_code == 2
+
+
+async def _make_store(path: Path) -> None:
+    async with open_sqlite(path, 1_700_000_000_000):
+        pass
+
+
+async def test_a_backup_copies_the_store_of_the_config_without_its_secrets(run: Run, alone: Path) -> None:
+    await _make_store(alone / "store.db")
+    shop = {"platform": "selldone", "shop_id": 1, "token": {"env": "NOBODY_SETS_THIS"}}
+    write_config(alone, shops={"acme": shop})
+    result = run("backup", "copy.db")
+    assert result.exit_code == 0, result.output
+    with sqlite3.connect(alone / "copy.db") as copy:
+        assert copy.execute("SELECT count(*) FROM orders").fetchone() == (0,)
+    copy.close()
+
+
+async def test_a_backup_asks_the_daemon_where_its_store_is(daemon: FakeDaemon, fulfilld: Run, directory: Path) -> None:
+    await _make_store(directory / "its.db")
+    dump = a_status()
+    dump["daemon"]["storage"] = f"sqlite:///{directory}/its.db"
+    daemon.answers["GET", "/v1/status"] = dump
+    assert fulfilld("backup", str(directory / "copy.db")).exit_code == 0
+    assert (directory / "copy.db").is_file()
+
+
+async def test_a_backup_replaces_nothing(run: Run, alone: Path) -> None:
+    await _make_store(alone / "store.db")
+    write_config(alone)
+    (alone / "copy.db").write_text("precious")
+    result = run("backup", "copy.db")
+    assert result.exit_code == 1
+    assert "exists already" in result.stderr
+    assert (alone / "copy.db").read_text() == "precious"
+
+
+def test_a_store_that_is_wrong_in_the_config_is_a_usage_error(run: Run, alone: Path) -> None:
+    write_config(alone, storage={"url": "postgresql://x"})
+    assert run("backup", "copy.db").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [
+        ((3, 40, 1), "warning"),
+        ((3, 44, 5), "warning"),
+        ((3, 44, 6), "ok"),
+        ((3, 50, 6), "warning"),
+        ((3, 50, 7), "ok"),
+        ((3, 51, 2), "warning"),
+        ((3, 51, 3), "ok"),
+        ((3, 53, 0), "ok"),
+        ((4, 0, 0), "ok"),
+    ],
+)
+def test_doctor_knows_the_versions_with_the_wal_bug(version: tuple[int, ...], status: str) -> None:
+    assert sqlite_finding(version).status == status
+
+
+class _Patient:
+    """A platform client that is only ever examined."""
+
+    def __init__(self, finding: Finding) -> None:
+        self.finding = finding
+        self.is_closed = False
+
+    async def check(self) -> list[Finding]:
+        return [self.finding]
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+@pytest.mark.parametrize(("status", "code"), [("ok", 0), ("warning", 0), ("failed", 1)])
+def test_doctor_asks_every_shop_and_fails_when_one_does(
+    run: Run, alone: Path, monkeypatch: pytest.MonkeyPatch, status: Any, code: int
+) -> None:
+    write_config(alone)
+    patient = _Patient(Finding("credentials", status, "the token's own words"))
+    spec: Any = replace(PLATFORMS["selldone"], open=lambda settings: patient)
+    monkeypatch.setitem(PLATFORMS, "selldone", spec)
+    result = run("doctor")
+    assert result.exit_code == code, result.output
+    assert "the token's own words" in result.stdout
+    assert "s3cret" not in result.output
+    assert patient.is_closed
+
+
+def test_doctor_finds_a_store_and_a_socket_that_cannot_be(run: Run, alone: Path) -> None:
+    (alone / "d.sock").write_text("no socket")
+    write_config(alone, storage={"url": "sqlite:///nowhere/store.db"}, shops={})
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "2 checks failed" in result.stderr
+    assert "make the directory" in result.stdout
+    assert "no socket; move it away" in result.stdout
+
+
+def test_doctor_tells_a_daemon_that_listens_from_a_socket_that_was_left(
+    daemon: FakeDaemon, run: Run, alone: Path
+) -> None:
+    write_config(alone, shops={})
+    assert "a daemon listens" in run("doctor").stdout
