@@ -92,7 +92,7 @@ def order_page(order: Json) -> Page:
     reference = f" ({order['reference']})" if order.get("reference") else ""
     page: list[Line | Grid] = [
         line(Cell(f"{order['shop']} {order['id']}", "strong"), f"{reference} on {order['platform']}"),
-        line("state      ", Cell(_state(order), "strong"), *_allowed(order)),
+        line("state      ", Cell(_state(order), "strong"), _elsewhere(order), *_allowed(order)),
         line("situation  ", Cell(situation, _SITUATIONS.get(situation, "plain")), _wait(order)),
         line(f"payment    {order['payment']}"),
         line(f"imported   {order['imported_at']}, updated {order['updated_at']}, version {order['version']}"),
@@ -100,6 +100,12 @@ def order_page(order: Json) -> Page:
     if problem := order.get("problem"):
         text, tone = _problem(problem)
         page.append(line("problem    ", Cell(text, tone), f" since {problem['since']}" if problem.get("since") else ""))
+    if order.get("held_at"):
+        page.append(
+            line(
+                "held       ", Cell(order.get("held_reason") or "without a reason", "bad"), f" since {order['held_at']}"
+            )
+        )
     for target in order.get("targets") or ():
         page += [line(), *target_page(target)]
     if timeline := order.get("timeline"):
@@ -200,13 +206,15 @@ def _shops(shops: Iterable[Json]) -> Grid:
 
 def _work(shop: Json) -> Cell:
     """Whether a shop is worked for, and if not, why not."""
-    if paused := shop.get("paused"):
-        reason = paused.get("by") or paused.get("reason") if isinstance(paused, Mapping) else None
+    if shop.get("paused"):
+        reason = shop.get("paused_reason") or shop.get("paused_by")
         return Cell(f"paused ({reason})" if reason else "paused", "bad")
     if not shop.get("held", True):
         return Cell("elsewhere", "dim")
     if shop["circuit"] != "closed":
         return Cell(f"circuit {shop['circuit'].replace('_', ' ')}", "bad")
+    if wait := shop.get("wait"):
+        return Cell(f"waits for {wait['reason']}{f' until {until}' if (until := wait.get('until')) else ''}", "busy")
     if error := shop.get("last_sync_error"):
         return Cell(f"sync failed: {error}", "bad")
     return Cell("ok", "good")
@@ -221,6 +229,12 @@ def _state(thing: Json) -> str:
 def _pending(order: Json) -> str:
     states = [target["state"] for target in order.get("targets") or ()]
     return " → ".join(states)
+
+
+def _elsewhere(order: Json) -> str:
+    """What the platform shows where our state is ours alone."""
+    shown = order.get("platform_state")
+    return f", on the platform {shown}" if shown and shown != order["state"] else ""
 
 
 def _allowed(order: Json) -> list[Cell]:

@@ -97,7 +97,7 @@ def an_event(cursor: int, **changes: Any) -> dict[str, Any]:
 def a_status(**changes: Any) -> dict[str, Any]:
     """A status dump."""
     shop = {
-        "name": "acme", "platform": "selldone", "held": True, "paused": None, "circuit": "closed",
+        "name": "acme", "platform": "selldone", "held": True, "paused": False, "circuit": "closed",
         "last_sync_at": "2026-01-02T03:04:05.000Z", "last_sync_error": None, "by_state": {"CheckQueue": 2},
         "queued": 1, "running": 0, "retrying": 0, "blocked": 1, "oldest_pending_seconds": 300, "rate_limit": {},
     }  # fmt: skip

@@ -31,7 +31,12 @@ def test_status_shows_shops_and_what_needs_a_person(daemon: FakeDaemon, fulfilld
     ("changes", "shown"),
     [
         ({"paused": True}, "paused"),
-        ({"paused": {"by": "access_denied", "reason": "401"}}, "paused (access_denied)"),
+        ({"paused": True, "paused_by": "access_denied", "paused_reason": None}, "paused (access_denied)"),
+        ({"paused": True, "paused_by": "person", "paused_reason": "stocktaking"}, "paused (stocktaking)"),
+        (
+            {"wait": {"reason": "retry_after", "until": "2026-01-02T03:04:09Z"}},
+            "waits for retry_after until 2026-01-02T03:04:09Z",
+        ),
         ({"circuit": "half_open"}, "circuit half open"),
         ({"last_sync_error": "HTTP 502"}, "sync failed: HTTP 502"),
         ({"held": False}, "elsewhere"),
@@ -97,6 +102,14 @@ def test_a_blocked_order_shows_the_platforms_own_words(daemon: FakeDaemon, fulfi
     daemon.answers["GET", ORDER] = an_order(situation="blocked", problem=a_problem())
     text = fulfilld("order", "acme", "67890").stdout
     assert "The platform refused at send: ORDER_CANCELED_ERROR since 2026-01-02T03:04:05.000Z" in text
+
+
+def test_a_held_order_shows_since_when_and_why(daemon: FakeDaemon, fulfilld: Run) -> None:
+    held = {"held_at": "2026-01-02T03:04:05.000Z", "held_reason": "fraud?", "situation": "held"}
+    daemon.answers["GET", ORDER] = an_order(**held, state="Returned", platform_state="PreparingOrder")
+    text = fulfilld("order", "acme", "67890").stdout
+    assert "held       fraud? since 2026-01-02T03:04:05.000Z" in text
+    assert "on the platform PreparingOrder" in text
 
 
 def test_what_a_platform_says_cannot_steer_the_terminal(daemon: FakeDaemon, fulfilld: Run) -> None:
