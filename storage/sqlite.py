@@ -11,9 +11,10 @@ committed or not as if the caller had waited, and the listeners hear of it.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
@@ -34,6 +35,7 @@ _GROUP_LIMIT = 256  # units in one commit: bounds how long a unit can wait behin
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 _CHECKPOINT_SECONDS = 300.0
 _READERS = 2
+_APPLICATION_ID = int.from_bytes(b"fulf")  # in the file's header: tells our files from other programs
 
 
 class SqliteTransaction:
@@ -47,17 +49,30 @@ class SqliteTransaction:
 
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
         """Runs a statement, answers how many rows it changed."""
-        return self._connection.execute(sql, parameters).rowcount
+        return self._run(sql, parameters).rowcount
 
     def insert(self, sql: str, parameters: Sequence[Value]) -> int:
         """Runs an INSERT, answers the new identity."""
-        identity = self._connection.execute(sql, parameters).lastrowid
+        identity = self._run(sql, parameters).lastrowid
         assert identity is not None
         return identity
 
     def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
         """All rows of a SELECT."""
-        return self._connection.execute(sql, parameters).fetchall()
+        return self._run(sql, parameters).fetchall()
+
+    def _run(self, sql: str, parameters: Sequence[Value]) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(sql, parameters)
+        except UnicodeEncodeError:  # half of a surrogate pair, as JSON may bring it: rare, so looked for only here
+            return self._connection.execute(sql, [_storable(value) for value in parameters])
+
+
+def _storable(value: Value) -> Value:
+    """Text without lone surrogates, which no database takes: a platform's cut emoji must not stop its whole sweep."""
+    if isinstance(value, str):
+        return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in value)
+    return value
 
 
 class _Connection(aiosqlite.Connection):
@@ -140,7 +155,8 @@ class SqliteStore:
                 with anyio.move_on_after(_CHECKPOINT_SECONDS):
                     await self._wake.wait()
             if anyio.current_time() - last_checkpoint > _CHECKPOINT_SECONDS:
-                await self._writer.run(_truncate_wal)
+                with suppress(sqlite3.Error):  # tried again next time; commits tell what is wrong with the disk
+                    await self._writer.run(_truncate_wal)
                 last_checkpoint = anyio.current_time()
             group, self._queue = self._queue[:_GROUP_LIMIT], self._queue[_GROUP_LIMIT:]
             if group:
@@ -151,10 +167,15 @@ class SqliteStore:
         try:
             published = await self._writer.run(lambda connection: _run_group(connection, group))
         except sqlite3.Error as error:
-            failure = StoreUnavailable(f"writing {self.path} failed: {error}; free disk space or mend the disk")
-            failure.__cause__ = error
-            for pending in group:
-                pending.error = failure
+            for pending in group:  # one each: several tasks raise them
+                pending.error = StoreUnavailable(
+                    f"writing {self.path} failed: {error}; free disk space or mend the disk"
+                )
+                pending.error.__cause__ = error
+        except BaseException:
+            for pending in group:  # nobody may take silence for success
+                pending.error = StoreUnavailable(f"the writer of {self.path} ended")
+            raise
         finally:
             for pending in group:
                 pending.done.set()
@@ -176,9 +197,9 @@ def _run_group(connection: sqlite3.Connection, group: list[_Pending[Any]]) -> li
             connection.execute("SAVEPOINT unit")
             try:
                 pending.result = pending.unit(tx)
-            except sqlite3.OperationalError:
-                raise  # the disk, not the unit: the group fails as one
-            except Exception as error:  # noqa: BLE001 - handed to the unit's caller
+            except Exception as error:  # handed to the unit's caller
+                if _is_of_the_disk(error):
+                    raise  # the group fails as one
                 connection.execute("ROLLBACK TO unit")
                 pending.error = error
             else:
@@ -192,28 +213,53 @@ def _run_group(connection: sqlite3.Connection, group: list[_Pending[Any]]) -> li
     return published
 
 
+def _is_of_the_disk(error: Exception) -> bool:
+    """Whether an error says that the database failed (full, unreadable, broken), not that the unit was wrong."""
+    is_broken = type(error) is sqlite3.DatabaseError  # malformed, encrypted: the class itself, not its children
+    return is_broken or isinstance(error, (sqlite3.OperationalError, sqlite3.InternalError))
+
+
 def _truncate_wal(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _prepare_writer(connection: sqlite3.Connection, now_ms: int) -> None:
+def _prepare_writer(connection: sqlite3.Connection, path: Path, now_ms: int) -> None:
+    _refuse_foreign(connection, path)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")  # an intent must survive power loss, not only SIGKILL (S5)
     connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT_BYTES}")
     connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute("BEGIN IMMEDIATE")
     try:
+        connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
         migrate(SqliteTransaction(connection), DIALECT, now_ms)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises NotAStore for another program's database, before anything is written into it."""
+    is_empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    found = connection.execute("PRAGMA application_id").fetchone()[0]
+    if not is_empty and found != _APPLICATION_ID:
+        raise NotAStore(f"{path} is another program's database; name another file in storage.url")
+
+
+def _create_private(path: Path) -> None:
+    """Makes an empty file that only its owner and group can read: orders hold people's addresses. Raises OSError."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o640))
 
 
 async def _connect(path: Path, *, read_only: bool) -> _Connection:
     uri = f"file:{quote(str(path))}?mode={'ro' if read_only else 'rwc'}"
 
     def connector() -> sqlite3.Connection:
+        if not read_only:
+            with suppress(OSError):  # what is wrong with the folder, SQLite says better
+                _create_private(path)
         return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0, cached_statements=256)
 
     connection = _Connection(connector, 64)
@@ -239,7 +285,7 @@ async def open_sqlite(path: Path, now_ms: int) -> AsyncIterator[SqliteStore]:
     try:
         try:
             opened.append(await _connect(path, read_only=False))
-            await opened[0].run(lambda connection: _prepare_writer(connection, now_ms))
+            await opened[0].run(lambda connection: _prepare_writer(connection, path, now_ms))
             for _ in range(_READERS):
                 opened += [await _connect(path, read_only=True)]
         except sqlite3.OperationalError as error:
@@ -269,14 +315,20 @@ def backup(source: Path, target: Path) -> None:
 
     Raises StoreError when the source is no readable store or the target exists already.
     """
-    if target.exists():
-        raise StoreError(f"{target} exists already; name a new file")
     if not source.is_file():
         raise StoreError(f"{source} does not exist; name the store's file")
     try:
-        with sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True) as reading:
+        _create_private(target)
+    except FileExistsError:
+        raise StoreError(f"{target} exists already; name a new file") from None
+    except OSError as error:
+        raise StoreError(f"{target} cannot be written: {error.strerror}") from error
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True)) as reading:
             reading.execute("SELECT count(*) FROM schema_migrations").fetchone()
             reading.execute("VACUUM INTO ?", (str(target),))
-        reading.close()
-    except sqlite3.Error as error:
-        raise StoreError(f"{source} cannot be copied to {target}: {error}") from error
+    except BaseException as error:
+        target.unlink(missing_ok=True)  # half a copy is worse than none
+        if isinstance(error, sqlite3.Error):
+            raise StoreError(f"{source} cannot be copied to {target}: {error}") from error
+        raise

@@ -1,0 +1,29 @@
+"""The engines that the storage tests run on: one suite, written against `storage.store.Store`, for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.sqlite import open_sqlite
+from storage.store import Store
+
+NOW = 1_760_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Opens a store that keeps what it was given: opening it again is a restart."""
+
+    name: str
+    open: Callable[[], AbstractAsyncContextManager[Store]]
+
+
+def sqlite(folder: Path) -> Engine:
+    return Engine("sqlite", lambda: open_sqlite(folder / "fulfilld.db", NOW))
+
+
+ENGINES: dict[str, Callable[[Path], Engine]] = {"sqlite": sqlite}
+"""By name; each makes an engine with a store of its own."""

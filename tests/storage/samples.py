@@ -1,0 +1,104 @@
+"""Records for storage tests: a plain one, and whatever a test changes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from storage.records import Intent, Order, PlanEntry, Problem, Situation, Target, TargetStatus, Wait
+from tests.storage.engines import NOW
+
+PLAIN_ORDER = Order(
+    seq=0,
+    shop="acme",
+    platform="selldone",
+    id="1",
+    reference=None,
+    state="CheckQueue",
+    platform_state="CheckQueue",
+    milestone="new",
+    payment="paid",
+    situation=Situation.IDLE,
+    facts={},
+    content_hash="h",
+    platform_updated_at=None,
+    observed_at=NOW,
+    moved_at=0,
+    due_at=None,
+    intent=None,
+    attempts=0,
+    read_attempts=0,
+    crashes=0,
+    next_attempt_at=None,
+    wait=None,
+    problem=None,
+    held_at=None,
+    held_reason=None,
+    imported_at=NOW,
+    updated_at=NOW,
+    version=1,
+)
+
+PROBLEM = Problem("rejected", "The platform refused the step", "Płatność nie powiodła się", "confirm", NOW)
+
+FULL_ORDER = replace(
+    PLAIN_ORDER,
+    id="FV/2026/10 №7",
+    reference="R-7",
+    state="Zaimportowano do ERP",
+    platform_state="id:17",
+    milestone=None,
+    situation=Situation.BLOCKED,
+    facts={"items": ["1", "2"], "nested": {"ä": [1, 2.5, None, True]}, "text": "'; DROP TABLE orders; --"},
+    platform_updated_at=NOW - 1,
+    moved_at=NOW - 2,
+    due_at=NOW + 3,
+    intent=Intent("t-1", "confirm", "CheckQueue", "OrderConfirm", NOW, is_uncertain=True),
+    attempts=3,
+    read_attempts=2,
+    crashes=1,
+    next_attempt_at=NOW + 4,
+    wait=Wait("platform", NOW + 5, "the order is being rejected"),
+    problem=PROBLEM,
+    held_at=NOW - 6,
+    held_reason="ask Ünal first",
+)
+"""An order with something in every field."""
+
+PLAIN_TARGET = Target(
+    seq=0,
+    id="t-1",
+    shop="acme",
+    order="1",
+    state="OrderConfirm",
+    milestone="accepted",
+    status=TargetStatus.QUEUED,
+    request={"state": "accepted"},
+    plan=(PlanEntry("confirm", "CheckQueue", "OrderConfirm"),),
+    steps_done=0,
+    unused=(),
+    submitted_at=NOW,
+    finished_at=None,
+    problem=None,
+)
+
+FULL_TARGET = replace(
+    PLAIN_TARGET,
+    id="t-full",
+    milestone=None,
+    status=TargetStatus.BLOCKED,
+    request={"state": "Wysłane", "tracking": {"code": "ß-1"}, "items": ["1"]},
+    plan=(PlanEntry("change_status", "Nowe", "W trakcie"), PlanEntry("change_status", "W trakcie", "Wysłane")),
+    steps_done=1,
+    unused=("erp_lines", "tracking.carrier"),
+    finished_at=NOW + 9,
+    problem=PROBLEM,
+)
+
+
+def order(order_id: str = "1", **fields: Any) -> Order:
+    return replace(PLAIN_ORDER, id=order_id, **fields)
+
+
+def target(target_id: str = "t-1", order_id: str = "1", **fields: Any) -> Target:
+    return replace(PLAIN_TARGET, id=target_id, order=order_id, **fields)

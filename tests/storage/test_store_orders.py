@@ -1,0 +1,207 @@
+"""Orders in the store: what goes in comes out, lost updates are noticed, the dispatcher's and people's questions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from storage.orders import (
+    LostUpdate,
+    OrderFilter,
+    blocked_orders,
+    count_orders,
+    due_orders,
+    get_order,
+    get_payload,
+    get_version,
+    insert_order,
+    list_orders,
+    next_due_at,
+    orders_with_intent,
+    save_order,
+    save_payload,
+    stalest_orders,
+)
+from storage.records import Intent, Order, Situation
+from storage.store import Store
+from tests.storage.engines import NOW, Engine
+from tests.storage.samples import FULL_ORDER, PLAIN_ORDER, order
+
+
+async def keep(store: Store, *orders: Order) -> list[Order]:
+    return await store.write(lambda tx: [insert_order(tx, each, b"{}") for each in orders])
+
+
+async def ids(store: Store, wanted: OrderFilter) -> list[str]:
+    return [found.id for found in await store.read(lambda tx: list_orders(tx, 0, 100, wanted))]
+
+
+@pytest.mark.parametrize("record", [PLAIN_ORDER, FULL_ORDER], ids=["plain", "full"])
+async def test_an_order_comes_out_as_it_went_in(engine: Engine, record: Order) -> None:
+    async with engine.open() as store:
+        (kept,) = await keep(store, record)
+        assert kept == replace(record, seq=kept.seq)
+        assert await store.read(lambda tx: get_order(tx, record.shop, record.id)) == kept
+        assert await store.read(lambda tx: get_order(tx, "other", record.id)) is None
+
+
+async def test_a_restart_finds_what_was_kept(engine: Engine) -> None:
+    async with engine.open() as store:
+        (kept,) = await keep(store, FULL_ORDER)
+    async with engine.open() as store:
+        assert await store.read(lambda tx: get_order(tx, kept.shop, kept.id)) == kept
+
+
+async def test_every_field_of_an_order_is_saved(engine: Engine) -> None:
+    async with engine.open() as store:
+        (plain,) = await keep(store, order(FULL_ORDER.id))
+        wanted = replace(FULL_ORDER, seq=plain.seq)
+        saved = await store.write(lambda tx: save_order(tx, wanted))
+        assert saved == replace(wanted, version=2)
+        assert await store.read(lambda tx: get_order(tx, "acme", plain.id)) == saved
+        cleared = await store.write(lambda tx: save_order(tx, replace(plain, version=2)))
+        assert await store.read(lambda tx: get_order(tx, "acme", plain.id)) == cleared
+
+
+async def test_an_update_of_an_old_version_is_refused(engine: Engine) -> None:
+    async with engine.open() as store:
+        (first,) = await keep(store, order())
+        await store.write(lambda tx: save_order(tx, replace(first, state="OrderConfirm")))
+        with pytest.raises(LostUpdate):
+            await store.write(lambda tx: save_order(tx, replace(first, state="SentOrder")))
+        found = await store.read(lambda tx: get_order(tx, "acme", "1"))
+        assert found is not None
+        assert (found.state, found.version) == ("OrderConfirm", 2)
+        assert await store.read(lambda tx: get_version(tx, first.seq)) == 2
+        assert await store.read(lambda tx: get_version(tx, first.seq + 1)) is None
+
+
+async def test_the_same_order_cannot_be_added_twice_but_two_shops_may_use_one_id(engine: Engine) -> None:
+    async with engine.open() as store:
+        await keep(store, order(), order(shop="other"))
+        with pytest.raises(Exception, match=r"(?i)unique"):
+            await keep(store, order())
+        assert len(await store.read(lambda tx: list_orders(tx, 0, 10))) == 2
+
+
+async def test_a_payload_is_kept_byte_for_byte_and_replaced_by_a_newer_one(engine: Engine) -> None:
+    odd = b'\x00\xff{"a": 1.10, "a": "\\ud800"}\r\n'
+    async with engine.open() as store:
+        await store.write(lambda tx: insert_order(tx, order(), odd))
+        assert await store.read(lambda tx: get_payload(tx, "acme", "1")) == odd
+        await store.write(lambda tx: save_payload(tx, "acme", "1", b"new", NOW))
+        assert await store.read(lambda tx: get_payload(tx, "acme", "1")) == b"new"
+        assert await store.read(lambda tx: get_payload(tx, "acme", "2")) is None
+
+
+async def test_text_that_is_no_unicode_costs_its_odd_characters_alone(engine: Engine) -> None:
+    odd = "cut emoji \ud83d here"
+    async with engine.open() as store:
+        await keep(store, order("1", reference=odd, facts={"note": odd}))
+        found = await store.read(lambda tx: get_order(tx, "acme", "1"))
+        assert found is not None
+        assert found.reference == "cut emoji \ufffd here"
+        assert found.facts == {"note": "cut emoji \ufffd here"}
+        assert await store.read(lambda tx: get_order(tx, "acme", "\udc00")) is None
+
+
+async def test_due_orders_come_longest_due_first_and_only_of_their_shop(engine: Engine) -> None:
+    async with engine.open() as store:
+        await keep(
+            store,
+            order("late", due_at=NOW - 10),
+            order("now", due_at=NOW),
+            order("soon", due_at=NOW + 50),
+            order("resting"),
+            order("foreign", shop="other", due_at=NOW - 99),
+        )
+        due = await store.read(lambda tx: due_orders(tx, "acme", NOW, 10))
+        assert due == [("late", NOW - 10), ("now", NOW)]
+        assert await store.read(lambda tx: due_orders(tx, "acme", NOW, 1)) == [("late", NOW - 10)]
+        assert await store.read(lambda tx: next_due_at(tx, "acme", NOW)) == NOW + 50
+        assert await store.read(lambda tx: next_due_at(tx, "acme", NOW + 50)) is None
+        assert await store.read(lambda tx: next_due_at(tx, "nobody", 0)) is None
+
+
+async def test_calls_that_were_out_are_found_again(engine: Engine) -> None:
+    async with engine.open() as store:
+        out = Intent("t", "confirm", "CheckQueue", "OrderConfirm", NOW)
+        await keep(store, order("1"), order("2", intent=out), order("3", shop="other", intent=out))
+        found = await store.read(lambda tx: orders_with_intent(tx, "acme"))
+        assert [(each.id, each.intent) for each in found] == [("2", out)]
+
+
+async def test_the_stalest_open_orders_come_first(engine: Engine) -> None:
+    async with engine.open() as store:
+        await keep(
+            store,
+            order("fresh", observed_at=NOW),
+            order("stale", observed_at=NOW - 20),
+            order("staler", observed_at=NOW - 30),
+            order("done", state="ToCustomer", observed_at=NOW - 40),
+            order("foreign", shop="other", observed_at=NOW - 50),
+        )
+        ends = ("ToCustomer", "Canceled")
+        assert await store.read(lambda tx: stalest_orders(tx, "acme", ends, NOW, 9)) == ["staler", "stale"]
+        assert await store.read(lambda tx: stalest_orders(tx, "acme", ends, NOW, 1)) == ["staler"]
+
+
+async def test_counts_and_the_orders_that_need_a_person(engine: Engine) -> None:
+    async with engine.open() as store:
+        await keep(
+            store,
+            order("1"),
+            order("2"),
+            order("3", state="SentOrder", situation=Situation.BLOCKED, updated_at=NOW + 5),
+            order("4", shop="other", situation=Situation.BLOCKED),
+        )
+        assert sorted(await store.read(count_orders)) == [
+            ("acme", "blocked", "SentOrder", 1),
+            ("acme", "idle", "CheckQueue", 2),
+            ("other", "blocked", "CheckQueue", 1),
+        ]
+        assert [each.id for each in await store.read(lambda tx: blocked_orders(tx, 9))] == ["4", "3"]
+        assert len(await store.read(lambda tx: blocked_orders(tx, 1))) == 1
+
+
+async def test_filters_narrow_alone_and_together(engine: Engine) -> None:
+    async with engine.open() as store:
+        await keep(
+            store,
+            order("1", reference="R"),
+            order("2", state="SentOrder", milestone="shipped", updated_at=NOW + 1),
+            order("3", state="ToCustomer", milestone="delivered", situation=Situation.QUEUED),
+            order("4", shop="other", situation=Situation.QUEUED),
+            order("5", shop="other", situation=Situation.WAITING),
+        )
+        expected = [
+            (OrderFilter(), "12345"),
+            (OrderFilter(shop="acme"), "123"),
+            (OrderFilter(shop="nobody"), ""),
+            (OrderFilter(states=("SentOrder", "ToCustomer")), "23"),
+            (OrderFilter(milestone="shipped"), "2"),
+            (OrderFilter(reference="R"), "1"),
+            (OrderFilter(updated_after=NOW), "2"),
+            (OrderFilter(situation="queued"), "34"),
+            (OrderFilter(situation="waiting"), "5"),
+            (OrderFilter(situation="queued", shop="acme"), "3"),
+            (OrderFilter(situation="queued", queued_shops_wait=("other",)), "3"),
+            (OrderFilter(situation="waiting", queued_shops_wait=("other",)), "45"),
+            (OrderFilter(situation="waiting", queued_shops_wait=("other",), shop="acme"), ""),
+            (OrderFilter(situation="idle", queued_shops_wait=("other",)), "12"),
+        ]
+        for wanted, found in expected:
+            assert "".join(await ids(store, wanted)) == found, wanted
+
+
+async def test_pages_by_key_show_each_order_once_whatever_changes_meanwhile(engine: Engine) -> None:
+    async with engine.open() as store:
+        await keep(store, *(order(str(number)) for number in range(7)))
+        seen: list[str] = []
+        after = 0
+        while page := await store.read(lambda tx, after=after: list_orders(tx, after, 3)):  # type: ignore[misc]
+            seen += [each.id for each in page]
+            after = page[-1].seq
+            await store.write(lambda tx, page=page: save_order(tx, page[0]))  # type: ignore[misc]
+        assert seen == [str(number) for number in range(7)]
