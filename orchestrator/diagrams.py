@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 from orchestrator.diagram_layout import LINE_HEIGHT, SMALL_HEIGHT, Box, Layout, Point, Wire, lay_out
 from statemachines.machine import PlatformMachine
 
-_STYLE = """
+STYLE = """
 .machine { --ink: #1b2430; --soft: #5b6675; --line: #6b7788; --box: #f6f8fa; --edge: #9aa5b4; --paper: #ffffff; }
 @media (prefers-color-scheme: dark) {
   .machine { --ink: #e6ebf2; --soft: #9fabbb; --line: #8b98aa; --box: #1d2530; --edge: #566375; --paper: #12171e; }
@@ -35,6 +35,7 @@ _STYLE = """
 .label { fill: var(--ink); font-size: 11px;
   stroke: var(--paper); stroke-width: 4; paint-order: stroke; stroke-linejoin: round; }
 """
+"""What an SVG of ours carries in its `<style>`; a page that reads one has to allow it in its policy."""
 
 _TIP = (
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="7.2" refY="4" markerWidth="8" markerHeight="8" orient="auto"'
@@ -101,7 +102,7 @@ def svg(machine: PlatformMachine) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" class="machine" role="img" {size} {view}>',
         f"<title>{escape(layout.platform)}: states and steps of an order</title>",
         f"<desc>{escape(_spoken(described))}</desc>",
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         _TIP,
         f'<rect class="paper" x="{layout.left:.0f}" width="100%" height="100%"/>',
         *_start(layout),

@@ -16,6 +16,8 @@ from importlib.resources import files
 
 from aiohttp import web
 
+from orchestrator.diagrams import STYLE
+
 SCRIPTS = ("elements.js", "daemon.js", "words.js", "feed.js", "overview.js", "orders.js", "order.js", "main.js")
 """The parts of the script in the order in which they are joined: one module, without imports."""
 
@@ -39,7 +41,8 @@ def page() -> Page:
         (
             "default-src 'none'",
             f"script-src '{_digest(script)}'",
-            f"style-src '{_digest(style)}'",
+            # the second one: the machines' pictures bring a style of their own, of which only shapes are taken over
+            f"style-src '{_digest(style)}' '{_digest(STYLE)}'",
             "connect-src 'self'",
             "img-src data:",
             "base-uri 'none'",

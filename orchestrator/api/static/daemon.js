@@ -28,6 +28,9 @@ const EVENT_TYPES = [
   "sync.failed", "product.created", "product.updated", "fulfillment.created", "fulfillment.updated",
 ];
 
+const POLL_PAUSE_SECONDS = 2;
+function pause(seconds) { return new Promise((resolve) => setTimeout(resolve, seconds * 1000)); }
+
 /**
  * Follows the feed from `cursor` on. `onEvent(event)` hears each event once, in order; `onLive(how)` hears `live`,
  * `polling` or `lost`. A stream that ends is opened again by the browser from the last event id; one that never opens
@@ -58,13 +61,13 @@ function follow(cursor, onEvent, onLive) {
   const poll = async () => {
     for (let rounds = 0; rounds < 20; rounds += 1) {
       try {
-        const page = await get(`/v1/events?after=${cursor}&limit=200&wait=25`);
+        const page = await get(`/v1/events?after=${cursor}&limit=200&wait=20`);
         onLive("polling");
         page.events.forEach(take);
       } catch {
         onLive("lost");
-        await new Promise((resolve) => setTimeout(resolve, 4000));
       }
+      await pause(POLL_PAUSE_SECONDS); // whatever answers at once is not asked without end
     }
     failures = 0;
     listen(); // now and then the better way is tried again

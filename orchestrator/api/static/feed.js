@@ -48,7 +48,10 @@ class Feed {
 }
 
 function feedLine(event) {
-  const where = event.order ? orderLink(event.shop, event.order) : el("span", { class: "id" }, event.shop ?? "");
+  return eventLine(event, event.order ? orderLink(event.shop, event.order) : el("span", { class: "id" }, event.shop ?? ""));
+}
+
+function eventLine(event, where) {
   const words = said(event);
   return el("li", {},
     el("div", { class: "line" }, el("span", { class: `type ${EVENT_TONES[event.type] ?? ""}` }, event.type), where, moment(event.at)),

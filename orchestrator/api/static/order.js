@@ -35,6 +35,7 @@ class OrderPage {
   }
 
   missing() {
+    this.payload.remove();
     return el("div", { class: "panel pad" }, el("p", {}, "This order is not known here. If the platform has it, it can be read now:"),
       el("div", { class: "commands" }, command(`fulfilld refresh ${shell(this.shop)} ${shell(this.id)}`)));
   }
@@ -63,7 +64,7 @@ function orderFacts(order) {
   return [
     el("dl", { class: "panel pad facts" },
       fact("State", el("strong", {}, order.state), order.milestone ? el("span", { class: "soft" }, ` ${order.milestone}`) : ""),
-      fact("Situation", situation(order), order.attempts ? ` attempt ${order.attempts}` : ""),
+      fact("Situation", situation(order), order.attempts ? ` after ${order.attempts === 1 ? "1 attempt" : `${order.attempts} attempts`}` : ""),
       fact("Platform", order.platform), fact("Reference", order.reference ?? "–"), fact("Payment", order.payment),
       order.next_attempt_at && fact("Next attempt", moment(order.next_attempt_at)),
       order.wait && fact("Waits for", String(order.wait.reason).replaceAll("_", " "), order.wait.until ? [" until ", moment(order.wait.until)] : "",
@@ -72,7 +73,7 @@ function orderFacts(order) {
       fact("Imported", moment(order.imported_at)), fact("Changed", moment(order.updated_at))),
     problem && el("ul", { class: "panel attention" }, needyOrder({ shop: order.shop, order: order.id, problem })),
     order.situation === "held" && el("div", { class: "commands" }, "Held: no step begins. ", command(`fulfilld release ${shell(order.shop)} ${shell(order.id)}`)),
-    el("p", {}, "\u00a0"),
+    el("br"),
   ];
 }
 
@@ -80,7 +81,7 @@ function orderTargets(targets) {
   const heading = el("h2", {}, "Targets");
   if (!targets.length) return [heading, el("p", { class: "panel empty" }, "Nothing is wanted of this order now.")];
   const tones = { done: "good", now: "busy", next: "" };
-  return [heading, el("ol", { class: "panel rows" }, targets.map((target) => el("li", {},
+  return [heading, el("ol", { class: "panel rows targets" }, targets.map((target) => el("li", {},
     el("div", { class: "facts-line" }, el("strong", {}, target.state), badge(target.status, TARGET_TONES[target.status]), moment(target.submitted_at),
       el("span", { class: "id wrap" }, target.id)),
     (target.plan ?? []).length > 0 && el("ol", { class: "plan" }, target.plan.map((step) =>
@@ -90,8 +91,7 @@ function orderTargets(targets) {
 
 function orderTimeline(events) {
   const newest = [...events].sort((a, b) => b.cursor - a.cursor);
-  const line = (event) => el("li", {}, el("span", { class: `type ${EVENT_TONES[event.type] ?? ""}` }, event.type),
-    el("span", { class: "said" }, said(event)), moment(event.at));
+  const line = (event) => eventLine(event, null);
   const list = el("ol", { class: "panel rows timeline" }, newest.length ? newest.slice(0, TIMELINE_LENGTH).map(line)
     : el("li", { class: "empty" }, "Nothing is kept of this order's past."));
   const rest = newest.slice(TIMELINE_LENGTH);
