@@ -15,6 +15,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 Kind = Literal["normal", "seen", "record"]
@@ -241,7 +242,8 @@ def _channel_wires(
         ends = (*bundle.sources, *bundle.targets)
         at = {name: (ports[index, name], side[name].y if name in side else base_y) for name in ends}
         lines = tuple(_bent(at[source], at[to], channel_y) for source in bundle.sources for to in bundle.targets)
-        wires.append(_labelled(bundle, lines, [x for x, _ in at.values()], channel_y, placed))
+        uprights = sorted(ports.values())
+        wires.append(_labelled(bundle, lines, uprights, [x for x, _ in at.values()], channel_y, placed))
     return wires
 
 
@@ -252,12 +254,20 @@ def _bent(start: Point, end: Point, channel_y: float) -> tuple[Point, ...]:
 
 
 def _labelled(
-    bundle: _Bundle, lines: tuple[tuple[Point, ...], ...], xs: Sequence[float], y: float, placed: Mapping[str, Box]
+    bundle: _Bundle,
+    lines: tuple[tuple[Point, ...], ...],
+    uprights: Sequence[float],
+    ends: Sequence[float],
+    y: float,
+    placed: Mapping[str, Box],
 ) -> Wire:
-    """On the channel where it is long enough, else beside the upright, away from the box's middle."""
-    low, high = min(xs), max(xs)
-    if high - low > text_width(bundle.step, is_small=True):
-        return Wire(bundle.step, lines, ((low + high) / 2, y - 5))
+    """On the channel, in its widest stretch that no upright crosses; where that is short, beside the wire's own end,
+    away from the box's middle."""
+    low, high = min(ends), max(ends)
+    inside = [x for x in uprights if low <= x <= high]
+    gap, start = max(((right - left, left) for left, right in pairwise(inside)), default=(0.0, low))
+    if gap > text_width(bundle.step, is_small=True) or len(ends) > 2:
+        return Wire(bundle.step, lines, (start + gap / 2, y - 5))
     if low < placed[bundle.targets[0]].middle:
         return Wire(bundle.step, lines, (low - 6, y + 4), "end")
     return Wire(bundle.step, lines, (high + 6, y + 4), "start")

@@ -8,17 +8,30 @@ class CallFailed extends Error {
   }
 }
 
+/** A reviver that keeps numbers as they were written, where the browser can: ids and amounts may exceed a double. */
+function exactly(_key, value, context) {
+  return typeof value === "number" && context?.source && JSON.rawJSON ? JSON.rawJSON(context.source) : value;
+}
+
 /** GETs JSON. Throws CallFailed; status 0 means that nobody answered. */
-async function get(path) {
+async function get(path, reviver) {
   let response;
   try {
     response = await fetch(path, { headers: { Accept: "application/json" }, cache: "no-store" });
   } catch {
     throw new CallFailed(0, null);
   }
-  const body = await response.json().catch(() => null);
-  if (!response.ok) throw new CallFailed(response.status, body);
+  const body = parsed(await response.text().catch(() => ""), reviver);
+  if (!response.ok || body === null) throw new CallFailed(response.status, body);
   return body;
+}
+
+function parsed(text, reviver) {
+  try {
+    return JSON.parse(text, reviver);
+  } catch {
+    return null;
+  }
 }
 
 const EVENT_TYPES = [

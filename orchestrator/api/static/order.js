@@ -47,7 +47,7 @@ class OrderPage {
       if (!panel.open) return;
       text.textContent = "Loading…";
       try {
-        const { payload } = await get(`${orderPath(this.shop, this.id)}?include=payload`);
+        const { payload } = await get(`${orderPath(this.shop, this.id)}?include=payload`, exactly);
         text.textContent = payload === undefined || payload === null ? "Nothing is kept."
           : typeof payload === "string" ? payload : JSON.stringify(payload, null, 2);
       } catch (failure) {
@@ -65,14 +65,14 @@ function orderFacts(order) {
     el("dl", { class: "panel pad facts" },
       fact("State", el("strong", {}, order.state), order.milestone ? el("span", { class: "soft" }, ` ${order.milestone}`) : ""),
       fact("Situation", situation(order), order.attempts ? ` after ${order.attempts === 1 ? "1 attempt" : `${order.attempts} attempts`}` : ""),
-      fact("Platform", order.platform), fact("Reference", order.reference ?? "–"), fact("Payment", order.payment),
+      fact("Platform", order.platform, order.platform_state && order.platform_state !== order.state ? el("div", { class: "soft" }, `shows ${order.platform_state}`) : ""), fact("Reference", order.reference ?? "–"), fact("Payment", order.payment),
       order.next_attempt_at && fact("Next attempt", moment(order.next_attempt_at)),
       order.wait && fact("Waits for", String(order.wait.reason).replaceAll("_", " "), order.wait.until ? [" until ", moment(order.wait.until)] : "",
         order.wait.detail ? el("div", { class: "soft" }, order.wait.detail) : ""),
       fact("One step away", (order.allowed ?? []).join(", ") || "nothing"),
       fact("Imported", moment(order.imported_at)), fact("Changed", moment(order.updated_at))),
     problem && el("ul", { class: "panel attention" }, needyOrder({ shop: order.shop, order: order.id, problem })),
-    order.situation === "held" && el("div", { class: "commands" }, "Held: no step begins. ", command(`fulfilld release ${shell(order.shop)} ${shell(order.id)}`)),
+    order.situation === "held" && el("div", { class: "commands" }, `Held${order.held_reason ? ` (${order.held_reason})` : ""}: no step begins. `, command(`fulfilld release ${shell(order.shop)} ${shell(order.id)}`)),
     el("br"),
   ];
 }

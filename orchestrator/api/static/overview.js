@@ -37,25 +37,29 @@ function tiles(totals, needy) {
 }
 
 /** Shops that stand still until somebody does something. */
-function standing(all) { return (all ?? []).filter((shop) => shop.paused).map((shop) => [shop.name, shop.paused]); }
+function standing(all) {
+  return (all ?? []).filter((shop) => shop.paused)
+    .map((shop) => ({ name: shop.name, at: shop.paused_at, by: shop.paused_by, reason: shop.paused_reason }));
+}
 
 function attention(status) {
   const orders = status.attention ?? [];
   const paused = standing(status.shops);
   const heading = el("h2", {}, "Needs a person", " ", orders.length + paused.length > 0 && badge(count(orders.length + paused.length), "bad"));
   if (!orders.length && !paused.length) return [heading, el("p", { class: "panel empty" }, "Nothing. Every order goes its way or rests.")];
-  return [heading, el("ul", { class: "panel attention" }, paused.map(([name, why]) => pausedShop(name, why)), orders.map(needyOrder))];
+  return [heading, el("ul", { class: "panel attention" }, paused.map(pausedShop), orders.map(needyOrder))];
 }
 
-function pausedShop(name, why) {
-  const isDenied = why?.by === "access_denied" || why === "access_denied";
+function pausedShop({ name, at, by, reason }) {
+  const isDenied = by === "access_denied";
   const advice = isDenied
     ? "The platform does not accept the shop's credentials. Put new ones in place and send SIGHUP, or resume."
     : "Somebody paused this shop: no step starts and nothing is polled until it is resumed.";
   return el("li", {},
-    el("div", {}, el("strong", {}, isDenied ? "Access denied" : "Paused"), " ", el("span", { class: "id" }, name), why?.at && [" ", moment(why.at)]),
-    why?.reason && el("blockquote", {}, String(why.reason)), el("p", { class: "soft" }, advice),
-    el("div", { class: "commands" }, command("fulfilld doctor"), command(`fulfilld resume ${shell(name)}`)));
+    el("div", { class: "facts-line" }, el("strong", { class: isDenied ? "bad" : "warn" }, isDenied ? "Access denied" : "Paused"),
+      el("span", { class: "id" }, name), at && moment(at)),
+    reason && el("blockquote", {}, String(reason)), el("p", { class: "soft" }, advice),
+    el("div", { class: "commands" }, isDenied && command("fulfilld doctor"), command(`fulfilld resume ${shell(name)}`)));
 }
 
 function needyOrder({ shop, order, problem }) {
@@ -86,6 +90,8 @@ function shopCard(shop, milestones) {
     el("div", { class: "counts" }, ["queued", "running", "retrying", "blocked"].map((name) =>
       ordersLink({ shop: shop.name, situation: name }, { class: `${shop[name] ? "some" : ""} ${name === "blocked" && shop[name] ? "bad" : ""}` },
         el("b", {}, count(shop[name])), ` ${name}`))),
+    shop.wait && !shop.paused && el("p", { class: "warn" }, `waits: ${String(shop.wait.reason).replaceAll("_", " ")}`,
+      shop.wait.until ? [" until ", moment(shop.wait.until)] : null, shop.wait.detail ? el("span", { class: "soft wrap" }, ` ${shop.wait.detail}`) : null),
     shop.last_sync_error && el("blockquote", { class: "bad" }, String(shop.last_sync_error)),
     el("div", { class: "facts-line" }, el("span", {}, "synced ", moment(shop.last_sync_at)),
       shop.oldest_pending_seconds ? el("span", {}, `oldest target ${duration(shop.oldest_pending_seconds)}`) : null,
