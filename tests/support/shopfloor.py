@@ -26,6 +26,7 @@ from storage.sqlite import SqliteStore, open_sqlite
 from storage.targets import get_target
 
 SHOP = "acme"
+PLATFORM = "selldone"
 
 #: quick enough for tests; a test that is about waiting sets its own
 QUICK: dict[str, Any] = {
@@ -101,11 +102,14 @@ class Shopfloor:
             await self.feed.wait_beyond(cursor)
 
 
-def config_of(sandbox: Sandbox, folder: Path, changes: Mapping[str, Any] | None = None) -> Config:
-    """A checked config for the sandbox's shops, quick, with `changes` for every shop."""
+def config_of(
+    sandbox: Sandbox, folder: Path, changes: Mapping[str, Any] | None = None, *, platform: str = PLATFORM
+) -> Config:
+    """A checked config for the sandbox's shops of one platform, quick, with `changes` for every shop."""
     import json
 
     raw = sandbox.config()
+    raw["shops"] = {name: shop for name, shop in raw["shops"].items() if shop["platform"] == platform}
     for shop in raw["shops"].values():
         shop.update(QUICK)
         shop.update(changes or {})
@@ -135,10 +139,13 @@ async def working_on(
 
 @asynccontextmanager
 async def shopfloor(
-    sandbox: Sandbox, folder: Path, changes: Mapping[str, Any] | None = None
+    sandbox: Sandbox, folder: Path, changes: Mapping[str, Any] | None = None, *, platform: str = PLATFORM
 ) -> AsyncIterator[Shopfloor]:
-    """A running sandbox with its shops at work, all orders imported."""
-    async with sandbox.running(), working_on(sandbox, config_of(sandbox, folder, changes), folder) as floor:
+    """A running sandbox with its shops of one platform at work, all orders imported."""
+    async with (
+        sandbox.running(),
+        working_on(sandbox, config_of(sandbox, folder, changes, platform=platform), folder) as floor,
+    ):
         for shop in floor.supervisor.shops():
             await floor.commands.sync(shop, 30)
         yield floor
