@@ -270,4 +270,12 @@ def told(body: bytes) -> str:
             words.append(text)
     if isinstance(errors := data.get("errors"), dict | list) and errors:
         words.append(json.dumps(errors, ensure_ascii=False))
+    # Django REST Framework names the fields at the top: {"state": ["… is not a valid choice."]}
+    fields = {name: value for name, value in data.items() if isinstance(value, list) and _is_prose(value)}
+    if fields and not words:
+        words.append(json.dumps(fields, ensure_ascii=False))
     return " – ".join(words)
+
+
+def _is_prose(value: list[object]) -> bool:
+    return bool(value) and all(isinstance(each, str) for each in value)

@@ -1,0 +1,38 @@
+"""What a CloudSuite answer refuses, in our four kinds (cloudsuite.md §8).
+
+Nothing about errors is documented; the shapes are those of Django REST Framework. The status decides. 401, 429, 5xx and
+redirects never get here: the HTTP layer has taken them.
+"""
+
+from __future__ import annotations
+
+from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Rejected, Transient
+from orchestrator.platforms.http import Answer
+
+
+def order_refusal(answer: Answer, words: str) -> PlatformFailure:
+    """The failure that a 4xx about one order means."""
+    match answer.status:
+        case 404 | 410:
+            # A gateway's page says that the API was not found, not that the order is gone for good.
+            return Transient(words) if is_html(answer.body) else NotFound(words)
+        case _:
+            return Rejected(words)
+
+
+def list_refusal(answer: Answer, words: str) -> PlatformFailure:
+    """The failure that a 4xx to the order list means: never about one order, so the shop as a whole is in trouble."""
+    return AccessDenied(words) if answer.status == 403 else Transient(words)
+
+
+def token_refusal(answer: Answer, words: str) -> PlatformFailure:
+    """The failure that a 4xx of the token endpoint means: wrong credentials, or an address that is none."""
+    if answer.status == 404 and is_html(answer.body):
+        return Transient(words)
+    return AccessDenied(f"no access token: {words}")
+
+
+def is_html(body: bytes) -> bool:
+    """Whether a body is a page for people, which no call of this API answers with."""
+    start = body.lstrip()[:200].lower()
+    return start.startswith((b"<!doctype html", b"<html"))

@@ -1,0 +1,299 @@
+"""CloudSuite's order machine: confirmed → processing → sent → done, or cancel; ERP data and despatches on the way.
+
+Facts: platforms/cloudsuite.md §5, §6, §9. The native state is composite: `sent` is `shipment_state` sent while `state`
+is processing (or confirmed, for an offline order). It is also what we call an order whose final despatch went out: no
+read shows despatches, so their numbers are facts that only we keep.
+
+The platform takes any state at any time (§5.1), so the sequence is kept here, and the client looks before it writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from statemachines.cloudsuite_despatch import Despatch, SenselessDespatch, is_xml_text, read_despatches
+from statemachines.machine import Milestone, PlannedStep, PlatformMachine, Refusal, Standing, State, Step
+from statemachines.target import Json, TargetRequest
+
+RELEASED = frozenset({"closed_success", "paid", "account"})
+"""Payment statuses with which an order may go to the ERP's processing (cloudsuite.md §5.2)."""
+
+_STATES = (
+    State("draft", settable=False),
+    State("quotation", settable=False),
+    State("confirmed", Milestone.NEW),
+    State("processing", Milestone.ACCEPTED),
+    State("sent", Milestone.SHIPPED),
+    State("done", Milestone.DELIVERED, is_end=True),
+    State("cancel", Milestone.CANCELLED, is_end=True),
+    State("attention", Milestone.ATTENTION, record_only=True),
+)
+
+_WITH_ERP = ("processing", "sent")
+_STEPS = (
+    Step("process", ("confirmed",), "processing"),
+    Step("set_erp_number", _WITH_ERP, None, uses=("erp_order_number", "confirmation")),
+    Step("set_erp_lines", _WITH_ERP, None, uses=("erp_lines", "confirmation")),
+    Step("confirm_order", _WITH_ERP, None, uses=("erp_order_number", "erp_lines", "confirmation")),
+    Step("send_despatch", _WITH_ERP, None, uses=("despatch", "tracking", "tracking.carrier")),
+    Step("mark_sent", ("processing", "confirmed"), "sent"),  # from confirmed: offline orders alone
+    Step("finish", ("sent",), "done"),
+    Step("cancel", ("confirmed", "processing", "sent"), "cancel"),
+)
+
+_MAINLINE = ("confirmed", "processing", "sent", "done")
+
+OnTimeout = Literal["resend_same_number", "ask"]
+
+
+class CloudsuiteMachine(PlatformMachine):
+    """The machine of CloudSuite's orders.
+
+    Facts it reads: `payment_status`, `is_offline`, `erp_order_number`, `lines` (`{id: {"erp", "part", "quantity"}}`)
+    and, kept by us alone, `despatches` (`{number: {"final"}}`).
+
+    `checks_payment`: only released orders are processed. `on_timeout`: what a despatch whose answer was lost leads to.
+    `has_proxy`: the shop's config has what the XML calls need.
+    """
+
+    extra_uses = ("reason",)
+
+    def __init__(
+        self,
+        *,
+        checks_payment: bool = True,
+        on_timeout: OnTimeout = "resend_same_number",
+        has_proxy: bool = True,
+    ) -> None:
+        super().__init__("cloudsuite", _STATES, _STEPS, _MAINLINE, "confirmed")
+        self._checks_payment = checks_payment
+        self._on_timeout = on_timeout
+        self._has_proxy = has_proxy
+
+    # -- planning --------------------------------------------------------------------------------------------------
+
+    def allowed(self, standing: Standing) -> tuple[str, ...]:
+        """As the base; only offline orders go from confirmed to sent."""
+        found = super().allowed(standing)
+        is_early = standing.state == "confirmed" and not standing.facts.get("is_offline")
+        return tuple(state for state in found if not (is_early and state == "sent"))
+
+    def _path(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
+        is_early = standing.state == "confirmed" and not standing.facts.get("is_offline")
+        if is_early and wanted in ("sent", "done"):
+            later = super()._path(replace(standing, state="processing"), wanted)
+            return None if later is None else (PlannedStep("process", "confirmed", "processing"), *later)
+        return super()._path(standing, wanted)
+
+    def _with_actions(
+        self, standing: Standing, path: tuple[PlannedStep, ...], request: TargetRequest
+    ) -> tuple[PlannedStep, ...]:
+        """A cancellation carries nothing. A final despatch moves the order to sent and saves mark_sent."""
+        if path and path[-1].to == "cancel":
+            return path
+        waiting = iter(_pending_despatches(standing.facts, request))
+        steps: list[PlannedStep] = []
+        here = standing.state
+        for step in super()._with_actions(standing, path, request):
+            if step.step == "mark_sent" and here == "sent":
+                continue
+            to = step.to
+            if step.source == to:
+                to = here
+            if step.step == "send_despatch" and next(waiting).is_final:
+                to = "sent"
+            steps.append(PlannedStep(step.step, here, to))
+            here = to
+        return tuple(steps)
+
+    def pending_actions(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+        """ERP number and lines, or the cXML confirmation in their place, then one step per despatch."""
+        facts = standing.facts
+        steps: list[str] = []
+        if request.confirmation == "cxml":
+            if not _has_number(facts, request) or not _has_lines(facts, request):
+                steps.append("confirm_order")
+        else:
+            steps += ["set_erp_number"] if not _has_number(facts, request) else []
+            steps += ["set_erp_lines"] if not _has_lines(facts, request) else []
+        return (*steps, *("send_despatch" for _ in _pending_despatches(facts, request)))
+
+    def satisfied(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+        """ERP data that the order carries and despatches that were sent already."""
+        facts = standing.facts
+        has_number, has_lines = _has_number(facts, request), _has_lines(facts, request)
+        found = ["erp_order_number"] if request.erp_order_number is not None and has_number else []
+        found += ["erp_lines"] if request.erp_lines and has_lines else []
+        found += ["confirmation"] if has_number and has_lines else []
+        if request.despatch and not _pending_despatches(facts, request):
+            found += ["despatch", "tracking", "tracking.carrier"]
+        return tuple(found)
+
+    # -- guards ----------------------------------------------------------------------------------------------------
+
+    def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
+        """The payment is settled before the ERP takes the order over, and what the target brings can be sent."""
+        if wanted.name == "cancel":
+            return None
+        reason = None
+        if not self.has_passed(standing, wanted.name):
+            reason = self._payment_reason(standing)
+        if reason is None and self._carries_data(standing, wanted):
+            reason = self._data_reason(standing.facts, request)
+        return None if reason is None else Refusal("not-allowed", reason, reason=reason)
+
+    def _carries_data(self, standing: Standing, wanted: State) -> bool:
+        states = (standing.state, wanted.name)
+        return standing.state in ("confirmed", *_WITH_ERP) and any(state in _WITH_ERP for state in states)
+
+    def _payment_reason(self, standing: Standing) -> str | None:
+        status = standing.facts.get("payment_status")
+        if not self._checks_payment or standing.state != "confirmed" or standing.facts.get("is_offline"):
+            return None
+        if status in RELEASED:
+            return None
+        told = "the platform tells no payment_status" if status is None else f"the order's payment_status is {status}"
+        return f"{told}, only closed_success, paid and account are released"
+
+    def _data_reason(self, facts: Mapping[str, Json], request: TargetRequest) -> str | None:
+        is_cxml = request.confirmation == "cxml"
+        if request.confirmation not in (None, "json", "cxml"):
+            return f"confirmation {request.confirmation!r} is neither json nor cxml"
+        number = request.erp_order_number
+        if number is not None and not (number.strip() and is_xml_text(number)):
+            return "erp_order_number is empty or holds a character that XML cannot carry"
+        try:
+            despatches = _pending_despatches(facts, request)
+        except SenselessDespatch as error:
+            return str(error)
+        if (is_cxml or despatches) and not self._has_proxy:
+            return "proxy_shop and proxy_user are not configured, so no despatch and no cXML can be sent"
+        known = _lines(facts)
+        if foreign := [line.line for line in request.erp_lines or () if line.line not in known]:
+            return f"lines {', '.join(foreign)} are not in this order, it has {', '.join(known) or 'none'}"
+        return _lines_reason(numbered(facts, request), facts, request, despatches)
+
+    # -- what calls and reads tell -----------------------------------------------------------------------------------
+
+    def observe(self, standing: Standing | None, seen: Standing) -> str:
+        """An order whose final despatch we sent is sent, whether or not the platform shows it."""
+        if seen.platform_state == "processing" and standing is not None and _has_final(standing.facts):
+            return "sent"
+        return seen.platform_state
+
+    def merged_facts(self, standing: Standing, seen: Standing) -> dict[str, Json]:
+        """What the platform shows, and the despatches that we sent: no read shows those."""
+        kept = standing.facts.get("despatches")
+        return {**seen.facts, "despatches": kept} if kept else dict(seen.facts)
+
+    def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
+        """The read-backs of cloudsuite.md §9. A despatch cannot be read back: it is sent again with its own number,
+        which the platform refuses if it has it, or a person looks."""
+        match step:
+            case "set_erp_number":
+                return _has_number(seen.facts, request)
+            case "set_erp_lines":
+                return _has_lines(seen.facts, request)
+            case "confirm_order":
+                return _has_number(seen.facts, request) and _has_lines(seen.facts, request)
+            case "send_despatch":
+                return None if self._on_timeout == "ask" else False
+            case _:
+                return super().is_done(step, before, seen, request)
+
+    def after(
+        self, standing: Standing, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+    ) -> Standing:
+        """As the base; ERP data and the despatch that was sent become facts, a final despatch makes the order sent."""
+        own: dict[str, Json] = {}
+        is_final = False
+        if step in ("set_erp_number", "confirm_order") and request.erp_order_number is not None:
+            own["erp_order_number"] = request.erp_order_number
+        if step in ("set_erp_lines", "confirm_order"):
+            own["lines"] = numbered(standing.facts, request)
+        if step == "send_despatch" and (waiting := _pending_despatches(standing.facts, request)):
+            is_final = waiting[0].is_final
+            own["despatches"] = {**standing.facts.get("despatches", {}), waiting[0].number: {"final": is_final}}
+        if self.steps[step].to is None:
+            answered = answered or standing.platform_state
+        after = super().after(standing, step, request, answered, {**own, **facts})
+        return replace(after, state="sent") if is_final and after.state == "processing" else after
+
+
+def next_despatch(facts: Mapping[str, Json], request: TargetRequest) -> Despatch | None:
+    """The despatch whose turn it is: the first one of the target whose number was not sent yet."""
+    return next(iter(_pending_despatches(facts, request)), None)
+
+
+def numbered(facts: Mapping[str, Json], request: TargetRequest) -> dict[str, dict[str, Json]]:
+    """The order's lines by id, with the ERP line numbers that the target brings."""
+    lines = {line: dict(told) for line, told in _lines(facts).items()}
+    for line in request.erp_lines or ():
+        if line.line in lines:
+            lines[line.line]["erp"] = line.erp_line_number
+    return lines
+
+
+def _pending_despatches(facts: Mapping[str, Json], request: TargetRequest) -> list[Despatch]:
+    sent = facts.get("despatches", {})
+    return [despatch for despatch in read_despatches(request.despatch) if despatch.number not in sent]
+
+
+def _has_final(facts: Mapping[str, Json]) -> bool:
+    return any(told["final"] for told in facts.get("despatches", {}).values())
+
+
+def _has_number(facts: Mapping[str, Json], request: TargetRequest) -> bool:
+    wanted = request.erp_order_number
+    return wanted is None or facts.get("erp_order_number") == wanted
+
+
+def _has_lines(facts: Mapping[str, Json], request: TargetRequest) -> bool:
+    lines = _lines(facts)
+    return all(lines.get(line.line, {}).get("erp") == line.erp_line_number for line in request.erp_lines or ())
+
+
+def _lines(facts: Mapping[str, Json]) -> Mapping[str, Mapping[str, Json]]:
+    lines: Mapping[str, Mapping[str, Json]] = facts.get("lines") or {}
+    return lines
+
+
+def _lines_reason(
+    lines: Mapping[str, Mapping[str, Json]],
+    facts: Mapping[str, Json],
+    request: TargetRequest,
+    despatches: list[Despatch],
+) -> str | None:
+    """Why the ERP's numbers do not suffice: each names one line, and despatches name only lines that have one."""
+    known = [told["erp"] for told in lines.values() if told.get("erp") is not None]
+    bare = [line for line, told in lines.items() if told.get("erp") is None]
+    if request.erp_lines and (twice := sorted({number for number in known if known.count(number) > 1})):
+        return f"the ERP line number {twice[0]} would stand on more than one line"
+    if request.confirmation == "cxml" and not (request.erp_order_number or facts.get("erp_order_number")):
+        return "a confirmation by cXML needs the erp_order_number"
+    if request.confirmation == "cxml" and bare:
+        return f"a confirmation by cXML needs erp_lines for every line, {', '.join(bare)} have none"
+    for despatch in despatches:
+        if despatch.lines is None and (bare or not lines):
+            return f"despatch {despatch.number}: lines {', '.join(bare)} have no ERP line number yet; send erp_lines"
+        asked = [line.erp_line_number for line in despatch.lines or ()]
+        if foreign := [str(number) for number in asked if number not in known]:
+            told = ", ".join(map(str, known)) or "none"
+            return (
+                f"despatch {despatch.number}: ERP line numbers {', '.join(foreign)} are not the order's, it has {told}"
+            )
+    return None
+
+
+MACHINE = CloudsuiteMachine()
+
+
+def build(options: Mapping[str, Json]) -> PlatformMachine:
+    """The machine for a shop's options `payment_check`, `desadv_on_timeout`, `proxy_shop` and `proxy_user`."""
+    return CloudsuiteMachine(
+        checks_payment=options.get("payment_check", "on") == "on",
+        on_timeout=options.get("desadv_on_timeout", "resend_same_number"),
+        has_proxy=options.get("proxy_shop", 1) is not None and options.get("proxy_user", 1) is not None,
+    )
