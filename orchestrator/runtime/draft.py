@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from statemachines.machine import Chaining, PlatformMachine, Standing
 from statemachines.target import Json, TargetRequest
-from storage.events import append_event
+from storage.events import append_events
 from storage.orders import SELDOM, get_order, save_order, save_payload
 from storage.records import Order, Problem, Situation, Target, TargetStatus, changed
 from storage.targets import get_target, pending_targets, save_progress, save_target
@@ -190,8 +190,8 @@ class Draft:
             save_progress(tx, target)
         for target in self._rewritten.values():
             save_target(tx, target)
-        for type_, target_id, data in self._events:
-            append_event(tx, now, type_, shop=shop, order=order, target=target_id, data=data)
+        if self._events:
+            append_events(tx, now, shop, order, self._events)
         self._progressed, self._rewritten, self._events, self._payload = {}, {}, [], None
         self._has_seldom = False
 
