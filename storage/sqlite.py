@@ -325,6 +325,8 @@ async def open_sqlite(path: Path, now_ms: int) -> AsyncIterator[SqliteStore]:
                 f"{path} cannot be opened: {error}; check that the folder exists and is writable"
             ) from error
         except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+                raise StoreUnavailable(f"{path} is damaged: {error}; restore a backup") from error
             raise NotAStore(f"{path} is no fulfilld store: {error}; name another file in storage.url") from error
         store = SqliteStore(path, opened[0], opened[1:])
         async with anyio.create_task_group() as group:

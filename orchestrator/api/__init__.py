@@ -1,1 +1,1 @@
-"""The socket API: HTTP and JSON, the event feed, the dashboard."""
+"""The socket API: HTTP and JSON on a Unix socket, and the same on loopback TCP (docs/api.md)."""

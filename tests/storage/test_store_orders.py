@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from storage.orders import (
+    SELDOM,
     LostUpdate,
     OrderFilter,
     blocked_orders,
@@ -64,6 +65,15 @@ async def test_every_field_of_an_order_is_saved(engine: Engine) -> None:
         assert await store.read(lambda tx: get_order(tx, "acme", plain.id)) == cleared
 
 
+async def test_fields_that_a_step_leaves_alone_can_be_left_out_of_a_save(engine: Engine) -> None:
+    async with engine.open() as store:
+        (plain,) = await keep(store, order(FULL_ORDER.id))
+        wanted = replace(FULL_ORDER, seq=plain.seq)
+        await store.write(lambda tx: save_order(tx, wanted, has_seldom=False))
+        found = await store.read(lambda tx: get_order(tx, "acme", plain.id))
+        assert found == replace(wanted, version=2, **{name: getattr(plain, name) for name in SELDOM})
+
+
 async def test_an_update_of_an_old_version_is_refused(engine: Engine) -> None:
     async with engine.open() as store:
         (first,) = await keep(store, order())
@@ -90,7 +100,7 @@ async def test_a_payload_is_kept_byte_for_byte_and_replaced_by_a_newer_one(engin
     async with engine.open() as store:
         await store.write(lambda tx: insert_order(tx, order(), odd))
         assert await store.read(lambda tx: get_payload(tx, "acme", "1")) == odd
-        await store.write(lambda tx: save_payload(tx, "acme", "1", b"new", NOW))
+        await store.write(lambda tx: save_payload(tx, "acme", "1", b"new"))
         assert await store.read(lambda tx: get_payload(tx, "acme", "1")) == b"new"
         assert await store.read(lambda tx: get_payload(tx, "acme", "2")) is None
 
@@ -119,7 +129,7 @@ async def test_due_orders_come_longest_due_first_and_only_of_their_shop(engine: 
         due = await store.read(lambda tx: due_orders(tx, "acme", NOW, 10))
         assert due == [("late", NOW - 10), ("now", NOW)]
         assert await store.read(lambda tx: due_orders(tx, "acme", NOW, 1)) == [("late", NOW - 10)]
-        assert await store.read(lambda tx: next_due_at(tx, "acme", NOW)) == NOW + 50
+        assert await store.read(lambda tx: next_due_at(tx, "acme")) == NOW + 50
         assert await store.read(lambda tx: next_due_at(tx, "acme", NOW + 50)) is None
         assert await store.read(lambda tx: next_due_at(tx, "nobody", 0)) is None
 

@@ -1,0 +1,52 @@
+"""Who may call: on the Unix socket whoever the file's mode lets in, over TCP whoever brings the token.
+
+A browser cannot be told to send a bearer token with its first request, so the token is also taken as the password of
+HTTP Basic, for reading only: credentials that a browser remembers must not let another site's page change anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import socket
+
+from aiohttp import web
+
+from orchestrator.api.problems import ApiError
+from orchestrator.api.services import TOKEN
+
+_CHALLENGE = 'Bearer realm="fulfilld", Basic realm="fulfilld", charset="UTF-8"'
+
+
+def check_access(request: web.Request) -> None:
+    """Raises ApiError `unauthorized` unless the call may be answered."""
+    if _is_local(request):
+        return
+    token = request.app.get(TOKEN)
+    offered = _offered(request)
+    if token is None or offered is None or not hmac.compare_digest(offered, token.encode("utf-8")):
+        detail = "calls over TCP need the header `Authorization: Bearer` with the token of api.tcp"
+        raise ApiError("unauthorized", detail, headers={"WWW-Authenticate": _CHALLENGE})
+
+
+def _is_local(request: web.Request) -> bool:
+    """Whether the call came over a Unix socket; when that is not certain it did not."""
+    sock = request.get_extra_info("socket")
+    return sock is not None and sock.family == socket.AF_UNIX
+
+
+def _offered(request: web.Request) -> bytes | None:
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    given = credentials.strip().encode("utf-8", "surrogateescape")
+    match scheme.casefold():
+        case "bearer":
+            return given
+        case "basic" if request.method == "GET":
+            try:
+                _, colon, password = base64.b64decode(given, validate=True).partition(b":")
+            except binascii.Error:
+                return None
+            return password if colon else None
+        case _:
+            return None

@@ -1,0 +1,64 @@
+"""Answers: JSON at once, or a stream that is written while it is made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+log = structlog.get_logger()
+
+JSON_TYPE: Final = "application/json"
+NDJSON_TYPE: Final = "application/x-ndjson"
+SSE_TYPE: Final = "text/event-stream"
+
+
+def to_json(value: Any) -> bytes:
+    """Compact JSON in UTF-8. Half a surrogate pair, which UTF-8 cannot hold, is escaped."""
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def answer(value: Any, status: int = 200) -> web.Response:
+    """A JSON answer."""
+    return web.Response(status=status, body=to_json(value), content_type=JSON_TYPE)
+
+
+def text_answer(text: str, content_type: str) -> web.Response:
+    """A text answer in UTF-8."""
+    return web.Response(body=text.encode("utf-8"), headers={"Content-Type": f"{content_type}; charset=utf-8"})
+
+
+async def open_stream(request: web.Request, content_type: str) -> web.StreamResponse:
+    """Sends the head of a streamed answer."""
+    response = web.StreamResponse(headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+    await response.prepare(request)
+    return response
+
+
+async def stream(request: web.Request, content_type: str, chunks: AsyncGenerator[bytes, None]) -> web.StreamResponse:
+    """Answers with the chunks as they come. A client that goes away ends it; so does a failure, visibly cut."""
+    async with aclosing(chunks):
+        response = await open_stream(request, content_type)
+        try:
+            async for chunk in chunks:
+                await response.write(chunk)
+            await response.write_eof()
+        except ConnectionError:
+            pass  # nobody reads any more
+        except Exception as error:  # noqa: BLE001 - supervised: the head is out, so only a cut can tell of it
+            cut_off(request, error)
+    return response
+
+
+def cut_off(request: web.Request, error: Exception) -> None:
+    """Ends a stream so that its reader can see that it is not complete."""
+    log.error("api.stream_failed", path=request.path, exc_info=error)
+    if request.transport is not None:
+        request.transport.abort()

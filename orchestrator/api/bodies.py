@@ -1,0 +1,125 @@
+"""Bodies of requests: read within limits, parsed strictly, checked all at once.
+
+JSON is stricter here than Python's parser: no NaN, no infinite number, no nesting that would exhaust the stack, no NUL
+and no half of a surrogate pair, which neither the store nor a platform could take.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, TypeAdapter
+
+from orchestrator.api.problems import ApiError, Invalid
+from orchestrator.api.validation import errors_of
+
+M = TypeVar("M", bound=BaseModel)
+
+_DEEPEST = 64
+_SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+
+
+async def read_json(request: web.Request, slug: str = "invalid-request") -> Any:
+    """The body as JSON, None when there is none. Raises ApiError; `slug` is for text that cannot be kept."""
+    raw = await request.read()
+    if not raw.strip():
+        return None
+    check_type(request, is_json)
+    return parse_json(raw, slug)
+
+
+def is_json(media_type: str) -> bool:
+    """Whether a body of this type may be JSON."""
+    return media_type == "application/json" or media_type.endswith("+json")
+
+
+def is_ndjson(media_type: str) -> bool:
+    """Whether a body of this type may be JSON, one object a line."""
+    return media_type in ("application/x-ndjson", "application/ndjson", "application/jsonl")
+
+
+def check_type(request: web.Request, accepts: Any) -> None:
+    """Raises ApiError `unsupported-media-type` when the body claims to be something else; saying nothing is fine."""
+    if "Content-Type" in request.headers and not accepts(request.content_type.casefold()):
+        wanted = "application/json" if accepts is is_json else "application/x-ndjson"
+        detail = f"this call takes {wanted}; send it with the header `Content-Type: {wanted}`"
+        raise ApiError("unsupported-media-type", detail)
+
+
+def parse_json(raw: bytes, slug: str) -> Any:
+    """JSON text as a value. Raises ApiError `malformed-json`, Invalid `slug` for text that cannot be kept."""
+    try:
+        text = raw.decode("utf-8")
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        detail = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        raise ApiError("malformed-json", detail) from None
+    except UnicodeDecodeError as error:
+        raise ApiError("malformed-json", f"byte {error.start} is no UTF-8") from None
+    except RecursionError:
+        raise ApiError("malformed-json", "it is nested too deeply") from None
+    except ValueError as error:
+        raise ApiError("malformed-json", str(error)) from None
+    if text.count("[") + text.count("{") > _DEEPEST and _depth_exceeds(value, _DEEPEST):
+        raise ApiError("malformed-json", f"it is nested more than {_DEEPEST} deep")
+    if _SUSPECT.search(text) is not None and (errors := list(_unkeepable(value, ""))):
+        raise Invalid(slug, errors)
+    return value
+
+
+def checked(adapter: TypeAdapter[M], value: Any, slug: str) -> M:
+    """The value as a model. Raises Invalid with every error."""
+    if not isinstance(value, dict):
+        raise Invalid(slug, [{"path": "body", "message": "must be a JSON object"}])
+    try:
+        return adapter.validate_python(value)
+    except ValueError as error:
+        raise Invalid(slug, errors_of(error, value)) from None
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
+
+
+def _depth_exceeds(value: Any, deepest: int) -> bool:
+    level = [value]
+    for _ in range(deepest):
+        level = (
+            [
+                inner
+                for outer in level
+                for inner in (outer.values() if isinstance(outer, dict) else outer)
+                if isinstance(inner, dict | list)
+            ]
+            if level and isinstance(level[0], dict | list)
+            else []
+        )
+    return bool(level)
+
+
+def _unkeepable(value: Any, path: str) -> Iterator[dict[str, str]]:
+    match value:
+        case str():
+            if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+                yield {"path": path or "body", "message": "must not have NUL or half a surrogate pair"}
+        case list():
+            for index, inner in enumerate(value):
+                yield from _unkeepable(inner, f"{path}[{index}]")
+        case dict():
+            for name, inner in value.items():
+                clean = name.encode("utf-8", "replace").decode("utf-8").replace("\x00", "?")
+                here = f"{path}.{clean}" if path else clean
+                yield from _unkeepable(name, here)
+                yield from _unkeepable(inner, here)

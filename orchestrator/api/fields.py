@@ -1,0 +1,141 @@
+"""The kinds of values that requests carry, each with its check and its JSON Schema, so that the schema is true.
+
+Query parameters come as text; what is no exact spelling of a number, flag or instant is refused, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from orchestrator.operations.event_types import EVENT_TYPES
+from statemachines.machine import Milestone
+from storage.records import Situation
+
+PLAIN: Final = r"^[^\u0000-\u001f\u007f]+$"
+"""Text without control characters."""
+
+CONSUMER_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+IDEMPOTENCY_KEY: Final = r"^[!-~]([ -~]{0,253}[!-~])?$"
+CURSOR: Final = r"^(0|[1-9][0-9]{0,17})$"
+
+LONGEST_ID = 256
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?")
+_INSTANT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+ -]\d\d:\d\d)", re.ASCII
+)  # a plus in a query is a blank once it is decoded
+_TOKEN = re.compile(r"[0-9a-z]{1,12}")
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        if _INTEGER.fullmatch(value) is None:
+            raise ValueError("must be a whole number")
+        return int(value)
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, str):
+        if _NUMBER.fullmatch(value) is None:
+            raise ValueError("must be a number")
+        return float(value)
+    return value
+
+
+def _flag(value: Any) -> Any:
+    if isinstance(value, str):
+        if value not in ("true", "false"):
+            raise ValueError("must be true or false")
+        return value == "true"
+    return value
+
+
+def _instant(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    found = _INSTANT.fullmatch(value)
+    try:
+        if found is None:
+            raise ValueError(value)
+        day, time, fraction, zone = found.groups()
+        zone = "+00:00" if zone in "Zz" else zone.replace(" ", "+")
+        whole = datetime.fromisoformat(f"{day}T{time}{zone}").timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError("must be an RFC 3339 instant such as 2026-03-01T12:00:00Z") from None
+    return int(whole) * 1000 + int((fraction or ".0")[1:4].ljust(3, "0"))
+
+
+def _position(value: Any) -> Any:
+    if isinstance(value, str):
+        if _TOKEN.fullmatch(value) is None:
+            raise ValueError("must be the `next` of an earlier answer")
+        return int(value, 36)
+    return value
+
+
+def page_token(position: int | None) -> str | None:
+    """A position as the opaque token of the next page."""
+    if position is None:
+        return None
+    text = ""
+    while position:
+        position, digit = divmod(position, 36)
+        text = _DIGITS[digit] + text
+    return text or "0"
+
+
+def _milestone(value: Any) -> Any:
+    return _one_of(value, [milestone.value for milestone in Milestone])
+
+
+def _situation(value: Any) -> Any:
+    return _one_of(value, [situation.value for situation in Situation])
+
+
+def _event_type(value: Any) -> Any:
+    return _one_of(value, list(EVENT_TYPES))
+
+
+def _one_of(value: Any, known: list[str]) -> Any:
+    """One of a few words, without regard to case."""
+    word = value.casefold() if isinstance(value, str) else value
+    if word not in known:
+        raise ValueError(f"must be one of {', '.join(known)}")
+    return word
+
+
+def _words(schema: list[str]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "enum": schema})
+
+
+def check_plain(text: str) -> str:
+    """Refuses control characters, which no id and no name has."""
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise ValueError("must not have control characters")
+    return text
+
+
+Limit = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1000)]
+SmallLimit = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=100)]
+WaitSeconds = Annotated[float, BeforeValidator(_number), Field(ge=0, le=300)]
+Cursor = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=10**18 - 1)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Text = Annotated[
+    str,
+    AfterValidator(check_plain),
+    Field(min_length=1, max_length=LONGEST_ID),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_ID, "pattern": PLAIN}),
+]
+Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+PagePosition = Annotated[
+    int, BeforeValidator(_position), WithJsonSchema({"type": "string", "pattern": "^[0-9a-z]{1,12}$"})
+]
+MilestoneName = Annotated[str, BeforeValidator(_milestone), _words([m.value for m in Milestone])]
+SituationName = Annotated[str, BeforeValidator(_situation), _words([s.value for s in Situation])]
+EventType = Annotated[str, BeforeValidator(_event_type), _words(list(EVENT_TYPES))]

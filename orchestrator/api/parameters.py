@@ -1,0 +1,135 @@
+"""The query parameters of each call as models: they check what comes in and describe it in the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from orchestrator.api.fields import (
+    Cursor,
+    EventType,
+    Flag,
+    Instant,
+    Limit,
+    MilestoneName,
+    PagePosition,
+    SituationName,
+    SmallLimit,
+    Text,
+    WaitSeconds,
+)
+from orchestrator.api.problems import Invalid
+from orchestrator.api.validation import errors_of, has_broken_escapes
+
+Q = TypeVar("Q", bound="Query")
+
+_INCLUDES = ("payload", "timeline")
+
+
+class Query(BaseModel):
+    """No parameters. Unknown ones are errors; of a repeated one the last counts, but where it takes several."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class WaitQuery(Query):
+    """How long to wait for a result."""
+
+    wait: Annotated[WaitSeconds, Field(description="Seconds to wait for the result, at most 300")] = 0.0
+
+
+class SyncQuery(Query):
+    """Whether to wait for a sweep."""
+
+    wait: Annotated[WaitSeconds | None, Field(description="Seconds to wait for what the sweep found")] = None
+
+
+class OrdersQuery(Query):
+    """Which orders to list."""
+
+    shop: Annotated[Text | None, Field(description="Only this shop's orders")] = None
+    state: Annotated[
+        Text | None, Field(description="A native state or a milestone of any shop's machine, in any case")
+    ] = None
+    milestone: Annotated[MilestoneName | None, Field(description="Only orders at this milestone")] = None
+    situation: Annotated[SituationName | None, Field(description="Only orders that are doing this")] = None
+    reference: Annotated[Text | None, Field(description="The order number that the shop's customer sees")] = None
+    updated_after: Annotated[Instant | None, Field(description="Only orders changed after this instant")] = None
+    limit: Annotated[Limit, Field(description="Orders in one answer")] = 100
+    after: Annotated[PagePosition, Field(description="`next` of the page before")] = 0
+
+
+def _split(value: Any) -> Any:
+    """`a,b` and repetition mean the same."""
+    return [part for text in value for part in text.split(",")] if isinstance(value, list) else value
+
+
+class OrderQuery(Query):
+    """What to show beside the order."""
+
+    include: Annotated[
+        tuple[Literal["payload", "timeline"], ...],
+        BeforeValidator(_split),
+        Field(description="`payload`: what the platform sent; `timeline`: the order's newest 1000 events"),
+        WithJsonSchema({"type": "string", "enum": [*_INCLUDES, "payload,timeline", "timeline,payload"]}),
+    ] = ()
+
+
+class SubmitQuery(WaitQuery):
+    """How to take a target."""
+
+    dry_run: Annotated[Flag, Field(description="Answer with the plan and change nothing")] = False
+
+
+class FeedQuery(WaitQuery):
+    """Which events to read."""
+
+    limit: Annotated[Limit, Field(description="Events in one answer")] = 100
+    shop: Annotated[Text | None, Field(description="Only this shop's events")] = None
+    order: Annotated[Text | None, Field(description="Only events of the order with this id")] = None
+    type: Annotated[
+        tuple[EventType, ...],
+        BeforeValidator(_split),
+        Field(description="Only events of these types; may be repeated"),
+    ] = ()
+
+
+class EventsQuery(FeedQuery):
+    """As FeedQuery, with the reader's own cursor."""
+
+    after: Annotated[Cursor, Field(description="The cursor to go on from; 0 is the beginning")] = 0
+
+
+class RejectedQuery(Query):
+    """Which rejected payloads to list."""
+
+    shop: Annotated[Text | None, Field(description="Only this shop's payloads")] = None
+    limit: Annotated[SmallLimit, Field(description="Payloads in one answer")] = 20
+    after: Annotated[PagePosition, Field(description="`next` of the page before")] = 0
+
+
+class MachineQuery(Query):
+    """How to show a machine."""
+
+    format: Annotated[Literal["json", "mermaid", "svg", "text"], Field(description="How to show it")] = "json"
+
+
+def read_query(request: web.Request, model: type[Q]) -> Q:
+    """The request's query parameters. Raises Invalid `invalid-request` with every error."""
+    if has_broken_escapes(request.rel_url.raw_query_string):
+        raise Invalid("invalid-request", [{"path": "query", "message": "has percent signs that encode no UTF-8"}])
+    given: dict[str, Any] = {}
+    for name, value in request.query.items():
+        if name in _SEVERAL:
+            given.setdefault(name, []).append(value)
+        else:
+            given[name] = value
+    try:
+        return model.model_validate(given)
+    except ValueError as error:
+        raise Invalid("invalid-request", errors_of(error, given)) from None
+
+
+_SEVERAL = frozenset({"type", "include"})

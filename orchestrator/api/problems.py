@@ -1,0 +1,129 @@
+"""Every error that the API answers with, as RFC 9457 problems.
+
+Refusals of the business come from `operations.refusals`; what only HTTP knows is listed here. Whatever is raised while a
+request is worked on ends in `problem_of`, so no error page of the framework and no detail of a bug gets out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from orchestrator.operations.refusals import STATUS_OF, TITLES, Refused
+from storage.errors import StoreError
+
+log = structlog.get_logger()
+
+PROBLEM_TYPE: Final = "application/problem+json"
+
+HTTP_PROBLEMS: Final[dict[str, tuple[int, str]]] = {
+    "malformed-request": (400, "The request is no HTTP that can be read"),
+    "malformed-json": (400, "The body is no JSON"),
+    "unauthorized": (401, "A token is required"),
+    "not-found": (404, "No such path"),
+    "method-not-allowed": (405, "The path does not take this method"),
+    "body-too-large": (413, "The body is too large"),
+    "unsupported-media-type": (415, "The body is of the wrong type"),
+    "internal-error": (500, "The daemon made a mistake"),
+}
+"""Status and title of the problems that are about HTTP, by slug."""
+
+STATUS_BY_SLUG: Final[dict[str, int]] = {**STATUS_OF, **{slug: status for slug, (status, _) in HTTP_PROBLEMS.items()}}
+TITLE_BY_SLUG: Final[dict[str, str]] = {**TITLES, **{slug: title for slug, (_, title) in HTTP_PROBLEMS.items()}}
+
+_RETRY_SECONDS = 5
+_SLUG_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large", 415: "unsupported-media-type"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem on its way out; `extra` joins its members."""
+
+    slug: str
+    detail: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """Its HTTP status."""
+        return STATUS_BY_SLUG[self.slug]
+
+    def to_json(self) -> dict[str, Any]:
+        """The RFC 9457 object; `type` is the bare slug."""
+        return {
+            "type": self.slug,
+            "title": TITLE_BY_SLUG[self.slug],
+            "status": self.status,
+            "detail": self.detail,
+            **self.extra,
+        }
+
+    def response(self) -> web.Response:
+        """As an HTTP response."""
+        body = json.dumps(self.to_json(), separators=(",", ":")).encode("ascii")
+        return web.Response(status=self.status, body=body, content_type=PROBLEM_TYPE, headers=self.headers)
+
+
+class ApiError(Exception):
+    """A request that HTTP or its own form rules out; refusals of the business are `Refused`."""
+
+    def __init__(self, slug: str, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.problem = Problem(slug, detail, headers=headers or {})
+
+
+class Invalid(ApiError):
+    """A request whose parts are not valid; `errors` are path and message, all of them."""
+
+    def __init__(self, slug: str, errors: list[dict[str, str]]) -> None:
+        first, more = errors[0], len(errors) - 1
+        detail = f"{first['path']}: {first['message']}" + (f" (and {more} more)" if more else "")
+        super().__init__(slug, detail)
+        self.problem = Problem(slug, detail, extra={"errors": errors})
+
+
+def problem_of(error: Exception) -> Problem:
+    """What to tell about an error; a mistake of ours is logged here and tells nothing."""
+    match error:
+        case ApiError():
+            return error.problem
+        case Refused():
+            headers = {}
+            if error.retry_after_seconds is not None:
+                headers["Retry-After"] = str(error.retry_after_seconds)
+            return Problem(error.slug, error.detail, error.extra, headers)
+        case StoreError():
+            log.error("store.unavailable", detail=str(error))
+            return unavailable("the store cannot be used right now; nothing of this request was kept")
+        case web.HTTPException():
+            return _of_http(error)
+        case web.RequestPayloadError() | web.PayloadAccessError():
+            return Problem("malformed-request", "the body ended early or cannot be decoded")
+        case _:
+            log.error("api.failed", exc_info=error)
+            return Problem("internal-error", "the daemon made a mistake; its log has more")
+
+
+def unavailable(detail: str) -> Problem:
+    """The daemon is there but cannot do this now."""
+    return Problem("overloaded", detail, headers={"Retry-After": str(_RETRY_SECONDS)})
+
+
+def _of_http(error: web.HTTPException) -> Problem:
+    """What the framework raised by itself: no such route, a body that is too large."""
+    headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    match _SLUG_OF_STATUS.get(error.status):
+        case None:
+            return Problem("malformed-request", f"the request cannot be answered ({error.status} {error.reason})")
+        case "body-too-large":
+            return Problem("body-too-large", "a JSON body may have at most 1 MiB; send many targets as NDJSON")
+        case "method-not-allowed":
+            return Problem("method-not-allowed", f"this path takes {headers.get('Allow', 'nothing')}", headers=headers)
+        case slug:
+            return Problem(slug, "there is nothing at this path; GET /openapi.json tells what there is")

@@ -1,0 +1,189 @@
+"""The bodies that requests carry, as models: strict, no unknown members, null allowed where a member may be absent."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter
+from pydantic.json_schema import WithJsonSchema
+
+from orchestrator.api.fields import LONGEST_ID, PLAIN, check_plain
+from statemachines.target import ErpLine, TargetRequest, Tracking
+
+
+def _id_text(value: Any) -> Any:
+    """Ids are strings; many systems hold them as numbers. A flag is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            return str(value)
+        except ValueError:
+            raise ValueError(f"must have at most {LONGEST_ID} characters") from None
+    return value
+
+
+def _day(text: str) -> str:
+    try:
+        if date.fromisoformat(text).isoformat() == text:
+            return text
+    except ValueError:
+        pass
+    raise ValueError("must be a day such as 2026-03-01")
+
+
+Id = Annotated[
+    str,
+    BeforeValidator(_id_text),
+    AfterValidator(check_plain),
+    Field(min_length=1, max_length=LONGEST_ID),
+    WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "maxLength": LONGEST_ID, "pattern": PLAIN}),
+]
+Line = Annotated[str, Field(max_length=1000)]
+Day = Annotated[str, AfterValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+LineNumber = Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+
+class Body(BaseModel):
+    """What all bodies have in common."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, allow_inf_nan=False, title=None
+    )
+
+
+class TrackingBody(Body):
+    """A parcel's tracking."""
+
+    code: Annotated[Line | None, Field(description="The carrier's tracking code")] = None
+    url: Annotated[Line | None, Field(description="An http(s) link for the buyer")] = None
+    carrier: Annotated[Line | None, Field(description="The carrier's name")] = None
+
+
+class ItemBody(Body):
+    """A part of an order line."""
+
+    id: Id
+    quantity: Annotated[int | None, Field(ge=1, le=2**53 - 1)] = None
+
+
+class ErpLineBody(Body):
+    """The ERP's number for one order line."""
+
+    line: Annotated[Id, Field(description="The platform's line id")]
+    erp_line_number: LineNumber
+
+
+class DespatchLineBody(Body):
+    """One line of a packing slip."""
+
+    erp_line_number: LineNumber
+    quantity: Annotated[float, Field(gt=0, le=2**53 - 1)]
+    part_number: Line | None = None
+
+
+class DespatchBody(Body):
+    """One packing slip (DESADV)."""
+
+    number: Annotated[Id, Field(description="Unique for each packing slip")]
+    date: Day | None = None
+    planned_delivery_date: Day | None = None
+    comment: Line | None = None
+    carrier: Line | None = None
+    tracking_code: Line | None = None
+    final: Annotated[bool | None, Field(description="The last one: the order counts as sent")] = None
+    lines: Annotated[list[DespatchLineBody], Field(min_length=1, max_length=10_000)]
+
+
+def _item_kind(value: Any) -> str:
+    return "#item" if isinstance(value, dict | ItemBody) else "#id"
+
+
+def _despatch_kind(value: Any) -> str:
+    return "#many" if isinstance(value, list) else "#one"
+
+
+Item = Annotated[Annotated[Id, Tag("#id")] | Annotated[ItemBody, Tag("#item")], Discriminator(_item_kind)]
+Despatch = Annotated[
+    Annotated[DespatchBody, Tag("#one")]
+    | Annotated[Annotated[list[DespatchBody], Field(min_length=1, max_length=1000)], Tag("#many")],
+    Discriminator(_despatch_kind),
+]
+
+
+class TargetBody(Body):
+    """Where the order is wanted to be, and what that takes."""
+
+    state: Annotated[str, Field(min_length=1, max_length=200, description="A native state or a milestone")]
+    items: Annotated[
+        list[Item] | None, Field(max_length=10_000, description="Items confirmed or shipped; null means all")
+    ] = None
+    delivery_info: Annotated[dict[str, Any] | None, Field(description="Passed on to the platform as it is")] = None
+    tracking: TrackingBody | None = None
+    erp_order_number: Annotated[Line | None, Field(description="The order's number in the ERP")] = None
+    erp_lines: Annotated[list[ErpLineBody] | None, Field(max_length=10_000)] = None
+    despatch: Annotated[Despatch | None, Field(description="One packing slip or a list of them")] = None
+    confirmation: Literal["json", "cxml"] | None = None
+    reason: Line | None = None
+    notify_customer: bool | None = None
+    replace: Annotated[
+        bool | None, Field(description="Takes the place of what is queued and not begun; default only for cancelled")
+    ] = None
+
+    def to_request(self) -> TargetRequest:
+        """As the machines take it."""
+        return TargetRequest(
+            state=self.state,
+            items=None if self.items is None else tuple(_plain(item) for item in self.items),
+            delivery_info=self.delivery_info,
+            tracking=None if self.tracking is None else Tracking(**self.tracking.model_dump()),
+            erp_order_number=self.erp_order_number,
+            erp_lines=None if self.erp_lines is None else tuple(ErpLine(**e.model_dump()) for e in self.erp_lines),
+            despatch=None if self.despatch is None else tuple(_plain(slip) for slip in _several(self.despatch)),
+            confirmation=self.confirmation,
+            reason=self.reason,
+            notify_customer=self.notify_customer,
+            replace=self.replace,
+        )
+
+
+def _plain(value: str | ItemBody | DespatchBody) -> Any:
+    return value if isinstance(value, str) else value.model_dump(exclude_none=True)
+
+
+def _several(despatch: DespatchBody | list[DespatchBody]) -> list[DespatchBody]:
+    return despatch if isinstance(despatch, list) else [despatch]
+
+
+class BulkLine(TargetBody):
+    """One line of a bulk submission: a target, and of which order."""
+
+    shop: Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+    order: Id
+    key: Annotated[
+        str | None,
+        Field(min_length=1, max_length=255, description="Idempotency key: the same key and body, the same target"),
+    ] = None
+
+
+class ReasonBody(Body):
+    """Why it is done."""
+
+    reason: Line | None = None
+
+
+class SkipBody(Body):
+    """How the step was done by hand."""
+
+    reason: Annotated[str, Field(max_length=1000, pattern=r"\S", description="How the step was done by hand")]
+
+
+class AckBody(Body):
+    """How far a consumer has come."""
+
+    cursor: Annotated[int, Field(ge=0, le=10**18 - 1)]
+
+
+TARGET = TypeAdapter(TargetBody)
+BULK_LINE = TypeAdapter(BulkLine)
+REASON = TypeAdapter(ReasonBody)
+ACK = TypeAdapter(AckBody)

@@ -1,0 +1,36 @@
+"""Every request passes here: access is checked, whatever is raised becomes a problem, the answer is counted."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from orchestrator.api.access import check_access
+from orchestrator.api.problems import problem_of
+from orchestrator.api.services import SERVICES
+
+_UNMATCHED = "unmatched"
+
+
+@web.middleware
+async def supervise(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The one middleware."""
+    services = request.app[SERVICES]
+    began = services.clock.monotonic()
+    response: web.StreamResponse
+    try:
+        check_access(request)
+        response = await handler(request)
+    except ConnectionError:
+        raise  # the client is gone: there is nobody to answer
+    except Exception as error:  # noqa: BLE001 - supervised: one request's fault is not the others'
+        response = problem_of(error).response()
+    services.metrics.api_finished(
+        request.method, _route_of(request), response.status, services.clock.monotonic() - began
+    )
+    return response
+
+
+def _route_of(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return _UNMATCHED if resource is None else resource.canonical

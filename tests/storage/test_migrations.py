@@ -1,0 +1,74 @@
+"""Migrations: numbered, once each, and the same schema whichever way a store came to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import pytest
+
+from storage.errors import NewerStore
+from storage.migrations import Migration, all_migrations, migrate
+from storage.sqlite import DIALECT, SqliteTransaction
+from tests.storage.engines import NOW
+
+Schema = list[tuple[str, str, str]]
+
+
+def empty() -> SqliteTransaction:
+    return SqliteTransaction(sqlite3.connect(":memory:", isolation_level=None))
+
+
+def schema(tx: SqliteTransaction) -> Schema:
+    rows = tx.query("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name")
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def only(monkeypatch: pytest.MonkeyPatch, migrations: Sequence[Migration]) -> None:
+    monkeypatch.setattr("storage.migrations.all_migrations", lambda: list(migrations))
+
+
+def test_a_fresh_store_and_one_migrated_version_by_version_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = all_migrations()
+    fresh, grown = empty(), empty()
+    assert migrate(fresh, DIALECT, NOW) == [each.version for each in known]
+    for count in range(1, len(known) + 1):
+        only(monkeypatch, known[:count])
+        assert migrate(grown, DIALECT, NOW) == [known[count - 1].version]
+    assert schema(grown) == schema(fresh)
+
+
+def test_migrating_again_changes_nothing() -> None:
+    tx = empty()
+    migrate(tx, DIALECT, NOW)
+    before = schema(tx), tx.query("SELECT * FROM schema_migrations")
+    assert migrate(tx, DIALECT, NOW + 1) == []
+    assert (schema(tx), tx.query("SELECT * FROM schema_migrations")) == before
+
+
+def test_versions_are_numbered_without_gaps() -> None:
+    assert [each.version for each in all_migrations()] == list(range(1, len(all_migrations()) + 1))
+
+
+def test_every_statement_is_found_and_spelled_for_the_database() -> None:
+    for migration in all_migrations():
+        statements = list(migration.statements())
+        assert len(statements) == migration.sql.count(";\n")
+        assert not [each for each in statements if each.startswith("--")]
+    tx = empty()
+    migrate(tx, DIALECT, NOW)
+    assert not [name for _, name, sql in schema(tx) if sql and "{" in sql]
+
+
+def test_a_comment_with_a_semicolon_is_no_statement() -> None:
+    migration = Migration(1, "x", "-- one; two;\nCREATE TABLE a (b TEXT);\n\n-- end;\nCREATE INDEX c ON a (b);\n")
+    assert list(migration.statements()) == ["CREATE TABLE a (b TEXT)", "CREATE INDEX c ON a (b)"]
+
+
+def test_a_newer_store_is_refused() -> None:
+    tx = empty()
+    migrate(tx, DIALECT, NOW)
+    newest = all_migrations()[-1].version
+    tx.execute("INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, 'later', 1)", (newest + 1,))
+    with pytest.raises(NewerStore, match=f"schema version {newest + 1}, this version of fulfilld knows up to {newest}"):
+        migrate(tx, DIALECT, NOW)

@@ -1,0 +1,124 @@
+"""What is set aside and what is forgotten."""
+
+from __future__ import annotations
+
+import pytest
+
+from storage import retention
+from storage.events import append_event, list_events
+from storage.orders import get_order, get_payload, insert_order, list_orders
+from storage.records import Rejected, Situation, TargetStatus
+from storage.rejected import add_rejected, get_rejected, list_rejected, remove_rejected, remove_rejected_of
+from storage.targets import get_target, insert_target
+from storage.transaction import Transaction
+from tests.storage.engines import NOW, Engine
+from tests.storage.samples import order, target
+
+OLD = NOW - 1000
+
+
+async def test_a_rejected_payload_is_kept_once_byte_for_byte(engine: Engine) -> None:
+    odd = b"\x00{broken\xff"
+    async with engine.open() as store:
+
+        def unit(tx: Transaction) -> list[int | None]:
+            return [
+                add_rejected(tx, "acme", "poll", "7", "no such field", odd, NOW),
+                add_rejected(tx, "acme", "webhook", None, "again", odd, NOW + 1),
+                add_rejected(tx, "other", "poll", None, "theirs", odd, NOW + 2),
+                add_rejected(tx, "acme", "poll", None, "another", b"", NOW + 3),
+            ]
+
+        first, again, others, another = await store.write(unit)
+        assert again is None
+        assert None not in (first, others, another)
+        kept = Rejected(first or 0, "acme", "poll", NOW, "no such field", odd)
+        assert await store.read(lambda tx: get_rejected(tx, first or 0)) == (kept, "7")
+        assert await store.read(lambda tx: get_rejected(tx, 999)) is None
+        everything = await store.read(lambda tx: list_rejected(tx, 0, 9))
+        assert [each.id for each in everything] == [first, others, another]
+        assert [each.id for each in await store.read(lambda tx: list_rejected(tx, first or 0, 1))] == [others]
+        assert [each.id for each in await store.read(lambda tx: list_rejected(tx, 0, 9, "acme"))] == [first, another]
+
+
+async def test_a_payload_that_was_read_after_all_is_forgotten(engine: Engine) -> None:
+    async with engine.open() as store:
+
+        def unit(tx: Transaction) -> list[int | None]:
+            return [
+                add_rejected(tx, shop, "poll", number, "?", payload, NOW)
+                for shop, number, payload in (("acme", "1", b"a"), ("acme", "1", b"b"), ("other", "1", b"c"))
+            ]
+
+        _, _, others = await store.write(unit)
+        await store.write(lambda tx: remove_rejected_of(tx, "acme", "1"))
+        assert [each.id for each in await store.read(lambda tx: list_rejected(tx, 0, 9))] == [others]
+        await store.write(lambda tx: remove_rejected(tx, others or 0))
+        assert await store.read(lambda tx: list_rejected(tx, 0, 9)) == []
+
+
+async def test_only_resting_orders_are_forgotten_with_all_that_is_theirs(engine: Engine) -> None:
+    async with engine.open() as store:
+
+        def unit(tx: Transaction) -> None:
+            insert_order(tx, order("old", updated_at=OLD), b"old")
+            insert_order(tx, order("old", shop="other", updated_at=NOW), b"other")
+            insert_order(tx, order("new", updated_at=NOW), b"new")
+            for situation in Situation:
+                if situation is not Situation.IDLE:
+                    insert_order(tx, order(situation.value, situation=situation, updated_at=OLD), b"busy")
+            ended = {"status": TargetStatus.REACHED, "finished_at": OLD}
+            insert_target(tx, target("of-old", "old", **ended), None, None)
+            insert_target(tx, target("of-other", "old", shop="other", **ended), None, None)
+
+        await store.write(unit)
+        assert await store.write(lambda tx: retention.forget_orders(tx, NOW)) == 1
+        left = await store.read(lambda tx: list_orders(tx, 0, 99))
+        assert sorted((each.shop, each.id) for each in left) == sorted(
+            [("other", "old"), ("acme", "new")] + [("acme", s.value) for s in Situation if s is not Situation.IDLE]
+        )
+        assert await store.read(lambda tx: get_payload(tx, "acme", "old")) is None
+        assert await store.read(lambda tx: get_payload(tx, "other", "old")) == b"other"
+        assert await store.read(lambda tx: get_target(tx, "of-old")) is None
+        assert await store.read(lambda tx: get_target(tx, "of-other")) is not None
+
+
+async def test_pending_targets_are_never_forgotten(engine: Engine) -> None:
+    async with engine.open() as store:
+
+        def unit(tx: Transaction) -> None:
+            insert_target(tx, target("pending", submitted_at=OLD), None, None)
+            insert_target(tx, target("ended", finished_at=OLD), "key", "hash")
+            insert_target(tx, target("just-ended", finished_at=NOW), None, None)
+
+        await store.write(unit)
+        assert await store.write(lambda tx: retention.forget_targets(tx, NOW)) == 1
+        for target_id, is_left in (("pending", True), ("ended", False), ("just-ended", True)):
+            found = await store.read(lambda tx, t=target_id: get_target(tx, t))  # type: ignore[misc]
+            assert (found is not None) is is_left, target_id
+
+
+async def test_forgetting_goes_in_batches(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 3)
+    async with engine.open() as store:
+
+        def unit(tx: Transaction) -> None:
+            for number in range(4):
+                insert_order(tx, order(str(number), updated_at=OLD), b"")
+                insert_target(tx, target(str(number), finished_at=OLD), None, None)
+                append_event(tx, OLD, "old")
+                add_rejected(tx, "acme", "poll", None, "?", str(number).encode(), OLD)
+            append_event(tx, NOW, "new")
+
+        await store.write(unit)
+        duties = (
+            retention.forget_targets,
+            retention.forget_orders,
+            retention.forget_events,
+            retention.forget_rejected,
+        )
+        for duty in duties:
+            counts = [await store.write(lambda tx, duty=duty: duty(tx, NOW)) for _ in range(3)]  # type: ignore[misc]
+            assert counts == [3, 1, 0], duty.__name__
+        assert [event.type for event in await store.read(lambda tx: list_events(tx, 0, 9))] == ["new"]
+        assert await store.read(lambda tx: get_order(tx, "acme", "0")) is None

@@ -1,0 +1,172 @@
+"""Units of work: all or nothing, durable when answered, undisturbed by whoever fails or is cancelled beside them."""
+
+from __future__ import annotations
+
+import threading
+
+import anyio
+import pytest
+
+from storage.errors import StoreError
+from storage.events import append_event, list_events
+from storage.orders import LostUpdate, get_order, insert_order, list_orders
+from storage.transaction import Published, Transaction
+from tests.storage.engines import NOW, Engine
+from tests.storage.samples import order
+
+
+async def test_a_unit_that_raises_undoes_itself_and_its_group_mates_commit(engine: Engine) -> None:
+    async with engine.open() as store:
+        heard: list[Published] = []
+        store.on_commit = heard.extend
+
+        def good(number: int, tx: Transaction) -> int:
+            insert_order(tx, order(str(number)), b"")
+            return append_event(tx, NOW, "good", order=str(number))
+
+        def bad(number: int, tx: Transaction) -> int:
+            good(number, tx)
+            raise LostUpdate(str(number))
+
+        results: dict[int, int] = {}
+
+        async def one(number: int) -> None:
+            if number % 2:
+                with pytest.raises(LostUpdate, match=str(number)):
+                    await store.write(lambda tx: bad(number, tx))
+            else:
+                results[number] = await store.write(lambda tx: good(number, tx))
+
+        async with anyio.create_task_group() as group:
+            for number in range(10):
+                group.start_soon(one, number)
+        kept = await store.read(lambda tx: list_orders(tx, 0, 99))
+        assert [each.id for each in kept] == ["0", "2", "4", "6", "8"]
+        events = await store.read(lambda tx: list_events(tx, 0, 99))
+        assert {int(event.order or -1): event.cursor for event in events} == results
+        assert heard == [(event.cursor, None, event.order, None) for event in events]
+
+
+async def test_a_cancelled_callers_unit_is_committed_and_leaves_no_open_transaction(engine: Engine) -> None:
+    async with engine.open() as store:
+        begun, go_on = threading.Event(), threading.Event()
+        heard = anyio.Event()
+        store.on_commit = lambda _: heard.set()
+
+        def slow(tx: Transaction) -> None:
+            begun.set()
+            assert go_on.wait(30)
+            insert_order(tx, order("slow"), b"")
+            append_event(tx, NOW, "slow")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(store.write, slow)
+            group.start_soon(store.write, lambda tx: insert_order(tx, order("queued"), b""))
+            await anyio.to_thread.run_sync(begun.wait)
+            group.cancel_scope.cancel()
+        go_on.set()
+        await heard.wait()
+        await store.write(lambda tx: insert_order(tx, order("next"), b""))
+        kept = await store.read(lambda tx: list_orders(tx, 0, 9))
+        assert {each.id for each in kept} == {"slow", "queued", "next"}
+
+
+async def test_a_cancelled_reader_gives_its_place_back(engine: Engine) -> None:
+    async with engine.open() as store:
+        go_on = threading.Event()
+
+        def slow(tx: Transaction) -> None:
+            assert go_on.wait(30)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(store.read, slow)
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+        go_on.set()
+        for _ in range(5):
+            assert await store.read(lambda tx: get_order(tx, "acme", "1")) is None
+
+
+async def test_listeners_hear_of_events_only_once_they_can_be_read(engine: Engine) -> None:
+    async with engine.open() as store:
+        heard: list[Published] = []
+        is_heard = anyio.Event()
+
+        def on_commit(published: list[Published]) -> None:
+            heard.extend(published)
+            is_heard.set()
+
+        store.on_commit = on_commit
+        in_unit = threading.Event()
+        go_on = threading.Event()
+
+        def unit(tx: Transaction) -> None:
+            append_event(tx, NOW, "x", shop="acme", order="1", target="t")
+            in_unit.set()
+            assert go_on.wait(30)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(store.write, unit)
+            await anyio.to_thread.run_sync(in_unit.wait)
+            assert await store.read(lambda tx: list_events(tx, 0, 9)) == []
+            assert heard == []
+            go_on.set()
+            await is_heard.wait()
+            assert heard == [(1, "acme", "1", "t")]
+            assert len(await store.read(lambda tx: list_events(tx, 0, 9))) == 1
+
+
+async def test_a_read_is_one_snapshot_while_others_write(engine: Engine) -> None:
+    async with engine.open() as store:
+        await store.write(lambda tx: insert_order(tx, order("1"), b""))
+        first_look, go_on = threading.Event(), threading.Event()
+
+        def twice(tx: Transaction) -> tuple[int, int]:
+            before = len(list_orders(tx, 0, 9))
+            first_look.set()
+            assert go_on.wait(30)
+            return before, len(list_orders(tx, 0, 9))
+
+        found: list[tuple[int, int]] = []
+
+        async def read() -> None:
+            found.append(await store.read(twice))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(read)
+            await anyio.to_thread.run_sync(first_look.wait)
+            await store.write(lambda tx: insert_order(tx, order("2"), b""))
+            go_on.set()
+        assert found == [(1, 1)]
+
+
+async def test_a_reader_cannot_write(engine: Engine) -> None:
+    async with engine.open() as store:
+        with pytest.raises(StoreError):
+            await store.read(lambda tx: insert_order(tx, order(), b""))
+        await store.write(lambda tx: insert_order(tx, order(), b""))
+        assert len(await store.read(lambda tx: list_orders(tx, 0, 9))) == 1
+
+
+async def test_what_was_handed_over_is_written_when_the_store_closes(engine: Engine) -> None:
+    async with engine.open() as store, anyio.create_task_group() as group:
+        for number in range(300):
+            group.start_soon(store.write, lambda tx, n=number: insert_order(tx, order(str(n)), b""))
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+    async with engine.open() as store:
+        assert len(await store.read(lambda tx: list_orders(tx, 0, 999))) == 300
+
+
+async def test_a_closed_store_refuses_at_once(engine: Engine) -> None:
+    async with engine.open() as store:
+        pass
+    with pytest.raises(StoreError):
+        await store.write(lambda tx: None)
+
+
+async def test_the_url_names_the_store_without_secrets(engine: Engine) -> None:
+    async with engine.open() as store:
+        assert store.url.startswith(engine.name)
+        assert "@" not in store.url
