@@ -96,7 +96,7 @@ async def test_the_log_is_cut_by_the_periodic_checkpoint(tmp_path: Path, monkeyp
 
 
 def damage(path: Path, table: str) -> None:
-    """Overwrites the first page of a table."""
+    """Overwrites the first page of a table or index."""
     reading = sqlite3.connect(path)
     (page,) = reading.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
     (size,) = reading.execute("PRAGMA page_size").fetchone()
@@ -121,7 +121,7 @@ async def test_a_broken_page_fails_the_group_and_not_the_writer(tmp_path: Path) 
 async def test_a_store_that_is_damaged_where_it_is_opened_is_said_to_be(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     await _make(path)
-    damage(path, "schema_migrations")
+    damage(path, "sqlite_autoindex_schema_migrations_1")
     with pytest.raises(StoreUnavailable, match=r"s\.db is damaged.*restore a backup"):
         async with open_sqlite(path, NOW):
             pass

@@ -100,7 +100,7 @@ async def test_a_payload_is_kept_byte_for_byte_and_replaced_by_a_newer_one(engin
     async with engine.open() as store:
         await store.write(lambda tx: insert_order(tx, order(), odd))
         assert await store.read(lambda tx: get_payload(tx, "acme", "1")) == odd
-        await store.write(lambda tx: save_payload(tx, "acme", "1", b"new"))
+        await store.write(lambda tx: save_payload(tx, "acme", "1", b"new", NOW))
         assert await store.read(lambda tx: get_payload(tx, "acme", "1")) == b"new"
         assert await store.read(lambda tx: get_payload(tx, "acme", "2")) is None
 
@@ -129,7 +129,7 @@ async def test_due_orders_come_longest_due_first_and_only_of_their_shop(engine: 
         due = await store.read(lambda tx: due_orders(tx, "acme", NOW, 10))
         assert due == [("late", NOW - 10), ("now", NOW)]
         assert await store.read(lambda tx: due_orders(tx, "acme", NOW, 1)) == [("late", NOW - 10)]
-        assert await store.read(lambda tx: next_due_at(tx, "acme")) == NOW + 50
+        assert await store.read(lambda tx: next_due_at(tx, "acme", NOW)) == NOW + 50
         assert await store.read(lambda tx: next_due_at(tx, "acme", NOW + 50)) is None
         assert await store.read(lambda tx: next_due_at(tx, "nobody", 0)) is None
 
