@@ -1,0 +1,166 @@
+import base64
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestClient, TestServer
+
+from orchestrator.api.dashboard import SCRIPTS, dashboard, page
+from orchestrator.diagrams import STYLE
+from orchestrator.runtime.draft import PROBLEM_TITLES
+from storage.records import Situation, TargetStatus
+
+STATIC = files("orchestrator.api") / "static"
+SCRIPT = "\n".join((STATIC / name).read_text("utf-8") for name in SCRIPTS)
+
+
+class Outline(HTMLParser):
+    """Tags with their attributes, and what stands in style and script."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.inside: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        last = self.tags[-1][0] if self.tags else ""
+        if last in ("style", "script") and data.strip():
+            self.inside[last] = self.inside.get(last, "") + data
+
+
+def outline() -> Outline:
+    found = Outline()
+    found.feed(page().body.decode())
+    return found
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[TestClient[web.Request, web.Application]]:
+    app = web.Application()
+    app.router.add_get("/", dashboard)
+    async with TestClient(TestServer(app)) as made:
+        yield made
+
+
+async def test_the_page_is_one_html_answer(client: TestClient[web.Request, web.Application]) -> None:
+    async with client.get("/") as response:
+        body = await response.text()
+
+    assert response.status == 200
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert body.startswith("<!doctype html>")
+    assert "{{" not in body.partition("<style>")[0]
+
+
+async def test_the_page_is_told_not_to_be_guessed_at_or_kept(
+    client: TestClient[web.Request, web.Application],
+) -> None:
+    async with client.get("/") as response:
+        headers = response.headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cache-Control"] == "no-cache"
+
+
+def directives() -> dict[str, list[str]]:
+    return {part.split()[0]: part.split()[1:] for part in page().policy.split(";")}
+
+
+def digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def test_the_policy_allows_this_style_and_script_alone() -> None:
+    found = outline()
+
+    assert directives()["default-src"] == ["'none'"]
+    assert directives()["script-src"] == [digest(found.inside["script"])]
+    assert directives()["style-src"] == [digest(found.inside["style"]), digest(STYLE)]
+    assert directives()["connect-src"] == ["'self'"]
+    assert directives()["frame-ancestors"] == ["'none'"]
+    assert directives()["require-trusted-types-for"] == ["'script'"]
+    assert not re.search("unsafe|https?:|\\*", page().policy)
+
+
+def test_the_page_loads_nothing_from_elsewhere() -> None:
+    for tag, attributes in outline().tags:
+        for name in ("src", "href", "srcset", "action"):
+            place = attributes.get(name) or ""
+            assert place == "" or place.startswith(("#", "data:")), (tag, place)
+    assert not re.search(r"""["'`(](https?:)?//(?!www\.w3\.org/)[a-z]""", SCRIPT)
+
+
+def test_the_page_has_no_inline_handlers_or_styles() -> None:
+    for tag, attributes in outline().tags:
+        assert not [name for name in attributes if name.startswith("on") or name == "style"], tag
+
+
+def test_the_script_never_makes_markup_or_code_of_words() -> None:
+    sinks = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|srcdoc|parseHTML"
+
+    assert re.search(sinks, SCRIPT) is None
+
+
+def test_the_script_only_reads() -> None:
+    assert re.findall(r"method:\s*[\"'`](\w+)", SCRIPT) == []
+    assert re.findall(r"\.open\(\"(\w+)\"", SCRIPT) == ["GET"]
+    assert "sendBeacon" not in SCRIPT
+
+
+def test_the_script_keeps_no_secret() -> None:
+    assert not re.search(r"localStorage|sessionStorage|document\.cookie|Authorization|token=", SCRIPT)
+
+
+def test_every_field_has_a_label() -> None:
+    tags = outline().tags
+    labelled = {attributes.get("for") for tag, attributes in tags if tag == "label"}
+    fields = {attributes.get("id") for tag, attributes in tags if tag in ("input", "select")}
+
+    assert fields <= labelled
+
+
+def test_the_script_knows_every_situation_and_event_type() -> None:
+    for situation in Situation:
+        assert f'"{situation.value}"' in SCRIPT
+    for kind in ("imported", "updated", "payment_settled", "drifted", "blocked", "released", "held"):
+        assert f'"order.{kind}"' in SCRIPT
+    for status in TargetStatus:
+        if status.is_end:
+            assert f'"target.{status.value}"' in SCRIPT
+
+
+@pytest.mark.parametrize("problem", ["rejected", "attempts-exhausted", "unknown-state", "quarantined"])
+def test_every_problem_that_blocks_has_advice(problem: str) -> None:
+    assert problem in PROBLEM_TITLES
+    assert re.search(rf'^  "{problem}": "[A-Z].+\.",$', SCRIPT, re.MULTILINE)
+
+
+def test_all_files_of_the_page_are_used() -> None:
+    kept = {entry.name for entry in STATIC.iterdir()}
+
+    assert kept == {*SCRIPTS, "dashboard.html", "dashboard.css"}
+
+
+def test_colours_are_given_for_light_and_dark() -> None:
+    style = (STATIC / "dashboard.css").read_text("utf-8")
+    light, dark = re.findall(r":root \{(.*?)\n *\}", style, re.DOTALL)
+    names = re.compile(r"(--[\w-]+):")
+
+    assert set(names.findall(light)) == set(names.findall(dark))
+    assert set(re.findall(r"var\((--[\w-]+)\)", style)) <= set(names.findall(light))
+
+
+async def test_a_second_request_gets_the_same_page(client: TestClient[web.Request, web.Application]) -> None:
+    session: ClientSession = client.session
+    url = client.make_url("/")
+    async with session.get(url) as one, session.get(url) as other:
+        assert await one.read() == await other.read()
+        assert one.headers["Content-Security-Policy"] == other.headers["Content-Security-Policy"]
