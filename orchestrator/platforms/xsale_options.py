@@ -1,0 +1,204 @@
+"""xSale's own config keys of a shop, and what the facts leave open as switches (xsale.md §1, §3, §9)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+
+from statemachines.machine import DefinitionError
+from statemachines.xsale import DEFAULT_FLOW, build, usual_milestones
+from statemachines.xsale import DEFAULT_MILESTONES as USUAL_MILESTONES
+
+DEFAULT_BASE_URL = "https://api.xsale.ai"
+"""The API's host (xsale.md §1)."""
+
+ArrayStyle = Literal["repeat", "comma", "brackets", "indexed", "json"]
+StatusFilter = Literal["statusidin", "statusnamein"]
+Paging = Literal["none", "limit_offset", "page"]
+StatusBody = Literal["StatusId", "statusId", "Id", "bare"]
+Payment = Literal["paid", "unpaid", "invoice"]
+
+_ORGANIZATION = re.compile(r"[^\s/?#%\\]+")
+
+
+def _unified(value: Any) -> Any:
+    """Polish letters in one spelling: an accent may be written apart from its letter, and looks the same."""
+    if isinstance(value, list):
+        return [_unified(each) for each in value]
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+def _path_safe(name: str) -> str:
+    if not _ORGANIZATION.fullmatch(name) or name in (".", ".."):
+        raise ValueError("an organization's name is one piece of an address: without blanks, /, ?, # and %")
+    return name
+
+
+def _not_empty(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("must not be empty")
+    return secret
+
+
+def _login_address(url: str) -> str:
+    """The password goes there, so it is https, or this machine. The message must not repeat the address."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        host = ""
+    if not host or parts.scheme not in ("https", "http") or parts.username is not None or re.search(r"\s", url):
+        raise ValueError("must be an address such as https://login.futuriti.pl/oauth/token")
+    if parts.scheme == "http" and not _is_this_machine(host):
+        raise ValueError("must be https: the password is sent there")
+    return url
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
+StatusName = Annotated[str, BeforeValidator(_unified), Field(min_length=1, pattern=r"\S")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class XsaleCredentials(_Section):
+    """The API account that the vendor's helpdesk made, and where it logs in (xsale.md §1)."""
+
+    client_id: Annotated[Secret, Field(description="Client id of the API account")]
+    client_secret: Annotated[Secret, Field(description="Client secret of the API account")]
+    username: Annotated[Secret, Field(description="User name of the API account")]
+    password: Annotated[Secret, Field(description="Password of the API account")]
+    login_url: Annotated[str, AfterValidator(_login_address), Field(description="Where tokens are asked for")] = (
+        "https://login.futuriti.pl/oauth/token"
+    )
+    audience: Annotated[str, Field(min_length=1, description="What the tokens are for")] = "https://api.xsale.ai"
+    scope: Annotated[str, Field(min_length=1, description="Scopes that are asked for with the tokens")] = (
+        "openid profile email xsale production"
+    )
+
+
+class XsaleMilestones(_Section):
+    """Which status means what. Those of the way name statuses in `flow`, the last two name statuses beside it."""
+
+    new: Annotated[StatusName | None, Field(description="Where orders are imported from: the first of the flow")] = None
+    accepted: Annotated[StatusName | None, Field(description="Status of orders that the ERP took over")] = None
+    preparing: Annotated[StatusName | None, Field(description="Status of orders that are being packed")] = None
+    shipped: Annotated[StatusName | None, Field(description="Status of orders that are on their way")] = None
+    delivered: Annotated[StatusName | None, Field(description="Status of orders that are completed")] = None
+    attention: Annotated[StatusName | None, Field(description="Status of orders that need a person")] = None
+    cancelled: Annotated[StatusName | None, Field(description="Status of cancelled orders")] = None
+
+
+DEFAULT_MILESTONES = XsaleMilestones(**USUAL_MILESTONES)
+
+
+class XsaleFields(_Section):
+    """Where an order says what; a path such as `Payment.Status` goes into objects (xsale.md §4)."""
+
+    reference: Annotated[str, Field(min_length=1, description="What a person calls the order; else its Id")] = (
+        "ForeignNumber"
+    )
+    payment: Annotated[str, Field(min_length=1, description="The payment status")] = "PaymentStatus"
+
+
+_DEFAULT_PAYMENTS: dict[str, Payment] = {
+    "Opłacone": "paid",
+    "Nadpłacone": "paid",
+    "Nieopłacone": "unpaid",
+    "Niedopłacone": "unpaid",
+}
+
+
+class XsaleOptions(_Section):
+    """A shop's access to xSale, its statuses, and switches for what nobody wrote down about the API.
+
+    `milestones` are taken as a whole: what is left out of them does not exist. Left out themselves they are the usual
+    ones as far as `flow` has those statuses.
+    """
+
+    organization: Annotated[
+        str, AfterValidator(_path_safe), Field(description="The organization's Name, as `GET /me` and doctor tell it")
+    ]
+    credentials: Annotated[XsaleCredentials, Field(description="The API account")]
+    flow: Annotated[
+        tuple[StatusName, ...], Field(description="Names of the statuses that an order goes through, in sequence")
+    ] = DEFAULT_FLOW
+    milestones: Annotated[
+        XsaleMilestones, Field(validate_default=True, description="Which status means what, as a whole")
+    ] = DEFAULT_MILESTONES
+    status_filter: Annotated[StatusFilter, Field(description="Whether lists are asked for by status ids or names")] = (
+        "statusidin"
+    )
+    array_style: Annotated[ArrayStyle, Field(description="How several values of a filter are written")] = "repeat"
+    list_query: Annotated[dict[str, str], Field(description="Further parameters of every list, as they are")] = {}
+    paging: Annotated[
+        Paging, Field(description="How lists are paged: not, by limit and offset, or by page and pageSize")
+    ] = "none"
+    envelope: Annotated[
+        str, Field(min_length=1, description="Member that holds a list's rows; auto: a bare array, or a usual name")
+    ] = "auto"
+    list_open: Annotated[
+        bool, Field(description="Whether polls also list the open statuses, to re-read fewer orders one by one")
+    ] = True
+    single_get: Annotated[
+        bool, Field(description="Whether an order can be read by its id; else lists are searched")
+    ] = True
+    status_body: Annotated[StatusBody, Field(description="Key of change-status's body; bare: the number alone")] = (
+        "StatusId"
+    )
+    verify_changes: Annotated[
+        bool, Field(description="Whether a status change whose answer does not show it is looked at")
+    ] = True
+    fields: Annotated[XsaleFields, Field(description="Where an order says what")] = XsaleFields()
+    payments: Annotated[
+        dict[StatusName, Payment], Field(description="What the shop's payment statuses mean; others: unknown")
+    ] = _DEFAULT_PAYMENTS
+
+    @field_validator("flow")
+    @classmethod
+    def _make_a_chain(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """A flow that is none by itself, whatever its statuses mean."""
+        _machine_of(value, {})
+        return value
+
+    @field_validator("milestones")
+    @classmethod
+    def _make_a_machine(cls, value: XsaleMilestones, info: ValidationInfo) -> XsaleMilestones:
+        """A flow that is no machine is a mistake in the config; the daemon must not find it out when it starts."""
+        flow: tuple[str, ...] | None = info.data.get("flow")
+        if flow is None:
+            return value
+        if value == DEFAULT_MILESTONES:
+            value = XsaleMilestones(**usual_milestones(flow))
+        _machine_of(flow, value.model_dump())
+        return value
+
+
+def _machine_of(flow: tuple[str, ...], milestones: Mapping[str, str | None]) -> None:
+    try:
+        build({"flow": flow, "milestones": milestones})
+    except DefinitionError as error:
+        raise ValueError(str(error).removeprefix("xsale: ")) from None
