@@ -22,12 +22,16 @@ USUAL_CONFIG = Path("config.json")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to call: a Unix socket, or a URL with its token. `origin` says where this came from, for error messages."""
+    """Where to call: a Unix socket, or a URL with its token. `origin` says where this came from, for error messages.
+
+    `is_named`: somebody asked for just this daemon, by an option or a variable.
+    """
 
     origin: str
     socket: Path | None = None
     url: str | None = None
     token: str | None = field(default=None, repr=False)
+    is_named: bool = True
 
     def __str__(self) -> str:
         return str(self.socket) if self.socket is not None else str(self.url)
@@ -56,9 +60,9 @@ class Place:
         from orchestrator.config import ConfigError, default_socket, socket_of
 
         if (config := self._config_if_any()) is None:
-            return Address("the default path", socket=default_socket())
+            return Address("the default path", socket=default_socket(), is_named=False)
         try:
-            return Address(str(config), socket=socket_of(config, self.environ))
+            return Address(str(config), socket=socket_of(config, self.environ), is_named=False)
         except ConfigError as error:
             raise config_failure(config, error) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,6 +182,25 @@ def test_all_machines_are_drawn_as_text(daemon: FakeDaemon, fulfilld: Run) -> No
 
 
 def test_one_machine_is_drawn_in_the_wanted_format(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", "/v1/machines"] = {"machines": [{"platform": "selldone"}]}
     daemon.answers["GET", "/v1/machines/selldone"] = "stateDiagram-v2\n"
     assert fulfilld("machines", "selldone", "--format", "mermaid").stdout == "stateDiagram-v2\n"
-    assert daemon.calls[0][2] == {"format": "mermaid"}
+    assert daemon.calls[-1][2] == {"format": "mermaid"}
+
+
+@pytest.mark.parametrize(
+    ("form", "begin"), [("text", ""), ("mermaid", "stateDiagram-v2"), ("svg", "<svg"), ("json", "{")]
+)
+def test_machines_are_drawn_without_a_daemon(run: Run, form: str, begin: str) -> None:
+    result = run("machines", "selldone", "--format", form)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.lstrip().startswith(begin)
+    assert "set_tracking" in result.stdout
+
+
+def test_machines_of_a_daemon_that_was_named_are_never_our_own(run: Run, alone: Path) -> None:
+    assert run("--socket", str(alone / "none.sock"), "machines").exit_code == 3
+
+
+def test_a_platform_that_nobody_knows_is_not_found(run: Run) -> None:
+    assert run("machines", "amazon").exit_code == 4
