@@ -5,6 +5,7 @@ What a write does is in `cloudsuite_shop`, the XML calls are in `cloudsuite_xml`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from urllib.parse import parse_qs
@@ -19,7 +20,7 @@ from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, parse_object
 
 FIRST_SECRET = "sandbox-password"  # noqa: S105 - opens nothing but the sandbox
-FIRST_ORDER_ID = 12345
+FIRST_ORDER_ID = 900_012_345  # far from the ids of the other platforms: the ledger looks orders up by their id
 PROXY_USER = 10
 TOKEN_PATH = "/realms/CloudSuite-test/protocol/openid-connect/token"  # noqa: S105 - an address
 _ORDER_IDS_PER_SHOP = 10_000_000
@@ -214,7 +215,9 @@ class CloudsuitePlatform:
 
     def throttled(self, wait_seconds: float) -> Reply:
         """As `SimulatedPlatform.throttled`."""
-        return _detail(429, f"Request was throttled. Expected available in {wait_seconds:.0f} seconds.")
+        seconds = math.ceil(wait_seconds)
+        reply = _detail(429, f"Request was throttled. Expected available in {seconds} seconds.")
+        return Reply(reply.status, reply.body, headers={"Retry-After": str(seconds)})
 
     def broken(self, status: int) -> Reply:
         """As `SimulatedPlatform.broken`: the framework's own page."""

@@ -31,9 +31,10 @@ class CloudsuiteOptions:
     """What the facts leave open, and orders that are only made when asked for.
 
     `token_seconds`: life of an access token. `next_host`: the host that `next` names. `timezone`: of dates.
-    `max_limit`: the largest page. `unpaid_orders`, `offline_orders`: how many there are beside the others. `marks_sent`: an order
-    whose every line was despatched in full gets `shipment_state` sent. `writes_answer`: what a write answers with.
-    `proxy_style`: of the XML calls' answers. `is_duplicate_ok_status`: a duplicate number is refused with status 200.
+    `max_limit`: the largest page. `unpaid_orders`, `offline_orders`: how many there are beside the others.
+    `marks_sent`: an order whose every line was despatched in full gets `shipment_state` sent. `writes_answer`: what a
+    write answers with. `proxy_style`: of the XML calls' answers. `is_duplicate_ok_status`: a duplicate number is
+    refused with status 200.
     """
 
     token_seconds: int = 300

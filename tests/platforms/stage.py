@@ -12,7 +12,7 @@ from orchestrator.platforms.client import Page, PlatformClient, Seen, StepAnswer
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines import BUILDERS
 from statemachines.machine import PlatformMachine, Standing
-from statemachines.target import Json, TargetRequest, Tracking
+from statemachines.target import ErpLine, Json, TargetRequest, Tracking
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,9 @@ class Move:
 _TRACKED = TargetRequest("shipped", tracking=Tracking(code="1Z827WK74630", url="https://example.com/track/1Z827"))
 _PLAIN = TargetRequest("delivered")
 
+_LINES = tuple(ErpLine(f"900012345{n}", 10 * (n + 1)) for n in range(3))
+_SLIP = {"number": "PS-1", "tracking_code": "3SABC", "lines": [{"erp_line_number": 10, "quantity": 1}]}
+
 WAYS: dict[str, tuple[Move, ...]] = {
     "selldone": (
         Move("confirm", "OrderConfirm", _PLAIN),
@@ -37,8 +40,24 @@ WAYS: dict[str, tuple[Move, ...]] = {
         Move("send", "SentOrder", _PLAIN),
         Move("deliver", "ToCustomer", _PLAIN),
     ),
+    "cloudsuite": (
+        Move("process", "processing", _PLAIN),
+        Move("set_erp_number", "processing", TargetRequest("sent", erp_order_number="ERP-1")),
+        Move("set_erp_lines", "processing", TargetRequest("sent", erp_lines=_LINES[:1])),
+        Move(
+            "confirm_order",
+            "processing",
+            TargetRequest("sent", erp_order_number="ERP-2", erp_lines=_LINES, confirmation="cxml"),
+        ),
+        Move("send_despatch", "processing", TargetRequest("sent", despatch=(_SLIP,))),
+        Move("mark_sent", "sent", _PLAIN),
+        Move("finish", "done", _PLAIN),
+    ),
 }
-"""Every step of every platform at least once; a new platform adds its way here."""
+"""Every step of every platform at least once, but for cancelling ones; a new platform adds its way here."""
+
+UNSEEN = {("cloudsuite", "send_despatch")}
+"""Steps that no read shows: they are sent again, and the platform refuses the repeat."""
 
 STEPS = [(platform, n) for platform, way in WAYS.items() for n in range(len(way))]
 """Each step of each platform's way, by its place."""

@@ -18,7 +18,7 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from statemachines import BUILDERS
-from tests.platforms.stage import STEPS, WAYS, Stage, staged
+from tests.platforms.stage import STEPS, UNSEEN, WAYS, Stage, staged
 
 every_platform = pytest.mark.parametrize("platform", list(WAYS))
 every_step = pytest.mark.parametrize(("platform", "place"), STEPS)
@@ -37,7 +37,9 @@ def test_every_registered_platform_has_its_way_here() -> None:
 
 @every_platform
 def test_the_way_has_every_step_that_the_machine_has(platform: str) -> None:
-    assert {move.step for move in WAYS[platform]} == set(BUILDERS[platform]({}).steps)
+    machine = BUILDERS[platform]({})
+    cancelling = {step.name for step in machine.steps.values() if machine.milestone(step.to or "") == "cancelled"}
+    assert {move.step for move in WAYS[platform]} == set(machine.steps) - cancelling
 
 
 # -- import ------------------------------------------------------------------------------------------------------------
@@ -77,8 +79,10 @@ async def test_the_next_sweep_brings_what_changed_and_little_else(platform: str)
         moved = stage.order
         await stage.perform(WAYS[platform][0])
         found = await stage.seen(position)
-        assert {new, moved} <= set(found)
+        assert new in found
         assert len(found) < 10
+        if stage.client.rereads_open:  # what moved is found by reading it again
+            found[moved] = await stage.client.read(moved)
         assert found[moved].state == WAYS[platform][0].state
 
 
@@ -90,7 +94,7 @@ async def test_a_payload_that_cannot_be_read_takes_no_other_with_it(platform: st
         (unreadable,) = [item for page in pages for item in page.unreadable]
         assert unreadable.id == bad
         assert json.loads(unreadable.payload)
-        assert len([seen for page in pages for seen in page.orders]) == 3
+        assert len([each for page in pages for each in (*page.orders, *page.must_read)]) == 3
         with pytest.raises(Unreadable) as caught:
             await stage.client.read(bad)
         assert json.loads(caught.value.payload) == json.loads(unreadable.payload)
@@ -103,14 +107,14 @@ async def test_a_list_that_moves_under_a_sweep_loses_no_order(platform: str, gon
         ids: list[str] = stage.sandbox.platforms[platform].order_ids()  # type: ignore[attr-defined]
         found: set[str] = set()
         page = await stage.client.list_page(None, None)
-        found |= {seen.id for seen in page.orders}
+        found |= {seen.id for seen in page.orders} | set(page.must_read)
         page = await stage.client.list_page(None, page.next)
-        found |= {seen.id for seen in page.orders}
+        found |= {seen.id for seen in page.orders} | set(page.must_read)
         for order_id in ids[:gone]:
             stage.operate("delete", order=order_id)
         while page.next is not None:
             page = await stage.client.list_page(None, page.next)
-            found |= {seen.id for seen in page.orders}
+            found |= {seen.id for seen in page.orders} | set(page.must_read)
         assert set(ids[gone:]) <= found
 
 
@@ -126,7 +130,8 @@ async def test_every_step_takes_effect_once_and_is_answered(platform: str) -> No
             assert answer.state in (None, move.state)
             seen = await stage.client.read(stage.order)
             assert seen.state == move.state
-            assert stage.machine.is_done(move.step, before, seen.standing(), move.request)
+            is_done = stage.machine.is_done(move.step, before, seen.standing(), move.request)
+            assert is_done is ((platform, move.step) not in UNSEEN)
         assert stage.sandbox.ledger.effects(stage.order) == [move.step for move in WAYS[platform]]
 
 
@@ -165,8 +170,14 @@ async def test_a_lost_answer_is_ambiguous_and_resolved_by_reading(platform: str,
         assert isinstance(failure, Transient)
         assert failure.is_ambiguous
         seen = await stage.client.read(stage.order)
-        assert stage.machine.is_done(move.step, before, seen.standing(), move.request)
-        assert stage.sandbox.ledger.repeats_after_effect() == []
+        if (platform, move.step) in UNSEEN:
+            await stage.perform(move, before)
+        else:
+            assert stage.machine.is_done(move.step, before, seen.standing(), move.request)
+            assert stage.sandbox.ledger.repeats_after_effect() == []
+        assert stage.sandbox.ledger.effects(stage.order).count(move.step) == len(
+            [each for each in WAYS[platform][: place + 1] if each.step == move.step]
+        )
 
 
 @every_step
@@ -222,7 +233,7 @@ async def test_reads_that_fail_are_never_ambiguous(platform: str, fault: str) ->
 @every_platform
 async def test_a_list_that_is_garbage_is_unreadable(platform: str) -> None:
     async with staged(platform) as stage:
-        stage.sandbox.faults.script("garbage")
+        stage.sandbox.faults.script("garbage", step="list")
         with pytest.raises(Unreadable) as caught:
             await stage.client.list_page(None, None)
         assert caught.value.payload
