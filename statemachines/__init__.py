@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from statemachines import selldone
+from statemachines import cloudsuite, selldone, xsale
 from statemachines.machine import PlatformMachine
 from statemachines.target import Json
 
 BUILDERS: dict[str, Callable[[Mapping[str, Json]], PlatformMachine]] = {
     "selldone": selldone.build,
+    "cloudsuite": cloudsuite.build,
+    "xsale": xsale.build,
 }
 """Machine builders by platform; a new platform is registered here. The mapping holds a shop's own machine options."""

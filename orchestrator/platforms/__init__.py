@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from orchestrator.platforms.client import PlatformClient
+from orchestrator.platforms.cloudsuite_options import DEFAULT_BASE_URL as CLOUDSUITE_URL
+from orchestrator.platforms.cloudsuite_options import CloudsuiteOptions
 from orchestrator.platforms.selldone_options import DEFAULT_BASE_URL as SELLDONE_URL
 from orchestrator.platforms.selldone_options import SelldoneOptions
 from orchestrator.platforms.spec import ClientSettings, DefaultLimits, PlatformSpec
+from orchestrator.platforms.xsale_options import DEFAULT_BASE_URL as XSALE_URL
+from orchestrator.platforms.xsale_options import XsaleOptions
 
 __all__ = ["PLATFORMS", "ClientSettings", "DefaultLimits", "PlatformSpec"]
 
 
 def _open_selldone(settings: ClientSettings) -> PlatformClient:
     from orchestrator.platforms.selldone import open_client
+
+    return open_client(settings)
+
+
+def _open_xsale(settings: ClientSettings) -> PlatformClient:
+    from orchestrator.platforms.xsale import open_client
+
+    return open_client(settings)
+
+
+def _open_cloudsuite(settings: ClientSettings) -> PlatformClient:
+    from orchestrator.platforms.cloudsuite import open_client
 
     return open_client(settings)
 
@@ -23,6 +39,20 @@ PLATFORMS: dict[str, PlatformSpec] = {
         default_limits=DefaultLimits(rate_per_second=2, burst=10, concurrency=8),  # selldone.md §9
         options=SelldoneOptions,
         open=_open_selldone,
+    ),
+    "cloudsuite": PlatformSpec(
+        name="cloudsuite",
+        default_base_url=CLOUDSUITE_URL,
+        default_limits=DefaultLimits(rate_per_second=2, burst=4, concurrency=4),  # cloudsuite.md §10
+        options=CloudsuiteOptions,
+        open=_open_cloudsuite,
+    ),
+    "xsale": PlatformSpec(
+        name="xsale",
+        default_base_url=XSALE_URL,
+        default_limits=DefaultLimits(rate_per_second=1, burst=2, concurrency=2),  # xsale.md §8
+        options=XsaleOptions,
+        open=_open_xsale,
     ),
 }
 """Every platform by the name that a shop's `platform` key carries; a new one is registered here."""

@@ -11,6 +11,8 @@ import anyio
 from aiohttp import web
 
 from orchestrator.clock import Clock
+from orchestrator.sandbox.cloudsuite import CloudsuitePlatform
+from orchestrator.sandbox.cloudsuite_shop import CloudsuiteOptions
 from orchestrator.sandbox.control import Control
 from orchestrator.sandbox.exchange import Exchange
 from orchestrator.sandbox.faults import FaultPlan
@@ -18,6 +20,8 @@ from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Json, SimulatedPlatform
 from orchestrator.sandbox.selldone import SelldonePlatform
 from orchestrator.sandbox.selldone_shop import SelldoneOptions
+from orchestrator.sandbox.xsale import XsalePlatform
+from orchestrator.sandbox.xsale_shop import XsaleOptions
 
 _CLOSE_SECONDS = 5.0
 
@@ -47,6 +51,8 @@ class SandboxSettings:
     stall_seconds: float = 60
     throttle_seconds: int = 1
     selldone: SelldoneOptions = field(default_factory=SelldoneOptions)
+    cloudsuite: CloudsuiteOptions = field(default_factory=CloudsuiteOptions)
+    xsale: XsaleOptions = field(default_factory=XsaleOptions)
 
 
 class Sandbox:
@@ -76,8 +82,24 @@ class Sandbox:
             seed=settings.seed,
             shop_count=settings.shops,
         )
+        self.xsale = XsalePlatform(
+            self.clock,
+            self.ledger,
+            settings.xsale,
+            orders=settings.orders,
+            seed=settings.seed,
+            shop_count=settings.shops,
+        )
+        self.cloudsuite = CloudsuitePlatform(
+            self.clock,
+            self.ledger,
+            settings.cloudsuite,
+            orders=settings.orders,
+            seed=settings.seed,
+            shop_count=settings.shops,
+        )
         # Where platforms are registered: mounting, config, panel and summary follow.
-        registered: tuple[SimulatedPlatform, ...] = (self.selldone,)
+        registered: tuple[SimulatedPlatform, ...] = (self.selldone, self.cloudsuite, self.xsale)
         self.platforms = {platform.name: platform for platform in registered}
         self._port: int | None = None
 

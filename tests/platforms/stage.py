@@ -53,11 +53,24 @@ WAYS: dict[str, tuple[Move, ...]] = {
         Move("mark_sent", "sent", _PLAIN),
         Move("finish", "done", _PLAIN),
     ),
+    "xsale": (
+        Move("change_status", "Zaimportowano do ERP", _PLAIN),
+        Move("change_status", "Do obsługi ręcznej", TargetRequest("attention", reason="no such article")),
+        Move("change_status", "W trakcie realizacji", TargetRequest("W trakcie realizacji")),
+        Move("change_status", "Przygotowywane do wysyłki", _PLAIN),
+        Move("change_status", "Wysłane", _PLAIN),
+        Move("change_status", "Zrealizowane", _PLAIN),
+    ),
 }
 """Every step of every platform at least once, but for cancelling ones; a new platform adds its way here."""
 
 UNSEEN = {("cloudsuite", "send_despatch")}
 """Steps that no read shows: they are sent again, and the platform refuses the repeat."""
+
+LISTS_ALL_WORK = {"xsale"}
+"""Platforms whose list is the work to import, all of it each time: nothing tells what changed."""
+REFUSES_NOTHING = {"xsale"}
+"""Platforms where a state is a label that can always be set: the sequence is ours alone."""
 
 STEPS = [(platform, n) for platform, way in WAYS.items() for n in range(len(way))]
 """Each step of each platform's way, by its place."""

@@ -8,7 +8,14 @@ from typing import Any
 
 from orchestrator.config import Config, ConfigError, load
 
-ENVIRON = {"ACME_TOKEN": "acme-token-1", "FULFILLD_TOKEN": "fulfilld-token-1"}
+ENVIRON = {
+    "ACME_TOKEN": "acme-token-1",
+    "FULFILLD_TOKEN": "fulfilld-token-1",
+    "XS_ID": "xs-client-1",
+    "XS_SECRET": "xs-client-secret-1",
+    "XS_USER": "xs-user-1",
+    "XS_PASSWORD": "xs-password-1",
+}
 
 
 def shop(**keys: Any) -> dict[str, Any]:

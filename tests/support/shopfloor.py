@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from orchestrator.metrics import Metrics
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, load
 from orchestrator.crash import CrashPoints
+from orchestrator.metrics import Metrics
 from orchestrator.operations.commands import DaemonCommands
 from orchestrator.operations.feed import Feed
 from orchestrator.runtime.supervisor import Supervisor

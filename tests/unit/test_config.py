@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from orchestrator.config import ConfigError, ConfigProblem, Limits, default_socket, load, socket_of
 from orchestrator.config.example import EXAMPLE
 from orchestrator.config.problems import written
+from orchestrator.platforms import PLATFORMS
 from tests.support.config_files import errors, loaded, places, replaced, shop, with_shop, write
 
 
@@ -139,7 +140,10 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
         ({"shops": []}, 'shops: must be an object in { } with a shop for each name, such as {"acme": {…}}'),
         ({"shops": {"acme": 1}}, 'shops.acme: must be an object in { } with at least "platform"'),
         ({"shops": {"acme": {}}}, "shops.acme.platform: is missing - add it (The shop's platform)"),
-        ({"shops": {"acme": {"platform": "sell"}}}, 'shops.acme.platform: must be one of "selldone", not "sell"'),
+        (
+            {"shops": {"acme": {"platform": "sell"}}},
+            f'shops.acme.platform: must be one of {", ".join(json.dumps(name) for name in PLATFORMS)}, not "sell"',
+        ),
         (with_shop(tokn="x"), 'shops.acme.tokn: is no known key - did you mean "token"?'),
         (with_shop(pol={}), 'shops.acme.pol: is no known key - did you mean "poll"?'),
         (with_shop(poll={"page_size": 251}), "shops.acme.poll.page_size: must be at most 250, not 251"),

@@ -77,8 +77,12 @@ def test_the_example_has_every_key_and_a_shop_of_every_platform() -> None:
 
 def test_the_example_shows_the_defaults(tmp_path: Path) -> None:
     shown = load(write(tmp_path, EXAMPLE), ENVIRON)
-    shop = {"platform": "selldone", "shop_id": 12345, "token": {"env": "ACME_TOKEN"}}
-    default = load(write(tmp_path, {"api": EXAMPLE["api"], "shops": {"acme": shop}}), ENVIRON)
+    shops = {}
+    for name, shop in EXAMPLE["shops"].items():
+        fields = PLATFORMS[shop["platform"]].options.model_fields
+        needed = [key for key, field in fields.items() if field.is_required()]
+        shops[name] = {key: shop[key] for key in ("platform", *needed)}
+    default = load(write(tmp_path, {"api": EXAMPLE["api"], "shops": shops}), ENVIRON)
     assert shown == default
 
 
@@ -133,9 +137,12 @@ def test_the_schema_refuses_what_the_loader_refuses(tmp_path: Path, path: tuple[
     assert not VALIDATOR.is_valid(tree)
 
 
-def documented() -> dict[str, str]:
-    """Key and default of every row of the page's tables."""
-    rows = re.findall(r"^\| `([\w.]+)` \| [^|]+ \| ([^|]+) \|", PAGE, re.MULTILINE)
+def documented(platform: str | None = None) -> dict[str, str]:
+    """Key and default of every row of the page's tables: a platform's own, or those outside platforms' sections."""
+    sections = re.split(r"^### (\w+)$|^## .*$", PAGE, flags=re.MULTILINE)
+    names = [(name or "").casefold() for name in sections[1::2]]
+    page = "".join(text for name, text in zip(names, sections[2::2], strict=True) if name == (platform or ""))
+    rows = re.findall(r"^\| `([\w.]+)` \| [^|]+ \| ([^|]+) \|", page, re.MULTILINE)
     assert len(rows) == len({key for key, _ in rows})
     return dict(rows)
 
@@ -146,21 +153,22 @@ def leaves(model: Any) -> set[str]:
 
 
 def test_the_page_documents_every_key_and_no_other() -> None:
-    known = leaves(ConfigFile) | leaves(ShopSettings) | {"shops", "api.tcp"}
-    for spec in PLATFORMS.values():
-        known |= leaves(spec.options)
-    assert documented().keys() == known
+    assert documented().keys() == leaves(ConfigFile) | leaves(ShopSettings) | {"shops", "api.tcp"}
+    for name, spec in PLATFORMS.items():
+        assert documented(name).keys() == leaves(spec.options)
 
 
 def test_the_page_tells_the_true_defaults(tmp_path: Path) -> None:
-    path = write(tmp_path, EXAMPLE)
-    shop = EXAMPLE["shops"]["acme"]
-    config = load(path, ENVIRON)
+    config = load(write(tmp_path, EXAMPLE), ENVIRON)
     assert config.shops["acme"].platform == "selldone"
-    for key, default in documented().items():
+    acme = EXAMPLE["shops"]["acme"]
+    told = [(key, default, acme if key.split(".")[0] in acme else EXAMPLE) for key, default in documented().items()]
+    for shop in EXAMPLE["shops"].values():
+        told += [(key, default, shop) for key, default in documented(shop["platform"]).items()]
+    for key, default, tree in told:
         if not default.startswith("`") or key == "shops":
             continue
-        node: Any = shop if key.split(".")[0] in shop else EXAMPLE
+        node: Any = tree
         for part in key.split("."):
             node = node[part]
         assert json.loads(default.strip("`")) == node, key
