@@ -96,17 +96,9 @@ def _finite(text: str) -> float:
 def _depth_exceeds(value: Any, deepest: int) -> bool:
     level = [value]
     for _ in range(deepest):
-        level = (
-            [
-                inner
-                for outer in level
-                for inner in (outer.values() if isinstance(outer, dict) else outer)
-                if isinstance(inner, dict | list)
-            ]
-            if level and isinstance(level[0], dict | list)
-            else []
-        )
-    return bool(level)
+        containers = [each for each in level if isinstance(each, dict | list)]
+        level = [inner for each in containers for inner in (each.values() if isinstance(each, dict) else each)]
+    return any(isinstance(each, dict | list) for each in level)
 
 
 def _unkeepable(value: Any, path: str) -> Iterator[dict[str, str]]:

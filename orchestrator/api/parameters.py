@@ -114,6 +114,7 @@ class MachineQuery(Query):
     """How to show a machine."""
 
     format: Annotated[Literal["json", "mermaid", "svg", "text"], Field(description="How to show it")] = "json"
+    shop: Annotated[Text | None, Field(description="With this shop's own states, where its config names them")] = None
 
 
 def read_query(request: web.Request, model: type[Q]) -> Q:

@@ -38,7 +38,7 @@ Id = Annotated[
     Field(min_length=1, max_length=LONGEST_ID),
     WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "maxLength": LONGEST_ID, "pattern": PLAIN}),
 ]
-Line = Annotated[str, Field(max_length=1000)]
+Line = Annotated[str, Field(max_length=2000)]
 Day = Annotated[str, AfterValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 LineNumber = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
@@ -46,9 +46,7 @@ LineNumber = Annotated[int, Field(ge=0, le=2**53 - 1)]
 class Body(BaseModel):
     """What all bodies have in common."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, allow_inf_nan=False, title=None
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class TrackingBody(Body):
@@ -174,7 +172,7 @@ class ReasonBody(Body):
 class SkipBody(Body):
     """How the step was done by hand."""
 
-    reason: Annotated[str, Field(max_length=1000, pattern=r"\S", description="How the step was done by hand")]
+    reason: Annotated[str, Field(max_length=2000, pattern=r"\S", description="How the step was done by hand")]
 
 
 class AckBody(Body):

@@ -1,0 +1,56 @@
+"""The application: the table of routes on an aiohttp router, behind the one middleware."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from orchestrator.api.answers import to_json
+from orchestrator.api.call import begin
+from orchestrator.api.openapi import openapi_document
+from orchestrator.api.routes import ROUTES, Route
+from orchestrator.api.services import OPENAPI, SERVICES, Services
+from orchestrator.api.supervision import supervise
+from orchestrator.clock import Clock
+from orchestrator.metrics import Metrics
+from orchestrator.operations.feed import Feed
+from orchestrator.operations.ports import Commands, NodeFacts
+from orchestrator.operations.queries import Queries
+
+LARGEST_BODY_BYTES: Final = 1024 * 1024
+
+
+def build_app(
+    queries: Queries, commands: Commands, node: NodeFacts, feed: Feed, metrics: Metrics, clock: Clock
+) -> web.Application:
+    """The API as an application; `server.serving` puts it on its socket."""
+    app = web.Application(middlewares=[supervise], client_max_size=LARGEST_BODY_BYTES)
+    app[SERVICES] = Services(queries, commands, node, feed, metrics, clock)
+    app[OPENAPI] = to_json(openapi_document())
+    for route in ROUTES:
+        # any segment will do: an id may have braces, which aiohttp's own pattern does not take
+        path = re.sub(r"{(\w+)}", r"{\1:[^/]+}", route.path)
+        app.router.add_route(route.method, path, _endpoint(route), expect_handler=_expect)
+    app.on_shutdown.append(_end_streams)
+    return app
+
+
+def _endpoint(route: Route) -> Handler:
+    async def endpoint(request: web.Request) -> web.StreamResponse:
+        return await route.handler(await begin(request, route.query, is_change=route.is_change))
+
+    return endpoint
+
+
+async def _expect(request: web.Request) -> None:
+    """A client that asks first may send its body; whatever else it expects it will not get, and need not fail for."""
+    if request.headers.get("Expect", "").casefold() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+async def _end_streams(app: web.Application) -> None:
+    """Streams and long polls would hold a shutdown up for as long as it lets them."""
+    app[SERVICES].feed.close()

@@ -1,0 +1,69 @@
+"""Calls about the daemon itself: alive, ready, status, metrics, dump, dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import anyio
+from aiohttp import web
+
+from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, answer, stream, to_json
+from orchestrator.api.call import Call
+from orchestrator.api.parameters import Query
+from orchestrator.api.problems import unavailable
+from orchestrator.api.services import OPENAPI
+from orchestrator.operations.refusals import Refused
+
+_PROBE_SECONDS = 5.0
+
+
+async def health(call: Call[Query]) -> web.StreamResponse:
+    """Alive: the event loop answers."""
+    del call
+    return answer({"status": "ok"})
+
+
+async def ready(call: Call[Query]) -> web.StreamResponse:
+    """Start-up is done and the storage takes writes."""
+    if call.services.node.is_draining:
+        raise Refused("draining", "the daemon is shutting down")
+    if not call.services.node.is_ready:
+        return unavailable("start-up is not done yet").response()
+    with anyio.move_on_after(_PROBE_SECONDS):
+        await call.services.queries.probe_storage()
+        return answer({"status": "ready"})
+    return unavailable(f"the storage did not take a write within {_PROBE_SECONDS:.0f} s").response()
+
+
+async def status(call: Call[Query]) -> web.StreamResponse:
+    """The status dump."""
+    return answer(await call.services.queries.status())
+
+
+async def metrics(call: Call[Query]) -> web.StreamResponse:
+    """For Prometheus."""
+    metrics = call.services.metrics
+    body = metrics.render(await call.services.queries.status())
+    return web.Response(body=body, headers={"Content-Type": metrics.content_type})
+
+
+async def dump(call: Call[Query]) -> web.StreamResponse:
+    """Everything, one JSON object a line."""
+    return await stream(call.request, NDJSON_TYPE, _lines(call))
+
+
+async def openapi(call: Call[Query]) -> web.StreamResponse:
+    """What the API offers, as OpenAPI 3.1."""
+    return web.Response(body=call.request.app[OPENAPI], content_type=JSON_TYPE)
+
+
+async def show_dashboard(call: Call[Query]) -> web.StreamResponse:
+    """The dashboard."""
+    from orchestrator.api.dashboard import dashboard
+
+    return await dashboard(call.request)
+
+
+async def _lines(call: Call[Query]) -> AsyncGenerator[bytes, None]:
+    async for line in call.services.queries.dump():
+        yield to_json(line) + b"\n"

@@ -1,0 +1,69 @@
+"""Calls about the event feed: pages, long polls, server-sent events, and consumers whose cursor is kept here.
+
+A stream is a loop of pages: whoever is woken reads the store, so nothing depends on who was connected when. A reader
+that is slow is waited for between pages and holds nothing meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from aiohttp import web
+
+from orchestrator.api.answers import SSE_TYPE, answer, stream, to_json
+from orchestrator.api.bodies import checked, read_json
+from orchestrator.api.call import Call, header
+from orchestrator.api.fields import CURSOR
+from orchestrator.api.parameters import EventsQuery, FeedQuery, Query
+from orchestrator.api.requests import ACK
+from orchestrator.operations.views import event_view
+from storage.events import EventFilter
+
+KEEP_ALIVE_SECONDS = 15.0
+"""How often a silent stream says that it lives: proxies cut what is silent for a minute."""
+
+
+async def read_events(call: Call[EventsQuery]) -> web.StreamResponse:
+    """Events above a cursor."""
+    return await _events(call, call.query.after)
+
+
+async def read_consumer_events(call: Call[FeedQuery]) -> web.StreamResponse:
+    """Events above what the consumer has acknowledged."""
+    return await _events(call, await call.services.queries.consumer_cursor(call.path["name"]))
+
+
+async def acknowledge(call: Call[Query]) -> web.StreamResponse:
+    """Moves a consumer on."""
+    name = call.path["name"]
+    body = checked(ACK, await read_json(call.request), "invalid-request")
+    return answer({"name": name, "cursor": await call.services.queries.acknowledge(name, body.cursor)})
+
+
+async def _events(call: Call[FeedQuery], after: int) -> web.StreamResponse:
+    query = call.query
+    wanted = EventFilter(shop=query.shop, order=query.order, types=query.type)
+    resumed = header(call.request, "Last-Event-ID", CURSOR)
+    if SSE_TYPE in call.request.headers.get("Accept", ""):
+        cursor = after if resumed is None else int(resumed)
+        await call.services.queries.events(cursor, 1, wanted)  # refuses an unknown shop while there is a status to tell
+        return await stream(call.request, SSE_TYPE, _frames(call, cursor, wanted))
+    page = await call.services.queries.events(after, query.limit, wanted, query.wait)
+    return answer({"events": [event_view(event) for event in page.events], "next": page.next})
+
+
+async def _frames(call: Call[FeedQuery], cursor: int, wanted: EventFilter) -> AsyncGenerator[bytes, None]:
+    yield b"retry: 2000\n\n"
+    feed = call.services.feed
+    while True:
+        page = await call.services.queries.events(cursor, call.query.limit, wanted, KEEP_ALIVE_SECONDS)
+        cursor = page.next
+        if page.events:
+            yield b"".join(
+                b"id: %d\nevent: %b\ndata: %b\n\n" % (event.cursor, event.type.encode(), to_json(event_view(event)))
+                for event in page.events
+            )
+        else:
+            yield b": keep-alive\n\n"
+        if feed.is_closed and not page.events:
+            return

@@ -1,0 +1,39 @@
+"""Calls about targets: submit, look, cancel."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from orchestrator.api.answers import answer
+from orchestrator.api.bodies import checked, read_json
+from orchestrator.api.call import Call, header
+from orchestrator.api.fields import IDEMPOTENCY_KEY
+from orchestrator.api.parameters import Query, SubmitQuery, WaitQuery
+from orchestrator.api.requests import TARGET
+from orchestrator.operations.queries import is_settled
+from orchestrator.operations.views import plan_view, target_view
+
+
+async def submit_target(call: Call[SubmitQuery]) -> web.StreamResponse:
+    """Accepts a target; it is on disk before this answers."""
+    services, shop, order = call.services, call.path["shop"], call.path["id"]
+    key = header(call.request, "Idempotency-Key", IDEMPOTENCY_KEY)
+    body = await read_json(call.request, "invalid-target")
+    request = checked(TARGET, body, "invalid-target").to_request()
+    if call.query.dry_run:
+        return answer(plan_view(await services.commands.preview(shop, order, request)))
+    target = await services.commands.submit(shop, order, request, key=key)
+    if call.query.wait and not is_settled(target):
+        target = await services.queries.target(target.id, call.query.wait)
+    has_waited_enough = call.query.wait > 0 and is_settled(target)
+    return answer(target_view(target), 200 if has_waited_enough else 202)
+
+
+async def read_target(call: Call[WaitQuery]) -> web.StreamResponse:
+    """One target."""
+    return answer(target_view(await call.services.queries.target(call.path["target"], call.query.wait)))
+
+
+async def cancel_target(call: Call[Query]) -> web.StreamResponse:
+    """Cancels what has not been done of a target."""
+    return answer(target_view(await call.services.commands.cancel_target(call.path["target"])))

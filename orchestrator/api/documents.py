@@ -1,0 +1,321 @@
+"""The answers as models, for the OpenAPI document alone: views make the JSON, tests hold the two together.
+
+Members that are listed are always there; clients must ignore others, so none is ruled out.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+from pydantic.json_schema import WithJsonSchema
+
+from storage.records import Situation, TargetStatus
+
+Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+SituationName = Annotated[str, WithJsonSchema({"type": "string", "enum": [s.value for s in Situation]})]
+StatusName = Annotated[str, WithJsonSchema({"type": "string", "enum": [s.value for s in TargetStatus]})]
+Circuit = Literal["closed", "open", "half_open"]
+
+
+class Document(BaseModel):
+    """What all answers have in common."""
+
+
+class FieldError(Document):
+    """One thing that is wrong with a request."""
+
+    path: str
+    message: str
+
+
+class HttpProblem(Document):
+    """An RFC 9457 problem; `type` is a stable slug."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: Annotated[list[FieldError], Field(description="Everything that is wrong with the request")] = []
+    allowed: Annotated[list[str], Field(description="State names that would do")] = []
+    reason: Annotated[str, Field(description="What the guard misses")] = ""
+
+
+class StandingProblem(Document):
+    """Why an order or a target stands still; `detail` carries the platform's own words."""
+
+    type: str
+    title: str
+    detail: str
+    step: str | None
+    since: Instant
+
+
+class Wait(Document):
+    """What an order waits for."""
+
+    reason: Literal["retry_after", "circuit", "paused", "payment", "platform", "access_denied"]
+    until: Instant | None
+    detail: str
+
+
+class PlanEntry(Document):
+    """One step of a plan."""
+
+    step: str
+    from_: Annotated[str, Field(alias="from")]
+    to: str
+    status: Literal["done", "now", "next"]
+
+
+class Preview(Document):
+    """What a dry run answers."""
+
+    state: str
+    milestone: str | None
+    plan: list[PlanEntry]
+    unused: list[str]
+
+
+class Target(Preview):
+    """One submitted target."""
+
+    id: str
+    shop: str
+    order: str
+    status: StatusName
+    submitted_at: Instant
+    finished_at: Instant | None
+    problem: StandingProblem | None
+
+
+class Event(Document):
+    """One line of the feed."""
+
+    cursor: int
+    at: Instant
+    type: str
+    shop: str | None
+    order: str | None
+    target: str | None
+    data: dict[str, Any]
+
+
+class Order(Document):
+    """One order of one shop."""
+
+    shop: str
+    platform: str
+    id: str
+    reference: str | None
+    state: str
+    platform_state: Annotated[str, Field(description="What the platform shows; differs where a state is ours alone")]
+    milestone: str | None
+    situation: SituationName
+    payment: Literal["paid", "unpaid", "invoice", "unknown"]
+    attempts: int
+    next_attempt_at: Instant | None
+    wait: Wait | None
+    problem: StandingProblem | None
+    held_at: Instant | None
+    held_reason: str | None
+    targets: Annotated[list[Target], Field(description="Those that have not ended, first in first")]
+    allowed: Annotated[list[str], Field(description="Native names of the states one step away")]
+    imported_at: Instant
+    updated_at: Instant
+    version: int
+
+
+class OrderDetail(Order):
+    """One order, with what was asked for beside it."""
+
+    payload: Annotated[Any, Field(description="What the platform sent; with include=payload")] = None
+    timeline: Annotated[list[Event], Field(description="Oldest first; with include=timeline")] = []
+
+
+class Orders(Document):
+    """A page of orders."""
+
+    orders: list[Order]
+    next: str | None
+
+
+class RateLimit(Document):
+    """What a shop may ask of its platform."""
+
+    rate_per_second: float
+    burst: int
+    concurrency: int
+    available: Annotated[float | None, Field(description="Calls at hand now; null while the shop starts")]
+
+
+class Shop(Document):
+    """A configured shop."""
+
+    name: str
+    platform: str
+    chaining: Literal["auto", "strict"]
+    held: Annotated[bool, Field(description="This node works for it")]
+    paused: bool
+    paused_at: Instant | None
+    paused_by: Literal["person", "access_denied"] | None
+    paused_reason: str | None
+    wait: Annotated[Wait | None, Field(description="Why nothing of the shop goes on right now")]
+    circuit: Circuit
+    last_sync_at: Instant | None
+    last_sync_error: str | None
+    rate_limit: RateLimit
+
+
+class Shops(Document):
+    """Every configured shop."""
+
+    shops: list[Shop]
+
+
+class SyncStarted(Document):
+    """A sweep will begin, or goes on."""
+
+    shop: str
+
+
+class SyncFound(SyncStarted):
+    """What a sweep found."""
+
+    imported: int
+    updated: int
+    drifted: int
+    rejected: int
+    seen: int
+
+
+class EventPage(Document):
+    """A page of the feed; `next` is where to go on."""
+
+    events: list[Event]
+    next: int
+
+
+class Consumer(Document):
+    """A consumer and up to where it has acknowledged."""
+
+    name: str
+    cursor: int
+
+
+class RejectedPayload(Document):
+    """A payload that could not be read."""
+
+    id: str
+    shop: str
+    source: str
+    at: Instant
+    error: str
+    payload: str
+    payload_encoding: Literal["utf-8", "base64"]
+
+
+class Rejected(Document):
+    """A page of rejected payloads."""
+
+    rejected: list[RejectedPayload]
+    next: str | None
+
+
+class MachineState(Document):
+    """A state of a machine."""
+
+    name: str
+    milestone: str | None
+    settable: bool
+    record_only: bool
+    end: bool
+
+
+class MachineStep(Document):
+    """A step of a machine; `to` null leaves the state."""
+
+    step: str
+    from_: Annotated[list[str], Field(alias="from")]
+    to: str | None
+    uses: list[str]
+
+
+class Machine(Document):
+    """A platform's state machine."""
+
+    platform: str
+    initial: str
+    states: list[MachineState]
+    steps: list[MachineStep]
+    milestones: dict[str, str]
+    mainline: list[str]
+
+
+class Machines(Document):
+    """Every platform's machine."""
+
+    machines: list[Machine]
+
+
+class Health(Document):
+    """The daemon lives."""
+
+    status: Literal["ok"]
+
+
+class Ready(Document):
+    """The daemon works."""
+
+    status: Literal["ready"]
+
+
+class DaemonStatus(Document):
+    """The daemon about itself."""
+
+    version: str
+    node: str
+    pid: int
+    started_at: Instant
+    storage: str
+    draining: bool
+
+
+class Totals(Document):
+    """Everything that is kept, counted."""
+
+    orders: int
+    by_situation: dict[str, int]
+    targets_pending: int
+    events_last_cursor: int
+
+
+class ShopStatus(Shop):
+    """A shop with what its orders are doing."""
+
+    by_state: dict[str, int]
+    by_situation: dict[str, int]
+    queued: int
+    running: int
+    retrying: int
+    waiting: int
+    blocked: int
+    oldest_pending_seconds: float | None
+
+
+class Attention(Document):
+    """An order that waits for a person."""
+
+    shop: str
+    order: str
+    problem: StandingProblem | None
+
+
+class Status(Document):
+    """The status dump."""
+
+    daemon: DaemonStatus
+    totals: Totals
+    shops: list[ShopStatus]
+    attention: list[Attention]
+    delivery: list[dict[str, Any]]

@@ -1,0 +1,191 @@
+"""The OpenAPI 3.1 document, made from the table of routes and the models that check the requests.
+
+Nothing is described twice: what a parameter or body may be comes from the model that refuses everything else, what an
+error may be from the route's slugs. Tests fuzz the API from this document, so it has to stay true.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from orchestrator import __version__
+from orchestrator.api.answers import NDJSON_TYPE
+from orchestrator.api.documents import HttpProblem
+from orchestrator.api.fields import CONSUMER_NAME, LONGEST_ID, PLAIN
+from orchestrator.api.parameters import Query
+from orchestrator.api.problems import PROBLEM_TYPE, STATUS_BY_SLUG, TITLE_BY_SLUG
+from orchestrator.api.routes import EVERYWHERE, ROUTES, Answer, HeaderParameter, RequestBody, Route
+
+_REFERENCE = "#/components/schemas/{model}"
+
+_TEXT = {"type": "string", "minLength": 1}
+_PATH_PARAMETERS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "shop": (_TEXT, "A shop's name, as in the config", "acme"),
+    "id": ({**_TEXT, "maxLength": LONGEST_ID, "pattern": PLAIN}, "The platform's own id", "67890"),
+    "target": (_TEXT, "A target's id", "0199a8f0-7c1e-7d2a-9b1f-0d4c5e6f7a8b"),
+    "name": ({"type": "string", "pattern": CONSUMER_NAME}, "A name that the consumer chooses", "erp"),
+    "platform": (_TEXT, "A platform's name", "selldone"),
+}
+
+_DESCRIPTION = """\
+Order fulfilment between one ERP and many shop platforms, on a Unix socket
+(`curl --unix-socket fulfilld.sock http://localhost/v1/status`) and, where configured, on loopback TCP, where every call
+needs `Authorization: Bearer`. Times are RFC 3339 UTC with `Z`, ids are strings. Unknown request members and parameters
+are errors, unknown answer members must be ignored. Errors are RFC 9457 problems; `type` is a stable slug."""
+
+
+def openapi_document() -> dict[str, Any]:
+    """The document as JSON."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "fulfilld",
+            "version": __version__,
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": group} for group in dict.fromkeys(route.group for route in ROUTES)],
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "Over TCP only: the token of api.tcp"},
+                "basic": {"type": "http", "scheme": "basic", "description": "For browsers: the token as password"},
+            },
+        },
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    security: list[dict[str, list[str]]] = [{}, {"bearer": []}]
+    operation: dict[str, Any] = {
+        "operationId": route.name,
+        "tags": [route.group],
+        "summary": route.summary,
+        "security": [*security, {"basic": []}] if route.method == "GET" else security,
+        "responses": _responses(route),
+    }
+    if parameters := [*_path_parameters(route), *_query_parameters(route.query), *map(_header, route.headers)]:
+        operation["parameters"] = parameters
+    if route.body is not None:
+        operation["requestBody"] = _request_body(route.body)
+    return operation
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    found = []
+    for name in re.findall(r"{(\w+)}", route.path):
+        schema, description, example = _PATH_PARAMETERS[name]
+        found.append(
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "description": description,
+                "schema": schema,
+                "example": example,
+            }
+        )
+    return found
+
+
+def _query_parameters(model: type[Query]) -> list[dict[str, Any]]:
+    found = []
+    for name, schema in model.model_json_schema().get("properties", {}).items():
+        shape = _tidy(schema)
+        options = [option for option in shape.pop("anyOf", ()) if option.get("type") != "null"]
+        for option in options:
+            shape.update(option)
+        if shape.get("default", ...) in (None, [], ()):
+            shape.pop("default", None)
+        description = shape.pop("description", "")
+        found.append({"name": name, "in": "query", "description": description, "schema": shape})
+    return found
+
+
+def _header(header: HeaderParameter) -> dict[str, Any]:
+    return {
+        "name": header.name,
+        "in": "header",
+        "description": header.description,
+        "schema": {"type": "string", "pattern": header.pattern},
+        "example": header.example,
+    }
+
+
+def _request_body(body: RequestBody) -> dict[str, Any]:
+    reference = {"$ref": _REFERENCE.format(model=body.model.__name__)}
+    if body.media_type != NDJSON_TYPE:
+        content = {"schema": reference, "example": body.example}
+        return {"required": body.is_required, "content": {body.media_type: content}}
+    # OpenAPI 3.1 has no words for a sequence of JSON texts; a line is described where a person looks for it
+    description = f"One JSON object a line, at most 1 MiB each, as `{body.model.__name__}` has it"
+    content = {"schema": {"type": "string", "description": description}}
+    return {"required": body.is_required, "description": description, "content": {body.media_type: content}}
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    responses = {str(status): _success(answer) for status, answer in sorted(route.answers.items())}
+    by_status: dict[int, list[str]] = {}
+    for slug in dict.fromkeys((*EVERYWHERE, *route.slugs)):
+        by_status.setdefault(STATUS_BY_SLUG[slug], []).append(slug)
+    for status, slugs in sorted(by_status.items()):
+        responses[str(status)] = _problem(status, slugs)
+    return responses
+
+
+def _success(answer: Answer) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for media_type, model in answer.content.items():
+        if model is not None:
+            content[media_type] = {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}
+        else:
+            content[media_type] = {"schema": {} if media_type.endswith("/json") else {"type": "string"}}
+    return {"description": answer.meaning, "content": content}
+
+
+def _problem(status: int, slugs: list[str]) -> dict[str, Any]:
+    narrowed = {"properties": {"type": {"enum": slugs}, "status": {"const": status}}}
+    schema = {"allOf": [{"$ref": _REFERENCE.format(model="HttpProblem")}, narrowed]}
+    meanings = "; ".join(f"`{slug}`: {TITLE_BY_SLUG[slug].lower()}" for slug in slugs)
+    found: dict[str, Any] = {"description": meanings, "content": {PROBLEM_TYPE: {"schema": schema}}}
+    if status == 503:
+        seconds = {"type": "integer", "minimum": 1}
+        found["headers"] = {"Retry-After": {"description": "Seconds", "required": True, "schema": seconds}}
+    if status == 401:
+        found["headers"] = {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}}
+    return found
+
+
+def _schemas() -> dict[str, Any]:
+    models: list[type[BaseModel]] = [HttpProblem]
+    for route in ROUTES:
+        models += [model for answer in route.answers.values() for model in answer.content.values() if model is not None]
+        if route.body is not None:
+            models.append(route.body.model)
+    _, made = models_json_schema(
+        [(model, "validation") for model in _unique(models)], ref_template=_REFERENCE, title=None
+    )
+    return {name: _tidy(schema) for name, schema in made["$defs"].items()}
+
+
+def _unique(models: Iterable[type[BaseModel]]) -> list[type[BaseModel]]:
+    return list(dict.fromkeys(models))
+
+
+def _tidy(schema: Any) -> Any:
+    """Without the titles that pydantic makes of names: they say nothing new."""
+    if isinstance(schema, dict):
+        return {
+            name: _tidy(value) for name, value in schema.items() if not (name == "title" and isinstance(value, str))
+        }
+    return [_tidy(value) for value in schema] if isinstance(schema, list) else schema

@@ -1,0 +1,431 @@
+"""The one table of what the API offers: the router, the OpenAPI document and the tests are made from it.
+
+A route says what it takes and every answer that it can give. `slugs` are its own problems; those that every call can
+end in (no token, an unknown parameter, a store that fails) are added where the table is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel
+
+from orchestrator.api import documents, parameters, requests
+from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, SSE_TYPE
+from orchestrator.api.call import Handler
+from orchestrator.api.calls import bulk, daemon, feed, machines, orders, shops, targets
+from orchestrator.api.fields import CURSOR, IDEMPOTENCY_KEY
+
+Group = Literal["Orders", "Targets", "Events", "Shops", "Rejected", "Machines", "Daemon"]
+
+EVERYWHERE: Final = ("malformed-request", "unauthorized", "invalid-request")
+"""Problems that every call can end in."""
+
+_STORE = ("overloaded",)
+_BODY = ("malformed-json", "body-too-large", "unsupported-media-type")
+_CHANGE = ("draining", *_STORE)
+_ORDER = ("shop-not-found", "order-not-found")
+_TARGET = (
+    *("shop-not-found", "order-not-found", "invalid-target", "unknown-state", "unreachable", "not-allowed"),
+    *("not-adjacent", "idempotency-key-reused", "platform-unreachable"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer: what it means, and its content by media type (a model, or None for other text)."""
+
+    meaning: str
+    content: Mapping[str, type[BaseModel] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestBody:
+    """What a call takes as its body."""
+
+    model: type[BaseModel]
+    example: Any
+    media_type: str = JSON_TYPE
+    is_required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderParameter:
+    """A header that a call looks at."""
+
+    name: str
+    pattern: str
+    description: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call. `is_change`: it is refused while the daemon shuts down."""
+
+    method: str
+    path: str
+    name: str
+    group: Group
+    summary: str
+    handler: Handler
+    answers: Mapping[int, Answer]
+    slugs: tuple[str, ...] = ()
+    query: type[parameters.Query] = parameters.Query
+    headers: tuple[HeaderParameter, ...] = ()
+    body: RequestBody | None = None
+    is_change: bool = False
+
+
+def _json(meaning: str, model: type[BaseModel]) -> Answer:
+    return Answer(meaning, {JSON_TYPE: model})
+
+
+_ORDER_NOW = {200: _json("The order as it is now", documents.Order)}
+_SHOP_NOW = {200: _json("The shop as it is now", documents.Shop)}
+_LAST_EVENT = HeaderParameter(
+    "Last-Event-ID", CURSOR, "For server-sent events: the cursor to go on from, in place of `after`", "42"
+)
+_EVENTS = {
+    200: Answer(
+        "The page; with `Accept: text/event-stream` a stream of events that goes on until either side ends it",
+        {JSON_TYPE: documents.EventPage, SSE_TYPE: None},
+    )
+}
+_SHIPPED = {"state": "shipped", "tracking": {"code": "3SABC123", "url": "https://track.example/3SABC123"}}
+
+
+def _on_order(
+    name: str, summary: str, handler: Handler, slugs: tuple[str, ...], body: RequestBody | None = None
+) -> Route:
+    return Route(
+        method="POST",
+        path=f"/v1/shops/{{shop}}/orders/{{id}}/{name}",
+        name=f"{name}Order",
+        group="Orders",
+        summary=summary,
+        handler=handler,
+        answers=_ORDER_NOW,
+        slugs=(*_ORDER, *_CHANGE, *slugs, *(_BODY if body is not None else ())),
+        body=body,
+        is_change=True,
+    )
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        "GET",
+        "/v1/orders",
+        "listOrders",
+        "Orders",
+        "Orders by filter, a page at a time, in the order of their import",
+        orders.list_orders,
+        {200: _json("A page; `next` is null at the end", documents.Orders)},
+        ("shop-not-found", *_STORE),
+        query=parameters.OrdersQuery,
+    ),
+    Route(
+        "GET",
+        "/v1/shops/{shop}/orders/{id}",
+        "readOrder",
+        "Orders",
+        "One order",
+        orders.read_order,
+        {200: _json("The order", documents.OrderDetail)},
+        (*_ORDER, *_STORE),
+        query=parameters.OrderQuery,
+    ),
+    _on_order(
+        "retry", "Try a blocked step, or one that waits, now", orders.retry, ("not-blocked", "platform-unreachable")
+    ),
+    _on_order(
+        "skip",
+        "Mark the blocked step as done by hand",
+        orders.skip,
+        ("not-blocked", "not-allowed", "reason-required"),
+        RequestBody(requests.SkipBody, {"reason": "set in the panel"}),
+    ),
+    _on_order(
+        "hold",
+        "Stop before the next step",
+        orders.hold,
+        (),
+        RequestBody(requests.ReasonBody, {"reason": "the customer called"}, is_required=False),
+    ),
+    _on_order("release", "End a hold", orders.release, ("not-held",)),
+    _on_order("cancel", "Drop all targets of the order", orders.cancel, ()),
+    _on_order("refresh", "Read the order from its platform now", orders.refresh, ("platform-unreachable",)),
+    Route(
+        "POST",
+        "/v1/shops/{shop}/orders/{id}/targets",
+        "submitTarget",
+        "Targets",
+        "Submit a target; it is on disk before this answers",
+        targets.submit_target,
+        {
+            200: Answer(
+                "With `dry_run`: the plan. With `wait`: reached, blocked, failed or cancelled in time",
+                {JSON_TYPE: documents.Preview},
+            ),
+            202: _json("Accepted", documents.Target),
+        },
+        (*_TARGET, *_CHANGE, *_BODY),
+        query=parameters.SubmitQuery,
+        headers=(
+            HeaderParameter(
+                "Idempotency-Key",
+                IDEMPOTENCY_KEY,
+                "The same key with the same body answers with the same target",
+                "erp-4711-shipped",
+            ),
+        ),
+        body=RequestBody(requests.TargetBody, _SHIPPED),
+        is_change=True,
+    ),
+    Route(
+        "POST",
+        "/v1/targets",
+        "submitTargets",
+        "Targets",
+        "Submit many targets, one JSON object a line; each line is answered, in order, as it is durable",
+        bulk.submit_bulk,
+        {
+            200: Answer(
+                "A line for each line: `{line, status, target}` or `{line, status, problem}`", {NDJSON_TYPE: None}
+            )
+        },
+        ("unsupported-media-type", *_CHANGE),
+        body=RequestBody(requests.BulkLine, {"shop": "acme", "order": "67890", "key": "k-1", **_SHIPPED}, NDJSON_TYPE),
+        is_change=True,
+    ),
+    Route(
+        "GET",
+        "/v1/targets/{target}",
+        "readTarget",
+        "Targets",
+        "One target; with `wait` once it is reached, blocked, failed or cancelled, or the time is up",
+        targets.read_target,
+        {200: _json("The target", documents.Target)},
+        ("target-not-found", *_STORE),
+        query=parameters.WaitQuery,
+    ),
+    Route(
+        "DELETE",
+        "/v1/targets/{target}",
+        "cancelTarget",
+        "Targets",
+        "Cancel what has not been done of a target",
+        targets.cancel_target,
+        {200: _json("The target, cancelled", documents.Target)},
+        ("target-not-found", "shop-not-found", "order-not-found", "already-finished", *_CHANGE),
+        is_change=True,
+    ),
+    Route(
+        "GET",
+        "/v1/events",
+        "readEvents",
+        "Events",
+        "Events above a cursor, oldest first; `wait` for one where there is none yet",
+        feed.read_events,
+        _EVENTS,
+        ("shop-not-found", *_STORE),
+        query=parameters.EventsQuery,
+        headers=(_LAST_EVENT,),
+    ),
+    Route(
+        "GET",
+        "/v1/consumers/{name}/events",
+        "readConsumerEvents",
+        "Events",
+        "Events above the cursor that this consumer has acknowledged",
+        feed.read_consumer_events,
+        _EVENTS,
+        ("shop-not-found", *_STORE),
+        query=parameters.FeedQuery,
+        headers=(_LAST_EVENT,),
+    ),
+    Route(
+        "POST",
+        "/v1/consumers/{name}/ack",
+        "acknowledgeEvents",
+        "Events",
+        "Move a consumer's cursor forward; it never goes back",
+        feed.acknowledge,
+        {200: _json("Where the consumer is now", documents.Consumer)},
+        (*_STORE, *_BODY),
+        body=RequestBody(requests.AckBody, {"cursor": 42}),
+    ),
+    Route(
+        "GET",
+        "/v1/shops",
+        "listShops",
+        "Shops",
+        "Every configured shop",
+        shops.list_shops,
+        {200: _json("The shops", documents.Shops)},
+        _STORE,
+    ),
+    Route(
+        "GET",
+        "/v1/shops/{shop}",
+        "readShop",
+        "Shops",
+        "One shop",
+        shops.read_shop,
+        {200: _json("The shop", documents.Shop)},
+        ("shop-not-found", *_STORE),
+    ),
+    Route(
+        "POST",
+        "/v1/shops/{shop}/pause",
+        "pauseShop",
+        "Shops",
+        "Stop the shop's steps and polls; running calls finish",
+        shops.pause_shop,
+        _SHOP_NOW,
+        ("shop-not-found", *_CHANGE, *_BODY),
+        body=RequestBody(requests.ReasonBody, {"reason": "stocktaking"}, is_required=False),
+        is_change=True,
+    ),
+    Route(
+        "POST",
+        "/v1/shops/{shop}/resume",
+        "resumeShop",
+        "Shops",
+        "End a pause, whoever caused it",
+        shops.resume_shop,
+        _SHOP_NOW,
+        ("shop-not-found", *_CHANGE),
+        is_change=True,
+    ),
+    Route(
+        "POST",
+        "/v1/shops/{shop}/sync",
+        "syncShop",
+        "Shops",
+        "Look for changed orders now",
+        shops.sync_shop,
+        {
+            200: _json("What the sweep found, with `wait`", documents.SyncFound),
+            202: _json("The sweep begins, or has not ended in time", documents.SyncStarted),
+        },
+        ("shop-not-found", "platform-unreachable", *_CHANGE),
+        query=parameters.SyncQuery,
+        is_change=True,
+    ),
+    Route(
+        "GET",
+        "/v1/rejected",
+        "listRejected",
+        "Rejected",
+        "Payloads that could not be read, oldest first",
+        shops.list_rejected,
+        {200: _json("A page; `next` is null at the end", documents.Rejected)},
+        ("shop-not-found", *_STORE),
+        query=parameters.RejectedQuery,
+    ),
+    Route(
+        "POST",
+        "/v1/rejected/{id}/retry",
+        "retryRejected",
+        "Rejected",
+        "Read the payload's order again from its platform",
+        shops.retry_rejected,
+        {200: _json("The order that could be read now", documents.Order)},
+        ("rejected-not-found", *_ORDER, "not-allowed", "platform-unreachable", *_CHANGE),
+        is_change=True,
+    ),
+    Route(
+        "GET",
+        "/v1/machines",
+        "listMachines",
+        "Machines",
+        "The state machine of every platform",
+        machines.list_machines,
+        {200: _json("The machines", documents.Machines)},
+    ),
+    Route(
+        "GET",
+        "/v1/machines/{platform}",
+        "readMachine",
+        "Machines",
+        "One platform's state machine, as data or drawn",
+        machines.read_machine,
+        {
+            200: Answer(
+                "The machine in the format that was asked for",
+                {JSON_TYPE: documents.Machine, "text/vnd.mermaid": None, "image/svg+xml": None, "text/plain": None},
+            )
+        },
+        ("platform-not-found", "shop-not-found"),
+        query=parameters.MachineQuery,
+    ),
+    Route(
+        "GET",
+        "/v1/health",
+        "readHealth",
+        "Daemon",
+        "Alive",
+        daemon.health,
+        {200: _json("The daemon lives", documents.Health)},
+    ),
+    Route(
+        "GET",
+        "/v1/ready",
+        "readReadiness",
+        "Daemon",
+        "Start-up is done and the storage takes writes",
+        daemon.ready,
+        {200: _json("The daemon works", documents.Ready)},
+        _CHANGE,
+    ),
+    Route(
+        "GET",
+        "/v1/status",
+        "readStatus",
+        "Daemon",
+        "The status dump",
+        daemon.status,
+        {200: _json("What the daemon does right now", documents.Status)},
+        _STORE,
+    ),
+    Route(
+        "GET",
+        "/v1/dump",
+        "readDump",
+        "Daemon",
+        "Everything as NDJSON: shops, then orders with all their targets and events",
+        daemon.dump,
+        {200: Answer("One JSON object a line; `kind` is `shop` or `order`", {NDJSON_TYPE: None})},
+    ),
+    Route(
+        "GET",
+        "/metrics",
+        "readMetrics",
+        "Daemon",
+        "Metrics for Prometheus",
+        daemon.metrics,
+        {200: Answer("Prometheus' text format", {"text/plain": None})},
+        _STORE,
+    ),
+    Route(
+        "GET",
+        "/openapi.json",
+        "readOpenApi",
+        "Daemon",
+        "This document",
+        daemon.openapi,
+        {200: Answer("OpenAPI 3.1", {JSON_TYPE: None})},
+    ),
+    Route(
+        "GET",
+        "/",
+        "readDashboard",
+        "Daemon",
+        "The dashboard, for people",
+        daemon.show_dashboard,
+        {200: Answer("A page", {"text/html": None})},
+    ),
+)

@@ -1,0 +1,202 @@
+"""Where the API listens: a Unix socket whose mode says who may call, and loopback TCP behind a token.
+
+A socket file says nothing about whether somebody listens: it stays when a daemon is killed, and binding again would
+silently take it from one that lives. So the old one is asked first, and removed only when nobody answers. The mode is
+set before anybody can connect, whatever the umask: between bind and listen a socket refuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from orchestrator.api.problems import Problem
+from orchestrator.api.services import TOKEN
+from orchestrator.config import ApiSettings
+
+log = structlog.get_logger()
+
+_LONGEST_PATH_BYTES = 107  # sockaddr_un has 108, one of them for the end
+_PROBE_SECONDS = 1.0
+_SHUTDOWN_SECONDS = 2.0  # streams have been ended by then; what still runs is cut
+_CLEANUP_SECONDS = 10.0
+_BACKLOG = 512
+
+
+class ServeError(Exception):
+    """The API cannot be served there; the message is one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Where the API is reached; `tcp` is host and port, None where it is off."""
+
+    socket: Path
+    tcp: tuple[str, int] | None
+
+
+@asynccontextmanager
+async def serving(app: web.Application, api: ApiSettings) -> AsyncIterator[Served]:
+    """Serves the application for as long as the block lasts. Raises ServeError."""
+    if api.tcp is not None:
+        app[TOKEN] = api.tcp.token.get_secret_value()
+    runner = _Runner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS, keepalive_timeout=75.0
+    )
+    await runner.setup()
+    listener: _Listener | None = None
+    try:
+        listener = _Listener(api.socket, api.socket_permissions)
+        await _UnixSite(runner, listener.sock).start()
+        tcp = None if api.tcp is None else await _serve_tcp(runner, api.tcp.host, api.tcp.port)
+        yield Served(api.socket, tcp)
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_CLEANUP_SECONDS):
+            await runner.cleanup()
+        if listener is not None:
+            listener.close()
+
+
+async def _serve_tcp(runner: web.AppRunner, host: str, port: int) -> tuple[str, int]:
+    try:
+        await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ServeError(f"api.tcp {host}:{port} cannot be used: {reason}; name another port") from None
+    bound = runner.addresses[-1]
+    return bound[0], bound[1]
+
+
+class _Listener:
+    """A bound Unix socket and its file."""
+
+    def __init__(self, path: Path, mode: int) -> None:
+        self._path = path
+        if len(os.fsencode(path)) > _LONGEST_PATH_BYTES:
+            raise ServeError(
+                f"the path of api.socket is longer than {_LONGEST_PATH_BYTES} bytes: {path}; name a shorter one"
+            )
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            _clear_away(path)
+            self.sock.bind(str(path))
+            path.chmod(mode)
+            self._identity = _identity(path)
+        except BaseException as error:
+            self.sock.close()
+            if isinstance(error, OSError):
+                reason = (error.strerror or str(error)).lower()
+                raise ServeError(f"the socket {path} cannot be made: {reason}; set api.socket") from None
+            raise
+
+    def close(self) -> None:
+        """Removes the file, unless it is another daemon's by now."""
+        self.sock.close()
+        with suppress(OSError):
+            if _identity(self._path) == self._identity:
+                self._path.unlink()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.lstat()
+    return found.st_dev, found.st_ino
+
+
+def _clear_away(path: Path) -> None:
+    """Removes the socket file of a daemon that is no more. Raises ServeError for anything else that is there."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise ServeError(f"{path} is there already and is no socket; remove it or set api.socket to another path")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE_SECONDS)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            log.info("api.stale_socket_removed", path=str(path))
+            path.unlink(missing_ok=True)
+            return
+        except FileNotFoundError:
+            return
+        except TimeoutError:
+            pass  # somebody is there and too busy to answer
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise ServeError(f"the socket {path} is there and cannot be asked: {reason}; set api.socket") from None
+    raise ServeError(f"another process listens on {path}; stop it or set api.socket to another path")
+
+
+class _UnixSite(web.BaseSite):
+    """A site on a Unix socket that is bound already. aiohttp's SockSite would have uvloop take it for a TCP one."""
+
+    def __init__(self, runner: web.AppRunner, sock: socket.socket) -> None:
+        super().__init__(runner, backlog=_BACKLOG)
+        self._sock = sock
+
+    @property
+    def name(self) -> str:
+        """For aiohttp's own logs."""
+        return "unix socket"
+
+    async def start(self) -> None:
+        """Listens."""
+        await super().start()
+        assert self._runner.server is not None
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(self._runner.server, sock=self._sock, backlog=self._backlog)
+
+
+class _Runner(web.AppRunner):
+    """An AppRunner whose error pages for what is no HTTP are problems too."""
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        server.__class__ = _Server  # same layout; aiohttp has no hook for the protocol's class
+        return server
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Protocol(self, loop=self._loop, **self._kwargs)
+
+
+class _Protocol(web.RequestHandler):
+    """Answers requests that cannot even be parsed; those that can go to the application's middleware."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Makes the answer and closes the connection: where the next request would begin is not known."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer was begun already")
+        if status < 500:
+            problem = Problem("malformed-request", _reason(exc))
+        else:
+            log.error("api.failed", status=status, detail=message, exc_info=exc)
+            problem = Problem("internal-error", "the daemon made a mistake; its log has more")
+        response = problem.response()
+        response.force_close()
+        return response
+
+
+def _reason(error: Any) -> str:
+    """The parser's first line; the rest shows the bytes, which may hold a token."""
+    message = error.message if isinstance(error, HttpProcessingError) else ""
+    return message.strip().partition("\n")[0].rstrip(":") or "the request cannot be read"

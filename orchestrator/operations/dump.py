@@ -1,0 +1,56 @@
+"""Everything as NDJSON, streamed page by page (contract: `fulfilld dump`).
+
+One snapshot of a large store would hold its write-ahead log back for as long as the slowest reader takes (pitfalls S6).
+So each page is a snapshot of its own: a line is consistent in itself, two lines may be moments apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from orchestrator.clock import Clock
+from orchestrator.operations.ports import NodeFacts
+from orchestrator.operations.timeline import order_events
+from orchestrator.operations.views import event_view, order_view, shop_view, target_view
+from statemachines.target import Json
+from storage.orders import list_orders
+from storage.records import Shop
+from storage.shops import list_shops
+from storage.store import Store
+from storage.targets import list_targets
+from storage.transaction import Transaction
+
+_PAGE = 50
+
+
+async def dump_lines(store: Store, node: NodeFacts, clock: Clock) -> AsyncGenerator[dict[str, Json], None]:
+    """A line for each shop, then one for each order with all its targets and events, oldest import first.
+
+    `kind` is `shop` or `order`; the other members are those of the API's shops, orders, targets and events.
+    """
+    rows = {shop.name: shop for shop in await store.read(list_shops)}
+    for facts in node.shops().values():
+        yield {"kind": "shop", **shop_view(facts, rows.get(facts.name), clock.now_ms())}
+    after = 0
+    while True:
+        position = after
+        page = await store.read(lambda tx, position=position: _page(tx, position, rows, node, clock.now_ms()))  # type: ignore[misc]
+        for seq, line in page:
+            yield line
+            after = seq
+        if not page:
+            return
+
+
+def _page(
+    tx: Transaction, after: int, shops: dict[str, Shop], node: NodeFacts, now_ms: int
+) -> list[tuple[int, dict[str, Json]]]:
+    configured = node.shops()
+    lines = []
+    for order in list_orders(tx, after, _PAGE):
+        facts = configured.get(order.shop)
+        view = order_view(order, (), shops.get(order.shop), facts.machine if facts is not None else None, now_ms)
+        view["targets"] = [target_view(target) for target in list_targets(tx, order.shop, order.id)]
+        view["events"] = [event_view(event) for event in order_events(tx, order.shop, order.id)]
+        lines.append((order.seq, {"kind": "order", **view}))
+    return lines

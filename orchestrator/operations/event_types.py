@@ -1,0 +1,33 @@
+"""The types of events that the feed can carry, and what each of them tells (contract: Event)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+EVENT_TYPES: Final[dict[str, str]] = {
+    "order.imported": "an order was seen for the first time",
+    "order.updated": "the platform's data of an order changed, other than by our own steps",
+    "order.payment_settled": "an order's payment is settled now",
+    "order.drifted": "the platform shows another state than ours; it was adopted",
+    "order.blocked": "an order waits for a person (`data.problem`)",
+    "order.released": "an order goes on (`data.by`)",
+    "order.held": "a person stopped an order before its next step",
+    "import.rejected": "a payload could not be read and was set aside (`data.id`)",
+    "target.submitted": "a target was accepted",
+    "target.reached": "a target is reached",
+    "target.failed": "a target cannot be reached any more (`data.problem`)",
+    "target.cancelled": "a target was cancelled or superseded",
+    "step.started": "the call of a step goes out (`data.step`, `data.from`, `data.to`)",
+    "step.done": "a step is done (`data.how`: called, found_done, by_hand, recorded)",
+    "step.failed": "a step failed (`data.kind`, `data.attempt`, `data.next_attempt_at`)",
+    "shop.paused": "a person paused a shop",
+    "shop.resumed": "a shop works again (`data.by`)",
+    "shop.access_denied": "the platform does not accept a shop's credentials; the shop is paused",
+    "sync.completed": "a sweep over a shop's orders is complete",
+    "sync.failed": "a sweep over a shop's orders failed",
+    "product.created": "a product was seen for the first time",
+    "product.updated": "a product changed",
+    "fulfillment.created": "a fulfilment was created on the platform",
+    "fulfillment.updated": "a fulfilment changed on the platform",
+}
+"""Meaning by type. Readers of the feed must ignore types that they do not know."""

@@ -1,0 +1,257 @@
+"""Everything that only looks: what the API, the status file and the metrics show of the store.
+
+Each answer comes from one snapshot of the store. Waiting (long polls, `?wait=`) happens between snapshots and never
+inside one, so a reader that waits for minutes holds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+
+import anyio
+
+from orchestrator.clock import Clock
+from orchestrator.operations.dump import dump_lines
+from orchestrator.operations.feed import Feed
+from orchestrator.operations.ports import NodeFacts
+from orchestrator.operations.refusals import Refused
+from orchestrator.operations.status import read_counts, status_dump
+from orchestrator.operations.timeline import newest_events
+from orchestrator.operations.views import event_view, order_view, rejected_view, shop_view, shop_wait
+from statemachines.machine import Milestone
+from statemachines.target import Json
+from storage.events import EventFilter, acknowledge, consumer_cursor, last_cursor, list_events
+from storage.orders import OrderFilter, count_orders, get_order, get_payload, list_orders
+from storage.records import Event, Order, Shop, Target, TargetStatus
+from storage.rejected import list_rejected
+from storage.shops import get_shop, list_shops
+from storage.store import Store
+from storage.targets import get_target, pending_targets, pending_targets_of
+from storage.transaction import Transaction
+
+_TIMELINE_LIMIT = 1000
+_PROBE = ".ready"  # no consumer of the API can have this name
+
+
+@dataclass(frozen=True, slots=True)
+class OrderQuery:
+    """Which orders are wanted. `state` is a native name or a milestone of any shop, without regard to case."""
+
+    shop: str | None = None
+    state: str | None = None
+    milestone: str | None = None
+    situation: str | None = None
+    reference: str | None = None
+    updated_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events, and the cursor up to which the reader has seen all that it asked for."""
+
+    events: list[Event]
+    next: int
+
+
+class Queries:
+    """Reads the store for the outside."""
+
+    def __init__(self, store: Store, node: NodeFacts, feed: Feed, clock: Clock) -> None:
+        self._store, self._node, self._feed, self._clock = store, node, feed, clock
+
+    # -- the daemon ------------------------------------------------------------------------------------------------
+
+    async def status(self) -> dict[str, Json]:
+        """The status dump."""
+        counts = await self._store.read(read_counts)
+        return status_dump(counts, self._node, self._store.url, self._clock.now_ms())
+
+    async def probe_storage(self) -> None:
+        """Writes to the store, so that a full or broken disk shows. Raises StoreUnavailable."""
+        now = self._clock.now_ms()
+        await self._store.write(lambda tx: acknowledge(tx, _PROBE, now, now))
+
+    def dump(self) -> AsyncGenerator[dict[str, Json], None]:
+        """Everything, line by line (dump.py)."""
+        return dump_lines(self._store, self._node, self._clock)
+
+    # -- shops -----------------------------------------------------------------------------------------------------
+
+    async def shops(self) -> list[dict[str, Json]]:
+        """Every configured shop."""
+        rows = {shop.name: shop for shop in await self._store.read(list_shops)}
+        now = self._clock.now_ms()
+        return [shop_view(facts, rows.get(facts.name), now) for facts in self._node.shops().values()]
+
+    async def shop(self, name: str) -> dict[str, Json]:
+        """One configured shop. Raises Refused `shop-not-found`."""
+        facts = self._node.shops().get(name)
+        if facts is None:
+            raise Refused("shop-not-found", f"no shop is named {name!r}")
+        return shop_view(facts, await self._store.read(lambda tx: get_shop(tx, name)), self._clock.now_ms())
+
+    def _check_shop(self, tx: Transaction, name: str | None) -> None:
+        """A shop that left the config keeps its history; a name that never was a shop's is a mistake."""
+        if name is not None and name not in self._node.shops() and get_shop(tx, name) is None:
+            raise Refused("shop-not-found", f"no shop is named {name!r}")
+
+    # -- orders ----------------------------------------------------------------------------------------------------
+
+    async def orders(self, query: OrderQuery, after: int, limit: int) -> tuple[list[dict[str, Json]], int | None]:
+        """A page of orders above the position `after`, and the position of the next page, None at the end.
+
+        Raises Refused: `shop-not-found`, `invalid-request` for a state that no machine and no order has.
+        """
+        return await self._store.read(lambda tx: self._order_page(tx, query, after, limit))
+
+    def _order_page(
+        self, tx: Transaction, query: OrderQuery, after: int, limit: int
+    ) -> tuple[list[dict[str, Json]], int | None]:
+        self._check_shop(tx, query.shop)
+        shops = {shop.name: shop for shop in list_shops(tx)}
+        now = self._clock.now_ms()
+        wanted = OrderFilter(
+            shop=query.shop,
+            states=() if query.state is None else self._states(tx, query.state, query.shop),
+            milestone=query.milestone,
+            situation=query.situation,
+            reference=query.reference,
+            updated_after=query.updated_after,
+            queued_shops_wait=tuple(name for name, shop in shops.items() if shop_wait(shop, now) is not None),
+        )
+        found = list_orders(tx, after, limit + 1, wanted)
+        page = found[:limit]
+        pending = _pending_of(tx, page)
+        views = [self._order_view(o, pending.get((o.shop, o.id), []), shops.get(o.shop), now) for o in page]
+        return views, page[-1].seq if len(found) > limit else None
+
+    def _states(self, tx: Transaction, name: str, shop: str | None) -> tuple[str, ...]:
+        """The native states that a name means in the shop, or in any."""
+        shops = self._node.shops()
+        chosen = shops.values() if shop is None else filter(None, [shops.get(shop)])
+        machines = list({id(facts.machine): facts.machine for facts in chosen}.values())
+        states = {state.name for machine in machines if (state := machine.resolve(name)) is not None}
+        if not states:  # a state that no machine knows is kept as it is, so it can be looked for
+            asked = name.strip().casefold()
+            states = {state for _, _, state, _ in count_orders(tx) if state.casefold() == asked}
+            if not states and asked not in set(Milestone):
+                known = dict.fromkeys(known for machine in machines for known in machine.names())
+                detail = f"no machine knows a state {name!r}; known are {', '.join(known)}"
+                error = {"path": "state", "message": detail}
+                raise Refused("invalid-request", detail, extra={"errors": [error], "allowed": list(known)})
+        return tuple(sorted(states)) or (name,)
+
+    async def order(self, shop: str, order: str, *, with_timeline: bool = False) -> dict[str, Json]:
+        """One order, with `timeline` if it is asked for. Raises Refused `order-not-found`."""
+
+        def unit(tx: Transaction) -> dict[str, Json]:
+            found = get_order(tx, shop, order)
+            if found is None:
+                raise Refused("order-not-found", f"no order {order} of shop {shop} is known")
+            view = self._order_view(found, pending_targets(tx, shop, order), get_shop(tx, shop), self._clock.now_ms())
+            if with_timeline:
+                view["timeline"] = [event_view(event) for event in newest_events(tx, shop, order, _TIMELINE_LIMIT)]
+            return view
+
+        return await self._store.read(unit)
+
+    async def payload(self, shop: str, order: str) -> bytes | None:
+        """The order's payload as the platform sent it last."""
+        return await self._store.read(lambda tx: get_payload(tx, shop, order))
+
+    def _order_view(self, order: Order, targets: list[Target], shop: Shop | None, now: int) -> dict[str, Json]:
+        facts = self._node.shops().get(order.shop)
+        return order_view(order, targets, shop, facts.machine if facts is not None else None, now)
+
+    # -- targets ---------------------------------------------------------------------------------------------------
+
+    async def target(self, target: str, wait_seconds: float = 0) -> Target:
+        """One target; with `wait_seconds` once it has ended or is blocked, or when the time is up.
+
+        Raises Refused `target-not-found`.
+        """
+        with self._feed.watching(target) as watch:
+            deadline = self._clock.monotonic() + wait_seconds
+            while True:
+                found = await self._store.read(lambda tx: get_target(tx, target))
+                if found is None:
+                    raise Refused("target-not-found", f"there is no target {target}")
+                left = deadline - self._clock.monotonic()
+                if is_settled(found) or left <= 0 or self._feed.is_closed:
+                    return found
+                with anyio.move_on_after(left):
+                    await watch.changed()
+
+    # -- the feed --------------------------------------------------------------------------------------------------
+
+    async def events(self, after: int, limit: int, wanted: EventFilter, wait_seconds: float = 0) -> EventPage:
+        """Events above `after`; where there are none yet, waits for one at most `wait_seconds`.
+
+        A reader of few types moves on over the others: `next` is the newest cursor that was looked at.
+        Raises Refused `shop-not-found`.
+        """
+        deadline = self._clock.monotonic() + wait_seconds
+        while True:
+            position, heard = after, self._feed.last_cursor
+            page = await self._store.read(lambda tx, position=position: self._page(tx, position, limit, wanted))  # type: ignore[misc]
+            after = max(page.next, heard)  # retention may have deleted the newest events that were heard of
+            left = deadline - self._clock.monotonic()
+            if page.events or left <= 0 or self._feed.is_closed:
+                return page
+            with anyio.move_on_after(left):
+                await self._feed.wait_beyond(after)
+
+    def _page(self, tx: Transaction, after: int, limit: int, wanted: EventFilter) -> EventPage:
+        self._check_shop(tx, wanted.shop)
+        events = list_events(tx, after, limit, wanted)
+        if len(events) == limit:
+            return EventPage(events, events[-1].cursor)
+        return EventPage(events, max(after, last_cursor(tx)))
+
+    async def consumer_cursor(self, name: str) -> int:
+        """Up to where a consumer has acknowledged; 0 for one that never has."""
+        return await self._store.read(lambda tx: consumer_cursor(tx, name))
+
+    async def acknowledge(self, name: str, cursor: int) -> int:
+        """Moves a consumer on to `cursor` (never back); answers where it is.
+
+        Raises Refused `invalid-request` for a cursor that the feed has not come to.
+        """
+
+        def unit(tx: Transaction) -> int:
+            if cursor > (newest := max(last_cursor(tx), self._feed.last_cursor)):
+                detail = f"cursor {cursor} is above the newest one, {newest}"
+                raise Refused("invalid-request", detail, extra={"errors": [{"path": "cursor", "message": detail}]})
+            return acknowledge(tx, name, cursor, self._clock.now_ms())
+
+        return await self._store.write(unit)
+
+    # -- what could not be read ------------------------------------------------------------------------------------
+
+    async def rejected(self, shop: str | None, after: int, limit: int) -> tuple[list[dict[str, Json]], int | None]:
+        """A page of rejected payloads above the position `after`, and the position of the next page."""
+
+        def unit(tx: Transaction) -> tuple[list[dict[str, Json]], int | None]:
+            self._check_shop(tx, shop)
+            found = list_rejected(tx, after, limit + 1, shop)
+            page = found[:limit]
+            return [rejected_view(each) for each in page], page[-1].id if len(found) > limit else None
+
+        return await self._store.read(unit)
+
+
+def is_settled(target: Target) -> bool:
+    """Whether somebody who waits for a target has waited enough: it has ended, or waits for a person."""
+    return target.status.is_end or target.status is TargetStatus.BLOCKED
+
+
+def _pending_of(tx: Transaction, orders: list[Order]) -> Mapping[tuple[str, str], list[Target]]:
+    by_shop: dict[str, list[str]] = {}
+    for order in orders:
+        by_shop.setdefault(order.shop, []).append(order.id)
+    return {
+        (shop, order): targets
+        for shop, ids in by_shop.items()
+        for order, targets in pending_targets_of(tx, shop, ids).items()
+    }

@@ -1,0 +1,105 @@
+"""The status dump: what the daemon does right now, in numbers (contract: Status dump)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator import __version__
+from orchestrator.clock import rfc3339
+from orchestrator.operations.ports import NodeFacts, ShopFacts
+from orchestrator.operations.views import problem_view, shop_view, shop_wait
+from statemachines.target import Json
+from storage.events import last_cursor
+from storage.orders import blocked_orders, count_orders
+from storage.records import Order, Shop, Situation
+from storage.shops import list_shops
+from storage.targets import count_pending
+from storage.transaction import Transaction
+
+_BUSY = (Situation.QUEUED, Situation.RUNNING, Situation.RETRYING, Situation.WAITING, Situation.BLOCKED)
+_ATTENTION_LIMIT = 100  # what a person can look at; the count of blocked orders is complete
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the dump needs of the store, from one snapshot."""
+
+    orders: list[tuple[str, str, str, int]]
+    pending: int
+    oldest_pending: dict[str, int]
+    shops: dict[str, Shop]
+    blocked: list[Order]
+    last_cursor: int
+
+
+def read_counts(tx: Transaction) -> Counts:
+    """Counts everything; costs one pass over an index of the orders."""
+    pending, oldest = count_pending(tx)
+    return Counts(
+        orders=count_orders(tx),
+        pending=pending,
+        oldest_pending=oldest,
+        shops={shop.name: shop for shop in list_shops(tx)},
+        blocked=blocked_orders(tx, _ATTENTION_LIMIT),
+        last_cursor=last_cursor(tx),
+    )
+
+
+def status_dump(counts: Counts, node: NodeFacts, storage_url: str, now_ms: int) -> dict[str, Json]:
+    """The dump. Totals count every order that is kept, also those of shops that the config has no more."""
+    waiting = {name for name, shop in counts.shops.items() if shop_wait(shop, now_ms) is not None}
+    shown = [(shop, _shown(situation, shop in waiting), state, n) for shop, situation, state, n in counts.orders]
+    return {
+        "daemon": {
+            "version": __version__,
+            "node": node.node,
+            "pid": node.pid,
+            "started_at": rfc3339(node.started_at),
+            "storage": storage_url,
+            "draining": node.is_draining,
+        },
+        "totals": {
+            "orders": sum(n for *_, n in shown),
+            "by_situation": _by_situation((situation, n) for _, situation, _, n in shown),
+            "targets_pending": counts.pending,
+            "events_last_cursor": counts.last_cursor,
+        },
+        "shops": [_shop_status(facts, counts, shown, now_ms) for facts in node.shops().values()],
+        "attention": [{"shop": o.shop, "order": o.id, "problem": problem_view(o.problem)} for o in counts.blocked],
+        "delivery": [],
+    }
+
+
+def _shop_status(
+    facts: ShopFacts, counts: Counts, shown: list[tuple[str, str, str, int]], now_ms: int
+) -> dict[str, Json]:
+    name = facts.name
+    by_state: Counter[str] = Counter()
+    for shop, _, state, n in shown:
+        if shop == name:
+            by_state[state] += n
+    by_situation = _by_situation((situation, n) for shop, situation, _, n in shown if shop == name)
+    oldest = counts.oldest_pending.get(name)
+    return {
+        **shop_view(facts, counts.shops.get(name), now_ms),
+        "by_state": dict(by_state),
+        **{
+            situation.value: by_situation[situation] for situation in _BUSY
+        },  # not `held`: that says who works for the shop
+        "by_situation": by_situation,
+        "oldest_pending_seconds": None if oldest is None else max(0, now_ms - oldest) / 1000,
+    }
+
+
+def _shown(situation: str, is_waiting: bool) -> str:
+    """Queued orders of a shop that stands still wait, as they are shown one by one."""
+    return Situation.WAITING.value if is_waiting and situation == Situation.QUEUED else situation
+
+
+def _by_situation(counted: Iterable[tuple[str, int]]) -> dict[str, int]:
+    by_situation = dict.fromkeys((situation.value for situation in Situation), 0)
+    for situation, n in counted:
+        by_situation[situation] += n
+    return by_situation

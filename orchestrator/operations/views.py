@@ -1,0 +1,212 @@
+"""Records as the outside sees them: plain JSON with the contract's names and times.
+
+What is derived when it is read is derived here: a queued order of a shop that stands still is shown as waiting, with
+the shop's reason, so that pausing a shop does not have to write to ten thousand orders.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+
+from orchestrator.clock import optional_rfc3339, rfc3339
+from orchestrator.operations.ports import ShopFacts, SyncReport
+from statemachines.machine import Plan, PlatformMachine, Standing
+from statemachines.target import Json
+from storage.records import Event, Order, Problem, Rejected, Shop, Situation, Target, TargetStatus, Wait
+
+_LATEST_MS = 253_402_300_799_999  # the end of the year 9999: what lies beyond is no date that anybody can be told
+
+
+def problem_view(problem: Problem | None) -> dict[str, Json] | None:
+    """A problem as orders and targets carry it."""
+    if problem is None:
+        return None
+    return {
+        "type": problem.type,
+        "title": problem.title,
+        "detail": problem.detail,
+        "step": problem.step,
+        "since": rfc3339(problem.since),
+    }
+
+
+def wait_view(wait: Wait | None) -> dict[str, Json] | None:
+    """What an order waits for."""
+    return None if wait is None else {"reason": wait.reason, "until": _instant(wait.until), "detail": wait.detail}
+
+
+def plan_view(plan: Plan) -> dict[str, Json]:
+    """The answer to a dry run: nothing of the plan is done."""
+    steps = [{"step": s.step, "from": s.source, "to": s.to, "status": "next"} for s in plan.steps]
+    return {"state": plan.state, "milestone": plan.milestone, "plan": steps, "unused": list(plan.unused)}
+
+
+def target_view(target: Target) -> dict[str, Json]:
+    """A target with its plan; `now` is the step that runs or is blocked."""
+    is_begun = target.status in (TargetStatus.RUNNING, TargetStatus.BLOCKED)
+    steps = []
+    for index, entry in enumerate(target.plan):
+        status = "done" if index < target.steps_done else "now" if is_begun and index == target.steps_done else "next"
+        steps.append({"step": entry.step, "from": entry.source, "to": entry.to, "status": status})
+    return {
+        "id": target.id,
+        "shop": target.shop,
+        "order": target.order,
+        "state": target.state,
+        "milestone": target.milestone,
+        "status": target.status.value,
+        "plan": steps,
+        "unused": list(target.unused),
+        "submitted_at": rfc3339(target.submitted_at),
+        "finished_at": optional_rfc3339(target.finished_at),
+        "problem": problem_view(target.problem),
+    }
+
+
+def order_view(
+    order: Order, targets: Iterable[Target], shop: Shop | None, machine: PlatformMachine | None, now_ms: int
+) -> dict[str, Json]:
+    """An order. `targets` are those to show with it, `machine` the one of its shop (None: the shop is gone)."""
+    wait, situation = order.wait, order.situation
+    if situation is Situation.QUEUED and (shop_waits := shop_wait(shop, now_ms)) is not None:
+        wait, situation = shop_waits, Situation.WAITING
+    return {
+        "shop": order.shop,
+        "platform": order.platform,
+        "id": order.id,
+        "reference": order.reference,
+        "state": order.state,
+        "platform_state": order.platform_state,
+        "milestone": order.milestone,
+        "situation": situation.value,
+        "payment": order.payment,
+        "attempts": order.attempts,
+        "next_attempt_at": _instant(order.next_attempt_at),
+        "wait": wait_view(wait),
+        "problem": problem_view(order.problem),
+        "held_at": optional_rfc3339(order.held_at),
+        "held_reason": order.held_reason,
+        "targets": [target_view(target) for target in targets],
+        "allowed": [] if machine is None else list(machine.allowed(_standing(order))),
+        "imported_at": rfc3339(order.imported_at),
+        "updated_at": rfc3339(order.updated_at),
+        "version": order.version,
+    }
+
+
+def shop_wait(shop: Shop | None, now_ms: int) -> Wait | None:
+    """Why nothing of a shop goes on right now: its pause, else a wait that ends by itself; None when it works."""
+    if shop is None:
+        return None
+    if shop.paused_at is not None:
+        reason = "access_denied" if shop.paused_by == "access_denied" else "paused"
+        return Wait(reason, None, shop.paused_reason or "")
+    if shop.gate_reason is not None and shop.gate_until is not None and shop.gate_until > now_ms:
+        return Wait(shop.gate_reason, shop.gate_until, shop.gate_detail or "")
+    return None
+
+
+def shop_view(facts: ShopFacts, shop: Shop | None, now_ms: int) -> dict[str, Json]:
+    """A configured shop; `shop` is its row, None before its first start."""
+    return {
+        "name": facts.name,
+        "platform": facts.platform,
+        "chaining": facts.chaining,
+        "held": facts.is_held,
+        "paused": shop is not None and shop.paused_at is not None,
+        "paused_at": optional_rfc3339(shop.paused_at) if shop is not None else None,
+        "paused_by": shop.paused_by if shop is not None else None,
+        "paused_reason": shop.paused_reason if shop is not None else None,
+        "wait": wait_view(shop_wait(shop, now_ms)),
+        "circuit": shop.circuit if shop is not None else "closed",
+        "last_sync_at": optional_rfc3339(shop.last_sync_at) if shop is not None else None,
+        "last_sync_error": shop.last_sync_error if shop is not None else None,
+        "rate_limit": dict(facts.rate_limit),
+    }
+
+
+def sync_view(shop: str, report: SyncReport) -> dict[str, Json]:
+    """What a sweep found."""
+    return {
+        "shop": shop,
+        "imported": report.imported,
+        "updated": report.updated,
+        "drifted": report.drifted,
+        "rejected": report.rejected,
+        "seen": report.seen,
+    }
+
+
+def event_view(event: Event) -> dict[str, Json]:
+    """An event; instants inside its data are kept as Unix milliseconds and shown as all others."""
+    return {
+        "cursor": event.cursor,
+        "at": rfc3339(event.at),
+        "type": event.type,
+        "shop": event.shop,
+        "order": event.order,
+        "target": event.target,
+        "data": _event_data(event),
+    }
+
+
+def _event_data(event: Event) -> dict[str, Json]:
+    data = event.data
+    if isinstance(instant := data.get("next_attempt_at"), int):
+        data = {**data, "next_attempt_at": _instant(instant)}
+    if isinstance(problem := data.get("problem"), Mapping):
+        data = {**data, "problem": {**problem, "since": rfc3339(event.at)}}
+    if event.type == "import.rejected" and "id" in data:
+        data = {**data, "id": str(data["id"])}
+    return data
+
+
+def rejected_view(rejected: Rejected) -> dict[str, Json]:
+    """A payload that could not be read, as text; in base64 when it is no UTF-8."""
+    try:
+        payload, encoding = rejected.payload.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        payload, encoding = base64.b64encode(rejected.payload).decode("ascii"), "base64"
+    return {
+        "id": str(rejected.id),
+        "shop": rejected.shop,
+        "source": rejected.source,
+        "at": rfc3339(rejected.at),
+        "error": rejected.error,
+        "payload": payload,
+        "payload_encoding": encoding,
+    }
+
+
+def payload_text(payload: bytes | None) -> str:
+    """An order's payload as JSON text, as it was received.
+
+    The platform's own text is embedded, not parsed and written again: big numbers and decimals stay what they were.
+    What is no JSON becomes a string (base64 when it is no UTF-8), no payload becomes null.
+    """
+    if payload is None:
+        return "null"
+    try:
+        text = payload.decode("utf-8")
+    except UnicodeDecodeError:
+        return json.dumps(base64.b64encode(payload).decode("ascii"))
+    try:
+        json.loads(text, parse_int=str, parse_float=str, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return json.dumps(text)
+    return text.strip()
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _standing(order: Order) -> Standing:
+    return Standing(order.state, order.platform_state, order.payment, order.facts)
+
+
+def _instant(ms: int | None) -> str | None:
+    """An instant that may lie in the future, so far that it cannot be written as a date."""
+    return None if ms is None else rfc3339(min(ms, _LATEST_MS))
