@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from io import BytesIO
 from typing import Any
 
@@ -219,8 +220,10 @@ async def test_the_ready_config_leads_to_every_shop() -> None:
         _, config = await probe.control("GET", "config")
         assert config["storage"] == {"url": "sqlite:///fulfilld.db"}
         assert config["api"] == {"socket": "fulfilld.sock"}
-        assert list(config["shops"]) == ["acme", "acme2"]
-        for shop in config["shops"].values():
+        assert Counter(shop["platform"] for shop in config["shops"].values()) == dict.fromkeys(
+            probe.sandbox.platforms, 2
+        )
+        for shop in (config["shops"]["acme"], config["shops"]["acme2"]):
             url = f"{shop['base_url']}/shops/{shop['shop_id']}/process-center/baskets-PHYSICAL"
             headers = {"Authorization": f"Bearer {shop['token']}"}
             async with probe.session.get(url, headers=headers) as response:
