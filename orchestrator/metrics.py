@@ -92,11 +92,23 @@ class Metrics:
         self._wal_bytes = self._gauge("wal_bytes", "Size of the store's write-ahead log")
         self._lag = self._gauge("event_loop_lag_seconds", "How late the event loop woke a sleeper last")
         self._paused = self._gauge("shop_paused", "1 while a shop is paused", "shop")
+        self._denied = self._gauge(
+            "shop_access_denied", "1 while a shop is paused because its credentials were refused", "shop"
+        )
         self._circuit = self._gauge("circuit_state", "A shop's circuit: 0 closed, 1 half open, 2 open", "shop")
         self._held = self._gauge("shop_held", "1 while this node works for the shop", "shop")
         self._last_sync = self._gauge("last_sync_timestamp_seconds", "When a shop's last sweep was complete", "shop")
         self._oldest = self._gauge("oldest_pending_seconds", "Age of a shop's oldest pending target", "shop")
         self._orders = self._gauge("orders", "Orders by what they are doing", "shop", "situation")
+        self._of_shops = (
+            self._paused,
+            self._denied,
+            self._circuit,
+            self._held,
+            self._last_sync,
+            self._oldest,
+            self._orders,
+        )
         self._pending = self._gauge("targets_pending", "Targets that have not ended")
         self._cursor = self._gauge("events_last_cursor", "Cursor of the newest event")
         self._draining = self._gauge("draining", "1 while the daemon shuts down")
@@ -177,11 +189,12 @@ class Metrics:
         return generate_latest(self.registry)
 
     def _show_shops(self, shops: Iterable[Mapping[str, Any]]) -> None:
-        for gauge in (self._orders, self._paused, self._circuit, self._held, self._oldest, self._last_sync):
+        for gauge in self._of_shops:
             gauge.clear()
         for shop in shops:
             name = str(shop["name"])
             self._paused.labels(name).set(1 if shop.get("paused") else 0)
+            self._denied.labels(name).set(1 if shop.get("paused_by") == "access_denied" else 0)
             self._held.labels(name).set(1 if shop.get("held") else 0)
             self._circuit.labels(name).set(CIRCUIT_VALUES.get(str(shop.get("circuit")), 0))
             self._oldest.labels(name).set(shop.get("oldest_pending_seconds") or 0)

@@ -118,6 +118,16 @@ def test_a_scrape_shows_the_status_dump() -> None:
     assert value(metrics, "fulfilld_draining", dump) == 0
 
 
+def test_a_shop_paused_for_its_credentials_is_told_from_one_that_a_person_paused() -> None:
+    dump = status(
+        shop("acme", paused=True, paused_by="access_denied"),
+        shop("north", paused=True, paused_by="person"),
+    )
+
+    assert value(Metrics(), "fulfilld_shop_access_denied", dump, shop="acme") == 1
+    assert value(Metrics(), "fulfilld_shop_access_denied", dump, shop="north") == 0
+
+
 def test_a_removed_shop_leaves_the_gauges_with_the_next_scrape() -> None:
     metrics = Metrics()
     metrics.circuit_changed("north", "open")

@@ -1,0 +1,80 @@
+"""What is handed out for running the daemon fits the daemon."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config import load
+from orchestrator.metrics import Metrics
+from orchestrator.runtime.draft import PROBLEM_TITLES
+from storage.records import Situation
+
+ROOT = Path(__file__).parents[2]
+UNIT = (ROOT / "deploy" / "fulfilld.service").read_text("utf-8")
+ALERTS = (ROOT / "deploy" / "alerts.yml").read_text("utf-8")
+OPERATE = (ROOT / "docs" / "operate.md").read_text("utf-8")
+WAIT_REASONS = ("retry_after", "circuit", "paused", "payment", "platform", "access_denied")
+
+
+def setting(name: str) -> str:
+    found = re.findall(rf"^{name}=(.*)$", UNIT, re.MULTILINE)
+    assert len(found) == 1, name
+    return str(found[0])
+
+
+def test_the_unit_speaks_the_daemons_signals() -> None:
+    assert setting("Type") == "notify"
+    assert setting("ExecReload") == "/bin/kill -HUP $MAINPID"
+    assert int(setting("WatchdogSec")) > 0
+    assert setting("RestartPreventExitStatus") == "2"
+
+
+def test_the_unit_waits_longer_than_a_drain(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text("{}", "utf-8")
+
+    assert int(setting("TimeoutStopSec")) > load(path).drain_seconds
+
+
+def test_the_units_config_is_valid_and_keeps_to_its_directories(tmp_path: Path) -> None:
+    secret = tmp_path / "acme-token"
+    secret.write_text("s3cret\n", "utf-8")
+    text = (ROOT / "deploy" / "config.json").read_text("utf-8")
+    path = tmp_path / "config.json"
+    path.write_text(text.replace("/etc/fulfilld/secrets/acme-token", str(secret)), "utf-8")
+
+    config = load(path)
+
+    assert config.storage.path.parent == Path("/var/lib") / setting("StateDirectory")
+    assert config.api.socket.parent == Path("/run") / setting("RuntimeDirectory")
+    assert config.status_file.parent == Path("/run") / setting("RuntimeDirectory")
+
+
+def test_alerts_ask_for_metrics_and_labels_that_there_are() -> None:
+    known = {}
+    for collector in Metrics().registry._collector_to_names:
+        for name in Metrics().registry._get_names(collector):
+            known[name] = {*getattr(collector, "_labelnames", ()), "instance", "job"}
+    asked = set(re.findall(r"fulfilld_\w+", ALERTS))
+
+    assert asked <= set(known)
+    for name, labels in re.findall(r"(fulfilld_\w+)\{(.*?)\}", ALERTS):
+        assert set(re.findall(r"(\w+)!?=", labels)) <= known[name]
+
+
+def test_every_alert_has_an_answer_in_the_docs() -> None:
+    alerts = re.findall(r"- alert: (\w+)", ALERTS)
+    section = OPERATE.partition("## Alerts")[2].partition("\n## ")[0]
+
+    assert set(re.findall(r"`(Fulfilld\w+)`", section)) == set(alerts)
+
+
+@pytest.mark.parametrize("word", [*(s.value for s in Situation), *PROBLEM_TITLES, *WAIT_REASONS])
+def test_the_docs_say_what_every_situation_problem_and_wait_means(word: str) -> None:
+    assert re.search(rf"^\| `{re.escape(word)}` \|", OPERATE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"])
+def test_the_docs_say_what_every_signal_does(name: str) -> None:
+    assert name in OPERATE.partition("### Signals")[2].partition("\n## ")[0]
