@@ -114,6 +114,7 @@ def configure(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
+    logging.getLogger("transitions").setLevel(logging.WARNING)  # it tells every trigger, which the feed does better
     logging.captureWarnings(True)
 
 
