@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from orchestrator.cli.demo.script import cast, item_ids, personal, scenes
-from statemachines.machine import Plan, Refusal, Standing
+import json
+from typing import Any
+
+import pytest
+
+from orchestrator.api.requests import TARGET
+from orchestrator.cli.demo.script import Item, cast, items_of, personal, scenes
+from statemachines import BUILDERS
+from statemachines.machine import Refusal, Standing
 from statemachines.selldone import MACHINE
-from statemachines.target import TargetRequest
+
+FACTS: dict[str, dict[str, Any]] = {
+    "selldone": {"status": "Payed", "items": ["1", "2"]},
+    "cloudsuite": {"payment_status": "paid", "lines": {"1": {"quantity": "1"}, "2": {"quantity": "2"}}},
+}
+ITEMS = [Item("1", 1.0), Item("2", 2.5)]
 
 
-def test_the_machine_agrees_with_every_scene() -> None:
-    for scene in scenes(MACHINE.describe()):
-        standing = Standing("CheckQueue", "CheckQueue", "paid", {"status": "Payed", "items": ["1", "2"]})
+@pytest.mark.parametrize("platform", sorted(BUILDERS))
+def test_the_machine_agrees_with_every_scene(platform: str) -> None:
+    machine = BUILDERS[platform]({})
+    for scene in scenes(machine.describe()):
+        standing = Standing(machine.initial, machine.initial, "paid", FACTS.get(platform, {}))
         for act in scene.acts:
-            request = TargetRequest.from_json(act.body(["1", "2"]))
-            plan = MACHINE.plan(standing, request)
+            request = TARGET.validate_json(json.dumps(act.body("77", ITEMS))).to_request()
+            plan = machine.plan(standing, request)
             if isinstance(plan, Refusal):
-                assert plan.slug == act.expected, scene.title
+                assert plan.slug == act.expected, (scene.title, plan)
                 continue
-            assert isinstance(plan, Plan)
             assert act.expected == "reached", scene.title
             for step in plan.steps:
-                standing = MACHINE.after(standing, step.step, request, None, {})
-        assert MACHINE.milestone(standing.state) == scene.final_state
+                standing = machine.after(standing, step.step, request, None, {})
+        assert machine.milestone(standing.state) == scene.final_state
 
 
 def test_selldone_plays_returns_and_refusals() -> None:
@@ -48,5 +61,6 @@ def test_tracking_codes_are_an_orders_own() -> None:
 
 
 def test_items_are_found_in_what_a_platform_sent() -> None:
-    assert item_ids({"items": [{"id": 1}, {"id": 2}]}) == ["1", "2"]
-    assert item_ids("raw text") == item_ids({"items": 3}) == item_ids(None) == []
+    assert items_of({"items": [{"id": 1, "count": 3}, {"id": 2}]}) == [Item("1", 3), Item("2", 1)]
+    assert items_of({"order_lines": [{"id": 1, "quantity": "2.5"}]}) == [Item("1", 2.5)]
+    assert items_of("raw text") == items_of({"items": 3}) == items_of(None) == []

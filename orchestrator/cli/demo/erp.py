@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.cli.client import Client, segment
-from orchestrator.cli.demo.script import REACHED, Scene, item_ids
+from orchestrator.cli.demo.script import REACHED, Item, Scene, items_of
 from orchestrator.cli.failures import Refusal
 
 
@@ -25,13 +25,13 @@ class Submitted:
 def submit(client: Client, shop: str, order: str, scene: Scene) -> Submitted:
     """Submits a scene's targets at once; the daemon keeps them in sequence."""
     entry = Submitted(shop, order, scene)
-    items: list[str] = []
-    if any(act.has_first_item for act in scene.acts):
-        items = item_ids(client.get(order_path(shop, order), {"include": "payload"}).json().get("payload"))
+    items: list[Item] = []
+    if any(act.needs_items for act in scene.acts):
+        items = items_of(client.get(order_path(shop, order), {"include": "payload"}).json().get("payload"))
     for number, act in enumerate(scene.acts):
         key = {"Idempotency-Key": f"demo-{shop}-{order}-{number}"}
         try:
-            target = client.post(order_path(shop, order) + "/targets", act.body(items), headers=key).json()
+            target = client.post(order_path(shop, order) + "/targets", act.body(order, items), headers=key).json()
         except Refusal as refusal:
             told = entry.refusals if refusal.slug == act.expected else entry.surprises
             told.append(f"{act.state}: {refusal.status} {refusal.slug}, {refusal.problem.get('detail', '')}")
@@ -71,3 +71,17 @@ def orders_of(client: Client, shop: str) -> list[Any]:
 def order_path(shop: str, order: str) -> str:
     """The API's path of an order."""
     return f"/v1/shops/{segment(shop)}/orders/{segment(order)}"
+
+
+def told_order(client: Client, submitted: list[Submitted]) -> Submitted:
+    """The order whose story says most: one where a lost answer was resolved by reading, else one with many targets."""
+    by_order = {(entry.shop, entry.order): entry for entry in submitted}
+    cursor = 0
+    while True:
+        page = client.get("/v1/events", {"type": "step.done", "after": cursor, "limit": 1000}).json()
+        for event in page["events"]:
+            if event["data"].get("how") == "found_done" and (event["shop"], event["order"]) in by_order:
+                return by_order[event["shop"], event["order"]]
+        if page["next"] == cursor:
+            return max(submitted, key=lambda entry: len(entry.targets))
+        cursor = page["next"]

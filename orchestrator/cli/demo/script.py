@@ -10,20 +10,41 @@ REACHED = "reached"
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """A line of an order, by the platform's id."""
+
+    id: str
+    quantity: float
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """One submission: the target's fields, and how it should end: `reached`, or refused with a problem slug.
 
-    `has_first_item`: confirms only the order's first item.
+    `has_first_item`: confirms only the order's first item. `has_erp`: brings the ERP's number, a line number for each
+    item, and the despatch of all of them.
     """
 
     state: str
     fields: Mapping[str, Any] = field(default_factory=dict)
     expected: str = REACHED
     has_first_item: bool = False
+    has_erp: bool = False
 
-    def body(self, items: Sequence[str]) -> dict[str, Any]:
+    @property
+    def needs_items(self) -> bool:
+        """Whether the order's items have to be known."""
+        return self.has_first_item or self.has_erp
+
+    def body(self, order: str, items: Sequence[Item]) -> dict[str, Any]:
         """The target's JSON, for an order with these items."""
-        chosen = {"items": [items[0]]} if self.has_first_item and items else {}
+        chosen: dict[str, Any] = {"items": [items[0].id]} if self.has_first_item and items else {}
+        if self.has_erp:
+            chosen["erp_order_number"] = f"ERP-{order}"
+            numbered = [(item, n * 10) for n, item in enumerate(items, 1)]
+            chosen["erp_lines"] = [{"line": item.id, "erp_line_number": number} for item, number in numbered]
+            lines = [{"erp_line_number": number, "quantity": item.quantity} for item, number in numbered]
+            chosen["despatch"] = {"number": f"DESPATCH-{order}", "final": True, "lines": lines}
         return {"state": self.state, **self.fields, **chosen}
 
 
@@ -45,21 +66,24 @@ def scenes(machine: Mapping[str, Any]) -> list[Scene]:
     states = {state["milestone"]: state for state in machine["states"] if state["milestone"]}
     settable = {name for name, state in states.items() if state["settable"] and not state["record_only"]}
     ways = [name for name in ("accepted", "preparing", "shipped", "delivered") if name in settable]
+    carried = [set(step["uses"]) for step in machine["steps"]]
     found = [
         Scene("delivered in one go", (Act("delivered", _tracking(1)),)),
         Scene("step by step", tuple(Act(name) for name in ways)),
-        Scene("one item confirmed, then delivered", (Act(ways[0], has_first_item=True), Act("delivered"))),
-        Scene(
-            "tracking corrected on the way",
-            (Act("shipped", _tracking(2)), Act("shipped", _tracking(3)), Act("delivered")),
-        ),
     ]
+    if {"items"} in carried:
+        found.append(Scene("one item confirmed, then all", (Act(ways[0], has_first_item=True), Act("delivered"))))
+    if {"tracking"} in carried:
+        acts = (Act("shipped", _tracking(2)), Act("shipped", _tracking(3)), Act("delivered"))
+        found.append(Scene("tracking corrected on the way", acts))
+    if any("despatch" in uses for uses in carried):
+        found.append(Scene("ERP number and despatch on the way", (Act("shipped", has_erp=True), Act("delivered"))))
     if "returned" in settable:
         acts = (Act("shipped", _tracking(4)), Act("returned"), Act("delivered"))
         found.append(Scene("returned, then delivered again", acts))
     if "cancelled" in settable:
-        found.append(Scene("cancelled", (Act("cancelled", {"reason": "changed my mind"}),)))
-    found.append(Scene("requests that are refused", _refused(settable)))
+        found.append(Scene("cancelled", (Act("cancelled", {"reason": "the buyer changed their mind"}),)))
+    found.append(Scene("requests that are refused", _refused("cancelled" in settable)))
     return found
 
 
@@ -68,28 +92,17 @@ def cast(orders: Sequence[str], played: Sequence[Scene]) -> dict[str, Scene]:
     return {order: played[at % len(played)] for at, order in enumerate(orders)}
 
 
-def item_ids(payload: Any) -> list[str]:
-    """The ids of an order's lines in its platform's own JSON; empty where that is not known."""
+def items_of(payload: Any) -> list[Item]:
+    """An order's lines in its platform's own JSON; empty where that is not known."""
     if not isinstance(payload, Mapping):
         return []
-    known = (payload.get(name) for name in ("items", "line_items", "lines"))
+    known = (payload.get(name) for name in ("items", "line_items", "order_lines"))
     lines: list[Any] = next((lines for lines in known if isinstance(lines, list)), [])
-    return [str(entry["id"]) for entry in lines if isinstance(entry, Mapping) and "id" in entry]
-
-
-def _refused(settable: set[str]) -> tuple[Act, ...]:
-    acts = [Act("teleported", expected="unknown-state")]
-    if "cancelled" not in settable:
-        acts.append(Act("cancelled", expected="unreachable"))
-    acts.append(Act("delivered"))
-    if "returned" in settable:
-        acts.append(Act("returned", expected="unreachable"))
-    return tuple(acts)
-
-
-def _tracking(number: int) -> dict[str, Any]:
-    code = f"DEMO{number:06}"
-    return {"tracking": {"code": code, "url": f"https://track.example/{code}"}}
+    return [
+        Item(str(entry["id"]), float(entry.get("quantity") or entry.get("count") or 1))
+        for entry in lines
+        if isinstance(entry, Mapping) and "id" in entry
+    ]
 
 
 def personal(scene: Scene, number: int) -> Scene:
@@ -99,3 +112,17 @@ def personal(scene: Scene, number: int) -> Scene:
         fields = _tracking(number * 10 + at) if "tracking" in act.fields else act.fields
         acts.append(replace(act, fields=fields))
     return replace(scene, acts=tuple(acts))
+
+
+def _refused(can_cancel: bool) -> tuple[Act, ...]:
+    """What nobody can have: a state that is none, a state that is only seen, the way back from the end. The last is
+    known before the order gets there."""
+    acts = [Act("teleported", expected="unknown-state"), Act("delivered"), Act("returned", expected="unreachable")]
+    if not can_cancel:
+        acts.insert(1, Act("cancelled", expected="unreachable"))
+    return tuple(acts)
+
+
+def _tracking(number: int) -> dict[str, Any]:
+    code = f"DEMO{number:06}"
+    return {"tracking": {"code": code, "url": f"https://track.example/{code}"}}

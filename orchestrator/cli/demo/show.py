@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator.cli.blocks import Cell, Page, Tone, grid, is_terminal, line, show
 from orchestrator.cli.client import Client, segment
-from orchestrator.cli.demo.erp import Submitted, order_path, orders_of, submit, troubles_of
+from orchestrator.cli.demo.erp import Submitted, order_path, orders_of, submit, told_order, troubles_of
 from orchestrator.cli.demo.script import cast, personal, scenes
 from orchestrator.cli.demo.stage import FAULTS, Stage, signals_interrupt
 from orchestrator.cli.failures import ExitCode, Failure
@@ -64,8 +64,9 @@ def _play(stage: Stage, orders: int) -> ExitCode:
     show(status_page(client.get("/v1/status").json()))
     arrived = _tell(client, submitted)
     _say("")
-    richest = max(submitted, key=lambda entry: (len(entry.targets), entry.scene.title.startswith("returned")))
-    show(order_page(client.get(order_path(richest.shop, richest.order), {"include": "timeline"}).json()))
+    told = told_order(client, submitted)
+    _say("the story of one order:")
+    show(order_page(client.get(order_path(told.shop, told.order), {"include": "timeline"}).json()))
     _say("")
     is_clean = _tell_ledger(stage)
     if arrived and is_clean:
@@ -93,7 +94,6 @@ def _submit_all(client: Client, shop: str) -> list[Submitted]:
     _say(f"fulfilld submit {shop} {first} delivered --dry-run")
     preview = client.post(order_path(shop, first) + "/targets", {"state": "delivered"}, {"dry_run": "true"})
     show(preview_page(preview.json()))
-    _say("")
     return [
         submit(client, shop, order, personal(scene, number)) for number, (order, scene) in enumerate(roles.items(), 1)
     ]
@@ -102,6 +102,7 @@ def _submit_all(client: Client, shop: str) -> list[Submitted]:
 def _drive(client: Client, submitted: list[Submitted]) -> None:
     """Waits until no target is pending, or nothing moves any more, or the time is over."""
     total = sum(len(entry.targets) for entry in submitted)
+    _say("")
     _say(f"{total} targets submitted for {len(submitted)} orders")
     began = time.monotonic()
     deadline = began + _DRIVE_SECONDS + total * _SECONDS_PER_TARGET

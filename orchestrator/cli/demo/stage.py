@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from orchestrator.cli.client import Client
 from orchestrator.cli.failures import Failure
@@ -25,6 +26,7 @@ FAULTS = ("drop_after=0.03", "error_before=0.03")
 """What goes wrong in the demo: some calls take effect but lose their answer, some fail. Which ones is the same in
 every run."""
 
+_LATENCY_MS = 20  # so that there is something to watch
 _START_SECONDS = 20.0
 _END_SECONDS = 8.0
 _LOOK_SECONDS = 0.05
@@ -78,11 +80,12 @@ class Stage:
     def sandbox_url(self) -> str:
         """Where the sandbox's own API is."""
         shop = next(iter(self.config["shops"].values()))
-        return str(shop["base_url"]).rsplit("/", 1)[0]
+        parts = urlsplit(shop["base_url"])
+        return f"{parts.scheme}://{parts.netloc}"
 
     def _start_sandbox(self) -> None:
         faults = [part for fault in FAULTS for part in ("--fault", fault)]
-        arguments = ["sandbox", "--orders", str(self._orders), *faults]
+        arguments = ["sandbox", "--orders", str(self._orders), "--latency", str(_LATENCY_MS), *faults]
         self._sandbox = process = self._spawn(arguments, "sandbox.log", stdout=subprocess.PIPE)
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], _START_SECONDS)
