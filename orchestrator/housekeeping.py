@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 import structlog
@@ -10,8 +11,8 @@ import structlog
 from orchestrator.clock import Clock
 from orchestrator.metrics import Metrics
 from orchestrator.systemd import notify, watchdog_interval_seconds
+from storage import retention
 from storage.errors import StoreError
-from storage.retention import BATCH, forget_events, forget_orders, forget_rejected, forget_targets
 from storage.store import Store
 from storage.transaction import Transaction
 
@@ -37,18 +38,21 @@ async def forget_forever(store: Store, clock: Clock, retention_days: Callable[[]
 async def forget(store: Store, before_ms: int) -> int:
     """Deletes everything older than `before_ms` that rests; answers how many rows."""
     total = 0
-    for duty in (forget_targets, forget_orders, forget_events, forget_rejected):
-        while True:
-            count = await store.write(_bound(duty, before_ms))
-            total += count
-            if count < BATCH:
+    for duty in retention.DUTIES:
+        while keys := await store.read(partial(_find, duty, before_ms)):
+            total += await store.write(partial(_forget, duty, keys, before_ms))
+            if len(keys) < retention.BATCH:
                 break
             await anyio.sleep(_BREATH_SECONDS)
     return total
 
 
-def _bound(duty: Callable[[Transaction, int], int], before_ms: int) -> Callable[[Transaction], int]:
-    return lambda tx: duty(tx, before_ms)
+def _find(duty: retention.Duty, before_ms: int, tx: Transaction) -> list[int]:
+    return duty.find(tx, before_ms)
+
+
+def _forget(duty: retention.Duty, keys: list[int], before_ms: int, tx: Transaction) -> int:
+    return duty.forget(tx, keys, before_ms)
 
 
 async def feed_watchdog() -> None:

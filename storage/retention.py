@@ -1,49 +1,75 @@
 """Forgetting what is old, in small batches so that no writer waits long behind it.
 
-An order is forgotten when it rests at an end of its machine (or nothing happened to it) for longer than the retention,
-with its targets and payload. Events are forgotten by age alone: a consumer that is further behind than the retention
-has lost its place, and the feed's cursors keep growing whatever is deleted.
+An order is forgotten when it rests and nothing happened to it for longer than the retention, with its targets and
+payload. Events are forgotten by age alone: a consumer that is further behind than the retention has lost its place, and
+the feed's cursors keep growing whatever is deleted.
+
+Finding what is old can mean to look at every row, which takes seconds in a large store. So it is a read, which disturbs
+nobody; the write that follows gets the keys and looks again whether they may go.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from storage.transaction import Transaction
 
 BATCH = 500
 
 
-def forget_events(tx: Transaction, before_ms: int) -> int:
-    """Deletes up to BATCH events older than `before_ms`; answers how many."""
-    return tx.execute(
-        "DELETE FROM events WHERE cursor IN (SELECT cursor FROM events WHERE at < ? ORDER BY cursor LIMIT ?)",
-        (before_ms, BATCH),
-    )
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """One kind of row to forget.
+
+    `find` answers the keys of up to BATCH rows that are older than `before_ms`; `forget` deletes those of them that
+    still are, and answers how many.
+    """
+
+    name: str
+    find: Callable[[Transaction, int], list[int]]
+    forget: Callable[[Transaction, Sequence[int], int], int]
 
 
-def forget_orders(tx: Transaction, before_ms: int) -> int:
-    """Deletes up to BATCH resting orders untouched since `before_ms`, with targets and payloads; answers how many."""
-    rows = tx.query(
-        "SELECT seq, shop, id FROM orders WHERE situation = 'idle' AND updated_at < ? ORDER BY seq LIMIT ?",
-        (before_ms, BATCH),
-    )
-    for seq, shop, order in rows:
-        tx.execute("DELETE FROM targets WHERE shop = ? AND order_id = ?", (shop, order))
-        tx.execute("DELETE FROM payloads WHERE shop = ? AND id = ?", (shop, order))
-        tx.execute("DELETE FROM orders WHERE seq = ?", (seq,))
-    return len(rows)
+def _finder(sql: str) -> Callable[[Transaction, int], list[int]]:
+    return lambda tx, before_ms: [row[0] for row in tx.query(sql, (before_ms, BATCH))]
 
 
-def forget_targets(tx: Transaction, before_ms: int) -> int:
-    """Deletes up to BATCH targets that ended before `before_ms`; answers how many."""
-    return tx.execute(
-        "DELETE FROM targets WHERE seq IN (SELECT seq FROM targets WHERE finished_at < ? ORDER BY seq LIMIT ?)",
-        (before_ms, BATCH),
-    )
+def _forgetter(sql: str) -> Callable[[Transaction, Sequence[int], int], int]:
+    return lambda tx, keys, before_ms: sum(tx.execute(sql, (key, before_ms)) for key in keys)
 
 
-def forget_rejected(tx: Transaction, before_ms: int) -> int:
-    """Deletes up to BATCH rejected payloads older than `before_ms`; answers how many."""
-    return tx.execute(
-        "DELETE FROM rejected WHERE id IN (SELECT id FROM rejected WHERE at < ? ORDER BY id LIMIT ?)",
-        (before_ms, BATCH),
-    )
+def _forget_orders(tx: Transaction, keys: Sequence[int], before_ms: int) -> int:
+    """Deletes resting orders with all that is theirs."""
+    count = 0
+    for seq in keys:
+        is_resting = "SELECT shop, id FROM orders WHERE seq = ? AND situation = 'idle' AND updated_at < ?"
+        for shop, order in tx.query(is_resting, (seq, before_ms)):
+            tx.execute("DELETE FROM targets WHERE shop = ? AND order_id = ?", (shop, order))
+            tx.execute("DELETE FROM payloads WHERE shop = ? AND id = ?", (shop, order))
+            count += tx.execute("DELETE FROM orders WHERE seq = ?", (seq,))
+    return count
+
+
+TARGETS = Duty(
+    "targets",
+    _finder("SELECT seq FROM targets WHERE finished_at < ? ORDER BY seq LIMIT ?"),
+    _forgetter("DELETE FROM targets WHERE seq = ? AND finished_at < ?"),
+)
+ORDERS = Duty(
+    "orders",
+    _finder("SELECT seq FROM orders WHERE situation = 'idle' AND updated_at < ? ORDER BY seq LIMIT ?"),
+    _forget_orders,
+)
+EVENTS = Duty(
+    "events",
+    _finder("SELECT cursor FROM events WHERE at < ? ORDER BY cursor LIMIT ?"),
+    _forgetter("DELETE FROM events WHERE cursor = ? AND at < ?"),
+)
+REJECTED = Duty(
+    "rejected",
+    _finder("SELECT id FROM rejected WHERE at < ? ORDER BY id LIMIT ?"),
+    _forgetter("DELETE FROM rejected WHERE id = ? AND at < ?"),
+)
+DUTIES = (TARGETS, ORDERS, EVENTS, REJECTED)
+"""All of them, in the order in which they are done."""

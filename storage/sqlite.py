@@ -80,6 +80,15 @@ class _Connection(aiosqlite.Connection):
         """Runs a function with the raw connection in this connection's thread, in one hop."""
         return await self._execute(function, self._conn)  # type: ignore[no-untyped-call, no-any-return]
 
+    async def open(self) -> None:
+        """Connects. A failure is raised once the thread has ended: one that outlives the loop ends with a traceback."""
+        try:
+            await self
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._thread.join)
+            raise
+
 
 class _Pending(Generic[T]):
     __slots__ = ("done", "error", "result", "unit")
@@ -295,7 +304,7 @@ async def _connect(path: Path, *, read_only: bool) -> _Connection:
         return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5.0, cached_statements=256)
 
     connection = _Connection(connector, 64)
-    await connection
+    await connection.open()
     return connection
 
 

@@ -68,6 +68,9 @@ CREATE INDEX orders_intent ON orders (shop) WHERE intent IS NOT NULL;
 -- the status dump counts from this index alone
 CREATE INDEX orders_counts ON orders (shop, situation, state);
 
+-- what waits for a person, for the status dump
+CREATE INDEX orders_blocked ON orders (updated_at) WHERE situation = 'blocked';
+
 CREATE INDEX orders_reference ON orders (reference);
 
 -- payloads are large and change seldom: apart, so that a step rewrites a small row

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from orchestrator import housekeeping
 from storage import retention
 from storage.events import append_event, list_events
-from storage.orders import get_order, get_payload, insert_order, list_orders
+from storage.orders import get_order, get_payload, insert_order, list_orders, save_order
 from storage.records import Rejected, Situation, TargetStatus
 from storage.rejected import add_rejected, get_rejected, list_rejected, remove_rejected, remove_rejected_of
+from storage.store import Store
 from storage.targets import get_target, insert_target
 from storage.transaction import Transaction
 from tests.storage.engines import NOW, Engine
 from tests.storage.samples import order, target
 
 OLD = NOW - 1000
+
+
+async def forget(store: Store, duty: retention.Duty, before_ms: int = NOW) -> int:
+    keys = await store.read(lambda tx: duty.find(tx, before_ms))
+    return await store.write(lambda tx: duty.forget(tx, keys, before_ms))
 
 
 async def test_a_rejected_payload_is_kept_once_byte_for_byte(engine: Engine) -> None:
@@ -72,7 +81,7 @@ async def test_only_resting_orders_are_forgotten_with_all_that_is_theirs(engine:
             insert_target(tx, target("of-other", "old", shop="other", **ended), None, None)
 
         await store.write(unit)
-        assert await store.write(lambda tx: retention.forget_orders(tx, NOW)) == 1
+        assert await forget(store, retention.ORDERS) == 1
         left = await store.read(lambda tx: list_orders(tx, 0, 99))
         assert sorted((each.shop, each.id) for each in left) == sorted(
             [("other", "old"), ("acme", "new")] + [("acme", s.value) for s in Situation if s is not Situation.IDLE]
@@ -92,7 +101,7 @@ async def test_pending_targets_are_never_forgotten(engine: Engine) -> None:
             insert_target(tx, target("just-ended", finished_at=NOW), None, None)
 
         await store.write(unit)
-        assert await store.write(lambda tx: retention.forget_targets(tx, NOW)) == 1
+        assert await forget(store, retention.TARGETS) == 1
         for target_id, is_left in (("pending", True), ("ended", False), ("just-ended", True)):
             found = await store.read(lambda tx, t=target_id: get_target(tx, t))  # type: ignore[misc]
             assert (found is not None) is is_left, target_id
@@ -111,14 +120,28 @@ async def test_forgetting_goes_in_batches(engine: Engine, monkeypatch: pytest.Mo
             append_event(tx, NOW, "new")
 
         await store.write(unit)
-        duties = (
-            retention.forget_targets,
-            retention.forget_orders,
-            retention.forget_events,
-            retention.forget_rejected,
-        )
-        for duty in duties:
-            counts = [await store.write(lambda tx, duty=duty: duty(tx, NOW)) for _ in range(3)]  # type: ignore[misc]
-            assert counts == [3, 1, 0], duty.__name__
+        for duty in retention.DUTIES:
+            assert [await forget(store, duty) for _ in range(3)] == [3, 1, 0], duty.name
         assert [event.type for event in await store.read(lambda tx: list_events(tx, 0, 9))] == ["new"]
         assert await store.read(lambda tx: get_order(tx, "acme", "0")) is None
+
+
+async def test_what_came_to_life_since_it_was_found_is_not_forgotten(engine: Engine) -> None:
+    async with engine.open() as store:
+        kept = await store.write(lambda tx: insert_order(tx, order("old", updated_at=OLD), b""))
+        keys = await store.read(lambda tx: retention.ORDERS.find(tx, NOW))
+        woken = replace(kept, situation=Situation.QUEUED, due_at=NOW)
+        await store.write(lambda tx: save_order(tx, woken))
+        assert keys == [kept.seq]
+        assert await store.write(lambda tx: retention.ORDERS.forget(tx, keys, NOW)) == 0
+        assert await store.read(lambda tx: get_payload(tx, "acme", "old")) == b""
+
+
+async def test_housekeeping_forgets_batch_after_batch(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr("orchestrator.housekeeping._BREATH_SECONDS", 0)
+    async with engine.open() as store:
+        await store.write(lambda tx: [append_event(tx, OLD, str(number)) for number in range(5)])
+        await store.write(lambda tx: insert_order(tx, order(updated_at=OLD), b""))
+        assert await housekeeping.forget(store, NOW) == 6
+        assert await housekeeping.forget(store, NOW) == 0
