@@ -129,8 +129,19 @@ class Poller:
             await self._adopt_batch(looks[start : start + _BATCH], page.skip_if_new, tally)
         if page.unreadable:
             await self._set_aside(page.unreadable, tally)
-        for order_id in page.must_read:
+        for order_id in await self._worth_reading(page):
             await self._adopt_one(order_id, tally)
+
+    async def _worth_reading(self, page: Page) -> tuple[str, ...]:
+        """The rows to be read one by one, without those that are of interest only if we knew the order already."""
+        doubtful = page.skip_if_new.intersection(page.must_read)
+        if not doubtful:
+            return page.must_read
+        e = self._e
+        unknown = await e.store.read(
+            lambda tx: {order for order in doubtful if get_order(tx, e.policy.shop, order) is None}
+        )
+        return tuple(order for order in page.must_read if order not in unknown)
 
     async def _reread_open(self, began_at: int, tally: _Tally) -> None:
         """Looks at the open orders that the list did not show, stalest first, as many as a poll may take."""

@@ -215,7 +215,7 @@ class CloudsuiteClient:
 
     async def _move(self, step: str, order_id: str) -> StepAnswer:
         sources, change, to = _MOVES[step]
-        seen, _ = await self._look(order_id)
+        seen, _ = await self._look_first(order_id)
         is_offline = seen.facts["is_offline"] is True
         may_begin = sources | {"confirmed"} if step == "mark_sent" and is_offline else sources
         self._expect(seen, step, may_begin)
@@ -244,7 +244,7 @@ class CloudsuiteClient:
         numbers = {line.line: line.erp_line_number for line in request.erp_lines or ()}
         modified = None
         for _ in range(_WRITE_ATTEMPTS):
-            seen, text = await self._look(order_id)
+            seen, text = await self._look_first(order_id)
             self._expect(seen, "set_erp_lines", _UNDERWAY)
             await self._throttle()
             was, modified = modified, from_json(text)["modified_date"]
@@ -257,6 +257,14 @@ class CloudsuiteClient:
             await self._write("PUT", order_id, body.encode())
             return StepAnswer(None)
         raise Transient("the order keeps changing, so its lines are written later")
+
+    async def _look_first(self, order_id: str) -> tuple[Seen, str]:
+        """The look before a step. One that makes no sense is no reason to give the order up: nothing was sent yet."""
+        try:
+            return await self._look(order_id)
+        except Unreadable as failure:
+            detail = failure.detail
+        raise Transient(detail)
 
     def _expect(self, seen: Seen, step: str, sources: Collection[str]) -> None:
         if seen.state not in sources:
@@ -280,7 +288,7 @@ class CloudsuiteClient:
     # -- XML calls -------------------------------------------------------------------------------------------------
 
     async def _confirm_order(self, order_id: str, request: TargetRequest) -> StepAnswer:
-        seen, text = await self._look(order_id)
+        seen, text = await self._look_first(order_id)
         self._expect(seen, "confirm_order", _UNDERWAY)
         number = request.erp_order_number or seen.facts["erp_order_number"]
         lines = numbered(seen.facts, request)
@@ -294,7 +302,7 @@ class CloudsuiteClient:
         despatch = next_despatch(standing.facts, request)
         if despatch is None:
             raise OutOfSequence("every despatch of the target was sent already")
-        seen, _ = await self._look(order_id)
+        seen, _ = await self._look_first(order_id)
         self._expect(seen, "send_despatch", _UNDERWAY)
         lines = slip_lines(despatch, seen)
         await self._throttle()

@@ -206,6 +206,8 @@ def _errors(sent: dict[str, Json]) -> dict[str, list[str]]:
 def _is_in_sequence(order: CloudsuiteOrder, name: str, value: Json) -> bool:
     """Whether the client keeps the sequence that the platform does not (cloudsuite.md §5.1)."""
     is_open = order.state in ("confirmed", "processing")
+    if name == "state" and value == "done" and order.is_offline:
+        return order.state == "processing" or (is_open and order.fields["shipment_state"] == "sent")
     if name == "state":
         return order.state in _SOURCES.get(STEP_OF.get(str(value), ""), ())
     if name == "shipment_state":
