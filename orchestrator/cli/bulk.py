@@ -52,7 +52,7 @@ def submit_lines(client: Client, lines: Iterable[bytes], tally: Tally, *, as_jso
     except Failure as failure:
         if failure.code is not ExitCode.UNREACHABLE or not tally.sent:
             raise
-        sentence = f"{failure.sentence}, {tally.answered} lines were answered"
+        sentence = f"{failure.sentence}, answered until then: {tally.answered} of {tally.sent} lines"
         remedy = "the lines behind them may or may not have been accepted; lines with a `key` can be sent again safely"
         raise Failure(sentence, failure.code, remedy=remedy) from None
 

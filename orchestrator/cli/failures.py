@@ -97,12 +97,14 @@ def _remedy(slug: str, status: int, retry_after: str | None) -> str | None:
 
 
 def _details(problem: Mapping[str, Any]) -> list[str]:
+    """What the problem tells beside its detail; what the detail says already is not said again."""
+    said = str(problem.get("detail") or "")
     lines = []
-    if allowed := problem.get("allowed"):
-        lines.append(f"{_ALLOWED.get(str(problem.get('type')), 'allowed from here')}: {', '.join(map(str, allowed))}")
+    allowed = ", ".join(map(str, problem.get("allowed") or ()))
+    if allowed and allowed not in said:
+        lines.append(f"{_ALLOWED.get(str(problem.get('type')), 'allowed from here')}: {allowed}")
     for error in problem.get("errors") or ():
-        if isinstance(error, Mapping):
-            lines.append(f"{error.get('path', '')}: {error.get('message', '')}")
-        else:
-            lines.append(str(error))
+        message = str(error.get("message", "")) if isinstance(error, Mapping) else str(error)
+        if not message or message not in said:
+            lines.append(f"{error.get('path', '')}: {message}" if isinstance(error, Mapping) else message)
     return lines

@@ -48,6 +48,19 @@ def test_every_error_of_an_invalid_target_is_told_with_its_path(daemon: FakeDaem
     assert result.stderr.splitlines()[1:] == ["  tracking.code: must be text", "  items: must be a list"]
 
 
+def test_what_the_detail_says_is_not_said_again(daemon: FakeDaemon, fulfilld: Run) -> None:
+    errors = [{"path": "state", "message": "known are A, B"}]
+    problem = {
+        "type": "invalid-request",
+        "title": "No",
+        "detail": "known are A, B",
+        "allowed": ["A", "B"],
+        "errors": errors,
+    }
+    daemon.answers[RETRY] = (422, problem)
+    assert fulfilld("retry", "acme", "1").stderr == "fulfilld: No: known are A, B\n"
+
+
 def test_odd_names_stay_one_segment_of_the_path(daemon: FakeDaemon, fulfilld: Run) -> None:
     daemon.answers["POST", "/v1/shops/a%2Fb/orders/..%2F1%3Fx%23y/retry"] = an_order()
     assert fulfilld("retry", "a/b", "../1?x#y").exit_code == 0

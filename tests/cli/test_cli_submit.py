@@ -177,7 +177,7 @@ def test_a_daemon_that_goes_away_in_the_middle_is_told_with_how_far_it_came(daem
     daemon.answers[BULK] = leave
     result = fulfilld("submit", "--file", "-", stdin=_lines(3))
     assert result.exit_code == 3
-    assert "1 lines were answered" in result.stderr
+    assert "answered until then: 1 of " in result.stderr
     assert "key" in result.stderr
 
 

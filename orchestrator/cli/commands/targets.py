@@ -141,5 +141,6 @@ def _submit_many(client: Client, path: Path, as_json: bool) -> None:
         sys.stdout.write(f"{tally.accepted} accepted, {tally.refused} refused\n")
     if tally.refused or tally.answered < tally.sent:
         missing = tally.sent - tally.answered
-        sentence = f"{missing} lines were not answered" if missing else f"{tally.refused} lines were refused"
+        count, what = (missing, "not answered") if missing else (tally.refused, "refused")
+        sentence = f"{count} {'line was' if count == 1 else 'lines were'} {what}"
         raise Failure(sentence, remedy="mend and send those lines again; lines with a `key` can be sent again safely")

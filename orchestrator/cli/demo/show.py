@@ -22,6 +22,7 @@ from orchestrator.cli.pages import order_page, preview_page, status_page
 from orchestrator.cli.place import Address
 
 _IMPORT_SECONDS = 20.0
+_SECONDS_PER_ORDER = 0.05
 _DRIVE_SECONDS = 35.0
 _SECONDS_PER_TARGET = 0.1
 _LOOK_SECONDS = 0.25
@@ -76,10 +77,11 @@ def _play(stage: Stage, orders: int) -> ExitCode:
 
 
 def _await_import(client: Client, count: int) -> None:
-    deadline = time.monotonic() + _IMPORT_SECONDS
+    patience_seconds = _IMPORT_SECONDS + count * _SECONDS_PER_ORDER
+    deadline = time.monotonic() + patience_seconds
     while (imported := client.get("/v1/status").json()["totals"]["orders"]) < count:
         if time.monotonic() > deadline:
-            raise Failure(f"only {imported} of {count} orders were imported within {_IMPORT_SECONDS:.0f} s")
+            raise Failure(f"only {imported} of {count} orders were imported within {patience_seconds:.0f} s")
         time.sleep(_LOOK_SECONDS)
     _say(f"{imported} orders imported")
 
