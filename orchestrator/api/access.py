@@ -12,11 +12,18 @@ import hmac
 import socket
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from orchestrator.api.problems import ApiError
 from orchestrator.api.services import TOKEN
 
-_CHALLENGE = 'Bearer realm="fulfilld", Basic realm="fulfilld", charset="UTF-8"'
+# Two header lines: browsers read no further than the first scheme of one, and would never ask for a password.
+_CHALLENGES = CIMultiDict(
+    [
+        ("WWW-Authenticate", 'Bearer realm="fulfilld"'),
+        ("WWW-Authenticate", 'Basic realm="fulfilld", charset="UTF-8"'),
+    ]
+)
 
 
 def check_access(request: web.Request) -> None:
@@ -27,7 +34,7 @@ def check_access(request: web.Request) -> None:
     offered = _offered(request)
     if token is None or offered is None or not hmac.compare_digest(offered, token.encode("utf-8")):
         detail = "calls over TCP need the header `Authorization: Bearer` with the token of api.tcp"
-        raise ApiError("unauthorized", detail, headers={"WWW-Authenticate": _CHALLENGE})
+        raise ApiError("unauthorized", detail, headers=_CHALLENGES)
 
 
 def _is_local(request: web.Request) -> bool:

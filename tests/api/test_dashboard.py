@@ -7,9 +7,12 @@ from importlib.resources import files
 
 import pytest
 from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
+from orchestrator.api.access import check_access
 from orchestrator.api.dashboard import SCRIPTS, dashboard, page
+from orchestrator.api.problems import ApiError
+from orchestrator.api.services import TOKEN
 from orchestrator.diagrams import STYLE
 from orchestrator.runtime.draft import PROBLEM_TITLES
 from storage.records import Situation, TargetStatus
@@ -156,6 +159,18 @@ def test_colours_are_given_for_light_and_dark() -> None:
 
     assert set(names.findall(light)) == set(names.findall(dark))
     assert set(re.findall(r"var\((--[\w-]+)\)", style)) <= set(names.findall(light))
+
+
+def test_a_browser_without_the_token_is_made_to_ask_for_it() -> None:
+    app = web.Application()
+    app[TOKEN] = "secret"
+
+    with pytest.raises(ApiError) as refused:
+        check_access(make_mocked_request("GET", "/", app=app))
+    answer = refused.value.problem.response()
+
+    # a header line of its own: browsers look at no scheme behind the first one of a line
+    assert 'Basic realm="fulfilld", charset="UTF-8"' in answer.headers.getall("WWW-Authenticate")
 
 
 async def test_a_second_request_gets_the_same_page(client: TestClient[web.Request, web.Application]) -> None:

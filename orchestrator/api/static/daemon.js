@@ -8,6 +8,9 @@ class CallFailed extends Error {
   }
 }
 
+/** The address of a path here, without a name and password that the page's own address may have: fetch refuses those. */
+function address(path) { return location.origin + path; }
+
 /** A reviver that keeps numbers as they were written, where the browser can: ids and amounts may exceed a double. */
 function exactly(_key, value, context) {
   return typeof value === "number" && context?.source && JSON.rawJSON ? JSON.rawJSON(context.source) : value;
@@ -17,7 +20,7 @@ function exactly(_key, value, context) {
 async function get(path, reviver) {
   let response;
   try {
-    response = await fetch(path, { headers: { Accept: "application/json" }, cache: "no-store" });
+    response = await fetch(address(path), { headers: { Accept: "application/json" }, cache: "no-store" });
   } catch {
     throw new CallFailed(0, null);
   }
@@ -57,7 +60,7 @@ function follow(cursor, onEvent, onLive) {
     onEvent(event);
   };
   const listen = () => {
-    const source = new EventSource(`/v1/events?after=${cursor}`);
+    const source = new EventSource(address(`/v1/events?after=${cursor}`));
     const hear = (message) => { failures = 0; take(JSON.parse(message.data)); };
     source.addEventListener("message", hear);
     for (const type of EVENT_TYPES) source.addEventListener(type, hear);
@@ -92,7 +95,7 @@ function follow(cursor, onEvent, onLive) {
 async function picture(platform, here) {
   const root = await new Promise((resolve) => {
     const request = new XMLHttpRequest(); // unlike fetch it hands over a parsed document
-    request.open("GET", `/v1/machines/${encodeURIComponent(platform)}?format=svg`);
+    request.open("GET", address(`/v1/machines/${encodeURIComponent(platform)}?format=svg`));
     request.responseType = "document";
     request.overrideMimeType("image/svg+xml");
     request.onload = () => resolve(request.status === 200 ? request.response?.documentElement : null);
