@@ -57,11 +57,11 @@ def expected_standing(draft: Draft, machine: PlatformMachine) -> Standing:
     return standing
 
 
-def is_replacing(machine: PlatformMachine, request: TargetRequest) -> bool:
+def is_replacing(machine: PlatformMachine, standing: Standing, request: TargetRequest) -> bool:
     """Whether the target takes the place of what is queued (default: only a cancellation does)."""
     if request.replace is not None:
         return request.replace
-    wanted = machine.resolve(request.state)
+    wanted = machine.wanted(standing, request)
     return wanted is not None and wanted.milestone is Milestone.CANCELLED
 
 
@@ -71,7 +71,7 @@ def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) 
     Raises Refused; the caller's transaction then undoes what was superseded.
     """
     request = submission.request
-    if is_replacing(ctx.machine, request):
+    if is_replacing(ctx.machine, draft.standing(), request):
         for old in [target for target in draft.targets if target.status is TargetStatus.QUEUED]:
             detail = f"target {submission.target_id} replaced it before it was begun"
             draft.finish(old, TargetStatus.CANCELLED, ctx.now, problem_of("superseded", detail, None, ctx.now))

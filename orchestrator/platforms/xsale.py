@@ -29,6 +29,7 @@ from orchestrator.platforms.spec import ClientSettings
 from orchestrator.platforms.xsale_calls import OrganizationCalls, Turn
 from orchestrator.platforms.xsale_directory import StatusDirectory
 from orchestrator.platforms.xsale_lists import Cursor, filtered, further, paged, turn
+from orchestrator.platforms.xsale_looks import RecentLooks
 from orchestrator.platforms.xsale_options import XsaleOptions
 from orchestrator.platforms.xsale_statuses import StatusMissing, StatusTable, whole
 from orchestrator.platforms.xsale_tokens import TokenKeeper
@@ -68,6 +69,7 @@ class XsaleClient:
         self._machine = machines.build(options.model_dump(include={"flow", "milestones"}))
         names = tuple(state.name for state in self._machine.states.values() if not state.record_only)
         self._directory = StatusDirectory(self._calls, names, options.envelope, settings.clock)
+        self._looks = RecentLooks(settings.clock)
         self._reading = Reading(options.fields, options.payments, names, options.envelope)
         ends = tuple(name for name in names if self._machine.states[name].is_end)
         is_open = tuple(name for name in names if name not in ends and name != self._machine.initial)
@@ -106,7 +108,10 @@ class XsaleClient:
         if to is None:
             raise OutOfSequence(f"no status follows {standing.state!r} on the way to {request.state!r}")
         calls, tail = Turn(self._throttle), f"orders/{_id_or_raise(order_id)}/change-status"
+        if self._options.look_first and await self._is_there(calls, order_id, standing, to):
+            return StepAnswer(to)
         table = await self._directory.table(calls)
+        self._looks.forget(order_id)
         answer = await self._calls.put(calls, tail, self._body(table.id_of(to)))
         if answer.status in (400, 422):
             # The status may have been made anew, under another id. A refused change has changed nothing.
@@ -179,6 +184,7 @@ class XsaleClient:
             raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", answer.body)
         if not table.explains(status) and await self._directory.is_renewed_for(calls, (status,)):
             seen, _ = read_single(answer.body, self._reading, await self._directory.table(calls))
+        self._looks.note(order_id, seen.state)
         return seen
 
     async def _find(self, calls: Turn, order_id: str) -> Seen:
@@ -195,6 +201,7 @@ class XsaleClient:
                 listing = await self._list(calls, names, paged(at, self._page_size, self._options.paging))
                 for seen in listing.orders:
                     if seen.id == order_id:
+                        self._looks.note(order_id, seen.state)
                         return seen
                 for item in listing.unreadable:
                     if item.id == order_id:
@@ -203,6 +210,22 @@ class XsaleClient:
         raise NotFound(f"no status lists order {order_id}")
 
     # -- changing --------------------------------------------------------------------------------------------------
+
+    async def _is_there(self, calls: Turn, order_id: str, standing: Standing, to: str) -> bool:
+        """Looks before a change, unless somebody just did: xSale would take it from any status (xsale.md §5).
+
+        True when the order has the new status already, which must not be set twice. Raises OutOfSequence when it is
+        neither there nor where we think: a person's cancellation is not overwritten.
+        """
+        state = self._looks.state(order_id)
+        if state != standing.platform_state:
+            try:
+                state = (await self._read(calls, order_id)).state
+            except Unreadable as failure:
+                raise Transient(failure.detail) from None
+        if state not in (standing.platform_state, to):
+            raise OutOfSequence(f"{to} is due after {standing.platform_state}, but the order is in {state}")
+        return state == to
 
     def _body(self, status_id: int) -> bytes:
         key = self._options.status_body

@@ -169,6 +169,9 @@ class XsaleOptions(_Section):
     status_body: Annotated[StatusBody, Field(description="Key of change-status's body; bare: the number alone")] = (
         "StatusId"
     )
+    look_first: Annotated[
+        bool, Field(description="Whether the order is looked at just before its status is changed")
+    ] = True
     verify_changes: Annotated[
         bool, Field(description="Whether a status change whose answer does not show it is looked at")
     ] = True
