@@ -47,6 +47,17 @@ class _Tally:
 _REREADS = 500  # open orders read again by one poll: the rate limit paces them, the rest wait for the next
 
 
+_TRIES_AT_A_PAGE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Unfinished:
+    """A sweep that broke off: what it started from and the page that it could not get."""
+
+    position: Json
+    cursor: Json
+
+
 class GateClosed(Exception):
     """The shop stands still, so it is not polled now."""
 
@@ -60,6 +71,8 @@ class Poller:
         self._one_at_a_time = anyio.Lock()
         self._is_quiet = False  # the last sweep went well and found nothing: no need to say so again
         self._last_error: str | None = None
+        self._unfinished: _Unfinished | None = None
+        self._stuck = 0  # sweeps in a row that broke off at the same page
 
     async def sweep(self, *, is_asked_for: bool = False) -> SyncReport:
         """One whole sweep. `is_asked_for`: somebody wants to hear of it even when it finds nothing.
@@ -82,10 +95,12 @@ class Poller:
         shop = await e.store.read(lambda tx: get_shop(tx, e.policy.shop))
         position = shop.sync_position if shop is not None else None
         began_at = e.clock.now_ms()
-        tally, cursor = _Tally(), None
+        tally, cursor = _Tally(), self._take_up(position)
         while True:
             read_at = e.clock.now_ms()
+            self._unfinished = _Unfinished(position, cursor)
             page: Page = await self._call(lambda cursor=cursor: e.client.list_page(position, cursor))  # type: ignore[misc]
+            self._stuck = 0
             await self._adopt_page(page, read_at, tally)
             e.crash.hit("after_sync")
             if page.next is None:
@@ -93,9 +108,20 @@ class Poller:
             cursor = page.next
         if e.client.rereads_open:
             await self._reread_open(began_at, tally)
+        self._unfinished = None
         report = tally.report()
         await self._complete(page.position, report, is_asked_for=is_asked_for)
         return report
+
+    def _take_up(self, position: Json) -> Json:
+        """The cursor where the last sweep broke off, so that a large import gets through in spite of failures; after
+        some failures at the same page the sweep begins anew."""
+        left = self._unfinished
+        if left is None or left.position != position or self._stuck >= _TRIES_AT_A_PAGE:
+            self._stuck = 0
+            return None
+        self._stuck += 1
+        return left.cursor
 
     async def _call(self, call: Callable[[], Json]) -> Json:
         """One platform call through the gate, its failure told to the gate."""

@@ -14,17 +14,18 @@ from storage.records import Situation
 from storage.transaction import Transaction
 
 
-def recover(tx: Transaction, ctx: Context) -> int:
+def recover(tx: Transaction, ctx: Context, *, is_after_death: bool) -> int:
     """Re-enqueues every order of the shop whose call was out; answers how many.
 
-    An intent that is not marked uncertain means that the daemon died during that call. After `recovery_limit` deaths in
-    the same step the order is quarantined for a person: the call itself may be what kills the daemon.
+    `is_after_death`: the process is new, so an intent not marked uncertain means that it died during that
+    call (a worker that is restarted in a living daemon, after a full disk say, proves nothing). After `recovery_limit`
+    deaths in the same step the order is quarantined for a person: the call itself may be what kills the daemon.
     """
     orders = orders_with_intent(tx, ctx.policy.shop)
     for order in orders:
         assert order.intent is not None
         draft = Draft.of(tx, order)
-        crashes = order.crashes + (0 if order.intent.is_uncertain else 1)
+        crashes = order.crashes + (1 if is_after_death and not order.intent.is_uncertain else 0)
         draft.change(intent=replace(order.intent, is_uncertain=True), crashes=crashes, moved_at=ctx.now)
         if crashes >= ctx.policy.recovery_limit and order.situation is not Situation.BLOCKED:
             detail = f"the daemon died {crashes} times in step {order.intent.step}"

@@ -62,6 +62,7 @@ class Supervisor:
         self._config: Config | None = None
         self._slots: dict[str, _Slot] = {}
         self._group: TaskGroup | None = None
+        self._worked_for: set[str] = set()
         self.is_draining = False
 
     # -- looking ---------------------------------------------------------------------------------------------------
@@ -214,7 +215,9 @@ class Supervisor:
             metrics=self._metrics,
         )
         interval = shop.poll.interval_seconds if shop.poll.enabled else None
-        return ShopWorker(equipment, interval, shop.credentials_fingerprint())
+        is_first = shop.name not in self._worked_for
+        self._worked_for.add(shop.name)
+        return ShopWorker(equipment, interval, shop.credentials_fingerprint(), is_after_death=is_first)
 
 
 def _facts(name: str, slot: _Slot) -> ShopFacts:

@@ -44,7 +44,9 @@ class ShopWorker:
     """Works for one shop. `run` lasts until it is cancelled or the lease is lost; everything else may be called from
     other tasks meanwhile."""
 
-    def __init__(self, equipment: Equipment, poll_seconds: float | None, fingerprint: str) -> None:
+    def __init__(
+        self, equipment: Equipment, poll_seconds: float | None, fingerprint: str, *, is_after_death: bool = True
+    ) -> None:
         self.equipment = equipment
         self.name = equipment.policy.shop
         self._gate = equipment.gate
@@ -53,6 +55,7 @@ class ShopWorker:
         self._poller = Poller(equipment, self.wake)
         self._poll_seconds = poll_seconds
         self._fingerprint = fingerprint
+        self._is_after_death = is_after_death
         self._buffer: deque[str] = deque()
         self._in_lanes: set[str] = set()
         self._lanes = 0
@@ -185,7 +188,7 @@ class ShopWorker:
                 if shop.paused_by == "access_denied" and resume_shop(tx, self.name):
                     append_event(tx, now, "shop.resumed", shop=self.name, data={"by": "new credentials"})
                 save_credentials(tx, self.name, self._fingerprint)
-            count = recover(tx, self.context())
+            count = recover(tx, self.context(), is_after_death=self._is_after_death)
             self._take_over(tx, now)
             return count
 

@@ -175,3 +175,19 @@ async def test_a_shop_added_by_a_reload_starts_and_a_removed_one_stops(tmp_path:
             with pytest.raises(Refused) as refused:
                 await floor.commands.sync(names[1], 30)
             assert refused.value.slug == "shop-not-found"
+
+
+async def test_a_first_import_gets_through_although_every_third_page_fails(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=40))
+    async with sandbox.running():
+        config = config_of(sandbox, tmp_path, {"poll": {"interval_seconds": 3600, "page_size": 5}})
+        sandbox.faults.set_rates({"error_before": 0.34})
+        async with working_on(sandbox, config, tmp_path) as floor:
+            for _ in range(12):  # from the start each time, thirteen pages in a row would never all succeed
+                try:
+                    await floor.commands.sync("acme", 30)
+                except Refused:
+                    continue
+                break
+            assert len(await floor.orders()) == 40
+            assert len(await floor.events("order.imported")) == 40
