@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
-from aiohttp import ClientSession, web
-from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
+from aiohttp import ClientSession, encode_basic_auth, web
+from aiohttp.test_utils import TestClient, TestServer
 
 from orchestrator.api.access import check_access
 from orchestrator.api.dashboard import SCRIPTS, dashboard, page
@@ -161,16 +161,25 @@ def test_colours_are_given_for_light_and_dark() -> None:
     assert set(re.findall(r"var\((--[\w-]+)\)", style)) <= set(names.findall(light))
 
 
-def test_a_browser_without_the_token_is_made_to_ask_for_it() -> None:
+async def test_a_browser_without_the_token_is_made_to_ask_for_it() -> None:
+    async def guarded(request: web.Request) -> web.Response:
+        try:
+            check_access(request)
+        except ApiError as refused:
+            return refused.problem.response()
+        return await dashboard(request)
+
     app = web.Application()
     app[TOKEN] = "secret"
+    app.router.add_get("/", guarded)
+    async with TestClient(TestServer(app)) as client:
+        refused = await client.get("/")
+        answered = await client.get("/", headers={"Authorization": encode_basic_auth("anybody", "secret")})
 
-    with pytest.raises(ApiError) as refused:
-        check_access(make_mocked_request("GET", "/", app=app))
-    answer = refused.value.problem.response()
-
+    assert refused.status == 401
     # a header line of its own: browsers look at no scheme behind the first one of a line
-    assert 'Basic realm="fulfilld", charset="UTF-8"' in answer.headers.getall("WWW-Authenticate")
+    assert 'Basic realm="fulfilld", charset="UTF-8"' in refused.headers.getall("WWW-Authenticate")
+    assert answered.status == 200
 
 
 async def test_a_second_request_gets_the_same_page(client: TestClient[web.Request, web.Application]) -> None:
