@@ -80,6 +80,15 @@ def test_ctrl_c_ends_quietly_with_130(daemon: FakeDaemon) -> None:
         assert errors(process) == b""
 
 
+def test_a_watch_goes_on_until_ctrl_c(daemon: FakeDaemon) -> None:
+    daemon.answers["GET", "/v1/status"] = [{"look": 1}, {"look": 2}]
+    with started("--socket", str(daemon.socket), "status", "--watch", "--json") as process:
+        assert [json.loads(first_line(process)), json.loads(first_line(process))] == [{"look": 1}, {"look": 2}]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_SECONDS) == 130
+        assert errors(process) == b""
+
+
 def test_a_reader_that_goes_away_is_no_error(daemon: FakeDaemon) -> None:
     daemon.answers["GET", "/v1/events"] = {"events": [an_event(1)] * 1000, "next": 1}
     daemon.answers["GET", "/v1/events"] = [daemon.answers["GET", "/v1/events"], {"events": [], "next": 1}]
