@@ -29,8 +29,9 @@ lint: .venv/installed-for-tests
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-bench: .venv/installed
+bench: .venv/installed-for-tests
 	@$(BIN)/python -m benchmarks.run
+	@$(BIN)/python -m benchmarks.rest
 
 install: .venv/installed
 	@echo "installed: $(CURDIR)/$(BIN)/fulfilld"
