@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -57,16 +56,9 @@ def _day(text: str) -> str:
     return text
 
 
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error:
-        raise ValueError("must be a regular expression") from None
-    return text
-
-
 Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
 ProxyValue = Annotated[str, Field(min_length=1)] | int
+Word = Annotated[str, Field(min_length=1)]
 Parameter = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -126,12 +118,14 @@ class CloudsuiteOptions(BaseModel):
         Parameter | None,
         Field(description="Name of the list's filter by change time, if yours has one; null: open orders are re-read"),
     ] = None
-    duplicate_pattern: Annotated[
-        str, AfterValidator(_pattern), Field(description="What a refused despatch says whose number is there already")
-    ] = "already|exists|duplicate"
-    proxy_error_pattern: Annotated[
-        str, AfterValidator(_pattern), Field(description="What an answer of the XML calls says that is no success")
-    ] = r"\b(error|fault|exception|invalid|failed)\b"
+    duplicate_words: Annotated[
+        tuple[Word, ...],
+        Field(description="Beginnings of words: a refused despatch that says one is there already"),
+    ] = ("already", "exists", "duplicate")
+    proxy_error_words: Annotated[
+        tuple[Word, ...],
+        Field(description="Beginnings of words: an answer of the XML calls that says one is no success"),
+    ] = ("error", "fault", "exception", "invalid", "failed")
     buyer_party: Annotated[
         dict[Parameter, str], Field(description="Elements of a despatch's DesadvParty/BuyerParty, by name")
     ] = Field(default_factory=dict)

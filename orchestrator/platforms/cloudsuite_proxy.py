@@ -39,8 +39,8 @@ class CloudsuiteProxy:
         self._caller, self._access, self._options, self._clock = caller, access, options, clock
         self._base_url = f"{base_url}/proxy"
         self._zone = ZoneInfo(options.timezone)
-        self._duplicate = re.compile(options.duplicate_pattern, re.IGNORECASE)
-        self._error = re.compile(options.proxy_error_pattern, re.IGNORECASE)
+        self._duplicate = _any_word(options.duplicate_words)
+        self._error = _any_word(options.proxy_error_words)
 
     async def confirm(
         self, order: Mapping[str, Json], erp_order_number: str, lines: Mapping[str, Mapping[str, Json]]
@@ -123,3 +123,10 @@ def slip_lines(despatch: Despatch, seen: Seen) -> list[SlipLine]:
         amount = quantity if quantity is not None else Decimal(told["quantity"] or 0)
         slip.append(SlipLine(number, f"{amount:.4f}", part or told["part"] or ""))
     return slip
+
+
+def _any_word(beginnings: Sequence[str]) -> re.Pattern[str]:
+    """Finds a word that begins so, in any case: `fault` is in "Faults: 1" and not in "by default"."""
+    if not beginnings:
+        return re.compile(r"(?!)")
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, beginnings))})", re.IGNORECASE)

@@ -11,6 +11,9 @@ from orchestrator.config import Config, ConfigError, load
 ENVIRON = {
     "ACME_TOKEN": "acme-token-1",
     "FULFILLD_TOKEN": "fulfilld-token-1",
+    "CS_ID": "cs-client-1",
+    "CS_SECRET": "cs-client-secret-1",
+    "CS_KEY": "cs-key-1",
     "XS_ID": "xs-client-1",
     "XS_SECRET": "xs-client-secret-1",
     "XS_USER": "xs-user-1",
