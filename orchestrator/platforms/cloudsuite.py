@@ -322,6 +322,8 @@ class CloudsuiteClient:
             log.warning("cloudsuite.note_failed", state=state, detail=failure.detail)
 
     def _order_url(self, order_id: str) -> URL:
+        if "/" in order_id:  # servers decode %2F before they route: the key would lead to another address
+            raise NotFound(f"{order_id!r} is no key of an order")
         return self._url(f"/api/order/{quote(order_id, safe=':')}/")
 
     def _url(self, path: str) -> URL:
