@@ -34,6 +34,7 @@ def build_app(
         # any segment will do: an id may have braces, which aiohttp's own pattern does not take
         path = re.sub(r"{(\w+)}", r"{\1:[^/]+}", route.path)
         app.router.add_route(route.method, path, _endpoint(route), expect_handler=_expect)
+    app.on_response_prepare.append(_mark)
     app.on_shutdown.append(_end_streams)
     return app
 
@@ -49,6 +50,12 @@ async def _expect(request: web.Request) -> None:
     """A client that asks first may send its body; whatever else it expects it will not get, and need not fail for."""
     if request.headers.get("Expect", "").casefold() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+async def _mark(_request: web.Request, response: web.StreamResponse) -> None:
+    """What every answer says; the framework would tell its own name and version."""
+    response.headers["Server"] = "fulfilld"
+    response.headers["X-Content-Type-Options"] = "nosniff"
 
 
 async def _end_streams(app: web.Application) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -24,13 +24,16 @@ _DEEPEST = 64
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
-async def read_json(request: web.Request, slug: str = "invalid-request") -> Any:
-    """The body as JSON, None when there is none. Raises ApiError; `slug` is for text that cannot be kept."""
+async def read_json(request: web.Request, slug: str = "invalid-request") -> dict[str, Any] | None:
+    """The body as a JSON object, None when there is no body.
+
+    Raises ApiError, Invalid; `slug` is the type of the problem when the JSON is not what can be used.
+    """
     raw = await request.read()
     if not raw.strip():
         return None
     check_type(request, is_json)
-    return parse_json(raw, slug)
+    return as_object(parse_json(raw, slug), slug)
 
 
 def is_json(media_type: str) -> bool:
@@ -43,7 +46,7 @@ def is_ndjson(media_type: str) -> bool:
     return media_type in ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
 
-def check_type(request: web.Request, accepts: Any) -> None:
+def check_type(request: web.Request, accepts: Callable[[str], bool]) -> None:
     """Raises ApiError `unsupported-media-type` when the body claims to be something else; saying nothing is fine."""
     if "Content-Type" in request.headers and not accepts(request.content_type.casefold()):
         wanted = "application/json" if accepts is is_json else "application/x-ndjson"
@@ -72,10 +75,16 @@ def parse_json(raw: bytes, slug: str) -> Any:
     return value
 
 
-def checked(adapter: TypeAdapter[M], value: Any, slug: str) -> M:
-    """The value as a model. Raises Invalid with every error."""
+def as_object(value: Any, slug: str) -> dict[str, Any]:
+    """The value if it is an object. Raises Invalid."""
     if not isinstance(value, dict):
         raise Invalid(slug, [{"path": "body", "message": "must be a JSON object"}])
+    return value
+
+
+def checked(adapter: TypeAdapter[M], value: Any, slug: str) -> M:
+    """The value as a model. Raises Invalid with every error."""
+    as_object(value, slug)
     try:
         return adapter.validate_python(value)
     except ValueError as error:

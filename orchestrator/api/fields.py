@@ -121,10 +121,10 @@ def check_plain(text: str) -> str:
     return text
 
 
-Limit = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1000)]
-SmallLimit = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=100)]
-WaitSeconds = Annotated[float, BeforeValidator(_number), Field(ge=0, le=300)]
-Cursor = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=10**18 - 1)]
+Limit = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)]
+SmallLimit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_whole)]
+WaitSeconds = Annotated[float, Field(ge=0, le=300), BeforeValidator(_number)]
+Cursor = Annotated[int, Field(ge=0, le=10**18 - 1), BeforeValidator(_whole)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Text = Annotated[
     str,

@@ -6,6 +6,7 @@ error may be from the route's slugs. Tests fuzz the API from this document, so i
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -129,7 +130,7 @@ def _request_body(body: RequestBody) -> dict[str, Any]:
         return {"required": body.is_required, "content": {body.media_type: content}}
     # OpenAPI 3.1 has no words for a sequence of JSON texts; a line is described where a person looks for it
     description = f"One JSON object a line, at most 1 MiB each, as `{body.model.__name__}` has it"
-    content = {"schema": {"type": "string", "description": description}}
+    content = {"schema": {"type": "string"}, "example": json.dumps(body.example) + "\n"}
     return {"required": body.is_required, "description": description, "content": {body.media_type: content}}
 
 

@@ -197,7 +197,12 @@ ROUTES: Final[tuple[Route, ...]] = (
             )
         },
         ("unsupported-media-type", *_CHANGE),
-        body=RequestBody(requests.BulkLine, {"shop": "acme", "order": "67890", "key": "k-1", **_SHIPPED}, NDJSON_TYPE),
+        body=RequestBody(
+            requests.BulkLine,
+            {"shop": "acme", "order": "67890", "key": "k-1", **_SHIPPED},
+            NDJSON_TYPE,
+            is_required=False,
+        ),
         is_change=True,
     ),
     Route(

@@ -1,0 +1,249 @@
+"""Submitting targets and looking at them."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from orchestrator.operations.refusals import Refused
+from storage.errors import StoreUnavailable
+from storage.records import TargetStatus
+from tests.api.bench import an_order, bench
+
+
+async def test_a_target_is_accepted_with_its_plan() -> None:
+    async with bench(an_order()) as b:
+        got = await b.submit("shipped", tracking={"code": "3SABC"}, notify_customer=True)
+        assert got.status == 202
+        target = got.json()
+        assert target["state"] == "SentOrder"
+        assert target["milestone"] == "shipped"
+        assert target["status"] == "queued"
+        assert target["unused"] == ["notify_customer"]
+        assert target["finished_at"] is None
+        assert [(p["step"], p["from"], p["to"], p["status"]) for p in target["plan"]] == [
+            ("confirm", "CheckQueue", "OrderConfirm", "next"),
+            ("prepare", "OrderConfirm", "PreparingOrder", "next"),
+            ("set_tracking", "PreparingOrder", "PreparingOrder", "next"),
+            ("send", "PreparingOrder", "SentOrder", "next"),
+        ]
+        assert (await b.get(f"/v1/targets/{target['id']}")).json() == target
+
+
+async def test_a_dry_run_answers_the_plan_and_keeps_nothing() -> None:
+    async with bench(an_order()) as b:
+        got = await b.submit("accepted", query="?dry_run=true")
+        assert got.status == 200
+        assert set(got.json()) == {"state", "milestone", "plan", "unused"}
+        assert (await b.get("/v1/status")).json()["totals"]["targets_pending"] == 0
+
+
+async def test_a_target_that_is_reached_already_ends_at_once() -> None:
+    async with bench(an_order(state="PreparingOrder")) as b:
+        got = await b.submit("accepted", query="?wait=60")
+        assert (got.status, got.json()["status"], got.json()["plan"]) == (200, "reached", [])
+
+
+@pytest.mark.parametrize("status", [TargetStatus.REACHED, TargetStatus.BLOCKED, TargetStatus.FAILED])
+async def test_waiting_ends_as_soon_as_the_target_has_settled(status: TargetStatus) -> None:
+    async with bench(an_order()) as b, anyio.create_task_group() as group:
+        submitted = (await b.submit("accepted")).json()
+
+        async def settle() -> None:
+            await b.end(submitted["id"], status)
+
+        group.start_soon(settle)
+        got = await b.get(f"/v1/targets/{submitted['id']}?wait=100")
+        assert got.json()["status"] == status.value
+
+
+async def test_a_submission_that_waits_answers_200_once_it_is_reached() -> None:
+    async with bench(an_order()) as b, anyio.create_task_group() as group:
+
+        async def settle() -> None:
+            await b.feed.wait_beyond(0)
+            target = (await b.get("/v1/shops/acme/orders/67890")).json()["targets"][0]
+            await b.end(target["id"])
+
+        group.start_soon(settle)
+        got = await b.submit("accepted", query="?wait=100")
+        assert (got.status, got.json()["status"]) == (200, "reached")
+
+
+async def test_a_submission_that_waited_in_vain_answers_202() -> None:
+    async with bench(an_order()) as b:
+        got = await b.submit("accepted", query="?wait=0.01")
+        assert (got.status, got.json()["status"]) == (202, "queued")
+
+
+async def test_the_same_key_and_body_answer_with_the_same_target() -> None:
+    async with bench(an_order()) as b:
+        path, headers = "/v1/shops/acme/orders/67890/targets", {"Idempotency-Key": "k 1"}
+        first = await b.post(path, {"state": "accepted"}, headers=headers)
+        again = await b.post(path, {"state": "accepted"}, headers=headers)
+        other = await b.post(path, {"state": "shipped"}, headers=headers)
+        assert first.json() == again.json()
+        assert other.slug == "idempotency-key-reused"
+
+
+@pytest.mark.parametrize("key", ["", "x" * 300, "żółw"])
+async def test_a_key_that_cannot_be_kept_is_refused(key: str) -> None:
+    async with bench(an_order()) as b:
+        got = await b.post(
+            "/v1/shops/acme/orders/67890/targets", {"state": "accepted"}, headers={"Idempotency-Key": key}
+        )
+        assert got.slug == "invalid-request"
+
+
+async def test_every_error_of_a_target_is_told_with_its_path() -> None:
+    body = {
+        "state": 5,
+        "colour": "red",
+        "items": ["1", 2, True, {"id": "3", "quantity": 0}, {"quantity": 1}],
+        "tracking": {"code": 7, "link": "x"},
+        "erp_lines": [{"line": "1", "erp_line_number": "2"}],
+        "despatch": {"number": "D1", "date": "2026-02-30", "lines": []},
+        "notify_customer": "yes",
+    }
+    async with bench(an_order()) as b:
+        got = await b.post("/v1/shops/acme/orders/67890/targets", body)
+        assert got.slug == "invalid-target"
+        assert {error["path"] for error in got.json()["errors"]} == {
+            "state",
+            "colour",
+            "items[2]",
+            "items[3].quantity",
+            "items[4].id",
+            "tracking.code",
+            "tracking.link",
+            "erp_lines[0].erp_line_number",
+            "despatch.date",
+            "despatch.lines",
+            "notify_customer",
+        }
+        assert all(error["message"] for error in got.json()["errors"])
+
+
+async def test_a_list_of_packing_slips_is_checked_one_by_one() -> None:
+    async with bench(an_order()) as b:
+        line = {"erp_line_number": 1, "quantity": 0}
+        got = await b.submit("shipped", despatch=[{"number": "D1", "lines": [line]}])
+        assert [error["path"] for error in got.json()["errors"]] == ["despatch[0].lines[0].quantity"]
+
+
+async def test_numbers_are_taken_as_ids_however_big() -> None:
+    async with bench(an_order()) as b:
+        big = 2**70
+        await b.submit("accepted", items=[1, big, {"id": 3, "quantity": 2}], query="?dry_run=true")
+        got = await b.submit("accepted", items=[1, "2"])
+        assert got.status == 202
+        assert b.commands.submitted[-1][2].items == ("1", "2")
+
+
+async def test_null_means_absent() -> None:
+    names = ("items", "delivery_info", "tracking", "erp_order_number", "erp_lines", "despatch", "confirmation")
+    async with bench(an_order()) as b:
+        got = await b.submit("accepted", **dict.fromkeys((*names, "reason", "notify_customer", "replace")))
+        assert got.status == 202
+        assert b.commands.submitted[-1][2].to_json() == {"state": "accepted"}
+
+
+async def test_all_that_a_target_can_bring_arrives() -> None:
+    body = {
+        "state": "shipped",
+        "items": ["1"],
+        "delivery_info": {"weight": 1.5, "deep": [{"a": None}]},
+        "tracking": {"code": "3S", "url": "https://t.example/3S", "carrier": "PostNL"},
+        "erp_order_number": "ERP-1",
+        "erp_lines": [{"line": "1", "erp_line_number": 10}],
+        "despatch": [{"number": "D1", "date": "2026-03-01", "lines": [{"erp_line_number": 1, "quantity": 1.0}]}],
+        "confirmation": "cxml",
+        "reason": "why",
+        "notify_customer": True,
+        "replace": False,
+    }
+    async with bench(an_order()) as b:
+        assert (await b.post("/v1/shops/acme/orders/67890/targets", body)).status == 202
+        assert b.commands.submitted[-1][2].to_json() == body
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "slug"),
+    [("Bestellt", 422, "unknown-state"), ("Canceled", 409, "unreachable")],
+)
+async def test_a_refused_target_says_what_is_allowed(state: str, status: int, slug: str) -> None:
+    async with bench(an_order()) as b:
+        got = await b.submit(state)
+        assert (got.status, got.slug) == (status, slug)
+        assert isinstance(got.json()["allowed"], list)
+
+
+async def test_an_unknown_shop_comes_before_anything_else_that_is_wrong() -> None:
+    async with bench() as b:
+        b.node.is_draining = True
+        got = await b.call("POST", "/v1/shops/nope/orders/%00/targets?x=1", data=b"{", headers={"Content-Type": "x/y"})
+        assert (got.status, got.slug) == (404, "shop-not-found")
+
+
+async def test_a_draining_daemon_takes_no_targets_but_still_answers() -> None:
+    async with bench(an_order()) as b:
+        b.node.is_draining = True
+        got = await b.submit("accepted")
+        assert (got.status, got.slug) == (503, "draining")
+        assert int(got.headers["Retry-After"]) > 0
+        assert (await b.post("/v1/shops/acme/orders/67890/hold")).slug == "draining"
+        assert (await b.post("/v1/shops/acme/pause")).slug == "draining"
+        assert (await b.call("DELETE", "/v1/targets/x")).slug == "draining"
+        assert (await b.get("/v1/shops/acme/orders/67890")).status == 200
+        assert (await b.get("/v1/status")).json()["daemon"]["draining"] is True
+
+
+async def test_a_store_that_fails_is_an_overload_that_tells_no_paths() -> None:
+    async with bench(an_order()) as b:
+        b.commands.failure = StoreUnavailable("writing secret.db failed: disk full")
+        got = await b.submit("accepted")
+        assert (got.status, got.slug) == (503, "overloaded")
+        assert int(got.headers["Retry-After"]) > 0
+        assert b"secret" not in got.body
+
+
+async def test_a_platform_that_cannot_be_asked_is_worth_another_try() -> None:
+    async with bench(an_order()) as b:
+        b.commands.failure = Refused("platform-unreachable", "it is down", retry_after_seconds=17)
+        got = await b.submit("accepted")
+        assert (got.status, got.slug, got.headers["Retry-After"]) == (503, "platform-unreachable", "17")
+
+
+async def test_a_mistake_of_ours_tells_nothing() -> None:
+    async with bench(an_order()) as b:
+        b.commands.failure = RuntimeError("the secret is 42")
+        got = await b.submit("accepted")
+        assert (got.status, got.slug) == (500, "internal-error")
+        assert b"42" not in got.body
+
+
+async def test_a_target_can_be_cancelled_once() -> None:
+    async with bench(an_order()) as b:
+        target = (await b.submit("shipped")).json()["id"]
+        got = await b.call("DELETE", f"/v1/targets/{target}")
+        assert (got.status, got.json()["status"]) == (200, "cancelled")
+        assert got.json()["finished_at"] is not None
+        assert (await b.call("DELETE", f"/v1/targets/{target}")).slug == "already-finished"
+
+
+@pytest.mark.parametrize("target", ["nope", "%00", "x" * 3000, "%F0%9F%90%A2"])
+async def test_a_target_that_is_not_there_is_not_found(target: str) -> None:
+    async with bench() as b:
+        assert (await b.get(f"/v1/targets/{target}")).slug == "target-not-found"
+        assert (await b.call("DELETE", f"/v1/targets/{target}")).slug == "target-not-found"
+
+
+async def test_a_waiter_is_let_go_when_the_daemon_ends() -> None:
+    async with bench(an_order()) as b, anyio.create_task_group() as group:
+        target = (await b.submit("accepted")).json()["id"]
+
+        async def end() -> None:
+            b.feed.close()
+
+        group.start_soon(end)
+        assert (await b.get(f"/v1/targets/{target}?wait=100")).json()["status"] == "queued"
