@@ -24,7 +24,7 @@ from orchestrator.api.server import ServeError, serving
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ConfigError, load
 from orchestrator.crash import CrashPointError, CrashPoints
-from orchestrator.housekeeping import feed_watchdog, forget_forever, measure_lag
+from orchestrator.housekeeping import feed_watchdog, forget_forever, measure
 from orchestrator.locks import StoreLock, StoreLocked, StoreLockUnusable
 from orchestrator.logs import SecretMask, configure
 from orchestrator.metrics import Metrics
@@ -36,10 +36,12 @@ from orchestrator.runtime.supervisor import Supervisor
 from storage.errors import StoreError
 from storage.events import last_cursor
 from storage.sqlite import SqliteStore, open_sqlite
+from storage.transaction import Published
 
 log = structlog.get_logger()
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+_ENDS = frozenset({"target.reached", "target.failed", "target.cancelled"})
 _AT_ONCE = 130  # what a second signal exits with
 
 
@@ -60,7 +62,8 @@ class Daemon:
         self.supervisor = Supervisor(store, f"{self.node}:{self.pid}", self.clock, self.chance, crash, self.metrics)
         self.commands = DaemonCommands(store, self.supervisor, self.clock, self.chance, crash, self.metrics)
         self.queries = Queries(store, self, self.feed, self.clock)
-        store.on_commit = self.feed.publish
+        store.on_commit = self._on_commit
+        store.on_group = self.metrics.committed
 
     @property
     def is_draining(self) -> bool:
@@ -90,10 +93,17 @@ class Daemon:
             self.feed.close()
             group.cancel_scope.cancel()
 
+    def _on_commit(self, published: list[Published]) -> None:
+        """Wakes who waits for these events, and counts the targets that they end."""
+        self.feed.publish(published)
+        for told in published:
+            if told.type in _ENDS and told.shop is not None:
+                self.metrics.target_finished(told.shop, told.type.removeprefix("target."))
+
     def _start_duties(self, group: TaskGroup) -> None:
         group.start_soon(forget_forever, self._store, self.clock, lambda: self.config.retention_days)
         group.start_soon(feed_watchdog)
-        group.start_soon(measure_lag, self.metrics, self.clock)
+        group.start_soon(measure, self.metrics, self.clock, self._store.wal_bytes)
 
     async def _obey_signals(self) -> None:
         """Returns at the first SIGTERM or SIGINT; SIGHUP and SIGUSR1 are obeyed meanwhile."""
@@ -166,6 +176,8 @@ def run(config_path: Path, *, standby: bool = False) -> int:
     mask = SecretMask()
     mask.add(config.secret_values())
     configure(config.log.format, config.log.level, mask=mask)
+    for warning in config.warnings:
+        log.warning("config.unwise", detail=str(warning))
     try:
         return anyio.run(_main, config, crash, mask, standby, backend_options={"use_uvloop": _has_uvloop()})
     except KeyboardInterrupt:

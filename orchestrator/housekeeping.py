@@ -63,9 +63,10 @@ async def feed_watchdog() -> None:
         await anyio.sleep(interval)
 
 
-async def measure_lag(metrics: Metrics, clock: Clock) -> None:
-    """Measures how late the event loop wakes a sleeper: the first sign of work that blocks it."""
+async def measure(metrics: Metrics, clock: Clock, wal_bytes: Callable[[], int]) -> None:
+    """Measures how late the event loop wakes a sleeper (the first sign of work that blocks it), and the log's size."""
     while True:
         before = clock.monotonic()
         await anyio.sleep(_LAG_SECONDS)
         metrics.loop_lagged(max(0.0, clock.monotonic() - before - _LAG_SECONDS))
+        metrics.wal_measured(wal_bytes())

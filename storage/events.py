@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from storage.records import Event, Json
 from storage.text import dump_json, load_json
-from storage.transaction import Row, Transaction, Value
+from storage.transaction import Published, Row, Transaction, Value
 
 _COLUMNS = "cursor, at, type, shop, order_id, target, data"
 
@@ -35,7 +35,7 @@ def append_event(
     """Adds an event and tells listeners of it after the commit; answers its cursor."""
     text = "{}" if data is None else dump_json(data)
     cursor = tx.insert(_INSERT, (at, type, shop, order, target, text))
-    tx.published.append((cursor, shop, order, target))
+    tx.published.append(Published(cursor, shop, order, target, type))
     return cursor
 
 
@@ -48,7 +48,7 @@ def append_events(
         values += (at, type_, shop, order, target, "{}" if data is None else dump_json(data))
     last = tx.insert(_INSERT + ", (?, ?, ?, ?, ?, ?)" * (len(events) - 1), values)
     first = last - len(events) + 1
-    tx.published += [(first + index, shop, order, event[1]) for index, event in enumerate(events)]
+    tx.published += [Published(first + index, shop, order, event[1], event[0]) for index, event in enumerate(events)]
 
 
 def list_events(tx: Transaction, after: int, limit: int, wanted: EventFilter = EventFilter()) -> list[Event]:

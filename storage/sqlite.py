@@ -102,17 +102,25 @@ class _Pending(Generic[T]):
 
 class SqliteStore:
     """The store on one SQLite file. Made by `open_sqlite`; `on_commit` is called in the event loop after each commit
-    with the events that it published."""
+    with the events that it published, `on_group` with how many units were in it and the seconds it took."""
 
     def __init__(self, path: Path, writer: _Connection, readers: list[_Connection]) -> None:
         self.path = path
         self.on_commit: Callable[[list[Published]], None] = lambda _: None
+        self.on_group: Callable[[int, float], None] = lambda _units, _seconds: None
         self._writer = writer
         self._readers = readers
         self._free = anyio.Semaphore(len(readers))
         self._queue: list[_Pending[Any]] = []
         self._wake = anyio.Event()
         self._closing = False
+
+    def wal_bytes(self) -> int:
+        """How large the write-ahead log is."""
+        try:
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
 
     @property
     def url(self) -> str:
@@ -173,6 +181,7 @@ class SqliteStore:
 
     async def _commit(self, group: list[_Pending[Any]]) -> None:
         published: list[Published] = []
+        began = anyio.current_time()
         try:
             published = await self._writer.run(lambda connection: _run_group(connection, group))
         except sqlite3.Error as error:
@@ -188,6 +197,7 @@ class SqliteStore:
         finally:
             for pending in group:
                 pending.done.set()
+        self.on_group(len(group), anyio.current_time() - began)
         if published:
             self.on_commit(published)
 

@@ -7,7 +7,7 @@ Such a function runs in the engine's own thread from BEGIN to COMMIT, so a cance
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 Value: TypeAlias = str | int | float | bytes | None
 Row: TypeAlias = tuple[Any, ...]
@@ -31,5 +31,11 @@ class Transaction(Protocol):
         ...
 
 
-Published: TypeAlias = tuple[int, str | None, str | None, str | None]
-"""What listeners hear of a committed event: cursor, shop, order, target."""
+class Published(NamedTuple):
+    """What listeners hear of a committed event."""
+
+    cursor: int
+    shop: str | None
+    order: str | None
+    target: str | None
+    type: str = ""

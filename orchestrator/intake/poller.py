@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 
 from orchestrator.intake.adopt import Adopted, Look, adopt
 from orchestrator.operations.ports import SyncReport
 from orchestrator.platforms.client import Page, UnreadableItem
-from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
-from orchestrator.runtime.access import pause_for_access
+from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Unreadable
+from orchestrator.runtime.asking import ask
 from orchestrator.runtime.draft import Context
 from orchestrator.runtime.driver import Equipment
 from statemachines.target import Json
@@ -58,10 +59,6 @@ class _Unfinished:
     cursor: Json
 
 
-class GateClosed(Exception):
-    """The shop stands still, so it is not polled now."""
-
-
 class Poller:
     """Sweeps one shop. `on_adopted` is called after each batch that may have made orders due."""
 
@@ -99,7 +96,7 @@ class Poller:
         while True:
             read_at = e.clock.now_ms()
             self._unfinished = _Unfinished(position, cursor)
-            page: Page = await self._call(lambda cursor=cursor: e.client.list_page(position, cursor))  # type: ignore[misc]
+            page = await ask(e, "list", partial(e.client.list_page, position, cursor))
             self._stuck = 0
             await self._adopt_page(page, read_at, tally)
             e.crash.hit("after_sync")
@@ -122,32 +119,6 @@ class Poller:
             return None
         self._stuck += 1
         return left.cursor
-
-    async def _call(self, call: Callable[[], Json]) -> Json:
-        """One platform call through the gate, its failure told to the gate."""
-        gate = self._e.gate
-        if not await gate.take():
-            raise GateClosed
-        try:
-            result = await call()
-        except Transient as failure:
-            if failure.retry_after_seconds is not None:
-                gate.throttled(failure.retry_after_seconds, failure.detail)
-            else:
-                gate.failed(failure.detail)
-            raise
-        except AccessDenied as failure:
-            gate.abandoned()
-            await pause_for_access(self._e.store, gate, self._e.clock, self._e.policy.shop, failure.detail)
-            raise
-        except PlatformFailure:
-            gate.succeeded()
-            raise
-        except BaseException:
-            gate.abandoned()
-            raise
-        gate.succeeded()
-        return result
 
     async def _adopt_page(self, page: Page, read_at: int, tally: _Tally) -> None:
         looks = [Look(seen, read_at) for seen in page.orders]
@@ -180,7 +151,7 @@ class Poller:
     async def _adopt_one(self, order_id: str, tally: _Tally) -> None:
         read_at = self._e.clock.now_ms()
         try:
-            seen = await self._call(lambda: self._e.client.read(order_id))
+            seen = await ask(self._e, "read", partial(self._e.client.read, order_id))
         except NotFound:
             return
         except Unreadable as failure:

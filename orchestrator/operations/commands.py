@@ -9,7 +9,6 @@ import anyio
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.crash import CrashPoints
-from orchestrator.intake.poller import GateClosed
 from orchestrator.metrics import Metrics
 from orchestrator.operations import interventions
 from orchestrator.operations.ports import SyncReport
@@ -17,6 +16,7 @@ from orchestrator.operations.refusals import Refused
 from orchestrator.operations.submission import Submission, accept, expected_standing, plan_or_refuse
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient
+from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.draft import Context, Draft
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.runtime.worker import ShopWorker

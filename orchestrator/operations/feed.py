@@ -25,13 +25,13 @@ class Feed:
 
     def publish(self, published: list[Published]) -> None:
         """Called after each commit; wakes whoever waits for one of these events."""
-        self.last_cursor = max(self.last_cursor, published[-1][0])
+        self.last_cursor = max(self.last_cursor, published[-1].cursor)
         if self._beyond.statistics().tasks_waiting:
             self._beyond.set()
             self._beyond = anyio.Event()
         if self._targets:
-            for _, _, _, target in published:
-                for event in self._targets.get(target, ()) if target is not None else ():
+            for told in published:
+                for event in self._targets.get(told.target, ()) if told.target is not None else ():
                     event.set()
 
     def close(self) -> None:

@@ -61,7 +61,7 @@ def advance(draft: Draft, ctx: Context) -> Move:
             return Rest.REST
         if order.next_attempt_at is not None and order.next_attempt_at > ctx.now:
             return _rest(draft, Situation.RETRYING, order.next_attempt_at)
-        if (wait := ctx.machine.wait(draft.standing())) is not None:
+        if (wait := ctx.machine.wait(draft.standing(), draft.request(target))) is not None:
             return _wait(draft, ctx, wait)
         if target.status is TargetStatus.QUEUED and ctx.now - order.observed_at > ctx.policy.fresh_ms:
             return _want_read(draft, ctx, is_resolving=False)

@@ -116,7 +116,8 @@ def apply_read(draft: Draft, ctx: Context, seen: Seen, refused: str | None) -> N
     if intent is not None:
         standing = draft.standing()
         shown = seen.standing()
-        is_done = ctx.machine.is_done(intent.step, standing, shown, draft.request_of_intent())
+        request = draft.request_of_intent()
+        is_done = ctx.machine.is_done(intent.step, standing, shown, request)
         if is_done is None:
             refused = f"nobody can tell whether {intent.step} took effect: look, then retry it or skip it"
         if is_done:
@@ -124,7 +125,7 @@ def apply_read(draft: Draft, ctx: Context, seen: Seen, refused: str | None) -> N
         else:
             draft.change(intent=None, next_attempt_at=None)
             is_there = ctx.machine.observe(standing, shown) == standing.state
-            if refused is not None and is_there and ctx.machine.wait(shown) is None:
+            if refused is not None and is_there and ctx.machine.wait(shown, request) is None:
                 adopt_seen(draft, ctx, seen, ctx.now)
                 draft.block(problem_of("rejected", refused, intent.step, ctx.now))
                 return

@@ -11,17 +11,18 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
 from orchestrator.intake.adopt import Adopted, Look, adopt
-from orchestrator.intake.poller import GateClosed, Poller
+from orchestrator.intake.poller import Poller
 from orchestrator.operations.ports import SyncReport
 from orchestrator.platforms.client import Seen
-from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
-from orchestrator.runtime.access import pause_for_access
+from orchestrator.platforms.failures import PlatformFailure
+from orchestrator.runtime.asking import GateClosed, ask
 from orchestrator.runtime.draft import Context
 from orchestrator.runtime.driver import Driver, Equipment
 from orchestrator.runtime.gate import Gate
@@ -125,30 +126,9 @@ class ShopWorker:
 
     async def read(self, order_id: str) -> tuple[Seen, int]:
         """Reads an order from the platform and answers when the read began. Raises GateClosed, PlatformFailure."""
-        gate, clock = self._gate, self.equipment.clock
-        if not await gate.take():
-            raise GateClosed
-        read_at = clock.now_ms()
-        try:
-            seen = await self.equipment.client.read(order_id)
-        except Transient as failure:
-            if failure.retry_after_seconds is not None:
-                gate.throttled(failure.retry_after_seconds, failure.detail)
-            else:
-                gate.failed(failure.detail)
-            raise
-        except AccessDenied as failure:
-            gate.abandoned()
-            await pause_for_access(self.equipment.store, gate, clock, self.name, failure.detail)
-            raise
-        except PlatformFailure:
-            gate.succeeded()
-            raise
-        except BaseException:
-            gate.abandoned()
-            raise
-        gate.succeeded()
-        return seen, read_at
+        e = self.equipment
+        read_at = e.clock.now_ms()  # before the turn: an earlier time only makes the look more careful
+        return await ask(e, "read", partial(e.client.read, order_id)), read_at
 
     async def refresh(self, order_id: str) -> tuple[Order, Adopted]:
         """Reads an order and adopts it, importing it if it was unknown. Raises as `read`, StaleLease."""

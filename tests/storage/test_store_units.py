@@ -44,7 +44,7 @@ async def test_a_unit_that_raises_undoes_itself_and_its_group_mates_commit(engin
         assert [each.id for each in kept] == ["0", "2", "4", "6", "8"]
         events = await store.read(lambda tx: list_events(tx, 0, 99))
         assert {int(event.order or -1): event.cursor for event in events} == results
-        assert heard == [(event.cursor, None, event.order, None) for event in events]
+        assert heard == [(event.cursor, None, event.order, None, event.type) for event in events]
 
 
 async def test_a_cancelled_callers_unit_is_committed_and_leaves_no_open_transaction(engine: Engine) -> None:
@@ -113,7 +113,7 @@ async def test_listeners_hear_of_events_only_once_they_can_be_read(engine: Engin
             assert heard == []
             go_on.set()
             await is_heard.wait()
-            assert heard == [(1, "acme", "1", "t")]
+            assert heard == [(1, "acme", "1", "t", "x")]
             assert len(await store.read(lambda tx: list_events(tx, 0, 9))) == 1
 
 

@@ -1,0 +1,50 @@
+"""Calls that are no steps (reads, lists) through the shop's gate: one turn each, their failure told to the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
+from orchestrator.runtime.access import pause_for_access
+from orchestrator.runtime.driver import Equipment
+
+T = TypeVar("T")
+
+
+class GateClosed(Exception):
+    """The shop stands still (paused, waiting for its platform, draining), so it is not asked now."""
+
+
+async def ask(e: Equipment, kind: str, call: Callable[[], Awaitable[T]]) -> T:
+    """Takes a turn and makes the call; `kind` (`read`, `list`) is for the metrics.
+
+    Raises GateClosed without calling, or the call's own PlatformFailure once the gate knows of it.
+    """
+    if not await e.gate.take():
+        raise GateClosed
+    try:
+        result = await call()
+    except PlatformFailure as failure:
+        e.metrics.call_finished(e.policy.shop, kind, failure.kind)
+        await _tell(e, failure)
+        raise
+    except BaseException:
+        e.gate.abandoned()
+        raise
+    e.gate.succeeded()
+    e.metrics.call_finished(e.policy.shop, kind, "done")
+    return result
+
+
+async def _tell(e: Equipment, failure: PlatformFailure) -> None:
+    match failure:
+        case Transient(retry_after_seconds=seconds) if seconds is not None:
+            e.gate.throttled(seconds, failure.detail)
+        case Transient():
+            e.gate.failed(failure.detail)
+        case AccessDenied():
+            e.gate.abandoned()
+            await pause_for_access(e.store, e.gate, e.clock, e.policy.shop, failure.detail)
+        case _:
+            e.gate.succeeded()
