@@ -263,7 +263,7 @@ def told(body: bytes) -> str:
     if not isinstance(data, dict):
         return ""
     words: list[str] = []
-    for name in ("error", "code", "error_msg", "message", "error_description", "detail", "title"):
+    for name in ("error", "code", "error_msg", "message", "Message", "error_description", "detail", "title"):
         value = data.get(name)
         text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
         if value is not None and not isinstance(value, bool) and text and text not in words:
