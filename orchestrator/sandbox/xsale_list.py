@@ -74,9 +74,9 @@ def _values(style: str, parts: re.Match[str], value: str, before: list[str]) -> 
             return [value]
         case "indexed" if index == str(len(before)):
             return [value]
-        case "comma" if bracket is None:
+        case "comma" if bracket is None and not before:
             return value.split(",")
-        case "json" if bracket is None:
+        case "json" if bracket is None and not before:
             try:
                 values = json.loads(value)
             except ValueError:
