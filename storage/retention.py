@@ -71,5 +71,10 @@ REJECTED = Duty(
     _finder("SELECT id FROM rejected WHERE at < ? ORDER BY id LIMIT ?"),
     _forgetter("DELETE FROM rejected WHERE id = ? AND at < ?"),
 )
-DUTIES = (TARGETS, ORDERS, EVENTS, REJECTED)
+WEBHOOKS = Duty(
+    "webhooks",
+    _finder("SELECT id FROM webhooks WHERE received_at < ? AND processed_at IS NOT NULL ORDER BY id LIMIT ?"),
+    _forgetter("DELETE FROM webhooks WHERE id = ? AND received_at < ?"),
+)
+DUTIES = (TARGETS, ORDERS, EVENTS, REJECTED, WEBHOOKS)
 """All of them, in the order in which they are done."""

@@ -15,6 +15,7 @@ from storage.rejected import add_rejected, get_rejected, list_rejected, remove_r
 from storage.store import Store
 from storage.targets import get_target, insert_target
 from storage.transaction import Transaction
+from storage.webhooks import Arrival, add_webhook, finish_webhook
 from tests.storage.engines import NOW, Engine
 from tests.storage.samples import order, target
 
@@ -117,6 +118,8 @@ async def test_forgetting_goes_in_batches(engine: Engine, monkeypatch: pytest.Mo
                 insert_target(tx, target(str(number), finished_at=OLD), None, None)
                 append_event(tx, OLD, "old")
                 add_rejected(tx, "acme", "poll", None, "?", str(number).encode(), OLD)
+                add_webhook(tx, Arrival("acme", "hint", None, None, None, None, b""), OLD)
+                finish_webhook(tx, number + 1, OLD)
             append_event(tx, NOW, "new")
 
         await store.write(unit)

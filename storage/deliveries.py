@@ -1,0 +1,161 @@
+"""What is kept of the pushes to the ERP: pause, last error, and the events that are parked (0002_push.sql).
+
+How far a receiver has been told the feed is a consumer's cursor, named `delivery:NAME`: no consumer of the API can have
+such a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from storage.events import consumer_cursor
+from storage.records import Event
+from storage.text import load_json
+from storage.transaction import Transaction
+
+MOST_COUNTED = 100_000
+"""The lag is counted up to here: a status dump must not walk through millions of events."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryState:
+    """What is kept of one receiver, beside its cursor. Instants are Unix milliseconds."""
+
+    paused_at: int | None = None
+    last_error: str | None = None
+    last_error_at: int | None = None
+    delivered_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """An event that waits for its next attempt, apart from the cursor."""
+
+    event: Event
+    lane: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a receiver is behind: `events` that it has to get, the oldest of them from `since`."""
+
+    events: int
+    since: int | None
+
+
+def consumer_of(name: str) -> str:
+    """The name of a receiver's cursor."""
+    return f"delivery:{name}"
+
+
+def delivery_state(tx: Transaction, name: str) -> DeliveryState:
+    """What is kept of a receiver."""
+    sql = "SELECT paused_at, last_error, last_error_at, delivered_at FROM deliveries WHERE name = ?"
+    rows = tx.query(sql, (name,))
+    return DeliveryState(*rows[0]) if rows else DeliveryState()
+
+
+def pause_delivery(tx: Transaction, name: str, paused_at: int | None) -> bool:
+    """Pauses a receiver, or resumes it with None; False when it was so already."""
+    if (delivery_state(tx, name).paused_at is None) == (paused_at is None):
+        return False
+    tx.execute(
+        "INSERT INTO deliveries (name, paused_at) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET paused_at = excluded.paused_at",
+        (name, paused_at),
+    )
+    return True
+
+
+def note_delivered(tx: Transaction, name: str, now_ms: int, error: str | None) -> None:
+    """The receiver took something; `error` is what it refused beside that, None when it took all."""
+    tx.execute(
+        "INSERT INTO deliveries (name, last_error, last_error_at, delivered_at) VALUES (?, ?, ?, ?) ON CONFLICT (name)"
+        " DO UPDATE SET last_error = excluded.last_error, last_error_at = excluded.last_error_at,"
+        " delivered_at = excluded.delivered_at",
+        (name, error, None if error is None else now_ms, now_ms),
+    )
+
+
+def note_error(tx: Transaction, name: str, now_ms: int, error: str) -> None:
+    """The receiver took nothing."""
+    tx.execute(
+        "INSERT INTO deliveries (name, last_error, last_error_at) VALUES (?, ?, ?) ON CONFLICT (name)"
+        " DO UPDATE SET last_error = excluded.last_error, last_error_at = excluded.last_error_at",
+        (name, error, now_ms),
+    )
+
+
+def park(tx: Transaction, name: str, cursor: int, lane: str, attempts: int, due_at: int) -> None:
+    """Puts an event aside, or counts a further attempt of one that is."""
+    tx.execute(
+        "INSERT INTO parked (name, cursor, lane, attempts, due_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name, cursor)"
+        " DO UPDATE SET attempts = excluded.attempts, due_at = excluded.due_at",
+        (name, cursor, lane, attempts, due_at),
+    )
+
+
+def unpark(tx: Transaction, name: str, cursor: int) -> None:
+    """Forgets a parked event: it is delivered."""
+    tx.execute("DELETE FROM parked WHERE name = ? AND cursor = ?", (name, cursor))
+
+
+def hurry_parked(tx: Transaction, name: str, now_ms: int) -> None:
+    """Every parked event is due now: the receiver was mended or resumed."""
+    tx.execute("UPDATE parked SET due_at = ? WHERE name = ? AND due_at > ?", (now_ms, name, now_ms))
+
+
+def forget_lost(tx: Transaction, name: str) -> None:
+    """Drops parked entries whose event retention has deleted."""
+    tx.execute("DELETE FROM parked WHERE name = ? AND cursor NOT IN (SELECT cursor FROM events)", (name,))
+
+
+def due_parked(tx: Transaction, name: str, now_ms: int, limit: int) -> list[Parked]:
+    """The first event of each lane that is due, oldest first."""
+    sql = (
+        "SELECT e.cursor, e.at, e.type, e.shop, e.order_id, e.target, e.data, p.lane, p.attempts FROM parked p"
+        " JOIN events e ON e.cursor = p.cursor WHERE p.name = ? AND p.due_at <= ? AND p.cursor ="
+        " (SELECT min(q.cursor) FROM parked q WHERE q.name = p.name AND q.lane = p.lane) ORDER BY p.due_at LIMIT ?"
+    )
+    found = []
+    for cursor, at, type_, shop, order, target, data, lane, attempts in tx.query(sql, (name, now_ms, limit)):
+        found.append(Parked(Event(cursor, at, type_, shop, order, target, load_json(data)), lane, attempts))
+    return found
+
+
+def next_parked_at(tx: Transaction, name: str) -> int | None:
+    """When the next lane's first event is due; None when nothing is parked."""
+    sql = (
+        "SELECT min(p.due_at) FROM parked p WHERE p.name = ? AND p.cursor ="
+        " (SELECT min(q.cursor) FROM parked q WHERE q.name = p.name AND q.lane = p.lane)"
+    )
+    due_at: int | None = tx.query(sql, (name,))[0][0]
+    return due_at
+
+
+def parked_lanes(tx: Transaction, name: str, lanes: Sequence[str]) -> set[str]:
+    """Those of the lanes in which something is parked: what comes behind it has to wait there too."""
+    if not lanes:
+        return set()
+    marks = ", ".join("?" * len(lanes))
+    sql = f"SELECT DISTINCT lane FROM parked WHERE name = ? AND lane IN ({marks})"  # noqa: S608
+    return {lane for (lane,) in tx.query(sql, (name, *lanes))}
+
+
+def lag_of(tx: Transaction, name: str, types: Sequence[str]) -> Lag:
+    """How far a receiver of these types is behind."""
+    marks = ", ".join("?" * len(types))
+    cursor = consumer_cursor(tx, consumer_of(name))
+    ahead = f"SELECT 1 FROM events WHERE cursor > ? AND type IN ({marks}) LIMIT ?"  # noqa: S608
+    count: int = tx.query(f"SELECT count(*) FROM ({ahead}) AS ahead", (cursor, *types, MOST_COUNTED))[0][0]  # noqa: S608
+    parked, oldest = tx.query(
+        "SELECT count(*), min(e.at) FROM parked p JOIN events e ON e.cursor = p.cursor WHERE p.name = ?", (name,)
+    )[0]
+    first = tx.query(
+        f"SELECT at FROM events WHERE cursor > ? AND type IN ({marks}) ORDER BY cursor LIMIT 1",  # noqa: S608
+        (cursor, *types),
+    )
+    since = min((at for at in (oldest, first[0][0] if first else None) if at is not None), default=None)
+    return Lag(count + parked, since)

@@ -1,0 +1,75 @@
+"""Products as webhooks showed them, the latest version of each; and which version of a fulfilment was seen last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from storage.transaction import Transaction
+
+
+class Version(StrEnum):
+    """What a version is beside the one that was kept before."""
+
+    FIRST = "first"
+    NEWER = "newer"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProduct:
+    """A product of a shop. `updated_at` is the platform's own change time, None where it told none; `seq` orders
+    products by when they were first seen."""
+
+    seq: int
+    shop: str
+    id: str
+    title: str | None
+    updated_at: int | None
+    payload: bytes
+
+
+def save_product(
+    tx: Transaction, shop: str, product: str, title: str | None, updated_at: int | None, payload: bytes, now_ms: int
+) -> Version:
+    """Keeps a product's version unless a newer one is kept, or this very one; answers which it was."""
+    rows = tx.query("SELECT updated_at, payload FROM products WHERE shop = ? AND id = ?", (shop, product))
+    if not rows:
+        tx.execute(
+            "INSERT INTO products (shop, id, title, updated_at, seen_at, payload) VALUES (?, ?, ?, ?, ?, ?)",
+            (shop, product, title, updated_at, now_ms, payload),
+        )
+        return Version.FIRST
+    known_at, known = rows[0]
+    if _is_older(updated_at, known_at) or bytes(known) == payload:
+        return Version.STALE
+    tx.execute(
+        "UPDATE products SET title = ?, updated_at = ?, seen_at = ?, payload = ? WHERE shop = ? AND id = ?",
+        (title, updated_at, now_ms, payload, shop, product),
+    )
+    return Version.NEWER
+
+
+def list_products(tx: Transaction, after: int, limit: int, shop: str | None = None) -> list[StoredProduct]:
+    """Products with a `seq` above `after`, in the order in which they were first seen."""
+    where, values = (" AND shop = ?", [after, shop]) if shop is not None else ("", [after])
+    sql = f"SELECT seq, shop, id, title, updated_at, payload FROM products WHERE seq > ?{where} ORDER BY seq LIMIT ?"  # noqa: S608
+    return [StoredProduct(*row) for row in tx.query(sql, [*values, limit])]
+
+
+def note_fulfillment(tx: Transaction, shop: str, fulfillment: str, updated_at: int | None, now_ms: int) -> Version:
+    """Remembers a fulfilment's change time; answers whether it is news. The same second may bring two versions."""
+    rows = tx.query("SELECT updated_at FROM fulfillments WHERE shop = ? AND id = ?", (shop, fulfillment))
+    if rows and _is_older(updated_at, rows[0][0]):
+        return Version.STALE
+    tx.execute(
+        "INSERT INTO fulfillments (shop, id, updated_at, seen_at) VALUES (?, ?, ?, ?) ON CONFLICT (shop, id)"
+        " DO UPDATE SET updated_at = excluded.updated_at, seen_at = excluded.seen_at",
+        (shop, fulfillment, updated_at, now_ms),
+    )
+    return Version.NEWER if rows else Version.FIRST
+
+
+def _is_older(told: int | None, known: int | None) -> bool:
+    """Change times have whole seconds: an equal one may be another version. One that tells no time counts as new."""
+    return told is not None and known is not None and told < known

@@ -1,0 +1,91 @@
+"""The inbox: webhooks as they came, kept before they are answered, worked off later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storage.transaction import Transaction
+
+_COLUMNS = "id, shop, source, topic, payload, received_at, attempts"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A webhook as it came in. `source`: `signed`, or `hint` where only the address was secret.
+
+    `webhook_id` tells repeats of this message, `event_id` with `topic` repeats of the same news; None: not told.
+    """
+
+    shop: str
+    source: str
+    topic: str | None
+    webhook_id: str | None
+    event_id: str | None
+    triggered_at: int | None
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A kept webhook that is to be worked off. `attempts` counts the reads that failed so far."""
+
+    id: int
+    shop: str
+    source: str
+    topic: str | None
+    payload: bytes
+    received_at: int
+    attempts: int
+
+
+def add_webhook(tx: Transaction, arrival: Arrival, now_ms: int) -> bool:
+    """Keeps a webhook; False when it is a repeat, which changes nothing."""
+    return bool(
+        tx.execute(
+            "INSERT INTO webhooks (shop, source, topic, webhook_id, event_id, triggered_at, received_at, payload,"
+            " due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                arrival.shop,
+                arrival.source,
+                arrival.topic,
+                arrival.webhook_id,
+                arrival.event_id,
+                arrival.triggered_at,
+                now_ms,
+                arrival.payload,
+                now_ms,
+            ),
+        )
+    )
+
+
+def shops_with_webhooks(tx: Transaction) -> list[tuple[str, int]]:
+    """Shops with something to work off, and when the first of it is due."""
+    sql = "SELECT shop, min(due_at) FROM webhooks WHERE processed_at IS NULL GROUP BY shop"
+    return [(shop, due_at) for shop, due_at in tx.query(sql)]
+
+
+def due_webhooks(tx: Transaction, shop: str, now_ms: int, limit: int) -> list[Webhook]:
+    """What a shop has to work off now, in the order of arrival."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM webhooks WHERE shop = ? AND processed_at IS NULL AND due_at <= ?"  # noqa: S608
+        " ORDER BY id LIMIT ?"
+    )
+    return [Webhook(*row) for row in tx.query(sql, (shop, now_ms, limit))]
+
+
+def get_payload_of(tx: Transaction, webhook: int) -> bytes | None:
+    """The body of a kept webhook; None once retention has taken it."""
+    rows = tx.query("SELECT payload FROM webhooks WHERE id = ?", (webhook,))
+    return bytes(rows[0][0]) if rows else None
+
+
+def finish_webhook(tx: Transaction, webhook: int, now_ms: int) -> bool:
+    """Marks a webhook as worked off; False when it was already."""
+    sql = "UPDATE webhooks SET processed_at = ? WHERE id = ? AND processed_at IS NULL"
+    return bool(tx.execute(sql, (now_ms, webhook)))
+
+
+def postpone_webhook(tx: Transaction, webhook: int, due_at: int) -> None:
+    """Counts a failed read; the webhook is looked at again at `due_at`."""
+    tx.execute("UPDATE webhooks SET attempts = attempts + 1, due_at = ? WHERE id = ?", (due_at, webhook))
