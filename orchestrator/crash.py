@@ -17,6 +17,7 @@ POINTS = (
     "after_call",  # the platform answered, the outcome is not durable
     "after_outcome",  # the outcome (and mostly the next intent) is durable
     "after_read",  # a read was answered, nothing of it is durable
+    "after_webhook",  # a webhook is durable, its answer not sent
     "after_sync",  # a page was adopted, the position is not durable
 )
 

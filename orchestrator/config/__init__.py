@@ -14,6 +14,7 @@ from orchestrator.config.model import (
     default_socket,
 )
 from orchestrator.config.problems import ConfigError, ConfigProblem
+from orchestrator.config.push import DeliverySettings, TlsSettings, WebhookSettings
 from orchestrator.config.schema import json_schema
 from orchestrator.config.settled import Config, Limits, ShopConfig
 
@@ -24,6 +25,7 @@ __all__ = [
     "ConfigChanges",
     "ConfigError",
     "ConfigProblem",
+    "DeliverySettings",
     "Limits",
     "LogSettings",
     "PollSettings",
@@ -31,6 +33,8 @@ __all__ = [
     "ShopConfig",
     "StorageSettings",
     "TcpSettings",
+    "TlsSettings",
+    "WebhookSettings",
     "default_socket",
     "diff",
     "example",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from orchestrator.config.settled import Config
 
-_NEEDS_RESTART = ("storage", "api")
-_APPLIES_AT_ONCE = ("retention_days", "drain_seconds", "status_file", "log", "recovery_limit")
+_NEEDS_RESTART = ("storage", "api", "webhooks")
+_APPLIES_AT_ONCE = ("delivery", "retention_days", "drain_seconds", "status_file", "log", "recovery_limit")
 
 
 @dataclass(frozen=True, slots=True)

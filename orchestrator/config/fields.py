@@ -74,6 +74,29 @@ def _header_safe(token: SecretStr) -> SecretStr:
     return token
 
 
+def _not_empty(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("must not be empty")
+    return secret
+
+
+def _receiver_url(url: str) -> str:
+    try:
+        parts: SplitResult | None = urlsplit(url)
+        has_host = parts is not None and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # its own text would repeat the URL
+        parts, has_host = None, False
+    if parts is None or not has_host or parts.scheme not in ("https", "http"):
+        raise ValueError("must be an address such as https://erp.example.com/orders")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or password - deliveries are signed with the secret")
+    if "#" in url or not all("!" <= character <= "~" for character in url):
+        raise ValueError("must be in visible ASCII, without #")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("must be https - http will do for this machine alone")
+    return url
+
+
 def _base_url(url: str) -> str:
     try:
         parts: SplitResult | None = urlsplit(url)
@@ -95,6 +118,8 @@ StoreUrl = Annotated[str, AfterValidator(_store_url)]
 SocketMode = Annotated[str, AfterValidator(_mode)]
 LoopbackHost = Annotated[str, AfterValidator(_loopback)]
 BearerToken = Annotated[SecretStr, AfterValidator(_header_safe)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_not_empty)]
+ReceiverUrl = Annotated[str, AfterValidator(_receiver_url)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 

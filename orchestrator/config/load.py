@@ -18,17 +18,13 @@ from orchestrator.config.fields import is_loopback
 from orchestrator.config.model import DEFAULT_STATUS_FILE, ConfigFile, LimitSettings, ShopSettings, default_socket
 from orchestrator.config.problems import ConfigError, ConfigProblem, written
 from orchestrator.config.problems import Path as ConfigPath
+from orchestrator.config.push import all_of
 from orchestrator.config.references import resolve
 from orchestrator.config.settled import Config, Limits, ShopConfig
 from orchestrator.config.source import read
 from orchestrator.platforms import PLATFORMS, DefaultLimits
 
 SHOP_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
-NOT_SUPPORTED = "is not supported by this version - remove it"
-NOT_BUILT_SECTIONS = frozenset({"webhooks", "delivery"})
-"""Top-level keys of the contract that nothing reads yet: refused, so that no setting is silently without effect."""
-NOT_BUILT_SHOP_KEYS = frozenset({"webhook_secret"})
-"""The same for keys of a shop."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -42,9 +38,7 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ) -> Config:
     resolved = resolve(read(location), location.parent, environ)
     check = _Check(location.parent, resolved.borrowed, dict(resolved.failures))
     tree: dict[str, Any] = resolved.tree
-    for name in NOT_BUILT_SECTIONS & tree.keys():
-        check.refuse((name,), NOT_SUPPORTED)
-    sections = {name: value for name, value in tree.items() if name not in NOT_BUILT_SECTIONS and name != "shops"}
+    sections = {name: value for name, value in tree.items() if name != "shops"}
     shops = _shops(check, tree.get("shops", {}))
     file = check.validate(ConfigFile, _completed(check, sections), (), also_known=["shops"])
     if check.problems or file is None:
@@ -53,6 +47,8 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ) -> Config:
         path=location,
         storage=file.storage,
         api=file.api,
+        webhooks=file.webhooks,
+        delivery=file.delivery,
         retention_days=file.retention_days,
         drain_seconds=file.drain_seconds,
         status_file=file.status_file,
@@ -152,8 +148,6 @@ def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
     if not isinstance(tree, dict):
         check.refuse(path, 'must be an object in { } with at least "platform"')
         return None
-    for key in NOT_BUILT_SHOP_KEYS & tree.keys():
-        check.refuse((*path, key), NOT_SUPPORTED)
     common = {key: value for key, value in tree.items() if key in ShopSettings.model_fields}
     settings = check.validate(ShopSettings, common, path)
     platform = tree.get("platform")
@@ -164,7 +158,7 @@ def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
         check.refuse((*path, "platform"), one_of(platform if is_shown else None, PLATFORMS))
         return None
     spec = PLATFORMS[platform]
-    own = {key: value for key, value in tree.items() if key not in common and key not in NOT_BUILT_SHOP_KEYS}
+    own = {key: value for key, value in tree.items() if key not in common}
     options = check.validate(spec.options, own, path, also_known=list(ShopSettings.model_fields))
     if settings is None or options is None:
         return None
@@ -180,6 +174,7 @@ def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
         limits=_limits(settings.limits, spec.default_limits),
         retry=settings.retry,
         timeout_seconds=settings.timeout_seconds,
+        webhook_secrets=all_of(settings.webhook_secret),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from orchestrator.config.fields import (
     BaseUrl,
@@ -25,6 +25,8 @@ from orchestrator.config.fields import (
     StoreUrl,
 )
 from orchestrator.config.problems import ConfigError, ConfigProblem
+from orchestrator.config.push import DeliverySettings, WebhookSecrets, WebhookSettings
+from orchestrator.config.section import Section
 from orchestrator.logs import LogFormat, LogLevel
 
 DAY_SECONDS = 86_400
@@ -44,19 +46,6 @@ def default_socket() -> Path:
             return platformdirs.user_runtime_path("fulfilld") / "fulfilld.sock"
         except PermissionError as error:
             raise ConfigError([ConfigProblem("api.socket", f"has no safe default here - set it ({error})")]) from None
-
-
-class Section(BaseModel):
-    """The strictness that every section shares. Input never shows in errors: it may be a secret."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        hide_input_in_errors=True,
-        allow_inf_nan=False,
-        validate_default=True,
-    )
 
 
 class StorageSettings(Section):
@@ -182,6 +171,10 @@ class ShopSettings(Section):
     )
     retry: Annotated[RetrySettings, Field(description="How a failed step is tried again")] = RetrySettings()
     timeout_seconds: Annotated[float, Field(gt=0, le=600, description="The longest that one call may take")] = 30.0
+    webhook_secret: Annotated[
+        WebhookSecrets | None,
+        Field(description="What the shop's webhooks are known by; several while one replaces another"),
+    ] = None
 
 
 class ConfigFile(Section):
@@ -193,6 +186,10 @@ class ConfigFile(Section):
 
     storage: Annotated[StorageSettings, Field(default_factory=StorageSettings, description="Where everything is kept")]
     api: Annotated[ApiSettings, Field(default_factory=ApiSettings, description="How the ERP reaches the daemon")]
+    webhooks: Annotated[WebhookSettings | None, Field(description="Where webhooks come in; off when left out")] = None
+    delivery: Annotated[DeliverySettings | None, Field(description="Where events are pushed to; off when left out")] = (
+        None
+    )
     retention_days: Annotated[
         int, Field(ge=1, le=36_500, description="How long orders at rest, ended targets and events are kept")
     ] = 400

@@ -21,6 +21,7 @@ from orchestrator.config.model import (
     StorageSettings,
 )
 from orchestrator.config.problems import ConfigProblem
+from orchestrator.config.push import DeliverySettings, WebhookSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class ShopConfig:
     limits: Limits
     retry: RetrySettings
     timeout_seconds: float
+    webhook_secrets: tuple[SecretStr, ...] = ()
 
     def credentials_fingerprint(self) -> str:
         """A digest that changes with the shop's credentials, to notice new ones across restarts. Never to be shown.
@@ -71,13 +73,16 @@ class Config:
     log: LogSettings
     recovery_limit: int
     shops: Mapping[str, ShopConfig]
+    webhooks: WebhookSettings | None = None
+    delivery: DeliverySettings | None = None
     warnings: tuple[ConfigProblem, ...] = field(default=(), compare=False)
 
     def secret_values(self) -> frozenset[str]:
         """Every secret of the config in the clear, for the log's mask and for nothing else."""
-        found = set(_secrets(self.api))
+        found = {*_secrets(self.api), *_secrets(self.delivery)}
         for shop in self.shops.values():
             found.update(_secrets(shop.options))
+            found.update(_secrets(shop.webhook_secrets))
         return frozenset(found)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from orchestrator.config import Config, ConfigError, load
 
 ENVIRON = {
+    "ACME_WEBHOOK_SECRET": "acme-webhook-1",
+    "ERP_SECRET": "whsec_ZXJwLXNlY3JldC0xMjM0NTY3OA==",
     "ACME_TOKEN": "acme-token-1",
     "FULFILLD_TOKEN": "fulfilld-token-1",
     "CS_ID": "cs-client-1",

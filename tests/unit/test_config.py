@@ -161,9 +161,17 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
             with_shop(retry={"base_seconds": 9, "max_seconds": 5}),
             "shops.acme.retry: base_seconds must not be larger than max_seconds",
         ),
-        (with_shop(webhook_secret=["x"]), "shops.acme.webhook_secret: is not supported by this version - remove it"),
-        ({"webhooks": {"port": 1}}, "webhooks: is not supported by this version - remove it"),
-        ({"delivery": {"orders_url": "x"}}, "delivery: is not supported by this version - remove it"),
+        (with_shop(webhook_secret=" "), "shops.acme.webhook_secret: must not be empty"),
+        ({"webhooks": {"port": 0}}, "webhooks.port: must be at least 1, not 0"),
+        ({"delivery": {"secret": "x"}}, "delivery: must have orders_url, products_url or both"),
+        (
+            {"delivery": {"orders_url": "http://erp.example", "secret": "x"}},
+            "delivery.orders_url: must be https - http will do for this machine alone",
+        ),
+        (
+            {"delivery": {"orders_url": "https://e", "secret": "x", "orders_types": ["tarjet.*"]}},
+            'delivery.orders_types[0]: must be a type of event such as "target.reached", or several such as "target.*"',
+        ),
     ],
 )
 def test_each_mistake_is_one_line_with_its_path_and_what_to_do(tmp_path: Path, tree: Any, line: str) -> None:

@@ -39,6 +39,7 @@ def test_shops_come_go_and_change(tmp_path: Path) -> None:
         ({"status_file": "x"}, "status_file"),
         ({"log": {"level": "debug"}}, "log"),
         ({"recovery_limit": 1}, "recovery_limit"),
+        ({"delivery": {"orders_url": "https://e", "secret": "x"}}, "delivery"),
     ],
 )
 def test_a_setting_that_a_reload_applies_is_named(tmp_path: Path, new: dict[str, Any], key: str) -> None:
@@ -50,6 +51,7 @@ def test_a_setting_that_a_reload_applies_is_named(tmp_path: Path, new: dict[str,
     [
         ({"storage": {"url": "sqlite:///other.db"}}, "storage"),
         ({"api": {"socket": "other.sock"}}, "api"),
+        ({"webhooks": {"port": 1}}, "webhooks"),
         ({"api": {"tcp": {"port": 1, "token": "x"}}}, "api"),
     ],
 )

@@ -81,8 +81,9 @@ def test_the_example_shows_the_defaults(tmp_path: Path) -> None:
     for name, shop in EXAMPLE["shops"].items():
         fields = PLATFORMS[shop["platform"]].options.model_fields
         needed = [key for key, field in fields.items() if field.is_required() or field.default is None]
-        shops[name] = {key: shop[key] for key in ("platform", *needed) if key in shop}
-    default = load(write(tmp_path, {"api": EXAMPLE["api"], "shops": shops}), ENVIRON)
+        shops[name] = {key: shop[key] for key in ("platform", "webhook_secret", *needed) if key in shop}
+    given = {key: EXAMPLE[key] for key in ("api", "webhooks", "delivery")}  # those are off by default
+    default = load(write(tmp_path, {**given, "shops": shops}), ENVIRON)
     assert shown == default
 
 
@@ -117,6 +118,8 @@ def test_the_schema_takes_what_the_loader_takes_with_references_for_any_text(tmp
     [
         (("storag",), {}),
         (("webhooks",), {}),
+        (("delivery", "secret"), 1),
+        (("shops", "acme", "webhook_secret"), 5),
         (("retention_days",), 0),
         (("retention_days",), {"env": "DAYS"}),
         (("log", "level"), "loud"),
