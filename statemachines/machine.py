@@ -369,9 +369,9 @@ class PlatformMachine:
         merged = {**standing.facts, **facts} if facts else standing.facts
         return replace(standing, state=state, platform_state=answered or state, facts=merged)
 
-    def wait(self, standing: Standing) -> PlatformWait | None:
-        """What on the platform's side holds this order up right now, or None."""
-        del standing
+    def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
+        """What on the platform's side holds this order up right now on its way to what is asked for, or None."""
+        del standing, request
         return None
 
     def describe(self) -> dict[str, Any]:

@@ -129,8 +129,9 @@ class SelldoneMachine(PlatformMachine):
             answered = answered or "PreparingOrder"
         return super().after(standing, step, request, answered, facts)
 
-    def wait(self, standing: Standing) -> PlatformWait | None:
+    def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
         """The reject countdown: writes are refused until it is undone or the order is cancelled (selldone.md §5.2)."""
+        del request
         rejected_at = standing.facts.get("reject_at")
         if not rejected_at or standing.state in ("Canceled", "ToCustomer"):
             return None

@@ -87,7 +87,7 @@ async def test_a_reject_countdown_holds_the_order_until_it_ends() -> None:
         assert not caught.value.is_ambiguous
         assert caught.value.wait is not None
         seen = await stage.client.read(stage.order)
-        wait = stage.machine.wait(seen.standing())
+        wait = stage.machine.wait(seen.standing(), TargetRequest("shipped"))
         assert wait is not None
         assert wait.until_ms is not None
         assert 0 <= Clock().now_ms() + REJECT_COUNTDOWN_MS - wait.until_ms < 60_000

@@ -196,7 +196,7 @@ def test_only_the_orders_own_items_are_confirmed(items: tuple[Json, ...] | None,
     ],
 )
 def test_a_reject_countdown_is_a_wait_with_an_end(reject_at: Json, until_ms: int | None) -> None:
-    wait = MACHINE.wait(standing("CheckQueue", reject="LackOfInventory", reject_at=reject_at))
+    wait = MACHINE.wait(standing("CheckQueue", reject="LackOfInventory", reject_at=reject_at), TargetRequest("shipped"))
     assert wait is not None
     assert (wait.reason, wait.until_ms) == ("platform", until_ms)
     assert "LackOfInventory" in wait.detail
@@ -204,8 +204,8 @@ def test_a_reject_countdown_is_a_wait_with_an_end(reject_at: Json, until_ms: int
 
 @pytest.mark.parametrize("state", ["Canceled", "ToCustomer"])
 def test_an_order_at_its_end_waits_for_nothing(state: str) -> None:
-    assert MACHINE.wait(standing(state, reject_at="2024-08-19T10:00:00.000000Z")) is None
-    assert MACHINE.wait(standing("CheckQueue")) is None
+    assert MACHINE.wait(standing(state, reject_at="2024-08-19T10:00:00.000000Z"), TargetRequest("shipped")) is None
+    assert MACHINE.wait(standing("CheckQueue"), TargetRequest("shipped")) is None
 
 
 # -- what is seen ------------------------------------------------------------------------------------------------------
