@@ -1,0 +1,234 @@
+"""Shopify's client: the list of what changed, single orders, steps, and webhook subscriptions (facts: shopify.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from yarl import URL
+
+from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer, UnreadableItem
+from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Rejected, Unreadable
+from orchestrator.platforms.http import Answer, Caller, http_date_ms, open_session, skew_finding
+from orchestrator.platforms.json_text import Broken, member_text, members
+from orchestrator.platforms.shopify_graphql import ShopifyDoor, refusal_of
+from orchestrator.platforms.shopify_options import ShopifyOptions
+from orchestrator.platforms.shopify_steps import ShopifySteps
+from orchestrator.platforms.shopify_sweep import Sweep
+from orchestrator.platforms.shopify_webhooks import TOPICS, id_of_gid, topic_enum, whole_id
+from orchestrator.platforms.shopify_wire import Row, SenselessOrder, read_order, read_row
+from orchestrator.platforms.spec import ClientSettings
+from statemachines import shopify as machines
+from statemachines.machine import Standing
+from statemachines.target import Json, TargetRequest
+
+_MAX_PAGE = 250  # of any connection (shopify.dev: pagination)
+_FO_SCOPES = ("merchant_managed", "assigned", "third_party")
+_SUBSCRIPTION_PAGES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A webhook that Shopify sends: `topic` in its REST form, `address` where it goes."""
+
+    id: str
+    topic: str
+    address: str
+
+
+class ShopifyClient:
+    """`PlatformClient` of one Shopify shop. Has to be made inside a running event loop."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        options = settings.options
+        assert isinstance(options, ShopifyOptions)
+        self._options = options
+        self._clock = settings.clock
+        self._page_size = min(settings.page_size, _MAX_PAGE)
+        self._lookback_ms = int(settings.lookback_seconds * 1000)
+        self._throttle = settings.throttle
+        session = open_session(
+            headers={"Accept": "application/json"},
+            timeout_seconds=settings.timeout_seconds,
+            concurrency=settings.concurrency,
+        )
+        token = options.token.get_secret_value()
+        secrets = [token, *(secret.get_secret_value() for secret in options.webhook_secret)]
+        self._caller = Caller(session, clock=settings.clock, secrets=secrets)
+        host = settings.base_url.rstrip("/").replace("{domain}", options.domain)
+        url = URL(f"{host}/admin/api/{options.api_version}/graphql.json")
+        self._door = ShopifyDoor(self._caller, url, token)
+        machine = machines.build({"routing_timeout_seconds": options.routing_timeout_seconds})
+        self._steps = ShopifySteps(self._door, machine, options, self.read, settings.throttle, settings.clock)
+
+    @property
+    def rereads_open(self) -> bool:
+        """No: orders are listed by their change time."""
+        return False
+
+    async def list_page(self, position: Json, cursor: Json) -> Page:
+        """One page of the orders that changed; each of them has to be read."""
+        sweep = Sweep.resume(position, cursor, self._lookback_ms)
+        variables = {"first": self._page_size, "after": sweep.after, "query": sweep.query}
+        answer = await self._door.send("orders", variables, is_effect=False)
+        self._door.told(answer, is_effect=False)
+        rows, unreadable, after = _read_rows(answer)
+        fresh = sweep.fresh(rows)
+        turned = sweep.turned(rows, after, http_date_ms(answer.headers.get("Date", "")), self._lookback_ms)
+        return Page(
+            orders=(),
+            unreadable=unreadable,
+            must_read=tuple(dict.fromkeys(row.id for row in fresh)),
+            skip_if_new=frozenset(row.id for row in fresh if row.is_cancelled),
+            next=turned.to_json() if after is not None else None,
+            position=turned.position() if after is None else None,
+        )
+
+    async def read(self, order_id: str) -> Seen:
+        """One order, with its fulfilment orders and fulfilments."""
+        if whole_id(order_id) != order_id:
+            raise NotFound(f"{order_id!r} is no Shopify order id")
+        variables = {"id": f"gid://shopify/Order/{order_id}", "customer": self._options.customer_data}
+        data, answer = await self._door.query("order", variables)
+        node = data.get("order")
+        if node is None:
+            raise NotFound(f"Shopify has no order {order_id}")
+        text = member_text(member_text(answer.body.decode(), "data"), "order")
+        try:
+            seen = read_order(node, text, self._clock.now_ms())
+        except SenselessOrder as error:
+            raise Unreadable(f"order {order_id}: {error}", text.encode()) from None
+        if seen.id != order_id:
+            raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", text.encode())
+        return seen
+
+    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+        """Looks at the order and makes the calls of `step` that are still missing (`shopify_steps`)."""
+        return await self._steps.perform(step, order_id, standing, request)
+
+    async def check(self) -> list[Finding]:
+        """Reachable, token accepted, scopes there, the version one that Shopify still has, clock skew."""
+        try:
+            data, answer = await self._door.query("access", {})
+        except AccessDenied as failure:
+            return [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", failure.detail)]
+        except PlatformFailure as failure:
+            return [Finding("reachable", "failed", failure.detail)]
+        return [
+            Finding("reachable", "ok", "it answers"),
+            Finding("credentials", "ok", "the token is taken"),
+            self._domain(data),
+            self._version(data),
+            _scopes(data),
+            skew_finding(answer, self._clock),
+        ]
+
+    async def aclose(self) -> None:
+        """Closes connections."""
+        await self._caller.aclose()
+
+    # -- webhooks --------------------------------------------------------------------------------------------------
+
+    async def list_subscriptions(self) -> list[Subscription]:
+        """The webhooks that Shopify sends for this app. It deletes one after eight failures in a row, so they are
+        worth a look at start and now and then (shopify.md §2.3). Raises PlatformFailure."""
+        found: list[Subscription] = []
+        after: str | None = None
+        for page in range(_SUBSCRIPTION_PAGES):
+            if page:
+                await self._throttle()
+            data, answer = await self._door.query("subscriptions", {"after": after})
+            try:
+                connection = data["webhookSubscriptions"]
+                found += [_subscription(node) for node in connection["nodes"]]
+                info = connection["pageInfo"]
+                after = info["endCursor"] if info["hasNextPage"] else None
+            except (KeyError, TypeError) as error:
+                raise Unreadable(f"the list of webhooks makes no sense: {error}", answer.body) from None
+            if after is None:
+                break
+        return found
+
+    async def register_subscriptions(self, address: str, topics: Sequence[str] = TOPICS) -> list[str]:
+        """Asks Shopify to send these topics to `address` (https); answers those that were not sent there before.
+
+        One that is there already is done (shopify.md §2.5). Raises Rejected with Shopify's words, PlatformFailure.
+        """
+        known = {each.topic for each in await self.list_subscriptions() if each.address == address}
+        made: list[str] = []
+        for topic in topics:
+            if topic in known:
+                continue
+            await self._throttle()
+            variables = {"topic": topic_enum(topic), "subscription": {"uri": address, "format": "JSON"}}
+            answer = await self._door.send("subscribe", variables, is_effect=True)
+            payload = self._door.told(answer, is_effect=True).get("webhookSubscriptionCreate") or {}
+            refusal = refusal_of(payload)
+            if refusal is None:
+                made.append(topic)
+            elif "already been taken" not in refusal.detail:
+                raise Rejected(f"{topic}: {refusal.detail}")
+        return made
+
+    # -- checking --------------------------------------------------------------------------------------------------
+
+    def _domain(self, data: dict[str, Json]) -> Finding:
+        told = (data.get("shop") or {}).get("myshopifyDomain")
+        if told == self._options.domain:
+            return Finding("shop", "ok", f"the token is for {told}")
+        return Finding("shop", "warning", f"the token is for {told}, the config says {self._options.domain}")
+
+    def _version(self, data: dict[str, Json]) -> Finding:
+        mine = self._options.api_version
+        rows = data.get("publicApiVersions") or []
+        handles = [row["handle"] for row in rows if row.get("supported") or row.get("handle") == mine]
+        if mine in handles:
+            return Finding("version", "ok", f"{mine} is served")
+        return Finding("version", "warning", f"{mine} is none of {', '.join(handles) or 'none'}: another one answers")
+
+
+def _scopes(data: dict[str, Json]) -> Finding:
+    granted = {row["handle"] for row in (data.get("currentAppInstallation") or {}).get("accessScopes") or []}
+    missing = [] if granted & {"read_orders", "write_orders"} else ["read_orders"]
+    if not any(f"write_{kind}_fulfillment_orders" in granted for kind in _FO_SCOPES):
+        missing.append("write_merchant_managed_fulfillment_orders")
+    if missing:
+        return Finding("scopes", "failed", f"the app lacks {', '.join(missing)}")
+    wanted = [scope for scope in ("write_orders", "write_fulfillments") if scope not in granted]
+    if wanted:
+        return Finding(
+            "scopes", "warning", f"without {', '.join(wanted)} orders can't be cancelled or marked delivered"
+        )
+    return Finding("scopes", "ok", "the app has what it needs")
+
+
+def _subscription(node: Json) -> Subscription:
+    area, _, rest = str(node["topic"]).lower().rpartition("_")
+    known = {topic_enum(topic): topic for topic in TOPICS}
+    return Subscription(str(node["id"]), known.get(str(node["topic"]), f"{area}/{rest}"), str(node["uri"]))
+
+
+def _read_rows(answer: Answer) -> tuple[list[Row], tuple[UnreadableItem, ...], str | None]:
+    """The rows of a page, what could not be read of it, and the next page's cursor. Raises Unreadable."""
+    rows: list[Row] = []
+    unreadable: list[UnreadableItem] = []
+    try:
+        connection, nodes = members(member_text(member_text(answer.body.decode(), "data"), "orders"), "nodes")
+        info = connection["pageInfo"]
+        after = info["endCursor"] if info["hasNextPage"] else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unreadable(f"the list of orders makes no sense: {error}", answer.body) from None
+    if nodes is None:
+        raise Unreadable("the list of orders has no nodes", answer.body)
+    for node, text in nodes:
+        try:
+            rows.append(read_row(None if isinstance(node, Broken) else node))
+        except SenselessOrder as error:
+            named = id_of_gid(node.get("id"), "Order") if isinstance(node, dict) else None
+            unreadable.append(UnreadableItem(named, str(error), text.encode()))
+    return rows, tuple(unreadable), after
+
+
+def open_client(settings: ClientSettings) -> PlatformClient:
+    """The client of a shop (`PlatformSpec.open`)."""
+    return ShopifyClient(settings)

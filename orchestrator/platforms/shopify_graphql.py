@@ -1,0 +1,150 @@
+"""Shopify's GraphQL door: documents, one call, and the one place where answers become failures (shopify.md §1, §8).
+
+The documents are files of their own beside this module, so that tests hold them against the real schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+from pydantic_core import from_json
+from yarl import URL
+
+from orchestrator.platforms.failures import (
+    AccessDenied,
+    NotFound,
+    OutOfSequence,
+    PlatformFailure,
+    Rejected,
+    Transient,
+    Unreadable,
+)
+from orchestrator.platforms.http import DETAIL_LENGTH, Answer, Caller
+from statemachines.target import Json
+
+_HEADERS = {"Content-Type": "application/json"}
+_SHOP_STOPS = frozenset({402, 403, 404, 423})
+"""A frozen or locked shop, a wrong domain or version: nothing of this shop can be done (shopify.md §8)."""
+_DEFAULT_THROTTLE_SECONDS = 2.0
+_MAX_THROTTLE_SECONDS = 60.0
+
+_ELSEWHERE = (
+    "unfulfillable status",
+    "invalid fulfillment order line item quantity",
+    "fulfillment order does not exist",
+    "fulfillment order line item does not exist",
+    "fulfillment not found",
+    "fulfillment does not exist",
+    "cannot report progress",
+    "already been canceled",
+    "outstanding fulfillments",
+)
+"""Words of refusals that say that the order is elsewhere than we thought (shopify.md §7; samples)."""
+
+
+@cache
+def document(name: str) -> str:
+    """The text of a GraphQL document, by its file's name."""
+    return files("orchestrator.platforms").joinpath("shopify_documents", f"{name}.graphql").read_text("utf-8")
+
+
+def document_names() -> list[str]:
+    """Every document there is."""
+    folder = files("orchestrator.platforms").joinpath("shopify_documents")
+    return sorted(each.name.removesuffix(".graphql") for each in folder.iterdir() if each.name.endswith(".graphql"))
+
+
+class ShopifyDoor:
+    """Calls of one shop's Admin API. `url` is the versioned endpoint, `token` goes with every call."""
+
+    def __init__(self, caller: Caller, url: URL, token: str) -> None:
+        self._caller = caller
+        self._url = url
+        self._headers = {**_HEADERS, "X-Shopify-Access-Token": token}
+
+    async def send(self, name: str, variables: Mapping[str, Json], *, is_effect: bool) -> Answer:
+        """Sends a document. Raises what HTTP alone tells; see `told` for what the answer says."""
+        body = json.dumps({"query": document(name), "variables": variables}).encode()
+        answer = await self._caller.call("POST", self._url, is_effect=is_effect, body=body, headers=self._headers)
+        if answer.status in _SHOP_STOPS:
+            raise AccessDenied(self._caller.words(answer))
+        if answer.status >= 400:
+            raise Rejected(self._caller.words(answer))
+        return answer
+
+    async def query(self, name: str, variables: Mapping[str, Json]) -> tuple[dict[str, Json], Answer]:
+        """Sends a query; its `data` and the whole answer. Raises PlatformFailure."""
+        answer = await self.send(name, variables, is_effect=False)
+        return self.told(answer, is_effect=False), answer
+
+    async def mutate(self, name: str, field: str, variables: Mapping[str, Json]) -> dict[str, Json]:
+        """Sends a mutation; the payload of its one field, if Shopify took it. Raises PlatformFailure."""
+        answer = await self.send(name, variables, is_effect=True)
+        payload = self.told(answer, is_effect=True).get(field)
+        if not isinstance(payload, dict):
+            raise Transient(f"the answer has no {field}", is_ambiguous=True)
+        if refusal := refusal_of(payload):
+            raise refusal
+        return payload
+
+    def told(self, answer: Answer, *, is_effect: bool) -> dict[str, Json]:
+        """The `data` of an answer without errors. Raises PlatformFailure."""
+        try:
+            body = from_json(answer.body)
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            words = f"the answer is no JSON object: {self._caller.words(answer)}"
+            raise Transient(words, is_ambiguous=True) if is_effect else Unreadable(words, answer.body)
+        if errors := body.get("errors"):
+            raise failure_of(errors, body, is_effect=is_effect)
+        data = body.get("data")
+        if not isinstance(data, dict):
+            words = "the answer has neither data nor errors"
+            raise Transient(words, is_ambiguous=True) if is_effect else Unreadable(words, answer.body)
+        return data
+
+
+def failure_of(errors: Json, body: Mapping[str, Json], *, is_effect: bool) -> PlatformFailure:
+    """What top-level `errors` mean (shopify.md §8)."""
+    listed = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+    codes = {str((each.get("extensions") or {}).get("code")) for each in listed}
+    words = _cut("; ".join(str(each.get("message")) for each in listed) or str(errors))
+    if "THROTTLED" in codes:
+        return Transient(words, retry_after_seconds=throttle_seconds(body))
+    if "ACCESS_DENIED" in codes:
+        return AccessDenied(words)
+    if "INTERNAL_SERVER_ERROR" in codes:
+        return Transient(words, is_ambiguous=is_effect)
+    if "RESOURCE_NOT_FOUND" in codes:
+        return OutOfSequence(words) if is_effect else NotFound(words)
+    return Rejected(words)
+
+
+def refusal_of(payload: Mapping[str, Json]) -> PlatformFailure | None:
+    """What a mutation's user errors mean; None where there are none."""
+    errors = payload.get("userErrors") or payload.get("orderCancelUserErrors")
+    if not errors:
+        return None
+    words = _cut("; ".join(str(each.get("message")) for each in errors))
+    is_elsewhere = any(phrase in words.lower() for phrase in _ELSEWHERE)
+    return OutOfSequence(words) if is_elsewhere else Rejected(words)
+
+
+def throttle_seconds(body: Mapping[str, Json]) -> float:
+    """How long the bucket needs for a query of that cost: (requested - available) / restore rate (shopify.md §8)."""
+    try:
+        cost = body["extensions"]["cost"]
+        status = cost["throttleStatus"]
+        missing = float(cost["requestedQueryCost"]) - float(status["currentlyAvailable"])
+        seconds = missing / float(status["restoreRate"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return _DEFAULT_THROTTLE_SECONDS
+    return min(max(seconds, 0.1), _MAX_THROTTLE_SECONDS)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= DETAIL_LENGTH else text[: DETAIL_LENGTH - 1] + "…"

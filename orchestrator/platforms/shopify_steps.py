@@ -1,0 +1,236 @@
+"""The steps of Shopify's machine as GraphQL calls (shopify.md §5, §7).
+
+Every step looks at the order first and does only what is still missing: Shopify has no idempotency keys for fulfilment,
+and a part that is sent twice is shipped twice. So a step of several calls that was cut off goes on where it was, and
+fulfilment orders that were split, moved or merged meanwhile are found under their new ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+
+import anyio
+
+from orchestrator.clock import Clock
+from orchestrator.platforms.client import Seen, StepAnswer, Throttle
+from orchestrator.platforms.failures import OutOfSequence, PlatformFailure, Rejected, Transient
+from orchestrator.platforms.shopify_graphql import ShopifyDoor
+from orchestrator.platforms.shopify_options import ShopifyOptions
+from statemachines.machine import PlatformMachine, Standing
+from statemachines.shopify import retracked
+from statemachines.shopify_parcels import (
+    SHIPS,
+    Facts,
+    Parcel,
+    SenselessItems,
+    is_routed,
+    live,
+    next_parcel,
+    open_orders,
+)
+from statemachines.target import Json, TargetRequest, Tracking
+
+_REPORTS = "REPORT_PROGRESS"
+_STAFF_NOTE_LENGTH = 255  # shopify.md §5
+_REASONS = frozenset({"CUSTOMER", "DECLINED", "FRAUD", "INVENTORY", "OTHER", "STAFF"})
+_POLL_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)  # then every five
+_SLOW_POLL_SECONDS = 5.0
+
+Read = Callable[[str], Awaitable[Seen]]
+
+
+@dataclass(frozen=True, slots=True)
+class ShopifySteps:
+    """Makes the calls of steps. `read` looks at one order and is the first HTTP call of each step."""
+
+    door: ShopifyDoor
+    machine: PlatformMachine
+    options: ShopifyOptions
+    read: Read
+    throttle: Throttle
+    clock: Clock
+
+    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+        """As `PlatformClient.perform`. The answer's facts are those seen before the call: `after` puts its effect on
+        top of them."""
+        seen = await self.read(order_id)
+        now = replace(seen.standing(), facts=self.machine.merged_facts(standing, seen.standing()))
+        match step:
+            case "report_progress":
+                return await self._report_progress(now)
+            case "fulfill":
+                return await self._fulfill(now, request)
+            case "update_tracking":
+                return await self._update_tracking(now, request)
+            case "mark_delivered":
+                return await self._mark_delivered(now)
+            case "cancel":
+                return await self._cancel(order_id, now, request)
+            case _:
+                raise ValueError(f"shopify has no step {step!r}")
+
+    async def _report_progress(self, now: Standing) -> StepAnswer:
+        if now.state in ("IN_PROGRESS", "PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED"):
+            return _found(now)
+        self._in(now, "UNFULFILLED", "ON_HOLD", "SCHEDULED")
+        self._routed(now)
+        orders = [each for each in open_orders(now.facts) if _REPORTS in each["actions"]]
+        todo = [each for each in orders if each["status"] != "IN_PROGRESS"]
+        if not orders:
+            raise self._held_or_rejected(open_orders(now.facts), "no progress is reported")
+        for each in todo:
+            await self.throttle()
+            variables = {"id": _gid("FulfillmentOrder", each["id"])}
+            await self.door.mutate("report_progress", "fulfillmentOrderReportProgress", variables)
+        return StepAnswer("IN_PROGRESS", _plain(now.facts))
+
+    async def _fulfill(self, now: Standing, request: TargetRequest) -> StepAnswer:
+        if now.state in ("FULFILLED", "DELIVERED"):
+            return _found(now)
+        self._in(now, "UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "ON_HOLD", "SCHEDULED")
+        self._routed(now)
+        try:
+            parcel = next_parcel(now.facts, request)
+        except SenselessItems as error:
+            raise Rejected(str(error)) from None
+        if parcel is None:
+            if request.items is not None:
+                return _found(now)
+            raise Rejected(f"the order is {now.state}, but none of its fulfillment orders is open")
+        orders = _orders_of(now.facts, parcel)
+        if not all(SHIPS in each["actions"] for each in orders):
+            raise self._held_or_rejected(orders, "nothing is shipped")
+        fulfillment: dict[str, Json] = {"lineItemsByFulfillmentOrder": _lines(parcel), "notifyCustomer": False}
+        fulfillment["notifyCustomer"] = self._notifies(request)
+        if tracking := _tracking_input(request.tracking):
+            fulfillment["trackingInfo"] = tracking
+        await self.throttle()
+        await self.door.mutate("fulfill", "fulfillmentCreate", {"fulfillment": fulfillment})
+        return StepAnswer(None, _plain(now.facts))
+
+    async def _update_tracking(self, now: Standing, request: TargetRequest) -> StepAnswer:
+        self._in(now, "PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED")
+        for each in retracked(now.facts, request):
+            await self.throttle()
+            variables = {
+                "id": _gid("Fulfillment", each["id"]),
+                "tracking": _tracking_input(request.tracking),
+                "notify": self._notifies(request),
+            }
+            await self.door.mutate("update_tracking", "fulfillmentTrackingInfoUpdate", variables)
+        return StepAnswer(now.state, _plain(now.facts))
+
+    async def _mark_delivered(self, now: Standing) -> StepAnswer:
+        if now.state == "DELIVERED":
+            return _found(now)
+        self._in(now, "FULFILLED")
+        todo = [each for each in live(now.facts) if not each["is_delivered"]]
+        if not todo:
+            raise Rejected("the order has no fulfillment that could be delivered")
+        for each in todo:
+            await self.throttle()
+            event = {"fulfillmentId": _gid("Fulfillment", each["id"]), "status": "DELIVERED"}
+            await self.door.mutate("mark_delivered", "fulfillmentEventCreate", {"event": event})
+        return StepAnswer("DELIVERED", _plain(now.facts))
+
+    # -- cancelling ------------------------------------------------------------------------------------------------
+
+    async def _cancel(self, order_id: str, now: Standing, request: TargetRequest) -> StepAnswer:
+        if now.state == "CANCELLED":
+            return _found(now)
+        self._in(now, "UNFULFILLED", "IN_PROGRESS", "ON_HOLD", "SCHEDULED", "FULFILLMENT_NOT_REQUIRED")
+        reason = (request.reason or "").strip()
+        variables = {
+            "id": _gid("Order", order_id),
+            "reason": reason.upper() if reason.upper() in _REASONS else "OTHER",
+            "restock": self.options.restock_on_cancel,
+            "refundMethod": {"originalPaymentMethodsRefund": self.options.refund_on_cancel},
+            "notify": self._notifies(request),
+            "note": reason[:_STAFF_NOTE_LENGTH] or None,
+        }
+        await self.throttle()
+        payload = await self.door.mutate("cancel", "orderCancel", variables)
+        try:
+            await self._job_done(payload.get("job"))
+            await self.throttle()
+            seen = await self.read(order_id)
+        except Transient as failure:
+            seconds = failure.retry_after_seconds
+            raise Transient(failure.detail, is_ambiguous=True, retry_after_seconds=seconds) from None
+        if seen.state != "CANCELLED":
+            raise Rejected("Shopify carried the cancellation out, but the order is not cancelled")
+        return StepAnswer("CANCELLED", seen.facts)
+
+    async def _job_done(self, job: Json) -> None:
+        """Waits for the job that a cancellation is (shopify.md §5). Raises Transient where it takes too long."""
+        waits = iter(_POLL_SECONDS)
+        give_up = self.clock.monotonic() + self.options.cancel_wait_seconds
+        while isinstance(job, dict) and not job.get("done"):
+            if self.clock.monotonic() >= give_up:
+                raise Transient("the order is still being cancelled")
+            await anyio.sleep(next(waits, _SLOW_POLL_SECONDS))
+            await self.throttle()
+            data, _ = await self.door.query("job", {"id": job.get("id")})
+            job = data.get("job")
+
+    # -- judging ---------------------------------------------------------------------------------------------------
+
+    def _in(self, now: Standing, *states: str) -> None:
+        if now.state not in states:
+            raise OutOfSequence(f"the order is {now.state}")
+
+    def _routed(self, now: Standing) -> None:
+        """The order has fulfilment orders. A missing scope looks the same as an order that has none (§1)."""
+        if is_routed(now.facts):
+            return
+        if self.machine.wait(now, TargetRequest("shipped")) is not None:
+            raise OutOfSequence("Shopify has made no fulfillment orders for this order yet")
+        raise Rejected(
+            "Shopify shows no fulfillment orders for this order: it has nothing to ship, or the app lacks a scope such"
+            " as read_merchant_managed_fulfillment_orders"
+        )
+
+    def _held_or_rejected(self, orders: list[Mapping[str, Json]], what: str) -> PlatformFailure:
+        told = ", ".join(f"{each['id']} ({each['status']})" for each in orders) or "none"
+        detail = f"{what}: fulfillment orders {told} do not offer it to this app"
+        is_held = any(each["status"] in ("ON_HOLD", "SCHEDULED") for each in orders)
+        return OutOfSequence(detail) if is_held else Rejected(detail)
+
+    def _notifies(self, request: TargetRequest) -> bool:
+        return self.options.notify_customer if request.notify_customer is None else request.notify_customer
+
+
+def _found(now: Standing) -> StepAnswer:
+    """There is nothing left to do: a person, or a call whose answer was lost, did it."""
+    return StepAnswer(now.state, _plain(now.facts))
+
+
+def _orders_of(facts: Facts, parcel: Parcel) -> list[Mapping[str, Json]]:
+    named = {each.fulfillment_order for each in parcel.portions}
+    return [each for each in open_orders(facts) if each["id"] in named]
+
+
+def _lines(parcel: Parcel) -> list[Json]:
+    by_order: dict[str, list[Json]] = {}
+    for each in parcel.portions:
+        line = {"id": _gid("FulfillmentOrderLineItem", each.fulfillment_order_line), "quantity": each.quantity}
+        by_order.setdefault(each.fulfillment_order, []).append(line)
+    return [
+        {"fulfillmentOrderId": _gid("FulfillmentOrder", order), "fulfillmentOrderLineItems": lines}
+        for order, lines in by_order.items()
+    ]
+
+
+def _tracking_input(tracking: Tracking | None) -> dict[str, str]:
+    told = tracking or Tracking()
+    named = {"number": told.code, "url": told.url, "company": told.carrier}
+    return {name: value for name, value in named.items() if value}
+
+
+def _gid(kind: str, number: str) -> str:
+    return f"gid://shopify/{kind}/{number}"
+
+
+def _plain(facts: Facts) -> dict[str, Json]:
+    return dict(facts)

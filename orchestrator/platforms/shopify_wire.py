@@ -1,0 +1,299 @@
+"""What Shopify's answers about orders mean: from JSON to `Seen` and to rows of a list. Pure (shopify.md §4-§6).
+
+The order node of an answer is kept byte for byte as the payload. Ids are cut out of gids as text and stay text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+
+from orchestrator.platforms.client import Seen
+from orchestrator.platforms.shopify_webhooks import id_of_gid
+from statemachines.target import Json
+
+_PAYMENTS = {
+    "PAID": "paid",
+    "PARTIALLY_REFUNDED": "paid",
+    "REFUNDED": "paid",
+    "PENDING": "unpaid",
+    "AUTHORIZED": "unpaid",
+    "PARTIALLY_PAID": "unpaid",
+    "VOIDED": "unpaid",
+    "EXPIRED": "unpaid",
+}
+_SYNONYMS = {"OPEN": "UNFULFILLED", "RESTOCKED": "UNFULFILLED", "PENDING_FULFILLMENT": "IN_PROGRESS"}
+"""Deprecated names of display states (shopify.md §4)."""
+_LIVE = frozenset({"SUCCESS", "OPEN", "PENDING"})
+_ARRIVED = frozenset({"DELIVERED", "PICKED_UP"})
+_EDITABLE = ("note", "tags", "poNumber", "customAttributes", "email", "phone", "shippingAddress")
+
+
+class SenselessOrder(ValueError):
+    """An order that cannot be understood; the message tells where, never what stands there."""
+
+
+class _Node(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
+
+
+class _Reference(_Node):
+    id: str
+
+
+class _PageInfo(_Node):
+    has_next_page: bool
+    end_cursor: str | None = None
+
+
+class _LineItem(_Node):
+    id: str
+    quantity: int
+    current_quantity: int
+    sku: str | None = None
+
+
+class _LineItems(_Node):
+    nodes: list[_LineItem]
+    page_info: _PageInfo
+
+
+class _OrderLine(_Node):
+    id: str
+    remaining_quantity: int
+    line_item: _Reference
+
+
+class _OrderLines(_Node):
+    nodes: list[_OrderLine]
+    page_info: _PageInfo
+
+
+class _Action(_Node):
+    action: str
+
+
+class _Location(_Node):
+    name: str | None = None
+    location: _Reference | None = None
+
+
+class _Method(_Node):
+    method_type: str
+
+
+class _Hold(_Node):
+    reason: str
+
+
+class _FulfillmentOrder(_Node):
+    id: str
+    status: str
+    request_status: str
+    fulfill_at: AwareDatetime | None = None
+    supported_actions: list[_Action]
+    assigned_location: _Location
+    delivery_method: _Method | None = None
+    fulfillment_holds: list[_Hold] = []
+    line_items: _OrderLines
+
+
+class _FulfillmentOrders(_Node):
+    nodes: list[_FulfillmentOrder]
+    page_info: _PageInfo
+
+
+class _Tracking(_Node):
+    number: str | None = None
+    url: str | None = None
+
+
+class _Shipped(_Node):
+    quantity: int | None = None
+    line_item: _Reference
+
+
+class _ShippedLines(_Node):
+    nodes: list[_Shipped]
+    page_info: _PageInfo
+
+
+class _Fulfillment(_Node):
+    id: str
+    status: str
+    display_status: str | None = None
+    created_at: AwareDatetime
+    delivered_at: AwareDatetime | None = None
+    tracking_info: list[_Tracking]
+    fulfillment_line_items: _ShippedLines
+
+
+class _Order(_Node):
+    id: str
+    name: str
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    cancelled_at: AwareDatetime | None = None
+    display_financial_status: str | None = None
+    display_fulfillment_status: str
+    return_status: str = "NO_RETURN"
+    line_items: _LineItems
+    fulfillment_orders: _FulfillmentOrders
+    fulfillments: list[_Fulfillment]
+
+
+class _Row(_Node):
+    id: str
+    name: str
+    updated_at: AwareDatetime
+    cancelled_at: AwareDatetime | None = None
+    display_fulfillment_status: str
+
+
+_ORDER = TypeAdapter(_Order)
+_ROW = TypeAdapter(_Row)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One order of a list, too thin to be an import: who it is and when it changed (Unix milliseconds)."""
+
+    id: str
+    updated_at: int
+    is_cancelled: bool
+
+
+def read_row(node: Json) -> Row:
+    """A row of the list of orders. Raises SenselessOrder."""
+    try:
+        row = _ROW.validate_python(node)
+    except ValidationError as error:
+        raise SenselessOrder(_words(error)) from None
+    return Row(number(row.id, "Order"), _ms(row.updated_at), row.cancelled_at is not None)
+
+
+def read_order(node: Json, text: str, now_ms: int) -> Seen:
+    """An order as the machine sees it; `text` is the node's own. Raises SenselessOrder."""
+    try:
+        order = _ORDER.validate_python(node)
+    except ValidationError as error:
+        raise SenselessOrder(_words(error)) from None
+    _all_shown(order)
+    facts: dict[str, Json] = {
+        "lines": {number(each.id, "LineItem"): each.current_quantity for each in order.line_items.nodes},
+        "fulfillment_orders": [_order_fact(each) for each in order.fulfillment_orders.nodes],
+        "fulfillments": [_fulfillment_fact(each) for each in _by_age(order.fulfillments)],
+    }
+    state = _state_of(order)
+    if not facts["fulfillment_orders"] and state == "UNFULFILLED":
+        facts["age_seconds"] = max(0, now_ms - _ms(order.created_at)) // 1000
+    return Seen(
+        id=number(order.id, "Order"),
+        reference=order.name,
+        state=state,
+        payment=_PAYMENTS.get(order.display_financial_status or "", "unknown"),
+        facts=facts,
+        payload=text.encode(),
+        content_hash=_digest(order, node),
+        platform_updated_at=_ms(order.updated_at),
+    )
+
+
+def number(gid: str, kind: str) -> str:
+    """The number of a gid as text. Raises SenselessOrder for the id of anything else."""
+    found = id_of_gid(gid, kind)
+    if found is None:
+        raise SenselessOrder(f"an id of {kind} is none")
+    return found
+
+
+def _state_of(order: _Order) -> str:
+    """The display status, and what it does not tell: cancelled, returned, delivered (shopify.md §6)."""
+    if order.cancelled_at is not None:
+        return "CANCELLED"
+    if order.return_status == "RETURNED":
+        return "RETURNED"
+    status = _SYNONYMS.get(order.display_fulfillment_status, order.display_fulfillment_status)
+    if status != "FULFILLED":
+        return status
+    live = [each for each in order.fulfillments if each.status in _LIVE]
+    return "DELIVERED" if live and all(_has_arrived(each) for each in live) else "FULFILLED"
+
+
+def _has_arrived(fulfillment: _Fulfillment) -> bool:
+    return fulfillment.display_status in _ARRIVED or fulfillment.delivered_at is not None
+
+
+def _by_age(fulfillments: list[_Fulfillment]) -> list[_Fulfillment]:
+    return sorted(fulfillments, key=lambda each: (each.created_at, len(each.id), each.id))
+
+
+def _order_fact(order: _FulfillmentOrder) -> dict[str, Json]:
+    location = order.assigned_location.location
+    return {
+        "id": number(order.id, "FulfillmentOrder"),
+        "status": order.status,
+        "location": number(location.id, "Location") if location is not None else order.assigned_location.name,
+        "method": order.delivery_method.method_type if order.delivery_method is not None else None,
+        "actions": sorted(each.action for each in order.supported_actions),
+        "hold": order.fulfillment_holds[0].reason if order.fulfillment_holds else None,
+        "fulfill_at": _ms(order.fulfill_at) if order.fulfill_at is not None else None,
+        "lines": {
+            number(each.id, "FulfillmentOrderLineItem"): [
+                number(each.line_item.id, "LineItem"),
+                each.remaining_quantity,
+            ]
+            for each in order.line_items.nodes
+        },
+    }
+
+
+def _fulfillment_fact(fulfillment: _Fulfillment) -> dict[str, Json]:
+    lines: dict[str, int] = {}
+    for each in fulfillment.fulfillment_line_items.nodes:
+        line = number(each.line_item.id, "LineItem")
+        lines[line] = lines.get(line, 0) + (each.quantity or 0)
+    return {
+        "id": number(fulfillment.id, "Fulfillment"),
+        "is_live": fulfillment.status in _LIVE,
+        "is_delivered": _has_arrived(fulfillment),
+        "codes": [each.number for each in fulfillment.tracking_info if each.number],
+        "urls": [each.url for each in fulfillment.tracking_info if each.url],
+        "lines": lines,
+    }
+
+
+def _all_shown(order: _Order) -> None:
+    """What does not fit on one page would be shipped wrongly, so such an order is set aside for a person."""
+    pages = [order.line_items.page_info, order.fulfillment_orders.page_info]
+    pages += [each.line_items.page_info for each in order.fulfillment_orders.nodes]
+    pages += [each.fulfillment_line_items.page_info for each in order.fulfillments]
+    if any(page.has_next_page for page in pages):
+        raise SenselessOrder("it has more lines or fulfilment orders than one read shows")
+
+
+def _digest(order: _Order, node: dict[str, Any]) -> str:
+    """What a person may edit, and nothing that our steps change: a cancellation empties the lines, so it does not
+    count as taking goods out."""
+    taken_out = {
+        each.id: each.quantity - each.current_quantity if order.cancelled_at is None else 0
+        for each in order.line_items.nodes
+    }
+    told = {name: node.get(name) for name in _EDITABLE}
+    lines = [[each.id, each.sku, each.quantity, taken_out[each.id]] for each in order.line_items.nodes]
+    text = json.dumps([order.name, told, lines], sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _ms(at: AwareDatetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _words(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

@@ -1,0 +1,378 @@
+"""Shopify's order machine, over an order's fulfilment orders (FO): UNFULFILLED → IN_PROGRESS → FULFILLED → DELIVERED.
+
+Facts: platforms/shopify.md §4-§7. The order's own display status names the state; `DELIVERED`, `CANCELLED` and
+`RETURNED` are told from its fulfilments, `cancelledAt` and `returnStatus`. A target may ship a part of the order, then
+it ends in PARTIALLY_FULFILLED. Which goods go into which call is in `shopify_parcels`.
+
+FOs are made after the order, asynchronously; until they are there, and while they are on hold or scheduled, the order
+waits for the platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from statemachines.machine import (
+    Milestone,
+    PlannedStep,
+    PlatformMachine,
+    PlatformWait,
+    Refusal,
+    Standing,
+    State,
+    Step,
+)
+from statemachines.shopify_parcels import (
+    RECORD,
+    SHIPS,
+    Facts,
+    Parcel,
+    SenselessItems,
+    after_parcel,
+    asked_items,
+    is_routed,
+    left,
+    live,
+    mark,
+    next_parcel,
+    open_orders,
+    remaining,
+    shipped,
+)
+from statemachines.target import Json, TargetRequest, Tracking
+
+_STATES = (
+    State("UNFULFILLED", Milestone.NEW),
+    State("accepted", Milestone.ACCEPTED, record_only=True),
+    State("IN_PROGRESS", Milestone.PREPARING),
+    State("PARTIALLY_FULFILLED"),
+    State("FULFILLED", Milestone.SHIPPED),
+    State("DELIVERED", Milestone.DELIVERED),
+    State("RETURNED", Milestone.RETURNED, settable=False, is_end=True),
+    State("CANCELLED", Milestone.CANCELLED, is_end=True),
+    State("ON_HOLD", settable=False),
+    State("SCHEDULED", settable=False),
+    State("FULFILLMENT_NOT_REQUIRED", settable=False),
+    State("attention", Milestone.ATTENTION, record_only=True),
+)
+
+_WAITING = ("ON_HOLD", "SCHEDULED")
+_UNSHIPPED = ("UNFULFILLED", "IN_PROGRESS", *_WAITING)
+_SHIPPED = ("PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED")
+_TRACKED = ("tracking", "tracking.carrier")
+_STEPS = (
+    Step("report_progress", ("UNFULFILLED", *_WAITING), "IN_PROGRESS"),
+    Step("fulfill", (*_UNSHIPPED, "PARTIALLY_FULFILLED"), "FULFILLED", uses=("items", *_TRACKED)),
+    Step("fulfill", (*_UNSHIPPED, "PARTIALLY_FULFILLED"), "PARTIALLY_FULFILLED", uses=("items", *_TRACKED)),
+    Step("update_tracking", _SHIPPED, None, uses=("items", *_TRACKED)),
+    Step("mark_delivered", ("FULFILLED",), "DELIVERED"),
+    Step("cancel", (*_UNSHIPPED, "FULFILLMENT_NOT_REQUIRED"), "CANCELLED", uses=("reason",)),
+)
+
+_MAINLINE = ("UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED")
+
+_RECHECKS = ((2, 2), (7, 5), (22, 15))
+"""(age in seconds up to which, seconds to the next look) while an order has no FOs yet; later 60 s (shopify.md §9)."""
+_HOLD_RECHECK_SECONDS = 60
+
+DEFAULT_ROUTING_SECONDS = 300.0
+"""How old an order without FOs has to be before a person should look (shopify.md §9)."""
+
+
+class ShopifyMachine(PlatformMachine):
+    """The machine of Shopify's orders. Facts it reads: those of `shopify_parcels`, and `age_seconds`.
+
+    `routing_seconds`: how long an order may be without fulfilment orders.
+    """
+
+    def __init__(self, routing_seconds: float = DEFAULT_ROUTING_SECONDS) -> None:
+        super().__init__("shopify", _STATES, _STEPS, _MAINLINE, "UNFULFILLED")
+        self._routing_seconds = routing_seconds
+
+    # -- planning --------------------------------------------------------------------------------------------------
+
+    def _path(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
+        """As the base, for the whole order; a part is cut out of it afterwards."""
+        if wanted == "PARTIALLY_FULFILLED" and not self._is_past_shipping(standing):
+            wanted = "FULFILLED"
+        return super()._path(standing, wanted)
+
+    def _is_past_shipping(self, standing: Standing) -> bool:
+        return super().has_passed(standing, "FULFILLED")
+
+    def _shortest_way(self, start: str, wanted: str) -> tuple[PlannedStep, ...] | None:
+        """Straight: reporting progress and shipping a part are done only where they are asked for."""
+        fulfil = PlannedStep("fulfill", start, "FULFILLED")
+        can_ship = start in self.steps["fulfill"].sources
+        match wanted:
+            case "FULFILLED":
+                return (fulfil,) if can_ship else None
+            case "DELIVERED":
+                delivery = PlannedStep("mark_delivered", "FULFILLED", "DELIVERED")
+                return (fulfil, delivery) if can_ship else (delivery,) if start == "FULFILLED" else None
+            case _:
+                return super()._shortest_way(start, wanted)
+
+    def _with_actions(
+        self, standing: Standing, path: tuple[PlannedStep, ...], request: TargetRequest
+    ) -> tuple[PlannedStep, ...]:
+        """A `fulfill` for each parcel that is left; tracking for what was shipped before, where nothing is left."""
+        steps: list[PlannedStep] = []
+        here, is_shipping = standing.state, False
+        for step in path:
+            if step.step == "fulfill":
+                parcels = self._shipping(standing, request)
+                is_shipping = bool(parcels)
+                steps += parcels
+                here = parcels[-1].to if parcels else here
+            elif step.step != "mark_delivered" or here == "FULFILLED":
+                steps.append(step)
+        if not is_shipping and here in _SHIPPED and self.pending_actions(standing, request):
+            steps.insert(0, PlannedStep("update_tracking", here, here))
+        return tuple(steps)
+
+    def _shipping(self, standing: Standing, request: TargetRequest) -> list[PlannedStep]:
+        facts, here = standing.facts, standing.state
+        is_part = self._names_part(request)
+        if is_part and request.items is None:
+            return []
+        if not is_routed(facts):
+            return [PlannedStep("fulfill", here, "PARTIALLY_FULFILLED" if is_part else "FULFILLED")]
+        steps: list[PlannedStep] = []
+        while (parcel := next_parcel(facts, request)) is not None:
+            facts = after_parcel(facts, parcel, request, "")
+            to = _state_of(facts)
+            steps.append(PlannedStep("fulfill", here, to))
+            here = to
+        if not steps and request.items is None:
+            # Nothing is open although the order is not shipped: the call finds out, and tells a person.
+            return [PlannedStep("fulfill", here, "FULFILLED")]
+        return steps
+
+    def _names_part(self, request: TargetRequest) -> bool:
+        return request.state.strip().casefold() == "partially_fulfilled"
+
+    def pending_actions(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+        """update_tracking, when the target brings tracking that the fulfilments it is about do not carry."""
+        return ("update_tracking",) if retracked(standing.facts, request) else ()
+
+    def satisfied(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+        """Tracking that the order's fulfilments carry already, and items that were shipped."""
+        found: list[str] = []
+        if standing.state in _SHIPPED:
+            found += ["items"] if request.items is not None else []
+            tracking = mark(request)
+            if tracking is not None and shipped(standing.facts, tracking):
+                found += _TRACKED
+        return tuple(found)
+
+    # -- guards ----------------------------------------------------------------------------------------------------
+
+    def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
+        """The items are the order's own and there, a tracking link is a web link, a delivered order was sent whole."""
+        if wanted.name not in _SHIPPED:
+            return None
+        reason = _tracking_reason(request) or self._items_reason(standing, request, wanted.name)
+        return None if reason is None else Refusal("not-allowed", reason, reason=reason)
+
+    def _items_reason(self, standing: Standing, request: TargetRequest, wanted: str) -> str | None:
+        facts = standing.facts
+        if wanted == "PARTIALLY_FULFILLED" and request.items is None and standing.state in _UNSHIPPED:
+            return "a part needs items: order line ids, or objects with id and quantity"
+        try:
+            asked = asked_items(request)
+            own = facts.get("lines") or {}
+            if foreign := [line for line in asked or () if own and line not in own]:
+                return f"items {', '.join(foreign)} are not in this order, it has {', '.join(own)}"
+            if asked is None or not is_routed(facts):
+                return self._several_reason(standing, request)
+            wanted_now = left(facts, request)
+        except SenselessItems as error:
+            return str(error)
+        if wanted == "DELIVERED" and not self._is_past_shipping(standing) and wanted_now != remaining(facts):
+            return "these items are not all that is left, and only whole orders are delivered: ship them first"
+        return None if wanted_now else self._several_reason(standing, request)
+
+    def _several_reason(self, standing: Standing, request: TargetRequest) -> str | None:
+        """Tracking for a shipped order of several parcels has to say which one it is for."""
+        is_update = standing.state in ("FULFILLED", "DELIVERED") and mark(request) is not None
+        if is_update and request.items is None and not shipped(standing.facts, mark(request)):
+            marks = {tuple(each["codes"]) for each in live(standing.facts)}
+            if len(marks) > 1:
+                return "the order went out in several parcels: name the items whose tracking this is"
+        return None
+
+    # -- what calls and reads tell -----------------------------------------------------------------------------------
+
+    def merged_facts(self, standing: Standing, seen: Standing) -> dict[str, Json]:
+        """What the platform shows, and our own record of parts that were shipped without a tracking code."""
+        kept = standing.facts.get(RECORD)
+        return {**seen.facts, RECORD: kept} if kept else dict(seen.facts)
+
+    def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
+        """The read-backs of shopify.md §7."""
+        match step:
+            case "fulfill":
+                return _has_shipped(before.facts, seen.facts, request, self.observe(before, seen))
+            case "update_tracking":
+                return not retracked(seen.facts, request)
+            case "cancel":
+                return seen.platform_state == "CANCELLED"
+            case "mark_delivered":
+                return seen.platform_state in ("DELIVERED", "RETURNED")
+            case _:
+                return seen.platform_state in _MAINLINE[1:]
+
+    def destination(self, standing: Standing, step: str, request: TargetRequest) -> str | None:
+        """As the base; a parcel leads to where the rest of the order says."""
+        if step != "fulfill":
+            return super().destination(standing, step, request)
+        if standing.state not in self.steps["fulfill"].sources:
+            return None
+        return _state_of(_with_parcel(standing.facts, request))
+
+    def after(
+        self, standing: Standing, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+    ) -> Standing:
+        """`facts` are those that the client saw just before its call (none: ours); the step's effect is put on top."""
+        base = {**standing.facts, **facts}
+        match step:
+            case "fulfill":
+                base = _with_parcel(base, request)
+                state = answered or _state_of(base)
+            case "update_tracking":
+                base = _with_tracking(base, request)
+                state = standing.state
+            case "mark_delivered":
+                base["fulfillments"] = [{**each, "is_delivered": True} for each in base.get("fulfillments") or ()]
+                state = "DELIVERED"
+            case "report_progress":
+                state = "IN_PROGRESS"
+            case _:
+                state = self.apply(standing.state, step)
+        return replace(standing, state=state, platform_state=answered or state, facts=base)
+
+    def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
+        """Fulfilment orders that are not there yet, on hold or scheduled, where the target needs them (§6)."""
+        wanted = self.resolve(request.state)
+        if wanted is None or wanted.record_only or wanted.name not in (*_SHIPPED, "IN_PROGRESS"):
+            return None
+        if self._is_past_shipping(standing) or standing.state not in (*_UNSHIPPED, "PARTIALLY_FULFILLED"):
+            return None
+        if wanted.name == "IN_PROGRESS" and standing.state in ("IN_PROGRESS", "PARTIALLY_FULFILLED"):
+            return None
+        facts = standing.facts
+        if not is_routed(facts):
+            return self._routing(facts)
+        orders = open_orders(facts)
+        if wanted.name != "IN_PROGRESS":
+            try:
+                parcel = next_parcel(facts, request)
+            except SenselessItems:
+                return None  # the guard has the words
+            named = {each.fulfillment_order for each in parcel.portions} if parcel is not None else set()
+            orders = [each for each in orders if each["id"] in named]
+        if any(SHIPS in each["actions"] for each in orders):
+            return None
+        return _held_up(orders)
+
+    def _routing(self, facts: Facts) -> PlatformWait | None:
+        age = facts.get("age_seconds") or 0
+        if age >= self._routing_seconds:
+            return None
+        recheck = next((seconds for up_to, seconds in _RECHECKS if age < up_to), 60)
+        detail = "Shopify has made no fulfillment orders for this order yet"
+        return PlatformWait("platform", None, detail, recheck_seconds=recheck)
+
+
+def retracked(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
+    """The live fulfilments that the target's tracking is for and that do not carry it: of its items, or all.
+
+    They are told in the sequence in which they were made and are updated in it. So once the last one carries the
+    tracking nothing is left, and what was sent before in another parcel keeps its own.
+    """
+    tracking = request.tracking
+    if tracking is None or not (tracking.code or tracking.url):
+        return []
+    chosen = live(facts)
+    if request.items is not None:
+        lines = {str(item["id"] if isinstance(item, dict) else item) for item in request.items}
+        chosen = [each for each in chosen if lines & set(each["lines"])]
+    if chosen and _carries(chosen[-1], tracking):
+        return []
+    return [each for each in chosen if not _carries(each, tracking)]
+
+
+def _carries(fulfillment: Mapping[str, Json], tracking: Tracking) -> bool:
+    has_code = not tracking.code or tracking.code in fulfillment["codes"]
+    return has_code and (not tracking.url or tracking.url in fulfillment["urls"])
+
+
+def _state_of(facts: Facts) -> str:
+    if not is_routed(facts):
+        return "FULFILLED"
+    return "PARTIALLY_FULFILLED" if remaining(facts) else "FULFILLED"
+
+
+def _parcel_or_none(facts: Facts, request: TargetRequest) -> Parcel | None:
+    try:
+        return next_parcel(facts, request)
+    except SenselessItems:
+        return None
+
+
+def _with_parcel(facts: Facts, request: TargetRequest) -> dict[str, Json]:
+    parcel = _parcel_or_none(facts, request)
+    return dict(facts) if parcel is None else after_parcel(facts, parcel, request, "")
+
+
+def _with_tracking(facts: Facts, request: TargetRequest) -> dict[str, Json]:
+    tracking = request.tracking or Tracking()
+    chosen = {each["id"] for each in retracked(facts, request)}
+    new = {"codes": [tracking.code] if tracking.code else [], "urls": [tracking.url] if tracking.url else []}
+    told = [{**each, **new} if each["id"] in chosen else each for each in facts.get("fulfillments") or ()]
+    return {**facts, "fulfillments": told}
+
+
+def _has_shipped(before: Facts, seen: Facts, request: TargetRequest, state: str) -> bool:
+    """Whether the parcel that was due shows: each of its lines went out, under the target's mark where it has one."""
+    parcel = _parcel_or_none(before, request)
+    if parcel is None:
+        return state in ("FULFILLED", "DELIVERED", "RETURNED")
+    tracking = mark(request)
+    was, now = shipped(before, tracking), shipped(seen, tracking)
+    return all(now.get(line, 0) - was.get(line, 0) >= count for line, count in parcel.quantities().items())
+
+
+def _held_up(orders: list[Mapping[str, Json]]) -> PlatformWait | None:
+    held = [each for each in orders if each["status"] == "ON_HOLD"]
+    if held:
+        reason = ", ".join(sorted({each["hold"] or "no reason given" for each in held}))
+        return PlatformWait("platform", None, f"on hold on Shopify ({reason})", recheck_seconds=_HOLD_RECHECK_SECONDS)
+    if scheduled := [each for each in orders if each["status"] == "SCHEDULED"]:
+        times = [each["fulfill_at"] for each in scheduled if each["fulfill_at"] is not None]
+        detail = "scheduled on Shopify for later"
+        return PlatformWait("platform", min(times, default=None), detail, recheck_seconds=300)
+    return None
+
+
+def _tracking_reason(request: TargetRequest) -> str | None:
+    url = request.tracking.url if request.tracking is not None else None
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        is_link = parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
+    except ValueError:
+        is_link = False
+    return None if is_link else f"tracking.url {url!r} is no http(s) link"
+
+
+MACHINE = ShopifyMachine()
+
+
+def build(options: Mapping[str, Json]) -> PlatformMachine:
+    """The machine for a shop's option `routing_timeout_seconds`."""
+    return ShopifyMachine(float(options.get("routing_timeout_seconds", DEFAULT_ROUTING_SECONDS)))

@@ -1,0 +1,218 @@
+"""What is still to be shipped of a Shopify order, and in which calls: pure arithmetic over an order's facts.
+
+A target names order lines and quantities; Shopify ships fulfilment orders (FO), each at one location. One call ships a
+parcel: what is left of the target at one location with one delivery method (shopify.md §5). What is left is always told
+from the facts, so a shipment of several parcels that was cut off goes on where it was:
+
+- A tracking code (or, without one, its link) marks a parcel. What the order's live fulfilments carry under it counts.
+- Whole lines need no mark: what remains of them in open FOs is what is left.
+- Quantities without a mark are counted by our own record, `shipped_as_asked`: no read could tell them from another
+  parcel of the same goods (shopify.md §7: a repeated part is a second fulfilment).
+
+Facts: `fulfillment_orders` [{id, status, location, method, actions, hold, fulfill_at, lines: {FO line: [order line,
+remaining]}}], `fulfillments` [{id, is_live, is_delivered, codes, urls, lines: {order line: quantity}}], `lines` {order
+line: quantity}, `shipped_as_asked` {asked, lines: {order line: quantity}}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from statemachines.target import Json, TargetRequest, Tracking
+
+Facts: TypeAlias = Mapping[str, Json]
+
+OPEN = frozenset({"OPEN", "IN_PROGRESS", "SCHEDULED", "ON_HOLD"})
+"""FO states whose remaining quantity counts; a closed FO may still show some (shopify.md §6)."""
+SHIPS = "CREATE_FULFILLMENT"
+"""The action that an FO has to list before it may be shipped (shopify.md §6)."""
+
+RECORD = "shipped_as_asked"
+
+_MAX_LINES = 512  # of one call (shopify.md §5)
+
+
+class SenselessItems(ValueError):
+    """The target's items cannot be shipped; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Part of a parcel: `quantity` of one FO line, which is order line `line`."""
+
+    fulfillment_order: str
+    fulfillment_order_line: str
+    line: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What one call ships."""
+
+    portions: tuple[Portion, ...]
+
+    def quantities(self) -> dict[str, int]:
+        """How many of each order line."""
+        counts: dict[str, int] = {}
+        for each in self.portions:
+            counts[each.line] = counts.get(each.line, 0) + each.quantity
+        return counts
+
+
+def asked_items(request: TargetRequest) -> dict[str, int | None] | None:
+    """Order lines that a target ships, with the quantity where it names one; None: everything.
+
+    Raises SenselessItems.
+    """
+    if request.items is None:
+        return None
+    asked: dict[str, int | None] = {}
+    for item in request.items:
+        line = str(item["id"] if isinstance(item, dict) else item)
+        quantity = item.get("quantity") if isinstance(item, dict) else None
+        if quantity is not None and (isinstance(quantity, bool) or not isinstance(quantity, int) or quantity < 1):
+            raise SenselessItems(f"the quantity of item {line} is {quantity!r}, not a whole number from 1 on")
+        if line in asked:
+            raise SenselessItems(f"item {line} is named twice")
+        asked[line] = quantity
+    if not asked:
+        raise SenselessItems("items is empty; leave it out to ship everything")
+    return asked
+
+
+def is_routed(facts: Facts) -> bool:
+    """Whether the order has FOs; right after an order was made it may have none yet (shopify.md §6)."""
+    return bool(facts.get("fulfillment_orders"))
+
+
+def open_orders(facts: Facts) -> list[Mapping[str, Json]]:
+    """The FOs that still have to be shipped."""
+    return [each for each in facts.get("fulfillment_orders") or () if each["status"] in OPEN]
+
+
+def remaining(facts: Facts) -> dict[str, int]:
+    """What is not shipped yet, by order line."""
+    counts: dict[str, int] = {}
+    for order in open_orders(facts):
+        for line, quantity in order["lines"].values():
+            if quantity > 0:
+                counts[line] = counts.get(line, 0) + quantity
+    return counts
+
+
+def shipped(facts: Facts, tracking: Tracking | None = None) -> dict[str, int]:
+    """What live fulfilments carry, by order line; with `tracking`, those under its mark alone."""
+    counts: dict[str, int] = {}
+    for each in live(facts):
+        if tracking is None or is_marked(each, tracking):
+            for line, quantity in each["lines"].items():
+                counts[line] = counts.get(line, 0) + quantity
+    return counts
+
+
+def live(facts: Facts) -> list[Mapping[str, Json]]:
+    """The fulfilments that were not cancelled."""
+    return [each for each in facts.get("fulfillments") or () if each["is_live"]]
+
+
+def mark(request: TargetRequest) -> Tracking | None:
+    """The tracking that tells the target's parcels from others; None where it brings neither code nor link."""
+    tracking = request.tracking
+    return tracking if tracking is not None and (tracking.code or tracking.url) else None
+
+
+def is_marked(fulfillment: Mapping[str, Json], tracking: Tracking) -> bool:
+    """Whether a fulfilment carries the code, or the link where there is no code."""
+    if tracking.code:
+        return tracking.code in fulfillment["codes"]
+    return tracking.url in fulfillment["urls"]
+
+
+def left(facts: Facts, request: TargetRequest) -> dict[str, int]:
+    """What the target still ships, by order line. Raises SenselessItems for what the order cannot give."""
+    rest = remaining(facts)
+    asked = asked_items(request)
+    if asked is None:
+        return rest
+    tracking = mark(request)
+    done = _recorded(facts, request) if tracking is None else shipped(facts, tracking)
+    wanted: dict[str, int] = {}
+    for line, quantity in asked.items():
+        there = rest.get(line, 0)
+        open_quantity = there if quantity is None else quantity - done.get(line, 0)
+        if open_quantity <= 0 or there == 0:
+            continue  # shipped already, by us or by hand
+        if open_quantity > there:
+            raise SenselessItems(f"{open_quantity} of item {line} are asked for and {there} remain")
+        wanted[line] = open_quantity
+    return wanted
+
+
+def next_parcel(facts: Facts, request: TargetRequest) -> Parcel | None:
+    """What the next call ships; None where nothing of the target is left. Raises SenselessItems.
+
+    FOs that can be shipped now come before those that are held up.
+    """
+    wanted = left(facts, request)
+    orders = sorted(open_orders(facts), key=lambda order: SHIPS not in order["actions"])
+    portions: list[Portion] = []
+    place: tuple[Json, Json, bool] | None = None
+    for order in orders:
+        here = (order["location"], order["method"], SHIPS in order["actions"])
+        if place is not None and here != place:
+            continue
+        for fo_line, (line, quantity) in order["lines"].items():
+            count = min(quantity, wanted.get(line, 0))
+            if count > 0 and len(portions) < _MAX_LINES:
+                place = here
+                wanted[line] -= count
+                portions.append(Portion(order["id"], fo_line, line, count))
+    return Parcel(tuple(portions)) if portions else None
+
+
+def after_parcel(facts: Facts, parcel: Parcel, request: TargetRequest, fulfillment: str) -> dict[str, Json]:
+    """The facts once a parcel was shipped. `fulfillment`: its id."""
+    taken = {each.fulfillment_order_line: each.quantity for each in parcel.portions}
+    orders: list[Json] = []
+    for order in facts.get("fulfillment_orders") or ():
+        lines = {key: [line, count - taken.get(key, 0)] for key, (line, count) in order["lines"].items()}
+        is_touched = any(key in taken for key in lines)
+        status = order["status"]
+        if is_touched:
+            status = "IN_PROGRESS" if any(count > 0 for _, count in lines.values()) else "CLOSED"
+        actions = [] if is_touched and status == "CLOSED" else order["actions"]
+        orders.append({**order, "status": status, "actions": actions, "lines": lines})
+    tracking = request.tracking or Tracking()
+    made = {
+        "id": fulfillment,
+        "is_live": True,
+        "is_delivered": False,
+        "codes": [tracking.code] if tracking.code else [],
+        "urls": [tracking.url] if tracking.url else [],
+        "lines": parcel.quantities(),
+    }
+    changed: dict[str, Json] = {
+        **facts,
+        "fulfillment_orders": orders,
+        "fulfillments": [*(facts.get("fulfillments") or ()), made],
+    }
+    if mark(request) is None and request.items is not None:
+        done = _recorded(facts, request)
+        total = {line: done.get(line, 0) + count for line, count in parcel.quantities().items()}
+        changed[RECORD] = {"asked": _asked_text(request), "lines": {**done, **total}}
+    return changed
+
+
+def _recorded(facts: Facts, request: TargetRequest) -> dict[str, int]:
+    """What we shipped for a target of exactly these items without a mark, by our own record."""
+    record = facts.get(RECORD)
+    return dict(record["lines"]) if record and record["asked"] == _asked_text(request) else {}
+
+
+def _asked_text(request: TargetRequest) -> str:
+    asked = asked_items(request) or {}
+    return json.dumps(asked, sort_keys=True, separators=(",", ":"))
