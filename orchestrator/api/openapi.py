@@ -106,8 +106,9 @@ def _query_parameters(model: type[Query]) -> list[dict[str, Any]]:
         options = [option for option in shape.pop("anyOf", ()) if option.get("type") != "null"]
         for option in options:
             shape.update(option)
-        if shape.get("default", ...) in (None, [], ()):
-            shape.pop("default", None)
+        default = shape.get("default")
+        if default in (None, [], ()) or (shape.get("type") == "string" and not isinstance(default, str)):
+            shape.pop("default", None)  # what stands for absence inside is no value that can be sent
         description = shape.pop("description", "")
         found.append({"name": name, "in": "query", "description": description, "schema": shape})
     return found

@@ -133,8 +133,8 @@ def _clear_away(path: Path) -> None:
             return
         except FileNotFoundError:
             return
-        except TimeoutError:
-            pass  # somebody is there and too busy to answer
+        except (TimeoutError, BlockingIOError):
+            pass  # somebody is there, too busy to take the call
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise ServeError(f"the socket {path} is there and cannot be asked: {reason}; set api.socket") from None

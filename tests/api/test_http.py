@@ -1,0 +1,246 @@
+"""What HTTP itself can get wrong: paths, methods, types, sizes, tokens, and bytes that are no HTTP at all."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import socket
+
+import aiohttp
+import anyio
+import pytest
+
+from tests.api.bench import TOKEN, Bench, an_order, bench
+
+TARGETS = "/v1/shops/acme/orders/67890/targets"
+JSON = {"Content-Type": "application/json"}
+
+
+async def test_a_path_that_is_not_there_is_a_problem() -> None:
+    async with bench() as b:
+        for path in ("/v1", "/v2/orders", "/v1/shops//orders/1", "/v1/orders/", "/%00", "/v1/products"):
+            got = await b.get(path)
+            assert (got.status, got.slug) == (404, "not-found")
+
+
+async def test_a_method_that_is_not_taken_says_which_are() -> None:
+    async with bench() as b:
+        got = await b.call("PATCH", "/v1/targets/x")
+        assert (got.status, got.slug) == (405, "method-not-allowed")
+        assert set(got.headers["Allow"].split(",")) == {"GET", "DELETE"}
+        assert (await b.call("HEAD", "/v1/orders")).status == 405
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b'{"state": "shipped"} x',
+        b"\xff{}",
+        b'{"state": NaN}',
+        b'{"delivery_info": {"n": 1e999}}',
+        b'{"delivery_info": {"n": -1e999}}',
+        b'{"delivery_info":' + b'{"a":' * 100 + b"1" + b"}" * 101,
+        b"[" * 100_000,
+        b'{"items": [' + b"9" * 5000 + b"]}",
+        b'{"state": "a\x00b"}',
+        b"\xef\xbb\xbf{}",
+    ],
+)
+async def test_a_body_that_is_no_json_is_told_so(body: bytes) -> None:
+    async with bench(an_order()) as b:
+        got = await b.call("POST", TARGETS, data=body, headers=JSON)
+        assert (got.status, got.slug) == (400, "malformed-json")
+
+
+@pytest.mark.parametrize("body", [b"", b"  ", b"null", b"[]", b'"shipped"', b"5", b"true"])
+async def test_a_body_that_is_no_object_is_no_target(body: bytes) -> None:
+    async with bench(an_order()) as b:
+        got = await b.call("POST", TARGETS, data=body, headers=JSON)
+        assert (got.status, got.slug) == (422, "invalid-target")
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (b'{"state": "\\u0000"}', "state"),
+        (b'{"state": "shipped", "tracking": {"code": "\\ud83d"}}', "tracking.code"),
+        (b'{"state": "shipped", "items": ["1", "\\udc00"]}', "items[1]"),
+        (b'{"state": "shipped", "delivery_info": {"a": [{"\\u0000b": 1}]}}', "delivery_info.a[0].?b"),
+    ],
+)
+async def test_text_that_cannot_be_kept_is_refused_where_it_is(body: bytes, path: str) -> None:
+    async with bench(an_order()) as b:
+        got = await b.call("POST", TARGETS, data=body, headers=JSON)
+        assert got.slug == "invalid-target"
+        assert [error["path"] for error in got.json()["errors"]] == [path]
+
+
+async def test_a_whole_surrogate_pair_is_a_character_like_others() -> None:
+    async with bench(an_order()) as b:
+        body = b'{"state": "shipped", "tracking": {"code": "\\ud83d\\udce6"}}'
+        got = await b.call("POST", TARGETS, data=body, headers=JSON)
+        assert got.status == 202
+        tracking = b.commands.submitted[0][2].tracking
+        assert tracking is not None
+        assert tracking.code == "📦"
+
+
+async def test_a_body_that_is_too_large_is_refused() -> None:
+    async with bench(an_order()) as b:
+        body = io.BytesIO(json.dumps({"state": "shipped", "reason": "x" * 1024 * 1024}).encode())
+        got = await b.call("POST", TARGETS, data=body, headers=JSON)
+        assert (got.status, got.slug) == (413, "body-too-large")
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "nonsense"])
+async def test_a_body_of_another_type_is_refused(media_type: str) -> None:
+    async with bench(an_order()) as b:
+        got = await b.call("POST", TARGETS, data=b'{"state": "shipped"}', headers={"Content-Type": media_type})
+        assert (got.status, got.slug) == (415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "Application/JSON", "application/a+json"])
+async def test_json_by_any_of_its_names_is_taken(media_type: str) -> None:
+    async with bench(an_order()) as b:
+        got = await b.call("POST", TARGETS, data=b'{"state": "accepted"}', headers={"Content-Type": media_type})
+        assert got.status == 202
+
+
+async def test_a_body_that_names_no_type_is_taken_as_json() -> None:
+    async with bench(an_order()) as b:
+        got = await raw(b, f"POST {TARGETS} HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n" + '{"state":"accepted"}')
+        assert got.startswith(b"HTTP/1.1 202 ")
+
+
+@pytest.mark.parametrize("query", ["limit=%", "limit=%zz", "reference=%ff", "reference=%C0%80"])
+async def test_broken_escapes_are_refused(query: str) -> None:
+    async with bench() as b:
+        got = await raw(b, f"GET /v1/orders?{query} HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert got.startswith(b"HTTP/1.1 422 ")
+        assert b'"invalid-request"' in got
+
+
+async def raw(b: Bench, text: str | bytes) -> bytes:
+    """Sends bytes as they are and reads until the daemon has answered."""
+    request = text.encode() if isinstance(text, str) else text
+
+    def talk() -> bytes:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(20)
+            sock.connect(str(b.served.socket))
+            sock.sendall(request)
+            got = b""
+            while b"\r\n\r\n" not in got:
+                part = sock.recv(65536)
+                if not part:
+                    return got
+                got += part
+            head, _, body = got.partition(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+            while len(body) < length:
+                body += sock.recv(65536)
+            return head + b"\r\n\r\n" + body
+
+    return await anyio.to_thread.run_sync(talk)
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        "nonsense\r\n\r\n",
+        "GET /v1/health HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n",
+        "GET /v1/health HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+        "GET /v1/" + "x" * 20_000 + " HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /v1/health HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\nX-Long: " + "x" * 20_000 + "\r\n\r\n",
+        "POST /v1/targets HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        "GET /v1/health HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer top-secret\x01\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_a_problem_too(request_text: str) -> None:
+    async with bench() as b:
+        got = await raw(b, request_text)
+        head, _, body = got.partition(b"\r\n\r\n")
+        assert b" 400 " in head.splitlines()[0]
+        assert b"application/problem+json" in head
+        assert json.loads(body)["type"] == "malformed-request"
+        assert b"top-secret" not in body
+
+
+async def test_a_broken_encoding_of_a_body_is_a_problem() -> None:
+    async with bench(an_order()) as b:
+        got = await b.call("POST", TARGETS, data=b"not gzip", headers={**JSON, "Content-Encoding": "gzip"})
+        assert (got.status, got.slug) == (400, "malformed-request")
+
+
+async def test_a_client_that_asks_first_is_told_to_go_on() -> None:
+    async with bench(an_order()) as b:
+        assert (await b.post(TARGETS, {"state": "accepted"}, expect100=True)).status == 202
+        assert (await b.post(TARGETS, {"state": "accepted"}, headers={"Expect": "miracles"})).status == 202
+
+
+async def test_answers_name_no_framework() -> None:
+    async with bench() as b:
+        got = await b.get("/v1/health")
+        assert got.headers["Server"] == "fulfilld"
+        assert got.headers["X-Content-Type-Options"] == "nosniff"
+
+
+# -- TCP ---------------------------------------------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    """A port that nobody listens on right now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+EVERY_KIND = ("/", "/v1/status", "/metrics", "/openapi.json", "/nowhere", "/v1/shops/nope")
+
+
+async def over_tcp(b: Bench, method: str, path: str, authorization: str | None) -> tuple[int, str, str]:
+    assert b.served.tcp is not None
+    headers = {} if authorization is None else {"Authorization": authorization}
+    url = f"http://{b.served.tcp[0]}:{b.served.tcp[1]}{path}"
+    async with aiohttp.ClientSession() as session, session.request(method, url, headers=headers) as response:
+        return response.status, response.headers.get("WWW-Authenticate", ""), await response.text()
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+async def test_over_tcp_every_call_needs_the_token() -> None:
+    async with bench(tcp={"port": free_port(), "token": TOKEN}) as b:
+        for path in EVERY_KIND:
+            for wrong in (
+                None,
+                "Bearer",
+                "Bearer x",
+                f"Token {TOKEN}",
+                "Basic !!!",
+                basic(TOKEN, "x"),
+                f"Basic {TOKEN}",
+            ):
+                status, challenge, text = await over_tcp(b, "GET", path, wrong)
+                assert (status, json.loads(text)["type"]) == (401, "unauthorized")
+                assert challenge.startswith("Bearer")
+                assert TOKEN not in text
+        assert (await over_tcp(b, "GET", "/v1/status", f"Bearer {TOKEN}"))[0] == 200
+        assert (await over_tcp(b, "GET", "/v1/status", f"bearer  {TOKEN} "))[0] == 200
+        assert (await over_tcp(b, "GET", "/nowhere", f"Bearer {TOKEN}"))[0] == 404
+
+
+async def test_a_browser_may_look_with_the_token_as_password_but_change_nothing() -> None:
+    async with bench(tcp={"port": free_port(), "token": TOKEN}) as b:
+        assert (await over_tcp(b, "GET", "/v1/status", basic("anybody", TOKEN)))[0] == 200
+        assert (await over_tcp(b, "POST", "/v1/shops/acme/pause", basic("anybody", TOKEN)))[0] == 401
+        assert (await over_tcp(b, "POST", "/v1/shops/acme/pause", f"Bearer {TOKEN}"))[0] == 200
+
+
+async def test_on_the_unix_socket_nobody_is_asked_for_a_token() -> None:
+    async with bench(tcp={"port": free_port(), "token": TOKEN}) as b:
+        assert (await b.get("/v1/status")).status == 200
+        assert (await b.get("/v1/status", headers={"Authorization": "Bearer wrong"})).status == 200
