@@ -14,7 +14,16 @@ from dataclasses import replace
 from typing import Literal
 
 from statemachines.cloudsuite_despatch import Despatch, SenselessDespatch, is_xml_text, read_despatches
-from statemachines.machine import Milestone, PlannedStep, PlatformMachine, Refusal, Standing, State, Step
+from statemachines.machine import (
+    Milestone,
+    PlannedStep,
+    PlatformMachine,
+    PlatformWait,
+    Refusal,
+    Standing,
+    State,
+    Step,
+)
 from statemachines.target import Json, TargetRequest
 
 RELEASED = frozenset({"closed_success", "paid", "account"})
@@ -220,6 +229,21 @@ class CloudsuiteMachine(PlatformMachine):
             answered = answered or standing.platform_state
         after = super().after(standing, step, request, answered, {**own, **facts})
         return replace(after, state="sent") if is_final and after.state == "processing" else after
+
+    def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
+        """A payment that fell back after the target was accepted: the order is looked at until it is settled again."""
+        wanted = self.resolve(request.state)
+        if wanted is None or wanted.record_only or wanted.name == "cancel" or self.has_passed(standing, wanted.name):
+            return None
+        reason = self._payment_reason(standing)
+        return None if reason is None else PlatformWait("payment", None, reason)
+
+    def describe(self) -> dict[str, Json]:
+        """As the base, with the way of a final despatch: in the table the step leaves the state."""
+        told = super().describe()
+        final = {"step": "send_despatch", "from": ["processing"], "to": "sent", "uses": ["despatch"]}
+        rows = [row for each in told["steps"] for row in ([each, final] if each["step"] == "send_despatch" else [each])]
+        return {**told, "steps": rows}
 
 
 def next_despatch(facts: Mapping[str, Json], request: TargetRequest) -> Despatch | None:

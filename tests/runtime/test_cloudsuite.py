@@ -362,16 +362,21 @@ async def test_a_shop_without_payments_asks_for_none(tmp_path: Path) -> None:
         assert (await floor.reach(order.id, "delivered", CS)).status is TargetStatus.REACHED
 
 
-async def test_a_payment_that_fell_back_meanwhile_stops_the_step(tmp_path: Path) -> None:
+async def test_a_payment_that_fell_back_meanwhile_is_waited_for(tmp_path: Path) -> None:
     sandbox = cloudsuite()
     async with floor_of(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
         sandbox.cloudsuite.panel.set_payment(order.id, "closed_canceled")
-        target = await floor.reach(order.id, "accepted", CS)
-        assert target.status is TargetStatus.BLOCKED
-        assert target.problem is not None
-        assert "closed_canceled" in target.problem.detail
+        target = await floor.submit(order.id, "accepted", CS)
+        waiting = await floor.until(order.id, lambda found: found.situation is Situation.WAITING, CS)
+        assert waiting.wait is not None
+        assert (waiting.wait.reason, waiting.payment) == ("payment", "unpaid")
+        assert "closed_canceled" in waiting.wait.detail
         assert effects(sandbox, order.id) == []
+        sandbox.cloudsuite.panel.pay(order.id)
+        await floor.commands.sync(CS, 30)
+        assert (await floor.finished(target)).status is TargetStatus.REACHED
+        assert len(await floor.events("order.payment_settled")) == 1
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_the_shop_to_start_from_is_a_good_one() -> None:
     assert block is not None
     shop = json.loads(block[1])["shops"]["cs"]
     del shop["platform"]
-    shop["credentials"] = {name: "x" for name in shop["credentials"]}
+    shop["credentials"] = dict.fromkeys(shop["credentials"], "x")
     CloudsuiteOptions(**shop)
 
 
