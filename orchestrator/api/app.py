@@ -11,7 +11,8 @@ from aiohttp.typedefs import Handler
 from orchestrator.api.answers import to_json
 from orchestrator.api.call import begin
 from orchestrator.api.openapi import openapi_document
-from orchestrator.api.routes import ROUTES, Route
+from orchestrator.api.route import Route
+from orchestrator.api.routes import ROUTES
 from orchestrator.api.services import OPENAPI, SERVICES, Services
 from orchestrator.api.supervision import supervise
 from orchestrator.clock import Clock

@@ -20,7 +20,8 @@ from orchestrator.api.documents import HttpProblem
 from orchestrator.api.fields import CONSUMER_NAME, LONGEST_ID, PLAIN
 from orchestrator.api.parameters import Query
 from orchestrator.api.problems import PROBLEM_TYPE, STATUS_BY_SLUG, TITLE_BY_SLUG
-from orchestrator.api.routes import EVERYWHERE, ROUTES, Answer, HeaderParameter, RequestBody, Route
+from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
+from orchestrator.api.routes import EVERYWHERE, ROUTES
 
 _REFERENCE = "#/components/schemas/{model}"
 

@@ -6,19 +6,15 @@ end in (no token, an unknown parameter, a store that fails) are added where the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final
 
 from pydantic import BaseModel
 
 from orchestrator.api import documents, parameters, requests
 from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, SSE_TYPE
-from orchestrator.api.call import Handler
 from orchestrator.api.calls import bulk, daemon, feed, machines, orders, shops, targets
 from orchestrator.api.fields import CURSOR, IDEMPOTENCY_KEY
-
-Group = Literal["Orders", "Targets", "Events", "Shops", "Rejected", "Machines", "Daemon"]
+from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
 
 EVERYWHERE: Final = ("malformed-request", "unauthorized", "invalid-request")
 """Problems that every call can end in."""
@@ -31,52 +27,6 @@ _TARGET = (
     *("shop-not-found", "order-not-found", "invalid-target", "unknown-state", "unreachable", "not-allowed"),
     *("not-adjacent", "idempotency-key-reused", "platform-unreachable"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A successful answer: what it means, and its content by media type (a model, or None for other text)."""
-
-    meaning: str
-    content: Mapping[str, type[BaseModel] | None]
-
-
-@dataclass(frozen=True, slots=True)
-class RequestBody:
-    """What a call takes as its body."""
-
-    model: type[BaseModel]
-    example: Any
-    media_type: str = JSON_TYPE
-    is_required: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderParameter:
-    """A header that a call looks at."""
-
-    name: str
-    pattern: str
-    description: str
-    example: str
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One call. `is_change`: it is refused while the daemon shuts down."""
-
-    method: str
-    path: str
-    name: str
-    group: Group
-    summary: str
-    handler: Handler
-    answers: Mapping[int, Answer]
-    slugs: tuple[str, ...] = ()
-    query: type[parameters.Query] = parameters.Query
-    headers: tuple[HeaderParameter, ...] = ()
-    body: RequestBody | None = None
-    is_change: bool = False
 
 
 def _json(meaning: str, model: type[BaseModel]) -> Answer:

@@ -6,12 +6,13 @@ So each page is a snapshot of its own: a line is consistent in itself, two lines
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 
 from orchestrator.clock import Clock
 from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.timeline import order_events
 from orchestrator.operations.views import event_view, order_view, shop_view, target_view
+from statemachines.machine import PlatformMachine
 from statemachines.target import Json
 from storage.orders import list_orders
 from storage.records import Shop
@@ -33,8 +34,10 @@ async def dump_lines(store: Store, node: NodeFacts, clock: Clock) -> AsyncGenera
         yield {"kind": "shop", **shop_view(facts, rows.get(facts.name), clock.now_ms())}
     after = 0
     while True:
-        position = after
-        page = await store.read(lambda tx, position=position: _page(tx, position, rows, node, clock.now_ms()))  # type: ignore[misc]
+        position, machines = after, {name: facts.machine for name, facts in node.shops().items()}
+        page = await store.read(
+            lambda tx, position=position, machines=machines: _page(tx, position, rows, machines, clock.now_ms())  # type: ignore[misc]
+        )
         for seq, line in page:
             yield line
             after = seq
@@ -43,13 +46,11 @@ async def dump_lines(store: Store, node: NodeFacts, clock: Clock) -> AsyncGenera
 
 
 def _page(
-    tx: Transaction, after: int, shops: dict[str, Shop], node: NodeFacts, now_ms: int
+    tx: Transaction, after: int, shops: Mapping[str, Shop], machines: Mapping[str, PlatformMachine], now_ms: int
 ) -> list[tuple[int, dict[str, Json]]]:
-    configured = node.shops()
     lines = []
     for order in list_orders(tx, after, _PAGE):
-        facts = configured.get(order.shop)
-        view = order_view(order, (), shops.get(order.shop), facts.machine if facts is not None else None, now_ms)
+        view = order_view(order, (), shops.get(order.shop), machines.get(order.shop), now_ms)
         view["targets"] = [target_view(target) for target in list_targets(tx, order.shop, order.id)]
         view["events"] = [event_view(event) for event in order_events(tx, order.shop, order.id)]
         lines.append((order.seq, {"kind": "order", **view}))

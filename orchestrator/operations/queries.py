@@ -1,7 +1,8 @@
 """Everything that only looks: what the API, the status file and the metrics show of the store.
 
 Each answer comes from one snapshot of the store. Waiting (long polls, `?wait=`) happens between snapshots and never
-inside one, so a reader that waits for minutes holds nothing.
+inside one, so a reader that waits for minutes holds nothing. Units of work run in a reader's thread; the configured
+shops belong to the event loop, so they are looked up before and handed in.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import anyio
 from orchestrator.clock import Clock
 from orchestrator.operations.dump import dump_lines
 from orchestrator.operations.feed import Feed
-from orchestrator.operations.ports import NodeFacts
+from orchestrator.operations.ports import NodeFacts, ShopFacts
 from orchestrator.operations.refusals import Refused
 from orchestrator.operations.status import read_counts, status_dump
 from orchestrator.operations.timeline import newest_events
@@ -23,7 +24,7 @@ from statemachines.machine import Milestone
 from statemachines.target import Json
 from storage.events import EventFilter, acknowledge, consumer_cursor, last_cursor, list_events
 from storage.orders import OrderFilter, count_orders, get_order, get_payload, list_orders
-from storage.records import Event, Order, Shop, Target, TargetStatus
+from storage.records import Event, Order, Target, TargetStatus
 from storage.rejected import list_rejected
 from storage.shops import get_shop, list_shops
 from storage.store import Store
@@ -31,6 +32,8 @@ from storage.targets import get_target, pending_targets, pending_targets_of
 from storage.transaction import Transaction
 
 _TIMELINE_LIMIT = 1000
+Configured = Mapping[str, ShopFacts]
+
 _PROBE = ".ready"  # no consumer of the API can have this name
 
 
@@ -91,11 +94,6 @@ class Queries:
             raise Refused("shop-not-found", f"no shop is named {name!r}")
         return shop_view(facts, await self._store.read(lambda tx: get_shop(tx, name)), self._clock.now_ms())
 
-    def _check_shop(self, tx: Transaction, name: str | None) -> None:
-        """A shop that left the config keeps its history; a name that never was a shop's is a mistake."""
-        if name is not None and name not in self._node.shops() and get_shop(tx, name) is None:
-            raise Refused("shop-not-found", f"no shop is named {name!r}")
-
     # -- orders ----------------------------------------------------------------------------------------------------
 
     async def orders(self, query: OrderQuery, after: int, limit: int) -> tuple[list[dict[str, Json]], int | None]:
@@ -103,53 +101,19 @@ class Queries:
 
         Raises Refused: `shop-not-found`, `invalid-request` for a state that no machine and no order has.
         """
-        return await self._store.read(lambda tx: self._order_page(tx, query, after, limit))
-
-    def _order_page(
-        self, tx: Transaction, query: OrderQuery, after: int, limit: int
-    ) -> tuple[list[dict[str, Json]], int | None]:
-        self._check_shop(tx, query.shop)
-        shops = {shop.name: shop for shop in list_shops(tx)}
-        now = self._clock.now_ms()
-        wanted = OrderFilter(
-            shop=query.shop,
-            states=() if query.state is None else self._states(tx, query.state, query.shop),
-            milestone=query.milestone,
-            situation=query.situation,
-            reference=query.reference,
-            updated_after=query.updated_after,
-            queued_shops_wait=tuple(name for name, shop in shops.items() if shop_wait(shop, now) is not None),
-        )
-        found = list_orders(tx, after, limit + 1, wanted)
-        page = found[:limit]
-        pending = _pending_of(tx, page)
-        views = [self._order_view(o, pending.get((o.shop, o.id), []), shops.get(o.shop), now) for o in page]
-        return views, page[-1].seq if len(found) > limit else None
-
-    def _states(self, tx: Transaction, name: str, shop: str | None) -> tuple[str, ...]:
-        """The native states that a name means in the shop, or in any."""
-        shops = self._node.shops()
-        chosen = shops.values() if shop is None else filter(None, [shops.get(shop)])
-        machines = list({id(facts.machine): facts.machine for facts in chosen}.values())
-        states = {state.name for machine in machines if (state := machine.resolve(name)) is not None}
-        if not states:  # a state that no machine knows is kept as it is, so it can be looked for
-            asked = name.strip().casefold()
-            states = {state for _, _, state, _ in count_orders(tx) if state.casefold() == asked}
-            if not states and asked not in set(Milestone):
-                known = dict.fromkeys(known for machine in machines for known in machine.names())
-                detail = f"no machine knows a state {name!r}; known are {', '.join(known)}"
-                error = {"path": "state", "message": detail}
-                raise Refused("invalid-request", detail, extra={"errors": [error], "allowed": list(known)})
-        return tuple(sorted(states)) or (name,)
+        configured, now = self._node.shops(), self._clock.now_ms()
+        return await self._store.read(lambda tx: _order_page(tx, configured, query, after, limit, now))
 
     async def order(self, shop: str, order: str, *, with_timeline: bool = False) -> dict[str, Json]:
         """One order, with `timeline` if it is asked for. Raises Refused `order-not-found`."""
+        facts, now = self._node.shops().get(shop), self._clock.now_ms()
 
         def unit(tx: Transaction) -> dict[str, Json]:
             found = get_order(tx, shop, order)
             if found is None:
                 raise Refused("order-not-found", f"no order {order} of shop {shop} is known")
-            view = self._order_view(found, pending_targets(tx, shop, order), get_shop(tx, shop), self._clock.now_ms())
+            machine = facts.machine if facts is not None else None
+            view = order_view(found, pending_targets(tx, shop, order), get_shop(tx, shop), machine, now)
             if with_timeline:
                 view["timeline"] = [event_view(event) for event in newest_events(tx, shop, order, _TIMELINE_LIMIT)]
             return view
@@ -159,10 +123,6 @@ class Queries:
     async def payload(self, shop: str, order: str) -> bytes | None:
         """The order's payload as the platform sent it last."""
         return await self._store.read(lambda tx: get_payload(tx, shop, order))
-
-    def _order_view(self, order: Order, targets: list[Target], shop: Shop | None, now: int) -> dict[str, Json]:
-        facts = self._node.shops().get(order.shop)
-        return order_view(order, targets, shop, facts.machine if facts is not None else None, now)
 
     # -- targets ---------------------------------------------------------------------------------------------------
 
@@ -193,21 +153,16 @@ class Queries:
         """
         deadline = self._clock.monotonic() + wait_seconds
         while True:
-            position, heard = after, self._feed.last_cursor
-            page = await self._store.read(lambda tx, position=position: self._page(tx, position, limit, wanted))  # type: ignore[misc]
+            position, heard, configured = after, self._feed.last_cursor, self._node.shops()
+            page = await self._store.read(
+                lambda tx, position=position, configured=configured: _page(tx, configured, position, limit, wanted)  # type: ignore[misc]
+            )
             after = max(page.next, heard)  # retention may have deleted the newest events that were heard of
             left = deadline - self._clock.monotonic()
             if page.events or left <= 0 or self._feed.is_closed:
                 return page
             with anyio.move_on_after(left):
                 await self._feed.wait_beyond(after)
-
-    def _page(self, tx: Transaction, after: int, limit: int, wanted: EventFilter) -> EventPage:
-        self._check_shop(tx, wanted.shop)
-        events = list_events(tx, after, limit, wanted)
-        if len(events) == limit:
-            return EventPage(events, events[-1].cursor)
-        return EventPage(events, max(after, last_cursor(tx)))
 
     async def consumer_cursor(self, name: str) -> int:
         """Up to where a consumer has acknowledged; 0 for one that never has."""
@@ -231,9 +186,10 @@ class Queries:
 
     async def rejected(self, shop: str | None, after: int, limit: int) -> tuple[list[dict[str, Json]], int | None]:
         """A page of rejected payloads above the position `after`, and the position of the next page."""
+        configured = self._node.shops()
 
         def unit(tx: Transaction) -> tuple[list[dict[str, Json]], int | None]:
-            self._check_shop(tx, shop)
+            _check_shop(tx, configured, shop)
             found = list_rejected(tx, after, limit + 1, shop)
             page = found[:limit]
             return [rejected_view(each) for each in page], page[-1].id if len(found) > limit else None
@@ -244,6 +200,58 @@ class Queries:
 def is_settled(target: Target) -> bool:
     """Whether somebody who waits for a target has waited enough: it has ended, or waits for a person."""
     return target.status.is_end or target.status is TargetStatus.BLOCKED
+
+
+def _check_shop(tx: Transaction, configured: Configured, name: str | None) -> None:
+    """A shop that left the config keeps its history; a name that never was a shop's is a mistake."""
+    if name is not None and name not in configured and get_shop(tx, name) is None:
+        raise Refused("shop-not-found", f"no shop is named {name!r}")
+
+
+def _order_page(
+    tx: Transaction, configured: Configured, query: OrderQuery, after: int, limit: int, now: int
+) -> tuple[list[dict[str, Json]], int | None]:
+    _check_shop(tx, configured, query.shop)
+    shops = {shop.name: shop for shop in list_shops(tx)}
+    wanted = OrderFilter(
+        shop=query.shop,
+        states=() if query.state is None else _states(tx, configured, query.state, query.shop),
+        milestone=query.milestone,
+        situation=query.situation,
+        reference=query.reference,
+        updated_after=query.updated_after,
+        queued_shops_wait=tuple(name for name, shop in shops.items() if shop_wait(shop, now) is not None),
+    )
+    found = list_orders(tx, after, limit + 1, wanted)
+    page = found[:limit]
+    pending = _pending_of(tx, page)
+    machines = {name: facts.machine for name, facts in configured.items()}
+    views = [order_view(o, pending.get((o.shop, o.id), ()), shops.get(o.shop), machines.get(o.shop), now) for o in page]
+    return views, page[-1].seq if len(found) > limit else None
+
+
+def _states(tx: Transaction, configured: Configured, name: str, shop: str | None) -> tuple[str, ...]:
+    """The native states that a name means in the shop, or in any."""
+    chosen = configured.values() if shop is None else filter(None, [configured.get(shop)])
+    machines = list({id(facts.machine): facts.machine for facts in chosen}.values())
+    states = {state.name for machine in machines if (state := machine.resolve(name)) is not None}
+    if not states:  # a state that no machine knows is kept as it is, so it can be looked for
+        asked = name.strip().casefold()
+        states = {state for _, _, state, _ in count_orders(tx) if state.casefold() == asked}
+        if not states and asked not in set(Milestone):
+            known = dict.fromkeys(known for machine in machines for known in machine.names())
+            detail = f"no machine knows a state {name!r}; known are {', '.join(known)}"
+            error = {"path": "state", "message": detail}
+            raise Refused("invalid-request", detail, extra={"errors": [error], "allowed": list(known)})
+    return tuple(sorted(states)) or (name,)
+
+
+def _page(tx: Transaction, configured: Configured, after: int, limit: int, wanted: EventFilter) -> EventPage:
+    _check_shop(tx, configured, wanted.shop)
+    events = list_events(tx, after, limit, wanted)
+    if len(events) == limit:
+        return EventPage(events, events[-1].cursor)
+    return EventPage(events, max(after, last_cursor(tx)))
 
 
 def _pending_of(tx: Transaction, orders: list[Order]) -> Mapping[tuple[str, str], list[Target]]:

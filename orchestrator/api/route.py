@@ -1,0 +1,61 @@
+"""What there is to say about one call: enough to route it, check it, and describe it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from orchestrator.api.answers import JSON_TYPE
+from orchestrator.api.call import Handler
+from orchestrator.api.parameters import Query
+
+Group = Literal["Orders", "Targets", "Events", "Shops", "Rejected", "Machines", "Daemon"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer: what it means, and its content by media type (a model, or None for other text)."""
+
+    meaning: str
+    content: Mapping[str, type[BaseModel] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestBody:
+    """What a call takes as its body."""
+
+    model: type[BaseModel]
+    example: Any
+    media_type: str = JSON_TYPE
+    is_required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderParameter:
+    """A header that a call looks at."""
+
+    name: str
+    pattern: str
+    description: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call. `is_change`: it is refused while the daemon shuts down."""
+
+    method: str
+    path: str
+    name: str
+    group: Group
+    summary: str
+    handler: Handler
+    answers: Mapping[int, Answer]
+    slugs: tuple[str, ...] = ()
+    query: type[Query] = Query
+    headers: tuple[HeaderParameter, ...] = ()
+    body: RequestBody | None = None
+    is_change: bool = False
