@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from orchestrator.api import documents, parameters, requests
 from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, SSE_TYPE
+from orchestrator.api.call import Handler
 from orchestrator.api.calls import bulk, daemon, feed, machines, orders, shops, targets
 from orchestrator.api.fields import CURSOR, IDEMPOTENCY_KEY
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
