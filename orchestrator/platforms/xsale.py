@@ -111,7 +111,6 @@ class XsaleClient:
         if self._options.look_first and await self._is_there(calls, order_id, standing, to):
             return StepAnswer(to)
         table = await self._directory.table(calls)
-        self._looks.forget(order_id)
         answer = await self._calls.put(calls, tail, self._body(table.id_of(to)))
         if answer.status in (400, 422):
             # The status may have been made anew, under another id. A refused change has changed nothing.
@@ -123,6 +122,7 @@ class XsaleClient:
             raise self._calls.refusal(answer, is_effect=True)
         if not self._shows(answer, to, table) and self._options.verify_changes:
             await self._verify(calls, order_id, to, answer)
+        self._looks.note(order_id, to)
         return StepAnswer(to)
 
     async def check(self) -> list[Finding]:

@@ -17,15 +17,11 @@ class RecentLooks:
         self._looks: dict[str, tuple[float, str]] = {}
 
     def note(self, order_id: str, state: str) -> None:
-        """The order has just shown `state`."""
+        """The order has just shown `state`, or was confirmed to be in it."""
         now = self._clock.monotonic()
         if len(self._looks) >= _MOST:
             self._looks = {each: look for each, look in self._looks.items() if now - look[0] < FRESH_SECONDS}
         self._looks[order_id] = now, state
-
-    def forget(self, order_id: str) -> None:
-        """A change is under way: what was seen says nothing any more."""
-        self._looks.pop(order_id, None)
 
     def state(self, order_id: str) -> str | None:
         """The state that the order showed a moment ago, None if nobody looked."""

@@ -454,6 +454,9 @@ async def test_a_lost_answer_is_resolved_by_reading_the_order(tmp_path: Path, fa
         assert (await floor.reach(order.id, "W trakcie realizacji", "xs")).status is TargetStatus.REACHED
         calls = [call.step for call in sandbox.ledger.calls(order.id)][before:]
         assert calls[calls.index("change_status") + 1] == "read"
+        how = [event.data["how"] for event in await floor.events("step.done")]
+        assert how == ["called", "called" if fault.endswith("before") else "found_done"]
+        assert await floor.events("order.drifted") == []
         assert set_to(sandbox) == FLOW[1:3]
         assert_nothing_twice_or_out_of_turn(sandbox)
 
