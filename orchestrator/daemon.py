@@ -12,6 +12,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -25,6 +27,9 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ConfigError, load
 from orchestrator.crash import CrashPointError, CrashPoints
 from orchestrator.housekeeping import feed_watchdog, forget_forever, measure
+from orchestrator.intake.inbox import Inbox
+from orchestrator.intake.listener import ListenError, listening
+from orchestrator.intake.receiver import Reception, build_receiver
 from orchestrator.locks import StoreLock, StoreLocked, StoreLockUnusable
 from orchestrator.logs import SecretMask, configure
 from orchestrator.metrics import Metrics
@@ -62,6 +67,8 @@ class Daemon:
         self.supervisor = Supervisor(store, f"{self.node}:{self.pid}", self.clock, self.chance, crash, self.metrics)
         self.commands = DaemonCommands(store, self.supervisor, self.clock, self.chance, crash, self.metrics)
         self.queries = Queries(store, self, self.feed, self.clock)
+        self.inbox = Inbox(store, self.supervisor.worker, self.clock, self.chance)
+        self._crash = crash
         store.on_commit = self._on_commit
         store.on_group = self.metrics.committed
 
@@ -79,7 +86,7 @@ class Daemon:
         self.feed.last_cursor = await self._store.read(last_cursor)
         app = build_app(self.queries, self.commands, self, self.feed, self.metrics, self.clock)
         api = self.config.api
-        async with anyio.create_task_group() as group, serving(app, api):
+        async with anyio.create_task_group() as group, serving(app, api), self._receiving():
             async with anyio.create_task_group() as shops:
                 await self.supervisor.start(shops, self.config)
                 self.is_ready = True
@@ -93,6 +100,25 @@ class Daemon:
             self.feed.close()
             group.cancel_scope.cancel()
 
+    @asynccontextmanager
+    async def _receiving(self) -> AsyncIterator[None]:
+        """Takes webhooks in for as long as the block lasts, where the config says so. Raises ListenError."""
+        settings = self.config.webhooks
+        if settings is None:
+            yield
+            return
+        reception = Reception(
+            store=self._store,
+            shops=lambda: self.config.shops,
+            settings=settings,
+            clock=self.clock,
+            crash=self._crash,
+            arrived=self.inbox.wake,
+        )
+        async with listening(build_receiver(reception), settings) as (host, port):
+            log.info("webhooks.listening", host=host, port=port, tls=settings.tls is not None)
+            yield
+
     def _on_commit(self, published: list[Published]) -> None:
         """Wakes who waits for these events, and counts the targets that they end."""
         self.feed.publish(published)
@@ -102,6 +128,7 @@ class Daemon:
 
     def _start_duties(self, group: TaskGroup) -> None:
         group.start_soon(forget_forever, self._store, self.clock, lambda: self.config.retention_days)
+        group.start_soon(self.inbox.run)
         group.start_soon(feed_watchdog)
         group.start_soon(measure, self.metrics, self.clock, self._store.wal_bytes)
 
@@ -131,8 +158,9 @@ class Daemon:
         except ConfigError as error:
             log.error("config.refused", errors=[str(problem) for problem in error.errors])
             return
-        if config.storage != self.config.storage or config.api != self.config.api:
-            log.warning("config.needs_restart", detail="changes of storage and api take effect at the next start")
+        if any(getattr(config, name) != getattr(self.config, name) for name in ("storage", "api", "webhooks")):
+            detail = "changes of storage, api and webhooks take effect at the next start"
+            log.warning("config.needs_restart", detail=detail)
         self._mask.add(config.secret_values())
         configure(config.log.format, config.log.level, mask=self._mask)
         self.config = config
@@ -202,7 +230,7 @@ async def _main(config: Config, crash: CrashPoints, mask: SecretMask, standby: b
     try:
         async with open_sqlite(config.storage.path, Clock().now_ms()) as store:
             await Daemon(config, store, crash, mask).run()
-    except (StoreError, ServeError) as error:
+    except (StoreError, ServeError, ListenError) as error:
         return _fail(str(error), EXIT_USAGE)
     finally:
         lock.release()
@@ -236,7 +264,7 @@ def _first_known(group: BaseExceptionGroup[BaseException]) -> BaseException | No
         if isinstance(error, BaseExceptionGroup):
             if (inner := _first_known(error)) is not None:
                 return inner
-        elif isinstance(error, (StoreError, ServeError)):
+        elif isinstance(error, (StoreError, ServeError, ListenError)):
             return error
     return None
 

@@ -1,0 +1,250 @@
+"""Works off kept webhooks: products and fulfilments become events, everything about an order leads to a read of it.
+
+A shop has a lane while it has something to work off. Many hints of one order that wait together cost one read. A row
+is done only when what follows from it is durable, so a crash anywhere repeats a read and loses nothing; a row whose
+read fails waits by itself, with a growing pause, and holds no other up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from orchestrator.clock import Chance, Clock, optional_rfc3339
+from orchestrator.intake.news import News, OrderNews, ProductNews, Unimportant, Unreadable, news_of
+from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected
+from orchestrator.platforms.failures import Unreadable as UnreadableAnswer
+from orchestrator.runtime.asking import GateClosed
+from orchestrator.runtime.worker import ShopWorker
+from storage.errors import StoreError
+from storage.events import append_event
+from storage.orders import get_order
+from storage.products import Version, note_fulfillment, save_product
+from storage.rejected import add_rejected
+from storage.store import Store
+from storage.transaction import Transaction
+from storage.webhooks import Webhook, due_webhooks, finish_webhook, postpone_webhook, shops_with_webhooks
+
+log = structlog.get_logger()
+
+_BATCH = 200
+_READS_AT_ONCE = 8
+_LONGEST_REST_SECONDS = 30.0  # a wake-up that was missed costs at most this
+_STUMBLE_SECONDS = 5.0
+_CLOSED_MS = 5_000  # how soon a shop that stands still is looked at again
+_FIRST_WAIT_MS = 1_000
+_LONGEST_WAIT_MS = 300_000
+_LOOKS_FOR_AN_ORDER = 4  # a webhook can be quicker than the platform's own reads
+
+Item = tuple[Webhook, News]
+
+
+class Inbox:
+    """The inbox of all shops. `run` lasts until it is cancelled; `wake` tells it of new rows.
+
+    `worker_of` answers a shop's worker, None while there is none (being started, gone from the config).
+    """
+
+    def __init__(
+        self, store: Store, worker_of: Callable[[str], ShopWorker | None], clock: Clock, chance: Chance
+    ) -> None:
+        self._store, self._worker_of = store, worker_of
+        self._clock, self._chance = clock, chance
+        self._wake = anyio.Event()
+        self._lanes: set[str] = set()
+
+    def wake(self) -> None:
+        """There is something new."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Works until cancelled."""
+        async with anyio.create_task_group() as group:
+            while True:
+                self._wake = anyio.Event()
+                try:
+                    rest_seconds = await self._open_lanes(group)
+                except StoreError as error:
+                    log.error("inbox.not_read", detail=str(error))
+                    rest_seconds = _STUMBLE_SECONDS
+                with anyio.move_on_after(rest_seconds):
+                    await self._wake.wait()
+
+    async def _open_lanes(self, group: TaskGroup) -> float:
+        """Starts a lane for each shop with due rows; answers how long nothing else will be due (seconds)."""
+        rest_seconds = _LONGEST_REST_SECONDS
+        now = self._clock.now_ms()
+        for shop, due_at in await self._store.read(shops_with_webhooks):
+            if shop in self._lanes:
+                continue
+            if due_at > now:
+                rest_seconds = min(rest_seconds, max(0.01, (due_at - now) / 1000))
+                continue
+            self._lanes.add(shop)
+            group.start_soon(self._lane, shop)
+        return rest_seconds
+
+    async def _lane(self, shop: str) -> None:
+        try:
+            while await self._work_off(shop):
+                pass
+        except Exception as error:
+            log.error("inbox.stumbled", shop=shop, exc_info=error)
+            await anyio.sleep(_STUMBLE_SECONDS)
+        finally:
+            self._lanes.discard(shop)
+            self.wake()
+
+    async def _work_off(self, shop: str) -> bool:
+        """Works off one batch; False when nothing is due."""
+        now = self._clock.now_ms()
+        batch = await self._store.read(lambda tx: due_webhooks(tx, shop, now, _BATCH))
+        by_order: dict[str | None, list[Item]] = {}
+        local: list[Item] = []
+        for webhook in batch:
+            news = news_of(webhook.source, webhook.topic, webhook.payload)
+            if isinstance(news, OrderNews):
+                by_order.setdefault(news.order, []).append((webhook, news))
+            else:
+                local.append((webhook, news))
+        if local:
+            await self._finish(local)
+        if by_order:
+            await self._follow(shop, by_order)
+        return bool(batch)
+
+    async def _follow(self, shop: str, by_order: dict[str | None, list[Item]]) -> None:
+        """Reads each order once."""
+        worker = self._worker_of(shop)
+        if worker is None or not worker.gate.is_open:
+            await self._postpone([item for items in by_order.values() for item in items], _CLOSED_MS)
+            return
+        turns = anyio.CapacityLimiter(_READS_AT_ONCE)
+        async with anyio.create_task_group() as group:
+            for order, items in by_order.items():
+                group.start_soon(self._follow_one, worker, order, items, turns)
+
+    async def _follow_one(
+        self, worker: ShopWorker, order: str | None, items: list[Item], turns: anyio.CapacityLimiter
+    ) -> None:
+        async with turns:
+            try:
+                wait_ms = await self._look(worker, order, items)
+            except Exception as error:
+                log.error("inbox.stumbled", shop=worker.name, order=order, exc_info=error)
+                wait_ms = _LONGEST_WAIT_MS
+            await (self._finish(items) if wait_ms is None else self._postpone(items, wait_ms))
+
+    async def _look(self, worker: ShopWorker, order: str | None, items: list[Item]) -> int | None:
+        """Reads the order if that can tell something new; answers for how long to wait after a failure (ms)."""
+        if order is None:
+            worker.sync_soon()
+            return None
+        if await self._is_stale(worker.name, order, items):
+            return None
+        attempts = max(webhook.attempts for webhook, _ in items)
+        try:
+            await worker.refresh(order)
+        except GateClosed:
+            return _CLOSED_MS
+        except NotFound as failure:
+            if attempts + 1 < _LOOKS_FOR_AN_ORDER:
+                return self._pause_ms(attempts)
+            log.info("webhook.order_not_found", shop=worker.name, order=order, detail=failure.detail)
+        except Rejected as failure:
+            log.warning("webhook.order_not_read", shop=worker.name, order=order, detail=failure.detail)
+        except UnreadableAnswer as failure:
+            error, payload = failure.detail, failure.payload
+            await self._store.write(lambda tx: self._set_aside(tx, worker.name, order, error, payload))
+        except (PlatformFailure, StoreError) as failure:
+            log.info("webhook.read_failed", shop=worker.name, order=order, detail=str(failure))
+            return self._pause_ms(attempts)
+        return None
+
+    async def _is_stale(self, shop: str, order: str, items: Sequence[Item]) -> bool:
+        """Whether what we know of the order is newer than all that the webhooks tell."""
+        times = [news.updated_at_ms for _, news in items if isinstance(news, OrderNews)]
+        if any(time is None for time in times):
+            return False
+        known = await self._store.read(lambda tx: get_order(tx, shop, order))
+        newest = max(time for time in times if time is not None)
+        return known is not None and known.platform_updated_at is not None and newest < known.platform_updated_at
+
+    def _pause_ms(self, attempts: int) -> int:
+        longest = min(_LONGEST_WAIT_MS, _FIRST_WAIT_MS << min(attempts, 20))
+        return int(longest * (0.5 + self._chance.jitter() / 2))
+
+    async def _postpone(self, items: Sequence[Item], wait_ms: int) -> None:
+        due_at = self._clock.now_ms() + wait_ms
+
+        def unit(tx: Transaction) -> None:
+            for webhook, _ in items:
+                postpone_webhook(tx, webhook.id, due_at)
+
+        await self._store.write(unit)
+
+    async def _finish(self, items: Sequence[Item]) -> None:
+        """Makes what follows from the webhooks durable, and them done, at once."""
+        now = self._clock.now_ms()
+
+        def unit(tx: Transaction) -> None:
+            for webhook, news in items:
+                if finish_webhook(tx, webhook.id, now):
+                    self._settle(tx, webhook, news, now)
+
+        await self._store.write(unit)
+
+    def _settle(self, tx: Transaction, webhook: Webhook, news: News, now: int) -> None:
+        match news:
+            case Unreadable(error):
+                self._set_aside(tx, webhook.shop, None, error, webhook.payload)
+            case ProductNews():
+                _settle_product(tx, webhook, news, now)
+            case OrderNews():
+                _settle_fulfillment(tx, webhook, news, now)
+            case Unimportant(topic):
+                log.debug("webhook.unimportant", shop=webhook.shop, topic=topic)
+
+    def _set_aside(self, tx: Transaction, shop: str, order: str | None, error: str, payload: bytes) -> None:
+        now = self._clock.now_ms()
+        rejected = add_rejected(tx, shop, "webhook", order, error, payload, now)
+        if rejected is not None:
+            data = {"id": rejected, "source": "webhook", "error": error}
+            append_event(tx, now, "import.rejected", shop=shop, order=order, data=data)
+
+
+def _settle_product(tx: Transaction, webhook: Webhook, news: ProductNews, now: int) -> None:
+    product = news.product
+    version = save_product(tx, webhook.shop, product.id, product.title, product.updated_at_ms, webhook.payload, now)
+    if version is Version.STALE:
+        return
+    data = {
+        "id": product.id,
+        "title": product.title,
+        "updated_at": optional_rfc3339(product.updated_at_ms),
+        "topic": news.topic,
+        "webhook": str(webhook.id),
+    }
+    type_ = "product.created" if version is Version.FIRST else "product.updated"
+    append_event(tx, now, type_, shop=webhook.shop, data=data)
+
+
+def _settle_fulfillment(tx: Transaction, webhook: Webhook, news: OrderNews, now: int) -> None:
+    told = news.fulfillment
+    if told is None:
+        return
+    version = note_fulfillment(tx, webhook.shop, told.id, told.updated_at_ms, now)
+    if version is Version.STALE:
+        return
+    data = {
+        "id": told.id,
+        "status": told.status,
+        "updated_at": optional_rfc3339(told.updated_at_ms),
+        "topic": told.topic,
+        "webhook": str(webhook.id),
+    }
+    type_ = "fulfillment.created" if version is Version.FIRST else "fulfillment.updated"
+    append_event(tx, now, type_, shop=webhook.shop, order=news.order, data=data)

@@ -1,0 +1,189 @@
+"""Where webhooks come in: proves that they are genuine, keeps them, answers. Nothing is read of a body that is not
+signed, nothing else is done before the answer: platforms give up after a few seconds and count failures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import SecretStr
+
+from orchestrator.clock import Clock
+from orchestrator.config import ShopConfig, WebhookSettings
+from orchestrator.crash import CrashPoints
+from orchestrator.intake.news import HINT, SIGNED
+from orchestrator.platforms.shopify_webhooks import header, time_ms, verify
+from storage.errors import StoreError
+from storage.store import Store
+from storage.webhooks import Arrival, add_webhook
+
+log = structlog.get_logger()
+
+SHOPIFY: Final = "shopify"
+"""The platform that signs; the others' webhooks are known by a secret in their address."""
+
+_RETRY_AFTER_SECONDS = 30
+_LONGEST_NAME = 200  # of ids and topics; longer ones are none
+_AT_ONCE = 64  # bodies in memory at once
+
+
+class _Refused(Exception):
+    """Answered with this status and a word about why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What the receiver works with. `shops` answers the configured shops as they are now; `arrived` is called once
+    a webhook is durable."""
+
+    store: Store
+    shops: Callable[[], Mapping[str, ShopConfig]]
+    settings: WebhookSettings
+    clock: Clock
+    crash: CrashPoints
+    arrived: Callable[[], None]
+
+
+def build_receiver(reception: Reception) -> web.Application:
+    """The listener's application; `listener.listening` puts it on its port."""
+    receiver = _Receiver(reception)
+    app = web.Application(middlewares=[_supervise], client_max_size=reception.settings.max_body_bytes)
+    app.router.add_post("/webhooks/{shop}/orders", receiver.take_signed)
+    app.router.add_post("/webhooks/{shop}/products", receiver.take_signed)
+    app.router.add_post("/webhooks/{shop}/orders/{secret}", receiver.take_hint)
+    app.on_response_prepare.append(_mark)
+    return app
+
+
+class _Receiver:
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+        self._turns = anyio.Semaphore(_AT_ONCE)
+
+    async def take_signed(self, request: web.Request) -> web.Response:
+        """A webhook whose body is signed (shopify.md §2.3)."""
+        shop = self._shop(request)
+        if shop.platform != SHOPIFY:
+            raise _Refused(404, "not found")
+        signature = header(request.headers, "Hmac-Sha256")
+        if signature is None:
+            raise _Refused(400, "the signature header is missing")
+        async with self._turns:
+            body = await self._body(request)
+            if not body:
+                raise _Refused(400, "the body is missing")
+            if not verify(body, signature, [secret.get_secret_value() for secret in shop.webhook_secrets]):
+                log.warning("webhook.not_genuine", shop=shop.name, size=len(body))
+                raise _Refused(401, "the signature is wrong")
+            return await self._keep(_arrival(request, shop.name, body))
+
+    async def take_hint(self, request: web.Request) -> web.Response:
+        """A webhook that nothing but its address proves genuine (selldone.md §7)."""
+        shop = self._shop(request)
+        if shop.platform == SHOPIFY:
+            raise _Refused(404, "not found")
+        if not _is_one_of(request.match_info["secret"], shop.webhook_secrets):
+            log.warning("webhook.not_genuine", shop=shop.name)
+            raise _Refused(401, "the secret is wrong")
+        async with self._turns:
+            body = await self._body(request)
+            return await self._keep(Arrival(shop.name, HINT, None, None, None, None, body))
+
+    def _shop(self, request: web.Request) -> ShopConfig:
+        shop = self._reception.shops().get(request.match_info["shop"])
+        if shop is None or not shop.webhook_secrets:
+            raise _Refused(404, "not found")
+        return shop
+
+    async def _body(self, request: web.Request) -> bytes:
+        """The raw body. It is never unpacked: the signature is over the bytes as sent."""
+        settings = self._reception.settings
+        if (request.content_length or 0) > settings.max_body_bytes:
+            raise _Refused(413, "the body is too large")
+        body = bytearray()
+        try:
+            with anyio.fail_after(settings.read_timeout_seconds):
+                async for chunk in request.content.iter_any():
+                    body += chunk
+                    if len(body) > settings.max_body_bytes:
+                        raise _Refused(413, "the body is too large")
+        except TimeoutError:
+            raise _Refused(408, "the body took too long") from None
+        except (web.RequestPayloadError, ConnectionError):
+            raise _Refused(400, "the body is cut short") from None
+        return bytes(body)
+
+    async def _keep(self, arrival: Arrival) -> web.Response:
+        reception = self._reception
+        now = reception.clock.now_ms()
+        is_new = await reception.store.write(lambda tx: add_webhook(tx, arrival, now))
+        if is_new:
+            reception.crash.hit("after_webhook")
+            reception.arrived()
+        log.debug("webhook.kept" if is_new else "webhook.repeated", shop=arrival.shop, topic=arrival.topic)
+        return web.Response(status=200)
+
+
+def _arrival(request: web.Request, shop: str, body: bytes) -> Arrival:
+    """The webhook with its ids. One without an id is known by its bytes, so that a repeat of it is seen too."""
+    topic = _named(request, "Topic")
+    webhook_id = _named(request, "Webhook-Id")
+    if webhook_id is None:
+        webhook_id = f"body:{topic or ''}:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
+    triggered_at = time_ms(header(request.headers, "Triggered-At"))
+    topic = None if topic is None else topic.lower()
+    return Arrival(shop, SIGNED, topic, webhook_id, _named(request, "Event-Id"), triggered_at, body)
+
+
+def _named(request: web.Request, name: str) -> str | None:
+    value = header(request.headers, name)
+    return None if value is None or len(value) > _LONGEST_NAME else value
+
+
+def _is_one_of(told: str, secrets: Sequence[SecretStr]) -> bool:
+    """Takes as long for a wrong secret as for a right one."""
+    told_bytes = told.encode("utf-8", "surrogateescape")
+    is_right = False
+    for secret in secrets:
+        is_right |= hmac.compare_digest(secret.get_secret_value().encode(), told_bytes)
+    return is_right
+
+
+@web.middleware
+async def _supervise(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answers whatever goes wrong. A sender whose request was not read to its end loses the connection."""
+    try:
+        return await handler(request)
+    except _Refused as refused:
+        response = web.Response(status=refused.status, text=f"{refused.reason}\n")
+        if not request.content.at_eof():
+            response.force_close()
+        return response
+    except StoreError as error:
+        log.error("webhook.not_kept", detail=str(error))
+        headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
+        return web.Response(status=503, text="cannot be kept now\n", headers=headers)
+    except web.HTTPException as refused:
+        response = web.Response(status=refused.status, text=f"{refused.reason.lower()}\n")
+        if "Allow" in refused.headers:
+            response.headers["Allow"] = refused.headers["Allow"]
+        return response
+    except Exception as error:
+        log.error("webhook.failed", exc_info=error)
+        return web.Response(status=500, text="the daemon made a mistake\n")
+
+
+async def _mark(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "fulfilld"
