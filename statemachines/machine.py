@@ -12,123 +12,40 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from transitions import Machine, MachineError
 
 from statemachines.target import Json, TargetRequest
+from statemachines.terms import (
+    RECORD,
+    Chaining,
+    DefinitionError,
+    Milestone,
+    Plan,
+    PlannedStep,
+    PlatformWait,
+    Refusal,
+    Standing,
+    State,
+    Step,
+)
 
-
-class DefinitionError(Exception):
-    """A machine's table contradicts itself: a programming error (or a wrong own flow in a shop's config)."""
-
-
-class Milestone(StrEnum):
-    """States that mean the same on every platform (contract: State names)."""
-
-    NEW = "new"
-    ACCEPTED = "accepted"
-    PREPARING = "preparing"
-    SHIPPED = "shipped"
-    DELIVERED = "delivered"
-    RETURNED = "returned"
-    CANCELLED = "cancelled"
-    ATTENTION = "attention"
-
-
-RECORD = "record"
-"""The step of a milestone that is our record only: an event, no call, the state stays."""
-
-Chaining = Literal["auto", "strict"]
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """One state of a platform's order.
-
-    `settable`: may be a target (others are seen only). `record_only`: no platform state at all, a target on it is
-    recorded. `is_end`: nothing leads on from here by anybody's doing that we follow. `is_aside`: beside the way; an
-    order goes there or leaves it only when that is asked for, no plan leads through it.
-    """
-
-    name: str
-    milestone: Milestone | None = None
-    settable: bool = True
-    record_only: bool = False
-    is_end: bool = False
-    is_aside: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One external call. `to` None: the step leaves the state (an action such as set_tracking).
-
-    Several rows may share a name when one call leads to many states (xSale's `change_status`): a row for each `to`.
-    `uses`: fields of a target that it carries, for the answer's `unused`.
-    """
-
-    name: str
-    sources: tuple[str, ...]
-    to: str | None
-    uses: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where an order stands, as far as machines care.
-
-    `state` is ours, `platform_state` what the platform showed last (they differ where a state is ours alone, as
-    Selldone's `Returned`). `facts` are platform facts the guards and read-backs need, plain JSON.
-    """
-
-    state: str
-    platform_state: str
-    payment: str = "unknown"
-    facts: Mapping[str, Json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """A step of a plan, with the states before and after it."""
-
-    step: str
-    source: str
-    to: str
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The way to a target: no steps means that it is reached. `unused` names the fields that nothing here takes."""
-
-    state: str
-    milestone: str | None
-    steps: tuple[PlannedStep, ...]
-    unused: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a target is not accepted; `slug` is the problem type of the contract."""
-
-    slug: Literal["unknown-state", "unreachable", "not-allowed", "not-adjacent"]
-    detail: str
-    allowed: tuple[str, ...] = ()
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlatformWait:
-    """The platform itself holds the order up; `until_ms` is Unix time in milliseconds where it is known.
-
-    `recheck_seconds`: how soon the order is worth another look.
-    """
-
-    reason: Literal["platform", "payment"]
-    until_ms: int | None
-    detail: str
-    recheck_seconds: int = 300
+__all__ = [
+    "RECORD",
+    "Chaining",
+    "DefinitionError",
+    "Milestone",
+    "Plan",
+    "PlannedStep",
+    "PlatformMachine",
+    "PlatformWait",
+    "Refusal",
+    "Standing",
+    "State",
+    "Step",
+]
 
 
 class _Token:

@@ -59,6 +59,15 @@ class ShopConfig:
         text = json.dumps(credentials, sort_keys=True, default=str)
         return hashlib.blake2b(text.encode(), digest_size=8, person=b"fulfilld.creds").hexdigest()
 
+    def access_fingerprint(self) -> str:
+        """A digest of all that decides whether the platform lets us in: credentials, address, the platform's own keys.
+
+        When it changes, a pause that refused access caused is over: a wrong shop id or a misnamed status is mended by
+        other keys than the token. Never to be shown.
+        """
+        text = json.dumps([self.base_url, _revealed(self.options)], sort_keys=True, default=str)
+        return hashlib.blake2b(text.encode(), digest_size=8, person=b"fulfilld.access").hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Config:

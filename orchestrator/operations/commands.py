@@ -54,8 +54,9 @@ class DaemonCommands:
         submission = Submission(self._chance.target_id(self._clock.now_ms()), shop, order, request, key)
         target = await self._store.write(lambda tx: self._accept(tx, worker, submission))
         if target is None:
-            await self._import(worker, order)
-            target = await self._store.write(lambda tx: self._accept(tx, worker, submission))
+            known = await self._import(worker, order)
+            found = submission.of(known.id)  # a platform may know the order by another name than its id
+            target = await self._store.write(lambda tx: self._accept(tx, worker, found))
             if target is None:
                 raise Refused("order-not-found", f"shop {shop} has no order {order}")
         self._crash.hit("after_submit")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.operations.refusals import Refused
 from orchestrator.runtime.advance import advance
@@ -25,10 +25,17 @@ class Submission:
     order: str
     request: TargetRequest
     key: str | None
+    asked_as: str | None = None  # the order's name in the request, where it is not its id
+
+    def of(self, order: str) -> Submission:
+        """The same submission on the order's own id."""
+        return replace(self, order=order, asked_as=self.order)
 
     def digest(self) -> str:
-        """What makes two submissions the same: shop, order and body."""
-        text = json.dumps([self.shop, self.order, self.request.to_json()], sort_keys=True, ensure_ascii=False)
+        """What makes two submissions the same: shop, order as it was named, and body."""
+        text = json.dumps(
+            [self.shop, self.asked_as or self.order, self.request.to_json()], sort_keys=True, ensure_ascii=False
+        )
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

@@ -217,7 +217,7 @@ class Supervisor:
         interval = shop.poll.interval_seconds if shop.poll.enabled else None
         is_first = shop.name not in self._worked_for
         self._worked_for.add(shop.name)
-        return ShopWorker(equipment, interval, shop.credentials_fingerprint(), is_after_death=is_first)
+        return ShopWorker(equipment, interval, shop.access_fingerprint(), is_after_death=is_first)
 
 
 def _facts(name: str, slot: _Slot) -> ShopFacts:
