@@ -1,0 +1,356 @@
+"""The simulated Shopify: the Admin GraphQL API of some shops, as far as an ERP needs it.
+
+Facts: shopify.md §1, §5, §7, §8; answers as in the samples `gql_*`. Only what a document asks for is answered.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from orchestrator.clock import Clock
+from orchestrator.sandbox.ledger import Ledger
+from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, parse_object
+from orchestrator.sandbox.shopify_orders import Json, Order, gid, stamp
+from orchestrator.sandbox.shopify_panel import ShopifyPanel
+from orchestrator.sandbox.shopify_selection import BadDocument, Document, Field, parse, project
+from orchestrator.sandbox.shopify_shop import Refused, ShopifyOptions, ShopifyShop, number_of, payload_of
+
+VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10")
+_UNAUTHORIZED = b'{"errors":"[API] Invalid API key or access token (unrecognized login or wrong password)"}'
+_PATH = re.compile(r"/(?P<shop>[^/]+)/admin/api/(?P<version>[^/]+)/graphql\.json")
+_SINCE = re.compile(r"updated_at:>='(?P<since>[^']+)'")
+_STEPS = {
+    "order": "read",
+    "orders": "list",
+    "fulfillmentOrderReportProgress": "report_progress",
+    "fulfillmentCreate": "fulfill",
+    "fulfillmentTrackingInfoUpdate": "update_tracking",
+    "fulfillmentEventCreate": "mark_delivered",
+    "orderCancel": "cancel",
+}
+"""Names of the contract for what is asked for; all else is in the ledger by its own name."""
+_QUERY_COST, _MUTATION_COST = 20, 10  # shopify.md §8: typical costs
+_NO_ID = {"message": "invalid id", "extensions": {"code": "RESOURCE_NOT_FOUND"}}
+
+
+class ShopifyPlatform:
+    """`shop_count` simulated shops, each with `orders` orders. A shop's `base_url` ends with its domain."""
+
+    name = "shopify"
+
+    def __init__(
+        self, clock: Clock, ledger: Ledger, options: ShopifyOptions, *, orders: int, seed: int, shop_count: int
+    ) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self.shop_list = [ShopifyShop.stocked(n, clock, options, orders=orders, seed=seed) for n in range(shop_count)]
+
+    # -- for tests and people --------------------------------------------------------------------------------------
+
+    @property
+    def shop(self) -> ShopifyShop:
+        """The first shop, mostly the only one."""
+        return self.shop_list[0]
+
+    @property
+    def panel(self) -> ShopifyPanel:
+        """The first shop's panel."""
+        return ShopifyPanel(self.shop, self._ledger)
+
+    def order_ids(self) -> list[str]:
+        """Ids of the first shop's orders, oldest first."""
+        return [str(order_id) for order_id in self.shop.orders]
+
+    def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
+        """As `SimulatedPlatform.operate`; `request["shop"]` chooses the shop by its domain, by default the first."""
+        domain = str(request.get("shop", self.shop.domain))
+        shop = self._find(domain)
+        if shop is None:
+            known = ", ".join(each.domain for each in self.shop_list)
+            raise PanelError(f"there is no shop {domain}; known are {known}")
+        return ShopifyPanel(shop, self._ledger).operate(request)
+
+    def shops(self, base_url: str) -> dict[str, dict[str, Json]]:
+        """As `SimulatedPlatform.shops`: `shopy`, then `shopy2` and so on."""
+        return {
+            "shopy" if n == 1 else f"shopy{n}": {
+                "platform": self.name,
+                "domain": shop.domain,
+                "token": shop.token,
+                "webhook_secret": [shop.webhook_secret],
+                "base_url": f"{base_url}/{self.name}/{shop.domain}",
+            }
+            for n, shop in enumerate(self.shop_list, start=1)
+        }
+
+    def summary(self) -> dict[str, Json]:
+        """Orders by state, shop by shop."""
+        now = self._clock.now_ms()
+        counts: dict[str, dict[str, int]] = {}
+        for shop in self.shop_list:
+            by_state = counts.setdefault(shop.domain, {})
+            for order in shop.orders.values():
+                state = "CANCELLED" if order.cancelled is not None else order.state(now)
+                by_state[state] = by_state.get(state, 0) + 1
+        return {"orders_by_state": counts}
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def open(self, incoming: Incoming) -> Operation:
+        """As `SimulatedPlatform.open`. `sent` are the operation's variables."""
+        found = _PATH.fullmatch(incoming.path)
+        domain = found["shop"] if found is not None else ""
+        shop = self._find(domain)
+        body = parse_object(incoming.body)
+        if found is None or shop is None or incoming.method != "POST":
+            return Operation(domain, None, "unknown", lambda: Reply(404, b'{"errors":"Not Found"}'))
+        if incoming.headers.get("X-Shopify-Access-Token") != shop.token:
+            return Operation(domain, None, "unauthorized", lambda: Reply(401, _UNAUTHORIZED))
+        if body is None or not isinstance(body.get("query"), str):
+            return Operation(domain, None, "unknown", lambda: Reply(400, b'{"errors":{"query":"Required parameter"}}'))
+        variables = body.get("variables") or {}
+        shop.settle()
+        try:
+            document = parse(body["query"], variables)
+        except BadDocument as error:
+            return Operation(domain, None, "unknown", partial(_failed, {"message": str(error)}))
+        field = document.root[0]
+        order = _order_of(shop, field)
+        step = _STEPS.get(field.name, field.name)
+        version = found["version"] if found["version"] in VERSIONS else VERSIONS[0]
+        act = partial(self._answer, shop, document, version)
+        return Operation(domain, str(order) if order is not None else None, step, act, variables)
+
+    def _answer(self, shop: ShopifyShop, document: Document, version: str) -> Reply:
+        """The document's answer, with what it cost (shopify.md §8)."""
+        cost = _MUTATION_COST if document.is_mutation else _QUERY_COST
+        wait = shop.spend(cost)
+        if wait is not None:
+            return self._throttled(shop, cost, wait)
+        data: dict[str, Json] = {}
+        headers = {"X-Shopify-API-Version": version}
+        is_effect, is_elsewhere = False, False
+        for field in document.root:
+            resolve = _RESOLVERS.get(field.name)
+            try:
+                if resolve is None:
+                    raise BadDocument(f"Field '{field.name}' doesn't exist on type '{document.name}'")
+                value = resolve(shop, field)
+                data[field.name] = project(value, field.fields)
+                is_effect = is_effect or document.is_mutation
+            except BadDocument as error:
+                return _failed({"message": str(error), "extensions": {"code": "undefinedField"}})
+            except KeyError:
+                return _failed({**_NO_ID, "path": [field.name]}, {field.name: None})
+            except Refused as refused:
+                data[field.name] = project(_refusal(field, refused), field.fields)
+                is_elsewhere = refused.is_elsewhere
+        body = {"data": data, "extensions": {"cost": _cost(shop, cost)}}
+        return Reply(
+            200,
+            json.dumps(body, ensure_ascii=False).encode(),
+            took_effect=is_effect,
+            in_sequence=not is_elsewhere,
+            is_overwrite=True,
+            headers=headers,
+        )
+
+    def _throttled(self, shop: ShopifyShop, cost: int, wait: float) -> Reply:
+        if shop.options.is_throttled_with_429:
+            return Reply(429, b'{"errors":"Throttled"}', headers={"Retry-After": str(math.ceil(wait))})
+        return _failed(_THROTTLED, None, _cost(shop, cost))
+
+    def throttled(self, wait_seconds: float) -> Reply:
+        """As `SimulatedPlatform.throttled`: at 200, with a cost that says how long (sample gql_error_throttled)."""
+        status = {"maximumAvailable": 2000, "currentlyAvailable": 0, "restoreRate": 100}
+        requested = math.ceil(wait_seconds * 100)
+        cost = {"requestedQueryCost": requested, "actualQueryCost": None, "throttleStatus": status}
+        return _failed(_THROTTLED, None, cost)
+
+    def broken(self, status: int) -> Reply:
+        """As `SimulatedPlatform.broken`: Shopify's JSON for a 500, a gateway's page for the rest."""
+        if status == 500:
+            return Reply(500, b'{"errors":"Internal Server Error"}')
+        page = f"<html><head><title>{status}</title></head><body><h1>{status} Bad Gateway</h1></body></html>"
+        return Reply(status, page.encode(), headers={"Content-Type": "text/html"})
+
+    def _find(self, domain: str) -> ShopifyShop | None:
+        return next((shop for shop in self.shop_list if shop.domain == domain), None)
+
+
+_THROTTLED = {
+    "message": "Throttled",
+    "extensions": {"code": "THROTTLED", "documentation": "https://shopify.dev/api/usage/rate-limits"},
+}
+
+
+def _failed(error: Json, data: Json = None, cost: Json = None) -> Reply:
+    body: dict[str, Json] = {"errors": [error]}
+    if data is not None:
+        body["data"] = data
+    if cost is not None:
+        body["extensions"] = {"cost": cost}
+    return Reply(200, json.dumps(body).encode(), in_sequence=True)
+
+
+def _cost(shop: ShopifyShop, cost: int) -> dict[str, Json]:
+    options = shop.options
+    status = {
+        "maximumAvailable": options.bucket,
+        "currentlyAvailable": int(shop.available),
+        "restoreRate": options.restore_rate,
+    }
+    return {"requestedQueryCost": cost, "actualQueryCost": cost, "throttleStatus": status}
+
+
+def _order_of(shop: ShopifyShop, field: Field) -> int | None:
+    """The order that an operation is about, for the ledger."""
+    told = field.arguments
+    match field.name:
+        case "order" | "orderCancel":
+            return number_of(told.get("id") or told.get("orderId"))
+        case "fulfillmentOrderReportProgress":
+            found = shop.order_of_fulfillment_order(number_of(told.get("id")))
+            return found[0].id if found else None
+        case "fulfillmentCreate":
+            groups = (told.get("fulfillment") or {}).get("lineItemsByFulfillmentOrder") or [{}]
+            found = shop.order_of_fulfillment_order(number_of(groups[0].get("fulfillmentOrderId")))
+            return found[0].id if found else None
+        case "fulfillmentTrackingInfoUpdate" | "fulfillmentEventCreate":
+            named = told.get("fulfillmentId") or (told.get("fulfillmentEvent") or {}).get("fulfillmentId")
+            parcel = shop.order_of_fulfillment(number_of(named))
+            return parcel[0].id if parcel else None
+        case _:
+            return None
+
+
+def _refusal(field: Field, refused: Refused) -> dict[str, Json]:
+    """A mutation's payload with nothing done; every member that may be asked for is there."""
+    error = {"field": refused.field, "message": refused.message}
+    empty = dict.fromkeys(("fulfillment", "fulfillmentOrder", "fulfillmentEvent", "job"))
+    told = {**empty, "webhookSubscription": None, "userErrors": [error]}
+    if field.name == "orderCancel":
+        told["orderCancelUserErrors"] = [{**error, "code": "INVALID"}]
+    return told
+
+
+def _order(shop: ShopifyShop, field: Field) -> Json:
+    number = _id(field.arguments.get("id"))
+    order = shop.orders.get(number)
+    return None if order is None else order.node(shop.clock.now_ms())
+
+
+def _orders(shop: ShopifyShop, field: Field) -> Json:
+    """By change time, oldest first, from behind the cursor on."""
+    rows = sorted(shop.orders.values(), key=lambda order: (order.updated // 1000, order.id))
+    if (found := _SINCE.search(field.arguments.get("query") or "")) is not None:
+        rows = [order for order in rows if (stamp(order.updated) or "") >= found["since"]]
+    if (after := field.arguments.get("after")) is not None:
+        place = json.loads(base64.b64decode(after))
+        rows = [order for order in rows if [order.updated // 1000, order.id] > place]
+    first = field.arguments.get("first") or 50
+    page = rows[:first]
+    now = shop.clock.now_ms()
+    return {
+        "nodes": [order.node(now) for order in page],
+        "pageInfo": {"hasNextPage": len(rows) > first, "endCursor": _cursor(page[-1]) if page else None},
+    }
+
+
+def _cursor(order: Order) -> str:
+    return base64.b64encode(json.dumps([order.updated // 1000, order.id]).encode()).decode()
+
+
+def _report_progress(shop: ShopifyShop, field: Field) -> Json:
+    each = shop.report_progress(_id(field.arguments.get("id")))
+    told = {"id": gid("FulfillmentOrder", each.id), "status": each.status}
+    return {"fulfillmentOrder": told, "userErrors": []}
+
+
+def _fulfill(shop: ShopifyShop, field: Field) -> Json:
+    return {"fulfillment": payload_of(shop.fulfill(field.arguments["fulfillment"])), "userErrors": []}
+
+
+def _update_tracking(shop: ShopifyShop, field: Field) -> Json:
+    told = field.arguments
+    made = shop.update_tracking(_id(told.get("fulfillmentId")), told.get("trackingInfoInput"))
+    return {"fulfillment": payload_of(made), "userErrors": []}
+
+
+def _add_event(shop: ShopifyShop, field: Field) -> Json:
+    event = field.arguments["fulfillmentEvent"]
+    shop.add_event(_id(event.get("fulfillmentId")), event["status"])
+    told = {"id": gid("FulfillmentEvent", shop.press.next_id()), "status": event["status"]}
+    return {"fulfillmentEvent": told, "userErrors": []}
+
+
+def _cancel(shop: ShopifyShop, field: Field) -> Json:
+    told = field.arguments
+    job = shop.cancel(_id(told.get("orderId")), told["reason"], told.get("staffNote"))
+    return {"job": {"id": job, "done": False}, "orderCancelUserErrors": [], "userErrors": []}
+
+
+def _job(shop: ShopifyShop, field: Field) -> Json:
+    job = shop.jobs.get(str(field.arguments.get("id")))
+    return None if job is None else {"id": field.arguments["id"], "done": job.is_done}
+
+
+def _subscriptions(shop: ShopifyShop, field: Field) -> Json:
+    del field
+    nodes = [_subscription(each) for each in shop.subscriptions]
+    return {"nodes": nodes, "pageInfo": {"hasNextPage": False, "endCursor": None}}
+
+
+def _subscribe(shop: ShopifyShop, field: Field) -> Json:
+    made = shop.subscribe(field.arguments["topic"], field.arguments["webhookSubscription"]["uri"])
+    return {"webhookSubscription": _subscription(made), "userErrors": []}
+
+
+def _subscription(each: tuple[int, str, str]) -> Json:
+    number, topic, address = each
+    return {"id": gid("WebhookSubscription", number), "topic": topic, "uri": address, "format": "JSON"}
+
+
+def _about_shop(shop: ShopifyShop, field: Field) -> Json:
+    del field
+    return {"name": shop.domain.partition(".")[0], "myshopifyDomain": shop.domain}
+
+
+def _installation(shop: ShopifyShop, field: Field) -> Json:
+    del field
+    return {"accessScopes": [{"handle": scope} for scope in shop.scopes]}
+
+
+def _versions(shop: ShopifyShop, field: Field) -> Json:
+    del shop, field
+    return [{"handle": version, "supported": True} for version in VERSIONS]
+
+
+def _id(text: Json) -> int:
+    """The number of a gid. Raises KeyError for one that is malformed."""
+    number = number_of(text)
+    if not number:
+        raise KeyError(text)
+    return number
+
+
+_RESOLVERS: dict[str, Callable[[ShopifyShop, Field], Json]] = {
+    "order": _order,
+    "orders": _orders,
+    "fulfillmentOrderReportProgress": _report_progress,
+    "fulfillmentCreate": _fulfill,
+    "fulfillmentTrackingInfoUpdate": _update_tracking,
+    "fulfillmentEventCreate": _add_event,
+    "orderCancel": _cancel,
+    "job": _job,
+    "webhookSubscriptions": _subscriptions,
+    "webhookSubscriptionCreate": _subscribe,
+    "shop": _about_shop,
+    "currentAppInstallation": _installation,
+    "publicApiVersions": _versions,
+}

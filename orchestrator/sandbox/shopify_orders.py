@@ -1,0 +1,263 @@
+"""Orders of a simulated Shopify shop with their fulfilment orders (FO) and fulfilments, and how they look in GraphQL.
+
+Shapes: samples `gql_order_state_*`; what follows from what: shopify.md §6.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+
+FIRST_ORDER_ID = 820_982_911_946_154_501
+"""Ids of more digits than a float has, so that one who parses them as floats is found out (shopify.md §1)."""
+FIRST_LINE_ID = 487_817_672_276_298_001
+LOCATIONS = ((112_833_036_594, "Main"), (114_038_047_026, "Outlet"))
+
+_LINES_PER_ORDER = 10
+_ACTIONS = {
+    "OPEN": ("CREATE_FULFILLMENT", "REPORT_PROGRESS", "MOVE", "HOLD", "SPLIT"),
+    "IN_PROGRESS": ("CREATE_FULFILLMENT", "REPORT_PROGRESS", "HOLD"),
+    "ON_HOLD": ("RELEASE_HOLD", "HOLD", "MOVE"),
+    "SCHEDULED": ("MARK_AS_OPEN", "MOVE"),
+}
+OPEN = frozenset({"OPEN", "IN_PROGRESS", "ON_HOLD", "SCHEDULED"})
+_GOODS = (("IPOD2008PINK", "IPod Nano - Pink"), ("SKU2006-001", "Aviator sunglasses"), ("MUG-11", "Mug, 11 oz"))
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """An order line. `current` is its quantity after edits and cancellation."""
+
+    id: int
+    sku: str
+    name: str
+    quantity: int
+    current: int
+
+
+@dataclass(slots=True, eq=False)
+class FulfillmentOrder:
+    """Goods to be shipped from one location. `lines`: [id, order line, total, remaining]."""
+
+    id: int
+    location: int
+    lines: list[list[int]]
+    status: str = "OPEN"
+    holds: list[str] = field(default_factory=list)
+    fulfill_at: int | None = None
+    is_reported: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Fulfillment:
+    """A parcel. `lines`: quantity by order line."""
+
+    id: int
+    name: str
+    created: int
+    lines: dict[int, int]
+    taken: list[tuple[int, int, int]]
+    tracking: dict[str, Json] | None
+    status: str = "SUCCESS"
+    display: str = "FULFILLED"
+    delivered: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """One order. Times are Unix milliseconds. `routed_at`: when its FOs show. `display`: a made-up state."""
+
+    id: int
+    name: str
+    created: int
+    updated: int
+    routed_at: int
+    fields: dict[str, Json]
+    lines: list[Line]
+    fulfillment_orders: list[FulfillmentOrder] = field(default_factory=list)
+    fulfillments: list[Fulfillment] = field(default_factory=list)
+    financial: str = "PAID"
+    cancelled: int | None = None
+    cancel_reason: str | None = None
+    return_status: str = "NO_RETURN"
+    display: str | None = None
+    garbage: dict[str, Json] | None = None
+
+    def live(self) -> list[Fulfillment]:
+        """The fulfilments that were not cancelled."""
+        return [each for each in self.fulfillments if each.status == "SUCCESS"]
+
+    def state(self, now: int) -> str:
+        """`displayFulfillmentStatus`."""
+        if self.display is not None:
+            return self.display
+        if now < self.routed_at:
+            return "UNFULFILLED"
+        orders = [each for each in self.fulfillment_orders if each.status in OPEN]
+        is_left = any(line[3] for each in orders for line in each.lines)
+        if self.live():
+            return "PARTIALLY_FULFILLED" if is_left else "FULFILLED"
+        statuses = {each.status for each in orders}
+        return next((name for name in ("ON_HOLD", "SCHEDULED", "IN_PROGRESS") if name in statuses), "UNFULFILLED")
+
+    def node(self, now: int) -> dict[str, Json]:
+        """The order as GraphQL has it, with every field that can be asked for here."""
+        if self.garbage is not None:
+            return self.garbage
+        orders = self.fulfillment_orders if now >= self.routed_at else []
+        return {
+            "id": gid("Order", self.id),
+            "name": self.name,
+            "createdAt": stamp(self.created),
+            "updatedAt": stamp(self.updated),
+            "closed": self.cancelled is not None,
+            "closedAt": stamp(self.cancelled),
+            "cancelledAt": stamp(self.cancelled),
+            "cancelReason": self.cancel_reason,
+            "displayFinancialStatus": self.financial,
+            "displayFulfillmentStatus": self.state(now),
+            "returnStatus": self.return_status,
+            "canMarkAsPaid": self.financial == "PENDING",
+            **self.fields,
+            "lineItems": _connection([_line_node(line) for line in self.lines]),
+            "fulfillmentOrders": _connection([_order_node(each) for each in orders]),
+            "fulfillments": [_fulfillment_node(each) for each in self.fulfillments],
+        }
+
+
+class OrderPress:
+    """Makes believable orders, the same ones for the same seed. Every third one is stocked at two locations."""
+
+    def __init__(self, seed: int, domain: str, number: int) -> None:
+        self._rng = random.Random(f"{seed}/{domain}")  # noqa: S311 - believable orders, not secrets
+        self._number = number
+        self._count = 0
+        self._part_ids = 9_825_095_000_000 + number * 100_000_000
+
+    def next_id(self) -> int:
+        """The id of anything but orders and their lines."""
+        self._part_ids += 1
+        return self._part_ids
+
+    def make(self, now: int, routed_at: int) -> Order:
+        """A new order with its FOs."""
+        at, self._count = self._count, self._count + 1
+        order_id = FIRST_ORDER_ID + self._number * 1_000_000 + at
+        first_line = FIRST_LINE_ID + (self._number * 1_000_000 + at) * _LINES_PER_ORDER
+        quantities = (3, 1) if at % 3 == 0 else (2, 1) if at % 3 == 1 else (1,)
+        lines = [
+            Line(first_line + n, *self._rng.choice(_GOODS), quantity, quantity) for n, quantity in enumerate(quantities)
+        ]
+        order = Order(order_id, f"#{1001 + at}", now, now, routed_at, self._buyer(lines), lines)
+        order.financial = self._rng.choice(("PAID", "PAID", "PAID", "AUTHORIZED", "PENDING"))
+        locations = LOCATIONS if at % 3 == 1 else LOCATIONS[:1]
+        for n, (location, _) in enumerate(locations):
+            mine = lines if len(locations) == 1 else [lines[n]]
+            parts = [[self.next_id(), line.id, line.quantity, line.quantity] for line in mine]
+            order.fulfillment_orders.append(FulfillmentOrder(self.next_id(), location, parts))
+        return order
+
+    def _buyer(self, lines: list[Line]) -> dict[str, Json]:
+        total = sum(199 * line.quantity for line in lines)
+        return {
+            "email": "jon@example.com",
+            "phone": None,
+            "note": None,
+            "tags": [],
+            "poNumber": None,
+            "customAttributes": [],
+            "currentTotalPriceSet": {"shopMoney": {"amount": f"{total}.00", "currencyCode": "USD"}},
+            "shippingAddress": {
+                "name": self._rng.choice(("Steve Shipper", "Zoë Ångström", "Jürgen Groß")),
+                "company": None,
+                "address1": "123 Shipping Street",
+                "address2": None,
+                "zip": "40003",
+                "city": "Shippington",
+                "province": "Kentucky",
+                "countryCodeV2": "US",
+                "phone": "555-555-SHIP",
+            },
+        }
+
+
+def gid(kind: str, number: int) -> str:
+    """An id as GraphQL has it."""
+    return f"gid://shopify/{kind}/{number}"
+
+
+def stamp(ms: int | None) -> str | None:
+    """A time as Shopify writes it: whole seconds, UTC."""
+    return None if ms is None else datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _connection(nodes: list[Json]) -> dict[str, Json]:
+    return {"nodes": nodes, "pageInfo": {"hasNextPage": False, "endCursor": None}}
+
+
+def _line_node(line: Line) -> dict[str, Json]:
+    return {
+        "id": gid("LineItem", line.id),
+        "sku": line.sku,
+        "name": line.name,
+        "title": line.name,
+        "quantity": line.quantity,
+        "currentQuantity": line.current,
+        "requiresShipping": True,
+        "originalUnitPriceSet": {"shopMoney": {"amount": "199.00", "currencyCode": "USD"}},
+    }
+
+
+def _order_node(order: FulfillmentOrder) -> dict[str, Json]:
+    actions = list(_ACTIONS.get(order.status, ()))
+    if order.is_reported and order.status == "IN_PROGRESS":
+        actions.append("MARK_AS_OPEN")
+    return {
+        "id": gid("FulfillmentOrder", order.id),
+        "status": order.status,
+        "requestStatus": "UNSUBMITTED",
+        "fulfillAt": stamp(order.fulfill_at),
+        "fulfillBy": None,
+        "supportedActions": [{"action": action} for action in actions],
+        "assignedLocation": {
+            "name": dict(LOCATIONS).get(order.location),
+            "location": {"id": gid("Location", order.location)},
+        },
+        "deliveryMethod": {"methodType": "SHIPPING"},
+        "fulfillmentHolds": [
+            {"id": gid("FulfillmentHold", n), "reason": reason} for n, reason in enumerate(order.holds, start=1)
+        ],
+        "lineItems": _connection(
+            [
+                {
+                    "id": gid("FulfillmentOrderLineItem", part),
+                    "totalQuantity": total,
+                    "remainingQuantity": left,
+                    "lineItem": {"id": gid("LineItem", line)},
+                }
+                for part, line, total, left in order.lines
+            ]
+        ),
+    }
+
+
+def _fulfillment_node(fulfillment: Fulfillment) -> dict[str, Json]:
+    return {
+        "id": gid("Fulfillment", fulfillment.id),
+        "name": fulfillment.name,
+        "status": fulfillment.status,
+        "displayStatus": fulfillment.display,
+        "createdAt": stamp(fulfillment.created),
+        "deliveredAt": stamp(fulfillment.delivered),
+        "trackingInfo": [fulfillment.tracking] if fulfillment.tracking is not None else [],
+        "fulfillmentLineItems": _connection(
+            [
+                {"quantity": quantity, "lineItem": {"id": gid("LineItem", line)}}
+                for line, quantity in fulfillment.lines.items()
+            ]
+        ),
+    }

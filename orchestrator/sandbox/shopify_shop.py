@@ -1,0 +1,331 @@
+"""One simulated Shopify shop: its orders, what mutations do to them, and the refusals that Shopify gives.
+
+Facts: shopify.md §6, §7; the words are those of the samples. A part that is shipped twice is shipped twice: only the
+remaining quantity stands against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.clock import Clock
+from orchestrator.sandbox.shopify_orders import (
+    OPEN,
+    Fulfillment,
+    FulfillmentOrder,
+    Json,
+    Order,
+    OrderPress,
+    gid,
+    stamp,
+)
+
+_AGE_MS = 60_000  # between the orders that a shop is stocked with
+_SCOPES = (
+    "read_orders",
+    "write_orders",
+    "read_merchant_managed_fulfillment_orders",
+    "write_merchant_managed_fulfillment_orders",
+    "write_fulfillments",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ShopifyOptions:
+    """What the facts call unknown (shopify.md §9).
+
+    `routing_seconds`: how long after an order its FOs show. `job_seconds`: how long a cancellation takes.
+    `bucket`, `restore_rate`: of query costs, points and points per second. `is_throttled_with_429`: how too many points
+    are answered.
+    """
+
+    routing_seconds: float = 0
+    job_seconds: float = 0.05
+    bucket: int = 2000
+    restore_rate: int = 100_000
+    is_throttled_with_429: bool = False
+
+
+class Refused(Exception):
+    """A user error: `field` and message, and whether the order was not where the step begins."""
+
+    def __init__(self, message: str, field: list[str] | None = None, *, is_elsewhere: bool = True) -> None:
+        super().__init__(message)
+        self.message, self.field, self.is_elsewhere = message, field, is_elsewhere
+
+
+@dataclass(slots=True)
+class _Job:
+    order: int
+    due: float
+    reason: str
+    is_done: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class ShopifyShop:
+    """A shop. `outbox`: topics and orders that webhooks are due for. `subscriptions`: [id, topic, address]."""
+
+    domain: str
+    token: str
+    webhook_secret: str
+    clock: Clock
+    options: ShopifyOptions
+    press: OrderPress
+    orders: dict[int, Order] = field(default_factory=dict)
+    subscriptions: list[tuple[int, str, str]] = field(default_factory=list)
+    outbox: list[tuple[str, int]] = field(default_factory=list)
+    scopes: tuple[str, ...] = _SCOPES
+    jobs: dict[str, _Job] = field(default_factory=dict)
+    available: float = 0
+    restored_at: float = 0
+
+    @classmethod
+    def stocked(cls, number: int, clock: Clock, options: ShopifyOptions, *, orders: int, seed: int) -> ShopifyShop:
+        """The shop `number` (from 0 on), with `orders` orders in UNFULFILLED, a minute apart."""
+        domain = f"shopy{number + 1}.myshopify.com"
+        token, secret = f"shpat_sandbox_token_{number + 1}", f"sandbox-secret-{number + 1}"
+        shop = cls(domain, token, secret, clock, options, OrderPress(seed, domain, number))
+        now = clock.now_ms()
+        for n in range(orders):
+            made = now - (orders - n) * _AGE_MS
+            order = shop.press.make(made, made)
+            shop.orders[order.id] = order
+        shop.available, shop.restored_at = options.bucket, clock.monotonic()
+        return shop
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Does what is due: cancellations whose job has come to its end."""
+        now = self.clock.monotonic()
+        for job in self.jobs.values():
+            if not job.is_done and now >= job.due:
+                job.is_done = True
+                if job.order in self.orders:
+                    self.cancel_now(self.orders[job.order], job.reason)
+
+    def spend(self, cost: int) -> float | None:
+        """Takes points from the bucket; seconds to wait where there are too few (shopify.md §8)."""
+        now, options = self.clock.monotonic(), self.options
+        gained = (now - self.restored_at) * options.restore_rate
+        self.available, self.restored_at = min(options.bucket, self.available + gained), now
+        if self.available < cost:
+            return (cost - self.available) / options.restore_rate
+        self.available -= cost
+        return None
+
+    def touch(self, order: Order, *topics: str) -> None:
+        """The order changed: its change time, and the webhooks that tell of it."""
+        order.updated = self.clock.now_ms()
+        self.outbox += [(topic, order.id) for topic in (*topics, "orders/updated")]
+
+    def add(self) -> Order:
+        """A buyer orders."""
+        now = self.clock.now_ms()
+        order = self.press.make(now, now + int(self.options.routing_seconds * 1000))
+        self.orders[order.id] = order
+        self.touch(order, "orders/create")
+        return order
+
+    # -- looking up --------------------------------------------------------------------------------------------------
+
+    def order_of_fulfillment_order(self, number: int | None) -> tuple[Order, FulfillmentOrder] | None:
+        """The FO and its order, by the FO's number."""
+        for order in self.orders.values():
+            for each in order.fulfillment_orders:
+                if each.id == number:
+                    return order, each
+        return None
+
+    def order_of_fulfillment(self, number: int | None) -> tuple[Order, Fulfillment] | None:
+        """The fulfilment and its order."""
+        for order in self.orders.values():
+            for each in order.fulfillments:
+                if each.id == number:
+                    return order, each
+        return None
+
+    # -- mutations ---------------------------------------------------------------------------------------------------
+
+    def report_progress(self, number: int | None) -> FulfillmentOrder:
+        """fulfillmentOrderReportProgress. Raises Refused."""
+        found = self.order_of_fulfillment_order(number)
+        if found is None:
+            raise Refused("Fulfillment order does not exist.", ["id"])
+        order, each = found
+        if each.status not in ("OPEN", "IN_PROGRESS"):
+            raise Refused("Cannot report progress on a fulfillment order in this state.")
+        each.status, each.is_reported = "IN_PROGRESS", True
+        self.touch(order)
+        return each
+
+    def fulfill(self, wanted: Mapping[str, Json]) -> Fulfillment:
+        """fulfillmentCreate. Raises Refused."""
+        parts, orders = self._parts(wanted.get("lineItemsByFulfillmentOrder") or [])
+        if len({order.id for order in orders}) > 1:
+            numbers = ", ".join(str(order.id) for order in orders)
+            raise _fulfillment_refusal(
+                "All fulfillment orders must belong to the same order."
+                f" Multiple orders with ids [{numbers}] were found."
+            )
+        places = sorted({each.location for each, _, _ in parts})
+        if len(places) > 1:
+            numbers = ", ".join(map(str, places))
+            raise _fulfillment_refusal(
+                "All fulfillment orders must be assigned to a single location."
+                f" Multiple locations with ids [{numbers}] were found."
+            )
+        return self.ship(orders[0], parts, _tracking(wanted.get("trackingInfo")))
+
+    def ship(
+        self, order: Order, parts: list[tuple[FulfillmentOrder, list[int], int]], tracking: dict[str, Json] | None
+    ) -> Fulfillment:
+        """Sends goods: [FO, its line, quantity]."""
+        lines: dict[int, int] = {}
+        taken: list[tuple[int, int, int]] = []
+        for each, line, quantity in parts:
+            line[3] -= quantity
+            lines[line[1]] = lines.get(line[1], 0) + quantity
+            taken.append((each.id, line[0], quantity))
+            each.status = "IN_PROGRESS" if any(part[3] for part in each.lines) else "CLOSED"
+        name = f"{order.name}-F{len(order.fulfillments) + 1}"
+        made = Fulfillment(self.press.next_id(), name, self.clock.now_ms(), lines, taken, tracking)
+        order.fulfillments.append(made)
+        is_whole = order.state(self.clock.now_ms()) == "FULFILLED"
+        self.touch(order, "fulfillments/create", "orders/fulfilled" if is_whole else "orders/partially_fulfilled")
+        return made
+
+    def _parts(self, groups: list[Json]) -> tuple[list[tuple[FulfillmentOrder, list[int], int]], list[Order]]:
+        parts: list[tuple[FulfillmentOrder, list[int], int]] = []
+        orders: list[Order] = []
+        for n, group in enumerate(groups):
+            found = self.order_of_fulfillment_order(number_of(group["fulfillmentOrderId"]))
+            if found is None:
+                raise _fulfillment_refusal("Fulfillment order does not exist.")
+            order, each = found
+            if each.status not in ("OPEN", "IN_PROGRESS"):
+                status = each.status.lower()
+                raise _fulfillment_refusal(f"Fulfillment order {each.id} has an unfulfillable status= {status}.")
+            orders += [order] if order not in orders else []
+            asked = group.get("fulfillmentOrderLineItems")
+            if asked is None:
+                parts += [(each, line, line[3]) for line in each.lines if line[3]]
+                continue
+            for m, row in enumerate(asked):
+                line = next((line for line in each.lines if line[0] == number_of(row["id"])), None)
+                if line is None:
+                    raise _fulfillment_refusal("Fulfillment order line item does not exist.")
+                if row["quantity"] <= 0:
+                    path = ["fulfillment", "lineItemsByFulfillmentOrder", str(n), "fulfillmentOrderLineItems", str(m)]
+                    raise Refused("Quantity must be greater than 0", [*path, "quantity"], is_elsewhere=False)
+                if row["quantity"] > line[3]:
+                    raise _fulfillment_refusal("Invalid fulfillment order line item quantity requested.")
+                parts.append((each, line, row["quantity"]))
+        return parts, orders
+
+    def update_tracking(self, number: int | None, tracking: Json) -> Fulfillment:
+        """fulfillmentTrackingInfoUpdate: an overwrite, also of cancelled ones. Raises Refused."""
+        found = self.order_of_fulfillment(number)
+        if found is None:
+            raise Refused("Fulfillment does not exist.", ["fulfillmentId"])
+        order, each = found
+        each.tracking = _tracking(tracking)
+        self.touch(order, "fulfillments/update")
+        return each
+
+    def add_event(self, number: int | None, status: str) -> Fulfillment:
+        """fulfillmentEventCreate. Raises Refused."""
+        found = self.order_of_fulfillment(number)
+        if found is None:
+            raise Refused("Fulfillment does not exist.", ["fulfillmentEvent", "fulfillmentId"])
+        order, each = found
+        each.display = status
+        if status == "DELIVERED":
+            each.delivered = self.clock.now_ms()
+        self.touch(order, "fulfillments/update")
+        return each
+
+    def cancel(self, number: int | None, reason: str, note: str | None) -> str:
+        """orderCancel: the id of the job that will do it. Raises Refused."""
+        order = self.orders.get(number or 0)
+        if order is None:
+            raise Refused("Order does not exist", ["orderId"])
+        if note is not None and len(note) > 255:
+            text = "Staff note is too long. Maximum length is 255 characters."
+            raise Refused(text, ["staffNote"], is_elsewhere=False)
+        if order.cancelled is not None:
+            raise Refused("Cannot cancel an order that has already been canceled", ["orderId"])
+        if order.live():
+            raise Refused("Cannot cancel an order that has outstanding fulfillments", ["orderId"])
+        job = f"gid://shopify/Job/{self.press.next_id()}"
+        self.jobs[job] = _Job(order.id, self.clock.monotonic() + self.options.job_seconds, reason)
+        return job
+
+    def cancel_now(self, order: Order, reason: str) -> None:
+        """The order is cancelled: its FOs are closed, its lines emptied (shopify.md §6)."""
+        order.cancelled, order.cancel_reason = self.clock.now_ms(), reason
+        for line in order.lines:
+            line.current = 0
+        for each in order.fulfillment_orders:
+            each.status = "CLOSED"
+            for part in each.lines:
+                part[2] = part[3] = 0
+        self.touch(order, "orders/cancelled")
+
+    def unship(self, fulfillment: Fulfillment, order: Order) -> None:
+        """fulfillmentCancel: the goods come back in a new FO, the old one still shows them (shopify.md §6)."""
+        fulfillment.status, fulfillment.display = "CANCELLED", "CANCELED"
+        for number, part, quantity in fulfillment.taken:
+            old = next(each for each in order.fulfillment_orders if each.id == number)
+            line = next(each for each in old.lines if each[0] == part)
+            line[3] += quantity
+            if old.status == "CLOSED":
+                parts = [[self.press.next_id(), line[1], quantity, quantity]]
+                order.fulfillment_orders.append(FulfillmentOrder(self.press.next_id(), old.location, parts))
+        self.touch(order, "fulfillments/update")
+
+    def subscribe(self, topic: str, address: str) -> tuple[int, str, str]:
+        """webhookSubscriptionCreate. Raises Refused."""
+        path = ["webhookSubscription", "callbackUrl"]
+        if not address.startswith("https://"):
+            raise Refused(f"Address protocol {address.partition(':')[0]}:// is not supported", path, is_elsewhere=False)
+        if any((topic, address) == each[1:] for each in self.subscriptions):
+            raise Refused("Address for this topic has already been taken", path, is_elsewhere=False)
+        made = (self.press.next_id(), topic, address)
+        self.subscriptions.append(made)
+        return made
+
+
+def number_of(text: Json) -> int | None:
+    """The number of a gid, None where it has none."""
+    tail = str(text).rpartition("/")[2]
+    return int(tail) if tail.isdecimal() else None
+
+
+def has_open(order: Order) -> bool:
+    """Whether anything of the order waits to be shipped."""
+    return any(each.status in OPEN for each in order.fulfillment_orders)
+
+
+def _tracking(told: Json) -> dict[str, Json] | None:
+    if not told:
+        return None
+    return {"company": told.get("company"), "number": told.get("number"), "url": told.get("url")}
+
+
+def _fulfillment_refusal(message: str) -> Refused:
+    return Refused(message, ["fulfillment"])
+
+
+def payload_of(fulfillment: Fulfillment) -> dict[str, Json]:
+    """A fulfilment as mutations answer it."""
+    return {
+        "id": gid("Fulfillment", fulfillment.id),
+        "name": fulfillment.name,
+        "status": fulfillment.status,
+        "displayStatus": fulfillment.display,
+        "createdAt": stamp(fulfillment.created),
+        "trackingInfo": [fulfillment.tracking] if fulfillment.tracking else [],
+    }
