@@ -43,10 +43,15 @@ async def open_stream(request: web.Request, content_type: str) -> web.StreamResp
 
 
 async def stream(request: web.Request, content_type: str, chunks: AsyncGenerator[bytes, None]) -> web.StreamResponse:
-    """Answers with the chunks as they come. A client that goes away ends it; so does a failure, visibly cut."""
+    """Answers with the chunks as they come. A client that goes away ends it; so does a failure, visibly cut.
+
+    What fails before the first chunk is raised: the status is still to be told then.
+    """
     async with aclosing(chunks):
+        first = await anext(chunks, b"")
         response = await open_stream(request, content_type)
         try:
+            await response.write(first)
             async for chunk in chunks:
                 await response.write(chunk)
             await response.write_eof()

@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from orchestrator.api.access import check_access
-from orchestrator.api.problems import problem_of
+from orchestrator.api.problems import Problem, problem_of
 from orchestrator.api.services import SERVICES
 
 _UNMATCHED = "unmatched"
@@ -21,8 +21,8 @@ async def supervise(request: web.Request, handler: Handler) -> web.StreamRespons
     try:
         check_access(request)
         response = await handler(request)
-    except ConnectionError:
-        raise  # the client is gone: there is nobody to answer
+    except ConnectionError:  # the client went away while it sent its body: nobody reads this, but metrics count it
+        response = Problem("malformed-request", "the connection was lost").response()
     except Exception as error:  # noqa: BLE001 - supervised: one request's fault is not the others'
         response = problem_of(error).response()
     services.metrics.api_finished(

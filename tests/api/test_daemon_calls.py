@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import aiohttp
 import pytest
 
 from orchestrator import __version__
@@ -12,7 +14,7 @@ from storage.errors import StoreUnavailable
 from storage.records import Problem, Situation
 from storage.rejected import add_rejected
 from storage.shops import pause_shop, save_sync
-from tests.api.bench import SHOPS, an_order, bench
+from tests.api.bench import SHOPS, Bench, an_order, bench
 
 BLOCKED = Problem("rejected", "The platform refused the step", "not paid", "prepare", 1_772_000_000_001)
 
@@ -201,19 +203,29 @@ async def test_the_dump_has_a_line_for_each_shop_and_order() -> None:
         assert [e["type"] for e in orders[7]["events"]] == ["target.submitted", "target.reached"]
 
 
-async def test_a_dump_that_fails_half_way_is_visibly_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    import aiohttp
+def failing_after(b: Bench, reads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the store answer so many reads and no more."""
+    real, left = b.store.read, reads
 
+    async def read(unit: Any) -> Any:
+        nonlocal left
+        if left == 0:
+            raise StoreUnavailable("the disk is gone")
+        left -= 1
+        return await real(unit)
+
+    monkeypatch.setattr(b.store, "read", read)
+
+
+async def test_a_dump_that_cannot_begin_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     async with bench(an_order()) as b:
-        real, calls = b.store.read, 0
+        failing_after(b, 0, monkeypatch)
+        got = await b.get("/v1/dump")
+        assert (got.status, got.slug) == (503, "overloaded")
 
-        async def fail_later(unit: object) -> object:
-            nonlocal calls
-            calls += 1
-            if calls > 1:
-                raise StoreUnavailable("the disk is gone")
-            return await real(unit)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(b.store, "read", fail_later)
+async def test_a_dump_that_fails_half_way_is_visibly_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(an_order()) as b:
+        failing_after(b, 1, monkeypatch)
         with pytest.raises(aiohttp.ClientError):
             await b.get("/v1/dump")

@@ -9,7 +9,9 @@ import socket
 
 import aiohttp
 import anyio
+import anyio.lowlevel
 import pytest
+import structlog.testing
 
 from tests.api.bench import TOKEN, Bench, an_order, bench
 
@@ -19,7 +21,7 @@ JSON = {"Content-Type": "application/json"}
 
 async def test_a_path_that_is_not_there_is_a_problem() -> None:
     async with bench() as b:
-        for path in ("/v1", "/v2/orders", "/v1/shops//orders/1", "/v1/orders/", "/%00", "/v1/products"):
+        for path in ("/v1", "/v2/orders", "/v1/shops//orders/1", "/v1/orders/", "/%00", "/v1/invoices"):
             got = await b.get(path)
             assert (got.status, got.slug) == (404, "not-found")
 
@@ -172,6 +174,20 @@ async def test_a_broken_encoding_of_a_body_is_a_problem() -> None:
     async with bench(an_order()) as b:
         got = await b.call("POST", TARGETS, data=b"not gzip", headers={**JSON, "Content-Encoding": "gzip"})
         assert (got.status, got.slug) == (400, "malformed-request")
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 99", "Transfer-Encoding: chunked"])
+async def test_a_client_that_goes_away_amid_its_body_alarms_nobody(head: str) -> None:
+    async with bench(an_order()) as b:
+        with structlog.testing.capture_logs() as logs:
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.connect(str(b.served.socket))
+                sock.sendall(f"POST {TARGETS} HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n5\r\n{{".encode())
+            with anyio.fail_after(20):
+                while b'status="400"' not in b.metrics.render({}):
+                    await anyio.lowlevel.checkpoint()
+        assert logs == []
+        assert b.commands.submitted == []
 
 
 async def test_a_client_that_asks_first_is_told_to_go_on() -> None:
