@@ -26,6 +26,7 @@ from orchestrator.api.server import ServeError, serving
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ConfigError, load
 from orchestrator.crash import CrashPointError, CrashPoints
+from orchestrator.delivery.deliveries import Deliveries
 from orchestrator.housekeeping import feed_watchdog, forget_forever, measure
 from orchestrator.intake.inbox import Inbox
 from orchestrator.intake.listener import ListenError, listening
@@ -68,6 +69,9 @@ class Daemon:
         self.commands = DaemonCommands(store, self.supervisor, self.clock, self.chance, crash, self.metrics)
         self.queries = Queries(store, self, self.feed, self.clock)
         self.inbox = Inbox(store, self.supervisor.worker, self.clock, self.chance)
+        self.deliveries = Deliveries(config.delivery, store, self.clock, self.chance)
+        self.commands.deliveries = self.deliveries
+        self.queries.outlets = lambda: self.deliveries.outlets
         self._crash = crash
         store.on_commit = self._on_commit
         store.on_group = self.metrics.committed
@@ -122,6 +126,7 @@ class Daemon:
     def _on_commit(self, published: list[Published]) -> None:
         """Wakes who waits for these events, and counts the targets that they end."""
         self.feed.publish(published)
+        self.deliveries.wake(published)
         for told in published:
             if told.type in _ENDS and told.shop is not None:
                 self.metrics.target_finished(told.shop, told.type.removeprefix("target."))
@@ -129,6 +134,7 @@ class Daemon:
     def _start_duties(self, group: TaskGroup) -> None:
         group.start_soon(forget_forever, self._store, self.clock, lambda: self.config.retention_days)
         group.start_soon(self.inbox.run)
+        group.start_soon(self.deliveries.run)
         group.start_soon(feed_watchdog)
         group.start_soon(measure, self.metrics, self.clock, self._store.wal_bytes)
 
@@ -164,6 +170,7 @@ class Daemon:
         self._mask.add(config.secret_values())
         configure(config.log.format, config.log.level, mask=self._mask)
         self.config = config
+        self.deliveries.reload(config.delivery)
         await self.supervisor.reload(config)
 
     async def _write_status(self) -> None:

@@ -109,6 +109,9 @@ class Metrics:
             self._oldest,
             self._orders,
         )
+        self._lag_events = self._gauge("delivery_lag_events", "Events that a receiver has to get yet", "name")
+        self._lag_seconds = self._gauge("delivery_lag_seconds", "Age of the oldest of them", "name")
+        self._delivery_paused = self._gauge("delivery_paused", "1 while a receiver is paused", "name")
         self._pending = self._gauge("targets_pending", "Targets that have not ended")
         self._cursor = self._gauge("events_last_cursor", "Cursor of the newest event")
         self._draining = self._gauge("draining", "1 while the daemon shuts down")
@@ -186,6 +189,7 @@ class Metrics:
         if (cursor := totals.get("events_last_cursor")) is not None:
             self._cursor.set(cursor)
         self._show_shops(status.get("shops") or ())
+        self._show_deliveries(status.get("delivery") or ())
         return generate_latest(self.registry)
 
     def _show_shops(self, shops: Iterable[Mapping[str, Any]]) -> None:
@@ -202,6 +206,15 @@ class Metrics:
                 self._last_sync.labels(name).set(seconds)
             for situation, count in _situations(shop).items():
                 self._orders.labels(name, situation).set(count)
+
+    def _show_deliveries(self, deliveries: Iterable[Mapping[str, Any]]) -> None:
+        for gauge in (self._lag_events, self._lag_seconds, self._delivery_paused):
+            gauge.clear()
+        for delivery in deliveries:
+            name = str(delivery["name"])
+            self._lag_events.labels(name).set(delivery["lag_events"])
+            self._lag_seconds.labels(name).set(delivery["lag_seconds"])
+            self._delivery_paused.labels(name).set(1 if delivery["paused"] else 0)
 
     # -- making ----------------------------------------------------------------------------------------------------
 

@@ -70,7 +70,10 @@ def pause_delivery(tx: Transaction, name: str, paused_at: int | None) -> bool:
 
 
 def note_delivered(tx: Transaction, name: str, now_ms: int, error: str | None) -> None:
-    """The receiver took something; `error` is what it refused beside that, None when it took all."""
+    """The receiver took something; `error` is what it refused beside that. Without one the last error stands for as
+    long as something is parked."""
+    if error is None and next_parked_at(tx, name) is not None:
+        error = delivery_state(tx, name).last_error
     tx.execute(
         "INSERT INTO deliveries (name, last_error, last_error_at, delivered_at) VALUES (?, ?, ?, ?) ON CONFLICT (name)"
         " DO UPDATE SET last_error = excluded.last_error, last_error_at = excluded.last_error_at,"

@@ -222,6 +222,33 @@ class Rejected(Document):
     next: str | None
 
 
+class Product(Document):
+    """A product as a webhook showed it last."""
+
+    shop: str
+    id: str
+    title: str | None
+    updated_at: Instant | None
+    payload: Any
+
+
+class Products(Document):
+    """A page of products."""
+
+    products: list[Product]
+    next: str | None
+
+
+class Delivery(Document):
+    """A receiver of events, and how far it is behind."""
+
+    name: str
+    lag_events: int
+    lag_seconds: float
+    last_error: str | None
+    paused: bool
+
+
 class MachineState(Document):
     """A state of a machine."""
 
@@ -318,4 +345,4 @@ class Status(Document):
     totals: Totals
     shops: list[ShopStatus]
     attention: list[Attention]
-    delivery: list[dict[str, Any]]
+    delivery: list[Delivery]

@@ -110,6 +110,14 @@ class RejectedQuery(Query):
     after: Annotated[PagePosition, Field(description="`next` of the page before")] = 0
 
 
+class ProductsQuery(Query):
+    """Which products to list."""
+
+    shop: Annotated[Text | None, Field(description="Only this shop's products")] = None
+    limit: Annotated[SmallLimit, Field(description="Products in one answer")] = 20
+    after: Annotated[PagePosition, Field(description="`next` of the page before")] = 0
+
+
 class MachineQuery(Query):
     """How to show a machine."""
 

@@ -12,7 +12,7 @@ from orchestrator.api.answers import JSON_TYPE
 from orchestrator.api.call import Handler
 from orchestrator.api.parameters import Query
 
-Group = Literal["Orders", "Targets", "Events", "Shops", "Rejected", "Machines", "Daemon"]
+Group = Literal["Orders", "Targets", "Events", "Shops", "Products", "Delivery", "Rejected", "Machines", "Daemon"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from orchestrator.api import documents, parameters, requests
 from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, SSE_TYPE
 from orchestrator.api.call import Handler
-from orchestrator.api.calls import bulk, daemon, feed, machines, orders, shops, targets
+from orchestrator.api.calls import bulk, daemon, feed, machines, orders, push, shops, targets
 from orchestrator.api.fields import CURSOR, IDEMPOTENCY_KEY
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
 
@@ -273,6 +273,39 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         "GET",
+        "/v1/products",
+        "listProducts",
+        "Products",
+        "Products that webhooks brought, the latest version of each",
+        push.list_products,
+        {200: _json("A page; `next` is null at the end", documents.Products)},
+        ("shop-not-found", *_STORE),
+        query=parameters.ProductsQuery,
+    ),
+    Route(
+        "POST",
+        "/v1/delivery/{name}/pause",
+        "pauseDelivery",
+        "Delivery",
+        "Send a receiver nothing until it is resumed",
+        push.pause_delivery,
+        {200: _json("The receiver as it is now", documents.Delivery)},
+        ("delivery-not-found", *_CHANGE),
+        is_change=True,
+    ),
+    Route(
+        "POST",
+        "/v1/delivery/{name}/resume",
+        "resumeDelivery",
+        "Delivery",
+        "Send to a receiver again",
+        push.resume_delivery,
+        {200: _json("The receiver as it is now", documents.Delivery)},
+        ("delivery-not-found", *_CHANGE),
+        is_change=True,
+    ),
+    Route(
+        "GET",
         "/v1/rejected",
         "listRejected",
         "Rejected",
@@ -355,6 +388,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Everything as NDJSON: shops, then orders with all their targets and events",
         daemon.dump,
         {200: Answer("One JSON object a line; `kind` is `shop` or `order`", {NDJSON_TYPE: None})},
+        _STORE,
     ),
     Route(
         "GET",

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from orchestrator.cli.commands import feed, machines, orders, service, settings, shops, targets, upkeep
+from orchestrator.cli.commands import delivery, feed, machines, orders, service, settings, shops, targets, upkeep
 from orchestrator.cli.group import FulfilldGroup, WaitCommand
 from orchestrator.cli.place import Place
 
@@ -25,6 +25,9 @@ app = typer.Typer(
 )
 config_commands = typer.Typer(
     help="Check the config file, or print its schema or an example.", no_args_is_help=True, rich_markup_mode=None
+)
+delivery_commands = typer.Typer(
+    help="Pause or resume the pushes of events to the ERP.", no_args_is_help=True, rich_markup_mode=None
 )
 
 app.command("run")(service.run)
@@ -42,6 +45,9 @@ app.command("refresh")(orders.refresh)
 app.command("pause")(shops.pause)
 app.command("resume")(shops.resume)
 app.command("sync", cls=WaitCommand)(shops.sync)
+app.add_typer(delivery_commands, name="delivery")
+delivery_commands.command("pause")(delivery.pause)
+delivery_commands.command("resume")(delivery.resume)
 app.command("dump")(feed.dump)
 app.command("machines")(machines.machines)
 app.add_typer(config_commands, name="config")

@@ -62,7 +62,12 @@ def status_page(dump: Json) -> Page:
         page += [line(), line(Cell("These orders need a person:", "bad")), grid(("SHOP", "ORDER", "PROBLEM"), rows)]
     if delivery := dump.get("delivery"):
         lags = [
-            (d["name"], str(d["lag_events"]), _seconds(d["lag_seconds"]), Cell(d.get("last_error") or "", "bad"))
+            (
+                d["name"],
+                str(d["lag_events"]),
+                _seconds(d["lag_seconds"]),
+                Cell("paused" if d.get("paused") else d.get("last_error") or "", "bad"),
+            )
             for d in delivery
         ]
         page += [line(), grid(("DELIVERY", "LAG EVENTS", "LAG", "LAST ERROR"), lags, right=(1, 2))]

@@ -11,6 +11,7 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.crash import CrashPoints
 from orchestrator.metrics import Metrics
 from orchestrator.operations import interventions
+from orchestrator.operations.deliveries import DeliverySwitch
 from orchestrator.operations.ports import SyncReport
 from orchestrator.operations.refusals import Refused
 from orchestrator.operations.submission import Submission, accept, expected_standing, plan_or_refuse
@@ -45,6 +46,7 @@ class DaemonCommands:
         self._chance = chance
         self._crash = crash
         self._metrics = metrics
+        self.deliveries: DeliverySwitch | None = None  # None: nothing is pushed
 
     # -- targets ---------------------------------------------------------------------------------------------------
 
@@ -191,6 +193,16 @@ class DaemonCommands:
         with anyio.move_on_after(wait_seconds), _platform_refusals(shop, None):
             return await worker.sync()
         return None
+
+    async def pause_delivery(self, name: str) -> None:
+        """Sends a receiver of events nothing until it is resumed."""
+        if self.deliveries is None or not await self.deliveries.pause(name):
+            raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
+
+    async def resume_delivery(self, name: str) -> None:
+        """Sends to it again."""
+        if self.deliveries is None or not await self.deliveries.resume(name):
+            raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
 
     async def retry_rejected(self, rejected_id: int) -> Order:
         """Reads a rejected payload's order again and imports it."""

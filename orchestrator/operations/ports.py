@@ -120,6 +120,14 @@ class Commands(Protocol):
         """Polls now. Without `wait_seconds` returns None at once; with it the report, or None when time ran out."""
         ...
 
+    async def pause_delivery(self, name: str) -> None:
+        """Sends a receiver of events nothing until it is resumed. Raises Refused `delivery-not-found`."""
+        ...
+
+    async def resume_delivery(self, name: str) -> None:
+        """Sends to it again. Raises Refused `delivery-not-found`."""
+        ...
+
     async def retry_rejected(self, rejected_id: int) -> Order:
         """Reads a rejected payload's order again from the platform and imports it. Raises Refused `rejected-not-found`
         or, when it still cannot be read, `not-allowed`."""

@@ -7,23 +7,25 @@ shops belong to the event loop, so they are looked up before and handed in.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
 
 from orchestrator.clock import Clock
+from orchestrator.operations.deliveries import OutletFacts, delivery_views
 from orchestrator.operations.dump import dump_lines
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.ports import NodeFacts, ShopFacts
 from orchestrator.operations.refusals import Refused
-from orchestrator.operations.status import read_counts, status_dump
+from orchestrator.operations.status import Counts, read_counts, status_dump
 from orchestrator.operations.timeline import newest_events
 from orchestrator.operations.views import event_view, order_view, rejected_view, shop_view, shop_wait
 from statemachines.machine import Milestone
 from statemachines.target import Json
 from storage.events import EventFilter, acknowledge, consumer_cursor, last_cursor, list_events
 from storage.orders import OrderFilter, count_orders, get_order, get_payload, list_orders
+from storage.products import StoredProduct, list_products
 from storage.records import Event, Order, Target, TargetStatus
 from storage.rejected import list_rejected
 from storage.shops import get_shop, list_shops
@@ -62,13 +64,26 @@ class Queries:
 
     def __init__(self, store: Store, node: NodeFacts, feed: Feed, clock: Clock) -> None:
         self._store, self._node, self._feed, self._clock = store, node, feed, clock
+        self.outlets: Callable[[], Sequence[OutletFacts]] = tuple  # the receivers of events, as the config has them now
 
     # -- the daemon ------------------------------------------------------------------------------------------------
 
     async def status(self) -> dict[str, Json]:
         """The status dump."""
-        counts = await self._store.read(read_counts)
-        return status_dump(counts, self._node, self._store.url, self._clock.now_ms())
+        now, outlets = self._clock.now_ms(), self.outlets()
+
+        def unit(tx: Transaction) -> tuple[Counts, list[dict[str, Json]]]:
+            return read_counts(tx), delivery_views(tx, outlets, now)
+
+        counts, deliveries = await self._store.read(unit)
+        return status_dump(counts, self._node, self._store.url, now, deliveries)
+
+    async def delivery(self, name: str) -> dict[str, Json]:
+        """One receiver of events. Raises Refused `delivery-not-found`."""
+        now, wanted = self._clock.now_ms(), [outlet for outlet in self.outlets() if outlet.name == name]
+        if not wanted:
+            raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
+        return (await self._store.read(lambda tx: delivery_views(tx, wanted, now)))[0]
 
     async def probe_storage(self) -> None:
         """Writes to the store, so that a full or broken disk shows. Raises StoreUnavailable."""
@@ -193,6 +208,21 @@ class Queries:
             found = list_rejected(tx, after, limit + 1, shop)
             page = found[:limit]
             return [rejected_view(each) for each in page], page[-1].id if len(found) > limit else None
+
+        return await self._store.read(unit)
+
+    # -- what webhooks brought -------------------------------------------------------------------------------------
+
+    async def products(self, shop: str | None, after: int, limit: int) -> tuple[list[StoredProduct], int | None]:
+        """A page of products above the position `after`, and the position of the next page."""
+
+        configured = self._node.shops()
+
+        def unit(tx: Transaction) -> tuple[list[StoredProduct], int | None]:
+            _check_shop(tx, configured, shop)
+            found = list_products(tx, after, limit + 1, shop)
+            page = found[:limit]
+            return page, page[-1].seq if len(found) > limit else None
 
         return await self._store.read(unit)
 

@@ -47,7 +47,9 @@ def read_counts(tx: Transaction) -> Counts:
     )
 
 
-def status_dump(counts: Counts, node: NodeFacts, storage_url: str, now_ms: int) -> dict[str, Json]:
+def status_dump(
+    counts: Counts, node: NodeFacts, storage_url: str, now_ms: int, deliveries: list[dict[str, Json]]
+) -> dict[str, Json]:
     """The dump. Totals count every order that is kept, also those of shops that the config has no more."""
     waiting = {name for name, shop in counts.shops.items() if shop_wait(shop, now_ms) is not None}
     shown = [(shop, _shown(situation, shop in waiting), state, n) for shop, situation, state, n in counts.orders]
@@ -68,7 +70,7 @@ def status_dump(counts: Counts, node: NodeFacts, storage_url: str, now_ms: int) 
         },
         "shops": [_shop_status(facts, counts, shown, now_ms) for facts in node.shops().values()],
         "attention": [{"shop": o.shop, "order": o.id, "problem": problem_view(o.problem)} for o in counts.blocked],
-        "delivery": [],
+        "delivery": deliveries,
     }
 
 

@@ -14,6 +14,7 @@ from orchestrator.clock import optional_rfc3339, rfc3339
 from orchestrator.operations.ports import ShopFacts, SyncReport
 from statemachines.machine import Plan, PlatformMachine, Standing
 from statemachines.target import Json
+from storage.products import StoredProduct
 from storage.records import Event, Order, Problem, Rejected, Shop, Situation, Target, TargetStatus, Wait
 
 _LATEST_MS = 253_402_300_799_999  # the end of the year 9999: what lies beyond is no date that anybody can be told
@@ -177,6 +178,16 @@ def rejected_view(rejected: Rejected) -> dict[str, Json]:
         "error": rejected.error,
         "payload": payload,
         "payload_encoding": encoding,
+    }
+
+
+def product_view(product: StoredProduct) -> dict[str, Json]:
+    """A product without its payload, which is joined as text."""
+    return {
+        "shop": product.shop,
+        "id": product.id,
+        "title": product.title,
+        "updated_at": optional_rfc3339(product.updated_at),
     }
 
 

@@ -183,6 +183,12 @@ class FakeCommands:
     async def sync(self, shop: str, wait_seconds: float | None = None) -> SyncReport | None:
         return None if not wait_seconds else SyncReport(imported=3, seen=5)
 
+    async def pause_delivery(self, name: str) -> None:
+        raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
+
+    async def resume_delivery(self, name: str) -> None:
+        raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
+
     async def retry_rejected(self, rejected_id: int) -> Order:
         def unit(tx: Transaction) -> Order:
             found = get_rejected(tx, rejected_id)

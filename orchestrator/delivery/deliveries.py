@@ -1,0 +1,109 @@
+"""All receivers of the config: a courier each, kept alive, exchanged when the config changes, paused by people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import anyio
+import structlog
+
+from orchestrator.clock import Chance, Clock
+from orchestrator.config import DeliverySettings
+from orchestrator.delivery.courier import FIRST_WAIT_SECONDS, Courier
+from orchestrator.delivery.envelope import Outlet, outlets_of
+from storage.deliveries import hurry_parked, pause_delivery
+from storage.errors import StoreError
+from storage.store import Store
+from storage.transaction import Published, Transaction
+
+log = structlog.get_logger()
+
+_STUMBLE_SECONDS = 5.0
+
+
+class Deliveries:
+    """Pushes events out. `run` lasts until it is cancelled; everything else may be called meanwhile."""
+
+    def __init__(
+        self,
+        settings: DeliverySettings | None,
+        store: Store,
+        clock: Clock,
+        chance: Chance,
+        *,
+        first_wait_seconds: float = FIRST_WAIT_SECONDS,
+    ) -> None:
+        self._store, self._clock, self._chance = store, clock, chance
+        self._first_wait_seconds = first_wait_seconds
+        self._settings = settings
+        self._couriers: tuple[Courier, ...] = ()
+        self._changed = anyio.Event()
+
+    @property
+    def outlets(self) -> tuple[Outlet, ...]:
+        """The receivers as the config has them now."""
+        return outlets_of(self._settings)
+
+    def reload(self, settings: DeliverySettings | None) -> None:
+        """Applies new settings. What is on its way is sent again: receivers know repeats by their id."""
+        if settings != self._settings:
+            self._settings = settings
+            self._changed.set()
+
+    def wake(self, published: Sequence[Published]) -> None:
+        """Called after each commit with what it published."""
+        for courier in self._couriers:
+            if any(told.type in courier.outlet.types for told in published):
+                courier.wake()
+
+    async def pause(self, name: str) -> bool:
+        """Stops sending to a receiver until it is resumed, also over restarts; False: there is no such receiver."""
+        now = self._clock.now_ms()
+        return await self._switch(name, lambda tx: pause_delivery(tx, name, now))
+
+    async def resume(self, name: str) -> bool:
+        """Ends a pause, and tries at once what waits for its next attempt; False: there is no such receiver."""
+        now = self._clock.now_ms()
+
+        def unit(tx: Transaction) -> bool:
+            hurry_parked(tx, name, now)
+            return pause_delivery(tx, name, None)
+
+        return await self._switch(name, unit)
+
+    async def _switch(self, name: str, unit: Callable[[Transaction], bool]) -> bool:
+        if name not in {outlet.name for outlet in self.outlets}:
+            return False
+        if await self._store.write(unit):
+            log.info("delivery.switched", name=name)
+        for courier in self._couriers:
+            if courier.outlet.name == name:
+                courier.nudge()
+        return True
+
+    async def run(self) -> None:
+        """Delivers until cancelled."""
+        while True:
+            self._changed = anyio.Event()
+            self._couriers = tuple(self._courier(outlet) for outlet in self.outlets)
+            async with anyio.create_task_group() as group:
+                for courier in self._couriers:
+                    group.start_soon(_keep, courier)
+                await self._changed.wait()
+                group.cancel_scope.cancel()
+
+    def _courier(self, outlet: Outlet) -> Courier:
+        assert self._settings is not None
+        return Courier(outlet, self._settings, self._store, self._clock, self._chance, self._first_wait_seconds)
+
+
+async def _keep(courier: Courier) -> None:
+    """Keeps a courier going, whatever happens to it."""
+    while True:
+        try:
+            await courier.run()
+        except StoreError as error:
+            log.error("delivery.stopped", name=courier.outlet.name, detail=str(error))
+        except Exception as error:
+            log.error("delivery.stumbled", name=courier.outlet.name, exc_info=error)
+        await anyio.sleep(_STUMBLE_SECONDS)

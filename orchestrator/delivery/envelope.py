@@ -1,0 +1,148 @@
+"""What is sent for an event: body, address of the lane that it goes in, headers with the signature. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from standardwebhooks import Webhook as Signer
+from standardwebhooks.webhooks import EmptyWebhookSecretError
+
+from orchestrator import __version__
+from orchestrator.config.push import DeliveryFormat, DeliverySettings, event_types
+from orchestrator.operations.views import event_view, payload_text
+from statemachines.target import Json
+from storage.deliveries import consumer_of
+from storage.events import EventFilter
+from storage.orders import get_payload
+from storage.records import Event
+from storage.transaction import Transaction
+from storage.webhooks import get_payload_of
+
+ORDERS, PRODUCTS = "orders_url", "products_url"
+"""Names of the receivers, as the config has them."""
+
+_ORDER_TYPES: Final = ("order.*", "fulfillment.*")
+_PRODUCT_TYPES: Final = ("product.*",)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """A receiver: its name, where it is, and which types of events it gets."""
+
+    name: str
+    url: str
+    types: tuple[str, ...]
+
+    @property
+    def consumer(self) -> str:
+        """The name of its cursor."""
+        return consumer_of(self.name)
+
+    @property
+    def wanted(self) -> EventFilter:
+        """What it gets of the feed."""
+        return EventFilter(types=self.types)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """An event on its way. `attempts`: how often it was tried before; `payload`: the platform's own bytes, or None."""
+
+    event: Event
+    lane: str
+    attempts: int
+    payload: bytes | None
+
+
+def outlets_of(settings: DeliverySettings | None) -> tuple[Outlet, ...]:
+    """The receivers of a config."""
+    if settings is None:
+        return ()
+    found = []
+    if settings.orders_url is not None:
+        found.append(Outlet(ORDERS, settings.orders_url, event_types((*_ORDER_TYPES, *settings.orders_types))))
+    if settings.products_url is not None:
+        found.append(Outlet(PRODUCTS, settings.products_url, event_types(_PRODUCT_TYPES)))
+    return tuple(found)
+
+
+def lane_of(event: Event) -> str:
+    """What an event has to stay in order with: the events of its order, of its product, of its shop."""
+    if event.order is not None:
+        return f"{event.shop}/order/{event.order}"
+    if event.type.startswith("product."):
+        return f"{event.shop}/product/{event.data.get('id')}"
+    return f"{event.shop or ''}/shop"
+
+
+def payload_of(tx: Transaction, event: Event) -> bytes | None:
+    """The platform's payload of an event: the webhook that it came of, else the order as it was read last."""
+    webhook = event.data.get("webhook")
+    if isinstance(webhook, str) and webhook.isascii() and webhook.isdigit():
+        return get_payload_of(tx, int(webhook))
+    if event.shop is not None and event.order is not None:
+        return get_payload(tx, event.shop, event.order)
+    return None
+
+
+def body_of(parcel: Parcel, form: DeliveryFormat) -> bytes:
+    """The body. The platform's text is put in as it is, so that its numbers stay what they were."""
+    payload = payload_text(parcel.payload)
+    if form == "platform":
+        return payload.encode("utf-8", "replace")
+    view = event_view(parcel.event)
+    data: dict[str, Json] = view.pop("data")
+    inner = _dump(data)[:-1] + (", " if data else "") + f'"payload": {payload}}}'
+    return f'{_dump(view)[:-1]}, "data": {inner}}}'.encode("utf-8", "replace")
+
+
+def topic_of(event: Event) -> str:
+    """The platform's topic for an event: the webhook's own; for what was found by a read the one that says the same."""
+    told = event.data.get("topic")
+    if isinstance(told, str):
+        return told
+    if event.type.startswith("order."):
+        return "orders/create" if event.type == "order.imported" else "orders/updated"
+    return event.type
+
+
+def headers_of(parcel: Parcel, body: bytes, signer: Signer, form: DeliveryFormat, now_ms: int) -> dict[str, str]:
+    """The headers of one attempt. The id stays the same however often an event is sent."""
+    event = parcel.event
+    at = datetime.fromtimestamp(now_ms // 1000, UTC)
+    message_id = f"evt_{event.at}_{event.cursor}"
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": f"fulfilld/{__version__}",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(now_ms // 1000),
+        "webhook-signature": signer.sign(message_id, at, body.decode()),
+    }
+    if form == "platform":
+        headers |= {"X-Fulfilld-Topic": topic_of(event), "X-Fulfilld-Shop": event.shop or ""}
+        headers["X-Fulfilld-Event"] = event.type
+    return headers
+
+
+def signer_of(secret: str) -> Signer:
+    """Signs with a secret as Standard Webhooks write it (`whsec_` and base64); any other text is used as it is."""
+    try:
+        return Signer(secret)
+    except (ValueError, EmptyWebhookSecretError):  # no base64, or nothing in it
+        return Signer(secret.encode())
+
+
+def lanes_of(parcels: Iterable[Parcel]) -> dict[str, list[Parcel]]:
+    """Parcels by lane, in order."""
+    lanes: dict[str, list[Parcel]] = {}
+    for parcel in parcels:
+        lanes.setdefault(parcel.lane, []).append(parcel)
+    return lanes
+
+
+def _dump(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,53 @@
+"""What is told of the pushes to the ERP: how far each receiver is behind, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from statemachines.target import Json
+from storage.deliveries import delivery_state, lag_of
+from storage.transaction import Transaction
+
+
+class OutletFacts(Protocol):
+    """A receiver as the config has it."""
+
+    @property
+    def name(self) -> str:
+        """Its name (`orders_url`, `products_url`)."""
+        ...
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types of events that it gets."""
+        ...
+
+
+class DeliverySwitch(Protocol):
+    """Pauses and resumes receivers; both answer False for a name that the config does not have."""
+
+    async def pause(self, name: str) -> bool:
+        """Sends nothing until resumed."""
+        ...
+
+    async def resume(self, name: str) -> bool:
+        """Sends again."""
+        ...
+
+
+def delivery_views(tx: Transaction, outlets: Sequence[OutletFacts], now_ms: int) -> list[dict[str, Json]]:
+    """The status dump's `delivery`. `lag_events` ends at `storage.deliveries.MOST_COUNTED`."""
+    found = []
+    for outlet in outlets:
+        lag, state = lag_of(tx, outlet.name, outlet.types), delivery_state(tx, outlet.name)
+        found.append(
+            {
+                "name": outlet.name,
+                "lag_events": lag.events,
+                "lag_seconds": 0.0 if lag.since is None else max(0, now_ms - lag.since) / 1000,
+                "last_error": state.last_error,
+                "paused": state.paused_at is not None,
+            }
+        )
+    return found

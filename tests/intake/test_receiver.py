@@ -1,0 +1,165 @@
+"""Webhooks over real HTTP: which are kept, which are refused, and that a bad sender harms nobody."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import anyio
+import pytest
+
+from orchestrator.intake.listener import ListenError, listening
+from orchestrator.platforms.shopify_webhooks import signature_of
+from storage.errors import StoreUnavailable
+from tests.intake.front import OLD_SECRET, SECRET, front
+
+BODY = b'{"id": 1}'
+ORDERS = "/webhooks/acme/orders"
+
+
+async def test_a_genuine_webhook_is_kept_and_answered_200(tmp_path: Path) -> None:
+    async with front(tmp_path, is_working=False) as it:
+        assert await it.signed("orders/create", BODY, id="w1") == 200
+        assert await it.signed("orders/create", BODY, id="w2", secret=OLD_SECRET) == 200
+        assert await it.rows() == 2
+
+
+async def test_what_is_not_genuine_is_refused_and_not_kept(tmp_path: Path) -> None:
+    signature = {"X-Shopify-Hmac-Sha256": signature_of(BODY, SECRET)}
+    async with front(tmp_path, is_working=False) as it:
+        assert await it.signed("orders/create", BODY, secret="forged") == 401
+        assert await it.post(ORDERS, BODY + b" ", signature) == 401
+        assert await it.post(ORDERS, BODY, {"X-Shopify-Hmac-Sha256": "Gr\u00fc\u00dfe"}) == 401
+        assert await it.post(ORDERS, BODY) == 400
+        assert await it.post(ORDERS, b"", {"X-Shopify-Hmac-Sha256": signature_of(b"", SECRET)}) == 400
+        assert await it.post("/webhooks/nobody/orders", BODY, signature) == 404
+        assert await it.post(f"{ORDERS}/{SECRET}", BODY) == 404
+        assert await it.post("/", BODY) == 404
+        async with it.http.get(f"http://{it.address[0]}:{it.address[1]}{ORDERS}") as answer:
+            assert answer.status == 405
+        assert await it.rows() == 0
+
+
+async def test_a_repeat_is_answered_200_and_kept_once(tmp_path: Path) -> None:
+    async with front(tmp_path, is_working=False) as it:
+        assert await it.signed("orders/create", BODY, id="w1", event="e1") == 200
+        assert await it.signed("orders/create", BODY, id="w1", event="e1") == 200
+        assert await it.signed("orders/create", b'{"id": 1, "x": 2}', id="w2", event="e1") == 200
+        assert await it.rows() == 1
+        assert await it.signed("orders/updated", BODY, id="w3", event="e1") == 200
+        assert await it.rows() == 2
+
+
+async def test_a_body_without_an_id_is_known_by_its_bytes(tmp_path: Path) -> None:
+    async with front(tmp_path, is_working=False) as it:
+        for _ in range(2):
+            assert await it.signed(None, BODY) == 200
+        assert await it.signed(None, b'{"id": 2}') == 200
+        assert await it.rows() == 2
+
+
+async def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    async with front(tmp_path, is_working=False, max_body_bytes=2000) as it:
+        assert await it.signed("orders/create", b"x" * 2001) == 413
+        assert await it.signed("orders/create", b"x" * 2000) == 200
+
+        async def endless() -> object:
+            while True:
+                yield b"x" * 500
+
+        url = f"http://{it.address[0]}:{it.address[1]}{ORDERS}"
+        async with it.http.post(url, data=endless(), headers={"X-Shopify-Hmac-Sha256": "x"}) as answer:
+            assert answer.status == 413
+
+
+async def test_a_sender_that_dribbles_is_cut_off_while_others_are_served(tmp_path: Path) -> None:
+    async with front(tmp_path, is_working=False, read_timeout_seconds=0.2) as it:
+        async with await anyio.connect_tcp(*it.address) as header, await anyio.connect_tcp(*it.address) as body:
+            await header.send(b"POST /webhooks/acme/orders HTTP/1.1\r\nHost: x\r\nX-Slow:")
+            await body.send(
+                b"POST /webhooks/acme/orders HTTP/1.1\r\nHost: x\r\nX-Shopify-Hmac-Sha256: x\r\nContent-Length: 9\r\n\r\n{"
+            )
+            assert await it.signed("orders/create", BODY) == 200
+            answer = await body.receive()
+            assert b" 408 " in answer.split(b"\r\n")[0]
+            with pytest.raises(anyio.EndOfStream):
+                await header.receive()
+
+
+async def test_a_request_that_is_cut_short_is_not_kept(tmp_path: Path) -> None:
+    signature = signature_of(BODY, SECRET).encode()
+    async with front(tmp_path, is_working=False) as it:
+        async with await anyio.connect_tcp(*it.address) as stream:
+            head = b"POST /webhooks/acme/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\nX-Shopify-Hmac-Sha256: "
+            await stream.send(head + signature + b"\r\n\r\n" + BODY)
+        assert await it.signed("orders/create", b'{"id": 2}') == 200
+        assert await it.rows() == 1
+
+
+async def test_headers_beyond_measure_are_refused(tmp_path: Path) -> None:
+    async with front(tmp_path, is_working=False) as it:
+        assert await it.post(ORDERS, BODY, {"X-Large": "x" * 20_000}) == 400
+        assert await it.rows() == 0
+
+
+async def test_a_packed_body_is_not_unpacked_before_it_is_proven_genuine(tmp_path: Path) -> None:
+    headers = {"Content-Encoding": "gzip", "X-Shopify-Hmac-Sha256": signature_of(BODY, SECRET)}
+    async with front(tmp_path, is_working=False) as it:
+        assert await it.post(ORDERS, BODY, headers) == 200
+
+
+async def test_a_burst_is_answered_whole(tmp_path: Path) -> None:
+    statuses: list[int] = []
+    async with front(tmp_path, is_working=False) as it:
+
+        async def send(number: int) -> None:
+            body = json.dumps({"id": number}).encode()
+            statuses.append(await it.signed("orders/updated", body, id=f"w{number}"))
+
+        async with anyio.create_task_group() as group:
+            for number in range(300):
+                group.start_soon(send, number)
+        assert statuses == [200] * 300
+        assert await it.rows() == 300
+
+
+async def test_while_nothing_can_be_kept_the_sender_is_asked_to_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with front(tmp_path, is_working=False) as it:
+
+        async def full(_unit: object) -> None:
+            raise StoreUnavailable("the disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(it.floor.store, "write", full)
+            assert await it.signed("orders/create", BODY) == 503
+        assert await it.signed("orders/create", BODY) == 200
+
+
+async def test_the_secret_in_the_address_lets_a_hint_in(tmp_path: Path) -> None:
+    async with front(tmp_path, platform="selldone", is_working=False) as it:
+        assert await it.post(f"{ORDERS}/{SECRET}", BODY) == 200
+        assert await it.post(f"{ORDERS}/{OLD_SECRET}", b"") == 200
+        assert await it.post(f"{ORDERS}/{SECRET}x", BODY) == 401
+        assert await it.post(f"{ORDERS}/Gr%C3%BC%C3%9Fe", BODY) == 401
+        assert await it.signed("orders/create", BODY) == 404
+        assert await it.rows() == 2
+
+
+async def test_a_taken_port_and_a_bad_certificate_are_told_in_one_line(tmp_path: Path) -> None:
+    from aiohttp import web
+
+    from orchestrator.config import TlsSettings, WebhookSettings
+
+    async with front(tmp_path, is_working=False) as it:
+        with pytest.raises(ListenError, match="name another port"):
+            async with listening(web.Application(), WebhookSettings(port=it.address[1])):
+                pass
+    bad = tmp_path / "bad.pem"
+    bad.write_text("no certificate")
+    for certificate, words in ((bad, "are no pair"), (tmp_path / "none.pem", "cannot be read")):
+        tls = TlsSettings(certificate=certificate, key=certificate)
+        with pytest.raises(ListenError, match=words):
+            async with listening(web.Application(), WebhookSettings(port=1, tls=tls)):
+                pass
