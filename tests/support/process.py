@@ -1,0 +1,120 @@
+"""The real daemon as a process: started, killed, started again, spoken to over its socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import anyio
+import anyio.to_thread
+
+from orchestrator.sandbox.server import Sandbox
+
+QUICK: dict[str, Any] = {
+    "limits": {"concurrency": 8, "rate_per_second": 10_000, "burst": 10_000},
+    "retry": {"attempts": 40, "base_seconds": 0.02, "max_seconds": 0.2},
+    "circuit": {"failures": 1000, "cooldown_seconds": 0.1},
+    "poll": {"interval_seconds": 3600},
+}
+_GONE = (OSError, aiohttp.ClientError, TimeoutError)
+
+
+class Unreachable(Exception):
+    """The daemon died before it answered."""
+
+
+class DaemonProcess:
+    """One store and config; at most one process at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.socket = folder / "fulfilld.sock"
+        self.errors = folder / "stderr.txt"
+        self.starts = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def configure(self, sandbox: Sandbox, platform: str = "selldone", **changes: Any) -> str:
+        """Writes a config with the sandbox's shop of one platform; answers the shop's name."""
+        config = sandbox.config()
+        name, shop = next((n, s) for n, s in config["shops"].items() if s["platform"] == platform)
+        config["shops"] = {name: {**shop, **QUICK, **changes}}
+        config["log"] = {"level": "warning"}
+        (self.folder / "config.json").write_text(json.dumps(config))
+        return name
+
+    def start(self, crash: str | None = None, *options: str) -> subprocess.Popen[bytes]:
+        """Starts the daemon, armed with a crash point or not."""
+        environment = {key: value for key, value in os.environ.items() if key != "FULFILLD_CRASH"}
+        if crash is not None:
+            environment["FULFILLD_CRASH"] = crash
+        command = [sys.executable, "-m", "orchestrator", "--config", str(self.folder / "config.json"), "run", *options]
+        with self.errors.open("ab") as errors:
+            self.process = subprocess.Popen(command, env=environment, stderr=errors, stdout=errors)
+        self.starts += 1
+        return self.process
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL: no cleanup of any kind."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    async def terminate(self) -> int:
+        """SIGTERM, and the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return await self.exited()
+
+    async def exited(self) -> int:
+        """Waits for the end of the process; its exit code (negative: the signal)."""
+        assert self.process is not None
+        return await anyio.to_thread.run_sync(self.process.wait, 30, abandon_on_cancel=True)
+
+    async def call(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """One call over the socket: status and JSON. Raises Unreachable when the daemon is gone."""
+        connector = aiohttp.UnixConnector(str(self.socket))
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=15)) as session,
+                session.request(method, f"http://d{path}", json=body, headers=headers) as response,
+            ):
+                return response.status, await response.json(content_type=None)
+        except _GONE as error:
+            raise Unreachable from error
+
+    async def ready(self) -> None:
+        """Waits until the daemon is ready. Raises Unreachable when it dies first."""
+        with anyio.fail_after(30):
+            while self.is_running:
+                try:
+                    if (await self.call("GET", "/v1/ready"))[0] == 200:
+                        return
+                except Unreachable:
+                    pass
+                await anyio.sleep(0.02)  # a process that starts tells nobody
+        raise Unreachable
+
+
+@asynccontextmanager
+async def daemon_process(folder: Path) -> AsyncIterator[DaemonProcess]:
+    """A daemon that does not outlive the test."""
+    daemon = DaemonProcess(folder)
+    try:
+        yield daemon
+    finally:
+        if daemon.is_running:
+            daemon.kill()
