@@ -1,0 +1,151 @@
+"""A receiver of events on a real port, as good or bad as a test wants it, and a store with couriers that serve it."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+from aiohttp import web
+from standardwebhooks import Webhook
+
+from orchestrator.clock import Chance, Clock
+from orchestrator.config import DeliverySettings
+from orchestrator.delivery.deliveries import Deliveries
+from orchestrator.operations.deliveries import delivery_views
+from storage.events import append_event
+from storage.sqlite import SqliteStore, open_sqlite
+from storage.transaction import Transaction
+
+SECRET = "whsec_ZXJwLXNlY3JldC0xMjM0NTY3OA=="
+
+Judge = Callable[["Delivered"], int]
+"""Which status a delivery is answered with."""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """One POST. `body` is its JSON."""
+
+    path: str
+    headers: dict[str, str]
+    raw: str
+    body: Any
+
+    @property
+    def cursor(self) -> int:
+        cursor: int = self.body["cursor"]
+        return cursor
+
+
+@dataclass
+class Erp:
+    """`judge` decides; `taken` is what was answered with 2xx, `seen` everything."""
+
+    port: int = 0
+    judge: Judge = lambda _: 204
+    seen: list[Delivered] = field(default_factory=list)
+    taken: list[Delivered] = field(default_factory=list)
+    silent: anyio.Event | None = None
+    news: anyio.Event = field(default_factory=anyio.Event)
+
+    def url(self, path: str = "/orders") -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    async def answer(self, request: web.Request) -> web.Response:
+        raw = await request.text()
+        delivered = Delivered(request.path, dict(request.headers), raw, json.loads(raw))
+        self.seen.append(delivered)
+        if self.silent is not None:
+            await self.silent.wait()
+        status = self.judge(delivered)
+        if status < 300:
+            self.taken.append(delivered)
+        self.news.set()
+        self.news = anyio.Event()
+        return web.Response(status=status, headers={"Location": "/elsewhere"} if 300 <= status < 400 else None)
+
+    async def until(self, condition: Callable[[Erp], bool]) -> None:
+        """Waits for a delivery after which the condition holds."""
+        while not condition(self):
+            await self.news.wait()
+
+    async def takes(self, count: int) -> list[Delivered]:
+        await self.until(lambda erp: len({each.headers["webhook-id"] for each in erp.taken}) >= count)
+        return self.taken
+
+
+@asynccontextmanager
+async def running_erp(port: int = 0) -> AsyncIterator[Erp]:
+    erp = Erp()
+    app = web.Application()
+    app.router.add_post("/{tail:.*}", erp.answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    erp.port = runner.addresses[0][1]
+    try:
+        yield erp
+    finally:
+        if erp.silent is not None:
+            erp.silent.set()
+        with anyio.CancelScope(shield=True):
+            await runner.cleanup()
+
+
+@dataclass
+class Dispatch:
+    """A store with its couriers."""
+
+    store: SqliteStore
+    deliveries: Deliveries
+
+    async def tell(self, *orders: str, type_: str = "order.updated", **data: Any) -> None:
+        """Appends an event of each order."""
+
+        def unit(tx: Transaction) -> None:
+            for order in orders:
+                append_event(tx, Clock().now_ms(), type_, shop="acme", order=order, data=data)
+
+        await self.store.write(unit)
+
+    async def status(self, name: str = "orders_url") -> dict[str, Any]:
+        outlets = [outlet for outlet in self.deliveries.outlets if outlet.name == name]
+        return (await self.store.read(lambda tx: delivery_views(tx, outlets, Clock().now_ms())))[0]
+
+    async def until(self, condition: Callable[[dict[str, Any]], bool], name: str = "orders_url") -> dict[str, Any]:
+        """Waits until the status is as wanted."""
+        while not condition(found := await self.status(name)):  # noqa: ASYNC110 - nothing tells of a changed status
+            await anyio.sleep(0.01)
+        return found
+
+
+def settings(erp: Erp, **changes: Any) -> DeliverySettings:
+    given = {"orders_url": erp.url(), "secret": SECRET, "timeout_seconds": 5.0, "max_wait_seconds": 0.05} | changes
+    return DeliverySettings.model_validate(given)
+
+
+@asynccontextmanager
+async def dispatching(folder: Path, chosen: DeliverySettings) -> AsyncIterator[Dispatch]:
+    """May be entered again on the same folder, as a restart is."""
+    clock, chance = Clock(), Chance(random.Random(1))
+    async with open_sqlite(folder / "fulfilld.db", clock.now_ms()) as store:
+        deliveries = Deliveries(chosen, store, clock, chance, first_wait_seconds=0.01)
+        store.on_commit = deliveries.wake
+        async with anyio.create_task_group() as group:
+            group.start_soon(deliveries.run)
+            try:
+                yield Dispatch(store, deliveries)
+            finally:
+                group.cancel_scope.cancel()
+
+
+def is_genuine(delivered: Delivered, secret: str = SECRET) -> bool:
+    """Whether the receiver's own library takes the signature."""
+    Webhook(secret).verify(delivered.raw, delivered.headers)
+    return True

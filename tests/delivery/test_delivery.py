@@ -1,0 +1,226 @@
+"""Events reach the ERP over real HTTP: signed, in order per order, at least once, whatever the ERP does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import anyio
+import pytest
+from standardwebhooks import Webhook
+
+from orchestrator.delivery.envelope import signer_of
+from storage.events import append_event
+from storage.orders import insert_order
+from storage.transaction import Transaction
+from storage.webhooks import Arrival, add_webhook
+from tests.delivery.erp import Delivered, dispatching, is_genuine, running_erp, settings
+from tests.storage.samples import order as an_order
+
+
+async def test_an_event_arrives_signed_with_the_payload_in_it(tmp_path: Path) -> None:
+    payload = b'{"id": 7, "price": 10.10, "big": 12345678901234567890123}'
+    async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
+        await it.store.write(lambda tx: insert_order(tx, an_order("7"), payload))
+        await it.tell("7", type_="order.imported", state="CheckQueue")
+        (event,) = await erp.takes(1)
+        assert is_genuine(event)
+        assert event.body["type"] == "order.imported"
+        assert (event.body["shop"], event.body["order"]) == ("acme", "7")
+        assert event.body["data"]["state"] == "CheckQueue"
+        assert event.body["data"]["payload"] == json.loads(payload)
+        assert '"price": 10.10, "big": 12345678901234567890123' in event.raw
+        assert event.headers["Content-Type"] == "application/json"
+
+
+async def test_each_receiver_gets_its_own_kinds(tmp_path: Path) -> None:
+    async with running_erp() as erp:
+        chosen = settings(erp, products_url=erp.url("/products"), orders_types=("target.*",))
+        async with dispatching(tmp_path, chosen) as it:
+            for type_ in ("order.held", "step.done", "target.reached", "fulfillment.created", "product.created"):
+                await it.tell("7", type_=type_, id="5")
+            await erp.takes(4)
+            assert {(each.path, each.body["type"]) for each in erp.taken} == {
+                ("/orders", "order.held"),
+                ("/orders", "target.reached"),
+                ("/orders", "fulfillment.created"),
+                ("/products", "product.created"),
+            }
+
+
+async def test_the_platforms_payload_can_be_sent_alone_with_its_topic(tmp_path: Path) -> None:
+    async with running_erp() as erp:
+        chosen = settings(erp, products_url=erp.url("/products"), format="platform")
+        async with dispatching(tmp_path, chosen) as it:
+
+            def unit(tx: Transaction) -> None:
+                add_webhook(tx, Arrival("acme", "signed", "products/create", "w", None, None, b'{"id":9,"p":1.50}'), 1)
+                data = {"id": "9", "topic": "products/create", "webhook": "1"}
+                append_event(tx, 1, "product.created", shop="acme", data=data)
+
+            await it.store.write(unit)
+            (product,) = await erp.takes(1)
+            assert product.raw == '{"id":9,"p":1.50}'
+            assert is_genuine(product)
+            assert product.headers["X-Fulfilld-Topic"] == "products/create"
+            assert product.headers["X-Fulfilld-Shop"] == "acme"
+
+
+async def test_nothing_is_lost_or_out_of_order_while_the_erp_fails(tmp_path: Path) -> None:
+    tries: list[int] = []
+
+    def flaky(delivered: Delivered) -> int:
+        tries.append(delivered.cursor)
+        return 500 if len(tries) % 3 else 200
+
+    async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
+        erp.judge = flaky
+        for _ in range(10):
+            await it.tell("1", "2", "3", "4")
+        await erp.takes(40)
+        for order in "1234":
+            cursors = [each.cursor for each in erp.taken if each.body["order"] == order]
+            assert list(dict.fromkeys(cursors)) == sorted(set(cursors))
+            assert len(set(cursors)) == 10
+        await it.until(lambda now: now["lag_events"] == 0)
+
+
+async def test_one_orders_trouble_holds_up_that_order_alone(tmp_path: Path) -> None:
+    async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
+        erp.judge = lambda each: 500 if each.body["order"] == "bad" else 200
+        await it.tell("bad", "bad", *(f"o{number}" for number in range(100)), "bad")
+        await erp.takes(100)
+        await it.tell("late")
+        await erp.until(lambda erp: any(each.body["order"] == "late" for each in erp.taken))
+        now = await it.until(lambda now: now["lag_events"] == 3)
+        assert now["last_error"] == "answered (500)"
+        assert {each.cursor for each in erp.seen if each.body["order"] == "bad"} == {1}
+        erp.judge = lambda _: 200
+        await erp.takes(104)
+        assert [each.cursor for each in erp.taken if each.body["order"] == "bad"] == [1, 2, 103]
+        assert await it.until(lambda now: now["lag_events"] == 0) | {"lag_seconds": 0} == {
+            "name": "orders_url",
+            "lag_events": 0,
+            "lag_seconds": 0,
+            "last_error": None,
+            "paused": False,
+        }
+
+
+async def test_events_that_are_never_taken_do_not_stand_in_the_way_for_good(tmp_path: Path) -> None:
+    async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
+        erp.judge = lambda each: 200 if each.body["order"] == "good" else 503
+        await it.tell(*(f"bad{number}" for number in range(30)), "good")
+        await erp.takes(1)
+        assert (await it.until(lambda now: now["lag_events"] == 30))["last_error"] == "answered (503)"
+
+
+async def test_an_erp_that_is_down_gets_everything_when_it_is_back(tmp_path: Path) -> None:
+    async with running_erp() as first:
+        chosen, port = settings(first), first.port
+    async with dispatching(tmp_path, chosen) as it:
+        for _ in range(3):
+            await it.tell("1", "2")
+        down = await it.until(lambda now: now["last_error"] is not None)
+        assert down["last_error"].startswith("not reachable")
+        assert down["lag_events"] == 6
+        async with running_erp(port) as erp:
+            await erp.takes(6)
+            assert (await it.until(lambda now: now["lag_events"] == 0))["last_error"] is None
+
+
+async def test_a_restart_goes_on_where_it_was_and_keeps_what_was_parked(tmp_path: Path) -> None:
+    async with running_erp() as erp:
+        erp.judge = lambda each: 422 if each.body["order"] == "bad" else 200
+        async with dispatching(tmp_path, settings(erp)) as it:
+            await it.tell("bad", "1", "2", "bad")
+            await erp.takes(2)
+            await it.until(lambda now: now["lag_events"] == 2)
+        erp.taken.clear()
+        erp.judge = lambda _: 200
+        async with dispatching(tmp_path, settings(erp)) as it:
+            await it.tell("3")
+            await erp.takes(3)
+            assert [each.cursor for each in erp.taken if each.body["order"] == "bad"] == [1, 4]
+            assert {each.cursor for each in erp.taken} == {1, 4, 5}
+
+
+async def test_what_was_cut_off_by_a_crash_is_sent_again_under_the_same_id(tmp_path: Path) -> None:
+    async with running_erp() as erp:
+        erp.silent = anyio.Event()
+        async with dispatching(tmp_path, settings(erp)) as it:
+            await it.tell("1")
+            while not erp.seen:  # noqa: ASYNC110 - the answer is what is held back
+                await anyio.sleep(0.01)
+        erp.silent.set()
+        async with dispatching(tmp_path, settings(erp)):
+            await erp.until(lambda erp: len(erp.seen) == 2)
+            first, second = erp.seen
+            assert first.headers["webhook-id"] == second.headers["webhook-id"]
+
+
+async def test_a_redirect_is_not_followed_and_is_no_success(tmp_path: Path) -> None:
+    async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
+        erp.judge = lambda _: 307
+        await it.tell("1")
+        now = await it.until(lambda now: now["last_error"] is not None)
+        assert "redirect" in now["last_error"]
+        assert {each.path for each in erp.seen} == {"/orders"}
+        assert now["lag_events"] == 1
+
+
+async def test_a_receiver_that_never_answers_delays_only_itself(tmp_path: Path) -> None:
+    async with running_erp() as slow, running_erp() as quick:
+        slow.silent = anyio.Event()
+        chosen = settings(slow, products_url=quick.url("/products"), timeout_seconds=0.1)
+        async with dispatching(tmp_path, chosen) as it:
+            await it.tell("1")
+            for number in range(20):
+                await it.tell("1", type_="product.updated", id=str(number))
+            await quick.takes(20)
+            now = await it.until(lambda now: now["last_error"] is not None)
+            assert now["last_error"] == "no answer within 0.1 s"
+            assert slow.taken == []
+
+
+async def test_a_paused_receiver_gets_nothing_until_it_is_resumed_even_after_a_restart(tmp_path: Path) -> None:
+    async with running_erp() as erp:
+        async with dispatching(tmp_path, settings(erp)) as it:
+            assert await it.deliveries.pause("orders_url")
+            assert not await it.deliveries.pause("nobody")
+            await it.tell("1")
+        async with dispatching(tmp_path, settings(erp)) as it:
+            assert (await it.status())["paused"]
+            await it.tell("2")
+            assert erp.seen == []
+            assert await it.deliveries.resume("orders_url")
+            await erp.takes(2)
+            assert not (await it.status())["paused"]
+
+
+async def test_new_settings_apply_at_once_and_the_cursor_stays(tmp_path: Path) -> None:
+    async with running_erp() as old, running_erp() as new, dispatching(tmp_path, settings(old)) as it:
+        await it.tell("1")
+        await old.takes(1)
+        await it.until(lambda now: now["lag_events"] == 0)
+        it.deliveries.reload(settings(new))
+        await it.tell("2")
+        (event,) = await new.takes(1)
+        assert event.body["order"] == "2"
+        it.deliveries.reload(None)
+        assert it.deliveries.outlets == ()
+
+
+@pytest.mark.parametrize("secret", ["whsec_ZXJwLXNlY3JldA==", "ZXJwLXNlY3JldA"])
+def test_a_secret_is_used_as_the_receivers_library_uses_it(secret: str) -> None:
+    from datetime import UTC, datetime
+
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    assert signer_of(secret).sign("m", at, "{}") == Webhook(secret).sign("m", at, "{}")
+
+
+def test_a_secret_that_is_no_base64_is_used_as_it_is() -> None:
+    from datetime import UTC, datetime
+
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    assert signer_of("erp-secret").sign("m", at, "{}") == Webhook(b"erp-secret").sign("m", at, "{}")
