@@ -73,12 +73,12 @@ async def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_sender_that_dribbles_is_cut_off_while_others_are_served(tmp_path: Path) -> None:
+    request = b"POST /webhooks/acme/orders HTTP/1.1\r\nHost: x\r\n"
     async with front(tmp_path, is_working=False, read_timeout_seconds=0.2) as it:
-        async with await anyio.connect_tcp(*it.address) as header, await anyio.connect_tcp(*it.address) as body:
-            await header.send(b"POST /webhooks/acme/orders HTTP/1.1\r\nHost: x\r\nX-Slow:")
-            await body.send(
-                b"POST /webhooks/acme/orders HTTP/1.1\r\nHost: x\r\nX-Shopify-Hmac-Sha256: x\r\nContent-Length: 9\r\n\r\n{"
-            )
+        header, body = await anyio.connect_tcp(*it.address), await anyio.connect_tcp(*it.address)
+        async with header, body:
+            await header.send(request + b"X-Slow:")
+            await body.send(request + b"X-Shopify-Hmac-Sha256: x\r\nContent-Length: 9\r\n\r\n{")
             assert await it.signed("orders/create", BODY) == 200
             answer = await body.receive()
             assert b" 408 " in answer.split(b"\r\n")[0]

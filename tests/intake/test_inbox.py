@@ -1,0 +1,203 @@
+"""What kept webhooks lead to: reads of orders, products, events; each once, whatever comes twice, late or broken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.intake.news import FulfillmentNews, OrderNews, ProductNews, Unimportant, Unreadable, news_of
+from storage.products import StoredProduct, list_products
+from storage.rejected import list_rejected
+from tests.intake.front import SECRET, Front, front
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "shopify"
+PRODUCTS = "/webhooks/acme/products"
+
+
+def sample(name: str) -> bytes:
+    return (SAMPLES / f"{name}.json").read_bytes()
+
+
+def product(updated_at: str, title: str, number: int = 7) -> bytes:
+    return json.dumps({"id": number, "title": title, "updated_at": updated_at}).encode()
+
+
+async def products(it: Front) -> list[StoredProduct]:
+    return await it.floor.store.read(lambda tx: list_products(tx, 0, 100))
+
+
+def reads(it: Front, order: str) -> int:
+    """How often the platform was asked for the order by its id."""
+    return len(it.floor.sandbox.ledger.calls(order=order, step="read"))
+
+
+async def test_a_webhook_about_an_order_leads_to_a_read_of_it(tmp_path: Path) -> None:
+    async with front(tmp_path) as it:
+        order = (await it.floor.orders())[0]
+        it.floor.sandbox.selldone.panel.move(order.id, "PreparingOrder")
+        assert await it.signed("orders/updated", json.dumps({"id": int(order.id)}).encode()) == 200
+        await it.floor.event("order.drifted", order=order.id)
+        assert (await it.floor.order(order.id)).state == "PreparingOrder"
+
+
+async def test_a_webhook_brings_an_order_that_no_poll_has_seen(tmp_path: Path) -> None:
+    async with front(tmp_path) as it:
+        added = it.floor.sandbox.selldone.panel.add()
+        assert await it.signed("orders/create", json.dumps({"id": int(added)}).encode()) == 200
+        await it.floor.event("order.imported", order=added)
+
+
+@pytest.mark.parametrize("name", ["basket", "order", None])
+async def test_a_hint_leads_to_a_read_of_the_order_that_it_names(tmp_path: Path, name: str | None) -> None:
+    async with front(tmp_path, platform="selldone") as it:
+        order = (await it.floor.orders())[0]
+        it.floor.sandbox.selldone.panel.move(order.id, "PreparingOrder")
+        body: dict[str, Any] = {"id": int(order.id)}
+        raw = json.dumps(body if name is None else {"event": "OnlineOrder", name: body}).encode()
+        assert await it.post(f"/webhooks/acme/orders/{SECRET}", raw) == 200
+        await it.floor.event("order.drifted", order=order.id)
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"{}", b"[1]"])
+async def test_a_hint_that_names_no_order_leads_to_a_poll(tmp_path: Path, body: bytes) -> None:
+    async with front(tmp_path, platform="selldone") as it:
+        added = it.floor.sandbox.selldone.panel.add()
+        assert await it.post(f"/webhooks/acme/orders/{SECRET}", body) == 200
+        await it.floor.event("order.imported", order=added)
+
+
+async def test_many_hints_of_one_order_cost_few_reads(tmp_path: Path) -> None:
+    async with front(tmp_path, platform="selldone", is_working=False) as it:
+        order = (await it.floor.orders())[0]
+        body = json.dumps({"basket": {"id": int(order.id)}}).encode()
+        for _ in range(50):
+            assert await it.post(f"/webhooks/acme/orders/{SECRET}", body) == 200
+        import anyio
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(it.inbox.run)
+            await it.worked_off()
+            group.cancel_scope.cancel()
+        assert reads(it, order.id) == 1
+
+
+async def test_an_order_that_the_platform_does_not_have_is_given_up_and_holds_nobody_up(tmp_path: Path) -> None:
+    async with front(tmp_path) as it:
+        assert await it.signed("orders/create", b'{"id": 99999999}') == 200
+        added = it.floor.sandbox.selldone.panel.add()
+        assert await it.signed("orders/create", json.dumps({"id": int(added)}).encode()) == 200
+        await it.floor.event("order.imported", order=added)
+
+
+async def test_a_paused_shop_reads_nothing_but_takes_products(tmp_path: Path) -> None:
+    async with front(tmp_path) as it:
+        order = (await it.floor.orders())[0]
+        await it.floor.commands.pause("acme", None)
+        assert await it.signed("orders/updated", json.dumps({"id": int(order.id)}).encode()) == 200
+        assert await it.signed("products/create", product("2026-01-01T00:00:00Z", "Mug"), url=PRODUCTS) == 200
+        await it.floor.event("product.created")
+        assert reads(it, order.id) == 0
+
+
+async def test_the_latest_version_of_a_product_is_kept_and_each_news_is_one_event(tmp_path: Path) -> None:
+    newest, newer, old = (product(f"2026-01-0{day}T00:00:00+01:00", f"day {day}") for day in (3, 2, 1))
+    async with front(tmp_path) as it:
+        for topic, body in (
+            ("products/create", newer),
+            ("products/update", newest),
+            ("products/update", old),
+            ("products/update", newest),
+        ):
+            assert await it.signed(topic, body, url=PRODUCTS, id=f"{topic}{body!r}") == 200
+            await it.worked_off()
+        (kept,) = await products(it)
+        assert (kept.id, kept.title, kept.payload) == ("7", "day 3", newest)
+        (created,) = await it.floor.events("product.created")
+        (updated,) = await it.floor.events("product.updated")
+        assert created.data["title"] == "day 2"
+        assert updated.data == {
+            "id": "7",
+            "title": "day 3",
+            "updated_at": "2026-01-02T23:00:00.000Z",
+            "topic": "products/update",
+            "webhook": "2",
+        }
+
+
+async def test_a_fulfilment_is_told_once_and_old_news_of_it_are_not(tmp_path: Path) -> None:
+    def fulfillment(day: int, status: str) -> bytes:
+        body = {"id": 5, "order_id": int(order.id), "status": status, "updated_at": f"2026-01-0{day}T00:00:00Z"}
+        return json.dumps(body).encode()
+
+    async with front(tmp_path) as it:
+        order = (await it.floor.orders())[0]
+        for number, (topic, body) in enumerate(
+            (
+                ("fulfillments/create", fulfillment(2, "pending")),
+                ("fulfillments/update", fulfillment(3, "success")),
+                ("fulfillments/update", fulfillment(1, "open")),
+            )
+        ):
+            assert await it.signed(topic, body, id=str(number)) == 200
+            await it.worked_off()
+        (created,) = await it.floor.events("fulfillment.created")
+        (updated,) = await it.floor.events("fulfillment.updated")
+        assert (created.order, created.data["status"]) == (order.id, "pending")
+        assert (updated.order, updated.data["status"]) == (order.id, "success")
+        assert reads(it, order.id) == 3
+
+
+async def test_a_signed_body_that_is_no_json_is_set_aside(tmp_path: Path) -> None:
+    async with front(tmp_path) as it:
+        assert await it.signed("orders/create", b'{"id": ') == 200
+        (event,) = await it.floor.event("import.rejected")
+        (kept,) = await it.floor.store.read(lambda tx: list_rejected(tx, 0, 10))
+        assert (kept.id, kept.source, kept.payload) == (event.data["id"], "webhook", b'{"id": ')
+
+
+async def test_a_topic_that_nothing_follows_from_is_answered_200(tmp_path: Path) -> None:
+    async with front(tmp_path) as it:
+        for topic in ("customers/redact", "shop/redact", "app/uninstalled", "no topic at all", "products/delete"):
+            assert await it.signed(topic, json.dumps({"shop_id": 1, "topic": topic}).encode()) == 200
+        await it.worked_off()
+        assert await it.rows() == 5
+        assert await products(it) == []
+
+
+def test_the_bodies_of_2019_are_told_by_their_shape() -> None:
+    order = news_of("signed", None, sample("guide2019_orders_create"))
+    assert isinstance(order, OrderNews)
+    assert order.order is not None
+    fulfilled = news_of("signed", None, sample("guide2019_fulfillments_create"))
+    assert isinstance(fulfilled, OrderNews)
+    assert isinstance(fulfilled.fulfillment, FulfillmentNews)
+    assert isinstance(news_of("signed", None, sample("guide2019_products_create")), ProductNews)
+
+
+@pytest.mark.parametrize(
+    ("topic", "body", "expected"),
+    [
+        (
+            "fulfillment_orders/moved",
+            b'{"fulfillment_order": {"id": "gid://shopify/FulfillmentOrder/1"}}',
+            OrderNews(None),
+        ),
+        ("orders/edited", b'{"order_edit": {"order_id": 12}}', OrderNews("12")),
+        ("refunds/create", b'{"id": 1, "order_id": 12}', OrderNews("12")),
+        ("orders/create", b"null", OrderNews(None)),
+        ("products/create", b"[]", Unreadable("the body is no product")),
+        ("carts/update", b"{}", Unimportant("carts/update")),
+        (None, b"{}", Unimportant(None)),
+    ],
+)
+def test_a_topic_says_what_follows(topic: str | None, body: bytes, expected: object) -> None:
+    assert news_of("signed", topic, body) == expected
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"9" * 5000, b"\xff\xfe", b"{"])
+def test_bytes_that_nobody_can_read_are_told_as_such(body: bytes) -> None:
+    assert isinstance(news_of("signed", "orders/create", body), Unreadable)
+    assert news_of("hint", None, body) == OrderNews(None)
