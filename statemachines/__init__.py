@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from statemachines import cloudsuite, selldone, xsale
+from statemachines import cloudsuite, selldone, shopify, xsale
 from statemachines.machine import PlatformMachine
 from statemachines.target import Json
 
@@ -12,5 +12,6 @@ BUILDERS: dict[str, Callable[[Mapping[str, Json]], PlatformMachine]] = {
     "selldone": selldone.build,
     "cloudsuite": cloudsuite.build,
     "xsale": xsale.build,
+    "shopify": shopify.build,
 }
 """Machine builders by platform; a new platform is registered here. The mapping holds a shop's own machine options."""

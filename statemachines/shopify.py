@@ -65,7 +65,7 @@ _TRACKED = ("tracking", "tracking.carrier")
 _STEPS = (
     Step("report_progress", ("UNFULFILLED", *_WAITING), "IN_PROGRESS"),
     Step("fulfill", (*_UNSHIPPED, "PARTIALLY_FULFILLED"), "FULFILLED", uses=("items", *_TRACKED)),
-    Step("fulfill", (*_UNSHIPPED, "PARTIALLY_FULFILLED"), "PARTIALLY_FULFILLED", uses=("items", *_TRACKED)),
+    Step("fulfill", _UNSHIPPED, "PARTIALLY_FULFILLED", uses=("items", *_TRACKED)),
     Step("update_tracking", _SHIPPED, None, uses=("items", *_TRACKED)),
     Step("mark_delivered", ("FULFILLED",), "DELIVERED"),
     Step("cancel", (*_UNSHIPPED, "FULFILLMENT_NOT_REQUIRED"), "CANCELLED", uses=("reason",)),

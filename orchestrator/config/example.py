@@ -128,6 +128,19 @@ EXAMPLE: Final[dict[str, Any]] = {
                 "Niedopłacone": "unpaid",
             },
         },
+        "shopy": {
+            "platform": "shopify",
+            "domain": "shopy.myshopify.com",
+            "token": {"env": "SHOPY_TOKEN"},
+            "api_version": "2026-10",
+            "customer_data": True,
+            "notify_customer": False,
+            "restock_on_cancel": True,
+            "refund_on_cancel": False,
+            "cancel_wait_seconds": 120,
+            "routing_timeout_seconds": 300,
+            "webhook_secret": [{"env": "SHOPY_SECRET"}],
+        },
     },
 }
 """Every key that this version knows, at its default where it has one."""

@@ -7,6 +7,8 @@ from orchestrator.platforms.cloudsuite_options import DEFAULT_BASE_URL as CLOUDS
 from orchestrator.platforms.cloudsuite_options import CloudsuiteOptions
 from orchestrator.platforms.selldone_options import DEFAULT_BASE_URL as SELLDONE_URL
 from orchestrator.platforms.selldone_options import SelldoneOptions
+from orchestrator.platforms.shopify_options import DEFAULT_BASE_URL as SHOPIFY_URL
+from orchestrator.platforms.shopify_options import ShopifyOptions
 from orchestrator.platforms.spec import ClientSettings, DefaultLimits, PlatformSpec
 from orchestrator.platforms.xsale_options import DEFAULT_BASE_URL as XSALE_URL
 from orchestrator.platforms.xsale_options import XsaleOptions
@@ -32,6 +34,12 @@ def _open_cloudsuite(settings: ClientSettings) -> PlatformClient:
     return open_client(settings)
 
 
+def _open_shopify(settings: ClientSettings) -> PlatformClient:
+    from orchestrator.platforms.shopify import open_client
+
+    return open_client(settings)
+
+
 PLATFORMS: dict[str, PlatformSpec] = {
     "selldone": PlatformSpec(
         name="selldone",
@@ -53,6 +61,14 @@ PLATFORMS: dict[str, PlatformSpec] = {
         default_limits=DefaultLimits(rate_per_second=1, burst=2, concurrency=2),  # xsale.md §8
         options=XsaleOptions,
         open=_open_xsale,
+    ),
+    "shopify": PlatformSpec(
+        name="shopify",
+        default_base_url=SHOPIFY_URL,
+        # Standard plan: 100 points a second, a read costs about 16, a mutation 10 (shopify.md §8).
+        default_limits=DefaultLimits(rate_per_second=5, burst=20, concurrency=8),
+        options=ShopifyOptions,
+        open=_open_shopify,
     ),
 }
 """Every platform by the name that a shop's `platform` key carries; a new one is registered here."""

@@ -53,8 +53,7 @@ class ShopifyClient:
             concurrency=settings.concurrency,
         )
         token = options.token.get_secret_value()
-        secrets = [token, *(secret.get_secret_value() for secret in options.webhook_secret)]
-        self._caller = Caller(session, clock=settings.clock, secrets=secrets)
+        self._caller = Caller(session, clock=settings.clock, secrets=[token])
         host = settings.base_url.rstrip("/").replace("{domain}", options.domain)
         url = URL(f"{host}/admin/api/{options.api_version}/graphql.json")
         self._door = ShopifyDoor(self._caller, url, token)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from statemachines.shopify import DEFAULT_ROUTING_SECONDS
 
@@ -33,22 +32,8 @@ def _header_safe(token: SecretStr) -> SecretStr:
     return token
 
 
-def _as_list(value: Any) -> Any:
-    """One secret may stand without brackets."""
-    return [value] if isinstance(value, str | SecretStr) else value
-
-
-def _none_empty(secrets: Sequence[SecretStr]) -> Sequence[SecretStr]:
-    if not all(secret.get_secret_value().strip() for secret in secrets):
-        raise ValueError("must not be empty")
-    return secrets
-
-
 class ShopifyOptions(BaseModel):
-    """A shop's access to Shopify, and how its orders are shipped and cancelled.
-
-    `webhook_secret`: the app's client secret, old and new while it is being changed (shopify.md §2.3).
-    """
+    """A shop's access to Shopify, and how its orders are read, shipped and cancelled."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
@@ -59,12 +44,6 @@ class ShopifyOptions(BaseModel):
     api_version: Annotated[
         str, Field(pattern=r"^(20[0-9]{2}-(01|04|07|10)|unstable)$", description="Version of the Admin API")
     ] = DEFAULT_API_VERSION
-    webhook_secret: Annotated[
-        list[SecretStr],
-        BeforeValidator(_as_list),
-        AfterValidator(_none_empty),
-        Field(description="Secrets that webhooks may be signed with; one, or old and new"),
-    ] = []
     customer_data: Annotated[
         bool, Field(description="Whether orders are read with the buyer's address, email and phone; needs that access")
     ] = True

@@ -14,7 +14,7 @@ import anyio
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.client import Seen, StepAnswer, Throttle
-from orchestrator.platforms.failures import OutOfSequence, PlatformFailure, Rejected, Transient
+from orchestrator.platforms.failures import OutOfSequence, PlatformFailure, Rejected, Transient, Unreadable
 from orchestrator.platforms.shopify_graphql import ShopifyDoor
 from orchestrator.platforms.shopify_options import ShopifyOptions
 from statemachines.machine import PlatformMachine, Standing
@@ -155,8 +155,8 @@ class ShopifySteps:
             await self._job_done(payload.get("job"))
             await self.throttle()
             seen = await self.read(order_id)
-        except Transient as failure:
-            seconds = failure.retry_after_seconds
+        except (Transient, Unreadable) as failure:  # Shopify took the cancellation, whatever went wrong since
+            seconds = getattr(failure, "retry_after_seconds", None)
             raise Transient(failure.detail, is_ambiguous=True, retry_after_seconds=seconds) from None
         if seen.state != "CANCELLED":
             raise Rejected("Shopify carried the cancellation out, but the order is not cancelled")

@@ -20,6 +20,8 @@ from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Json, SimulatedPlatform
 from orchestrator.sandbox.selldone import SelldonePlatform
 from orchestrator.sandbox.selldone_shop import SelldoneOptions
+from orchestrator.sandbox.shopify import ShopifyPlatform
+from orchestrator.sandbox.shopify_shop import ShopifyOptions
 from orchestrator.sandbox.xsale import XsalePlatform
 from orchestrator.sandbox.xsale_shop import XsaleOptions
 
@@ -53,6 +55,7 @@ class SandboxSettings:
     selldone: SelldoneOptions = field(default_factory=SelldoneOptions)
     cloudsuite: CloudsuiteOptions = field(default_factory=CloudsuiteOptions)
     xsale: XsaleOptions = field(default_factory=XsaleOptions)
+    shopify: ShopifyOptions = field(default_factory=ShopifyOptions)
 
 
 class Sandbox:
@@ -98,8 +101,16 @@ class Sandbox:
             seed=settings.seed,
             shop_count=settings.shops,
         )
+        self.shopify = ShopifyPlatform(
+            self.clock,
+            self.ledger,
+            settings.shopify,
+            orders=settings.orders,
+            seed=settings.seed,
+            shop_count=settings.shops,
+        )
         # Where platforms are registered: mounting, config, panel and summary follow.
-        registered: tuple[SimulatedPlatform, ...] = (self.selldone, self.cloudsuite, self.xsale)
+        registered: tuple[SimulatedPlatform, ...] = (self.selldone, self.cloudsuite, self.xsale, self.shopify)
         self.platforms = {platform.name: platform for platform in registered}
         self._port: int | None = None
 

@@ -61,6 +61,16 @@ WAYS: dict[str, tuple[Move, ...]] = {
         Move("change_status", "Wysłane", _PLAIN),
         Move("change_status", "Zrealizowane", _PLAIN),
     ),
+    "shopify": (
+        Move("report_progress", "IN_PROGRESS", TargetRequest("preparing")),
+        Move("fulfill", "FULFILLED", TargetRequest("shipped", tracking=Tracking("1Z-B", carrier="UPS"))),
+        Move(
+            "update_tracking",
+            "FULFILLED",
+            TargetRequest("shipped", items=("487817672276298002",), tracking=Tracking("1Z-C")),
+        ),
+        Move("mark_delivered", "DELIVERED", TargetRequest("delivered")),
+    ),
 }
 """Every step of every platform at least once, but for cancelling ones; a new platform adds its way here."""
 

@@ -20,6 +20,8 @@ ENVIRON = {
     "XS_SECRET": "xs-client-secret-1",
     "XS_USER": "xs-user-1",
     "XS_PASSWORD": "xs-password-1",
+    "SHOPY_TOKEN": "shpat_sample-token-1",
+    "SHOPY_SECRET": "shopy-secret-1",
 }
 
 

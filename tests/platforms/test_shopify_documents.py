@@ -1,0 +1,114 @@
+"""Our GraphQL documents against Shopify's real schema, and our reading of Shopify's answers against samples."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import DocumentNode, parse, validate
+from graphql.language import FieldNode, OperationDefinitionNode
+
+from orchestrator.platforms.failures import AccessDenied, NotFound, OutOfSequence, Rejected, Transient
+from orchestrator.platforms.shopify_graphql import document, document_names, failure_of, refusal_of, throttle_seconds
+from orchestrator.sandbox import shopify_selection
+from tests.platforms.shopify_schema import admin_schema
+
+_SAMPLES = Path(__file__).parents[1] / "samples" / "shopify"
+
+
+def sample(name: str) -> Any:
+    return json.loads((_SAMPLES / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize("name", document_names())
+def test_every_document_is_valid_for_the_real_schema(name: str) -> None:
+    assert validate(admin_schema(), parse(document(name))) == []
+
+
+def test_a_document_with_a_mistake_is_found_out() -> None:
+    assert validate(admin_schema(), parse(document("job").replace("done", "finished")))
+
+
+@pytest.mark.parametrize("name", document_names())
+def test_no_document_asks_for_what_is_deprecated(name: str) -> None:
+    tree: DocumentNode = parse(document(name))
+    (operation,) = tree.definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    schema = admin_schema()
+    root = schema.mutation_type if operation.operation.value == "mutation" else schema.query_type
+    assert root is not None
+    for node in operation.selection_set.selections:
+        assert isinstance(node, FieldNode)
+        assert root.fields[node.name.value].deprecation_reason is None
+
+
+@pytest.mark.parametrize("name", document_names())
+def test_the_simulated_platform_reads_the_same_fields_as_a_graphql_library(name: str) -> None:
+    def names(node: Any) -> list[Any]:
+        chosen = node.selection_set.selections if node.selection_set else ()
+        return [(each.name.value, names(each)) for each in chosen]
+
+    def own(fields: tuple[shopify_selection.Field, ...]) -> list[Any]:
+        return [(each.name, own(each.fields)) for each in fields]
+
+    (operation,) = parse(document(name)).definitions
+    read = shopify_selection.parse(document(name), {"customer": True})
+    assert own(read.root) == names(operation)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "kind"),
+    [
+        ("gql_fulfillment_create_response_already_closed", "fulfillmentCreate", OutOfSequence),
+        ("gql_fulfillment_create_response_too_many", "fulfillmentCreate", OutOfSequence),
+        ("gql_fulfillment_create_response_unknown_fulfillment_order", "fulfillmentCreate", OutOfSequence),
+        ("gql_fulfillment_create_response_two_locations", "fulfillmentCreate", Rejected),
+        ("gql_fulfillment_create_response_zero_quantity", "fulfillmentCreate", Rejected),
+        ("gql_report_progress_response_on_hold", "fulfillmentOrderReportProgress", OutOfSequence),
+        ("gql_fulfillment_tracking_update_response_unknown", "fulfillmentTrackingInfoUpdate", OutOfSequence),
+        ("gql_order_cancel_response_already_cancelled", "orderCancel", OutOfSequence),
+        ("gql_order_cancel_response_outstanding_fulfillments", "orderCancel", OutOfSequence),
+        ("gql_order_cancel_response_note_too_long", "orderCancel", Rejected),
+        ("gql_fulfillment_create_response", "fulfillmentCreate", type(None)),
+        ("gql_order_cancel_response", "orderCancel", type(None)),
+    ],
+)
+def test_user_errors_are_told_apart(name: str, field: str, kind: type) -> None:
+    payload = sample(name)["data"][field]
+    refusal = refusal_of(payload)
+    assert type(refusal) is kind
+    if refusal is not None:
+        assert payload["userErrors"][0]["message"] in refusal.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "is_effect", "kind"),
+    [
+        ("gql_error_access_denied", True, AccessDenied),
+        ("gql_error_invalid_id", False, NotFound),
+        ("gql_error_invalid_id", True, OutOfSequence),
+        ("gql_error_throttled", True, Transient),
+    ],
+)
+def test_top_level_errors_are_told_apart(name: str, is_effect: bool, kind: type) -> None:
+    body = sample(name)
+    assert type(failure_of(body["errors"], body, is_effect=is_effect)) is kind
+
+
+def test_a_throttled_shop_waits_until_the_bucket_holds_enough() -> None:
+    body = sample("gql_error_throttled")
+    assert throttle_seconds(body) == pytest.approx((202 - 118) / 100)
+    failure = failure_of(body["errors"], body, is_effect=True)
+    assert isinstance(failure, Transient)
+    assert not failure.is_ambiguous
+    assert throttle_seconds({}) > 0
+
+
+def test_an_internal_error_of_a_mutation_is_ambiguous() -> None:
+    errors = [{"message": "Internal error", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]
+    for is_effect in (True, False):
+        failure = failure_of(errors, {}, is_effect=is_effect)
+        assert isinstance(failure, Transient)
+        assert failure.is_ambiguous is is_effect
