@@ -112,7 +112,8 @@ def hurry_parked(tx: Transaction, name: str, now_ms: int) -> None:
 
 def forget_lost(tx: Transaction, name: str) -> None:
     """Drops parked entries whose event retention has deleted."""
-    tx.execute("DELETE FROM parked WHERE name = ? AND cursor NOT IN (SELECT cursor FROM events)", (name,))
+    is_lost = "NOT EXISTS (SELECT 1 FROM events WHERE events.cursor = parked.cursor)"
+    tx.execute(f"DELETE FROM parked WHERE name = ? AND {is_lost}", (name,))  # noqa: S608
 
 
 def due_parked(tx: Transaction, name: str, now_ms: int, limit: int) -> list[Parked]:

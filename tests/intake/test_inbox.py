@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from orchestrator.intake.news import FulfillmentNews, OrderNews, ProductNews, Unimportant, Unreadable, news_of
@@ -75,12 +76,23 @@ async def test_many_hints_of_one_order_cost_few_reads(tmp_path: Path) -> None:
         body = json.dumps({"basket": {"id": int(order.id)}}).encode()
         for _ in range(50):
             assert await it.post(f"/webhooks/acme/orders/{SECRET}", body) == 200
-        import anyio
-
         async with anyio.create_task_group() as group:
             group.start_soon(it.inbox.run)
             await it.worked_off()
             group.cancel_scope.cancel()
+        assert reads(it, order.id) == 1
+
+
+async def test_a_webhook_that_is_older_than_what_is_known_costs_no_read(tmp_path: Path) -> None:
+    async with front(tmp_path) as it:
+        order = (await it.floor.orders())[0]
+        body = {"id": int(order.id), "updated_at": "2001-01-01T00:00:00Z"}
+        assert await it.signed("orders/updated", json.dumps(body).encode()) == 200
+        await it.worked_off()
+        assert reads(it, order.id) == 0
+        body["updated_at"] = "2199-01-01T00:00:00Z"
+        assert await it.signed("orders/updated", json.dumps(body).encode()) == 200
+        await it.worked_off()
         assert reads(it, order.id) == 1
 
 

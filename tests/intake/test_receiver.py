@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import ssl
 from pathlib import Path
+from shutil import which
 
 import anyio
 import pytest
+from aiohttp import web
 
+from orchestrator.config import TlsSettings, WebhookSettings
 from orchestrator.intake.listener import ListenError, listening
 from orchestrator.platforms.shopify_webhooks import signature_of
 from storage.errors import StoreUnavailable
@@ -148,10 +152,6 @@ async def test_the_secret_in_the_address_lets_a_hint_in(tmp_path: Path) -> None:
 
 
 async def test_a_taken_port_and_a_bad_certificate_are_told_in_one_line(tmp_path: Path) -> None:
-    from aiohttp import web
-
-    from orchestrator.config import TlsSettings, WebhookSettings
-
     async with front(tmp_path, is_working=False) as it:
         with pytest.raises(ListenError, match="name another port"):
             async with listening(web.Application(), WebhookSettings(port=it.address[1])):
@@ -163,3 +163,18 @@ async def test_a_taken_port_and_a_bad_certificate_are_told_in_one_line(tmp_path:
         with pytest.raises(ListenError, match=words):
             async with listening(web.Application(), WebhookSettings(port=1, tls=tls)):
                 pass
+
+
+@pytest.mark.skipif(which("openssl") is None, reason="a certificate is made with openssl")
+async def test_webhooks_come_in_over_tls(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    made += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    await anyio.run_process([*made, "-keyout", str(key), "-out", str(certificate)])
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    async with front(tmp_path, is_working=False, tls=TlsSettings(certificate=certificate, key=key)) as it:
+        url = f"https://{it.address[0]}:{it.address[1]}{ORDERS}"
+        headers = {"X-Shopify-Hmac-Sha256": signature_of(BODY, SECRET)}
+        async with it.http.post(url, data=BODY, headers=headers, ssl=trusting) as answer:
+            assert answer.status == 200
+        assert await it.rows() == 1
