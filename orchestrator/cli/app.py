@@ -9,7 +9,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from orchestrator.cli.commands import delivery, feed, machines, orders, service, settings, shops, targets, upkeep
+from orchestrator.cli.commands import (
+    delivery,
+    feed,
+    machines,
+    orders,
+    service,
+    settings,
+    shops,
+    targets,
+    upkeep,
+    webhooks,
+)
 from orchestrator.cli.group import FulfilldGroup, WaitCommand
 from orchestrator.cli.place import Place
 
@@ -55,6 +66,7 @@ config_commands.command("check")(settings.check)
 config_commands.command("schema")(settings.schema)
 config_commands.command("example")(settings.example)
 app.command("doctor")(upkeep.doctor)
+app.command("webhooks")(webhooks.webhooks)
 app.command("auth-url")(upkeep.auth_url)
 app.command("backup")(upkeep.backup)
 app.command("sandbox")(service.sandbox)
