@@ -110,12 +110,6 @@ def hurry_parked(tx: Transaction, name: str, now_ms: int) -> None:
     tx.execute("UPDATE parked SET due_at = ? WHERE name = ? AND due_at > ?", (now_ms, name, now_ms))
 
 
-def forget_lost(tx: Transaction, name: str) -> None:
-    """Drops parked entries whose event retention has deleted."""
-    is_lost = "NOT EXISTS (SELECT 1 FROM events WHERE events.cursor = parked.cursor)"
-    tx.execute(f"DELETE FROM parked WHERE name = ? AND {is_lost}", (name,))  # noqa: S608
-
-
 def due_parked(tx: Transaction, name: str, now_ms: int, limit: int) -> list[Parked]:
     """The first event of each lane that is due, oldest first."""
     sql = (

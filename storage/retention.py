@@ -51,6 +51,14 @@ def _forget_orders(tx: Transaction, keys: Sequence[int], before_ms: int) -> int:
     return count
 
 
+def _forget_events(tx: Transaction, keys: Sequence[int], before_ms: int) -> int:
+    """Deletes events, and what was still parked of them: a receiver that never took them has lost them."""
+    count = sum(tx.execute("DELETE FROM events WHERE cursor = ? AND at < ?", (key, before_ms)) for key in keys)
+    if tx.query("SELECT 1 FROM parked LIMIT 1"):
+        tx.execute("DELETE FROM parked WHERE NOT EXISTS (SELECT 1 FROM events WHERE events.cursor = parked.cursor)")
+    return count
+
+
 TARGETS = Duty(
     "targets",
     _finder("SELECT seq FROM targets WHERE finished_at < ? ORDER BY seq LIMIT ?"),
@@ -64,7 +72,7 @@ ORDERS = Duty(
 EVENTS = Duty(
     "events",
     _finder("SELECT cursor FROM events WHERE at < ? ORDER BY cursor LIMIT ?"),
-    _forgetter("DELETE FROM events WHERE cursor = ? AND at < ?"),
+    _forget_events,
 )
 REJECTED = Duty(
     "rejected",

@@ -86,6 +86,7 @@ def finish_webhook(tx: Transaction, webhook: int, now_ms: int) -> bool:
     return bool(tx.execute(sql, (now_ms, webhook)))
 
 
-def postpone_webhook(tx: Transaction, webhook: int, due_at: int) -> None:
-    """Counts a failed read; the webhook is looked at again at `due_at`."""
-    tx.execute("UPDATE webhooks SET attempts = attempts + 1, due_at = ? WHERE id = ?", (due_at, webhook))
+def postpone_webhook(tx: Transaction, webhook: int, due_at: int, *, is_failure: bool) -> None:
+    """The webhook is looked at again at `due_at`; a failed read is counted."""
+    sql = "UPDATE webhooks SET attempts = attempts + ?, due_at = ? WHERE id = ?"
+    tx.execute(sql, (int(is_failure), due_at, webhook))

@@ -39,7 +39,6 @@ from orchestrator.delivery.envelope import (
 from storage.deliveries import (
     delivery_state,
     due_parked,
-    forget_lost,
     hurry_parked,
     next_parked_at,
     note_delivered,
@@ -61,6 +60,7 @@ _PROBE = 8  # events that are tried while the receiver is down
 _AT_ONCE = 8
 _STUBBORN_ROUNDS = 3  # rounds without success after which failing events are parked all the same
 _LONGEST_REST_SECONDS = 30.0  # a wake-up that was missed costs at most this
+_SHORTEST_REST_SECONDS = 0.01
 _STRIDE = 1000  # how far the kept cursor may lag behind events of other types
 _LARGEST_ANSWER_BYTES = 64 * 1024
 _ABOUT_THE_EVENT = frozenset({400, 409, 413, 415, 422})
@@ -124,9 +124,7 @@ class Courier:
         timeout = aiohttp.ClientTimeout(total=self._settings.timeout_seconds)
         connector = aiohttp.TCPConnector(limit=_AT_ONCE)
         jar = aiohttp.DummyCookieJar()
-        name = self.outlet.name
         self._position = self._kept = await self._store.read(lambda tx: consumer_cursor(tx, self.outlet.consumer))
-        await self._store.write(lambda tx: forget_lost(tx, name))
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:
             while True:
                 self._wake, self._nudge = anyio.Event(), anyio.Event()
@@ -274,7 +272,9 @@ class Courier:
             self._kept = todo.end
         rest_seconds = _LONGEST_REST_SECONDS
         if todo.next_parked_at is not None:
-            rest_seconds = min(rest_seconds, max(0.001, (todo.next_parked_at - self._clock.now_ms()) / 1000))
+            rest_seconds = min(
+                rest_seconds, max(_SHORTEST_REST_SECONDS, (todo.next_parked_at - self._clock.now_ms()) / 1000)
+            )
         await self._rest(rest_seconds)
 
     async def _rest(self, seconds: float) -> None:

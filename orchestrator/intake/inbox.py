@@ -8,6 +8,7 @@ read fails waits by itself, with a growing pause, and holds no other up.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import anyio
 import structlog
@@ -34,12 +35,22 @@ _BATCH = 200
 _READS_AT_ONCE = 8
 _LONGEST_REST_SECONDS = 30.0  # a wake-up that was missed costs at most this
 _STUMBLE_SECONDS = 5.0
-_CLOSED_MS = 5_000  # how soon a shop that stands still is looked at again
 _FIRST_WAIT_MS = 1_000
 _LONGEST_WAIT_MS = 300_000
 _LOOKS_FOR_AN_ORDER = 4  # a webhook can be quicker than the platform's own reads
 
 Item = tuple[Webhook, News]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """How long until the next look; `is_failure`: a read failed, so the next wait is longer."""
+
+    ms: int
+    is_failure: bool = True
+
+
+_CLOSED = _Wait(5_000, is_failure=False)  # how soon a shop that stands still is looked at again
 
 
 class Inbox:
@@ -120,7 +131,7 @@ class Inbox:
         """Reads each order once."""
         worker = self._worker_of(shop)
         if worker is None or not worker.gate.is_open:
-            await self._postpone([item for items in by_order.values() for item in items], _CLOSED_MS)
+            await self._postpone([item for items in by_order.values() for item in items], _CLOSED)
             return
         turns = anyio.CapacityLimiter(_READS_AT_ONCE)
         async with anyio.create_task_group() as group:
@@ -132,14 +143,14 @@ class Inbox:
     ) -> None:
         async with turns:
             try:
-                wait_ms = await self._look(worker, order, items)
+                wait = await self._look(worker, order, items)
             except Exception as error:
                 log.error("inbox.stumbled", shop=worker.name, order=order, exc_info=error)
-                wait_ms = _LONGEST_WAIT_MS
-            await (self._finish(items) if wait_ms is None else self._postpone(items, wait_ms))
+                wait = _Wait(_LONGEST_WAIT_MS)
+            await (self._finish(items) if wait is None else self._postpone(items, wait))
 
-    async def _look(self, worker: ShopWorker, order: str | None, items: list[Item]) -> int | None:
-        """Reads the order if that can tell something new; answers for how long to wait after a failure (ms)."""
+    async def _look(self, worker: ShopWorker, order: str | None, items: list[Item]) -> _Wait | None:
+        """Reads the order if that can tell something new; answers a wait when it could not be read."""
         if order is None:
             worker.sync_soon()
             return None
@@ -149,10 +160,10 @@ class Inbox:
         try:
             await worker.refresh(order)
         except GateClosed:
-            return _CLOSED_MS
+            return _CLOSED
         except NotFound as failure:
             if attempts + 1 < _LOOKS_FOR_AN_ORDER:
-                return self._pause_ms(attempts)
+                return self._wait_after(attempts)
             log.info("webhook.order_not_found", shop=worker.name, order=order, detail=failure.detail)
         except Rejected as failure:
             log.warning("webhook.order_not_read", shop=worker.name, order=order, detail=failure.detail)
@@ -161,7 +172,7 @@ class Inbox:
             await self._store.write(lambda tx: self._set_aside(tx, worker.name, order, error, payload))
         except (PlatformFailure, StoreError) as failure:
             log.info("webhook.read_failed", shop=worker.name, order=order, detail=str(failure))
-            return self._pause_ms(attempts)
+            return self._wait_after(attempts)
         return None
 
     async def _is_stale(self, shop: str, order: str, items: Sequence[Item]) -> bool:
@@ -173,16 +184,16 @@ class Inbox:
         newest = max(time for time in times if time is not None)
         return known is not None and known.platform_updated_at is not None and newest < known.platform_updated_at
 
-    def _pause_ms(self, attempts: int) -> int:
+    def _wait_after(self, attempts: int) -> _Wait:
         longest = min(_LONGEST_WAIT_MS, _FIRST_WAIT_MS << min(attempts, 20))
-        return int(longest * (0.5 + self._chance.jitter() / 2))
+        return _Wait(int(longest * (0.5 + self._chance.jitter() / 2)))
 
-    async def _postpone(self, items: Sequence[Item], wait_ms: int) -> None:
-        due_at = self._clock.now_ms() + wait_ms
+    async def _postpone(self, items: Sequence[Item], wait: _Wait) -> None:
+        due_at = self._clock.now_ms() + wait.ms
 
         def unit(tx: Transaction) -> None:
             for webhook, _ in items:
-                postpone_webhook(tx, webhook.id, due_at)
+                postpone_webhook(tx, webhook.id, due_at, is_failure=wait.is_failure)
 
         await self._store.write(unit)
 

@@ -10,6 +10,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from orchestrator.delivery.envelope import signer_of
+from storage import retention
 from storage.events import append_event
 from storage.orders import insert_order
 from storage.transaction import Transaction
@@ -224,3 +225,16 @@ def test_a_secret_that_is_no_base64_is_used_as_it_is() -> None:
 
     at = datetime(2026, 1, 1, tzinfo=UTC)
     assert signer_of("erp-secret").sign("m", at, "{}") == Webhook(b"erp-secret").sign("m", at, "{}")
+
+
+async def test_parked_events_that_are_too_old_are_forgotten_with_the_others(tmp_path: Path) -> None:
+    async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
+        erp.judge = lambda each: 422 if each.body["order"] == "bad" else 200
+        await it.tell("bad", "bad", "good")
+        await it.until(lambda now: now["lag_events"] == 2)
+        later = 2**45
+        keys = await it.store.read(lambda tx: retention.EVENTS.find(tx, later))
+        await it.store.write(lambda tx: retention.EVENTS.forget(tx, keys, later))
+        assert (await it.status())["lag_events"] == 0
+        await it.tell("bad")
+        await erp.until(lambda erp: erp.seen[-1].cursor == 4)
