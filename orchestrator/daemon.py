@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -39,6 +38,7 @@ from orchestrator.operations.feed import Feed
 from orchestrator.operations.ports import ShopFacts
 from orchestrator.operations.queries import Queries
 from orchestrator.runtime.supervisor import Supervisor
+from orchestrator.signals import EXIT_AT_ONCE, Signals
 from storage.errors import StoreError
 from storage.events import last_cursor
 from storage.sqlite import SqliteStore, open_sqlite
@@ -48,14 +48,16 @@ log = structlog.get_logger()
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 _ENDS = frozenset({"target.reached", "target.failed", "target.cancelled"})
-_AT_ONCE = 130  # what a second signal exits with
 
 
 class Daemon:
     """One running daemon: the parts, and what signals do to them."""
 
-    def __init__(self, config: Config, store: SqliteStore, crash: CrashPoints, mask: SecretMask) -> None:
+    def __init__(
+        self, config: Config, store: SqliteStore, signals: Signals, crash: CrashPoints, mask: SecretMask
+    ) -> None:
         self.config = config
+        self._signals = signals
         self.clock, self.chance = Clock(), Chance()
         self.node = socket.gethostname()
         self.pid = os.getpid()
@@ -97,10 +99,13 @@ class Daemon:
                 systemd.notify(systemd.READY)
                 log.info("daemon.ready", version=__version__, pid=self.pid, socket=str(api.socket))
                 self._start_duties(group)
-                await self._obey_signals()
+                async with anyio.create_task_group() as obedience:
+                    obedience.start_soon(self._obey)
+                    await self._signals.stopped()
+                    obedience.cancel_scope.cancel()
                 systemd.notify(systemd.STOPPING)
                 log.info("daemon.draining", seconds=self.config.drain_seconds)
-                await self._drain()
+                await self.supervisor.drain(self.config.drain_seconds)
             self.feed.close()
             group.cancel_scope.cancel()
 
@@ -138,24 +143,14 @@ class Daemon:
         group.start_soon(feed_watchdog)
         group.start_soon(measure, self.metrics, self.clock, self._store.wal_bytes)
 
-    async def _obey_signals(self) -> None:
-        """Returns at the first SIGTERM or SIGINT; SIGHUP and SIGUSR1 are obeyed meanwhile."""
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1) as signals:
-            async for number in signals:
-                match number:
-                    case signal.SIGHUP:
-                        await self._reload()
-                    case signal.SIGUSR1:
-                        await self._write_status()
-                    case _:
-                        return
-
-    async def _drain(self) -> None:
-        """Drains; a second signal does not wait for anything."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(_exit_at_second_signal)
-            await self.supervisor.drain(self.config.drain_seconds)
-            group.cancel_scope.cancel()
+    async def _obey(self) -> None:
+        """Reloads and writes the status dump when asked; cancelled when the shutdown begins."""
+        while True:
+            wants_reload, wants_status = await self._signals.asked()
+            if wants_status:
+                await self._write_status()
+            if wants_reload:
+                await self._reload()
 
     async def _reload(self) -> None:
         """Applies the config file anew; a bad file changes nothing."""
@@ -175,20 +170,14 @@ class Daemon:
 
     async def _write_status(self) -> None:
         """The status dump as a file, replaced as a whole so that nobody reads half of it."""
-        status = await self.queries.status()
         path = self.config.status_file
         try:
+            status = await self.queries.status()
             await anyio.to_thread.run_sync(_replace_file, path, json.dumps(status, indent=2) + "\n")
-        except OSError as error:
-            log.error("status.not_written", path=str(path), detail=error.strerror)
+        except (OSError, StoreError) as error:
+            log.error("status.not_written", path=str(path), detail=str(error))
         else:
             log.info("status.written", path=str(path))
-
-
-async def _exit_at_second_signal() -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            os._exit(_AT_ONCE)
 
 
 def _replace_file(path: Path, text: str) -> None:
@@ -216,36 +205,45 @@ def run(config_path: Path, *, standby: bool = False) -> int:
     try:
         return anyio.run(_main, config, crash, mask, standby, backend_options={"use_uvloop": _has_uvloop()})
     except KeyboardInterrupt:
-        return _AT_ONCE
+        return EXIT_AT_ONCE
+
+
+async def _main(config: Config, crash: CrashPoints, mask: SecretMask, standby: bool) -> int:
+    signals = Signals()
+    async with anyio.create_task_group() as group:
+        await group.start(signals.listen)
+        code = await _hold(config, signals, crash, mask, standby=standby)
+        group.cancel_scope.cancel()
+    return code
+
+
+async def _hold(config: Config, signals: Signals, crash: CrashPoints, mask: SecretMask, *, standby: bool) -> int:
+    """Takes the store's lock, works, gives it back; answers the exit code."""
+    lock = StoreLock(config.storage.path)
+    try:
+        if not standby:
+            lock.acquire()
+        elif not await _wait_for(lock, signals):
+            return EXIT_OK
+    except (StoreLocked, StoreLockUnusable) as error:
+        return _fail(str(error), EXIT_USAGE)
+    try:
+        async with open_sqlite(config.storage.path, Clock().now_ms()) as store:
+            await Daemon(config, store, signals, crash, mask).run()
+    except (StoreError, ServeError, ListenError) as error:
+        return _fail(str(error), EXIT_USAGE)
     except BaseExceptionGroup as group:
         known = _first_known(group)
         if known is None:
             raise
         return _fail(str(known), EXIT_FAILED)
-
-
-async def _main(config: Config, crash: CrashPoints, mask: SecretMask, standby: bool) -> int:
-    lock = StoreLock(config.storage.path)
-    try:
-        if standby:
-            if not await _wait_for(lock):
-                return EXIT_OK
-        else:
-            lock.acquire()
-    except (StoreLocked, StoreLockUnusable) as error:
-        return _fail(str(error), EXIT_USAGE)
-    try:
-        async with open_sqlite(config.storage.path, Clock().now_ms()) as store:
-            await Daemon(config, store, crash, mask).run()
-    except (StoreError, ServeError, ListenError) as error:
-        return _fail(str(error), EXIT_USAGE)
     finally:
         lock.release()
     log.info("daemon.stopped")
     return EXIT_OK
 
 
-async def _wait_for(lock: StoreLock) -> bool:
+async def _wait_for(lock: StoreLock, signals: Signals) -> bool:
     """Waits for the lock as a warm standby; False when a signal ended the wait."""
     got = False
     async with anyio.create_task_group() as group:
@@ -258,9 +256,7 @@ async def _wait_for(lock: StoreLock) -> bool:
             group.cancel_scope.cancel()
 
         group.start_soon(wait)
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for _ in signals:
-                break
+        await signals.stopped()
         group.cancel_scope.cancel()
     return got
 

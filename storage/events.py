@@ -55,10 +55,13 @@ def list_events(tx: Transaction, after: int, limit: int, wanted: EventFilter = E
     """Events above `after`, oldest first."""
     where = ["cursor > ?"]
     values: list[Value] = [after]
-    for column, value in (("shop", wanted.shop), ("order_id", wanted.order)):
-        if value is not None:
-            where.append(f"{column} = ?")
-            values.append(value)
+    if wanted.shop is not None:
+        # the plus keeps SQLite on the cursor: by the index of orders it would read and sort a shop's whole feed
+        where.append("shop = ?" if wanted.order is not None else "+shop = ?")
+        values.append(wanted.shop)
+    if wanted.order is not None:
+        where.append("order_id = ?")
+        values.append(wanted.order)
     if wanted.types:
         where.append(f"type IN ({', '.join('?' * len(wanted.types))})")
         values.extend(wanted.types)

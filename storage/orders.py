@@ -86,6 +86,11 @@ def save_order(tx: Transaction, order: Order, *, has_seldom: bool = True) -> Ord
     return changed(order, version=order.version + 1)
 
 
+def touch_order(tx: Transaction, seq: int, observed_at: int) -> None:
+    """The platform was looked at and showed nothing new: not a change, so neither version nor `updated_at` move."""
+    tx.execute("UPDATE orders SET observed_at = ? WHERE seq = ? AND observed_at < ?", (observed_at, seq, observed_at))
+
+
 def save_payload(tx: Transaction, shop: str, order: str, payload: bytes, now_ms: int) -> None:
     """Keeps the newest payload byte for byte."""
     tx.execute(

@@ -34,7 +34,8 @@ DIALECT = {"identity": "INTEGER PRIMARY KEY AUTOINCREMENT", "bytes": "BLOB"}
 _GROUP_LIMIT = 256  # units in one commit: bounds how long a unit can wait behind others
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 _CHECKPOINT_SECONDS = 300.0
-_READERS = 2
+_READERS = 4
+_BUSY_MS = 5000
 _APPLICATION_ID = int.from_bytes(b"fulf")  # in the file's header: tells our files from other programs
 
 
@@ -267,11 +268,19 @@ class _UnitFailed(Exception):
 def _is_of_the_disk(error: Exception) -> bool:
     """Whether an error says that the database failed (full, unreadable, broken), not that the unit was wrong."""
     is_broken = type(error) is sqlite3.DatabaseError  # malformed, encrypted: the class itself, not its children
-    return is_broken or isinstance(error, (sqlite3.OperationalError, sqlite3.InternalError))
+    if isinstance(error, sqlite3.OperationalError):
+        # SQLITE_ERROR is a wrong statement, whatever Python calls it: the unit's own fault
+        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_FULL) != sqlite3.SQLITE_ERROR
+    return is_broken or isinstance(error, sqlite3.InternalError)
 
 
 def _truncate_wal(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    """Only if no reader is in the way: waiting for one (a backup) would keep every commit waiting."""
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
 
 
 def _prepare_writer(connection: sqlite3.Connection, path: Path, now_ms: int) -> None:

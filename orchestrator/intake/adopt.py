@@ -12,14 +12,12 @@ from enum import StrEnum
 from orchestrator.platforms.client import Seen
 from orchestrator.runtime.advance import advance
 from orchestrator.runtime.draft import Context, Draft
-from orchestrator.runtime.outcomes import adopt_seen
-from statemachines.machine import PlatformMachine
-from storage.orders import get_order, insert_order
+from orchestrator.runtime.outcomes import adopt_seen, apply_read
+from statemachines.machine import PlatformMachine, Standing
+from storage.orders import get_order, insert_order, touch_order
 from storage.records import Order, Situation
 from storage.rejected import remove_rejected_of
 from storage.transaction import Transaction
-
-_RECENT_MS = 60_000  # a look that shows nothing new is worth a write only when the last one is older than this
 
 
 class Adopted(StrEnum):
@@ -48,11 +46,15 @@ def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
         return _import(tx, ctx, look), Adopted.IMPORTED
     if _is_stale(order, look):
         return order, Adopted.STALE
-    is_recent = look.read_at - order.observed_at < _RECENT_MS
-    if is_recent and _shows_nothing_new(ctx.machine, order, seen):
+    if order.intent is None and _shows_nothing_new(ctx.machine, order, seen):
+        touch_order(tx, order.seq, look.read_at)
         return order, Adopted.UNCHANGED
     draft = Draft.of(tx, order)
-    has_changed = adopt_seen(draft, ctx, seen, look.read_at)
+    if order.intent is not None:
+        apply_read(draft, ctx, seen, None)
+        has_changed = True
+    else:
+        has_changed = adopt_seen(draft, ctx, seen, look.read_at)
     advance(draft, ctx)  # never begins a call: the context has no turn
     draft.save(tx, ctx.now)
     remove_rejected_of(tx, shop, seen.id)
@@ -62,18 +64,28 @@ def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
 
 
 def _is_stale(order: Order, look: Look) -> bool:
-    return order.intent is not None or look.read_at <= order.moved_at
+    """Whether what we know is newer than the look, or will be in a moment.
+
+    An uncertain call is the driver's to resolve, unless nothing drives the order: one that is blocked or held is
+    resolved by any look, or nobody would see what a person did about it on the platform.
+    """
+    if look.read_at <= order.moved_at or look.read_at < order.observed_at:
+        return True
+    if order.intent is None:
+        return False
+    return not order.intent.is_uncertain or order.situation not in (Situation.BLOCKED, Situation.HELD)
 
 
 def _shows_nothing_new(machine: PlatformMachine, order: Order, seen: Seen) -> bool:
-    """Most orders of most polls: told apart without a write."""
+    """Most orders of most polls: told apart without changing the row."""
+    known = Standing(order.state, order.platform_state, order.payment, order.facts)
     return (
         seen.content_hash == order.content_hash
-        and seen.platform_updated_at is not None
         and seen.platform_updated_at == order.platform_updated_at
         and seen.state == order.platform_state
         and seen.payment == order.payment
         and machine.knows(order.state)
+        and machine.merged_facts(known, seen.standing()) == order.facts
     )
 
 

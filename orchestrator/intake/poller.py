@@ -16,12 +16,14 @@ from orchestrator.intake.adopt import Adopted, Look, adopt
 from orchestrator.operations.ports import SyncReport
 from orchestrator.platforms.client import Page, UnreadableItem
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Unreadable
+from orchestrator.runtime.advance import advance
 from orchestrator.runtime.asking import ask
-from orchestrator.runtime.draft import Context
+from orchestrator.runtime.draft import Context, Draft
 from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.outcomes import apply_gone
 from statemachines.target import Json
 from storage.events import append_event
-from storage.orders import get_order, stalest_orders
+from storage.orders import get_order, stalest_orders, touch_order
 from storage.rejected import add_rejected
 from storage.shops import fence, get_shop, save_sync, save_sync_error
 from storage.transaction import Transaction
@@ -46,7 +48,7 @@ class _Tally:
 
 
 _REREADS = 500  # open orders read again by one poll: the rate limit paces them, the rest wait for the next
-
+_REREADS_AT_LEAST = 5  # read again even when steps want the rate, so that drift is found under constant load too
 
 _TRIES_AT_A_PAGE = 5
 
@@ -81,6 +83,7 @@ class Poller:
             try:
                 report = await self._sweep(is_asked_for=is_asked_for)
             except PlatformFailure as failure:
+                self._stuck += 1
                 self._e.metrics.sync_finished(self._e.policy.shop, failure.kind, self._e.clock.monotonic() - started)
                 await self._record_failure(failure)
                 raise
@@ -117,7 +120,6 @@ class Poller:
         if left is None or left.position != position or self._stuck >= _TRIES_AT_A_PAGE:
             self._stuck = 0
             return None
-        self._stuck += 1
         return left.cursor
 
     async def _adopt_page(self, page: Page, read_at: int, tally: _Tally) -> None:
@@ -145,16 +147,49 @@ class Poller:
         e = self._e
         ends = tuple(state.name for state in e.machine.states.values() if state.is_end)
         ids = await e.store.read(lambda tx: stalest_orders(tx, e.policy.shop, ends, began_at, _REREADS))
-        for order_id in ids:
+        for index, order_id in enumerate(ids):
+            if index >= _REREADS_AT_LEAST and e.gate.is_contended:
+                break  # steps want the rate: the rest waits for the next poll
             await self._adopt_one(order_id, tally)
+
+    async def _note_gone(self, order_id: str, detail: str) -> None:
+        """An order that the platform has no more: what is wanted of it fails, and it is not looked at first again."""
+        e = self._e
+
+        def unit(tx: Transaction) -> None:
+            fence(tx, e.policy.shop, e.epoch)
+            draft = Draft.load(tx, e.policy.shop, order_id)
+            if draft is None or (draft.order.intent is not None and not draft.order.intent.is_uncertain):
+                return
+            ctx = Context(e.machine, e.policy, e.clock.now_ms())
+            if draft.targets:
+                draft.change(intent=None)
+                apply_gone(draft, ctx, detail)
+                advance(draft, ctx)
+                draft.save(tx, ctx.now)
+            touch_order(tx, draft.order.seq, ctx.now)
+
+        await e.store.write(unit)
+
+    async def _touch(self, order_id: str, read_at: int) -> None:
+        e = self._e
+
+        def unit(tx: Transaction) -> None:
+            order = get_order(tx, e.policy.shop, order_id)
+            if order is not None:
+                touch_order(tx, order.seq, read_at)
+
+        await e.store.write(unit)
 
     async def _adopt_one(self, order_id: str, tally: _Tally) -> None:
         read_at = self._e.clock.now_ms()
         try:
             seen = await ask(self._e, "read", partial(self._e.client.read, order_id))
-        except NotFound:
+        except NotFound as failure:
+            await self._note_gone(order_id, failure.detail)
             return
         except Unreadable as failure:
+            await self._touch(order_id, read_at)
             await self._set_aside((UnreadableItem(order_id, failure.detail, failure.payload),), tally)
             return
         await self._adopt_batch([Look(seen, read_at)], frozenset(), tally)

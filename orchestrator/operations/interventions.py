@@ -16,9 +16,11 @@ def retry(draft: Draft, ctx: Context) -> None:
     can_go = order.situation in (Situation.BLOCKED, Situation.RETRYING, Situation.WAITING, Situation.QUEUED)
     if not can_go and not (order.situation is Situation.HELD and order.problem is not None):
         raise Refused("not-blocked", f"order {order.id} is {order.situation.value}, there is nothing to retry")
-    if order.situation is Situation.WAITING:
-        draft.change(observed_at=0)  # what is known is what made it wait: read first
+    is_about_what_is_known = order.problem is not None and order.problem.step is None
     _unblock(draft, "retry")
+    if order.situation is Situation.WAITING or is_about_what_is_known:
+        draft.change(observed_at=0)  # what is known made it wait or be refused: read first
+        _begin_anew(draft)
     settle(draft, ctx)
 
 
@@ -73,9 +75,17 @@ def cancel_target(draft: Draft, ctx: Context, target: Target) -> None:
     """Drops one target; the next in the queue goes on."""
     if target.status.is_end:
         raise Refused("already-finished", f"target {target.id} is {target.status.value} already")
+    is_head = bool(draft.targets) and draft.targets[0].id == target.id
     draft.finish(target, TargetStatus.CANCELLED, ctx.now)
-    draft.change(attempts=0, read_attempts=0, crashes=0)
+    if is_head:
+        draft.change(attempts=0, read_attempts=0, crashes=0)
     settle(draft, ctx)
+
+
+def _begin_anew(draft: Draft) -> None:
+    """A target that is begun again is preceded by a read when what is known is old."""
+    if draft.targets:
+        draft.put(changed(draft.targets[0], status=TargetStatus.QUEUED))
 
 
 def _unblock(draft: Draft, by: str) -> None:

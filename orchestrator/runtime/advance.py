@@ -121,7 +121,8 @@ def _begin(draft: Draft, ctx: Context, target: Target, step: PlannedStep) -> Mov
 def _resolve(draft: Draft, ctx: Context) -> Move:
     """A call was out and nobody knows what it did: read before anything else, unless it is not time yet."""
     order = draft.order
-    if draft.targets and draft.targets[0].status is TargetStatus.BLOCKED:
+    is_blocked = draft.targets[0].status is TargetStatus.BLOCKED if draft.targets else order.problem is not None
+    if is_blocked:
         return _rest(draft, Situation.BLOCKED, None)
     if order.next_attempt_at is not None and order.next_attempt_at > ctx.now:
         return _rest(draft, Situation.RETRYING, order.next_attempt_at)
@@ -156,5 +157,7 @@ def _wait(draft: Draft, ctx: Context, wait: PlatformWait) -> Move:
 
 
 def _rest(draft: Draft, situation: Situation, due_at: int | None) -> Move:
+    if situation is Situation.QUEUED and due_at is not None and draft.order.due_at is not None:
+        due_at = min(due_at, draft.order.due_at)  # another look is no reason to go to the end of the queue
     draft.change(situation=situation, due_at=due_at, wait=None)
     return Rest.REST

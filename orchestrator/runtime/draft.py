@@ -161,8 +161,9 @@ class Draft:
     def finish(self, target: Target, status: TargetStatus, now: int, problem: Problem | None = None) -> None:
         """Ends a target and says so in the feed."""
         kept = changed(target, status=status, finished_at=now, problem=problem, plan=_walked(target, status))
+        if self.targets and self.targets[0].id == target.id:  # what blocks the order is about the head alone
+            self.change(problem=None)
         self.put(kept)
-        self.change(problem=None)
         data: dict[str, Json] = {"state": target.state, "milestone": target.milestone}
         if problem is not None:
             data["problem"] = problem_json(problem)

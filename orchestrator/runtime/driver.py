@@ -65,9 +65,16 @@ class Driver:
         draft: Draft | None = None
         apply: Apply | None = None
         refused: str | None = None
+        has_kept = False
         while True:
-            has_turn = e.gate.try_take()
-            draft, move = await self._commit(order_id, draft, apply, has_turn=has_turn)
+            has_turn = has_kept or e.gate.try_take()
+            has_kept = False
+            try:
+                draft, move = await self._commit(order_id, draft, apply, has_turn=has_turn)
+            except BaseException:
+                if has_turn:
+                    e.gate.give_back()
+                raise
             is_resting = not isinstance(move, (Call, Read))
             if has_turn and is_resting:
                 e.gate.give_back()
@@ -75,17 +82,14 @@ class Driver:
                 return
             if not has_turn and not await e.gate.take():
                 return  # the gate is closed: the order stays due, and is fetched again when it opens
-            if not has_turn and is_resting:
-                e.gate.give_back()
-                apply = None
+            if is_resting:  # the step that was due may begin now, with the turn that was waited for
+                has_kept, apply = True, None
                 continue
             match move:
                 case Call():
                     apply, refused = await self._call(draft, move)
                 case Read():
                     apply, refused = await self._read(draft, refused), None
-                case Rest():
-                    apply = None
 
     # -- the store -------------------------------------------------------------------------------------------------
 
@@ -120,13 +124,14 @@ class Driver:
         e = self._e
         started = e.clock.monotonic()
         try:
-            answer = await e.client.perform(move.step, draft.order.id, draft.standing(), move.request)
-        except PlatformFailure as failure:
-            self._measure(move.step, failure.kind, started)
-            counts, jitter = await self._note(failure), e.chance.jitter()
-            e.crash.hit("after_call")
-            refused = failure.detail if isinstance(failure, OutOfSequence) else None
-            return partial(apply_failure, failure=failure, jitter=jitter, counts=counts), refused
+            try:
+                answer = await e.client.perform(move.step, draft.order.id, draft.standing(), move.request)
+            except PlatformFailure as failure:
+                self._measure(move.step, failure.kind, started)
+                counts, jitter = await self._note(failure), e.chance.jitter()
+                e.crash.hit("after_call")
+                refused = failure.detail if isinstance(failure, OutOfSequence) else None
+                return partial(apply_failure, failure=failure, jitter=jitter, counts=counts), refused
         except BaseException:
             await self._leave_uncertain(draft)
             raise

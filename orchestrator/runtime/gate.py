@@ -16,6 +16,8 @@ from typing import Literal
 
 import anyio
 
+_NAP_SECONDS = 0.25
+
 Circuit = Literal["closed", "open", "half_open"]
 
 
@@ -69,7 +71,8 @@ class Gate:
                 self._refill()
                 if self._tokens >= 1:
                     return self._pass()
-                await anyio.sleep((1 - self._tokens) / self.limits.rate_per_second)
+                # in short naps, so that a pause or drain is noticed however low the rate is
+                await anyio.sleep(min(_NAP_SECONDS, (1 - self._tokens) / self.limits.rate_per_second))
         return False
 
     async def throttle(self) -> None:
@@ -175,6 +178,11 @@ class Gate:
         if self.circuit == "closed" and self._throttled_until == 0.0:  # the common case asks no clock
             return True
         return self.seconds_closed() <= 0
+
+    @property
+    def is_contended(self) -> bool:
+        """Whether somebody waits for a turn."""
+        return self._line.locked()
 
     @property
     def available(self) -> float:

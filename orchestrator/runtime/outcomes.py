@@ -14,7 +14,7 @@ from orchestrator.platforms.failures import (
 )
 from orchestrator.runtime.draft import Context, Draft, problem_of
 from statemachines.target import Json
-from storage.records import Intent, Order, TargetStatus, changed
+from storage.records import Intent, Order, Problem, TargetStatus, changed
 
 
 def backoff_ms(attempt: int, base_ms: int, max_ms: int, jitter: float) -> int:
@@ -86,7 +86,15 @@ def apply_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jitter: 
         case _:
             draft.change(intent=None)
             _emit_failed(draft, order, failure, order.attempts + 1, None)
-            draft.block(problem_of("rejected", failure.detail, step, ctx.now))
+            _block_own(draft, order.intent, problem_of("rejected", failure.detail, step, ctx.now))
+
+
+def _block_own(draft: Draft, intent: Intent, problem: Problem) -> None:
+    """Blocks the order for the intent's own target; when that has ended meanwhile, nothing waits for its outcome."""
+    if draft.targets and draft.targets[0].id == intent.target:
+        draft.block(problem)
+    else:
+        draft.change(attempts=0, read_attempts=0, next_attempt_at=None)
 
 
 def _count_attempt(
@@ -98,7 +106,7 @@ def _count_attempt(
     draft.change(attempts=attempts)
     if attempts >= ctx.policy.attempts:
         _emit_failed(draft, order, failure, attempts, None)
-        draft.block(problem_of("attempts-exhausted", failure.detail, order.intent.step, ctx.now))
+        _block_own(draft, order.intent, problem_of("attempts-exhausted", failure.detail, order.intent.step, ctx.now))
         return
     wait = backoff_ms(attempts, ctx.policy.base_ms, ctx.policy.max_ms, jitter) if counts else 0
     draft.change(next_attempt_at=ctx.now + wait if wait else None)
@@ -121,13 +129,15 @@ def apply_read(draft: Draft, ctx: Context, seen: Seen, refused: str | None) -> N
         if is_done is None:
             refused = f"nobody can tell whether {intent.step} took effect: look, then retry it or skip it"
         if is_done:
+            before = draft.order
             apply_answer(draft, ctx, StepAnswer(seen.state), how="found_done")
+            _release(draft, before, "found_done")
         else:
             draft.change(intent=None, next_attempt_at=None)
             is_there = ctx.machine.observe(standing, shown) == standing.state
             if refused is not None and is_there and ctx.machine.wait(shown, request) is None:
                 adopt_seen(draft, ctx, seen, ctx.now)
-                draft.block(problem_of("rejected", refused, intent.step, ctx.now))
+                _block_own(draft, intent, problem_of("rejected", refused, intent.step, ctx.now))
                 return
     draft.change(read_attempts=0)
     adopt_seen(draft, ctx, seen, ctx.now)
@@ -160,21 +170,24 @@ def adopt_seen(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
     if is_edited:
         draft.emit("order.updated", reference=seen.reference, payment=seen.payment, state=state)
     if state == order.state:
-        return is_edited or is_settled
+        is_mended = draft.order.facts != order.facts or draft.order.payment != order.payment
+        if is_mended and order.problem is not None and order.problem.step is None:
+            _release(draft, order, "change")  # a guard refused, and what it looks at is another now
+        return is_edited or is_settled or is_mended
     draft.emit("order.drifted", **{"from": order.state}, to=state, milestone=ctx.machine.milestone(state))
-    _release_after_drift(draft, order)
+    _release(draft, order, "drift")
     return True
 
 
-def _release_after_drift(draft: Draft, before: Order) -> None:
-    """The world moved on: what blocked the order no longer describes it, so it is planned again from the new state."""
+def _release(draft: Draft, before: Order, by: str) -> None:
+    """The world moved on: what blocked the order no longer describes it, so it is planned again from what is now."""
     if before.problem is None:
         return
     head = draft.targets[0] if draft.targets else None
     if head is not None and head.status is TargetStatus.BLOCKED:
         draft.put(changed(head, status=TargetStatus.RUNNING, problem=None))
     draft.change(problem=None, attempts=0, read_attempts=0, next_attempt_at=None)
-    draft.emit("order.released", head.id if head is not None else None, by="drift")
+    draft.emit("order.released", head.id if head is not None else None, by=by)
 
 
 def apply_read_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jitter: float, *, counts: bool) -> None:

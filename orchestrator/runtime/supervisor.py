@@ -7,6 +7,7 @@ pause. Shutdown drains: gates close, running calls finish and are recorded, then
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import anyio
 import structlog
@@ -63,6 +64,7 @@ class Supervisor:
         self._slots: dict[str, _Slot] = {}
         self._group: TaskGroup | None = None
         self._worked_for: set[str] = set()
+        self._state_directory: Path | None = None
         self.is_draining = False
 
     # -- looking ---------------------------------------------------------------------------------------------------
@@ -85,6 +87,7 @@ class Supervisor:
     async def start(self, group: TaskGroup, config: Config) -> None:
         """Starts every shop's worker in `group`; returns when each has started or failed once."""
         self._group, self._config = group, config
+        self._state_directory = config.storage.path.parent  # where the store is, whatever a reload says
         for shop in config.shops.values():
             self._add(shop)
         for slot in list(self._slots.values()):
@@ -198,7 +201,7 @@ class Supervisor:
                 page_size=shop.poll.page_size,
                 concurrency=shop.limits.concurrency,
                 throttle=gate.throttle,
-                state_directory=self._config.storage.path.parent,
+                state_directory=self._state_directory,
                 clock=self._clock,
             )
         )

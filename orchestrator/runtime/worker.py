@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -23,14 +24,14 @@ from orchestrator.operations.ports import SyncReport
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.runtime.asking import GateClosed, ask
-from orchestrator.runtime.draft import Context
+from orchestrator.runtime.draft import Context, Draft, problem_of
 from orchestrator.runtime.driver import Driver, Equipment
 from orchestrator.runtime.gate import Gate
 from orchestrator.runtime.recovery import recover
 from storage.errors import StaleLease, StoreError
 from storage.events import append_event
-from storage.orders import due_orders, get_order, next_due_at, save_order
-from storage.records import Order, changed
+from storage.orders import due_orders, next_due_at
+from storage.records import Order, Situation
 from storage.shops import fence, get_shop, resume_shop, save_credentials, save_gate
 from storage.transaction import Transaction
 
@@ -66,6 +67,7 @@ class ShopWorker:
         self._gate_changed = anyio.Event()
         self._saved_gate: tuple[object, ...] = ()
         self._sweeps: list[_Sweep] = []
+        self._sweeping: list[_Sweep] = []
 
     # -- from outside ----------------------------------------------------------------------------------------------
 
@@ -150,10 +152,15 @@ class ShopWorker:
         """Recovers, then dispatches and polls until cancelled. Raises StaleLease, StoreUnavailable."""
         await self._start()
         task_status.started()
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._keep_gate)
-            group.start_soon(self._poll, self._poll_seconds)
-            await self._dispatch(group)
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._keep_gate)
+                group.start_soon(self._poll, self._poll_seconds)
+                await self._dispatch(group)
+        finally:
+            for sweep in (*self._sweeps, *self._sweeping):
+                sweep.error = sweep.error or GateClosed()
+                sweep.done.set()
 
     async def _start(self) -> None:
         """Takes up what the last run left: pause, gate, calls that were out."""
@@ -182,6 +189,9 @@ class ShopWorker:
         self._gate.is_paused = shop.paused_at is not None
         if shop.gate_until is not None:
             self._gate.restore(shop.gate_reason, (shop.gate_until - now) / 1000, shop.gate_detail)
+        reason = self._gate.reason()  # what has run out since is over for whoever looks, too
+        until = None if reason is None else now + int(reason[1] * 1000)
+        self._gate_unit(self._gate.circuit, reason, until)(tx)
 
     def context(self) -> Context:
         """What a decision about one of the shop's orders may look at, now and without a turn for a call."""
@@ -244,7 +254,7 @@ class ShopWorker:
             self._wake.set()
 
     async def _refill(self) -> None:
-        """One lane fetches for all; the others end when there is nothing, and the dispatcher opens new ones."""
+        """A lane that found the list empty fetches for all; it ends when there is nothing."""
         if self._gate.is_open:
             await self._fetch()
             if self._buffer:
@@ -263,17 +273,29 @@ class ShopWorker:
                 await self._driver.drive(order)
         except StoreError:
             raise
-        except Exception:  # supervised: a bug in one order's driving must not stop the shop
+        except Exception as error:  # supervised: a bug in one order's driving must not stop the shop
             log.exception("order.stumbled", shop=self.name, order=order)
-            await self._set_back(order)
+            await self._set_back(order, type(error).__name__)
 
-    async def _set_back(self, order_id: str) -> None:
-        """An order whose driving raised is looked at again later, not at once and forever."""
+    async def _set_back(self, order_id: str, name: str) -> None:
+        """An order whose driving raised is looked at again later, and after some times given to a person."""
 
         def unit(tx: Transaction) -> None:
-            order = get_order(tx, self.name, order_id)
-            if order is not None and order.due_at is not None:
-                save_order(tx, changed(order, due_at=self.equipment.clock.now_ms() + _STUMBLE_MS))
+            draft, ctx = Draft.load(tx, self.name, order_id), self.context()
+            if draft is None:
+                return
+            order = draft.order
+            step = order.intent.step if order.intent is not None else None
+            if order.intent is not None:
+                draft.change(intent=replace(order.intent, is_uncertain=True))
+            draft.change(read_attempts=order.read_attempts + 1)
+            if draft.order.read_attempts >= ctx.policy.attempts:
+                detail = f"driving this order raised {name} each time: that is a bug, the daemon's log has it"
+                draft.block(problem_of("attempts-exhausted", detail, step, ctx.now))
+            else:
+                due_at = ctx.now + _STUMBLE_MS
+                draft.change(situation=Situation.RETRYING, due_at=due_at, next_attempt_at=due_at)
+            draft.save(tx, ctx.now)
 
         await self.equipment.store.write(unit)
 
@@ -286,6 +308,7 @@ class ShopWorker:
         while True:
             self._poll_now = anyio.Event()
             sweeps, self._sweeps = self._sweeps, []
+            self._sweeping = sweeps
             report, error = await self._sweep_once(is_asked_for=bool(sweeps))
             for sweep in sweeps:
                 sweep.report, sweep.error = report, error
