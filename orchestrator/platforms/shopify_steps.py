@@ -60,7 +60,7 @@ class ShopifySteps:
             case "report_progress":
                 return await self._report_progress(now)
             case "fulfill":
-                return await self._fulfill(now, request)
+                return await self._fulfill(standing, now, request)
             case "update_tracking":
                 return await self._update_tracking(now, request)
             case "mark_delivered":
@@ -85,11 +85,14 @@ class ShopifySteps:
             await self.door.mutate("report_progress", "fulfillmentOrderReportProgress", variables)
         return StepAnswer("IN_PROGRESS", _plain(now.facts))
 
-    async def _fulfill(self, now: Standing, request: TargetRequest) -> StepAnswer:
+    async def _fulfill(self, before: Standing, now: Standing, request: TargetRequest) -> StepAnswer:
         if now.state in ("FULFILLED", "DELIVERED"):
             return _found(now)
         self._in(now, "UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "ON_HOLD", "SCHEDULED")
         self._routed(now)
+        if not is_routed(before.facts):
+            # A lost answer is judged by what was known before. That has to be enough to tell what the call ships.
+            raise Transient("the fulfillment orders are there now: the order is planned anew", is_ambiguous=True)
         try:
             parcel = next_parcel(now.facts, request)
         except SenselessItems as error:
@@ -101,8 +104,8 @@ class ShopifySteps:
         orders = _orders_of(now.facts, parcel)
         if not all(SHIPS in each["actions"] for each in orders):
             raise self._held_or_rejected(orders, "nothing is shipped")
-        fulfillment: dict[str, Json] = {"lineItemsByFulfillmentOrder": _lines(parcel), "notifyCustomer": False}
-        fulfillment["notifyCustomer"] = self._notifies(request)
+        notifies = self._notifies(request)
+        fulfillment: dict[str, Json] = {"lineItemsByFulfillmentOrder": _lines(parcel), "notifyCustomer": notifies}
         if tracking := _tracking_input(request.tracking):
             fulfillment["trackingInfo"] = tracking
         await self.throttle()

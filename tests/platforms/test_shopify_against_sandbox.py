@@ -1,0 +1,149 @@
+"""Shopify's own ways over real HTTP: steps of several calls, doctor, webhook subscriptions, limits of a read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orchestrator.platforms.failures import AccessDenied, OutOfSequence, Rejected, Transient
+from orchestrator.platforms.shopify import ShopifyClient
+from orchestrator.platforms.shopify_webhooks import TOPICS
+from orchestrator.sandbox.shopify_shop import ShopifyOptions
+from statemachines.target import TargetRequest, Tracking
+from tests.platforms.stage import Stage, staged
+
+SPREAD = 1
+ADDRESS = "https://erp.example/webhooks/shopy/orders"
+
+
+def client(stage: Stage) -> ShopifyClient:
+    assert isinstance(stage.client, ShopifyClient)
+    return stage.client
+
+
+def order_at(stage: Stage, place: int) -> str:
+    found: str = stage.sandbox.shopify.order_ids()[place]
+    return found
+
+
+async def test_each_parcel_is_one_call_and_the_next_call_ships_the_next_one() -> None:
+    async with staged("shopify") as stage:
+        order, request = order_at(stage, SPREAD), TargetRequest("shipped", tracking=Tracking("1Z"))
+        standing = (await stage.client.read(order)).standing()
+        for _ in range(2):
+            answer = await stage.client.perform("fulfill", order, standing, request)
+            standing = stage.machine.after(standing, "fulfill", request, answer.state, answer.facts)
+        assert standing.state == "FULFILLED"
+        assert stage.sandbox.ledger.effects(order) == ["fulfill", "fulfill"]
+        again = await stage.client.perform("fulfill", order, standing, request)
+        assert again.state == "FULFILLED"
+        assert stage.sandbox.ledger.effects(order) == ["fulfill", "fulfill"]
+
+
+async def test_an_old_look_ships_nothing_that_was_shipped_since() -> None:
+    async with staged("shopify") as stage:
+        order = stage.order
+        line = (await stage.client.read(order)).facts["lines"]
+        request = TargetRequest("shipped", items=({"id": next(iter(line)), "quantity": 1},), tracking=Tracking("1Z"))
+        old = (await stage.client.read(order)).standing()
+        for _ in range(3):
+            await stage.client.perform("fulfill", order, old, request)
+        assert stage.sandbox.ledger.effects(order) == ["fulfill"]
+
+
+async def test_an_order_that_is_cancelled_or_on_hold_is_out_of_sequence() -> None:
+    async with staged("shopify") as stage:
+        held, gone = order_at(stage, 0), order_at(stage, 2)
+        standing = (await stage.client.read(held)).standing()
+        stage.operate("hold", order=held)
+        stage.operate("cancel", order=gone)
+        for order in (held, gone):
+            for step in ("fulfill", "report_progress"):
+                with pytest.raises(OutOfSequence):
+                    await stage.client.perform(step, order, standing, TargetRequest("shipped"))
+        assert stage.sandbox.ledger.effects(held) == []
+
+
+async def test_a_cancellation_that_takes_too_long_is_ambiguous() -> None:
+    options = {"cancel_wait_seconds": 0.05}
+    async with staged("shopify", options=options, shopify=ShopifyOptions(job_seconds=3600)) as stage:
+        standing = (await stage.client.read(stage.order)).standing()
+        with pytest.raises(Transient) as caught:
+            await stage.client.perform("cancel", stage.order, standing, TargetRequest("cancelled"))
+        assert caught.value.is_ambiguous
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"), [("read_orders", "ok"), ("write_fulfillments", "warning"), ("write_orders", "warning")]
+)
+async def test_doctor_tells_of_a_scope_that_is_missing(scope: str, status: str) -> None:
+    async with staged("shopify") as stage:
+        stage.operate("revoke_scope", scope=scope)
+        found = {finding.check: finding for finding in await stage.client.check()}
+        assert found["scopes"].status == status
+
+
+async def test_doctor_fails_without_the_scope_that_fulfilment_needs() -> None:
+    async with staged("shopify") as stage:
+        stage.operate("revoke_scope", scope="write_merchant_managed_fulfillment_orders")
+        found = {finding.check: finding for finding in await stage.client.check()}
+        assert found["scopes"].status == "failed"
+        assert "write_merchant_managed_fulfillment_orders" in found["scopes"].detail
+
+
+async def test_doctor_tells_of_a_version_and_a_domain_that_are_not_served() -> None:
+    async with staged("shopify", options={"api_version": "2024-01", "domain": "other.myshopify.com"}) as stage:
+        found = {finding.check: finding.status for finding in await stage.client.check()}
+        assert (found["version"], found["shop"]) == ("warning", "warning")
+
+
+async def test_subscriptions_are_made_once() -> None:
+    async with staged("shopify") as stage:
+        assert await client(stage).list_subscriptions() == []
+        assert await client(stage).register_subscriptions(ADDRESS) == list(TOPICS)
+        assert await client(stage).register_subscriptions(ADDRESS) == []
+        listed = await client(stage).list_subscriptions()
+        assert [(each.topic, each.address) for each in listed] == [(topic, ADDRESS) for topic in TOPICS]
+
+
+async def test_a_subscription_that_is_there_already_is_done() -> None:
+    async with staged("shopify") as stage:
+        made = stage.sandbox.shopify.shop.subscriptions
+        made.append((1, "ORDERS_CREATE", ADDRESS))
+        stage.sandbox.faults.script_answer(
+            200,
+            b'{"data":{"webhookSubscriptions":{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}}}}',
+            step="webhookSubscriptions",
+        )
+        assert await client(stage).register_subscriptions(ADDRESS) == [t for t in TOPICS if t != "orders/create"]
+
+
+async def test_an_address_that_shopify_does_not_take_is_refused_in_its_words() -> None:
+    async with staged("shopify") as stage:
+        with pytest.raises(Rejected, match="http:// is not supported"):
+            await client(stage).register_subscriptions("http://erp.example/hooks")
+
+
+@pytest.mark.parametrize("status", [402, 403, 404, 423])
+async def test_a_shop_that_is_closed_to_us_pauses(status: int) -> None:
+    async with staged("shopify") as stage:
+        stage.sandbox.faults.script_answer(status, b'{"errors":"Unavailable Shop"}')
+        with pytest.raises(AccessDenied):
+            await stage.client.read(stage.order)
+
+
+@pytest.mark.parametrize("is_asked_for", [True, False])
+async def test_the_buyer_is_read_only_where_the_app_may(is_asked_for: bool) -> None:
+    async with staged("shopify", options={"customer_data": is_asked_for}) as stage:
+        payload = (await stage.client.read(stage.order)).payload
+        assert (b"shippingAddress" in payload) is is_asked_for
+
+
+async def test_no_answer_shows_the_token() -> None:
+    async with staged("shopify") as stage:
+        token: Any = stage.sandbox.shopify.shop.token
+        stage.sandbox.faults.script_answer(400, b'{"errors":"bad token ' + token.encode() + b'"}')
+        with pytest.raises(Rejected) as caught:
+            await stage.client.read(stage.order)
+        assert token not in caught.value.detail
