@@ -54,6 +54,8 @@ from storage.transaction import Transaction
 log = structlog.get_logger()
 
 FIRST_WAIT_SECONDS = 1.0
+ROUND_SECONDS = 5.0
+"""After that a round begins no further call, so that a slow lane does not hold up the others' next events for long."""
 
 _BATCH = 64
 _PROBE = 8  # events that are tried while the receiver is down
@@ -98,10 +100,11 @@ class Courier:
         clock: Clock,
         chance: Chance,
         first_wait_seconds: float = FIRST_WAIT_SECONDS,
+        round_seconds: float = ROUND_SECONDS,
     ) -> None:
         self.outlet = outlet
         self._settings, self._store, self._clock, self._chance = settings, store, clock, chance
-        self._first_wait_seconds = first_wait_seconds
+        self._first_wait_seconds, self._round_seconds = first_wait_seconds, round_seconds
         self._url = URL(outlet.url, encoded=True)
         self._signer = signer_of(settings.secret.get_secret_value())
         self._wake = anyio.Event()
@@ -193,7 +196,10 @@ class Courier:
 
     def _record_parked(self, tx: Transaction, parked: Sequence[Parcel], attempts: dict[int, Attempt], now: int) -> None:
         for parcel in parked:
-            if attempts[parcel.event.cursor].error is None:
+            attempt = attempts.get(parcel.event.cursor)
+            if attempt is None:  # time was up
+                continue
+            if attempt.error is None:
                 unpark(tx, self.outlet.name, parcel.event.cursor)
             else:
                 self._park_failed(tx, parcel, now)
@@ -202,7 +208,7 @@ class Courier:
         """Moves the cursor over the round's new events; those that did not arrive are parked."""
         for parcel in todo.fresh:
             attempt = attempts.get(parcel.event.cursor)
-            if attempt is None:  # behind one that failed, now or before
+            if attempt is None:  # behind one that failed, now or before, or time was up
                 park(tx, self.outlet.name, parcel.event.cursor, parcel.lane, 0, now)
             elif attempt.error is not None:
                 self._park_failed(tx, parcel, now)
@@ -218,10 +224,13 @@ class Courier:
         """Sends the lanes side by side; a lane ends at its first failure. Answers what came of each, by cursor."""
         attempts: dict[int, Attempt] = {}
         turns = anyio.CapacityLimiter(_AT_ONCE)
+        ends_at = self._clock.monotonic() + self._round_seconds
 
         async def follow(parcels: Sequence[Parcel]) -> None:
             for parcel in parcels:
                 async with turns:
+                    if attempts and self._clock.monotonic() > ends_at:
+                        return  # the rest of the lane is parked and comes next
                     attempt = attempts[parcel.event.cursor] = await self._send(session, parcel)
                 if attempt.error is not None:
                     return

@@ -9,7 +9,7 @@ import structlog
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
-from orchestrator.delivery.courier import FIRST_WAIT_SECONDS, Courier
+from orchestrator.delivery.courier import FIRST_WAIT_SECONDS, ROUND_SECONDS, Courier
 from orchestrator.delivery.envelope import Outlet, outlets_of
 from storage.deliveries import hurry_parked, pause_delivery
 from storage.errors import StoreError
@@ -32,9 +32,10 @@ class Deliveries:
         chance: Chance,
         *,
         first_wait_seconds: float = FIRST_WAIT_SECONDS,
+        round_seconds: float = ROUND_SECONDS,
     ) -> None:
         self._store, self._clock, self._chance = store, clock, chance
-        self._first_wait_seconds = first_wait_seconds
+        self._first_wait_seconds, self._round_seconds = first_wait_seconds, round_seconds
         self._settings = settings
         self._couriers: tuple[Courier, ...] = ()
         self._changed = anyio.Event()
@@ -94,7 +95,8 @@ class Deliveries:
 
     def _courier(self, outlet: Outlet) -> Courier:
         assert self._settings is not None
-        return Courier(outlet, self._settings, self._store, self._clock, self._chance, self._first_wait_seconds)
+        waits = (self._first_wait_seconds, self._round_seconds)
+        return Courier(outlet, self._settings, self._store, self._clock, self._chance, *waits)
 
 
 async def _keep(courier: Courier) -> None:

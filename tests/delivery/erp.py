@@ -131,11 +131,11 @@ def settings(erp: Erp, **changes: Any) -> DeliverySettings:
 
 
 @asynccontextmanager
-async def dispatching(folder: Path, chosen: DeliverySettings) -> AsyncIterator[Dispatch]:
+async def dispatching(folder: Path, chosen: DeliverySettings, **waits: float) -> AsyncIterator[Dispatch]:
     """May be entered again on the same folder, as a restart is."""
     clock, chance = Clock(), Chance(random.Random(1))
     async with open_sqlite(folder / "fulfilld.db", clock.now_ms()) as store:
-        deliveries = Deliveries(chosen, store, clock, chance, first_wait_seconds=0.01)
+        deliveries = Deliveries(chosen, store, clock, chance, **({"first_wait_seconds": 0.01} | waits))
         store.on_commit = deliveries.wake
         async with anyio.create_task_group() as group:
             group.start_soon(deliveries.run)

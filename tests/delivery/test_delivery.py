@@ -108,6 +108,17 @@ async def test_one_orders_trouble_holds_up_that_order_alone(tmp_path: Path) -> N
         }
 
 
+async def test_a_round_whose_time_is_up_loses_nothing_and_keeps_the_order(tmp_path: Path) -> None:
+    async with running_erp() as erp, dispatching(tmp_path, settings(erp), round_seconds=0.0) as it:
+        for _ in range(10):
+            await it.tell("1", "2", "3")
+        await erp.takes(30)
+        for order in "123":
+            cursors = [each.cursor for each in erp.taken if each.body["order"] == order]
+            assert cursors == sorted(cursors)
+        await it.until(lambda now: now["lag_events"] == 0)
+
+
 async def test_events_that_are_never_taken_do_not_stand_in_the_way_for_good(tmp_path: Path) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
         erp.judge = lambda each: 200 if each.body["order"] == "good" else 503

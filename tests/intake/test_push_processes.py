@@ -88,6 +88,11 @@ async def hint(port: int, order: str) -> int | None:
         return None
 
 
+async def operate(folder: Path, *arguments: str) -> None:
+    """Runs a command of the CLI; fails when it does."""
+    await anyio.run_process([sys.executable, "-m", "orchestrator", "--socket", str(folder / "f.sock"), *arguments])
+
+
 @pytest.mark.e2e
 async def test_an_order_goes_from_webhook_to_erp(tmp_path: Path) -> None:
     sandbox, port = Sandbox(SandboxSettings(orders=1)), free_port()
@@ -102,6 +107,9 @@ async def test_an_order_goes_from_webhook_to_erp(tmp_path: Path) -> None:
             assert all(is_genuine(each) for each in erp.taken)
             (status,) = (await ask(tmp_path, "/v1/status"))["delivery"]
             assert status["name"] == "orders_url"
+            for action, is_paused in (("pause", True), ("resume", False)):
+                await operate(tmp_path, "delivery", action, "orders_url")
+                assert (await ask(tmp_path, "/v1/status"))["delivery"][0]["paused"] is is_paused
             process.send_signal(signal.SIGTERM)
             assert await anyio.to_thread.run_sync(process.wait) == 0
 
