@@ -7,6 +7,7 @@ where a point costs one comparison.
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Mapping
 
@@ -33,7 +34,7 @@ class CrashPoints:
 
     def __init__(self, spec: str | None = None) -> None:
         point, _, count = (spec or "").partition(":")
-        if point and (point not in POINTS or not (count or "1").isdigit()):
+        if point and (point not in POINTS or not re.fullmatch(r"([1-9][0-9]*)?", count)):
             raise CrashPointError(f"FULFILLD_CRASH={spec!r} is no crash point; known are {', '.join(POINTS)}")
         self._point = point
         self._left = int(count or 1)

@@ -1,0 +1,263 @@
+"""One order under the real driver and the real decisions, with everything around them small: a platform in memory that
+does what it is told to, a store in memory that can die, a clock that a test sets."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+from orchestrator.clock import Chance, Clock
+from orchestrator.crash import CrashPoints
+from orchestrator.intake.adopt import Adopted, Look, adopt
+from orchestrator.metrics import Metrics
+from orchestrator.platforms.client import PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.failures import (
+    AccessDenied,
+    NotFound,
+    OutOfSequence,
+    PlatformFailure,
+    Rejected,
+    Transient,
+    Unreadable,
+)
+from orchestrator.runtime.draft import Context, Draft, Policy
+from orchestrator.runtime.driver import Driver, Equipment
+from orchestrator.runtime.gate import Gate, Limits
+from statemachines.machine import Standing
+from statemachines.selldone import MACHINE
+from statemachines.target import TargetRequest
+from storage.migrations import migrate
+from storage.orders import get_order
+from storage.records import Order
+from storage.shops import take_lease
+from storage.sqlite import DIALECT, SqliteTransaction
+from storage.store import Store
+from storage.transaction import Published, Transaction
+
+T = TypeVar("T")
+
+SHOP, ORDER = "acme", "1"
+START = 1_760_000_000_000
+
+CALL_OUTCOMES = ("ok", "lost_before", "lost_after", "refused", "out_of_sequence", "throttled", "denied", "cut_off")
+"""What a call may come to; `lost_after` and `cut_off` took effect, nobody heard of it."""
+READ_OUTCOMES = ("ok", "lost_before", "throttled", "denied", "unreadable")
+CRASH_POINTS = ("after_intent", "after_call", "after_outcome", "after_read")
+
+
+class Died(BaseException):
+    """The process is gone: nothing after this may touch the store."""
+
+
+class CutOff(BaseException):
+    """A shutdown cut a call off: what is cleaned up, is."""
+
+
+@dataclass(slots=True)
+class TinyPlatform:
+    """Selldone with one order. `script` tells what the next calls come to, `usual` those after them. `repeats` holds
+    steps that were sent although an earlier call of ours had done them."""
+
+    state: str = "CheckQueue"
+    status: str = "Payed"
+    tracking: tuple[str | None, str | None] = (None, None)
+    changes: int = 0
+    done_by_us: dict[str, object] = field(default_factory=dict)
+    repeats: list[str] = field(default_factory=list)
+    effects: list[str] = field(default_factory=list)
+    calls: int = 0
+    most_calls: int = 1_000_000
+    is_gone: bool = False
+    script: list[str] = field(default_factory=list)
+    usual: str = "ok"
+
+    FROM = {  # noqa: RUF012 - a constant
+        "confirm": ("CheckQueue",),
+        "prepare": ("OrderConfirm",),
+        "set_tracking": ("PreparingOrder", "SentOrder"),
+        "send": ("PreparingOrder",),
+        "deliver": ("SentOrder",),
+        "return_delivery": ("SentOrder",),
+    }
+    TO = {  # noqa: RUF012
+        "confirm": "OrderConfirm",
+        "prepare": "PreparingOrder",
+        "send": "SentOrder",
+        "deliver": "ToCustomer",
+        "return_delivery": "PreparingOrder",
+    }
+
+    def seen(self) -> Seen:
+        if self.is_gone:
+            raise NotFound("no such order")
+        code, url = self.tracking
+        facts = {"status": self.status, "tracking_code": code, "tracking_url": url}
+        return Seen(ORDER, None, self.state, "paid", facts, b"{}", "h", START + self.changes)
+
+    def do(self, step: str, request: TargetRequest) -> None:
+        """The effect of a step, whoever asks for it. Raises OutOfSequence."""
+        if self.status == "Canceled" or self.state not in self.FROM[step]:
+            raise OutOfSequence(f"{step} does not fit {self.state}")
+        self.changes += 1
+        if step == "set_tracking":
+            tracking = request.tracking
+            assert tracking is not None
+            self.tracking = (tracking.code or self.tracking[0], tracking.url or self.tracking[1])
+        else:
+            self.state = self.TO[step]
+        if step == "return_delivery":
+            for again in ("send", "deliver", "set_tracking", "return_delivery"):
+                self.done_by_us.pop(again, None)
+        self.effects.append(step)
+
+    # -- as a client -----------------------------------------------------------------------------------------------
+
+    def _next(self, known: tuple[str, ...]) -> str:
+        self.calls += 1
+        assert self.calls < self.most_calls, "it goes round in circles"
+        wanted = self.script.pop(0) if self.script else self.usual
+        return wanted if wanted in known else "ok"
+
+    async def read(self, order_id: str) -> Seen:
+        _fail_before(outcome := self._next(READ_OUTCOMES))
+        if outcome == "unreadable":
+            raise Unreadable("half a page", b"<html>")
+        return self.seen()
+
+    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+        outcome = self._next(CALL_OUTCOMES)
+        if self.is_gone:
+            raise NotFound("no such order")
+        body = request.tracking if step == "set_tracking" else None
+        if step in self.done_by_us and self.done_by_us[step] == body:
+            self.repeats.append(step)
+        _fail_before(outcome)
+        if outcome == "refused":
+            raise Rejected("no")
+        if outcome == "out_of_sequence":
+            raise OutOfSequence("not now")
+        self.do(step, request)
+        if step != "return_delivery":
+            self.done_by_us[step] = body
+        if outcome == "cut_off":
+            raise CutOff
+        if outcome == "lost_after":
+            raise Transient("connection lost", is_ambiguous=True)
+        return StepAnswer(self.state if step != "set_tracking" else None)
+
+
+def _fail_before(outcome: str) -> None:
+    failures: dict[str, PlatformFailure] = {
+        "lost_before": Transient("connection lost", is_ambiguous=True),
+        "throttled": Transient("slow down", retry_after_seconds=2.0),
+        "denied": AccessDenied("401"),
+    }
+    if outcome in failures:
+        raise failures[outcome]
+
+
+class _MemoryStore:
+    """A store whose units run at once; dead after the process died."""
+
+    def __init__(self) -> None:
+        self.tx = SqliteTransaction(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
+        migrate(self.tx, DIALECT, START)
+        self.is_dead = False
+        self.url = "memory"
+        self.on_commit: Callable[[list[Published]], None] = lambda _: None
+
+    async def write(self, unit: Callable[[Transaction], T]) -> T:
+        return self.run(unit)
+
+    read = write
+
+    def run(self, unit: Callable[[Transaction], T]) -> T:
+        if self.is_dead:
+            raise Died
+        self.tx.execute("BEGIN")
+        try:
+            result = unit(self.tx)
+        except BaseException:
+            self.tx.execute("ROLLBACK")
+            raise
+        self.tx.execute("COMMIT")
+        return result
+
+    def close(self) -> None:
+        self.tx._connection.close()
+
+
+class _Crash:
+    def __init__(self) -> None:
+        self.armed: str | None = None
+        self.store: _MemoryStore | None = None
+
+    def hit(self, point: str) -> None:
+        if point == self.armed and self.store is not None:
+            self.store.is_dead = True
+            raise Died
+
+
+class DrivenOrder:
+    """The order, its platform, its driver."""
+
+    def __init__(self, *, chaining: str = "auto", attempts: int = 3) -> None:
+        self.now_ms = START
+        self.platform = TinyPlatform()
+        self.store = _MemoryStore()
+        self.crash = _Crash()
+        self.crash.store = self.store
+        self.numbers = 0
+        limits = Limits(rate_per_second=1e9, burst=10**9, concurrency=1, failures=4, cooldown_seconds=5.0)
+        clock = Clock(lambda: self.now_ms, lambda: self.now_ms / 1000)
+        policy = Policy(SHOP, "selldone", chaining, 300_000, attempts, 100, 1000, 5)  # type: ignore[arg-type]
+        self.equipment = Equipment(
+            policy=policy,
+            machine=MACHINE,
+            client=cast("PlatformClient", self.platform),
+            gate=Gate(limits, clock.monotonic),
+            store=cast("Store", self.store),
+            epoch=1,
+            clock=clock,
+            chance=Chance(random.Random(1)),
+            crash=cast("CrashPoints", self.crash),
+            metrics=Metrics(),
+        )
+        self.driver = Driver(self.equipment)
+        self.store.run(lambda tx: take_lease(tx, SHOP, "selldone", "test"))
+        self.adopt(self.platform.seen(), START)
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def context(self) -> Context:
+        return Context(MACHINE, self.equipment.policy, self.now_ms)
+
+    def row(self) -> Order:
+        found = self.store.run(lambda tx: get_order(tx, SHOP, ORDER))
+        assert found is not None
+        return found
+
+    def draft(self) -> Draft:
+        found = self.store.run(lambda tx: Draft.load(tx, SHOP, ORDER))
+        assert found is not None
+        return found
+
+    # -- doing -----------------------------------------------------------------------------------------------------
+
+    def change(self, change: Callable[[Draft, Context], None]) -> None:
+        """What a person does. Raises Refused."""
+
+        def unit(tx: Transaction) -> None:
+            draft = Draft.load(tx, SHOP, ORDER)
+            assert draft is not None
+            change(draft, self.context())
+            draft.save(tx, self.now_ms)
+
+        self.store.run(unit)
+
+    def adopt(self, seen: Seen, read_at: int) -> Adopted:
+        """A poll that was asked for at `read_at` shows the order."""
+        return self.store.run(lambda tx: adopt(tx, self.context(), Look(seen, read_at)))[1]

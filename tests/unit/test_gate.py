@@ -1,0 +1,283 @@
+"""The shop's gate on a clock that the test sets: rate and burst, Retry-After, circuit, pause, drain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.runtime.gate import Gate, Limits
+
+Sleeps = list[float]
+
+
+class Stopwatch:
+    """Monotonic seconds, by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def gate_of(watch: Stopwatch, **changes: float) -> Gate:
+    plain = {"rate_per_second": 10.0, "burst": 3, "concurrency": 8, "failures": 3, "cooldown_seconds": 30.0}
+    return Gate(Limits(**{**plain, **changes}), watch)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def watch() -> Stopwatch:
+    return Stopwatch()
+
+
+@pytest.fixture
+def sleeps(watch: Stopwatch, monkeypatch: pytest.MonkeyPatch) -> Sleeps:
+    """Sleeping moves the clock and is noted."""
+    slept: Sleeps = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        watch.now += seconds
+        await checkpoint()
+
+    monkeypatch.setattr("orchestrator.runtime.gate.anyio.sleep", sleep)
+    return slept
+
+
+def take_all(gate: Gate) -> int:
+    count = 0
+    while gate.try_take():
+        count += 1
+    return count
+
+
+def trip(gate: Gate, times: int = 3) -> None:
+    """Failures until the circuit opens."""
+    for _ in range(times):
+        assert gate.try_take()
+        assert gate.failed("503") is True
+
+
+# -- rate --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_burst_goes_at_once_and_then_the_rate_counts(watch: Stopwatch) -> None:
+    gate = gate_of(watch, rate_per_second=8.0)
+    assert take_all(gate) == 3
+    watch.now += 0.3125
+    assert take_all(gate) == 2
+    watch.now += 0.0625  # a half and a half make one
+    assert take_all(gate) == 1
+
+
+def test_turns_are_not_saved_beyond_the_burst(watch: Stopwatch) -> None:
+    gate = gate_of(watch)
+    take_all(gate)
+    watch.now += 3600
+    assert gate.available == 3
+    assert take_all(gate) == 3
+
+
+def test_a_turn_given_back_can_be_taken_again(watch: Stopwatch) -> None:
+    gate = gate_of(watch)
+    take_all(gate)
+    gate.give_back()
+    assert take_all(gate) == 1
+
+
+@given(
+    st.floats(0.1, 1000),
+    st.integers(1, 50),
+    st.lists(st.floats(0, 5), min_size=1, max_size=60),
+)
+def test_no_span_of_time_has_more_turns_than_rate_and_burst_allow(rate: float, burst: int, pauses: list[float]) -> None:
+    watch = Stopwatch()
+    gate = gate_of(watch, rate_per_second=rate, burst=burst)
+    taken: list[float] = []
+    for pause in pauses:
+        watch.now += pause
+        taken += [watch.now] * take_all(gate)
+    for first, began in enumerate(taken):
+        for last in range(first, len(taken)):
+            assert last - first + 1 <= burst + rate * (taken[last] - began) + 1e-6
+
+
+async def test_takers_wait_for_the_rate_in_line(watch: Stopwatch, sleeps: Sleeps) -> None:
+    gate = gate_of(watch, burst=1)
+    served: list[tuple[int, float]] = []
+
+    async def one(number: int) -> None:
+        assert await gate.take()
+        served.append((number, round(watch.now - 1000, 6)))
+
+    async with anyio.create_task_group() as group:
+        for number in range(4):
+            group.start_soon(one, number)
+    assert served == [(0, 0.0), (1, 0.1), (2, 0.2), (3, 0.3)]
+
+
+async def test_a_call_inside_a_call_waits_for_the_rate_alone(watch: Stopwatch, sleeps: Sleeps) -> None:
+    gate = gate_of(watch, burst=1)
+    assert gate.try_take()
+    gate.set_paused(True)
+    await gate.throttle()
+    assert sleeps == [pytest.approx(0.1)]
+    assert gate.available == pytest.approx(0)
+
+
+async def test_a_taker_whose_gate_closes_while_it_waits_is_turned_away(watch: Stopwatch, sleeps: Sleeps) -> None:
+    gate = gate_of(watch, burst=1)
+    assert gate.try_take()
+    answers: list[bool] = []
+
+    async def one() -> None:
+        answers.append(await gate.take())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(one)
+        await checkpoint()
+        gate.drain()
+    assert answers == [False]
+
+
+# -- Retry-After -------------------------------------------------------------------------------------------------------
+
+
+def test_retry_after_closes_the_gate_for_that_long(watch: Stopwatch) -> None:
+    gate = gate_of(watch)
+    gate.throttled(7, "slow down")
+    assert not gate.try_take()
+    assert gate.reason() == ("retry_after", 7.0, "slow down")
+    gate.throttled(2, "sooner")
+    assert gate.seconds_closed() == 7.0, "a shorter wait does not cut a longer one"
+    watch.now += 7
+    assert gate.reason() is None
+    assert gate.try_take()
+
+
+# -- circuit -----------------------------------------------------------------------------------------------------------
+
+
+def test_failures_in_a_row_open_the_circuit_and_one_answer_starts_the_count_again(watch: Stopwatch) -> None:
+    gate = gate_of(watch, burst=100)
+    for _ in range(2):
+        gate.failed("503")
+    gate.succeeded()
+    for _ in range(2):
+        assert gate.failed("503") is True
+    assert (gate.circuit, gate.is_open) == ("closed", True)
+    assert gate.failed("503") is True, "the failure that opens it still counts"
+    assert (gate.circuit, gate.is_open) == ("open", False)
+    assert gate.reason() == ("circuit", 30.0, "503")
+
+
+def test_failures_of_an_open_circuit_cost_nobody_an_attempt(watch: Stopwatch) -> None:
+    gate = gate_of(watch)
+    trip(gate)
+    assert gate.failed("a call that was on its way") is False
+    assert gate.seconds_closed() == 30.0
+
+
+def test_one_probe_goes_out_and_closes_the_circuit(watch: Stopwatch) -> None:
+    gate = gate_of(watch, burst=100)
+    trip(gate)
+    watch.now += 30
+    assert gate.try_take()
+    assert gate.circuit == "half_open"
+    assert not gate.try_take(), "only one"
+    gate.succeeded()
+    assert gate.circuit == "closed"
+    assert take_all(gate) > 1
+
+
+def test_a_failed_probe_opens_the_circuit_for_another_while(watch: Stopwatch) -> None:
+    gate = gate_of(watch, burst=100)
+    trip(gate)
+    watch.now += 30
+    assert gate.try_take()
+    assert gate.failed("still 503") is False
+    assert gate.circuit == "open"
+    assert gate.reason() == ("circuit", 30.0, "still 503")
+
+
+@pytest.mark.parametrize("end", [Gate.give_back, Gate.abandoned])
+def test_a_probe_that_was_not_made_lets_the_next_one_go(watch: Stopwatch, end: Callable[[Gate], None]) -> None:
+    gate = gate_of(watch, burst=100)
+    trip(gate)
+    watch.now += 30
+    assert gate.try_take()
+    end(gate)
+    assert gate.circuit == "half_open"
+    assert gate.try_take()
+    assert not gate.try_take()
+
+
+def test_a_throttled_probe_waits_and_probes_again(watch: Stopwatch) -> None:
+    gate = gate_of(watch, burst=100)
+    trip(gate)
+    watch.now += 30
+    assert gate.try_take()
+    gate.throttled(5, "429")
+    assert not gate.try_take()
+    watch.now += 5
+    assert gate.try_take()
+    assert not gate.try_take()
+
+
+def test_a_person_who_resumes_forgets_it_all(watch: Stopwatch) -> None:
+    gate = gate_of(watch, burst=100)
+    trip(gate)
+    gate.throttled(99, "429")
+    gate.reset()
+    assert (gate.circuit, gate.reason(), gate.is_open) == ("closed", None, True)
+
+
+# -- restart, pause, drain ---------------------------------------------------------------------------------------------
+
+
+def test_a_restart_goes_on_waiting_for_what_is_left(watch: Stopwatch) -> None:
+    throttled, tripped, over = gate_of(watch), gate_of(watch), gate_of(watch)
+    throttled.restore("retry_after", 4, "slow down")
+    tripped.restore("circuit", 9, "503")
+    over.restore("circuit", -1, "long ago")
+    assert throttled.reason() == ("retry_after", 4.0, "slow down")
+    assert tripped.reason() == ("circuit", 9.0, "503")
+    assert (over.circuit, over.is_open) == ("closed", True)
+    watch.now += 9
+    assert throttled.try_take()
+    assert tripped.try_take()
+    assert tripped.circuit == "half_open"
+
+
+def test_a_paused_or_draining_gate_is_closed_without_an_end(watch: Stopwatch) -> None:
+    gate = gate_of(watch)
+    gate.set_paused(True)
+    assert not gate.try_take()
+    assert gate.reason() is None
+    gate.set_paused(False)
+    assert gate.try_take()
+    gate.drain()
+    gate.reset()
+    assert not gate.try_take(), "a shutdown is not undone by resuming"
+
+
+def test_who_watches_the_gate_hears_of_every_change_once(watch: Stopwatch) -> None:
+    gate = gate_of(watch, burst=100)
+    heard: list[str] = []
+    gate.on_change = lambda: heard.append(gate.circuit)
+    gate.set_paused(True)
+    gate.set_paused(True)
+    gate.set_paused(False)
+    assert heard == ["closed", "closed"]
+    heard.clear()
+    trip(gate)
+    watch.now += 30
+    gate.try_take()
+    gate.succeeded()
+    gate.succeeded()
+    assert heard == ["open", "half_open", "closed"]
