@@ -232,6 +232,8 @@ class PlatformMachine:
     ) -> Plan:
         milestone = wanted.milestone.value if wanted.milestone is not None else None
         taken = {name for step in steps if step.step in self.steps for name in self.steps[step.step].uses}
+        if wanted.record_only:
+            taken.add("reason")  # it goes into the record
         taken |= set(self.extra_uses) | set(self.satisfied(standing, request))
         unused = tuple(name for name in request.brings() if name not in taken)
         return Plan(wanted.name, milestone, steps, unused)

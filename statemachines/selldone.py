@@ -58,8 +58,6 @@ FINAL_STATE = {"confirm": "OrderConfirm", "prepare": "PreparingOrder", "send": "
 class SelldoneMachine(PlatformMachine):
     """The machine of Selldone's physical orders. Facts it reads: `status`, `reject_at`, `items`, `tracking_*`."""
 
-    extra_uses = ("reason",)
-
     def __init__(self) -> None:
         super().__init__("selldone", _STATES, _STEPS, _MAINLINE, "CheckQueue")
 

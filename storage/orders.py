@@ -60,12 +60,6 @@ def get_order(tx: Transaction, shop: str, order: str) -> Order | None:
     return _order(rows[0]) if rows else None
 
 
-def get_version(tx: Transaction, seq: int) -> int | None:
-    """The version of an order, to tell cheaply whether a copy in memory is still true."""
-    rows = tx.query("SELECT version FROM orders WHERE seq = ?", (seq,))
-    return rows[0][0] if rows else None
-
-
 def insert_order(tx: Transaction, order: Order, payload: bytes) -> Order:
     """Adds an order (its `seq` is ignored) with its payload; answers it with its `seq`."""
     own = (order.shop, order.platform, order.id, order.imported_at, order.version, order.updated_at)

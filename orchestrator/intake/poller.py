@@ -71,6 +71,7 @@ class Poller:
         self._is_quiet = False  # the last sweep went well and found nothing: no need to say so again
         self._last_error: str | None = None
         self._unfinished: _Unfinished | None = None
+        self._read_rows: set[str] = set()  # of the page at hand
         self._stuck = 0  # sweeps in a row that broke off at the same page
 
     async def sweep(self, *, is_asked_for: bool = False) -> SyncReport:
@@ -102,6 +103,7 @@ class Poller:
             page = await ask(e, "list", partial(e.client.list_page, position, cursor))
             self._stuck = 0
             await self._adopt_page(page, read_at, tally)
+            self._read_rows.clear()
             e.crash.hit("after_sync")
             if page.next is None:
                 break
@@ -119,6 +121,7 @@ class Poller:
         left = self._unfinished
         if left is None or left.position != position or self._stuck >= _TRIES_AT_A_PAGE:
             self._stuck = 0
+            self._read_rows.clear()
             return None
         return left.cursor
 
@@ -129,7 +132,9 @@ class Poller:
         if page.unreadable:
             await self._set_aside(page.unreadable, tally)
         for order_id in await self._worth_reading(page):
-            await self._adopt_one(order_id, tally)
+            if order_id not in self._read_rows:  # a page that broke off goes on behind its last good row
+                await self._adopt_one(order_id, tally)
+                self._read_rows.add(order_id)
 
     async def _worth_reading(self, page: Page) -> tuple[str, ...]:
         """The rows to be read one by one, without those that are of interest only if we knew the order already."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import anyio
 
@@ -14,9 +15,9 @@ from orchestrator.operations import interventions
 from orchestrator.operations.deliveries import DeliverySwitch
 from orchestrator.operations.ports import SyncReport
 from orchestrator.operations.refusals import Refused
-from orchestrator.operations.submission import Submission, accept, expected_standing, plan_or_refuse
+from orchestrator.operations.submission import Submission, accept, plan_or_refuse, preview
 from orchestrator.platforms.client import Seen
-from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient
+from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.draft import Context, Draft
 from orchestrator.runtime.supervisor import Supervisor
@@ -80,9 +81,10 @@ class DaemonCommands:
         worker = self._worker(shop)
         draft = await self._store.read(lambda tx: Draft.load(tx, shop, order))
         if draft is not None:
-            return plan_or_refuse(worker.context(), expected_standing(draft, worker.equipment.machine), request)
+            return preview(draft, worker.context(), request)
         seen, _ = await self._ask(worker, order)
-        return plan_or_refuse(worker.context(), seen.standing(), request)
+        standing, ctx = seen.standing(), worker.context()
+        return plan_or_refuse(ctx, replace(standing, state=ctx.machine.observe(None, standing)), request)
 
     async def cancel_target(self, target: str) -> Target:
         """Cancels what has not been done of a target."""
@@ -151,11 +153,11 @@ class DaemonCommands:
         return draft
 
     async def _import(self, worker: ShopWorker, order: str) -> Order:
-        with _platform_refusals(worker.name, order):
+        with _platform_refusals(worker, order):
             return (await worker.refresh(order))[0]
 
     async def _ask(self, worker: ShopWorker, order: str) -> tuple[Seen, int]:
-        with _platform_refusals(worker.name, order):
+        with _platform_refusals(worker, order):
             return await worker.read(order)
 
     # -- shops -----------------------------------------------------------------------------------------------------
@@ -190,7 +192,7 @@ class DaemonCommands:
         if wait_seconds is None:
             worker.sync_soon()
             return None
-        with anyio.move_on_after(wait_seconds), _platform_refusals(shop, None):
+        with anyio.move_on_after(wait_seconds), _platform_refusals(worker, None):
             return await worker.sync()
         return None
 
@@ -233,8 +235,8 @@ class DaemonCommands:
 class _platform_refusals:  # noqa: N801 - reads as a block
     """Turns what the platform answered to a read into the contract's refusals."""
 
-    def __init__(self, shop: str, order: str | None) -> None:
-        self._shop, self._order = shop, order
+    def __init__(self, worker: ShopWorker, order: str | None) -> None:
+        self._worker, self._shop, self._order = worker, worker.name, order
 
     def __enter__(self) -> None:
         return None
@@ -247,9 +249,15 @@ class _platform_refusals:  # noqa: N801 - reads as a block
                 after = math.ceil(seconds) if seconds else None
                 raise Refused("platform-unreachable", error.detail, retry_after_seconds=after) from None
             case GateClosed():
-                worker_says = f"shop {self._shop} stands still (paused, or waiting for its platform)"
-                raise Refused("platform-unreachable", worker_says, retry_after_seconds=30) from None
-            case AccessDenied() | PlatformFailure():
+                detail = f"shop {self._shop} is not asked now: {self._worker.why_closed()}"
+                raise Refused("platform-unreachable", detail, retry_after_seconds=30) from None
+            case AccessDenied():
+                detail = f"the platform refuses our credentials for shop {self._shop}: {error.detail}"
+                raise Refused("platform-unreachable", detail, retry_after_seconds=60) from None
+            case Unreadable():
+                detail = f"what the platform shows of the order cannot be read: {error.detail}"
+                raise Refused("not-allowed", detail, extra={"reason": error.detail}) from None
+            case PlatformFailure():
                 raise Refused("platform-unreachable", error.detail, retry_after_seconds=60) from None
             case _:
                 return

@@ -43,7 +43,7 @@ def plan_or_refuse(ctx: Context, standing: Standing, request: TargetRequest) -> 
     """The plan from where the order will be. Raises Refused with the contract's slugs."""
     plan = ctx.machine.plan(standing, request, ctx.policy.chaining)
     if isinstance(plan, Refusal):
-        extra: dict[str, object] = {"allowed": list(plan.allowed)}
+        extra: dict[str, object] = {"allowed": list(plan.allowed)} if plan.allowed else {}
         if plan.reason is not None:
             extra["reason"] = plan.reason
         raise Refused(plan.slug, plan.detail, extra=extra)
@@ -72,17 +72,24 @@ def is_replacing(machine: PlatformMachine, standing: Standing, request: TargetRe
     return wanted is not None and wanted.milestone is Milestone.CANCELLED
 
 
+def preview(draft: Draft, ctx: Context, request: TargetRequest, by: str = "this target") -> Plan:
+    """The plan that a target gets behind what is pending, once what it replaces has left the queue of the draft.
+
+    Raises Refused; a draft that is not saved then changes nothing.
+    """
+    if is_replacing(ctx.machine, draft.standing(), request):
+        for old in [target for target in draft.targets if target.status is TargetStatus.QUEUED]:
+            detail = f"target {by} replaced it before it was begun"
+            draft.finish(old, TargetStatus.CANCELLED, ctx.now, problem_of("superseded", detail, None, ctx.now))
+    return plan_or_refuse(ctx, expected_standing(draft, ctx.machine), request)
+
+
 def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) -> Target:
     """Puts the target into the order's queue and answers it; one that is reached already ends at once.
 
     Raises Refused; the caller's transaction then undoes what was superseded.
     """
-    request = submission.request
-    if is_replacing(ctx.machine, draft.standing(), request):
-        for old in [target for target in draft.targets if target.status is TargetStatus.QUEUED]:
-            detail = f"target {submission.target_id} replaced it before it was begun"
-            draft.finish(old, TargetStatus.CANCELLED, ctx.now, problem_of("superseded", detail, None, ctx.now))
-    plan = plan_or_refuse(ctx, expected_standing(draft, ctx.machine), request)
+    plan = preview(draft, ctx, submission.request, submission.target_id)
     is_idle = not draft.targets and draft.order.intent is None
     target = insert_target(tx, _target(submission, plan, ctx.now), submission.key, submission.digest())
     draft.targets.append(target)

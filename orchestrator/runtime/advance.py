@@ -49,6 +49,7 @@ def advance(draft: Draft, ctx: Context) -> Move:
         if order.intent is not None:
             return _resolve(draft, ctx)
         if order.held_at is not None:
+            _end_what_is_over(draft, ctx)
             return _rest(draft, Situation.HELD, None)
         if not draft.targets:
             return _settle(draft, ctx)
@@ -69,6 +70,18 @@ def advance(draft: Draft, ctx: Context) -> Move:
             return _begin(draft, ctx, draft.targets[0], step)
 
 
+def _end_what_is_over(draft: Draft, ctx: Context) -> None:
+    """A hold keeps steps back, not the news that there is nothing left to hold back (the order was cancelled)."""
+    state = ctx.machine.states.get(draft.order.state)
+    if state is None or not state.is_end:
+        return
+    for target in list(draft.targets):
+        plan = ctx.machine.plan(draft.standing(), draft.request(target), ctx.policy.chaining)
+        if isinstance(plan, Refusal):
+            problem = problem_of(_slug(plan), plan.detail, None, ctx.now)
+            draft.finish(target, TargetStatus.FAILED, ctx.now, problem)
+
+
 def _next_step(draft: Draft, ctx: Context, target: Target) -> PlannedStep | None:
     """The step to begin; None when the target ended without a call, so that the next one is looked at."""
     request = draft.request(target)
@@ -87,7 +100,9 @@ def _next_step(draft: Draft, ctx: Context, target: Target) -> PlannedStep | None
     step = plan.steps[0]
     if step.step == RECORD:
         done = draft.targets[0]
-        draft.emit("step.done", done.id, step=RECORD, **{"from": step.source}, to=step.to, how="recorded")
+        data = {"step": RECORD, "from": step.source, "to": step.to, "how": "found_done", "state": done.state}
+        reason = draft.request(done).reason
+        draft.emit("step.done", done.id, **data, **({"reason": reason} if reason else {}))
         draft.finish(changed(done, steps_done=done.steps_done + 1), TargetStatus.REACHED, ctx.now)
         return None
     return step

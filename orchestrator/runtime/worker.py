@@ -42,6 +42,9 @@ _STUMBLE_MS = 60_000  # pause of an order whose driving raised a programming err
 _MAX_IDLE_SECONDS = 30.0  # a wake-up that was missed costs at most this
 
 
+_CLOSED = {"retry_after": "asked us to wait", "circuit": "does not answer and is left alone"}
+
+
 class ShopWorker:
     """Works for one shop. `run` lasts until it is cancelled or the lease is lost; everything else may be called from
     other tasks meanwhile."""
@@ -87,6 +90,17 @@ class ShopWorker:
         self._gate.set_paused(False)
         self._gate.reset()
         self.wake()
+
+    def why_closed(self) -> str:
+        """Why the shop is not asked now, for people."""
+        if self._gate.is_draining:
+            return "the daemon is shutting down"
+        if self._gate.is_paused:
+            return "it is paused (by a person, or because its platform refused our credentials); resume it"
+        reason = self._gate.reason()
+        if reason is None:
+            return "its platform is being tried again with one call"
+        return f"its platform {_CLOSED[reason[0]]} for {reason[1]:.0f} s more ({reason[2]})"
 
     def close_gate(self) -> None:
         """A person paused the shop."""

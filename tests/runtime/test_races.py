@@ -1,0 +1,131 @@
+"""What happens when looks, calls and people cross each other's way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from statemachines.target import TargetRequest
+from storage.records import Situation, TargetStatus
+from tests.support.shopfloor import shopfloor
+
+REFUSAL = b'{"message": "The given data was invalid.", "errors": {"list": ["No."]}}'
+
+
+async def test_an_older_look_never_overwrites_a_newer_one(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        old = sandbox.faults.hold(step="read", moment="after")
+        async with anyio.create_task_group() as group:
+            group.start_soon(floor.commands.refresh, "acme", order.id)
+            await old.arrived()
+            sandbox.selldone.panel.move(order.id, "OrderConfirm")
+            await floor.commands.refresh("acme", order.id)
+            old.release()
+        assert (await floor.order(order.id)).state == "OrderConfirm"
+        assert len(await floor.events("order.drifted")) == 1
+
+
+async def test_a_poll_sees_what_a_person_did_about_a_blocked_order(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        sandbox.faults.script("drop_before", step="confirm", times=8)
+        target = await floor.reach(order.id, "accepted")
+        assert target.status is TargetStatus.BLOCKED
+        sandbox.selldone.panel.move(order.id, "PreparingOrder")
+        await floor.commands.sync("acme", 30)
+        ended = await floor.finished(await floor.target(target.id))
+        assert ended.status is TargetStatus.REACHED
+        assert (await floor.order(order.id)).state == "PreparingOrder"
+
+
+async def test_the_outcome_of_a_cancelled_target_does_not_block_the_next_one(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        gate = sandbox.faults.hold(step="confirm", moment="before")
+        sandbox.faults.script_answer(422, REFUSAL, step="confirm")
+        await floor.submit(order.id, "accepted")
+        await gate.arrived()
+        await floor.commands.cancel("acme", order.id)
+        second = await floor.submit(order.id, "preparing")
+        gate.release()
+        assert (await floor.finished(second)).status is TargetStatus.REACHED
+        assert await floor.events("order.blocked") == []
+
+
+async def test_an_unchanged_look_changes_neither_version_nor_time(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=3))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        before = await floor.orders()
+        await floor.commands.sync("acme", 30)
+        for order in before:
+            await floor.commands.refresh("acme", order.id)
+        after = await floor.orders()
+        assert [(o.version, o.updated_at) for o in after] == [(o.version, o.updated_at) for o in before]
+        assert all(new.observed_at >= old.observed_at for new, old in zip(after, before, strict=True))
+
+
+async def test_cancelling_a_target_behind_leaves_the_attempts_of_the_head_alone(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(
+        sandbox, tmp_path, {"retry": {"attempts": 4, "base_seconds": 0.01, "max_seconds": 0.02}}
+    ) as floor:
+        (order,) = await floor.orders()
+        sandbox.faults.set_rates({"error_before": 1.0})
+        head = await floor.submit(order.id, "accepted")
+        for number in range(1, 20):
+            behind = await floor.submit(order.id, "preparing", tracking={"code": str(number)})
+            await floor.commands.cancel_target(behind.id)
+        assert (await floor.finished(head)).status is TargetStatus.BLOCKED
+
+
+async def test_a_preview_replaces_what_the_target_would(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        gate = sandbox.faults.hold(step="confirm")
+        await floor.submit(order.id, "accepted")
+        await gate.arrived()
+        queued = await floor.submit(order.id, "delivered")
+        plan = await floor.commands.preview("acme", order.id, TargetRequest("preparing", replace=True))
+        assert [step.step for step in plan.steps] == ["prepare"]
+        assert (await floor.target(queued.id)).status is TargetStatus.QUEUED
+        gate.release()
+
+
+async def test_a_held_order_that_the_platform_cancels_ends_its_targets(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        await floor.commands.hold("acme", order.id, None)
+        target = await floor.submit(order.id, "shipped")
+        sandbox.selldone.panel.cancel(order.id)
+        await floor.commands.sync("acme", 30)
+        assert (await floor.target(target.id)).status is TargetStatus.FAILED
+        assert (await floor.order(order.id)).situation is Situation.HELD
+
+
+@pytest.mark.parametrize("lanes", [1, 8])
+async def test_steps_of_a_slow_shop_go_on_while_its_orders_are_looked_at(tmp_path: Path, lanes: int) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=12))
+    slow = {"limits": {"concurrency": lanes, "rate_per_second": 60, "burst": 1}}
+    async with shopfloor(sandbox, tmp_path, slow) as floor:
+        orders = [order.id for order in await floor.orders()]
+        targets = [await floor.submit(order, "accepted") for order in orders]
+
+        async def look() -> None:
+            while True:
+                await floor.commands.refresh("acme", orders[0])
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(look)
+            with anyio.fail_after(20):
+                for target in targets:
+                    assert (await floor.finished(target)).status is TargetStatus.REACHED
+            group.cancel_scope.cancel()
