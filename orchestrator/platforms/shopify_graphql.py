@@ -97,7 +97,8 @@ class ShopifyDoor:
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            words = f"the answer is no JSON object: {self._caller.words(answer)}"
+            # Not its text: a good answer that was cut off holds a customer's data.
+            words = f"the answer is no JSON object ({len(answer.body)} bytes with HTTP {answer.status})"
             raise Transient(words, is_ambiguous=True) if is_effect else Unreadable(words, answer.body)
         if errors := body.get("errors"):
             raise failure_of(errors, body, is_effect=is_effect)

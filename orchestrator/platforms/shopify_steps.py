@@ -54,7 +54,10 @@ class ShopifySteps:
     async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
         """As `PlatformClient.perform`. The answer's facts are those seen before the call: `after` puts its effect on
         top of them."""
-        seen = await self.read(order_id)
+        try:
+            seen = await self.read(order_id)
+        except Unreadable as failure:  # nothing was sent yet: the look is worth another try, and says so itself
+            raise Transient(failure.detail) from None
         now = replace(seen.standing(), facts=self.machine.merged_facts(standing, seen.standing()))
         match step:
             case "report_progress":

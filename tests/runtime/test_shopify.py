@@ -463,3 +463,28 @@ async def test_a_revoked_token_stops_the_shop_with_one_alarm(tmp_path: Path) -> 
         await floor.event("shop.access_denied")
         assert len(await floor.events("shop.access_denied")) == 1
         assert effects(floor, first.id) == []
+
+
+# -- everything at once ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_in_a_storm_of_faults_every_order_arrives_once_and_whole(tmp_path: Path, seed: int) -> None:
+    sandbox = shopify(12, seed=seed, throttle_seconds=0)
+    async with floor_of(sandbox, tmp_path, retry={"attempts": 40, "base_seconds": 0.01, "max_seconds": 0.05}) as floor:
+        sandbox.faults.set_rates({"mixed": 0.2})
+        targets = []
+        for n, order in enumerate(await floor.orders()):
+            line = next(iter(order.facts["lines"]))
+            told = {"tracking": {"code": f"1Z-{n}"}} if n % 2 else {}
+            targets += [
+                await floor.submit(order.id, "shipped", SHOP, items=[{"id": line, "quantity": 1}], **told),
+                await floor.submit(order.id, "shipped", SHOP, tracking={"code": f"1Z-{n}-REST"}),
+                await floor.submit(order.id, "delivered", SHOP),
+            ]
+        for target in targets:
+            assert (await floor.finished(target)).status is TargetStatus.REACHED
+        sandbox.faults.set_rates({})
+        for order in await floor.orders():
+            assert shipped(floor, order.id) == whole(floor, order.id)
+            assert len(parcels(floor, order.id)) == effects(floor, order.id).count("fulfill")
