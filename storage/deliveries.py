@@ -92,11 +92,13 @@ def note_error(tx: Transaction, name: str, now_ms: int, error: str) -> None:
 
 
 def park(tx: Transaction, name: str, cursor: int, lane: str, attempts: int, due_at: int) -> None:
-    """Puts an event aside, or counts a further attempt of one that is."""
+    """Puts an event aside, or counts a further attempt of one that is. One that retention took while it was on its
+    way is not put aside: it would block its lane for good."""
     tx.execute(
-        "INSERT INTO parked (name, cursor, lane, attempts, due_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name, cursor)"
+        "INSERT INTO parked (name, cursor, lane, attempts, due_at) SELECT ?, ?, ?, ?, ?"
+        " WHERE EXISTS (SELECT 1 FROM events WHERE cursor = ?) ON CONFLICT (name, cursor)"
         " DO UPDATE SET attempts = excluded.attempts, due_at = excluded.due_at",
-        (name, cursor, lane, attempts, due_at),
+        (name, cursor, lane, attempts, due_at, cursor),
     )
 
 

@@ -11,6 +11,7 @@ from standardwebhooks import Webhook
 
 from orchestrator.delivery.envelope import signer_of
 from storage import retention
+from storage.deliveries import park
 from storage.events import append_event
 from storage.orders import insert_order
 from storage.transaction import Transaction
@@ -249,3 +250,10 @@ async def test_parked_events_that_are_too_old_are_forgotten_with_the_others(tmp_
         assert (await it.status())["lag_events"] == 0
         await it.tell("bad")
         await erp.until(lambda erp: erp.seen[-1].cursor == 4)
+
+
+async def test_an_event_that_is_gone_is_not_parked(tmp_path: Path) -> None:
+    async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
+        await it.store.write(lambda tx: park(tx, "orders_url", 0, "acme/order/1", 1, 0))
+        await it.tell("1")
+        await erp.takes(1)
