@@ -49,7 +49,7 @@ def _offered(request: web.Request) -> bytes | None:
     match scheme.casefold():
         case "bearer":
             return given
-        case "basic" if request.method == "GET":
+        case "basic" if request.method in ("GET", "HEAD"):
             try:
                 _, colon, password = base64.b64decode(given, validate=True).partition(b":")
             except binascii.Error:

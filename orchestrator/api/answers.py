@@ -50,6 +50,8 @@ async def stream(request: web.Request, content_type: str, chunks: AsyncGenerator
     async with aclosing(chunks):
         first = await anext(chunks, b"")
         response = await open_stream(request, content_type)
+        if request.method == "HEAD":
+            return response
         try:
             await response.write(first)
             async for chunk in chunks:

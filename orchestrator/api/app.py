@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from orchestrator.api.answers import to_json
+from orchestrator.api.bodies import refuse_body
 from orchestrator.api.call import begin
 from orchestrator.api.openapi import openapi_document
 from orchestrator.api.route import Route
@@ -34,7 +35,10 @@ def build_app(
     for route in ROUTES:
         # any segment will do: an id may have braces, which aiohttp's own pattern does not take
         path = re.sub(r"{(\w+)}", r"{\1:[^/]+}", route.path)
-        app.router.add_route(route.method, path, _endpoint(route), expect_handler=_expect)
+        endpoint = _endpoint(route)
+        app.router.add_route(route.method, path, endpoint, expect_handler=_expect)
+        if route.method == "GET":
+            app.router.add_route("HEAD", path, endpoint, expect_handler=_expect)
     app.on_response_prepare.append(_mark)
     app.on_shutdown.append(_end_streams)
     return app
@@ -42,7 +46,10 @@ def build_app(
 
 def _endpoint(route: Route) -> Handler:
     async def endpoint(request: web.Request) -> web.StreamResponse:
-        return await route.handler(await begin(request, route.query, is_change=route.is_change))
+        call = await begin(request, route.query, is_change=route.is_change)
+        if route.takes_nothing:
+            await refuse_body(request)
+        return await route.handler(call)
 
     return endpoint
 

@@ -21,6 +21,10 @@ from orchestrator.api.validation import errors_of
 M = TypeVar("M", bound=BaseModel)
 
 _DEEPEST = 64
+_UNSAID = "application/x-www-form-urlencoded"
+"""What curl says of every body when nobody told it otherwise. No call takes forms, so it means nothing here. That a
+browser may send it unasked opens no door: a change needs the Unix socket or a bearer token."""
+_LONGEST_NAME_SHOWN = 60
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
@@ -36,19 +40,29 @@ async def read_json(request: web.Request, slug: str = "invalid-request") -> dict
     return as_object(parse_json(raw, slug), slug)
 
 
+async def refuse_body(request: web.Request) -> None:
+    """For calls that take nothing: no body and an empty object are fine, whatever else is sent is a mistake.
+
+    Raises ApiError, Invalid with every member that was sent.
+    """
+    if body := await read_json(request):
+        raise Invalid("invalid-request", [{"path": shown(name), "message": "is not known"} for name in body][:100])
+
+
 def is_json(media_type: str) -> bool:
     """Whether a body of this type may be JSON."""
     return media_type == "application/json" or media_type.endswith("+json")
 
 
 def is_ndjson(media_type: str) -> bool:
-    """Whether a body of this type may be JSON, one object a line."""
-    return media_type in ("application/x-ndjson", "application/ndjson", "application/jsonl")
+    """Whether a body of this type may be JSON, one object a line; a single line is plain JSON."""
+    return media_type in ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/json")
 
 
 def check_type(request: web.Request, accepts: Callable[[str], bool]) -> None:
     """Raises ApiError `unsupported-media-type` when the body claims to be something else; saying nothing is fine."""
-    if "Content-Type" in request.headers and not accepts(request.content_type.casefold()):
+    said = request.content_type.casefold()
+    if "Content-Type" in request.headers and said != _UNSAID and not accepts(said):
         wanted = "application/json" if accepts is is_json else "application/x-ndjson"
         detail = f"this call takes {wanted}; send it with the header `Content-Type: {wanted}`"
         raise ApiError("unsupported-media-type", detail)
@@ -58,7 +72,9 @@ def parse_json(raw: bytes, slug: str) -> Any:
     """JSON text as a value. Raises ApiError `malformed-json`, Invalid `slug` for text that cannot be kept."""
     try:
         text = raw.decode("utf-8")
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(
+            text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_without_repetition
+        )
     except json.JSONDecodeError as error:
         detail = f"line {error.lineno}, column {error.colno}: {error.msg}"
         raise ApiError("malformed-json", detail) from None
@@ -89,6 +105,22 @@ def checked(adapter: TypeAdapter[M], value: Any, slug: str) -> M:
         return adapter.validate_python(value)
     except ValueError as error:
         raise Invalid(slug, errors_of(error, value)) from None
+
+
+def shown(text: str) -> str:
+    """A name that came from outside, cut to what an answer should repeat and without what a terminal would obey."""
+    cut = text if len(text) <= _LONGEST_NAME_SHOWN else f"{text[:_LONGEST_NAME_SHOWN]}…"
+    return "".join(character if character.isprintable() else "?" for character in cut)
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Readers of JSON differ in which of two equal members they take, so none is taken (RFC 8259 §4)."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise ValueError(f"the member `{shown(twice)}` is there twice")
+    return found
 
 
 def _no_constant(name: str) -> float:

@@ -9,7 +9,8 @@ from typing import Any, Generic, TypeVar
 
 from aiohttp import web
 
-from orchestrator.api.fields import CONSUMER_NAME, LONGEST_ID, PLAIN
+from orchestrator.api.bodies import shown
+from orchestrator.api.fields import CONSUMER_NAME, CURSOR, IDEMPOTENCY_KEY, KEY_MEANING, LONGEST_ID, PLAIN
 from orchestrator.api.parameters import Query, read_query
 from orchestrator.api.problems import Invalid
 from orchestrator.api.services import SERVICES, Services
@@ -18,8 +19,12 @@ from orchestrator.operations.refusals import Refused
 
 Q_co = TypeVar("Q_co", bound=Query, covariant=True)
 
-_PATTERNS = {"id": PLAIN, "name": CONSUMER_NAME}
+_PATTERNS = {"id": PLAIN, "target": PLAIN, "name": CONSUMER_NAME}
 """Path parameters that must look like something; the others simply are not found."""
+
+
+_MEANINGS = {IDEMPOTENCY_KEY: f"must be {KEY_MEANING}", CURSOR: "must be a cursor: a whole number from 0"}
+"""What the patterns of headers mean to people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ async def begin(request: web.Request, query: type[Query], *, is_change: bool) ->
     path = dict(request.match_info)
     shop = path.get("shop")
     if shop is not None and shop not in services.node.shops():
-        raise Refused("shop-not-found", f"no shop is named {shop!r}")
+        raise Refused("shop-not-found", f"no shop is named {shown(shop)!r}")
     if is_change and services.node.is_draining:
         raise Refused("draining", "the daemon is shutting down; try again when it is back")
     _check_path(request, path)
@@ -67,5 +72,5 @@ def header(request: web.Request, name: str, pattern: str) -> str | None:
     """A header's value, None when it is not there. Raises Invalid unless it looks like `pattern`."""
     value = request.headers.get(name)
     if value is not None and re.fullmatch(pattern, value) is None:
-        raise Invalid("invalid-request", [{"path": name, "message": f"must match {pattern}"}])
+        raise Invalid("invalid-request", [{"path": name, "message": _MEANINGS[pattern]}])
     return value

@@ -20,6 +20,7 @@ PLAIN: Final = r"^[^\u0000-\u001f\u007f]+$"
 
 CONSUMER_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 IDEMPOTENCY_KEY: Final = r"^[!-~]([ -~]{0,253}[!-~])?$"
+KEY_MEANING: Final = "1 to 255 printable ASCII characters that neither begin nor end with a blank"
 CURSOR: Final = r"^(0|[1-9][0-9]{0,17})$"
 
 LONGEST_ID = 256
@@ -121,6 +122,13 @@ def check_plain(text: str) -> str:
     return text
 
 
+def check_key(text: str) -> str:
+    """Refuses what could not be an `Idempotency-Key`: the header and a bulk line's `key` name the same things."""
+    if re.fullmatch(IDEMPOTENCY_KEY, text) is None:
+        raise ValueError(f"must be {KEY_MEANING}")
+    return text
+
+
 Limit = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)]
 SmallLimit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_whole)]
 WaitSeconds = Annotated[float, Field(ge=0, le=300), BeforeValidator(_number)]
@@ -128,8 +136,8 @@ Cursor = Annotated[int, Field(ge=0, le=10**18 - 1), BeforeValidator(_whole)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Text = Annotated[
     str,
-    AfterValidator(check_plain),
     Field(min_length=1, max_length=LONGEST_ID),
+    AfterValidator(check_plain),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_ID, "pattern": PLAIN}),
 ]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]

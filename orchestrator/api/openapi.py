@@ -15,13 +15,13 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from orchestrator import __version__
-from orchestrator.api.answers import NDJSON_TYPE
+from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE
 from orchestrator.api.documents import HttpProblem
 from orchestrator.api.fields import CONSUMER_NAME, LONGEST_ID, PLAIN
 from orchestrator.api.parameters import Query
 from orchestrator.api.problems import PROBLEM_TYPE, STATUS_BY_SLUG, TITLE_BY_SLUG
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
-from orchestrator.api.routes import EVERYWHERE, ROUTES
+from orchestrator.api.routes import BODY, EVERYWHERE, ROUTES
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -29,7 +29,11 @@ _TEXT = {"type": "string", "minLength": 1}
 _PATH_PARAMETERS: dict[str, tuple[dict[str, Any], str, str]] = {
     "shop": (_TEXT, "A shop's name, as in the config", "acme"),
     "id": ({**_TEXT, "maxLength": LONGEST_ID, "pattern": PLAIN}, "The platform's own id", "67890"),
-    "target": (_TEXT, "A target's id", "0199a8f0-7c1e-7d2a-9b1f-0d4c5e6f7a8b"),
+    "target": (
+        {**_TEXT, "maxLength": LONGEST_ID, "pattern": PLAIN},
+        "A target's id",
+        "0199a8f0-7c1e-7d2a-9b1f-0d4c5e6f7a8b",
+    ),
     "name": ({"type": "string", "pattern": CONSUMER_NAME}, "A name that the consumer chooses", "erp"),
     "platform": (_TEXT, "A platform's name", "selldone"),
 }
@@ -38,7 +42,8 @@ _DESCRIPTION = """\
 Order fulfilment between one ERP and many shop platforms, on a Unix socket
 (`curl --unix-socket fulfilld.sock http://localhost/v1/status`) and, where configured, on loopback TCP, where every call
 needs `Authorization: Bearer`. Times are RFC 3339 UTC with `Z`, ids are strings. Unknown request members and parameters
-are errors, unknown answer members must be ignored. Errors are RFC 9457 problems; `type` is a stable slug."""
+are errors, unknown answer members must be ignored. Errors are RFC 9457 problems; `type` is a stable slug. HEAD answers
+as GET does, without the body."""
 
 
 def openapi_document() -> dict[str, Any]:
@@ -127,19 +132,24 @@ def _header(header: HeaderParameter) -> dict[str, Any]:
 
 def _request_body(body: RequestBody) -> dict[str, Any]:
     reference = {"$ref": _REFERENCE.format(model=body.model.__name__)}
-    if body.media_type != NDJSON_TYPE:
-        content = {"schema": reference, "example": body.example}
-        return {"required": body.is_required, "content": {body.media_type: content}}
-    # OpenAPI 3.1 has no words for a sequence of JSON texts; a line is described where a person looks for it
-    description = f"One JSON object a line, at most 1 MiB each, as `{body.model.__name__}` has it"
-    content = {"schema": {"type": "string"}, "example": json.dumps(body.example) + "\n"}
-    return {"required": body.is_required, "description": description, "content": {body.media_type: content}}
+    content: dict[str, Any] = {JSON_TYPE: {"schema": reference, "example": body.example}}
+    description = "JSON, also without a `Content-Type` or with the one that curl sends by itself"
+    if body.media_type == NDJSON_TYPE:
+        # OpenAPI 3.1 has no words for a sequence of JSON texts; a line is described where a person looks for it
+        lines = {"schema": {"type": "string"}, "example": json.dumps(body.example) + "\n"}
+        content = {NDJSON_TYPE: lines, **content}
+        description = (
+            f"One JSON object a line, at most 1 MiB each, as `{body.model.__name__}` has it; `{JSON_TYPE}` is taken for"
+            " a single line. A missing `Content-Type`, or the one that curl sends by itself, will do"
+        )
+    return {"required": body.is_required, "description": description, "content": content}
 
 
 def _responses(route: Route) -> dict[str, Any]:
     responses = {str(status): _success(answer) for status, answer in sorted(route.answers.items())}
     by_status: dict[int, list[str]] = {}
-    for slug in dict.fromkeys((*EVERYWHERE, *route.slugs)):
+    of_body = () if route.method == "GET" or route.has_lines else BODY
+    for slug in dict.fromkeys((*EVERYWHERE, *of_body, *route.slugs)):
         by_status.setdefault(STATUS_BY_SLUG[slug], []).append(slug)
     for status, slugs in sorted(by_status.items()):
         responses[str(status)] = _problem(status, slugs)
@@ -164,6 +174,8 @@ def _problem(status: int, slugs: list[str]) -> dict[str, Any]:
     if status == 503:
         seconds = {"type": "integer", "minimum": 1}
         found["headers"] = {"Retry-After": {"description": "Seconds", "required": True, "schema": seconds}}
+    if status == 405:
+        found["headers"] = {"Allow": {"required": True, "schema": {"type": "string"}}}
     if status == 401:
         found["headers"] = {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}}
     return found

@@ -138,7 +138,11 @@ def read_query(request: web.Request, model: type[Q]) -> Q:
     try:
         return model.model_validate(given)
     except ValueError as error:
-        raise Invalid("invalid-request", errors_of(error, given)) from None
+        errors = errors_of(error, given)
+        # how often a parameter came is no part of its name
+        raise Invalid(
+            "invalid-request", [{**each, "path": each["path"].partition("[")[0]} for each in errors]
+        ) from None
 
 
 _SEVERAL = frozenset({"type", "include"})

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter
 from pydantic.json_schema import WithJsonSchema
 
-from orchestrator.api.fields import LONGEST_ID, PLAIN, check_plain
+from orchestrator.api.fields import IDEMPOTENCY_KEY, LONGEST_ID, PLAIN, check_key, check_plain
 from statemachines.target import ErpLine, TargetRequest, Tracking
 
 
@@ -31,13 +31,20 @@ def _day(text: str) -> str:
     raise ValueError("must be a day such as 2026-03-01")
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
 Id = Annotated[
     str,
-    BeforeValidator(_id_text),
-    AfterValidator(check_plain),
     Field(min_length=1, max_length=LONGEST_ID),
+    AfterValidator(check_plain),
+    BeforeValidator(_id_text),
     WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "maxLength": LONGEST_ID, "pattern": PLAIN}),
 ]
+Key = Annotated[str, AfterValidator(check_key), WithJsonSchema({"type": "string", "pattern": IDEMPOTENCY_KEY})]
 Line = Annotated[str, Field(max_length=2000)]
 Day = Annotated[str, AfterValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 LineNumber = Annotated[int, Field(ge=0, le=2**53 - 1)]
@@ -75,7 +82,7 @@ class DespatchLineBody(Body):
     """One line of a packing slip."""
 
     erp_line_number: LineNumber
-    quantity: Annotated[float, Field(gt=0, le=2**53 - 1)]
+    quantity: Annotated[float | None, Field(gt=0, le=2**53 - 1, description="Null means all of the line")] = None
     part_number: Line | None = None
 
 
@@ -89,7 +96,9 @@ class DespatchBody(Body):
     carrier: Line | None = None
     tracking_code: Line | None = None
     final: Annotated[bool | None, Field(description="The last one: the order counts as sent")] = None
-    lines: Annotated[list[DespatchLineBody], Field(min_length=1, max_length=10_000)]
+    lines: Annotated[
+        list[DespatchLineBody] | None, Field(min_length=1, max_length=10_000, description="Null means all in full")
+    ] = None
 
 
 def _item_kind(value: Any) -> str:
@@ -157,10 +166,7 @@ class BulkLine(TargetBody):
 
     shop: Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
     order: Id
-    key: Annotated[
-        str | None,
-        Field(min_length=1, max_length=255, description="Idempotency key: the same key and body, the same target"),
-    ] = None
+    key: Annotated[Key | None, Field(description="Idempotency key: the same key and body, the same target")] = None
 
 
 class ReasonBody(Body):
@@ -172,7 +178,11 @@ class ReasonBody(Body):
 class SkipBody(Body):
     """How the step was done by hand."""
 
-    reason: Annotated[str, Field(max_length=2000, pattern=r"\S", description="How the step was done by hand")]
+    reason: Annotated[
+        str,
+        Field(max_length=2000, description="How the step was done by hand", json_schema_extra={"pattern": r"\S"}),
+        AfterValidator(_not_blank),
+    ]
 
 
 class AckBody(Body):

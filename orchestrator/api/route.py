@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from orchestrator.api.answers import JSON_TYPE
+from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE
 from orchestrator.api.call import Handler
 from orchestrator.api.parameters import Query
 
@@ -59,3 +59,13 @@ class Route:
     headers: tuple[HeaderParameter, ...] = ()
     body: RequestBody | None = None
     is_change: bool = False
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether the body is read line by line while it is answered, so that a bad line fails alone."""
+        return self.body is not None and self.body.media_type == NDJSON_TYPE
+
+    @property
+    def takes_nothing(self) -> bool:
+        """Whether a body would be a mistake: a change that has none to describe. Reading calls never look at one."""
+        return self.body is None and self.method not in ("GET", "HEAD")

@@ -17,11 +17,12 @@ from orchestrator.api.calls import bulk, daemon, feed, machines, orders, push, s
 from orchestrator.api.fields import CURSOR, IDEMPOTENCY_KEY
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
 
-EVERYWHERE: Final = ("malformed-request", "unauthorized", "invalid-request")
-"""Problems that every call can end in."""
+EVERYWHERE: Final = ("malformed-request", "unauthorized", "invalid-request", "not-found", "method-not-allowed")
+"""Problems that every call can end in, or what looks like it: another method, or one more slash in an id."""
+BODY: Final = ("malformed-json", "body-too-large", "unsupported-media-type")
+"""Problems of a body; also where none is taken, since one that was sent is looked at before it is refused."""
 
 _STORE = ("overloaded",)
-_BODY = ("malformed-json", "body-too-large", "unsupported-media-type")
 _CHANGE = ("draining", *_STORE)
 _ORDER = ("shop-not-found", "order-not-found")
 _TARGET = (
@@ -59,7 +60,7 @@ def _on_order(
         summary=summary,
         handler=handler,
         answers=_ORDER_NOW,
-        slugs=(*_ORDER, *_CHANGE, *slugs, *(_BODY if body is not None else ())),
+        slugs=(*_ORDER, *_CHANGE, *slugs),
         body=body,
         is_change=True,
     )
@@ -122,7 +123,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             ),
             202: _json("Accepted", documents.Target),
         },
-        (*_TARGET, *_CHANGE, *_BODY),
+        (*_TARGET, *_CHANGE),
         query=parameters.SubmitQuery,
         headers=(
             HeaderParameter(
@@ -210,7 +211,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Move a consumer's cursor forward; it never goes back",
         feed.acknowledge,
         {200: _json("Where the consumer is now", documents.Consumer)},
-        (*_STORE, *_BODY),
+        _STORE,
         body=RequestBody(requests.AckBody, {"cursor": 42}),
     ),
     Route(
@@ -241,7 +242,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Stop the shop's steps and polls; running calls finish",
         shops.pause_shop,
         _SHOP_NOW,
-        ("shop-not-found", *_CHANGE, *_BODY),
+        ("shop-not-found", *_CHANGE),
         body=RequestBody(requests.ReasonBody, {"reason": "stocktaking"}, is_required=False),
         is_change=True,
     ),

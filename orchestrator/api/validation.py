@@ -8,18 +8,48 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 _MOST_ERRORS = 100
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNION_TAGS = frozenset({"#one", "#many", "#id", "#item"})
 """Names of union members in our models (requests.py); pydantic puts them into the location of an error."""
 
+_COUNTED = {
+    "string_too_short": ("min", "character"),
+    "string_too_long": ("max", "character"),
+    "too_short": ("min", "entry"),
+    "too_long": ("max", "entry"),
+}
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known",
+    "string_type": "must be text",
+    "string_unicode": "must be text",
+    "string_pattern_mismatch": "does not have the form that it needs",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be below {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+}
+
 
 def errors_of(error: ValueError, data: Any) -> list[dict[str, str]]:
     """Every complaint about `data`, at most a hundred."""
     assert isinstance(error, ValidationError)
-    found = error.errors(include_input=False, include_url=False, include_context=False)[:_MOST_ERRORS]
-    return [{"path": _written(each["loc"], data), "message": _sentence(each["msg"])} for each in found]
+    found = error.errors(include_input=False, include_url=False)[:_MOST_ERRORS]
+    return [{"path": _written(each["loc"], data), "message": _sentence(each)} for each in found]
 
 
 def _written(location: tuple[str | int, ...], data: Any) -> str:
@@ -37,8 +67,17 @@ def _written(location: tuple[str | int, ...], data: Any) -> str:
     return text or "body"
 
 
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "is not known")
+def _sentence(error: ErrorDetails) -> str:
+    """What is wrong in people's words; pydantic's speak of its own insides."""
+    context = error.get("ctx", {})
+    if error["type"] in _COUNTED:
+        bound, noun = _COUNTED[error["type"]]
+        number = context[f"{bound}_length"]
+        nouns = noun if number == 1 else {"entry": "entries"}.get(noun, f"{noun}s")
+        return f"must have at {'least' if bound == 'min' else 'most'} {number} {nouns}"
+    if (words := _WORDS.get(error["type"])) is not None:
+        return words.format(**context)
+    return error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
 
 
 def has_broken_escapes(text: str) -> bool:

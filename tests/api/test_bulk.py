@@ -96,6 +96,31 @@ async def test_keys_make_repeats_harmless() -> None:
         assert answers[2]["problem"]["type"] == "idempotency-key-reused"
 
 
+@pytest.mark.parametrize(
+    ("key", "is_taken"), [("a b", True), ("x" * 255, True), (" a", False), ("é", False), ("x" * 256, False)]
+)
+async def test_a_key_is_one_in_a_line_exactly_if_it_is_one_in_the_header(key: str, is_taken: bool) -> None:
+    async with bench(*orders(1)) as b:
+        [answer] = await sent(b, line("0", key=key))
+        assert (answer["status"] == 202) is is_taken
+        if not is_taken:
+            [error] = answer["problem"]["errors"]
+            assert error["path"] == "key"
+            assert error["message"].startswith("must be 1 to 255 printable ASCII characters")
+        if key == key.strip():  # blanks around a header's value are no part of it
+            single = await b.post(
+                "/v1/shops/acme/orders/0/targets", {"state": "accepted"}, headers={"Idempotency-Key": key}
+            )
+            assert (single.status == 202) is is_taken
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/x-www-form-urlencoded"])
+async def test_lines_are_taken_by_any_type_that_does_not_speak_against_it(media_type: str) -> None:
+    async with bench(*orders(2)) as b:
+        answers = await sent(b, line("0") + line("1")[:-1], **{"Content-Type": media_type})
+        assert [answer["status"] for answer in answers] == [202, 202]
+
+
 async def test_lines_of_one_order_are_submitted_one_after_the_other() -> None:
     states = ["accepted", "preparing", "shipped", "delivered"]
     async with bench(*orders(20)) as b:

@@ -151,6 +151,43 @@ async def test_a_stream_resumes_behind_the_last_event_that_was_seen() -> None:
         assert (await b.get("/v1/events?shop=nope", headers=SSE)).slug == "shop-not-found"
 
 
+async def test_the_last_event_that_was_seen_counts_more_than_after() -> None:
+    async with bench() as b:
+        await some_events(b)
+        for after in (0, 1, 4):
+            async with streamed(b, f"?after={after}", **{"Last-Event-ID": "2"}) as response:
+                assert (await next_event(response))["id"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_stream"),
+    [
+        ("text/event-stream", True),
+        ("Text/Event-Stream;q=0.5", True),
+        ("text/event-stream, */*", True),
+        ("text/event-stream, application/json;q=0.9", True),
+        ("application/json;q=0.1, text/event-stream", True),
+        ("application/json, text/event-stream;q=0.1", False),
+        ("application/json, text/event-stream", False),
+        ("application/json, text/event-stream;q=0", False),
+        ("text/event-stream;q=0", False),
+        ("application/x-text/event-stream", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+async def test_a_reader_gets_the_form_that_it_likes_better(accept: str, is_stream: bool) -> None:
+    async with bench() as b:
+        got = await b.call("HEAD", "/v1/events", headers={"Accept": accept})
+        assert got.headers["Content-Type"] == ("text/event-stream" if is_stream else "application/json")
+
+
+async def test_a_bad_type_is_told_by_the_parameters_name() -> None:
+    async with bench() as b:
+        got = await b.get("/v1/events?type=target.reached,bogus")
+        assert [error["path"] for error in got.json()["errors"]] == ["type"]
+
+
 async def test_a_silent_stream_says_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "KEEP_ALIVE_SECONDS", 0.01)
     async with bench() as b, streamed(b) as response:

@@ -30,8 +30,26 @@ async def test_a_method_that_is_not_taken_says_which_are() -> None:
     async with bench() as b:
         got = await b.call("PATCH", "/v1/targets/x")
         assert (got.status, got.slug) == (405, "method-not-allowed")
-        assert set(got.headers["Allow"].split(",")) == {"GET", "DELETE"}
-        assert (await b.call("HEAD", "/v1/orders")).status == 405
+        assert set(got.headers["Allow"].split(",")) == {"GET", "HEAD", "DELETE"}
+        assert (await b.call("HEAD", "/v1/targets")).status == 405
+
+
+async def test_head_answers_as_get_does_without_the_body() -> None:
+    async with bench(an_order()) as b:
+        for path in ("/v1/orders", "/v1/shops/acme/orders/67890", "/openapi.json", "/", "/v1/orders?limit=0"):
+            full, head = await b.get(path), await b.call("HEAD", path)
+            assert (head.status, head.body) == (full.status, b"")
+            assert head.headers["Content-Type"] == full.headers["Content-Type"]
+            assert head.headers["Content-Length"] == str(len(full.body))
+
+
+async def test_head_of_what_streams_ends_at_once() -> None:
+    async with bench(an_order()) as b:
+        with anyio.fail_after(20):
+            got = await b.call("HEAD", "/v1/events", headers={"Accept": "text/event-stream"})
+            assert (got.status, got.headers["Content-Type"], got.body) == (200, "text/event-stream", b"")
+            assert (await b.call("HEAD", "/v1/dump")).headers["Content-Type"] == "application/x-ndjson"
+            assert (await b.get("/v1/health")).json() == {"status": "ok"}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +114,7 @@ async def test_a_body_that_is_too_large_is_refused() -> None:
         assert (got.status, got.slug) == (413, "body-too-large")
 
 
-@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "nonsense"])
+@pytest.mark.parametrize("media_type", ["text/plain", "multipart/form-data; boundary=x", "nonsense"])
 async def test_a_body_of_another_type_is_refused(media_type: str) -> None:
     async with bench(an_order()) as b:
         got = await b.call("POST", TARGETS, data=b'{"state": "shipped"}', headers={"Content-Type": media_type})
@@ -108,6 +126,65 @@ async def test_json_by_any_of_its_names_is_taken(media_type: str) -> None:
     async with bench(an_order()) as b:
         got = await b.call("POST", TARGETS, data=b'{"state": "accepted"}', headers={"Content-Type": media_type})
         assert got.status == 202
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (TARGETS, b'{"state": "accepted"}'),
+        ("/v1/shops/acme/orders/67890/hold", b'{"reason": "called"}'),
+        ("/v1/shops/acme/pause", b'{"reason": "stocktaking"}'),
+        ("/v1/consumers/erp/ack", b'{"cursor": 0}'),
+        ("/v1/targets", b'{"shop": "acme", "order": "67890", "state": "accepted"}'),
+    ],
+)
+async def test_what_curl_says_of_every_body_means_nothing(path: str, body: bytes) -> None:
+    async with bench(an_order()) as b:
+        got = await b.call("POST", path, data=body, headers={"Content-Type": "application/x-www-form-urlencoded"})
+        assert got.status in (200, 202)
+        assert b"problem" not in got.body.replace(b'"problem":null', b"")
+
+
+TAKE_NOTHING = (
+    *(("POST", f"/v1/shops/acme/orders/67890/{name}") for name in ("retry", "release", "cancel", "refresh")),
+    *(("POST", f"/v1/shops/acme/{name}") for name in ("resume", "sync")),
+    *(("POST", path) for path in ("/v1/rejected/7/retry", "/v1/delivery/orders_url/pause")),
+    ("DELETE", "/v1/targets/x"),
+)
+
+
+@pytest.mark.parametrize(("method", "path"), TAKE_NOTHING)
+async def test_a_call_that_takes_no_body_refuses_one(method: str, path: str) -> None:
+    async with bench(an_order()) as b:
+        unknown = await b.call(method, path, json={"reason": "x", "force": True})
+        assert (unknown.status, unknown.slug) == (422, "invalid-request")
+        expected = [{"path": name, "message": "is not known"} for name in ("reason", "force")]
+        assert unknown.json()["errors"] == expected
+        assert (await b.call(method, path, data=b"{", headers=JSON)).slug == "malformed-json"
+        assert (await b.call(method, path, data=b"[1]", headers=JSON)).slug == "invalid-request"
+        assert (await b.call(method, path, data=b"x", headers={"Content-Type": "text/plain"})).status == 415
+
+
+@pytest.mark.parametrize("body", [None, b"", b" ", b"{}"])
+async def test_a_call_that_takes_no_body_takes_an_empty_one(body: bytes | None) -> None:
+    async with bench(an_order()) as b:
+        assert (await b.call("POST", "/v1/shops/acme/orders/67890/refresh", data=body, headers=JSON)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"state": "shipped", "state": "accepted"}', "`state`"),
+        (b'{"state": "shipped", "tracking": {"code": "1", "url": "u", "code": "1"}}', "`code`"),
+        (b'{"state": "shipped", "%s": 1, "%s": 1}' % (b"x" * 999, b"x" * 999), "`" + "x" * 60 + "…`"),
+    ],
+)
+async def test_a_member_that_is_there_twice_is_no_json(body: bytes, name: str) -> None:
+    async with bench(an_order()) as b:
+        got = await b.call("POST", TARGETS, data=body, headers=JSON)
+        assert (got.status, got.slug) == (400, "malformed-json")
+        assert got.json()["detail"] == f"the member {name} is there twice"
+        assert b.commands.submitted == []
 
 
 async def test_a_body_that_names_no_type_is_taken_as_json() -> None:

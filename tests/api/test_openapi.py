@@ -19,7 +19,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 from orchestrator.api.openapi import openapi_document
 from orchestrator.api.problems import STATUS_BY_SLUG
-from orchestrator.api.routes import EVERYWHERE, ROUTES
+from orchestrator.api.routes import BODY, EVERYWHERE, ROUTES
 from orchestrator.operations.refusals import STATUS_OF
 from storage.records import Problem, Situation
 from storage.rejected import add_rejected
@@ -58,10 +58,9 @@ def test_every_operation_has_a_name_of_its_own() -> None:
 
 
 def test_every_problem_is_an_answer_of_some_call() -> None:
-    told = {slug for route in ROUTES for slug in route.slugs} | set(EVERYWHERE)
+    told = {slug for route in ROUTES for slug in route.slugs} | set(EVERYWHERE) | set(BODY)
     assert set(STATUS_OF) <= told
-    # these are about what is no call at all, or about our own mistakes
-    assert set(STATUS_BY_SLUG) - told == {"not-found", "method-not-allowed", "internal-error"}
+    assert set(STATUS_BY_SLUG) - told == {"internal-error"}  # about our own mistakes
 
 
 def test_nothing_is_left_undescribed() -> None:
@@ -71,8 +70,20 @@ def test_nothing_is_left_undescribed() -> None:
             named = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"}
             assert named == set(re.findall(r"{(\w+)}", path))
             assert all(parameter["description"] for parameter in operation.get("parameters", ()))
-            assert {"200", "400", "401", "422"} <= set(operation["responses"])
+            assert {"200", "400", "401", "404", "405", "422"} <= set(operation["responses"])
             assert not any(status.startswith("5") and status != "503" for status in operation["responses"])
+
+
+def test_what_helps_in_a_problem_need_not_be_there() -> None:
+    assert set(DOCUMENT["components"]["schemas"]["HttpProblem"]["required"]) == {"type", "title", "status", "detail"}
+
+
+def test_a_body_that_is_refused_is_documented_where_none_is_taken() -> None:
+    refresh = DOCUMENT["paths"]["/v1/shops/{shop}/orders/{id}/refresh"]["post"]
+    assert "requestBody" not in refresh
+    assert {"413", "415"} <= set(refresh["responses"])
+    assert "malformed-json" in refresh["responses"]["400"]["description"]
+    assert not {"413", "415"} & set(DOCUMENT["paths"]["/v1/orders"]["get"]["responses"])
 
 
 def test_bounds_are_in_the_document() -> None:

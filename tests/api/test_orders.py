@@ -196,6 +196,23 @@ async def test_a_bad_filter_is_told_by_name(query: str, path: str) -> None:
         assert [error["path"] for error in got.json()["errors"]] == [path]
 
 
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("reference=" + "x" * 257, "must have at most 256 characters"),
+        ("reference=", "must have at least 1 character"),
+        ("limit=0", "must be at least 1"),
+        ("limit=1001", "must be at most 1000"),
+        ("limit=x", "must be a whole number"),
+    ],
+)
+async def test_a_bad_filter_is_told_in_words_for_people(query: str, message: str) -> None:
+    async with bench(an_order()) as b:
+        assert (await b.get(f"/v1/orders?{query}")).json()["errors"] == [
+            {"path": query.partition("=")[0], "message": message}
+        ]
+
+
 async def test_every_bad_filter_is_told_at_once() -> None:
     async with bench() as b:
         got = await b.get("/v1/orders?limit=x&situation=y&z=1")

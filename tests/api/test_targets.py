@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -231,11 +233,65 @@ async def test_a_target_can_be_cancelled_once() -> None:
         assert (await b.call("DELETE", f"/v1/targets/{target}")).slug == "already-finished"
 
 
-@pytest.mark.parametrize("target", ["nope", "%00", "x" * 3000, "%F0%9F%90%A2"])
+@pytest.mark.parametrize("target", ["nope", "x" * 256, "%F0%9F%90%A2"])
 async def test_a_target_that_is_not_there_is_not_found(target: str) -> None:
     async with bench() as b:
         assert (await b.get(f"/v1/targets/{target}")).slug == "target-not-found"
         assert (await b.call("DELETE", f"/v1/targets/{target}")).slug == "target-not-found"
+
+
+@pytest.mark.parametrize("target", ["%00", "a%0Ab", "x" * 257])
+async def test_what_can_be_no_target_id_is_refused_and_not_repeated(target: str) -> None:
+    async with bench() as b:
+        for got in (await b.get(f"/v1/targets/{target}"), await b.call("DELETE", f"/v1/targets/{target}")):
+            assert (got.status, got.slug) == (422, "invalid-request")
+            assert [error["path"] for error in got.json()["errors"]] == ["target"]
+            assert b"xxx" not in got.body
+
+
+@pytest.mark.parametrize("path", ["/v1/shops/{}", "/v1/machines/{}"])
+async def test_a_long_name_that_is_not_known_is_not_repeated_whole(path: str) -> None:
+    async with bench() as b:
+        got = await b.get(path.format("x" * 3000))
+        assert got.status == 404
+        assert len(got.body) < 500
+
+
+async def test_a_despatch_may_leave_out_its_lines_and_their_quantities() -> None:
+    async with bench(an_order()) as b:
+        slips = [{"number": "P-1"}, {"number": "P-2", "lines": [{"erp_line_number": 10}]}]
+        assert (await b.submit("accepted", despatch=slips)).status == 202
+        assert b.commands.submitted[0][2].despatch == tuple(slips)
+        got = await b.submit("accepted", despatch={"number": "P-3", "lines": []})
+        assert got.json()["errors"] == [{"path": "despatch.lines", "message": "must have at least 1 entry"}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "message"),
+    [
+        ({"state": 5}, "state", "must be text"),
+        ({"state": ""}, "state", "must have at least 1 character"),
+        ({"items": "1"}, "items", "must be a list"),
+        ({"items": [""]}, "items[0]", "must have at least 1 character"),
+        ({"items": ["x" * 257]}, "items[0]", "must have at most 256 characters"),
+        ({"items": [{"id": "1", "quantity": 0}]}, "items[0].quantity", "must be at least 1"),
+        ({"tracking": {"code": None, "link": "x"}}, "tracking.link", "is not known"),
+        ({"tracking": "3S"}, "tracking", "must be an object"),
+        ({"erp_lines": [{"line": "1"}]}, "erp_lines[0].erp_line_number", "is missing"),
+        (
+            {"erp_lines": [{"line": "1", "erp_line_number": 1.5}]},
+            "erp_lines[0].erp_line_number",
+            "must be a whole number",
+        ),
+        ({"confirmation": "xml"}, "confirmation", "must be 'json' or 'cxml'"),
+        ({"notify_customer": "yes"}, "notify_customer", "must be true or false"),
+    ],
+)
+async def test_a_wrong_target_is_told_in_words_for_people(fields: dict[str, Any], path: str, message: str) -> None:
+    async with bench(an_order()) as b:
+        got = await b.post("/v1/shops/acme/orders/67890/targets", {"state": "accepted", **fields})
+        assert got.slug == "invalid-target"
+        assert got.json()["errors"] == [{"path": path, "message": message}]
 
 
 async def test_a_waiter_is_let_go_when_the_daemon_ends() -> None:

@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
-from orchestrator.api.answers import SSE_TYPE, answer, stream, to_json
+from orchestrator.api.accept import prefers
+from orchestrator.api.answers import JSON_TYPE, SSE_TYPE, answer, stream, to_json
 from orchestrator.api.bodies import checked, read_json
 from orchestrator.api.call import Call, header
 from orchestrator.api.fields import CURSOR
@@ -44,7 +45,7 @@ async def _events(call: Call[FeedQuery], after: int) -> web.StreamResponse:
     query = call.query
     wanted = EventFilter(shop=query.shop, order=query.order, types=query.type)
     resumed = header(call.request, "Last-Event-ID", CURSOR)
-    if SSE_TYPE in call.request.headers.get("Accept", ""):
+    if prefers(call.request.headers.getall("Accept", ()), SSE_TYPE, JSON_TYPE):
         cursor = after if resumed is None else int(resumed)
         await call.services.queries.events(cursor, 1, wanted)  # refuses an unknown shop while there is a status to tell
         return await stream(call.request, SSE_TYPE, _frames(call, cursor, wanted))

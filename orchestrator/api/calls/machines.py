@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from orchestrator.api.answers import answer, text_answer
+from orchestrator.api.bodies import shown
 from orchestrator.api.call import Call
 from orchestrator.api.parameters import MachineQuery, Query
 from orchestrator.operations.refusals import Refused
@@ -38,7 +39,9 @@ async def read_machine(call: Call[MachineQuery]) -> web.StreamResponse:
 def _machine(call: Call[MachineQuery]) -> PlatformMachine:
     platform, shop = call.path["platform"], call.query.shop
     if platform not in BUILDERS:
-        raise Refused("platform-not-found", f"no platform is named {platform!r}; known are {', '.join(BUILDERS)}")
+        raise Refused(
+            "platform-not-found", f"no platform is named {shown(platform)!r}; known are {', '.join(BUILDERS)}"
+        )
     if shop is None:
         return BUILDERS[platform]({})
     facts = call.services.node.shops().get(shop)
