@@ -43,7 +43,8 @@ def plan_or_refuse(ctx: Context, standing: Standing, request: TargetRequest) -> 
     """The plan from where the order will be. Raises Refused with the contract's slugs."""
     plan = ctx.machine.plan(standing, request, ctx.policy.chaining)
     if isinstance(plan, Refusal):
-        extra: dict[str, object] = {"allowed": list(plan.allowed)} if plan.allowed else {}
+        is_a_guard = plan.slug == "not-allowed"  # it says why; an empty list would read as "nothing is allowed"
+        extra: dict[str, object] = {} if is_a_guard and not plan.allowed else {"allowed": list(plan.allowed)}
         if plan.reason is not None:
             extra["reason"] = plan.reason
         raise Refused(plan.slug, plan.detail, extra=extra)
