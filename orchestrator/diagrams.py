@@ -95,15 +95,36 @@ def svg(machine: PlatformMachine) -> str:
     Each state is a `<g class="state" data-state="NAME">`, so that a page can point one out. Ends with a newline.
     """
     described = machine.describe()
-    layout = lay_out(described)
+    drawn = _drawing(
+        described, lay_out(described), ' xmlns="http://www.w3.org/2000/svg"', [f"<style>{STYLE}</style>", _TIP]
+    )
+    return "\n".join(drawn) + "\n"
+
+
+def svg_sheet(machines: Sequence[PlatformMachine]) -> str:
+    """Machines below one another in one SVG document; else as `svg`. Ends with a newline."""
+    described = [machine.describe() for machine in machines]
+    layouts = [lay_out(each) for each in described]
+    parts, y, width = [], 0.0, max((layout.width for layout in layouts), default=0.0)
+    for each, layout in zip(described, layouts, strict=True):
+        parts += _drawing(each, layout, f' y="{y:.0f}"', [])
+        y += round(layout.height)
+    size = f'width="{width:.0f}" height="{y:.0f}" viewBox="0 0 {width:.0f} {y:.0f}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="machine" role="img" {size}>'
+    title = f"<title>{escape(', '.join(layout.platform for layout in layouts))}: states and steps of orders</title>"
+    paper = '<rect class="paper" width="100%" height="100%"/>'
+    return "\n".join([head, title, f"<style>{STYLE}</style>", _TIP, paper, *parts, "</svg>"]) + "\n"
+
+
+def _drawing(described: Mapping[str, Any], layout: Layout, place: str, shared: list[str]) -> list[str]:
+    """One machine's `<svg>`; `place` joins its attributes, `shared` is what a whole document has once."""
     size = f'width="{layout.width:.0f}" height="{layout.height:.0f}"'
     view = f'viewBox="{layout.left:.0f} 0 {layout.width:.0f} {layout.height:.0f}"'
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="machine" role="img" {size} {view}>',
+    return [
+        f'<svg{place} class="machine" role="img" {size} {view}>',
         f"<title>{escape(layout.platform)}: states and steps of an order</title>",
         f"<desc>{escape(_spoken(described))}</desc>",
-        f"<style>{STYLE}</style>",
-        _TIP,
+        *shared,
         f'<rect class="paper" x="{layout.left:.0f}" width="100%" height="100%"/>',
         *_start(layout),
         *(_path(line) for wire in layout.wires for line in wire.lines),
@@ -111,7 +132,6 @@ def svg(machine: PlatformMachine) -> str:
         *(_label(wire) for wire in layout.wires),
         "</svg>",
     ]
-    return "\n".join(parts) + "\n"
 
 
 # -- text ----------------------------------------------------------------------------------------------------------

@@ -118,10 +118,17 @@ class ProductsQuery(Query):
     after: Annotated[PagePosition, Field(description="`next` of the page before")] = 0
 
 
-class MachineQuery(Query):
-    """How to show a machine."""
+class MachinesQuery(Query):
+    """How to show machines."""
 
-    format: Annotated[Literal["json", "mermaid", "svg", "text"], Field(description="How to show it")] = "json"
+    format: Annotated[
+        Literal["json", "mermaid", "svg", "text"], Field(description="How to show it; several are drawn one by one")
+    ] = "json"
+
+
+class MachineQuery(MachinesQuery):
+    """How to show one, and whose."""
+
     shop: Annotated[Text | None, Field(description="With this shop's own states, where its config names them")] = None
 
 

@@ -46,6 +46,7 @@ _EVENTS = {
         {JSON_TYPE: documents.EventPage, SSE_TYPE: None},
     )
 }
+_DRAWN = {"text/vnd.mermaid": None, "image/svg+xml": None, "text/plain": None}
 _SHIPPED = {"state": "shipped", "tracking": {"code": "3SABC123", "url": "https://track.example/3SABC123"}}
 
 
@@ -332,9 +333,10 @@ ROUTES: Final[tuple[Route, ...]] = (
         "/v1/machines",
         "listMachines",
         "Machines",
-        "The state machine of every platform",
+        "The state machine of every platform, as data or drawn",
         machines.list_machines,
-        {200: _json("The machines", documents.Machines)},
+        {200: Answer("The machines in the format that was asked for", {JSON_TYPE: documents.Machines, **_DRAWN})},
+        query=parameters.MachinesQuery,
     ),
     Route(
         "GET",
@@ -346,7 +348,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         {
             200: Answer(
                 "The machine in the format that was asked for",
-                {JSON_TYPE: documents.Machine, "text/vnd.mermaid": None, "image/svg+xml": None, "text/plain": None},
+                {JSON_TYPE: documents.Machine, **_DRAWN},
             )
         },
         ("platform-not-found", "shop-not-found"),

@@ -171,6 +171,9 @@ async def test_machines_are_shown_as_data_and_drawn() -> None:
             got = await b.get(f"/v1/machines/selldone?format={form}")
             assert got.headers["Content-Type"] == f"{media_type}; charset=utf-8"
             assert b"PreparingOrder" in got.body
+            everything = await b.get(f"/v1/machines?format={form}")
+            assert everything.headers["Content-Type"] == f"{media_type}; charset=utf-8"
+            assert all(name.encode() in everything.body for name in ("PreparingOrder", "Nowe", "UNFULFILLED"))
         assert (await b.get("/v1/machines/magento")).slug == "platform-not-found"
         assert (await b.get("/v1/machines/selldone?format=png")).slug == "invalid-request"
         assert (await b.get("/v1/machines/selldone?shop=nope")).slug == "shop-not-found"

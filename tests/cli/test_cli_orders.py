@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
+from statemachines import BUILDERS
 from tests.cli.fake import FakeDaemon, Run, a_problem, a_status, a_target, an_event, an_order
 
 ORDER = "/v1/shops/acme/orders/67890"
@@ -174,15 +176,24 @@ def test_a_sync_that_does_not_end_in_time_has_failed(daemon: FakeDaemon, fulfill
 
 
 def test_all_machines_are_drawn_as_text(daemon: FakeDaemon, fulfilld: Run) -> None:
-    daemon.answers["GET", "/v1/machines"] = {"machines": [{"platform": "selldone"}, {"platform": "xsale"}]}
-    daemon.answers["GET", "/v1/machines/selldone"] = "one\n"
-    daemon.answers["GET", "/v1/machines/xsale"] = "two\n"
+    daemon.answers["GET", "/v1/machines"] = "one\n\ntwo\n"
     assert fulfilld("machines").stdout == "one\n\ntwo\n"
-    assert fulfilld("machines", "--format", "svg").exit_code == 2
+    assert daemon.calls[-1][2] == {"format": "text"}
+
+
+def test_all_machines_are_drawn_in_every_format_with_and_without_a_daemon(run: Run) -> None:
+    result = run("machines", "--format", "mermaid")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("stateDiagram-v2\n") == len(BUILDERS)
+    result = run("machines", "--format", "svg")
+    assert result.exit_code == 0, result.output
+    root = ET.fromstring(result.stdout)
+    assert len(root.findall("{http://www.w3.org/2000/svg}svg")) == len(BUILDERS)
+    assert len(json.loads(run("machines", "--format", "json").stdout)["machines"]) == len(BUILDERS)
+    assert run("machines").stdout.count("STEP ") == len(BUILDERS)
 
 
 def test_one_machine_is_drawn_in_the_wanted_format(daemon: FakeDaemon, fulfilld: Run) -> None:
-    daemon.answers["GET", "/v1/machines"] = {"machines": [{"platform": "selldone"}]}
     daemon.answers["GET", "/v1/machines/selldone"] = "stateDiagram-v2\n"
     assert fulfilld("machines", "selldone", "--format", "mermaid").stdout == "stateDiagram-v2\n"
     assert daemon.calls[-1][2] == {"format": "mermaid"}

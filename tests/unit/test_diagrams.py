@@ -247,3 +247,17 @@ def test_a_machine_of_one_state_has_a_picture() -> None:
     lonely: dict[str, Any] = PlatformMachine("lonely", [State("Only")], [], ["Only"], "Only").describe()
 
     assert [box.name for box in lay_out(lonely).boxes] == ["Only"]
+
+
+def test_a_sheet_has_every_machine_below_the_one_before() -> None:
+    root = ET.fromstring(diagrams.svg_sheet(list(MACHINES.values())))
+    drawings = root.findall(f"{SVG}svg")
+    assert len(drawings) == len(MACHINES)
+    assert len(root.findall(f".//{SVG}style")) == 1
+    bottom = 0.0
+    for drawing in drawings:
+        assert float(drawing.attrib["y"]) == bottom
+        bottom += float(drawing.attrib["height"])
+        assert float(drawing.attrib["width"]) <= float(root.attrib["width"])
+    assert float(root.attrib["height"]) == bottom
+    assert {word for machine in MACHINES.values() for word in words(drawn(machine))} == words(root)

@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from aiohttp import web
 
 from orchestrator.api.answers import answer, text_answer
 from orchestrator.api.bodies import shown
 from orchestrator.api.call import Call
-from orchestrator.api.parameters import MachineQuery, Query
+from orchestrator.api.parameters import MachineQuery, MachinesQuery
 from orchestrator.operations.refusals import Refused
 from statemachines import BUILDERS
 from statemachines.machine import PlatformMachine
 
 
-async def list_machines(call: Call[Query]) -> web.StreamResponse:
-    """Every platform's machine with its default options."""
-    del call
-    return answer({"machines": [BUILDERS[platform]({}).describe() for platform in sorted(BUILDERS)]})
+async def list_machines(call: Call[MachinesQuery]) -> web.StreamResponse:
+    """Every platform's machine with its default options, as data or drawn one below the other."""
+    machines = [BUILDERS[platform]({}) for platform in sorted(BUILDERS)]
+    if call.query.format == "json":
+        return answer({"machines": [machine.describe() for machine in machines]})
+    return _drawn(machines, call.query.format)
 
 
 async def read_machine(call: Call[MachineQuery]) -> web.StreamResponse:
     """One platform's machine, as data or drawn."""
+    machine = _machine(call)
+    if call.query.format == "json":
+        return answer(machine.describe())
+    return _drawn([machine], call.query.format)
+
+
+def _drawn(machines: list[PlatformMachine], form: Literal["mermaid", "svg", "text"]) -> web.StreamResponse:
     from orchestrator import diagrams
 
-    machine = _machine(call)
-
-    match call.query.format:
-        case "json":
-            return answer(machine.describe())
+    match form:
         case "mermaid":
-            return text_answer(diagrams.mermaid(machine), "text/vnd.mermaid")
+            return text_answer("\n".join(map(diagrams.mermaid, machines)), "text/vnd.mermaid")
         case "svg":
-            return text_answer(diagrams.svg(machine), "image/svg+xml")
+            drawing = diagrams.svg(machines[0]) if len(machines) == 1 else diagrams.svg_sheet(machines)
+            return text_answer(drawing, "image/svg+xml")
         case "text":
-            return text_answer(diagrams.text(machine), "text/plain")
+            return text_answer("\n".join(map(diagrams.text, machines)), "text/plain")
 
 
 def _machine(call: Call[MachineQuery]) -> PlatformMachine:
