@@ -219,25 +219,25 @@ class ShopWorker:
             self._wake = anyio.Event()
             wait_seconds: float | None = None
             if self._gate.is_open:
-                if not self._buffer:
-                    await self._fetch()
+                fetched_at = await self._fetch() if not self._buffer else None
                 self._open_lanes(group)
-                if not self._buffer:
-                    wait_seconds = await self._seconds_to_next()
+                if not self._buffer and fetched_at is not None:
+                    wait_seconds = await self._seconds_to_next(fetched_at)
             else:
                 self._buffer.clear()
                 wait_seconds = self._gate.seconds_closed() or None
             with anyio.move_on_after(min(wait_seconds or _MAX_IDLE_SECONDS, _MAX_IDLE_SECONDS)):
                 await self._wake.wait()
 
-    async def _fetch(self) -> None:
-        """Asks the store for due orders that are in no lane."""
+    async def _fetch(self) -> int:
+        """Asks the store for due orders that are in no lane; answers up to when they were asked for."""
         e = self.equipment
         now = e.clock.now_ms()
         limit = _FETCH + len(self._in_lanes)
         due = await e.store.read(lambda tx: due_orders(tx, self.name, now, limit))
         known = set(self._buffer)
         self._buffer.extend(order for order, _ in due if order not in self._in_lanes and order not in known)
+        return now
 
     def _open_lanes(self, group: TaskGroup) -> None:
         wanted = min(self._gate.limits.concurrency - self._lanes, len(self._buffer))
@@ -245,10 +245,11 @@ class ShopWorker:
             self._lanes += 1
             group.start_soon(self._lane)
 
-    async def _seconds_to_next(self) -> float | None:
+    async def _seconds_to_next(self, fetched_at: int) -> float | None:
+        """How long until the next order falls due, counted from the last fetch: what fell due since is due now, and
+        asking from the present on would overlook it."""
         e = self.equipment
-        now = e.clock.now_ms()
-        due_at = await e.store.read(lambda tx: next_due_at(tx, self.name, now))
+        due_at = await e.store.read(lambda tx: next_due_at(tx, self.name, fetched_at))
         return None if due_at is None else max(0.001, (due_at - e.clock.now_ms()) / 1000)
 
     async def _lane(self) -> None:
