@@ -38,6 +38,7 @@ _EVENTS: dict[str, Tone] = {
     "step.done": "good",
 }
 _LONGEST_DATA = 160
+_COUNTED = ("queued", "running", "retrying", "waiting")
 
 
 def status_page(dump: Json) -> Page:
@@ -57,6 +58,7 @@ def status_page(dump: Json) -> Page:
         line(),
     ]
     page.append(_shops(dump["shops"]) if dump["shops"] else line("no shops; add one to the config"))
+    page += _denied(dump["shops"])
     if attention := dump.get("attention"):
         rows = [(entry["shop"], entry["order"], Cell(*_problem(entry["problem"]))) for entry in attention]
         page += [line(), line(Cell("These orders need a person:", "bad")), grid(("SHOP", "ORDER", "PROBLEM"), rows)]
@@ -198,19 +200,38 @@ def _shops(shops: Iterable[Json]) -> Grid:
             shop["platform"],
             _work(shop),
             shop.get("last_sync_at") or "never",
-            *(str(shop[name]) for name in ("queued", "running", "retrying")),
+            *(str(shop.get(name, 0)) for name in _COUNTED),
             Cell(str(shop["blocked"]), "bad" if shop["blocked"] else "plain"),
             _seconds(shop.get("oldest_pending_seconds")),
             ", ".join(f"{state} {number}" for state, number in shop["by_state"].items() if number),
         )
         for shop in shops
     ]
-    headers = ("SHOP", "PLATFORM", "WORK", "LAST SYNC", "QUEUED", "RUNNING", "RETRYING", "BLOCKED", "OLDEST", "ORDERS")
-    return grid(headers, rows, right=(4, 5, 6, 7, 8))
+    counted = (*(name.upper() for name in _COUNTED), "BLOCKED", "OLDEST")
+    headers = ("SHOP", "PLATFORM", "WORK", "LAST SYNC", *counted, "ORDERS")
+    return grid(headers, rows, right=range(4, 4 + len(counted)))
+
+
+def _denied(shops: Iterable[Json]) -> list[Line | Grid]:
+    """What to do about shops whose credentials their platform does not accept."""
+    denied = [shop for shop in shops if shop.get("paused") and shop.get("paused_by") == "access_denied"]
+    if not denied:
+        return []
+    rows = [
+        (
+            shop["name"],
+            Cell(shop.get("paused_reason") or "the platform does not accept the credentials", "bad"),
+            f"mend the credentials and send SIGHUP, or `fulfilld resume {shop['name']}`",
+        )
+        for shop in denied
+    ]
+    return [line(), line(Cell("These shops were denied access:", "bad")), grid(("SHOP", "WHY", "WHAT HELPS"), rows)]
 
 
 def _work(shop: Json) -> Cell:
     """Whether a shop is worked for, and if not, why not."""
+    if shop.get("paused") and shop.get("paused_by") == "access_denied":
+        return Cell("access denied", "bad")
     if shop.get("paused"):
         reason = shop.get("paused_reason") or shop.get("paused_by")
         return Cell(f"paused ({reason})" if reason else "paused", "bad")

@@ -32,6 +32,8 @@ def parse(text: str, name: str) -> dict[str, Any]:
     # A comment leaves an empty line, so that positions stay true. A JSON string has no raw line break: no line inside
     # one can be mistaken for a comment.
     text = _COMMENT_LINE.sub("", text)
+    if not text.strip():
+        raise ConfigError([ConfigProblem(name, "the file is empty - `fulfilld config example` prints a start")])
     try:
         tree = json.loads(text)
     except json.JSONDecodeError as error:

@@ -99,7 +99,8 @@ def a_status(**changes: Any) -> dict[str, Any]:
     shop = {
         "name": "acme", "platform": "selldone", "held": True, "paused": False, "circuit": "closed",
         "last_sync_at": "2026-01-02T03:04:05.000Z", "last_sync_error": None, "by_state": {"CheckQueue": 2},
-        "queued": 1, "running": 0, "retrying": 0, "blocked": 1, "oldest_pending_seconds": 300, "rate_limit": {},
+        "queued": 1, "running": 0, "retrying": 0, "waiting": 4711, "blocked": 1,
+        "oldest_pending_seconds": 300, "rate_limit": {},
     }  # fmt: skip
     return {
         "daemon": {

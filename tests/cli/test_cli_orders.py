@@ -27,6 +27,9 @@ def test_status_shows_shops_and_what_needs_a_person(daemon: FakeDaemon, fulfilld
     assert "fulfilld 9.9.9 on n1, process 77" in text
     assert "CheckQueue 2" in text
     assert "5 min" in text
+    [header] = [each for each in text.splitlines() if "WAITING" in each]
+    [row] = [each for each in text.splitlines() if "4711" in each]
+    assert row.index("4711") + 4 == header.index("WAITING") + 7  # numbers end where their heading does
     assert "The platform refused at send: ORDER_CANCELED_ERROR" in text
 
 
@@ -34,7 +37,7 @@ def test_status_shows_shops_and_what_needs_a_person(daemon: FakeDaemon, fulfilld
     ("changes", "shown"),
     [
         ({"paused": True}, "paused"),
-        ({"paused": True, "paused_by": "access_denied", "paused_reason": None}, "paused (access_denied)"),
+        ({"paused": True, "paused_by": "access_denied", "paused_reason": None}, "access denied"),
         ({"paused": True, "paused_by": "person", "paused_reason": "stocktaking"}, "paused (stocktaking)"),
         (
             {"wait": {"reason": "retry_after", "until": "2026-01-02T03:04:09Z"}},
@@ -53,6 +56,17 @@ def test_status_says_why_a_shop_is_not_worked_for(
     dump["shops"][0] |= changes
     daemon.answers["GET", "/v1/status"] = dump
     assert f"  {shown}  " in fulfilld("status").stdout
+
+
+def test_status_says_what_helps_a_shop_that_was_denied_access(daemon: FakeDaemon, fulfilld: Run) -> None:
+    dump = a_status()
+    dump["shops"][0] |= {"paused": True, "paused_by": "access_denied", "paused_reason": "401 Unauthenticated"}
+    daemon.answers["GET", "/v1/status"] = dump
+    text = fulfilld("status").stdout
+    assert "401 Unauthenticated" in text
+    assert "mend the credentials and send SIGHUP, or `fulfilld resume acme`" in text
+    dump["shops"][0] |= {"paused_by": "person"}
+    assert "credentials" not in fulfilld("status").stdout
 
 
 def test_status_of_a_daemon_without_shops_says_what_to_do(daemon: FakeDaemon, fulfilld: Run) -> None:

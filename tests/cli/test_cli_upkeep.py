@@ -45,6 +45,23 @@ def test_every_error_of_a_config_is_told_with_its_path(run: Run, alone: Path) ->
     }
 
 
+@pytest.mark.parametrize("text", ["", " \n", "// later\n"])
+def test_an_empty_config_is_called_empty(run: Run, alone: Path, text: str) -> None:
+    (alone / "config.json").write_text(text)
+    result = run("config", "check")
+    assert result.exit_code == 2
+    assert "config.json: the file is empty" in result.stderr
+
+
+def test_a_store_in_a_directory_that_is_not_there_is_told_by_its_path(run: Run, alone: Path) -> None:
+    write_config(alone, storage={"url": "sqlite:///nowhere/store.db"})
+    result = run("config", "check")
+    assert result.exit_code == 2
+    assert f"storage.url: there is no directory {alone / 'nowhere'}" in result.stderr
+    (alone / "nowhere").mkdir()
+    assert run("config", "check").exit_code == 0
+
+
 @pytest.mark.parametrize("command", [["config", "check"], ["doctor"], ["run"]])
 def test_without_a_config_the_remedy_is_told(run: Run, command: list[str]) -> None:
     result = run(*command)

@@ -72,7 +72,7 @@ def test_lines_that_begin_with_two_slashes_are_comments(tmp_path: Path) -> None:
     [
         ('{\n  "log": {,}\n}', "fulfilld.json:2:11: is no JSON here: "),
         ('// one\n{\n"a": 1 // two\n}', "fulfilld.json:3:8: is no JSON here: "),
-        ("", "fulfilld.json:1:1: is no JSON here: "),
+        ("", "fulfilld.json: the file is empty"),
         ("[]", "fulfilld.json: must be a JSON object"),
         ('{"drain_seconds": NaN}', "fulfilld.json:1:19: NaN is no number in JSON"),
         ('{"drain_seconds": -Infinity}', "fulfilld.json:1:19: -Infinity is no number in JSON"),

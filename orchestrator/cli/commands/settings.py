@@ -12,8 +12,15 @@ from orchestrator.cli.commands.options import place_of
 
 def check(context: typer.Context) -> None:
     """Check the config. Every error is told with its path; exit code 2 if there are any."""
+    from orchestrator.cli.place import config_failure
+    from orchestrator.config import ConfigError, ConfigProblem
+
     place = place_of(context)
     config = place.load_config()
+    directory = config.storage.path.parent
+    if not directory.is_dir():
+        missing = ConfigProblem("storage.url", f"there is no directory {directory} - make it, or name another")
+        raise config_failure(place.config_path(), ConfigError([missing]))
     for warning in config.warnings:
         sys.stderr.write(f"warning: {warning}\n")
     count = len(config.shops)
