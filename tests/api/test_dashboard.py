@@ -146,6 +146,12 @@ def test_every_problem_that_blocks_has_advice(problem: str) -> None:
     assert re.search(rf'^  "{problem}": "[A-Z].+\.",$', SCRIPT, re.MULTILINE)
 
 
+def test_machines_are_asked_for_as_the_shop_has_them() -> None:
+    assert "picture(order.platform, order.state, order.shop)" in SCRIPT
+    assert "&shop=${encodeURIComponent(shop)}" in SCRIPT
+    assert "?format=json&shop=${encodeURIComponent(name)}" in SCRIPT
+
+
 def test_all_files_of_the_page_are_used() -> None:
     kept = {entry.name for entry in STATIC.iterdir()}
 

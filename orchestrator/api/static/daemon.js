@@ -91,11 +91,13 @@ function follow(cursor, onEvent, onLive) {
   listen();
 }
 
-/** The picture of a machine as an SVG element of this page, `here` pointed out; null when there is none. */
-async function picture(platform, here) {
+/** The picture of a machine (a shop's own, if one is named) as an SVG element of this page, `here` pointed out; null
+ *  when there is none. */
+async function picture(platform, here, shop = null) {
+  const whose = shop === null ? "" : `&shop=${encodeURIComponent(shop)}`;
   const root = await new Promise((resolve) => {
     const request = new XMLHttpRequest(); // unlike fetch it hands over a parsed document
-    request.open("GET", address(`/v1/machines/${encodeURIComponent(platform)}?format=svg`));
+    request.open("GET", address(`/v1/machines/${encodeURIComponent(platform)}?format=svg${whose}`));
     request.responseType = "document";
     request.overrideMimeType("image/svg+xml");
     request.onload = () => resolve(request.status === 200 ? request.response?.documentElement : null);

@@ -92,12 +92,11 @@ function showShopChoice(all) {
   choice.replaceChildren(el("option", { value: "" }, "All shops"), ...names.map((name) => el("option", { value: name }, name)));
 }
 
-/** Milestones by state, in the machine's order, of every platform that a shop uses; each is asked for once. */
+/** Milestones by state, in the order of the shop's own machine, of every shop; each is asked for once. */
 async function learnMachines() {
-  const missing = [...new Set(status.shops.map((shop) => shop.platform))].filter((platform) => !(platform in milestones));
-  for (const platform of missing) {
-    const machine = await get(`/v1/machines/${encodeURIComponent(platform)}?format=json`).catch(() => null);
-    if (machine) milestones = { ...milestones, [platform]: Object.fromEntries(machine.states.map((state) => [state.name, state.milestone])) };
+  for (const { name, platform } of status.shops.filter((shop) => !Object.hasOwn(milestones, shop.name))) {
+    const machine = await get(`/v1/machines/${encodeURIComponent(platform)}?format=json&shop=${encodeURIComponent(name)}`).catch(() => null);
+    if (machine) milestones = { ...milestones, [name]: Object.fromEntries(machine.states.map((state) => [state.name, state.milestone])) };
   }
 }
 

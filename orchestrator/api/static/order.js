@@ -28,7 +28,8 @@ class OrderPage {
     show(this.timeline, timeline, () => orderTimeline(timeline ?? []));
     if (this.here !== order.state) {
       this.here = order.state;
-      const drawn = await picture(order.platform, order.state);
+      // a shop that left the config has no machine of its own any more
+      const drawn = await picture(order.platform, order.state, order.shop) ?? await picture(order.platform, order.state);
       this.map.replaceChildren(el("h2", {}, "Where it is"), drawn ? el("div", { class: "panel picture" }, drawn)
         : el("p", { class: "panel empty" }, "The machine's picture could not be read."));
     }

@@ -1,6 +1,6 @@
 // The overview: totals, what needs a person, the shops, the live feed.
 
-/** `milestones`: milestone by native state name, by platform, for the colours. */
+/** `milestones`: milestone by native state name, by shop, for the colours. */
 class Overview {
   constructor(feed) {
     this.notices = el("div");
@@ -78,7 +78,7 @@ function shops(all, milestones) {
     return [heading, el("p", { class: "panel empty" }, "No shop yet. Add one to ", el("code", {}, "shops"), " in the config file (",
       command("fulfilld config example"), " shows how) and send the daemon SIGHUP.")];
   }
-  return [heading, el("ul", { class: "shops" }, all.map((shop) => shopCard(shop, milestones[shop.platform] ?? {})))];
+  return [heading, el("ul", { class: "shops" }, all.map((shop) => shopCard(shop, milestones[shop.name] ?? {})))];
 }
 
 function shopCard(shop, milestones) {
