@@ -51,7 +51,7 @@ def _page(
     lines = []
     for order in list_orders(tx, after, _PAGE):
         view = order_view(order, (), shops.get(order.shop), machines.get(order.shop), now_ms)
-        view["targets"] = [target_view(target) for target in list_targets(tx, order.shop, order.id)]
+        view["targets"] = [target_view(target, order.situation) for target in list_targets(tx, order.shop, order.id)]
         view["events"] = [event_view(event) for event in order_events(tx, order.shop, order.id)]
         lines.append((order.seq, {"kind": "order", **view}))
     return lines

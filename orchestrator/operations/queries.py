@@ -20,7 +20,7 @@ from orchestrator.operations.ports import NodeFacts, ShopFacts
 from orchestrator.operations.refusals import Refused
 from orchestrator.operations.status import Counts, read_counts, status_dump
 from orchestrator.operations.timeline import newest_events
-from orchestrator.operations.views import event_view, order_view, rejected_view, shop_view, shop_wait
+from orchestrator.operations.views import event_view, order_view, rejected_view, shop_view, shop_wait, target_view
 from statemachines.machine import Milestone
 from statemachines.target import Json
 from storage.events import EventFilter, acknowledge, consumer_cursor, last_cursor, list_events
@@ -157,6 +157,13 @@ class Queries:
                     return found
                 with anyio.move_on_after(left):
                     await watch.changed()
+
+    async def shown(self, target: Target) -> dict[str, Json]:
+        """A target as the outside sees it. What its order does right now counts only while it runs."""
+        if target.status is not TargetStatus.RUNNING:
+            return target_view(target, None)
+        order = await self._store.read(lambda tx: get_order(tx, target.shop, target.order))
+        return target_view(target, None if order is None else order.situation)
 
     # -- the feed --------------------------------------------------------------------------------------------------
 

@@ -44,9 +44,11 @@ def plan_view(plan: Plan) -> dict[str, Json]:
     return {"state": plan.state, "milestone": plan.milestone, "plan": steps, "unused": list(plan.unused)}
 
 
-def target_view(target: Target) -> dict[str, Json]:
-    """A target with its plan; `now` is the step that runs or is blocked."""
-    is_begun = target.status in (TargetStatus.RUNNING, TargetStatus.BLOCKED)
+def target_view(target: Target, situation: Situation | None) -> dict[str, Json]:
+    """A target with its plan. `now` is the step whose call is out, or in which the target is blocked: between steps, in
+    backoff and while the order is held there is only a next one. `situation` is its order's, None for one not known."""
+    is_out = target.status is TargetStatus.RUNNING and situation is Situation.RUNNING
+    is_begun = is_out or target.status is TargetStatus.BLOCKED
     steps = []
     for index, entry in enumerate(target.plan):
         status = "done" if index < target.steps_done else "now" if is_begun and index == target.steps_done else "next"
@@ -89,7 +91,7 @@ def order_view(
         "problem": problem_view(order.problem),
         "held_at": optional_rfc3339(order.held_at),
         "held_reason": order.held_reason,
-        "targets": [target_view(target) for target in targets],
+        "targets": [target_view(target, order.situation) for target in targets],
         "allowed": [] if machine is None else list(machine.allowed(_standing(order))),
         "imported_at": rfc3339(order.imported_at),
         "updated_at": rfc3339(order.updated_at),

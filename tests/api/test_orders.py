@@ -54,14 +54,29 @@ async def test_an_order_is_shown_with_all_that_the_contract_names() -> None:
         }
 
 
-async def test_a_running_target_shows_what_is_done_now_and_next() -> None:
-    async with bench(an_order()) as b:
+@pytest.mark.parametrize(
+    ("situation", "status", "second"),
+    [
+        ("running", "running", "now"),
+        ("blocked", "blocked", "now"),
+        ("held", "running", "next"),
+        ("held", "blocked", "now"),
+        ("waiting", "running", "next"),
+        ("retrying", "running", "next"),
+        ("queued", "running", "next"),
+    ],
+)
+async def test_a_step_is_now_while_its_call_is_out_or_it_is_blocked(situation: str, status: str, second: str) -> None:
+    async with bench(an_order(situation=Situation(situation))) as b:
         target = (await b.submit("preparing")).json()["id"]
         await b.store.write(
-            lambda tx: tx.execute("UPDATE targets SET status = 'running', steps_done = 1 WHERE id = ?", (target,))
+            lambda tx: tx.execute("UPDATE targets SET status = ?, steps_done = 1 WHERE id = ?", (status, target))
         )
         [shown] = (await b.get("/v1/shops/acme/orders/67890")).json()["targets"]
-        assert [step["status"] for step in shown["plan"]] == ["done", "now"]
+        assert [step["status"] for step in shown["plan"]] == ["done", second]
+        assert (await b.get(f"/v1/targets/{target}")).json() == shown
+        dumped = [json.loads(line) for line in (await b.get("/v1/dump")).body.splitlines()]
+        assert dumped[-1]["targets"] == [shown]
 
 
 async def test_a_payload_is_shown_as_it_came_to_the_last_digit() -> None:

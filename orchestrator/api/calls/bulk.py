@@ -24,9 +24,8 @@ from orchestrator.api.call import Call
 from orchestrator.api.parameters import Query
 from orchestrator.api.problems import ApiError, Problem, problem_of
 from orchestrator.api.requests import BULK_LINE, BulkLine
-from orchestrator.operations.ports import Commands
+from orchestrator.api.services import Services
 from orchestrator.operations.refusals import Refused
-from orchestrator.operations.views import target_view
 
 LONGEST_LINE_BYTES = 1024 * 1024
 _AT_ONCE = 64
@@ -119,7 +118,7 @@ class _Bulk:
     async def _submit(self, line: _Line, body: BulkLine, before: _Line | None) -> None:
         if before is not None:
             await before.done.wait()
-        text = await _submitted(self._services.commands, line, body)
+        text = await _submitted(self._services, line, body)
         if self._last_of.get((body.shop, body.order)) is line:
             del self._last_of[body.shop, body.order]
         self._finish(line, text)
@@ -155,12 +154,13 @@ class _Bulk:
         self._room.set()
 
 
-async def _submitted(commands: Commands, line: _Line, body: BulkLine) -> bytes:
+async def _submitted(services: Services, line: _Line, body: BulkLine) -> bytes:
     try:
-        target = await commands.submit(body.shop, body.order, body.to_request(), key=body.key)
+        target = await services.commands.submit(body.shop, body.order, body.to_request(), key=body.key)
+        view = await services.queries.shown(target)
     except Exception as error:  # noqa: BLE001 - supervised: a bad line fails alone
         return _refusal(line, problem_of(error))
-    return to_json({"line": line.number, "status": 202, "target": target_view(target)}) + b"\n"
+    return to_json({"line": line.number, "status": 202, "target": view}) + b"\n"
 
 
 def _refusal(line: _Line, problem: Problem) -> bytes:

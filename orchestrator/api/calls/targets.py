@@ -11,7 +11,7 @@ from orchestrator.api.fields import IDEMPOTENCY_KEY
 from orchestrator.api.parameters import Query, SubmitQuery, WaitQuery
 from orchestrator.api.requests import TARGET
 from orchestrator.operations.queries import is_settled
-from orchestrator.operations.views import plan_view, target_view
+from orchestrator.operations.views import plan_view
 
 
 async def submit_target(call: Call[SubmitQuery]) -> web.StreamResponse:
@@ -26,14 +26,16 @@ async def submit_target(call: Call[SubmitQuery]) -> web.StreamResponse:
     if call.query.wait and not is_settled(target):
         target = await services.queries.target(target.id, call.query.wait)
     has_waited_enough = call.query.wait > 0 and is_settled(target)
-    return answer(target_view(target), 200 if has_waited_enough else 202)
+    return answer(await services.queries.shown(target), 200 if has_waited_enough else 202)
 
 
 async def read_target(call: Call[WaitQuery]) -> web.StreamResponse:
     """One target."""
-    return answer(target_view(await call.services.queries.target(call.path["target"], call.query.wait)))
+    queries = call.services.queries
+    return answer(await queries.shown(await queries.target(call.path["target"], call.query.wait)))
 
 
 async def cancel_target(call: Call[Query]) -> web.StreamResponse:
     """Cancels what has not been done of a target."""
-    return answer(target_view(await call.services.commands.cancel_target(call.path["target"])))
+    target = await call.services.commands.cancel_target(call.path["target"])
+    return answer(await call.services.queries.shown(target))
