@@ -92,8 +92,9 @@ def acknowledge(tx: Transaction, name: str, cursor: int, now_ms: int) -> int:
 
 
 def list_consumers(tx: Transaction) -> list[tuple[str, int, int]]:
-    """Every consumer: name, cursor, when it last acknowledged."""
-    return [(r[0], r[1], r[2]) for r in tx.query("SELECT name, cursor, updated_at FROM consumers ORDER BY name")]
+    """Every consumer: name, cursor, when it last acknowledged. A name that begins with a dot is the daemon's own."""
+    found = tx.query("SELECT name, cursor, updated_at FROM consumers WHERE name NOT LIKE '.%' ORDER BY name")
+    return [(r[0], r[1], r[2]) for r in found]
 
 
 def _event(row: Row) -> Event:
