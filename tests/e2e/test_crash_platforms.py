@@ -1,0 +1,89 @@
+"""The crash matrix for every platform: whatever the machine, a kill at a point of driving repeats and loses nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from tests.support.process import DaemonProcess, Unreachable, daemon_process
+
+pytestmark = [pytest.mark.e2e, pytest.mark.crash]
+
+WALKS = {
+    "cloudsuite": ["process", "mark_sent", "finish"],
+    "xsale": ["change_status"] * 5,
+    "shopify": ["fulfill", "mark_delivered"],
+}
+
+
+def _is_whole_walk(platform: str, effects: list[str]) -> bool:
+    """Each step once, in sequence; a Shopify order has each once for every place that its goods lie at."""
+    places = effects.count("fulfill") if platform == "shopify" else 1
+    return places > 0 and effects == [step for step in WALKS[platform] for _ in range(places)]
+
+
+async def _submit(daemon: DaemonProcess, shop: str, order: str) -> str | None:
+    """The target's id; None when the order's guard refuses (a CloudSuite order that nobody paid)."""
+    body = {"state": "delivered", "tracking": {"code": f"T{order}"}}
+    path = f"/v1/shops/{shop}/orders/{order}/targets"
+    while True:
+        status, answer = await daemon.call("POST", path, body, {"Idempotency-Key": f"key-{order}"})
+        if status == 202:
+            return str(answer["id"])
+        if status == 409:
+            assert answer["type"] == "not-allowed", answer
+            return None
+        assert status == 503, answer
+        await anyio.sleep(0.05)  # the daemon said so: it cannot ask the platform just now
+
+
+async def _drive(daemon: DaemonProcess, shop: str, orders: list[str]) -> list[str]:
+    """Keeps the daemon alive and asks until every accepted target is reached; answers the accepted orders."""
+    while True:
+        if not daemon.is_running:
+            daemon.start()
+        try:
+            await daemon.ready()
+            targets = {order: await _submit(daemon, shop, order) for order in orders}
+            for target in filter(None, targets.values()):
+                answer = {"status": "running"}
+                while answer["status"] in ("queued", "running"):
+                    _, answer = await daemon.call("GET", f"/v1/targets/{target}?wait=5")
+                assert answer["status"] == "reached", answer
+            return [order for order, target in targets.items() if target is not None]
+        except Unreachable:
+            continue
+
+
+@pytest.mark.parametrize("point", ["after_intent:4", "after_call:4", "after_outcome:4"])
+@pytest.mark.parametrize("platform", sorted(WALKS))
+async def test_a_kill_repeats_and_loses_nothing_on_any_platform(tmp_path: Path, platform: str, point: str) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=6))
+    async with sandbox.running(), daemon_process(tmp_path) as daemon:
+        shop = daemon.configure(sandbox, platform)
+        daemon.start(point)
+        with anyio.fail_after(90):
+            driven = await _drive(daemon, shop, sandbox.platforms[platform].order_ids())
+        assert daemon.starts == 2, "the point was passed"
+        assert driven
+        for order in driven:
+            assert _is_whole_walk(platform, sandbox.ledger.effects(order)), sandbox.ledger.effects(order)
+        assert sandbox.ledger.repeats_after_effect() == []
+        assert await daemon.terminate() == 0
+
+
+@pytest.mark.parametrize("platform", sorted(WALKS))
+async def test_with_a_fifth_of_all_calls_failing_a_kill_still_repeats_nothing(tmp_path: Path, platform: str) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=8))
+    async with sandbox.running(), daemon_process(tmp_path) as daemon:
+        shop = daemon.configure(sandbox, platform)
+        sandbox.faults.set_rates({"mixed": 0.2})
+        daemon.start("after_call:9")
+        with anyio.fail_after(100):
+            driven = await _drive(daemon, shop, sandbox.platforms[platform].order_ids())
+        for order in driven:
+            assert _is_whole_walk(platform, sandbox.ledger.effects(order)), sandbox.ledger.effects(order)
+        assert sandbox.ledger.repeats_after_effect() == []
