@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -14,7 +15,7 @@ from storage.errors import StoreUnavailable
 from storage.records import Problem, Situation
 from storage.rejected import add_rejected
 from storage.shops import pause_shop, save_sync
-from tests.api.bench import SHOPS, Bench, an_order, bench
+from tests.api.bench import SHOPS, Bench, an_order, bench, shop_facts
 
 BLOCKED = Problem("rejected", "The platform refused the step", "not paid", "prepare", 1_772_000_000_001)
 
@@ -177,6 +178,16 @@ async def test_machines_are_shown_as_data_and_drawn() -> None:
         assert (await b.get("/v1/machines/magento")).slug == "platform-not-found"
         assert (await b.get("/v1/machines/selldone?format=png")).slug == "invalid-request"
         assert (await b.get("/v1/machines/selldone?shop=nope")).slug == "shop-not-found"
+
+
+@pytest.mark.parametrize("form", ["json", "mermaid", "svg", "text"])
+async def test_a_shops_own_machine_is_shown_where_its_config_names_the_states(form: str) -> None:
+    options = {"flow": ["Nowe", "W drodze", "Zrealizowane"], "milestones": {"new": "Nowe", "shipped": "W drodze"}}
+    async with bench() as b:
+        own = replace(shop_facts("xs"), platform="xsale", machine=BUILDERS["xsale"](options))
+        b.node.known["xs"] = own
+        assert b"W drodze" in (await b.get(f"/v1/machines/xsale?format={form}&shop=xs")).body
+        assert b"W drodze" not in (await b.get(f"/v1/machines/xsale?format={form}")).body
 
 
 async def test_metrics_count_requests_by_route() -> None:

@@ -329,6 +329,8 @@ async def test_over_tcp_every_call_needs_the_token() -> None:
 async def test_a_browser_may_look_with_the_token_as_password_but_change_nothing() -> None:
     async with bench(tcp={"port": free_port(), "token": TOKEN}) as b:
         assert (await over_tcp(b, "GET", "/v1/status", basic("anybody", TOKEN)))[0] == 200
+        assert (await over_tcp(b, "HEAD", "/v1/status", basic("anybody", TOKEN)))[0] == 200
+        assert (await over_tcp(b, "HEAD", "/v1/status", None))[0] == 401
         assert (await over_tcp(b, "POST", "/v1/shops/acme/pause", basic("anybody", TOKEN)))[0] == 401
         assert (await over_tcp(b, "POST", "/v1/shops/acme/pause", f"Bearer {TOKEN}"))[0] == 200
 
