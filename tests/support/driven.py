@@ -67,7 +67,7 @@ class TinyPlatform:
     changes: int = 0
     done_by_us: dict[str, object] = field(default_factory=dict)
     repeats: list[str] = field(default_factory=list)
-    effects: list[str] = field(default_factory=list)
+    effects_of_us: list[str] = field(default_factory=list)
     calls: int = 0
     most_calls: int = 1_000_000
     is_gone: bool = False
@@ -111,7 +111,6 @@ class TinyPlatform:
         if step == "return_delivery":
             for again in ("send", "deliver", "set_tracking", "return_delivery"):
                 self.done_by_us.pop(again, None)
-        self.effects.append(step)
 
     # -- as a client -----------------------------------------------------------------------------------------------
 
@@ -140,6 +139,7 @@ class TinyPlatform:
         if outcome == "out_of_sequence":
             raise OutOfSequence("not now")
         self.do(step, request)
+        self.effects_of_us.append(step)
         if step != "return_delivery":
             self.done_by_us[step] = body
         if outcome == "cut_off":

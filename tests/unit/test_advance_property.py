@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -291,13 +292,23 @@ class OrderMachine(RuleBasedStateMachine):
         assert row.situation is Situation.IDLE
         self.no_step_is_sent_again_after_it_took_effect()
         self.each_target_ends_once()
+        self.the_feed_tells_every_effect()
+
+    def the_feed_tells_every_effect(self) -> None:
+        """What a deleted order had come to nobody can find out, and what a cancelled one had nobody asks."""
+        platform = self.floor.platform
+        if platform.is_gone or platform.status == "Canceled":
+            return
+        events = self.floor.store.run(lambda tx: list_events(tx, 0, 10_000, EventFilter(types=("step.done",))))
+        told = Counter(event.data["step"] for event in events)
+        assert Counter(platform.effects_of_us) <= told
 
 
 def test_whatever_happens_to_an_order_each_step_takes_effect_once_and_each_target_ends() -> None:
     run_state_machine_as_test(
         OrderMachine,
         settings=settings(
-            max_examples=150,
+            max_examples=300,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
