@@ -114,7 +114,8 @@ def configure(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    logging.getLogger("transitions").setLevel(logging.WARNING)  # it tells every trigger, which the feed does better
+    for chatty in ("transitions", "aiosqlite"):  # they tell every trigger and statement, which the feed does better
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)
 
 

@@ -69,7 +69,7 @@ def _is_stale(order: Order, look: Look) -> bool:
     An uncertain call is the driver's to resolve, unless nothing drives the order: one that is blocked or held is
     resolved by any look, or nobody would see what a person did about it on the platform.
     """
-    if look.read_at <= order.moved_at or look.read_at < order.observed_at:
+    if look.read_at <= order.moved_at or look.read_at <= order.observed_at:
         return True
     if order.intent is None:
         return False

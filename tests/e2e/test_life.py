@@ -104,7 +104,7 @@ async def test_a_drain_records_the_call_that_is_out_and_begins_no_other(tmp_path
         daemon.process.send_signal(signal.SIGTERM)
         with anyio.fail_after(20):
             while True:
-                refused, problem = await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/hold")
+                refused, problem = await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/release")
                 if refused == 503:
                     break
         assert problem["type"] == "draining"
