@@ -14,7 +14,7 @@ from orchestrator.systemd import notify, watchdog_interval_seconds
 from storage import retention
 from storage.errors import StoreError
 from storage.store import Store
-from storage.transaction import Transaction
+from storage.transaction import Row, Transaction
 
 log = structlog.get_logger()
 
@@ -47,11 +47,11 @@ async def forget(store: Store, before_ms: int) -> int:
     return total
 
 
-def _find(duty: retention.Duty, before_ms: int, tx: Transaction) -> list[int]:
+def _find(duty: retention.Duty, before_ms: int, tx: Transaction) -> list[Row]:
     return duty.find(tx, before_ms)
 
 
-def _forget(duty: retention.Duty, keys: list[int], before_ms: int, tx: Transaction) -> int:
+def _forget(duty: retention.Duty, keys: list[Row], before_ms: int, tx: Transaction) -> int:
     return duty.forget(tx, keys, before_ms)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from storage.transaction import Transaction
+from storage.transaction import Row, Transaction
 
 BATCH = 500
 
@@ -27,22 +27,22 @@ class Duty:
     """
 
     name: str
-    find: Callable[[Transaction, int], list[int]]
-    forget: Callable[[Transaction, Sequence[int], int], int]
+    find: Callable[[Transaction, int], list[Row]]
+    forget: Callable[[Transaction, Sequence[Row], int], int]
 
 
-def _finder(sql: str) -> Callable[[Transaction, int], list[int]]:
-    return lambda tx, before_ms: [row[0] for row in tx.query(sql, (before_ms, BATCH))]
+def _finder(sql: str) -> Callable[[Transaction, int], list[Row]]:
+    return lambda tx, before_ms: tx.query(sql, (before_ms, BATCH))
 
 
-def _forgetter(sql: str) -> Callable[[Transaction, Sequence[int], int], int]:
-    return lambda tx, keys, before_ms: sum(tx.execute(sql, (key, before_ms)) for key in keys)
+def _forgetter(sql: str) -> Callable[[Transaction, Sequence[Row], int], int]:
+    return lambda tx, keys, before_ms: sum(tx.execute(sql, (*key, before_ms)) for key in keys)
 
 
-def _forget_orders(tx: Transaction, keys: Sequence[int], before_ms: int) -> int:
+def _forget_orders(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
     """Deletes resting orders with all that is theirs."""
     count = 0
-    for seq in keys:
+    for (seq,) in keys:
         is_resting = "SELECT shop, id FROM orders WHERE seq = ? AND situation = 'idle' AND updated_at < ?"
         for shop, order in tx.query(is_resting, (seq, before_ms)):
             tx.execute("DELETE FROM targets WHERE shop = ? AND order_id = ?", (shop, order))
@@ -51,9 +51,9 @@ def _forget_orders(tx: Transaction, keys: Sequence[int], before_ms: int) -> int:
     return count
 
 
-def _forget_events(tx: Transaction, keys: Sequence[int], before_ms: int) -> int:
+def _forget_events(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
     """Deletes events, and what was still parked of them: a receiver that never took them has lost them."""
-    count = sum(tx.execute("DELETE FROM events WHERE cursor = ? AND at < ?", (key, before_ms)) for key in keys)
+    count = sum(tx.execute("DELETE FROM events WHERE cursor = ? AND at < ?", (*key, before_ms)) for key in keys)
     if tx.query("SELECT 1 FROM parked LIMIT 1"):
         tx.execute("DELETE FROM parked WHERE NOT EXISTS (SELECT 1 FROM events WHERE events.cursor = parked.cursor)")
     return count
@@ -84,5 +84,10 @@ WEBHOOKS = Duty(
     _finder("SELECT id FROM webhooks WHERE received_at < ? AND processed_at IS NOT NULL ORDER BY id LIMIT ?"),
     _forgetter("DELETE FROM webhooks WHERE id = ? AND received_at < ?"),
 )
-DUTIES = (TARGETS, ORDERS, EVENTS, REJECTED, WEBHOOKS)
+FULFILLMENTS = Duty(
+    "fulfillments",
+    _finder("SELECT shop, id FROM fulfillments WHERE seen_at < ? ORDER BY seen_at LIMIT ?"),
+    _forgetter("DELETE FROM fulfillments WHERE shop = ? AND id = ? AND seen_at < ?"),
+)
+DUTIES = (TARGETS, ORDERS, EVENTS, REJECTED, WEBHOOKS, FULFILLMENTS)
 """All of them, in the order in which they are done."""

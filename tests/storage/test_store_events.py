@@ -115,7 +115,7 @@ async def test_a_reader_never_misses_an_event_below_its_cursor(engine: Engine) -
 async def test_cursors_grow_whatever_is_deleted(engine: Engine) -> None:
     async with engine.open() as store:
         await tell(store, "a", "b")
-        assert await store.write(lambda tx: EVENTS.forget(tx, [1, 2], NOW + 1)) == 2
+        assert await store.write(lambda tx: EVENTS.forget(tx, [(1,), (2,)], NOW + 1)) == 2
     async with engine.open() as store:
         assert await tell(store, "c") == [3]
 

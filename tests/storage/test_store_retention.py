@@ -8,8 +8,10 @@ import pytest
 
 from orchestrator import housekeeping
 from storage import retention
+from storage.deliveries import due_parked, park
 from storage.events import append_event, list_events
 from storage.orders import get_order, get_payload, insert_order, list_orders, save_order
+from storage.products import note_fulfillment
 from storage.records import Rejected, Situation, TargetStatus
 from storage.rejected import add_rejected, get_rejected, list_rejected, remove_rejected, remove_rejected_of
 from storage.store import Store
@@ -120,6 +122,7 @@ async def test_forgetting_goes_in_batches(engine: Engine, monkeypatch: pytest.Mo
                 add_rejected(tx, "acme", "poll", None, "?", str(number).encode(), OLD)
                 add_webhook(tx, Arrival("acme", "hint", None, None, None, None, b""), OLD)
                 finish_webhook(tx, number + 1, OLD)
+                note_fulfillment(tx, "acme", str(number), None, OLD)
             append_event(tx, NOW, "new")
 
         await store.write(unit)
@@ -135,7 +138,7 @@ async def test_what_came_to_life_since_it_was_found_is_not_forgotten(engine: Eng
         keys = await store.read(lambda tx: retention.ORDERS.find(tx, NOW))
         woken = replace(kept, situation=Situation.QUEUED, due_at=NOW)
         await store.write(lambda tx: save_order(tx, woken))
-        assert keys == [kept.seq]
+        assert keys == [(kept.seq,)]
         assert await store.write(lambda tx: retention.ORDERS.forget(tx, keys, NOW)) == 0
         assert await store.read(lambda tx: get_payload(tx, "acme", "old")) == b""
 
@@ -148,3 +151,24 @@ async def test_housekeeping_forgets_batch_after_batch(engine: Engine, monkeypatc
         await store.write(lambda tx: insert_order(tx, order(updated_at=OLD), b""))
         assert await housekeeping.forget(store, NOW) == 6
         assert await housekeeping.forget(store, NOW) == 0
+
+
+async def test_webhooks_that_are_still_to_be_worked_off_are_not_forgotten(engine: Engine) -> None:
+    async with engine.open() as store:
+        await store.write(lambda tx: add_webhook(tx, Arrival("acme", "hint", None, None, None, None, b"x"), OLD))
+        assert await forget(store, retention.WEBHOOKS) == 0
+        await store.write(lambda tx: finish_webhook(tx, 1, NOW))
+        assert await forget(store, retention.WEBHOOKS) == 1
+
+
+async def test_what_is_parked_goes_with_its_event(engine: Engine) -> None:
+    async with engine.open() as store:
+
+        def unit(tx: Transaction) -> None:
+            for at in (OLD, NOW):
+                park(tx, "erp", append_event(tx, at, "x"), "lane", 1, OLD)
+
+        await store.write(unit)
+        assert await forget(store, retention.EVENTS) == 1
+        (left,) = await store.read(lambda tx: due_parked(tx, "erp", NOW, 9))
+        assert left.event.at == NOW

@@ -1,0 +1,187 @@
+"""What is pushed to us and by us: the inbox, products, fulfilments, receivers and what is parked for them."""
+
+from __future__ import annotations
+
+from storage.deliveries import (
+    DeliveryState,
+    Lag,
+    consumer_of,
+    delivery_state,
+    due_parked,
+    hurry_parked,
+    lag_of,
+    next_parked_at,
+    note_delivered,
+    note_error,
+    park,
+    parked_lanes,
+    pause_delivery,
+    unpark,
+)
+from storage.events import acknowledge, append_event
+from storage.products import StoredProduct, Version, list_products, note_fulfillment, save_product
+from storage.transaction import Transaction
+from storage.webhooks import (
+    Arrival,
+    Webhook,
+    add_webhook,
+    due_webhooks,
+    finish_webhook,
+    get_payload_of,
+    postpone_webhook,
+    shops_with_webhooks,
+)
+from tests.storage.engines import NOW, Engine
+
+BODY = b'\x00{"id": 1}\xff'
+
+
+def arrival(
+    webhook_id: str | None = "w", event_id: str | None = None, topic: str | None = "orders/paid", shop: str = "acme"
+) -> Arrival:
+    return Arrival(shop, "signed", topic, webhook_id, event_id, NOW - 5, BODY)
+
+
+async def test_a_webhook_is_kept_once_by_its_id_or_by_its_event_and_topic(engine: Engine) -> None:
+    arrivals = [
+        (arrival("w-1", "e-1"), True),
+        (arrival("w-1", "e-2"), False),
+        (arrival("w-2", "e-1"), False),
+        (arrival("w-3", "e-1", "orders/updated"), True),
+        (arrival("w-1", "e-1", shop="other"), True),
+        (arrival(None, None), True),
+        (arrival(None, None), True),
+        (arrival("w-4", "e-4", None), True),
+        (arrival("w-5", "e-4", None), True),
+    ]
+    async with engine.open() as store:
+        for each, is_new in arrivals:
+            assert await store.write(lambda tx, a=each: add_webhook(tx, a, NOW)) is is_new, each  # type: ignore[misc]
+
+
+async def test_the_inbox_is_worked_off_in_the_order_of_arrival(engine: Engine) -> None:
+    async with engine.open() as store:
+        for number in range(3):
+            await store.write(lambda tx, n=number: add_webhook(tx, arrival(str(n)), NOW + n))  # type: ignore[misc]
+        assert await store.read(shops_with_webhooks) == [("acme", NOW)]
+        assert await store.read(lambda tx: due_webhooks(tx, "acme", NOW, 9)) == [
+            Webhook(1, "acme", "signed", "orders/paid", BODY, NOW, 0)
+        ]
+        assert [each.id for each in await store.read(lambda tx: due_webhooks(tx, "acme", NOW + 9, 2))] == [1, 2]
+        assert await store.write(lambda tx: finish_webhook(tx, 1, NOW + 9)) is True
+        assert await store.write(lambda tx: finish_webhook(tx, 1, NOW + 9)) is False
+        await store.write(lambda tx: postpone_webhook(tx, 2, NOW + 50, is_failure=True))
+        await store.write(lambda tx: postpone_webhook(tx, 3, NOW + 60, is_failure=False))
+        assert await store.read(shops_with_webhooks) == [("acme", NOW + 50)]
+        left = await store.read(lambda tx: due_webhooks(tx, "acme", NOW + 60, 9))
+        assert [(each.id, each.attempts) for each in left] == [(2, 1), (3, 0)]
+        assert await store.read(lambda tx: get_payload_of(tx, 1)) == BODY
+        assert await store.read(lambda tx: get_payload_of(tx, 9)) is None
+
+
+async def test_an_older_version_of_a_product_never_replaces_a_newer_one(engine: Engine) -> None:
+    saves = [
+        ("1", "first", 100, b"a", Version.FIRST),
+        ("1", "same again", 100, b"a", Version.STALE),
+        ("1", "same second", 100, b"b", Version.NEWER),
+        ("1", "older", 99, b"c", Version.STALE),
+        ("1", "no time", None, b"d", Version.NEWER),
+        ("1", "after none", 50, b"e", Version.NEWER),
+        ("2", "another", None, b"f", Version.FIRST),
+    ]
+    async with engine.open() as store:
+        for product, title, updated_at, payload, version in saves:
+            saved = await store.write(
+                lambda tx, p=product, t=title, at=updated_at, b=payload: save_product(  # type: ignore[misc]
+                    tx, "acme", p, t, at, b, NOW
+                )
+            )
+            assert saved is version, title
+        await store.write(lambda tx: save_product(tx, "other", "1", None, None, b"", NOW))
+        kept = await store.read(lambda tx: list_products(tx, 0, 9, "acme"))
+        assert kept == [
+            StoredProduct(kept[0].seq, "acme", "1", "after none", 50, b"e"),
+            StoredProduct(kept[1].seq, "acme", "2", "another", None, b"f"),
+        ]
+        everything = await store.read(lambda tx: list_products(tx, kept[0].seq, 9))
+        assert [(each.shop, each.id) for each in everything] == [("acme", "2"), ("other", "1")]
+
+
+async def test_a_fulfilments_versions_are_told_apart_by_its_change_time(engine: Engine) -> None:
+    async with engine.open() as store:
+        told = [
+            await store.write(lambda tx, at=at: note_fulfillment(tx, "acme", "f", at, NOW))  # type: ignore[misc]
+            for at in (100, 100, 99, 101, None)
+        ]
+        assert told == [Version.FIRST, Version.NEWER, Version.STALE, Version.NEWER, Version.NEWER]
+
+
+async def test_what_is_known_of_a_receiver_survives_a_restart(engine: Engine) -> None:
+    async with engine.open() as store:
+        assert await store.read(lambda tx: delivery_state(tx, "orders")) == DeliveryState()
+        assert await store.write(lambda tx: pause_delivery(tx, "orders", None)) is False
+        assert await store.write(lambda tx: pause_delivery(tx, "orders", NOW)) is True
+        assert await store.write(lambda tx: pause_delivery(tx, "orders", NOW + 1)) is False
+        await store.write(lambda tx: note_error(tx, "orders", NOW + 2, "410 Gone"))
+    async with engine.open() as store:
+        kept = await store.read(lambda tx: delivery_state(tx, "orders"))
+        assert kept == DeliveryState(NOW, "410 Gone", NOW + 2, None)
+        await store.write(lambda tx: note_delivered(tx, "orders", NOW + 3, None))
+        assert await store.write(lambda tx: pause_delivery(tx, "orders", None)) is True
+        assert await store.read(lambda tx: delivery_state(tx, "orders")) == DeliveryState(None, None, None, NOW + 3)
+
+
+async def test_an_error_stands_for_as_long_as_something_is_parked(engine: Engine) -> None:
+    async with engine.open() as store:
+        cursor = await store.write(lambda tx: append_event(tx, NOW, "x"))
+        await store.write(lambda tx: park(tx, "orders", cursor, "1", 1, NOW))
+        await store.write(lambda tx: note_delivered(tx, "orders", NOW, "422 from the ERP"))
+        await store.write(lambda tx: note_delivered(tx, "orders", NOW + 1, None))
+        assert (await store.read(lambda tx: delivery_state(tx, "orders"))).last_error == "422 from the ERP"
+        await store.write(lambda tx: unpark(tx, "orders", cursor))
+        await store.write(lambda tx: note_delivered(tx, "orders", NOW + 2, None))
+        assert (await store.read(lambda tx: delivery_state(tx, "orders"))).last_error is None
+
+
+async def test_only_the_first_parked_event_of_a_lane_is_tried_again(engine: Engine) -> None:
+    async with engine.open() as store:
+
+        def unit(tx: Transaction) -> None:
+            for lane, due_at in (("1", NOW + 5), ("1", NOW), ("2", NOW - 1), ("3", NOW + 9)):
+                park(tx, "orders", append_event(tx, NOW, "x", order=lane), lane, 1, due_at)
+            park(tx, "orders", 999, "gone", 1, NOW)
+            park(tx, "products", 1, "1", 1, NOW)
+
+        await store.write(unit)
+
+        async def due(now: int) -> list[tuple[int, str, int]]:
+            found = await store.read(lambda tx: due_parked(tx, "orders", now, 9))
+            return [(each.event.cursor, each.lane, each.attempts) for each in found]
+
+        assert await due(NOW) == [(3, "2", 1)]
+        assert await due(NOW + 5) == [(3, "2", 1), (1, "1", 1)]
+        assert await store.read(lambda tx: next_parked_at(tx, "orders")) == NOW - 1
+        assert await store.read(lambda tx: parked_lanes(tx, "orders", ["1", "3", "9", "gone"])) == {"1", "3"}
+        assert await store.read(lambda tx: parked_lanes(tx, "orders", [])) == set()
+        await store.write(lambda tx: park(tx, "orders", 1, "1", 2, NOW))
+        assert await due(NOW) == [(3, "2", 1), (1, "1", 2)]
+        await store.write(lambda tx: unpark(tx, "orders", 1))
+        assert await due(NOW) == [(3, "2", 1), (2, "1", 1)]
+        await store.write(lambda tx: hurry_parked(tx, "orders", NOW))
+        assert len(await due(NOW)) == 3
+
+
+async def test_the_lag_counts_what_lies_ahead_and_what_is_parked(engine: Engine) -> None:
+    async with engine.open() as store:
+        types = ("order.updated", "order.imported")
+        assert await store.read(lambda tx: lag_of(tx, "orders", types)) == Lag(0, None)
+
+        def unit(tx: Transaction) -> None:
+            for at, type_ in enumerate(("order.imported", "step.done", "order.updated", "order.updated")):
+                append_event(tx, NOW + at, type_)
+            acknowledge(tx, consumer_of("orders"), 3, NOW)
+
+        await store.write(unit)
+        assert await store.read(lambda tx: lag_of(tx, "orders", types)) == Lag(1, NOW + 3)
+        await store.write(lambda tx: park(tx, "orders", 1, "1", 1, NOW))
+        assert await store.read(lambda tx: lag_of(tx, "orders", types)) == Lag(2, NOW)
