@@ -1,0 +1,47 @@
+"""docs/storage.md names every table and every column, and none that is not there."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+from storage.migrations import migrate
+from storage.sqlite import DIALECT, SqliteTransaction
+from tests.storage.engines import NOW
+
+PAGE = Path(__file__).parents[2] / "docs" / "storage.md"
+
+
+def schema() -> dict[str, set[str]]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    tx = SqliteTransaction(connection)
+    migrate(tx, DIALECT, NOW)
+    names = tx.query("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    found = {name: {row[1] for row in tx.query(f"PRAGMA table_info({name})")} for (name,) in names}
+    connection.close()
+    return found
+
+
+def sections() -> dict[str, str]:
+    """The text below each table's heading."""
+    parts = re.split(r"^### `(\w+)`$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_every_table_has_its_section_and_every_section_its_table() -> None:
+    assert sorted(sections()) == sorted(schema())
+
+
+def test_every_column_is_told_in_the_section_of_its_table() -> None:
+    told = sections()
+    for table, columns in schema().items():
+        missing = columns - set(re.findall(r"`(\w+)`", told[table]))
+        assert not missing, f"{table}: {sorted(missing)}"
+
+
+def test_no_table_of_columns_tells_one_that_is_not_there() -> None:
+    for table, text in sections().items():
+        rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+        told = set(re.findall(r"`(\w+)`", "".join(rows)))
+        assert told <= schema()[table], table
