@@ -46,7 +46,7 @@ from storage.transaction import Published
 
 log = structlog.get_logger()
 
-EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+EXIT_OK, EXIT_USAGE = 0, 2
 _ENDS = frozenset({"target.reached", "target.failed", "target.cancelled"})
 
 
@@ -236,7 +236,7 @@ async def _hold(config: Config, signals: Signals, crash: CrashPoints, mask: Secr
         known = _first_known(group)
         if known is None:
             raise
-        return _fail(str(known), EXIT_FAILED)
+        return _fail(str(known), EXIT_USAGE)
     finally:
         lock.release()
     log.info("daemon.stopped")
