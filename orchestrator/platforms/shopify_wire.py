@@ -268,6 +268,10 @@ def _fulfillment_fact(fulfillment: _Fulfillment) -> dict[str, Json]:
     }
 
 
+MOST_FULFILLMENTS = 50
+"""How many fulfilments order.graphql asks for."""
+
+
 def _all_shown(order: _Order) -> None:
     """What does not fit on one page would be shipped wrongly, so such an order is set aside for a person."""
     pages = [order.line_items.page_info, order.fulfillment_orders.page_info]
@@ -275,6 +279,8 @@ def _all_shown(order: _Order) -> None:
     pages += [each.fulfillment_line_items.page_info for each in order.fulfillments]
     if any(page.has_next_page for page in pages):
         raise SenselessOrder("it has more lines or fulfilment orders than one read shows")
+    if len(order.fulfillments) >= MOST_FULFILLMENTS:  # a plain list: nothing says whether there are more
+        raise SenselessOrder(f"it has {MOST_FULFILLMENTS} fulfilments or more, and one read shows no more")
 
 
 def _digest(order: _Order, node: dict[str, Any]) -> str:

@@ -259,3 +259,13 @@ def test_an_order_that_does_not_fit_on_a_read_is_not_half_understood() -> None:
     node["fulfillmentOrders"]["pageInfo"] = {"hasNextPage": True}
     with pytest.raises(SenselessOrder):
         read_order(node, "{}", 0)
+
+
+def test_an_order_with_as_many_fulfilments_as_a_read_shows_may_have_more_and_is_set_aside() -> None:
+    node = order_node("fulfilled")
+    (first, *_) = node["fulfillments"]
+    node["fulfillments"] = [{**first, "id": f"gid://shopify/Fulfillment/{number}"} for number in range(1, 51)]
+    with pytest.raises(SenselessOrder):
+        read_order(node, "{}", 0)
+    node["fulfillments"].pop()
+    assert read_order(node, "{}", 0).state == "FULFILLED"
