@@ -2,6 +2,8 @@
 
 A route says what it takes and every answer that it can give. `slugs` are its own problems; those that every call can
 end in (no token, an unknown parameter, a store that fails) are added where the table is read.
+
+Over 400 lines, and not split: it is read as one table, a few plain lines for each call.
 """
 
 from __future__ import annotations

@@ -106,6 +106,6 @@ async def _keep(courier: Courier) -> None:
             await courier.run()
         except StoreError as error:
             log.error("delivery.stopped", name=courier.outlet.name, detail=str(error))
-        except Exception as error:
+        except Exception as error:  # supervised: one receiver's trouble is not the others'
             log.error("delivery.stumbled", name=courier.outlet.name, exc_info=error)
         await anyio.sleep(_STUMBLE_SECONDS)

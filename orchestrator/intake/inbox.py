@@ -102,7 +102,7 @@ class Inbox:
         try:
             while await self._work_off(shop):
                 pass
-        except Exception as error:
+        except Exception as error:  # supervised: one shop's lane is not the others'
             log.error("inbox.stumbled", shop=shop, exc_info=error)
             await anyio.sleep(_STUMBLE_SECONDS)
         finally:
@@ -144,7 +144,7 @@ class Inbox:
         async with turns:
             try:
                 wait = await self._look(worker, order, items)
-            except Exception as error:
+            except Exception as error:  # supervised: one order's hints are tried again later
                 log.error("inbox.stumbled", shop=worker.name, order=order, exc_info=error)
                 wait = _Wait(_LONGEST_WAIT_MS)
             await (self._finish(items) if wait is None else self._postpone(items, wait))

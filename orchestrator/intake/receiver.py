@@ -180,7 +180,7 @@ async def _supervise(request: web.Request, handler: Handler) -> web.StreamRespon
         if "Allow" in refused.headers:
             response.headers["Allow"] = refused.headers["Allow"]
         return response
-    except Exception as error:
+    except Exception as error:  # supervised: one request's fault is not the others'
         log.error("webhook.failed", exc_info=error)
         return web.Response(status=500, text="the daemon made a mistake\n")
 

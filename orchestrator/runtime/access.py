@@ -1,8 +1,9 @@
-"""One alarm for refused credentials: the shop pauses, however many calls were refused at once."""
+"""What a failed call says about the whole shop, and the one alarm for refused credentials."""
 
 from __future__ import annotations
 
 from orchestrator.clock import Clock
+from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
 from orchestrator.runtime.gate import Gate
 from storage.events import append_event
 from storage.shops import get_shop, pause_shop
@@ -22,3 +23,20 @@ async def pause_for_access(store: Store, gate: Gate, clock: Clock, shop: str, de
 
     gate.set_paused(True)
     gate.set_paused(await store.write(unit))  # a person may have resumed the shop meanwhile: the row decides
+
+
+async def tell_gate(store: Store, gate: Gate, clock: Clock, shop: str, failure: PlatformFailure) -> bool:
+    """Tells the gate of a failed call; answers whether it costs its order an attempt."""
+    match failure:
+        case Transient(retry_after_seconds=seconds) if seconds is not None:
+            gate.throttled(seconds, failure.detail)
+            return False
+        case Transient(wait=None):
+            return gate.failed(failure.detail)
+        case AccessDenied():
+            gate.abandoned()
+            await pause_for_access(store, gate, clock, shop, failure.detail)
+            return False
+        case _:
+            gate.succeeded()
+            return True

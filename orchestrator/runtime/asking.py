@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
-from orchestrator.runtime.access import pause_for_access
+from orchestrator.platforms.failures import PlatformFailure
+from orchestrator.runtime.access import tell_gate
 from orchestrator.runtime.driver import Equipment
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ async def ask(e: Equipment, kind: str, call: Callable[[], Awaitable[T]]) -> T:
         result = await call()
     except PlatformFailure as failure:
         e.metrics.call_finished(e.policy.shop, kind, failure.kind)
-        await _tell(e, failure)
+        await tell_gate(e.store, e.gate, e.clock, e.policy.shop, failure)
         raise
     except BaseException:
         e.gate.abandoned()
@@ -35,16 +35,3 @@ async def ask(e: Equipment, kind: str, call: Callable[[], Awaitable[T]]) -> T:
     e.gate.succeeded()
     e.metrics.call_finished(e.policy.shop, kind, "done")
     return result
-
-
-async def _tell(e: Equipment, failure: PlatformFailure) -> None:
-    match failure:
-        case Transient(retry_after_seconds=seconds) if seconds is not None:
-            e.gate.throttled(seconds, failure.detail)
-        case Transient():
-            e.gate.failed(failure.detail)
-        case AccessDenied():
-            e.gate.abandoned()
-            await pause_for_access(e.store, e.gate, e.clock, e.policy.shop, failure.detail)
-        case _:
-            e.gate.succeeded()

@@ -19,8 +19,8 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.crash import CrashPoints
 from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import PlatformClient
-from orchestrator.platforms.failures import AccessDenied, OutOfSequence, PlatformFailure, Transient, Unreadable
-from orchestrator.runtime.access import pause_for_access
+from orchestrator.platforms.failures import OutOfSequence, PlatformFailure, Unreadable
+from orchestrator.runtime.access import tell_gate
 from orchestrator.runtime.advance import Call, Move, Read, Rest, advance
 from orchestrator.runtime.draft import Context, Draft, Policy
 from orchestrator.runtime.gate import Gate
@@ -160,21 +160,8 @@ class Driver:
 
     async def _note(self, failure: PlatformFailure) -> bool:
         """Tells the gate what a failure says about the whole shop; answers whether it costs the order an attempt."""
-        gate = self._e.gate
-        match failure:
-            case Transient(retry_after_seconds=seconds) if seconds is not None:
-                gate.throttled(seconds, failure.detail)
-                return False
-            case Transient(wait=None):
-                return gate.failed(failure.detail)
-            case AccessDenied():
-                gate.abandoned()
-                e = self._e
-                await pause_for_access(e.store, gate, e.clock, e.policy.shop, failure.detail)
-                return False
-            case _:
-                gate.succeeded()
-                return True
+        e = self._e
+        return await tell_gate(e.store, e.gate, e.clock, e.policy.shop, failure)
 
     async def _leave_uncertain(self, draft: Draft) -> None:
         """A shutdown (or a bug) cut a call off: the next start reads the order, and does not count a crash."""
