@@ -12,14 +12,14 @@ from storage.transaction import Row, Transaction, Value
 _COLUMNS = (
     "seq, shop, platform, id, reference, state, platform_state, milestone, payment, situation, facts, content_hash,"
     " platform_updated_at, observed_at, moved_at, due_at, intent, attempts, read_attempts, crashes, next_attempt_at,"
-    " wait, problem, held_at, held_reason, imported_at, updated_at, version"
+    " wait, problem, held_at, held_reason, imported_at, updated_at, version, gone_at, gone_detail"
 )
 
 _INSERT = (
     "INSERT INTO orders (shop, platform, id, imported_at, version, updated_at, state, platform_state, milestone,"
     " situation, observed_at, moved_at, due_at, intent, attempts, read_attempts, crashes, next_attempt_at, wait,"
-    " problem, reference, payment, facts, content_hash, platform_updated_at, held_at, held_reason)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " problem, reference, payment, facts, content_hash, platform_updated_at, held_at, held_reason, gone_at,"
+    " gone_detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 _SAVE_STEP = (
@@ -30,10 +30,22 @@ _SAVE_STEP = (
 
 _SAVE_REST = (
     "UPDATE orders SET reference = ?, payment = ?, facts = ?, content_hash = ?, platform_updated_at = ?, held_at = ?,"
-    " held_reason = ? WHERE seq = ?"
+    " held_reason = ?, gone_at = ?, gone_detail = ? WHERE seq = ?"
 )
 
-SELDOM = frozenset({"reference", "payment", "facts", "content_hash", "platform_updated_at", "held_at", "held_reason"})
+SELDOM = frozenset(
+    {
+        "reference",
+        "payment",
+        "facts",
+        "content_hash",
+        "platform_updated_at",
+        "held_at",
+        "held_reason",
+        "gone_at",
+        "gone_detail",
+    }
+)
 """Fields that a step mostly leaves alone: written apart, only when they changed."""
 
 
@@ -128,12 +140,16 @@ def orders_with_intent(tx: Transaction, shop: str) -> list[Order]:
 
 
 def stalest_orders(tx: Transaction, shop: str, ends: tuple[str, ...], observed_before: int, limit: int) -> list[str]:
-    """Ids of the shop's orders outside the end states that were not seen since `observed_before`, stalest first."""
+    """Ids of the shop's orders outside the end states that were not looked for since `observed_before`, stalest first.
+
+    One that is gone is looked for when it has been gone for twice as long as at the last look: a platform that only
+    stumbled is believed again soon, and one that deleted it is asked a few times in a year.
+    """
     marks = ", ".join("?" * len(ends))
     rows = tx.query(
         f"SELECT id FROM orders WHERE shop = ? AND state NOT IN ({marks}) AND observed_at < ?"  # noqa: S608
-        " ORDER BY observed_at LIMIT ?",
-        (shop, *ends, observed_before, limit),
+        " AND (gone_at IS NULL OR ? - observed_at > observed_at - gone_at) ORDER BY observed_at LIMIT ?",
+        (shop, *ends, observed_before, observed_before, limit),
     )
     return [row[0] for row in rows]
 
@@ -225,6 +241,8 @@ def _seldom_values(order: Order) -> tuple[Value, ...]:
         order.platform_updated_at,
         order.held_at,
         order.held_reason,
+        order.gone_at,
+        order.gone_detail,
     )
 
 

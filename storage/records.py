@@ -88,6 +88,7 @@ class Order:
     state; `moved_at`: when our last call on it ended (a list read that began before that is stale). `due_at`: when a
     driver should look at it next, None at rest. `version` grows with every change and fences lost updates.
     `attempts` counts calls of the current step, `read_attempts` failed reads in a row, `crashes` daemon deaths in it.
+    `gone_at`: since when the platform has no such order, with its words in `gone_detail`; nothing is wanted of it then.
     """
 
     seq: int
@@ -118,6 +119,8 @@ class Order:
     imported_at: int
     updated_at: int
     version: int
+    gone_at: int | None = None
+    gone_detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""The one road by which an order comes in or is seen again: polls, refreshes, hints and rejected payloads all end here.
+"""The one road by which an order comes in, is seen again or is gone: polls, refreshes, hints and rejected payloads all
+end here.
 
 A list shows how an order was when the platform made the list. If a step of ours is out, or ended after the list was
 asked for, the list may be older than what we know: its state is then left alone, and a later look tells.
@@ -12,7 +13,7 @@ from enum import StrEnum
 from orchestrator.platforms.client import Seen
 from orchestrator.runtime.advance import advance
 from orchestrator.runtime.draft import Context, Draft
-from orchestrator.runtime.outcomes import adopt_seen, apply_read
+from orchestrator.runtime.outcomes import adopt_seen, apply_gone, apply_read
 from statemachines.machine import PlatformMachine, Standing
 from storage.orders import get_order, insert_order, touch_order
 from storage.records import Order, Situation
@@ -44,9 +45,9 @@ def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
     order = get_order(tx, shop, seen.id)
     if order is None:
         return _import(tx, ctx, look), Adopted.IMPORTED
-    if _is_stale(order, look):
+    if _is_stale(order, look.read_at):
         return order, Adopted.STALE
-    if order.intent is None and _shows_nothing_new(ctx.machine, order, seen):
+    if order.intent is None and order.gone_at is None and _shows_nothing_new(ctx.machine, order, seen):
         touch_order(tx, order.seq, look.read_at)
         return order, Adopted.UNCHANGED
     draft = Draft.of(tx, order)
@@ -63,13 +64,28 @@ def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
     return draft.order, Adopted.UPDATED if has_changed else Adopted.UNCHANGED
 
 
-def _is_stale(order: Order, look: Look) -> bool:
+def note_gone(tx: Transaction, ctx: Context, order_id: str, detail: str, read_at: int) -> None:
+    """A read that began at `read_at` found that the platform has no such order; one that we never had is no news."""
+    order = get_order(tx, ctx.policy.shop, order_id)
+    if order is None or _is_stale(order, read_at):
+        return
+    if order.gone_at is not None:
+        touch_order(tx, order.seq, read_at)
+        return
+    draft = Draft.of(tx, order)
+    draft.change(intent=None)
+    apply_gone(draft, ctx, detail)
+    advance(draft, ctx)
+    draft.save(tx, ctx.now)
+
+
+def _is_stale(order: Order, read_at: int) -> bool:
     """Whether what we know is newer than the look, or will be in a moment.
 
     An uncertain call is the driver's to resolve, unless nothing drives the order: one that is blocked or held is
     resolved by any look, or nobody would see what a person did about it on the platform.
     """
-    if look.read_at <= order.moved_at or look.read_at <= order.observed_at:
+    if read_at <= order.moved_at or read_at <= order.observed_at:
         return True
     if order.intent is None:
         return False

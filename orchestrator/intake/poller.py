@@ -12,15 +12,13 @@ from functools import partial
 
 import anyio
 
-from orchestrator.intake.adopt import Adopted, Look, adopt
+from orchestrator.intake.adopt import Adopted, Look, adopt, note_gone
 from orchestrator.operations.ports import SyncReport
 from orchestrator.platforms.client import Page, UnreadableItem
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Unreadable
-from orchestrator.runtime.advance import advance
 from orchestrator.runtime.asking import ask
-from orchestrator.runtime.draft import Context, Draft
+from orchestrator.runtime.draft import Context
 from orchestrator.runtime.driver import Equipment
-from orchestrator.runtime.outcomes import apply_gone
 from statemachines.target import Json
 from storage.events import append_event
 from storage.orders import get_order, stalest_orders, touch_order
@@ -157,22 +155,12 @@ class Poller:
                 break  # steps want the rate: the rest waits for the next poll
             await self._adopt_one(order_id, tally)
 
-    async def _note_gone(self, order_id: str, detail: str) -> None:
-        """An order that the platform has no more: what is wanted of it fails, and it is not looked at first again."""
+    async def _note_gone(self, order_id: str, detail: str, read_at: int) -> None:
         e = self._e
 
         def unit(tx: Transaction) -> None:
             fence(tx, e.policy.shop, e.epoch)
-            draft = Draft.load(tx, e.policy.shop, order_id)
-            if draft is None or (draft.order.intent is not None and not draft.order.intent.is_uncertain):
-                return
-            ctx = Context(e.machine, e.policy, e.clock.now_ms())
-            if draft.targets:
-                draft.change(intent=None)
-                apply_gone(draft, ctx, detail)
-                advance(draft, ctx)
-                draft.save(tx, ctx.now)
-            touch_order(tx, draft.order.seq, ctx.now)
+            note_gone(tx, Context(e.machine, e.policy, e.clock.now_ms()), order_id, detail, read_at)
 
         await e.store.write(unit)
 
@@ -191,7 +179,7 @@ class Poller:
         try:
             seen = await ask(self._e, "read", partial(self._e.client.read, order_id))
         except NotFound as failure:
-            await self._note_gone(order_id, failure.detail)
+            await self._note_gone(order_id, failure.detail, read_at)
             return
         except Unreadable as failure:
             await self._touch(order_id, read_at)

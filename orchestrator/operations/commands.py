@@ -52,7 +52,7 @@ class DaemonCommands:
     # -- targets ---------------------------------------------------------------------------------------------------
 
     async def submit(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Target:
-        """Accepts a target: durable when this returns. An unknown order is read from the platform first."""
+        """Accepts a target: durable when this returns. An order that is unknown or gone is read first."""
         worker = self._worker(shop)
         submission = Submission(self._chance.target_id(self._clock.now_ms()), shop, order, request, key)
         target = await self._store.write(lambda tx: self._accept(tx, worker, submission))
@@ -74,13 +74,15 @@ class DaemonCommands:
             detail = f"the key {submission.key!r} was used for target {known[0].id} with another body; use a new key"
             raise Refused("idempotency-key-reused", detail)
         draft = Draft.load(tx, submission.shop, submission.order)
-        return None if draft is None else accept(tx, draft, worker.context(), submission)
+        if draft is None or draft.order.gone_at is not None:
+            return None  # unknown, or gone when it was read last: a read tells whether the platform has it
+        return accept(tx, draft, worker.context(), submission)
 
     async def preview(self, shop: str, order: str, request: TargetRequest) -> Plan:
         """The plan that `submit` would make; changes nothing."""
         worker = self._worker(shop)
         draft = await self._store.read(lambda tx: Draft.load(tx, shop, order))
-        if draft is not None:
+        if draft is not None and draft.order.gone_at is None:
             return preview(draft, worker.context(), request)
         seen, _ = await self._ask(worker, order)
         standing, ctx = seen.standing(), worker.context()

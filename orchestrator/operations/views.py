@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from orchestrator.clock import optional_rfc3339, rfc3339
 from orchestrator.operations.ports import ShopFacts, SyncReport
+from orchestrator.runtime.draft import problem_of
 from statemachines.machine import Plan, PlatformMachine, Standing
 from statemachines.target import Json
 from storage.products import StoredProduct
@@ -88,7 +89,7 @@ def order_view(
         "attempts": order.attempts,
         "next_attempt_at": _instant(order.next_attempt_at),
         "wait": wait_view(wait),
-        "problem": problem_view(order.problem),
+        "problem": problem_view(order.problem or _gone(order)),
         "held_at": optional_rfc3339(order.held_at),
         "held_reason": order.held_reason,
         "targets": [target_view(target, order.situation) for target in targets],
@@ -97,6 +98,13 @@ def order_view(
         "updated_at": rfc3339(order.updated_at),
         "version": order.version,
     }
+
+
+def _gone(order: Order) -> Problem | None:
+    """That the platform has the order no more is shown like a problem, though nothing of it waits for a person."""
+    if order.gone_at is None:
+        return None
+    return problem_of("gone", order.gone_detail or "", None, order.gone_at)
 
 
 def shop_wait(shop: Shop | None, now_ms: int) -> Wait | None:

@@ -151,7 +151,7 @@ def _want_read(draft: Draft, ctx: Context, *, is_resolving: bool) -> Move:
 
 def _settle(draft: Draft, ctx: Context) -> Move:
     order = draft.order
-    if ctx.machine.knows(order.state):
+    if ctx.machine.knows(order.state) or order.gone_at is not None:
         draft.change(problem=None, attempts=0, read_attempts=0, next_attempt_at=None)
         return _rest(draft, Situation.IDLE, None)
     if order.problem is None or order.problem.type != "unknown-state":

@@ -12,7 +12,7 @@ from orchestrator.platforms.failures import (
     PlatformFailure,
     Transient,
 )
-from orchestrator.runtime.draft import Context, Draft, problem_of
+from orchestrator.runtime.draft import Context, Draft, problem_json, problem_of
 from statemachines.target import Json
 from storage.records import Intent, Order, Problem, TargetStatus, changed
 
@@ -151,6 +151,7 @@ def adopt_seen(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
     order = draft.order
     state = ctx.machine.observe(draft.standing(), seen.standing())
     is_edited = seen.content_hash != order.content_hash
+    is_back = order.gone_at is not None
     is_settled = order.payment == "unpaid" and seen.payment not in ("unpaid", "unknown")
     draft.change(
         reference=seen.reference,
@@ -162,18 +163,21 @@ def adopt_seen(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
         content_hash=seen.content_hash,
         platform_updated_at=seen.platform_updated_at,
         observed_at=read_at,
+        gone_at=None,
+        gone_detail=None,
     )
     if is_edited or seen.platform_updated_at != order.platform_updated_at:
         draft.keep_payload(seen.payload)
     if is_settled:
         draft.emit("order.payment_settled", payment=seen.payment)
-    if is_edited:
-        draft.emit("order.updated", reference=seen.reference, payment=seen.payment, state=state)
+    if is_edited or is_back:
+        found_again: dict[str, Json] = {"found_again": True} if is_back else {}
+        draft.emit("order.updated", reference=seen.reference, payment=seen.payment, state=state, **found_again)
     if state == order.state:
         is_mended = draft.order.facts != order.facts or draft.order.payment != order.payment
         if is_mended and order.problem is not None and order.problem.step is None:
             _release(draft, order, "change")  # a guard refused, and what it looks at is another now
-        return is_edited or is_settled or is_mended
+        return is_edited or is_back or is_settled or is_mended
     draft.emit("order.drifted", **{"from": order.state}, to=state, milestone=ctx.machine.milestone(state))
     _release(draft, order, "drift")
     return True
@@ -212,9 +216,19 @@ def apply_read_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jit
 
 
 def apply_gone(draft: Draft, ctx: Context, detail: str) -> None:
-    """The platform has no such order any more: nothing that is wanted of it can be reached."""
+    """The platform has no such order any more: nothing that is wanted of it can be reached, and people are told once.
+
+    The state stays what it was last; the order is not blocked, for nothing waits for a person.
+    """
     for target in list(draft.targets):
         draft.finish(target, TargetStatus.FAILED, ctx.now, problem_of("order-not-found", detail, None, ctx.now))
+    order = draft.order
+    draft.change(problem=None, observed_at=ctx.now)
+    if order.gone_at is None:
+        draft.change(gone_at=ctx.now, gone_detail=detail)
+        problem = problem_json(problem_of("gone", detail, None, ctx.now))
+        told = {"reference": order.reference, "payment": order.payment, "state": order.state}
+        draft.emit("order.updated", **told, problem=problem)
 
 
 def _emit_failed(

@@ -18,11 +18,11 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
-from orchestrator.intake.adopt import Adopted, Look, adopt
+from orchestrator.intake.adopt import Adopted, Look, adopt, note_gone
 from orchestrator.intake.poller import Poller
 from orchestrator.operations.ports import SyncReport
 from orchestrator.platforms.client import Seen
-from orchestrator.platforms.failures import PlatformFailure
+from orchestrator.platforms.failures import NotFound, PlatformFailure
 from orchestrator.runtime.asking import GateClosed, ask
 from orchestrator.runtime.draft import Context, Draft, problem_of
 from orchestrator.runtime.driver import Driver, Equipment
@@ -147,8 +147,16 @@ class ShopWorker:
         return await ask(e, "read", partial(e.client.read, order_id)), read_at
 
     async def refresh(self, order_id: str) -> tuple[Order, Adopted]:
-        """Reads an order and adopts it, importing it if it was unknown. Raises as `read`, StaleLease."""
-        seen, read_at = await self.read(order_id)
+        """Reads an order and adopts it, importing it if it was unknown; notes a known one that is gone.
+
+        Raises as `read`, StaleLease.
+        """
+        asked_at = self.equipment.clock.now_ms()
+        try:
+            seen, read_at = await self.read(order_id)
+        except NotFound as failure:
+            await self._note_gone(order_id, failure.detail, asked_at)
+            raise
 
         def unit(tx: Transaction) -> tuple[Order, Adopted]:
             fence(tx, self.name, self.equipment.epoch)
@@ -159,6 +167,13 @@ class ShopWorker:
             self.equipment.crash.hit("after_import")
         self.wake()
         return result
+
+    async def _note_gone(self, order_id: str, detail: str, read_at: int) -> None:
+        def unit(tx: Transaction) -> None:
+            fence(tx, self.name, self.equipment.epoch)
+            note_gone(tx, self.context(), order_id, detail, read_at)
+
+        await self.equipment.store.write(unit)
 
     # -- life ------------------------------------------------------------------------------------------------------
 

@@ -62,6 +62,8 @@ FULL_ORDER = replace(
     problem=PROBLEM,
     held_at=NOW - 6,
     held_reason="ask Ünal first",
+    gone_at=NOW - 7,
+    gone_detail="404: nie ma takiego zamówienia",
 )
 """An order with something in every field."""
 

@@ -68,6 +68,8 @@ changes = st.fixed_dictionaries(
         "facts": st.dictionaries(texts, json, max_size=3),
         "due_at": st.none() | moments,
         "held_reason": st.none() | texts,
+        "gone_at": st.none() | moments,
+        "gone_detail": st.none() | texts,
         "attempts": st.integers(0, 9),
         "updated_at": moments,
     },
