@@ -30,6 +30,7 @@ from orchestrator.housekeeping import feed_watchdog, forget_forever, measure
 from orchestrator.intake.inbox import Inbox
 from orchestrator.intake.listener import ListenError, listening
 from orchestrator.intake.receiver import Reception, build_receiver
+from orchestrator.intake.subscriptions import SubscriptionWatch
 from orchestrator.locks import StoreLock, StoreLocked, StoreLockUnusable
 from orchestrator.logs import SecretMask, configure
 from orchestrator.metrics import Metrics
@@ -71,6 +72,9 @@ class Daemon:
         self.commands = DaemonCommands(store, self.supervisor, self.clock, self.chance, crash, self.metrics)
         self.queries = Queries(store, self, self.feed, self.clock)
         self.inbox = Inbox(store, self.supervisor.worker, self.clock, self.chance)
+        self.watch = SubscriptionWatch(
+            store, lambda: self.config.shops, self.supervisor.worker, config.webhooks, self.clock
+        )
         self.deliveries = Deliveries(config.delivery, store, self.clock, self.chance)
         self.commands.deliveries = self.deliveries
         self.queries.outlets = lambda: self.deliveries.outlets
@@ -139,6 +143,7 @@ class Daemon:
     def _start_duties(self, group: TaskGroup) -> None:
         group.start_soon(forget_forever, self._store, self.clock, lambda: self.config.retention_days)
         group.start_soon(self.inbox.run)
+        group.start_soon(self.watch.run)
         group.start_soon(self.deliveries.run)
         group.start_soon(feed_watchdog)
         group.start_soon(measure, self.metrics, self.clock, self._store.wal_bytes)
@@ -167,6 +172,7 @@ class Daemon:
         self.config = config
         self.deliveries.reload(config.delivery)
         await self.supervisor.reload(config)
+        self.watch.wake()
 
     async def _write_status(self) -> None:
         """The status dump as a file, replaced as a whole so that nobody reads half of it."""

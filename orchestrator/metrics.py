@@ -98,6 +98,9 @@ class Metrics:
         self._circuit = self._gauge("circuit_state", "A shop's circuit: 0 closed, 1 half open, 2 open", "shop")
         self._held = self._gauge("shop_held", "1 while this node works for the shop", "shop")
         self._last_sync = self._gauge("last_sync_timestamp_seconds", "When a shop's last sweep was complete", "shop")
+        self._missing = self._gauge(
+            "webhook_topics_missing", "Webhook topics that a shop's platform should send and does not", "shop"
+        )
         self._oldest = self._gauge("oldest_pending_seconds", "Age of a shop's oldest pending target", "shop")
         self._orders = self._gauge("orders", "Orders by what they are doing", "shop", "situation")
         self._of_shops = (
@@ -106,6 +109,7 @@ class Metrics:
             self._circuit,
             self._held,
             self._last_sync,
+            self._missing,
             self._oldest,
             self._orders,
         )
@@ -202,6 +206,8 @@ class Metrics:
             self._held.labels(name).set(1 if shop.get("held") else 0)
             self._circuit.labels(name).set(CIRCUIT_VALUES.get(str(shop.get("circuit")), 0))
             self._oldest.labels(name).set(shop.get("oldest_pending_seconds") or 0)
+            if (webhooks := shop.get("webhooks")) is not None:
+                self._missing.labels(name).set(len(webhooks["missing"]))
             if (seconds := _unix_seconds(shop.get("last_sync_at"))) is not None:
                 self._last_sync.labels(name).set(seconds)
             for situation, count in _situations(shop).items():

@@ -149,6 +149,14 @@ class RateLimit(Document):
     available: Annotated[float | None, Field(description="Calls at hand now; null while the shop starts")]
 
 
+class WebhooksOfShop(Document):
+    """What the last look at a platform's webhooks showed."""
+
+    checked_at: Instant
+    missing: Annotated[dict[str, str], Field(description="Topics that are not sent to us, and why")]
+    error: Annotated[str | None, Field(description="Why there was no look")]
+
+
 class Shop(Document):
     """A configured shop."""
 
@@ -165,6 +173,9 @@ class Shop(Document):
     last_sync_at: Instant | None
     last_sync_error: str | None
     rate_limit: RateLimit
+    webhooks: Annotated[
+        WebhooksOfShop | None, Field(description="Null where the platform is not asked for webhooks, or not yet")
+    ]
 
 
 class Shops(Document):

@@ -21,7 +21,7 @@ from orchestrator.cli.commands import (
     upkeep,
     webhooks,
 )
-from orchestrator.cli.group import FulfilldGroup, WaitCommand
+from orchestrator.cli.group import FulfilldGroup, RegisterCommand, WaitCommand
 from orchestrator.cli.place import Place
 
 app = typer.Typer(
@@ -66,7 +66,7 @@ config_commands.command("check")(settings.check)
 config_commands.command("schema")(settings.schema)
 config_commands.command("example")(settings.example)
 app.command("doctor")(upkeep.doctor)
-app.command("webhooks")(webhooks.webhooks)
+app.command("webhooks", cls=RegisterCommand)(webhooks.webhooks)
 app.command("auth-url")(upkeep.auth_url)
 app.command("backup")(upkeep.backup)
 app.command("sandbox")(service.sandbox)

@@ -11,9 +11,12 @@ from pathlib import Path
 import anyio
 
 from orchestrator.cli.blocks import Cell, Page, Tone, grid
-from orchestrator.config import Config, ShopConfig
+from orchestrator.config import Config, ShopConfig, WebhookSettings
+from orchestrator.intake.subscriptions import inspect
 from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.client import Finding
+from orchestrator.platforms.failures import PlatformFailure
+from orchestrator.platforms.push import PushingClient
 
 _SHOP_SECONDS = 60.0
 _WAL_FIXED_IN = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
@@ -36,7 +39,7 @@ async def examine(config: Config) -> list[Check]:
     answers: dict[str, list[Finding]] = {}
     async with anyio.create_task_group() as group:
         for shop in config.shops.values():
-            group.start_soon(_ask, shop, answers)
+            group.start_soon(_ask, shop, config.webhooks, answers)
     for name in config.shops:
         checks += [Check(name, finding) for finding in answers[name]]
     return checks
@@ -118,7 +121,7 @@ def _listener(path: Path) -> Finding:
     return Finding("socket", "ok", f"a daemon listens at {path}")
 
 
-async def _ask(shop: ShopConfig, answers: dict[str, list[Finding]]) -> None:
+async def _ask(shop: ShopConfig, webhooks: WebhookSettings | None, answers: dict[str, list[Finding]]) -> None:
     settings = ClientSettings(
         shop=shop.name,
         options=shop.options,
@@ -132,7 +135,22 @@ async def _ask(shop: ShopConfig, answers: dict[str, list[Finding]]) -> None:
     answers[shop.name] = [Finding("reachable", "failed", f"no answer within {_SHOP_SECONDS:.0f} s")]
     try:
         with anyio.move_on_after(_SHOP_SECONDS):
-            answers[shop.name] = await client.check()
+            findings = await client.check()
+            if webhooks is not None and shop.webhook_secrets and isinstance(client, PushingClient):
+                findings.append(await _webhooks(client, shop.name))
+            answers[shop.name] = findings
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(5):
             await client.aclose()
+
+
+async def _webhooks(client: PushingClient, shop: str) -> Finding:
+    """Whether the platform sends every webhook that we take, wherever it sends them."""
+    try:
+        missing = sorted((await inspect(client, None)).missing)
+    except PlatformFailure as failure:
+        return Finding("webhooks", "failed", failure.detail)
+    if missing:
+        told = f"not sent: {', '.join(missing)}; `fulfilld webhooks {shop} --register` asks for them"
+        return Finding("webhooks", "warning", told)
+    return Finding("webhooks", "ok", "the platform sends all that we take")

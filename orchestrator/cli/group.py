@@ -7,7 +7,7 @@ import errno
 import os
 import re
 import sys
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -17,8 +17,12 @@ from orchestrator.cli.failures import ExitCode, Failure
 WAIT_SECONDS = 60.0
 """What `--wait` without a number means."""
 
+REGISTER_HERE = "here"
+"""What `--register` without an address means: the one that the config names."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _NUMBER = re.compile(r"\d+(\.\d*)?|\.\d+")
+_ADDRESS = re.compile(r"[a-zA-Z]+://.*")
 
 
 class FulfilldGroup(TyperGroup):
@@ -51,21 +55,37 @@ class FulfilldGroup(TyperGroup):
         raise typer.Exit(failure.code) from None
 
 
-class WaitCommand(TyperCommand):
-    """A command whose `--wait` may be followed by a number of seconds, or not (contract: `--wait [SECONDS]`)."""
+class _MayFollow(TyperCommand):
+    """A command with an `option` that may be followed by a value of the form `value`, or not: then it is `usual`."""
+
+    option: ClassVar[str]
+    value: ClassVar[re.Pattern[str]]
+    usual: ClassVar[str]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Puts the usual number behind a `--wait` that has none."""
+        """Puts the usual value behind an option that has none."""
         filled: list[str] = []
         for at, argument in enumerate(args):
             if argument == "--":
                 filled += args[at:]
                 break
             filled.append(argument)
-            has_number = at + 1 < len(args) and _NUMBER.fullmatch(args[at + 1])
-            if argument == "--wait" and not has_number:
-                filled.append(f"{WAIT_SECONDS:g}")
+            has_value = at + 1 < len(args) and self.value.fullmatch(args[at + 1])
+            if argument == self.option and not has_value:
+                filled.append(self.usual)
         return super().parse_args(ctx, filled)
+
+
+class WaitCommand(_MayFollow):
+    """A command with `--wait [SECONDS]` (contract: Commands)."""
+
+    option, value, usual = "--wait", _NUMBER, f"{WAIT_SECONDS:g}"
+
+
+class RegisterCommand(_MayFollow):
+    """A command with `--register [ADDRESS]`."""
+
+    option, value, usual = "--register", _ADDRESS, REGISTER_HERE
 
 
 def _forget_stdout() -> None:

@@ -59,6 +59,7 @@ def status_page(dump: Json) -> Page:
     ]
     page.append(_shops(dump["shops"]) if dump["shops"] else line("no shops; add one to the config"))
     page += _denied(dump["shops"])
+    page += _not_sent(dump["shops"])
     if attention := dump.get("attention"):
         rows = [(entry["shop"], entry["order"], Cell(*_problem(entry["problem"]))) for entry in attention]
         page += [line(), line(Cell("These orders need a person:", "bad")), grid(("SHOP", "ORDER", "PROBLEM"), rows)]
@@ -231,6 +232,20 @@ def _denied(shops: Iterable[Json]) -> list[Line | Grid]:
         for shop in denied
     ]
     return [line(), line(Cell("These shops were denied access:", "bad")), grid(("SHOP", "WHY", "WHAT HELPS"), rows)]
+
+
+def _not_sent(shops: Iterable[Json]) -> list[Line | Grid]:
+    """Webhooks that platforms should send and do not: news then comes with the next poll, not at once."""
+    rows = []
+    for shop in shops:
+        webhooks = shop.get("webhooks") or {}
+        missing = sorted(webhooks.get("missing") or {})
+        if missing:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            rows.append((shop["name"], Cell(", ".join(missing[:3]) + more, "bad"), f"fulfilld webhooks {shop['name']}"))
+    if not rows:
+        return []
+    return [line(), line(Cell("Webhooks that are not sent:", "bad")), grid(("SHOP", "TOPICS", "LOOK"), rows)]
 
 
 def _work(shop: Json) -> Cell:

@@ -22,6 +22,8 @@ EXAMPLE: Final[dict[str, Any]] = {
         "host": "127.0.0.1",
         "port": 8443,
         "tls": {"certificate": "cert.pem", "key": "key.pem"},
+        "public_url": "https://hooks.example",
+        "check_interval_seconds": 3600,
         "max_body_bytes": 2097152,
         "read_timeout_seconds": 10,
     },

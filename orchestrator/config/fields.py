@@ -112,6 +112,15 @@ def _base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def public_url_of(url: str) -> str:
+    """An address that platforms can send webhooks to, without a slash at its end. Raises ValueError."""
+    address = _base_url(url)
+    parts = urlsplit(address)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("must be https - platforms send webhooks to nothing else (http will do for this machine)")
+    return address
+
+
 FilePath = Annotated[Path, AfterValidator(_located)]
 SocketPath = Annotated[Path, AfterValidator(_located), AfterValidator(_short_enough)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
@@ -121,6 +130,7 @@ BearerToken = Annotated[SecretStr, AfterValidator(_header_safe)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_not_empty)]
 ReceiverUrl = Annotated[str, AfterValidator(_receiver_url)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+PublicUrl = Annotated[str, AfterValidator(public_url_of)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 Chaining = Literal["auto", "strict"]

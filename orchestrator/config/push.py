@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from orchestrator.config.fields import FilePath, Port, ReceiverUrl, WebhookSecret
+from orchestrator.config.fields import FilePath, Port, PublicUrl, ReceiverUrl, WebhookSecret
 from orchestrator.config.section import Section
 from orchestrator.operations.event_types import EVENT_TYPES
 
@@ -39,6 +39,16 @@ class WebhookSettings(Section):
     tls: Annotated[
         TlsSettings | None, Field(description="Left out: a proxy in front of the daemon ends the encryption")
     ] = None
+    public_url: Annotated[
+        PublicUrl | None,
+        Field(
+            description="Where platforms reach this listener, such as https://hooks.example.com: the daemon asks for "
+            "webhooks that are not sent there; left out: it only says so"
+        ),
+    ] = None
+    check_interval_seconds: Annotated[
+        float, Field(ge=1, le=86_400, description="How often the daemon looks which webhooks the platforms send")
+    ] = 3600.0
     max_body_bytes: Annotated[
         int, Field(ge=1024, le=64 * 1024 * 1024, description="A webhook with a larger body is refused")
     ] = 2 * 1024 * 1024

@@ -40,6 +40,7 @@ _LONGEST_WAIT_MS = 300_000
 _LOOKS_FOR_AN_ORDER = 4  # a webhook can be quicker than the platform's own reads
 
 Item = tuple[Webhook, News]
+_Place = tuple[str | None, str | None]  # an order, or in its place a part of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +114,12 @@ class Inbox:
         """Works off one batch; False when nothing is due."""
         now = self._clock.now_ms()
         batch = await self._store.read(lambda tx: due_webhooks(tx, shop, now, _BATCH))
-        by_order: dict[str | None, list[Item]] = {}
+        by_order: dict[_Place, list[Item]] = {}
         local: list[Item] = []
         for webhook in batch:
             news = news_of(webhook.source, webhook.topic, webhook.payload)
             if isinstance(news, OrderNews):
-                by_order.setdefault(news.order, []).append((webhook, news))
+                by_order.setdefault((news.order, news.part), []).append((webhook, news))
             else:
                 local.append((webhook, news))
         if local:
@@ -127,7 +128,7 @@ class Inbox:
             await self._follow(shop, by_order)
         return bool(batch)
 
-    async def _follow(self, shop: str, by_order: dict[str | None, list[Item]]) -> None:
+    async def _follow(self, shop: str, by_order: dict[_Place, list[Item]]) -> None:
         """Reads each order once."""
         worker = self._worker_of(shop)
         if worker is None or not worker.gate.is_open:
@@ -135,30 +136,31 @@ class Inbox:
             return
         turns = anyio.CapacityLimiter(_READS_AT_ONCE)
         async with anyio.create_task_group() as group:
-            for order, items in by_order.items():
-                group.start_soon(self._follow_one, worker, order, items, turns)
+            for place, items in by_order.items():
+                group.start_soon(self._follow_one, worker, place, items, turns)
 
     async def _follow_one(
-        self, worker: ShopWorker, order: str | None, items: list[Item], turns: anyio.CapacityLimiter
+        self, worker: ShopWorker, place: _Place, items: list[Item], turns: anyio.CapacityLimiter
     ) -> None:
         async with turns:
             try:
-                wait = await self._look(worker, order, items)
+                wait = await self._look(worker, place, items)
             except Exception as error:  # supervised: one order's hints are tried again later
-                log.error("inbox.stumbled", shop=worker.name, order=order, exc_info=error)
+                log.error("inbox.stumbled", shop=worker.name, order=place[0], exc_info=error)
                 wait = _Wait(_LONGEST_WAIT_MS)
             await (self._finish(items) if wait is None else self._postpone(items, wait))
 
-    async def _look(self, worker: ShopWorker, order: str | None, items: list[Item]) -> _Wait | None:
+    async def _look(self, worker: ShopWorker, place: _Place, items: list[Item]) -> _Wait | None:
         """Reads the order if that can tell something new; answers a wait when it could not be read."""
-        if order is None:
-            worker.sync_soon()
-            return None
-        if await self._is_stale(worker.name, order, items):
-            return None
+        order, part = place
         attempts = max(webhook.attempts for webhook, _ in items)
         try:
-            await worker.refresh(order)
+            if order is None and part is not None:
+                order = await worker.order_of_part(part)
+            if order is None:
+                worker.sync_soon()
+            elif not await self._is_stale(worker.name, order, items):
+                await worker.refresh(order)
         except GateClosed:
             return _CLOSED
         except NotFound as failure:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from orchestrator.platforms.shopify_webhooks import (
     Product,
+    fulfillment_order_of,
     id_of_gid,
     order_id_of,
     product_of,
@@ -26,7 +27,10 @@ HINT = "hint"
 SIGNED = "signed"
 """Source of webhooks whose body is signed (Shopify)."""
 
-_ORDER_AREAS = frozenset({"orders", "fulfillments", "fulfillment_orders", "refunds", "returns", "order_transactions"})
+_PART_AREAS = frozenset({"fulfillment_orders", "fulfillment_holds"})
+_ORDER_AREAS = frozenset(
+    {"orders", "fulfillments", "fulfillment_events", "refunds", "returns", "order_transactions", *_PART_AREAS}
+)
 _PLACES_OF_AN_ORDER = ("basket", "order")  # selldone.md §7: `basket`; others by their usual name
 _LONGEST_ID = 200
 
@@ -67,10 +71,12 @@ class FulfillmentNews:
 class OrderNews:
     """An order to read again; `order` None: one that is not named, so all are looked at.
 
-    `updated_at_ms`: the order's own change time, where the body is an order.
+    `part`: in its place the id of something that the platform knows the order of. `updated_at_ms`: the order's own
+    change time, where the body is an order.
     """
 
     order: str | None
+    part: str | None = None
     updated_at_ms: int | None = None
     fulfillment: FulfillmentNews | None = None
 
@@ -100,10 +106,12 @@ def _told(header_topic: str | None, body: Json) -> News:
     if area not in _ORDER_AREAS:
         return Unimportant(topic)
     fulfillment = _fulfillment(topic, body) if area == "fulfillments" else None
+    order = order_id_of(topic, body)
     return OrderNews(
-        order_id_of(topic, body),
-        updated_at_ms(body) if area == "orders" else None,
-        fulfillment,
+        order,
+        part=fulfillment_order_of(body) if order is None and area in _PART_AREAS else None,
+        updated_at_ms=updated_at_ms(body) if area == "orders" else None,
+        fulfillment=fulfillment,
     )
 
 

@@ -23,6 +23,8 @@ EVENT_TYPES: Final[dict[str, str]] = {
     "shop.paused": "a person paused a shop",
     "shop.resumed": "a shop works again (`data.by`)",
     "shop.access_denied": "the platform does not accept a shop's credentials; the shop is paused",
+    "shop.webhooks_missing": "the platform does not send webhooks that it should (`data.missing`: why, by topic)",
+    "shop.webhooks_registered": "the platform was asked for webhooks that were missing (`data.topics`)",
     "sync.completed": "a sweep over a shop's orders is complete",
     "sync.failed": "a sweep over a shop's orders failed",
     "product.created": "a product was seen for the first time",

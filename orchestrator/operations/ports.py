@@ -23,9 +23,22 @@ class SyncReport:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookHealth:
+    """What the last look at a platform's webhooks showed, at `checked_at` (Unix milliseconds).
+
+    `missing`: topics that are not sent to us, each with the reason. `error`: why there was no look; what is missing is
+    then what the look before it showed.
+    """
+
+    checked_at: int
+    missing: Mapping[str, str]
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ShopFacts:
     """A configured shop as the outside may see it. `is_held`: this node works for it. `rate_limit`: JSON for the
-    status dump (`rate_per_second`, `burst`, `concurrency`, `available`)."""
+    status dump (`rate_per_second`, `burst`, `concurrency`, `available`). `webhooks`: None where nobody looks."""
 
     name: str
     platform: str
@@ -34,6 +47,7 @@ class ShopFacts:
     is_held: bool
     running: int
     rate_limit: Mapping[str, Json]
+    webhooks: WebhookHealth | None = None
 
 
 class NodeFacts(Protocol):

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 from orchestrator.clock import optional_rfc3339, rfc3339
-from orchestrator.operations.ports import ShopFacts, SyncReport
+from orchestrator.operations.ports import ShopFacts, SyncReport, WebhookHealth
 from orchestrator.runtime.draft import problem_of
 from statemachines.machine import Plan, PlatformMachine, Standing
 from statemachines.target import Json
@@ -135,7 +135,15 @@ def shop_view(facts: ShopFacts, shop: Shop | None, now_ms: int) -> dict[str, Jso
         "last_sync_at": optional_rfc3339(shop.last_sync_at) if shop is not None else None,
         "last_sync_error": shop.last_sync_error if shop is not None else None,
         "rate_limit": dict(facts.rate_limit),
+        "webhooks": _webhooks_view(facts.webhooks),
     }
+
+
+def _webhooks_view(health: WebhookHealth | None) -> Json:
+    """What is known of the webhooks that a platform should send; null where nobody looks after them."""
+    if health is None:
+        return None
+    return {"checked_at": rfc3339(health.checked_at), "missing": dict(health.missing), "error": health.error}
 
 
 def sync_view(shop: str, report: SyncReport) -> dict[str, Json]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from yarl import URL
 
 from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer, UnreadableItem
-from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Rejected, Unreadable
+from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Unreadable
 from orchestrator.platforms.http import Answer, Caller, http_date_ms, open_session, skew_finding
 from orchestrator.platforms.json_text import Broken, member_text, members
-from orchestrator.platforms.shopify_graphql import ShopifyDoor, refusal_of
+from orchestrator.platforms.push import Subscription
+from orchestrator.platforms.shopify_graphql import ShopifyDoor
 from orchestrator.platforms.shopify_options import ShopifyOptions
 from orchestrator.platforms.shopify_steps import ShopifySteps
+from orchestrator.platforms.shopify_subscriptions import ShopifySubscriptions, addresses
 from orchestrator.platforms.shopify_sweep import Sweep
-from orchestrator.platforms.shopify_webhooks import TOPICS, id_of_gid, topic_enum, whole_id
+from orchestrator.platforms.shopify_webhooks import id_of_gid, whole_id
 from orchestrator.platforms.shopify_wire import Row, SenselessOrder, read_order, read_row
 from orchestrator.platforms.spec import ClientSettings
 from statemachines import shopify as machines
@@ -24,16 +23,6 @@ from statemachines.target import Json, TargetRequest
 
 _MAX_PAGE = 250  # of any connection (shopify.dev: pagination)
 _FO_SCOPES = ("merchant_managed", "assigned", "third_party")
-_SUBSCRIPTION_PAGES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """A webhook that Shopify sends: `topic` in its REST form, `address` where it goes."""
-
-    id: str
-    topic: str
-    address: str
 
 
 class ShopifyClient:
@@ -46,7 +35,6 @@ class ShopifyClient:
         self._clock = settings.clock
         self._page_size = min(settings.page_size, _MAX_PAGE)
         self._lookback_ms = int(settings.lookback_seconds * 1000)
-        self._throttle = settings.throttle
         session = open_session(
             headers={"Accept": "application/json"},
             timeout_seconds=settings.timeout_seconds,
@@ -58,6 +46,7 @@ class ShopifyClient:
         url = URL(f"{host}/admin/api/{options.api_version}/graphql.json")
         self._door = ShopifyDoor(self._caller, url, token)
         machine = machines.build({"routing_timeout_seconds": options.routing_timeout_seconds})
+        self._subscriptions = ShopifySubscriptions(self._door, settings.throttle)
         self._steps = ShopifySteps(self._door, machine, options, self.read, settings.throttle, settings.clock)
 
     @property
@@ -128,46 +117,27 @@ class ShopifyClient:
 
     # -- webhooks --------------------------------------------------------------------------------------------------
 
+    def addresses(self, base: str) -> dict[str, str]:
+        """As `PushingClient.addresses`."""
+        return addresses(base)
+
     async def list_subscriptions(self) -> list[Subscription]:
-        """The webhooks that Shopify sends for this app. It deletes one after eight failures in a row, so they are
-        worth a look at start and now and then (shopify.md §2.3). Raises PlatformFailure."""
-        found: list[Subscription] = []
-        after: str | None = None
-        for page in range(_SUBSCRIPTION_PAGES):
-            if page:
-                await self._throttle()
-            data, answer = await self._door.query("subscriptions", {"after": after})
-            try:
-                connection = data["webhookSubscriptions"]
-                found += [_subscription(node) for node in connection["nodes"]]
-                info = connection["pageInfo"]
-                after = info["endCursor"] if info["hasNextPage"] else None
-            except (KeyError, TypeError) as error:
-                raise Unreadable(f"the list of webhooks makes no sense: {error}", answer.body) from None
-            if after is None:
-                break
-        return found
+        """As `PushingClient.list_subscriptions`. Raises PlatformFailure."""
+        return await self._subscriptions.list()
 
-    async def register_subscriptions(self, address: str, topics: Sequence[str] = TOPICS) -> list[str]:
-        """Asks Shopify to send these topics to `address` (https); answers those that were not sent there before.
+    async def subscribe(self, topic: str, address: str) -> None:
+        """As `PushingClient.subscribe`. Raises Rejected with Shopify's words, PlatformFailure."""
+        await self._subscriptions.create(topic, address)
 
-        One that is there already is done (shopify.md §2.5). Raises Rejected with Shopify's words, PlatformFailure.
-        """
-        known = {each.topic for each in await self.list_subscriptions() if each.address == address}
-        made: list[str] = []
-        for topic in topics:
-            if topic in known:
-                continue
-            await self._throttle()
-            variables = {"topic": topic_enum(topic), "subscription": {"uri": address, "format": "JSON"}}
-            answer = await self._door.send("subscribe", variables, is_effect=True)
-            payload = self._door.told(answer, is_effect=True).get("webhookSubscriptionCreate") or {}
-            refusal = refusal_of(payload)
-            if refusal is None:
-                made.append(topic)
-            elif "already been taken" not in refusal.detail:
-                raise Rejected(f"{topic}: {refusal.detail}")
-        return made
+    async def mend_subscription(self, subscription: Subscription) -> None:
+        """As `PushingClient.mend_subscription`. Raises Rejected with Shopify's words, PlatformFailure."""
+        await self._subscriptions.mend(subscription)
+
+    async def order_of_part(self, part: str) -> str | None:
+        """The order of a fulfilment order: webhooks about one name nothing else (shopify.md §2.4)."""
+        data, _ = await self._door.query("fulfillment_order", {"id": f"gid://shopify/FulfillmentOrder/{part}"})
+        node = data.get("fulfillmentOrder") or {}
+        return id_of_gid((node.get("order") or {}).get("id"), "Order")
 
     # -- checking --------------------------------------------------------------------------------------------------
 
@@ -199,12 +169,6 @@ def _scopes(data: dict[str, Json]) -> Finding:
             "scopes", "warning", f"without {', '.join(wanted)} orders can't be cancelled or marked delivered"
         )
     return Finding("scopes", "ok", "the app has what it needs")
-
-
-def _subscription(node: Json) -> Subscription:
-    area, _, rest = str(node["topic"]).lower().rpartition("_")
-    known = {topic_enum(topic): topic for topic in TOPICS}
-    return Subscription(str(node["id"]), known.get(str(node["topic"]), f"{area}/{rest}"), str(node["uri"]))
 
 
 def _read_rows(answer: Answer) -> tuple[list[Row], tuple[UnreadableItem, ...], str | None]:

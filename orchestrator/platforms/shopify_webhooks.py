@@ -26,17 +26,34 @@ ORDER_TOPICS: Final = (
     "orders/fulfilled",
     "orders/partially_fulfilled",
     "orders/edited",
+    "orders/delete",
 )
 """Topics whose body is an order, or names one (shopify.md §2.4)."""
 
 FULFILLMENT_TOPICS: Final = ("fulfillments/create", "fulfillments/update")
 """Topics whose body is a fulfilment; it names its order (shopify.md §3)."""
 
+FULFILLMENT_ORDER_TOPICS: Final = tuple(
+    f"fulfillment_orders/{change}"
+    for change in (
+        "order_routing_complete",
+        "scheduled_fulfillment_order_ready",
+        "rescheduled",
+        "placed_on_hold",
+        "hold_released",
+        "moved",
+        "split",
+        "merged",
+        "cancelled",
+    )
+)
+"""Topics that tell that what can be shipped of an order changed; they name the fulfilment order alone (§2.4)."""
+
 PRODUCT_TOPICS: Final = ("products/create", "products/update")
 """Topics whose body is a product (shopify.md §3)."""
 
-TOPICS: Final = (*ORDER_TOPICS, *FULFILLMENT_TOPICS, *PRODUCT_TOPICS)
-"""Every topic that is taken in, and that `register_subscriptions` subscribes to."""
+TOPICS: Final = (*ORDER_TOPICS, *FULFILLMENT_TOPICS, *FULFILLMENT_ORDER_TOPICS, *PRODUCT_TOPICS)
+"""Every topic that Shopify is asked for."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGITS = re.compile(r"[0-9]{1,20}")
@@ -119,6 +136,19 @@ def order_id_of(topic: str, body: Json) -> str | None:
     if isinstance(order, dict):
         return id_of_gid(order.get("admin_graphql_api_id"), "Order") or whole_id(order.get("id"))
     return whole_id(body.get("order_id"))
+
+
+def fulfillment_order_of(body: Json) -> str | None:
+    """The fulfilment order that a `fulfillment_orders/*` or `fulfillment_holds/*` body names somewhere, by its gid: the
+    samples have it as `fulfillment_order`, `moved_fulfillment_order` and deeper. None where there is none."""
+    if not isinstance(body, dict):
+        return None
+    for value in body.values():
+        if isinstance(value, dict):
+            found = id_of_gid(value.get("id"), "FulfillmentOrder") or fulfillment_order_of(value)
+            if found is not None:
+                return found
+    return None
 
 
 def product_of(body: Json) -> Product | None:

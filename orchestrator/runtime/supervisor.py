@@ -238,6 +238,7 @@ def _facts(name: str, slot: _Slot) -> ShopFacts:
             "concurrency": limits.concurrency,
             "available": round(worker.gate.available, 1) if worker is not None else None,
         },
+        webhooks=worker.webhooks if worker is not None else None,
     )
 
 

@@ -20,9 +20,10 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from orchestrator.intake.adopt import Adopted, Look, adopt, note_gone
 from orchestrator.intake.poller import Poller
-from orchestrator.operations.ports import SyncReport
+from orchestrator.operations.ports import SyncReport, WebhookHealth
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import NotFound, PlatformFailure
+from orchestrator.platforms.push import PushingClient
 from orchestrator.runtime.asking import GateClosed, ask
 from orchestrator.runtime.draft import Context, Draft, problem_of
 from orchestrator.runtime.driver import Driver, Equipment
@@ -71,6 +72,7 @@ class ShopWorker:
         self._saved_gate: tuple[object, ...] = ()
         self._sweeps: list[_Sweep] = []
         self._sweeping: list[_Sweep] = []
+        self.webhooks: WebhookHealth | None = None
 
     # -- from outside ----------------------------------------------------------------------------------------------
 
@@ -145,6 +147,13 @@ class ShopWorker:
         e = self.equipment
         read_at = e.clock.now_ms()  # before the turn: an earlier time only makes the look more careful
         return await ask(e, "read", partial(e.client.read, order_id)), read_at
+
+    async def order_of_part(self, part: str) -> str | None:
+        """The order that a part belongs to, where the platform can tell. Raises GateClosed, PlatformFailure."""
+        client = self.equipment.client
+        if not isinstance(client, PushingClient):
+            return None
+        return await ask(self.equipment, "read", partial(client.order_of_part, part))
 
     async def refresh(self, order_id: str) -> tuple[Order, Adopted]:
         """Reads an order and adopts it, importing it if it was unknown; notes a known one that is gone.

@@ -194,9 +194,11 @@ def test_the_bodies_of_2019_are_told_by_their_shape() -> None:
     [
         (
             "fulfillment_orders/moved",
-            b'{"fulfillment_order": {"id": "gid://shopify/FulfillmentOrder/1"}}',
-            OrderNews(None),
+            b'{"destination": {"id": "gid://shopify/Location/2"}, "deep": {"it": {"id": "gid://shopify/FulfillmentOrder/1"}}}',
+            OrderNews(None, part="1"),
         ),
+        ("fulfillment_orders/split", b'{"fulfillment_order": {"id": 1}}', OrderNews(None)),
+        ("fulfillment_events/create", b'{"id": 1, "order_id": 12}', OrderNews("12")),
         ("orders/edited", b'{"order_edit": {"order_id": 12}}', OrderNews("12")),
         ("refunds/create", b'{"id": 1, "order_id": 12}', OrderNews("12")),
         ("orders/create", b"null", OrderNews(None)),

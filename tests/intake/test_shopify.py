@@ -53,19 +53,3 @@ async def test_repeated_and_shuffled_webhooks_lead_to_what_shopify_shows(tmp_pat
                 assert await floor.order(added, name)
                 assert len(await floor.events("fulfillment.created")) == len(orders)
                 group.cancel_scope.cancel()
-
-
-def test_missing_webhooks_are_registered_once_and_shown(tmp_path: Path) -> None:
-    from orchestrator.cli.webhooks import Registration, look
-
-    sandbox = Sandbox(SandboxSettings(orders=1))
-
-    async def ask() -> tuple[Registration, Registration]:
-        async with sandbox.running():
-            (shop,) = config_of(sandbox, tmp_path, platform="shopify").shops.values()
-            return await look(shop, "https://hooks.example/"), await look(shop, "https://hooks.example")
-
-    first, second = anyio.run(ask)
-    assert len(first.made) == len(first.subscriptions) == len(second.subscriptions)
-    assert second.made == []
-    assert {each.address.rpartition("/")[2] for each in first.subscriptions} == {"orders", "products"}

@@ -8,13 +8,11 @@ import pytest
 
 from orchestrator.platforms.failures import AccessDenied, OutOfSequence, Rejected, Transient
 from orchestrator.platforms.shopify import ShopifyClient
-from orchestrator.platforms.shopify_webhooks import TOPICS
 from orchestrator.sandbox.shopify_shop import ShopifyOptions
 from statemachines.target import TargetRequest, Tracking
 from tests.platforms.stage import Stage, staged
 
 SPREAD = 1
-ADDRESS = "https://erp.example/webhooks/shopy/orders"
 
 
 def client(stage: Stage) -> ShopifyClient:
@@ -96,33 +94,6 @@ async def test_doctor_tells_of_a_version_and_a_domain_that_are_not_served() -> N
     async with staged("shopify", options={"api_version": "2024-01", "domain": "other.myshopify.com"}) as stage:
         found = {finding.check: finding.status for finding in await stage.client.check()}
         assert (found["version"], found["shop"]) == ("warning", "warning")
-
-
-async def test_subscriptions_are_made_once() -> None:
-    async with staged("shopify") as stage:
-        assert await client(stage).list_subscriptions() == []
-        assert await client(stage).register_subscriptions(ADDRESS) == list(TOPICS)
-        assert await client(stage).register_subscriptions(ADDRESS) == []
-        listed = await client(stage).list_subscriptions()
-        assert [(each.topic, each.address) for each in listed] == [(topic, ADDRESS) for topic in TOPICS]
-
-
-async def test_a_subscription_that_is_there_already_is_done() -> None:
-    async with staged("shopify") as stage:
-        made = stage.sandbox.shopify.shop.subscriptions
-        made.append((1, "ORDERS_CREATE", ADDRESS))
-        stage.sandbox.faults.script_answer(
-            200,
-            b'{"data":{"webhookSubscriptions":{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}}}}',
-            step="webhookSubscriptions",
-        )
-        assert await client(stage).register_subscriptions(ADDRESS) == [t for t in TOPICS if t != "orders/create"]
-
-
-async def test_an_address_that_shopify_does_not_take_is_refused_in_its_words() -> None:
-    async with staged("shopify") as stage:
-        with pytest.raises(Rejected, match="http:// is not supported"):
-            await client(stage).register_subscriptions("http://erp.example/hooks")
 
 
 @pytest.mark.parametrize("status", [402, 403, 404, 423])

@@ -18,8 +18,9 @@ def webhooks(
         str | None,
         typer.Option(
             "--register",
-            metavar="ADDRESS",
-            help="Ask Shopify for what is missing; where the webhook listener is reached, such as https://hooks.example.",
+            metavar="[ADDRESS]",
+            help="Ask Shopify for what is missing. ADDRESS: where the webhook listener is reached, such as "
+            "https://hooks.example; by default webhooks.public_url of the config.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -28,14 +29,18 @@ def webhooks(
     import anyio
 
     from orchestrator.cli.blocks import show
-    from orchestrator.cli.webhooks import look, registration_page, shop_of
+    from orchestrator.cli.failures import ExitCode
+    from orchestrator.cli.webhooks import address_for, look, registration_page, shop_of
 
-    if register is not None and not register.startswith("https://"):
-        raise typer.BadParameter("Shopify sends webhooks to https addresses only", param_hint="--register")
-    chosen = shop_of(place_of(context).load_config(), shop)
-    found = anyio.run(look, chosen, register)
+    config = place_of(context).load_config()
+    chosen = shop_of(config, shop)
+    address = None if register is None else address_for(config, shop, register)
+    found = anyio.run(look, chosen, address)
     if as_json:
         told = [{"topic": each.topic, "address": each.address} for each in found.subscriptions]
-        sys.stdout.write(json.dumps({"webhooks": told, "registered": found.made}) + "\n")
+        answer = {"webhooks": told, "registered": found.made, "missing": found.missing}
+        sys.stdout.write(json.dumps(answer) + "\n")
     else:
         show(registration_page(found))
+    if register is not None and found.missing:
+        raise typer.Exit(ExitCode.FAILED)

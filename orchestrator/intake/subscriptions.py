@@ -1,0 +1,174 @@
+"""Looks after the webhooks that platforms send: at start and now and then, because they delete those that failed.
+
+Where the config says at which address the world finds our listener (`webhooks.public_url`), what is missing is asked
+for again; otherwise, and where the platform refuses, it is said: in the status dump, by an event, in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import quote
+
+import anyio
+import structlog
+
+from orchestrator.clock import Clock
+from orchestrator.config import ShopConfig, WebhookSettings
+from orchestrator.operations.ports import WebhookHealth
+from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Rejected
+from orchestrator.platforms.push import PushingClient, Subscription
+from orchestrator.runtime.asking import GateClosed, ask
+from orchestrator.runtime.worker import ShopWorker
+from statemachines.target import Json
+from storage.errors import StoreError
+from storage.events import append_event
+from storage.store import Store
+from storage.transaction import Transaction
+
+log = structlog.get_logger()
+
+_SOON_SECONDS = 60.0
+_NOT_SENT = "the platform has no such webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A shop's webhooks as they are now. `made`: topics that were asked for just now. `missing`: reasons by topic."""
+
+    subscriptions: tuple[Subscription, ...]
+    made: tuple[str, ...]
+    missing: Mapping[str, str]
+
+
+def address_of(public_url: str, shop: str) -> str:
+    """Where the world reaches a shop's part of our listener, without the last part of the path."""
+    return f"{public_url.rstrip('/')}/webhooks/{quote(shop, safe='')}"
+
+
+async def inspect(client: PushingClient, address: str | None) -> Inspection:
+    """Looks which topics are sent; with an `address` (`address_of`) asks for those that are not sent there.
+
+    Without one a topic counts as sent wherever it goes, as a proxy may have addresses of its own. A topic that the
+    platform refuses, for want of a scope for example, stands in no other's way. Raises PlatformFailure.
+    """
+    found = await client.list_subscriptions()
+    if address is None:
+        sent = {each.topic for each in found if each.is_readable}
+        return Inspection(tuple(found), (), {topic: _NOT_SENT for topic in client.addresses("") if topic not in sent})
+    by_place = {(each.topic, each.address): each for each in found}
+    made: list[str] = []
+    missing: dict[str, str] = {}
+    for topic, place in client.addresses(address).items():
+        known = by_place.get((topic, place))
+        if known is not None and known.is_readable:
+            continue
+        try:
+            if known is None:
+                await client.subscribe(topic, place)
+            else:
+                await client.mend_subscription(known)
+        except (Rejected, AccessDenied) as failure:
+            missing[topic] = failure.detail
+        else:
+            made.append(topic)
+    return Inspection(tuple(await client.list_subscriptions() if made else found), tuple(made), missing)
+
+
+class SubscriptionWatch:
+    """Keeps an eye on every pushing shop's webhooks. `run` lasts until it is cancelled; `wake` asks for a look now.
+
+    `shops` answers the configured shops, `worker_of` a shop's worker (None while there is none).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        shops: Callable[[], Mapping[str, ShopConfig]],
+        worker_of: Callable[[str], ShopWorker | None],
+        settings: WebhookSettings | None,
+        clock: Clock,
+    ) -> None:
+        self._store, self._shops, self._worker_of = store, shops, worker_of
+        self._settings, self._clock = settings, clock
+        self._wake = anyio.Event()
+        self._told: dict[str, Mapping[str, str]] = {}
+
+    def wake(self) -> None:
+        """The config changed: look again."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Looks until cancelled; returns at once where no webhooks come in."""
+        settings = self._settings
+        if settings is None:
+            return
+        while True:
+            self._wake = anyio.Event()
+            is_complete = await self._look_at_all(settings)
+            interval = settings.check_interval_seconds
+            with anyio.move_on_after(interval if is_complete else min(interval, _SOON_SECONDS)):
+                await self._wake.wait()
+
+    async def _look_at_all(self, settings: WebhookSettings) -> bool:
+        """Looks at every shop; whether all of them could be looked at."""
+        outcomes: list[bool] = []
+
+        async def look(shop: ShopConfig) -> None:
+            try:
+                outcomes.append(await self._look_at(shop, settings))
+            except Exception as error:  # supervised: one shop's webhooks are not the others'
+                log.error("webhooks.stumbled", shop=shop.name, exc_info=error)
+                outcomes.append(False)
+
+        async with anyio.create_task_group() as group:
+            for shop in self._shops().values():
+                if shop.webhook_secrets:
+                    group.start_soon(look, shop)
+        return all(outcomes)
+
+    async def _look_at(self, shop: ShopConfig, settings: WebhookSettings) -> bool:
+        worker = self._worker_of(shop.name)
+        if worker is None:
+            return False
+        client = worker.equipment.client
+        if not isinstance(client, PushingClient):
+            return True
+        address = None if settings.public_url is None else address_of(settings.public_url, shop.name)
+        now = self._clock.now_ms()
+        try:
+            found = await ask(worker.equipment, "webhooks", partial(inspect, client, address))
+        except GateClosed:
+            return False
+        except PlatformFailure as failure:
+            log.warning("webhooks.not_checked", shop=shop.name, detail=failure.detail)
+            worker.webhooks = WebhookHealth(now, self._told.get(shop.name, {}), failure.detail)
+            return False
+        worker.webhooks = WebhookHealth(now, found.missing)
+        await self._tell(shop.name, found)
+        return True
+
+    async def _tell(self, shop: str, found: Inspection) -> None:
+        """Says what was done and what is missing, the latter once as long as it is the same."""
+        news: list[tuple[str, dict[str, Json]]] = []
+        if found.made:
+            log.info("webhooks.registered", shop=shop, topics=found.made)
+            news.append(("shop.webhooks_registered", {"topics": list(found.made)}))
+        if found.missing and found.missing != self._told.get(shop):
+            remedy = f"`fulfilld webhooks {shop} --register`, or set webhooks.public_url"
+            log.warning("webhooks.missing", shop=shop, missing=dict(found.missing), remedy=remedy)
+            news.append(("shop.webhooks_missing", {"missing": dict(found.missing)}))
+        now = self._clock.now_ms()
+
+        def unit(tx: Transaction) -> None:
+            for name, data in news:
+                append_event(tx, now, name, shop=shop, data=data)
+
+        try:
+            if news:
+                await self._store.write(unit)
+        except StoreError as error:
+            log.error("webhooks.not_told", shop=shop, detail=str(error))
+            return
+        self._told[shop] = found.missing

@@ -1,0 +1,181 @@
+"""Webhooks that a platform should send: asked for, mended, missed; and the parts of orders that they name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+
+from orchestrator.clock import Clock
+from orchestrator.config import Config, WebhookSettings
+from orchestrator.intake.subscriptions import Inspection, SubscriptionWatch, address_of, inspect
+from orchestrator.operations.ports import WebhookHealth
+from orchestrator.platforms.push import PushingClient
+from orchestrator.platforms.shopify_webhooks import TOPICS
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from tests.platforms.stage import Stage, staged
+from tests.support.shopfloor import Shopfloor, config_of, working_on
+
+PUBLIC = "https://hooks.example"
+ADDRESS = f"{PUBLIC}/webhooks/shopy"
+NONE_LISTED = b'{"data":{"webhookSubscriptions":{"nodes":[],"pageInfo":{"hasNextPage":false,"endCursor":null}}}}'
+DENIED = (
+    b'{"data":{"webhookSubscriptionCreate":null},"errors":[{"message":"Access denied","extensions":'
+    b'{"code":"ACCESS_DENIED"}}]}'
+)
+
+
+def client(stage: Stage) -> PushingClient:
+    assert isinstance(stage.client, PushingClient)
+    return stage.client
+
+
+# -- one look ------------------------------------------------------------------------------------------------------
+
+
+async def test_all_topics_are_asked_for_once_products_at_an_address_of_their_own() -> None:
+    async with staged("shopify") as stage:
+        first = await inspect(client(stage), ADDRESS)
+        assert first.made == TOPICS
+        assert {each.topic: each.address for each in first.subscriptions} == {
+            topic: f"{ADDRESS}/{'products' if topic.startswith('products/') else 'orders'}" for topic in TOPICS
+        }
+        assert await inspect(client(stage), ADDRESS) == Inspection(first.subscriptions, (), {})
+
+
+async def test_without_an_address_what_is_missing_is_told_and_nothing_asked_for() -> None:
+    async with staged("shopify") as stage:
+        found = await inspect(client(stage), None)
+        assert (set(found.missing), found.made, found.subscriptions) == (set(TOPICS), (), ())
+        await inspect(client(stage), "https://proxy.example/anything")
+        assert (await inspect(client(stage), None)).missing == {}
+
+
+async def test_one_that_is_there_already_is_done() -> None:
+    async with staged("shopify") as stage:
+        await inspect(client(stage), ADDRESS)
+        stage.sandbox.faults.script_answer(200, NONE_LISTED, step="webhookSubscriptions")
+        assert (await inspect(client(stage), ADDRESS)).missing == {}
+        assert len((await inspect(client(stage), None)).subscriptions) == len(TOPICS)
+
+
+async def test_a_topic_that_is_refused_stands_in_no_others_way() -> None:
+    async with staged("shopify") as stage:
+        stage.sandbox.faults.script_answer(200, DENIED, step="webhookSubscriptionCreate")
+        found = await inspect(client(stage), ADDRESS)
+        assert found.missing == {TOPICS[0]: "Access denied"}
+        assert found.made == TOPICS[1:]
+
+
+async def test_an_address_that_shopify_does_not_take_is_told_in_its_words() -> None:
+    async with staged("shopify") as stage:
+        found = await inspect(client(stage), "http://hooks.example/webhooks/shopy")
+        assert set(found.missing) == set(TOPICS)
+        assert "http:// is not supported" in found.missing["orders/create"]
+
+
+async def test_a_webhook_in_a_form_that_we_do_not_take_is_mended_in_place() -> None:
+    async with staged("shopify") as stage:
+        stage.operate("subscribe", topic="ORDERS_PAID", uri=f"{ADDRESS}/orders", format="XML")
+        (known,) = await client(stage).list_subscriptions()
+        assert not known.is_readable
+        found = await inspect(client(stage), ADDRESS)
+        (mended,) = (each for each in found.subscriptions if each.topic == "orders/paid")
+        assert (mended.id, mended.is_readable, set(found.made)) == (known.id, True, set(TOPICS))
+
+
+async def test_the_order_of_a_fulfilment_order() -> None:
+    async with staged("shopify") as stage:
+        order = stage.sandbox.shopify.shop.orders[int(stage.order)]
+        assert await client(stage).order_of_part(str(order.fulfillment_orders[0].id)) == stage.order
+        assert await client(stage).order_of_part("1") is None
+
+
+def test_a_shops_name_is_one_part_of_the_path() -> None:
+    assert address_of("https://hooks.example/", "a/b c") == "https://hooks.example/webhooks/a%2Fb%20c"
+
+
+# -- the watch -----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def watched(
+    folder: Path, public_url: str | None = PUBLIC, interval_seconds: float = 3600
+) -> AsyncIterator[tuple[Shopfloor, SubscriptionWatch]]:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running():
+        config: Config = config_of(sandbox, folder, platform="shopify")
+        settings = WebhookSettings.model_construct(public_url=public_url, check_interval_seconds=interval_seconds)
+        async with working_on(sandbox, config, folder) as floor:
+            watch = SubscriptionWatch(floor.store, lambda: config.shops, floor.supervisor.worker, settings, Clock())
+            async with anyio.create_task_group() as group:
+                group.start_soon(watch.run)
+                yield floor, watch
+                group.cancel_scope.cancel()
+
+
+async def health(floor: Shopfloor, wanted: Callable[[WebhookHealth], bool]) -> WebhookHealth:
+    """Waits until the shop's webhooks are as wanted."""
+    with anyio.fail_after(10):
+        while True:
+            found = floor.supervisor.shops()["shopy"].webhooks
+            if found is not None and wanted(found):
+                return found
+            await anyio.sleep(0.01)  # nothing tells of a look that found nothing new
+
+
+async def test_at_start_all_are_asked_for_and_told(tmp_path: Path) -> None:
+    async with watched(tmp_path) as (floor, _):
+        (told,) = await floor.event("shop.webhooks_registered")
+        assert told.data["topics"] == list(TOPICS)
+        assert (await health(floor, lambda found: not found.missing)).error is None
+        assert await floor.events("shop.webhooks_missing") == []
+
+
+async def test_one_that_the_platform_deleted_is_asked_for_at_the_next_look(tmp_path: Path) -> None:
+    async with watched(tmp_path, interval_seconds=0.05) as (floor, _):
+        await floor.event("shop.webhooks_registered")
+        shop = floor.sandbox.shopify.shop
+        floor.sandbox.shopify.operate({"action": "unsubscribe", "topic": "orders/paid"})
+        _, again = await floor.event("shop.webhooks_registered", count=2)
+        assert again.data["topics"] == ["orders/paid"]
+        assert len(shop.subscriptions) == len(TOPICS)
+
+
+async def test_without_a_public_address_what_is_missing_is_told_once(tmp_path: Path) -> None:
+    async with watched(tmp_path, public_url=None, interval_seconds=0.01) as (floor, _):
+        (told,) = await floor.event("shop.webhooks_missing")
+        first = await health(floor, lambda found: bool(found.missing))
+        assert set(told.data["missing"]) == set(first.missing) == set(TOPICS)
+        await health(floor, lambda found: found.checked_at > first.checked_at)
+        assert len(await floor.events("shop.webhooks_missing")) == 1
+
+
+async def test_a_platform_that_does_not_answer_is_asked_again(tmp_path: Path) -> None:
+    sandbox_down = {"error_before": 1.0}
+    async with watched(tmp_path, interval_seconds=0.05) as (floor, watch):
+        await floor.event("shop.webhooks_registered")
+        floor.sandbox.faults.set_rates(sandbox_down)
+        watch.wake()
+        assert (await health(floor, lambda found: found.error is not None)).missing == {}
+        floor.sandbox.faults.set_rates({})
+        await health(floor, lambda found: found.error is None)
+
+
+async def test_where_no_webhooks_come_in_nobody_looks(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running():
+        config = config_of(sandbox, tmp_path, platform="shopify")
+        settings = WebhookSettings.model_construct(public_url=PUBLIC, check_interval_seconds=3600.0)
+        shops = {name: replace(shop, webhook_secrets=()) for name, shop in config.shops.items()}
+        async with working_on(sandbox, config, tmp_path) as floor:
+            for watch in (
+                SubscriptionWatch(floor.store, lambda: config.shops, floor.supervisor.worker, None, Clock()),
+                SubscriptionWatch(floor.store, lambda: shops, floor.supervisor.worker, settings, Clock()),
+            ):
+                with anyio.move_on_after(0.2):
+                    await watch.run()
+            assert sandbox.shopify.shop.subscriptions == []
