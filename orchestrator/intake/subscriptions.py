@@ -29,17 +29,23 @@ from storage.transaction import Transaction
 
 log = structlog.get_logger()
 
-_SOON_SECONDS = 60.0
+_FIRST_REST_SECONDS = 2.0  # after a look that did not succeed; then twice as long each time
+_LONGEST_REST_SECONDS = 60.0
+_FAILURES = 3  # of calls in one look; then the platform is left alone for a while
 _NOT_SENT = "the platform has no such webhook"
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A shop's webhooks as they are now. `made`: topics that were asked for just now. `missing`: reasons by topic."""
+    """A shop's webhooks as they are now. `made`: topics that were asked for just now. `missing`: reasons by topic.
+
+    `is_settled`: what is missing was refused, and another look soon would tell nothing new.
+    """
 
     subscriptions: tuple[Subscription, ...]
     made: tuple[str, ...]
     missing: Mapping[str, str]
+    is_settled: bool = True
 
 
 def address_of(public_url: str, shop: str) -> str:
@@ -51,7 +57,8 @@ async def inspect(client: PushingClient, address: str | None) -> Inspection:
     """Looks which topics are sent; with an `address` (`address_of`) asks for those that are not sent there.
 
     Without one a topic counts as sent wherever it goes, as a proxy may have addresses of its own. A topic that the
-    platform refuses, for want of a scope for example, stands in no other's way. Raises PlatformFailure.
+    platform refuses, for want of a scope for example, stands in no other's way, nor does a call that fails.
+    Raises PlatformFailure.
     """
     found = await client.list_subscriptions()
     if address is None:
@@ -60,6 +67,7 @@ async def inspect(client: PushingClient, address: str | None) -> Inspection:
     by_place = {(each.topic, each.address): each for each in found}
     made: list[str] = []
     missing: dict[str, str] = {}
+    failures = 0
     for topic, place in client.addresses(address).items():
         known = by_place.get((topic, place))
         if known is not None and known.is_readable:
@@ -71,9 +79,15 @@ async def inspect(client: PushingClient, address: str | None) -> Inspection:
                 await client.mend_subscription(known)
         except (Rejected, AccessDenied) as failure:
             missing[topic] = failure.detail
+        except PlatformFailure as failure:
+            missing[topic] = failure.detail
+            failures += 1
+            if failures == _FAILURES:
+                raise
         else:
             made.append(topic)
-    return Inspection(tuple(await client.list_subscriptions() if made else found), tuple(made), missing)
+    now = await client.list_subscriptions() if made else found
+    return Inspection(tuple(now), tuple(made), missing, is_settled=not failures)
 
 
 class SubscriptionWatch:
@@ -104,12 +118,14 @@ class SubscriptionWatch:
         settings = self._settings
         if settings is None:
             return
+        rest = _FIRST_REST_SECONDS
         while True:
             self._wake = anyio.Event()
             is_complete = await self._look_at_all(settings)
             interval = settings.check_interval_seconds
-            with anyio.move_on_after(interval if is_complete else min(interval, _SOON_SECONDS)):
+            with anyio.move_on_after(interval if is_complete else min(interval, rest)):
                 await self._wake.wait()
+            rest = _FIRST_REST_SECONDS if is_complete else min(rest * 2, _LONGEST_REST_SECONDS)
 
     async def _look_at_all(self, settings: WebhookSettings) -> bool:
         """Looks at every shop; whether all of them could be looked at."""
@@ -147,7 +163,7 @@ class SubscriptionWatch:
             return False
         worker.webhooks = WebhookHealth(now, found.missing)
         await self._tell(shop.name, found)
-        return True
+        return found.is_settled
 
     async def _tell(self, shop: str, found: Inspection) -> None:
         """Says what was done and what is missing, the latter once as long as it is the same."""
@@ -155,7 +171,7 @@ class SubscriptionWatch:
         if found.made:
             log.info("webhooks.registered", shop=shop, topics=found.made)
             news.append(("shop.webhooks_registered", {"topics": list(found.made)}))
-        if found.missing and found.missing != self._told.get(shop):
+        if found.missing and found.is_settled and found.missing != self._told.get(shop):
             remedy = f"`fulfilld webhooks {shop} --register`, or set webhooks.public_url"
             log.warning("webhooks.missing", shop=shop, missing=dict(found.missing), remedy=remedy)
             news.append(("shop.webhooks_missing", {"missing": dict(found.missing)}))
@@ -171,4 +187,5 @@ class SubscriptionWatch:
         except StoreError as error:
             log.error("webhooks.not_told", shop=shop, detail=str(error))
             return
-        self._told[shop] = found.missing
+        if found.is_settled:
+            self._told[shop] = found.missing

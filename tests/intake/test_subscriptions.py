@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import anyio
+import pytest
 
 from orchestrator.clock import Clock
 from orchestrator.config import Config, WebhookSettings
 from orchestrator.intake.subscriptions import Inspection, SubscriptionWatch, address_of, inspect
 from orchestrator.operations.ports import WebhookHealth
+from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.platforms.push import PushingClient
 from orchestrator.platforms.shopify_webhooks import TOPICS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
@@ -68,6 +70,24 @@ async def test_a_topic_that_is_refused_stands_in_no_others_way() -> None:
         found = await inspect(client(stage), ADDRESS)
         assert found.missing == {TOPICS[0]: "Access denied"}
         assert found.made == TOPICS[1:]
+
+
+async def test_a_call_that_fails_stands_in_no_others_way_and_is_made_at_the_next_look() -> None:
+    async with staged("shopify") as stage:
+        stage.sandbox.faults.script("error_before", step="webhookSubscriptionCreate")
+        found = await inspect(client(stage), ADDRESS)
+        assert (set(found.missing), found.is_settled) == ({TOPICS[0]}, False)
+        again = await inspect(client(stage), ADDRESS)
+        assert (again.made, again.is_settled) == (TOPICS[:1], True)
+
+
+async def test_a_platform_that_fails_all_the_time_is_left_alone_for_a_while() -> None:
+    async with staged("shopify") as stage:
+        stage.sandbox.faults.script("error_before", step="webhookSubscriptionCreate", times=9)
+        with pytest.raises(PlatformFailure):
+            await inspect(client(stage), ADDRESS)
+        asked = stage.sandbox.ledger.calls(step="webhookSubscriptionCreate")
+        assert len(asked) == 3
 
 
 async def test_an_address_that_shopify_does_not_take_is_told_in_its_words() -> None:
@@ -178,4 +198,4 @@ async def test_where_no_webhooks_come_in_nobody_looks(tmp_path: Path) -> None:
             ):
                 with anyio.move_on_after(0.2):
                     await watch.run()
-            assert sandbox.shopify.shop.subscriptions == []
+            assert len(sandbox.shopify.shop.subscriptions) == 0

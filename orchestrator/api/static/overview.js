@@ -93,9 +93,19 @@ function shopCard(shop, milestones) {
     shop.wait && !shop.paused && el("p", { class: "warn" }, `waits: ${String(shop.wait.reason).replaceAll("_", " ")}`,
       shop.wait.until ? [" until ", moment(shop.wait.until)] : null, shop.wait.detail ? el("span", { class: "soft wrap" }, ` ${shop.wait.detail}`) : null),
     shop.last_sync_error && el("blockquote", { class: "bad" }, String(shop.last_sync_error)),
+    webhookWords(shop),
     el("div", { class: "facts-line" }, el("span", {}, "synced ", moment(shop.last_sync_at)),
       shop.oldest_pending_seconds ? el("span", {}, `oldest target ${duration(shop.oldest_pending_seconds)}`) : null,
       rateWords(shop.rate_limit)));
+}
+
+function webhookWords(shop) {
+  const missing = Object.entries(shop.webhooks?.missing ?? {});
+  if (!missing.length) return null;
+  return el("p", { class: "warn" }, `webhooks not sent: ${missing.length} `,
+    el("span", { class: "soft wrap", title: missing.map(([topic, why]) => `${topic}: ${why}`).join("\n") },
+      missing.slice(0, 3).map(([topic]) => topic).join(", "), missing.length > 3 ? " …" : ""),
+    el("div", { class: "commands" }, command(`fulfilld webhooks ${shell(shop.name)}`)));
 }
 
 function conditions(shop) {
@@ -105,6 +115,7 @@ function conditions(shop) {
   if (shop.circuit === "open") found.push(badge("circuit open", "bad"));
   if (shop.circuit === "half_open") found.push(badge("circuit half open", "warn"));
   if (shop.last_sync_error) found.push(badge("sync failed", "bad"));
+  if (Object.keys(shop.webhooks?.missing ?? {}).length) found.push(badge("webhooks missing", "warn"));
   return found.length ? found : [badge("ok", "good")];
 }
 

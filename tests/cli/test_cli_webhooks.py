@@ -1,0 +1,94 @@
+"""`webhooks` and `doctor` against the simulated Shopify, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from orchestrator.platforms.shopify_webhooks import TOPICS
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from tests.cli.fake import FakeDaemon, Run, a_status
+
+LISTENER = {"port": 8443}
+PUBLIC = "https://hooks.example"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A running sandbox."""
+    made = Sandbox(SandboxSettings(orders=1))
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(made.running()):
+        yield made
+
+
+def configure(directory: Path, sandbox: Sandbox, webhooks: dict[str, object]) -> None:
+    (directory / "config.json").write_text(json.dumps({**sandbox.config(), "webhooks": webhooks}))
+
+
+def test_what_is_missing_is_shown_then_asked_for_where_the_config_says(run: Run, alone: Path, sandbox: Sandbox) -> None:
+    configure(alone, sandbox, {**LISTENER, "public_url": PUBLIC})
+    before = run("webhooks", "shopy")
+    assert (before.exit_code, before.stdout.splitlines()[0]) == (0, "the platform sends no webhooks")
+    assert "orders/paid" in before.stdout
+    made = run("webhooks", "--register", "shopy", "--json")
+    assert made.exit_code == 0
+    assert json.loads(made.stdout)["registered"] == list(TOPICS)
+    after = json.loads(run("webhooks", "shopy", "--json").stdout)
+    assert (after["registered"], after["missing"]) == ([], {})
+    assert {each["address"] for each in after["webhooks"]} == {
+        f"{PUBLIC}/webhooks/shopy/orders",
+        f"{PUBLIC}/webhooks/shopy/products",
+    }
+
+
+def test_an_address_that_is_told_goes_before_the_configs(run: Run, alone: Path, sandbox: Sandbox) -> None:
+    configure(alone, sandbox, {**LISTENER, "public_url": PUBLIC})
+    made = json.loads(run("webhooks", "shopy", "--register", "https://other.example/", "--json").stdout)
+    assert {each["address"].partition("/webhooks")[0] for each in made["webhooks"]} == {"https://other.example"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["shopy", "--register"], 2, "webhooks.public_url"),
+        (["shopy", "--register", "http://hooks.example"], 2, "must be https"),
+        (["xs"], 2, "set up by hand"),
+        (["nobody"], 4, "no shop nobody"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_said_with_the_remedy(
+    run: Run, alone: Path, sandbox: Sandbox, arguments: list[str], code: int, words: str
+) -> None:
+    configure(alone, sandbox, LISTENER)
+    result = run("webhooks", *arguments)
+    assert (result.exit_code, words in result.stderr) == (code, True), result.stderr
+
+
+def test_a_topic_that_shopify_refuses_is_a_failure_with_its_words(run: Run, alone: Path, sandbox: Sandbox) -> None:
+    configure(alone, sandbox, LISTENER)
+    refusal = b'{"data":null,"errors":[{"message":"no read_products","extensions":{"code":"ACCESS_DENIED"}}]}'
+    sandbox.faults.script_answer(200, refusal, step="webhookSubscriptionCreate")
+    result = run("webhooks", "shopy", "--register", PUBLIC)
+    assert result.exit_code == 1
+    assert "no read_products" in result.stdout
+
+
+def test_doctor_says_which_webhooks_do_not_come(run: Run, alone: Path, sandbox: Sandbox) -> None:
+    configure(alone, sandbox, LISTENER)
+    assert "fulfilld webhooks shopy --register" in run("doctor").stdout
+    assert run("webhooks", "shopy", "--register", PUBLIC).exit_code == 0
+    assert "the platform sends all that we take" in run("doctor").stdout
+
+
+def test_the_status_page_shows_what_is_not_sent(daemon: FakeDaemon, fulfilld: Run) -> None:
+    missing = dict.fromkeys(TOPICS, "the platform has no such webhook")
+    dump = a_status()
+    dump["shops"][0]["webhooks"] = {"checked_at": "2026-01-01T00:00:00Z", "missing": missing, "error": None}
+    daemon.answers["GET", "/v1/status"] = dump
+    told = fulfilld("status").stdout
+    assert "Webhooks that are not sent:" in told
+    assert f"and {len(TOPICS) - 3} more" in told
