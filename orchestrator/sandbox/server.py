@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +21,7 @@ from orchestrator.sandbox.platform import Json, SimulatedPlatform
 from orchestrator.sandbox.selldone import SelldonePlatform
 from orchestrator.sandbox.selldone_shop import SelldoneOptions
 from orchestrator.sandbox.shopify import ShopifyPlatform
+from orchestrator.sandbox.shopify_sender import WebhookSender
 from orchestrator.sandbox.shopify_shop import ShopifyOptions
 from orchestrator.sandbox.xsale import XsalePlatform
 from orchestrator.sandbox.xsale_shop import XsaleOptions
@@ -109,6 +110,8 @@ class Sandbox:
             seed=settings.seed,
             shop_count=settings.shops,
         )
+        self.senders = [WebhookSender(shop, self.clock) for shop in self.shopify.shop_list]
+        """Of the webhooks of each Shopify shop."""
         # Where platforms are registered: mounting, config, panel and summary follow.
         registered: tuple[SimulatedPlatform, ...] = (self.selldone, self.cloudsuite, self.xsale, self.shopify)
         self.platforms = {platform.name: platform for platform in registered}
@@ -132,7 +135,8 @@ class Sandbox:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Sandbox]:
-        """Serves on loopback until the block is left; then lets go of stalled and held calls and stops at once.
+        """Serves on loopback, and sends webhooks, until the block is left; then lets go of stalled and held calls and
+        stops at once.
 
         May be entered again, one after another: the same orders on the same port, as after an outage.
         Raises OSError if the port is taken.
@@ -143,7 +147,8 @@ class Sandbox:
         try:
             await web.TCPSite(runner, "127.0.0.1", self._port or self.settings.port, backlog=1024).start()
             self._port = runner.addresses[0][1]
-            yield self
+            async with _beside([sender.run for sender in self.senders]):
+                yield self
         finally:
             self.faults.close()
             with anyio.CancelScope(shield=True), anyio.move_on_after(2 * _CLOSE_SECONDS):
@@ -156,6 +161,22 @@ class Sandbox:
             exchange = Exchange(platform, self.ledger, self.faults, self.settings.latency_ms / 1000)
             application.router.add_route("*", f"/{platform.name}/{{path:.*}}", exchange.handle)
         return application
+
+
+@asynccontextmanager
+async def _beside(works: Iterable[Callable[[], Coroutine[None, None, None]]]) -> AsyncIterator[None]:
+    """Runs these until the block is left. What the block raises leaves as it is, in no group."""
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+        for work in works:
+            group.start_soon(work)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised again below
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 def ready_config(base_url: str, settings: SandboxSettings | None = None) -> dict[str, Json]:

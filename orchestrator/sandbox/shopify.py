@@ -10,15 +10,18 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import partial
 
 from orchestrator.clock import Clock
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, parse_object
-from orchestrator.sandbox.shopify_orders import Json, Order, gid, stamp
+from orchestrator.sandbox.shopify_orders import Json, Order, fulfillment_order_node, gid, stamp
 from orchestrator.sandbox.shopify_panel import ShopifyPanel
+from orchestrator.sandbox.shopify_refusals import Refused
 from orchestrator.sandbox.shopify_selection import BadDocument, Document, Field, parse, project
-from orchestrator.sandbox.shopify_shop import Refused, ShopifyOptions, ShopifyShop, number_of, payload_of
+from orchestrator.sandbox.shopify_shop import ShopifyOptions, ShopifyShop, number_of, payload_of
+from orchestrator.sandbox.shopify_subscriptions import enum_of
 
 VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10")
 _UNAUTHORIZED = b'{"errors":"[API] Invalid API key or access token (unrecognized login or wrong password)"}'
@@ -27,6 +30,7 @@ _SINCE = re.compile(r"updated_at:>='(?P<since>[^']+)'")
 _STEPS = {
     "order": "read",
     "orders": "list",
+    "fulfillmentOrder": "read",
     "fulfillmentOrderReportProgress": "report_progress",
     "fulfillmentCreate": "fulfill",
     "fulfillmentTrackingInfoUpdate": "update_tracking",
@@ -89,7 +93,7 @@ class ShopifyPlatform:
         }
 
     def summary(self) -> dict[str, Json]:
-        """Orders by state, shop by shop."""
+        """Orders by state and what became of webhooks, shop by shop."""
         now = self._clock.now_ms()
         counts: dict[str, dict[str, int]] = {}
         for shop in self.shop_list:
@@ -97,7 +101,8 @@ class ShopifyPlatform:
             for order in shop.orders.values():
                 state = "CANCELLED" if order.cancelled is not None else order.state(now)
                 by_state[state] = by_state.get(state, 0) + 1
-        return {"orders_by_state": counts}
+        webhooks = {shop.domain: asdict(shop.webhooks) for shop in self.shop_list}
+        return {"orders_by_state": counts, "webhooks": webhooks}
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -214,7 +219,7 @@ def _order_of(shop: ShopifyShop, field: Field) -> int | None:
     match field.name:
         case "order" | "orderCancel":
             return number_of(told.get("id") or told.get("orderId"))
-        case "fulfillmentOrderReportProgress":
+        case "fulfillmentOrderReportProgress" | "fulfillmentOrder":
             found = shop.order_of_fulfillment_order(number_of(told.get("id")))
             return found[0].id if found else None
         case "fulfillmentCreate":
@@ -233,7 +238,7 @@ def _refusal(field: Field, refused: Refused) -> dict[str, Json]:
     """A mutation's payload with nothing done; every member that may be asked for is there."""
     error = {"field": refused.field, "message": refused.message}
     empty = dict.fromkeys(("fulfillment", "fulfillmentOrder", "fulfillmentEvent", "job"))
-    told = {**empty, "webhookSubscription": None, "userErrors": [error]}
+    told = {**empty, "webhookSubscription": None, "deletedWebhookSubscriptionId": None, "userErrors": [error]}
     if field.name == "orderCancel":
         told["orderCancelUserErrors"] = [{**error, "code": "INVALID"}]
     return told
@@ -243,6 +248,15 @@ def _order(shop: ShopifyShop, field: Field) -> Json:
     number = _id(field.arguments.get("id"))
     order = shop.orders.get(number)
     return None if order is None else order.node(shop.clock.now_ms())
+
+
+def _fulfillment_order(shop: ShopifyShop, field: Field) -> Json:
+    """One that shows already, with its order."""
+    found = shop.order_of_fulfillment_order(_id(field.arguments.get("id")))
+    now = shop.clock.now_ms()
+    if found is None or now < found[0].routed_at:
+        return None
+    return {**fulfillment_order_node(found[1]), "order": found[0].node(now)}
 
 
 def _orders(shop: ShopifyShop, field: Field) -> Json:
@@ -301,19 +315,35 @@ def _job(shop: ShopifyShop, field: Field) -> Json:
 
 
 def _subscriptions(shop: ShopifyShop, field: Field) -> Json:
-    del field
-    nodes = [_subscription(each) for each in shop.subscriptions]
-    return {"nodes": nodes, "pageInfo": {"hasNextPage": False, "endCursor": None}}
+    """By age, from behind the cursor on."""
+    told = field.arguments
+    topics = [enum_of(topic) for topic in told.get("topics") or []]
+    rows = [each for each in shop.subscriptions if each.id > int(told.get("after") or 0)]
+    rows = [each for each in rows if not topics or each.topic in topics]
+    rows = [each for each in rows if told.get("uri") in (None, each.address)]
+    first = told.get("first") or 50
+    page = rows[:first]
+    return {
+        "nodes": [each.node() for each in page],
+        "pageInfo": {"hasNextPage": len(rows) > first, "endCursor": str(page[-1].id) if page else None},
+    }
 
 
 def _subscribe(shop: ShopifyShop, field: Field) -> Json:
-    made = shop.subscribe(field.arguments["topic"], field.arguments["webhookSubscription"]["uri"])
-    return {"webhookSubscription": _subscription(made), "userErrors": []}
+    told = field.arguments["webhookSubscription"]
+    made = shop.subscriptions.create(field.arguments["topic"], told.get("uri"), told.get("format"), told.get("name"))
+    return {"webhookSubscription": made.node(), "userErrors": []}
 
 
-def _subscription(each: tuple[int, str, str]) -> Json:
-    number, topic, address = each
-    return {"id": gid("WebhookSubscription", number), "topic": topic, "uri": address, "format": "JSON"}
+def _resubscribe(shop: ShopifyShop, field: Field) -> Json:
+    told = field.arguments["webhookSubscription"]
+    found = shop.subscriptions.update(_id(field.arguments.get("id")), told.get("uri"), told.get("format"))
+    return {"webhookSubscription": found.node(), "userErrors": []}
+
+
+def _unsubscribe(shop: ShopifyShop, field: Field) -> Json:
+    shop.subscriptions.delete(_id(field.arguments.get("id")))
+    return {"deletedWebhookSubscriptionId": field.arguments["id"], "userErrors": []}
 
 
 def _about_shop(shop: ShopifyShop, field: Field) -> Json:
@@ -342,6 +372,7 @@ def _id(text: Json) -> int:
 _RESOLVERS: dict[str, Callable[[ShopifyShop, Field], Json]] = {
     "order": _order,
     "orders": _orders,
+    "fulfillmentOrder": _fulfillment_order,
     "fulfillmentOrderReportProgress": _report_progress,
     "fulfillmentCreate": _fulfill,
     "fulfillmentTrackingInfoUpdate": _update_tracking,
@@ -350,6 +381,8 @@ _RESOLVERS: dict[str, Callable[[ShopifyShop, Field], Json]] = {
     "job": _job,
     "webhookSubscriptions": _subscriptions,
     "webhookSubscriptionCreate": _subscribe,
+    "webhookSubscriptionUpdate": _resubscribe,
+    "webhookSubscriptionDelete": _unsubscribe,
     "shop": _about_shop,
     "currentAppInstallation": _installation,
     "publicApiVersions": _versions,

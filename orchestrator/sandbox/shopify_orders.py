@@ -124,7 +124,7 @@ class Order:
             "canMarkAsPaid": self.financial == "PENDING",
             **self.fields,
             "lineItems": _connection([_line_node(line) for line in self.lines]),
-            "fulfillmentOrders": _connection([_order_node(each) for each in orders]),
+            "fulfillmentOrders": _connection([fulfillment_order_node(each) for each in orders]),
             "fulfillments": [_fulfillment_node(each) for each in self.fulfillments],
         }
 
@@ -195,6 +195,11 @@ def stamp(ms: int | None) -> str | None:
     return None if ms is None else datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def rest_time(ms: int | None) -> str | None:
+    """A time as REST bodies write it: whole seconds, with an offset (shopify.md §3)."""
+    return None if ms is None else datetime.fromtimestamp(ms // 1000, UTC).isoformat()
+
+
 def _connection(nodes: list[Json]) -> dict[str, Json]:
     return {"nodes": nodes, "pageInfo": {"hasNextPage": False, "endCursor": None}}
 
@@ -212,7 +217,8 @@ def _line_node(line: Line) -> dict[str, Json]:
     }
 
 
-def _order_node(order: FulfillmentOrder) -> dict[str, Json]:
+def fulfillment_order_node(order: FulfillmentOrder) -> dict[str, Json]:
+    """A fulfilment order as GraphQL has it."""
     actions = list(_ACTIONS.get(order.status, ()))
     if order.is_reported and order.status == "IN_PROGRESS":
         actions.append("MARK_AS_OPEN")

@@ -11,9 +11,13 @@ from dataclasses import dataclass
 
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import PanelError
+from orchestrator.sandbox.shopify_bodies import told_of
 from orchestrator.sandbox.shopify_orders import OPEN, FulfillmentOrder, Json, Order, gid
+from orchestrator.sandbox.shopify_refusals import Refused
 from orchestrator.sandbox.shopify_selection import Unshaped
 from orchestrator.sandbox.shopify_shop import ShopifyShop
+
+_LONGEST_SECONDS = 86_400
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "move": ("order", "state"),
@@ -34,8 +38,13 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "delete": ("order",),
     "change_token": ("token",),
     "revoke_scope": ("scope",),
+    "add_product": (),
+    "edit_product": ("product",),
+    "subscribe": ("topic", "uri"),
+    "unsubscribe": ("topic",),
 }
-"""Every action with the fields that it must have (`POST /_sandbox/shopify/panel`)."""
+"""Every action with the fields that it must have (`POST /_sandbox/shopify/panel`); others may be left out: `reason`,
+`tracking`, `payload`, `routing_seconds` of add, `title` of products, `format` of subscribe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +91,22 @@ class ShopifyPanel:
     def hold(self, order: str | int, reason: str = "INCORRECT_ADDRESS") -> None:
         """Puts what is open on hold."""
         found = self.order(order)
-        for each in found.fulfillment_orders:
-            if each.status in OPEN:
-                each.status, each.holds = "ON_HOLD", [*each.holds, reason]
+        held = [each for each in found.fulfillment_orders if each.status in OPEN]
+        for each in held:
+            each.status, each.holds = "ON_HOLD", [*each.holds, reason]
         self.shop.touch(found)
+        self.shop.tell_parts(found, "placed_on_hold", held)
 
     def release_hold(self, order: str | int) -> None:
         """Ends every hold; scheduled goods become ready too."""
         found = self.order(order)
-        for each in found.fulfillment_orders:
-            if each.status in ("ON_HOLD", "SCHEDULED"):
-                each.status, each.holds, each.fulfill_at = "OPEN", [], None
+        held = [each for each in found.fulfillment_orders if each.status == "ON_HOLD"]
+        scheduled = [each for each in found.fulfillment_orders if each.status == "SCHEDULED"]
+        for each in (*held, *scheduled):
+            each.status, each.holds, each.fulfill_at = "OPEN", [], None
         self.shop.touch(found)
+        self.shop.tell_parts(found, "hold_released", held)
+        self.shop.tell_parts(found, "scheduled_fulfillment_order_ready", scheduled)
 
     def schedule(self, order: str | int, in_seconds: float = 3600) -> None:
         """What is open is to be shipped later."""
@@ -106,11 +119,16 @@ class ShopifyPanel:
     def split(self, order: str | int) -> None:
         """Replaces each open FO by a new one with other ids, as moves, splits and merges do."""
         found = self.order(order)
+        pairs: list[tuple[FulfillmentOrder, FulfillmentOrder]] = []
         for each in [each for each in found.fulfillment_orders if each.status in ("OPEN", "IN_PROGRESS")]:
             parts = [[self.shop.press.next_id(), line[1], line[3], line[3]] for line in each.lines if line[3]]
-            found.fulfillment_orders.append(FulfillmentOrder(self.shop.press.next_id(), each.location, parts))
+            made = FulfillmentOrder(self.shop.press.next_id(), each.location, parts)
+            found.fulfillment_orders.append(made)
             each.status = "CLOSED"
+            pairs.append((each, made))
         self.shop.touch(found)
+        for each, made in pairs:
+            self.shop.events.tell(found.id, [told_of("split", each, made)])
 
     def return_(self, order: str | int) -> None:
         """The goods came back and the return was closed."""
@@ -135,10 +153,14 @@ class ShopifyPanel:
         found = self.order(order)
         found.routed_at = 0
         self.shop.touch(found)
+        self.shop.tell_routed(found)
 
-    def add(self) -> str:
-        """A buyer checks out; returns the new order's id."""
-        return str(self.shop.add().id)
+    def add(self, routing_seconds: float | None = None) -> str:
+        """A buyer checks out; returns the new order's id. `routing_seconds`: until its FOs show, else the option's."""
+        is_number = isinstance(routing_seconds, int | float) and not isinstance(routing_seconds, bool)
+        if routing_seconds is not None and not (is_number and 0 <= routing_seconds <= _LONGEST_SECONDS):
+            raise PanelError(f"routing_seconds must be a number from 0 to {_LONGEST_SECONDS}")
+        return str(self.shop.add(routing_seconds).id)
 
     def add_garbage(self, payload: Json = None) -> str:
         """An order that is `payload` in place of its own node (None: a good id and bad fields); returns its id."""
@@ -148,7 +170,7 @@ class ShopifyPanel:
 
     def delete(self, order: str | int) -> None:
         """Removes the order."""
-        del self.shop.orders[self.order(order).id]
+        self.shop.remove(self.order(order))
 
     def change_token(self, token: str) -> None:
         """Revokes the app's token and makes another."""
@@ -157,6 +179,34 @@ class ShopifyPanel:
     def revoke_scope(self, scope: str) -> None:
         """Takes a scope from the app."""
         self.shop.scopes = tuple(each for each in self.shop.scopes if each != scope)
+
+    def add_product(self, title: str | None = None) -> str:
+        """A new product; returns its id."""
+        product = self.shop.shelf.add(self.shop.clock.now_ms(), title)
+        self.shop.tell_product(product, "products/create")
+        return str(product.id)
+
+    def edit_product(self, product: str | int, title: str | None = None) -> None:
+        """Changes a product, and its title where one is given. Raises PanelError if there is none."""
+        found = self.shop.shelf.products.get(int(product)) if str(product).isdecimal() else None
+        if found is None:
+            raise PanelError(f"{self.shop.domain} has no product {product}")
+        found.title, found.updated = title or found.title, self.shop.clock.now_ms()
+        self.shop.tell_product(found, "products/update")
+
+    def subscribe(self, topic: str, uri: str, body_format: str = "JSON") -> None:
+        """Makes a webhook subscription, also one as XML. Raises PanelError with Shopify's words."""
+        try:
+            self.shop.subscriptions.create(topic, uri, body_format)
+        except Refused as refused:
+            raise PanelError(refused.message) from None
+
+    def unsubscribe(self, topic: str) -> int:
+        """All subscriptions of the topic are gone, as if Shopify had deleted them; returns how many there were."""
+        gone = self.shop.subscriptions.of(topic)
+        for each in gone:
+            self.shop.subscriptions.drop(each)
+        return len(gone)
 
     def order(self, order: str | int) -> Order:
         """The order as the platform holds it. Raises PanelError if there is none."""
@@ -172,24 +222,40 @@ class ShopifyPanel:
             raise PanelError(f"unknown action {action!r}; known are {', '.join(ACTIONS)}")
         if missing := [name for name in ACTIONS[action] if request.get(name) in (None, "")]:
             raise PanelError(f"{action} needs {', '.join(missing)}")
+        if (answer := self._operate_shop(action, request)) is not None:
+            return answer
         order = request.get("order", "")
-        match action:
-            case "add":
-                return {"order": self.add()}
-            case "add_garbage":
-                return {"order": self.add_garbage(request.get("payload"))}
-            case "change_token":
-                self.change_token(str(request["token"]))
-                return {}
-            case "revoke_scope":
-                self.revoke_scope(str(request["scope"]))
-                return {}
-            case "delete":
-                self.delete(order)
-                return {"order": str(order)}
+        if action == "delete":
+            self.delete(order)
+            return {"order": str(order)}
         self._operate_order(action, order, request)
         found = self.order(order)
         return {"order": str(found.id), "state": found.state(self.shop.clock.now_ms())}
+
+    def _operate_shop(self, action: str, request: Mapping[str, Json]) -> dict[str, Json] | None:
+        """What is about no order that is there; None for the rest."""
+        title = None if request.get("title") is None else str(request["title"])
+        match action:
+            case "add":
+                return {"order": self.add(request.get("routing_seconds"))}
+            case "add_garbage":
+                return {"order": self.add_garbage(request.get("payload"))}
+            case "add_product":
+                return {"product": self.add_product(title)}
+            case "edit_product":
+                self.edit_product(request["product"], title)
+                return {"product": str(request["product"])}
+            case "subscribe":
+                self.subscribe(str(request["topic"]), str(request["uri"]), str(request.get("format", "JSON")))
+            case "unsubscribe":
+                return {"unsubscribed": self.unsubscribe(str(request["topic"]))}
+            case "change_token":
+                self.change_token(str(request["token"]))
+            case "revoke_scope":
+                self.revoke_scope(str(request["scope"]))
+            case _:
+                return None
+        return {}
 
     def _operate_order(self, action: str, order: str | int, request: Mapping[str, Json]) -> None:
         match action:

@@ -6,10 +6,13 @@ remaining quantity stands against it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from orchestrator.clock import Clock
+from orchestrator.sandbox.shopify_bodies import fulfillment_body, order_body, told_of
+from orchestrator.sandbox.shopify_events import Events
 from orchestrator.sandbox.shopify_orders import (
     OPEN,
     Fulfillment,
@@ -20,6 +23,9 @@ from orchestrator.sandbox.shopify_orders import (
     gid,
     stamp,
 )
+from orchestrator.sandbox.shopify_products import Product, Shelf
+from orchestrator.sandbox.shopify_refusals import Refused
+from orchestrator.sandbox.shopify_subscriptions import Subscriptions, WebhookCounts
 
 _AGE_MS = 60_000  # between the orders that a shop is stocked with
 _SCOPES = (
@@ -37,7 +43,8 @@ class ShopifyOptions:
 
     `routing_seconds`: how long after an order its FOs show. `job_seconds`: how long a cancellation takes.
     `bucket`, `restore_rate`: of query costs, points and points per second. `is_throttled_with_429`: how too many points
-    are answered.
+    are answered. `webhook_retry_seconds`: until a webhook that failed is sent again, twice as long each time.
+    `webhook_deadline_seconds`: how long its whole answer may take.
     """
 
     routing_seconds: float = 0
@@ -45,14 +52,8 @@ class ShopifyOptions:
     bucket: int = 2000
     restore_rate: int = 100_000
     is_throttled_with_429: bool = False
-
-
-class Refused(Exception):
-    """A user error: `field` and message, and whether the order was not where the step begins."""
-
-    def __init__(self, message: str, field: list[str] | None = None, *, is_elsewhere: bool = True) -> None:
-        super().__init__(message)
-        self.message, self.field, self.is_elsewhere = message, field, is_elsewhere
+    webhook_retry_seconds: float = 0.5
+    webhook_deadline_seconds: float = 5
 
 
 @dataclass(slots=True)
@@ -65,7 +66,10 @@ class _Job:
 
 @dataclass(slots=True, eq=False)
 class ShopifyShop:
-    """A shop. `outbox`: topics and orders that webhooks are due for. `subscriptions`: [id, topic, address]."""
+    """A shop. `routing`: the orders whose FOs do not show yet. `webhooks`: what became of those that were due.
+
+    `when_due` is called when `due_in` may have become less.
+    """
 
     domain: str
     token: str
@@ -73,9 +77,13 @@ class ShopifyShop:
     clock: Clock
     options: ShopifyOptions
     press: OrderPress
+    subscriptions: Subscriptions
+    events: Events
+    shelf: Shelf
     orders: dict[int, Order] = field(default_factory=dict)
-    subscriptions: list[tuple[int, str, str]] = field(default_factory=list)
-    outbox: list[tuple[str, int]] = field(default_factory=list)
+    routing: list[Order] = field(default_factory=list)
+    webhooks: WebhookCounts = field(default_factory=WebhookCounts)
+    when_due: Callable[[], None] = lambda: None
     scopes: tuple[str, ...] = _SCOPES
     jobs: dict[str, _Job] = field(default_factory=dict)
     available: float = 0
@@ -86,7 +94,9 @@ class ShopifyShop:
         """The shop `number` (from 0 on), with `orders` orders in UNFULFILLED, a minute apart."""
         domain = f"shopy{number + 1}.myshopify.com"
         token, secret = f"shpat_sandbox_token_{number + 1}", f"sandbox-secret-{number + 1}"
-        shop = cls(domain, token, secret, clock, options, OrderPress(seed, domain, number))
+        press = OrderPress(seed, domain, number)
+        wired = (Subscriptions(press.next_id), Events(clock), Shelf(number))
+        shop = cls(domain, token, secret, clock, options, press, *wired)
         now = clock.now_ms()
         for n in range(orders):
             made = now - (orders - n) * _AGE_MS
@@ -98,13 +108,22 @@ class ShopifyShop:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Does what is due: cancellations whose job has come to its end."""
+        """Does what is due: cancellations whose job has come to its end, FOs that show from now on."""
         now = self.clock.monotonic()
         for job in self.jobs.values():
             if not job.is_done and now >= job.due:
                 job.is_done = True
                 if job.order in self.orders:
                     self.cancel_now(self.orders[job.order], job.reason)
+        for order in [each for each in self.routing if self.clock.now_ms() >= each.routed_at]:
+            self.tell_routed(order)
+
+    def due_in(self) -> float | None:
+        """Seconds until `settle` has something to do; None where nothing is under way."""
+        now, now_ms = self.clock.monotonic(), self.clock.now_ms()
+        waits = [job.due - now for job in self.jobs.values() if not job.is_done]
+        waits += [(order.routed_at - now_ms) / 1000 for order in self.routing]
+        return max(0.0, min(waits)) if waits else None
 
     def spend(self, cost: int) -> float | None:
         """Takes points from the bucket; seconds to wait where there are too few (shopify.md §8)."""
@@ -116,18 +135,50 @@ class ShopifyShop:
         self.available -= cost
         return None
 
-    def touch(self, order: Order, *topics: str) -> None:
-        """The order changed: its change time, and the webhooks that tell of it."""
-        order.updated = self.clock.now_ms()
-        self.outbox += [(topic, order.id) for topic in (*topics, "orders/updated")]
+    # -- what webhooks tell of -------------------------------------------------------------------------------------
 
-    def add(self) -> Order:
-        """A buyer orders."""
+    def touch(self, order: Order, *topics: str, fulfillment: Fulfillment | None = None) -> None:
+        """The order changed: its change time, and the webhooks that tell of it and of its `fulfillment`."""
+        now = order.updated = self.clock.now_ms()
+
+        def body(topic: str) -> Json:
+            if fulfillment is not None and topic.startswith("fulfillments/"):
+                return fulfillment_body(order, fulfillment)
+            return order_body(order, now)
+
+        self.events.tell(order.id, [(topic, partial(body, topic)) for topic in (*topics, "orders/updated")])
+
+    def tell_parts(self, order: Order, topic: str, parts: Iterable[FulfillmentOrder]) -> None:
+        """What happened to each of these FOs (`topic` without its area): each is an event of its own."""
+        for part in parts:
+            self.events.tell(order.id, [told_of(topic, part)])
+
+    def tell_routed(self, order: Order) -> None:
+        """The order's FOs show from now on. Its change time stays, so a list by change time misses it."""
+        self.routing = [each for each in self.routing if each is not order]
+        self.tell_parts(order, "order_routing_complete", order.fulfillment_orders)
+
+    def add(self, routing_seconds: float | None = None) -> Order:
+        """A buyer orders. `routing_seconds` in place of the option."""
         now = self.clock.now_ms()
-        order = self.press.make(now, now + int(self.options.routing_seconds * 1000))
+        wait = self.options.routing_seconds if routing_seconds is None else routing_seconds
+        order = self.press.make(now, now + int(wait * 1000))
         self.orders[order.id] = order
         self.touch(order, "orders/create")
+        self.routing.append(order)
+        self.settle()
+        self.when_due()
         return order
+
+    def remove(self, order: Order) -> None:
+        """The order is deleted."""
+        del self.orders[order.id]
+        self.routing = [each for each in self.routing if each is not order]
+        self.events.tell(order.id, [("orders/delete", lambda: {"id": order.id})])
+
+    def tell_product(self, product: Product, topic: str) -> None:
+        """`products/create` or `products/update`."""
+        self.events.tell(product.id, [(topic, product.body)])
 
     # -- looking up --------------------------------------------------------------------------------------------------
 
@@ -194,7 +245,8 @@ class ShopifyShop:
         made = Fulfillment(self.press.next_id(), name, self.clock.now_ms(), lines, taken, tracking)
         order.fulfillments.append(made)
         is_whole = order.state(self.clock.now_ms()) == "FULFILLED"
-        self.touch(order, "fulfillments/create", "orders/fulfilled" if is_whole else "orders/partially_fulfilled")
+        topic = "orders/fulfilled" if is_whole else "orders/partially_fulfilled"
+        self.touch(order, "fulfillments/create", topic, fulfillment=made)
         return made
 
     def _parts(self, groups: list[Json]) -> tuple[list[tuple[FulfillmentOrder, list[int], int]], list[Order]]:
@@ -232,7 +284,7 @@ class ShopifyShop:
             raise Refused("Fulfillment does not exist.", ["fulfillmentId"])
         order, each = found
         each.tracking = _tracking(tracking)
-        self.touch(order, "fulfillments/update")
+        self.touch(order, "fulfillments/update", fulfillment=each)
         return each
 
     def add_event(self, number: int | None, status: str) -> Fulfillment:
@@ -244,7 +296,7 @@ class ShopifyShop:
         each.display = status
         if status == "DELIVERED":
             each.delivered = self.clock.now_ms()
-        self.touch(order, "fulfillments/update")
+        self.touch(order, "fulfillments/update", fulfillment=each)
         return each
 
     def cancel(self, number: int | None, reason: str, note: str | None) -> str:
@@ -261,6 +313,7 @@ class ShopifyShop:
             raise Refused("Cannot cancel an order that has outstanding fulfillments", ["orderId"])
         job = f"gid://shopify/Job/{self.press.next_id()}"
         self.jobs[job] = _Job(order.id, self.clock.monotonic() + self.options.job_seconds, reason)
+        self.when_due()
         return job
 
     def cancel_now(self, order: Order, reason: str) -> None:
@@ -284,18 +337,7 @@ class ShopifyShop:
             if old.status == "CLOSED":
                 parts = [[self.press.next_id(), line[1], quantity, quantity]]
                 order.fulfillment_orders.append(FulfillmentOrder(self.press.next_id(), old.location, parts))
-        self.touch(order, "fulfillments/update")
-
-    def subscribe(self, topic: str, address: str) -> tuple[int, str, str]:
-        """webhookSubscriptionCreate. Raises Refused."""
-        path = ["webhookSubscription", "callbackUrl"]
-        if not address.startswith("https://"):
-            raise Refused(f"Address protocol {address.partition(':')[0]}:// is not supported", path, is_elsewhere=False)
-        if any((topic, address) == each[1:] for each in self.subscriptions):
-            raise Refused("Address for this topic has already been taken", path, is_elsewhere=False)
-        made = (self.press.next_id(), topic, address)
-        self.subscriptions.append(made)
-        return made
+        self.touch(order, "fulfillments/update", fulfillment=fulfillment)
 
 
 def number_of(text: Json) -> int | None:

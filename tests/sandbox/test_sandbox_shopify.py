@@ -141,9 +141,10 @@ def test_goods_of_a_cancelled_fulfillment_come_back_in_a_new_fulfillment_order()
 
 def test_webhooks_are_signed_and_name_their_order() -> None:
     shopify = platform()
+    courier = Courier(shopify.shop, "https://erp.example")
     order = shopify.panel.add()
     shopify.panel.fulfill(order)
-    due = Courier(shopify.shop, "https://erp.example").due()
+    due = [each for each in courier.due() if not each.topic.startswith("fulfillment_orders/")]
     assert {"orders/create", "fulfillments/create", "orders/fulfilled", "orders/updated"} <= {d.topic for d in due}
     for each in due:
         body = json.loads(each.body)
@@ -157,11 +158,12 @@ def test_webhooks_are_signed_and_name_their_order() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_webhooks_repeat_and_lose_their_sequence_where_that_is_asked_for(seed: int) -> None:
     shopify = platform()
-    for _ in range(10):
-        shopify.panel.add()
     courier = Courier(shopify.shop, "https://erp.example", 0.5, disorder=True, rng=random.Random(seed))
+    for product in [shopify.panel.add_product() for _ in range(10)]:
+        shopify.panel.edit_product(product)
     due = courier.due()
     ids = [each.headers["X-Shopify-Webhook-Id"] for each in due]
     assert 20 < len(due) <= 40
     assert len(set(ids)) == 20
+    assert sorted(each.topic for each in due) != [each.topic for each in due]
     assert courier.due() == []

@@ -1,0 +1,99 @@
+"""Bodies of a simulated Shopify's webhooks, REST-shaped (shopify.md §2.4, §3; samples `webhook_*`), cut to what is
+looked at."""
+
+from __future__ import annotations
+
+from orchestrator.sandbox.shopify_events import Told
+from orchestrator.sandbox.shopify_orders import Fulfillment, FulfillmentOrder, Json, Order, gid, rest_time
+
+_FINANCIAL = {"PAID": "paid", "AUTHORIZED": "authorized", "PENDING": "pending"}
+_FULFILLED = {"FULFILLED": "fulfilled", "PARTIALLY_FULFILLED": "partial"}
+
+
+def order_body(order: Order, now: int) -> dict[str, Json]:
+    """Of `orders/*`."""
+    return {
+        "id": order.id,
+        "admin_graphql_api_id": gid("Order", order.id),
+        "name": order.name,
+        "email": order.fields["email"],
+        "created_at": rest_time(order.created),
+        "updated_at": rest_time(order.updated),
+        "cancelled_at": rest_time(order.cancelled),
+        "cancel_reason": order.cancel_reason.lower() if order.cancel_reason else None,
+        "closed_at": rest_time(order.cancelled),
+        "financial_status": _FINANCIAL.get(order.financial),
+        "fulfillment_status": _FULFILLED.get(order.state(now)),
+        "total_price": order.fields["currentTotalPriceSet"]["shopMoney"]["amount"],
+        "line_items": [
+            {
+                "id": line.id,
+                "admin_graphql_api_id": gid("LineItem", line.id),
+                "quantity": line.quantity,
+                "sku": line.sku,
+            }
+            for line in order.lines
+        ],
+    }
+
+
+def fulfillment_body(order: Order, fulfillment: Fulfillment) -> dict[str, Json]:
+    """Of `fulfillments/*`."""
+    tracking = fulfillment.tracking or {}
+    return {
+        "id": fulfillment.id,
+        "admin_graphql_api_id": gid("Fulfillment", fulfillment.id),
+        "order_id": order.id,
+        "name": fulfillment.name,
+        "status": fulfillment.status.lower(),
+        "shipment_status": "delivered" if fulfillment.display == "DELIVERED" else None,
+        "created_at": rest_time(fulfillment.created),
+        "updated_at": rest_time(order.updated),
+        "tracking_company": tracking.get("company"),
+        "tracking_number": tracking.get("number"),
+        "tracking_numbers": [tracking["number"]] if tracking.get("number") else [],
+        "tracking_url": tracking.get("url"),
+        "line_items": [{"id": line, "quantity": count} for line, count in fulfillment.lines.items()],
+    }
+
+
+def fulfillment_order_body(topic: str, part: FulfillmentOrder, replacement: FulfillmentOrder | None = None) -> Json:
+    """Of `fulfillment_orders/*`: small, and it does not name the order. `replacement`: after a split."""
+    body: dict[str, Json] = {"fulfillment_order": _part(part)}
+    match topic:
+        case "fulfillment_orders/placed_on_hold":
+            holds = [_hold(n, reason) for n, reason in enumerate(part.holds, start=1)]
+            body["fulfillment_order"]["fulfillment_holds"] = holds
+            body["remaining_fulfillment_order"] = None
+            body["held_fulfillment_order_line_items"] = _lines(part)
+            body["created_fulfillment_hold"] = holds[-1] if holds else None
+        case "fulfillment_orders/split":
+            body["split_line_items"] = _lines(replacement) if replacement else []
+            body["remaining_fulfillment_order"] = None
+            body["replacement_fulfillment_order"] = _part(replacement) if replacement else None
+    return body
+
+
+def told_of(topic: str, part: FulfillmentOrder, replacement: FulfillmentOrder | None = None) -> Told:
+    """A topic under `fulfillment_orders/` and what makes its body."""
+    full = f"fulfillment_orders/{topic}"
+    return full, lambda: fulfillment_order_body(full, part, replacement)
+
+
+def _part(part: FulfillmentOrder) -> dict[str, Json]:
+    return {"id": gid("FulfillmentOrder", part.id), "status": part.status.lower()}
+
+
+def _lines(part: FulfillmentOrder) -> list[Json]:
+    return [{"id": gid("FulfillmentOrderLineItem", line[0]), "quantity": line[3]} for line in part.lines if line[3]]
+
+
+def _hold(number: int, reason: str) -> dict[str, Json]:
+    return {
+        "id": gid("FulfillmentHold", number),
+        "reason": reason.lower(),
+        "reason_notes": None,
+        "held_by_requesting_app": False,
+        "handle": None,
+        "held_by_app": None,
+    }
