@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -57,15 +58,19 @@ def list_products(tx: Transaction, after: int, limit: int, shop: str | None = No
     return [StoredProduct(*row) for row in tx.query(sql, [*values, limit])]
 
 
-def note_fulfillment(tx: Transaction, shop: str, fulfillment: str, updated_at: int | None, now_ms: int) -> Version:
-    """Remembers a fulfilment's change time; answers whether it is news. The same second may bring two versions."""
-    rows = tx.query("SELECT updated_at FROM fulfillments WHERE shop = ? AND id = ?", (shop, fulfillment))
-    if rows and _is_older(updated_at, rows[0][0]):
+def note_fulfillment(
+    tx: Transaction, shop: str, fulfillment: str, updated_at: int | None, payload: bytes, now_ms: int
+) -> Version:
+    """Remembers a fulfilment's change time; answers whether it is news. The same second may bring two versions, the
+    same bytes are the same version."""
+    digest = hashlib.blake2b(payload, digest_size=16).hexdigest()
+    rows = tx.query("SELECT updated_at, digest FROM fulfillments WHERE shop = ? AND id = ?", (shop, fulfillment))
+    if rows and (_is_older(updated_at, rows[0][0]) or rows[0][1] == digest):
         return Version.STALE
     tx.execute(
-        "INSERT INTO fulfillments (shop, id, updated_at, seen_at) VALUES (?, ?, ?, ?) ON CONFLICT (shop, id)"
-        " DO UPDATE SET updated_at = excluded.updated_at, seen_at = excluded.seen_at",
-        (shop, fulfillment, updated_at, now_ms),
+        "INSERT INTO fulfillments (shop, id, updated_at, seen_at, digest) VALUES (?, ?, ?, ?, ?) ON CONFLICT (shop, id)"
+        " DO UPDATE SET updated_at = excluded.updated_at, seen_at = excluded.seen_at, digest = excluded.digest",
+        (shop, fulfillment, updated_at, now_ms, digest),
     )
     return Version.NEWER if rows else Version.FIRST
 

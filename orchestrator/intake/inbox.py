@@ -249,7 +249,7 @@ def _settle_fulfillment(tx: Transaction, webhook: Webhook, news: OrderNews, now:
     told = news.fulfillment
     if told is None:
         return
-    version = note_fulfillment(tx, webhook.shop, told.id, told.updated_at_ms, now)
+    version = note_fulfillment(tx, webhook.shop, told.id, told.updated_at_ms, webhook.payload, now)
     if version is Version.STALE:
         return
     data = {

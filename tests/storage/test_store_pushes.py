@@ -107,13 +107,21 @@ async def test_an_older_version_of_a_product_never_replaces_a_newer_one(engine: 
         assert [(each.shop, each.id) for each in everything] == [("acme", "2"), ("other", "1")]
 
 
-async def test_a_fulfilments_versions_are_told_apart_by_its_change_time(engine: Engine) -> None:
+async def test_a_fulfilments_versions_are_told_apart_by_change_time_and_bytes(engine: Engine) -> None:
     async with engine.open() as store:
-        told = [
-            await store.write(lambda tx, at=at: note_fulfillment(tx, "acme", "f", at, NOW))  # type: ignore[misc]
-            for at in (100, 100, 99, 101, None)
-        ]
-        assert told == [Version.FIRST, Version.NEWER, Version.STALE, Version.NEWER, Version.NEWER]
+        for at, payload, version in (
+            (100, b"a", Version.FIRST),
+            (100, b"b", Version.NEWER),
+            (100, b"b", Version.STALE),
+            (99, b"c", Version.STALE),
+            (101, b"d", Version.NEWER),
+            (None, b"e", Version.NEWER),
+            (None, b"e", Version.STALE),
+        ):
+            noted = await store.write(
+                lambda tx, at=at, b=payload: note_fulfillment(tx, "acme", "f", at, b, NOW)  # type: ignore[misc]
+            )
+            assert noted is version, payload
 
 
 async def test_what_is_known_of_a_receiver_survives_a_restart(engine: Engine) -> None:

@@ -122,7 +122,7 @@ async def test_forgetting_goes_in_batches(engine: Engine, monkeypatch: pytest.Mo
                 add_rejected(tx, "acme", "poll", None, "?", str(number).encode(), OLD)
                 add_webhook(tx, Arrival("acme", "hint", None, None, None, None, b""), OLD)
                 finish_webhook(tx, number + 1, OLD)
-                note_fulfillment(tx, "acme", str(number), None, OLD)
+                note_fulfillment(tx, "acme", str(number), None, b"{}", OLD)
             append_event(tx, NOW, "new")
 
         await store.write(unit)
