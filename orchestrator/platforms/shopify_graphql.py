@@ -28,6 +28,10 @@ from statemachines.target import Json
 _HEADERS = {"Content-Type": "application/json"}
 _SHOP_STOPS = frozenset({402, 403, 404, 423})
 """A frozen or locked shop, a wrong domain or version: nothing of this shop can be done (shopify.md §8)."""
+_SHOP_STOP_CODES = frozenset({"ACCESS_DENIED", "SHOP_INACTIVE"})
+"""The same, told at 200 (shopify.dev: GraphQL Admin API, status and error codes)."""
+_NOT_RUN = frozenset({"MAX_COST_EXCEEDED", "BAD_REQUEST", "INVALID_VARIABLE"})
+"""Codes of a document that was never run, beside those of a validator, which begin with a small letter (samples)."""
 _DEFAULT_THROTTLE_SECONDS = 2.0
 _MAX_THROTTLE_SECONDS = 60.0
 
@@ -81,13 +85,18 @@ class ShopifyDoor:
         return self.told(answer, is_effect=False), answer
 
     async def mutate(self, name: str, field: str, variables: Mapping[str, Json]) -> dict[str, Json]:
-        """Sends a mutation; the payload of its one field, if Shopify took it. Raises PlatformFailure."""
+        """Sends a mutation; the payload of its one field, if Shopify took it. Raises PlatformFailure.
+
+        A payload that holds nothing but the lists of errors, empty ones, does not say that anything was done.
+        """
         answer = await self.send(name, variables, is_effect=True)
         payload = self.told(answer, is_effect=True).get(field)
         if not isinstance(payload, dict):
             raise Transient(f"the answer has no {field}", is_ambiguous=True)
         if refusal := refusal_of(payload):
             raise refusal
+        if not any(payload.values()):
+            raise Transient(f"the answer of {field} says neither yes nor no", is_ambiguous=True)
         return payload
 
     def told(self, answer: Answer, *, is_effect: bool) -> dict[str, Json]:
@@ -110,18 +119,27 @@ class ShopifyDoor:
 
 
 def failure_of(errors: Json, body: Mapping[str, Json], *, is_effect: bool) -> PlatformFailure:
-    """What top-level `errors` mean (shopify.md §8)."""
+    """What top-level `errors` mean (shopify.md §8).
+
+    A mutation may have been done where its field has a value and only a part of that is missing, and where nobody knows
+    what the error means: such answers are ambiguous.
+    """
     listed = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
-    codes = {str((each.get("extensions") or {}).get("code")) for each in listed}
+    codes = {str((each.get("extensions") or {}).get("code") or "") for each in listed} or {""}
     words = _cut("; ".join(str(each.get("message")) for each in listed) or str(errors))
+    data = body.get("data")
+    if is_effect and isinstance(data, dict) and any(value is not None for value in data.values()):
+        return Transient(words, is_ambiguous=True)
     if "THROTTLED" in codes:
         return Transient(words, retry_after_seconds=throttle_seconds(body))
-    if "ACCESS_DENIED" in codes:
+    if codes & _SHOP_STOP_CODES:
         return AccessDenied(words)
     if "INTERNAL_SERVER_ERROR" in codes:
         return Transient(words, is_ambiguous=is_effect)
     if "RESOURCE_NOT_FOUND" in codes:
         return OutOfSequence(words) if is_effect else NotFound(words)
+    if is_effect and not all(code in _NOT_RUN or code[:1].islower() for code in codes):
+        return Transient(words, is_ambiguous=True)
     return Rejected(words)
 
 

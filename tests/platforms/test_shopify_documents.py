@@ -112,3 +112,24 @@ def test_an_internal_error_of_a_mutation_is_ambiguous() -> None:
         failure = failure_of(errors, {}, is_effect=is_effect)
         assert isinstance(failure, Transient)
         assert failure.is_ambiguous is is_effect
+
+
+@pytest.mark.parametrize(
+    ("code", "data", "kind"),
+    [
+        ("SHOP_INACTIVE", None, AccessDenied),
+        ("MAX_COST_EXCEEDED", None, Rejected),
+        ("undefinedField", None, Rejected),
+        ("TIMEOUT", None, Transient),
+        ("TIMEOUT", {"fulfillmentCreate": None}, Transient),
+        ("ACCESS_DENIED", {"fulfillmentCreate": None}, AccessDenied),
+        ("ACCESS_DENIED", {"fulfillmentCreate": {"fulfillment": None}}, Transient),
+        (None, None, Transient),
+    ],
+)
+def test_a_mutation_is_refused_only_where_it_was_surely_not_done(code: str | None, data: Any, kind: type) -> None:
+    error = {"message": "no"} | ({"extensions": {"code": code}} if code else {})
+    failure = failure_of([error], {"errors": [error], "data": data}, is_effect=True)
+    assert type(failure) is kind
+    if isinstance(failure, Transient):
+        assert failure.is_ambiguous
