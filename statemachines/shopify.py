@@ -25,6 +25,7 @@ from statemachines.machine import (
     Step,
 )
 from statemachines.shopify_parcels import (
+    MADE,
     RECORD,
     SHIPS,
     Facts,
@@ -33,9 +34,11 @@ from statemachines.shopify_parcels import (
     after_parcel,
     asked_items,
     is_routed,
+    kept_record,
     left,
     live,
     mark,
+    new_parcels,
     next_parcel,
     open_orders,
     remaining,
@@ -208,7 +211,7 @@ class ShopifyMachine(PlatformMachine):
 
     def merged_facts(self, standing: Standing, seen: Standing) -> dict[str, Json]:
         """What the platform shows, and our own record of parts that were shipped without a tracking code."""
-        kept = standing.facts.get(RECORD)
+        kept = kept_record(standing.facts, seen.facts)
         return {**seen.facts, RECORD: kept} if kept else dict(seen.facts)
 
     def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
@@ -240,7 +243,7 @@ class ShopifyMachine(PlatformMachine):
         base = {**standing.facts, **facts}
         match step:
             case "fulfill":
-                base = _with_parcel(base, request)
+                base = _with_parcel(base, request, base.pop(MADE, ""))
                 state = answered or _state_of(base)
             case "update_tracking":
                 base = _with_tracking(base, request)
@@ -249,7 +252,7 @@ class ShopifyMachine(PlatformMachine):
                 base["fulfillments"] = [{**each, "is_delivered": True} for each in base.get("fulfillments") or ()]
                 state = "DELIVERED"
             case "report_progress":
-                state = "IN_PROGRESS"
+                state = answered or "IN_PROGRESS"
             case _:
                 state = self.apply(standing.state, step)
         return replace(standing, state=state, platform_state=answered or state, facts=base)
@@ -323,9 +326,9 @@ def _parcel_or_none(facts: Facts, request: TargetRequest) -> Parcel | None:
         return None
 
 
-def _with_parcel(facts: Facts, request: TargetRequest) -> dict[str, Json]:
+def _with_parcel(facts: Facts, request: TargetRequest, made: str = "") -> dict[str, Json]:
     parcel = _parcel_or_none(facts, request)
-    return dict(facts) if parcel is None else after_parcel(facts, parcel, request, "")
+    return dict(facts) if parcel is None else after_parcel(facts, parcel, request, made)
 
 
 def _with_tracking(facts: Facts, request: TargetRequest) -> dict[str, Json]:
@@ -341,9 +344,8 @@ def _has_shipped(before: Facts, seen: Facts, request: TargetRequest, state: str)
     parcel = _parcel_or_none(before, request)
     if parcel is None:
         return state in ("FULFILLED", "DELIVERED", "RETURNED")
-    tracking = mark(request)
-    was, now = shipped(before, tracking), shipped(seen, tracking)
-    return all(now.get(line, 0) - was.get(line, 0) >= count for line, count in parcel.quantities().items())
+    made = new_parcels(before, seen, mark(request))
+    return all(made.get(line, 0) >= count for line, count in parcel.quantities().items())
 
 
 def _held_up(orders: list[Mapping[str, Json]]) -> PlatformWait | None:

@@ -11,7 +11,7 @@ from the facts, so a shipment of several parcels that was cut off goes on where 
 
 Facts: `fulfillment_orders` [{id, status, location, method, actions, hold, fulfill_at, lines: {FO line: [order line,
 remaining]}}], `fulfillments` [{id, is_live, is_delivered, codes, urls, lines: {order line: quantity}}], `lines` {order
-line: quantity}, `shipped_as_asked` {asked, lines: {order line: quantity}}.
+line: quantity}, `shipped_as_asked` {asked, lines: {order line: quantity}, parcels: [fulfilment id, "" if not known]}.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ SHIPS = "CREATE_FULFILLMENT"
 """The action that an FO has to list before it may be shipped (shopify.md §6)."""
 
 RECORD = "shipped_as_asked"
+
+MADE = "made"
+"""What a call's answer adds to the facts seen before it: the id of the fulfilment that it made."""
 
 _MAX_LINES = 512  # of one call (shopify.md §5)
 
@@ -140,12 +143,19 @@ def left(facts: Facts, request: TargetRequest) -> dict[str, int]:
         return rest
     tracking = mark(request)
     done = _recorded(facts, request) if tracking is None else shipped(facts, tracking)
+    everything = shipped(facts)
     wanted: dict[str, int] = {}
     for line, quantity in asked.items():
         there = rest.get(line, 0)
         open_quantity = there if quantity is None else quantity - done.get(line, 0)
-        if open_quantity <= 0 or there == 0:
-            continue  # shipped already, by us or by hand
+        if quantity is not None and open_quantity <= 0:
+            continue
+        if there == 0:
+            if everything.get(line, 0) >= (quantity or 1):
+                continue  # shipped already, by us or by hand
+            raise SenselessItems(
+                f"nothing of item {line} is open: it was refunded or removed, or lies where this app may not see it"
+            )
         if open_quantity > there:
             raise SenselessItems(f"{open_quantity} of item {line} are asked for and {there} remain")
         wanted[line] = open_quantity
@@ -203,14 +213,52 @@ def after_parcel(facts: Facts, parcel: Parcel, request: TargetRequest, fulfillme
     if mark(request) is None and request.items is not None:
         done = _recorded(facts, request)
         total = {line: done.get(line, 0) + count for line, count in parcel.quantities().items()}
-        changed[RECORD] = {"asked": _asked_text(request), "lines": {**done, **total}}
+        parcels = [*(_record_of(facts, request).get("parcels") or ()), fulfillment]
+        changed[RECORD] = {"asked": _asked_text(request), "lines": {**done, **total}, "parcels": parcels}
     return changed
 
 
-def _recorded(facts: Facts, request: TargetRequest) -> dict[str, int]:
-    """What we shipped for a target of exactly these items without a mark, by our own record."""
+def new_parcels(before: Facts, seen: Facts, tracking: Tracking | None = None) -> dict[str, int]:
+    """What live fulfilments carry that were made since `before`, by order line; with `tracking`, under its mark alone.
+
+    Told by their ids, so what was taken back meanwhile is not set off against them. A fulfilment of ours whose id was
+    never told (its answer was lost) is among the new ones and is taken off.
+    """
+    known = {each["id"] for each in before.get("fulfillments") or ()}
+    made = [each for each in live(seen) if each["id"] not in known]
+    unnamed = [each for each in live(before) if not each["id"]]
+    counts = shipped({"fulfillments": made}, tracking)
+    for line, quantity in shipped({"fulfillments": unnamed}, tracking).items():
+        counts[line] = counts.get(line, 0) - quantity
+    return counts
+
+
+def kept_record(before: Facts, seen: Facts) -> Json:
+    """Our own record after a read: a parcel of it whose id is not known is the new fulfilment of just its lines."""
+    record = before.get(RECORD)
+    if not record or "" not in record["parcels"]:
+        return record
+    known = {each["id"] for each in before.get("fulfillments") or ()}
+    unnamed = [each["lines"] for each in live(before) if not each["id"]]
+    found = [each["id"] for each in live(seen) if each["id"] not in known and each["lines"] in unnamed]
+    if len(found) != record["parcels"].count(""):
+        return record  # nobody can tell which one it is
+    return {**record, "parcels": [*filter(None, record["parcels"]), *found]}
+
+
+def _record_of(facts: Facts, request: TargetRequest) -> Mapping[str, Json]:
     record = facts.get(RECORD)
-    return dict(record["lines"]) if record and record["asked"] == _asked_text(request) else {}
+    return record if record and record["asked"] == _asked_text(request) else {}
+
+
+def _recorded(facts: Facts, request: TargetRequest) -> dict[str, int]:
+    """What we shipped for a target of exactly these items without a mark, by our own record: its parcels that are still
+    live, or its own count where the id of one is not known."""
+    record = _record_of(facts, request)
+    parcels = record.get("parcels") or ()
+    if "" in parcels:
+        return dict(record["lines"])
+    return shipped({"fulfillments": [each for each in live(facts) if each["id"] in parcels]})
 
 
 def _asked_text(request: TargetRequest) -> str:

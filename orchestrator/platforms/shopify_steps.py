@@ -14,12 +14,14 @@ import anyio
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.client import Seen, StepAnswer, Throttle
-from orchestrator.platforms.failures import OutOfSequence, PlatformFailure, Rejected, Transient, Unreadable
+from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient, Unreadable
 from orchestrator.platforms.shopify_graphql import ShopifyDoor
 from orchestrator.platforms.shopify_options import ShopifyOptions
+from orchestrator.platforms.shopify_webhooks import id_of_gid
 from statemachines.machine import PlatformMachine, Standing
 from statemachines.shopify import retracked
 from statemachines.shopify_parcels import (
+    MADE,
     SHIPS,
     Facts,
     Parcel,
@@ -61,9 +63,9 @@ class ShopifySteps:
         now = replace(seen.standing(), facts=self.machine.merged_facts(standing, seen.standing()))
         match step:
             case "report_progress":
-                return await self._report_progress(now)
+                return await self._report_progress(order_id, now)
             case "fulfill":
-                return await self._fulfill(standing, now, request)
+                return await self._fulfill(order_id, standing, now, request)
             case "update_tracking":
                 return await self._update_tracking(now, request)
             case "mark_delivered":
@@ -73,7 +75,7 @@ class ShopifySteps:
             case _:
                 raise ValueError(f"shopify has no step {step!r}")
 
-    async def _report_progress(self, now: Standing) -> StepAnswer:
+    async def _report_progress(self, order_id: str, now: Standing) -> StepAnswer:
         if now.state in ("IN_PROGRESS", "PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED"):
             return _found(now)
         self._in(now, "UNFULFILLED", "ON_HOLD", "SCHEDULED")
@@ -83,12 +85,11 @@ class ShopifySteps:
         if not orders:
             raise self._held_or_rejected(open_orders(now.facts), "no progress is reported")
         for each in todo:
-            await self.throttle()
             variables = {"id": _gid("FulfillmentOrder", each["id"])}
-            await self.door.mutate("report_progress", "fulfillmentOrderReportProgress", variables)
+            await self._change(order_id, now, "report_progress", "fulfillmentOrderReportProgress", variables)
         return StepAnswer("IN_PROGRESS", _plain(now.facts))
 
-    async def _fulfill(self, before: Standing, now: Standing, request: TargetRequest) -> StepAnswer:
+    async def _fulfill(self, order_id: str, before: Standing, now: Standing, request: TargetRequest) -> StepAnswer:
         if now.state in ("FULFILLED", "DELIVERED"):
             return _found(now)
         self._in(now, "UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "ON_HOLD", "SCHEDULED")
@@ -111,9 +112,27 @@ class ShopifySteps:
         fulfillment: dict[str, Json] = {"lineItemsByFulfillmentOrder": _lines(parcel), "notifyCustomer": notifies}
         if tracking := _tracking_input(request.tracking):
             fulfillment["trackingInfo"] = tracking
+        payload = await self._change(order_id, now, "fulfill", "fulfillmentCreate", {"fulfillment": fulfillment})
+        made = id_of_gid((payload.get("fulfillment") or {}).get("id"), "Fulfillment")
+        return StepAnswer(None, {**now.facts, MADE: made or ""})
+
+    async def _change(
+        self, order_id: str, now: Standing, name: str, field: str, variables: Mapping[str, Json]
+    ) -> dict[str, Json]:
+        """A mutation of fulfilment orders as they were seen `now`. One that is refused because they were closed, split
+        or moved since is worth planning anew; Shopify tells that in the words that it also has for what is final."""
         await self.throttle()
-        await self.door.mutate("fulfill", "fulfillmentCreate", {"fulfillment": fulfillment})
-        return StepAnswer(None, _plain(now.facts))
+        try:
+            return await self.door.mutate(name, field, variables)
+        except OutOfSequence as refusal:
+            await self.throttle()
+            try:
+                seen = await self.read(order_id)
+            except PlatformFailure:
+                raise refusal from None
+            if open_orders(seen.facts) == open_orders(now.facts):
+                raise
+            raise Transient(refusal.detail, is_ambiguous=True) from None
 
     async def _update_tracking(self, now: Standing, request: TargetRequest) -> StepAnswer:
         self._in(now, "PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED")
@@ -177,7 +196,10 @@ class ShopifySteps:
                 raise Transient("the order is still being cancelled")
             await anyio.sleep(next(waits, _SLOW_POLL_SECONDS))
             await self.throttle()
-            data, _ = await self.door.query("job", {"id": job.get("id")})
+            try:
+                data, _ = await self.door.query("job", {"id": job.get("id")})
+            except NotFound:  # the job, not the order: the order itself tells what came of it
+                return
             job = data.get("job")
 
     # -- judging ---------------------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ _PAYMENTS = {
 }
 _SYNONYMS = {"OPEN": "UNFULFILLED", "RESTOCKED": "UNFULFILLED", "PENDING_FULFILLMENT": "IN_PROGRESS"}
 """Deprecated names of display states (shopify.md §4)."""
+_SHIPS_MORE = frozenset({"UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "ON_HOLD", "SCHEDULED"})
+"""States of orders that have goods to ship: what came back of another parcel does not end them."""
 _LIVE = frozenset({"SUCCESS", "OPEN", "PENDING"})
 _ARRIVED = frozenset({"DELIVERED", "PICKED_UP"})
 _EDITABLE = ("note", "tags", "poNumber", "customAttributes", "email", "phone", "shippingAddress")
@@ -190,7 +192,7 @@ def read_order(node: Json, text: str, now_ms: int) -> Seen:
         "fulfillments": [_fulfillment_fact(each) for each in _by_age(order.fulfillments)],
     }
     state = _state_of(order)
-    if not facts["fulfillment_orders"] and state == "UNFULFILLED":
+    if not facts["fulfillment_orders"] and state in _SHIPS_MORE:
         facts["age_seconds"] = max(0, now_ms - _ms(order.created_at)) // 1000
     return Seen(
         id=number(order.id, "Order"),
@@ -216,9 +218,9 @@ def _state_of(order: _Order) -> str:
     """The display status, and what it does not tell: cancelled, returned, delivered (shopify.md §6)."""
     if order.cancelled_at is not None:
         return "CANCELLED"
-    if order.return_status == "RETURNED":
-        return "RETURNED"
     status = _SYNONYMS.get(order.display_fulfillment_status, order.display_fulfillment_status)
+    if order.return_status == "RETURNED" and status not in _SHIPS_MORE:
+        return "RETURNED"
     if status != "FULFILLED":
         return status
     live = [each for each in order.fulfillments if each.status in _LIVE]

@@ -1,0 +1,290 @@
+"""Parts, parcels and holds of Shopify orders where the world moves between two looks, and where answers are lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.operations.refusals import Refused
+from storage.records import Situation, TargetStatus
+from tests.runtime.test_shopify import (
+    SHOP,
+    SPREAD,
+    TRACKING,
+    WHOLE,
+    effects,
+    floor_of,
+    nothing_went_wrong,
+    order_at,
+    parcels,
+    reach,
+    shipped,
+    shopify,
+    whole,
+)
+
+LOSSES = ["drop_after", "error_after", "garbage", "drop_before", "error_before"]
+
+
+# -- lost answers of several calls -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", LOSSES)
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("tracking", [TRACKING, None])
+@pytest.mark.parametrize("is_part", [True, False])
+async def test_whichever_of_two_parcels_loses_its_answer_each_leaves_once(
+    tmp_path: Path, fault: str, lost: int, tracking: Any, is_part: bool
+) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, SPREAD)
+        told: dict[str, Any] = {"tracking": tracking} if tracking else {}
+        if is_part:
+            told["items"] = [{"id": line, "quantity": 1} for line in order.facts["lines"]]
+        if lost == 1:
+            sandbox.faults.script(fault, step="fulfill")
+        else:
+            gate = sandbox.faults.hold(step="fulfill", moment="after")
+        target = await floor.submit(order.id, "shipped", SHOP, **told)
+        if lost == 2:
+            await gate.arrived()
+            sandbox.faults.script(fault, step="fulfill")
+            gate.release()
+        assert (await floor.finished(target)).status is TargetStatus.REACHED
+        wanted = dict.fromkeys(whole(floor, order.id), 1) if is_part else whole(floor, order.id)
+        assert shipped(floor, order.id) == wanted
+        assert len(parcels(floor, order.id)) == 2
+        assert nothing_went_wrong(sandbox)
+
+
+@pytest.mark.parametrize("tracking", [TRACKING, None])
+async def test_a_part_that_used_up_its_attempts_is_not_shipped_again_when_a_person_retries(
+    tmp_path: Path, tracking: Any
+) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path, retry={"attempts": 1, "base_seconds": 0.01, "max_seconds": 0.02}) as floor:
+        order = await order_at(floor, WHOLE)
+        line = next(iter(order.facts["lines"]))
+        told = {"tracking": tracking} if tracking else {}
+        sandbox.faults.script("drop_after", step="fulfill")
+        target = await reach(floor, order.id, "shipped", items=[{"id": line, "quantity": 1}], **told)
+        assert target.status is TargetStatus.BLOCKED
+        await floor.commands.retry(SHOP, order.id)
+        assert (await floor.finished(target)).status is TargetStatus.REACHED
+        assert parcels(floor, order.id) == [{int(line): 1}]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"data":{"fulfillmentCreate":{}},"errors":[{"message":"Denied","extensions":{"code":"ACCESS_DENIED"}}]}',
+        b'{"errors":[{"message":"Something went wrong on our end."}]}',
+        b'{"errors":[{"message":"Gave up waiting.","extensions":{"code":"TIMEOUT"}}]}',
+        b'{"data":{"fulfillmentCreate":{"fulfillment":null,"userErrors":[]}}}',
+    ],
+)
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_an_answer_that_does_not_say_whether_it_shipped_is_read_up(
+    tmp_path: Path, body: bytes, moment: Any
+) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        line = next(iter(order.facts["lines"]))
+        sandbox.faults.script_answer(200, body, step="fulfill", moment=moment)
+        target = await reach(floor, order.id, "shipped", items=[{"id": line, "quantity": 1}])
+        assert target.status is TargetStatus.REACHED
+        assert parcels(floor, order.id) == [{int(line): 1}]
+
+
+async def test_a_parcel_that_was_taken_back_meanwhile_does_not_hide_the_one_that_just_left(tmp_path: Path) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        line = next(iter(order.facts["lines"]))
+        await reach(floor, order.id, "shipped", items=[{"id": line, "quantity": 1}], tracking={"code": "1Z-OLD"})
+        sandbox.faults.script("drop_after", step="fulfill")
+        gate = sandbox.faults.hold(step="fulfill", moment="after")
+        target = await floor.submit(order.id, "shipped", SHOP, items=[{"id": line, "quantity": 1}])
+        await gate.arrived()
+        found = sandbox.shopify.panel.order(order.id)
+        sandbox.shopify.shop.unship(found.fulfillments[0], found)
+        gate.release()
+        assert (await floor.finished(target)).status is TargetStatus.REACHED
+        assert effects(floor, order.id) == ["fulfill", "fulfill"]
+        assert parcels(floor, order.id) == [{int(line): 1}]
+
+
+# -- the world moves between two looks ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["fulfill", "report_progress"])
+async def test_fulfillment_orders_that_are_replaced_while_the_call_is_on_its_way_are_found(
+    tmp_path: Path, step: str
+) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        gate = sandbox.faults.hold(step=step, moment="before")
+        target = await floor.submit(order.id, "shipped" if step == "fulfill" else "preparing", SHOP)
+        await gate.arrived()
+        sandbox.shopify.panel.split(order.id)
+        gate.release()
+        assert (await floor.finished(target)).status is TargetStatus.REACHED
+        assert shipped(floor, order.id) == (whole(floor, order.id) if step == "fulfill" else {})
+
+
+async def test_a_refusal_that_nothing_explains_needs_a_person_who_reads_its_words(tmp_path: Path) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        words = b"Fulfillment order 9 has an unfulfillable status= closed."
+        body = b'{"data":{"fulfillmentCreate":{"fulfillment":null,"userErrors":[{"field":null,"message":"%s"}]}}}'
+        sandbox.faults.script_answer(200, body % words, step="fulfill", times=20)
+        target = await reach(floor, order.id, "shipped")
+        assert target.status is TargetStatus.BLOCKED
+        assert target.problem is not None
+        assert (target.problem.type, target.problem.detail) == ("rejected", words.decode())
+
+
+async def test_a_part_without_tracking_that_was_taken_back_can_be_shipped_again(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        line = next(iter(order.facts["lines"]))
+        part = [{"id": line, "quantity": 1}]
+        await reach(floor, order.id, "shipped", items=part)
+        assert (await reach(floor, order.id, "shipped", items=part)).plan == ()  # there already
+        floor.sandbox.shopify.panel.unfulfill(order.id)
+        await floor.commands.sync(SHOP, 30)
+        assert (await reach(floor, order.id, "shipped", items=part)).status is TargetStatus.REACHED
+        assert parcels(floor, order.id) == [{int(line): 1}]
+
+
+@pytest.mark.parametrize("items", [["LINE"], [{"id": "LINE", "quantity": 1}]])
+async def test_what_was_refunded_is_not_taken_for_shipped(tmp_path: Path, items: list[Any]) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        gone = next(iter(order.facts["lines"]))
+        found = floor.sandbox.shopify.panel.order(order.id)
+        for part in found.fulfillment_orders[0].lines:
+            if str(part[1]) == gone:
+                part[2] = part[3] = 0
+        found.lines[0].current = 0
+        floor.sandbox.shopify.shop.touch(found)
+        await floor.commands.sync(SHOP, 30)
+        items = [{**each, "id": gone} if isinstance(each, dict) else gone for each in items]
+        with pytest.raises(Refused) as refused:
+            await floor.submit(order.id, "shipped", SHOP, items=items)
+        assert refused.value.slug == "not-allowed"
+        target = await reach(floor, order.id, "shipped")
+        assert target.status is TargetStatus.REACHED
+        assert int(gone) not in shipped(floor, order.id)
+
+
+async def test_what_is_on_hold_at_one_location_waits_and_the_rest_leaves(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, SPREAD)
+        found = floor.sandbox.shopify.panel.order(order.id)
+        held, _ = found.fulfillment_orders
+        held.status, held.holds = "ON_HOLD", ["INVENTORY_OUT_OF_STOCK"]
+        floor.sandbox.shopify.shop.touch(found)
+        target = await floor.submit(order.id, "delivered", SHOP, tracking=TRACKING)
+        waiting = await floor.until(order.id, lambda now: now.situation is Situation.WAITING, SHOP)
+        assert waiting.state == "PARTIALLY_FULFILLED"
+        assert waiting.wait is not None
+        assert "INVENTORY_OUT_OF_STOCK" in waiting.wait.detail
+        assert len(parcels(floor, order.id)) == 1
+        floor.sandbox.shopify.panel.release_hold(order.id)
+        await floor.commands.retry(SHOP, order.id)
+        assert (await floor.finished(target)).status is TargetStatus.REACHED
+        assert Counter(effects(floor, order.id)) == {"fulfill": 2, "mark_delivered": 2}
+
+
+async def test_a_scheduled_order_tells_until_when_it_waits(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        floor.sandbox.shopify.panel.schedule(order.id, 7200)
+        at = floor.sandbox.shopify.panel.order(order.id).fulfillment_orders[0].fulfill_at
+        await floor.commands.sync(SHOP, 30)
+        await floor.submit(order.id, "shipped", SHOP)
+        waiting = await floor.until(order.id, lambda now: now.situation is Situation.WAITING, SHOP)
+        assert waiting.wait is not None
+        assert at is not None
+        assert waiting.wait.until == at // 1000 * 1000
+        assert effects(floor, order.id) == []
+
+
+async def test_a_return_of_one_parcel_does_not_keep_the_rest_from_leaving(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, SPREAD)
+        line = next(iter(order.facts["lines"]))
+        await reach(floor, order.id, "shipped", items=[line], tracking=TRACKING)
+        floor.sandbox.shopify.panel.return_(order.id)
+        await floor.commands.sync(SHOP, 30)
+        assert (await floor.order(order.id, SHOP)).state == "PARTIALLY_FULFILLED"
+        assert (await reach(floor, order.id, "shipped")).status is TargetStatus.REACHED
+        assert shipped(floor, order.id) == whole(floor, order.id)
+        await floor.commands.sync(SHOP, 30)
+        assert (await floor.order(order.id, SHOP)).milestone == "returned"
+
+
+@pytest.mark.parametrize("state", ["IN_PROGRESS", "PARTIALLY_FULFILLED", "ON_HOLD", "SCHEDULED"])
+async def test_an_app_that_may_see_no_fulfillment_orders_is_told_so_in_any_state(tmp_path: Path, state: str) -> None:
+    sandbox = shopify(0, routing_seconds=3600)
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = sandbox.shopify.panel.add()
+        sandbox.shopify.panel.order(order).created -= 600_000
+        sandbox.shopify.panel.move(order, state)
+        await floor.commands.sync(SHOP, 30)
+        await floor.submit(order, "shipped", SHOP)
+        found = await floor.until(order, lambda now: now.situation in (Situation.WAITING, Situation.BLOCKED), SHOP)
+        assert found.situation is Situation.BLOCKED
+        assert found.problem is not None
+        assert "read_merchant_managed_fulfillment_orders" in found.problem.detail
+
+
+# -- cancelling --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_cancellation_whose_job_is_not_found_does_not_make_the_order_vanish(tmp_path: Path) -> None:
+    sandbox = shopify()
+    body = b'{"data":{"job":null},"errors":[{"message":"invalid id","extensions":{"code":"RESOURCE_NOT_FOUND"}}]}'
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        sandbox.faults.script_answer(200, body, step="job", times=50)
+        target = await reach(floor, order.id, "cancelled")
+        assert target.status is TargetStatus.REACHED, target.problem
+
+
+async def test_a_cancellation_that_shopify_did_not_carry_out_needs_a_person(tmp_path: Path) -> None:
+    sandbox = shopify(job_seconds=3600)
+    body = b'{"data":{"job":{"id":"gid://shopify/Job/1","done":true}}}'
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        sandbox.faults.script_answer(200, body, step="job", times=50)
+        target = await reach(floor, order.id, "cancelled")
+        assert target.status is TargetStatus.BLOCKED
+        assert target.problem is not None
+        assert target.problem.type == "rejected"
+        assert effects(floor, order.id) == ["cancel"]
+
+
+# -- what nobody ships -------------------------------------------------------------------------------------------------
+
+
+async def test_an_order_with_nothing_to_ship_is_refused_and_can_be_cancelled(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        found = floor.sandbox.shopify.panel.order(order.id)
+        found.fulfillment_orders.clear()
+        floor.sandbox.shopify.panel.move(order.id, "FULFILLMENT_NOT_REQUIRED")
+        await floor.commands.sync(SHOP, 30)
+        with pytest.raises(Refused) as refused:
+            await floor.submit(order.id, "shipped", SHOP)
+        assert refused.value.slug == "unreachable"
+        found.display = None
+        assert (await reach(floor, order.id, "cancelled")).status is TargetStatus.REACHED
