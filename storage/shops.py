@@ -1,4 +1,4 @@
-"""Shop rows: pause, gate, sync position, credentials' fingerprint, lease."""
+"""Shop rows: pause, gate, sync position, credentials' fingerprint, identity, lease."""
 
 from __future__ import annotations
 
@@ -80,6 +80,27 @@ def save_gate(
 def save_credentials(tx: Transaction, name: str, fingerprint: str) -> None:
     """Keeps the fingerprint of the credentials in use."""
     tx.execute("UPDATE shops SET credentials = ? WHERE name = ?", (fingerprint, name))
+
+
+def keep_identity(tx: Transaction, name: str, identity: str) -> str | None:
+    """Keeps which shop of its platform this is; answers the one that the kept orders are of, if that is another.
+
+    The other one stays for as long as there are orders of it: the mistake is told at every start, not only at the first.
+    """
+    was = identities(tx).get(name)
+    if was is not None and was != identity:
+        return was
+    tx.execute("UPDATE shops SET identity = ? WHERE name = ?", (identity, name))
+    return None
+
+
+def identities(tx: Transaction) -> dict[str, str]:
+    """Which shop of its platform the kept orders of each shop are of, as far as it is known."""
+    rows = tx.query(
+        "SELECT name, identity FROM shops WHERE identity IS NOT NULL"
+        " AND EXISTS (SELECT 1 FROM orders WHERE orders.shop = shops.name)"
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def save_sync(tx: Transaction, name: str, position: Json, now_ms: int) -> None:

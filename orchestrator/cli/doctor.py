@@ -11,12 +11,15 @@ from pathlib import Path
 import anyio
 
 from orchestrator.cli.blocks import Cell, Page, Tone, grid
-from orchestrator.config import Config, ShopConfig, WebhookSettings
+from orchestrator.config import ANOTHER_SHOP_REMEDY, Config, ShopConfig, WebhookSettings
 from orchestrator.intake.subscriptions import inspect
 from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.platforms.push import PushingClient
+from storage.errors import StoreError
+from storage.glance import glance
+from storage.shops import identities
 
 _SHOP_SECONDS = 60.0
 _WAL_FIXED_IN = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
@@ -40,8 +43,9 @@ async def examine(config: Config) -> list[Check]:
     async with anyio.create_task_group() as group:
         for shop in config.shops.values():
             group.start_soon(_ask, shop, config.webhooks, answers)
+    others = mistaken(config)
     for name in config.shops:
-        checks += [Check(name, finding) for finding in answers[name]]
+        checks += [Check(name, finding) for finding in (*answers[name], *others.get(name, ()))]
     return checks
 
 
@@ -54,6 +58,21 @@ def here(config: Config) -> list[Finding]:
         _store(config.storage.path),
         _socket(config.api.socket),
     ]
+
+
+def mistaken(config: Config) -> dict[str, list[Finding]]:
+    """Shops whose name in the config has come to mean another shop than the one that the store has orders of."""
+    try:
+        kept = glance(config.storage.path, identities)
+    except StoreError:  # none yet, or one of an older version: nothing is known
+        return {}
+    found = {}
+    for name, shop in config.shops.items():
+        was, now = kept.get(name), shop.identity()
+        if was is not None and was != now:
+            told = f"the store has orders of {was}, the config says {now}: {ANOTHER_SHOP_REMEDY}"
+            found[name] = [Finding("identity", "warning", told)]
+    return found
 
 
 def findings_page(checks: list[Check]) -> Page:

@@ -16,9 +16,10 @@ from orchestrator.config.model import (
 from orchestrator.config.problems import ConfigError, ConfigProblem
 from orchestrator.config.push import DeliverySettings, TlsSettings, WebhookSettings
 from orchestrator.config.schema import json_schema
-from orchestrator.config.settled import Config, Limits, ShopConfig
+from orchestrator.config.settled import ANOTHER_SHOP_REMEDY, Config, Limits, ShopConfig
 
 __all__ = [
+    "ANOTHER_SHOP_REMEDY",
     "ApiSettings",
     "CircuitSettings",
     "Config",

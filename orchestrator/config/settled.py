@@ -22,6 +22,13 @@ from orchestrator.config.model import (
 )
 from orchestrator.config.problems import ConfigProblem
 from orchestrator.config.push import DeliverySettings, WebhookSettings
+from orchestrator.platforms import PLATFORMS
+
+ANOTHER_SHOP_REMEDY = (
+    "what is kept under this name would be looked for in the other shop: give that one a name of its own in the config,"
+    " and keep this one as it was or remove it"
+)
+"""What to do about a shop whose name in the config has come to mean another shop of its platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,18 @@ class ShopConfig:
         """
         text = json.dumps([self.base_url, _revealed(self.options)], sort_keys=True, default=str)
         return hashlib.blake2b(text.encode(), digest_size=8, person=b"fulfilld.access").hexdigest()
+
+    def identity(self) -> str:
+        """Which shop of its platform this is, for people: address and the platform's own keys that tell shops apart.
+
+        Orders are kept by the shop's name in the config, so a name that comes to mean another shop mixes two up.
+        """
+        named = {key: getattr(self.options, key) for key in PLATFORMS[self.platform].identity}
+        address = self.base_url
+        for key, value in named.items():
+            address = address.replace(f"{{{key}}}", str(value))
+        told = [f"{key} {value}" for key, value in named.items() if value is not None]
+        return ", ".join([f"{self.platform} at {address}", *told])
 
 
 @dataclass(frozen=True, slots=True)

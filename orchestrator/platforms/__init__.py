@@ -46,6 +46,7 @@ PLATFORMS: dict[str, PlatformSpec] = {
         default_base_url=SELLDONE_URL,
         default_limits=DefaultLimits(rate_per_second=2, burst=10, concurrency=8),  # selldone.md §9
         options=SelldoneOptions,
+        identity=("shop_id",),
         open=_open_selldone,
     ),
     "cloudsuite": PlatformSpec(
@@ -53,6 +54,7 @@ PLATFORMS: dict[str, PlatformSpec] = {
         default_base_url=CLOUDSUITE_URL,
         default_limits=DefaultLimits(rate_per_second=2, burst=4, concurrency=4),  # cloudsuite.md §10
         options=CloudsuiteOptions,
+        identity=("webshop",),
         open=_open_cloudsuite,
     ),
     "xsale": PlatformSpec(
@@ -60,6 +62,7 @@ PLATFORMS: dict[str, PlatformSpec] = {
         default_base_url=XSALE_URL,
         default_limits=DefaultLimits(rate_per_second=1, burst=2, concurrency=2),  # xsale.md §8
         options=XsaleOptions,
+        identity=("organization",),
         open=_open_xsale,
     ),
     "shopify": PlatformSpec(
@@ -68,6 +71,7 @@ PLATFORMS: dict[str, PlatformSpec] = {
         # Standard plan: 100 points a second, a read costs about 16, a mutation 10 (shopify.md §8).
         default_limits=DefaultLimits(rate_per_second=5, burst=20, concurrency=8),
         options=ShopifyOptions,
+        identity=("domain",),
         open=_open_shopify,
     ),
 }

@@ -54,6 +54,7 @@ class ClientSettings:
 class PlatformSpec:
     """One platform as config, daemon and CLI see it.
 
+    `identity` are the keys of its own by which a shop is told from others on the platform, beside the address.
     `options` is the pydantic model of the platform's own config keys of a shop, without those that every shop has.
     `open` makes the client; it has to be called inside a running event loop and opens no connection by itself.
     """
@@ -62,4 +63,5 @@ class PlatformSpec:
     default_base_url: str
     default_limits: DefaultLimits
     options: type[BaseModel]
+    identity: tuple[str, ...]
     open: Callable[[ClientSettings], PlatformClient]

@@ -14,7 +14,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from orchestrator.clock import Chance, Clock
-from orchestrator.config import Config, ShopConfig, diff
+from orchestrator.config import ANOTHER_SHOP_REMEDY, Config, ShopConfig, diff
 from orchestrator.crash import CrashPoints
 from orchestrator.metrics import Metrics
 from orchestrator.operations.ports import ShopFacts
@@ -28,8 +28,9 @@ from statemachines import BUILDERS
 from statemachines.machine import PlatformMachine
 from storage.errors import StoreError
 from storage.records import Shop
-from storage.shops import release_lease, take_lease
+from storage.shops import keep_identity, release_lease, take_lease
 from storage.store import Store
+from storage.transaction import Transaction
 
 log = structlog.get_logger()
 
@@ -158,7 +159,14 @@ class Supervisor:
 
     async def _work(self, slot: _Slot) -> None:
         shop = slot.config
-        row = await self._store.write(lambda tx: take_lease(tx, shop.name, shop.platform, self._node))
+        identity = shop.identity()
+
+        def unit(tx: Transaction) -> tuple[Shop, str | None]:
+            return take_lease(tx, shop.name, shop.platform, self._node), keep_identity(tx, shop.name, identity)
+
+        row, was = await self._store.write(unit)
+        if was is not None:
+            log.warning("shop.identity_changed", shop=shop.name, was=was, now=identity, detail=ANOTHER_SHOP_REMEDY)
         worker = self._equip(slot, row)
         try:
             async with anyio.create_task_group() as group:
