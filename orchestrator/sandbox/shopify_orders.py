@@ -143,18 +143,19 @@ class OrderPress:
         self._part_ids += 1
         return self._part_ids
 
-    def make(self, now: int, routed_at: int) -> Order:
-        """A new order with its FOs."""
+    def make(self, now: int, routed_at: int, pieces: int | None = None) -> Order:
+        """A new order with its FOs. `pieces`: of one good at one location; by default orders take turns."""
         at, self._count = self._count, self._count + 1
         order_id = FIRST_ORDER_ID + self._number * 1_000_000 + at
         first_line = FIRST_LINE_ID + (self._number * 1_000_000 + at) * _LINES_PER_ORDER
-        quantities = (3, 1) if at % 3 == 0 else (2, 1) if at % 3 == 1 else (1,)
+        usual = (3, 1) if at % 3 == 0 else (2, 1) if at % 3 == 1 else (1,)
+        quantities = usual if pieces is None else (pieces,)
         lines = [
             Line(first_line + n, *self._rng.choice(_GOODS), quantity, quantity) for n, quantity in enumerate(quantities)
         ]
         order = Order(order_id, f"#{1001 + at}", now, now, routed_at, self._buyer(lines), lines)
         order.financial = self._rng.choice(("PAID", "PAID", "PAID", "AUTHORIZED", "PENDING"))
-        locations = LOCATIONS if at % 3 == 1 else LOCATIONS[:1]
+        locations = LOCATIONS if len(quantities) > 1 and at % 3 == 1 else LOCATIONS[:1]
         for n, (location, _) in enumerate(locations):
             mine = lines if len(locations) == 1 else [lines[n]]
             parts = [[self.next_id(), line.id, line.quantity, line.quantity] for line in mine]

@@ -18,6 +18,7 @@ from orchestrator.sandbox.shopify_selection import Unshaped
 from orchestrator.sandbox.shopify_shop import ShopifyShop
 
 _LONGEST_SECONDS = 86_400
+_MOST_PIECES = 1000
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "move": ("order", "state"),
@@ -44,7 +45,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "unsubscribe": ("topic",),
 }
 """Every action with the fields that it must have (`POST /_sandbox/shopify/panel`); others may be left out: `reason`,
-`tracking`, `payload`, `routing_seconds` of add, `title` of products, `format` of subscribe."""
+`tracking`, `payload`, `routing_seconds` and `pieces` of add, `title` of products, `format` of subscribe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +156,15 @@ class ShopifyPanel:
         self.shop.touch(found)
         self.shop.tell_routed(found)
 
-    def add(self, routing_seconds: float | None = None) -> str:
-        """A buyer checks out; returns the new order's id. `routing_seconds`: until its FOs show, else the option's."""
+    def add(self, routing_seconds: float | None = None, pieces: int | None = None) -> str:
+        """A buyer checks out; returns the new order's id. `routing_seconds`: until its FOs show, else the option's.
+        `pieces`: how many of one good."""
+        if pieces is not None and (type(pieces) is not int or not 1 <= pieces <= _MOST_PIECES):
+            raise PanelError(f"pieces must be a whole number from 1 to {_MOST_PIECES}")
         is_number = isinstance(routing_seconds, int | float) and not isinstance(routing_seconds, bool)
         if routing_seconds is not None and not (is_number and 0 <= routing_seconds <= _LONGEST_SECONDS):
             raise PanelError(f"routing_seconds must be a number from 0 to {_LONGEST_SECONDS}")
-        return str(self.shop.add(routing_seconds).id)
+        return str(self.shop.add(routing_seconds, pieces).id)
 
     def add_garbage(self, payload: Json = None) -> str:
         """An order that is `payload` in place of its own node (None: a good id and bad fields); returns its id."""
@@ -237,7 +241,7 @@ class ShopifyPanel:
         title = None if request.get("title") is None else str(request["title"])
         match action:
             case "add":
-                return {"order": self.add(request.get("routing_seconds"))}
+                return {"order": self.add(request.get("routing_seconds"), request.get("pieces"))}
             case "add_garbage":
                 return {"order": self.add_garbage(request.get("payload"))}
             case "add_product":

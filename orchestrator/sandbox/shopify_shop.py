@@ -158,11 +158,11 @@ class ShopifyShop:
         self.routing = [each for each in self.routing if each is not order]
         self.tell_parts(order, "order_routing_complete", order.fulfillment_orders)
 
-    def add(self, routing_seconds: float | None = None) -> Order:
-        """A buyer orders. `routing_seconds` in place of the option."""
+    def add(self, routing_seconds: float | None = None, pieces: int | None = None) -> Order:
+        """A buyer orders. `routing_seconds` in place of the option, `pieces` of one good."""
         now = self.clock.now_ms()
         wait = self.options.routing_seconds if routing_seconds is None else routing_seconds
-        order = self.press.make(now, now + int(wait * 1000))
+        order = self.press.make(now, now + int(wait * 1000), pieces)
         self.orders[order.id] = order
         self.touch(order, "orders/create")
         self.routing.append(order)

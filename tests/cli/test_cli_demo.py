@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from standardwebhooks import Webhook
 
 from orchestrator.api.requests import TARGET
+from orchestrator.cli.demo.receiver import Receiver
 from orchestrator.cli.demo.script import Item, cast, items_of, personal, scenes
 from statemachines import BUILDERS
 from statemachines.machine import Refusal, Standing
 from statemachines.selldone import MACHINE
 
+GOODS = {
+    "id": "9",
+    "status": "OPEN",
+    "location": "1",
+    "method": "SHIPPING",
+    "actions": ["CREATE_FULFILLMENT", "REPORT_PROGRESS"],
+    "hold": None,
+    "fulfill_at": None,
+    "lines": {"91": ["1", 1], "92": ["2", 2]},
+}
 FACTS: dict[str, dict[str, Any]] = {
+    "shopify": {"fulfillment_orders": [GOODS], "fulfillments": [], "lines": {"1": 1, "2": 2}},
     "selldone": {"status": "Payed", "items": ["1", "2"]},
     "cloudsuite": {"payment_status": "paid", "lines": {"1": {"quantity": "1"}, "2": {"quantity": "2"}}},
 }
@@ -63,4 +78,47 @@ def test_tracking_codes_are_an_orders_own() -> None:
 def test_items_are_found_in_what_a_platform_sent() -> None:
     assert items_of({"items": [{"id": 1, "count": 3}, {"id": 2}]}) == [Item("1", 3), Item("2", 1)]
     assert items_of({"order_lines": [{"id": 1, "quantity": "2.5"}]}) == [Item("1", 2.5)]
+    assert items_of({"lineItems": {"nodes": [{"id": "gid://shopify/LineItem/7", "quantity": 2}]}}) == [Item("7", 2)]
     assert items_of("raw text") == items_of({"items": 3}) == items_of(None) == []
+
+
+def signed(receiver: Receiver, cursor: int, **event: Any) -> tuple[dict[str, str], bytes]:
+    told = {"cursor": cursor, "type": "order.updated", "shop": "shopy", "order": "1", "data": {}, **event}
+    body = json.dumps(told).encode()
+    at = datetime.now(UTC)
+    signature = Webhook(receiver.secret).sign(f"evt_{cursor}", at, body.decode())
+    headers = {
+        "webhook-id": f"evt_{cursor}",
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signature,
+    }
+    return headers, body
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+def test_the_receiver_counts_what_is_genuine_once(receiver: Receiver) -> None:
+    headers, body = signed(receiver, 1)
+    assert [receiver.take("/orders", headers, body) for _ in range(2)] == [204, 204]
+    assert receiver.take("/orders", headers, body + b" ") == 401
+    assert receiver.take("/orders", {}, body) == 401
+    box = receiver.mailbox
+    assert (len(box.events), box.repeats, box.forged) == (1, 1, 2)
+
+
+def test_the_receiver_is_busy_now_and_then(receiver: Receiver) -> None:
+    headers, body = signed(receiver, 10)
+    assert [receiver.take("/orders", headers, body) for _ in range(2)] == [503, 204]
+
+
+def test_the_receiver_sees_what_comes_out_of_order(receiver: Receiver) -> None:
+    for cursor, order in ((5, "1"), (3, "2"), (4, "1"), (6, "1")):
+        receiver.take("/orders", *signed(receiver, cursor, order=order))
+    for cursor in (9, 8):
+        receiver.take("/products", *signed(receiver, cursor, type="product.updated", order=None, data={"id": "7"}))
+    assert receiver.mailbox.out_of_order() == 2

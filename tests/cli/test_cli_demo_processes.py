@@ -38,6 +38,11 @@ def test_everything_arrives_and_nothing_is_left(directory: Path) -> None:
     assert "done twice: 0, out of turn: 0" in out
     assert "unreachable" in out
     assert "order.imported" in out
+    assert "came by signed webhook" in out
+    assert "it waits for platform" in out
+    assert "UNFULFILLED → PARTIALLY_FULFILLED" in out
+    assert "product.updated by webhook" in out
+    assert "forged: 0, out of order: 0" in out
     assert err == ""
     assert "\x1b" not in out
     assert list(directory.iterdir()) == []

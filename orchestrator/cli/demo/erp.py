@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,15 +74,12 @@ def order_path(shop: str, order: str) -> str:
     return f"/v1/shops/{segment(shop)}/orders/{segment(order)}"
 
 
-def told_order(client: Client, submitted: list[Submitted]) -> Submitted:
-    """The order whose story says most: one where a lost answer was resolved by reading, else one with many targets."""
-    by_order = {(entry.shop, entry.order): entry for entry in submitted}
+def events_of(client: Client, **wanted: str) -> Iterator[Any]:
+    """Every event of the feed that is wanted (`type`, `shop`, `order`), oldest first."""
     cursor = 0
     while True:
-        page = client.get("/v1/events", {"type": "step.done", "after": cursor, "limit": 1000}).json()
-        for event in page["events"]:
-            if event["data"].get("how") == "found_done" and (event["shop"], event["order"]) in by_order:
-                return by_order[event["shop"], event["order"]]
+        page = client.get("/v1/events", {**wanted, "after": cursor, "limit": 1000}).json()
+        yield from page["events"]
         if page["next"] == cursor:
-            return max(submitted, key=lambda entry: len(entry.targets))
+            return
         cursor = page["next"]

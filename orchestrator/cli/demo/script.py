@@ -21,24 +21,27 @@ class Item:
 class Act:
     """One submission: the target's fields, and how it should end: `reached`, or refused with a problem slug.
 
-    `has_first_item`: confirms only the order's first item. `has_erp`: brings the ERP's number, a line number for each
-    item, and the despatch of all of them.
+    `has_first_item`: is about the order's first item alone, `has_first_piece`: about one piece of it. `has_erp`: brings
+    the ERP's number, a line number for each item, and the despatch of all of them.
     """
 
     state: str
     fields: Mapping[str, Any] = field(default_factory=dict)
     expected: str = REACHED
     has_first_item: bool = False
+    has_first_piece: bool = False
     has_erp: bool = False
 
     @property
     def needs_items(self) -> bool:
         """Whether the order's items have to be known."""
-        return self.has_first_item or self.has_erp
+        return self.has_first_item or self.has_first_piece or self.has_erp
 
     def body(self, order: str, items: Sequence[Item]) -> dict[str, Any]:
         """The target's JSON, for an order with these items."""
         chosen: dict[str, Any] = {"items": [items[0].id]} if self.has_first_item and items else {}
+        if self.has_first_piece and items:
+            chosen["items"] = [{"id": items[0].id, "quantity": 1}]
         if self.has_erp:
             chosen["erp_order_number"] = f"ERP-{order}"
             numbered = [(item, n * 10) for n, item in enumerate(items, 1)]
@@ -61,6 +64,18 @@ class Scene:
         return [act.state for act in self.acts if act.expected == REACHED][-1]
 
 
+def _tracking(number: int) -> dict[str, Any]:
+    code = f"DEMO{number:06}"
+    return {"tracking": {"code": code, "url": f"https://track.example/{code}"}}
+
+
+TWO_PARCELS = Scene(
+    "in two parcels, each with its tracking",
+    (Act("shipped", _tracking(5), has_first_piece=True), Act("shipped", _tracking(6)), Act("delivered")),
+)
+"""A part is shipped, then what is left, then both are delivered."""
+
+
 def scenes(machine: Mapping[str, Any]) -> list[Scene]:
     """The scenes that a platform's machine (contract: `GET /v1/machines/{platform}`) can play."""
     states = {state["milestone"]: state for state in machine["states"] if state["milestone"]}
@@ -76,6 +91,8 @@ def scenes(machine: Mapping[str, Any]) -> list[Scene]:
     if {"tracking"} in carried:
         acts = (Act("shipped", _tracking(2)), Act("shipped", _tracking(3)), Act("delivered"))
         found.append(Scene("tracking corrected on the way", acts))
+    if any({"items", "tracking"} <= uses for uses in carried):
+        found.append(TWO_PARCELS)
     if any("despatch" in uses for uses in carried):
         found.append(Scene("ERP number and despatch on the way", (Act("shipped", has_erp=True), Act("delivered"))))
     if "returned" in settable:
@@ -96,13 +113,19 @@ def items_of(payload: Any) -> list[Item]:
     """An order's lines in its platform's own JSON; empty where that is not known."""
     if not isinstance(payload, Mapping):
         return []
-    known = (payload.get(name) for name in ("items", "line_items", "order_lines"))
-    lines: list[Any] = next((lines for lines in known if isinstance(lines, list)), [])
+    known = (_nodes(payload.get(name)) for name in ("items", "line_items", "order_lines", "lineItems"))
+    lines: list[Any] = next((lines for lines in known if lines is not None), [])
     return [
-        Item(str(entry["id"]), float(entry.get("quantity") or entry.get("count") or 1))
+        Item(str(entry["id"]).rpartition("/")[2], float(entry.get("quantity") or entry.get("count") or 1))
         for entry in lines
         if isinstance(entry, Mapping) and "id" in entry
     ]
+
+
+def _nodes(lines: Any) -> list[Any] | None:
+    """The elements of a list, or of a GraphQL connection."""
+    found = lines.get("nodes") if isinstance(lines, Mapping) else lines
+    return found if isinstance(found, list) else None
 
 
 def personal(scene: Scene, number: int) -> Scene:
@@ -121,8 +144,3 @@ def _refused(can_cancel: bool) -> tuple[Act, ...]:
     if not can_cancel:
         acts.insert(1, Act("cancelled", expected="unreachable"))
     return tuple(acts)
-
-
-def _tracking(number: int) -> dict[str, Any]:
-    code = f"DEMO{number:06}"
-    return {"tracking": {"code": code, "url": f"https://track.example/{code}"}}

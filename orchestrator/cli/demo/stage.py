@@ -1,4 +1,4 @@
-"""The demo's processes and files: a sandbox and a daemon in one directory, both ended whatever happens."""
+"""The demo's processes and files: a sandbox, a daemon and a receiver, all ended whatever happens."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from orchestrator.cli.client import Client
+from orchestrator.cli.demo.arrival import PUSHING
+from orchestrator.cli.demo.receiver import Receiver
 from orchestrator.cli.failures import Failure
 from orchestrator.cli.place import Address
 
 FAULTS = ("drop_after=0.03", "error_before=0.03")
-"""What goes wrong in the demo: some calls take effect but lose their answer, some fail. Which ones is the same in
-every run."""
+"""What goes wrong in the demo: some calls take effect but lose their answer, some fail, some webhooks come twice. Which
+ones is the same in every run."""
 
 _LATENCY_MS = 20  # so that there is something to watch
+_RARELY_SECONDS = 3600  # polls of the shop that pushes: what arrives there, arrives by webhook
 _START_SECONDS = 20.0
 _END_SECONDS = 8.0
 _LOOK_SECONDS = 0.05
@@ -36,8 +39,8 @@ _LAST_LINES = 5
 class Stage:
     """A sandbox and a daemon in `directory`; entered when both are ready, left when both have ended.
 
-    `config` is the daemon's, `client` talks to it, `dashboard` is where a browser finds it. Raises Failure with the
-    last lines of the log when one of them does not start.
+    `config` is the daemon's, `client` talks to it, `dashboard` is where a browser finds it, `receiver` gets what it
+    delivers. Raises Failure with the last lines of the log when one of them does not start.
     """
 
     def __init__(self, directory: Path, orders: int) -> None:
@@ -46,11 +49,13 @@ class Stage:
         self.client = Client(Address("the demo", socket=self.socket))
         self.config: dict[str, Any] = {}
         self.dashboard = ""
+        self.receiver = Receiver()
         self._orders = orders
         self._sandbox: subprocess.Popen[bytes] | None = None
         self._daemon: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        self.receiver.open()
         try:
             self._start_sandbox()
             self._start_daemon()
@@ -75,6 +80,18 @@ class Stage:
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+        self.receiver.close()
+
+    @property
+    def sandbox(self) -> Client:
+        """Talks to the sandbox's own API."""
+        return Client(Address("the sandbox", url=self.sandbox_url))
+
+    @property
+    def pushing_shop(self) -> str:
+        """The shop whose platform sends webhooks."""
+        found = [name for name, shop in self.config["shops"].items() if shop["platform"] == PUSHING]
+        return str(found[0])
 
     @property
     def sandbox_url(self) -> str:
@@ -97,8 +114,17 @@ class Stage:
     def _start_daemon(self) -> None:
         port = _free_port()
         self._write("token", secrets.token_urlsafe(24))
+        self._write("delivery-secret", self.receiver.secret)
         tcp = {"host": "127.0.0.1", "port": port, "token": {"file": "token"}}
         self.config["api"] = {"socket": self.socket.name, "tcp": tcp}
+        listener = _free_port()
+        self.config["webhooks"] = {"port": listener, "public_url": f"http://127.0.0.1:{listener}"}
+        self.config["delivery"] = {
+            "orders_url": f"{self.receiver.url}/orders",
+            "products_url": f"{self.receiver.url}/products",
+            "secret": {"file": "delivery-secret"},
+        }
+        self.config["shops"][self.pushing_shop]["poll"] = {"interval_seconds": _RARELY_SECONDS}
         self.config |= {"drain_seconds": 5, "log": {"format": "text", "level": "info"}}
         self._write("config.json", json.dumps(self.config, indent=2))
         self.dashboard = f"http://127.0.0.1:{port}/"
