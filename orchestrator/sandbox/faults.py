@@ -1,4 +1,5 @@
-"""Faults: how calls to a simulated platform go wrong, by rate, by script, or held still until a test lets them go.
+"""Faults: how calls to a simulated platform go wrong, by rate, by script, or held still until a test lets them go; and
+what becomes of its webhooks, by rate.
 
 A rate is decided by a hash of (seed, shop, order, step, how many such calls there were), not by a shared stream of
 random numbers: the same call of the same order fails in every run, however the calls of different orders interleave.
@@ -34,7 +35,10 @@ FAULTS: dict[str, tuple[Kind, Moment]] = {
 MIXED = ("error_before", "error_after", "drop_before", "drop_after", "throttle", "garbage")
 """What `mixed` spreads its rate over: all but the stalls, which would cost a client its whole time-out each."""
 
-RATE_NAMES = (*FAULTS, "stall", "mixed")
+WEBHOOK_FAULTS = ("webhook_twice", "webhook_shuffled", "webhook_lost")
+"""What may become of a webhook: it is sent twice, late (others overtake it), or never. Each is drawn for itself."""
+
+RATE_NAMES = (*FAULTS, "stall", "mixed", *WEBHOOK_FAULTS)
 """Names that a rate may be given for; `stall` is shared by stall_before and stall_after."""
 
 
@@ -155,15 +159,27 @@ class FaultPlan:
                 return scripted.fault
         if not self._ladder:
             return None
-        key = (shop, order, step)
-        count = self._seen[key] = self._seen.get(key, 0) + 1
-        digest = blake2b(f"{self._seed}/{shop}/{order}/{step}/{count}".encode(), digest_size=9).digest()
-        chance = int.from_bytes(digest[:8]) / 2**64
+        chance, variant = self._chance(shop, order, step)
         for threshold, name in self._ladder:
             if chance < threshold:
                 kind, moment = FAULTS[name]
-                return Fault(name, kind, moment, digest[8] & 1)
+                return Fault(name, kind, moment, variant)
         return None
+
+    def draw_webhook(self, name: str, shop: str, subject: str, topic: str) -> float | None:
+        """Whether the webhook fault `name` befalls this webhook: None, or how badly, from 0 to 1."""
+        rate = self._rates.get(name, 0)
+        if not rate:
+            return None
+        chance, _ = self._chance(shop, subject, f"{name} {topic}")
+        return chance / rate if chance < rate else None
+
+    def _chance(self, shop: str, order: str | None, step: str) -> tuple[float, int]:
+        """A number from 0 to 1, and 0 or 1, for this call: the same in every run."""
+        key = (shop, order, step)
+        count = self._seen[key] = self._seen.get(key, 0) + 1
+        digest = blake2b(f"{self._seed}/{shop}/{order}/{step}/{count}".encode(), digest_size=9).digest()
+        return int.from_bytes(digest[:8]) / 2**64, digest[8] & 1
 
     # -- by script -------------------------------------------------------------------------------------------------
 
@@ -274,13 +290,15 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
 
 
 def _ladder(rates: Mapping[str, float]) -> list[tuple[float, str]]:
-    """Thresholds from 0 to 1 with the fault below each, after spreading `stall` and `mixed`."""
+    """Thresholds from 0 to 1 with the fault of a call below each, after spreading `stall` and `mixed`."""
     single: dict[str, float] = dict.fromkeys(FAULTS, 0.0)
     for name, rate in rates.items():
         if name not in RATE_NAMES:
             raise ValueError(_unknown(name, RATE_NAMES))
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
             raise ValueError(f"the rate of fault {name!r} must be a number from 0 to 1, not {rate!r}")
+        if name in WEBHOOK_FAULTS:
+            continue
         parts = {"mixed": MIXED, "stall": ("stall_before", "stall_after")}.get(name, (name,))
         for part in parts:
             single[part] += rate / len(parts)

@@ -110,7 +110,7 @@ class Sandbox:
             seed=settings.seed,
             shop_count=settings.shops,
         )
-        self.senders = [WebhookSender(shop, self.clock) for shop in self.shopify.shop_list]
+        self.senders = [WebhookSender(shop, self.clock, self.faults) for shop in self.shopify.shop_list]
         """Of the webhooks of each Shopify shop."""
         # Where platforms are registered: mounting, config, panel and summary follow.
         registered: tuple[SimulatedPlatform, ...] = (self.selldone, self.cloudsuite, self.xsale, self.shopify)
