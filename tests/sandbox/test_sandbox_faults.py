@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -212,3 +213,9 @@ async def test_a_bad_rate_is_refused_in_words(rates: dict[str, Any], said: str) 
 async def test_an_unknown_fault_cannot_be_scripted() -> None:
     with pytest.raises(ValueError, match="unknown fault 'stall'; known are error_before"):
         FaultPlan(HandClock().clock()).script("stall")
+
+
+def test_every_fault_is_in_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    section = page.partition("### `fulfilld sandbox`")[2].partition("\n### ")[0]
+    assert [name for name in RATE_NAMES if f"`{name}`" not in section] == []
