@@ -3,6 +3,9 @@
 aiohttp waits without limit for the first request of a connection; a sender that dribbles a header byte by byte would
 hold a connection for ever. So a connection whose first request is not there in time is closed. Between requests
 aiohttp's own keep-alive timeout does the same.
+
+It also takes bytes that are no HTTP for an error of the server, with a traceback that quotes them. The port is open to
+the world, so here they are one quiet line.
 """
 
 from __future__ import annotations
@@ -14,9 +17,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
-from orchestrator.config import TlsSettings, WebhookSettings
+from orchestrator.config import ConfigError, TlsSettings, WebhookSettings
+from orchestrator.config.tls import tls_context
+
+log = structlog.get_logger()
 
 _SHUTDOWN_SECONDS = 2.0
 _CLEANUP_SECONDS = 10.0
@@ -60,17 +68,10 @@ async def listening(app: web.Application, settings: WebhookSettings) -> AsyncIte
 
 
 def _tls(settings: TlsSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(settings.certificate, settings.key, password="")
-    except ssl.SSLError as error:
-        reason = (error.reason or "no certificate and its key").lower().replace("_", " ")
-        raise ListenError(f"webhooks.tls: {settings.certificate} and {settings.key} are no pair: {reason}") from None
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ListenError(f"webhooks.tls: {settings.certificate} or {settings.key} cannot be read: {reason}") from None
-    return context
+        return tls_context(settings)
+    except ConfigError as error:
+        raise ListenError("; ".join(map(str, error.errors))) from None
 
 
 class _Runner(web.AppRunner):
@@ -96,7 +97,7 @@ class _Server(web.Server):
 
 
 class _Protocol(web.RequestHandler):
-    """A connection that has to bring its first request in time."""
+    """A connection that has to bring its first request in time, and may bring nonsense."""
 
     __slots__ = ("_patience",)
 
@@ -116,6 +117,12 @@ class _Protocol(web.RequestHandler):
         if (patience := getattr(self, "_patience", None)) is not None:
             patience.cancel()
         super().connection_lost(exc)
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        if isinstance(error := kw.get("exc_info"), HttpProcessingError):
+            log.info("webhook.no_http", status=error.code, reason=type(error).__name__)
+        else:
+            super().log_exception(*args, **kw)
 
     def _lose_patience(self) -> None:
         if self._request_count == 0:  # no request line and headers yet
