@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphql import DocumentNode, parse, validate
-from graphql.language import FieldNode, OperationDefinitionNode
+from graphql import parse, validate
+from graphql.execution.values import get_variable_values
+from graphql.language import OperationDefinitionNode
+from graphql.validation import NoDeprecatedCustomRule
 
 from orchestrator.platforms.failures import AccessDenied, NotFound, OutOfSequence, Rejected, Transient
 from orchestrator.platforms.shopify_graphql import document, document_names, failure_of, refusal_of, throttle_seconds
 from orchestrator.sandbox import shopify_selection
-from tests.platforms.shopify_schema import admin_schema
+from statemachines.target import TargetRequest, Tracking
+from tests.platforms.shopify_schema import VERSIONS, admin_schema
+from tests.platforms.stage import staged
 
 _SAMPLES = Path(__file__).parents[1] / "samples" / "shopify"
 
@@ -22,9 +26,10 @@ def sample(name: str) -> Any:
     return json.loads((_SAMPLES / f"{name}.json").read_text())
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", document_names())
-def test_every_document_is_valid_for_the_real_schema(name: str) -> None:
-    assert validate(admin_schema(), parse(document(name))) == []
+def test_every_document_is_valid_for_the_real_schema(name: str, version: str) -> None:
+    assert validate(admin_schema(version), parse(document(name))) == []
 
 
 def test_a_document_with_a_mistake_is_found_out() -> None:
@@ -33,15 +38,41 @@ def test_a_document_with_a_mistake_is_found_out() -> None:
 
 @pytest.mark.parametrize("name", document_names())
 def test_no_document_asks_for_what_is_deprecated(name: str) -> None:
-    tree: DocumentNode = parse(document(name))
-    (operation,) = tree.definitions
+    assert validate(admin_schema(), parse(document(name)), [NoDeprecatedCustomRule]) == []
+
+
+def faults_of(name: str, sent: dict[str, Any]) -> list[Any]:
+    """What the real schema has against the variables that go with a document."""
+    (operation,) = parse(document(name)).definitions
     assert isinstance(operation, OperationDefinitionNode)
-    schema = admin_schema()
-    root = schema.mutation_type if operation.operation.value == "mutation" else schema.query_type
-    assert root is not None
-    for node in operation.selection_set.selections:
-        assert isinstance(node, FieldNode)
-        assert root.fields[node.name.value].deprecation_reason is None
+    found = get_variable_values(admin_schema(), operation.variable_definitions, sent)
+    return found if isinstance(found, list) else []
+
+
+async def test_every_variable_that_is_sent_is_valid_for_the_real_schema() -> None:
+    async with staged("shopify") as stage:
+        tracking = Tracking("1Z", "https://example.com/1Z", "UPS")
+        link = TargetRequest("shipped", tracking=Tracking(url="https://example.com/2Z"))
+        shipped = TargetRequest("shipped", tracking=tracking, notify_customer=True)
+        whole, _, other = stage.sandbox.shopify.order_ids()
+        for order, step, request in (
+            (whole, "report_progress", TargetRequest("preparing")),
+            (whole, "fulfill", shipped),
+            (whole, "update_tracking", link),
+            (whole, "mark_delivered", TargetRequest("delivered")),
+            (other, "cancel", TargetRequest("cancelled", reason="customer")),
+        ):
+            await stage.client.perform(step, order, (await stage.client.read(order)).standing(), request)
+        await stage.sweep()
+        calls = {call.step: call.sent for call in stage.sandbox.ledger.calls()}
+    named = {"read": "order", "list": "orders"}
+    assert {"fulfill", "update_tracking", "cancel", "job", "read", "list"} <= set(calls)
+    for step, sent in calls.items():
+        assert faults_of(named.get(step, step), sent) == [], step
+
+
+def test_a_variable_with_a_mistake_is_found_out() -> None:
+    assert faults_of("update_tracking", {"id": "gid://shopify/Fulfillment/1", "tracking": {"code": "1Z"}})
 
 
 @pytest.mark.parametrize("name", document_names())
