@@ -27,6 +27,7 @@ from statemachines.machine import (
 from statemachines.shopify_parcels import (
     MADE,
     RECORD,
+    REPORTS,
     SHIPS,
     Facts,
     Parcel,
@@ -43,6 +44,7 @@ from statemachines.shopify_parcels import (
     open_orders,
     remaining,
     shipped,
+    tracking_of,
 )
 from statemachines.target import Json, TargetRequest, Tracking
 
@@ -277,7 +279,8 @@ class ShopifyMachine(PlatformMachine):
                 return None  # the guard has the words
             named = {each.fulfillment_order for each in parcel.portions} if parcel is not None else set()
             orders = [each for each in orders if each["id"] in named]
-        if any(SHIPS in each["actions"] for each in orders):
+        needed = REPORTS if wanted.name == "IN_PROGRESS" else SHIPS
+        if any(needed in each["actions"] for each in orders):
             return None
         return _held_up(orders)
 
@@ -296,8 +299,8 @@ def retracked(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
     They are told in the sequence in which they were made and are updated in it. So once the last one carries the
     tracking nothing is left, and what was sent before in another parcel keeps its own.
     """
-    tracking = request.tracking
-    if tracking is None or not (tracking.code or tracking.url):
+    tracking = mark(request)
+    if tracking is None:
         return []
     chosen = live(facts)
     if request.items is not None:
@@ -332,9 +335,11 @@ def _with_parcel(facts: Facts, request: TargetRequest, made: str = "") -> dict[s
 
 
 def _with_tracking(facts: Facts, request: TargetRequest) -> dict[str, Json]:
-    tracking = request.tracking or Tracking()
+    tracking = tracking_of(request)
     chosen = {each["id"] for each in retracked(facts, request)}
-    new = {"codes": [tracking.code] if tracking.code else [], "urls": [tracking.url] if tracking.url else []}
+    new: dict[str, Json] = {"urls": [tracking.url] if tracking.url else []}
+    if tracking.code:
+        new["codes"] = [tracking.code]
     told = [{**each, **new} if each["id"] in chosen else each for each in facts.get("fulfillments") or ()]
     return {**facts, "fulfillments": told}
 
@@ -361,7 +366,7 @@ def _held_up(orders: list[Mapping[str, Json]]) -> PlatformWait | None:
 
 
 def _tracking_reason(request: TargetRequest) -> str | None:
-    url = request.tracking.url if request.tracking is not None else None
+    url = tracking_of(request).url
     if not url:
         return None
     try:

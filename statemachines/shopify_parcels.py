@@ -27,8 +27,8 @@ Facts: TypeAlias = Mapping[str, Json]
 
 OPEN = frozenset({"OPEN", "IN_PROGRESS", "SCHEDULED", "ON_HOLD"})
 """FO states whose remaining quantity counts; a closed FO may still show some (shopify.md §6)."""
-SHIPS = "CREATE_FULFILLMENT"
-"""The action that an FO has to list before it may be shipped (shopify.md §6)."""
+SHIPS, REPORTS = "CREATE_FULFILLMENT", "REPORT_PROGRESS"
+"""Actions that an FO has to list before it may be shipped, and before progress may be reported (shopify.md §6)."""
 
 RECORD = "shipped_as_asked"
 
@@ -122,10 +122,20 @@ def live(facts: Facts) -> list[Mapping[str, Json]]:
     return [each for each in facts.get("fulfillments") or () if each["is_live"]]
 
 
+def tracking_of(request: TargetRequest) -> Tracking:
+    """The target's tracking without blanks around it, members that say nothing left out.
+
+    What is sent and what is looked for later are both taken from here: a code that Shopify gave back trimmed would be
+    missed, and its parcel sent again.
+    """
+    told = request.tracking or Tracking()
+    return Tracking(*((text or "").strip() or None for text in (told.code, told.url, told.carrier)))
+
+
 def mark(request: TargetRequest) -> Tracking | None:
     """The tracking that tells the target's parcels from others; None where it brings neither code nor link."""
-    tracking = request.tracking
-    return tracking if tracking is not None and (tracking.code or tracking.url) else None
+    tracking = tracking_of(request)
+    return tracking if tracking.code or tracking.url else None
 
 
 def is_marked(fulfillment: Mapping[str, Json], tracking: Tracking) -> bool:
@@ -196,7 +206,7 @@ def after_parcel(facts: Facts, parcel: Parcel, request: TargetRequest, fulfillme
             status = "IN_PROGRESS" if any(count > 0 for _, count in lines.values()) else "CLOSED"
         actions = [] if is_touched and status == "CLOSED" else order["actions"]
         orders.append({**order, "status": status, "actions": actions, "lines": lines})
-    tracking = request.tracking or Tracking()
+    tracking = tracking_of(request)
     made = {
         "id": fulfillment,
         "is_live": True,

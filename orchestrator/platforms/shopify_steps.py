@@ -7,7 +7,7 @@ fulfilment orders that were split, moved or merged meanwhile are found under the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import anyio
@@ -22,6 +22,7 @@ from statemachines.machine import PlatformMachine, Standing
 from statemachines.shopify import retracked
 from statemachines.shopify_parcels import (
     MADE,
+    REPORTS,
     SHIPS,
     Facts,
     Parcel,
@@ -30,10 +31,10 @@ from statemachines.shopify_parcels import (
     live,
     next_parcel,
     open_orders,
+    tracking_of,
 )
 from statemachines.target import Json, TargetRequest, Tracking
 
-_REPORTS = "REPORT_PROGRESS"
 _STAFF_NOTE_LENGTH = 255  # shopify.md §5
 _REASONS = frozenset({"CUSTOMER", "DECLINED", "FRAUD", "INVENTORY", "OTHER", "STAFF"})
 _POLL_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)  # then every five
@@ -80,7 +81,7 @@ class ShopifySteps:
             return _found(now)
         self._in(now, "UNFULFILLED", "ON_HOLD", "SCHEDULED")
         self._routed(now)
-        orders = [each for each in open_orders(now.facts) if _REPORTS in each["actions"]]
+        orders = [each for each in open_orders(now.facts) if REPORTS in each["actions"]]
         todo = [each for each in orders if each["status"] != "IN_PROGRESS"]
         if not orders:
             raise self._held_or_rejected(open_orders(now.facts), "no progress is reported")
@@ -110,7 +111,7 @@ class ShopifySteps:
             raise self._held_or_rejected(orders, "nothing is shipped")
         notifies = self._notifies(request)
         fulfillment: dict[str, Json] = {"lineItemsByFulfillmentOrder": _lines(parcel), "notifyCustomer": notifies}
-        if tracking := _tracking_input(request.tracking):
+        if tracking := _tracking_input(tracking_of(request)):
             fulfillment["trackingInfo"] = tracking
         payload = await self._change(order_id, now, "fulfill", "fulfillmentCreate", {"fulfillment": fulfillment})
         made = id_of_gid((payload.get("fulfillment") or {}).get("id"), "Fulfillment")
@@ -140,7 +141,7 @@ class ShopifySteps:
             await self.throttle()
             variables = {
                 "id": _gid("Fulfillment", each["id"]),
-                "tracking": _tracking_input(request.tracking),
+                "tracking": _tracking_input(tracking_of(request), each["codes"]),
                 "notify": self._notifies(request),
             }
             await self.door.mutate("update_tracking", "fulfillmentTrackingInfoUpdate", variables)
@@ -250,10 +251,14 @@ def _lines(parcel: Parcel) -> list[Json]:
     ]
 
 
-def _tracking_input(tracking: Tracking | None) -> dict[str, str]:
-    told = tracking or Tracking()
-    named = {"number": told.code, "url": told.url, "company": told.carrier}
-    return {name: value for name, value in named.items() if value}
+def _tracking_input(tracking: Tracking, codes: Sequence[str] = ()) -> dict[str, Json]:
+    """`codes`: what the parcel carries already, kept where the target brings a link alone: Shopify overwrites all."""
+    kept = list(codes) if not tracking.code else []
+    if len(kept) > 1:
+        named: dict[str, Json] = {"numbers": kept, "urls": [tracking.url] if tracking.url else None}
+    else:
+        named = {"number": tracking.code or next(iter(kept), None), "url": tracking.url}
+    return {name: value for name, value in {**named, "company": tracking.carrier}.items() if value}
 
 
 def _gid(kind: str, number: str) -> str:

@@ -270,7 +270,7 @@ def _fulfillment_fact(fulfillment: _Fulfillment) -> dict[str, Json]:
     }
 
 
-MOST_FULFILLMENTS = 50
+MOST_FULFILLMENTS = 100
 """How many fulfilments order.graphql asks for."""
 
 

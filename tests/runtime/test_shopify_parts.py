@@ -247,6 +247,16 @@ async def test_an_app_that_may_see_no_fulfillment_orders_is_told_so_in_any_state
         assert "read_merchant_managed_fulfillment_orders" in found.problem.detail
 
 
+async def test_a_link_that_comes_later_leaves_the_code_of_each_parcel_alone(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, SPREAD)
+        await reach(floor, order.id, "shipped", tracking={"code": "1Z-BOTH"})
+        link = {"url": "https://example.com/1Z-BOTH"}
+        assert (await reach(floor, order.id, "shipped", tracking=link)).status is TargetStatus.REACHED
+        told = [each.tracking for each in floor.sandbox.shopify.panel.order(order.id).live()]
+        assert [(each["number"], each["url"]) for each in told if each] == [("1Z-BOTH", link["url"])] * 2
+
+
 # -- cancelling --------------------------------------------------------------------------------------------------------
 
 

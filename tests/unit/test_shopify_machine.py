@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.platforms.shopify_wire import SenselessOrder, read_order
+from orchestrator.platforms.shopify_wire import MOST_FULFILLMENTS, SenselessOrder, read_order
 from statemachines.machine import Plan, Refusal, Standing
 from statemachines.shopify import MACHINE, build
 from statemachines.shopify_parcels import after_parcel, next_parcel, remaining, shipped
@@ -184,6 +184,35 @@ def test_a_scheduled_order_is_waited_for_until_its_time() -> None:
     assert wait.until_ms == 1_800_000_000_000
 
 
+def test_progress_waits_for_what_may_report_it() -> None:
+    ready = fo("7", {"1": 1}, actions=["CREATE_FULFILLMENT"])
+    held = standing("ON_HOLD", [ready, fo("8", {"2": 1}, status="ON_HOLD", hold="OTHER")])
+    assert MACHINE.wait(held, ask("preparing")) is not None
+    assert MACHINE.wait(held, ask("shipped")) is None
+
+
+def test_blanks_around_tracking_do_not_make_another_parcel() -> None:
+    before, part = standing(), ask("shipped", {"id": "1", "quantity": 1}, code=" 1Z\n")
+    trimmed = MACHINE.after(before, "fulfill", ask("shipped", {"id": "1", "quantity": 1}, code="1Z"), None, {})
+    assert MACHINE.is_done("fulfill", before, trimmed, part) is True
+    assert steps(MACHINE.plan(trimmed, part)) == []
+
+
+def test_a_code_of_blanks_marks_nothing() -> None:
+    part = ask("shipped", {"id": "1", "quantity": 1}, code="  ")
+    after = MACHINE.after(standing(), "fulfill", part, None, {})
+    assert after.facts["fulfillments"][0]["codes"] == []
+    assert steps(MACHINE.plan(after, part)) == []
+
+
+def test_a_link_alone_leaves_the_code_as_it_is() -> None:
+    whole = MACHINE.after(standing(), "fulfill", ask("shipped", code="A"), None, {})
+    link = TargetRequest("shipped", tracking=Tracking(url="https://example.com/A"))
+    after = MACHINE.after(whole, "update_tracking", link, None, {})
+    (parcel,) = after.facts["fulfillments"]
+    assert (parcel["codes"], parcel["urls"]) == (["A"], ["https://example.com/A"])
+
+
 @given(
     quantities=st.lists(st.tuples(st.sampled_from("ABC"), st.integers(1, 5)), min_size=1, max_size=8),
     asked=st.lists(st.tuples(st.integers(0, 7), st.integers(1, 5)), max_size=8, unique_by=lambda each: each[0]),
@@ -254,6 +283,24 @@ def test_a_delivered_order_is_one_whose_live_parcels_have_all_arrived() -> None:
     assert read_order(node, "{}", 0).state == "DELIVERED"
 
 
+def test_every_live_parcel_has_to_arrive_and_one_that_was_cancelled_does_not_count() -> None:
+    node = order_node("fulfilled")
+    (first,) = node["fulfillments"]
+    second = {**first, "id": "gid://shopify/Fulfillment/2"}
+    node["fulfillments"] = [{**first, "displayStatus": "DELIVERED"}, second]
+    assert read_order(node, "{}", 0).state == "FULFILLED"
+    second["status"] = "CANCELLED"
+    assert read_order(node, "{}", 0).state == "DELIVERED"
+    node["displayFulfillmentStatus"] = "PARTIALLY_FULFILLED"
+    assert read_order(node, "{}", 0).state == "PARTIALLY_FULFILLED"
+
+
+def test_an_order_whose_payment_state_is_not_told_is_understood() -> None:
+    node = order_node("unfulfilled")
+    node["displayFinancialStatus"] = None
+    assert read_order(node, "{}", 0).payment == "unknown"
+
+
 def test_an_order_that_does_not_fit_on_a_read_is_not_half_understood() -> None:
     node = order_node("unfulfilled")
     node["fulfillmentOrders"]["pageInfo"] = {"hasNextPage": True}
@@ -264,7 +311,9 @@ def test_an_order_that_does_not_fit_on_a_read_is_not_half_understood() -> None:
 def test_an_order_with_as_many_fulfilments_as_a_read_shows_may_have_more_and_is_set_aside() -> None:
     node = order_node("fulfilled")
     (first, *_) = node["fulfillments"]
-    node["fulfillments"] = [{**first, "id": f"gid://shopify/Fulfillment/{number}"} for number in range(1, 51)]
+    node["fulfillments"] = [
+        {**first, "id": f"gid://shopify/Fulfillment/{number}"} for number in range(1, MOST_FULFILLMENTS + 1)
+    ]
     with pytest.raises(SenselessOrder):
         read_order(node, "{}", 0)
     node["fulfillments"].pop()
