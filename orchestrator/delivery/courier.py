@@ -142,13 +142,13 @@ class Courier:
     # -- one round -------------------------------------------------------------------------------------------------
 
     def _load(self, tx: Transaction) -> Round:
-        name, now = self.outlet.name, self._clock.now_ms()
+        name, now, form = self.outlet.name, self._clock.now_ms(), self._settings.format
         assert self._position is not None
         limit = _PROBE if self._failures else _BATCH
         events = list_events(tx, self._position, limit, self.outlet.wanted)
-        fresh = [Parcel(event, lane_of(event), 0, payload_of(tx, event)) for event in events]
+        fresh = [Parcel(event, lane_of(event), 0, payload_of(tx, event, form)) for event in events]
         due = due_parked(tx, name, now, limit)
-        parked = [Parcel(each.event, each.lane, each.attempts, payload_of(tx, each.event)) for each in due]
+        parked = [Parcel(each.event, each.lane, each.attempts, payload_of(tx, each.event, form)) for each in due]
         return Round(
             parked=parked,
             fresh=fresh,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from standardwebhooks import Webhook as Signer
 from standardwebhooks.webhooks import EmptyWebhookSecretError
@@ -48,14 +48,21 @@ class Outlet:
         return EventFilter(types=self.types)
 
 
+class Payload(NamedTuple):
+    """The platform's own bytes and where they come from: a webhook, the last read of the order, or there are none."""
+
+    text: bytes | None
+    source: Literal["webhook", "read", "none"]
+
+
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """An event on its way. `attempts`: how often it was tried before; `payload`: the platform's own bytes, or None."""
+    """An event on its way. `attempts`: how often it was tried before."""
 
     event: Event
     lane: str
     attempts: int
-    payload: bytes | None
+    payload: Payload
 
 
 def outlets_of(settings: DeliverySettings | None) -> tuple[Outlet, ...]:
@@ -79,19 +86,24 @@ def lane_of(event: Event) -> str:
     return f"{event.shop or ''}/shop"
 
 
-def payload_of(tx: Transaction, event: Event) -> bytes | None:
-    """The platform's payload of an event: the webhook that it came of, else the order as it was read last."""
+def payload_of(tx: Transaction, event: Event, form: DeliveryFormat) -> Payload:
+    """The platform's payload of an event: the webhook that it came of, else the order as it was read last.
+
+    Beside our event an order is always shown as it was read: its parts have the same names then, however it came.
+    """
     webhook = event.data.get("webhook")
-    if isinstance(webhook, str) and webhook.isascii() and webhook.isdigit():
-        return get_payload_of(tx, int(webhook))
-    if event.shop is not None and event.order is not None:
-        return get_payload(tx, event.shop, event.order)
-    return None
+    is_webhooks = form == "platform" or not event.type.startswith("order.")
+    if is_webhooks and isinstance(webhook, str) and webhook.isascii() and webhook.isdigit():
+        kept = get_payload_of(tx, int(webhook))
+        if kept is not None:
+            return Payload(kept, "webhook")
+    read = get_payload(tx, event.shop, event.order) if event.shop is not None and event.order is not None else None
+    return Payload(read, "none" if read is None else "read")
 
 
 def body_of(parcel: Parcel, form: DeliveryFormat) -> bytes:
     """The body. The platform's text is put in as it is, so that its numbers stay what they were."""
-    payload = payload_text(parcel.payload)
+    payload = payload_text(parcel.payload.text)
     if form == "platform":
         return payload.encode("utf-8", "replace")
     view = event_view(parcel.event)
@@ -102,12 +114,12 @@ def body_of(parcel: Parcel, form: DeliveryFormat) -> bytes:
 
 def topic_of(event: Event) -> str:
     """The platform's topic for an event: the webhook's own; for what was found by a read the one that says the same."""
+    if event.type == "order.imported":  # whichever webhook was the first: it is one that the ERP has not heard of
+        return "orders/create"
     told = event.data.get("topic")
     if isinstance(told, str):
         return told
-    if event.type.startswith("order."):
-        return "orders/create" if event.type == "order.imported" else "orders/updated"
-    return event.type
+    return "orders/updated" if event.type.startswith("order.") else event.type
 
 
 def headers_of(parcel: Parcel, body: bytes, signer: Signer, form: DeliveryFormat, now_ms: int) -> dict[str, str]:
@@ -124,7 +136,7 @@ def headers_of(parcel: Parcel, body: bytes, signer: Signer, form: DeliveryFormat
     }
     if form == "platform":
         headers |= {"X-Fulfilld-Topic": topic_of(event), "X-Fulfilld-Shop": event.shop or ""}
-        headers["X-Fulfilld-Event"] = event.type
+        headers |= {"X-Fulfilld-Event": event.type, "X-Fulfilld-Payload": parcel.payload.source}
     return headers
 
 

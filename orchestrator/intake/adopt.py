@@ -7,6 +7,7 @@ asked for, the list may be older than what we know: its state is then left alone
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +16,7 @@ from orchestrator.runtime.advance import advance
 from orchestrator.runtime.draft import Context, Draft
 from orchestrator.runtime.outcomes import adopt_seen, apply_gone, apply_read
 from statemachines.machine import PlatformMachine, Standing
+from statemachines.target import Json
 from storage.orders import get_order, insert_order, touch_order
 from storage.records import Order, Situation
 from storage.rejected import remove_rejected_of
@@ -33,10 +35,12 @@ class Adopted(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One order as seen at `read_at` (Unix milliseconds, when the request began)."""
+    """One order as seen at `read_at` (Unix milliseconds, when the request began). `cause`: the webhook that led to it
+    (`webhook`, `topic`), for the events."""
 
     seen: Seen
     read_at: int
+    cause: Mapping[str, Json] | None = None
 
 
 def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
@@ -51,6 +55,7 @@ def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
         touch_order(tx, order.seq, look.read_at)
         return order, Adopted.UNCHANGED
     draft = Draft.of(tx, order)
+    draft.cause = look.cause
     if order.intent is not None:
         apply_read(draft, ctx, seen, None)
         has_changed = True
@@ -139,6 +144,7 @@ def _import(tx: Transaction, ctx: Context, look: Look) -> Order:
         version=1,
     )
     draft = Draft(insert_order(tx, order, seen.payload), ())
+    draft.cause = look.cause
     draft.emit("order.imported", state=state, milestone=order.milestone, reference=seen.reference, payment=seen.payment)
     advance(draft, ctx)
     draft.save(tx, now)

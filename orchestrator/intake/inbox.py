@@ -20,6 +20,7 @@ from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected
 from orchestrator.platforms.failures import Unreadable as UnreadableAnswer
 from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.worker import ShopWorker
+from statemachines.target import Json
 from storage.errors import StoreError
 from storage.events import append_event
 from storage.orders import get_order
@@ -157,10 +158,12 @@ class Inbox:
         try:
             if order is None and part is not None:
                 order = await worker.order_of_part(part)
+                if order is None or not await self._is_known(worker.name, order):
+                    return None  # news of the order itself will come, and is read as a whole then
             if order is None:
                 worker.sync_soon()
             elif not await self._is_stale(worker.name, order, items):
-                await worker.refresh(order)
+                await worker.refresh(order, _cause(items))
         except GateClosed:
             return _CLOSED
         except NotFound as failure:
@@ -176,6 +179,9 @@ class Inbox:
             log.info("webhook.read_failed", shop=worker.name, order=order, detail=str(failure))
             return self._wait_after(attempts)
         return None
+
+    async def _is_known(self, shop: str, order: str) -> bool:
+        return await self._store.read(lambda tx: get_order(tx, shop, order)) is not None
 
     async def _is_stale(self, shop: str, order: str, items: Sequence[Item]) -> bool:
         """Whether what we know of the order is newer than all that the webhooks tell."""
@@ -227,6 +233,19 @@ class Inbox:
         if rejected is not None:
             data = {"id": rejected, "source": "webhook", "error": error}
             append_event(tx, now, "import.rejected", shop=shop, order=order, data=data)
+
+
+def _cause(items: Sequence[Item]) -> dict[str, Json] | None:
+    """The webhook with the newest picture of the order, for the events that the read leads to; None if none has one."""
+    told = [
+        (news.updated_at_ms, webhook.id, webhook.topic)
+        for webhook, news in items
+        if isinstance(news, OrderNews) and news.updated_at_ms is not None
+    ]
+    if not told:
+        return None
+    _, webhook, topic = max(told, key=lambda each: each[:2])
+    return {"webhook": str(webhook), "topic": topic}
 
 
 def _settle_product(tx: Transaction, webhook: Webhook, news: ProductNews, now: int) -> None:

@@ -6,7 +6,7 @@ frozen, so a draft can be thrown away when its transaction fails.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from statemachines.machine import Chaining, PlatformMachine, Standing
@@ -59,7 +59,7 @@ class Context:
 
 class Draft:
     """One order with its pending targets, being changed. `intent_target` is the target of an intent even when that
-    target has ended (it was cancelled while the call was out)."""
+    target has ended (it was cancelled while the call was out). `cause` goes into every event about the order itself."""
 
     __slots__ = (
         "_ended",
@@ -69,6 +69,7 @@ class Draft:
         "_progressed",
         "_requests",
         "_rewritten",
+        "cause",
         "intent_target",
         "order",
         "targets",
@@ -85,6 +86,7 @@ class Draft:
         self._ended: dict[str, Target] = {}
         self._has_seldom = False
         self._requests: dict[str, TargetRequest] = {}
+        self.cause: Mapping[str, Json] | None = None
 
     @classmethod
     def load(cls, tx: Transaction, shop: str, order_id: str) -> Draft | None:
@@ -106,6 +108,7 @@ class Draft:
         """An unchanged copy to decide on again."""
         copy = Draft(self.order, self.targets, self.intent_target)
         copy._requests = self._requests
+        copy.cause = self.cause
         return copy
 
     def standing(self) -> Standing:
@@ -157,6 +160,8 @@ class Draft:
 
     def emit(self, type_: str, target: str | None = None, **data: Json) -> None:
         """Adds an event about this order."""
+        if self.cause is not None and type_.startswith("order."):
+            data |= self.cause
         self._events.append((type_, target, data or None))
 
     def finish(self, target: Target, status: TargetStatus, now: int, problem: Problem | None = None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -29,6 +29,7 @@ from orchestrator.runtime.draft import Context, Draft, problem_of
 from orchestrator.runtime.driver import Driver, Equipment
 from orchestrator.runtime.gate import Gate
 from orchestrator.runtime.recovery import recover
+from statemachines.target import Json
 from storage.errors import StaleLease, StoreError
 from storage.events import append_event
 from storage.orders import due_orders, next_due_at
@@ -72,6 +73,7 @@ class ShopWorker:
         self._saved_gate: tuple[object, ...] = ()
         self._sweeps: list[_Sweep] = []
         self._sweeping: list[_Sweep] = []
+        self.next_sync_at: int | None = None  # Unix milliseconds; None while a sweep runs, and without an interval
         self.webhooks: WebhookHealth | None = None
 
     # -- from outside ----------------------------------------------------------------------------------------------
@@ -155,10 +157,10 @@ class ShopWorker:
             return None
         return await ask(self.equipment, "read", partial(client.order_of_part, part))
 
-    async def refresh(self, order_id: str) -> tuple[Order, Adopted]:
+    async def refresh(self, order_id: str, cause: Mapping[str, Json] | None = None) -> tuple[Order, Adopted]:
         """Reads an order and adopts it, importing it if it was unknown; notes a known one that is gone.
 
-        Raises as `read`, StaleLease.
+        `cause`: as in `Look`. Raises as `read`, StaleLease.
         """
         asked_at = self.equipment.clock.now_ms()
         try:
@@ -169,7 +171,7 @@ class ShopWorker:
 
         def unit(tx: Transaction) -> tuple[Order, Adopted]:
             fence(tx, self.name, self.equipment.epoch)
-            return adopt(tx, self.context(), Look(seen, read_at))
+            return adopt(tx, self.context(), Look(seen, read_at, cause))
 
         result = await self.equipment.store.write(unit)
         if result[1] is Adopted.IMPORTED:
@@ -347,12 +349,14 @@ class ShopWorker:
         while True:
             self._poll_now = anyio.Event()
             sweeps, self._sweeps = self._sweeps, []
-            self._sweeping = sweeps
+            self._sweeping, self.next_sync_at = sweeps, None
             report, error = await self._sweep_once(is_asked_for=bool(sweeps))
             for sweep in sweeps:
                 sweep.report, sweep.error = report, error
                 sweep.done.set()
             if not self._sweeps:
+                if interval_seconds is not None:
+                    self.next_sync_at = self.equipment.clock.now_ms() + int(interval_seconds * 1000)
                 with anyio.move_on_after(math.inf if interval_seconds is None else interval_seconds):
                     await self._poll_now.wait()
 

@@ -68,6 +68,34 @@ async def test_the_platforms_payload_can_be_sent_alone_with_its_topic(tmp_path: 
             assert product.headers["X-Fulfilld-Shop"] == "acme"
 
 
+@pytest.mark.parametrize(
+    ("form", "is_kept", "sent"),
+    [("platform", True, '{"id":7,"rest":1}'), ("platform", False, '{"id":7,"read":1}'), ("event", True, None)],
+)
+async def test_an_order_that_a_webhook_told_of_is_sent_as_the_webhook_had_it_where_that_is_wanted(
+    tmp_path: Path, form: str, is_kept: bool, sent: str | None
+) -> None:
+    async with running_erp() as erp, dispatching(tmp_path, settings(erp, format=form)) as it:
+
+        def unit(tx: Transaction) -> None:
+            insert_order(tx, an_order("7"), b'{"id":7,"read":1}')
+            if is_kept:
+                add_webhook(tx, Arrival("acme", "signed", "orders/paid", "w", None, None, b'{"id":7,"rest":1}'), 1)
+            for type_ in ("order.imported", "order.updated"):
+                append_event(tx, 1, type_, shop="acme", order="7", data={"topic": "orders/paid", "webhook": "1"})
+
+        await it.store.write(unit)
+        await erp.takes(2)
+        if sent is None:
+            assert [each.body["data"]["payload"] for each in erp.taken] == [{"id": 7, "read": 1}] * 2
+            return
+        assert [each.raw for each in erp.taken] == [sent] * 2
+        topics = [each.headers["X-Fulfilld-Topic"] for each in erp.taken]
+        assert topics == ["orders/create", "orders/paid"]
+        sources = {each.headers["X-Fulfilld-Payload"] for each in erp.taken}
+        assert sources == {"webhook" if is_kept else "read"}
+
+
 async def test_nothing_is_lost_or_out_of_order_while_the_erp_fails(tmp_path: Path) -> None:
     tries: list[int] = []
 

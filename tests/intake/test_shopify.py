@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -15,42 +18,86 @@ from orchestrator.intake.listener import listening
 from orchestrator.intake.receiver import Reception, build_receiver
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.sandbox.shopify_webhooks import Courier
-from storage.webhooks import shops_with_webhooks
-from tests.support.shopfloor import config_of, working_on
+from storage.webhooks import get_payload_of, shops_with_webhooks
+from tests.support.shopfloor import Shopfloor, config_of, working_on
 
 
-async def test_repeated_and_shuffled_webhooks_lead_to_what_shopify_shows(tmp_path: Path) -> None:
-    sandbox = Sandbox(SandboxSettings(orders=4))
+@asynccontextmanager
+async def pushing(folder: Path, orders: int) -> AsyncIterator[tuple[Shopfloor, str, Courier]]:
+    """A Shopify shop at work that nobody polls, its webhooks as they are due, and the listener that takes them."""
+    sandbox = Sandbox(SandboxSettings(orders=orders))
     async with sandbox.running():
-        config = config_of(sandbox, tmp_path, platform="shopify")
+        config = config_of(sandbox, folder, platform="shopify")
         (name,) = config.shops
-        async with working_on(sandbox, config, tmp_path) as floor:
+        async with working_on(sandbox, config, folder) as floor:
             await floor.commands.sync(name, 30)
             inbox = Inbox(floor.store, floor.supervisor.worker, Clock(), Chance(random.Random(1)))
             settings = WebhookSettings.model_construct(
                 host="127.0.0.1", port=0, tls=None, max_body_bytes=100_000, read_timeout_seconds=5.0
             )
             reception = Reception(floor.store, lambda: config.shops, settings, Clock(), CrashPoints(), inbox.wake)
-            shop = sandbox.shopify.shop
             async with (
                 listening(build_receiver(reception), settings) as (host, port),
                 anyio.create_task_group() as group,
             ):
                 group.start_soon(inbox.run)
-                address = f"http://{host}:{port}/webhooks/{name}/orders"
-                courier = Courier(shop, address, duplicates=1.0, disorder=True)
-                orders = [order.id for order in await floor.orders()]
-                for order in orders:
-                    sandbox.shopify.panel.fulfill(order, "1Z")
-                added = sandbox.shopify.panel.add()
-                statuses = await courier.flush()
-                assert statuses
-                assert set(statuses) == {200}
-                while await floor.store.read(shops_with_webhooks):  # noqa: ASYNC110 - nothing tells of an empty inbox
-                    await anyio.sleep(0.01)
-                for order in orders:
-                    assert (await floor.order(order, name)).milestone == "shipped"
-                assert await floor.order(added, name)
-                parcels = [each for order in orders for each in sandbox.shopify.panel.order(order).fulfillments]
-                assert len(await floor.events("fulfillment.created")) == len(parcels)
+                courier = Courier(
+                    sandbox.shopify.shop,
+                    f"http://{host}:{port}/webhooks/{name}/orders",
+                    duplicates=1.0,
+                    disorder=True,
+                )
+                yield floor, name, courier
                 group.cancel_scope.cancel()
+
+
+async def worked_off(floor: Shopfloor) -> None:
+    """Returns once nothing waits in the inbox."""
+    while await floor.store.read(shops_with_webhooks):  # noqa: ASYNC110 - nothing tells of an empty inbox
+        await anyio.sleep(0.01)
+
+
+async def test_repeated_and_shuffled_webhooks_lead_to_what_shopify_shows(tmp_path: Path) -> None:
+    async with pushing(tmp_path, 4) as (floor, name, courier):
+        panel = floor.sandbox.shopify.panel
+        orders = [order.id for order in await floor.orders()]
+        for order in orders:
+            panel.fulfill(order, "1Z")
+        added = panel.add()
+        statuses = await courier.flush()
+        assert statuses
+        assert set(statuses) == {200}
+        await worked_off(floor)
+        for order in orders:
+            assert (await floor.order(order, name)).milestone == "shipped"
+        (imported,) = await floor.events("order.imported", order=added)
+        kept = await floor.store.read(lambda tx: get_payload_of(tx, int(imported.data["webhook"])))
+        assert json.loads(kept or b"")["id"] == int(added)
+        assert imported.data["topic"].startswith("orders/")
+        parcels = [each for order in orders for each in panel.order(order).fulfillments]
+        assert len(await floor.events("fulfillment.created")) == len(parcels)
+
+
+async def test_goods_that_appear_late_are_told_by_a_webhook_that_names_no_order(tmp_path: Path) -> None:
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        panel = floor.sandbox.shopify.panel
+        added = panel.add(routing_seconds=3600)
+        await courier.flush()
+        await worked_off(floor)
+        assert (await floor.order(added, name)).facts["fulfillment_orders"] == []
+        panel.route(added)
+        told = [each for each in courier.due() if each.topic == "fulfillment_orders/order_routing_complete"]
+        assert added.encode() not in told[0].body
+        assert set(await courier.send(told)) == {200}
+        await worked_off(floor)
+        assert (await floor.order(added, name)).facts["fulfillment_orders"]
+
+
+async def test_goods_of_an_order_that_we_do_not_have_are_no_news(tmp_path: Path) -> None:
+    async with pushing(tmp_path, 1) as (floor, _, courier):
+        panel = floor.sandbox.shopify.panel
+        added = panel.add()
+        told = [each for each in courier.due() if each.topic.startswith("fulfillment_orders/")]
+        assert set(await courier.send(told)) == {200}
+        await worked_off(floor)
+        assert await floor.events("order.imported", order=added) == []
