@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 
 from orchestrator.cli.blocks import Cell, Page, Tone, grid
+from orchestrator.cli.pages import few
 from orchestrator.config import ANOTHER_SHOP_REMEDY, Config, ShopConfig, WebhookSettings
 from orchestrator.intake.subscriptions import inspect
 from orchestrator.platforms import PLATFORMS, ClientSettings
@@ -166,10 +167,10 @@ async def _ask(shop: ShopConfig, webhooks: WebhookSettings | None, answers: dict
 async def _webhooks(client: PushingClient, shop: str) -> Finding:
     """Whether the platform sends every webhook that we take, wherever it sends them."""
     try:
-        missing = sorted((await inspect(client, None)).missing)
+        missing = list((await inspect(client, None)).missing)
     except PlatformFailure as failure:
         return Finding("webhooks", "failed", failure.detail)
     if missing:
-        told = f"not sent: {', '.join(missing)}; `fulfilld webhooks {shop} --register` asks for them"
+        told = f"not sent: {few(missing)}; `fulfilld webhooks {shop} --register` asks for them"
         return Finding("webhooks", "warning", told)
     return Finding("webhooks", "ok", "the platform sends all that we take")

@@ -70,6 +70,6 @@ def registration_page(found: Inspection) -> Page:
     if found.made:
         page = [*page, line(), line(f"asked for just now: {', '.join(found.made)}")]
     if found.missing:
-        lost = [(topic, reason) for topic, reason in sorted(found.missing.items())]
+        lost = list(found.missing.items())
         page = [*page, line(), line(Cell("not sent:", "bad")), grid(("TOPIC", "WHY"), lost)]
     return page

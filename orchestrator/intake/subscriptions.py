@@ -114,9 +114,9 @@ class SubscriptionWatch:
         self._wake.set()
 
     async def run(self) -> None:
-        """Looks until cancelled; returns at once where no webhooks come in."""
+        """Looks until cancelled; returns at once where no webhooks come in, or nobody is to look."""
         settings = self._settings
-        if settings is None:
+        if settings is None or not settings.check_interval_seconds:
             return
         rest = _FIRST_REST_SECONDS
         while True:

@@ -190,11 +190,13 @@ async def test_where_no_webhooks_come_in_nobody_looks(tmp_path: Path) -> None:
     async with sandbox.running():
         config = config_of(sandbox, tmp_path, platform="shopify")
         settings = WebhookSettings.model_construct(public_url=PUBLIC, check_interval_seconds=3600.0)
+        never = WebhookSettings.model_construct(public_url=PUBLIC, check_interval_seconds=0.0)
         shops = {name: replace(shop, webhook_secrets=()) for name, shop in config.shops.items()}
         async with working_on(sandbox, config, tmp_path) as floor:
             for watch in (
                 SubscriptionWatch(floor.store, lambda: config.shops, floor.supervisor.worker, None, Clock()),
                 SubscriptionWatch(floor.store, lambda: shops, floor.supervisor.worker, settings, Clock()),
+                SubscriptionWatch(floor.store, lambda: config.shops, floor.supervisor.worker, never, Clock()),
             ):
                 with anyio.move_on_after(0.2):
                     await watch.run()
