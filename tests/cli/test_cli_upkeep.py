@@ -15,6 +15,7 @@ from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Finding
 from storage.sqlite import open_sqlite
 from tests.cli.fake import FakeDaemon, Run, a_status
+from tests.support.certificate import make_certificate
 
 
 def write_config(directory: Path, name: str = "config.json", **changes: Any) -> Path:
@@ -60,6 +61,59 @@ def test_a_store_in_a_directory_that_is_not_there_is_told_by_its_path(run: Run, 
     assert f"storage.url: there is no directory {alone / 'nowhere'}" in result.stderr
     (alone / "nowhere").mkdir()
     assert run("config", "check").exit_code == 0
+
+
+def with_tls(directory: Path, certificate: str = "cert.pem", key: str = "key.pem") -> None:
+    tls = {"certificate": certificate, "key": key}
+    write_config(directory, webhooks={"port": 8443, "tls": tls})
+
+
+def test_a_certificate_and_its_key_are_good(run: Run, alone: Path) -> None:
+    make_certificate(alone)
+    with_tls(alone)
+    assert run("config", "check").exit_code == 0
+
+
+def test_files_of_tls_that_are_not_there_are_told_by_their_paths_with_what_else_is_wrong(run: Run, alone: Path) -> None:
+    write_config(
+        alone,
+        storage={"url": "sqlite:///nowhere/store.db"},
+        webhooks={"port": 8443, "tls": {"certificate": "cert.pem", "key": "key.pem"}},
+    )
+    result = run("config", "check")
+    assert result.exit_code == 2
+    assert "storage.url: there is no directory" in result.stderr
+    assert f"webhooks.tls.certificate: there is no file {alone / 'cert.pem'}" in result.stderr
+    assert f"webhooks.tls.key: there is no file {alone / 'key.pem'}" in result.stderr
+
+
+def test_a_key_of_another_certificate_is_told(run: Run, alone: Path) -> None:
+    make_certificate(alone)
+    (alone / "other").mkdir()
+    make_certificate(alone / "other")
+    with_tls(alone, key="other/key.pem")
+    result = run("config", "check")
+    assert result.exit_code == 2
+    assert f"webhooks.tls.key: {alone / 'other' / 'key.pem'} is not the key of {alone / 'cert.pem'}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("no key", "holds no key in PEM form"),
+        ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n", "needs a passphrase"),
+        ("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n", "cannot be used"),
+    ],
+)
+def test_what_is_no_key_is_told_and_not_shown(run: Run, alone: Path, key: str, words: str) -> None:
+    make_certificate(alone)
+    (alone / "key.pem").write_text(key)
+    with_tls(alone)
+    result = run("config", "check")
+    assert result.exit_code == 2
+    assert "webhooks.tls" in result.stderr
+    assert words in result.stderr
+    assert "MAA" not in result.output
 
 
 @pytest.mark.parametrize("command", [["config", "check"], ["doctor"], ["run"]])

@@ -158,7 +158,7 @@ async def test_a_taken_port_and_a_bad_certificate_are_told_in_one_line(tmp_path:
                 pass
     bad = tmp_path / "bad.pem"
     bad.write_text("no certificate")
-    for certificate, words in ((bad, "are no pair"), (tmp_path / "none.pem", "cannot be read")):
+    for certificate, words in ((bad, "holds no certificate"), (tmp_path / "none.pem", "there is no file")):
         tls = TlsSettings(certificate=certificate, key=certificate)
         with pytest.raises(ListenError, match=words):
             async with listening(web.Application(), WebhookSettings(port=1, tls=tls)):

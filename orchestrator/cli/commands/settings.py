@@ -4,27 +4,47 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
 from orchestrator.cli.commands.options import place_of
 
+if TYPE_CHECKING:
+    from orchestrator.config import Config, ConfigProblem
+
 
 def check(context: typer.Context) -> None:
     """Check the config. Every error is told with its path; exit code 2 if there are any."""
     from orchestrator.cli.place import config_failure
-    from orchestrator.config import ConfigError, ConfigProblem
+    from orchestrator.config import ConfigError
 
     place = place_of(context)
     config = place.load_config()
-    directory = config.storage.path.parent
-    if not directory.is_dir():
-        missing = ConfigProblem("storage.url", f"there is no directory {directory} - make it, or name another")
-        raise config_failure(place.config_path(), ConfigError([missing]))
+    if problems := _outside(config):
+        raise config_failure(place.config_path(), ConfigError(problems))
     for warning in config.warnings:
         sys.stderr.write(f"warning: {warning}\n")
     count = len(config.shops)
     sys.stdout.write(f"{place.config_path()} is good: {count} {'shop' if count == 1 else 'shops'}\n")
+
+
+def _outside(config: Config) -> list[ConfigProblem]:
+    """What would keep the daemon from starting though the file itself is good: places and files that it names."""
+    from orchestrator.config import ConfigError, ConfigProblem
+
+    problems = []
+    directory = config.storage.path.parent
+    if not directory.is_dir():
+        problems.append(ConfigProblem("storage.url", f"there is no directory {directory} - make it, or name another"))
+    if config.webhooks is not None and config.webhooks.tls is not None:
+        from orchestrator.config.tls import tls_context
+
+        try:
+            tls_context(config.webhooks.tls)
+        except ConfigError as error:
+            problems += error.errors
+    return problems
 
 
 def schema() -> None:

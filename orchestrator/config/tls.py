@@ -1,0 +1,62 @@
+"""The certificate that the webhook listener shows, looked at before anything listens: by `config check` and the start."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from orchestrator.config.problems import ConfigError, ConfigProblem
+from orchestrator.config.push import TlsSettings
+
+_AT = "webhooks.tls"
+
+
+def tls_context(settings: TlsSettings) -> ssl.SSLContext:
+    """What a listener with this certificate shows. Raises ConfigError when its files cannot be used, with the remedy."""
+    problems = [
+        problem
+        for name, path, label in (
+            ("certificate", settings.certificate, "CERTIFICATE-----"),
+            ("key", settings.key, "PRIVATE KEY-----"),
+        )
+        if (problem := _problem(f"{_AT}.{name}", path, name, label)) is not None
+    ]
+    if problems:
+        raise ConfigError(problems)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.certificate, settings.key, password="")
+    except ssl.SSLError as error:
+        raise ConfigError([_mismatch(settings, error)]) from None
+    except OSError as error:
+        told = f"{settings.certificate} or {settings.key} cannot be read: {_reason(error)}"
+        raise ConfigError([ConfigProblem(_AT, told)]) from None
+    return context
+
+
+def _problem(at: str, path: Path, name: str, label: str) -> ConfigProblem | None:
+    """What is wrong with one of the files by itself."""
+    try:
+        text = path.read_bytes().decode("ascii", "replace")
+    except FileNotFoundError:
+        return ConfigProblem(at, f"there is no file {path} - put the {name} there, or name another file")
+    except OSError as error:
+        return ConfigProblem(at, f"{path} cannot be read: {_reason(error)} - let the daemon's user read it")
+    if label not in text:
+        return ConfigProblem(at, f"{path} holds no {name} in PEM form (-----BEGIN …) - name a file that does")
+    if name == "key" and "ENCRYPTED" in text:
+        return ConfigProblem(at, f"{path} needs a passphrase - store the key without one")
+    return None
+
+
+def _mismatch(settings: TlsSettings, error: ssl.SSLError) -> ConfigProblem:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        told = f"{settings.key} is not the key of {settings.certificate} - name the one that it was made with"
+        return ConfigProblem(f"{_AT}.key", told)
+    reason = (error.reason or "no certificate and its key").lower().replace("_", " ")
+    return ConfigProblem(_AT, f"{settings.certificate} and {settings.key} cannot be used: {reason} - make them anew")
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
