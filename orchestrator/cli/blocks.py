@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Console, Group
     from rich.text import Text
 
 Tone = Literal["plain", "strong", "dim", "good", "busy", "bad"]
@@ -26,6 +26,10 @@ _STYLES: dict[Tone, str] = {
     "busy": "cyan",
     "bad": "bold red",
 }
+
+_GAP = 2  # blanks between two columns
+_READABLE = 20  # text that is broken into lines should have this much,
+_BROKEN = 10  # and gives no more than down to this before other columns are broken too
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table. `right`: the columns that are numbers."""
+    """A table. `right`: the columns that are numbers; `wraps`: those that may be broken into lines.
+
+    `narrow` says the same on a terminal that has not the room for all columns; plain text never needs it.
+    """
 
     headers: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     right: frozenset[int] = frozenset()
+    wraps: frozenset[int] = frozenset()
+    narrow: tuple[Line | Grid, ...] = ()
 
 
 Page: TypeAlias = Sequence[Line | Grid]
@@ -61,9 +70,17 @@ def line(*cells: str | Cell, indent: int = 0) -> Line:
     return Line(tuple(_cell(cell) for cell in cells), indent)
 
 
-def grid(headers: Iterable[str], rows: Iterable[Iterable[str | Cell]], right: Iterable[int] = ()) -> Grid:
-    """A table of cells."""
-    return Grid(tuple(headers), tuple(tuple(_cell(cell) for cell in row) for row in rows), frozenset(right))
+def grid(
+    headers: Iterable[str],
+    rows: Iterable[Iterable[str | Cell]],
+    right: Iterable[int] = (),
+    wraps: Iterable[int] | None = None,
+    narrow: Page = (),
+) -> Grid:
+    """A table of cells; the last column may be broken into lines unless `wraps` says otherwise."""
+    names = tuple(headers)
+    cells = tuple(tuple(_cell(cell) for cell in row) for row in rows)
+    return Grid(names, cells, frozenset(right), frozenset((len(names) - 1,) if wraps is None else wraps), tuple(narrow))
 
 
 def is_terminal() -> bool:
@@ -92,29 +109,58 @@ def plain(page: Page) -> str:
     return "".join(f"{text.rstrip()}\n" for text in lines)
 
 
-def rich_page(page: Page) -> Group:
-    """A page for rich, to print or to keep alive on a terminal."""
-    from rich.console import Group
+def fitting(page: Page, width: int) -> Page:
+    """The page with tables that leave each column room enough to be read on a terminal of `width` columns."""
+    shown: list[Line | Grid] = []
+    for block in page:
+        if isinstance(block, Grid) and block.narrow and _least_width(block) > width:
+            shown += block.narrow
+        else:
+            shown.append(block)
+    return shown
+
+
+def rich_page(page: Page, width: int | None = None) -> Group:
+    """A page for rich, to print or to keep alive on a terminal of `width` columns, by default as many as there are."""
+    from rich.console import Console, Group
     from rich.padding import Padding
-    from rich.table import Table
+
+    console = Console()
+    width = width or console.width
+    shown: list[Padding | Text] = []
+    for block in fitting(page, width):
+        if isinstance(block, Line):
+            joined = _joined(_rich(cell) for cell in block.cells)
+            shown.append(Padding(joined, (0, 0, 0, block.indent)) if block.indent else joined)
+        else:
+            shown += _rich_grid(block, column_widths(block, width), console)
+    return Group(*shown)
+
+
+def _rich_grid(block: Grid, widths: list[int], console: Console) -> Iterator[Text]:
+    """The lines of a table. rich has tables of its own, which take width from all columns alike when there is not
+    enough, numbers and headings too."""
+    for row in (tuple(Cell(header, "dim") for header in block.headers), *block.rows):
+        broken = [list(_rich(cell).wrap(console, widths[at], overflow="fold")) for at, cell in enumerate(row)]
+        for number in range(max(map(len, broken))):
+            pieces = [lines[number] if number < len(lines) else _rich(Cell("")) for lines in broken]
+            for at, piece in enumerate(pieces):
+                piece.align("right" if at in block.right else "left", widths[at])
+            yield _joined(pieces, " " * _GAP)
+
+
+def _joined(texts: Iterable[Text], gap: str = "") -> Text:
     from rich.text import Text
 
-    def text(cell: Cell) -> Text:
-        return Text(clean(cell.text), style=_STYLES[cell.tone])
+    joined = Text(gap).join(texts)
+    joined.rstrip()
+    return joined
 
-    shown: list[Padding | Table | Text] = []
-    for block in page:
-        if isinstance(block, Line):
-            joined = Text().join([text(cell) for cell in block.cells])
-            shown.append(Padding(joined, (0, 0, 0, block.indent)) if block.indent else joined)
-            continue
-        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-        for at, header in enumerate(block.headers):
-            table.add_column(header, justify="right" if at in block.right else "left", overflow="fold")
-        for row in block.rows:
-            table.add_row(*(text(cell) for cell in row))
-        shown.append(table)
-    return Group(*shown)
+
+def _rich(cell: Cell) -> Text:
+    from rich.text import Text
+
+    return Text(clean(cell.text), style=_STYLES[cell.tone])
 
 
 def clean(text: str) -> str:
@@ -129,9 +175,38 @@ def _cell(cell: str | Cell) -> Cell:
 
 
 def _plain_grid(block: Grid) -> list[str]:
-    rows = [block.headers, *(tuple(clean(cell.text) for cell in row) for row in block.rows)]
-    widths = [max(_width(row[at]) for row in rows) for at in range(len(block.headers))]
-    return ["  ".join(_padded(text, widths[at], at in block.right) for at, text in enumerate(row)) for row in rows]
+    rows, widths = _texts(block), _widths(block)
+    return [
+        (" " * _GAP).join(_padded(text, widths[at], at in block.right) for at, text in enumerate(row)) for row in rows
+    ]
+
+
+def _texts(block: Grid) -> list[tuple[str, ...]]:
+    return [block.headers, *(tuple(clean(cell.text) for cell in row) for row in block.rows)]
+
+
+def _widths(block: Grid) -> list[int]:
+    """How wide each column is when nothing in it is broken."""
+    rows = _texts(block)
+    return [max(_width(row[at]) for row in rows) for at in range(len(block.headers))]
+
+
+def column_widths(block: Grid, width: int) -> list[int]:
+    """How wide each column is on a terminal of `width` columns: those that may be broken into lines give way first,
+    the widest before the others; what is still too wide is broken all the same."""
+    widths = _widths(block)
+    excess = sum(widths) + _GAP * (len(widths) - 1) - width
+    for columns, least in ((sorted(block.wraps), _BROKEN), (range(len(widths)), 1)):
+        while excess > 0 and (can_give := [at for at in columns if widths[at] > least]):
+            widths[max(can_give, key=widths.__getitem__)] -= 1
+            excess -= 1
+    return widths
+
+
+def _least_width(block: Grid) -> int:
+    """How wide a table is whose columns that may be broken into lines are as narrow as they can well be read."""
+    widths = [min(width, _READABLE) if at in block.wraps else width for at, width in enumerate(_widths(block))]
+    return sum(widths) + _GAP * (len(widths) - 1)
 
 
 def _padded(text: str, width: int, is_right: bool) -> str:

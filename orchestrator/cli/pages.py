@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, grid, line
@@ -85,13 +86,19 @@ def orders_page(orders: Sequence[Json]) -> Page:
             order["id"],
             order.get("reference") or "",
             _state(order),
-            Cell(order["situation"], _SITUATIONS.get(order["situation"], "plain")),
+            _situation(order),
             _pending(order),
             order["updated_at"],
         )
         for order in orders
     ]
-    return [grid(("SHOP", "ORDER", "REFERENCE", "STATE", "SITUATION", "TARGET", "UPDATED"), rows)]
+    short = [
+        (order["shop"], order["id"], order["state"], _situation(order), _pending(order), _minute(order["updated_at"]))
+        for order in orders
+    ]
+    narrow = grid(("SHOP", "ORDER", "STATE", "SITUATION", "TARGET", "UPDATED"), short, wraps=(2, 4))
+    headers = ("SHOP", "ORDER", "REFERENCE", "STATE", "SITUATION", "TARGET", "UPDATED")
+    return [grid(headers, rows, wraps=(3, 5), narrow=[narrow])]
 
 
 def order_page(order: Json) -> Page:
@@ -194,23 +201,57 @@ def brief(order: Json) -> Line:
     return line(f"{order['shop']} {order['id']} is at {_state(order)}, ", Cell(situation, tone), _wait(order))
 
 
-def _shops(shops: Iterable[Json]) -> Grid:
+def _shops(shops: Sequence[Json]) -> Grid:
     rows = [
         (
             shop["name"],
             shop["platform"],
-            _work(shop),
+            _work(shop).in_full(),
             _time_of_day(shop.get("last_sync_at")),
             *(str(shop.get(name, 0)) for name in _COUNTED),
             Cell(str(shop["blocked"]), "bad" if shop["blocked"] else "plain"),
             _seconds(shop.get("oldest_pending_seconds")),
-            ", ".join(f"{state} {number}" for state, number in shop["by_state"].items() if number),
+            _by_state(shop),
         )
         for shop in shops
     ]
     counted = (*(name.upper() for name in _COUNTED), "BLOCKED", "OLDEST")
     headers = ("SHOP", "PLATFORM", "WORK", "LAST SYNC", *counted, "ORDERS")
-    return grid(headers, rows, right=range(4, 4 + len(counted)))
+    return grid(headers, rows, range(4, 4 + len(counted)), wraps=(2, len(headers) - 1), narrow=_shops_narrowly(shops))
+
+
+def _shops_narrowly(shops: Iterable[Json]) -> list[Line | Grid]:
+    """The shops in three short tables: how each does, why one does not, where its orders are."""
+    works = [(shop, _work(shop)) for shop in shops]
+    rows = [
+        (shop["name"], Cell(work.word, work.tone), _time_of_day(shop.get("last_sync_at")), _waiting(shop))
+        for shop, work in works
+    ]
+    page: list[Line | Grid] = [grid(("SHOP", "WORK", "LAST SYNC", "PENDING"), rows)]
+    if reasons := [(shop["name"], Cell(work.detail, work.tone)) for shop, work in works if work.detail]:
+        page += [line(), grid(("SHOP", "WHY"), reasons)]
+    if orders := [(shop["name"], text) for shop, _ in works if (text := _by_state(shop))]:
+        page += [line(), grid(("SHOP", "ORDERS"), orders)]
+    return page
+
+
+def _by_state(shop: Json) -> str:
+    return ", ".join(f"{state} {number}" for state, number in shop["by_state"].items() if number)
+
+
+def _waiting(shop: Json) -> str:
+    """How many orders are not at rest, and since when the oldest."""
+    counts = [f"{shop[name]} {name}" for name in (*_COUNTED, "blocked") if shop.get(name)]
+    oldest = _seconds(shop.get("oldest_pending_seconds"))
+    return ", ".join([*counts, *([f"oldest {oldest}"] if oldest else [])])
+
+
+def _situation(order: Json) -> Cell:
+    return Cell(order["situation"], _SITUATIONS.get(order["situation"], "plain"))
+
+
+def _minute(stamp: str) -> str:
+    return f"{stamp[:10]} {stamp[11:16]}Z"
 
 
 def _time_of_day(stamp: str | None) -> str:
@@ -231,7 +272,11 @@ def _denied(shops: Iterable[Json]) -> list[Line | Grid]:
         )
         for shop in denied
     ]
-    return [line(), line(Cell("These shops were denied access:", "bad")), grid(("SHOP", "WHY", "WHAT HELPS"), rows)]
+    return [
+        line(),
+        line(Cell("These shops were denied access:", "bad")),
+        grid(("SHOP", "WHY", "WHAT HELPS"), rows, wraps=(1, 2)),
+    ]
 
 
 def _not_sent(shops: Iterable[Json]) -> list[Line | Grid]:
@@ -239,31 +284,55 @@ def _not_sent(shops: Iterable[Json]) -> list[Line | Grid]:
     rows = []
     for shop in shops:
         webhooks = shop.get("webhooks") or {}
-        missing = sorted(webhooks.get("missing") or {})
-        if missing:
-            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            rows.append((shop["name"], Cell(", ".join(missing[:3]) + more, "bad"), f"fulfilld webhooks {shop['name']}"))
+        if missing := list(webhooks.get("missing") or {}):
+            rows.append((shop["name"], Cell(few(missing), "bad"), f"fulfilld webhooks {shop['name']}"))
     if not rows:
         return []
-    return [line(), line(Cell("Webhooks that are not sent:", "bad")), grid(("SHOP", "TOPICS", "LOOK"), rows)]
+    return [
+        line(),
+        line(Cell("Webhooks that are not sent:", "bad")),
+        grid(("SHOP", "TOPICS", "LOOK"), rows, wraps=(1,)),
+    ]
 
 
-def _work(shop: Json) -> Cell:
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Whether a shop is worked for: a word, and what else is to be said of it."""
+
+    word: str
+    tone: Tone
+    detail: str = ""
+
+    def in_full(self) -> Cell:
+        return Cell(f"{self.word}: {self.detail}" if self.detail else self.word, self.tone)
+
+
+def few(names: Sequence[str], count: int = 3) -> str:
+    """The first names of a list, and how many more there are."""
+    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
+
+
+def _work(shop: Json) -> _Work:
     """Whether a shop is worked for, and if not, why not."""
     if shop.get("paused") and shop.get("paused_by") == "access_denied":
-        return Cell("access denied", "bad")
+        return _Work("access denied", "bad")
     if shop.get("paused"):
-        reason = shop.get("paused_reason") or shop.get("paused_by")
-        return Cell(f"paused ({reason})" if reason else "paused", "bad")
+        return _Work("paused", "bad", shop.get("paused_reason") or "")
     if not shop.get("held", True):
-        return Cell("elsewhere", "dim")
+        return _Work("elsewhere", "dim")
     if shop["circuit"] != "closed":
-        return Cell(f"circuit {shop['circuit'].replace('_', ' ')}", "bad")
+        return _Work(f"circuit {shop['circuit'].replace('_', ' ')}", "bad")
     if wait := shop.get("wait"):
-        return Cell(f"waits for {wait['reason']}{f' until {until}' if (until := wait.get('until')) else ''}", "busy")
+        until = f" until {wait['until']}" if wait.get("until") else ""
+        return _Work("waits", "busy", f"{wait['reason']}{until}")
     if error := shop.get("last_sync_error"):
-        return Cell(f"sync failed: {error}", "bad")
-    return Cell("ok", "good")
+        return _Work("sync failed", "bad", f"{error}{_again(shop)}")
+    return _Work("ok", "good")
+
+
+def _again(shop: Json) -> str:
+    """A sync that failed is no trouble by itself: the next one makes up for it."""
+    return f"; tried again at {_time_of_day(at)}" if (at := shop.get("next_sync_at")) else ""
 
 
 def _state(thing: Json) -> str:

@@ -38,13 +38,17 @@ def test_status_shows_shops_and_what_needs_a_person(daemon: FakeDaemon, fulfilld
     [
         ({"paused": True}, "paused"),
         ({"paused": True, "paused_by": "access_denied", "paused_reason": None}, "access denied"),
-        ({"paused": True, "paused_by": "person", "paused_reason": "stocktaking"}, "paused (stocktaking)"),
+        ({"paused": True, "paused_by": "person", "paused_reason": "stocktaking"}, "paused: stocktaking"),
         (
             {"wait": {"reason": "retry_after", "until": "2026-01-02T03:04:09Z"}},
-            "waits for retry_after until 2026-01-02T03:04:09Z",
+            "waits: retry_after until 2026-01-02T03:04:09Z",
         ),
         ({"circuit": "half_open"}, "circuit half open"),
         ({"last_sync_error": "HTTP 502"}, "sync failed: HTTP 502"),
+        (
+            {"last_sync_error": "HTTP 502", "next_sync_at": "2026-01-02T03:04:09.000Z"},
+            "sync failed: HTTP 502; tried again at 03:04:09Z",
+        ),
         ({"held": False}, "elsewhere"),
         ({}, "ok"),
     ],
