@@ -172,6 +172,7 @@ class Shop(Document):
     circuit: Circuit
     last_sync_at: Instant | None
     last_sync_error: str | None
+    next_sync_at: Annotated[Instant | None, Field(description="When it is polled next; null while it is, or is not")]
     rate_limit: RateLimit
     webhooks: Annotated[
         WebhooksOfShop | None, Field(description="Null where the platform is not asked for webhooks, or not yet")

@@ -38,7 +38,8 @@ class WebhookHealth:
 @dataclass(frozen=True, slots=True)
 class ShopFacts:
     """A configured shop as the outside may see it. `is_held`: this node works for it. `rate_limit`: JSON for the
-    status dump (`rate_per_second`, `burst`, `concurrency`, `available`). `webhooks`: None where nobody looks."""
+    status dump (`rate_per_second`, `burst`, `concurrency`, `available`). `webhooks`: None where nobody looks.
+    `next_sync_at`: when the next sweep begins, Unix milliseconds; None while one runs, and where none will."""
 
     name: str
     platform: str
@@ -48,6 +49,7 @@ class ShopFacts:
     running: int
     rate_limit: Mapping[str, Json]
     webhooks: WebhookHealth | None = None
+    next_sync_at: int | None = None
 
 
 class NodeFacts(Protocol):

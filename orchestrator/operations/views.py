@@ -134,6 +134,7 @@ def shop_view(facts: ShopFacts, shop: Shop | None, now_ms: int) -> dict[str, Jso
         "circuit": shop.circuit if shop is not None else "closed",
         "last_sync_at": optional_rfc3339(shop.last_sync_at) if shop is not None else None,
         "last_sync_error": shop.last_sync_error if shop is not None else None,
+        "next_sync_at": optional_rfc3339(facts.next_sync_at),
         "rate_limit": dict(facts.rate_limit),
         "webhooks": _webhooks_view(facts.webhooks),
     }

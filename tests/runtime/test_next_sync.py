@@ -1,0 +1,38 @@
+"""When a shop is polled next can be seen: a sync that failed is no trouble while another one comes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.operations.views import shop_view
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
+
+
+def next_sync(floor: Shopfloor) -> int | None:
+    return floor.supervisor.shops()["acme"].next_sync_at
+
+
+async def test_the_next_poll_is_told_once_one_has_ended(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(sandbox, tmp_path, {"poll": {"interval_seconds": 3600}}) as floor:
+        first = next_sync(floor)
+        assert first is not None
+        worker = floor.supervisor.worker("acme")
+        assert worker is not None
+        now = worker.equipment.clock.now_ms()
+        assert now < first <= now + 3_600_000
+        await floor.commands.sync("acme", 30)
+        again = next_sync(floor)
+        assert again is not None
+        assert again >= first
+        assert shop_view(floor.supervisor.shops()["acme"], None, now)["next_sync_at"].endswith("Z")
+
+
+async def test_without_polls_there_is_no_next_one(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running():
+        config = config_of(sandbox, tmp_path, {"poll": {"enabled": False}})
+        async with working_on(sandbox, config, tmp_path) as floor:
+            await floor.commands.sync("acme", 30)
+            assert next_sync(floor) is None
