@@ -140,6 +140,7 @@ EXAMPLE: Final[dict[str, Any]] = {
             "restock_on_cancel": True,
             "refund_on_cancel": False,
             "cancel_wait_seconds": 120,
+            "lost_answer_seconds": 2,
             "routing_timeout_seconds": 300,
             "webhook_secret": [{"env": "SHOPY_SECRET"}],
         },

@@ -57,6 +57,10 @@ class ShopifyOptions(BaseModel):
     cancel_wait_seconds: Annotated[
         float, Field(gt=0, le=600, description="How long a cancellation, which takes its time, is waited for")
     ] = 120.0
+    lost_answer_seconds: Annotated[
+        float,
+        Field(ge=0, le=60, description="How long a shipment whose answer was lost may still take effect before a look"),
+    ] = 2.0
     routing_timeout_seconds: Annotated[
         float, Field(gt=0, le=86_400, description="Age of an order without fulfillment orders that needs a person")
     ] = DEFAULT_ROUTING_SECONDS

@@ -125,6 +125,11 @@ class ShopifySteps:
         await self.throttle()
         try:
             return await self.door.mutate(name, field, variables)
+        except Transient as failure:
+            # No key stops a call that was given up from shipping after the look that follows (shopify.md §7).
+            if failure.is_ambiguous:
+                await anyio.sleep(self.options.lost_answer_seconds)
+            raise
         except OutOfSequence as refusal:
             await self.throttle()
             try:

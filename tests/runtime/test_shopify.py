@@ -30,7 +30,7 @@ def shopify(orders: int = 2, **options: Any) -> Sandbox:
 
 @asynccontextmanager
 async def floor_of(sandbox: Sandbox, folder: Path, **changes: Any) -> AsyncIterator[Shopfloor]:
-    async with shopfloor(sandbox, folder, changes, platform="shopify") as floor:
+    async with shopfloor(sandbox, folder, {"lost_answer_seconds": 0, **changes}, platform="shopify") as floor:
         yield floor
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from orchestrator.operations.refusals import Refused
@@ -75,6 +76,19 @@ async def test_a_part_that_used_up_its_attempts_is_not_shipped_again_when_a_pers
         assert target.status is TargetStatus.BLOCKED
         await floor.commands.retry(SHOP, order.id)
         assert (await floor.finished(target)).status is TargetStatus.REACHED
+        assert parcels(floor, order.id) == [{int(line): 1}]
+
+
+async def test_a_call_that_was_given_up_and_takes_effect_later_is_seen_before_it_is_repeated(tmp_path: Path) -> None:
+    sandbox = shopify(stall_seconds=0.5)
+    async with floor_of(sandbox, tmp_path, timeout_seconds=0.2, lost_answer_seconds=3) as floor:
+        order = await order_at(floor, WHOLE)
+        line = next(iter(order.facts["lines"]))
+        sandbox.faults.script("stall_before", step="fulfill")
+        target = await reach(floor, order.id, "shipped", items=[{"id": line, "quantity": 1}])
+        assert target.status is TargetStatus.REACHED
+        while any(call.ended_at_ms is None for call in sandbox.ledger.calls(order.id)):  # noqa: ASYNC110
+            await anyio.sleep(0.01)  # what was given up may still be at work
         assert parcels(floor, order.id) == [{int(line): 1}]
 
 
