@@ -163,7 +163,7 @@ class SubscriptionWatch:
             return False
         worker.webhooks = WebhookHealth(now, found.missing)
         await self._tell(shop.name, found)
-        return found.is_settled
+        return not found.missing  # else look soon: a person may have seen to it
 
     async def _tell(self, shop: str, found: Inspection) -> None:
         """Says what was done and what is missing, the latter once as long as it is the same."""

@@ -7,7 +7,8 @@ class Overview {
     this.tiles = el("div", { class: "tiles" });
     this.attention = el("section", { "aria-label": "Needs a person" });
     this.shops = el("section", { "aria-label": "Shops" });
-    const left = el("div", {}, this.attention, this.shops);
+    this.deliveries = el("section", { "aria-label": "Deliveries" });
+    const left = el("div", {}, this.attention, this.shops, this.deliveries);
     this.page = [this.tiles, el("div", { class: "columns" }, left, feed.section)];
   }
 
@@ -19,6 +20,8 @@ class Overview {
     const steady = status.shops.map(({ oldest_pending_seconds: age, rate_limit: rate, ...rest }) =>
       [rest, Math.floor((age ?? 0) / 10), rate && { ...rate, available: 0 }]);
     show(this.shops, [steady, milestones], () => shops(status.shops, milestones));
+    const outlets = (status.delivery ?? []).map(({ lag_seconds: age, ...rest }) => [rest, Math.floor((age ?? 0) / 10)]);
+    show(this.deliveries, outlets, () => deliveries(status.delivery ?? []));
   }
 }
 
@@ -97,6 +100,21 @@ function shopCard(shop, milestones) {
     el("div", { class: "facts-line" }, el("span", {}, "synced ", moment(shop.last_sync_at)),
       shop.oldest_pending_seconds ? el("span", {}, `oldest target ${duration(shop.oldest_pending_seconds)}`) : null,
       rateWords(shop.rate_limit)));
+}
+
+/** Receivers of the ERP, each with what it has to get yet. */
+function deliveries(all) {
+  if (!all.length) return [];
+  return [el("h2", {}, "Deliveries"), el("ul", { class: "shops" }, all.map((one) => {
+    const trouble = one.last_error && one.lag_events;
+    return el("li", { class: `panel pad shop ${trouble ? "trouble" : one.paused ? "stands" : ""}` },
+      el("div", { class: "head" }, el("h3", {}, one.name),
+        el("span", { class: "badges" }, one.paused ? badge("paused", "warn") : trouble ? badge("failing", "bad") : badge("ok", "good"))),
+      el("div", { class: "facts-line" }, el("span", {}, one.lag_events
+        ? `${count(one.lag_events)} events to deliver, the oldest waits for ${duration(one.lag_seconds)}` : "everything is delivered")),
+      one.last_error && el("blockquote", { class: trouble ? "bad" : "" }, String(one.last_error)),
+      el("div", { class: "commands" }, (one.paused || trouble) && command(`fulfilld delivery ${one.paused ? "resume" : "pause"} ${shell(one.name)}`)));
+  }))];
 }
 
 function webhookWords(shop) {
