@@ -24,7 +24,7 @@ from orchestrator.cli.demo.receiver import Receiver
 from orchestrator.cli.failures import Failure
 from orchestrator.cli.place import Address
 
-FAULTS = ("drop_after=0.03", "error_before=0.03")
+FAULTS = ("drop_after=0.03", "error_before=0.03", "webhook_twice=0.1")
 """What goes wrong in the demo: some calls take effect but lose their answer, some fail, some webhooks come twice. Which
 ones is the same in every run."""
 
