@@ -1,4 +1,4 @@
-"""Webhooks into the real daemon: a burst, kills in the middle of it, senders that lie, and TLS.
+"""Webhooks into the real daemon: a burst, senders that lie, bodies without a topic, and TLS.
 
 Polls are switched off, so that nothing but a webhook can tell of an order.
 """
@@ -9,30 +9,18 @@ import json
 import random
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.support.certificate import make_certificate
-from tests.support.process import DaemonProcess, daemon_process
-from tests.support.shopify_sender import (
-    Sender,
-    Webhook,
-    all_events,
-    free_port,
-    fulfillment,
-    is_worked_off,
-    listen,
-    of_types,
-    order,
-    product,
-)
+from tests.support.shopify_scene import NOTHING, imports, of_types, scene
+from tests.support.shopify_sender import Sender, Webhook, fulfillment, order, product
 
 pytestmark = pytest.mark.e2e
 
@@ -40,67 +28,6 @@ GUIDE = Path(__file__).parents[1] / "samples" / "shopify"
 UTC_OF = {version: f"2199-01-01T{version + 5:02}:00:00.000Z" for version in range(1, 10)}
 MAX_BODY_BYTES = 2 * 1024 * 1024
 FIRST_FULFILLMENT, FIRST_PRODUCT = 5_000, 7_000
-NOTHING = {"events": [], "rejected": [], "products": {}, "orders": []}
-FROM_WEBHOOKS = ("order.", "fulfillment.", "product.", "import.")
-
-
-@dataclass
-class Scene:
-    """A daemon on a Shopify shop that it does not poll, and who sends to it."""
-
-    daemon: DaemonProcess
-    sandbox: Sandbox
-    shop: str
-    port: int
-    sender: Sender
-
-    @property
-    def orders(self) -> list[str]:
-        return self.sandbox.shopify.order_ids()
-
-    async def start(self, crash: str | None = None) -> None:
-        self.daemon.start(crash)
-        await self.daemon.ready()
-
-    async def worked_off(self) -> list[dict[str, Any]]:
-        """What webhooks led to in the feed, once nothing waits in the inbox."""
-        await is_worked_off(self.daemon.folder)
-        return of_types(await all_events(self.daemon), *FROM_WEBHOOKS)
-
-    async def products(self) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
-        after = ""
-        while True:
-            _, page = await self.daemon.call("GET", f"/v1/products?shop={self.shop}{after}")
-            found |= {each["id"]: each for each in page["products"]}
-            if page["next"] is None:
-                return found
-            after = f"&after={page['next']}"
-
-    async def known_orders(self) -> list[str]:
-        _, page = await self.daemon.call("GET", "/v1/orders?limit=500")
-        return sorted(found["id"] for found in page["orders"])
-
-    async def outcome(self) -> dict[str, Any]:
-        """Everything that webhooks can lead to; NOTHING where nothing came of them."""
-        events = await self.worked_off()
-        _, page = await self.daemon.call("GET", "/v1/rejected")
-        found = {"rejected": page["rejected"], "products": await self.products(), "orders": await self.known_orders()}
-        return {"events": events, **found}
-
-    def is_silent(self) -> bool:
-        """Whether the daemon had no error to report."""
-        return '"error"' not in self.daemon.errors.read_text()
-
-
-@asynccontextmanager
-async def scene(folder: Path, orders: int = 25, **settings: Any) -> AsyncIterator[Scene]:
-    """Everything ready but the daemon's start."""
-    sandbox, port = Sandbox(SandboxSettings(orders=orders)), free_port()
-    async with sandbox.running(), daemon_process(folder) as daemon:
-        shop = daemon.configure(sandbox, "shopify", poll={"enabled": False})
-        listen(daemon, port, **settings)
-        yield Scene(daemon, sandbox, shop, port, Sender(shop, port))
 
 
 def _told_versions(events: Sequence[dict[str, Any]], area: str) -> dict[str, list[str]]:
@@ -111,10 +38,6 @@ def _told_versions(events: Sequence[dict[str, Any]], area: str) -> dict[str, lis
         assert event["type"] == (f"{area}.updated" if versions else f"{area}.created")
         versions.append(event["data"]["updated_at"])
     return found
-
-
-def _imports(events: Sequence[dict[str, Any]]) -> list[str]:
-    return sorted(event["order"] for event in of_types(events, "order.imported"))
 
 
 def _with_repeats(webhooks: Sequence[Webhook], count: int, rng: random.Random) -> list[Webhook]:
@@ -140,7 +63,7 @@ async def test_a_burst_of_300_with_repeats_out_of_order_tells_everything_once(tm
         assert Counter(await it.sender.burst(burst)) == {200: 300}
 
         events = await it.worked_off()
-        assert _imports(events) == sorted(it.orders) == await it.known_orders()
+        assert imports(events) == sorted(it.orders) == await it.known_orders()
         for area, newest, first in (("fulfillment", 2, FIRST_FULFILLMENT), ("product", 3, FIRST_PRODUCT)):
             told = _told_versions(events, area)
             assert sorted(told) == [str(first + number) for number in range(25)]
@@ -174,92 +97,6 @@ async def test_versions_that_come_in_order_are_told_once_each(tmp_path: Path) ->
             told = _told_versions(events, area)
             assert len(told) == 5
             assert all(versions == [UTC_OF[v] for v in (1, 2, 3)] for versions in told.values())
-
-
-# -- kills -------------------------------------------------------------------------------------------------------------
-
-
-def _one_of_each(orders: Sequence[str]) -> list[Webhook]:
-    """Webhooks each of which leads to an event of its own."""
-    made: list[Webhook] = []
-    for number, order_id in enumerate(orders):
-        if number % 2:
-            made.append(order("orders/create", order_id))
-        else:
-            made.append(fulfillment(FIRST_FULFILLMENT + number, order_id))
-        made.append(product(FIRST_PRODUCT + number))
-    random.Random(3).shuffle(made)
-    return made
-
-
-def _count(events: Sequence[dict[str, Any]], webhook: Webhook) -> int:
-    """How often the feed has what the webhook tells."""
-    body = json.loads(webhook.body)
-    if webhook.topic == "orders/create":
-        return _imports(events).count(str(body["id"]))
-    return sum(event["data"]["id"] == str(body["id"]) for event in of_types(events, "fulfillment.", "product."))
-
-
-async def _send_again(it: Scene, webhooks: Sequence[Webhook]) -> None:
-    """What was not answered comes again, as Shopify does it: with the same ids. Then everything was told once."""
-    assert all(status == 200 for status in await it.sender.burst(webhooks))
-
-
-@pytest.mark.crash
-@pytest.mark.parametrize("count", [1, 17, 40])
-async def test_a_kill_right_after_a_webhook_was_kept_loses_and_repeats_nothing(tmp_path: Path, count: int) -> None:
-    async with scene(tmp_path, orders=30) as it:
-        await it.start(f"after_webhook:{count}")
-        webhooks = _one_of_each(it.orders)
-        statuses = await it.sender.burst(webhooks)
-        assert await it.daemon.exited() == -9
-        assert set(statuses) <= {200, None}
-        unanswered = [each for each, status in zip(webhooks, statuses, strict=True) if status is None]
-        assert unanswered
-        await it.start()
-        events = await it.worked_off()
-        for each, status in zip(webhooks, statuses, strict=True):
-            told = _count(events, each)
-            assert told == 1 if status == 200 else told <= 1
-        assert sum(_count(events, each) for each in webhooks) >= count, "all that was kept, answered or not"
-        await _send_again(it, unanswered)
-        events = await it.worked_off()
-        assert [_count(events, each) for each in webhooks] == [1] * len(webhooks)
-        assert await it.daemon.terminate() == 0
-
-
-@pytest.mark.crash
-async def test_kills_in_the_middle_of_a_burst_lose_and_repeat_nothing(tmp_path: Path) -> None:
-    """Each daemon lives until the sender has seen so many 200s, whatever else is under way then."""
-    answers_of_a_life = [1, 10, 25, 40]
-    async with scene(tmp_path, orders=80) as it:
-        webhooks = _one_of_each(it.orders)
-        waiting, answered = list(webhooks), list[Webhook]()
-        for lives, most in enumerate(answers_of_a_life, 1):
-            left = [most]
-
-            def count_down(status: int, left: list[int] = left) -> None:
-                assert status == 200
-                left[0] -= 1
-                if left[0] == 0 and it.daemon.process is not None:
-                    it.daemon.process.kill()
-
-            await it.start()
-            events = await it.worked_off()
-            assert all(_count(events, each) == 1 for each in answered), "told by the life after the one that answered"
-            statuses = await it.sender.burst(waiting, count_down, at_once=16)
-            assert await it.daemon.exited() == -9
-            assert it.daemon.starts == lives
-            answered += [each for each, status in zip(waiting, statuses, strict=True) if status == 200]
-            waiting = [each for each, status in zip(waiting, statuses, strict=True) if status is None]
-        assert waiting, "the last kill was in the middle, too"
-        await it.start()
-        await _send_again(it, waiting)
-        events = await it.worked_off()
-        assert [_count(events, each) for each in webhooks] == [1] * len(webhooks)
-        assert len(of_types(events, "order.imported")) == 80
-        assert len(await it.products()) == 80
-        assert await it.daemon.terminate() == 0
 
 
 # -- senders that lie --------------------------------------------------------------------------------------------------
@@ -315,7 +152,7 @@ async def test_what_is_forged_cut_or_too_large_is_refused_and_leaves_nothing(tmp
 
         assert await it.sender.send(genuine) == 200, "none of that stands in the way of the genuine one"
         assert await it.sender.send(redact) == 200
-        assert _imports(await it.worked_off()) == [it.orders[0]]
+        assert imports(await it.worked_off()) == [it.orders[0]]
         assert it.is_silent()
 
 
@@ -371,7 +208,7 @@ async def test_the_guides_bodies_of_2019_are_told_by_their_shape_on_either_addre
         for kind, body in samples.items():
             assert await it.sender.send(Webhook(None, body)) == 200, kind
         events = await it.worked_off()
-        assert _imports(events) == [order_id]
+        assert imports(events) == [order_id]
         (parcel,) = of_types(events, "fulfillment.created")
         assert (parcel["order"], parcel["data"]["id"], parcel["data"]["status"]) == (order_id, "123456", "pending")
         assert parcel["data"]["updated_at"] == "2019-03-06T19:33:46.000Z"
@@ -405,7 +242,7 @@ async def test_the_listener_shows_its_certificate_and_takes_webhooks_over_tls(tm
         sender = Sender(it.shop, it.port, "https", trusting)
         assert await sender.send(order("orders/create", it.orders[0])) == 200
         assert await sender.send(order("orders/create", it.orders[0]), secret="a-guess") == 401
-        assert _imports(await it.worked_off()) == it.orders
+        assert imports(await it.worked_off()) == it.orders
         assert await it.sender.send(product(FIRST_PRODUCT)) is None, "no webhook comes in in the clear"
         old = ssl.create_default_context(cafile=str(certificate))
         old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2

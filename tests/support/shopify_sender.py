@@ -11,18 +11,13 @@ import hmac
 import json
 import random
 import socket
-import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import anyio
-
-from tests.support.process import DaemonProcess
 
 SECRET = "sandbox-secret-1"
 """The app's secret of the sandbox's first Shopify shop."""
@@ -50,8 +45,8 @@ class Webhook:
         }
 
     def again(self, id_: str) -> Webhook:
-        """The same news in another message, as another subscription brings it."""
-        return replace(self, id=id_)
+        """The same news in another message and other bytes, as another subscription brings it."""
+        return replace(self, id=id_, body=self.body + b" ")
 
 
 def news(topic: str, body: dict[str, Any]) -> Webhook:
@@ -150,40 +145,3 @@ class Sender:
                 for number, webhook in enumerate(webhooks):
                     group.start_soon(send_one, number, webhook)
         return statuses
-
-
-def listen(daemon: DaemonProcess, port: int, **settings: Any) -> None:
-    """Puts the webhook listener into the daemon's config."""
-    configure(daemon, webhooks={"port": port, **settings})
-
-
-def configure(daemon: DaemonProcess, **sections: Any) -> None:
-    """Puts sections into the daemon's config; takes effect at its next start."""
-    path = daemon.folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | sections))
-
-
-async def is_worked_off(folder: Path) -> None:
-    """Returns once nothing waits in the inbox of a running daemon. No answer and no event tells of that, so it is
-    looked up."""
-    uri = f"file:{folder / 'fulfilld.db'}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True)) as store, anyio.fail_after(60):
-        while store.execute("SELECT count(*) FROM webhooks WHERE processed_at IS NULL").fetchone() != (0,):  # noqa: ASYNC110
-            await anyio.sleep(0.02)
-
-
-async def all_events(daemon: DaemonProcess) -> list[dict[str, Any]]:
-    """The whole feed."""
-    found: list[dict[str, Any]] = []
-    after = 0
-    while True:
-        _, page = await daemon.call("GET", f"/v1/events?after={after}&limit=1000")
-        if not page["events"]:
-            return found
-        found += page["events"]
-        after = page["next"]
-
-
-def of_types(events: Iterable[dict[str, Any]], *areas: str) -> list[dict[str, Any]]:
-    """The events whose type begins with one of the areas (`order.`, `product.created`)."""
-    return [event for event in events if event["type"].startswith(areas)]
