@@ -1,6 +1,6 @@
 """kill -9 of the real daemon around the moment when webhooks are kept and answered: each is told, and told once.
 
-What was answered 200 is told by the next life of the daemon; the rest comes again under the same ids, as Shopify does it.
+What was answered 200 is told by the next life of the daemon; the rest comes again under the same ids, as from Shopify.
 """
 
 from __future__ import annotations
