@@ -1,0 +1,86 @@
+"""Parts of Shopify orders under kills: what no key keeps from being shipped twice, least of all without tracking.
+
+Each order ships one of each line from two locations, without a code, then the rest, then it is delivered: four parcels
+of equal goods, which only their ids tell apart.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from tests.support.process import DaemonProcess, Unreachable, daemon_process
+
+pytestmark = [pytest.mark.e2e, pytest.mark.crash]
+
+ORDERS = 6
+
+
+def _targets(sandbox: Sandbox, order: str) -> list[dict[str, Any]]:
+    lines = sandbox.shopify.panel.order(order).lines
+    return [
+        {"state": "shipped", "items": [{"id": str(line.id), "quantity": 1} for line in lines]},
+        {"state": "shipped"},
+        {"state": "delivered"},
+    ]
+
+
+async def _submit(daemon: DaemonProcess, shop: str, order: str, n: int, body: dict[str, Any]) -> str:
+    path, headers = f"/v1/shops/{shop}/orders/{order}/targets", {"Idempotency-Key": f"{order}-{n}"}
+    while True:
+        status, answer = await daemon.call("POST", path, body, headers)
+        if status == 202:
+            return str(answer["id"])
+        assert status == 503, answer
+        await anyio.sleep(0.05)  # the daemon said so: it cannot ask the platform just now
+
+
+async def _drive(daemon: DaemonProcess, shop: str, wanted: dict[str, list[dict[str, Any]]]) -> None:
+    """Keeps the daemon alive until every target of every order is reached."""
+    while True:
+        if not daemon.is_running:
+            daemon.start()
+        try:
+            await daemon.ready()
+            told = [
+                await _submit(daemon, shop, order, n, body)
+                for order, bodies in wanted.items()
+                for n, body in enumerate(bodies)
+            ]
+            for target in told:
+                answer = {"status": "running"}
+                while answer["status"] in ("queued", "running"):
+                    _, answer = await daemon.call("GET", f"/v1/targets/{target}?wait=5")
+                assert answer["status"] == "reached", answer
+        except Unreachable:
+            continue
+        return
+
+
+@pytest.mark.parametrize("fault_rate", [0.0, 0.2])
+@pytest.mark.parametrize("point", ["after_intent:5", "after_call:3", "after_call:8", "after_outcome:6"])
+async def test_a_kill_ships_no_part_twice(tmp_path: Path, point: str, fault_rate: float) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=ORDERS))
+    async with sandbox.running(), daemon_process(tmp_path) as daemon:
+        shop = daemon.configure(sandbox, "shopify", lost_answer_seconds=0)
+        sandbox.faults.set_rates({"mixed": fault_rate})
+        wanted = {order: _targets(sandbox, order) for order in sandbox.shopify.order_ids()}
+        daemon.start(point)
+        with anyio.fail_after(90):
+            await _drive(daemon, shop, wanted)
+        assert daemon.starts == 2, "the point was passed"
+        for order in wanted:
+            found = sandbox.shopify.panel.order(order)
+            shipped: dict[int, int] = {}
+            for parcel in found.live():
+                for line, quantity in parcel.lines.items():
+                    shipped[line] = shipped.get(line, 0) + quantity
+            assert shipped == {line.id: line.quantity for line in found.lines}
+            assert sandbox.ledger.effects(order).count("fulfill") == len(found.live())
+            assert {parcel.display for parcel in found.live()} == {"DELIVERED"}
+        assert sandbox.ledger.repeats_after_effect() == []
+        assert await daemon.terminate() == 0
