@@ -33,6 +33,7 @@ SHOPIFY: Final = "shopify"
 _RETRY_AFTER_SECONDS = 30
 _LONGEST_NAME = 200  # of ids and topics; longer ones are none
 _AT_ONCE = 64  # bodies in memory at once
+_MOST_STRANGERS = 100  # domains that are remembered as told of
 
 
 class _Refused(Exception):
@@ -71,6 +72,7 @@ class _Receiver:
     def __init__(self, reception: Reception) -> None:
         self._reception = reception
         self._turns = anyio.Semaphore(_AT_ONCE)
+        self._strangers: set[tuple[str, str]] = set()
 
     async def take_signed(self, request: web.Request) -> web.Response:
         """A webhook whose body is signed (shopify.md §2.3)."""
@@ -87,6 +89,7 @@ class _Receiver:
             if not verify(body, signature, [secret.get_secret_value() for secret in shop.webhook_secrets]):
                 log.warning("webhook.not_genuine", shop=shop.name, size=len(body))
                 raise _Refused(401, "the signature is wrong")
+            self._mind_domain(request, shop)
             return await self._keep(_arrival(request, shop.name, body))
 
     async def take_hint(self, request: web.Request) -> web.Response:
@@ -106,6 +109,16 @@ class _Receiver:
         if shop is None or not shop.webhook_secrets:
             raise _Refused(404, "not found")
         return shop
+
+    def _mind_domain(self, request: web.Request, shop: ShopConfig) -> None:
+        """Says once when webhooks of another shop of the same app come to this shop's address: one secret signs both."""
+        told, own = header(request.headers, "Shop-Domain"), getattr(shop.options, "domain", None)
+        if told is None or own is None or told.lower() == own.lower() or (shop.name, told) in self._strangers:
+            return
+        if len(self._strangers) < _MOST_STRANGERS:
+            self._strangers.add((shop.name, told))
+        remedy = f"send that shop's webhooks to its own address, or mend shops.{shop.name}.domain"
+        log.warning("webhook.of_another_shop", shop=shop.name, domain=own, told=told[:_LONGEST_NAME], remedy=remedy)
 
     async def _body(self, request: web.Request) -> bytes:
         """The raw body. It is never unpacked: the signature is over the bytes as sent."""
