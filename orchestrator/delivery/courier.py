@@ -36,6 +36,7 @@ from orchestrator.delivery.envelope import (
     payload_of,
     signer_of,
 )
+from orchestrator.network import network_words
 from storage.deliveries import (
     delivery_state,
     due_parked,
@@ -255,7 +256,7 @@ class Courier:
         except TimeoutError:
             return Attempt(f"no answer within {self._settings.timeout_seconds:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Attempt(f"not reachable ({type(error).__name__})")
+            return Attempt(network_words(error))
         if 200 <= status < 300:
             return Attempt(None)
         words = "answered with a redirect, which is not followed" if 300 <= status < 400 else "answered"

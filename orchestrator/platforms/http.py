@@ -27,6 +27,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from orchestrator.clock import Clock
+from orchestrator.network import network_words
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
 
@@ -148,16 +149,8 @@ class Caller:
     def words_of(self, error: BaseException) -> str:
         """What went wrong on the way, without secrets."""
         if isinstance(error, _TooLarge):
-            text = f"the answer is larger than {self._max_body_bytes} bytes"
-        elif isinstance(error, aiohttp.ConnectionTimeoutError):
-            text = "no connection in time"
-        elif isinstance(error, TimeoutError):
-            text = "no answer in time"
-        elif isinstance(error, aiohttp.ClientResponseError):
-            text = f"no HTTP answer: {error.message}"
-        else:
-            text = f"{type(error).__name__}: {error}"
-        return self._clean(text)
+            return f"the answer is larger than {self._max_body_bytes} bytes"
+        return self._clean(network_words(error))
 
     def _clean(self, text: str) -> str:
         for secret in self._secrets:
