@@ -1,4 +1,4 @@
-"""The certificate that the webhook listener shows, looked at before anything listens: by `config check` and the start."""
+"""The certificate that the webhook listener shows, looked at before it listens: by `config check` and at the start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _AT = "webhooks.tls"
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
-    """What a listener with this certificate shows. Raises ConfigError when its files cannot be used, with the remedy."""
+    """What a listener with this certificate shows. Raises ConfigError with what is wrong with its files."""
     problems = [
         problem
         for name, path, label in (

@@ -1,4 +1,4 @@
-"""A shop's name in the config that comes to mean another shop of its platform, while the store has orders of the first."""
+"""A shop's name in the config that comes to mean another shop, while the store has orders of the first."""
 
 from __future__ import annotations
 
