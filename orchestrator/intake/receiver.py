@@ -111,7 +111,7 @@ class _Receiver:
         return shop
 
     def _mind_domain(self, request: web.Request, shop: ShopConfig) -> None:
-        """Says once when webhooks of another shop of the same app come to this shop's address: one secret signs both."""
+        """Says once when webhooks of another shop of the same app come here: one secret signs both."""
         told, own = header(request.headers, "Shop-Domain"), getattr(shop.options, "domain", None)
         if told is None or own is None or told.lower() == own.lower() or (shop.name, told) in self._strangers:
             return
