@@ -77,10 +77,9 @@ def _of_name(host: str, cause: OSError) -> str:
 
 def _of_tls(error: BaseException) -> str:
     """OpenSSL's own reason, without its file and line."""
-    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_message:
-        return error.verify_message
-    reason = getattr(error, "reason", None)
-    if not isinstance(reason, str):
+    if message := getattr(error, "verify_message", None):
+        return str(message)
+    if not isinstance(reason := getattr(error, "reason", None), str):
         return "it broke off"
     return "the other side does not speak TLS" if reason == "WRONG_VERSION_NUMBER" else reason.lower().replace("_", " ")
 
