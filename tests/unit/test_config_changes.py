@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -5,6 +6,8 @@ import pytest
 
 from orchestrator.config import ConfigChanges, diff
 from tests.support.config_files import loaded, shop
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def changes(directory: Path, old: dict[str, Any], new: dict[str, Any]) -> ConfigChanges:
@@ -57,6 +60,18 @@ def test_a_setting_that_a_reload_applies_is_named(tmp_path: Path, new: dict[str,
 )
 def test_what_only_a_restart_applies_is_told_apart(tmp_path: Path, new: dict[str, Any], key: str) -> None:
     assert changes(tmp_path, {}, new) == ConfigChanges(needs_restart=(key,))
+
+
+@pytest.mark.parametrize(("page", "section"), [("operate.md", "### Signals"), ("configure.md", "## Reload")])
+def test_the_docs_agree_on_what_needs_a_restart(page: str, section: str) -> None:
+    from orchestrator.config.changes import _APPLIES_AT_ONCE, _NEEDS_RESTART
+
+    text = (DOCS / page).read_text(encoding="utf-8").partition(f"\n{section}\n")[2].partition("\n#")[0]
+    sentences = re.split(r"(?<=[.;|]) ", " ".join(text.split()))
+    waiting = " ".join(sentence for sentence in sentences if "restart" in sentence)
+    told = set(re.findall(r"`(\w+)`", waiting))
+    assert set(_NEEDS_RESTART) <= told
+    assert not set(_APPLIES_AT_ONCE) & told
 
 
 def test_every_top_level_key_is_compared() -> None:
