@@ -36,7 +36,11 @@ Change = Callable[[Draft, Context], None]
 
 
 class DaemonCommands:
-    """Carries out commands on the shops that this node works for."""
+    """Carries out commands on the shops that this node works for.
+
+    Nothing here carries the lease's epoch, unlike what workers write: a command decides on rows that its own unit of
+    work reads, so there is no older knowledge that a new holder of the shop could have overtaken.
+    """
 
     def __init__(
         self, store: Store, supervisor: Supervisor, clock: Clock, chance: Chance, crash: CrashPoints, metrics: Metrics
