@@ -81,8 +81,9 @@ class Erp:
 
 
 @asynccontextmanager
-async def running_erp(port: int = 0) -> AsyncIterator[Erp]:
-    erp = Erp()
+async def running_erp(port: int = 0, erp: Erp | None = None) -> AsyncIterator[Erp]:
+    """`erp`: one that was down and comes back, with all that it remembers."""
+    erp = erp or Erp()
     app = web.Application()
     app.router.add_post("/{tail:.*}", erp.answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

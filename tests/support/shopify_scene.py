@@ -16,7 +16,7 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.support.process import DaemonProcess, daemon_process
 from tests.support.shopify_sender import Sender, free_port
 
-NOTHING = {"events": [], "rejected": [], "products": {}, "orders": []}
+NOTHING: dict[str, Any] = {"events": [], "rejected": [], "products": {}, "orders": []}
 _FROM_WEBHOOKS = ("order.", "fulfillment.", "product.", "import.")
 
 
