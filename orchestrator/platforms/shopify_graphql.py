@@ -154,13 +154,18 @@ def refusal_of(payload: Mapping[str, Json]) -> PlatformFailure | None:
 
 
 def throttle_seconds(body: Mapping[str, Json]) -> float:
-    """How long the bucket needs for a query of that cost: (requested - available) / restore rate (shopify.md §8)."""
+    """How long the bucket needs for a query of that cost: (requested - available) / restore rate (shopify.md §8).
+
+    Where it holds enough, something else is throttled, and nobody tells how long that takes.
+    """
     try:
         cost = body["extensions"]["cost"]
         status = cost["throttleStatus"]
         missing = float(cost["requestedQueryCost"]) - float(status["currentlyAvailable"])
         seconds = missing / float(status["restoreRate"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return _DEFAULT_THROTTLE_SECONDS
+    if seconds <= 0:
         return _DEFAULT_THROTTLE_SECONDS
     return min(max(seconds, 0.1), _MAX_THROTTLE_SECONDS)
 

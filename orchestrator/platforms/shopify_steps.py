@@ -105,7 +105,10 @@ class ShopifySteps:
         if parcel is None:
             if request.items is not None:
                 return _found(now)
-            raise Rejected(f"the order is {now.state}, but none of its fulfillment orders is open")
+            raise Rejected(
+                f"the order is {now.state}, but no fulfillment order that this app sees is open: what is left was"
+                " refunded or closed, or its location needs a scope such as read_assigned_fulfillment_orders"
+            )
         orders = _orders_of(now.facts, parcel)
         if not all(SHIPS in each["actions"] for each in orders):
             raise self._held_or_rejected(orders, "nothing is shipped")
@@ -121,7 +124,7 @@ class ShopifySteps:
         self, order_id: str, now: Standing, name: str, field: str, variables: Mapping[str, Json]
     ) -> dict[str, Json]:
         """A mutation of fulfilment orders as they were seen `now`. One that is refused because they were closed, split
-        or moved since is worth planning anew; Shopify tells that in the words that it also has for what is final."""
+        or moved since is worth planning anew, whatever its words: they are the same as for what is final."""
         await self.throttle()
         try:
             return await self.door.mutate(name, field, variables)
@@ -130,7 +133,7 @@ class ShopifySteps:
             if failure.is_ambiguous:
                 await anyio.sleep(self.options.lost_answer_seconds)
             raise
-        except OutOfSequence as refusal:
+        except (OutOfSequence, Rejected) as refusal:
             await self.throttle()
             try:
                 seen = await self.read(order_id)

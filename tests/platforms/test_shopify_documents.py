@@ -137,6 +137,12 @@ def test_a_throttled_shop_waits_until_the_bucket_holds_enough() -> None:
     assert throttle_seconds({}) > 0
 
 
+def test_a_throttled_shop_whose_bucket_is_full_is_not_asked_at_once_again() -> None:
+    body = sample("gql_error_throttled")
+    body["extensions"]["cost"]["throttleStatus"]["currentlyAvailable"] = 2000
+    assert throttle_seconds(body) >= 1
+
+
 def test_an_internal_error_of_a_mutation_is_ambiguous() -> None:
     errors = [{"message": "Internal error", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]
     for is_effect in (True, False):

@@ -152,6 +152,44 @@ async def test_fulfillment_orders_that_are_replaced_while_the_call_is_on_its_way
         assert shipped(floor, order.id) == (whole(floor, order.id) if step == "fulfill" else {})
 
 
+async def test_a_refusal_in_words_that_nobody_knows_is_looked_into(tmp_path: Path) -> None:
+    sandbox = shopify()
+    body = b'{"data":{"fulfillmentCreate":{"fulfillment":null,"userErrors":[{"field":null,"message":"Nie teraz."}]}}}'
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        gate = sandbox.faults.hold(step="fulfill", moment="before")
+        sandbox.faults.script_answer(200, body, step="fulfill")
+        target = await floor.submit(order.id, "shipped", SHOP)
+        await gate.arrived()
+        sandbox.shopify.panel.split(order.id)
+        gate.release()
+        assert (await floor.finished(target)).status is TargetStatus.REACHED
+        sandbox.faults.script_answer(200, body, step="fulfill", times=20)
+        other = await reach(floor, (await order_at(floor, SPREAD)).id, "shipped")
+        assert other.status is TargetStatus.BLOCKED
+        assert other.problem is not None
+        assert (other.problem.type, other.problem.detail) == ("rejected", "Nie teraz.")
+
+
+async def test_goods_at_a_location_that_the_app_may_not_see_are_told_to_a_person(tmp_path: Path) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, SPREAD)
+        found = sandbox.shopify.panel.order(order.id)
+        hidden = found.fulfillment_orders.pop()
+        sandbox.shopify.panel.fulfill(order.id)
+        sandbox.shopify.panel.move(order.id, "PARTIALLY_FULFILLED")
+        target = await reach(floor, order.id, "shipped")
+        assert target.status is TargetStatus.BLOCKED
+        assert target.problem is not None
+        assert "read_assigned_fulfillment_orders" in target.problem.detail
+        found.fulfillment_orders.append(hidden)
+        found.display = None
+        await floor.commands.retry(SHOP, order.id)
+        assert (await floor.finished(target)).status is TargetStatus.REACHED
+        assert shipped(floor, order.id) == whole(floor, order.id)
+
+
 async def test_a_refusal_that_nothing_explains_needs_a_person_who_reads_its_words(tmp_path: Path) -> None:
     sandbox = shopify()
     async with floor_of(sandbox, tmp_path) as floor:
