@@ -85,7 +85,7 @@ def save_credentials(tx: Transaction, name: str, fingerprint: str) -> None:
 def keep_identity(tx: Transaction, name: str, identity: str) -> str | None:
     """Keeps which shop of its platform this is; answers the one that the kept orders are of, if that is another.
 
-    The other one stays for as long as there are orders of it: the mistake is told at every start, not only at the first.
+    The other one stays for as long as there are orders of it, so the mistake is told at every start.
     """
     was = identities(tx).get(name)
     if was is not None and was != identity:
