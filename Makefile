@@ -32,6 +32,7 @@ lint: .venv/installed-for-tests
 bench: .venv/installed-for-tests
 	@$(BIN)/python -m benchmarks.run
 	@$(BIN)/python -m benchmarks.rest
+	@$(BIN)/python -m benchmarks.webhooks
 
 install: .venv/installed
 	@echo "installed: $(CURDIR)/$(BIN)/fulfilld"
