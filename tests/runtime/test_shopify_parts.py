@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from orchestrator.operations.refusals import Refused
+from orchestrator.sandbox.shopify_orders import LOCATIONS, FulfillmentOrder, Line
 from storage.records import Situation, TargetStatus
 from tests.runtime.test_shopify import (
     SHOP,
@@ -60,6 +61,27 @@ async def test_whichever_of_two_parcels_loses_its_answer_each_leaves_once(
         assert shipped(floor, order.id) == wanted
         assert len(parcels(floor, order.id)) == 2
         assert nothing_went_wrong(sandbox)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_where_every_second_answer_is_lost_each_part_leaves_once(tmp_path: Path, seed: int) -> None:
+    sandbox = shopify(12, seed=seed)
+    patient = {"attempts": 60, "base_seconds": 0.001, "max_seconds": 0.01}
+    async with floor_of(sandbox, tmp_path, retry=patient) as floor:
+        orders = [order for order in await floor.orders() if sum(whole(floor, order.id).values()) > 1]
+        sandbox.faults.set_rates({"drop_after": 0.2, "error_after": 0.2, "garbage": 0.1})
+        targets = []
+        for order in orders:
+            line = next(iter(order.facts["lines"]))
+            targets.append(await floor.submit(order.id, "shipped", SHOP, items=[{"id": line, "quantity": 1}]))
+            targets.append(await floor.submit(order.id, "shipped", SHOP, tracking={"code": f"1Z-{order.id}"}))
+        for target in targets:
+            assert (await floor.finished(target)).status is TargetStatus.REACHED
+        for order in orders:
+            assert parcels(floor, order.id)[0] == {int(next(iter(order.facts["lines"]))): 1}
+            marked = [each for each in sandbox.shopify.panel.order(order.id).live() if each.tracking]
+            assert len(parcels(floor, order.id)) == len(marked) + 1
+            assert shipped(floor, order.id) == whole(floor, order.id)
 
 
 @pytest.mark.parametrize("tracking", [TRACKING, None])
@@ -237,6 +259,41 @@ async def test_what_was_refunded_is_not_taken_for_shipped(tmp_path: Path, items:
         assert int(gone) not in shipped(floor, order.id)
 
 
+async def test_a_refund_while_the_call_is_on_its_way_ships_what_is_left(tmp_path: Path) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        gate = sandbox.faults.hold(step="fulfill", moment="before")
+        target = await floor.submit(order.id, "shipped", SHOP, tracking=TRACKING)
+        await gate.arrived()
+        found = sandbox.shopify.panel.order(order.id)
+        found.fulfillment_orders[0].lines[0][3] -= 1
+        found.lines[0].current -= 1
+        gate.release()
+        assert (await floor.finished(target)).status is TargetStatus.REACHED
+        assert parcels(floor, order.id) == [{line.id: line.current for line in found.lines}]
+
+
+async def test_a_line_that_is_added_to_a_shipped_order_is_shipped_by_the_next_target(tmp_path: Path) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        await reach(floor, order.id, "delivered", tracking={"code": "1Z-A"})
+        found, shop = sandbox.shopify.panel.order(order.id), sandbox.shopify.shop
+        added = Line(found.lines[-1].id + 1, "MUG-11", "Mug, 11 oz", 2, 2)
+        found.lines.append(added)
+        parts = [[shop.press.next_id(), added.id, 2, 2]]
+        found.fulfillment_orders.append(FulfillmentOrder(shop.press.next_id(), LOCATIONS[0][0], parts))
+        shop.touch(found)
+        await floor.commands.sync(SHOP, 30)
+        assert (await floor.order(order.id, SHOP)).state == "PARTIALLY_FULFILLED"
+        assert (await reach(floor, order.id, "delivered", tracking={"code": "1Z-B"})).status is TargetStatus.REACHED
+        assert parcels(floor, order.id)[1:] == [{added.id: 2}]
+        told = [each.tracking["number"] for each in found.live() if each.tracking]
+        assert told == ["1Z-A", "1Z-B"]
+        assert Counter(effects(floor, order.id)) == {"fulfill": 2, "mark_delivered": 2}
+
+
 async def test_what_is_on_hold_at_one_location_waits_and_the_rest_leaves(tmp_path: Path) -> None:
     async with floor_of(shopify(), tmp_path) as floor:
         order = await order_at(floor, SPREAD)
@@ -333,6 +390,21 @@ async def test_a_cancellation_that_shopify_did_not_carry_out_needs_a_person(tmp_
         assert target.problem is not None
         assert target.problem.type == "rejected"
         assert effects(floor, order.id) == ["cancel"]
+
+
+async def test_a_cancellation_that_never_ends_needs_a_person_and_ends_by_itself_when_it_is_done(tmp_path: Path) -> None:
+    sandbox = shopify(job_seconds=3600)
+    changes = {"cancel_wait_seconds": 0.02, "retry": {"attempts": 2, "base_seconds": 0.01, "max_seconds": 0.02}}
+    async with floor_of(sandbox, tmp_path, **changes) as floor:
+        order = await order_at(floor, WHOLE)
+        target = await reach(floor, order.id, "cancelled")
+        assert target.status is TargetStatus.BLOCKED
+        assert target.problem is not None
+        assert (target.problem.type, target.problem.step) == ("attempts-exhausted", "cancel")
+        assert "still being cancelled" in target.problem.detail
+        sandbox.shopify.panel.cancel(order.id)
+        await floor.commands.sync(SHOP, 30)
+        assert (await floor.finished(target)).status is TargetStatus.REACHED
 
 
 # -- what nobody ships -------------------------------------------------------------------------------------------------
