@@ -194,6 +194,20 @@ def next_parcel(facts: Facts, request: TargetRequest) -> Parcel | None:
     return Parcel(tuple(portions)) if portions else None
 
 
+def can_tell(before: Facts, now: Facts, request: TargetRequest) -> bool:
+    """Whether what was known before a call is enough to tell later, when its answer is lost, what it shipped `now`.
+
+    Whole lines and parcels with a mark are told from any read. Quantities without a mark are told by the parcel that
+    was due, so that has to be the one that is sent. Raises SenselessItems.
+    """
+    if not is_routed(before):
+        return False
+    if request.items is None or mark(request) is not None:
+        return True
+    due, sent = next_parcel(before, request), next_parcel(now, request)
+    return due is not None and sent is not None and due.quantities() == sent.quantities()
+
+
 def after_parcel(facts: Facts, parcel: Parcel, request: TargetRequest, fulfillment: str) -> dict[str, Json]:
     """The facts once a parcel was shipped. `fulfillment`: its id."""
     taken = {each.fulfillment_order_line: each.quantity for each in parcel.portions}

@@ -27,6 +27,7 @@ from statemachines.shopify_parcels import (
     Facts,
     Parcel,
     SenselessItems,
+    can_tell,
     is_routed,
     live,
     next_parcel,
@@ -95,9 +96,6 @@ class ShopifySteps:
             return _found(now)
         self._in(now, "UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "ON_HOLD", "SCHEDULED")
         self._routed(now)
-        if not is_routed(before.facts):
-            # A lost answer is judged by what was known before. That has to be enough to tell what the call ships.
-            raise Transient("the fulfillment orders are there now: the order is planned anew", is_ambiguous=True)
         try:
             parcel = next_parcel(now.facts, request)
         except SenselessItems as error:
@@ -109,6 +107,12 @@ class ShopifySteps:
                 f"the order is {now.state}, but no fulfillment order that this app sees is open: what is left was"
                 " refunded or closed, or its location needs a scope such as read_assigned_fulfillment_orders"
             )
+        try:
+            is_as_planned = can_tell(before.facts, now.facts, request)
+        except SenselessItems:
+            is_as_planned = False
+        if not is_as_planned:
+            raise Transient("what there is to ship is not as it was: the order is planned anew", is_ambiguous=True)
         orders = _orders_of(now.facts, parcel)
         if not all(SHIPS in each["actions"] for each in orders):
             raise self._held_or_rejected(orders, "nothing is shipped")

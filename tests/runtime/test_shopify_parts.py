@@ -84,6 +84,35 @@ async def test_where_every_second_answer_is_lost_each_part_leaves_once(tmp_path:
             assert shipped(floor, order.id) == whole(floor, order.id)
 
 
+@pytest.mark.parametrize("fault", LOSSES)
+async def test_a_part_of_other_goods_than_were_planned_is_not_shipped_twice(tmp_path: Path, fault: str) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, SPREAD)
+        found = sandbox.shopify.panel.order(order.id)
+        found.fulfillment_orders[0].status = "ON_HOLD"
+        sandbox.shopify.shop.touch(found)
+        await floor.commands.sync(SHOP, 30)
+        sandbox.shopify.panel.release_hold(order.id)  # what was held is the first to leave now, and nobody knows
+        sandbox.faults.script(fault, step="fulfill")
+        items = [{"id": line, "quantity": 1} for line in order.facts["lines"]]
+        assert (await reach(floor, order.id, "shipped", items=items)).status is TargetStatus.REACHED
+        assert shipped(floor, order.id) == {int(item["id"]): 1 for item in items}
+
+
+@pytest.mark.parametrize("fault", LOSSES)
+async def test_equal_parcels_with_codes_of_their_own_all_leave_whatever_is_lost(tmp_path: Path, fault: str) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        line = next(iter(order.facts["lines"]))
+        for n in range(3):
+            sandbox.faults.script(fault, step="fulfill")
+            part = {"items": [{"id": line, "quantity": 1}], "tracking": {"code": f"1Z-{n}"}}
+            assert (await reach(floor, order.id, "shipped", **part)).status is TargetStatus.REACHED
+        assert parcels(floor, order.id) == [{int(line): 1}] * 3
+
+
 @pytest.mark.parametrize("tracking", [TRACKING, None])
 async def test_a_part_that_used_up_its_attempts_is_not_shipped_again_when_a_person_retries(
     tmp_path: Path, tracking: Any
