@@ -59,7 +59,7 @@ class ShopifyOptions(BaseModel):
     ] = 120.0
     lost_answer_seconds: Annotated[
         float,
-        Field(ge=0, le=60, description="How long a shipment whose answer was lost may still take effect before a look"),
+        Field(ge=0, le=60, description="How long a shipment or cancellation whose answer was lost may take to show"),
     ] = 2.0
     routing_timeout_seconds: Annotated[
         float, Field(gt=0, le=86_400, description="Age of an order without fulfillment orders that needs a person")

@@ -131,12 +131,7 @@ class ShopifySteps:
         or moved since is worth planning anew, whatever its words: they are the same as for what is final."""
         await self.throttle()
         try:
-            return await self.door.mutate(name, field, variables)
-        except Transient as failure:
-            # No key stops a call that was given up from shipping after the look that follows (shopify.md §7).
-            if failure.is_ambiguous:
-                await anyio.sleep(self.options.lost_answer_seconds)
-            raise
+            return await self._mutate(name, field, variables)
         except (OutOfSequence, Rejected) as refusal:
             await self.throttle()
             try:
@@ -146,6 +141,16 @@ class ShopifySteps:
             if open_orders(seen.facts) == open_orders(now.facts):
                 raise
             raise Transient(refusal.detail, is_ambiguous=True) from None
+
+    async def _mutate(self, name: str, field: str, variables: Mapping[str, Json]) -> dict[str, Json]:
+        """A mutation that must not be made twice. One whose answer is lost gets time to show: no key stops a call that
+        was given up from taking effect after the look that follows (shopify.md §7)."""
+        try:
+            return await self.door.mutate(name, field, variables)
+        except Transient as failure:
+            if failure.is_ambiguous:
+                await anyio.sleep(self.options.lost_answer_seconds)
+            raise
 
     async def _update_tracking(self, now: Standing, request: TargetRequest) -> StepAnswer:
         self._in(now, "PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED")
@@ -188,7 +193,7 @@ class ShopifySteps:
             "note": reason[:_STAFF_NOTE_LENGTH] or None,
         }
         await self.throttle()
-        payload = await self.door.mutate("cancel", "orderCancel", variables)
+        payload = await self._mutate("cancel", "orderCancel", variables)
         try:
             await self._job_done(payload.get("job"))
             await self.throttle()

@@ -421,6 +421,15 @@ async def test_a_cancellation_that_shopify_did_not_carry_out_needs_a_person(tmp_
         assert effects(floor, order.id) == ["cancel"]
 
 
+async def test_a_cancellation_whose_answer_was_lost_is_given_time_to_show(tmp_path: Path) -> None:
+    sandbox = shopify(job_seconds=0.3)
+    async with floor_of(sandbox, tmp_path, lost_answer_seconds=3) as floor:
+        order = await order_at(floor, WHOLE)
+        sandbox.faults.script("drop_after", step="cancel")
+        assert (await reach(floor, order.id, "cancelled")).status is TargetStatus.REACHED
+        assert effects(floor, order.id) == ["cancel"]
+
+
 async def test_a_cancellation_that_never_ends_needs_a_person_and_ends_by_itself_when_it_is_done(tmp_path: Path) -> None:
     sandbox = shopify(job_seconds=3600)
     changes = {"cancel_wait_seconds": 0.02, "retry": {"attempts": 2, "base_seconds": 0.01, "max_seconds": 0.02}}
