@@ -260,7 +260,7 @@ def new_parcels(before: Facts, seen: Facts, tracking: Tracking | None = None) ->
 def kept_record(before: Facts, seen: Facts) -> Json:
     """Our own record after a read: a parcel of it whose id is not known is the new fulfilment of just its lines."""
     record = before.get(RECORD)
-    if not record or "" not in record["parcels"]:
+    if not record or "" not in record.get("parcels", ()):
         return record
     known = {each["id"] for each in before.get("fulfillments") or ()}
     unnamed = [each["lines"] for each in live(before) if not each["id"]]
