@@ -161,7 +161,7 @@ class Inbox:
                 if order is None or not await self._is_known(worker.name, order):
                     return None  # news of the order itself will come, and is read as a whole then
             if order is None:
-                worker.sync_soon()
+                worker.sweeps.ask_soon()
             elif not await self._is_stale(worker.name, order, items):
                 await worker.refresh(order, _cause(items))
         except GateClosed:

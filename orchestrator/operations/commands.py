@@ -196,10 +196,10 @@ class DaemonCommands:
         """Polls now; with `wait_seconds` answers what was found, or None when time ran out."""
         worker = self._worker(shop)
         if wait_seconds is None:
-            worker.sync_soon()
+            worker.sweeps.ask_soon()
             return None
         with anyio.move_on_after(wait_seconds), _platform_refusals(worker, None):
-            return await worker.sync()
+            return await worker.sweeps.ask()
         return None
 
     async def pause_delivery(self, name: str) -> None:

@@ -240,7 +240,7 @@ def _facts(name: str, slot: _Slot) -> ShopFacts:
         machine=slot.machine,
         is_held=worker is not None,
         running=worker.running if worker is not None else 0,
-        next_sync_at=worker.next_sync_at if worker is not None else None,
+        next_sync_at=worker.sweeps.next_at if worker is not None else None,
         rate_limit={
             "rate_per_second": limits.rate_per_second,
             "burst": limits.burst,

@@ -8,7 +8,6 @@ which keeps each order strictly in sequence.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,17 +19,18 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from orchestrator.intake.adopt import Adopted, Look, adopt, note_gone
 from orchestrator.intake.poller import Poller
-from orchestrator.operations.ports import SyncReport, WebhookHealth
+from orchestrator.operations.ports import WebhookHealth
 from orchestrator.platforms.client import Seen
-from orchestrator.platforms.failures import NotFound, PlatformFailure
+from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.push import PushingClient
-from orchestrator.runtime.asking import GateClosed, ask
+from orchestrator.runtime.asking import ask
 from orchestrator.runtime.draft import Context, Draft, problem_of
 from orchestrator.runtime.driver import Driver, Equipment
 from orchestrator.runtime.gate import Gate
 from orchestrator.runtime.recovery import recover
+from orchestrator.runtime.sweeps import Sweeps
 from statemachines.target import Json
-from storage.errors import StaleLease, StoreError
+from storage.errors import StoreError
 from storage.events import append_event
 from storage.orders import due_orders, next_due_at
 from storage.records import Order, Situation
@@ -49,7 +49,7 @@ _CLOSED = {"retry_after": "asked us to wait", "circuit": "does not answer and is
 
 class ShopWorker:
     """Works for one shop. `run` lasts until it is cancelled or the lease is lost; everything else may be called from
-    other tasks meanwhile."""
+    other tasks meanwhile. `webhooks`: what the last look at the platform's webhooks showed."""
 
     def __init__(
         self, equipment: Equipment, poll_seconds: float | None, fingerprint: str, *, is_after_death: bool = True
@@ -59,7 +59,7 @@ class ShopWorker:
         self._gate = equipment.gate
         self._gate.on_change = self.gate_changed
         self._driver = Driver(equipment)
-        self._poller = Poller(equipment, self.wake)
+        self.sweeps = Sweeps(self.name, Poller(equipment, self.wake), equipment.clock)
         self._poll_seconds = poll_seconds
         self._fingerprint = fingerprint
         self._is_after_death = is_after_death
@@ -67,13 +67,9 @@ class ShopWorker:
         self._in_lanes: set[str] = set()
         self._lanes = 0
         self._wake = anyio.Event()
-        self._poll_now = anyio.Event()
         self._lane_ended = anyio.Event()
         self._gate_changed = anyio.Event()
         self._saved_gate: tuple[object, ...] = ()
-        self._sweeps: list[_Sweep] = []
-        self._sweeping: list[_Sweep] = []
-        self.next_sync_at: int | None = None  # Unix milliseconds; None while a sweep runs, and without an interval
         self.webhooks: WebhookHealth | None = None
 
     # -- from outside ----------------------------------------------------------------------------------------------
@@ -128,22 +124,6 @@ class ShopWorker:
         """No new step starts; running calls finish and are recorded."""
         self._gate.drain()
 
-    async def sync(self) -> SyncReport:
-        """Sweeps as soon as possible and answers what was found. Raises PlatformFailure, GateClosed."""
-        sweep = _Sweep()
-        self._sweeps.append(sweep)
-        self._poll_now.set()
-        await sweep.done.wait()
-        if sweep.error is not None:
-            raise sweep.error
-        assert sweep.report is not None
-        return sweep.report
-
-    def sync_soon(self) -> None:
-        """Sweeps as soon as possible."""
-        self._sweeps.append(_Sweep())
-        self._poll_now.set()
-
     async def read(self, order_id: str) -> tuple[Seen, int]:
         """Reads an order from the platform and answers when the read began. Raises GateClosed, PlatformFailure."""
         e = self.equipment
@@ -195,12 +175,10 @@ class ShopWorker:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._keep_gate)
-                group.start_soon(self._poll, self._poll_seconds)
+                group.start_soon(self.sweeps.run, self._poll_seconds)
                 await self._dispatch(group)
         finally:
-            for sweep in (*self._sweeps, *self._sweeping):
-                sweep.error = sweep.error or GateClosed()
-                sweep.done.set()
+            self.sweeps.close()
 
     async def _start(self) -> None:
         """Takes up what the last run left: pause, gate, calls that were out."""
@@ -340,43 +318,6 @@ class ShopWorker:
 
         await self.equipment.store.write(unit)
 
-    # -- polling ---------------------------------------------------------------------------------------------------
-
-    async def _poll(self, interval_seconds: float | None) -> None:
-        """Sweeps at once, then every interval and whenever asked; None: only when asked."""
-        if interval_seconds is None:
-            await self._poll_now.wait()
-        while True:
-            self._poll_now = anyio.Event()
-            sweeps, self._sweeps = self._sweeps, []
-            self._sweeping, self.next_sync_at = sweeps, None
-            report, error = await self._sweep_once(is_asked_for=bool(sweeps))
-            for sweep in sweeps:
-                sweep.report, sweep.error = report, error
-                sweep.done.set()
-            if not self._sweeps:
-                if interval_seconds is not None:
-                    self.next_sync_at = self.equipment.clock.now_ms() + int(interval_seconds * 1000)
-                with anyio.move_on_after(math.inf if interval_seconds is None else interval_seconds):
-                    await self._poll_now.wait()
-
-    async def _sweep_once(self, *, is_asked_for: bool) -> tuple[SyncReport | None, Exception | None]:
-        try:
-            return await self._poller.sweep(is_asked_for=is_asked_for), None
-        except GateClosed as closed:
-            return None, closed
-        except PlatformFailure as failure:
-            log.warning("sync.failed", shop=self.name, kind=failure.kind, detail=failure.detail)
-            return None, failure
-        except StaleLease:
-            raise
-        except StoreError as error:
-            log.error("sync.failed", shop=self.name, kind="storage", detail=str(error))
-            return None, error
-        except Exception as error:  # supervised: a payload that breaks the poller must not stop the steps
-            log.exception("sync.stumbled", shop=self.name)
-            return None, error
-
     # -- the gate's row --------------------------------------------------------------------------------------------
 
     async def _keep_gate(self) -> None:
@@ -403,14 +344,3 @@ class ShopWorker:
             save_gate(tx, self.name, circuit, kind, until, detail)
 
         return unit
-
-
-class _Sweep:
-    """Somebody who asked for a sweep and waits for its report."""
-
-    __slots__ = ("done", "error", "report")
-
-    def __init__(self) -> None:
-        self.done = anyio.Event()
-        self.report: SyncReport | None = None
-        self.error: Exception | None = None

@@ -1,0 +1,103 @@
+"""When a shop is swept: at start, every interval, and whenever somebody asks; one sweep at a time.
+
+Who asks while a sweep runs gets the next one: the one that runs may have passed what they want to see.
+"""
+
+from __future__ import annotations
+
+import math
+
+import anyio
+import structlog
+
+from orchestrator.clock import Clock
+from orchestrator.intake.poller import Poller
+from orchestrator.operations.ports import SyncReport
+from orchestrator.platforms.failures import PlatformFailure
+from orchestrator.runtime.asking import GateClosed
+from storage.errors import StaleLease, StoreError
+
+log = structlog.get_logger()
+
+
+class Sweeps:
+    """The sweeps of one shop. `run` lasts until it is cancelled; `next_at`: when the next one begins, Unix
+    milliseconds; None while one runs, and where none will."""
+
+    def __init__(self, shop: str, poller: Poller, clock: Clock) -> None:
+        self._shop, self._poller, self._clock = shop, poller, clock
+        self._now = anyio.Event()
+        self._asked: list[_Asked] = []
+        self._served: list[_Asked] = []
+        self.next_at: int | None = None
+
+    async def ask(self) -> SyncReport:
+        """Sweeps as soon as possible and answers what was found. Raises PlatformFailure, GateClosed, StoreError."""
+        asked = self._add()
+        await asked.done.wait()
+        if asked.error is not None:
+            raise asked.error
+        assert asked.report is not None
+        return asked.report
+
+    def ask_soon(self) -> None:
+        """Sweeps as soon as possible; nobody waits for it."""
+        self._add()
+
+    async def run(self, interval_seconds: float | None) -> None:
+        """Sweeps at once, then every interval and whenever asked; None: only when asked. Raises StaleLease."""
+        if interval_seconds is None:
+            await self._now.wait()
+        while True:
+            self._now = anyio.Event()
+            self._served, self._asked = self._asked, []
+            self.next_at = None
+            report, error = await self._sweep(is_asked_for=bool(self._served))
+            for asked in self._served:
+                asked.report, asked.error = report, error
+                asked.done.set()
+            if not self._asked:
+                if interval_seconds is not None:
+                    self.next_at = self._clock.now_ms() + int(interval_seconds * 1000)
+                with anyio.move_on_after(math.inf if interval_seconds is None else interval_seconds):
+                    await self._now.wait()
+
+    def close(self) -> None:
+        """Nobody sweeps any more: whoever waits is told so."""
+        for asked in (*self._asked, *self._served):
+            asked.error = asked.error or GateClosed()
+            asked.done.set()
+
+    def _add(self) -> _Asked:
+        asked = _Asked()
+        self._asked.append(asked)
+        self._now.set()
+        return asked
+
+    async def _sweep(self, *, is_asked_for: bool) -> tuple[SyncReport | None, Exception | None]:
+        try:
+            return await self._poller.sweep(is_asked_for=is_asked_for), None
+        except GateClosed as closed:
+            return None, closed
+        except PlatformFailure as failure:
+            log.warning("sync.failed", shop=self._shop, kind=failure.kind, detail=failure.detail)
+            return None, failure
+        except StaleLease:
+            raise
+        except StoreError as error:
+            log.error("sync.failed", shop=self._shop, kind="storage", detail=str(error))
+            return None, error
+        except Exception as error:  # supervised: a payload that breaks the poller must not stop the steps
+            log.exception("sync.stumbled", shop=self._shop)
+            return None, error
+
+
+class _Asked:
+    """Somebody who asked for a sweep and waits for its report."""
+
+    __slots__ = ("done", "error", "report")
+
+    def __init__(self) -> None:
+        self.done = anyio.Event()
+        self.report: SyncReport | None = None
+        self.error: Exception | None = None
