@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 
 from orchestrator.cli.blocks import Cell, Page, Tone, grid
-from orchestrator.cli.pages import few
+from orchestrator.cli.status_page import few
 from orchestrator.config import ANOTHER_SHOP_REMEDY, Config, ShopConfig, WebhookSettings
 from orchestrator.intake.subscriptions import inspect
 from orchestrator.platforms import PLATFORMS, ClientSettings

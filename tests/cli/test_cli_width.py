@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from orchestrator.cli.blocks import Page, column_widths, grid, plain, rich_page
-from orchestrator.cli.pages import order_page, orders_page, status_page
+from orchestrator.cli.pages import order_page, orders_page
+from orchestrator.cli.status_page import status_page
 from tests.cli.fake import a_problem, a_status, an_event, an_order
 
 

@@ -33,7 +33,7 @@ def status(
 ) -> None:
     """Show the daemon, its shops, and which orders need a person."""
     from orchestrator.cli.blocks import is_terminal, show
-    from orchestrator.cli.pages import status_page
+    from orchestrator.cli.status_page import status_page
 
     client = client_of(context)
     if watch and is_terminal() and not as_json:
@@ -96,7 +96,7 @@ def _watch(client: Client) -> None:
     from rich.live import Live
 
     from orchestrator.cli.blocks import rich_page
-    from orchestrator.cli.pages import status_page
+    from orchestrator.cli.status_page import status_page
 
     first = rich_page(status_page(client.get("/v1/status").json()))
     with Live(first, screen=True, auto_refresh=False) as live:

@@ -18,7 +18,8 @@ from orchestrator.cli.demo.outcome import say, tell_deliveries, tell_ledger, tel
 from orchestrator.cli.demo.script import TWO_PARCELS, cast, personal, scenes
 from orchestrator.cli.demo.stage import FAULTS, Stage, signals_interrupt
 from orchestrator.cli.failures import ExitCode, Failure
-from orchestrator.cli.pages import order_page, preview_page, status_page
+from orchestrator.cli.pages import order_page, preview_page
+from orchestrator.cli.status_page import status_page
 
 _IMPORT_SECONDS = 20.0
 _SECONDS_PER_ORDER = 0.05

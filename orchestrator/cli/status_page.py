@@ -1,0 +1,186 @@
+"""The status page: the daemon, its shops, what needs a person, what is delivered. Pure: JSON in, page out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, grid, line
+from orchestrator.cli.pages import Json, problem_cell
+
+_COUNTED = ("queued", "running", "retrying", "waiting")
+
+
+def status_page(dump: Json) -> Page:
+    """The status dump: daemon, totals, shops, what needs a person."""
+    daemon, totals = dump["daemon"], dump["totals"]
+    situations = totals.get("by_situation", {})
+    counts = ", ".join(f"{number} {name}" for name, number in situations.items() if number)
+    draining = [Cell("  shutting down", "bad")] if daemon.get("draining") else []
+    page: list[Line | Grid] = [
+        line(
+            Cell(f"fulfilld {daemon['version']}", "strong"), f" on {daemon['node']}, process {daemon['pid']}", *draining
+        ),
+        line(f"since {daemon['started_at']}, store {_storage(daemon['storage'])}"),
+        line(
+            f"{totals['orders']} orders{f' ({counts})' if counts else ''}, {totals['targets_pending']} targets pending"
+        ),
+        line(),
+    ]
+    page.append(_shops(dump["shops"]) if dump["shops"] else line("no shops; add one to the config"))
+    page += _denied(dump["shops"])
+    page += _not_sent(dump["shops"])
+    if attention := dump.get("attention"):
+        rows = [(entry["shop"], entry["order"], Cell(*problem_cell(entry["problem"]))) for entry in attention]
+        page += [line(), line(Cell("These orders need a person:", "bad")), grid(("SHOP", "ORDER", "PROBLEM"), rows)]
+    if delivery := dump.get("delivery"):
+        lags = [
+            (
+                d["name"],
+                str(d["lag_events"]),
+                _seconds(d["lag_seconds"]),
+                Cell("paused" if d.get("paused") else d.get("last_error") or "", "bad"),
+            )
+            for d in delivery
+        ]
+        page += [line(), grid(("DELIVERY", "LAG EVENTS", "LAG", "LAST ERROR"), lags, right=(1, 2))]
+    return page
+
+
+def _shops(shops: Sequence[Json]) -> Grid:
+    rows = [
+        (
+            shop["name"],
+            shop["platform"],
+            _work(shop).in_full(),
+            _time_of_day(shop.get("last_sync_at")),
+            *(str(shop.get(name, 0)) for name in _COUNTED),
+            Cell(str(shop["blocked"]), "bad" if shop["blocked"] else "plain"),
+            _seconds(shop.get("oldest_pending_seconds")),
+            _by_state(shop),
+        )
+        for shop in shops
+    ]
+    counted = (*(name.upper() for name in _COUNTED), "BLOCKED", "OLDEST")
+    headers = ("SHOP", "PLATFORM", "WORK", "LAST SYNC", *counted, "ORDERS")
+    return grid(headers, rows, range(4, 4 + len(counted)), wraps=(2, len(headers) - 1), narrow=_shops_narrowly(shops))
+
+
+def _shops_narrowly(shops: Iterable[Json]) -> list[Line | Grid]:
+    """The shops in three short tables: how each does, why one does not, where its orders are."""
+    works = [(shop, _work(shop)) for shop in shops]
+    rows = [
+        (shop["name"], Cell(work.word, work.tone), _time_of_day(shop.get("last_sync_at")), _waiting(shop))
+        for shop, work in works
+    ]
+    page: list[Line | Grid] = [grid(("SHOP", "WORK", "LAST SYNC", "PENDING"), rows)]
+    if reasons := [(shop["name"], Cell(work.detail, work.tone)) for shop, work in works if work.detail]:
+        page += [line(), grid(("SHOP", "WHY"), reasons)]
+    if orders := [(shop["name"], text) for shop, _ in works if (text := _by_state(shop))]:
+        page += [line(), grid(("SHOP", "ORDERS"), orders)]
+    return page
+
+
+def _by_state(shop: Json) -> str:
+    return ", ".join(f"{state} {number}" for state, number in shop["by_state"].items() if number)
+
+
+def _waiting(shop: Json) -> str:
+    """How many orders are not at rest, and since when the oldest."""
+    counts = [f"{shop[name]} {name}" for name in (*_COUNTED, "blocked") if shop.get(name)]
+    oldest = _seconds(shop.get("oldest_pending_seconds"))
+    return ", ".join([*counts, *([f"oldest {oldest}"] if oldest else [])])
+
+
+def _time_of_day(stamp: str | None) -> str:
+    """A sync is mostly seconds old: its time says enough, and leaves the table room on a narrow terminal."""
+    return "never" if not stamp else f"{stamp[11:19]}Z"
+
+
+def _denied(shops: Iterable[Json]) -> list[Line | Grid]:
+    """What to do about shops whose credentials their platform does not accept."""
+    denied = [shop for shop in shops if shop.get("paused") and shop.get("paused_by") == "access_denied"]
+    if not denied:
+        return []
+    rows = [
+        (
+            shop["name"],
+            Cell(shop.get("paused_reason") or "the platform does not accept the credentials", "bad"),
+            f"mend the credentials and send SIGHUP, or `fulfilld resume {shop['name']}`",
+        )
+        for shop in denied
+    ]
+    return [
+        line(),
+        line(Cell("These shops were denied access:", "bad")),
+        grid(("SHOP", "WHY", "WHAT HELPS"), rows, wraps=(1, 2)),
+    ]
+
+
+def _not_sent(shops: Iterable[Json]) -> list[Line | Grid]:
+    """Webhooks that platforms should send and do not: news then comes with the next poll, not at once."""
+    rows = []
+    for shop in shops:
+        webhooks = shop.get("webhooks") or {}
+        if missing := list(webhooks.get("missing") or {}):
+            rows.append((shop["name"], Cell(few(missing), "bad"), f"fulfilld webhooks {shop['name']}"))
+    if not rows:
+        return []
+    return [
+        line(),
+        line(Cell("Webhooks that are not sent:", "bad")),
+        grid(("SHOP", "TOPICS", "LOOK"), rows, wraps=(1,)),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Whether a shop is worked for: a word, and what else is to be said of it."""
+
+    word: str
+    tone: Tone
+    detail: str = ""
+
+    def in_full(self) -> Cell:
+        return Cell(f"{self.word}: {self.detail}" if self.detail else self.word, self.tone)
+
+
+def few(names: Sequence[str], count: int = 3) -> str:
+    """The first names of a list, and how many more there are."""
+    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
+
+
+def _work(shop: Json) -> _Work:
+    """Whether a shop is worked for, and if not, why not."""
+    if shop.get("paused") and shop.get("paused_by") == "access_denied":
+        return _Work("access denied", "bad")
+    if shop.get("paused"):
+        return _Work("paused", "bad", shop.get("paused_reason") or "")
+    if not shop.get("held", True):
+        return _Work("elsewhere", "dim")
+    if shop["circuit"] != "closed":
+        return _Work(f"circuit {shop['circuit'].replace('_', ' ')}", "bad")
+    if wait := shop.get("wait"):
+        until = f" until {wait['until']}" if wait.get("until") else ""
+        return _Work("waits", "busy", f"{wait['reason']}{until}")
+    if error := shop.get("last_sync_error"):
+        return _Work("sync failed", "bad", f"{error}{_again(shop)}")
+    return _Work("ok", "good")
+
+
+def _again(shop: Json) -> str:
+    """A sync that failed is no trouble by itself: the next one makes up for it."""
+    return f"; tried again at {_time_of_day(at)}" if (at := shop.get("next_sync_at")) else ""
+
+
+def _storage(storage: Any) -> str:
+    return str(storage.get("url") or storage.get("engine") or "") if isinstance(storage, Mapping) else str(storage)
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
