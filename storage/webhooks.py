@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 from storage.transaction import Transaction
 
@@ -65,13 +66,19 @@ def shops_with_webhooks(tx: Transaction) -> list[tuple[str, int]]:
     return [(shop, due_at) for shop, due_at in tx.query(sql)]
 
 
-def due_webhooks(tx: Transaction, shop: str, now_ms: int, limit: int) -> list[Webhook]:
-    """What a shop has to work off now, in the order of arrival."""
-    sql = (
-        f"SELECT {_COLUMNS} FROM webhooks WHERE shop = ? AND processed_at IS NULL AND due_at <= ?"  # noqa: S608
-        " ORDER BY id LIMIT ?"
-    )
-    return [Webhook(*row) for row in tx.query(sql, (shop, now_ms, limit))]
+def due_webhooks(
+    tx: Transaction, shop: str, now_ms: int, limit: int, most_bytes: int, *, is_local: bool = False
+) -> list[Webhook]:
+    """What a shop has to work off now, in the order of arrival; only so many that their bodies together stay within
+    `most_bytes`, but one at least. `is_local`: only what its topic does not tell to be about an order, so that it can
+    be worked off without the platform."""
+    which = "shop = ? AND processed_at IS NULL AND due_at <= ?"
+    if is_local:
+        which += " AND source <> 'hint' AND (topic IS NULL OR topic LIKE 'products/%')"
+    sizes = tx.query(f"SELECT length(payload) FROM webhooks WHERE {which} ORDER BY id LIMIT ?", (shop, now_ms, limit))  # noqa: S608
+    count = sum(total <= most_bytes for total in accumulate(size for (size,) in sizes))
+    sql = f"SELECT {_COLUMNS} FROM webhooks WHERE {which} ORDER BY id LIMIT ?"  # noqa: S608
+    return [Webhook(*row) for row in tx.query(sql, (shop, now_ms, max(1, count)))] if sizes else []
 
 
 def get_payload_of(tx: Transaction, webhook: int) -> bytes | None:

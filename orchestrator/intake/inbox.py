@@ -1,5 +1,9 @@
 """Works off kept webhooks: products and fulfilments become events, everything about an order leads to a read of it.
 
+What needs no read goes first: products must not wait behind the reads of a hundred thousand orders, nor for a shop that
+is paused. While a shop stands still its hints are left alone, however many there are, and its products are looked for
+now and then.
+
 A shop has a lane while it has something to work off. Many hints of one order that wait together cost one read. A row
 is done only when what follows from it is durable, so a crash anywhere repeats a read and loses nothing; a row whose
 read fails waits by itself, with a growing pause, and holds no other up.
@@ -11,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
+import anyio.lowlevel
 import structlog
 from anyio.abc import TaskGroup
 
@@ -33,6 +38,7 @@ from storage.webhooks import Webhook, due_webhooks, finish_webhook, postpone_web
 log = structlog.get_logger()
 
 _BATCH = 200
+_BATCH_BYTES = 4 * 1024 * 1024  # of bodies that are in memory at once, for each shop
 _READS_AT_ONCE = 8
 _LONGEST_REST_SECONDS = 30.0  # a wake-up that was missed costs at most this
 _STUMBLE_SECONDS = 5.0
@@ -68,6 +74,7 @@ class Inbox:
         self._clock, self._chance = clock, chance
         self._wake = anyio.Event()
         self._lanes: set[str] = set()
+        self._closed_until: dict[str, float] = {}  # shops that stood still, and when (monotonic) to look again
 
     def wake(self) -> None:
         """There is something new."""
@@ -93,8 +100,9 @@ class Inbox:
         for shop, due_at in await self._store.read(shops_with_webhooks):
             if shop in self._lanes:
                 continue
-            if due_at > now:
-                rest_seconds = min(rest_seconds, max(0.01, (due_at - now) / 1000))
+            wait_seconds = max((due_at - now) / 1000, self._closed_until.get(shop, 0.0) - self._clock.monotonic())
+            if wait_seconds > 0:
+                rest_seconds = min(rest_seconds, max(0.01, wait_seconds))
                 continue
             self._lanes.add(shop)
             group.start_soon(self._lane, shop)
@@ -112,12 +120,18 @@ class Inbox:
             self.wake()
 
     async def _work_off(self, shop: str) -> bool:
-        """Works off one batch; False when nothing is due."""
-        now = self._clock.now_ms()
-        batch = await self._store.read(lambda tx: due_webhooks(tx, shop, now, _BATCH))
+        """Works off one batch; False when nothing is due, or nothing that can be done now."""
+        batch = await self._due(shop, is_local=True)
+        if not batch:
+            worker = self._worker_of(shop)
+            if worker is None or not worker.gate.is_open:
+                self._closed_until[shop] = self._clock.monotonic() + _CLOSED.ms / 1000
+                return False
+            batch = await self._due(shop)
         by_order: dict[_Place, list[Item]] = {}
         local: list[Item] = []
         for webhook in batch:
+            await anyio.lowlevel.checkpoint()  # a large body takes a while to parse
             news = news_of(webhook.source, webhook.topic, webhook.payload)
             if isinstance(news, OrderNews):
                 by_order.setdefault((news.order, news.part), []).append((webhook, news))
@@ -128,6 +142,10 @@ class Inbox:
         if by_order:
             await self._follow(shop, by_order)
         return bool(batch)
+
+    async def _due(self, shop: str, *, is_local: bool = False) -> list[Webhook]:
+        now = self._clock.now_ms()
+        return await self._store.read(lambda tx: due_webhooks(tx, shop, now, _BATCH, _BATCH_BYTES, is_local=is_local))
 
     async def _follow(self, shop: str, by_order: dict[_Place, list[Item]]) -> None:
         """Reads each order once."""

@@ -12,6 +12,7 @@ import pytest
 from orchestrator.intake.news import FulfillmentNews, OrderNews, ProductNews, Unimportant, Unreadable, news_of
 from storage.products import StoredProduct, list_products
 from storage.rejected import list_rejected
+from storage.webhooks import shops_with_webhooks
 from tests.intake.front import SECRET, Front, front
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "shopify"
@@ -105,13 +106,49 @@ async def test_an_order_that_the_platform_does_not_have_is_given_up_and_holds_no
 
 
 async def test_a_paused_shop_reads_nothing_but_takes_products(tmp_path: Path) -> None:
-    async with front(tmp_path) as it:
+    async with front(tmp_path, is_working=False) as it:
         order = (await it.floor.orders())[0]
         await it.floor.commands.pause("acme", None)
         assert await it.signed("orders/updated", json.dumps({"id": int(order.id)}).encode()) == 200
         assert await it.signed("products/create", product("2026-01-01T00:00:00Z", "Mug"), url=PRODUCTS) == 200
-        await it.floor.event("product.created")
+        async with anyio.create_task_group() as group:
+            group.start_soon(it.inbox.run)
+            await it.floor.event("product.created")
+            group.cancel_scope.cancel()
         assert reads(it, order.id) == 0
+
+
+async def test_the_hints_of_a_paused_shop_are_left_alone(tmp_path: Path) -> None:
+    async with front(tmp_path, is_working=False) as it:
+        await it.floor.commands.pause("acme", None)
+        assert await it.signed("orders/updated", b'{"id": 1}') == 200
+        waiting = await it.floor.store.read(shops_with_webhooks)
+        for number in range(1, 202):  # more than are worked off in one go
+            body = product("2026-01-01T00:00:00Z", "Mug", number)
+            assert await it.signed("products/create", body, url=PRODUCTS) == 200
+        async with anyio.create_task_group() as group:
+            group.start_soon(it.inbox.run)
+            while len(await it.floor.store.read(lambda tx: list_products(tx, 0, 300))) < 201:
+                await it.floor.event("product.created")
+            group.cancel_scope.cancel()
+        assert await it.floor.store.read(shops_with_webhooks) == waiting
+
+
+async def test_products_do_not_wait_behind_the_reads_of_orders(tmp_path: Path) -> None:
+    async with front(tmp_path, is_working=False) as it:
+        order = (await it.floor.orders())[0]
+        it.floor.sandbox.selldone.panel.move(order.id, "PreparingOrder")
+        for number in range(201):  # more than are worked off in one go
+            body = json.dumps({"id": int(order.id), "note": number}).encode()
+            assert await it.signed("orders/updated", body) == 200
+        assert await it.signed("products/create", product("2026-01-01T00:00:00Z", "Mug"), url=PRODUCTS) == 200
+        async with anyio.create_task_group() as group:
+            group.start_soon(it.inbox.run)
+            await it.worked_off()
+            group.cancel_scope.cancel()
+        (created,) = await it.floor.events("product.created")
+        (drifted,) = await it.floor.events("order.drifted")
+        assert created.cursor < drifted.cursor
 
 
 async def test_the_latest_version_of_a_product_is_kept_and_each_news_is_one_event(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from storage.webhooks import (
 from tests.storage.engines import NOW, Engine
 
 BODY = b'\x00{"id": 1}\xff'
+MANY = 1_000_000
 
 
 def arrival(
@@ -64,19 +65,37 @@ async def test_the_inbox_is_worked_off_in_the_order_of_arrival(engine: Engine) -
         for number in range(3):
             await store.write(lambda tx, n=number: add_webhook(tx, arrival(str(n)), NOW + n))  # type: ignore[misc]
         assert await store.read(shops_with_webhooks) == [("acme", NOW)]
-        assert await store.read(lambda tx: due_webhooks(tx, "acme", NOW, 9)) == [
+        assert await store.read(lambda tx: due_webhooks(tx, "acme", NOW, 9, MANY)) == [
             Webhook(1, "acme", "signed", "orders/paid", BODY, NOW, 0)
         ]
-        assert [each.id for each in await store.read(lambda tx: due_webhooks(tx, "acme", NOW + 9, 2))] == [1, 2]
+        assert [each.id for each in await store.read(lambda tx: due_webhooks(tx, "acme", NOW + 9, 2, MANY))] == [1, 2]
         assert await store.write(lambda tx: finish_webhook(tx, 1, NOW + 9)) is True
         assert await store.write(lambda tx: finish_webhook(tx, 1, NOW + 9)) is False
         await store.write(lambda tx: postpone_webhook(tx, 2, NOW + 50, is_failure=True))
         await store.write(lambda tx: postpone_webhook(tx, 3, NOW + 60, is_failure=False))
         assert await store.read(shops_with_webhooks) == [("acme", NOW + 50)]
-        left = await store.read(lambda tx: due_webhooks(tx, "acme", NOW + 60, 9))
+        left = await store.read(lambda tx: due_webhooks(tx, "acme", NOW + 60, 9, MANY))
         assert [(each.id, each.attempts) for each in left] == [(2, 1), (3, 0)]
         assert await store.read(lambda tx: get_payload_of(tx, 1)) == BODY
         assert await store.read(lambda tx: get_payload_of(tx, 9)) is None
+
+
+async def test_what_is_worked_off_at_once_is_bounded_by_its_bytes(engine: Engine) -> None:
+    async with engine.open() as store:
+        for number in range(3):
+            await store.write(lambda tx, n=number: add_webhook(tx, arrival(str(n)), NOW))  # type: ignore[misc]
+        for most_bytes, ids in ((0, [1]), (len(BODY) * 2 - 1, [1]), (len(BODY) * 2, [1, 2]), (MANY, [1, 2, 3])):
+            found = await store.read(lambda tx, m=most_bytes: due_webhooks(tx, "acme", NOW, 9, m))  # type: ignore[misc]
+            assert [each.id for each in found] == ids
+
+
+async def test_what_can_be_worked_off_without_the_platform_is_told_by_its_topic(engine: Engine) -> None:
+    async with engine.open() as store:
+        arrivals = [arrival(topic, topic=topic) for topic in ("orders/paid", "products/update", None)]
+        for each in (*arrivals, Arrival("acme", "hint", None, None, None, None, BODY)):
+            await store.write(lambda tx, a=each: add_webhook(tx, a, NOW))  # type: ignore[misc]
+        found = await store.read(lambda tx: due_webhooks(tx, "acme", NOW, 9, MANY, is_local=True))
+        assert [each.topic for each in found] == ["products/update", None]
 
 
 async def test_an_older_version_of_a_product_never_replaces_a_newer_one(engine: Engine) -> None:
