@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,7 +33,8 @@ SHOPIFY: Final = "shopify"
 
 _RETRY_AFTER_SECONDS = 30
 _LONGEST_NAME = 200  # of ids and topics; longer ones are none
-_AT_ONCE = 64  # bodies in memory at once
+_LARGE_BYTES = 64 * 1024
+_AT_ONCE = 64  # larger bodies in memory at once
 _MOST_STRANGERS = 100  # domains that are remembered as told of
 
 
@@ -82,8 +84,8 @@ class _Receiver:
         signature = header(request.headers, "Hmac-Sha256")
         if signature is None:
             raise _Refused(400, "the signature header is missing")
-        async with self._turns:
-            body = await self._body(request)
+        async with AsyncExitStack() as turn:
+            body = await self._body(request, turn)
             if not body:
                 raise _Refused(400, "the body is missing")
             if not verify(body, signature, [secret.get_secret_value() for secret in shop.webhook_secrets]):
@@ -100,8 +102,8 @@ class _Receiver:
         if not _is_one_of(request.match_info["secret"], shop.webhook_secrets):
             log.warning("webhook.not_genuine", shop=shop.name)
             raise _Refused(401, "the secret is wrong")
-        async with self._turns:
-            body = await self._body(request)
+        async with AsyncExitStack() as turn:
+            body = await self._body(request, turn)
             return await self._keep(Arrival(shop.name, HINT, None, None, None, None, body))
 
     def _shop(self, request: web.Request) -> ShopConfig:
@@ -120,8 +122,12 @@ class _Receiver:
         remedy = f"send that shop's webhooks to its own address, or mend shops.{shop.name}.domain"
         log.warning("webhook.of_another_shop", shop=shop.name, domain=own, told=told[:_LONGEST_NAME], remedy=remedy)
 
-    async def _body(self, request: web.Request) -> bytes:
-        """The raw body. It is never unpacked: the signature is over the bytes as sent."""
+    async def _body(self, request: web.Request, turn: AsyncExitStack) -> bytes:
+        """The raw body. It is never unpacked: the signature is over the bytes as sent.
+
+        A large one takes a turn, which lasts as long as `turn`. Small ones need none: whoever sends slowly, or never
+        sends what was announced, must not stand in the way of the others.
+        """
         settings = self._reception.settings
         if (request.content_length or 0) > settings.max_body_bytes:
             raise _Refused(413, "the body is too large")
@@ -129,9 +135,12 @@ class _Receiver:
         try:
             with anyio.fail_after(settings.read_timeout_seconds):
                 async for chunk in request.content.iter_any():
+                    is_turn_due = len(body) <= _LARGE_BYTES < len(body) + len(chunk)
                     body += chunk
                     if len(body) > settings.max_body_bytes:
                         raise _Refused(413, "the body is too large")
+                    if is_turn_due:
+                        await turn.enter_async_context(self._turns)
         except TimeoutError:
             raise _Refused(408, "the body took too long") from None
         except (web.RequestPayloadError, ConnectionError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from contextlib import AsyncExitStack
 from pathlib import Path
 from shutil import which
 
@@ -15,7 +16,7 @@ from orchestrator.config import TlsSettings, WebhookSettings
 from orchestrator.intake.listener import ListenError, listening
 from orchestrator.platforms.shopify_webhooks import signature_of
 from storage.errors import StoreUnavailable
-from tests.intake.front import OLD_SECRET, SECRET, front
+from tests.intake.front import OLD_SECRET, SECRET, Front, front
 
 BODY = b'{"id": 1}'
 ORDERS = "/webhooks/acme/orders"
@@ -88,6 +89,28 @@ async def test_a_sender_that_dribbles_is_cut_off_while_others_are_served(tmp_pat
             assert b" 408 " in answer.split(b"\r\n")[0]
             with pytest.raises(anyio.EndOfStream):
                 await header.receive()
+
+
+async def test_senders_that_never_send_what_they_announced_keep_nobody_out(tmp_path: Path) -> None:
+    head = b"POST /webhooks/acme/orders HTTP/1.1\r\nHost: x\r\nX-Shopify-Hmac-Sha256: x\r\nContent-Length: 90000\r\n"
+    async with front(tmp_path, is_working=False, read_timeout_seconds=300) as it, AsyncExitStack() as senders:
+        for _ in range(100):
+            stream = await senders.enter_async_context(await anyio.connect_tcp(*it.address))
+            await stream.send(head + b"Expect: 100-continue\r\n\r\n{")
+            assert b" 100 " in await stream.receive()  # it is being read
+        with anyio.fail_after(30):
+            assert await it.signed("orders/create", BODY) == 200
+
+
+async def test_large_bodies_take_turns_and_all_arrive(tmp_path: Path) -> None:
+    async def send(it: Front, number: int) -> None:
+        assert await it.signed("orders/create", json.dumps({"id": number, "x": "y" * 90_000}).encode()) == 200
+
+    async with front(tmp_path, is_working=False) as it:
+        async with anyio.create_task_group() as group:
+            for number in range(80):
+                group.start_soon(send, it, number)
+        assert await it.rows() == 80
 
 
 async def test_a_request_that_is_cut_short_is_not_kept(tmp_path: Path) -> None:
