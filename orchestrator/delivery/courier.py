@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 import anyio
@@ -31,6 +31,7 @@ from orchestrator.delivery.envelope import (
     Parcel,
     body_of,
     headers_of,
+    labels_of,
     lane_of,
     lanes_of,
     payload_of,
@@ -61,6 +62,7 @@ ROUND_SECONDS = 5.0
 _BATCH = 64
 _PROBE = 8  # events that are tried while the receiver is down
 _AT_ONCE = 8
+_READ_AHEAD_BYTES = 1024 * 1024
 _STUBBORN_ROUNDS = 3  # rounds without success after which failing events are parked all the same
 _LONGEST_REST_SECONDS = 30.0  # a wake-up that was missed costs at most this
 _SHORTEST_REST_SECONDS = 0.01
@@ -80,13 +82,12 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class Round:
     """What one round has to do. `fresh` come next in the feed, up to the cursor `end`; those in `blocked` lanes have to
-    queue behind parked ones. `is_paused`: a person wants nothing sent."""
+    queue behind parked ones."""
 
     parked: list[Parcel]
     fresh: list[Parcel]
     blocked: set[str]
     end: int
-    is_paused: bool
     next_parked_at: int | None
 
 
@@ -133,7 +134,7 @@ class Courier:
             while True:
                 self._wake, self._nudge = anyio.Event(), anyio.Event()
                 todo = await self._store.read(self._load)
-                if todo.is_paused:
+                if todo is None:
                     await self._rest(_LONGEST_REST_SECONDS)
                 elif todo.parked or todo.fresh:
                     await self._work(session, todo)
@@ -142,22 +143,34 @@ class Courier:
 
     # -- one round -------------------------------------------------------------------------------------------------
 
-    def _load(self, tx: Transaction) -> Round:
-        name, now, form = self.outlet.name, self._clock.now_ms(), self._settings.format
+    def _load(self, tx: Transaction) -> Round | None:
+        """What is to be done next; None: a person wants nothing sent."""
+        name, now = self.outlet.name, self._clock.now_ms()
         assert self._position is not None
+        if delivery_state(tx, name).paused_at is not None:
+            return None
         limit = _PROBE if self._failures else _BATCH
         events = list_events(tx, self._position, limit, self.outlet.wanted)
-        fresh = [Parcel(event, lane_of(event), 0, payload_of(tx, event, form)) for event in events]
+        fresh = [Parcel(event, lane_of(event), 0) for event in events]
         due = due_parked(tx, name, now, limit)
-        parked = [Parcel(each.event, each.lane, each.attempts, payload_of(tx, each.event, form)) for each in due]
+        parked = [Parcel(each.event, each.lane, each.attempts) for each in due]
         return Round(
-            parked=parked,
-            fresh=fresh,
+            parked=self._with_payloads(tx, parked),
+            fresh=self._with_payloads(tx, fresh),
             blocked=parked_lanes(tx, name, list({parcel.lane for parcel in fresh})),
             end=events[-1].cursor if len(events) == limit else max(self._position, last_cursor(tx)),
-            is_paused=delivery_state(tx, name).paused_at is not None,
             next_parked_at=next_parked_at(tx, name),
         )
+
+    def _with_payloads(self, tx: Transaction, parcels: Sequence[Parcel]) -> list[Parcel]:
+        """Reads payloads ahead, which is quick, but only so much: they may be large. The others are read when sent."""
+        found: list[Parcel] = []
+        room = _READ_AHEAD_BYTES
+        for parcel in parcels:
+            payload = payload_of(tx, parcel.event, self._settings.format) if room > 0 else None
+            room -= len(payload.text) if payload is not None and payload.text is not None else 0
+            found.append(replace(parcel, payload=payload))
+        return found
 
     async def _work(self, session: aiohttp.ClientSession, todo: Round) -> None:
         attempts = await self._send_all(session, todo)
@@ -246,8 +259,13 @@ class Courier:
 
     async def _send(self, session: aiohttp.ClientSession, parcel: Parcel) -> Attempt:
         form = self._settings.format
-        body = body_of(parcel, form)
-        headers = headers_of(parcel, body, self._signer, form, self._clock.now_ms())
+        payload = parcel.payload
+        if payload is None:
+            payload = await self._store.read(lambda tx: payload_of(tx, parcel.event, form))
+        body = body_of(parcel.event, payload, form)
+        headers = headers_of(parcel.event, body, self._signer, self._clock.now_ms())
+        if form == "platform":
+            headers |= labels_of(parcel.event, payload)
         try:
             async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
                 status = response.status

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
 from standardwebhooks import Webhook as Signer
-from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from orchestrator import __version__
 from orchestrator.config.push import DeliveryFormat, DeliverySettings, event_types
@@ -27,6 +27,7 @@ ORDERS, PRODUCTS = "orders_url", "products_url"
 
 _ORDER_TYPES: Final = ("order.*", "fulfillment.*")
 _PRODUCT_TYPES: Final = ("product.*",)
+_BASE64: Final = re.compile("[A-Za-z0-9+/]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,12 @@ class Payload(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """An event on its way. `attempts`: how often it was tried before."""
+    """An event on its way. `attempts`: how often it was tried before. `payload`: None until it is needed."""
 
     event: Event
     lane: str
     attempts: int
-    payload: Payload
+    payload: Payload | None = None
 
 
 def outlets_of(settings: DeliverySettings | None) -> tuple[Outlet, ...]:
@@ -101,14 +102,14 @@ def payload_of(tx: Transaction, event: Event, form: DeliveryFormat) -> Payload:
     return Payload(read, "none" if read is None else "read")
 
 
-def body_of(parcel: Parcel, form: DeliveryFormat) -> bytes:
+def body_of(event: Event, payload: Payload, form: DeliveryFormat) -> bytes:
     """The body. The platform's text is put in as it is, so that its numbers stay what they were."""
-    payload = payload_text(parcel.payload.text)
+    text = payload_text(payload.text)
     if form == "platform":
-        return payload.encode("utf-8", "replace")
-    view = event_view(parcel.event)
+        return text.encode("utf-8", "replace")
+    view = event_view(event)
     data: dict[str, Json] = view.pop("data")
-    inner = _dump(data)[:-1] + (", " if data else "") + f'"payload": {payload}}}'
+    inner = _dump(data)[:-1] + (", " if data else "") + f'"payload": {text}}}'
     return f'{_dump(view)[:-1]}, "data": {inner}}}'.encode("utf-8", "replace")
 
 
@@ -122,30 +123,35 @@ def topic_of(event: Event) -> str:
     return "orders/updated" if event.type.startswith("order.") else event.type
 
 
-def headers_of(parcel: Parcel, body: bytes, signer: Signer, form: DeliveryFormat, now_ms: int) -> dict[str, str]:
+def headers_of(event: Event, body: bytes, signer: Signer, now_ms: int) -> dict[str, str]:
     """The headers of one attempt. The id stays the same however often an event is sent."""
-    event = parcel.event
     at = datetime.fromtimestamp(now_ms // 1000, UTC)
     message_id = f"evt_{event.at}_{event.cursor}"
-    headers = {
+    return {
         "Content-Type": "application/json",
         "User-Agent": f"fulfilld/{__version__}",
         "webhook-id": message_id,
         "webhook-timestamp": str(now_ms // 1000),
         "webhook-signature": signer.sign(message_id, at, body.decode()),
     }
-    if form == "platform":
-        headers |= {"X-Fulfilld-Topic": topic_of(event), "X-Fulfilld-Shop": event.shop or ""}
-        headers |= {"X-Fulfilld-Event": event.type, "X-Fulfilld-Payload": parcel.payload.source}
-    return headers
+
+
+def labels_of(event: Event, payload: Payload) -> dict[str, str]:
+    """The headers that tell what a body of the platform's own is about."""
+    return {
+        "X-Fulfilld-Topic": topic_of(event),
+        "X-Fulfilld-Shop": event.shop or "",
+        "X-Fulfilld-Event": event.type,
+        "X-Fulfilld-Payload": payload.source,
+    }
 
 
 def signer_of(secret: str) -> Signer:
     """Signs with a secret as Standard Webhooks write it (`whsec_` and base64); any other text is used as it is."""
-    try:
-        return Signer(secret)
-    except (ValueError, EmptyWebhookSecretError):  # no base64, or nothing in it
-        return Signer(secret.encode())
+    text = secret.removeprefix("whsec_").rstrip("=")
+    # Told here, because the library would leave out whatever is no base64 and sign with the rest.
+    is_base64 = _BASE64.fullmatch(text) is not None and len(text) % 4 != 1
+    return Signer(secret if is_base64 else secret.encode())
 
 
 def lanes_of(parcels: Iterable[Parcel]) -> dict[str, list[Parcel]]:

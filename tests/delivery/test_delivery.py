@@ -35,6 +35,20 @@ async def test_an_event_arrives_signed_with_the_payload_in_it(tmp_path: Path) ->
         assert event.headers["Content-Type"] == "application/json"
 
 
+async def test_large_payloads_arrive_whole_however_many_wait(tmp_path: Path) -> None:
+    payloads = {str(number): {"id": number, "note": str(number) * 300_000} for number in range(1, 10)}
+    async with running_erp() as erp:
+        erp.judge = lambda _: 503
+        async with dispatching(tmp_path, settings(erp)) as it:
+            for number, payload in payloads.items():
+                raw = json.dumps(payload).encode()
+                await it.store.write(lambda tx, n=number, r=raw: insert_order(tx, an_order(n), r))  # type: ignore[misc]
+            await it.tell(*payloads)
+            await erp.until(lambda erp: len(erp.seen) > 0)
+            erp.judge = lambda _: 204
+            assert {each.body["order"]: each.body["data"]["payload"] for each in await erp.takes(9)} == payloads
+
+
 async def test_each_receiver_gets_its_own_kinds(tmp_path: Path) -> None:
     async with running_erp() as erp:
         chosen = settings(erp, products_url=erp.url("/products"), orders_types=("target.*",))
@@ -260,11 +274,12 @@ def test_a_secret_is_used_as_the_receivers_library_uses_it(secret: str) -> None:
     assert signer_of(secret).sign("m", at, "{}") == Webhook(secret).sign("m", at, "{}")
 
 
-def test_a_secret_that_is_no_base64_is_used_as_it_is() -> None:
+@pytest.mark.parametrize("secret", ["erp-secret", "my-long-delivery-secret!", "päss wörd", "five5", "===="])
+def test_a_secret_that_is_no_base64_is_used_as_it_is(secret: str) -> None:
     from datetime import UTC, datetime
 
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    assert signer_of("erp-secret").sign("m", at, "{}") == Webhook(b"erp-secret").sign("m", at, "{}")
+    assert signer_of(secret).sign("m", at, "{}") == Webhook(secret.encode()).sign("m", at, "{}")
 
 
 async def test_parked_events_that_are_too_old_are_forgotten_with_the_others(tmp_path: Path) -> None:
