@@ -6,7 +6,7 @@ for again; otherwise, and where the platform refuses, it is said: in the status 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import quote
@@ -30,7 +30,7 @@ from storage.transaction import Transaction
 log = structlog.get_logger()
 
 _FIRST_REST_SECONDS = 2.0  # after a look that did not succeed; then twice as long each time
-_LONGEST_REST_SECONDS = 60.0
+_LONGEST_REST_SECONDS = 600.0
 _FAILURES = 3  # of calls in one look; then the platform is left alone for a while
 _NOT_SENT = "the platform has no such webhook"
 
@@ -118,31 +118,39 @@ class SubscriptionWatch:
         settings = self._settings
         if settings is None or not settings.check_interval_seconds:
             return
-        rest = _FIRST_REST_SECONDS
         while True:
             self._wake = anyio.Event()
-            is_complete = await self._look_at_all(settings)
-            interval = settings.check_interval_seconds
-            with anyio.move_on_after(interval if is_complete else min(interval, rest)):
-                await self._wake.wait()
-            rest = _FIRST_REST_SECONDS if is_complete else min(rest * 2, _LONGEST_REST_SECONDS)
+            await self._look_for_a_while(settings)
 
-    async def _look_at_all(self, settings: WebhookSettings) -> bool:
-        """Looks at every shop; whether all of them could be looked at."""
-        outcomes: list[bool] = []
+    async def _look_for_a_while(self, settings: WebhookSettings) -> None:
+        """Looks at every shop; and until it is time for all of them again, ever more rarely at those where something is
+        missing: a refused topic costs a call each time, and a person may take days to see to it."""
+        ends_at = self._clock.monotonic() + settings.check_interval_seconds
+        left, rest = set(self._shops()), _FIRST_REST_SECONDS
+        while not self._wake.is_set() and (remaining := ends_at - self._clock.monotonic()) > 0:
+            left = await self._look_at_all(left, settings)
+            with anyio.move_on_after(min(rest, remaining) if left else remaining):
+                await self._wake.wait()
+            rest = min(rest * 2, _LONGEST_REST_SECONDS)
+
+    async def _look_at_all(self, names: Collection[str], settings: WebhookSettings) -> set[str]:
+        """Looks at these shops; answers those that are to be looked at again soon."""
+        left: set[str] = set()
 
         async def look(shop: ShopConfig) -> None:
             try:
-                outcomes.append(await self._look_at(shop, settings))
+                is_complete = await self._look_at(shop, settings)
             except Exception as error:  # supervised: one shop's webhooks are not the others'
                 log.error("webhooks.stumbled", shop=shop.name, exc_info=error)
-                outcomes.append(False)
+                is_complete = False
+            if not is_complete:
+                left.add(shop.name)
 
         async with anyio.create_task_group() as group:
             for shop in self._shops().values():
-                if shop.webhook_secrets:
+                if shop.name in names and shop.webhook_secrets:
                     group.start_soon(look, shop)
-        return all(outcomes)
+        return left
 
     async def _look_at(self, shop: ShopConfig, settings: WebhookSettings) -> bool:
         worker = self._worker_of(shop.name)
@@ -161,8 +169,8 @@ class SubscriptionWatch:
             log.warning("webhooks.not_checked", shop=shop.name, detail=failure.detail)
             worker.webhooks = WebhookHealth(now, self._told.get(shop.name, {}), failure.detail)
             return False
+        await self._tell(shop.name, found)  # first: whoever sees that all is well finds in the feed what was done
         worker.webhooks = WebhookHealth(now, found.missing)
-        await self._tell(shop.name, found)
         return not found.missing  # else look soon: a person may have seen to it
 
     async def _tell(self, shop: str, found: Inspection) -> None:

@@ -12,11 +12,13 @@ import pytest
 
 from orchestrator.clock import Clock
 from orchestrator.config import Config, WebhookSettings
+from orchestrator.intake import subscriptions
 from orchestrator.intake.subscriptions import Inspection, SubscriptionWatch, address_of, inspect
 from orchestrator.operations.ports import WebhookHealth
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.platforms.push import PushingClient
 from orchestrator.platforms.shopify_webhooks import TOPICS
+from orchestrator.runtime.worker import ShopWorker
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.platforms.stage import Stage, staged
 from tests.support.shopfloor import Shopfloor, config_of, working_on
@@ -183,6 +185,34 @@ async def test_a_platform_that_does_not_answer_is_asked_again(tmp_path: Path) ->
         assert (await health(floor, lambda found: found.error is not None)).missing == {}
         floor.sandbox.faults.set_rates({})
         await health(floor, lambda found: found.error is None)
+
+
+async def test_a_shop_whose_webhooks_are_all_there_is_not_asked_again_for_anothers_sake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriptions, "_FIRST_REST_SECONDS", 0.001)
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    looks = 0
+    enough = anyio.Event()
+    async with sandbox.running():
+        config = config_of(sandbox, tmp_path, platform="shopify")
+        settings = WebhookSettings.model_construct(public_url=PUBLIC, check_interval_seconds=3600.0)
+        shops = {**config.shops, "later": replace(config.shops["shopy"], name="later")}
+        async with working_on(sandbox, config, tmp_path) as floor:
+
+            def worker_of(shop: str) -> ShopWorker | None:
+                nonlocal looks
+                looks += shop == "later"
+                if looks == 5:
+                    enough.set()
+                return None if shop == "later" else floor.supervisor.worker(shop)
+
+            watch = SubscriptionWatch(floor.store, lambda: shops, worker_of, settings, Clock())
+            async with anyio.create_task_group() as group:
+                group.start_soon(watch.run)
+                await enough.wait()
+                group.cancel_scope.cancel()
+        assert len(sandbox.ledger.calls(step="webhookSubscriptions")) == 2  # before and after all were asked for
 
 
 async def test_where_no_webhooks_come_in_nobody_looks(tmp_path: Path) -> None:
