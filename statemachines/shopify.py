@@ -67,13 +67,14 @@ _WAITING = ("ON_HOLD", "SCHEDULED")
 _UNSHIPPED = ("UNFULFILLED", "IN_PROGRESS", *_WAITING)
 _SHIPPED = ("PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED")
 _TRACKED = ("tracking", "tracking.carrier")
+_PARCEL = ("items", *_TRACKED, "notify_customer")
 _STEPS = (
     Step("report_progress", ("UNFULFILLED", *_WAITING), "IN_PROGRESS"),
-    Step("fulfill", (*_UNSHIPPED, "PARTIALLY_FULFILLED"), "FULFILLED", uses=("items", *_TRACKED)),
-    Step("fulfill", _UNSHIPPED, "PARTIALLY_FULFILLED", uses=("items", *_TRACKED)),
-    Step("update_tracking", _SHIPPED, None, uses=("items", *_TRACKED)),
+    Step("fulfill", (*_UNSHIPPED, "PARTIALLY_FULFILLED"), "FULFILLED", uses=_PARCEL),
+    Step("fulfill", _UNSHIPPED, "PARTIALLY_FULFILLED", uses=_PARCEL),
+    Step("update_tracking", _SHIPPED, None, uses=_PARCEL),
     Step("mark_delivered", ("FULFILLED",), "DELIVERED"),
-    Step("cancel", (*_UNSHIPPED, "FULFILLMENT_NOT_REQUIRED"), "CANCELLED", uses=("reason",)),
+    Step("cancel", (*_UNSHIPPED, "FULFILLMENT_NOT_REQUIRED"), "CANCELLED", uses=("reason", "notify_customer")),
 )
 
 _MAINLINE = ("UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED")

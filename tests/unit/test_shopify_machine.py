@@ -72,6 +72,24 @@ def test_each_target_is_reached_straight(state: str, target: str, way: list[str]
 
 
 @pytest.mark.parametrize(
+    ("state", "request_", "unused"),
+    [
+        ("UNFULFILLED", ask("shipped", code="C", notify_customer=True), ()),
+        ("UNFULFILLED", ask("delivered", notify_customer=False), ()),
+        ("UNFULFILLED", ask("cancelled", reason="customer", notify_customer=True), ()),
+        ("UNFULFILLED", ask("preparing", "1", notify_customer=True), ("items", "notify_customer")),
+        ("UNFULFILLED", ask("shipped", delivery_info={}, erp_order_number="E"), ("delivery_info", "erp_order_number")),
+    ],
+)
+def test_a_field_that_goes_to_shopify_is_not_named_as_unused(
+    state: str, request_: TargetRequest, unused: tuple[str, ...]
+) -> None:
+    found = MACHINE.plan(standing(state), request_)
+    assert isinstance(found, Plan), found
+    assert found.unused == unused
+
+
+@pytest.mark.parametrize(
     ("state", "target"),
     [
         ("PARTIALLY_FULFILLED", "cancelled"),
