@@ -261,8 +261,9 @@ def told(body: bytes) -> str:
         text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
         if value is not None and not isinstance(value, bool) and text and text not in words:
             words.append(text)
-    if isinstance(errors := data.get("errors"), dict | list) and errors:
-        words.append(json.dumps(errors, ensure_ascii=False))
+    # Shopify answers {"errors": "…"} to a bad token and to too many calls, others a list or the wrong fields.
+    if isinstance(errors := data.get("errors"), dict | list | str) and errors:
+        words.append(errors if isinstance(errors, str) else json.dumps(errors, ensure_ascii=False))
     # Django REST Framework names the fields at the top: {"state": ["… is not a valid choice."]}
     fields = {name: value for name, value in data.items() if isinstance(value, list) and _is_prose(value)}
     if fields and not words:

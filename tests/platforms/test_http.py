@@ -289,6 +289,7 @@ def test_anything_can_be_told(body: bytes) -> None:
         (b'{"error": "NO", "error_msg": "no way"}', "NO – no way"),
         (b'{"error": true, "code": 17, "error_msg": "no way"}', "17 – no way"),
         (b'{"message": "bad", "errors": {"url": ["wrong"]}}', 'bad – {"url": ["wrong"]}'),
+        (b'{"errors": "[API] Invalid API key or access token"}', "[API] Invalid API key or access token"),
         (b"<html><style>p {}</style><p>Just a\n moment</p></html>", "Just a moment"),
         (b"[1]", ""),
         (b'{"receiver_info": {"name": "Jane Roe"}}', ""),
