@@ -32,6 +32,9 @@ _KEEP_ALIVE_SECONDS = 75.0
 _BACKLOG = 512
 _MOST_CONNECTIONS = 1000
 
+SERVER = "fulfilld"
+"""What the listener calls itself."""
+
 
 class ListenError(Exception):
     """The webhook listener cannot be served there; the message is one sentence for a person."""
@@ -123,6 +126,14 @@ class _Protocol(web.RequestHandler):
             log.info("webhook.no_http", status=error.code, reason=type(error).__name__)
         else:
             super().log_exception(*args, **kw)
+
+    def handle_error(self, *args: Any, **kw: Any) -> web.StreamResponse:
+        """aiohttp's own answer quotes the request and names versions."""
+        answer = super().handle_error(*args, **kw)
+        told = web.Response(status=answer.status, text="no HTTP\n" if answer.status < 500 else "an error\n")
+        told.headers["Server"] = SERVER
+        told.force_close()
+        return told
 
     def _lose_patience(self) -> None:
         if self._request_count == 0:  # no request line and headers yet

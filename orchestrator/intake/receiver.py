@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from orchestrator.clock import Clock
 from orchestrator.config import ShopConfig, WebhookSettings
 from orchestrator.crash import CrashPoints
+from orchestrator.intake.listener import SERVER
 from orchestrator.intake.news import HINT, SIGNED
 from orchestrator.platforms.shopify_webhooks import header, time_ms, verify
 from storage.errors import StoreError
@@ -208,4 +209,4 @@ async def _supervise(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 async def _mark(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "fulfilld"
+    response.headers["Server"] = SERVER

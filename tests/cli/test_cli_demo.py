@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import typing
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
 from orchestrator.api.requests import TARGET
+from orchestrator.cli.client import Client
+from orchestrator.cli.demo.outcome import tell_deliveries
 from orchestrator.cli.demo.receiver import Receiver
 from orchestrator.cli.demo.script import Item, cast, items_of, personal, scenes
 from statemachines import BUILDERS
@@ -122,3 +126,23 @@ def test_the_receiver_sees_what_comes_out_of_order(receiver: Receiver) -> None:
     for cursor in (9, 8):
         receiver.take("/products", *signed(receiver, cursor, type="product.updated", order=None, data={"id": "7"}))
     assert receiver.mailbox.out_of_order() == 2
+
+
+class Feed:
+    """The daemon's feed: the receiver gets the second event only after it was looked at for the third time."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver, self._looks = receiver, 0
+
+    def get(self, path: str, query: Mapping[str, Any]) -> Any:
+        assert path == "/v1/events"
+        if query["after"]:
+            return SimpleNamespace(json=lambda: {"events": [], "next": 1})
+        self._receiver.take("/orders", *signed(self._receiver, 1 + self._looks // 2))
+        self._looks += 1
+        events = [{"type": "order.updated"}, {"type": "order.updated"}, {"type": "step.done"}]
+        return SimpleNamespace(json=lambda: {"events": events, "next": 1})
+
+
+def test_the_demo_waits_for_what_comes_late(receiver: Receiver) -> None:
+    assert tell_deliveries(typing.cast("Client", Feed(receiver)), receiver)

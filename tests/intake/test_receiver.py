@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from shutil import which
 
@@ -127,6 +127,18 @@ async def test_headers_beyond_measure_are_refused(tmp_path: Path) -> None:
     async with front(tmp_path, is_working=False) as it:
         assert await it.post(ORDERS, BODY, {"X-Large": "x" * 20_000}) == 400
         assert await it.rows() == 0
+
+
+async def test_what_is_no_http_is_refused_without_quoting_it(tmp_path: Path) -> None:
+    async with front(tmp_path, is_working=False) as it, await anyio.connect_tcp(*it.address) as stream:
+        await stream.send(f"POST {ORDERS}/{SECRET} HTTP/1.1\r\nHost : x\r\n\r\n".encode())
+        answer = b""
+        with suppress(anyio.EndOfStream):
+            while True:
+                answer += await stream.receive()
+        assert b" 400 " in answer.split(b"\r\n")[0]
+        assert answer.endswith(b"no HTTP\n")
+        assert b"aiohttp" not in answer
 
 
 async def test_a_packed_body_is_not_unpacked_before_it_is_proven_genuine(tmp_path: Path) -> None:
