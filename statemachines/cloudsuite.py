@@ -67,8 +67,6 @@ class CloudsuiteMachine(PlatformMachine):
     `has_proxy`: the shop's config has what the XML calls need.
     """
 
-    extra_uses = ("reason",)
-
     def __init__(
         self,
         *,

@@ -66,9 +66,6 @@ class PlatformMachine:
     Raises DefinitionError when built from a table with unknown, unreachable or ambiguous states.
     """
 
-    #: target fields that some step of this platform uses, beyond those in the steps' own `uses`
-    extra_uses: tuple[str, ...] = ()
-
     def __init__(
         self, platform: str, states: Sequence[State], steps: Sequence[Step], mainline: Sequence[str], initial: str
     ) -> None:
@@ -234,7 +231,7 @@ class PlatformMachine:
         taken = {name for step in steps if step.step in self.steps for name in self.steps[step.step].uses}
         if wanted.record_only:
             taken.add("reason")  # it goes into the record
-        taken |= set(self.extra_uses) | set(self.satisfied(standing, request))
+        taken |= set(self.satisfied(standing, request))
         unused = tuple(name for name in request.brings() if name not in taken)
         return Plan(wanted.name, milestone, steps, unused)
 

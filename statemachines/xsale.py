@@ -52,8 +52,6 @@ class XsaleMachine(PlatformMachine):
     Raises DefinitionError with a sentence for a person when the two contradict themselves.
     """
 
-    extra_uses = ("reason",)
-
     def __init__(self, flow: Sequence[str], milestones: Mapping[str, str]) -> None:
         _check(flow, milestones)
         attention, cancelled = (milestones.get(name) for name in _ASIDE)

@@ -143,6 +143,13 @@ def test_a_despatch_sent_already_is_satisfied() -> None:
     assert (plan.steps, plan.unused) == ((), ())
 
 
+@pytest.mark.parametrize(("state", "unused"), [("cancelled", ("reason",)), ("attention", ())])
+def test_a_reason_goes_into_our_record_and_never_to_the_platform(state: str, unused: tuple[str, ...]) -> None:
+    plan = MACHINE.plan(standing("processing"), wish(state, reason="sold out"))
+    assert isinstance(plan, Plan)
+    assert plan.unused == unused
+
+
 def test_what_a_done_order_cannot_take_any_more_is_named() -> None:
     plan = MACHINE.plan(standing("done"), wish("done", despatch=[{"number": "X"}], erp_order_number="E"))
     assert isinstance(plan, Plan)

@@ -72,11 +72,11 @@ def test_returned_is_refused_with_the_names_that_there_are() -> None:
     assert (refusal.slug, set(refusal.allowed)) == ("unreachable", {*STATES, *DEFAULT_MILESTONES})
 
 
-def test_what_a_change_of_status_cannot_carry_is_unused_but_a_reason_is_kept() -> None:
+def test_what_a_change_of_status_cannot_carry_is_unused() -> None:
     request = TargetRequest("attention", reason="no article", tracking=Tracking(code="A"), items=("1",))
     plan = MACHINE.plan(at("Nowe"), request)
     assert isinstance(plan, Plan)
-    assert plan.unused == ("items", "tracking")
+    assert set(plan.unused) == {"items", "tracking", "reason"}
 
 
 @pytest.mark.parametrize("state", ["2017", " 2017 "])
