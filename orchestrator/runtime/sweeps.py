@@ -1,4 +1,5 @@
-"""When a shop is swept: at start, every interval, and whenever somebody asks; one sweep at a time.
+"""When a shop is swept: at start, every interval, and whenever somebody asks; one sweep at a time. One that came to
+nothing is made again sooner, for the interval may be long where webhooks come in.
 
 Who asks while a sweep runs gets the next one: the one that runs may have passed what they want to see.
 """
@@ -19,6 +20,8 @@ from storage.errors import StaleLease, StoreError
 
 log = structlog.get_logger()
 
+_FIRST_REST_SECONDS = 5.0  # after a sweep that came to nothing; then twice as long each time, up to the interval
+
 
 class Sweeps:
     """The sweeps of one shop. `run` lasts until it is cancelled; `next_at`: when the next one begins, Unix
@@ -30,6 +33,7 @@ class Sweeps:
         self._asked: list[_Asked] = []
         self._served: list[_Asked] = []
         self.next_at: int | None = None
+        self._failures = 0  # sweeps in a row that came to nothing
 
     async def ask(self) -> SyncReport:
         """Sweeps as soon as possible and answers what was found. Raises PlatformFailure, GateClosed, StoreError."""
@@ -56,10 +60,12 @@ class Sweeps:
             for asked in self._served:
                 asked.report, asked.error = report, error
                 asked.done.set()
+            self._failures = 0 if error is None else self._failures + 1
             if not self._asked:
+                wait_seconds = self._wait_seconds(interval_seconds)
                 if interval_seconds is not None:
-                    self.next_at = self._clock.now_ms() + int(interval_seconds * 1000)
-                with anyio.move_on_after(math.inf if interval_seconds is None else interval_seconds):
+                    self.next_at = self._clock.now_ms() + int(wait_seconds * 1000)
+                with anyio.move_on_after(wait_seconds):
                     await self._now.wait()
 
     def close(self) -> None:
@@ -67,6 +73,13 @@ class Sweeps:
         for asked in (*self._asked, *self._served):
             asked.error = asked.error or GateClosed()
             asked.done.set()
+
+    def _wait_seconds(self, interval_seconds: float | None) -> float:
+        if interval_seconds is None:
+            return math.inf
+        if not self._failures:
+            return interval_seconds
+        return min(interval_seconds, _FIRST_REST_SECONDS * 2.0 ** min(self._failures - 1, 30))
 
     def _add(self) -> _Asked:
         asked = _Asked()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from orchestrator.operations.views import shop_view
+from orchestrator.runtime import sweeps
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
 
@@ -27,6 +30,19 @@ async def test_the_next_poll_is_told_once_one_has_ended(tmp_path: Path) -> None:
         assert again is not None
         assert again >= first
         assert shop_view(floor.supervisor.shops()["acme"], None, now)["next_sync_at"].endswith("Z")
+
+
+async def test_a_sweep_that_came_to_nothing_is_made_again_before_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeps, "_FIRST_REST_SECONDS", 0.01)
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    sandbox.faults.script("error_before", step="list", times=2)
+    async with sandbox.running():
+        config = config_of(sandbox, tmp_path, {"poll": {"interval_seconds": 3600}})
+        async with working_on(sandbox, config, tmp_path) as floor:
+            await floor.event("sync.completed")
+            assert len(await floor.events("sync.failed")) == 1
 
 
 async def test_without_polls_there_is_no_next_one(tmp_path: Path) -> None:
