@@ -34,6 +34,7 @@ from statemachines.shopify_parcels import (
     SenselessItems,
     after_parcel,
     asked_items,
+    is_marked,
     is_routed,
     kept_record,
     left,
@@ -298,15 +299,22 @@ def retracked(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
     """The live fulfilments that the target's tracking is for and that do not carry it: of its items, or all.
 
     They are told in the sequence in which they were made and are updated in it. So once the last one carries the
-    tracking nothing is left, and what was sent before in another parcel keeps its own.
+    tracking nothing is left, and what was sent before in another parcel keeps its own. So does what was sent after
+    quantities that went out under this very mark: the target is then no news, it came once more.
     """
     tracking = mark(request)
     if tracking is None:
         return []
     chosen = live(facts)
-    if request.items is not None:
-        lines = {str(item["id"] if isinstance(item, dict) else item) for item in request.items}
-        chosen = [each for each in chosen if lines & set(each["lines"])]
+    try:
+        asked = asked_items(request)
+    except SenselessItems:
+        return []  # the guard has the words
+    if asked is not None:
+        chosen = [each for each in chosen if set(asked) & set(each["lines"])]
+        marked, everything = shipped(facts, tracking), shipped(facts)
+        if all(marked.get(line, 0) >= (count or everything.get(line, 0)) for line, count in asked.items()):
+            chosen = [each for each in chosen if is_marked(each, tracking)]
     if chosen and _carries(chosen[-1], tracking):
         return []
     return [each for each in chosen if not _carries(each, tracking)]

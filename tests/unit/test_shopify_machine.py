@@ -148,6 +148,27 @@ def test_tracking_of_the_rest_leaves_that_of_the_part_alone() -> None:
     assert [each["codes"] for each in whole.facts["fulfillments"]] == [["A"], ["B"]]
 
 
+@pytest.mark.parametrize("code", [None, "B"])
+@pytest.mark.parametrize("is_rest_sent", [False, True])
+def test_a_part_that_comes_once_more_leaves_the_parcels_after_it_alone(code: str | None, is_rest_sent: bool) -> None:
+    first = ask("shipped", {"id": "1", "quantity": 1}, code="A")
+    second = ask("shipped", *(() if is_rest_sent else ({"id": "1", "quantity": 1},)), code=code)
+    one = MACHINE.after(standing(), "fulfill", first, None, {"made": "701"})
+    two = MACHINE.after(one, "fulfill", second, None, {"made": "702"})
+    assert [each["codes"] for each in two.facts["fulfillments"]] == [["A"], [code] if code else []]
+    assert steps(MACHINE.plan(two, first)) == []
+
+
+def test_a_new_link_of_a_part_goes_to_its_own_parcel() -> None:
+    part = {"id": "1", "quantity": 1}
+    one = MACHINE.after(standing(), "fulfill", ask("shipped", part, code="A"), None, {"made": "701"})
+    two = MACHINE.after(one, "fulfill", ask("shipped", part, code="B"), None, {"made": "702"})
+    linked = TargetRequest("shipped", items=(part,), tracking=Tracking("A", "https://t.example/A"))
+    assert steps(MACHINE.plan(two, linked)) == [("update_tracking", "PARTIALLY_FULFILLED")]
+    after = MACHINE.after(two, "update_tracking", linked, None, {})
+    assert [each["urls"] for each in after.facts["fulfillments"]] == [["https://t.example/A"], []]
+
+
 def test_new_tracking_of_several_parcels_has_to_name_its_items() -> None:
     after = MACHINE.after(standing(), "fulfill", ask("shipped", "1", code="A"), None, {})
     whole = MACHINE.after(after, "fulfill", ask("shipped", code="B"), None, {})
