@@ -12,7 +12,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -253,6 +253,9 @@ class _Sender(threading.Thread):
         except ConnectionError:
             return  # the daemon has heard enough; its answer says why
         except (OSError, ValueError) as error:
+            if self._sock.fileno() < 0:
+                return  # the command has its answer and hung up; nobody waits for the rest
             self.failure = Failure(f"the lines cannot be read: {error}")
             # The daemon still waits for lines; only a cut connection tells it and the listening side.
-            self._sock.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)

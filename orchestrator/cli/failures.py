@@ -75,7 +75,6 @@ _REMEDIES = {
     "not-adjacent": "submit the states one at a time",
     "idempotency-key-reused": "use another --key for another target",
     "platform-unreachable": "the daemon is well; `fulfilld doctor` looks at the platform",
-    "draining": "the daemon is shutting down; try again when it is back",
     "overloaded": "try again",
 }
 _ALLOWED = {"unknown-state": "known here", "platform-not-found": "known here"}

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from orchestrator.cli.client import Client
+from orchestrator.cli.failures import Refusal
+from orchestrator.cli.place import Address
 from tests.cli.fake import FakeDaemon, Run, a_problem, a_target
 
 TARGETS = ("POST", "/v1/shops/acme/orders/67890/targets")
@@ -186,6 +193,41 @@ def test_a_bulk_that_is_refused_as_a_whole_says_why(daemon: FakeDaemon, fulfilld
     result = fulfilld("submit", "--file", "-", stdin=_lines(3))
     assert result.exit_code == 1
     assert "shutting down" in result.stderr
+
+
+def test_a_daemon_that_shuts_down_says_so_once(daemon: FakeDaemon, fulfilld: Run) -> None:
+    detail = "the daemon is shutting down; try again when it is back"
+    problem = {"type": "draining", "title": "The daemon is shutting down", "status": 503, "detail": detail}
+    daemon.answers[TARGETS] = (503, problem)
+    assert fulfilld("submit", "acme", "67890", "shipped").stderr.count("when it is back") == 1
+
+
+def test_lines_that_come_after_the_refusal_end_quietly(tmp_path: Path) -> None:
+    refused = threading.Event()
+
+    def lines() -> Iterator[bytes]:
+        yield b"{}\n"
+        assert refused.wait(10)
+        yield b"{}\n"
+
+    def refuse() -> None:
+        connection = listener.accept()[0]
+        with connection:
+            connection.recv(1)
+            connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+            assert refused.wait(10)
+
+    before = set(threading.enumerate())
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "d.sock"))
+        listener.listen()
+        threading.Thread(target=refuse).start()
+        with pytest.raises(Refusal):
+            list(Client(Address("a test", socket=tmp_path / "d.sock")).bulk("/v1/targets", lines()))
+        gc.collect()  # the answer holds the socket open for as long as it lives
+        refused.set()
+        for thread in set(threading.enumerate()) - before:
+            thread.join(10)  # what a thread raises fails the test
 
 
 def test_a_file_that_is_not_there_is_a_usage_error(fulfilld: Run) -> None:
