@@ -27,6 +27,7 @@ _PAYMENTS = {
     "VOIDED": "unpaid",
     "EXPIRED": "unpaid",
 }
+_REFUNDED = frozenset({"REFUNDED", "PARTIALLY_REFUNDED"})
 _SYNONYMS = {"OPEN": "UNFULFILLED", "RESTOCKED": "UNFULFILLED", "PENDING_FULFILLMENT": "IN_PROGRESS"}
 """Deprecated names of display states (shopify.md §4)."""
 _SHIPS_MORE = frozenset({"UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "ON_HOLD", "SCHEDULED"})
@@ -287,14 +288,16 @@ def _all_shown(order: _Order) -> None:
 
 def _digest(order: _Order, node: dict[str, Any]) -> str:
     """What a person may edit, and nothing that our steps change: a cancellation empties the lines, so it does not
-    count as taking goods out."""
+    count as taking goods out, nor as giving money back."""
     taken_out = {
         each.id: each.quantity - each.current_quantity if order.cancelled_at is None else 0
         for each in order.line_items.nodes
     }
     told = {name: node.get(name) for name in _EDITABLE}
     lines = [[each.id, each.sku, each.quantity, taken_out[each.id]] for each in order.line_items.nodes]
-    text = json.dumps([order.name, told, lines], sort_keys=True, separators=(",", ":"))
+    status = order.display_financial_status
+    refund = [status] if status in _REFUNDED and order.cancelled_at is None else []
+    text = json.dumps([order.name, told, lines, *refund], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

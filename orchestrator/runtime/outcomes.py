@@ -153,6 +153,7 @@ def adopt_seen(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
     is_edited = seen.content_hash != order.content_hash
     is_back = order.gone_at is not None
     is_settled = order.payment == "unpaid" and seen.payment not in ("unpaid", "unknown")
+    is_unsettled = seen.payment == "unpaid" and order.payment not in ("unpaid", "unknown")
     draft.change(
         reference=seen.reference,
         state=state,
@@ -170,14 +171,14 @@ def adopt_seen(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
         draft.keep_payload(seen.payload)
     if is_settled:
         draft.emit("order.payment_settled", payment=seen.payment)
-    if is_edited or is_back:
+    if is_edited or is_back or is_unsettled:
         found_again: dict[str, Json] = {"found_again": True} if is_back else {}
         draft.emit("order.updated", reference=seen.reference, payment=seen.payment, state=state, **found_again)
     if state == order.state:
         is_mended = draft.order.facts != order.facts or draft.order.payment != order.payment
         if is_mended and order.problem is not None and order.problem.step is None:
             _release(draft, order, "change")  # a guard refused, and what it looks at is another now
-        return is_edited or is_back or is_settled or is_mended
+        return is_edited or is_back or is_settled or is_unsettled or is_mended
     draft.emit("order.drifted", **{"from": order.state}, to=state, milestone=ctx.machine.milestone(state))
     _release(draft, order, "drift")
     return True

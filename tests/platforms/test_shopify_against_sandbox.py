@@ -118,3 +118,19 @@ async def test_no_answer_shows_the_token() -> None:
         with pytest.raises(Rejected) as caught:
             await stage.client.read(stage.order)
         assert token not in caught.value.detail
+
+
+async def test_money_that_went_back_is_an_edit_unless_a_cancellation_gave_it_back() -> None:
+    async with staged("shopify") as stage:
+        order = stage.sandbox.shopify.shop.orders[int(stage.order)]
+
+        async def digest(financial: str) -> str:
+            order.financial = financial
+            return (await stage.client.read(stage.order)).content_hash
+
+        paid = await digest("PAID")
+        assert await digest("PENDING") == paid  # told by the payment itself
+        assert paid not in {await digest("REFUNDED"), await digest("PARTIALLY_REFUNDED")}
+        order.financial = "PAID"
+        stage.operate("cancel", order=stage.order)
+        assert await digest("REFUNDED") == await digest("PAID")

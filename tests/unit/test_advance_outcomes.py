@@ -248,13 +248,20 @@ def test_an_edit_is_told_and_its_payload_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "is_settled"),
-    [("unpaid", "paid", True), ("unpaid", "invoice", True), ("unpaid", "unknown", False), ("paid", "unpaid", False)],
+    ("before", "now", "told"),
+    [
+        ("unpaid", "paid", ["order.payment_settled"]),
+        ("unpaid", "invoice", ["order.payment_settled"]),
+        ("unpaid", "unknown", []),
+        ("unknown", "unpaid", []),
+        ("paid", "invoice", []),
+        ("paid", "unpaid", ["order.updated"]),
+    ],
 )
-def test_a_settled_payment_is_told(before: str, now: str, is_settled: bool) -> None:
+def test_a_payment_that_is_settled_or_is_so_no_more_is_told(before: str, now: str, told: list[str]) -> None:
     draft = Draft(order(payment=before), ())
     adopt_seen(draft, CTX, seen(payment=now), NOW)
-    assert [type_ for type_, _ in events(draft)] == (["order.payment_settled"] if is_settled else [])
+    assert [type_ for type_, _ in events(draft)] == told
 
 
 def test_drift_releases_what_was_blocked() -> None:
