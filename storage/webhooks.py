@@ -12,7 +12,7 @@ _COLUMNS = "id, shop, source, topic, payload, received_at, attempts"
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A webhook as it came in. `source`: `signed`, or `hint` where only the address was secret.
+    """A webhook as it came in. `source`: the platform that signed it, or `hint` where only the address was secret.
 
     `webhook_id` tells repeats of this message, `event_id` with `topic` repeats of the same news; None: not told.
     """

@@ -20,9 +20,10 @@ import structlog
 from anyio.abc import TaskGroup
 
 from orchestrator.clock import Chance, Clock, optional_rfc3339
-from orchestrator.intake.news import News, OrderNews, ProductNews, Unimportant, Unreadable, news_of
+from orchestrator.intake.news import news_of
 from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected
 from orchestrator.platforms.failures import Unreadable as UnreadableAnswer
+from orchestrator.platforms.news import News, OrderNews, ProductNews, Unimportant, Unreadable
 from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.target import Json
@@ -278,7 +279,7 @@ def _settle_product(tx: Transaction, webhook: Webhook, news: ProductNews, now: i
         "topic": news.topic,
         "webhook": str(webhook.id),
     }
-    type_ = "product.created" if version is Version.FIRST else "product.updated"
+    type_ = "product.created" if news.is_new and version is Version.FIRST else "product.updated"
     append_event(tx, now, type_, shop=webhook.shop, data=data)
 
 
@@ -296,5 +297,5 @@ def _settle_fulfillment(tx: Transaction, webhook: Webhook, news: OrderNews, now:
         "topic": told.topic,
         "webhook": str(webhook.id),
     }
-    type_ = "fulfillment.created" if version is Version.FIRST else "fulfillment.updated"
+    type_ = "fulfillment.created" if told.is_new and version is Version.FIRST else "fulfillment.updated"
     append_event(tx, now, type_, shop=webhook.shop, order=news.order, data=data)

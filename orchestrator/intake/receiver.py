@@ -9,7 +9,6 @@ import hmac
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Final
 
 import anyio
 import structlog
@@ -21,16 +20,14 @@ from orchestrator.clock import Clock
 from orchestrator.config import ShopConfig, WebhookSettings
 from orchestrator.crash import CrashPoints
 from orchestrator.intake.listener import SERVER
-from orchestrator.intake.news import HINT, SIGNED
-from orchestrator.platforms.shopify_webhooks import header, time_ms, verify
+from orchestrator.intake.news import HINT
+from orchestrator.platforms import PLATFORMS
+from orchestrator.platforms.news import Envelope
 from storage.errors import StoreError
 from storage.store import Store
 from storage.webhooks import Arrival, add_webhook
 
 log = structlog.get_logger()
-
-SHOPIFY: Final = "shopify"
-"""The platform that signs; the others' webhooks are known by a secret in their address."""
 
 _RETRY_AFTER_SECONDS = 30
 _LONGEST_NAME = 200  # of ids and topics; longer ones are none
@@ -78,27 +75,29 @@ class _Receiver:
         self._strangers: set[tuple[str, str]] = set()
 
     async def take_signed(self, request: web.Request) -> web.Response:
-        """A webhook whose body is signed (shopify.md §2.3)."""
+        """A webhook whose body is signed, on a platform that signs (shopify.md §2.3)."""
         shop = self._shop(request)
-        if shop.platform != SHOPIFY:
+        signed = PLATFORMS[shop.platform].webhooks
+        if signed is None:
             raise _Refused(404, "not found")
-        signature = header(request.headers, "Hmac-Sha256")
-        if signature is None:
+        envelope = signed.open(request.headers)
+        if envelope.signature is None:
             raise _Refused(400, "the signature header is missing")
         async with AsyncExitStack() as turn:
             body = await self._body(request, turn)
             if not body:
                 raise _Refused(400, "the body is missing")
-            if not verify(body, signature, [secret.get_secret_value() for secret in shop.webhook_secrets]):
+            secrets = [secret.get_secret_value() for secret in shop.webhook_secrets]
+            if not signed.is_genuine(body, envelope.signature, secrets):
                 log.warning("webhook.not_genuine", shop=shop.name, size=len(body))
                 raise _Refused(401, "the signature is wrong")
-            self._mind_domain(request, shop)
-            return await self._keep(_arrival(request, shop.name, body))
+            self._mind_sender(envelope.sender, shop)
+            return await self._keep(_arrival(envelope, shop, body))
 
     async def take_hint(self, request: web.Request) -> web.Response:
         """A webhook that nothing but its address proves genuine (selldone.md §7)."""
         shop = self._shop(request)
-        if shop.platform == SHOPIFY:
+        if PLATFORMS[shop.platform].webhooks is not None:
             raise _Refused(404, "not found")
         if not _is_one_of(request.match_info["secret"], shop.webhook_secrets):
             log.warning("webhook.not_genuine", shop=shop.name)
@@ -113,15 +112,16 @@ class _Receiver:
             raise _Refused(404, "not found")
         return shop
 
-    def _mind_domain(self, request: web.Request, shop: ShopConfig) -> None:
+    def _mind_sender(self, told: str | None, shop: ShopConfig) -> None:
         """Says once when webhooks of another shop of the same app come here: one secret signs both."""
-        told, own = header(request.headers, "Shop-Domain"), getattr(shop.options, "domain", None)
-        if told is None or own is None or told.lower() == own.lower() or (shop.name, told) in self._strangers:
+        name = PLATFORMS[shop.platform].identity[0]
+        own = getattr(shop.options, name, None)
+        if told is None or own is None or told.lower() == str(own).lower() or (shop.name, told) in self._strangers:
             return
         if len(self._strangers) < _MOST_STRANGERS:
             self._strangers.add((shop.name, told))
-        remedy = f"send that shop's webhooks to its own address, or mend shops.{shop.name}.domain"
-        log.warning("webhook.of_another_shop", shop=shop.name, domain=own, told=told[:_LONGEST_NAME], remedy=remedy)
+        remedy = f"send that shop's webhooks to its own address, or mend shops.{shop.name}.{name}"
+        log.warning("webhook.of_another_shop", shop=shop.name, own=own, told=told[:_LONGEST_NAME], remedy=remedy)
 
     async def _body(self, request: web.Request, turn: AsyncExitStack) -> bytes:
         """The raw body. It is never unpacked: the signature is over the bytes as sent.
@@ -159,19 +159,17 @@ class _Receiver:
         return web.Response(status=200)
 
 
-def _arrival(request: web.Request, shop: str, body: bytes) -> Arrival:
+def _arrival(envelope: Envelope, shop: ShopConfig, body: bytes) -> Arrival:
     """The webhook with its ids. One without an id is known by its bytes, so that a repeat of it is seen too."""
-    topic = _named(request, "Topic")
-    webhook_id = _named(request, "Webhook-Id")
+    topic, webhook_id = _named(envelope.topic), _named(envelope.webhook_id)
     if webhook_id is None:
         webhook_id = f"body:{topic or ''}:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
-    triggered_at = time_ms(header(request.headers, "Triggered-At"))
     topic = None if topic is None else topic.lower()
-    return Arrival(shop, SIGNED, topic, webhook_id, _named(request, "Event-Id"), triggered_at, body)
+    event_id = _named(envelope.event_id)
+    return Arrival(shop.name, shop.platform, topic, webhook_id, event_id, envelope.triggered_at, body)
 
 
-def _named(request: web.Request, name: str) -> str | None:
-    value = header(request.headers, name)
+def _named(value: str | None) -> str | None:
     return None if value is None or len(value) > _LONGEST_NAME else value
 
 

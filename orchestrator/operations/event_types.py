@@ -27,7 +27,7 @@ EVENT_TYPES: Final[dict[str, str]] = {
     "shop.webhooks_registered": "the platform was asked for webhooks that were missing (`data.topics`)",
     "sync.completed": "a sweep over a shop's orders is complete",
     "sync.failed": "a sweep over a shop's orders failed",
-    "product.created": "a product was seen for the first time",
+    "product.created": "a product was made on the platform",
     "product.updated": "a product changed",
     "fulfillment.created": "a fulfilment was created on the platform",
     "fulfillment.updated": "a fulfilment changed on the platform",

@@ -7,6 +7,7 @@ from orchestrator.platforms.cloudsuite_options import DEFAULT_BASE_URL as CLOUDS
 from orchestrator.platforms.cloudsuite_options import CloudsuiteOptions
 from orchestrator.platforms.selldone_options import DEFAULT_BASE_URL as SELLDONE_URL
 from orchestrator.platforms.selldone_options import SelldoneOptions
+from orchestrator.platforms.shopify_news import SIGNED as SHOPIFY_WEBHOOKS
 from orchestrator.platforms.shopify_options import DEFAULT_BASE_URL as SHOPIFY_URL
 from orchestrator.platforms.shopify_options import ShopifyOptions
 from orchestrator.platforms.spec import ClientSettings, DefaultLimits, PlatformSpec
@@ -73,6 +74,7 @@ PLATFORMS: dict[str, PlatformSpec] = {
         options=ShopifyOptions,
         identity=("domain",),
         open=_open_shopify,
+        webhooks=SHOPIFY_WEBHOOKS,
     ),
 }
 """Every platform by the name that a shop's `platform` key carries; a new one is registered here."""

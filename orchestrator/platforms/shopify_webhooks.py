@@ -12,10 +12,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from orchestrator.platforms.news import Product
 from statemachines.target import Json
 
 ORDER_TOPICS: Final = (
@@ -59,15 +59,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGITS = re.compile(r"[0-9]{1,20}")
 _FRACTION = re.compile(r"(\.[0-9]{6})[0-9]+")
 _TOPIC = re.compile(r"[a-z_]+(/[a-z_]+)+")
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """A product as a webhook names it. `updated_at_ms`: its own change time in Unix milliseconds, None if untold."""
-
-    id: str
-    title: str | None
-    updated_at_ms: int | None
 
 
 def signature_of(raw: bytes, secret: str) -> str:

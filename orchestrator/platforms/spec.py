@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.client import PlatformClient, Throttle
+from orchestrator.platforms.news import SignedWebhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class PlatformSpec:
 
     `identity` are the keys of its own by which a shop is told from others on the platform, beside the address.
     `options` is the pydantic model of the platform's own config keys of a shop, without those that every shop has.
+    `webhooks`: how it signs them; None: it does not, and an address is all that tells where one comes from.
     `open` makes the client; it has to be called inside a running event loop and opens no connection by itself.
     """
 
@@ -65,3 +67,4 @@ class PlatformSpec:
     options: type[BaseModel]
     identity: tuple[str, ...]
     open: Callable[[ClientSettings], PlatformClient]
+    webhooks: SignedWebhooks | None = None

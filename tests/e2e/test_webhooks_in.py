@@ -31,11 +31,13 @@ FIRST_FULFILLMENT, FIRST_PRODUCT = 5_000, 7_000
 
 
 def _told_versions(events: Sequence[dict[str, Any]], area: str) -> dict[str, list[str]]:
-    """The versions of each product or fulfilment, as the feed told them; the first is told as created."""
+    """The versions of each product or fulfilment, as the feed told them; a `create` that is told is told first."""
     found: dict[str, list[str]] = {}
     for event in of_types(events, f"{area}."):
         versions = found.setdefault(event["data"]["id"], [])
-        assert event["type"] == (f"{area}.updated" if versions else f"{area}.created")
+        is_made = event["data"]["topic"].endswith("/create")
+        assert event["type"] == (f"{area}.created" if is_made else f"{area}.updated")
+        assert not (is_made and versions)
         versions.append(event["data"]["updated_at"])
     return found
 

@@ -9,7 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from orchestrator.intake.news import FulfillmentNews, OrderNews, ProductNews, Unimportant, Unreadable, news_of
+from orchestrator.intake.news import news_of
+from orchestrator.platforms.news import FulfillmentNews, OrderNews, ProductNews, Unimportant, Unreadable
 from storage.products import StoredProduct, list_products
 from storage.rejected import list_rejected
 from storage.webhooks import shops_with_webhooks
@@ -217,13 +218,13 @@ async def test_a_topic_that_nothing_follows_from_is_answered_200(tmp_path: Path)
 
 
 def test_the_bodies_of_2019_are_told_by_their_shape() -> None:
-    order = news_of("signed", None, sample("guide2019_orders_create"))
+    order = news_of("shopify", None, sample("guide2019_orders_create"))
     assert isinstance(order, OrderNews)
     assert order.order is not None
-    fulfilled = news_of("signed", None, sample("guide2019_fulfillments_create"))
+    fulfilled = news_of("shopify", None, sample("guide2019_fulfillments_create"))
     assert isinstance(fulfilled, OrderNews)
     assert isinstance(fulfilled.fulfillment, FulfillmentNews)
-    assert isinstance(news_of("signed", None, sample("guide2019_products_create")), ProductNews)
+    assert isinstance(news_of("shopify", None, sample("guide2019_products_create")), ProductNews)
 
 
 @pytest.mark.parametrize(
@@ -238,17 +239,19 @@ def test_the_bodies_of_2019_are_told_by_their_shape() -> None:
         ("fulfillment_events/create", b'{"id": 1, "order_id": 12}', OrderNews("12")),
         ("orders/edited", b'{"order_edit": {"order_id": 12}}', OrderNews("12")),
         ("refunds/create", b'{"id": 1, "order_id": 12}', OrderNews("12")),
-        ("orders/create", b"null", OrderNews(None)),
+        ("orders/create", b"null", Unreadable("the body names no order")),
+        ("fulfillments/update", b'{"id": 1}', Unreadable("the body names no order")),
+        ("returns/update", b'{"admin_graphql_api_id": "gid://shopify/Return/1"}', OrderNews(None)),
         ("products/create", b"[]", Unreadable("the body is no product")),
         ("carts/update", b"{}", Unimportant("carts/update")),
         (None, b"{}", Unimportant(None)),
     ],
 )
 def test_a_topic_says_what_follows(topic: str | None, body: bytes, expected: object) -> None:
-    assert news_of("signed", topic, body) == expected
+    assert news_of("shopify", topic, body) == expected
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b"9" * 5000, b"\xff\xfe", b"{"])
 def test_bytes_that_nobody_can_read_are_told_as_such(body: bytes) -> None:
-    assert isinstance(news_of("signed", "orders/create", body), Unreadable)
+    assert isinstance(news_of("shopify", "orders/create", body), Unreadable)
     assert news_of("hint", None, body) == OrderNews(None)
