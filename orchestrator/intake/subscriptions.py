@@ -73,10 +73,11 @@ async def inspect(client: PushingClient, address: str | None) -> Inspection:
         if known is not None and known.is_readable:
             continue
         try:
-            if known is None:
-                await client.subscribe(topic, place)
-            else:
+            if known is not None:
                 await client.mend_subscription(known)
+            elif not await client.subscribe(topic, place):
+                continue  # sent already, under another spelling of the address
+            made.append(topic)
         except (Rejected, AccessDenied) as failure:
             missing[topic] = failure.detail
         except PlatformFailure as failure:
@@ -84,8 +85,6 @@ async def inspect(client: PushingClient, address: str | None) -> Inspection:
             failures += 1
             if failures == _FAILURES:
                 raise
-        else:
-            made.append(topic)
     now = await client.list_subscriptions() if made else found
     return Inspection(tuple(now), tuple(made), missing, is_settled=not failures)
 

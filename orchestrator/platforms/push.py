@@ -35,8 +35,8 @@ class PushingClient(Protocol):
         """All webhooks that the platform sends for us."""
         ...
 
-    async def subscribe(self, topic: str, address: str) -> None:
-        """Asks for a topic; one that is sent there already is done. Raises Rejected with the platform's words."""
+    async def subscribe(self, topic: str, address: str) -> bool:
+        """Asks for a topic; False: the platform says that it sends it there already. Raises Rejected with the platform's words."""
         ...
 
     async def mend_subscription(self, subscription: Subscription) -> None:

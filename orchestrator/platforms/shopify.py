@@ -125,9 +125,9 @@ class ShopifyClient:
         """As `PushingClient.list_subscriptions`. Raises PlatformFailure."""
         return await self._subscriptions.list()
 
-    async def subscribe(self, topic: str, address: str) -> None:
+    async def subscribe(self, topic: str, address: str) -> bool:
         """As `PushingClient.subscribe`. Raises Rejected with Shopify's words, PlatformFailure."""
-        await self._subscriptions.create(topic, address)
+        return await self._subscriptions.create(topic, address)
 
     async def mend_subscription(self, subscription: Subscription) -> None:
         """As `PushingClient.mend_subscription`. Raises Rejected with Shopify's words, PlatformFailure."""

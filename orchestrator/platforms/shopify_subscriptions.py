@@ -47,22 +47,23 @@ class ShopifySubscriptions:
                 break
         return found
 
-    async def create(self, topic: str, address: str) -> None:
-        """Asks for a topic at an address. Raises Rejected with Shopify's words, PlatformFailure."""
+    async def create(self, topic: str, address: str) -> bool:
+        """Asks for a topic at an address; False: Shopify says that it sends that already. Raises Rejected with Shopify's words, PlatformFailure."""
         variables = {"topic": topic_enum(topic), "subscription": _wanted(address)}
-        await self._change("subscribe", "webhookSubscriptionCreate", variables)
+        return await self._change("subscribe", "webhookSubscriptionCreate", variables)
 
     async def mend(self, subscription: Subscription) -> None:
         """Asks for the same as JSON. Raises Rejected with Shopify's words, PlatformFailure."""
         variables = {"id": subscription.id, "subscription": _wanted(subscription.address)}
         await self._change("resubscribe", "webhookSubscriptionUpdate", variables)
 
-    async def _change(self, document: str, field: str, variables: Mapping[str, Json]) -> None:
+    async def _change(self, document: str, field: str, variables: Mapping[str, Json]) -> bool:
         await self._throttle()
         answer = await self._door.send(document, variables, is_effect=True)
         refusal = refusal_of(self._door.told(answer, is_effect=True).get(field) or {})
         if refusal is not None and _TAKEN not in refusal.detail:
             raise Rejected(refusal.detail)
+        return refusal is None
 
 
 def _wanted(address: str) -> dict[str, Json]:

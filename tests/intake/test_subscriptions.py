@@ -62,7 +62,8 @@ async def test_one_that_is_there_already_is_done() -> None:
     async with staged("shopify") as stage:
         await inspect(client(stage), ADDRESS)
         stage.sandbox.faults.script_answer(200, NONE_LISTED, step="webhookSubscriptions")
-        assert (await inspect(client(stage), ADDRESS)).missing == {}
+        found = await inspect(client(stage), ADDRESS)
+        assert (found.missing, found.made) == ({}, ())
         assert len((await inspect(client(stage), None)).subscriptions) == len(TOPICS)
 
 
