@@ -36,7 +36,10 @@ class PushingClient(Protocol):
         ...
 
     async def subscribe(self, topic: str, address: str) -> bool:
-        """Asks for a topic; False: the platform says that it sends it there already. Raises Rejected with the platform's words."""
+        """Asks for a topic; False: the platform says that it sends it there already.
+
+        Raises Rejected with the platform's words.
+        """
         ...
 
     async def mend_subscription(self, subscription: Subscription) -> None:

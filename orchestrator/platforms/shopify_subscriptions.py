@@ -48,7 +48,10 @@ class ShopifySubscriptions:
         return found
 
     async def create(self, topic: str, address: str) -> bool:
-        """Asks for a topic at an address; False: Shopify says that it sends that already. Raises Rejected with Shopify's words, PlatformFailure."""
+        """Asks for a topic at an address; False: Shopify says that it sends that already.
+
+        Raises Rejected with Shopify's words, PlatformFailure.
+        """
         variables = {"topic": topic_enum(topic), "subscription": _wanted(address)}
         return await self._change("subscribe", "webhookSubscriptionCreate", variables)
 
