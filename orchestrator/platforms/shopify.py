@@ -23,6 +23,12 @@ from statemachines.target import Json, TargetRequest
 
 _MAX_PAGE = 250  # of any connection (shopify.dev: pagination)
 _FO_SCOPES = ("merchant_managed", "assigned", "third_party")
+_OPTIONAL_SCOPES = {
+    "write_orders": "no order can be cancelled",
+    "write_fulfillments": "none can be marked as delivered",
+    "read_products": "product webhooks will be refused",
+}
+"""What does not work without a scope that most of the work can do without."""
 
 
 class ShopifyClient:
@@ -163,11 +169,9 @@ def _scopes(data: dict[str, Json]) -> Finding:
         missing.append("write_merchant_managed_fulfillment_orders")
     if missing:
         return Finding("scopes", "failed", f"the app lacks {', '.join(missing)}")
-    wanted = [scope for scope in ("write_orders", "write_fulfillments") if scope not in granted]
-    if wanted:
-        return Finding(
-            "scopes", "warning", f"without {', '.join(wanted)} orders can't be cancelled or marked delivered"
-        )
+    granted |= {f"read_{scope.removeprefix('write_')}" for scope in granted}  # who may write may read
+    if lacks := [f"without {scope} {what}" for scope, what in _OPTIONAL_SCOPES.items() if scope not in granted]:
+        return Finding("scopes", "warning", "; ".join(lacks))
     return Finding("scopes", "ok", "the app has what it needs")
 
 

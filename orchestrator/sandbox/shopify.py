@@ -18,7 +18,7 @@ from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, parse_object
 from orchestrator.sandbox.shopify_orders import Json, Order, fulfillment_order_node, gid, stamp
 from orchestrator.sandbox.shopify_panel import ShopifyPanel
-from orchestrator.sandbox.shopify_refusals import Refused
+from orchestrator.sandbox.shopify_refusals import Denied, Refused
 from orchestrator.sandbox.shopify_selection import BadDocument, Document, Field, parse, project
 from orchestrator.sandbox.shopify_shop import ShopifyOptions, ShopifyShop, number_of, payload_of
 from orchestrator.sandbox.shopify_subscriptions import enum_of
@@ -39,6 +39,7 @@ _STEPS = {
 }
 """Names of the contract for what is asked for; all else is in the ledger by its own name."""
 _QUERY_COST, _MUTATION_COST = 20, 10  # shopify.md §8: typical costs
+_DENIED = {"code": "ACCESS_DENIED", "documentation": "https://shopify.dev/api/usage/access-scopes"}
 _NO_ID = {"message": "invalid id", "extensions": {"code": "RESOURCE_NOT_FOUND"}}
 
 
@@ -152,6 +153,9 @@ class ShopifyPlatform:
                 return _failed({"message": str(error), "extensions": {"code": "undefinedField"}})
             except KeyError:
                 return _failed({**_NO_ID, "path": [field.name]}, {field.name: None})
+            except Denied as denied:
+                told = {"message": denied.message, "extensions": _DENIED, "path": [field.name]}
+                return _failed(told, {field.name: None}, _cost(shop, cost))
             except Refused as refused:
                 data[field.name] = project(_refusal(field, refused), field.fields)
                 is_elsewhere = refused.is_elsewhere
@@ -330,8 +334,7 @@ def _subscriptions(shop: ShopifyShop, field: Field) -> Json:
 
 
 def _subscribe(shop: ShopifyShop, field: Field) -> Json:
-    told = field.arguments["webhookSubscription"]
-    made = shop.subscriptions.create(field.arguments["topic"], told.get("uri"), told.get("format"), told.get("name"))
+    made = shop.subscribe(field.arguments["topic"], field.arguments["webhookSubscription"])
     return {"webhookSubscription": made.node(), "userErrors": []}
 
 

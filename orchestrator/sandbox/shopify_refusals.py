@@ -9,3 +9,11 @@ class Refused(Exception):
     def __init__(self, message: str, field: list[str] | None = None, *, is_elsewhere: bool = True) -> None:
         super().__init__(message)
         self.message, self.field, self.is_elsewhere = message, field, is_elsewhere
+
+
+class Denied(Exception):
+    """The app lacks a right: told beside the data, not as a user error (sample gql_error_access_denied)."""
+
+    def __init__(self, field: str, access: str) -> None:
+        self.message = f"Access denied for {field} field. Required access: {access}."
+        super().__init__(self.message)

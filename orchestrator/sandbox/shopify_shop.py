@@ -24,8 +24,8 @@ from orchestrator.sandbox.shopify_orders import (
     stamp,
 )
 from orchestrator.sandbox.shopify_products import Product, Shelf
-from orchestrator.sandbox.shopify_refusals import Refused
-from orchestrator.sandbox.shopify_subscriptions import Subscriptions, WebhookCounts
+from orchestrator.sandbox.shopify_refusals import Denied, Refused
+from orchestrator.sandbox.shopify_subscriptions import Subscription, Subscriptions, WebhookCounts, enum_of
 
 _AGE_MS = 60_000  # between the orders that a shop is stocked with
 _SCOPES = (
@@ -34,7 +34,9 @@ _SCOPES = (
     "read_merchant_managed_fulfillment_orders",
     "write_merchant_managed_fulfillment_orders",
     "write_fulfillments",
+    "read_products",
 )
+_PRODUCTS = frozenset({"read_products", "write_products"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,12 @@ class ShopifyShop:
     def tell_product(self, product: Product, topic: str) -> None:
         """`products/create` or `products/update`."""
         self.events.tell(product.id, [(topic, product.body)])
+
+    def subscribe(self, topic: str, wanted: Mapping[str, Json]) -> Subscription:
+        """webhookSubscriptionCreate. Raises Refused, Denied for products where the app may not read them."""
+        if enum_of(topic).startswith("PRODUCTS_") and not _PRODUCTS & set(self.scopes):
+            raise Denied("webhookSubscriptionCreate", "`read_products` access scope")
+        return self.subscriptions.create(topic, wanted.get("uri"), wanted.get("format"), wanted.get("name"))
 
     # -- looking up --------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from orchestrator.intake.subscriptions import inspect
 from orchestrator.platforms.failures import AccessDenied, OutOfSequence, Rejected, Transient
 from orchestrator.platforms.shopify import ShopifyClient
+from orchestrator.platforms.shopify_webhooks import PRODUCT_TOPICS, TOPICS
 from orchestrator.sandbox.shopify_shop import ShopifyOptions
 from statemachines.target import TargetRequest, Tracking
 from tests.platforms.stage import Stage, staged
@@ -73,13 +75,20 @@ async def test_a_cancellation_that_takes_too_long_is_ambiguous() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "status"), [("read_orders", "ok"), ("write_fulfillments", "warning"), ("write_orders", "warning")]
+    ("scope", "status"),
+    [
+        ("read_orders", "ok"),
+        ("write_fulfillments", "warning"),
+        ("write_orders", "warning"),
+        ("read_products", "warning"),
+    ],
 )
 async def test_doctor_tells_of_a_scope_that_is_missing(scope: str, status: str) -> None:
     async with staged("shopify") as stage:
         stage.operate("revoke_scope", scope=scope)
         found = {finding.check: finding for finding in await stage.client.check()}
         assert found["scopes"].status == status
+        assert (scope in found["scopes"].detail) is (status != "ok")
 
 
 async def test_doctor_fails_without_the_scope_that_fulfilment_needs() -> None:
@@ -134,3 +143,14 @@ async def test_money_that_went_back_is_an_edit_unless_a_cancellation_gave_it_bac
         order.financial = "PAID"
         stage.operate("cancel", order=stage.order)
         assert await digest("REFUNDED") == await digest("PAID")
+
+
+async def test_without_the_scope_for_products_their_webhooks_are_missing_and_no_others() -> None:
+    async with staged("shopify") as stage:
+        stage.operate("revoke_scope", scope="read_products")
+        found = await inspect(client(stage), "https://hooks.example/webhooks/shopy")
+        assert set(found.missing) == set(PRODUCT_TOPICS)
+        assert all("read_products" in why for why in found.missing.values())
+        assert set(found.made) == set(TOPICS) - set(PRODUCT_TOPICS)
+        stage.sandbox.shopify.shop.scopes += ("write_products",)
+        assert set((await inspect(client(stage), "https://hooks.example/webhooks/shopy")).made) == set(PRODUCT_TOPICS)
