@@ -15,7 +15,7 @@ import anyio
 from orchestrator.intake.adopt import Adopted, Look, adopt, note_gone
 from orchestrator.operations.ports import SyncReport
 from orchestrator.platforms.client import Page, UnreadableItem
-from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Unreadable
+from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.runtime.asking import ask
 from orchestrator.runtime.draft import Context
 from orchestrator.runtime.driver import Equipment
@@ -49,6 +49,8 @@ _REREADS = 500  # open orders read again by one poll: the rate limit paces them,
 _REREADS_AT_LEAST = 5  # read again even when steps want the rate, so that drift is found under constant load too
 
 _TRIES_AT_A_PAGE = 5
+_ROUNDS = 3  # looks at the rows of a page that could not be read
+_FAILURES_IN_A_ROW = 3  # then it is not the rows: the sweep breaks off
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ class _Unfinished:
 
 
 class Poller:
-    """Sweeps one shop. `on_adopted` is called after each batch that may have made orders due."""
+    """Sweeps one shop. `on_adopted` is called after each batch that may have made orders due. `got_on`: the last sweep
+    looked at orders, however it ended."""
 
     def __init__(self, equipment: Equipment, on_adopted: Callable[[], None]) -> None:
         self._e = equipment
@@ -70,6 +73,7 @@ class Poller:
         self._last_error: str | None = None
         self._unfinished: _Unfinished | None = None
         self._read_rows: set[str] = set()  # of the page at hand
+        self.got_on = False
         self._stuck = 0  # sweeps in a row that broke off at the same page
 
     async def sweep(self, *, is_asked_for: bool = False) -> SyncReport:
@@ -78,7 +82,7 @@ class Poller:
         Raises GateClosed, PlatformFailure (after it was recorded), StaleLease, StoreUnavailable.
         """
         async with self._one_at_a_time:
-            started = self._e.clock.monotonic()
+            started, self.got_on = self._e.clock.monotonic(), False
             try:
                 report = await self._sweep(is_asked_for=is_asked_for)
             except PlatformFailure as failure:
@@ -129,10 +133,32 @@ class Poller:
             await self._adopt_batch(looks[start : start + _BATCH], page.skip_if_new, tally)
         if page.unreadable:
             await self._set_aside(page.unreadable, tally)
-        for order_id in await self._worth_reading(page):
-            if order_id not in self._read_rows:  # a page that broke off goes on behind its last good row
-                await self._adopt_one(order_id, tally)
-                self._read_rows.add(order_id)
+        rows = [order for order in await self._worth_reading(page) if order not in self._read_rows]
+        await self._read_all(rows, tally)
+
+    async def _read_all(self, rows: list[str], tally: _Tally) -> None:
+        """Reads rows one by one. One that fails stands in no other's way and is read again behind them; what was read
+        is remembered, so that a page that breaks off all the same goes on with the rest. Raises PlatformFailure."""
+        in_a_row = 0
+        last: Transient | None = None
+        for _ in range(_ROUNDS):
+            failed: list[str] = []
+            for order_id in rows:
+                try:
+                    await self._adopt_one(order_id, tally)
+                except Transient as failure:
+                    in_a_row, last = in_a_row + 1, failure
+                    if failure.retry_after_seconds is not None or in_a_row >= _FAILURES_IN_A_ROW:
+                        raise
+                    failed.append(order_id)
+                else:
+                    in_a_row = 0
+                    self._read_rows.add(order_id)
+            if not failed:
+                return
+            rows = failed
+        assert last is not None
+        raise last
 
     async def _worth_reading(self, page: Page) -> tuple[str, ...]:
         """The rows to be read one by one, without those that are of interest only if we knew the order already."""
@@ -201,6 +227,7 @@ class Poller:
             return results
 
         results = await e.store.write(unit)
+        self.got_on = self.got_on or bool(results)
         for result in results:
             tally.counts[result] = tally.counts.get(result, 0) + 1
         imported, drifted = results.count(Adopted.IMPORTED), results.count(Adopted.DRIFTED)

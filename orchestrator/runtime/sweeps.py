@@ -20,7 +20,7 @@ from storage.errors import StaleLease, StoreError
 
 log = structlog.get_logger()
 
-_FIRST_REST_SECONDS = 5.0  # after a sweep that came to nothing; then twice as long each time, up to the interval
+_FIRST_REST_SECONDS = 2.0  # after a sweep that failed; then twice as long each time that none gets on
 
 
 class Sweeps:
@@ -33,7 +33,7 @@ class Sweeps:
         self._asked: list[_Asked] = []
         self._served: list[_Asked] = []
         self.next_at: int | None = None
-        self._failures = 0  # sweeps in a row that came to nothing
+        self._failures = 0  # sweeps in a row that failed; one that got on a while is the first of a new row
 
     async def ask(self) -> SyncReport:
         """Sweeps as soon as possible and answers what was found. Raises PlatformFailure, GateClosed, StoreError."""
@@ -60,7 +60,7 @@ class Sweeps:
             for asked in self._served:
                 asked.report, asked.error = report, error
                 asked.done.set()
-            self._failures = 0 if error is None else self._failures + 1
+            self._failures = 0 if error is None else 1 if self._poller.got_on else self._failures + 1
             if not self._asked:
                 wait_seconds = self._wait_seconds(interval_seconds)
                 if interval_seconds is not None:

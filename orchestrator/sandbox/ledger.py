@@ -167,6 +167,7 @@ class Ledger:
             "by_fault": dict(Counter(call.fault for call in self._calls if call.fault is not None)),
             "effects": sum(len(effects) for effects in self._effects.values()),
             "repeats_after_effect": len(self.repeats_after_effect()),
+            "repeated_effects": sum(call.took_effect for call in self.repeats_after_effect()),
             "out_of_sequence": len(self.out_of_sequence()),
             "overlapping": len(self.overlapping()),
             "max_concurrency": self.max_concurrency,

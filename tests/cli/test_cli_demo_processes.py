@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -13,12 +14,15 @@ import pytest
 
 pytestmark = pytest.mark.e2e
 
-DEMO = [sys.executable, "-m", "orchestrator", "demo", "--orders", "8"]
+USUAL = [sys.executable, "-m", "orchestrator", "demo"]
+DEMO = [*USUAL, "--orders", "8"]
 
 
-def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(directory: Path, *arguments: str, command: Sequence[str] = DEMO) -> subprocess.Popen[str]:
     environ = {**os.environ, "TMPDIR": str(directory)}
-    return subprocess.Popen([*DEMO, *arguments], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [*command, *arguments], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def left_behind(directory: Path) -> list[str]:
@@ -47,6 +51,13 @@ def test_everything_arrives_and_nothing_is_left(directory: Path) -> None:
     assert "\x1b" not in out
     assert list(directory.iterdir()) == []
     assert left_behind(directory) == []
+
+
+def test_everything_arrives_at_the_usual_size(directory: Path) -> None:
+    with start(directory, command=USUAL) as process:
+        out, err = process.communicate(timeout=150)
+    assert process.returncode == 0, out + err
+    assert "done twice: 0, out of turn: 0" in out
 
 
 def test_kept_files_are_a_working_installation(directory: Path) -> None:

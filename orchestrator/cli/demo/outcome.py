@@ -83,12 +83,15 @@ def tell_ledger(client: Client, sandbox: Client) -> bool:
     """What the platforms saw. Answers whether nothing happened twice or out of turn there."""
     summary = sandbox.get("/_sandbox/summary").json()
     faults = ", ".join(f"{number} {name}" for name, number in summary["by_fault"].items()) or "none"
-    twice, astray = summary["repeats_after_effect"], summary["out_of_sequence"]
+    twice, astray = summary["repeated_effects"], summary["out_of_sequence"]
+    refused = summary["repeats_after_effect"] - twice
     tone: Tone = "bad" if twice or astray else "good"
     found = sum(event["data"].get("how") == "found_done" for event in events_of(client, type="step.done"))
     say("")
     say(f"the platforms took {summary['calls']} calls, {summary['effects']} had an effect; faults: {faults}")
     say(f"{found} steps lost their answer and were found done by reading the order again")
+    if refused:
+        say(f"{refused} despatches went out again under their number: CloudSuite's refusal tells that they are there")
     show([line(Cell(f"done twice: {twice}, out of turn: {astray}", tone))])
     return not twice and not astray
 

@@ -98,11 +98,20 @@ def _push(stage: Stage) -> Submitted:
 def _await_import(client: Client, count: int) -> None:
     patience_seconds = _IMPORT_SECONDS + count * _SECONDS_PER_ORDER
     deadline = time.monotonic() + patience_seconds
-    while (imported := client.get("/v1/status").json()["totals"]["orders"]) < count:
+    while (imported := (dump := client.get("/v1/status").json())["totals"]["orders"]) < count:
         if time.monotonic() > deadline:
-            raise Failure(f"only {imported} of {count} orders were imported within {patience_seconds:.0f} s")
+            raise Failure(
+                f"only {imported} of {count} orders were imported within {patience_seconds:.0f} s",
+                details=[_shortfall(shop) for shop in dump["shops"]],
+                remedy="`fulfilld demo --keep` keeps the daemon's log",
+            )
         time.sleep(_LOOK_SECONDS)
     say(f"{imported} orders imported")
+
+
+def _shortfall(shop: Any) -> str:
+    orders = sum(shop["by_state"].values())
+    return f"{shop['name']}: {orders} orders, {shop['last_sync_error'] or 'no error'}"
 
 
 def _submit_all(client: Client, shop: str) -> list[Submitted]:
