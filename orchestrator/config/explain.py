@@ -47,7 +47,7 @@ def explain(
 
     `borrowed`: paths whose value came from a variable or a file; `also_known`: further keys to suggest at the top.
     """
-    known_at_top = [*_keys(model), *also_known]
+    known_at_top = [*keys_of(model), *also_known]
     for details in error.errors(include_input=False, include_url=False):
         path = _real_path(details, tree)
         yield path, _message(details, path, model, tree, borrowed, known_at_top)
@@ -68,6 +68,19 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for part in get_args(annotation):
         yield from models_in(part)
+
+
+def keys_of(model: type[BaseModel]) -> list[str]:
+    """The keys that a model takes, as they are written."""
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def no_key_of_any(name: str, known: Iterable[str], common: Iterable[str]) -> str:
+    """What to say about a key that none of several models has, where it is open which of them is meant.
+
+    `known`: the keys of all of them; `common`: those that each has.
+    """
+    return unknown_key(name, known if get_close_matches(name, known, n=1) else common)
 
 
 def unknown_key(name: str, known: Iterable[str]) -> str:
@@ -96,7 +109,7 @@ def _message(
             return _missing(field)
         case "extra_forbidden":
             parent = _model(model, path[:-1])
-            return unknown_key(str(path[-1]), known_at_top if len(path) == 1 else _keys(parent) if parent else ())
+            return unknown_key(str(path[-1]), known_at_top if len(path) == 1 else keys_of(parent) if parent else ())
         case "literal_error" if field is not None:
             value = _value(tree, path)
             is_shown = isinstance(value, str) and not is_borrowed and not holds_secret(field.annotation)
@@ -204,10 +217,6 @@ def _model(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
         return model
     field = _field(model, path)
     return None if field is None else next(models_in(field.annotation), None)
-
-
-def _keys(model: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _words(annotation: Any) -> list[str]:

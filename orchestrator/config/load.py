@@ -9,22 +9,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.config.explain import explain, one_of
-from orchestrator.config.fields import is_loopback
-from orchestrator.config.model import DEFAULT_STATUS_FILE, ConfigFile, LimitSettings, ShopSettings, default_socket
+from orchestrator.config.explain import explain, keys_of, no_key_of_any, one_of
+from orchestrator.config.model import (
+    DEFAULT_STATUS_FILE,
+    ApiSettings,
+    ConfigFile,
+    LimitSettings,
+    ShopSettings,
+    default_socket,
+)
 from orchestrator.config.problems import ConfigError, ConfigProblem, written
 from orchestrator.config.problems import Path as ConfigPath
-from orchestrator.config.push import all_of
+from orchestrator.config.push import WebhookSettings, all_of
 from orchestrator.config.references import resolve
 from orchestrator.config.settled import Config, Limits, ShopConfig
 from orchestrator.config.source import read
+from orchestrator.config.unwise import unwise
 from orchestrator.platforms import PLATFORMS, DefaultLimits
 
 SHOP_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
+
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -41,6 +49,8 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ) -> Config:
     sections = {name: value for name, value in tree.items() if name != "shops"}
     shops = _shops(check, tree.get("shops", {}))
     file = check.validate(ConfigFile, _completed(check, sections), (), also_known=["shops"])
+    if file is not None and _share_a_port(file.api, file.webhooks):
+        check.refuse(("webhooks", "port"), "is the port of api.tcp too - give each its own")
     if check.problems or file is None:
         raise ConfigError(check.in_order_of(tree))
     return Config(
@@ -55,7 +65,7 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ) -> Config:
         log=file.log,
         recovery_limit=file.recovery_limit,
         shops={shop.name: shop for shop in shops},
-        warnings=tuple(_warnings(shops)),
+        warnings=tuple(unwise(shops, file.webhooks, file.delivery)),
     )
 
 
@@ -151,9 +161,10 @@ def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
     common = {key: value for key, value in tree.items() if key in ShopSettings.model_fields}
     settings = check.validate(ShopSettings, common, path)
     platform = tree.get("platform")
-    if not isinstance(platform, str):
-        return None
-    if platform not in PLATFORMS:
+    if not isinstance(platform, str) or platform not in PLATFORMS:
+        _refuse_strange_keys(check, tree, path)
+        if not isinstance(platform, str):
+            return None
         is_shown = (*path, "platform") not in check.borrowed
         check.refuse((*path, "platform"), one_of(platform if is_shown else None, PLATFORMS))
         return None
@@ -178,19 +189,29 @@ def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
     )
 
 
+def _refuse_strange_keys(check: _Check, tree: Mapping[str, Any], path: ConfigPath) -> None:
+    """Notes the keys that no platform has: which platform it is may be what is misspelt."""
+    common = keys_of(ShopSettings)
+    known = {*common, *(key for spec in PLATFORMS.values() for key in keys_of(spec.options))}
+    for key in tree:
+        if key not in known:
+            check.refuse((*path, key), no_key_of_any(key, known, common))
+
+
+def _share_a_port(api: ApiSettings, webhooks: WebhookSettings | None) -> bool:
+    """Whether the API and the webhooks would listen at the same place; `0.0.0.0` is every place."""
+    if api.tcp is None or webhooks is None or api.tcp.port != webhooks.port:
+        return False
+    return webhooks.host in _EVERYWHERE or _plain(webhooks.host) == _plain(api.tcp.host)
+
+
+def _plain(host: str) -> str:
+    return "127.0.0.1" if host.lower() == "localhost" else host
+
+
 def _limits(given: LimitSettings, default: DefaultLimits) -> Limits:
     return Limits(
         concurrency=default.concurrency if given.concurrency is None else given.concurrency,
         rate_per_second=default.rate_per_second if given.rate_per_second is None else given.rate_per_second,
         burst=default.burst if given.burst is None else given.burst,
     )
-
-
-def _warnings(shops: list[ShopConfig]) -> list[ConfigProblem]:
-    found = []
-    for shop in shops:
-        address = urlsplit(shop.base_url)
-        if address.scheme == "http" and not is_loopback(address.hostname or ""):
-            path = written(("shops", shop.name, "base_url"))
-            found.append(ConfigProblem(path, "credentials will cross the network in the clear - use https"))
-    return found

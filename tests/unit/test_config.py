@@ -162,6 +162,14 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
             "shops.acme.retry: base_seconds must not be larger than max_seconds",
         ),
         (with_shop(webhook_secret=" "), "shops.acme.webhook_secret: must not be empty"),
+        (
+            {"api": {"tcp": {"port": 8443, "token": "x"}}, "webhooks": {"port": 8443}},
+            "webhooks.port: is the port of api.tcp too - give each its own",
+        ),
+        (
+            {"api": {"tcp": {"port": 8443, "token": "x"}}, "webhooks": {"host": "0.0.0.0", "port": 8443}},
+            "webhooks.port: is the port of api.tcp too - give each its own",
+        ),
         ({"webhooks": {"port": 0}}, "webhooks.port: must be at least 1, not 0"),
         ({"delivery": {"secret": "x"}}, "delivery: must have orders_url, products_url or both"),
         (
@@ -241,6 +249,25 @@ def test_a_base_url_that_is_no_address_is_refused(tmp_path: Path, url: str) -> N
     assert line.startswith("shops.acme.base_url: must ")
 
 
+@pytest.mark.parametrize("platform", [{}, {"platform": "sell"}, {"platform": 1}])
+def test_keys_that_no_platform_has_are_told_also_while_the_platform_is_not_known(
+    tmp_path: Path, platform: dict[str, Any]
+) -> None:
+    found = errors(
+        tmp_path, {"shops": {"acme": {**platform, "platfrom": "selldone", "shop_id": 1, "domian": "", "q": 1}}}
+    )
+    assert 'shops.acme.platfrom: is no known key - did you mean "platform"?' in found
+    assert 'shops.acme.domian: is no known key - did you mean "domain"?' in found
+    assert any(line.startswith("shops.acme.q: is no known key - known here: base_url, ") for line in found)
+    assert any(line.startswith("shops.acme.platform: ") for line in found)
+    assert len(found) == 4
+
+
+def test_webhooks_on_another_address_than_the_api_may_have_its_port(tmp_path: Path) -> None:
+    api = {"tcp": {"host": "127.0.0.1", "port": 8443, "token": "x"}}
+    assert errors(tmp_path, {"api": api, "webhooks": {"host": "192.0.2.1", "port": 8443}}) == []
+
+
 def test_a_base_url_loses_its_last_slash(tmp_path: Path) -> None:
     config = loaded(tmp_path, with_shop(base_url="http://127.0.0.1:8080/selldone/"))
     assert config.shops["acme"].base_url == "http://127.0.0.1:8080/selldone"
@@ -252,6 +279,34 @@ def test_credentials_in_the_clear_to_another_machine_are_warned_of(tmp_path: Pat
     assert config.warnings == (
         ConfigProblem("shops.acme.base_url", "credentials will cross the network in the clear - use https"),
     )
+
+
+@pytest.mark.parametrize(
+    ("tree", "path", "word"),
+    [
+        (with_shop(webhook_secret="long-enough"), "shops.acme.webhook_secret", "without the section webhooks"),
+        ({**with_shop(), "webhooks": {"port": 8443}}, "webhooks", "no shop has a webhook_secret"),
+        (
+            {**with_shop(webhook_secret=["long-enough", "s3cret7"]), "webhooks": {"port": 8443}},
+            "shops.acme.webhook_secret",
+            "easy to guess",
+        ),
+        ({"delivery": {"orders_url": "https://e", "secret": "s3cret7"}}, "delivery.secret", "easy to guess"),
+        ({"delivery": {"orders_url": "https://e", "secret": "whsec_s3cret7"}}, "delivery.secret", "easy to guess"),
+    ],
+)
+def test_what_is_surely_not_meant_is_warned_of_without_showing_a_secret(
+    tmp_path: Path, tree: dict[str, Any], path: str, word: str
+) -> None:
+    [warning] = loaded(tmp_path, tree).warnings
+    assert warning.path == path
+    assert word in warning.message
+    assert "s3cret7" not in warning.message
+
+
+def test_a_simulated_platform_may_have_a_secret_though_no_webhooks_are_wanted(tmp_path: Path) -> None:
+    tree = with_shop(webhook_secret="long-enough", base_url="http://127.0.0.1:8080")
+    assert loaded(tmp_path, tree).warnings == ()
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""What is usable but surely not meant, or asks for trouble: told by `config check`, `doctor` and at each start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from orchestrator.config.fields import is_loopback
+from orchestrator.config.problems import ConfigProblem, written
+from orchestrator.config.push import DeliverySettings, WebhookSettings
+from orchestrator.config.settled import ShopConfig
+
+_SHORTEST_SECRET = 8
+_PREFIX = "whsec_"
+
+
+def unwise(
+    shops: Iterable[ShopConfig], webhooks: WebhookSettings | None, delivery: DeliverySettings | None
+) -> Iterator[ConfigProblem]:
+    """The warnings about a config without errors."""
+    has_secret = False
+    for shop in shops:
+        yield from _of_shop(shop, is_listening=webhooks is not None)
+        has_secret |= bool(shop.webhook_secrets)
+    if webhooks is not None and not has_secret:
+        told = "no webhook is taken, for no shop has a webhook_secret - give it to those whose platform sends some"
+        yield ConfigProblem("webhooks", told)
+    if delivery is not None and is_easy_to_guess(delivery.secret):
+        yield _guessable("delivery.secret")
+
+
+def is_easy_to_guess(secret: SecretStr) -> bool:
+    """Whether so few characters can be found by trying."""
+    return len(secret.get_secret_value().removeprefix(_PREFIX)) < _SHORTEST_SECRET
+
+
+def _of_shop(shop: ShopConfig, *, is_listening: bool) -> Iterator[ConfigProblem]:
+    address = urlsplit(shop.base_url)
+    is_here = is_loopback(address.hostname or "")
+    if address.scheme == "http" and not is_here:
+        path = written(("shops", shop.name, "base_url"))
+        yield ConfigProblem(path, "credentials will cross the network in the clear - use https")
+    path = written(("shops", shop.name, "webhook_secret"))
+    # What stands in for a platform on this machine (the sandbox) has a secret, whether webhooks are tried out or not.
+    if shop.webhook_secrets and not is_listening and not is_here:
+        told = 'no webhook comes in without the section webhooks - add it, such as "webhooks": {"port": 8443}'
+        yield ConfigProblem(path, told)
+    if any(map(is_easy_to_guess, shop.webhook_secrets)):
+        yield _guessable(path)
+
+
+def _guessable(path: str) -> ConfigProblem:
+    return ConfigProblem(path, f"is easy to guess with fewer than {_SHORTEST_SECRET} characters - make a longer one")
