@@ -24,7 +24,8 @@ def status_page(dump: Json) -> Page:
         ),
         line(f"since {daemon['started_at']}, store {_storage(daemon['storage'])}"),
         line(
-            f"{totals['orders']} orders{f' ({counts})' if counts else ''}, {totals['targets_pending']} targets pending"
+            f"{_several(totals['orders'], 'order')}{f' ({counts})' if counts else ''}, "
+            f"{_several(totals['targets_pending'], 'target')} pending"
         ),
         line(),
     ]
@@ -49,6 +50,7 @@ def status_page(dump: Json) -> Page:
 
 
 def _shops(shops: Sequence[Json]) -> Grid:
+    holds = any(_on_hold(shop) for shop in shops)
     rows = [
         (
             shop["name"],
@@ -57,12 +59,13 @@ def _shops(shops: Sequence[Json]) -> Grid:
             _time_of_day(shop.get("last_sync_at")),
             *(str(shop.get(name, 0)) for name in _COUNTED),
             Cell(str(shop["blocked"]), "bad" if shop["blocked"] else "plain"),
+            *([Cell(str(_on_hold(shop)), "bad" if _on_hold(shop) else "plain")] if holds else []),
             _seconds(shop.get("oldest_pending_seconds")),
             _by_state(shop),
         )
         for shop in shops
     ]
-    counted = (*(name.upper() for name in _COUNTED), "BLOCKED", "OLDEST")
+    counted = (*(name.upper() for name in _COUNTED), "BLOCKED", *(["HELD"] if holds else []), "OLDEST")
     headers = ("SHOP", "PLATFORM", "WORK", "LAST SYNC", *counted, "ORDERS")
     return grid(headers, rows, range(4, 4 + len(counted)), wraps=(2, len(headers) - 1), narrow=_shops_narrowly(shops))
 
@@ -89,8 +92,19 @@ def _by_state(shop: Json) -> str:
 def _waiting(shop: Json) -> str:
     """How many orders are not at rest, and since when the oldest."""
     counts = [f"{shop[name]} {name}" for name in (*_COUNTED, "blocked") if shop.get(name)]
+    counts += [f"{held} held"] if (held := _on_hold(shop)) else []
     oldest = _seconds(shop.get("oldest_pending_seconds"))
     return ", ".join([*counts, *([f"oldest {oldest}"] if oldest else [])])
+
+
+def _on_hold(shop: Json) -> int:
+    """How many orders a person holds: few ever, so the table has a column only where there are some. The shop's own
+    `held` says who works for it."""
+    return int((shop.get("by_situation") or {}).get("held", 0))
+
+
+def _several(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _time_of_day(stamp: str | None) -> str:

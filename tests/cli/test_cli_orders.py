@@ -33,6 +33,20 @@ def test_status_shows_shops_and_what_needs_a_person(daemon: FakeDaemon, fulfilld
     assert "The platform refused at send: ORDER_CANCELED_ERROR" in text
 
 
+def test_status_counts_orders_that_a_person_holds_where_there_are_some(daemon: FakeDaemon, fulfilld: Run) -> None:
+    dump = a_status()
+    daemon.answers["GET", "/v1/status"] = dump
+    text = fulfilld("status").stdout
+    assert "HELD" not in text
+    assert "2 orders (1 idle, 1 blocked), 1 target pending" in text
+    acme = dump["shops"][0] | {"by_situation": {"held": 17}}
+    dump["shops"] = [acme, acme | {"name": "cs", "by_situation": {"held": 0}}]
+    lines = fulfilld("status").stdout.splitlines()
+    [header] = [line for line in lines if "HELD" in line]
+    held = [line[: header.index("HELD") + 4].split()[-1] for line in lines[lines.index(header) + 1 :][:2]]
+    assert held == ["17", "0"]
+
+
 @pytest.mark.parametrize(
     ("changes", "shown"),
     [

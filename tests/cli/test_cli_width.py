@@ -34,7 +34,7 @@ def a_busy_status() -> dict[str, Any]:
     paused = {"paused": True, "paused_by": "person", "paused_reason": "stocktaking until Monday"}
     return a_status(
         shops=[
-            acme | {"by_state": many},
+            acme | {"by_state": many, "by_situation": {"held": 3}},
             acme | {"name": "cs", "platform": "cloudsuite", "waiting": 0, "queued": 0, **error},
             acme | {"name": "xs-warehouse-poland", "platform": "xsale", "by_state": polish, **paused},
         ],
@@ -50,6 +50,7 @@ def test_the_status_page_is_read_in_80_columns() -> None:
     assert acme.split(maxsplit=3)[1:] == ["ok", "03:04:05Z", "1 queued, 4711 waiting, 1 blocked,"]
     text = "\n".join(lines)
     assert "acme                 CheckQueue 2, OrderConfirm 11, ToCustomer 7, Canceled 1" in lines
+    assert "3 held, oldest 5 min" in text
     assert "stocktaking until Monday" in text
     assert "tried again at" in text
 
@@ -66,7 +67,7 @@ def test_a_wide_terminal_and_a_pipe_get_every_column_whole() -> None:
     for lines in (shown(page, 300), plain(page).splitlines()):
         text = "\n".join(lines)
         assert "SHOP                 PLATFORM    WORK" in text
-        assert "QUEUED  RUNNING  RETRYING  WAITING  BLOCKED  OLDEST  ORDERS" in text
+        assert "QUEUED  RUNNING  RETRYING  WAITING  BLOCKED  HELD  OLDEST  ORDERS" in text
         assert "sync failed: the platform answered 502: Bad Gateway; tried again at 03:05:06Z" in text
         assert "Nowe 3, Zaimportowano do ERP 4, Przygotowywane do wysyłki 44, Zrealizowane 999" in text
         assert "CS48193" in text
