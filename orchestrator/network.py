@@ -1,4 +1,4 @@
-"""What went wrong on the way to a server, in words for a person who has never heard of aiohttp.
+"""What went wrong on the way to a server, or in becoming one, in words for a person who never heard of aiohttp.
 
 Whoever reads `last_error` or a problem's detail has to know where to look: at the address, the network, the
 certificate or the server. Only host and port are named, never a path or a header: those may hold tokens.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import ssl
 
@@ -15,6 +16,7 @@ import aiohttp
 
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL)
 _LONGEST_REASON = 200
+_QUOTED = re.compile(r"(?<!\w)b?['\"]")
 _SAID: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientPayloadError, "connection lost in the middle of the answer, or it cannot be unpacked"),
     (aiohttp.InvalidURL, "the address is none that HTTP knows"),
@@ -37,13 +39,29 @@ def network_words(error: BaseException) -> str:
         case aiohttp.ClientConnectorError():
             return _of_connecting(error)
         case aiohttp.ClientResponseError():
-            return f"no HTTP answer: {' '.join(error.message.split())[:_LONGEST_REASON]}"
+            return f"no HTTP answer: {_of_parsing(error.message)}"
         case ssl.SSLError():
             return f"TLS failed: {_of_tls(error)}"
     for kind, words in _SAID:
         if isinstance(error, kind):
             return words
     return _of_system(error) if isinstance(error, OSError) else f"it failed in an unknown way ({type(error).__name__})"
+
+
+def bind_words(host: str, port: int, error: OSError) -> str:
+    """Why nobody can listen at an address, in one short sentence."""
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if isinstance(error, socket.gaierror):
+        return f"{place} cannot be listened on: {_of_name(host, error)}"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"{place} is in use by another program"
+        case errno.EADDRNOTAVAIL:
+            return f"{host} is no address of this machine"
+        case errno.EACCES | errno.EPERM:
+            return f"{place} may not be listened on by this user"
+        case _:
+            return f"{place} cannot be listened on: {_of_system(error)}"
 
 
 def _of_connecting(error: aiohttp.ClientConnectorError) -> str:
@@ -82,6 +100,12 @@ def _of_tls(error: BaseException) -> str:
     if not isinstance(reason := getattr(error, "reason", None), str):
         return "it broke off"
     return "the other side does not speak TLS" if reason == "WRONG_VERSION_NUMBER" else reason.lower().replace("_", " ")
+
+
+def _of_parsing(message: str) -> str:
+    """The parser's words without the bytes that it quotes: they are the other side's and may be anything."""
+    own = _QUOTED.split(message, maxsplit=1)[0]
+    return " ".join(own.split()).rstrip(" :")[:_LONGEST_REASON] or "it cannot be read"
 
 
 def _of_system(error: OSError) -> str:

@@ -24,7 +24,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from orchestrator.api.problems import Problem
 from orchestrator.api.services import TOKEN
-from orchestrator.config import ApiSettings
+from orchestrator.config import ApiSettings, lost_directory
+from orchestrator.network import bind_words
 
 log = structlog.get_logger()
 
@@ -73,8 +74,7 @@ async def _serve_tcp(runner: web.AppRunner, host: str, port: int) -> tuple[str, 
     try:
         await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ServeError(f"api.tcp {host}:{port} cannot be used: {reason}; name another port") from None
+        raise ServeError(f"{bind_words(host, port, error)}; set another api.tcp.port") from None
     bound = runner.addresses[-1]
     return bound[0], bound[1]
 
@@ -88,9 +88,13 @@ class _Listener:
             raise ServeError(
                 f"the path of api.socket is longer than {_LONGEST_PATH_BYTES} bytes: {path}; name a shorter one"
             )
+        if (lost := lost_directory(path)) is not None:
+            raise ServeError(f"there is no directory {lost} for the socket {path}; make it or set api.socket")
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            # Only the default place can lack more than one: a run-time directory that others may enter is none.
+            path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o750, exist_ok=True)
             _clear_away(path)
             self.sock.bind(str(path))
             path.chmod(mode)

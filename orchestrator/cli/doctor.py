@@ -12,7 +12,7 @@ import anyio
 
 from orchestrator.cli.blocks import Cell, Page, Tone, grid
 from orchestrator.cli.status_page import few
-from orchestrator.config import ANOTHER_SHOP_REMEDY, Config, ShopConfig, WebhookSettings
+from orchestrator.config import ANOTHER_SHOP_REMEDY, Config, ShopConfig, WebhookSettings, lost_directory
 from orchestrator.intake.subscriptions import inspect
 from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.client import Finding
@@ -122,6 +122,8 @@ def _socket(path: Path) -> Finding:
     """The socket's place, and whether somebody listens there. A missing directory is made where that can be done."""
     if path.exists():
         return _listener(path)
+    if (lost := lost_directory(path)) is not None:
+        return Finding("socket", "failed", f"{lost} does not exist; make the directory, or set api.socket")
     existing = next(parent for parent in path.parents if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         return Finding("socket", "failed", f"{existing} may not be written by this user")

@@ -12,6 +12,7 @@ from orchestrator.config.model import (
     StorageSettings,
     TcpSettings,
     default_socket,
+    lost_directory,
 )
 from orchestrator.config.problems import ConfigError, ConfigProblem
 from orchestrator.config.push import DeliverySettings, TlsSettings, WebhookSettings
@@ -41,5 +42,6 @@ __all__ = [
     "example",
     "json_schema",
     "load",
+    "lost_directory",
     "socket_of",
 ]

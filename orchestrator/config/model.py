@@ -6,7 +6,9 @@ where a slip of the finger (an interval of 0, a million days) would hurt.
 
 from __future__ import annotations
 
+import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -46,6 +48,23 @@ def default_socket() -> Path:
             return platformdirs.user_runtime_path("fulfilld") / "fulfilld.sock"
         except PermissionError as error:
             raise ConfigError([ConfigProblem("api.socket", f"has no safe default here - set it ({error})")]) from None
+
+
+def lost_directory(socket: Path) -> Path | None:
+    """The directory that has to be there before a socket can be; None when the daemon can do with what there is.
+
+    The daemon makes the socket's own directory. It makes none above it, and none in the root of the file system, for
+    a path that is misspelt must not become true; the default place alone is made with all that it needs.
+    """
+    directory = socket.parent
+    if os.path.exists(directory):  # False too where we may not look
+        return None
+    with suppress(ConfigError):
+        if socket == default_socket():
+            return None
+    if directory.parent == directory.parent.parent:
+        return directory
+    return None if os.path.exists(directory.parent) else directory.parent
 
 
 class StorageSettings(Section):

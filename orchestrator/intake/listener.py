@@ -23,6 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from orchestrator.config import ConfigError, TlsSettings, WebhookSettings
 from orchestrator.config.tls import tls_context
+from orchestrator.network import bind_words
 
 log = structlog.get_logger()
 
@@ -59,10 +60,8 @@ async def listening(app: web.Application, settings: WebhookSettings) -> AsyncIte
         try:
             await site.start()
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise ListenError(
-                f"webhooks {settings.host}:{settings.port} cannot be used: {reason}; name another port"
-            ) from None
+            told = bind_words(settings.host, settings.port, error)
+            raise ListenError(f"{told}; set another webhooks.port") from None
         host, port = runner.addresses[0][:2]
         yield host, port
     finally:

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from orchestrator.api.server import ServeError, serving
+from orchestrator.config import default_socket
 from tests.api.bench import SHOPS, TOKEN, bench, settings
 
 
@@ -109,6 +110,22 @@ async def test_a_folder_that_cannot_be_made_is_told(folder: Path) -> None:
     assert "cannot be made" in await refusal(folder / "file" / "s")
 
 
+async def test_no_folder_is_made_above_the_sockets_own(folder: Path) -> None:
+    assert f"there is no directory {folder / 'nope'} for" in await refusal(folder / "nope" / "run" / "s")
+    assert not (folder / "nope").exists()
+
+
+async def test_no_folder_is_made_in_the_root() -> None:
+    assert "there is no directory /fulfilld-is-not-here for" in await refusal(Path("/fulfilld-is-not-here/s"))
+
+
+async def test_the_default_place_is_made_with_all_that_it_needs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
+    assert default_socket() == folder / "run" / "fulfilld" / "fulfilld.sock"
+    async with serving(an_app(), settings(default_socket())):
+        assert default_socket().is_socket()
+
+
 async def test_a_path_that_is_too_long_is_told(folder: Path) -> None:
     api = settings(folder / "s").model_copy(update={"socket": folder / ("ż" * 60)})
     with pytest.raises(ServeError, match="longer than 107 bytes"):
@@ -129,7 +146,8 @@ async def test_a_port_in_use_is_told_and_leaves_nothing_behind(folder: Path) -> 
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        assert f"127.0.0.1:{port}" in await refusal(folder / "s", tcp={"port": port, "token": TOKEN})
+        told = await refusal(folder / "s", tcp={"port": port, "token": TOKEN})
+        assert told == f"127.0.0.1:{port} is in use by another program; set another api.tcp.port"
     assert not (folder / "s").exists()
 
 

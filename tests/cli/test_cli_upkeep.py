@@ -63,6 +63,16 @@ def test_a_store_in_a_directory_that_is_not_there_is_told_by_its_path(run: Run, 
     assert run("config", "check").exit_code == 0
 
 
+def test_a_socket_in_a_directory_that_is_not_there_is_told_by_its_path(run: Run, alone: Path) -> None:
+    write_config(alone, api={"socket": "nowhere/run/d.sock"}, shops={})
+    result = run("config", "check")
+    assert result.exit_code == 2
+    assert f"api.socket: there is no directory {alone / 'nowhere'}" in result.stderr
+    assert f"{alone / 'nowhere'} does not exist; make the directory" in run("doctor").stdout
+    (alone / "nowhere").mkdir()
+    assert run("config", "check").exit_code == 0, "the daemon makes the socket's own directory"
+
+
 def with_tls(directory: Path, certificate: str = "cert.pem", key: str = "key.pem") -> None:
     tls = {"certificate": certificate, "key": key}
     write_config(directory, webhooks={"port": 8443, "tls": tls})

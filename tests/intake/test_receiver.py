@@ -188,7 +188,7 @@ async def test_the_secret_in_the_address_lets_a_hint_in(tmp_path: Path) -> None:
 
 async def test_a_taken_port_and_a_bad_certificate_are_told_in_one_line(tmp_path: Path) -> None:
     async with front(tmp_path, is_working=False) as it:
-        with pytest.raises(ListenError, match="name another port"):
+        with pytest.raises(ListenError, match=r"is in use by another program; set another webhooks\.port"):
             async with listening(web.Application(), WebhookSettings(port=it.address[1])):
                 pass
     bad = tmp_path / "bad.pem"

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from orchestrator.network import network_words
+from orchestrator.network import bind_words, network_words
 from tests.support.certificate import make_certificate
 
 SECRET = "s3cret-of-the-shop"
@@ -64,6 +64,12 @@ async def speak_ssh(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
     await writer.drain()
 
 
+async def send_a_token_where_no_body_may_be(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(f'HTTP/1.1 204 No Content\r\n\r\n{{"token": "{SECRET}"}}'.encode())
+    await writer.drain()
+
+
 async def test_a_refused_connection_names_the_place() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -76,7 +82,8 @@ async def test_a_refused_connection_names_the_place() -> None:
     [
         (hang_up, "connection lost before the answer"),
         (break_off, "connection lost in the middle of the answer"),
-        (speak_ssh, "no HTTP answer"),
+        (speak_ssh, "no HTTP answer: Bad status line"),
+        (send_a_token_where_no_body_may_be, "no HTTP answer: Bad status line"),
     ],
 )
 async def test_what_goes_wrong_after_connecting(talk: Talk, words: str) -> None:
@@ -84,6 +91,7 @@ async def test_what_goes_wrong_after_connecting(talk: Talk, words: str) -> None:
         told = await words_of_a_call(f"http://127.0.0.1:{port}")
     assert told.startswith(words)
     assert SECRET not in told
+    assert "SSH-2.0" not in told, "nothing of what the other side sent is quoted"
     assert "\n" not in told
 
 
@@ -145,3 +153,22 @@ def connector(cause: OSError) -> aiohttp.ClientConnectorError:
 )
 def test_an_error_is_told_in_words(error: BaseException, words: str) -> None:
     assert network_words(error) == words
+
+
+@pytest.mark.parametrize(
+    ("host", "error", "words"),
+    [
+        ("127.0.0.1", OSError(errno.EADDRINUSE, "x"), "127.0.0.1:8443 is in use by another program"),
+        ("::1", OSError(errno.EADDRINUSE, "x"), "[::1]:8443 is in use by another program"),
+        ("192.0.2.1", OSError(errno.EADDRNOTAVAIL, "x"), "192.0.2.1 is no address of this machine"),
+        ("127.0.0.1", PermissionError(errno.EACCES, "x"), "127.0.0.1:8443 may not be listened on by this user"),
+        (
+            "shop.example",
+            socket.gaierror(socket.EAI_NONAME, "x"),
+            "shop.example:8443 cannot be listened on: the name shop.example is not known",
+        ),
+        ("::1", OSError(errno.ENOBUFS, "x"), "[::1]:8443 cannot be listened on: no buffer space available"),
+    ],
+)
+def test_why_nobody_can_listen_is_one_short_sentence(host: str, error: OSError, words: str) -> None:
+    assert bind_words(host, 8443, error) == words

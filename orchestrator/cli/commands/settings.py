@@ -31,12 +31,14 @@ def check(context: typer.Context) -> None:
 
 def _outside(config: Config) -> list[ConfigProblem]:
     """What would keep the daemon from starting though the file itself is good: places and files that it names."""
-    from orchestrator.config import ConfigError, ConfigProblem
+    from orchestrator.config import ConfigError, ConfigProblem, lost_directory
 
     problems = []
     directory = config.storage.path.parent
     if not directory.is_dir():
         problems.append(ConfigProblem("storage.url", f"there is no directory {directory} - make it, or name another"))
+    if (lost := lost_directory(config.api.socket)) is not None:
+        problems.append(ConfigProblem("api.socket", f"there is no directory {lost} - make it, or name another"))
     if config.webhooks is not None and config.webhooks.tls is not None:
         from orchestrator.config.tls import tls_context
 
