@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from storage.errors import StoreError
-from storage.records import Intent, Order, Problem, Situation, Wait, changed
+from storage.records import HELD_UP, Intent, Order, Problem, Situation, Wait, changed
 from storage.text import dump_json, load_json
 from storage.transaction import Row, Transaction, Value
 
@@ -55,7 +55,7 @@ class LostUpdate(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """Which orders are wanted; None means all. `queued_shops_wait`: shops whose queued orders count as waiting."""
+    """Which orders are wanted; None means all. `standing_shops`: shops whose orders wait, though they would go on."""
 
     shop: str | None = None
     states: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class OrderFilter:
     situation: str | None = None
     reference: str | None = None
     updated_after: int | None = None
-    queued_shops_wait: tuple[str, ...] = ()
+    standing_shops: tuple[str, ...] = ()
 
 
 def get_order(tx: Transaction, shop: str, order: str) -> Order | None:
@@ -181,19 +181,20 @@ def _conditions(wanted: OrderFilter) -> tuple[str, list[Value]]:
         where.append("updated_at > ?")
         values.append(wanted.updated_after)
     if wanted.situation is not None:
-        text, more = _situation_condition(wanted.situation, wanted.queued_shops_wait)
+        text, more = _situation_condition(wanted.situation, wanted.standing_shops)
         where.append(text)
         values.extend(more)
     return "".join(f" AND {condition}" for condition in where), values
 
 
 def _situation_condition(situation: str, waiting_shops: tuple[str, ...]) -> tuple[str, list[Value]]:
-    """Queued orders of a shop that stands still are shown as waiting, without a write to each of them."""
+    """Orders of a shop that stands still are shown as waiting, without a write to each of them."""
     marks = ", ".join("?" * len(waiting_shops))
     if waiting_shops and situation == Situation.WAITING:
-        return f"(situation = 'waiting' OR (situation = 'queued' AND shop IN ({marks})))", [*waiting_shops]
-    if waiting_shops and situation == Situation.QUEUED:
-        return f"situation = 'queued' AND shop NOT IN ({marks})", [*waiting_shops]
+        held_up = f"situation IN ('queued', 'retrying') AND shop IN ({marks})"
+        return f"(situation = 'waiting' OR ({held_up}))", [*waiting_shops]
+    if waiting_shops and situation in HELD_UP:
+        return f"situation = ? AND shop NOT IN ({marks})", [situation, *waiting_shops]
     return "situation = ?", [situation]
 
 

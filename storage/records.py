@@ -17,8 +17,9 @@ Json: TypeAlias = Any
 
 
 class Situation(StrEnum):
-    """What an order is doing right now (contract: Order). `waiting` may also be shown for a queued order whose shop
-    is paused or waits out a Retry-After: that is derived when it is read, never written to ten thousand rows."""
+    """What an order is doing right now (contract: Order). `waiting` may also be shown for an order that would go
+    on (`HELD_UP`) while its shop is paused or waits for its platform: that is derived when it is read, never written
+    to ten thousand rows."""
 
     IDLE = "idle"
     QUEUED = "queued"
@@ -27,6 +28,10 @@ class Situation(StrEnum):
     WAITING = "waiting"
     BLOCKED = "blocked"
     HELD = "held"
+
+
+HELD_UP = frozenset({Situation.QUEUED, Situation.RETRYING})
+"""Situations of orders that go on by themselves, unless their shop stands still."""
 
 
 class TargetStatus(StrEnum):

@@ -30,6 +30,7 @@ _STEPS: dict[str, tuple[str, Tone]] = {"done": ("done", "good"), "now": ("now", 
 _EVENTS: dict[str, Tone] = {
     "order.blocked": "bad",
     "step.failed": "bad",
+    "read.failed": "bad",
     "target.failed": "bad",
     "sync.failed": "bad",
     "shop.access_denied": "bad",

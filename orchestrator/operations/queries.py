@@ -257,7 +257,7 @@ def _order_page(
         situation=query.situation,
         reference=query.reference,
         updated_after=query.updated_after,
-        queued_shops_wait=tuple(name for name, shop in shops.items() if shop_wait(shop, now) is not None),
+        standing_shops=tuple(name for name, shop in shops.items() if shop_wait(shop, now) is not None),
     )
     found = list_orders(tx, after, limit + 1, wanted)
     page = found[:limit]

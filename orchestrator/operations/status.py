@@ -13,7 +13,7 @@ from orchestrator.operations.views import problem_view, shop_view, shop_wait
 from statemachines.target import Json
 from storage.events import last_cursor
 from storage.orders import blocked_orders, count_orders
-from storage.records import Order, Shop, Situation
+from storage.records import HELD_UP, Order, Shop, Situation
 from storage.shops import list_shops
 from storage.targets import count_pending
 from storage.transaction import Transaction
@@ -96,8 +96,8 @@ def _shop_status(
 
 
 def _shown(situation: str, is_waiting: bool) -> str:
-    """Queued orders of a shop that stands still wait, as they are shown one by one."""
-    return Situation.WAITING.value if is_waiting and situation == Situation.QUEUED else situation
+    """Orders that would go on wait while their shop stands still, as they are shown one by one."""
+    return Situation.WAITING.value if is_waiting and situation in HELD_UP else situation
 
 
 def _by_situation(counted: Iterable[tuple[str, int]]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from orchestrator.runtime.draft import problem_of
 from statemachines.machine import Plan, PlatformMachine, Standing
 from statemachines.target import Json
 from storage.products import StoredProduct
-from storage.records import Event, Order, Problem, Rejected, Shop, Situation, Target, TargetStatus, Wait
+from storage.records import HELD_UP, Event, Order, Problem, Rejected, Shop, Situation, Target, TargetStatus, Wait
 
 _LATEST_MS = 253_402_300_799_999  # the end of the year 9999: what lies beyond is no date that anybody can be told
 
@@ -74,8 +74,11 @@ def order_view(
 ) -> dict[str, Json]:
     """An order. `targets` are those to show with it, `machine` the one of its shop (None: the shop is gone)."""
     wait, situation = order.wait, order.situation
-    if situation is Situation.QUEUED and (shop_waits := shop_wait(shop, now_ms)) is not None:
+    if situation in HELD_UP and (shop_waits := shop_wait(shop, now_ms)) is not None:
         wait, situation = shop_waits, Situation.WAITING
+    next_attempt_at = order.next_attempt_at
+    if next_attempt_at is not None and next_attempt_at <= now_ms and situation is Situation.WAITING:
+        next_attempt_at = None  # it would be due, were it not for what it waits for
     return {
         "shop": order.shop,
         "platform": order.platform,
@@ -87,7 +90,7 @@ def order_view(
         "situation": situation.value,
         "payment": order.payment,
         "attempts": order.attempts,
-        "next_attempt_at": _instant(order.next_attempt_at),
+        "next_attempt_at": _instant(next_attempt_at),
         "wait": wait_view(wait),
         "problem": problem_view(order.problem or _gone(order)),
         "held_at": optional_rfc3339(order.held_at),

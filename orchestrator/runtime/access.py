@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import structlog
+
 from orchestrator.clock import Clock
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
 from orchestrator.runtime.gate import Gate
@@ -9,6 +11,8 @@ from storage.events import append_event
 from storage.shops import get_shop, pause_shop
 from storage.store import Store
 from storage.transaction import Transaction
+
+log = structlog.get_logger()
 
 
 async def pause_for_access(store: Store, gate: Gate, clock: Clock, shop: str, detail: str) -> None:
@@ -22,6 +26,8 @@ async def pause_for_access(store: Store, gate: Gate, clock: Clock, shop: str, de
         return row is not None and row.paused_at is not None
 
     gate.set_paused(True)
+    remedy = f"mend the credentials and send SIGHUP, or `fulfilld resume {shop}`"
+    log.error("shop.access_denied", shop=shop, detail=detail, remedy=remedy)
     gate.set_paused(await store.write(unit))  # a person may have resumed the shop meanwhile: the row decides
 
 

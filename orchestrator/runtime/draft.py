@@ -170,7 +170,7 @@ class Draft:
         if self.targets and self.targets[0].id == target.id:  # what blocks the order is about the head alone
             self.change(problem=None)
         self.put(kept)
-        data: dict[str, Json] = {"state": target.state, "milestone": target.milestone}
+        data: dict[str, Json] = {"state": target.state, "milestone": target.milestone, "order_state": self.order.state}
         if problem is not None:
             data["problem"] = problem_json(problem)
         self.emit(f"target.{status.value}", target.id, **data)

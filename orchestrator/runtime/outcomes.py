@@ -212,8 +212,10 @@ def apply_read_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jit
                 detail = f"the order could not be read: {failure.detail}"
                 draft.block(problem_of("attempts-exhausted", detail, step, ctx.now))
             elif counts:
-                wait = backoff_ms(attempts, ctx.policy.base_ms, ctx.policy.max_ms, jitter)
-                draft.change(next_attempt_at=ctx.now + max(wait, 1))
+                next_attempt_at = ctx.now + max(backoff_ms(attempts, ctx.policy.base_ms, ctx.policy.max_ms, jitter), 1)
+                draft.change(next_attempt_at=next_attempt_at)
+                told = {"kind": failure.kind, "attempt": attempts, "detail": failure.detail}
+                draft.emit("read.failed", None, **told, next_attempt_at=next_attempt_at)
 
 
 def apply_gone(draft: Draft, ctx: Context, detail: str) -> None:

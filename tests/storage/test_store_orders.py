@@ -184,9 +184,10 @@ async def test_filters_narrow_alone_and_together(engine: Engine) -> None:
             order("3", state="ToCustomer", milestone="delivered", situation=Situation.QUEUED),
             order("4", shop="other", situation=Situation.QUEUED),
             order("5", shop="other", situation=Situation.WAITING),
+            order("6", shop="other", situation=Situation.RETRYING),
         )
         expected = [
-            (OrderFilter(), "12345"),
+            (OrderFilter(), "123456"),
             (OrderFilter(shop="acme"), "123"),
             (OrderFilter(shop="nobody"), ""),
             (OrderFilter(states=("SentOrder", "ToCustomer")), "23"),
@@ -196,10 +197,12 @@ async def test_filters_narrow_alone_and_together(engine: Engine) -> None:
             (OrderFilter(situation="queued"), "34"),
             (OrderFilter(situation="waiting"), "5"),
             (OrderFilter(situation="queued", shop="acme"), "3"),
-            (OrderFilter(situation="queued", queued_shops_wait=("other",)), "3"),
-            (OrderFilter(situation="waiting", queued_shops_wait=("other",)), "45"),
-            (OrderFilter(situation="waiting", queued_shops_wait=("other",), shop="acme"), ""),
-            (OrderFilter(situation="idle", queued_shops_wait=("other",)), "12"),
+            (OrderFilter(situation="queued", standing_shops=("other",)), "3"),
+            (OrderFilter(situation="waiting", standing_shops=("other",)), "456"),
+            (OrderFilter(situation="retrying"), "6"),
+            (OrderFilter(situation="retrying", standing_shops=("other",)), ""),
+            (OrderFilter(situation="waiting", standing_shops=("other",), shop="acme"), ""),
+            (OrderFilter(situation="idle", standing_shops=("other",)), "12"),
         ]
         for wanted, found in expected:
             assert "".join(await ids(store, wanted)) == found, wanted

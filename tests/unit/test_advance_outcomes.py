@@ -232,6 +232,14 @@ def test_a_read_of_an_order_that_is_gone_fails_its_targets() -> None:
 # -- adopting ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_read_that_fails_is_told_with_when_it_is_made_again() -> None:
+    draft = calling()
+    apply_read_failure(draft, CTX, Transient("HTTP 500"), 0.5, counts=True)
+    ((type_, data),) = events(draft)
+    assert (type_, data["kind"], data["attempt"], data["detail"]) == ("read.failed", "transient", 1, "HTTP 500")
+    assert data["next_attempt_at"] == draft.order.next_attempt_at
+
+
 def test_what_shows_nothing_new_changes_only_when_it_was_seen() -> None:
     draft = Draft(order(facts={"status": "Payed"}, observed_at=NOW - 9), ())
     assert adopt_seen(draft, CTX, seen(), NOW) is False
