@@ -140,6 +140,22 @@ def test_the_script_knows_every_situation_and_event_type() -> None:
             assert f'"target.{status.value}"' in SCRIPT
 
 
+def test_a_shops_card_counts_its_orders_in_every_situation() -> None:
+    """Not by the shop's own members: `held` there says who works for the shop."""
+    card = SCRIPT.partition("function shopCard(")[2].partition("\nfunction ")[0]
+
+    assert 'SITUATIONS.filter((name) => name !== "idle")' in card
+    assert "shop.by_situation?.[name]" in card
+
+
+def test_an_address_without_a_page_shows_none_of_the_others() -> None:
+    way = SCRIPT.partition("async function navigate(")[2].partition("\n}")[0]
+
+    assert "let page = noSuchPage();" in way
+    for name in re.findall(r'data-page="(\w+)"', (STATIC / "dashboard.html").read_text("utf-8")):
+        assert f'name === "{name}" && !parts.length' in way
+
+
 @pytest.mark.parametrize("problem", ["rejected", "attempts-exhausted", "unknown-state", "quarantined"])
 def test_every_problem_that_blocks_has_advice(problem: str) -> None:
     assert problem in PROBLEM_TITLES

@@ -56,6 +56,10 @@ function keepMomentsFresh() {
 const number = new Intl.NumberFormat("en");
 function count(value) { return number.format(value ?? 0); }
 
+/** A number and its noun: "1 event", "2 events". */
+function several(value, noun) { return `${count(value)} ${plural(value, noun)}`; }
+function plural(value, noun) { return value === 1 ? noun : `${noun}s`; }
+
 function badge(text, tone = "") { return el("span", { class: `badge ${tone}` }, text); }
 
 /** A command to copy; a click copies it. */

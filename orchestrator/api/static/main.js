@@ -15,8 +15,16 @@ let turn = 0; // grows with every navigation, so that a late answer does not dra
 
 function route() {
   const [path, query] = location.hash.replace(/^#/, "").split("?");
-  const parts = path.split("/").filter(Boolean).map(decodeURIComponent);
+  const parts = path.split("/").filter(Boolean).map(decoded);
   return { name: parts[0] ?? "overview", parts: parts.slice(1), query: new URLSearchParams(query ?? "") };
+}
+
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // a stray percent sign: what was typed is no page, or no order
+  }
 }
 
 async function navigate() {
@@ -27,19 +35,26 @@ async function navigate() {
     if (link.dataset.page === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  let page = overview.page;
+  let page = noSuchPage();
   if (name === "order" && parts.length === 2) {
     orderPage = new OrderPage(parts[0], parts[1]);
     page = orderPage.page;
     orderPage.refresh();
-  } else if (name === "orders") {
+  } else if (name === "overview" && !parts.length) {
+    page = overview.page;
+  } else if (name === "orders" && !parts.length) {
     page = await ordersPage(query, status, () => mine === turn);
-  } else if (name === "machines") {
+  } else if (name === "machines" && !parts.length) {
     page = await machinesPage();
   }
   if (mine !== turn) return;
   document.title = name === "overview" ? "fulfilld" : `${parts.length ? parts.join(" / ") : name} – fulfilld`;
   view.replaceChildren(...page);
+}
+
+function noSuchPage() {
+  return [el("h1", { class: "head" }, "No such page"),
+    el("p", { class: "panel empty" }, "There is nothing at ", el("code", { class: "wrap" }, location.hash), ". ", el("a", { href: "#/" }, "To the overview"))];
 }
 
 async function machinesPage() {

@@ -30,8 +30,8 @@ function tiles(totals, needy) {
   const tile = (label, value, href, tone = "") =>
     el("a", { href, class: `panel tile ${tone} ${value ? "" : "none"}` }, el("b", {}, count(value)), el("span", {}, label));
   return [
-    tile("orders", totals.orders, "#/orders"),
-    tile("targets pending", totals.targets_pending, "#/orders"),
+    tile(plural(totals.orders, "order"), totals.orders, "#/orders"),
+    tile(`${plural(totals.targets_pending, "target")} pending`, totals.targets_pending, "#/orders"),
     ...SITUATIONS.map((name) => {
       const value = name === "blocked" ? Math.max(by.blocked ?? 0, needy.filter((item) => item.order).length) : by[name] ?? 0;
       return tile(name, value, `#/orders?situation=${name}`, name === "blocked" && value ? "bad" : "");
@@ -90,12 +90,14 @@ function shopCard(shop, milestones) {
     el("div", { class: "head" }, el("h3", {}, shop.name), el("span", { class: "soft" }, shop.platform),
       el("span", { class: "badges" }, conditions(shop))),
     stateBar(shop, milestones),
-    el("div", { class: "counts" }, ["queued", "running", "retrying", "blocked"].map((name) =>
-      ordersLink({ shop: shop.name, situation: name }, { class: `${shop[name] ? "some" : ""} ${name === "blocked" && shop[name] ? "bad" : ""}` },
-        el("b", {}, count(shop[name])), ` ${name}`))),
+    el("div", { class: "counts" }, SITUATIONS.filter((name) => name !== "idle").map((name) => {
+      const orders = shop.by_situation?.[name] ?? 0; // the shop's own `held` says who works for it
+      return ordersLink({ shop: shop.name, situation: name }, { class: `${orders ? "some" : ""} ${name === "blocked" && orders ? "bad" : ""}` },
+        el("b", {}, count(orders)), ` ${name}`);
+    })),
     shop.wait && !shop.paused && el("p", { class: "warn" }, `waits: ${String(shop.wait.reason).replaceAll("_", " ")}`,
       shop.wait.until ? [" until ", moment(shop.wait.until)] : null, shop.wait.detail ? el("span", { class: "soft wrap" }, ` ${shop.wait.detail}`) : null),
-    shop.last_sync_error && el("blockquote", { class: "bad" }, String(shop.last_sync_error)),
+    shop.last_sync_error && el("blockquote", { class: "bad" }, `last sync: ${shop.last_sync_error}`),
     webhookWords(shop),
     el("div", { class: "facts-line" }, el("span", {}, "synced ", moment(shop.last_sync_at)),
       shop.oldest_pending_seconds ? el("span", {}, `oldest target ${duration(shop.oldest_pending_seconds)}`) : null,
@@ -111,7 +113,7 @@ function deliveries(all) {
       el("div", { class: "head" }, el("h3", {}, one.name),
         el("span", { class: "badges" }, one.paused ? badge("paused", "warn") : trouble ? badge("failing", "bad") : badge("ok", "good"))),
       el("div", { class: "facts-line" }, el("span", {}, one.lag_events
-        ? `${count(one.lag_events)} events to deliver, the oldest waits for ${duration(one.lag_seconds)}` : "everything is delivered")),
+        ? `${several(one.lag_events, "event")} to deliver, the oldest waits for ${duration(one.lag_seconds)}` : "everything is delivered")),
       one.last_error && el("blockquote", { class: trouble ? "bad" : "" }, String(one.last_error)),
       el("div", { class: "commands" }, (one.paused || trouble) && command(`fulfilld delivery ${one.paused ? "resume" : "pause"} ${shell(one.name)}`)));
   }))];
