@@ -39,6 +39,10 @@ class HttpProblem(Document):
     errors: Annotated[list[FieldError], Field(description="Everything that is wrong with the request")] = []
     allowed: Annotated[list[str], Field(description="State names that would do")] = []
     reason: Annotated[str, Field(description="What the guard misses")] = ""
+    paused_by: Annotated[
+        Literal["person", "access_denied"] | None,
+        Field(description="Who paused the shop, which waits for a person then: asking again is of no use"),
+    ] = None
 
 
 class StandingProblem(Document):

@@ -47,7 +47,8 @@ class Refusal(Failure):
         super().__init__(
             _sentence(problem, status),
             exit_code_of(status),
-            remedy=_remedy(self.slug, status, retry_after),
+            # A paused shop waits for a person: the detail says for what, and asking again later is of no use.
+            remedy=None if problem.get("paused_by") else _remedy(self.slug, status, retry_after),
             details=_details(problem),
         )
 

@@ -12,7 +12,7 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.crash import CrashPoints
 from orchestrator.metrics import Metrics
 from orchestrator.operations import interventions
-from orchestrator.operations.deliveries import DeliverySwitch
+from orchestrator.operations.deliveries import DeliverySwitch, no_receiver
 from orchestrator.operations.ports import SyncReport
 from orchestrator.operations.refusals import Refused
 from orchestrator.operations.submission import Submission, accept, plan_or_refuse, preview
@@ -21,13 +21,14 @@ from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFail
 from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.draft import Context, Draft
 from orchestrator.runtime.supervisor import Supervisor
-from orchestrator.runtime.worker import ShopWorker
+from orchestrator.runtime.worker import MEND_ACCESS, ShopWorker
 from statemachines.machine import Plan
 from statemachines.target import TargetRequest
 from storage.events import append_event
+from storage.orders import OrderFilter, list_orders
 from storage.records import Order, Target
 from storage.rejected import get_rejected, remove_rejected
-from storage.shops import pause_shop, resume_shop, save_gate
+from storage.shops import get_shop, pause_shop, resume_shop, save_gate
 from storage.store import Store
 from storage.targets import get_target, target_by_key
 from storage.transaction import Transaction
@@ -159,11 +160,11 @@ class DaemonCommands:
         return draft
 
     async def _import(self, worker: ShopWorker, order: str) -> Order:
-        with _platform_refusals(worker, order):
+        async with _platform_refusals(self._store, worker, order):
             return (await worker.refresh(order))[0]
 
     async def _ask(self, worker: ShopWorker, order: str) -> tuple[Seen, int]:
-        with _platform_refusals(worker, order):
+        async with _platform_refusals(self._store, worker, order):
             return await worker.read(order)
 
     # -- shops -----------------------------------------------------------------------------------------------------
@@ -198,19 +199,23 @@ class DaemonCommands:
         if wait_seconds is None:
             worker.sweeps.ask_soon()
             return None
-        with anyio.move_on_after(wait_seconds), _platform_refusals(worker, None):
-            return await worker.sweeps.ask()
+        with anyio.move_on_after(wait_seconds):
+            async with _platform_refusals(self._store, worker, None):
+                return await worker.sweeps.ask()
         return None
 
     async def pause_delivery(self, name: str) -> None:
         """Sends a receiver of events nothing until it is resumed."""
         if self.deliveries is None or not await self.deliveries.pause(name):
-            raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
+            raise self._no_receiver(name)
 
     async def resume_delivery(self, name: str) -> None:
         """Sends to it again."""
         if self.deliveries is None or not await self.deliveries.resume(name):
-            raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
+            raise self._no_receiver(name)
+
+    def _no_receiver(self, name: str) -> Refused:
+        return no_receiver(name, () if self.deliveries is None else self.deliveries.outlets)
 
     async def retry_rejected(self, rejected_id: int) -> Order:
         """Reads a rejected payload's order again and imports it."""
@@ -241,25 +246,25 @@ class DaemonCommands:
 class _platform_refusals:  # noqa: N801 - reads as a block
     """Turns what the platform answered to a read into the contract's refusals."""
 
-    def __init__(self, worker: ShopWorker, order: str | None) -> None:
-        self._worker, self._shop, self._order = worker, worker.name, order
+    def __init__(self, store: Store, worker: ShopWorker, order: str | None) -> None:
+        self._store, self._worker, self._shop, self._order = store, worker, worker.name, order
 
-    def __enter__(self) -> None:
+    async def __aenter__(self) -> None:
         return None
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         match error:
             case NotFound():
-                raise Refused("order-not-found", f"shop {self._shop} has no order {self._order}") from None
+                raise await self._not_found() from None
             case Transient(retry_after_seconds=seconds):
                 after = math.ceil(seconds) if seconds else None
                 raise Refused("platform-unreachable", error.detail, retry_after_seconds=after) from None
             case GateClosed():
-                detail = f"shop {self._shop} is not asked now: {self._worker.why_closed()}"
-                raise Refused("platform-unreachable", detail, retry_after_seconds=30) from None
+                raise await self._closed() from None
             case AccessDenied():
-                detail = f"the platform refuses our credentials for shop {self._shop}: {error.detail}"
-                raise Refused("platform-unreachable", detail, retry_after_seconds=60) from None
+                detail = f"the platform refuses our credentials for shop {self._shop}: {error.detail}; {MEND_ACCESS}"
+                extra = {"paused_by": "access_denied"}
+                raise Refused("platform-unreachable", detail, retry_after_seconds=60, extra=extra) from None
             case Unreadable():
                 detail = f"what the platform shows of the order cannot be read: {error.detail}"
                 raise Refused("not-allowed", detail, extra={"reason": error.detail}) from None
@@ -267,3 +272,28 @@ class _platform_refusals:  # noqa: N801 - reads as a block
                 raise Refused("platform-unreachable", error.detail, retry_after_seconds=60) from None
             case _:
                 return
+
+    async def _closed(self) -> Refused:
+        shop = await self._store.read(lambda tx: get_shop(tx, self._shop))
+        detail = f"shop {self._shop} is not asked now: {self._worker.why_closed(shop)}"
+        extra = {"paused_by": shop.paused_by} if shop is not None and shop.paused_by is not None else {}
+        return Refused("platform-unreachable", detail, retry_after_seconds=30, extra=extra)
+
+    async def _not_found(self) -> Refused:
+        """People know orders by their reference, which may stand where the id belongs."""
+        name = self._order or ""
+
+        def unit(tx: Transaction) -> list[Order]:
+            spelt = (name, name.removeprefix("#"), f"#{name}")
+            return [
+                found
+                for each in spelt
+                if each
+                for found in list_orders(tx, 0, 1, OrderFilter(self._shop, reference=each))
+            ]
+
+        known = await self._store.read(unit)
+        detail = f"shop {self._shop} has no order {name}"
+        if known:
+            detail += f"; the order with the reference {known[0].reference} has the id {known[0].id}"
+        return Refused("order-not-found", detail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from orchestrator.operations.refusals import Refused
 from statemachines.target import Json
 from storage.deliveries import delivery_state, lag_of
 from storage.transaction import Transaction
@@ -27,6 +28,11 @@ class OutletFacts(Protocol):
 class DeliverySwitch(Protocol):
     """Pauses and resumes receivers; both answer False for a name that the config does not have."""
 
+    @property
+    def outlets(self) -> Sequence[OutletFacts]:
+        """The receivers that the config has."""
+        ...
+
     async def pause(self, name: str) -> bool:
         """Sends nothing until resumed."""
         ...
@@ -34,6 +40,14 @@ class DeliverySwitch(Protocol):
     async def resume(self, name: str) -> bool:
         """Sends again."""
         ...
+
+
+def no_receiver(name: str, outlets: Sequence[OutletFacts]) -> Refused:
+    """The refusal of a name that is no receiver's, with those that there are."""
+    if not outlets:
+        return Refused("delivery-not-found", f"there is no receiver {name!r}: the config has no delivery")
+    known = ", ".join(outlet.name for outlet in outlets)
+    return Refused("delivery-not-found", f"there is no receiver {name!r}; the config has {known}")
 
 
 def delivery_views(tx: Transaction, outlets: Sequence[OutletFacts], now_ms: int) -> list[dict[str, Json]]:

@@ -33,7 +33,7 @@ from statemachines.target import Json
 from storage.errors import StoreError
 from storage.events import append_event
 from storage.orders import due_orders, next_due_at
-from storage.records import Order, Situation
+from storage.records import Order, Shop, Situation
 from storage.shops import fence, get_shop, resume_shop, save_credentials, save_gate
 from storage.transaction import Transaction
 
@@ -43,6 +43,9 @@ _FETCH = 64  # due orders asked for at once, beside those in lanes
 _STUMBLE_MS = 60_000  # pause of an order whose driving raised a programming error
 _MAX_IDLE_SECONDS = 30.0  # a wake-up that was missed costs at most this
 
+
+MEND_ACCESS = "mend them in the config and send SIGHUP, or resume the shop"
+"""What to do when a platform refuses our credentials."""
 
 _CLOSED = {"retry_after": "asked us to wait", "circuit": "does not answer and is left alone"}
 
@@ -91,12 +94,15 @@ class ShopWorker:
         self._gate.reset()
         self.wake()
 
-    def why_closed(self) -> str:
-        """Why the shop is not asked now, for people."""
+    def why_closed(self, shop: Shop | None) -> str:
+        """Why the shop is not asked now, for people; `shop` is its row, which knows who paused it."""
         if self._gate.is_draining:
             return "the daemon is shutting down"
         if self._gate.is_paused:
-            return "it is paused (by a person, or because its platform refused our credentials); resume it"
+            why = f" ({shop.paused_reason})" if shop is not None and shop.paused_reason else ""
+            if shop is not None and shop.paused_by == "access_denied":
+                return f"its platform refused our credentials{why}; {MEND_ACCESS}"
+            return f"it is paused by a person{why}; resume it"
         reason = self._gate.reason()
         if reason is None:
             return "its platform is being tried again with one call"

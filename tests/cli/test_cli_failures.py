@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp import web
 
 from orchestrator.operations.refusals import STATUS_OF, TITLES
 from tests.cli.fake import FakeDaemon, Run, an_order
@@ -64,3 +65,12 @@ def test_what_the_detail_says_is_not_said_again(daemon: FakeDaemon, fulfilld: Ru
 def test_odd_names_stay_one_segment_of_the_path(daemon: FakeDaemon, fulfilld: Run) -> None:
     daemon.answers["POST", "/v1/shops/a%2Fb/orders/..%2F1%3Fx%23y/retry"] = an_order()
     assert fulfilld("retry", "a/b", "../1?x#y").exit_code == 0
+
+
+def test_a_shop_that_waits_for_a_person_is_not_said_to_be_worth_asking_later(daemon: FakeDaemon, fulfilld: Run) -> None:
+    async def paused(_request: web.Request) -> web.Response:
+        problem = {"type": "platform-unreachable", "title": "No", "detail": "paused; resume it", "paused_by": "person"}
+        return web.json_response(problem, status=503, headers={"Retry-After": "30"})
+
+    daemon.answers[RETRY] = paused
+    assert fulfilld("retry", "acme", "1").stderr == "fulfilld: No: paused; resume it\n"

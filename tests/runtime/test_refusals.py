@@ -1,0 +1,71 @@
+"""What a read that cannot be made, or finds nothing, is refused with: the right reason and what helps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from orchestrator.clock import Chance, Clock
+from orchestrator.config import DeliverySettings
+from orchestrator.delivery.deliveries import Deliveries
+from orchestrator.operations.refusals import Refused
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from storage.records import Order
+from tests.support.shopfloor import Shopfloor, shopfloor
+
+
+async def refused_sync(floor: Shopfloor) -> Refused:
+    with pytest.raises(Refused) as refused:
+        await floor.commands.sync("acme", 30)
+    assert refused.value.slug == "platform-unreachable"
+    return refused.value
+
+
+async def test_a_shop_that_a_person_paused_is_told_as_that(tmp_path: Path) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=1)), tmp_path) as floor:
+        await floor.commands.pause("acme", "inventory")
+        refused = await refused_sync(floor)
+        assert "it is paused by a person (inventory); resume it" in refused.detail
+        assert "credentials" not in refused.detail
+        assert refused.extra["paused_by"] == "person"
+
+
+async def test_a_shop_whose_access_is_denied_is_told_as_that_at_once_and_later(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        sandbox.selldone.panel.change_token("another")
+        for _ in ("the call that finds out", "the next one"):
+            refused = await refused_sync(floor)
+            assert "credentials" in refused.detail
+            assert "send SIGHUP, or resume the shop" in refused.detail
+            assert "person" not in refused.detail
+            assert refused.extra["paused_by"] == "access_denied"
+
+
+async def not_found(floor: Shopfloor, name: str) -> str:
+    with pytest.raises(Refused) as refused:
+        await floor.submit(name, "accepted", "shopy")
+    assert refused.value.slug == "order-not-found"
+    return refused.value.detail
+
+
+async def test_a_reference_in_place_of_an_id_is_answered_with_the_id(tmp_path: Path) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=2)), tmp_path, platform="shopify") as floor:
+        order: Order = (await floor.orders())[0]
+        assert order.reference is not None
+        told = f"the order with the reference {order.reference} has the id {order.id}"
+        assert told in await not_found(floor, order.reference)
+        assert told in await not_found(floor, order.reference.removeprefix("#"))
+        assert "the id" not in await not_found(floor, "#99999")
+
+
+async def test_a_receiver_that_is_none_is_answered_with_those_that_there_are(tmp_path: Path) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=1)), tmp_path) as floor:
+        with pytest.raises(Refused, match="there is no receiver 'foo': the config has no delivery"):
+            await floor.commands.pause_delivery("foo")
+        settings = DeliverySettings(orders_url="https://erp.example", secret=SecretStr("whsec_c2VjcmV0LXNlY3JldA=="))
+        floor.commands.deliveries = Deliveries(settings, floor.store, Clock(), Chance())
+        with pytest.raises(Refused, match="there is no receiver 'foo'; the config has orders_url"):
+            await floor.commands.resume_delivery("foo")
