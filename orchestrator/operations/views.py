@@ -96,7 +96,7 @@ def order_view(
         "held_at": optional_rfc3339(order.held_at),
         "held_reason": order.held_reason,
         "targets": [target_view(target, order.situation) for target in targets],
-        "allowed": [] if machine is None else list(machine.allowed(_standing(order))),
+        "allowed": [] if machine is None or order.gone_at is not None else list(machine.allowed(_standing(order))),
         "imported_at": rfc3339(order.imported_at),
         "updated_at": rfc3339(order.updated_at),
         "version": order.version,
@@ -107,7 +107,7 @@ def _gone(order: Order) -> Problem | None:
     """That the platform has the order no more is shown like a problem, though nothing of it waits for a person."""
     if order.gone_at is None:
         return None
-    return problem_of("gone", order.gone_detail or "", None, order.gone_at)
+    return problem_of("order-not-found", order.gone_detail or "", None, order.gone_at)
 
 
 def shop_wait(shop: Shop | None, now_ms: int) -> Wait | None:

@@ -27,7 +27,6 @@ PROBLEM_TITLES = {
     "not-allowed": "The order may not go there",
     "not-adjacent": "The target is more than one step away",
     "order-not-found": "The platform has no such order any more",
-    "gone": "The platform has no such order any more",
 }
 """Titles of the problems that orders and targets can have, by type."""
 

@@ -229,7 +229,7 @@ def apply_gone(draft: Draft, ctx: Context, detail: str) -> None:
     draft.change(problem=None, observed_at=ctx.now)
     if order.gone_at is None:
         draft.change(gone_at=ctx.now, gone_detail=detail)
-        problem = problem_json(problem_of("gone", detail, None, ctx.now))
+        problem = problem_json(problem_of("order-not-found", detail, None, ctx.now))
         told = {"reference": order.reference, "payment": order.payment, "state": order.state}
         draft.emit("order.updated", **told, problem=problem)
 

@@ -36,11 +36,11 @@ async def test_a_step_that_finds_the_order_gone_says_so_on_the_order_and_in_the_
         assert (await floor.reach(order.id, "shipped")).status is TargetStatus.FAILED
         gone = await floor.order(order.id)
         problem = shown(gone)["problem"]
-        assert (problem["type"], problem["step"]) == ("gone", None)
+        assert (problem["type"], problem["step"]) == ("order-not-found", None)
         assert problem["detail"]
         assert (gone.situation, gone.state) == (Situation.IDLE, "CheckQueue")
         (told,) = await updates(floor, order.id)
-        assert (told["problem"]["type"], told["state"]) == ("gone", "CheckQueue")
+        assert (told["problem"]["type"], told["state"]) == ("order-not-found", "CheckQueue")
 
 
 async def test_a_refresh_that_finds_the_order_gone_says_so_once(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ async def test_a_refresh_that_finds_the_order_gone_says_so_once(tmp_path: Path) 
                 await floor.commands.refresh("acme", order.id)
             assert refused.value.slug == "order-not-found"
         assert len(await updates(floor, order.id)) == 1
-        assert shown(await floor.order(order.id))["problem"]["type"] == "gone"
+        assert shown(await floor.order(order.id))["problem"]["type"] == "order-not-found"
 
 
 async def test_a_target_for_an_order_that_is_gone_is_refused_and_one_that_is_back_takes_it(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_an_order_in_an_unknown_state_that_is_gone_waits_for_nobody() -> None:
     floor.now_ms += 1
     floor.store.run(lambda tx: note_gone(tx, floor.context(), ORDER, "404", floor.now_ms))
     row = floor.row()
-    assert (row.situation, shown(row)["problem"]["type"]) == (Situation.IDLE, "gone")
+    assert (row.situation, shown(row)["problem"]["type"]) == (Situation.IDLE, "order-not-found")
     floor.platform.is_gone = False
     floor.now_ms += 1
     floor.adopt(floor.platform.seen(), floor.now_ms)
