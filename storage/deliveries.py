@@ -6,7 +6,7 @@ such a name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from storage.events import consumer_cursor
@@ -35,6 +35,14 @@ class Parked:
     event: Event
     lane: str
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A lane in which something is parked. `due_at`: when its first event is tried again, in Unix milliseconds."""
+
+    lane: str
+    due_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ def pause_delivery(tx: Transaction, name: str, paused_at: int | None) -> bool:
 def note_delivered(tx: Transaction, name: str, now_ms: int, error: str | None) -> None:
     """The receiver took something; `error` is what it refused beside that. Without one the last error stands for as
     long as something is parked."""
-    if error is None and next_parked_at(tx, name) is not None:
+    if error is None and tx.query("SELECT 1 FROM parked WHERE name = ? LIMIT 1", (name,)):
         error = delivery_state(tx, name).last_error
     tx.execute(
         "INSERT INTO deliveries (name, last_error, last_error_at, delivered_at) VALUES (?, ?, ?, ?) ON CONFLICT (name)"
@@ -112,36 +120,35 @@ def hurry_parked(tx: Transaction, name: str, now_ms: int) -> None:
     tx.execute("UPDATE parked SET due_at = ? WHERE name = ? AND due_at > ?", (now_ms, name, now_ms))
 
 
-def due_parked(tx: Transaction, name: str, now_ms: int, limit: int) -> list[Parked]:
-    """The first event of each lane that is due, oldest first."""
+def parked_heads(tx: Transaction, name: str, limit: int) -> list[Head]:
+    """The lanes in which something is parked, soonest due first. Goes from lane to lane by the index and not through
+    the events behind the first ones, of which there may be very many."""
     sql = (
-        "SELECT e.cursor, e.at, e.type, e.shop, e.order_id, e.target, e.data, p.lane, p.attempts FROM parked p"
-        " JOIN events e ON e.cursor = p.cursor WHERE p.name = ? AND p.due_at <= ? AND p.cursor ="
-        " (SELECT min(q.cursor) FROM parked q WHERE q.name = p.name AND q.lane = p.lane) ORDER BY p.due_at LIMIT ?"
+        "WITH RECURSIVE lanes (lane) AS (SELECT min(lane) FROM parked WHERE name = ? UNION ALL"
+        " SELECT (SELECT min(p.lane) FROM parked p WHERE p.name = ? AND p.lane > lanes.lane) FROM lanes"
+        " WHERE lanes.lane IS NOT NULL)"
+        " SELECT lane, (SELECT p.due_at FROM parked p WHERE p.name = ? AND p.lane = lanes.lane"
+        " ORDER BY p.cursor LIMIT 1) AS due_at FROM lanes WHERE lane IS NOT NULL ORDER BY due_at, lane LIMIT ?"
+    )
+    return [Head(lane, due_at) for lane, due_at in tx.query(sql, (name, name, name, limit))]
+
+
+def list_parked(tx: Transaction, name: str, lane: str, limit: int) -> list[Parked]:
+    """The first events of a lane, in order."""
+    sql = (
+        "SELECT e.cursor, e.at, e.type, e.shop, e.order_id, e.target, e.data, p.attempts FROM parked p"
+        " JOIN events e ON e.cursor = p.cursor WHERE p.name = ? AND p.lane = ? ORDER BY p.cursor LIMIT ?"
     )
     found = []
-    for cursor, at, type_, shop, order, target, data, lane, attempts in tx.query(sql, (name, now_ms, limit)):
+    for cursor, at, type_, shop, order, target, data, attempts in tx.query(sql, (name, lane, limit)):
         found.append(Parked(Event(cursor, at, type_, shop, order, target, load_json(data)), lane, attempts))
     return found
 
 
-def next_parked_at(tx: Transaction, name: str) -> int | None:
-    """When the next lane's first event is due; None when nothing is parked."""
-    sql = (
-        "SELECT min(p.due_at) FROM parked p WHERE p.name = ? AND p.cursor ="
-        " (SELECT min(q.cursor) FROM parked q WHERE q.name = p.name AND q.lane = p.lane)"
-    )
-    due_at: int | None = tx.query(sql, (name,))[0][0]
-    return due_at
-
-
-def parked_lanes(tx: Transaction, name: str, lanes: Sequence[str]) -> set[str]:
+def parked_lanes(tx: Transaction, name: str, lanes: Iterable[str]) -> set[str]:
     """Those of the lanes in which something is parked: what comes behind it has to wait there too."""
-    if not lanes:
-        return set()
-    marks = ", ".join("?" * len(lanes))
-    sql = f"SELECT DISTINCT lane FROM parked WHERE name = ? AND lane IN ({marks})"  # noqa: S608
-    return {lane for (lane,) in tx.query(sql, (name, *lanes))}
+    sql = "SELECT 1 FROM parked WHERE name = ? AND lane = ? LIMIT 1"
+    return {lane for lane in lanes if tx.query(sql, (name, lane))}
 
 
 def lag_of(tx: Transaction, name: str, types: Sequence[str]) -> Lag:

@@ -45,13 +45,17 @@ class Delivered:
 
 @dataclass
 class Erp:
-    """`judge` decides; `taken` is what was answered with 2xx, `seen` everything."""
+    """`judge` decides; `taken` is what was answered with 2xx, `seen` everything. What `hangs` has no answer until
+    `release`; the answer to what `loses` never arrives."""
 
     port: int = 0
     judge: Judge = lambda _: 204
     seen: list[Delivered] = field(default_factory=list)
     taken: list[Delivered] = field(default_factory=list)
     silent: anyio.Event | None = None
+    hangs: Callable[[Delivered], bool] = lambda _: False
+    loses: Callable[[Delivered], bool] = lambda _: False
+    released: anyio.Event = field(default_factory=anyio.Event)
     news: anyio.Event = field(default_factory=anyio.Event)
 
     def url(self, path: str = "/orders") -> str:
@@ -63,12 +67,26 @@ class Erp:
         self.seen.append(delivered)
         if self.silent is not None:
             await self.silent.wait()
+        if self.hangs(delivered):
+            self._tell()
+            await self.released.wait()
         status = self.judge(delivered)
         if status < 300:
             self.taken.append(delivered)
+        self._tell()
+        if self.loses(delivered) and request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=status, headers={"Location": "/elsewhere"} if 300 <= status < 400 else None)
+
+    def _tell(self) -> None:
         self.news.set()
         self.news = anyio.Event()
-        return web.Response(status=status, headers={"Location": "/elsewhere"} if 300 <= status < 400 else None)
+
+    def release(self) -> None:
+        """Answers what hung, and nothing hangs any more."""
+        self.hangs = lambda _: False
+        self.released.set()
+        self.released = anyio.Event()
 
     async def until(self, condition: Callable[[Erp], bool]) -> None:
         """Waits for a delivery after which the condition holds."""
@@ -95,6 +113,7 @@ async def running_erp(port: int = 0, erp: Erp | None = None) -> AsyncIterator[Er
     finally:
         if erp.silent is not None:
             erp.silent.set()
+        erp.release()
         with anyio.CancelScope(shield=True):
             await runner.cleanup()
 

@@ -12,6 +12,7 @@ from standardwebhooks import Webhook
 from orchestrator.delivery.envelope import signer_of
 from storage import retention
 from storage.deliveries import park
+from storage.errors import StoreUnavailable
 from storage.events import append_event
 from storage.orders import insert_order
 from storage.transaction import Transaction
@@ -222,6 +223,33 @@ async def test_a_redirect_is_not_followed_and_is_no_success(tmp_path: Path) -> N
         assert "redirect" in now["last_error"]
         assert {each.path for each in erp.seen} == {"/orders"}
         assert now["lag_events"] == 1
+
+
+@pytest.mark.parametrize("status", [300, 304])
+async def test_what_leads_nowhere_is_not_called_a_redirect(tmp_path: Path, status: int) -> None:
+    async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
+        erp.judge = lambda _: status
+        await it.tell("1")
+        now = await it.until(lambda now: now["last_error"] is not None)
+        assert now["last_error"] == f"answered ({status})"
+
+
+async def test_a_store_that_fails_in_the_middle_of_a_round_is_told_as_such(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
+        erp.hangs = lambda _: True
+        await it.tell("1")
+        await erp.until(lambda erp: bool(erp.seen))
+
+        async def fail(unit: object) -> None:
+            raise StoreUnavailable("the disk is full")
+
+        it.store.write = fail  # type: ignore[method-assign,assignment]
+        erp.release()
+        while "delivery.stopped" not in (told := capsys.readouterr().out):  # noqa: ASYNC110 - logs tell nobody
+            await anyio.sleep(0.01)
+        assert "the disk is full" in told
 
 
 async def test_a_receiver_that_never_answers_delays_only_itself(tmp_path: Path) -> None:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from storage.deliveries import (
     DeliveryState,
+    Head,
     Lag,
     consumer_of,
     delivery_state,
-    due_parked,
     hurry_parked,
     lag_of,
-    next_parked_at,
+    list_parked,
     note_delivered,
     note_error,
     park,
+    parked_heads,
     parked_lanes,
     pause_delivery,
     unpark,
 )
 from storage.events import acknowledge, append_event
 from storage.products import StoredProduct, Version, list_products, note_fulfillment, save_product
-from storage.transaction import Transaction
+from storage.transaction import Row, Transaction, Value
 from storage.webhooks import (
     Arrival,
     Webhook,
@@ -170,7 +173,7 @@ async def test_an_error_stands_for_as_long_as_something_is_parked(engine: Engine
         assert (await store.read(lambda tx: delivery_state(tx, "orders"))).last_error is None
 
 
-async def test_only_the_first_parked_event_of_a_lane_is_tried_again(engine: Engine) -> None:
+async def test_the_first_parked_event_of_a_lane_says_when_the_lane_is_due(engine: Engine) -> None:
     async with engine.open() as store:
 
         def unit(tx: Transaction) -> None:
@@ -181,21 +184,51 @@ async def test_only_the_first_parked_event_of_a_lane_is_tried_again(engine: Engi
 
         await store.write(unit)
 
-        async def due(now: int) -> list[tuple[int, str, int]]:
-            found = await store.read(lambda tx: due_parked(tx, "orders", now, 9))
+        async def heads(limit: int = 9) -> list[tuple[str, int]]:
+            found = await store.read(lambda tx: parked_heads(tx, "orders", limit))
+            return [(head.lane, head.due_at - NOW) for head in found]
+
+        async def parked(lane: str, limit: int = 9) -> list[tuple[int, str, int]]:
+            found = await store.read(lambda tx: list_parked(tx, "orders", lane, limit))
             return [(each.event.cursor, each.lane, each.attempts) for each in found]
 
-        assert await due(NOW) == [(3, "2", 1)]
-        assert await due(NOW + 5) == [(3, "2", 1), (1, "1", 1)]
-        assert await store.read(lambda tx: next_parked_at(tx, "orders")) == NOW - 1
+        assert await store.read(lambda tx: parked_heads(tx, "nobody", 9)) == []
+        assert await heads() == [("2", -1), ("1", 5), ("3", 9)]
+        assert await heads(1) == [("2", -1)]
+        assert await parked("1") == [(1, "1", 1), (2, "1", 1)]
+        assert await parked("1", 1) == [(1, "1", 1)]
         assert await store.read(lambda tx: parked_lanes(tx, "orders", ["1", "3", "9", "gone"])) == {"1", "3"}
         assert await store.read(lambda tx: parked_lanes(tx, "orders", [])) == set()
         await store.write(lambda tx: park(tx, "orders", 1, "1", 2, NOW))
-        assert await due(NOW) == [(3, "2", 1), (1, "1", 2)]
+        assert await parked("1") == [(1, "1", 2), (2, "1", 1)]
         await store.write(lambda tx: unpark(tx, "orders", 1))
-        assert await due(NOW) == [(3, "2", 1), (2, "1", 1)]
+        assert await heads() == [("2", -1), ("1", 0), ("3", 9)]
         await store.write(lambda tx: hurry_parked(tx, "orders", NOW))
-        assert len(await due(NOW)) == 3
+        assert await heads() == [("2", -1), ("1", 0), ("3", 0)]
+        assert await store.read(lambda tx: parked_heads(tx, "products", 9)) == [Head("1", NOW)]
+
+
+async def test_what_is_parked_is_found_without_a_walk_through_all_of_it(engine: Engine) -> None:
+    plans: list[str] = []
+
+    class Explained:
+        """Answers as the transaction does, and keeps how the database goes about it."""
+
+        def __init__(self, tx: Transaction) -> None:
+            self.tx, self.published = tx, tx.published
+            self.execute, self.insert = tx.execute, tx.insert
+
+        def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
+            plans.extend(str(row[-1]) for row in self.tx.query(f"EXPLAIN QUERY PLAN {sql}", parameters))
+            return self.tx.query(sql, parameters)
+
+    async with engine.open() as store:
+        await store.read(lambda tx: parked_heads(Explained(tx), "orders", 9))
+        await store.read(lambda tx: list_parked(Explained(tx), "orders", "1", 9))
+        await store.read(lambda tx: parked_lanes(Explained(tx), "orders", ["1"]))
+    steps = [plan for plan in plans if "parked" in plan or " p " in f"{plan} "]
+    assert len(steps) == 5
+    assert all("USING" in step and "parked_lane (name=?" in step for step in steps), steps
 
 
 async def test_the_lag_counts_what_lies_ahead_and_what_is_parked(engine: Engine) -> None:

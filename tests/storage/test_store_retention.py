@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator import housekeeping
 from storage import retention
-from storage.deliveries import due_parked, park
+from storage.deliveries import list_parked, park
 from storage.events import append_event, list_events
 from storage.orders import get_order, get_payload, insert_order, list_orders, save_order
 from storage.products import note_fulfillment
@@ -170,5 +170,5 @@ async def test_what_is_parked_goes_with_its_event(engine: Engine) -> None:
 
         await store.write(unit)
         assert await forget(store, retention.EVENTS) == 1
-        (left,) = await store.read(lambda tx: due_parked(tx, "erp", NOW, 9))
+        (left,) = await store.read(lambda tx: list_parked(tx, "erp", "lane", 9))
         assert left.event.at == NOW

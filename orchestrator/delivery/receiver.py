@@ -1,0 +1,176 @@
+"""What both loops of a courier know of their receiver: is it there, which calls are late, how long to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from orchestrator.clock import Chance, Clock
+from orchestrator.config import DeliverySettings
+from orchestrator.delivery.envelope import Outlet, Parcel, payload_of
+from orchestrator.delivery.round import Late, Run
+from storage.deliveries import hurry_parked, note_delivered, note_error, park, unpark
+from storage.store import Store
+from storage.transaction import Transaction
+
+log = structlog.get_logger()
+
+LONGEST_REST_SECONDS = 30.0
+"""A wake-up that was missed costs at most this."""
+
+_READ_AHEAD_BYTES = 1024 * 1024
+
+Unit = Callable[[Transaction, int], None]
+"""A unit of work that is told the time."""
+
+
+class Room(NamedTuple):
+    """How many calls of both loops may be late together, and how heavy, in bytes, before a loop waits for its own."""
+
+    calls: int
+    weight: int
+
+
+class Alarm:
+    """Ends a loop's rest. A loop listens first and looks for work then, so that nothing is missed."""
+
+    def __init__(self) -> None:
+        self._wake, self._nudge = anyio.Event(), anyio.Event()
+
+    def listen(self) -> None:
+        """From now on a call counts."""
+        self._wake, self._nudge = anyio.Event(), anyio.Event()
+
+    def wake(self) -> None:
+        """There is work."""
+        self._wake.set()
+
+    def nudge(self) -> None:
+        """Look at once, whatever is being waited for."""
+        self._nudge.set()
+        self._wake.set()
+
+    async def rest(self, seconds: float) -> None:
+        """Until there is work."""
+        with anyio.move_on_after(seconds):
+            await self._wake.wait()
+
+    async def pause(self, seconds: float) -> None:
+        """Work does not shorten this, a nudge does."""
+        with anyio.move_on_after(seconds):
+            await self._nudge.wait()
+
+
+class Receiver:
+    """`failures`: rounds in a row in which new events were tried and nothing arrived. `arrivals`: how many events
+    arrived, from any loop. `late`: calls that outlasted their round, by lane; their lanes have parked events.
+    `seen_late`: lanes that were late at any time since `watch_late`: an older snapshot may not show it."""
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        settings: DeliverySettings,
+        store: Store,
+        clock: Clock,
+        chance: Chance,
+        first_wait_seconds: float,
+        round_seconds: float,
+    ) -> None:
+        self.outlet, self.store, self.clock, self.round_seconds = outlet, store, clock, round_seconds
+        self._settings, self._chance, self._first_wait_seconds = settings, chance, first_wait_seconds
+        self.fresh, self.parked = Alarm(), Alarm()
+        self.failures = self.arrivals = 0
+        self.late: dict[str, Late] = {}
+        self.seen_late: set[str] = set()
+
+    def wait_seconds(self, attempt: int) -> float:
+        """How long to wait after so many attempts."""
+        longest = min(self._settings.max_wait_seconds, self._first_wait_seconds * 2.0 ** min(attempt - 1, 30))
+        return longest * (0.5 + self._chance.jitter() / 2)
+
+    def fail(self, error: str | None) -> None:
+        """New events were tried, and nothing arrives."""
+        self.failures += 1
+        if self.failures == 1:
+            log.warning("delivery.failed", name=self.outlet.name, detail=error)
+
+    async def record(self, unit: Unit, arrived: int, error: str | None) -> None:
+        """Writes down what came of calls, `arrived` of which were taken, in one transaction. Raises StoreError."""
+        name, now = self.outlet.name, self.clock.now_ms()
+        is_recovery = arrived > 0 and self.failures > 0
+        self.arrivals += arrived
+        if is_recovery:
+            log.info("delivery.recovered", name=name, rounds=self.failures)
+            self.failures = 0
+
+        def whole(tx: Transaction) -> None:
+            if is_recovery:
+                hurry_parked(tx, name, now)
+            unit(tx, now)
+            if arrived:
+                note_delivered(tx, name, now, error)
+            elif error is not None:
+                note_error(tx, name, now, error)
+
+        await self.store.write(whole)
+        if is_recovery:
+            self.fresh.nudge()
+            self.parked.nudge()
+
+    def park_failed(self, tx: Transaction, parcel: Parcel, now: int) -> None:
+        """Parks an event until its next attempt, which is later each time."""
+        due_at = now + int(self.wait_seconds(parcel.attempts + 1) * 1000)
+        park(tx, self.outlet.name, parcel.event.cursor, parcel.lane, parcel.attempts + 1, due_at)
+
+    def has_room(self, runs: Sequence[Run], room: Room) -> bool:
+        """Whether these runs may be late as well."""
+        late = self.late.values()
+        weight = sum(run.weight for run in runs) + sum(each.weight for each in late)
+        return len(runs) + len(late) <= room.calls and (not late or weight <= room.weight)
+
+    def watch_late(self) -> None:
+        """Begins `seen_late` anew."""
+        self.seen_late = set(self.late)
+
+    def note_late(self, calls: Sequence[Late]) -> None:
+        """From now on the lanes of these calls are let alone until their end is written down (`settle`)."""
+        for each in calls:
+            self.late[each.parcel.lane] = each
+            self.seen_late.add(each.parcel.lane)
+
+    def settle(self, group: TaskGroup, calls: Sequence[Late], *, is_fresh: bool) -> None:
+        """Writes down the end of each late call when it comes. Its event is parked by now."""
+        for late in calls:
+            group.start_soon(self._settle, late, self.arrivals if is_fresh else None)
+
+    async def _settle(self, late: Late, arrivals: int | None) -> None:
+        await late.run.ended.wait()
+        attempt = late.run.attempts[-1]
+        if attempt.error is not None and not self.failures and arrivals == self.arrivals:
+            self.fail(attempt.error)
+
+        def unit(tx: Transaction, now: int) -> None:
+            if attempt.error is None:
+                unpark(tx, self.outlet.name, late.parcel.event.cursor)
+            else:
+                self.park_failed(tx, late.parcel, now)
+
+        await self.record(unit, int(attempt.error is None), attempt.error)
+        if self.late.get(late.parcel.lane) is late:
+            del self.late[late.parcel.lane]
+        self.parked.wake()
+
+    def with_payloads(self, tx: Transaction, parcels: Sequence[Parcel]) -> list[Parcel]:
+        """Reads payloads ahead, which is quick, but only so much: they may be large. The others are read when sent."""
+        found: list[Parcel] = []
+        room = _READ_AHEAD_BYTES
+        for parcel in parcels:
+            payload = payload_of(tx, parcel.event, self._settings.format) if room > 0 else None
+            room -= len(payload.text) if payload is not None and payload.text is not None else 0
+            found.append(replace(parcel, payload=payload))
+        return found

@@ -1,0 +1,117 @@
+"""A round of calls: lanes side by side, each in order, for a limited time.
+
+A round does not wait for its slowest call. What has not been answered when its time is up is *late*: the call goes on
+without the round and without a place among those that are made at once, and whoever held the round hears of its end
+(`Run.ended`). Late calls hold bodies and connections, so the caller says whether there is room for more of them; for as
+long as there is not, the round goes on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from orchestrator.delivery.envelope import Parcel
+from orchestrator.delivery.sender import Attempt, Sender
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """Events of one lane, sent in order until one fails or the round is over; `attempts` are of the first of them.
+    `weight`: the bytes of the body that is out now."""
+
+    parcels: list[Parcel]
+    attempts: list[Attempt] = field(default_factory=list)
+    is_out: bool = False
+    weight: int = 0
+    ended: anyio.Event = field(default_factory=anyio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A call that goes on after its round. `run.attempts[-1]` is its end, once `run.ended` is set."""
+
+    parcel: Parcel
+    run: Run
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a round came to. `left`: not tried, because one before it failed or is late, or the time was up."""
+
+    arrived: list[Parcel]
+    failed: list[tuple[Parcel, Attempt]]
+    late: list[Late]
+    left: list[Parcel]
+
+    @property
+    def error(self) -> str | None:
+        """The last failure in words; None: nothing failed."""
+        return self.failed[-1][1].error if self.failed else None
+
+
+class Round:
+    """Sends `lanes`; `hold` it once."""
+
+    def __init__(self, sender: Sender, lanes: Sequence[list[Parcel]], at_once: int) -> None:
+        self._sender, self._at_once = sender, at_once
+        self._runs = [Run(parcels) for parcels in lanes]
+        self._waiting = deque(self._runs)
+        self._working = 0
+        self._is_over = False
+        self._done = anyio.Event()
+
+    async def hold(self, group: TaskGroup, seconds: float, has_room: Callable[[Sequence[Run]], bool]) -> Outcome:
+        """Makes calls in tasks of `group` until all is done or the time is up. `has_room` tells whether runs that are
+        out now may become late. At least one call is made by each task, however short the time."""
+        for _ in range(min(self._at_once, len(self._runs))):
+            await group.start(self._work)
+        while self._working:
+            with anyio.move_on_after(seconds):
+                await self._done.wait()
+            if has_room([run for run in self._runs if run.is_out]):
+                break
+        self._is_over = True
+        return self._outcome()
+
+    async def _work(self, *, task_status: TaskStatus[None]) -> None:
+        self._working += 1
+        task_status.started()
+        while self._waiting and not self._is_over:
+            await self._follow(self._waiting.popleft())
+        self._working -= 1
+        if not self._working:
+            self._done.set()
+
+    async def _follow(self, run: Run) -> None:
+        for parcel in run.parcels:
+            run.is_out = True
+            letter = await self._sender.pack(parcel)
+            run.weight = len(letter.body)
+            attempt = await self._sender.post(letter)
+            run.is_out = False
+            run.attempts.append(attempt)
+            if attempt.error is not None or self._is_over:
+                break
+        run.ended.set()
+
+    def _outcome(self) -> Outcome:
+        found = Outcome([], [], [], [])
+        for run in self._runs:
+            tried = len(run.attempts)
+            for parcel, attempt in zip(run.parcels, run.attempts, strict=False):
+                if attempt.error is None:
+                    found.arrived.append(parcel)
+                else:
+                    found.failed.append((parcel, attempt))
+            if run.is_out:
+                found.late.append(Late(replace(run.parcels[tried], payload=None), run, run.weight))
+                tried += 1
+            found.left.extend(run.parcels[tried:])
+            del run.parcels[tried:]  # a late call may last: it keeps no payloads but its own
+        return found

@@ -1,0 +1,76 @@
+"""Makes the POST of an event and says what came of it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import aiohttp
+from yarl import URL
+
+from orchestrator.clock import Clock
+from orchestrator.config import DeliverySettings
+from orchestrator.delivery.envelope import Outlet, Parcel, body_of, headers_of, labels_of, payload_of, signer_of
+from orchestrator.network import network_words
+from storage.store import Store
+
+_LARGEST_ANSWER_BYTES = 64 * 1024
+_ABOUT_THE_EVENT = frozenset({400, 409, 413, 415, 422})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of sending an event; `error` None: it arrived. `is_refusal`: the receiver lives and wants it not."""
+
+    error: str | None
+    is_refusal: bool = False
+
+
+class Letter(NamedTuple):
+    """An event as it goes out."""
+
+    body: bytes
+    headers: dict[str, str]
+
+
+class Sender:
+    """Sends to one receiver over a session of the caller's."""
+
+    def __init__(
+        self, outlet: Outlet, settings: DeliverySettings, store: Store, clock: Clock, session: aiohttp.ClientSession
+    ) -> None:
+        self._settings, self._store, self._clock, self._session = settings, store, clock, session
+        self._url = URL(outlet.url, encoded=True)
+        self._signer = signer_of(settings.secret.get_secret_value())
+
+    async def pack(self, parcel: Parcel) -> Letter:
+        """Body and signed headers; reads the payload if nobody has yet. Raises StoreError."""
+        form = self._settings.format
+        payload = parcel.payload
+        if payload is None:
+            payload = await self._store.read(lambda tx: payload_of(tx, parcel.event, form))
+        body = body_of(parcel.event, payload, form)
+        headers = headers_of(parcel.event, body, self._signer, self._clock.now_ms())
+        if form == "platform":
+            headers |= labels_of(parcel.event, payload)
+        return Letter(body, headers)
+
+    async def post(self, letter: Letter) -> Attempt:
+        """One call. It ends with the time-out at the latest."""
+        try:
+            async with self._session.post(
+                self._url, data=letter.body, headers=letter.headers, allow_redirects=False
+            ) as response:
+                status = response.status
+                with suppress(aiohttp.ClientError, TimeoutError):  # the status has been told already
+                    await response.content.read(_LARGEST_ANSWER_BYTES)
+        except TimeoutError:
+            return Attempt(f"no answer within {self._settings.timeout_seconds:g} s")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return Attempt(network_words(error))
+        if 200 <= status < 300:
+            return Attempt(None)
+        words = "answered with a redirect, which is not followed" if status in _REDIRECTS else "answered"
+        return Attempt(f"{words} ({status})", is_refusal=status in _ABOUT_THE_EVENT)

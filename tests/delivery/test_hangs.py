@@ -1,0 +1,198 @@
+"""Orders for which the receiver never answers hold up themselves alone, and nothing is lost or out of order by it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.delivery.erp import Delivered, Dispatch, Erp, dispatching, running_erp, settings
+
+NEVER = 300.0
+"""Longer than any test lasts."""
+
+
+def order_of(delivered: Delivered) -> str:
+    return str(delivered.body["order"])
+
+
+def is_bad(delivered: Delivered) -> bool:
+    return order_of(delivered).startswith("bad")
+
+
+def named(kind: str, count: int) -> list[str]:
+    return [f"{kind}{number}" for number in range(count)]
+
+
+def arrived_in_order(erp: Erp, told: Sequence[str]) -> None:
+    """Asserts that each event arrived, and the first arrivals of each order in order. `told`: the orders, by cursor."""
+    wanted: dict[str, list[int]] = {}
+    for cursor, order in enumerate(told, 1):
+        wanted.setdefault(order, []).append(cursor)
+    arrivals: dict[str, list[int]] = {}
+    for cursor in dict.fromkeys(each.cursor for each in erp.taken):
+        arrivals.setdefault(told[cursor - 1], []).append(cursor)
+    assert arrivals == wanted
+
+
+async def goes_out(it: Dispatch, erp: Erp, orders: Sequence[str]) -> None:
+    """Tells of orders, and waits until what is told is taken."""
+    await it.tell(*orders)
+    await erp.until(lambda erp: {order_of(each) for each in erp.taken} >= set(orders))
+
+
+@pytest.mark.parametrize(("count", "timeout_seconds"), [(1, NEVER), (8, NEVER), (30, NEVER), (64, 0.3)])
+async def test_orders_that_hang_hold_up_themselves_alone(tmp_path: Path, count: int, timeout_seconds: float) -> None:
+    bad, good = named("bad", count), named("good", 40)
+    async with running_erp() as erp:
+        erp.hangs = is_bad
+        chosen = settings(erp, timeout_seconds=timeout_seconds)
+        async with dispatching(tmp_path, chosen, round_seconds=0.05) as it:
+            await it.tell(*bad)
+            await erp.until(lambda erp: len(erp.seen) >= min(count, 6))  # they have all places before the others come
+            await goes_out(it, erp, good)
+            await goes_out(it, erp, named("later", 40))
+            await it.tell(*bad, *good)
+            await erp.until(lambda erp: len(erp.taken) >= 120)
+            assert not any(is_bad(each) for each in erp.taken), "nothing was released yet"
+            await it.until(lambda now: now["lag_events"] == 2 * count)
+            erp.release()
+            await it.until(lambda now: now["lag_events"] == 0)
+            arrived_in_order(erp, [*bad, *good, *named("later", 40), *bad, *good])
+
+
+async def test_an_answer_that_comes_late_counts_and_is_not_asked_for_again(tmp_path: Path) -> None:
+    async with running_erp() as erp:
+        erp.hangs = is_bad
+        async with dispatching(tmp_path, settings(erp, timeout_seconds=NEVER), round_seconds=0.02) as it:
+            await it.tell("bad", "bad", "bad")
+            await goes_out(it, erp, ["good"])
+            await it.until(lambda now: now["lag_events"] == 3)
+            erp.release()
+            served = await it.until(lambda now: now["lag_events"] == 0)
+            assert served["last_error"] is None
+            assert [each.cursor for each in erp.seen if is_bad(each)] == [1, 2, 3]
+
+
+async def test_a_parked_order_is_mended_while_parked_ones_beside_it_hang(tmp_path: Path) -> None:
+    async with running_erp() as erp:
+        erp.judge = lambda each: 422 if order_of(each) != "good" else 204
+        async with dispatching(tmp_path, settings(erp, timeout_seconds=NEVER), round_seconds=0.02) as it:
+            await it.tell(*named("bad", 8), *["sick"] * 40)
+            await goes_out(it, erp, ["good"])
+            await it.until(lambda now: now["lag_events"] == 48)
+            erp.hangs = is_bad
+            hung = len(erp.seen)
+            await erp.until(lambda erp: len({order_of(each) for each in erp.seen[hung:] if is_bad(each)}) >= 2)
+            erp.judge = lambda _: 204
+            await it.until(lambda now: now["lag_events"] <= 8)
+            assert [each.cursor for each in erp.taken if order_of(each) == "sick"] == list(range(9, 49))
+            erp.release()
+            await it.until(lambda now: now["lag_events"] == 0)
+
+
+async def test_a_call_that_is_out_during_a_restart_is_made_again_before_what_is_behind_it(tmp_path: Path) -> None:
+    async with running_erp() as erp:
+        erp.hangs = is_bad
+        chosen = settings(erp, timeout_seconds=NEVER)
+        async with dispatching(tmp_path, chosen, round_seconds=0.02) as it:
+            await it.tell("bad", "bad")
+            await goes_out(it, erp, ["good"])
+            await it.until(lambda now: now["lag_events"] == 2)
+        erp.release()
+        erp.taken.clear()
+        async with dispatching(tmp_path, chosen, round_seconds=0.02) as it:
+            await it.tell("bad")
+            await it.until(lambda now: now["lag_events"] == 0)
+            assert list(dict.fromkeys(each.cursor for each in erp.taken)) == [1, 2, 4]
+
+
+async def test_a_pause_holds_back_what_is_behind_a_call_that_is_out(tmp_path: Path) -> None:
+    async with running_erp() as erp:
+        erp.hangs = is_bad
+        async with dispatching(tmp_path, settings(erp, timeout_seconds=NEVER), round_seconds=0.02) as it:
+            await it.tell("bad", "bad")
+            await goes_out(it, erp, ["good"])
+            await it.until(lambda now: now["lag_events"] == 2)
+            assert await it.deliveries.pause("orders_url")
+            erp.release()
+            await it.until(lambda now: now["lag_events"] == 1)
+            assert [each.cursor for each in erp.seen if is_bad(each)] == [1]
+            assert await it.deliveries.resume("orders_url")
+            await it.until(lambda now: now["lag_events"] == 0)
+
+
+async def test_a_receiver_that_hangs_for_all_gets_everything_when_it_is_back(tmp_path: Path) -> None:
+    told = named("order", 80)
+    async with running_erp() as erp:
+        erp.hangs = lambda _: True
+        chosen = settings(erp, timeout_seconds=0.1)
+        async with dispatching(tmp_path, chosen, round_seconds=0.02) as it:
+            await it.tell(*told, *told)
+            await it.until(lambda now: now["last_error"] == "no answer within 0.1 s")
+            await erp.until(lambda erp: len({each.cursor for each in erp.seen}) > 20)
+            assert erp.taken == []
+            erp.release()
+            served = await it.until(lambda now: now["lag_events"] == 0)
+            assert served["last_error"] is None
+            arrived_in_order(erp, [*told, *told])
+
+
+class Whim:
+    """Fails, hangs and loses answers at random, until it is mild."""
+
+    def __init__(self, rng: random.Random, erp: Erp) -> None:
+        self._rng, self._erp = rng, erp
+        self.be_wild()
+
+    def be_wild(self) -> None:
+        trouble = self._rng.choice((0.05, 0.3, 0.9))
+        erp, rng = self._erp, self._rng
+        erp.judge = lambda _: rng.choice((500, 422, 503)) if rng.random() < trouble else 204
+        erp.hangs = lambda _: rng.random() < trouble / 3
+        erp.loses = lambda _: rng.random() < trouble / 3
+
+    def be_mild(self) -> None:
+        erp = self._erp
+        erp.judge, erp.loses = lambda _: 204, lambda _: False
+        erp.release()
+
+
+async def _live(it: Dispatch, rng: random.Random, whim: Whim, erp: Erp, told: list[str]) -> None:
+    """A while of events, moods, pauses and changed settings."""
+    for _ in range(12):
+        match rng.randrange(8):
+            case 0:
+                await it.deliveries.pause("orders_url")
+            case 1 | 2:
+                await it.deliveries.resume("orders_url")
+            case 3:
+                it.deliveries.reload(settings(erp, timeout_seconds=rng.choice((0.05, 0.1, 0.2))))
+            case 4:
+                whim.be_wild()
+            case _:
+                orders = [f"o{rng.randrange(12)}" for _ in range(rng.randrange(1, 40))]
+                await it.tell(*orders)
+                told += orders
+        await anyio.sleep(rng.random() * 0.05)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_nothing_is_lost_or_out_of_order_whatever_happens(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    told: list[str] = []
+    async with running_erp() as erp:
+        whim = Whim(rng, erp)
+        for _ in range(4):
+            chosen = settings(erp, timeout_seconds=0.1)
+            async with dispatching(tmp_path, chosen, round_seconds=rng.choice((0.0, 0.01, 0.05, 5.0))) as it:
+                await _live(it, rng, whim, erp, told)
+        whim.be_mild()
+        async with dispatching(tmp_path, settings(erp, timeout_seconds=1.0), round_seconds=0.02) as it:
+            await it.deliveries.resume("orders_url")
+            served = await it.until(lambda now: now["lag_events"] == 0)
+            assert served["last_error"] is None
+        arrived_in_order(erp, told)
