@@ -51,6 +51,24 @@ def test_the_units_config_is_valid_and_keeps_to_its_directories(tmp_path: Path) 
     assert config.status_file.parent == Path("/run") / setting("RuntimeDirectory")
 
 
+def test_the_docs_make_the_stores_directory_before_anything_looks_for_it() -> None:
+    steps = OPERATE.partition("## Under systemd")[2].split("```")[1].splitlines()
+    owned = f"-o {setting('User')} -g {setting('Group')} -m {setting('StateDirectoryMode')}"
+    made = steps.index(f"install -d {owned} /var/lib/{setting('StateDirectory')}")
+
+    assert [n for n, step in enumerate(steps) if " config check" in step or " doctor" in step] > [made]
+    assert (
+        steps.index(f"useradd --system --home-dir /var/lib/fulfilld --shell /usr/sbin/nologin {setting('User')}") < made
+    )
+
+
+def test_the_docs_install_from_what_one_has_as_no_index_has_it() -> None:
+    told = re.findall(r"pip install(?: --upgrade)? ([^`\s]+)", OPERATE)
+
+    assert told
+    assert set(told) == {"."}
+
+
 def test_alerts_ask_for_metrics_and_labels_that_there_are() -> None:
     known = {}
     for collector in Metrics().registry._collector_to_names:
