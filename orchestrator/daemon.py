@@ -198,9 +198,7 @@ def run(config_path: Path, *, standby: bool = False) -> int:
         config = load(config_path)
         crash = CrashPoints.from_environment(os.environ)
     except ConfigError as error:
-        for problem in error.errors:
-            print(problem, file=sys.stderr)
-        return EXIT_USAGE
+        return _fail(f"{config_path} {error.heading}\n" + "\n".join(f"  {each}" for each in error.errors), EXIT_USAGE)
     except CrashPointError as error:
         return _fail(str(error), EXIT_USAGE)
     mask = SecretMask()

@@ -25,16 +25,26 @@ _CHALLENGES = CIMultiDict(
     ]
 )
 
+_READING = ("GET", "HEAD")
+
 
 def check_access(request: web.Request) -> None:
     """Raises ApiError `unauthorized` unless the call may be answered."""
     if _is_local(request):
         return
     token = request.app.get(TOKEN)
+    scheme = request.headers.get("Authorization", "").partition(" ")[0].casefold()
+    if scheme == "basic" and request.method not in _READING:
+        raise _refusal("Basic may only read; this call needs the token as `Authorization: Bearer`")
     offered = _offered(request)
-    if token is None or offered is None or not hmac.compare_digest(offered, token.encode("utf-8")):
-        detail = "calls over TCP need the header `Authorization: Bearer` with the token of api.tcp"
-        raise ApiError("unauthorized", detail, headers=_CHALLENGES)
+    if token is None or offered is None:
+        raise _refusal("calls over TCP need the header `Authorization: Bearer` with the token of api.tcp")
+    if not hmac.compare_digest(offered, token.encode("utf-8")):
+        raise _refusal("the token is wrong; it has to be the one of api.tcp")
+
+
+def _refusal(detail: str) -> ApiError:
+    return ApiError("unauthorized", detail, headers=_CHALLENGES)
 
 
 def _is_local(request: web.Request) -> bool:
@@ -48,8 +58,8 @@ def _offered(request: web.Request) -> bytes | None:
     given = credentials.strip().encode("utf-8", "surrogateescape")
     match scheme.casefold():
         case "bearer":
-            return given
-        case "basic" if request.method in ("GET", "HEAD"):
+            return given or None
+        case "basic":
             try:
                 _, colon, password = base64.b64decode(given, validate=True).partition(b":")
             except binascii.Error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Annotated, Any, Final
+from zlib import crc32
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
@@ -29,7 +30,9 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+ -]\d\d:\d\d)", re.ASCII
 )  # a plus in a query is a blank once it is decoded
-_TOKEN = re.compile(r"[0-9a-z]{1,12}")
+_CHECK_DIGITS = 2
+_TOKEN = re.compile(r"[0-9a-z]{3,14}")  # 12 digits hold whatever a position can be
+_BEGINNING = "0"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -74,19 +77,34 @@ def _instant(value: Any) -> Any:
 
 def _position(value: Any) -> Any:
     if isinstance(value, str):
-        if _TOKEN.fullmatch(value) is None:
+        if value == _BEGINNING:
+            return 0
+        digits = value[:-_CHECK_DIGITS]
+        if _TOKEN.fullmatch(value) is None or value[-_CHECK_DIGITS:] != _check_of(digits):
             raise ValueError("must be the `next` of an earlier answer")
-        return int(value, 36)
+        return int(digits, 36)
     return value
 
 
 def page_token(position: int | None) -> str | None:
-    """A position as the opaque token of the next page."""
+    """A position as the opaque token of the next page.
+
+    It ends in check digits: a token that was cut or made up would be answered with an empty page, as if all was read.
+    """
     if position is None:
         return None
+    digits = _in_base_36(position)
+    return digits + _check_of(digits)
+
+
+def _check_of(digits: str) -> str:
+    return _in_base_36(crc32(digits.encode()) % 36**_CHECK_DIGITS).rjust(_CHECK_DIGITS, "0")
+
+
+def _in_base_36(number: int) -> str:
     text = ""
-    while position:
-        position, digit = divmod(position, 36)
+    while number:
+        number, digit = divmod(number, 36)
         text = _DIGITS[digit] + text
     return text or "0"
 
@@ -142,7 +160,7 @@ Text = Annotated[
 ]
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 PagePosition = Annotated[
-    int, BeforeValidator(_position), WithJsonSchema({"type": "string", "pattern": "^[0-9a-z]{1,12}$"})
+    int, BeforeValidator(_position), WithJsonSchema({"type": "string", "pattern": r"^(0|[0-9a-z]{3,14})$"})
 ]
 MilestoneName = Annotated[str, BeforeValidator(_milestone), _words([m.value for m in Milestone])]
 SituationName = Annotated[str, BeforeValidator(_situation), _words([s.value for s in Situation])]

@@ -98,6 +98,4 @@ class Place:
 
 def config_failure(path: Path, error: ConfigError) -> Failure:
     """A config that cannot be used, every error with its path."""
-    count = len(error.errors)
-    noun = "error" if count == 1 else "errors"
-    return Failure(f"{path} cannot be used, {count} {noun}", ExitCode.USAGE, details=[str(e) for e in error.errors])
+    return Failure(f"{path} {error.heading}", ExitCode.USAGE, details=[str(e) for e in error.errors])

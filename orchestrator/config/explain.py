@@ -115,7 +115,8 @@ def _message(
             is_shown = isinstance(value, str) and not is_borrowed and not holds_secret(field.annotation)
             return one_of(value if is_shown else None, _words(field.annotation))
         case "value_error":
-            is_guarded = is_borrowed or field is None or holds_secret(field.annotation)
+            holder = _field(model, path[:-1]) if path and isinstance(path[-1], int) else field
+            is_guarded = is_borrowed or holder is None or holds_secret(holder.annotation)
             return _own_words(str(context["error"]), _value(tree, path) if is_guarded else None)
         case "int_from_float":
             return f"must be a whole number{shown}"

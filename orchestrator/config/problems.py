@@ -35,6 +35,12 @@ class ConfigError(Exception):
         self.errors = list(errors)
         super().__init__("\n".join(map(str, self.errors)))
 
+    @property
+    def heading(self) -> str:
+        """What stands behind the file's name and above the errors."""
+        count = len(self.errors)
+        return f"cannot be used, {count} {'error' if count == 1 else 'errors'}"
+
 
 def written(path: Path) -> str:
     """A path as people write it: `shops.acme.flow[2]`. Odd keys (a dot, a line break) are quoted, long ones cut."""
@@ -51,5 +57,17 @@ def written(path: Path) -> str:
 
 def quoted(text: str) -> str:
     """Text in quotes, on one line, cut to a sensible length; what a terminal would obey or hide is escaped."""
-    cut = text if len(text) <= _LONGEST_KEY else text[:_LONGEST_KEY] + "…"
-    return json.dumps(cut, ensure_ascii=not cut.isprintable())
+    return _in_quotes(_cut(text))
+
+
+def quoted_path(path: str) -> str:
+    """A file's path as `quoted`, in full but for a part that is too long for a name and may be no name at all."""
+    return _in_quotes("/".join(map(_cut, path.split("/"))))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_KEY else text[:_LONGEST_KEY] + "…"
+
+
+def _in_quotes(text: str) -> str:
+    return json.dumps(text, ensure_ascii=not text.isprintable())

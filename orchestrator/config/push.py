@@ -17,7 +17,8 @@ DeliveryFormat = Literal["event", "platform"]
 
 def _known_types(pattern: str) -> str:
     if not any(fnmatchcase(name, pattern) for name in EVENT_TYPES):
-        raise ValueError('must be a type of event such as "target.reached", or several such as "target.*"')
+        several = dict.fromkeys(f'"{name.partition(".")[0]}.*"' for name in EVENT_TYPES)
+        raise ValueError(f'must be a type of event such as "target.reached", or several: {", ".join(several)}')
     return pattern
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.config.problems import Path as ConfigPath
-from orchestrator.config.problems import quoted
+from orchestrator.config.problems import quoted_path
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LARGEST_BYTES = 64 * 1024
@@ -89,10 +89,10 @@ def _variable(name: str, environ: Mapping[str, str]) -> str:
 
 
 def _file(name: str, directory: Path) -> str:
-    shown = quoted(name)
     if not name or "\0" in name:
         raise _NotThere('"file" must be the path of a file')
     path = directory / name
+    shown = quoted_path(str(path))
     try:
         # A pipe or a device could make us wait for ever.
         if path.exists() and not path.is_file():

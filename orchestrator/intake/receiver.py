@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pydantic import SecretStr
 
 from orchestrator.clock import Clock
 from orchestrator.config import ShopConfig, WebhookSettings
+from orchestrator.config.load import SHOP_NAME
 from orchestrator.crash import CrashPoints
 from orchestrator.intake.listener import SERVER
 from orchestrator.intake.news import HINT
@@ -33,7 +35,7 @@ _RETRY_AFTER_SECONDS = 30
 _LONGEST_NAME = 200  # of ids and topics; longer ones are none
 _LARGE_BYTES = 64 * 1024
 _AT_ONCE = 64  # larger bodies in memory at once
-_MOST_STRANGERS = 100  # domains that are remembered as told of
+_MOST_STRANGERS = 100  # domains and names of shops that are remembered as told of
 
 
 class _Refused(Exception):
@@ -73,13 +75,14 @@ class _Receiver:
         self._reception = reception
         self._turns = anyio.Semaphore(_AT_ONCE)
         self._strangers: set[tuple[str, str]] = set()
+        self._told: set[tuple[str, str]] = set()
 
     async def take_signed(self, request: web.Request) -> web.Response:
         """A webhook whose body is signed, on a platform that signs (shopify.md §2.3)."""
         shop = self._shop(request)
         signed = PLATFORMS[shop.platform].webhooks
         if signed is None:
-            raise _Refused(404, "not found")
+            raise self._wrong_form(shop, f"send them to /webhooks/{shop.name}/orders/SECRET")
         envelope = signed.open(request.headers)
         if envelope.signature is None:
             raise _Refused(400, "the signature header is missing")
@@ -98,7 +101,7 @@ class _Receiver:
         """A webhook that nothing but its address proves genuine (selldone.md §7)."""
         shop = self._shop(request)
         if PLATFORMS[shop.platform].webhooks is not None:
-            raise _Refused(404, "not found")
+            raise self._wrong_form(shop, f"send them to /webhooks/{shop.name}/orders, without a secret")
         if not _is_one_of(request.match_info["secret"], shop.webhook_secrets):
             log.warning("webhook.not_genuine", shop=shop.name)
             raise _Refused(401, "the secret is wrong")
@@ -107,10 +110,29 @@ class _Receiver:
             return await self._keep(Arrival(shop.name, HINT, None, None, None, None, body))
 
     def _shop(self, request: web.Request) -> ShopConfig:
-        shop = self._reception.shops().get(request.match_info["shop"])
-        if shop is None or not shop.webhook_secrets:
+        name = request.match_info["shop"]
+        shop = self._reception.shops().get(name)
+        if shop is None:
+            self._tell_once("webhook.unknown_shop", name, "mend the address at the platform, or the shop's name")
+            raise _Refused(404, "not found")
+        if not shop.webhook_secrets:
+            self._tell_once("webhook.no_secret", name, f"set shops.{name}.webhook_secret, or stop them at the platform")
             raise _Refused(404, "not found")
         return shop
+
+    def _wrong_form(self, shop: ShopConfig, remedy: str) -> _Refused:
+        self._tell_once("webhook.wrong_address", shop.name, remedy)
+        return _Refused(404, "not found")
+
+    def _tell_once(self, event: str, shop: str, remedy: str) -> None:
+        """One line for the first such webhook. The port is open to the world: it must not fill the log, and beyond the
+        name of a shop nothing of the address is shown, which may hold a secret."""
+        name = shop if re.fullmatch(SHOP_NAME, shop) else "?"
+        is_ours = name in self._reception.shops()
+        if (event, name) in self._told or (not is_ours and len(self._told) >= _MOST_STRANGERS):
+            return
+        self._told.add((event, name))
+        log.warning(event, shop=name, remedy=remedy)
 
     def _mind_sender(self, told: str | None, shop: ShopConfig) -> None:
         """Says once when webhooks of another shop of the same app come here: one secret signs both."""

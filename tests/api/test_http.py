@@ -335,6 +335,30 @@ async def test_a_browser_may_look_with_the_token_as_password_but_change_nothing(
         assert (await over_tcp(b, "POST", "/v1/shops/acme/pause", f"Bearer {TOKEN}"))[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "authorization", "words"),
+    [
+        ("GET", None, "calls over TCP need the header"),
+        ("GET", "Bearer", "calls over TCP need the header"),
+        ("GET", f"Token {TOKEN}", "calls over TCP need the header"),
+        ("GET", "Bearer another", "the token is wrong"),
+        ("GET", basic("anybody", "another"), "the token is wrong"),
+        ("POST", basic("anybody", "another"), "Basic may only read"),
+        ("POST", basic("anybody", TOKEN), "Basic may only read"),
+    ],
+)
+async def test_a_call_without_access_is_told_what_is_wrong_with_it(
+    method: str, authorization: str | None, words: str
+) -> None:
+    async with bench(tcp={"port": free_port(), "token": TOKEN}) as b:
+        path = "/v1/status" if method == "GET" else "/v1/shops/acme/pause"
+        status, challenge, text = await over_tcp(b, method, path, authorization)
+        assert (status, json.loads(text)["type"]) == (401, "unauthorized")
+        assert json.loads(text)["detail"].startswith(words)
+        assert challenge.startswith("Bearer")
+        assert TOKEN not in text
+
+
 async def test_on_the_unix_socket_nobody_is_asked_for_a_token() -> None:
     async with bench(tcp={"port": free_port(), "token": TOKEN}) as b:
         assert (await b.get("/v1/status")).status == 200

@@ -46,6 +46,14 @@ def test_every_error_of_a_config_is_told_with_its_path(run: Run, alone: Path) ->
     }
 
 
+def test_run_and_config_check_say_the_same_of_a_bad_config(run: Run, alone: Path) -> None:
+    write_config(alone, retention_days=0)
+    checked = run("config", "check")
+    assert checked.stderr.startswith("fulfilld: config.json cannot be used, 1 error\n  retention_days: ")
+    started = run("run")
+    assert (started.exit_code, started.stderr) == (checked.exit_code, checked.stderr)
+
+
 @pytest.mark.parametrize("text", ["", " \n", "// later\n"])
 def test_an_empty_config_is_called_empty(run: Run, alone: Path, text: str) -> None:
     (alone / "config.json").write_text(text)

@@ -95,9 +95,11 @@ async def front(
 
 
 @asynccontextmanager
-async def facing(floor: Shopfloor, shop: ShopConfig, **settings: Any) -> AsyncIterator[Front]:
+async def facing(
+    floor: Shopfloor, shop: ShopConfig, secrets: tuple[str, ...] = (SECRET, OLD_SECRET), **settings: Any
+) -> AsyncIterator[Front]:
     """The listener alone."""
-    shops = {SHOP: replace(shop, webhook_secrets=(SecretStr(SECRET), SecretStr(OLD_SECRET)))}
+    shops = {SHOP: replace(shop, webhook_secrets=tuple(map(SecretStr, secrets)))}
     inbox = Inbox(floor.store, floor.supervisor.worker, Clock(), Chance(random.Random(1)))
     chosen = WebhookSettings.model_construct(
         **{"host": "127.0.0.1", "port": ANY_PORT, "tls": None, "max_body_bytes": 100_000, "read_timeout_seconds": 5.0}

@@ -11,6 +11,7 @@ from shutil import which
 import anyio
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from orchestrator.config import TlsSettings, WebhookSettings
 from orchestrator.intake.listener import ListenError, listening
@@ -43,6 +44,35 @@ async def test_what_is_not_genuine_is_refused_and_not_kept(tmp_path: Path) -> No
         async with it.http.get(f"http://{it.address[0]}:{it.address[1]}{ORDERS}") as answer:
             assert answer.status == 405
         assert await it.rows() == 0
+
+
+@pytest.mark.parametrize(
+    ("platform", "path", "event", "shop"),
+    [
+        ("shopify", "/webhooks/nobody/orders", "webhook.unknown_shop", "nobody"),
+        ("selldone", "/webhooks/nobody/orders/s3cret", "webhook.unknown_shop", "nobody"),
+        ("selldone", "/webhooks/no%20name%0A/orders/s3cret", "webhook.unknown_shop", "?"),
+        ("shopify", f"{ORDERS}/s3cret", "webhook.wrong_address", "acme"),
+        ("selldone", ORDERS, "webhook.wrong_address", "acme"),
+    ],
+)
+async def test_a_webhook_for_nobody_is_logged_once_without_what_may_be_a_secret(
+    tmp_path: Path, platform: str, path: str, event: str, shop: str
+) -> None:
+    async with front(tmp_path, platform=platform, is_working=False) as it:
+        with capture_logs() as logs:
+            assert [await it.post(path, BODY) for _ in range(2)] == [404, 404]
+        (told,) = (entry for entry in logs if entry["event"].startswith("webhook."))
+        assert (told["event"], told["shop"]) == (event, shop)
+        assert "s3cret" not in str(told)
+
+
+async def test_a_webhook_for_a_shop_without_a_secret_is_logged_with_the_remedy(tmp_path: Path) -> None:
+    async with front(tmp_path, is_working=False, secrets=()) as it:
+        with capture_logs() as logs:
+            assert await it.signed("orders/create", BODY) == 404
+        (told,) = (entry for entry in logs if entry["event"] == "webhook.no_secret")
+        assert "set shops.acme.webhook_secret" in told["remedy"]
 
 
 async def test_a_repeat_is_answered_200_and_kept_once(tmp_path: Path) -> None:
