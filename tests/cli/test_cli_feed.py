@@ -39,6 +39,12 @@ def test_events_are_filtered_by_the_daemon(daemon: FakeDaemon, fulfilld: Run) ->
     assert daemon.calls[0][2] == expected
 
 
+def test_several_types_may_be_asked_for_one_by_one_and_as_a_list(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", "/v1/events"] = {"events": [], "next": 0}
+    assert fulfilld("events", "--type", "step.done,order.held", "--type", "target.failed").exit_code == 0
+    assert daemon.calls[0][2]["type"] == "step.done,order.held,target.failed"
+
+
 def test_an_event_is_one_line(daemon: FakeDaemon, fulfilld: Run) -> None:
     event = an_event(1, type="step.failed", data={"step": "send", "kind": "transient", "attempt": 2, "payload": {}})
     daemon.answers["GET", "/v1/events"] = [{"events": [event], "next": 1}, {"events": [], "next": 1}]

@@ -31,14 +31,16 @@ def events(
     ] = False,
     shop: Annotated[str | None, typer.Option("--shop", metavar="S", help="Only this shop's.")] = None,
     order: Annotated[str | None, typer.Option("--order", metavar="ID", help="Only this order's.")] = None,
-    type_: Annotated[str | None, typer.Option("--type", metavar="T", help="Only of this type.")] = None,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", metavar="T", help="Only of this type; repeatable, or a list: a,b.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Read the event feed, oldest first."""
     from orchestrator.cli.blocks import show
     from orchestrator.cli.pages import event_line
 
-    query: dict[str, str | None] = {"shop": shop, "order": order, "type": type_}
+    query: dict[str, str | None] = {"shop": shop, "order": order, "type": ",".join(types or ()) or None}
     for page in _pages(client_of(context), after, query, follow):
         if as_json:
             sys.stdout.writelines(json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n" for event in page)
