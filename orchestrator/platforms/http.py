@@ -144,7 +144,8 @@ class Caller:
 
     def words(self, answer: Answer) -> str:
         """The platform's own words in an answer: status, constant and message, without secrets, cut to a length."""
-        return self._clean(f"HTTP {answer.status}: {told(answer.body) or 'no words'}")
+        said = _without_status(told(answer.body), answer.status)
+        return self._clean(f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status} without a message")
 
     def words_of(self, error: BaseException) -> str:
         """What went wrong on the way, without secrets."""
@@ -269,6 +270,12 @@ def told(body: bytes) -> str:
     if fields and not words:
         words.append(json.dumps(fields, ensure_ascii=False))
     return " – ".join(words)
+
+
+def _without_status(words: str, status: int) -> str:
+    """Words without the status that an error page begins with, often in its title and again in its text."""
+    rest = re.sub(rf"\A(?:{status}\b[\s:–-]*)+", "", words)
+    return re.sub(rf"\A(.+?)[\s–]+{status}[\s:–-]+\1(?!\w)", r"\1", rest)
 
 
 def _is_prose(value: list[object]) -> bool:

@@ -105,7 +105,8 @@ class ShopifyClient:
         try:
             data, answer = await self._door.query("access", {})
         except AccessDenied as failure:
-            return [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", failure.detail)]
+            told = f"{failure.detail} - check domain, token and api_version in the config"
+            return [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", told)]
         except PlatformFailure as failure:
             return [Finding("reachable", "failed", failure.detail)]
         return [

@@ -231,6 +231,28 @@ async def test_a_refused_token_is_access_denied() -> None:
     assert failure.detail == "HTTP 401: Unauthenticated."
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "detail"),
+    [
+        (404, b"", "HTTP 404 without a message"),
+        (404, b"{}", "HTTP 404 without a message"),
+        (502, b"502", "HTTP 502 without a message"),
+        (502, b"502 502 Bad Gateway", "HTTP 502: Bad Gateway"),
+        (502, b"<title>502 Bad Gateway</title><h1>502 Bad Gateway</h1>nginx", "HTTP 502: Bad Gateway nginx"),
+        (502, b'{"code": 502, "message": "502 Bad Gateway"}', "HTTP 502: Bad Gateway"),
+        (404, b"4041 is no article", "HTTP 404: 4041 is no article"),
+        (404, b"404 page not found", "HTTP 404: page not found"),
+    ],
+)
+async def test_the_status_is_told_once(status: int, body: bytes, detail: str) -> None:
+    with MockedHttp() as http:
+        http.put("http://shop/", status=status, body=body)
+        async with open_caller() as caller:
+            answer = await caller.call("PUT", URL("http://shop/"), is_effect=True) if status < 500 else None
+            told = caller.words(answer) if answer else (await failure_of(caller, "http://shop/")).detail
+    assert told == detail
+
+
 @pytest.mark.parametrize("status", [200, 201, 204, 400, 403, 404, 409, 422])
 async def test_other_statuses_are_for_the_client_to_judge(status: int) -> None:
     with MockedHttp() as http:

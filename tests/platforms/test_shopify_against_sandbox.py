@@ -105,6 +105,16 @@ async def test_doctor_tells_of_a_version_and_a_domain_that_are_not_served() -> N
         assert (found["version"], found["shop"]) == ("warning", "warning")
 
 
+@pytest.mark.parametrize(("status", "said"), [(401, "HTTP 401"), (404, "HTTP 404 without a message")])
+async def test_doctor_says_what_to_check_when_access_is_denied(status: int, said: str) -> None:
+    async with staged("shopify") as stage:
+        stage.sandbox.faults.script_answer(status, b"")
+        found = {finding.check: finding for finding in await stage.client.check()}
+        assert found["credentials"].status == "failed"
+        assert found["credentials"].detail.startswith(said)
+        assert "check domain, token and api_version" in found["credentials"].detail
+
+
 @pytest.mark.parametrize("status", [402, 403, 404, 423])
 async def test_a_shop_that_is_closed_to_us_pauses(status: int) -> None:
     async with staged("shopify") as stage:
