@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,20 +27,28 @@ CALL_SECONDS = 90.0
 
 _LARGEST_PROBLEM_BYTES = 1024 * 1024
 _PIECE_BYTES = 64 * 1024
+_NO_SUCH_PATH = (404, 405, 501)
+"""What a server answers to paths and methods that it does not have; the daemon itself says which problem it is."""
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL")
+"""OpenSSL's reasons, by version, when the other side answers in plain text."""
 
 Query = Mapping[str, str | int | float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful answer; `body` as it came."""
+    """A successful answer; `body` as it came from `address`."""
 
     status: int
     body: bytes
+    address: str
 
     def json(self) -> Any:
-        """The body parsed."""
-        return json.loads(self.body)
+        """The body parsed. Raises Failure (3) when it is none of the API's."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise _no_api(self.address) from None
 
     def text(self) -> str:
         """The body as text."""
@@ -87,15 +96,15 @@ class Client:
         with self._connected(CALL_SECONDS + wait_seconds) as connection:
             connection.request(method, self._target(path, query), data, {**self._credentials, **sent})
             response = connection.getresponse()
-            _refuse(response)
-            return Answer(response.status, response.read())
+            self._refuse(response)
+            return Answer(response.status, response.read(), str(self.address))
 
     def stream(self, path: str) -> Iterator[bytes]:
         """Reads a long answer piece by piece while it arrives. Raises Failure (3) when it is cut."""
         with self._connected(CALL_SECONDS) as connection:
             connection.request("GET", self._target(path, None), headers=self._credentials)
             response = connection.getresponse()
-            _refuse(response)
+            self._refuse(response)
             yield from _pieces(response)
 
     def bulk(self, path: str, lines: Iterable[bytes]) -> Iterator[Any]:
@@ -110,13 +119,28 @@ class Client:
             sender.start()
             try:
                 response = connection.getresponse()
-                _refuse(response)
+                self._refuse(response)
                 yield from map(json.loads, _lines(_pieces(response)))
             except (http.client.HTTPException, ConnectionError):
                 if sender.failure is None:
                     raise
             if sender.failure is not None:
                 raise sender.failure
+
+    def _refuse(self, response: http.client.HTTPResponse) -> None:
+        """Raises Refusal if the answer is an error, Failure (3) if it is another server's."""
+        if response.status < 400:
+            return
+        body = response.read(_LARGEST_PROBLEM_BYTES)
+        try:
+            problem = json.loads(body)
+        except ValueError:
+            problem = None
+        if not isinstance(problem, dict) or "type" not in problem:
+            if response.status in _NO_SUCH_PATH:
+                raise _no_api(str(self.address))
+            problem = {"title": f"the daemon answered {response.status} {response.reason}"}
+        raise Refusal(response.status, problem, response.getheader("Retry-After"))
 
     def _target(self, path: str, query: Query | None) -> str:
         known = {name: value for name, value in (query or {}).items() if value is not None}
@@ -157,21 +181,37 @@ class Client:
 
     def _unreachable(self, error: OSError) -> Failure:
         where = f"{self.address} ({self.address.origin})"
+        if isinstance(error, ssl.SSLError):
+            return self._no_tls(error)
         if isinstance(error, PermissionError):
             remedy = "you may not use this socket; run as its owner or join its group"
         elif isinstance(error, FileNotFoundError | ConnectionRefusedError):
-            remedy = "start it with `fulfilld run`, or name its socket with --socket"
+            is_url = self.address.url is not None
+            remedy = "start it with `fulfilld run`, or " + (
+                "check the URL" if is_url else "name its socket with --socket"
+            )
         else:
             remedy = error.strerror or str(error) or type(error).__name__
         return Failure(f"no daemon at {where}", ExitCode.UNREACHABLE, remedy=remedy)
+
+    def _no_tls(self, error: ssl.SSLError) -> Failure:
+        if error.reason in _NO_TLS:
+            remedy = "write http:// in place of https://"
+            return Failure(f"what answers at {self.address} speaks no TLS", ExitCode.UNREACHABLE, remedy=remedy)
+        why = getattr(error, "verify_message", None) or (error.reason or "it broke off").lower().replace("_", " ")
+        return Failure(f"no TLS connection to {self.address}", ExitCode.UNREACHABLE, remedy=str(why))
 
     def _broken(self, error: Exception) -> Failure:
         if isinstance(error, http.client.HTTPException) and not isinstance(
             error, http.client.RemoteDisconnected | http.client.IncompleteRead
         ):
-            return Failure(f"what answers at {self.address} is no fulfilld", ExitCode.UNREACHABLE)
+            return _no_api(str(self.address))
         sentence = f"the daemon at {self.address} ended the connection before its answer was complete"
         return Failure(sentence, ExitCode.UNREACHABLE, remedy="look at its log and try again")
+
+
+def _no_api(address: str) -> Failure:
+    return Failure(f"what answers at {address} is no fulfilld API", ExitCode.UNREACHABLE, remedy="check the address")
 
 
 def segment(text: str) -> str:
@@ -202,20 +242,6 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield from (line for line in lines if line)
     if rest:
         yield rest
-
-
-def _refuse(response: http.client.HTTPResponse) -> None:
-    """Raises Refusal if the answer is an error."""
-    if response.status < 400:
-        return
-    body = response.read(_LARGEST_PROBLEM_BYTES)
-    try:
-        problem = json.loads(body)
-    except ValueError:
-        problem = None
-    if not isinstance(problem, dict):
-        problem = {"title": f"the daemon answered {response.status} {response.reason}"}
-    raise Refusal(response.status, problem, response.getheader("Retry-After"))
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from aiohttp import web
 
 from orchestrator.cli.client import Client
 from orchestrator.cli.failures import Failure
@@ -92,6 +97,61 @@ def test_a_server_that_speaks_no_http_is_no_daemon(run: Run) -> None:
         with pytest.raises(Failure) as caught:
             _call_and_answer(server, port, b"220 ftp ready\r\n")
     assert caught.value.code == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "type_", "body"),
+    [
+        (404, "text/html", "<h1>Not Found</h1>"),
+        (404, "application/json", '{"detail": "Not Found"}'),
+        (200, "a/b", "hi"),
+    ],
+)
+def test_a_server_that_is_another_is_told_as_that(
+    daemon: FakeDaemon, fulfilld: Run, status: int, type_: str, body: str
+) -> None:
+    async def other(_request: web.Request) -> web.Response:
+        return web.Response(status=status, text=body, content_type=type_)
+
+    daemon.answers["GET", "/v1/status"] = other
+    result = fulfilld("status")
+    assert result.exit_code == 3
+    assert result.stderr.startswith(f"fulfilld: what answers at {daemon.socket} is no fulfilld API")
+
+
+def test_https_to_a_server_without_tls_is_answered_with_the_remedy(run: Run) -> None:
+    with _plain_server() as port:
+        result = run("--url", f"https://127.0.0.1:{port}", "status")
+    assert result.exit_code == 3
+    assert f"https://127.0.0.1:{port} speaks no TLS - write http:// in place" in result.stderr
+    assert "SSL:" not in result.stderr
+
+
+def test_a_url_where_nobody_listens_is_not_answered_with_the_socket(run: Run) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        result = run("--url", f"http://127.0.0.1:{unused.getsockname()[1]}", "status")
+    assert result.exit_code == 3
+    assert "check the URL" in result.stderr
+    assert "--socket" not in result.stderr
+
+
+class _Quiet(BaseHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing for stderr."""
+
+
+@contextmanager
+def _plain_server() -> Iterator[int]:
+    """An HTTP server on loopback; answers its port."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Quiet) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def _call_and_answer(server: socket.socket, port: int, answer: bytes) -> None:

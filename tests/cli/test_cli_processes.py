@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.fake import FakeDaemon, an_event
+from tests.cli.fake import FakeDaemon, Run, an_event
 
 COMMAND = [sys.executable, "-m", "orchestrator"]
 PATIENCE_SECONDS = 30
@@ -49,6 +49,14 @@ def test_help_names_the_commands_and_the_version_is_told() -> None:
     assert shown.returncode == 0
     assert "submit" in shown.stdout
     assert finished("--version").stdout.startswith("fulfilld ")
+
+
+@pytest.mark.parametrize("group", [[], ["config"], ["delivery"]])
+def test_help_describes_every_command_in_full_on_80_columns(run: Run, group: list[str]) -> None:
+    shown = run(*group, "--help", COLUMNS="80").stdout
+    assert "Commands:" in shown
+    assert "..." not in shown.partition("Commands:")[2]
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["orders", "--nonsense"], ["order", "acme"], ["--socket"]])

@@ -18,7 +18,7 @@ def pause(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
 
 
 def resume(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
-    """Send to a receiver again, and at once what waits for another attempt."""
+    """Send to a receiver again, at once what waits."""
     _switch(context, name, "resume", f"{name} gets its events again", as_json=as_json)
 
 

@@ -55,7 +55,7 @@ def dump(
         Path | None, typer.Option("--output", metavar="FILE", help="Write to this file, which appears when complete.")
     ] = None,
 ) -> None:
-    """Stream everything as NDJSON: shops, then orders with their targets and events."""
+    """Stream everything as NDJSON: shops, orders, targets, events."""
     pieces = client_of(context).stream("/v1/dump")
     if output is None:
         for piece in pieces:

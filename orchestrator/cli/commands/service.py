@@ -52,7 +52,7 @@ def demo(
         bool, typer.Option("--keep", help="Keep the files; on a terminal also the daemon, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Run sandbox and daemon together and drive orders to their targets. Takes less than a minute."""
+    """Run sandbox and daemon together, to the end. Takes less than a minute."""
     from orchestrator.cli.demo.show import run_demo
 
     code = run_demo(orders, is_kept=keep)

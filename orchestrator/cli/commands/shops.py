@@ -51,7 +51,7 @@ def status(
 
 
 def pause(context: typer.Context, shop: Shop, reason: Reason = None, as_json: AsJson = False) -> None:
-    """Stop a shop's steps and polls until it is resumed; running calls finish."""
+    """Stop a shop's steps and polls until it is resumed. Running calls finish."""
     answer = client_of(context).post(_path(shop, "pause"), reason_body(reason))
     if as_json:
         print_json(answer)

@@ -12,7 +12,7 @@ from orchestrator.cli.commands.options import client_of, place_of
 
 
 def doctor(context: typer.Context) -> None:
-    """Check this machine and each shop: reachable, credentials, statuses, clock. Changes nothing."""
+    """Check this machine and each shop; changes nothing. Is it reachable, are credentials, statuses and clock right?"""
     import anyio
 
     from orchestrator.cli.blocks import show
@@ -29,7 +29,7 @@ def backup(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The new file.", show_default=False)],
 ) -> None:
-    """Copy the SQLite store in one consistent state, while the daemon runs or not."""
+    """Copy the SQLite store in one consistent state. The daemon may run meanwhile."""
     from orchestrator.cli.failures import Failure
     from orchestrator.cli.store import store_of_config, store_of_status
     from storage.errors import StoreError
