@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from orchestrator.cli.blocks import Cell, Page, grid, line
+import textwrap
+from collections.abc import Iterable
+
+from orchestrator.cli.blocks import Cell, Grid, Line, Page, line
 from orchestrator.cli.failures import ExitCode, Failure
 from orchestrator.cli.group import REGISTER_HERE
 from orchestrator.config import Config, ShopConfig
@@ -11,6 +14,9 @@ from orchestrator.intake.subscriptions import Inspection, address_of, inspect
 from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.platforms.push import PushingClient
+
+_INDENT = 2
+_WIDTH = 80 - _INDENT
 
 
 def shop_of(config: Config, name: str) -> ShopConfig:
@@ -63,13 +69,41 @@ async def look(shop: ShopConfig, address: str | None) -> Inspection:
         await client.aclose()
 
 
-def registration_page(found: Inspection) -> Page:
-    """The webhooks as a table, and what is missing."""
-    rows = [(each.topic, each.address) for each in sorted(found.subscriptions, key=lambda each: each.topic)]
-    page: Page = [grid(("TOPIC", "ADDRESS"), rows)] if rows else [line("the platform sends no webhooks")]
+def registration_page(found: Inspection, shop: str, public_url: str | None) -> Page:
+    """The webhooks by address, and those that are missing by reason, with what helps.
+
+    `public_url`: where the config says that the listener is reached, None where it does not.
+    """
+    sent = _by_place((each.address, each.topic) for each in found.subscriptions)
+    page: list[Line | Grid] = [] if sent else [line("the platform sends no webhooks")]
+    for address, topics in sent.items():
+        page += [line("sent to ", Cell(address, "strong")), *_topics(topics)]
     if found.made:
-        page = [*page, line(), line(f"asked for just now: {', '.join(found.made)}")]
+        page += [line(), line("asked for just now"), *_topics(found.made)]
     if found.missing:
-        lost = list(found.missing.items())
-        page = [*page, line(), line(Cell("not sent:", "bad")), grid(("TOPIC", "WHY"), lost)]
+        page.append(line())
+    for reason, topics in _by_place((why, topic) for topic, why in found.missing.items()).items():
+        page += [line(Cell("not sent: ", "bad"), reason), *_topics(topics)]
+    if found.missing:
+        page += [line(), line(_remedy(shop, public_url))]
     return page
+
+
+def _by_place(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Topics in order, below what they have in common."""
+    found: dict[str, list[str]] = {}
+    for place, topic in sorted(pairs):
+        found.setdefault(place, []).append(topic)
+    return found
+
+
+def _topics(topics: Iterable[str]) -> list[Line]:
+    """As many topics in a line as fit into 80 columns."""
+    text = textwrap.wrap(", ".join(topics), _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return [line(part, indent=_INDENT) for part in text]
+
+
+def _remedy(shop: str, public_url: str | None) -> str:
+    if public_url is not None:
+        return f"`fulfilld webhooks {shop} --register` asks for them"
+    return f"set webhooks.public_url, or `fulfilld webhooks {shop} --register ADDRESS`"

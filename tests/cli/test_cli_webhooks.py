@@ -45,6 +45,24 @@ def test_what_is_missing_is_shown_then_asked_for_where_the_config_says(run: Run,
     }
 
 
+def test_the_page_has_each_address_and_each_reason_once_and_fits(run: Run, alone: Path, sandbox: Sandbox) -> None:
+    configure(alone, sandbox, LISTENER)
+    bare = run("webhooks", "shopy").stdout
+    assert bare.count("not sent: ") == 1
+    assert "set webhooks.public_url, or `fulfilld webhooks shopy --register ADDRESS`" in bare
+    refusal = b'{"data":null,"errors":[{"message":"no read_products","extensions":{"code":"ACCESS_DENIED"}}]}'
+    sandbox.faults.script_answer(200, refusal, step="webhookSubscriptionCreate")
+    run("webhooks", "shopy", "--register", PUBLIC)
+    configure(alone, sandbox, {**LISTENER, "public_url": PUBLIC})
+    most = run("webhooks", "shopy").stdout
+    for shown in (bare, most):
+        assert [topic for topic in TOPICS if topic not in shown] == []
+        assert max(map(len, shown.splitlines())) <= 80
+    for place in ("orders", "products"):
+        assert most.count(f"sent to {PUBLIC}/webhooks/shopy/{place}\n") == 1
+    assert "\n`fulfilld webhooks shopy --register` asks for them\n" in most
+
+
 def test_an_address_that_is_told_goes_before_the_configs(run: Run, alone: Path, sandbox: Sandbox) -> None:
     configure(alone, sandbox, {**LISTENER, "public_url": PUBLIC})
     made = json.loads(run("webhooks", "shopy", "--register", "https://other.example/", "--json").stdout)

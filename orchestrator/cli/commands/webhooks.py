@@ -25,7 +25,7 @@ def webhooks(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the webhooks that Shopify sends for a shop, or ask for those that are missing."""
+    """Show which webhooks Shopify sends for a shop; ask for the others."""
     import anyio
 
     from orchestrator.cli.blocks import show
@@ -41,6 +41,6 @@ def webhooks(
         answer = {"webhooks": told, "registered": found.made, "missing": found.missing}
         sys.stdout.write(json.dumps(answer) + "\n")
     else:
-        show(registration_page(found))
+        show(registration_page(found, shop, config.webhooks.public_url if config.webhooks is not None else None))
     if register is not None and found.missing:
         raise typer.Exit(ExitCode.FAILED)
