@@ -225,9 +225,16 @@ def _data(event: Json) -> str:
     return text if len(text) <= _LONGEST_DATA else text[: _LONGEST_DATA - 1] + "…"
 
 
+def _item(value: Any) -> str:
+    """An element of a list; a line of an order with how many of it."""
+    if isinstance(value, Mapping) and "id" in value:
+        return f"{value['id']} ×{value['quantity']}" if value.get("quantity") else str(value["id"])
+    return str(value)
+
+
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
         return str(value.get("title") or value.get("type") or ",".join(f"{k}:{v}" for k, v in value.items()))
     if isinstance(value, list):
-        return ",".join(map(str, value))
+        return ",".join(_item(each) for each in value)
     return str(value)

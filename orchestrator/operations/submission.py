@@ -10,7 +10,7 @@ from orchestrator.operations.refusals import Refused
 from orchestrator.runtime.advance import advance
 from orchestrator.runtime.draft import Context, Draft, problem_of
 from statemachines.machine import RECORD, Milestone, Plan, PlatformMachine, Refusal, Standing
-from statemachines.target import TargetRequest
+from statemachines.target import Json, TargetRequest
 from storage.records import PlanEntry, Target, TargetStatus
 from storage.targets import insert_target
 from storage.transaction import Transaction
@@ -95,12 +95,23 @@ def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) 
     target = insert_target(tx, _target(submission, plan, ctx.now), submission.key, submission.digest())
     draft.targets.append(target)
     steps = [step.step for step in plan.steps]
-    draft.emit("target.submitted", target.id, state=plan.state, milestone=plan.milestone, steps=steps)
+    told = {"state": plan.state, "milestone": plan.milestone, "steps": steps, **_brought(submission.request)}
+    draft.emit("target.submitted", target.id, **told)
     if is_idle and not plan.steps:
         draft.finish(target, TargetStatus.REACHED, ctx.now)
     settle(draft, ctx)
     draft.save(tx, ctx.now)
     return draft.latest(target)
+
+
+def _brought(request: TargetRequest) -> dict[str, Json]:
+    """What people look for in an order's story: the tracking code, and the items where not all are meant."""
+    told: dict[str, Json] = {}
+    if request.tracking is not None and request.tracking.code:
+        told["tracking"] = request.tracking.code
+    if request.items is not None:
+        told["items"] = list(request.items)
+    return told
 
 
 def settle(draft: Draft, ctx: Context) -> None:
