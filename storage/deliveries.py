@@ -152,13 +152,15 @@ def parked_lanes(tx: Transaction, name: str, lanes: Iterable[str]) -> set[str]:
 
 
 def lag_of(tx: Transaction, name: str, types: Sequence[str]) -> Lag:
-    """How far a receiver of these types is behind."""
+    """How far a receiver of these types is behind. What is parked beyond the cursor counts once."""
     marks = ", ".join("?" * len(types))
     cursor = consumer_cursor(tx, consumer_of(name))
     ahead = f"SELECT 1 FROM events WHERE cursor > ? AND type IN ({marks}) LIMIT ?"  # noqa: S608
     count: int = tx.query(f"SELECT count(*) FROM ({ahead}) AS ahead", (cursor, *types, MOST_COUNTED))[0][0]  # noqa: S608
     parked, oldest = tx.query(
-        "SELECT count(*), min(e.at) FROM parked p JOIN events e ON e.cursor = p.cursor WHERE p.name = ?", (name,)
+        "SELECT count(*), min(e.at) FROM parked p JOIN events e ON e.cursor = p.cursor"
+        " WHERE p.name = ? AND p.cursor <= ?",
+        (name, cursor),
     )[0]
     first = tx.query(
         f"SELECT at FROM events WHERE cursor > ? AND type IN ({marks}) ORDER BY cursor LIMIT 1",  # noqa: S608

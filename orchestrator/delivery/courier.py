@@ -7,7 +7,7 @@ each in order. Then it writes down what came of it, in one transaction:
 - Some arrived: the receiver is well, so what failed is about those events. They are parked with all that is behind
   them in their lanes, and the cursor moves on: one order's trouble holds no other up, however long it lasts.
 - Some have no answer when the round's time is up. Their calls go on, but nobody waits for them: they are parked as
-  well, and their lanes let alone until the calls have ended.
+  well, and their lanes let alone until the calls have ended. Lanes whose turn did not come are the next round's.
 - All failed: the receiver is down. Nothing moves, the next round tries a few, after a pause that grows. An answer
   that is about the event (422) counts as well; and after a few rounds what fails is parked all the same, so that no
   set of events, however unlucky, stands in the way of the others for good.
@@ -83,6 +83,7 @@ class Courier:
         self._waits = (first_wait_seconds, round_seconds)
         self._receiver = self._met()
         self._position = self._kept = 0
+        self._ahead: set[int] = set()  # what is done beyond the position
         self._judged = 0  # the receiver's arrivals that earlier rounds have seen
 
     def _met(self) -> Receiver:
@@ -100,6 +101,7 @@ class Courier:
     async def run(self) -> None:
         """Delivers until cancelled. Raises StoreError."""
         self._receiver, self._judged = self._met(), 0  # of an earlier run's late calls nobody hears
+        self._ahead = set()
         timeout = aiohttp.ClientTimeout(total=self._settings.timeout_seconds)
         connector = aiohttp.TCPConnector(limit=_AT_ONCE + parked.AT_ONCE + _ROOM.calls)
         jar = aiohttp.DummyCookieJar()
@@ -134,12 +136,13 @@ class Courier:
         if delivery_state(tx, name).paused_at is not None:
             return None
         limit = _PROBE if self._receiver.failures else _BATCH
-        events = list_events(tx, self._position, limit, self.outlet.wanted)
-        fresh = [Parcel(event, lane_of(event), 0) for event in events]
+        events = list_events(tx, self._position, limit + len(self._ahead), self.outlet.wanted)
+        is_all = len(events) < limit + len(self._ahead)
+        fresh = [Parcel(event, lane_of(event), 0) for event in events if event.cursor not in self._ahead]
         return Todo(
             fresh=self._receiver.with_payloads(tx, fresh),
             blocked=parked_lanes(tx, name, {parcel.lane for parcel in fresh}),
-            end=events[-1].cursor if len(events) == limit else max(self._position, last_cursor(tx)),
+            end=max(self._position, last_cursor(tx)) if is_all else events[-1].cursor,
         )
 
     async def _work(self, sender: Sender, group: TaskGroup, todo: Todo) -> None:
@@ -149,26 +152,30 @@ class Courier:
             return it.has_room(runs, _ROOM)
 
         lanes = [parcels for lane, parcels in lanes_of(todo.fresh).items() if lane not in todo.blocked]
-        outcome = await Round(sender, lanes, _AT_ONCE).hold(group, it.round_seconds, has_room)
+        outcome = await Round(sender, lanes, _AT_ONCE, it.pace).hold(group, it.round_seconds, has_room)
         is_well = bool(outcome.arrived) or it.arrivals > self._judged
         can_move = self._judge(outcome, is_well)
         behind = [parcel for parcel in todo.fresh if parcel.lane in todo.blocked]
         waiting = [*behind, *outcome.left, *(late.parcel for late in outcome.late)]
+        turnless = {parcel.event.cursor for parcel in outcome.untouched}
+        end = min(turnless, default=todo.end + 1) - 1
 
         def unit(tx: Transaction, now: int) -> None:
             for parcel, _ in outcome.failed:
                 it.park_failed(tx, parcel, now)
             for parcel in waiting:
                 park(tx, self.outlet.name, parcel.event.cursor, parcel.lane, 0, now)
-            acknowledge(tx, self.outlet.consumer, todo.end, now)
+            acknowledge(tx, self.outlet.consumer, end, now)
 
         it.note_late(outcome.late)
         await it.record(unit if can_move else _nothing, len(outcome.arrived), outcome.error)
-        self._judged = it.arrivals
         if can_move:
-            self._position = self._kept = todo.end
-            it.settle(group, outcome.late, is_fresh=True)
+            self._position = self._kept = end
+            done = self._ahead | {parcel.event.cursor for parcel in todo.fresh} - turnless
+            self._ahead = {cursor for cursor in done if cursor > end}
+            it.settle(group, outcome.late, self._judged)
             it.parked.wake()
+        self._judged = it.arrivals
         if it.failures and lanes:
             await it.fresh.pause(it.wait_seconds(it.failures))
 
@@ -186,10 +193,10 @@ class Courier:
     async def _leave_behind(self, todo: Todo) -> None:
         """There is nothing to send; the events of other types are left behind."""
         self._position = todo.end
-        if todo.end - self._kept >= _STRIDE:
+        if self._ahead or todo.end - self._kept >= _STRIDE:
             now = self._clock.now_ms()
             await self._store.write(lambda tx: acknowledge(tx, self.outlet.consumer, todo.end, now))
-            self._kept = todo.end
+            self._kept, self._ahead = todo.end, set()
 
 
 def _nothing(tx: Transaction, now: int) -> None:

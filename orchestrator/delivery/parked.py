@@ -85,7 +85,7 @@ class ParkedLoop:
         def has_room(runs: Sequence[Run]) -> bool:
             return it.has_room(runs, _ROOM)
 
-        outcome = await Round(self._sender, lanes, AT_ONCE).hold(group, it.round_seconds, has_room)
+        outcome = await Round(self._sender, lanes, AT_ONCE, it.pace).hold(group, it.round_seconds, has_room)
         it.note_late(outcome.late)
 
         def unit(tx: Transaction, now: int) -> None:
@@ -96,7 +96,7 @@ class ParkedLoop:
 
         if outcome.arrived or outcome.failed:
             await it.record(unit, len(outcome.arrived), outcome.error)
-        it.settle(group, outcome.late, is_fresh=False)
+        it.settle(group, outcome.late)
 
     def _rest_seconds(self, due: Due) -> float:
         if due.next_at is None:

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
 from orchestrator.delivery.envelope import Outlet, Parcel, payload_of
-from orchestrator.delivery.round import Late, Run
+from orchestrator.delivery.round import Late, Pace, Run
 from storage.deliveries import hurry_parked, note_delivered, note_error, park, unpark
 from storage.store import Store
 from storage.transaction import Transaction
@@ -84,6 +84,7 @@ class Receiver:
         self.outlet, self.store, self.clock, self.round_seconds = outlet, store, clock, round_seconds
         self._settings, self._chance, self._first_wait_seconds = settings, chance, first_wait_seconds
         self.fresh, self.parked = Alarm(), Alarm()
+        self.pace = Pace()
         self.failures = self.arrivals = 0
         self.late: dict[str, Late] = {}
         self.seen_late: set[str] = set()
@@ -143,10 +144,11 @@ class Receiver:
             self.late[each.parcel.lane] = each
             self.seen_late.add(each.parcel.lane)
 
-    def settle(self, group: TaskGroup, calls: Sequence[Late], *, is_fresh: bool) -> None:
-        """Writes down the end of each late call when it comes. Its event is parked by now."""
+    def settle(self, group: TaskGroup, calls: Sequence[Late], arrivals: int | None = None) -> None:
+        """Writes down the end of each late call when it comes. Its event is parked by now. With the arrivals of before
+        its round, a bad end is a sign that the receiver is down, if nothing arrived since."""
         for late in calls:
-            group.start_soon(self._settle, late, self.arrivals if is_fresh else None)
+            group.start_soon(self._settle, late, arrivals)
 
     async def _settle(self, late: Late, arrivals: int | None) -> None:
         await late.run.ended.wait()

@@ -1,9 +1,13 @@
 """A round of calls: lanes side by side, each in order, for a limited time.
 
-A round does not wait for its slowest call. What has not been answered when its time is up is *late*: the call goes on
-without the round and without a place among those that are made at once, and whoever held the round hears of its end
-(`Run.ended`). Late calls hold bodies and connections, so the caller says whether there is room for more of them; for as
-long as there is not, the round goes on.
+A round does not wait for its slowest call. One that is out for a while gives its place among those that are made at
+once to another lane. What has not been answered when the time is up is *late*: the call goes on without the round, and
+whoever held the round hears of its end (`Run.ended`). Late calls hold bodies and connections, so the caller says
+whether there is room for more of them; for as long as there is not, the round goes on.
+
+All that is for receivers that hang for some events. One that is slow because it has much to do would only get more to
+do by it. The two are told apart by how such calls end: if one is answered well after all, the receiver is slow, and
+rounds wait for their calls until one ends badly or none takes long any more.
 """
 
 from __future__ import annotations
@@ -18,17 +22,28 @@ from anyio.abc import TaskGroup, TaskStatus
 from orchestrator.delivery.envelope import Parcel
 from orchestrator.delivery.sender import Attempt, Sender
 
+_LOOKS = 5  # how often a round looks at what is out
+
 
 @dataclass(slots=True, eq=False)
 class Run:
     """Events of one lane, sent in order until one fails or the round is over; `attempts` are of the first of them.
-    `weight`: the bytes of the body that is out now."""
+    `weight`: the bytes of the body that is out now. `seen_out`: so often the round has found this call out."""
 
     parcels: list[Parcel]
     attempts: list[Attempt] = field(default_factory=list)
     is_out: bool = False
     weight: int = 0
+    seen_out: int = 0
+    is_replaced: bool = False
     ended: anyio.Event = field(default_factory=anyio.Event)
+
+
+@dataclass(slots=True)
+class Pace:
+    """What the rounds with a receiver know of it; see above."""
+
+    is_slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +57,14 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a round came to. `left`: not tried, because one before it failed or is late, or the time was up."""
+    """What a round came to. `left`: not tried, because one before it failed or is late, or the time was up;
+    `untouched`: of lanes whose turn did not come."""
 
     arrived: list[Parcel]
     failed: list[tuple[Parcel, Attempt]]
     late: list[Late]
     left: list[Parcel]
+    untouched: list[Parcel]
 
     @property
     def error(self) -> str | None:
@@ -58,8 +75,8 @@ class Outcome:
 class Round:
     """Sends `lanes`; `hold` it once."""
 
-    def __init__(self, sender: Sender, lanes: Sequence[list[Parcel]], at_once: int) -> None:
-        self._sender, self._at_once = sender, at_once
+    def __init__(self, sender: Sender, lanes: Sequence[list[Parcel]], at_once: int, pace: Pace) -> None:
+        self._sender, self._at_once, self._pace = sender, at_once, pace
         self._runs = [Run(parcels) for parcels in lanes]
         self._waiting = deque(self._runs)
         self._working = 0
@@ -71,39 +88,64 @@ class Round:
         out now may become late. At least one call is made by each task, however short the time."""
         for _ in range(min(self._at_once, len(self._runs))):
             await group.start(self._work)
+        looks = 0
         while self._working:
-            with anyio.move_on_after(seconds):
+            with anyio.move_on_after(seconds / _LOOKS):
                 await self._done.wait()
-            if has_room([run for run in self._runs if run.is_out]):
+            looks += 1
+            out = [run for run in self._runs if run.is_out]
+            for run in out:
+                run.seen_out += 1
+            if self._pace.is_slow or not has_room(out):
+                continue
+            if looks >= _LOOKS:
                 break
+            await self._replace(group, out)
+        if looks < _LOOKS:
+            self._pace.is_slow = False
         self._is_over = True
         return self._outcome()
+
+    async def _replace(self, group: TaskGroup, out: Sequence[Run]) -> None:
+        """Gives the places of calls that take long to lanes that wait."""
+        for run in out:
+            if self._waiting and run.seen_out > 1 and not run.is_replaced:
+                run.is_replaced = True
+                await group.start(self._work)
 
     async def _work(self, *, task_status: TaskStatus[None]) -> None:
         self._working += 1
         task_status.started()
         while self._waiting and not self._is_over:
-            await self._follow(self._waiting.popleft())
+            run = self._waiting.popleft()
+            await self._follow(run)
+            if run.is_replaced:
+                break
         self._working -= 1
         if not self._working:
             self._done.set()
 
     async def _follow(self, run: Run) -> None:
         for parcel in run.parcels:
-            run.is_out = True
+            run.is_out, run.seen_out = True, 0
             letter = await self._sender.pack(parcel)
             run.weight = len(letter.body)
             attempt = await self._sender.post(letter)
             run.is_out = False
             run.attempts.append(attempt)
+            if run.seen_out > 1:
+                self._pace.is_slow = attempt.error is None
             if attempt.error is not None or self._is_over:
                 break
         run.ended.set()
 
     def _outcome(self) -> Outcome:
-        found = Outcome([], [], [], [])
+        found = Outcome([], [], [], [], [])
         for run in self._runs:
             tried = len(run.attempts)
+            if not tried and not run.is_out:
+                found.untouched.extend(run.parcels)
+                continue
             for parcel, attempt in zip(run.parcels, run.attempts, strict=False):
                 if attempt.error is None:
                     found.arrived.append(parcel)

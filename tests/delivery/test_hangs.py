@@ -8,7 +8,12 @@ from pathlib import Path
 
 import anyio
 import pytest
+from anyio.abc import TaskGroup
 
+from orchestrator.delivery.envelope import Parcel
+from orchestrator.delivery.round import Outcome, Pace, Round
+from orchestrator.delivery.sender import Attempt, Letter
+from storage.records import Event
 from tests.delivery.erp import Delivered, Dispatch, Erp, dispatching, running_erp, settings
 
 NEVER = 300.0
@@ -62,6 +67,69 @@ async def test_orders_that_hang_hold_up_themselves_alone(tmp_path: Path, count: 
             erp.release()
             await it.until(lambda now: now["lag_events"] == 0)
             arrived_in_order(erp, [*bad, *good, *named("later", 40), *bad, *good])
+
+
+@pytest.mark.parametrize("count", [8, 32])
+async def test_orders_that_hang_hold_up_none_of_those_between_them(tmp_path: Path, count: int) -> None:
+    told = [order for pair in zip(named("bad", count), named("good", count), strict=True) for order in pair]
+    async with running_erp() as erp:
+        erp.hangs = is_bad
+        async with dispatching(tmp_path, settings(erp, timeout_seconds=NEVER), round_seconds=0.05) as it:
+            await it.tell(*told)
+            await erp.until(lambda erp: len(erp.taken) == count)
+            assert not any(is_bad(each) for each in erp.taken)
+            await it.until(lambda now: now["lag_events"] == count)
+            erp.release()
+            await it.until(lambda now: now["lag_events"] == 0)
+            arrived_in_order(erp, told)
+            assert len(erp.seen) == len(told), "nothing was sent twice"
+
+
+class Desk:
+    """A sender whose calls end when the test says so."""
+
+    def __init__(self) -> None:
+        self.out: dict[str, anyio.Event] = {}
+        self.begun = 0
+
+    async def pack(self, parcel: Parcel) -> Letter:
+        return Letter(parcel.lane.encode(), {})
+
+    async def post(self, letter: Letter) -> Attempt:
+        self.begun += 1
+        done = self.out[letter.body.decode()] = anyio.Event()
+        await done.wait()
+        del self.out[letter.body.decode()]
+        return Attempt(None)
+
+
+async def test_a_receiver_that_is_slow_for_all_gets_no_more_calls_at_once(tmp_path: Path) -> None:
+    desk, pace = Desk(), Pace()
+    lanes = [[Parcel(Event(n, 0, "x", None, None, None, {}), str(n), 0)] for n in range(40)]
+    most: list[int] = []
+    outcomes: list[Outcome] = []
+
+    async def hold(group: TaskGroup) -> None:
+        round_ = Round(desk, lanes, 2, pace)  # type: ignore[arg-type]
+        outcomes.append(await round_.hold(group, 0.01, lambda _: len(desk.out) < 6))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(hold, group)
+        while len(desk.out) < 3:  # noqa: ASYNC110 - the third is begun because the first two take long
+            await anyio.sleep(0.001)
+        next(iter(desk.out.values())).set()
+        while not pace.is_slow:  # noqa: ASYNC110 - nothing tells of it
+            await anyio.sleep(0.001)
+        while desk.begun < len(lanes):
+            most.append(len(desk.out))
+            for done in list(desk.out.values()):
+                done.set()
+            await anyio.sleep(0.001)
+        for done in list(desk.out.values()):
+            done.set()
+    (outcome,) = outcomes
+    assert len(outcome.arrived) == len(lanes), "the round waited for its calls"
+    assert most[-1] <= 2
 
 
 async def test_an_answer_that_comes_late_counts_and_is_not_asked_for_again(tmp_path: Path) -> None:
