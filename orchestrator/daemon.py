@@ -169,6 +169,7 @@ class Daemon:
             log.warning("config.needs_restart", detail=detail)
         self._mask.add(config.secret_values())
         configure(config.log.format, config.log.level, mask=self._mask)
+        _warn_of(config)
         self.config = config
         self.deliveries.reload(config.delivery)
         await self.supervisor.reload(config)
@@ -184,6 +185,12 @@ class Daemon:
             log.error("status.not_written", path=str(path), detail=str(error))
         else:
             log.info("status.written", path=str(path))
+
+
+def _warn_of(config: Config) -> None:
+    """Says what is allowed and hardly meant."""
+    for warning in config.warnings:
+        log.warning("config.unwise", detail=str(warning))
 
 
 def _replace_file(path: Path, text: str) -> None:
@@ -204,8 +211,7 @@ def run(config_path: Path, *, standby: bool = False) -> int:
     mask = SecretMask()
     mask.add(config.secret_values())
     configure(config.log.format, config.log.level, mask=mask)
-    for warning in config.warnings:
-        log.warning("config.unwise", detail=str(warning))
+    _warn_of(config)
     try:
         return anyio.run(_main, config, crash, mask, standby, backend_options={"use_uvloop": _has_uvloop()})
     except KeyboardInterrupt:

@@ -165,6 +165,21 @@ async def test_a_bad_file_at_sighup_changes_nothing_and_is_logged(tmp_path: Path
         assert (await daemon.call("GET", f"/v1/shops/{shop}"))[0] == 200
 
 
+async def test_a_file_that_is_hardly_meant_is_warned_of_at_sighup_too(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running(), daemon_process(tmp_path) as daemon:
+        daemon.configure(sandbox)
+        daemon.start()
+        await daemon.ready()
+        assert "config.unwise" not in daemon.errors.read_text()
+        _rewrite(daemon, webhook_secret="abc")
+        assert daemon.process is not None
+        daemon.process.send_signal(signal.SIGHUP)
+        with anyio.fail_after(20):
+            while "config.unwise" not in daemon.errors.read_text():  # noqa: ASYNC110
+                await anyio.sleep(0.02)  # the log is what tells
+
+
 async def test_sigusr1_writes_the_status_dump(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=2))
     async with sandbox.running(), daemon_process(tmp_path) as daemon:
