@@ -18,17 +18,20 @@ log = structlog.get_logger()
 async def pause_for_access(store: Store, gate: Gate, clock: Clock, shop: str, detail: str) -> None:
     """Closes the gate at once and keeps the pause as a row; a shop that is paused already stays as it is."""
 
-    def unit(tx: Transaction) -> bool:
+    def unit(tx: Transaction) -> tuple[bool, bool]:
         now = clock.now_ms()
-        if pause_shop(tx, shop, "access_denied", detail, now):
+        is_new = pause_shop(tx, shop, "access_denied", detail, now)
+        if is_new:
             append_event(tx, now, "shop.access_denied", shop=shop, data={"detail": detail})
         row = get_shop(tx, shop)
-        return row is not None and row.paused_at is not None
+        return is_new, row is not None and row.paused_at is not None
 
     gate.set_paused(True)
-    remedy = f"mend the credentials and send SIGHUP, or `fulfilld resume {shop}`"
-    log.error("shop.access_denied", shop=shop, detail=detail, remedy=remedy)
-    gate.set_paused(await store.write(unit))  # a person may have resumed the shop meanwhile: the row decides
+    is_new, is_paused = await store.write(unit)
+    gate.set_paused(is_paused)  # a person may have resumed the shop meanwhile: the row decides
+    if is_new:
+        remedy = f"mend the credentials and send SIGHUP, or `fulfilld resume {shop}`"
+        log.error("shop.access_denied", shop=shop, detail=detail, remedy=remedy)
 
 
 async def tell_gate(store: Store, gate: Gate, clock: Clock, shop: str, failure: PlatformFailure) -> bool:
