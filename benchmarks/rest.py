@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -20,7 +19,7 @@ import anyio
 import psutil
 
 from storage.orders import insert_order
-from storage.records import Order, Situation
+from storage.records import Order
 from storage.sqlite import SqliteStore, open_sqlite
 from storage.transaction import Transaction
 
@@ -33,8 +32,7 @@ STATUS_CALLS = 21
 def order(number: int, now: int) -> Order:
     """An order at rest."""
     state, milestone = STATES[number % len(STATES)]
-    return Order(
-        seq=0,
+    return Order.first_seen(
         shop="acme",
         platform="selldone",
         id=str(number),
@@ -43,25 +41,11 @@ def order(number: int, now: int) -> Order:
         platform_state=state,
         milestone=milestone,
         payment="paid",
-        situation=Situation.IDLE,
         facts={"status": "Payed", "items": ["1", "2"]},
         content_hash="0" * 32,
         platform_updated_at=now,
         observed_at=now,
-        moved_at=now,
-        due_at=None,
-        intent=None,
-        attempts=0,
-        read_attempts=0,
-        crashes=0,
-        next_attempt_at=None,
-        wait=None,
-        problem=None,
-        held_at=None,
-        held_reason=None,
-        imported_at=now,
-        updated_at=now,
-        version=1,
+        now=now,
     )
 
 
@@ -75,7 +59,7 @@ async def fill(path: Path, count: int, now: int) -> None:
 async def _insert(store: SqliteStore, numbers: range, now: int) -> None:
     def unit(tx: Transaction) -> None:
         for number in numbers:
-            insert_order(tx, replace(order(number, now)), PAYLOAD)
+            insert_order(tx, order(number, now), PAYLOAD)
 
     await store.write(unit)
 

@@ -139,7 +139,7 @@ def scenery(latency_ms: float, orders: int) -> Iterator[Scene]:
         folder = Path(name)
         command = [sys.executable, "-m", "orchestrator"]
         options = ["--port", "0", "--orders", str(orders), "--latency", str(latency_ms)]
-        with _process([*command, "sandbox", *options], stdout=subprocess.PIPE) as sandbox:
+        with started([*command, "sandbox", *options], stdout=subprocess.PIPE) as sandbox:
             assert sandbox.stdout is not None
             config = json.loads(sandbox.stdout.readline())
             platform, shop = next((n, s) for n, s in config["shops"].items() if s["platform"] == "selldone")
@@ -147,14 +147,15 @@ def scenery(latency_ms: float, orders: int) -> Iterator[Scene]:
             config["log"] = {"level": "warning"}
             (folder / "config.json").write_text(json.dumps(config))
             socket = folder / config["api"]["socket"]
-            with _process([*command, "--config", str(folder / "config.json"), "run"]):
-                anyio.run(_ready, socket)
+            with started([*command, "--config", str(folder / "config.json"), "run"]):
+                anyio.run(until_ready, socket)
                 control = shop["base_url"].rsplit("/", 1)[0]
                 yield Scene(platform, shop, socket, control)
 
 
 @contextmanager
-def _process(command: list[str], stdout: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def started(command: list[str], stdout: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A process for as long as the block lasts."""
     process = subprocess.Popen(command, stdout=stdout)
     try:
         yield process
@@ -163,7 +164,8 @@ def _process(command: list[str], stdout: int | None = None) -> Iterator[subproce
         process.wait(30)
 
 
-async def _ready(socket: Path) -> None:
+async def until_ready(socket: Path) -> None:
+    """Returns once the daemon at this socket is ready; TimeoutError after a minute."""
     with anyio.fail_after(60):
         while True:
             try:

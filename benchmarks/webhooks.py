@@ -30,6 +30,8 @@ from typing import Any
 import aiohttp
 import anyio
 
+from benchmarks.run import started, until_ready
+
 ORDERS = 100
 LINES = [
     {"id": 487_817_672_276_298_000 + n, "title": "Aviator sunglasses", "note": "x" * 400, "price": "89.99"}
@@ -131,7 +133,7 @@ def scenery() -> Iterator[Scene]:
         folder = Path(name)
         command = [sys.executable, "-m", "orchestrator"]
         options = ["--port", "0", "--orders", str(ORDERS)]
-        with _process([*command, "sandbox", *options], stdout=subprocess.PIPE) as sandbox:
+        with started([*command, "sandbox", *options], stdout=subprocess.PIPE) as sandbox:
             assert sandbox.stdout is not None
             config = json.loads(sandbox.stdout.readline())
             shop, settings = next((n, s) for n, s in config["shops"].items() if s["platform"] == "shopify")
@@ -139,37 +141,16 @@ def scenery() -> Iterator[Scene]:
             config["webhooks"] = {"port": _free_port()}
             config["log"] = {"level": "error"}
             (folder / "config.json").write_text(json.dumps(config))
-            with _process([*command, "--config", str(folder / "config.json"), "run"]):
+            with started([*command, "--config", str(folder / "config.json"), "run"]):
                 path = folder / config["api"]["socket"]
-                anyio.run(_ready, path)
+                anyio.run(until_ready, path)
                 yield Scene(shop, settings["webhook_secret"][0], path, config["webhooks"]["port"])
-
-
-@contextmanager
-def _process(command: list[str], stdout: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, stdout=stdout)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-async def _ready(path: Path) -> None:
-    with anyio.fail_after(60):
-        while True:
-            try:
-                async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as api:
-                    await ask(api, "/v1/ready")
-                    return
-            except (OSError, aiohttp.ClientError, AssertionError):
-                await anyio.sleep(0.05)
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from orchestrator import __version__, systemd
 from orchestrator.api.app import build_app
 from orchestrator.api.server import ServeError, serving
 from orchestrator.clock import Chance, Clock
-from orchestrator.config import Config, ConfigError, load
+from orchestrator.config import Config, ConfigError, diff, load
 from orchestrator.crash import CrashPointError, CrashPoints
 from orchestrator.delivery.deliveries import Deliveries
 from orchestrator.housekeeping import feed_watchdog, forget_forever, measure
@@ -164,7 +164,7 @@ class Daemon:
         except ConfigError as error:
             log.error("config.refused", errors=[str(problem) for problem in error.errors])
             return
-        if any(getattr(config, name) != getattr(self.config, name) for name in ("storage", "api", "webhooks")):
+        if diff(self.config, config).needs_restart:
             detail = "changes of storage, api and webhooks take effect at the next start"
             log.warning("config.needs_restart", detail=detail)
         self._mask.add(config.secret_values())

@@ -51,9 +51,6 @@ _STEPS = (
 
 _MAINLINE = ("CheckQueue", "OrderConfirm", "PreparingOrder", "SentOrder", "ToCustomer")
 
-FINAL_STATE = {"confirm": "OrderConfirm", "prepare": "PreparingOrder", "send": "SentOrder", "deliver": "ToCustomer"}
-"""The `state` that each step posts to endpoint 3 (selldone.md §5.2)."""
-
 
 class SelldoneMachine(PlatformMachine):
     """The machine of Selldone's physical orders. Facts it reads: `status`, `reject_at`, `items`, `tracking_*`."""

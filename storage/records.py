@@ -127,6 +127,56 @@ class Order:
     gone_at: int | None = None
     gone_detail: str | None = None
 
+    @classmethod
+    def first_seen(
+        cls,
+        *,
+        shop: str,
+        platform: str,
+        id: str,  # noqa: A002 - the contract's name
+        reference: str | None,
+        state: str,
+        platform_state: str,
+        milestone: str | None,
+        payment: str,
+        facts: dict[str, Json],
+        content_hash: str,
+        platform_updated_at: int | None,
+        observed_at: int,
+        now: int,
+    ) -> Order:
+        """An order that is not kept yet: at rest, and nothing was ever asked of it. `now`: when it is imported."""
+        return cls(
+            seq=0,
+            shop=shop,
+            platform=platform,
+            id=id,
+            reference=reference,
+            state=state,
+            platform_state=platform_state,
+            milestone=milestone,
+            payment=payment,
+            situation=Situation.IDLE,
+            facts=facts,
+            content_hash=content_hash,
+            platform_updated_at=platform_updated_at,
+            observed_at=observed_at,
+            moved_at=0,
+            due_at=None,
+            intent=None,
+            attempts=0,
+            read_attempts=0,
+            crashes=0,
+            next_attempt_at=None,
+            wait=None,
+            problem=None,
+            held_at=None,
+            held_reason=None,
+            imported_at=now,
+            updated_at=now,
+            version=1,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PlanEntry:

@@ -14,7 +14,7 @@ from orchestrator.cli.blocks import Cell, Page, Tone, grid
 from orchestrator.cli.status_page import few
 from orchestrator.config import ANOTHER_SHOP_REMEDY, Config, ShopConfig, WebhookSettings, lost_directory
 from orchestrator.intake.subscriptions import inspect
-from orchestrator.platforms import PLATFORMS, ClientSettings
+from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.platforms.push import PushingClient
@@ -144,16 +144,7 @@ def _listener(path: Path) -> Finding:
 
 
 async def _ask(shop: ShopConfig, webhooks: WebhookSettings | None, answers: dict[str, list[Finding]]) -> None:
-    settings = ClientSettings(
-        shop=shop.name,
-        options=shop.options,
-        base_url=shop.base_url,
-        timeout_seconds=shop.timeout_seconds,
-        lookback_seconds=shop.poll.lookback_seconds,
-        page_size=shop.poll.page_size,
-        concurrency=shop.limits.concurrency,
-    )
-    client = PLATFORMS[shop.platform].open(settings)
+    client = PLATFORMS[shop.platform].open(shop.client_settings())
     answers[shop.name] = [Finding("reachable", "failed", f"no answer within {_SHOP_SECONDS:.0f} s")]
     try:
         with anyio.move_on_after(_SHOP_SECONDS):

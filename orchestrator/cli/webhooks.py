@@ -11,7 +11,7 @@ from orchestrator.cli.group import REGISTER_HERE
 from orchestrator.config import Config, ShopConfig
 from orchestrator.config.fields import public_url_of
 from orchestrator.intake.subscriptions import Inspection, address_of, inspect
-from orchestrator.platforms import PLATFORMS, ClientSettings
+from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.platforms.push import PushingClient
 
@@ -45,16 +45,7 @@ def address_for(config: Config, shop: str, told: str) -> str:
 
 async def look(shop: ShopConfig, address: str | None) -> Inspection:
     """The shop's webhooks; with an `address` those that are missing are asked for. Raises Failure."""
-    settings = ClientSettings(
-        shop=shop.name,
-        options=shop.options,
-        base_url=shop.base_url,
-        timeout_seconds=shop.timeout_seconds,
-        lookback_seconds=shop.poll.lookback_seconds,
-        page_size=shop.poll.page_size,
-        concurrency=shop.limits.concurrency,
-    )
-    client = PLATFORMS[shop.platform].open(settings)
+    client = PLATFORMS[shop.platform].open(shop.client_settings())
     try:
         if not isinstance(client, PushingClient):
             raise Failure(

@@ -69,7 +69,7 @@ def _loopback(host: str) -> str:
 
 def _header_safe(token: SecretStr) -> SecretStr:
     text = token.get_secret_value()
-    if not text or not all("!" <= character <= "~" for character in text):
+    if not text or not _is_visible_ascii(text):
         raise ValueError("must be visible ASCII without blanks, and not empty")
     return token
 
@@ -80,17 +80,27 @@ def _not_empty(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _receiver_url(url: str) -> str:
+def _http_parts(url: str, example: str, instead: str) -> SplitResult:
+    """The parts of a web address without credentials in it; `instead` says where those belong."""
     try:
         parts: SplitResult | None = urlsplit(url)
         has_host = parts is not None and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:  # its own text would repeat the URL
         parts, has_host = None, False
     if parts is None or not has_host or parts.scheme not in ("https", "http"):
-        raise ValueError("must be an address such as https://erp.example.com/orders")
+        raise ValueError(f"must be an address such as {example}")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user name or password - deliveries are signed with the secret")
-    if "#" in url or not all("!" <= character <= "~" for character in url):
+        raise ValueError(f"must not hold a user name or password - {instead}")
+    return parts
+
+
+def _is_visible_ascii(text: str) -> bool:
+    return all("!" <= character <= "~" for character in text)
+
+
+def _receiver_url(url: str) -> str:
+    parts = _http_parts(url, "https://erp.example.com/orders", "deliveries are signed with the secret")
+    if "#" in url or not _is_visible_ascii(url):
         raise ValueError("must be in visible ASCII, without #")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("must be https - http will do for this machine alone")
@@ -98,16 +108,8 @@ def _receiver_url(url: str) -> str:
 
 
 def _base_url(url: str) -> str:
-    try:
-        parts: SplitResult | None = urlsplit(url)
-        has_host = parts is not None and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:  # its own text would repeat the URL
-        parts, has_host = None, False
-    if parts is None or not has_host or parts.scheme not in ("https", "http"):
-        raise ValueError("must be an address such as https://api.example.com")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user name or password - credentials have keys of their own")
-    if "?" in url or "#" in url or not all("!" <= character <= "~" for character in url):
+    _http_parts(url, "https://api.example.com", "credentials have keys of their own")
+    if "?" in url or "#" in url or not _is_visible_ascii(url):
         raise ValueError("must be scheme, host and path in visible ASCII, without ? or #")
     return url.rstrip("/")
 

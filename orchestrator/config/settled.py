@@ -22,7 +22,7 @@ from orchestrator.config.model import (
 )
 from orchestrator.config.problems import ConfigProblem
 from orchestrator.config.push import DeliverySettings, WebhookSettings
-from orchestrator.platforms import PLATFORMS
+from orchestrator.platforms import PLATFORMS, ClientSettings
 
 ANOTHER_SHOP_REMEDY = (
     "what is kept under this name would be looked for in the other shop: give that one a name of its own in the config,"
@@ -74,6 +74,18 @@ class ShopConfig:
         """
         text = json.dumps([self.base_url, _revealed(self.options)], sort_keys=True, default=str)
         return hashlib.blake2b(text.encode(), digest_size=8, person=b"fulfilld.access").hexdigest()
+
+    def client_settings(self) -> ClientSettings:
+        """What the shop's client is built from, with no limiter and nowhere to keep tokens."""
+        return ClientSettings(
+            shop=self.name,
+            options=self.options,
+            base_url=self.base_url,
+            timeout_seconds=self.timeout_seconds,
+            lookback_seconds=self.poll.lookback_seconds,
+            page_size=self.poll.page_size,
+            concurrency=self.limits.concurrency,
+        )
 
     def identity(self) -> str:
         """Which shop of its platform this is, for people: address and the platform's own keys that tell shops apart.

@@ -113,8 +113,7 @@ def _shows_nothing_new(machine: PlatformMachine, order: Order, seen: Seen) -> bo
 def _import(tx: Transaction, ctx: Context, look: Look) -> Order:
     seen, now = look.seen, ctx.now
     state = ctx.machine.observe(None, seen.standing())
-    order = Order(
-        seq=0,
+    order = Order.first_seen(
         shop=ctx.policy.shop,
         platform=ctx.policy.platform,
         id=seen.id,
@@ -123,25 +122,11 @@ def _import(tx: Transaction, ctx: Context, look: Look) -> Order:
         platform_state=seen.state,
         milestone=ctx.machine.milestone(state),
         payment=seen.payment,
-        situation=Situation.IDLE,
         facts=seen.facts,
         content_hash=seen.content_hash,
         platform_updated_at=seen.platform_updated_at,
         observed_at=look.read_at,
-        moved_at=0,
-        due_at=None,
-        intent=None,
-        attempts=0,
-        read_attempts=0,
-        crashes=0,
-        next_attempt_at=None,
-        wait=None,
-        problem=None,
-        held_at=None,
-        held_reason=None,
-        imported_at=now,
-        updated_at=now,
-        version=1,
+        now=now,
     )
     draft = Draft(insert_order(tx, order, seen.payload), ())
     draft.cause = look.cause

@@ -25,13 +25,13 @@ from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected
 from orchestrator.platforms.failures import Unreadable as UnreadableAnswer
 from orchestrator.platforms.news import News, OrderNews, ProductNews, Unimportant, Unreadable
 from orchestrator.runtime.asking import GateClosed
+from orchestrator.runtime.rejecting import set_aside
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.target import Json
 from storage.errors import StoreError
 from storage.events import append_event
 from storage.orders import get_order
 from storage.products import Version, note_fulfillment, save_product
-from storage.rejected import add_rejected
 from storage.store import Store
 from storage.transaction import Transaction
 from storage.webhooks import Webhook, due_webhooks, finish_webhook, postpone_webhook, shops_with_webhooks
@@ -247,11 +247,7 @@ class Inbox:
                 log.debug("webhook.unimportant", shop=webhook.shop, topic=topic)
 
     def _set_aside(self, tx: Transaction, shop: str, order: str | None, error: str, payload: bytes) -> None:
-        now = self._clock.now_ms()
-        rejected = add_rejected(tx, shop, "webhook", order, error, payload, now)
-        if rejected is not None:
-            data = {"id": rejected, "source": "webhook", "error": error}
-            append_event(tx, now, "import.rejected", shop=shop, order=order, data=data)
+        set_aside(tx, shop, "webhook", order, error, payload, self._clock.now_ms())
 
 
 def _cause(items: Sequence[Item]) -> dict[str, Json] | None:
@@ -270,17 +266,10 @@ def _cause(items: Sequence[Item]) -> dict[str, Json] | None:
 def _settle_product(tx: Transaction, webhook: Webhook, news: ProductNews, now: int) -> None:
     product = news.product
     version = save_product(tx, webhook.shop, product.id, product.title, product.updated_at_ms, webhook.payload, now)
-    if version is Version.STALE:
-        return
-    data = {
-        "id": product.id,
-        "title": product.title,
-        "updated_at": optional_rfc3339(product.updated_at_ms),
-        "topic": news.topic,
-        "webhook": str(webhook.id),
-    }
-    type_ = "product.created" if news.is_new and version is Version.FIRST else "product.updated"
-    append_event(tx, now, type_, shop=webhook.shop, data=data)
+    if version is not Version.STALE:
+        type_ = "product.created" if news.is_new and version is Version.FIRST else "product.updated"
+        data = {"id": product.id, "title": product.title, **_origin(webhook, news.topic, product.updated_at_ms)}
+        append_event(tx, now, type_, shop=webhook.shop, data=data)
 
 
 def _settle_fulfillment(tx: Transaction, webhook: Webhook, news: OrderNews, now: int) -> None:
@@ -288,14 +277,12 @@ def _settle_fulfillment(tx: Transaction, webhook: Webhook, news: OrderNews, now:
     if told is None:
         return
     version = note_fulfillment(tx, webhook.shop, told.id, told.updated_at_ms, webhook.payload, now)
-    if version is Version.STALE:
-        return
-    data = {
-        "id": told.id,
-        "status": told.status,
-        "updated_at": optional_rfc3339(told.updated_at_ms),
-        "topic": told.topic,
-        "webhook": str(webhook.id),
-    }
-    type_ = "fulfillment.created" if told.is_new and version is Version.FIRST else "fulfillment.updated"
-    append_event(tx, now, type_, shop=webhook.shop, order=news.order, data=data)
+    if version is not Version.STALE:
+        type_ = "fulfillment.created" if told.is_new and version is Version.FIRST else "fulfillment.updated"
+        data = {"id": told.id, "status": told.status, **_origin(webhook, told.topic, told.updated_at_ms)}
+        append_event(tx, now, type_, shop=webhook.shop, order=news.order, data=data)
+
+
+def _origin(webhook: Webhook, topic: str, updated_at_ms: int | None) -> dict[str, Json]:
+    """Where an event's news comes from."""
+    return {"updated_at": optional_rfc3339(updated_at_ms), "topic": topic, "webhook": str(webhook.id)}

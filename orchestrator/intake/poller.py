@@ -19,10 +19,10 @@ from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFail
 from orchestrator.runtime.asking import ask
 from orchestrator.runtime.draft import Context
 from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.rejecting import set_aside
 from statemachines.target import Json
 from storage.events import append_event
 from storage.orders import get_order, stalest_orders, touch_order
-from storage.rejected import add_rejected
 from storage.shops import fence, get_shop, save_sync, save_sync_error
 from storage.transaction import Transaction
 
@@ -243,11 +243,7 @@ class Poller:
         def unit(tx: Transaction) -> int:
             now, shop, added = e.clock.now_ms(), e.policy.shop, 0
             for item in items:
-                kept = add_rejected(tx, shop, "poll", item.id, item.error, item.payload, now)
-                if kept is not None:
-                    added += 1
-                    data = {"id": kept, "source": "poll", "error": item.error}
-                    append_event(tx, now, "import.rejected", shop=shop, order=item.id, data=data)
+                added += set_aside(tx, shop, "poll", item.id, item.error, item.payload, now)
             return added
 
         tally.rejected += await e.store.write(unit)
@@ -284,10 +280,7 @@ class Poller:
             now, shop = e.clock.now_ms(), e.policy.shop
             save_sync_error(tx, shop, failure.detail)
             if isinstance(failure, Unreadable):
-                kept = add_rejected(tx, shop, "poll", None, failure.detail, failure.payload, now)
-                if kept is not None:
-                    data = {"id": kept, "source": "poll", "error": failure.detail}
-                    append_event(tx, now, "import.rejected", shop=shop, data=data)
+                set_aside(tx, shop, "poll", None, failure.detail, failure.payload, now)
             if is_news:
                 data = {"kind": failure.kind, "detail": failure.detail}
                 append_event(tx, now, "sync.failed", shop=shop, data=data)

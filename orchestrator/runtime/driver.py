@@ -25,10 +25,9 @@ from orchestrator.runtime.advance import Call, Move, Read, Rest, advance
 from orchestrator.runtime.draft import Context, Draft, Policy
 from orchestrator.runtime.gate import Gate
 from orchestrator.runtime.outcomes import apply_answer, apply_failure, apply_read, apply_read_failure
+from orchestrator.runtime.rejecting import set_aside
 from statemachines.machine import PlatformMachine
 from storage.errors import StaleLease
-from storage.events import append_event
-from storage.rejected import add_rejected
 from storage.store import Store
 from storage.transaction import Transaction
 
@@ -185,10 +184,7 @@ class Driver:
 
         def unit(tx: Transaction) -> None:
             now, shop, order = e.clock.now_ms(), e.policy.shop, draft.order.id
-            kept = add_rejected(tx, shop, "read", order, failure.detail, failure.payload, now)
-            if kept is not None:
-                data = {"id": kept, "source": "read", "error": failure.detail}
-                append_event(tx, now, "import.rejected", shop=shop, order=order, data=data)
+            set_aside(tx, shop, "read", order, failure.detail, failure.payload, now)
 
         await e.store.write(unit)
 

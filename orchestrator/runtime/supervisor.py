@@ -7,6 +7,7 @@ pause. Shutdown drains: gates close, running calls finish and are recorded, then
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -19,7 +20,6 @@ from orchestrator.crash import CrashPoints
 from orchestrator.metrics import Metrics
 from orchestrator.operations.ports import ShopFacts
 from orchestrator.platforms import PLATFORMS
-from orchestrator.platforms.spec import ClientSettings
 from orchestrator.runtime.draft import Policy
 from orchestrator.runtime.driver import Equipment
 from orchestrator.runtime.gate import Gate, Limits
@@ -200,14 +200,8 @@ class Supervisor:
             recovery_limit=self._config.recovery_limit,
         )
         client = PLATFORMS[shop.platform].open(
-            ClientSettings(
-                shop=shop.name,
-                options=shop.options,
-                base_url=shop.base_url,
-                timeout_seconds=shop.timeout_seconds,
-                lookback_seconds=shop.poll.lookback_seconds,
-                page_size=shop.poll.page_size,
-                concurrency=shop.limits.concurrency,
+            replace(
+                shop.client_settings(),
                 throttle=gate.throttle,
                 state_directory=self._state_directory,
                 clock=self._clock,

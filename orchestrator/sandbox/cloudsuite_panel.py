@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from orchestrator.sandbox.cloudsuite_orders import CloudsuiteOrder, Json, encode
 from orchestrator.sandbox.cloudsuite_shop import PAYMENTS, CloudsuiteShop
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import PanelError
+from orchestrator.sandbox.platform import PanelError, checked_action
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "move": ("order", "state"),
@@ -95,11 +95,7 @@ class CloudsuitePanel:
 
     def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
         """Does what `request` says: `action` and its fields. Raises PanelError for what makes no sense."""
-        action = str(request.get("action"))
-        if action not in ACTIONS:
-            raise PanelError(f"unknown action {action!r}; known are {', '.join(ACTIONS)}")
-        if missing := [name for name in ACTIONS[action] if request.get(name) in (None, "")]:
-            raise PanelError(f"{action} needs {', '.join(missing)}")
+        action = checked_action(request, ACTIONS)
         order = str(request.get("order", ""))
         match action:
             case "add":

@@ -8,7 +8,7 @@ is atomic and its order unambiguous.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol, TypeAlias
 
@@ -17,6 +17,16 @@ Json: TypeAlias = Any
 
 class PanelError(ValueError):
     """What a person asked the platform's back office for makes no sense: the message says what is known."""
+
+
+def checked_action(request: Mapping[str, Json], actions: Mapping[str, Sequence[str]]) -> str:
+    """The action that a request names, one of `actions`, with every field that it needs. Raises PanelError."""
+    action = str(request.get("action"))
+    if action not in actions:
+        raise PanelError(f"unknown action {action!r}; known are {', '.join(actions)}")
+    if missing := [name for name in actions[action] if request.get(name) in (None, "")]:
+        raise PanelError(f"{action} needs {', '.join(missing)}")
+    return action
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import PanelError
+from orchestrator.sandbox.platform import PanelError, checked_action
 from orchestrator.sandbox.selldone_baskets import Basket, Json, encode
 from orchestrator.sandbox.selldone_shop import STATUSES, Accepted, Outcome, SelldoneShop, steps_after
 
@@ -97,11 +97,7 @@ class SelldonePanel:
 
     def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
         """Does what `request` says: `action` and its fields. Raises PanelError for what makes no sense."""
-        action = str(request.get("action"))
-        if action not in ACTIONS:
-            raise PanelError(f"unknown action {action!r}; known are {', '.join(ACTIONS)}")
-        if missing := [name for name in ACTIONS[action] if request.get(name) in (None, "")]:
-            raise PanelError(f"{action} needs {', '.join(missing)}")
+        action = checked_action(request, ACTIONS)
         order = request.get("order", "")
         match action:
             case "add":

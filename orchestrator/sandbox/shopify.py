@@ -16,11 +16,11 @@ from functools import partial
 from orchestrator.clock import Clock
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, parse_object
-from orchestrator.sandbox.shopify_orders import Json, Order, fulfillment_order_node, gid, stamp
+from orchestrator.sandbox.shopify_orders import Json, Order, fulfillment_node, fulfillment_order_node, gid, stamp
 from orchestrator.sandbox.shopify_panel import ShopifyPanel
 from orchestrator.sandbox.shopify_refusals import Denied, Refused
 from orchestrator.sandbox.shopify_selection import BadDocument, Document, Field, parse, project
-from orchestrator.sandbox.shopify_shop import ShopifyOptions, ShopifyShop, number_of, payload_of
+from orchestrator.sandbox.shopify_shop import ShopifyOptions, ShopifyShop, number_of
 from orchestrator.sandbox.shopify_subscriptions import enum_of
 
 VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10")
@@ -291,13 +291,13 @@ def _report_progress(shop: ShopifyShop, field: Field) -> Json:
 
 
 def _fulfill(shop: ShopifyShop, field: Field) -> Json:
-    return {"fulfillment": payload_of(shop.fulfill(field.arguments["fulfillment"])), "userErrors": []}
+    return {"fulfillment": fulfillment_node(shop.fulfill(field.arguments["fulfillment"])), "userErrors": []}
 
 
 def _update_tracking(shop: ShopifyShop, field: Field) -> Json:
     told = field.arguments
     made = shop.update_tracking(_id(told.get("fulfillmentId")), told.get("trackingInfoInput"))
-    return {"fulfillment": payload_of(made), "userErrors": []}
+    return {"fulfillment": fulfillment_node(made), "userErrors": []}
 
 
 def _add_event(shop: ShopifyShop, field: Field) -> Json:

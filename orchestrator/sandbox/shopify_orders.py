@@ -125,7 +125,7 @@ class Order:
             **self.fields,
             "lineItems": _connection([_line_node(line) for line in self.lines]),
             "fulfillmentOrders": _connection([fulfillment_order_node(each) for each in orders]),
-            "fulfillments": [_fulfillment_node(each) for each in self.fulfillments],
+            "fulfillments": [fulfillment_node(each) for each in self.fulfillments],
         }
 
 
@@ -252,7 +252,8 @@ def fulfillment_order_node(order: FulfillmentOrder) -> dict[str, Json]:
     }
 
 
-def _fulfillment_node(fulfillment: Fulfillment) -> dict[str, Json]:
+def fulfillment_node(fulfillment: Fulfillment) -> dict[str, Json]:
+    """A fulfilment as GraphQL has it, in reads and in what mutations answer."""
     return {
         "id": gid("Fulfillment", fulfillment.id),
         "name": fulfillment.name,

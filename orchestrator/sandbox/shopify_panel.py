@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import PanelError
+from orchestrator.sandbox.platform import PanelError, checked_action
 from orchestrator.sandbox.shopify_bodies import told_of
 from orchestrator.sandbox.shopify_orders import OPEN, FulfillmentOrder, Json, Order, gid
 from orchestrator.sandbox.shopify_refusals import Refused
@@ -221,11 +221,7 @@ class ShopifyPanel:
 
     def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
         """Does what `request` says: `action` and its fields. Raises PanelError for what makes no sense."""
-        action = str(request.get("action"))
-        if action not in ACTIONS:
-            raise PanelError(f"unknown action {action!r}; known are {', '.join(ACTIONS)}")
-        if missing := [name for name in ACTIONS[action] if request.get(name) in (None, "")]:
-            raise PanelError(f"{action} needs {', '.join(missing)}")
+        action = checked_action(request, ACTIONS)
         if (answer := self._operate_shop(action, request)) is not None:
             return answer
         order = request.get("order", "")

@@ -14,14 +14,11 @@ from orchestrator.clock import Clock
 from orchestrator.sandbox.shopify_bodies import fulfillment_body, order_body, told_of
 from orchestrator.sandbox.shopify_events import Events
 from orchestrator.sandbox.shopify_orders import (
-    OPEN,
     Fulfillment,
     FulfillmentOrder,
     Json,
     Order,
     OrderPress,
-    gid,
-    stamp,
 )
 from orchestrator.sandbox.shopify_products import Product, Shelf
 from orchestrator.sandbox.shopify_refusals import Denied, Refused
@@ -354,11 +351,6 @@ def number_of(text: Json) -> int | None:
     return int(tail) if tail.isdecimal() else None
 
 
-def has_open(order: Order) -> bool:
-    """Whether anything of the order waits to be shipped."""
-    return any(each.status in OPEN for each in order.fulfillment_orders)
-
-
 def _tracking(told: Json) -> dict[str, Json] | None:
     if not told:
         return None
@@ -367,15 +359,3 @@ def _tracking(told: Json) -> dict[str, Json] | None:
 
 def _fulfillment_refusal(message: str) -> Refused:
     return Refused(message, ["fulfillment"])
-
-
-def payload_of(fulfillment: Fulfillment) -> dict[str, Json]:
-    """A fulfilment as mutations answer it."""
-    return {
-        "id": gid("Fulfillment", fulfillment.id),
-        "name": fulfillment.name,
-        "status": fulfillment.status,
-        "displayStatus": fulfillment.display,
-        "createdAt": stamp(fulfillment.created),
-        "trackingInfo": [fulfillment.tracking] if fulfillment.tracking else [],
-    }

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import PanelError
+from orchestrator.sandbox.platform import PanelError, checked_action
 from orchestrator.sandbox.xsale_press import Json, Order, encode
 from orchestrator.sandbox.xsale_shop import CANCELLED, XsaleShop
 
@@ -113,11 +113,7 @@ class XsalePanel:
 
     def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
         """Does what `request` says: `action` and its fields. Raises PanelError for what makes no sense."""
-        action = str(request.get("action"))
-        if action not in ACTIONS:
-            raise PanelError(f"unknown action {action!r}; known are {', '.join(ACTIONS)}")
-        if missing := [name for name in ACTIONS[action] if request.get(name) in (None, "")]:
-            raise PanelError(f"{action} needs {', '.join(missing)}")
+        action = checked_action(request, ACTIONS)
         if "order" in ACTIONS[action]:
             return self._operate_order(action, request)
         name = str(request.get("name", ""))

@@ -224,8 +224,7 @@ def an_order(order: str = "67890", shop: str = "acme", **fields: Any) -> Order:
     """An order as the sweep would have left it."""
     at = 1_772_000_000_000
     state = fields.pop("state", "CheckQueue")
-    made = Order(
-        seq=0,
+    made = Order.first_seen(
         shop=shop,
         platform="selldone",
         id=order,
@@ -234,25 +233,11 @@ def an_order(order: str = "67890", shop: str = "acme", **fields: Any) -> Order:
         platform_state=state,
         milestone=MACHINE.milestone(state),
         payment="paid",
-        situation=Situation.IDLE,
         facts={"items": ["1", "2"]},
         content_hash="",
         platform_updated_at=None,
         observed_at=at,
-        moved_at=0,
-        due_at=None,
-        intent=None,
-        attempts=0,
-        read_attempts=0,
-        crashes=0,
-        next_attempt_at=None,
-        wait=None,
-        problem=None,
-        held_at=None,
-        held_reason=None,
-        imported_at=at,
-        updated_at=at,
-        version=1,
+        now=at,
     )
     return replace(made, **fields)
 

@@ -8,8 +8,7 @@ from typing import Any
 from storage.records import Intent, Order, PlanEntry, Problem, Situation, Target, TargetStatus, Wait
 from tests.storage.engines import NOW
 
-PLAIN_ORDER = Order(
-    seq=0,
+PLAIN_ORDER = Order.first_seen(
     shop="acme",
     platform="selldone",
     id="1",
@@ -18,25 +17,11 @@ PLAIN_ORDER = Order(
     platform_state="CheckQueue",
     milestone="new",
     payment="paid",
-    situation=Situation.IDLE,
     facts={},
     content_hash="h",
     platform_updated_at=None,
     observed_at=NOW,
-    moved_at=0,
-    due_at=None,
-    intent=None,
-    attempts=0,
-    read_attempts=0,
-    crashes=0,
-    next_attempt_at=None,
-    wait=None,
-    problem=None,
-    held_at=None,
-    held_reason=None,
-    imported_at=NOW,
-    updated_at=NOW,
-    version=1,
+    now=NOW,
 )
 
 PROBLEM = Problem("rejected", "The platform refused the step", "Płatność nie powiodła się", "confirm", NOW)
