@@ -12,7 +12,15 @@ import anyio
 
 from orchestrator.cli.blocks import Cell, Page, Tone, grid
 from orchestrator.cli.status_page import few
-from orchestrator.config import ANOTHER_SHOP_REMEDY, Config, ShopConfig, WebhookSettings, lost_directory
+from orchestrator.config import (
+    ANOTHER_SHOP_REMEDY,
+    Config,
+    ConfigError,
+    ShopConfig,
+    WebhookSettings,
+    lost_directory,
+)
+from orchestrator.config.tls import tls_context
 from orchestrator.intake.subscriptions import inspect
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Finding
@@ -51,10 +59,10 @@ async def examine(config: Config) -> list[Check]:
 
 
 def here(config: Config) -> list[Finding]:
-    """This machine: config warnings, SQLite, the store's file, the socket's directory."""
-    findings = [Finding("config", "warning", str(warning)) for warning in config.warnings]
+    """This machine: config warnings, the certificate for webhooks, SQLite, the store's file, the socket's directory."""
     return [
-        *findings,
+        *(Finding("config", "warning", str(warning)) for warning in config.warnings),
+        *_certificate(config.webhooks),
         sqlite_finding(sqlite3.sqlite_version_info),
         _store(config.storage.path),
         _socket(config.api.socket),
@@ -103,6 +111,16 @@ def sqlite_finding(version: tuple[int, ...]) -> Finding:
         "or checkpoint the store"
     )
     return Finding("sqlite", "warning", detail)
+
+
+def _certificate(webhooks: WebhookSettings | None) -> list[Finding]:
+    if webhooks is None or webhooks.tls is None:
+        return []
+    try:
+        tls_context(webhooks.tls)
+    except ConfigError as error:
+        return [Finding("certificate", "failed", str(problem)) for problem in error.errors]
+    return [Finding("certificate", "ok", f"{webhooks.tls.certificate} can be shown to those who send webhooks")]
 
 
 def _store(path: Path) -> Finding:

@@ -1,4 +1,4 @@
-"""The certificate that the webhook listener shows, looked at before it listens: by `config check` and at the start."""
+"""The certificate that the webhook listener shows, looked at before it listens: by `config check` and `doctor` too."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ from orchestrator.config.problems import ConfigError, ConfigProblem
 from orchestrator.config.push import TlsSettings
 
 _AT = "webhooks.tls"
+_LABELS = {"certificate": "CERTIFICATE-----", "key": "PRIVATE KEY-----"}
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     """What a listener with this certificate shows. Raises ConfigError with what is wrong with its files."""
     problems = [
-        problem
-        for name, path, label in (
-            ("certificate", settings.certificate, "CERTIFICATE-----"),
-            ("key", settings.key, "PRIVATE KEY-----"),
-        )
-        if (problem := _problem(f"{_AT}.{name}", path, name, label)) is not None
+        problem for name, path in _files(settings) if (problem := _problem(f"{_AT}.{name}", path, name)) is not None
     ]
     if problems:
         raise ConfigError(problems)
@@ -35,15 +31,28 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     return context
 
 
-def _problem(at: str, path: Path, name: str, label: str) -> ConfigProblem | None:
+def missing_files(settings: TlsSettings) -> list[ConfigProblem]:
+    """Which of the two files is not there yet, of those problems that `tls_context` tells."""
+    return [_missing(f"{_AT}.{name}", path, name) for name, path in _files(settings) if not path.exists()]
+
+
+def _files(settings: TlsSettings) -> tuple[tuple[str, Path], tuple[str, Path]]:
+    return ("certificate", settings.certificate), ("key", settings.key)
+
+
+def _missing(at: str, path: Path, name: str) -> ConfigProblem:
+    return ConfigProblem(at, f"there is no file {path} - put the {name} there, or name another file")
+
+
+def _problem(at: str, path: Path, name: str) -> ConfigProblem | None:
     """What is wrong with one of the files by itself."""
     try:
         text = path.read_bytes().decode("ascii", "replace")
     except FileNotFoundError:
-        return ConfigProblem(at, f"there is no file {path} - put the {name} there, or name another file")
+        return _missing(at, path, name)
     except OSError as error:
         return ConfigProblem(at, f"{path} cannot be read: {_reason(error)} - let the daemon's user read it")
-    if label not in text:
+    if _LABELS[name] not in text:
         return ConfigProblem(at, f"{path} holds no {name} in PEM form (-----BEGIN …) - name a file that does")
     if name == "key" and "ENCRYPTED" in text:
         return ConfigProblem(at, f"{path} needs a passphrase - store the key without one")

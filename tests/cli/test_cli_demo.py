@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import socket
+import struct
+import threading
 import typing
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -146,3 +150,33 @@ class Feed:
 
 def test_the_demo_waits_for_what_comes_late(receiver: Receiver) -> None:
     assert tell_deliveries(typing.cast("Client", Feed(receiver)), receiver)
+
+
+def test_a_caller_that_hangs_up_is_no_news(capfd: pytest.CaptureFixture[str]) -> None:
+    """The demo kills the daemon, whose connections are then reset; stderr is the demo's own."""
+    receiver = Receiver()
+    receiver.open()
+    caller = http.client.HTTPConnection(receiver.url.removeprefix("http://"))
+    try:
+        caller.request("POST", "/orders", b"{}")
+        caller.getresponse().read()
+        (serving,) = (thread for thread in threading.enumerate() if "process_request_thread" in thread.name)
+        caller.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() resets
+    finally:
+        caller.close()
+    serving.join(10)
+    receiver.close()
+    assert receiver.mailbox.forged == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_half_a_delivery_is_neither_taken_nor_a_forgery() -> None:
+    receiver = Receiver()
+    receiver.open()
+    host, port = receiver.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as caller:
+        caller.sendall(b"POST /orders HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
+        caller.shutdown(socket.SHUT_WR)
+        assert caller.recv(100) == b""
+    receiver.close()
+    assert (receiver.mailbox.forged, receiver.mailbox.events) == (0, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -92,17 +93,40 @@ def test_a_certificate_and_its_key_are_good(run: Run, alone: Path) -> None:
     assert run("config", "check").exit_code == 0
 
 
-def test_files_of_tls_that_are_not_there_are_told_by_their_paths_with_what_else_is_wrong(run: Run, alone: Path) -> None:
-    write_config(
-        alone,
-        storage={"url": "sqlite:///nowhere/store.db"},
-        webhooks={"port": 8443, "tls": {"certificate": "cert.pem", "key": "key.pem"}},
-    )
+def test_files_of_tls_that_are_not_there_yet_are_warned_of_and_keep_the_daemon_from_starting(
+    run: Run, alone: Path
+) -> None:
+    make_certificate(alone)
+    (alone / "key.pem").unlink()
+    with_tls(alone)
+    told = f"webhooks.tls.key: there is no file {alone / 'key.pem'} - put the key there"
+    checked = run("config", "check")
+    assert checked.exit_code == 0
+    assert f"warning: {told}" in checked.stderr
+    started = run("run")
+    assert started.exit_code == 2
+    assert told in started.stderr
+    assert told in " ".join(run("doctor").stdout.split())
+
+
+def test_a_bad_certificate_is_told_whether_its_key_is_there_or_not(run: Run, alone: Path) -> None:
+    (alone / "cert.pem").write_text("no certificate")
+    with_tls(alone)
     result = run("config", "check")
     assert result.exit_code == 2
-    assert "storage.url: there is no directory" in result.stderr
-    assert f"webhooks.tls.certificate: there is no file {alone / 'cert.pem'}" in result.stderr
-    assert f"webhooks.tls.key: there is no file {alone / 'key.pem'}" in result.stderr
+    assert "webhooks.tls.certificate: " in result.stderr
+    assert "webhooks.tls.key" not in result.stderr
+    assert "no certificate in PEM form" in " ".join(run("doctor").stdout.split())
+
+
+def test_the_example_is_good_as_it_is(run: Run, alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "config.example.json").read_text()
+    for name in re.findall(r'"env": "(\w+)"', text):
+        monkeypatch.setenv(name, f"value-of-{name}")
+    (alone / "config.json").write_text(text)
+    result = run("config", "check")
+    assert result.exit_code == 0, result.output
+    assert "is good: 5 shops" in result.stdout
 
 
 def test_a_key_of_another_certificate_is_told(run: Run, alone: Path) -> None:
