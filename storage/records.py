@@ -94,6 +94,7 @@ class Order:
     driver should look at it next, None at rest. `version` grows with every change and fences lost updates.
     `attempts` counts calls of the current step, `read_attempts` failed reads in a row, `crashes` daemon deaths in it.
     `gone_at`: since when the platform has no such order, with its words in `gone_detail`; nothing is wanted of it then.
+    `content_hash` is empty while no read has shown the order and webhooks alone tell of it.
     """
 
     seq: int
@@ -126,6 +127,11 @@ class Order:
     version: int
     gone_at: int | None = None
     gone_detail: str | None = None
+
+    @property
+    def is_told(self) -> bool:
+        """Known by webhooks alone: no read has shown it yet."""
+        return not self.content_hash
 
     @classmethod
     def first_seen(

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from itertools import accumulate
 
 from storage.transaction import Transaction
 
 _COLUMNS = "id, shop, source, topic, payload, received_at, attempts"
+
+
+class Which(Enum):
+    """Some of what is to be worked off. LOCAL: its topic does not tell that it is about an order, so it needs no
+    platform. UNHEARD: it is signed, and nobody has looked at it yet."""
+
+    ALL = ""
+    LOCAL = " AND source <> 'hint' AND (topic IS NULL OR topic LIKE 'products/%')"
+    UNHEARD = " AND source <> 'hint' AND attempts = 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +77,14 @@ def shops_with_webhooks(tx: Transaction) -> list[tuple[str, int]]:
 
 
 def due_webhooks(
-    tx: Transaction, shop: str, now_ms: int, limit: int, most_bytes: int, *, is_local: bool = False
+    tx: Transaction, shop: str, now_ms: int, limit: int, most_bytes: int, which: Which = Which.ALL
 ) -> list[Webhook]:
     """What a shop has to work off now, in the order of arrival; only so many that their bodies together stay within
-    `most_bytes`, but one at least. `is_local`: only what its topic does not tell to be about an order, so that it can
-    be worked off without the platform."""
-    which = "shop = ? AND processed_at IS NULL AND due_at <= ?"
-    if is_local:
-        which += " AND source <> 'hint' AND (topic IS NULL OR topic LIKE 'products/%')"
-    sizes = tx.query(f"SELECT length(payload) FROM webhooks WHERE {which} ORDER BY id LIMIT ?", (shop, now_ms, limit))  # noqa: S608
+    `most_bytes`, but one at least."""
+    where = "shop = ? AND processed_at IS NULL AND due_at <= ?" + which.value
+    sizes = tx.query(f"SELECT length(payload) FROM webhooks WHERE {where} ORDER BY id LIMIT ?", (shop, now_ms, limit))  # noqa: S608
     count = sum(total <= most_bytes for total in accumulate(size for (size,) in sizes))
-    sql = f"SELECT {_COLUMNS} FROM webhooks WHERE {which} ORDER BY id LIMIT ?"  # noqa: S608
+    sql = f"SELECT {_COLUMNS} FROM webhooks WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608
     return [Webhook(*row) for row in tx.query(sql, (shop, now_ms, max(1, count)))] if sizes else []
 
 

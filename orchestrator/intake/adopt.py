@@ -22,6 +22,8 @@ from storage.records import Order, Situation
 from storage.rejected import remove_rejected_of
 from storage.transaction import Transaction
 
+_NEVER = 0  # when a read showed an order that webhooks alone tell of; what is wanted of it begins with a read
+
 
 class Adopted(StrEnum):
     """What a look at an order changed."""
@@ -69,10 +71,28 @@ def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
     return draft.order, Adopted.UPDATED if has_changed else Adopted.UNCHANGED
 
 
+def adopt_told(tx: Transaction, ctx: Context, seen: Seen, cause: Mapping[str, Json]) -> None:
+    """Takes an order as a webhook tells it, for there is no reading it now. One that a read has shown is left alone:
+    the next read tells more."""
+    order = get_order(tx, ctx.policy.shop, seen.id)
+    if order is None:
+        _import(tx, ctx, Look(seen, _NEVER, cause))
+        return
+    known, told = order.platform_updated_at, seen.platform_updated_at
+    if not order.is_told or order.intent is not None or (known is not None and (told is None or told <= known)):
+        return
+    draft = Draft.of(tx, order)
+    draft.cause = cause
+    adopt_seen(draft, ctx, seen, _NEVER)
+    advance(draft, ctx)
+    draft.save(tx, ctx.now)
+
+
 def note_gone(tx: Transaction, ctx: Context, order_id: str, detail: str, read_at: int) -> None:
-    """A read that began at `read_at` found that the platform has no such order; one that we never had is no news."""
+    """A read that began at `read_at` found that the platform has no such order; one that we never had is no news, nor
+    is one that no read has shown before."""
     order = get_order(tx, ctx.policy.shop, order_id)
-    if order is None or _is_stale(order, read_at):
+    if order is None or order.is_told or _is_stale(order, read_at):
         return
     if order.gone_at is not None:
         touch_order(tx, order.seq, read_at)

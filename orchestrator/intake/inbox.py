@@ -1,8 +1,11 @@
 """Works off kept webhooks: products and fulfilments become events, everything about an order leads to a read of it.
 
 What needs no read goes first: products must not wait behind the reads of a hundred thousand orders, nor for a shop that
-is paused. While a shop stands still its hints are left alone, however many there are, and its products are looked for
-now and then.
+is paused. While a shop stands still its webhooks about orders are heard once, then left alone, however many there are,
+and its products are looked for now and then.
+
+What cannot be read at the first look is taken as the webhook tells it, where that is signed: an order that nobody knows
+yet, a fulfilment. The ERP hears of them, however long the platform is down; the reads that follow fill in the rest.
 
 A shop has a lane while it has something to work off. Many hints of one order that wait together cost one read. A row
 is done only when what follows from it is durable, so a crash anywhere repeats a read and loses nothing; a row whose
@@ -19,8 +22,11 @@ import anyio.lowlevel
 import structlog
 from anyio.abc import TaskGroup
 
-from orchestrator.clock import Chance, Clock, optional_rfc3339
-from orchestrator.intake.news import news_of
+from orchestrator.clock import Chance, Clock
+from orchestrator.intake.adopt import Adopted, adopt_told
+from orchestrator.intake.news import news_of, told_order
+from orchestrator.intake.settling import settle_fulfillment, settle_product
+from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected
 from orchestrator.platforms.failures import Unreadable as UnreadableAnswer
 from orchestrator.platforms.news import News, OrderNews, ProductNews, Unimportant, Unreadable
@@ -29,12 +35,11 @@ from orchestrator.runtime.rejecting import set_aside
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.target import Json
 from storage.errors import StoreError
-from storage.events import append_event
 from storage.orders import get_order
-from storage.products import Version, note_fulfillment, save_product
+from storage.shops import fence
 from storage.store import Store
 from storage.transaction import Transaction
-from storage.webhooks import Webhook, due_webhooks, finish_webhook, postpone_webhook, shops_with_webhooks
+from storage.webhooks import Webhook, Which, due_webhooks, finish_webhook, postpone_webhook, shops_with_webhooks
 
 log = structlog.get_logger()
 
@@ -122,13 +127,15 @@ class Inbox:
 
     async def _work_off(self, shop: str) -> bool:
         """Works off one batch; False when nothing is due, or nothing that can be done now."""
-        batch = await self._due(shop, is_local=True)
+        batch = await self._due(shop, Which.LOCAL)
         if not batch:
             worker = self._worker_of(shop)
-            if worker is None or not worker.gate.is_open:
+            is_open = worker is not None and worker.gate.is_open
+            if worker is not None:
+                batch = await self._due(shop, Which.ALL if is_open else Which.UNHEARD)
+            if not batch and not is_open:
                 self._closed_until[shop] = self._clock.monotonic() + _CLOSED.ms / 1000
                 return False
-            batch = await self._due(shop)
         by_order: dict[_Place, list[Item]] = {}
         local: list[Item] = []
         for webhook in batch:
@@ -144,15 +151,16 @@ class Inbox:
             await self._follow(shop, by_order)
         return bool(batch)
 
-    async def _due(self, shop: str, *, is_local: bool = False) -> list[Webhook]:
+    async def _due(self, shop: str, which: Which) -> list[Webhook]:
         now = self._clock.now_ms()
-        return await self._store.read(lambda tx: due_webhooks(tx, shop, now, _BATCH, _BATCH_BYTES, is_local=is_local))
+        return await self._store.read(lambda tx: due_webhooks(tx, shop, now, _BATCH, _BATCH_BYTES, which))
 
     async def _follow(self, shop: str, by_order: dict[_Place, list[Item]]) -> None:
         """Reads each order once."""
         worker = self._worker_of(shop)
         if worker is None or not worker.gate.is_open:
-            await self._postpone([item for items in by_order.values() for item in items], _CLOSED)
+            for items in by_order.values():
+                await self._postpone(worker, items, _CLOSED)
             return
         turns = anyio.CapacityLimiter(_READS_AT_ONCE)
         async with anyio.create_task_group() as group:
@@ -168,12 +176,13 @@ class Inbox:
             except Exception as error:  # supervised: one order's hints are tried again later
                 log.error("inbox.stumbled", shop=worker.name, order=place[0], exc_info=error)
                 wait = _Wait(_LONGEST_WAIT_MS)
-            await (self._finish(items) if wait is None else self._postpone(items, wait))
+            await (self._finish(items) if wait is None else self._postpone(worker, items, wait))
 
     async def _look(self, worker: ShopWorker, place: _Place, items: list[Item]) -> _Wait | None:
         """Reads the order if that can tell something new; answers a wait when it could not be read."""
         order, part = place
         attempts = max(webhook.attempts for webhook, _ in items)
+        fewest = min(webhook.attempts for webhook, _ in items)
         try:
             if order is None and part is not None:
                 order = await worker.order_of_part(part)
@@ -182,12 +191,14 @@ class Inbox:
             if order is None:
                 worker.sweeps.ask_soon()
             elif not await self._is_stale(worker.name, order, items):
-                await worker.refresh(order, _cause(items))
+                _, adopted = await worker.refresh(order, _cause(items))
+                if adopted is Adopted.STALE:  # a step is or was out, and may fail without a trace: look again
+                    return self._wait_after(attempts)
         except GateClosed:
             return _CLOSED
         except NotFound as failure:
-            if attempts + 1 < _LOOKS_FOR_AN_ORDER:
-                return self._wait_after(attempts)
+            if fewest + 1 < _LOOKS_FOR_AN_ORDER:
+                return self._wait_after(fewest)
             log.info("webhook.order_not_found", shop=worker.name, order=order, detail=failure.detail)
         except Rejected as failure:
             log.warning("webhook.order_not_read", shop=worker.name, order=order, detail=failure.detail)
@@ -215,14 +226,29 @@ class Inbox:
         longest = min(_LONGEST_WAIT_MS, _FIRST_WAIT_MS << min(attempts, 20))
         return _Wait(int(longest * (0.5 + self._chance.jitter() / 2)))
 
-    async def _postpone(self, items: Sequence[Item], wait: _Wait) -> None:
+    async def _postpone(self, worker: ShopWorker | None, items: Sequence[Item], wait: _Wait) -> None:
+        """Leaves webhooks of one order for later. At the first look, what they tell by themselves is taken before."""
         due_at = self._clock.now_ms() + wait.ms
+        unheard = [item for item in items if worker is not None and item[0].attempts == 0]
+        order = await _newest_order(unheard)
 
         def unit(tx: Transaction) -> None:
-            for webhook, _ in items:
-                postpone_webhook(tx, webhook.id, due_at, is_failure=wait.is_failure)
+            if worker is not None:
+                self._hear(tx, worker, order, unheard)
+            for item in items:
+                postpone_webhook(tx, item[0].id, due_at, is_failure=wait.is_failure or item in unheard)
 
         await self._store.write(unit)
+
+    def _hear(self, tx: Transaction, worker: ShopWorker, order: Seen | None, items: Sequence[Item]) -> None:
+        fence(tx, worker.name, worker.equipment.epoch)
+        ctx = worker.context()
+        if order is not None and all(webhook.source == ctx.policy.platform for webhook, _ in items):
+            adopt_told(tx, ctx, order, _cause(items) or {})
+        for webhook, news in items:
+            # One that tells no time could not be told from a repeat when its turn comes again.
+            if isinstance(news, OrderNews) and news.fulfillment and news.fulfillment.updated_at_ms is not None:
+                settle_fulfillment(tx, webhook, news, ctx.now)
 
     async def _finish(self, items: Sequence[Item]) -> None:
         """Makes what follows from the webhooks durable, and them done, at once."""
@@ -240,9 +266,9 @@ class Inbox:
             case Unreadable(error):
                 self._set_aside(tx, webhook.shop, None, error, webhook.payload)
             case ProductNews():
-                _settle_product(tx, webhook, news, now)
+                settle_product(tx, webhook, news, now)
             case OrderNews():
-                _settle_fulfillment(tx, webhook, news, now)
+                settle_fulfillment(tx, webhook, news, now)
             case Unimportant(topic):
                 log.debug("webhook.unimportant", shop=webhook.shop, topic=topic)
 
@@ -263,26 +289,13 @@ def _cause(items: Sequence[Item]) -> dict[str, Json] | None:
     return {"webhook": str(webhook), "topic": topic}
 
 
-def _settle_product(tx: Transaction, webhook: Webhook, news: ProductNews, now: int) -> None:
-    product = news.product
-    version = save_product(tx, webhook.shop, product.id, product.title, product.updated_at_ms, webhook.payload, now)
-    if version is not Version.STALE:
-        type_ = "product.created" if news.is_new and version is Version.FIRST else "product.updated"
-        data = {"id": product.id, "title": product.title, **_origin(webhook, news.topic, product.updated_at_ms)}
-        append_event(tx, now, type_, shop=webhook.shop, data=data)
-
-
-def _settle_fulfillment(tx: Transaction, webhook: Webhook, news: OrderNews, now: int) -> None:
-    told = news.fulfillment
-    if told is None:
-        return
-    version = note_fulfillment(tx, webhook.shop, told.id, told.updated_at_ms, webhook.payload, now)
-    if version is not Version.STALE:
-        type_ = "fulfillment.created" if told.is_new and version is Version.FIRST else "fulfillment.updated"
-        data = {"id": told.id, "status": told.status, **_origin(webhook, told.topic, told.updated_at_ms)}
-        append_event(tx, now, type_, shop=webhook.shop, order=news.order, data=data)
-
-
-def _origin(webhook: Webhook, topic: str, updated_at_ms: int | None) -> dict[str, Json]:
-    """Where an event's news comes from."""
-    return {"updated_at": optional_rfc3339(updated_at_ms), "topic": topic, "webhook": str(webhook.id)}
+async def _newest_order(items: Sequence[Item]) -> Seen | None:
+    """The order as the newest of the webhooks tells it that has all of it."""
+    told = []
+    for webhook, news in items:
+        if not isinstance(news, OrderNews) or news.updated_at_ms is None:  # about an order, but none
+            continue
+        await anyio.lowlevel.checkpoint()  # a large body takes a while to parse
+        if (order := told_order(webhook.source, webhook.payload)) is not None:
+            told.append((order.platform_updated_at or 0, webhook.id, order))
+    return max(told, key=lambda each: each[:2])[2] if told else None

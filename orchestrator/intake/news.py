@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from orchestrator.platforms import PLATFORMS
+from orchestrator.platforms.client import Seen
 from orchestrator.platforms.news import News, OrderNews, Unreadable
 from statemachines.target import Json
 
@@ -29,6 +30,17 @@ def news_of(source: str, topic: str | None, payload: bytes) -> News:
     if platform is None or platform.webhooks is None:
         return Unreadable(f"nobody knows how {source} signs webhooks")
     return platform.webhooks.news(topic, body)
+
+
+def told_order(source: str, payload: bytes) -> Seen | None:
+    """The order that a signed webhook is by itself; None where it is none. A hint is nobody's word."""
+    platform = PLATFORMS.get(source)
+    if platform is None or platform.webhooks is None:
+        return None
+    try:
+        return platform.webhooks.order(json.loads(payload), payload)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _hinted_order(body: Json) -> str | None:

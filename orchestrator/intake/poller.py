@@ -73,6 +73,7 @@ class Poller:
         self._last_error: str | None = None
         self._unfinished: _Unfinished | None = None
         self._read_rows: set[str] = set()  # of the page at hand
+        self._missed: set[str] = set()  # read while a step was out: the list will not name them again for that
         self.got_on = False
         self._stuck = 0  # sweeps in a row that broke off at the same page
 
@@ -112,6 +113,8 @@ class Poller:
             cursor = page.next
         if e.client.rereads_open:
             await self._reread_open(began_at, tally)
+        for order_id in sorted(self._missed):
+            await self._adopt_one(order_id, tally)
         self._unfinished = None
         report = tally.report()
         await self._complete(page.position, report, is_asked_for=is_asked_for)
@@ -205,15 +208,21 @@ class Poller:
         try:
             seen = await ask(self._e, "read", partial(self._e.client.read, order_id))
         except NotFound as failure:
+            self._missed.discard(order_id)
             await self._note_gone(order_id, failure.detail, read_at)
             return
         except Unreadable as failure:
+            self._missed.discard(order_id)
             await self._touch(order_id, read_at)
             await self._set_aside((UnreadableItem(order_id, failure.detail, failure.payload),), tally)
             return
-        await self._adopt_batch([Look(seen, read_at)], frozenset(), tally)
+        (result,) = await self._adopt_batch([Look(seen, read_at)], frozenset(), tally)
+        if result is Adopted.STALE:
+            self._missed.add(order_id)
+        else:
+            self._missed.discard(order_id)
 
-    async def _adopt_batch(self, looks: list[Look], skip_if_new: frozenset[str], tally: _Tally) -> None:
+    async def _adopt_batch(self, looks: list[Look], skip_if_new: frozenset[str], tally: _Tally) -> list[Adopted]:
         e = self._e
 
         def unit(tx: Transaction) -> list[Adopted]:
@@ -236,6 +245,7 @@ class Poller:
             e.crash.hit("after_import")
         if any(result in (Adopted.DRIFTED, Adopted.UPDATED) for result in results):
             self._on_adopted()
+        return results
 
     async def _set_aside(self, items: tuple[UnreadableItem, ...], tally: _Tally) -> None:
         e = self._e

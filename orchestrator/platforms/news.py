@@ -1,7 +1,8 @@
 """What a webhook can be about, and how a platform that signs its webhooks tells us.
 
-A webhook about an order is a hint and nothing more: the order is read again from the platform, so a forged, late or
-repeated one can at worst cost a read. Products and fulfilments are taken as they are told.
+A webhook about an order is a hint: the order is read again from the platform, so a late or repeated one can at worst
+cost a read. Only of an order that no read has shown yet is the body taken as it is. Products and fulfilments are taken
+as they are told.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from orchestrator.platforms.client import Seen
 from statemachines.target import Json
 
 
@@ -94,9 +96,11 @@ class SignedWebhooks:
     """The webhooks of a platform that signs them; pure functions.
 
     `open` reads the headers; `is_genuine(body, signature, secrets)` takes as long for a wrong signature as for a right
-    one; `news` says what a parsed body of a topic is about (topic None: the header told none).
+    one; `news` says what a parsed body of a topic is about (topic None: the header told none); `order` makes the best
+    of a parsed body and its bytes where the order cannot be read, None where the body is no order.
     """
 
     open: Callable[[Mapping[str, str]], Envelope]
     is_genuine: Callable[[bytes, str, Sequence[str]], bool]
     news: Callable[[str | None, Json], News]
+    order: Callable[[Json, bytes], Seen | None]

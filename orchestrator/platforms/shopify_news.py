@@ -14,6 +14,7 @@ from orchestrator.platforms.news import (
     Unimportant,
     Unreadable,
 )
+from orchestrator.platforms.shopify_told import told_order
 from orchestrator.platforms.shopify_webhooks import (
     fulfillment_order_of,
     header,
@@ -82,5 +83,5 @@ def _is_new(topic: str) -> bool:
     return topic.endswith("/create")
 
 
-SIGNED = SignedWebhooks(open=envelope, is_genuine=verify, news=news)
+SIGNED = SignedWebhooks(open=envelope, is_genuine=verify, news=news, order=told_order)
 """Shopify's webhooks."""

@@ -17,7 +17,7 @@ from orchestrator.platforms.client import Seen
 from orchestrator.platforms.shopify_webhooks import id_of_gid
 from statemachines.target import Json
 
-_PAYMENTS = {
+PAYMENTS = {
     "PAID": "paid",
     "PARTIALLY_REFUNDED": "paid",
     "REFUNDED": "paid",
@@ -32,7 +32,7 @@ _SYNONYMS = {"OPEN": "UNFULFILLED", "RESTOCKED": "UNFULFILLED", "PENDING_FULFILL
 """Deprecated names of display states (shopify.md §4)."""
 _SHIPS_MORE = frozenset({"UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "ON_HOLD", "SCHEDULED"})
 """States of orders that have goods to ship: what came back of another parcel does not end them."""
-_LIVE = frozenset({"SUCCESS", "OPEN", "PENDING"})
+LIVE = frozenset({"SUCCESS", "OPEN", "PENDING"})
 _ARRIVED = frozenset({"DELIVERED", "PICKED_UP"})
 _EDITABLE = ("note", "tags", "poNumber", "customAttributes", "email", "phone", "shippingAddress")
 
@@ -199,7 +199,7 @@ def read_order(node: Json, text: str, now_ms: int) -> Seen:
         id=number(order.id, "Order"),
         reference=order.name,
         state=state,
-        payment=_PAYMENTS.get(order.display_financial_status or "", "unknown"),
+        payment=PAYMENTS.get(order.display_financial_status or "", "unknown"),
         facts=facts,
         payload=text.encode(),
         content_hash=_digest(order, node),
@@ -224,7 +224,7 @@ def _state_of(order: _Order) -> str:
         return "RETURNED"
     if status != "FULFILLED":
         return status
-    live = [each for each in order.fulfillments if each.status in _LIVE]
+    live = [each for each in order.fulfillments if each.status in LIVE]
     return "DELIVERED" if live and all(_has_arrived(each) for each in live) else "FULFILLED"
 
 
@@ -263,7 +263,7 @@ def _fulfillment_fact(fulfillment: _Fulfillment) -> dict[str, Json]:
         lines[line] = lines.get(line, 0) + (each.quantity or 0)
     return {
         "id": number(fulfillment.id, "Fulfillment"),
-        "is_live": fulfillment.status in _LIVE,
+        "is_live": fulfillment.status in LIVE,
         "is_delivered": _has_arrived(fulfillment),
         "codes": [each.number for each in fulfillment.tracking_info if each.number],
         "urls": [each.url for each in fulfillment.tracking_info if each.url],

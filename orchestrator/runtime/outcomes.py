@@ -150,7 +150,8 @@ def adopt_seen(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
     """
     order = draft.order
     state = ctx.machine.observe(draft.standing(), seen.standing())
-    is_edited = seen.content_hash != order.content_hash
+    # What webhooks alone tell is edited by each newer one; the first read of it tells the same in other words.
+    is_edited = not seen.content_hash if order.is_told else seen.content_hash != order.content_hash
     is_back = order.gone_at is not None
     is_settled = order.payment == "unpaid" and seen.payment not in ("unpaid", "unknown")
     is_unsettled = seen.payment == "unpaid" and order.payment not in ("unpaid", "unknown")
@@ -167,7 +168,7 @@ def adopt_seen(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
         gone_at=None,
         gone_detail=None,
     )
-    if is_edited or seen.platform_updated_at != order.platform_updated_at:
+    if is_edited or order.is_told or seen.platform_updated_at != order.platform_updated_at:
         draft.keep_payload(seen.payload)
     if is_settled:
         draft.emit("order.payment_settled", payment=seen.payment)

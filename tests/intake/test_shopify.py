@@ -3,60 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import anyio
 from structlog.testing import capture_logs
 
-from orchestrator.clock import Chance, Clock
-from orchestrator.config import WebhookSettings
-from orchestrator.crash import CrashPoints
-from orchestrator.intake.inbox import Inbox
-from orchestrator.intake.listener import listening
-from orchestrator.intake.receiver import Reception, build_receiver
-from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.sandbox.shopify_webhooks import Courier
-from storage.webhooks import get_payload_of, shops_with_webhooks
-from tests.support.shopfloor import Shopfloor, config_of, working_on
-
-
-@asynccontextmanager
-async def pushing(folder: Path, orders: int) -> AsyncIterator[tuple[Shopfloor, str, Courier]]:
-    """A Shopify shop at work that nobody polls, its webhooks as they are due, and the listener that takes them."""
-    sandbox = Sandbox(SandboxSettings(orders=orders))
-    async with sandbox.running():
-        config = config_of(sandbox, folder, platform="shopify")
-        (name,) = config.shops
-        async with working_on(sandbox, config, folder) as floor:
-            await floor.commands.sync(name, 30)
-            inbox = Inbox(floor.store, floor.supervisor.worker, Clock(), Chance(random.Random(1)))
-            settings = WebhookSettings.model_construct(
-                host="127.0.0.1", port=0, tls=None, max_body_bytes=100_000, read_timeout_seconds=5.0
-            )
-            reception = Reception(floor.store, lambda: config.shops, settings, Clock(), CrashPoints(), inbox.wake)
-            async with (
-                listening(build_receiver(reception), settings) as (host, port),
-                anyio.create_task_group() as group,
-            ):
-                group.start_soon(inbox.run)
-                courier = Courier(
-                    sandbox.shopify.shop,
-                    f"http://{host}:{port}/webhooks/{name}/orders",
-                    duplicates=1.0,
-                    disorder=True,
-                )
-                yield floor, name, courier
-                group.cancel_scope.cancel()
-
-
-async def worked_off(floor: Shopfloor) -> None:
-    """Returns once nothing waits in the inbox."""
-    while await floor.store.read(shops_with_webhooks):  # noqa: ASYNC110 - nothing tells of an empty inbox
-        await anyio.sleep(0.01)
+from storage.webhooks import get_payload_of
+from tests.intake.pushing import pushing, worked_off
 
 
 async def test_repeated_and_shuffled_webhooks_lead_to_what_shopify_shows(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from storage.transaction import Row, Transaction, Value
 from storage.webhooks import (
     Arrival,
     Webhook,
+    Which,
     add_webhook,
     due_webhooks,
     finish_webhook,
@@ -97,7 +98,7 @@ async def test_what_can_be_worked_off_without_the_platform_is_told_by_its_topic(
         arrivals = [arrival(topic, topic=topic) for topic in ("orders/paid", "products/update", None)]
         for each in (*arrivals, Arrival("acme", "hint", None, None, None, None, BODY)):
             await store.write(lambda tx, a=each: add_webhook(tx, a, NOW))  # type: ignore[misc]
-        found = await store.read(lambda tx: due_webhooks(tx, "acme", NOW, 9, MANY, is_local=True))
+        found = await store.read(lambda tx: due_webhooks(tx, "acme", NOW, 9, MANY, Which.LOCAL))
         assert [each.topic for each in found] == ["products/update", None]
 
 

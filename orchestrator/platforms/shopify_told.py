@@ -1,0 +1,118 @@
+"""An order as a webhook's body tells it, for when Shopify does not show it (facts: shopify.md §3). Pure.
+
+A body knows less than a read: no fulfilment orders, no holds. So it stands in for a read only until there is one: a
+webhook can be quicker than Shopify's own reads, an app without the scope `read_all_orders` sees no order older than 60
+days (shopify.dev, access scopes), and while Shopify is down or denies access the webhooks still come.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from orchestrator.platforms.client import Seen
+from orchestrator.platforms.shopify_webhooks import id_of_gid, updated_at_ms, whole_id
+from orchestrator.platforms.shopify_wire import LIVE, PAYMENTS
+from statemachines.target import Json
+
+_STATES = {
+    None: "UNFULFILLED",
+    "pending": "UNFULFILLED",
+    "restocked": "UNFULFILLED",
+    "partial": "PARTIALLY_FULFILLED",
+    "fulfilled": "FULFILLED",
+}
+_ARRIVED = frozenset({"delivered", "picked_up"})
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+class _Line(_Body):
+    id: int | str
+    admin_graphql_api_id: str | None = None
+    quantity: int
+    current_quantity: int | None = None
+
+
+class _Fulfillment(_Body):
+    id: int | str
+    admin_graphql_api_id: str | None = None
+    status: str | None = None
+    shipment_status: str | None = None
+    tracking_numbers: list[str] = []
+    tracking_urls: list[str] = []
+    line_items: list[_Line] = []
+
+
+class _Order(_Body):
+    id: int | str
+    admin_graphql_api_id: str | None = None
+    name: str
+    cancelled_at: AwareDatetime | None = None
+    financial_status: str | None = None
+    fulfillment_status: str | None = None
+    line_items: list[_Line]
+    fulfillments: list[_Fulfillment] = []
+
+
+_ORDER: TypeAdapter[_Order] = TypeAdapter(_Order)
+
+
+def told_order(body: Json, payload: bytes) -> Seen | None:
+    """The order that a body of `orders/*` is; None where it is none, such as that of `orders/edited`. `payload`: the
+    body's bytes. Its content hash is empty: that of a read looks at other things."""
+    try:
+        order = _ORDER.validate_python(body)
+    except ValidationError:
+        return None
+    found = _number(order, "Order")
+    if found is None:
+        return None
+    fulfillments = [_fulfillment_fact(each) for each in order.fulfillments]
+    return Seen(
+        id=found,
+        reference=order.name,
+        state=_state_of(order, fulfillments),
+        payment=PAYMENTS.get((order.financial_status or "").upper(), "unknown"),
+        facts={"lines": _lines_of(order.line_items), "fulfillment_orders": [], "fulfillments": list(fulfillments)},
+        payload=payload,
+        content_hash="",
+        platform_updated_at=updated_at_ms(body),
+    )
+
+
+def _state_of(order: _Order, fulfillments: list[dict[str, Json]]) -> str:
+    if order.cancelled_at is not None:
+        return "CANCELLED"
+    status = order.fulfillment_status
+    state = _STATES.get(status, (status or "").upper())
+    live = [each for each in fulfillments if each["is_live"]]
+    return "DELIVERED" if state == "FULFILLED" and live and all(each["is_delivered"] for each in live) else state
+
+
+def _fulfillment_fact(fulfillment: _Fulfillment) -> dict[str, Json]:
+    """As a read would tell it (`shopify_wire`)."""
+    return {
+        "id": _number(fulfillment, "Fulfillment"),
+        "is_live": (fulfillment.status or "").upper() in LIVE,
+        "is_delivered": fulfillment.shipment_status in _ARRIVED,
+        "codes": [each for each in fulfillment.tracking_numbers if each],
+        "urls": [each for each in fulfillment.tracking_urls if each],
+        "lines": {line: each.quantity for each in fulfillment.line_items if (line := _number(each, "LineItem"))},
+    }
+
+
+def _lines_of(lines: list[_Line]) -> dict[str, Json]:
+    return {
+        line: each.quantity if each.current_quantity is None else each.current_quantity
+        for each in lines
+        if (line := _number(each, "LineItem"))
+    }
+
+
+def _number(thing: Any, kind: str) -> str | None:
+    """A gid wins over the number beside it, which may have gone through a float."""
+    return id_of_gid(thing.admin_graphql_api_id, kind) or whole_id(thing.id)

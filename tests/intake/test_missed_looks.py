@@ -1,0 +1,59 @@
+"""What changed on the platform while a step of ours was out is found, although the look that showed it came to
+nothing: the step may fail and leave no trace that a list or a webhook would tell of."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from orchestrator.platforms.client import StepAnswer
+from orchestrator.platforms.failures import Rejected
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from tests.support.shopfloor import Shopfloor, shopfloor
+
+SHOP = "shopy"
+_LONG_AGO_MS = 60_000  # a list that shows a change of just now has it read once more
+
+
+def refused_late(out: anyio.Event, go_on: anyio.Event) -> Callable[..., Awaitable[StepAnswer]]:
+    """A step that is out from `out` to `go_on` and is refused then."""
+
+    async def perform(*_: Any) -> StepAnswer:
+        out.set()
+        await go_on.wait()
+        raise Rejected("no such carrier")
+
+    return perform
+
+
+async def edit(floor: Shopfloor, order: str) -> None:
+    panel = floor.sandbox.shopify.panel
+    before = panel.order(order).updated
+    panel.edit(order, "Somebody Else")
+    panel.order(order).updated = before + 1000
+
+
+async def test_a_poll_finds_what_the_one_before_saw_while_a_step_was_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=1)), tmp_path, platform="shopify") as floor:
+        (order,) = await floor.orders()
+        floor.sandbox.shopify.panel.order(order.id).updated -= _LONG_AGO_MS
+        await floor.commands.sync(SHOP, 30)
+        worker = floor.supervisor.worker(SHOP)
+        assert worker is not None
+        out, go_on = anyio.Event(), anyio.Event()
+        monkeypatch.setattr(worker.equipment.client, "perform", refused_late(out, go_on))
+        target = await floor.submit(order.id, "shipped", SHOP)
+        await out.wait()
+        await edit(floor, order.id)
+        await floor.commands.sync(SHOP, 30)
+        assert await floor.events("order.updated", order=order.id) == []
+        go_on.set()
+        await floor.finished(target)
+        await floor.commands.sync(SHOP, 30)
+        assert len(await floor.events("order.updated", order=order.id)) == 1

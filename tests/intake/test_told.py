@@ -1,0 +1,145 @@
+"""Orders that cannot be read, known by their webhooks alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.operations.refusals import Refused
+from orchestrator.platforms.shopify_told import told_order
+from orchestrator.sandbox.shopify_webhooks import Courier
+from storage.orders import get_payload
+from tests.intake.pushing import pushing, worked_off
+from tests.support.shopfloor import Shopfloor
+
+NOWHERE = "5000000000000000001"  # Shopify does not show it
+AT = "2026-11-23T10:00:0{}Z"
+
+
+def body_of(courier: Courier, floor: Shopfloor, **changes: Any) -> dict[str, Any]:
+    """The webhook body of an order that Shopify does not show."""
+    floor.sandbox.shopify.panel.add()
+    made = next(each for each in courier.due() if each.topic == "orders/create")
+    body = json.loads(made.body)
+    del body["admin_graphql_api_id"]
+    return {**body, "id": int(NOWHERE), "updated_at": AT.format(1), **changes}
+
+
+async def tell(courier: Courier, topic: str, body: dict[str, Any]) -> None:
+    assert await courier.send([courier.delivery(topic, body)]) == [200]
+
+
+async def types_of(floor: Shopfloor, order: str) -> list[str]:
+    return [event.type for event in await floor.events(order=order)]
+
+
+async def test_an_order_that_shopify_does_not_show_is_told_once_with_its_webhook(tmp_path: Path) -> None:
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        body = body_of(courier, floor, name="#77", financial_status="paid")
+        await tell(courier, "orders/create", body)
+        (imported,) = await floor.event("order.imported", NOWHERE)
+        assert {key: imported.data[key] for key in ("state", "milestone", "reference", "payment", "topic")} == {
+            "state": "UNFULFILLED",
+            "milestone": "new",
+            "reference": "#77",
+            "payment": "paid",
+            "topic": "orders/create",
+        }
+        await worked_off(floor)  # looked for again, and not found
+        assert await types_of(floor, NOWHERE) == ["order.imported"]
+        assert json.loads(await floor.store.read(lambda tx: get_payload(tx, name, NOWHERE)) or b"") == body
+        with pytest.raises(Refused) as refused:
+            await floor.commands.refresh(name, NOWHERE)
+        assert refused.value.slug == "order-not-found"
+        assert await types_of(floor, NOWHERE) == ["order.imported"]
+
+
+async def test_a_newer_webhook_of_it_is_an_update_and_an_older_one_is_nothing(tmp_path: Path) -> None:
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        body = body_of(courier, floor)
+        await tell(courier, "orders/create", {**body, "updated_at": AT.format(2)})
+        await floor.event("order.imported", NOWHERE)
+        await tell(courier, "orders/updated", {**body, "updated_at": AT.format(1), "fulfillment_status": "fulfilled"})
+        await tell(courier, "orders/partially_fulfilled", {**body, "updated_at": AT.format(3), "note": "ring twice"})
+        await tell(courier, "orders/cancelled", {**body, "updated_at": AT.format(4), "cancelled_at": AT.format(4)})
+        await worked_off(floor)
+        assert (await floor.order(NOWHERE, name)).state == "CANCELLED"
+        told = await types_of(floor, NOWHERE)
+        assert (told[0], told[-1]) == ("order.imported", "order.drifted")
+        assert "FULFILLED" not in {event.data.get("to") for event in await floor.events(order=NOWHERE)}
+
+
+async def test_while_nothing_can_be_read_new_orders_and_parcels_come_in_and_are_read_later(tmp_path: Path) -> None:
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        panel = floor.sandbox.shopify.panel
+        known = (await floor.orders())[0].id
+        await floor.commands.pause(name, None)
+        added = panel.add()
+        panel.fulfill(known, "1Z")
+        told = courier.due()
+        assert set(await courier.send([*told, *told])) == {200}
+        await floor.event("order.imported", added)
+        await floor.event("fulfillment.created", known)
+        order = await floor.order(added, name)
+        assert order.facts["fulfillment_orders"] == []
+        assert (await floor.order(known, name)).milestone == "new"  # what a read has shown, only a read changes
+        await floor.commands.resume(name)
+        await worked_off(floor)
+        order = await floor.order(added, name)
+        assert order.facts["fulfillment_orders"]
+        assert await types_of(floor, added) == ["order.imported"]
+        assert (await floor.order(known, name)).milestone == "shipped"
+        assert len(await floor.events("fulfillment.created")) == 1
+        payload = json.loads(await floor.store.read(lambda tx: get_payload(tx, name, added)) or b"")
+        assert payload["id"] == f"gid://shopify/Order/{added}"
+
+
+async def test_a_target_of_it_begins_with_a_read_and_fails_when_there_is_no_such_order(tmp_path: Path) -> None:
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        await tell(courier, "orders/create", body_of(courier, floor, financial_status="paid"))
+        await worked_off(floor)
+        target = await floor.reach(NOWHERE, "shipped", name)
+        assert (target.status.value, target.problem and target.problem.type) == ("failed", "order-not-found")
+
+
+async def test_what_is_about_an_order_and_none_makes_none(tmp_path: Path) -> None:
+    async with pushing(tmp_path, 1) as (floor, _, courier):
+        body = body_of(courier, floor)
+        del body["line_items"]
+        await tell(courier, "orders/create", body)
+        await tell(courier, "orders/delete", {"id": int(NOWHERE)})
+        await tell(courier, "orders/edited", {"order_edit": {"order_id": int(NOWHERE)}})
+        await worked_off(floor)
+        assert await floor.events(order=NOWHERE) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"fulfillment_status": None}, "UNFULFILLED"),
+        ({"fulfillment_status": "pending"}, "UNFULFILLED"),
+        ({"fulfillment_status": "restocked"}, "UNFULFILLED"),
+        ({"fulfillment_status": "partial"}, "PARTIALLY_FULFILLED"),
+        ({"fulfillment_status": "fulfilled"}, "FULFILLED"),
+        (
+            {"fulfillment_status": "fulfilled", "parcels": [("success", "delivered"), ("success", None)]},
+            "FULFILLED",
+        ),
+        ({"fulfillment_status": "fulfilled", "parcels": [("success", "delivered"), ("error", None)]}, "DELIVERED"),
+        ({"fulfillment_status": "fulfilled", "cancelled_at": AT.format(1)}, "CANCELLED"),
+        ({"fulfillment_status": "scheduled"}, "SCHEDULED"),
+    ],
+)
+def test_the_state_is_told_by_the_body(changes: dict[str, Any], state: str) -> None:
+    parcels = [
+        {"id": 9 + index, "status": status, "shipment_status": shipment, "line_items": [{"id": 5, "quantity": 1}]}
+        for index, (status, shipment) in enumerate(changes.pop("parcels", []))
+    ]
+    body = {"id": 7, "name": "#1", "line_items": [{"id": 5, "quantity": 2, "current_quantity": 1}], **changes}
+    told = told_order({**body, "fulfillments": parcels, "updated_at": AT.format(1)}, b"{}")
+    assert told is not None
+    assert (told.state, told.facts["lines"]) == (state, {"5": 1})
+    assert [each["lines"] for each in told.facts["fulfillments"]] == [{"5": 1}] * len(parcels)
