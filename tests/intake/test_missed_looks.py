@@ -10,9 +10,10 @@ from typing import Any
 import anyio
 import pytest
 
-from orchestrator.platforms.client import StepAnswer
+from orchestrator.platforms.client import Seen, StepAnswer
 from orchestrator.platforms.failures import Rejected
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from tests.intake.pushing import pushing, worked_off
 from tests.support.shopfloor import Shopfloor, shopfloor
 
 SHOP = "shopy"
@@ -56,4 +57,33 @@ async def test_a_poll_finds_what_the_one_before_saw_while_a_step_was_out(
         go_on.set()
         await floor.finished(target)
         await floor.commands.sync(SHOP, 30)
+        assert len(await floor.events("order.updated", order=order.id)) == 1
+
+
+async def test_a_webhook_that_came_while_a_step_was_out_is_looked_into_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        (order,) = await floor.orders()
+        await courier.flush()
+        await worked_off(floor)
+        worker = floor.supervisor.worker(name)
+        assert worker is not None
+        out, go_on, read = anyio.Event(), anyio.Event(), anyio.Event()
+        look = worker.equipment.client.read
+
+        async def noted(order_id: str) -> Seen:
+            read.set()
+            return await look(order_id)
+
+        monkeypatch.setattr(worker.equipment.client, "perform", refused_late(out, go_on))
+        monkeypatch.setattr(worker.equipment.client, "read", noted)
+        target = await floor.submit(order.id, "shipped", name)
+        await out.wait()
+        floor.sandbox.shopify.panel.edit(order.id, "Somebody Else")
+        await courier.flush()
+        await read.wait()
+        go_on.set()
+        await floor.finished(target)
+        await worked_off(floor)
         assert len(await floor.events("order.updated", order=order.id)) == 1
