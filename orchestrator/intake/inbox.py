@@ -247,7 +247,7 @@ class Inbox:
             adopt_told(tx, ctx, order, _cause(items) or {})
         for webhook, news in items:
             # One that tells no time could not be told from a repeat when its turn comes again.
-            if isinstance(news, OrderNews) and news.fulfillment and news.fulfillment.updated_at_ms is not None:
+            if isinstance(news, OrderNews) and _is_dated(news):
                 settle_fulfillment(tx, webhook, news, ctx.now)
 
     async def _finish(self, items: Sequence[Item]) -> None:
@@ -268,12 +268,18 @@ class Inbox:
             case ProductNews():
                 settle_product(tx, webhook, news, now)
             case OrderNews():
-                settle_fulfillment(tx, webhook, news, now)
+                if webhook.attempts == 0 or not _is_dated(news):  # else it was told at the first look
+                    settle_fulfillment(tx, webhook, news, now)
             case Unimportant(topic):
                 log.debug("webhook.unimportant", shop=webhook.shop, topic=topic)
 
     def _set_aside(self, tx: Transaction, shop: str, order: str | None, error: str, payload: bytes) -> None:
         set_aside(tx, shop, "webhook", order, error, payload, self._clock.now_ms())
+
+
+def _is_dated(news: OrderNews) -> bool:
+    """Whether it is about a fulfilment whose change time it tells."""
+    return news.fulfillment is not None and news.fulfillment.updated_at_ms is not None
 
 
 def _cause(items: Sequence[Item]) -> dict[str, Json] | None:
