@@ -35,6 +35,7 @@ _NOT_RUN = frozenset({"MAX_COST_EXCEEDED", "BAD_REQUEST", "INVALID_VARIABLE"})
 _DEFAULT_THROTTLE_SECONDS = 2.0
 _MAX_THROTTLE_SECONDS = 60.0
 
+ALREADY_CANCELLED = "already been canceled"
 _ELSEWHERE = (
     "unfulfillable status",
     "invalid fulfillment order line item quantity",
@@ -43,7 +44,7 @@ _ELSEWHERE = (
     "fulfillment not found",
     "fulfillment does not exist",
     "cannot report progress",
-    "already been canceled",
+    ALREADY_CANCELLED,
     "outstanding fulfillments",
 )
 """Words of refusals that say that the order is elsewhere than we thought (shopify.md §7; samples)."""
@@ -122,7 +123,7 @@ def failure_of(errors: Json, body: Mapping[str, Json], *, is_effect: bool) -> Pl
     """What top-level `errors` mean (shopify.md §8).
 
     A mutation may have been done where its field has a value and only a part of that is missing, and where nobody knows
-    what the error means: such answers are ambiguous.
+    what the error means: such answers are ambiguous. A read with such an error (a TIMEOUT) is worth another try.
     """
     listed = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
     codes = {str((each.get("extensions") or {}).get("code") or "") for each in listed} or {""}
@@ -134,12 +135,10 @@ def failure_of(errors: Json, body: Mapping[str, Json], *, is_effect: bool) -> Pl
         return Transient(words, retry_after_seconds=throttle_seconds(body))
     if codes & _SHOP_STOP_CODES:
         return AccessDenied(words)
-    if "INTERNAL_SERVER_ERROR" in codes:
-        return Transient(words, is_ambiguous=is_effect)
     if "RESOURCE_NOT_FOUND" in codes:
         return OutOfSequence(words) if is_effect else NotFound(words)
-    if is_effect and not all(code in _NOT_RUN or code[:1].islower() for code in codes):
-        return Transient(words, is_ambiguous=True)
+    if not all(code in _NOT_RUN or code[:1].islower() for code in codes):
+        return Transient(words, is_ambiguous=is_effect)
     return Rejected(words)
 
 

@@ -152,6 +152,17 @@ def test_an_internal_error_of_a_mutation_is_ambiguous() -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "kind"),
+    [("TIMEOUT", Transient), (None, Transient), ("MAX_COST_EXCEEDED", Rejected), ("undefinedField", Rejected)],
+)
+def test_a_read_with_an_error_that_nobody_knows_is_worth_another_try(code: str | None, kind: type) -> None:
+    error = {"message": "no"} | ({"extensions": {"code": code}} if code else {})
+    failure = failure_of([error], {"errors": [error]}, is_effect=False)
+    assert type(failure) is kind
+    assert not getattr(failure, "is_ambiguous", False)
+
+
+@pytest.mark.parametrize(
     ("code", "data", "kind"),
     [
         ("SHOP_INACTIVE", None, AccessDenied),
