@@ -322,7 +322,16 @@ def retracked(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
 
 def _carries(fulfillment: Mapping[str, Json], tracking: Tracking) -> bool:
     has_code = not tracking.code or tracking.code in fulfillment["codes"]
-    return has_code and (not tracking.url or tracking.url in fulfillment["urls"])
+    has_url = not tracking.url or tracking.url in fulfillment["urls"]
+    carriers = fulfillment.get(
+        "carriers"
+    )  # a webhook's body does not tell them, nor do records of before they were kept
+    has_carrier = not tracking.carrier or carriers is None or _folded(tracking.carrier) in map(_folded, carriers)
+    return has_code and has_url and has_carrier
+
+
+def _folded(carrier: str) -> str:
+    return carrier.casefold()
 
 
 def _state_of(facts: Facts) -> str:
@@ -349,6 +358,8 @@ def _with_tracking(facts: Facts, request: TargetRequest) -> dict[str, Json]:
     new: dict[str, Json] = {"urls": [tracking.url] if tracking.url else []}
     if tracking.code:
         new["codes"] = [tracking.code]
+    if tracking.code or tracking.carrier:
+        new["carriers"] = [tracking.carrier] if tracking.carrier else []
     told = [{**each, **new} if each["id"] in chosen else each for each in facts.get("fulfillments") or ()]
     return {**facts, "fulfillments": told}
 

@@ -10,8 +10,9 @@ from the facts, so a shipment of several parcels that was cut off goes on where 
   parcel of the same goods (shopify.md §7: a repeated part is a second fulfilment).
 
 Facts: `fulfillment_orders` [{id, status, location, method, actions, hold, fulfill_at, lines: {FO line: [order line,
-remaining]}}], `fulfillments` [{id, is_live, is_delivered, codes, urls, lines: {order line: quantity}}], `lines` {order
-line: quantity}, `shipped_as_asked` {asked, lines: {order line: quantity}, parcels: [fulfilment id, "" if not known]}.
+remaining]}}], `fulfillments` [{id, is_live, is_delivered, codes, urls, carriers, lines: {order line: quantity}}],
+`lines` {order line: quantity}, `shipped_as_asked` {asked, lines: {order line: quantity}, parcels: [fulfilment id, "" if
+not known]}.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from statemachines.target import Json, TargetRequest, Tracking
 
 Facts: TypeAlias = Mapping[str, Json]
 
-OPEN = frozenset({"OPEN", "IN_PROGRESS", "SCHEDULED", "ON_HOLD"})
-"""FO states whose remaining quantity counts; a closed FO may still show some (shopify.md §6)."""
+OPEN = frozenset({"OPEN", "IN_PROGRESS", "SCHEDULED", "ON_HOLD", "INCOMPLETE"})
+"""FO states whose remaining quantity counts; a closed FO may still show some (shopify.md §6). What a fulfilment service
+gave back (INCOMPLETE) has not left, whoever ships it in the end."""
 SHIPS, REPORTS = "CREATE_FULFILLMENT", "REPORT_PROGRESS"
 """Actions that an FO has to list before it may be shipped, and before progress may be reported (shopify.md §6)."""
 
@@ -227,6 +229,7 @@ def after_parcel(facts: Facts, parcel: Parcel, request: TargetRequest, fulfillme
         "is_delivered": False,
         "codes": [tracking.code] if tracking.code else [],
         "urls": [tracking.url] if tracking.url else [],
+        "carriers": [tracking.carrier] if tracking.carrier else [],
         "lines": parcel.quantities(),
     }
     changed: dict[str, Json] = {

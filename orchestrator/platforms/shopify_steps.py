@@ -15,7 +15,7 @@ import anyio
 from orchestrator.clock import Clock
 from orchestrator.platforms.client import Seen, StepAnswer, Throttle
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient, Unreadable
-from orchestrator.platforms.shopify_graphql import ShopifyDoor
+from orchestrator.platforms.shopify_graphql import ALREADY_CANCELLED, ShopifyDoor
 from orchestrator.platforms.shopify_options import ShopifyOptions
 from orchestrator.platforms.shopify_webhooks import id_of_gid
 from statemachines.machine import PlatformMachine, Standing
@@ -158,7 +158,7 @@ class ShopifySteps:
             await self.throttle()
             variables = {
                 "id": _gid("Fulfillment", each["id"]),
-                "tracking": _tracking_input(tracking_of(request), each["codes"]),
+                "tracking": _tracking_input(tracking_of(request), each["codes"], each.get("carriers") or ()),
                 "notify": self._notifies(request),
             }
             await self.door.mutate("update_tracking", "fulfillmentTrackingInfoUpdate", variables)
@@ -193,17 +193,38 @@ class ShopifySteps:
             "note": reason[:_STAFF_NOTE_LENGTH] or None,
         }
         await self.throttle()
-        payload = await self._mutate("cancel", "orderCancel", variables)
         try:
-            await self._job_done(payload.get("job"))
-            await self.throttle()
-            seen = await self.read(order_id)
+            job = (await self._mutate("cancel", "orderCancel", variables)).get("job")
+            is_ours = True
+        except OutOfSequence as refusal:
+            if ALREADY_CANCELLED not in refusal.detail:
+                raise
+            job, is_ours = None, False
+        try:
+            await self._job_done(job)
+            seen = await (self._once_read(order_id) if is_ours else self._once_cancelled(order_id))
         except (Transient, Unreadable) as failure:  # Shopify took the cancellation, whatever went wrong since
             seconds = getattr(failure, "retry_after_seconds", None)
             raise Transient(failure.detail, is_ambiguous=True, retry_after_seconds=seconds) from None
         if seen.state != "CANCELLED":
             raise Rejected("Shopify carried the cancellation out, but the order is not cancelled")
         return StepAnswer("CANCELLED", seen.facts)
+
+    async def _once_read(self, order_id: str) -> Seen:
+        await self.throttle()
+        return await self.read(order_id)
+
+    async def _once_cancelled(self, order_id: str) -> Seen:
+        """The order as soon as it shows the cancellation that Shopify says it has: while the job of the first one runs
+        a second one is refused, and a lost answer took the job's id with it. Raises Transient where it takes too
+        long."""
+        waits = iter(_POLL_SECONDS)
+        give_up = self.clock.monotonic() + self.options.cancel_wait_seconds
+        while (seen := await self._once_read(order_id)).state != "CANCELLED":
+            if self.clock.monotonic() >= give_up:
+                raise Transient("the order is still being cancelled")
+            await anyio.sleep(next(waits, _SLOW_POLL_SECONDS))
+        return seen
 
     async def _job_done(self, job: Json) -> None:
         """Waits for the job that a cancellation is (shopify.md §5). Raises Transient where it takes too long."""
@@ -268,14 +289,16 @@ def _lines(parcel: Parcel) -> list[Json]:
     ]
 
 
-def _tracking_input(tracking: Tracking, codes: Sequence[str] = ()) -> dict[str, Json]:
-    """`codes`: what the parcel carries already, kept where the target brings a link alone: Shopify overwrites all."""
+def _tracking_input(tracking: Tracking, codes: Sequence[str] = (), carriers: Sequence[str] = ()) -> dict[str, Json]:
+    """`codes`, `carriers`: what the parcel carries already, kept where the target brings a link alone: Shopify
+    overwrites all."""
     kept = list(codes) if not tracking.code else []
+    carrier = tracking.carrier or (next(iter(carriers), None) if not tracking.code else None)
     if len(kept) > 1:
         named: dict[str, Json] = {"numbers": kept, "urls": [tracking.url] if tracking.url else None}
     else:
         named = {"number": tracking.code or next(iter(kept), None), "url": tracking.url}
-    return {name: value for name, value in {**named, "company": tracking.carrier}.items() if value}
+    return {name: value for name, value in {**named, "company": carrier}.items() if value}
 
 
 def _gid(kind: str, number: str) -> str:

@@ -112,6 +112,7 @@ class _FulfillmentOrders(_Node):
 
 
 class _Tracking(_Node):
+    company: str | None = None
     number: str | None = None
     url: str | None = None
 
@@ -267,6 +268,7 @@ def _fulfillment_fact(fulfillment: _Fulfillment) -> dict[str, Json]:
         "is_delivered": _has_arrived(fulfillment),
         "codes": [each.number for each in fulfillment.tracking_info if each.number],
         "urls": [each.url for each in fulfillment.tracking_info if each.url],
+        "carriers": [each.company for each in fulfillment.tracking_info if each.company],
         "lines": lines,
     }
 

@@ -312,7 +312,8 @@ class ShopifyShop:
         if note is not None and len(note) > 255:
             text = "Staff note is too long. Maximum length is 255 characters."
             raise Refused(text, ["staffNote"], is_elsewhere=False)
-        if order.cancelled is not None:
+        is_under_way = any(each.order == order.id and not each.is_done for each in self.jobs.values())
+        if order.cancelled is not None or is_under_way:
             raise Refused("Cannot cancel an order that has already been canceled", ["orderId"])
         if order.live():
             raise Refused("Cannot cancel an order that has outstanding fulfillments", ["orderId"])

@@ -65,6 +65,27 @@ async def test_an_order_that_is_cancelled_or_on_hold_is_out_of_sequence() -> Non
         assert stage.sandbox.ledger.effects(held) == []
 
 
+async def test_a_cancellation_whose_answer_was_lost_is_waited_for_though_a_second_one_is_refused() -> None:
+    async with staged("shopify", options={"lost_answer_seconds": 0}, shopify=ShopifyOptions(job_seconds=0.5)) as stage:
+        standing = (await stage.client.read(stage.order)).standing()
+        stage.sandbox.faults.script("drop_after", step="cancel")
+        with pytest.raises(Transient) as caught:
+            await stage.client.perform("cancel", stage.order, standing, TargetRequest("cancelled"))
+        assert caught.value.is_ambiguous
+        answer = await stage.client.perform("cancel", stage.order, standing, TargetRequest("cancelled"))
+        assert answer.state == "CANCELLED"
+
+
+async def test_a_cancellation_that_is_refused_as_another_is_under_way_for_too_long_is_ambiguous() -> None:
+    options = {"lost_answer_seconds": 0, "cancel_wait_seconds": 0.05}
+    async with staged("shopify", options=options, shopify=ShopifyOptions(job_seconds=3600)) as stage:
+        standing = (await stage.client.read(stage.order)).standing()
+        for _ in range(2):
+            with pytest.raises(Transient) as caught:
+                await stage.client.perform("cancel", stage.order, standing, TargetRequest("cancelled"))
+            assert caught.value.is_ambiguous
+
+
 async def test_a_cancellation_that_takes_too_long_is_ambiguous() -> None:
     options = {"cancel_wait_seconds": 0.05}
     async with staged("shopify", options=options, shopify=ShopifyOptions(job_seconds=3600)) as stage:

@@ -388,11 +388,22 @@ async def test_an_app_that_may_see_no_fulfillment_orders_is_told_so_in_any_state
 async def test_a_link_that_comes_later_leaves_the_code_of_each_parcel_alone(tmp_path: Path) -> None:
     async with floor_of(shopify(), tmp_path) as floor:
         order = await order_at(floor, SPREAD)
-        await reach(floor, order.id, "shipped", tracking={"code": "1Z-BOTH"})
+        await reach(floor, order.id, "shipped", tracking={"code": "1Z-BOTH", "carrier": "UPS"})
         link = {"url": "https://example.com/1Z-BOTH"}
         assert (await reach(floor, order.id, "shipped", tracking=link)).status is TargetStatus.REACHED
         told = [each.tracking for each in floor.sandbox.shopify.panel.order(order.id).live()]
-        assert [(each["number"], each["url"]) for each in told if each] == [("1Z-BOTH", link["url"])] * 2
+        assert told == [{"number": "1Z-BOTH", "company": "UPS", **link}] * 2
+
+
+async def test_a_carrier_that_was_wrong_is_put_right(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        for carrier in ("UPS", "DHL Express"):
+            tracking = {"code": "1Z", "carrier": carrier}
+            assert (await reach(floor, order.id, "shipped", tracking=tracking)).status is TargetStatus.REACHED
+            (parcel,) = floor.sandbox.shopify.panel.order(order.id).live()
+            assert parcel.tracking is not None
+            assert parcel.tracking["company"] == carrier
 
 
 # -- cancelling --------------------------------------------------------------------------------------------------------

@@ -244,6 +244,26 @@ def test_a_code_of_blanks_marks_nothing() -> None:
     assert steps(MACHINE.plan(after, part)) == []
 
 
+def test_another_carrier_of_the_same_code_is_new_tracking() -> None:
+    def by(carrier: str | None) -> TargetRequest:
+        return TargetRequest("shipped", tracking=Tracking(code="A", carrier=carrier))
+
+    whole = MACHINE.after(standing(), "fulfill", by("UPS"), None, {})
+    assert [steps(MACHINE.plan(whole, by(same))) for same in ("UPS", "ups", None)] == [[], [], []]
+    assert steps(MACHINE.plan(whole, by("DHL"))) == [("update_tracking", "FULFILLED")]
+    after = MACHINE.after(whole, "update_tracking", by("DHL"), None, {})
+    assert steps(MACHINE.plan(after, by("DHL"))) == []
+    assert MACHINE.is_done("update_tracking", whole, whole, by("DHL")) is False
+
+
+def test_what_a_fulfilment_service_gave_back_is_still_to_be_shipped() -> None:
+    given_back = fo("8", {"1": 1}, location="2", status="INCOMPLETE", actions=["REQUEST_FULFILLMENT"])
+    both = standing(orders=[given_back, fo("9", {"2": 1})])
+    plan = MACHINE.plan(both, ask("shipped"))
+    assert steps(plan) == [("fulfill", "PARTIALLY_FULFILLED"), ("fulfill", "FULFILLED")]
+    assert MACHINE.after(both, "fulfill", ask("shipped"), None, {}).state == "PARTIALLY_FULFILLED"
+
+
 def test_a_link_alone_leaves_the_code_as_it_is() -> None:
     whole = MACHINE.after(standing(), "fulfill", ask("shipped", code="A"), None, {})
     link = TargetRequest("shipped", tracking=Tracking(url="https://example.com/A"))
