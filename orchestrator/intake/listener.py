@@ -1,8 +1,11 @@
 """The port that webhooks come in at: TLS by config, and patience with slow senders has an end.
 
 aiohttp waits without limit for the first request of a connection; a sender that dribbles a header byte by byte would
-hold a connection for ever. So a connection whose first request is not there in time is closed. Between requests
-aiohttp's own keep-alive timeout does the same.
+hold a connection for ever. So a connection whose first request is not there in time is closed, and one whose TLS does
+not stand in time. Between requests aiohttp's own keep-alive timeout does the same.
+
+Each connection is an open file of the process, and the calls to platforms, the API and the store need some too. So the
+system is asked to allow more at start, and there are never more connections than half of what it allows.
 
 It also takes bytes that are no HTTP for an error of the server, with a traceback that quotes them. The port is open to
 the world, so here they are one quiet line.
@@ -11,6 +14,7 @@ the world, so here they are one quiet line.
 from __future__ import annotations
 
 import asyncio
+import resource
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,6 +36,7 @@ _CLEANUP_SECONDS = 10.0
 _KEEP_ALIVE_SECONDS = 75.0
 _BACKLOG = 512
 _MOST_CONNECTIONS = 1000
+_OPEN_FILES = 8192  # asked for, where the limit that the daemon was started with is lower and may be raised
 
 SERVER = "fulfilld"
 """What the listener calls itself."""
@@ -53,10 +58,11 @@ async def listening(app: web.Application, settings: WebhookSettings) -> AsyncIte
         keepalive_timeout=_KEEP_ALIVE_SECONDS,
         auto_decompress=False,  # signatures are over the bytes as sent, and small ones could unpack to large ones
         read_timeout_seconds=settings.read_timeout_seconds,
+        most_connections=min(_MOST_CONNECTIONS, _open_files() // 2),
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=_BACKLOG, ssl_context=context)
+        site = _Site(runner, settings, context)
         try:
             await site.start()
         except OSError as error:
@@ -69,6 +75,16 @@ async def listening(app: web.Application, settings: WebhookSettings) -> AsyncIte
             await runner.cleanup()
 
 
+def _open_files() -> int:
+    """How many files the process may have open, after more were asked for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return _OPEN_FILES if soft == resource.RLIM_INFINITY else soft
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
+
+
 def _tls(settings: TlsSettings) -> ssl.SSLContext:
     try:
         return tls_context(settings)
@@ -76,23 +92,55 @@ def _tls(settings: TlsSettings) -> ssl.SSLContext:
         raise ListenError("; ".join(map(str, error.errors))) from None
 
 
-class _Runner(web.AppRunner):
-    """An AppRunner whose connections are impatient."""
+class _Site(web.BaseSite):
+    """As `web.TCPSite`, which waits a minute for TLS to stand."""
 
-    def __init__(self, app: web.Application, *, read_timeout_seconds: float, **settings: Any) -> None:
+    __slots__ = ("_settings",)
+
+    def __init__(self, runner: web.BaseRunner, settings: WebhookSettings, context: ssl.SSLContext | None) -> None:
+        super().__init__(runner, ssl_context=context, backlog=_BACKLOG)
+        self._settings = settings
+
+    @property
+    def name(self) -> str:
+        """Where it listens."""
+        return f"{self._settings.host}:{self._settings.port}"
+
+    async def start(self) -> None:
+        """Listens. Raises OSError."""
+        await super().start()
+        assert self._runner.server is not None
+        self._server = await asyncio.get_running_loop().create_server(
+            self._runner.server,
+            self._settings.host,
+            self._settings.port,
+            ssl=self._ssl_context,
+            ssl_handshake_timeout=None if self._ssl_context is None else self._settings.read_timeout_seconds,
+            backlog=self._backlog,
+        )
+
+
+class _Runner(web.AppRunner):
+    """An AppRunner whose connections are impatient, and not too many."""
+
+    def __init__(
+        self, app: web.Application, *, read_timeout_seconds: float, most_connections: int, **settings: Any
+    ) -> None:
         super().__init__(app, **settings)
-        self._read_timeout_seconds = read_timeout_seconds
+        self._read_timeout_seconds, self._most_connections = read_timeout_seconds, most_connections
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         server.__class__ = _Server  # same layout; aiohttp has no hook for the protocol's class
         assert isinstance(server, _Server)
         server.read_timeout_seconds = self._read_timeout_seconds
+        server.most_connections = self._most_connections
         return server
 
 
 class _Server(web.Server):
     read_timeout_seconds: float
+    most_connections: int
 
     def __call__(self) -> web.RequestHandler:
         return _Protocol(self, loop=self._loop, **self._kwargs)
@@ -109,7 +157,7 @@ class _Protocol(web.RequestHandler):
         super().connection_made(transport)
         server = self._manager
         assert server is not None
-        if len(server.connections) > _MOST_CONNECTIONS:
+        if len(server.connections) > server.most_connections:
             self.force_close()
             return
         loop = asyncio.get_running_loop()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,28 @@ async def test_a_kill_right_after_a_webhook_was_kept_loses_nothing(tmp_path: Pat
         with daemon(config):
             with anyio.fail_after(PATIENCE_SECONDS):
                 await erp.until(lambda erp: any(each.body["order"] == added for each in erp.taken))
+
+
+@contextmanager
+def few_open_files(soft: int) -> Iterator[None]:
+    """What is started within may have so many files open, unless it asks for more."""
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
+
+
+@pytest.mark.e2e
+async def test_senders_that_say_nothing_do_not_keep_the_daemon_from_its_work(tmp_path: Path) -> None:
+    sandbox, port = Sandbox(SandboxSettings(orders=1)), free_port()
+    async with sandbox.running(), running_erp() as erp:
+        config = write_config(tmp_path, sandbox, erp.url(), port)
+        with ExitStack() as stack:
+            with few_open_files(128):
+                process = stack.enter_context(daemon(config))
+            await is_up(tmp_path, port)
+            for _ in range(200):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS))
+            assert (await ask(tmp_path, "/v1/status"))["daemon"]["pid"] == process.pid

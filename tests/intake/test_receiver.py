@@ -230,12 +230,18 @@ async def test_a_taken_port_and_a_bad_certificate_are_told_in_one_line(tmp_path:
                 pass
 
 
-@pytest.mark.skipif(which("openssl") is None, reason="a certificate is made with openssl")
-async def test_webhooks_come_in_over_tls(tmp_path: Path) -> None:
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+async def certified(folder: Path) -> tuple[Path, Path]:
+    """Makes a certificate for this machine; answers its file and its key's."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
     made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     made += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
     await anyio.run_process([*made, "-keyout", str(key), "-out", str(certificate)])
+    return certificate, key
+
+
+@pytest.mark.skipif(which("openssl") is None, reason="a certificate is made with openssl")
+async def test_webhooks_come_in_over_tls(tmp_path: Path) -> None:
+    certificate, key = await certified(tmp_path)
     trusting = ssl.create_default_context(cafile=str(certificate))
     async with front(tmp_path, is_working=False, tls=TlsSettings(certificate=certificate, key=key)) as it:
         url = f"https://{it.address[0]}:{it.address[1]}{ORDERS}"
@@ -243,3 +249,14 @@ async def test_webhooks_come_in_over_tls(tmp_path: Path) -> None:
         async with it.http.post(url, data=BODY, headers=headers, ssl=trusting) as answer:
             assert answer.status == 200
         assert await it.rows() == 1
+
+
+@pytest.mark.skipif(which("openssl") is None, reason="a certificate is made with openssl")
+async def test_a_sender_that_never_begins_with_tls_is_cut_off(tmp_path: Path) -> None:
+    certificate, key = await certified(tmp_path)
+    tls = TlsSettings(certificate=certificate, key=key)
+    async with front(tmp_path, is_working=False, tls=tls, read_timeout_seconds=0.2) as it:
+        with anyio.fail_after(30):  # half of what asyncio would wait by itself
+            async with await anyio.connect_tcp(*it.address) as stream:
+                with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                    await stream.receive()
