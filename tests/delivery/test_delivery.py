@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 from standardwebhooks import Webhook
+from structlog.testing import capture_logs
 
 from orchestrator.delivery.envelope import signer_of
 from storage import retention
@@ -234,9 +235,7 @@ async def test_what_leads_nowhere_is_not_called_a_redirect(tmp_path: Path, statu
         assert now["last_error"] == f"answered ({status})"
 
 
-async def test_a_store_that_fails_in_the_middle_of_a_round_is_told_as_such(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_store_that_fails_in_the_middle_of_a_round_is_told_as_such(tmp_path: Path) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
         erp.hangs = lambda _: True
         await it.tell("1")
@@ -246,10 +245,11 @@ async def test_a_store_that_fails_in_the_middle_of_a_round_is_told_as_such(
             raise StoreUnavailable("the disk is full")
 
         it.store.write = fail  # type: ignore[method-assign,assignment]
-        erp.release()
-        while "delivery.stopped" not in (told := capsys.readouterr().out):  # noqa: ASYNC110 - logs tell nobody
-            await anyio.sleep(0.01)
-        assert "the disk is full" in told
+        with capture_logs() as told:
+            erp.release()
+            while not told:  # noqa: ASYNC110 - logs tell nobody
+                await anyio.sleep(0.01)
+        assert [(each["event"], each["detail"]) for each in told] == [("delivery.stopped", "the disk is full")]
 
 
 async def test_a_receiver_that_never_answers_delays_only_itself(tmp_path: Path) -> None:

@@ -1,11 +1,9 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from orchestrator import logs
 from orchestrator.clock import Clock
@@ -13,20 +11,6 @@ from orchestrator.logs import LogFormat, LogLevel, SecretMask
 
 CLOCK = Clock(now_ms=lambda: 1_700_000_000_123)
 SECRET = 'p"ä ss/w\nord'
-
-
-@pytest.fixture(autouse=True)
-def untouched_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    level = root.level
-    yield
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
-    logging.captureWarnings(False)
-    root.setLevel(level)
-    for handler in list(root.handlers):
-        if isinstance(handler, logs._LibraryHandler):
-            root.removeHandler(handler)
 
 
 class Terminal(io.StringIO):
