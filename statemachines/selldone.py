@@ -53,7 +53,10 @@ _MAINLINE = ("CheckQueue", "OrderConfirm", "PreparingOrder", "SentOrder", "ToCus
 
 
 class SelldoneMachine(PlatformMachine):
-    """The machine of Selldone's physical orders. Facts it reads: `status`, `reject_at`, `items`, `tracking_*`."""
+    """The machine of Selldone's physical orders.
+
+    Facts it reads: `status`, `type`, `reject_at`, `items`, `tracking_*`.
+    """
 
     def __init__(self) -> None:
         super().__init__("selldone", _STATES, _STEPS, _MAINLINE, "CheckQueue")
@@ -65,9 +68,13 @@ class SelldoneMachine(PlatformMachine):
         return super().has_passed(standing, wanted)
 
     def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
-        """Only released orders go on; confirmed items must be the order's own; a tracking link must be a web link."""
+        """Only released orders of goods go on (selldone.md §1, §5.1); confirmed items must be the order's own; a
+        tracking link must be a web link."""
         if self.has_passed(standing, wanted.name):
             return self._tracking_guard(request)
+        if (kind := standing.facts.get("type")) not in (None, "PHYSICAL"):
+            reason = f"the order's type is {kind}, only PHYSICAL orders go this way"
+            return Refusal("not-allowed", reason, reason=reason)
         status = standing.facts.get("status")
         if status is not None and status not in _RELEASED and standing.state != "Canceled":
             reason = f"the order's payment status is {status}, only Payed and COD orders are released"

@@ -191,7 +191,7 @@ class Inbox:
             if order is None:
                 worker.sweeps.ask_soon()
             elif not await self._is_stale(worker.name, order, items):
-                _, adopted = await worker.refresh(order, _cause(items))
+                adopted = await worker.follow(order, _cause(items))
                 if adopted is Adopted.STALE:  # a step is or was out, and may fail without a trace: look again
                     return self._wait_after(attempts)
         except GateClosed:

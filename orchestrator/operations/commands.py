@@ -161,7 +161,7 @@ class DaemonCommands:
 
     async def _import(self, worker: ShopWorker, order: str) -> Order:
         async with _platform_refusals(self._store, worker, order):
-            return (await worker.refresh(order))[0]
+            return await worker.refresh(order)
 
     async def _ask(self, worker: ShopWorker, order: str) -> tuple[Seen, int]:
         async with _platform_refusals(self._store, worker, order):

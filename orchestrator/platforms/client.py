@@ -22,6 +22,8 @@ class Seen:
     reads, `payload` the order's bytes as received (for lists: its own JSON text), `content_hash` a digest of the
     payload without what our own steps change, so a person's edit can be told from our own move.
     `platform_updated_at`: the platform's own change time in Unix milliseconds, None if it has none.
+    `is_released` False: not for the ERP (not paid for, no goods to ship). Such an order is imported only when somebody
+    asks for it by its id.
     """
 
     id: str
@@ -32,6 +34,7 @@ class Seen:
     payload: bytes
     content_hash: str
     platform_updated_at: int | None
+    is_released: bool = True
 
     def standing(self) -> Standing:
         """As the machine sees it."""

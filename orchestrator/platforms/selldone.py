@@ -27,7 +27,7 @@ from orchestrator.platforms.http import Answer, Caller, http_date_ms, open_sessi
 from orchestrator.platforms.selldone_errors import is_refusal, refusal
 from orchestrator.platforms.selldone_options import SelldoneOptions
 from orchestrator.platforms.selldone_sweep import Sweep, turn
-from orchestrator.platforms.selldone_wire import RELEASED, Listing, order_number, read_listing, read_single
+from orchestrator.platforms.selldone_wire import Listing, order_number, read_listing, read_single
 from orchestrator.platforms.spec import ClientSettings
 from statemachines.machine import Standing
 from statemachines.target import Json, TargetRequest
@@ -84,7 +84,7 @@ class SelldoneClient:
         return Page(
             orders=listing.orders,
             unreadable=listing.unreadable,
-            skip_if_new=frozenset(seen.id for seen in listing.orders if seen.facts["status"] not in RELEASED),
+            skip_if_new=frozenset(seen.id for seen in listing.orders if not seen.is_released),
             next=None if is_complete else sweep.to_json(),
             position=sweep.position if is_complete else None,
         )

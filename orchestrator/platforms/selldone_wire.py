@@ -143,6 +143,7 @@ def read_order(order: Json, payload: bytes) -> Seen:
         payload=payload,
         content_hash=content_hash(order),
         platform_updated_at=_instant_ms(order.get("updated_at")),
+        is_released=status in RELEASED and facts["type"] in (None, "PHYSICAL"),  # the list has no others (§1, §3)
     )
 
 

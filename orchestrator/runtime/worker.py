@@ -32,7 +32,7 @@ from orchestrator.runtime.sweeps import Sweeps
 from statemachines.target import Json
 from storage.errors import StoreError
 from storage.events import append_event
-from storage.orders import due_orders, next_due_at
+from storage.orders import due_orders, get_order, next_due_at
 from storage.records import Order, Shop, Situation
 from storage.shops import fence, get_shop, resume_shop, save_credentials, save_gate
 from storage.transaction import Transaction
@@ -143,11 +143,26 @@ class ShopWorker:
             return None
         return await ask(self.equipment, "read", partial(client.order_of_part, part))
 
-    async def refresh(self, order_id: str, cause: Mapping[str, Json] | None = None) -> tuple[Order, Adopted]:
+    async def refresh(self, order_id: str) -> Order:
         """Reads an order and adopts it, importing it if it was unknown; notes a known one that is gone.
 
-        `cause`: as in `Look`. Raises as `read`, StaleLease.
+        Raises as `read`, StaleLease.
         """
+        looked = await self._look_at(order_id, None, imports_any=True)
+        assert looked is not None
+        return looked[0]
+
+    async def follow(self, order_id: str, cause: Mapping[str, Json] | None) -> Adopted | None:
+        """As `refresh`, because of webhooks (`cause`: as in `Look`).
+
+        None: an unknown order that is not released is left alone, as a poll leaves it; news of its payment will come.
+        """
+        looked = await self._look_at(order_id, cause, imports_any=False)
+        return None if looked is None else looked[1]
+
+    async def _look_at(
+        self, order_id: str, cause: Mapping[str, Json] | None, *, imports_any: bool
+    ) -> tuple[Order, Adopted] | None:
         asked_at = self.equipment.clock.now_ms()
         try:
             seen, read_at = await self.read(order_id)
@@ -155,12 +170,14 @@ class ShopWorker:
             await self._note_gone(order_id, failure.detail, asked_at)
             raise
 
-        def unit(tx: Transaction) -> tuple[Order, Adopted]:
+        def unit(tx: Transaction) -> tuple[Order, Adopted] | None:
             fence(tx, self.name, self.equipment.epoch)
+            if not (imports_any or seen.is_released) and get_order(tx, self.name, seen.id) is None:
+                return None
             return adopt(tx, self.context(), Look(seen, read_at, cause))
 
         result = await self.equipment.store.write(unit)
-        if result[1] is Adopted.IMPORTED:
+        if result is not None and result[1] is Adopted.IMPORTED:
             self.equipment.crash.hit("after_import")
         self.wake()
         return result

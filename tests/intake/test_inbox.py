@@ -72,6 +72,24 @@ async def test_a_hint_that_names_no_order_leads_to_a_poll(tmp_path: Path, body: 
         await it.floor.event("order.imported", order=added)
 
 
+@pytest.mark.parametrize("changes", [{"status": "Open"}, {"status": "Reserved"}, {"type": "FILE"}])
+async def test_a_hint_of_an_order_that_is_not_released_imports_nothing(tmp_path: Path, changes: dict[str, Any]) -> None:
+    async with front(tmp_path, platform="selldone") as it:
+        panel = it.floor.sandbox.selldone.panel
+        added = panel.add("Payed")
+        fields = panel.basket(added).fields
+        released = {name: fields[name] for name in changes}
+        fields.update(changes)
+        hint = json.dumps({"event": "OnlineOrder", "basket": {"id": int(added)}}).encode()
+        assert await it.post(f"/webhooks/acme/orders/{SECRET}", hint) == 200
+        await it.worked_off()
+        assert reads(it, added) == 1
+        assert await it.floor.events(order=added) == []
+        fields.update(released)
+        assert await it.post(f"/webhooks/acme/orders/{SECRET}", hint) == 200
+        await it.floor.event("order.imported", order=added)
+
+
 async def test_many_hints_of_one_order_cost_few_reads(tmp_path: Path) -> None:
     async with front(tmp_path, platform="selldone", is_working=False) as it:
         order = (await it.floor.orders())[0]

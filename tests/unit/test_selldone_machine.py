@@ -167,6 +167,14 @@ def test_an_order_that_is_not_released_does_not_move(status: str) -> None:
     assert steps(MACHINE.plan(standing("CheckQueue", status=status), TargetRequest("new"))) == []
 
 
+@pytest.mark.parametrize("kind", ["FILE", "SERVICE"])
+def test_an_order_that_is_not_physical_does_not_move(kind: str) -> None:
+    refused = refusal(MACHINE.plan(standing("CheckQueue", type=kind), TargetRequest("accepted")))
+    assert refused.slug == "not-allowed"
+    assert kind in (refused.reason or "")
+    assert steps(MACHINE.plan(standing("CheckQueue", type="PHYSICAL"), TargetRequest("accepted"))) == ["confirm"]
+
+
 @pytest.mark.parametrize(
     ("items", "is_allowed"),
     [
