@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import anyio
+from pydantic_core import from_json
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.crash import CrashPoints
@@ -265,6 +266,10 @@ class _platform_refusals:  # noqa: N801 - reads as a block
                 detail = f"the platform refuses our credentials for shop {self._shop}: {error.detail}; {MEND_ACCESS}"
                 extra = {"paused_by": "access_denied"}
                 raise Refused("platform-unreachable", detail, retry_after_seconds=60, extra=extra) from None
+            case Unreadable(payload=payload) if self._order is None or not _is_json(payload):
+                # Not an order that makes no sense, but no answer of the API at all: a page for people, half a body.
+                detail = f"what the platform answers cannot be read: {error.detail}"
+                raise Refused("platform-unreachable", detail, retry_after_seconds=60) from None
             case Unreadable():
                 detail = f"what the platform shows of the order cannot be read: {error.detail}"
                 raise Refused("not-allowed", detail, extra={"reason": error.detail}) from None
@@ -294,6 +299,14 @@ class _platform_refusals:  # noqa: N801 - reads as a block
 
         known = await self._store.read(unit)
         detail = f"shop {self._shop} has no order {name}"
-        if known:
-            detail += f"; the order with the reference {known[0].reference} has the id {known[0].id}"
+        if other := next((found for found in known if found.id != name), None):
+            detail += f"; the order with the reference {other.reference} has the id {other.id}"
         return Refused("order-not-found", detail)
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        from_json(body)
+    except ValueError:
+        return False
+    return True

@@ -69,3 +69,43 @@ async def test_a_receiver_that_is_none_is_answered_with_those_that_there_are(tmp
         floor.commands.deliveries = Deliveries(settings, floor.store, Clock(), Chance())
         with pytest.raises(Refused, match="there is no receiver 'foo'; the config has orders_url"):
             await floor.commands.resume_delivery("foo")
+
+
+async def test_a_gone_order_is_not_answered_with_its_own_id(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(sandbox, tmp_path, {"fresh_seconds": 0}) as floor:
+        order = (await floor.orders())[0]
+        assert order.reference == order.id
+        sandbox.selldone.panel.delete(order.id)
+        for _ in ("the look that finds out", "the next one"):
+            with pytest.raises(Refused) as refused:
+                await floor.commands.refresh("acme", order.id)
+            assert refused.value.detail == f"shop acme has no order {order.id}"
+
+
+PAGE = b"<html><body>We are back soon</body></html>"
+
+
+@pytest.mark.parametrize("body", [PAGE, b"", b'{"orders": [', b"[]"])
+async def test_a_list_that_is_none_leaves_the_platform_unreachable(tmp_path: Path, body: bytes) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        sandbox.faults.script_answer(200, body, step="list")
+        refused = await refused_sync(floor)
+        assert "what the platform answers cannot be read" in refused.detail
+        assert refused.retry_after_seconds is not None
+
+
+@pytest.mark.parametrize("body", [PAGE, b"", b'{"delivery_state": "Che'])
+async def test_an_answer_that_is_no_json_leaves_the_platform_unreachable(tmp_path: Path, body: bytes) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        order = (await floor.orders())[0]
+        sandbox.faults.script_answer(200, body, step="read")
+        with pytest.raises(Refused) as refused:
+            await floor.commands.refresh("acme", order.id)
+        assert (refused.value.slug, refused.value.retry_after_seconds is None) == ("platform-unreachable", False)
+        sandbox.faults.script_answer(200, b'{"id": "x", "delivery_state": "CheckQueue"}', step="read")
+        with pytest.raises(Refused) as refused:
+            await floor.commands.refresh("acme", order.id)
+        assert refused.value.slug == "not-allowed"  # asking again would not help
