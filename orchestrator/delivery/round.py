@@ -7,7 +7,8 @@ whether there is room for more of them; for as long as there is not, the round g
 
 All that is for receivers that hang for some events. One that is slow because it has much to do would only get more to
 do by it. The two are told apart by how such calls end: if one is answered well after all, the receiver is slow, and
-rounds wait for their calls until one ends badly or none takes long any more.
+rounds wait for their calls until one ends badly or none takes long any more. They begin no further call then once the
+time is up: a single order that takes long each time would hold up all others, and a pause would wait for all of it.
 """
 
 from __future__ import annotations
@@ -96,6 +97,7 @@ class Round:
             out = [run for run in self._runs if run.is_out]
             for run in out:
                 run.seen_out += 1
+            self._is_over = self._pace.is_slow and looks >= _LOOKS
             if self._pace.is_slow or not has_room(out):
                 continue
             if looks >= _LOOKS:

@@ -111,7 +111,7 @@ async def test_a_receiver_that_is_slow_for_all_gets_no_more_calls_at_once(tmp_pa
 
     async def hold(group: TaskGroup) -> None:
         round_ = Round(desk, lanes, 2, pace)  # type: ignore[arg-type]
-        outcomes.append(await round_.hold(group, 0.01, lambda _: len(desk.out) < 6))
+        outcomes.append(await round_.hold(group, 1.0, lambda _: len(desk.out) < 6))
 
     async with anyio.create_task_group() as group:
         group.start_soon(hold, group)
@@ -120,7 +120,7 @@ async def test_a_receiver_that_is_slow_for_all_gets_no_more_calls_at_once(tmp_pa
         next(iter(desk.out.values())).set()
         while not pace.is_slow:  # noqa: ASYNC110 - nothing tells of it
             await anyio.sleep(0.001)
-        while desk.begun < len(lanes):
+        while desk.begun < len(lanes) and not outcomes:
             most.append(len(desk.out))
             for done in list(desk.out.values()):
                 done.set()
@@ -128,8 +128,31 @@ async def test_a_receiver_that_is_slow_for_all_gets_no_more_calls_at_once(tmp_pa
         for done in list(desk.out.values()):
             done.set()
     (outcome,) = outcomes
-    assert len(outcome.arrived) == len(lanes), "the round waited for its calls"
+    assert outcome.late == [], "the round waited for its calls"
+    assert len(outcome.arrived) + len(outcome.untouched) == len(lanes)
     assert most[-1] <= 2
+
+
+async def test_an_order_whose_events_all_take_long_holds_up_no_other(tmp_path: Path) -> None:
+    async with running_erp() as erp, anyio.create_task_group() as group:
+        erp.hangs = is_bad
+
+        async def answer_slowly() -> None:
+            while True:
+                await anyio.sleep(0.02)  # far longer than a round finds usual
+                erp.released.set()
+                erp.released = anyio.Event()
+
+        group.start_soon(answer_slowly)
+        async with dispatching(tmp_path, settings(erp, timeout_seconds=NEVER), round_seconds=0.02) as it:
+            await goes_out(it, erp, ["bad"])
+            await it.tell(*["bad"] * 50)
+            await erp.until(lambda erp: len(erp.taken) >= 3)
+            await goes_out(it, erp, ["good"])
+            assert len(erp.taken) < 50
+            await erp.takes(52)
+            arrived_in_order(erp, [*["bad"] * 51, "good"])
+            group.cancel_scope.cancel()
 
 
 async def test_an_answer_that_comes_late_counts_and_is_not_asked_for_again(tmp_path: Path) -> None:
