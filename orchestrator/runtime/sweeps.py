@@ -21,6 +21,7 @@ from storage.errors import StaleLease, StoreError
 log = structlog.get_logger()
 
 _FIRST_REST_SECONDS = 2.0  # after a sweep that failed; then twice as long each time that none gets on
+_LONGEST_REST_SECONDS = 600.0  # where nothing but a hint leads to sweeps: what it told of must not be missed
 
 
 class Sweeps:
@@ -63,7 +64,7 @@ class Sweeps:
             self._failures = 0 if error is None else 1 if self._poller.got_on else self._failures + 1
             if not self._asked:
                 wait_seconds = self._wait_seconds(interval_seconds)
-                if interval_seconds is not None:
+                if wait_seconds < math.inf:
                     self.next_at = self._clock.now_ms() + int(wait_seconds * 1000)
                 with anyio.move_on_after(wait_seconds):
                     await self._now.wait()
@@ -75,11 +76,10 @@ class Sweeps:
             asked.done.set()
 
     def _wait_seconds(self, interval_seconds: float | None) -> float:
-        if interval_seconds is None:
-            return math.inf
         if not self._failures:
-            return interval_seconds
-        return min(interval_seconds, _FIRST_REST_SECONDS * 2.0 ** min(self._failures - 1, 30))
+            return math.inf if interval_seconds is None else interval_seconds
+        longest = _LONGEST_REST_SECONDS if interval_seconds is None else interval_seconds
+        return min(longest, _FIRST_REST_SECONDS * 2.0 ** min(self._failures - 1, 30))
 
     def _add(self) -> _Asked:
         asked = _Asked()

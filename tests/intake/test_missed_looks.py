@@ -1,5 +1,5 @@
-"""What changed on the platform while a step of ours was out is found, although the look that showed it came to
-nothing: the step may fail and leave no trace that a list or a webhook would tell of."""
+"""What changed on the platform is found, although the look that a webhook or a list led to came to nothing: a step of
+ours was out, which may fail and leave no trace, or the platform did not answer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 import anyio
 import pytest
 
-from orchestrator.platforms.client import Seen, StepAnswer
-from orchestrator.platforms.failures import Rejected
+from orchestrator.platforms.client import Page, Seen, StepAnswer
+from orchestrator.platforms.failures import Rejected, Transient
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from tests.intake.front import SECRET, facing
 from tests.intake.pushing import pushing, worked_off
-from tests.support.shopfloor import Shopfloor, shopfloor
+from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
 
 SHOP = "shopy"
 _LONG_AGO_MS = 60_000  # a list that shows a change of just now has it read once more
@@ -87,3 +88,28 @@ async def test_a_webhook_that_came_while_a_step_was_out_is_looked_into_afterward
         await floor.finished(target)
         await worked_off(floor)
         assert len(await floor.events("order.updated", order=order.id)) == 1
+
+
+async def test_what_a_hint_tells_of_is_found_though_the_poll_that_it_led_to_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running():
+        config = config_of(sandbox, tmp_path, {"poll": {"enabled": False}})
+        async with working_on(sandbox, config, tmp_path) as floor, facing(floor, config.shops["acme"]) as it:
+            await floor.commands.sync("acme", 30)
+            worker = floor.supervisor.worker("acme")
+            assert worker is not None
+            with monkeypatch.context() as down:
+
+                async def list_page(*_: Any) -> Page:
+                    raise Transient("no answer")
+
+                down.setattr(worker.equipment.client, "list_page", list_page)
+                added = sandbox.selldone.panel.add()
+                async with anyio.create_task_group() as group:
+                    group.start_soon(it.inbox.run)
+                    assert await it.post(f"/webhooks/acme/orders/{SECRET}", b"{}") == 200
+                    await floor.event("sync.failed")
+                    group.cancel_scope.cancel()
+            await floor.event("order.imported", added)
