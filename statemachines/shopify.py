@@ -67,13 +67,16 @@ _STATES = (
 _WAITING = ("ON_HOLD", "SCHEDULED")
 _UNSHIPPED = ("UNFULFILLED", "IN_PROGRESS", *_WAITING)
 _SHIPPED = ("PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED")
+RETRACKABLE = (*_SHIPPED, "IN_PROGRESS", *_WAITING)
+"""States of orders of which something may have been shipped: where all that is left is on hold, scheduled or in
+progress, Shopify may show that instead (Admin schema, OrderDisplayFulfillmentStatus)."""
 _TRACKED = ("tracking", "tracking.carrier")
 _PARCEL = ("items", *_TRACKED, "notify_customer")
 _STEPS = (
     Step("report_progress", ("UNFULFILLED", *_WAITING), "IN_PROGRESS"),
     Step("fulfill", (*_UNSHIPPED, "PARTIALLY_FULFILLED"), "FULFILLED", uses=_PARCEL),
     Step("fulfill", _UNSHIPPED, "PARTIALLY_FULFILLED", uses=_PARCEL),
-    Step("update_tracking", _SHIPPED, None, uses=_PARCEL),
+    Step("update_tracking", RETRACKABLE, None, uses=_PARCEL),
     Step("mark_delivered", ("FULFILLED",), "DELIVERED"),
     Step("cancel", (*_UNSHIPPED, "FULFILLMENT_NOT_REQUIRED"), "CANCELLED", uses=("reason", "notify_customer")),
 )
@@ -136,7 +139,8 @@ class ShopifyMachine(PlatformMachine):
                 here = parcels[-1].to if parcels else here
             elif step.step != "mark_delivered" or here == "FULFILLED":
                 steps.append(step)
-        if not is_shipping and here in _SHIPPED and self.pending_actions(standing, request):
+        is_leaving = is_shipping or any(step.step == "cancel" for step in path)
+        if not is_leaving and here in RETRACKABLE and self.pending_actions(standing, request):
             steps.insert(0, PlannedStep("update_tracking", here, here))
         return tuple(steps)
 
@@ -168,7 +172,7 @@ class ShopifyMachine(PlatformMachine):
     def satisfied(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
         """Tracking that the order's fulfilments carry already, and items that were shipped."""
         found: list[str] = []
-        if standing.state in _SHIPPED:
+        if standing.state in _SHIPPED or live(standing.facts):
             found += ["items"] if request.items is not None else []
             tracking = mark(request)
             if tracking is not None and shipped(standing.facts, tracking):
@@ -178,7 +182,11 @@ class ShopifyMachine(PlatformMachine):
     # -- guards ----------------------------------------------------------------------------------------------------
 
     def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
-        """The items are the order's own and there, a tracking link is a web link, a delivered order was sent whole."""
+        """The items are the order's own and there, a tracking link is a web link, a delivered order was sent whole,
+        nothing of a cancelled one was sent."""
+        if wanted.name == "CANCELLED" and standing.state in _UNSHIPPED and live(standing.facts):
+            words = "a part of the order was shipped: take it back in Shopify first"
+            return Refusal("not-allowed", words, reason=words)
         if wanted.name not in _SHIPPED:
             return None
         reason = _tracking_reason(request) or self._items_reason(standing, request, wanted.name)

@@ -19,7 +19,7 @@ from orchestrator.platforms.shopify_graphql import ALREADY_CANCELLED, ShopifyDoo
 from orchestrator.platforms.shopify_options import ShopifyOptions
 from orchestrator.platforms.shopify_webhooks import id_of_gid
 from statemachines.machine import PlatformMachine, Standing
-from statemachines.shopify import retracked
+from statemachines.shopify import RETRACKABLE, retracked
 from statemachines.shopify_parcels import (
     MADE,
     REPORTS,
@@ -153,7 +153,7 @@ class ShopifySteps:
             raise
 
     async def _update_tracking(self, now: Standing, request: TargetRequest) -> StepAnswer:
-        self._in(now, "PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED")
+        self._in(now, *RETRACKABLE)
         for each in retracked(now.facts, request):
             await self.throttle()
             variables = {

@@ -46,8 +46,9 @@ def steps(found: Plan | Refusal) -> list[tuple[str, str]]:
 
 
 def ask(state: str, *items: Json, code: str | None = None, **more: Any) -> TargetRequest:
-    tracking = Tracking(code=code) if code else None
-    return TargetRequest(state, items=items or None, tracking=tracking, **more)
+    if code:
+        more["tracking"] = Tracking(code=code)
+    return TargetRequest(state, items=items or None, **more)
 
 
 @pytest.mark.parametrize(
@@ -254,6 +255,22 @@ def test_another_carrier_of_the_same_code_is_new_tracking() -> None:
     after = MACHINE.after(whole, "update_tracking", by("DHL"), None, {})
     assert steps(MACHINE.plan(after, by("DHL"))) == []
     assert MACHINE.is_done("update_tracking", whole, whole, by("DHL")) is False
+
+
+@pytest.mark.parametrize("state", ["PARTIALLY_FULFILLED", "IN_PROGRESS", "ON_HOLD", "SCHEDULED"])
+def test_tracking_of_a_shipped_part_is_sent_whatever_the_rest_waits_for(state: str) -> None:
+    rest = fo("9", {"2": 1}, status=state if state in ("ON_HOLD", "SCHEDULED") else "IN_PROGRESS")
+    sent = {"id": "F", "is_live": True, "is_delivered": False, "codes": ["A"], "urls": [], "lines": {"1": 1}}
+    here = standing(state, [rest, fo("8", {"1": 0}, status="CLOSED")], fulfillments=[sent])
+    linked = ask("shipped", "1", tracking=Tracking(code="A", url="https://example.com/A"))
+    plan = MACHINE.plan(here, linked)
+    assert steps(plan) == [("update_tracking", state)]
+    assert isinstance(plan, Plan)
+    assert plan.unused == ()
+    assert MACHINE.wait(here, linked) is None
+    again = MACHINE.plan(here, ask("shipped", "1", code="A"))
+    assert steps(again) == []
+    assert isinstance(MACHINE.plan(here, ask("cancelled")), Refusal)
 
 
 def test_what_a_fulfilment_service_gave_back_is_still_to_be_shipped() -> None:
