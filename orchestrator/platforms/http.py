@@ -255,7 +255,7 @@ def told(body: bytes) -> str:
     except (ValueError, RecursionError):
         return " ".join(_TAGS.sub(b" ", body[:_MAX_PROSE_BYTES]).decode("utf-8", "replace").split())
     if not isinstance(data, dict):
-        return ""
+        return json.dumps(data, ensure_ascii=False) if isinstance(data, list) and _is_complaint(data) else ""
     words: list[str] = []
     for name in ("error", "code", "error_msg", "message", "Message", "error_description", "detail", "title"):
         value = data.get(name)
@@ -265,8 +265,9 @@ def told(body: bytes) -> str:
     # Shopify answers {"errors": "…"} to a bad token and to too many calls, others a list or the wrong fields.
     if isinstance(errors := data.get("errors"), dict | list | str) and errors:
         words.append(errors if isinstance(errors, str) else json.dumps(errors, ensure_ascii=False))
-    # Django REST Framework names the fields at the top: {"state": ["… is not a valid choice."]}
-    fields = {name: value for name, value in data.items() if isinstance(value, list) and _is_prose(value)}
+    # Django REST Framework names the fields at the top, and those of inner objects inside:
+    # {"state": ["… is not a valid choice."], "order_lines": [{}, {"quantity": ["…"]}]}
+    fields = {name: value for name, value in data.items() if _is_complaint(value)}
     if fields and not words:
         words.append(json.dumps(fields, ensure_ascii=False))
     return " – ".join(words)
@@ -278,5 +279,13 @@ def _without_status(words: str, status: int) -> str:
     return re.sub(rf"\A(.+?)[\s–]+{status}[\s:–-]+\1(?!\w)", r"\1", rest)
 
 
-def _is_prose(value: list[object]) -> bool:
-    return bool(value) and all(isinstance(each, str) for each in value)
+def _is_complaint(value: object) -> bool:
+    """Whether there are lists of sentences at every end of a value: an order's own members look otherwise."""
+    if isinstance(value, dict):
+        return bool(value) and all(_is_complaint(inner) for inner in value.values())
+    if not isinstance(value, list) or not value:
+        return False
+    inner = [each for each in value if each != {}]  # a row that is good
+    return all(isinstance(each, str) for each in value) or (
+        bool(inner) and all(isinstance(each, dict) and _is_complaint(each) for each in inner)
+    )

@@ -236,6 +236,13 @@ async def test_a_refused_token_is_access_denied() -> None:
     [
         (404, b"", "HTTP 404 without a message"),
         (404, b"{}", "HTTP 404 without a message"),
+        (400, b'["Order is locked."]', 'HTTP 400: ["Order is locked."]'),
+        (
+            400,
+            b'{"order_lines": [{}, {"product": {"key": ["Unknown."]}}]}',
+            'HTTP 400: {"order_lines": [{}, {"product": {"key": ["Unknown."]}}]}',
+        ),
+        (400, b'{"address": {"name": "Jane"}, "lines": [{"name": "Jane"}], "ids": [[]]}', "HTTP 400 without a message"),
         (502, b"502", "HTTP 502 without a message"),
         (502, b"502 502 Bad Gateway", "HTTP 502: Bad Gateway"),
         (502, b"<title>502 Bad Gateway</title><h1>502 Bad Gateway</h1>nginx", "HTTP 502: Bad Gateway nginx"),
