@@ -190,24 +190,34 @@ class XsaleClient:
     async def _find(self, calls: Turn, order_id: str) -> Seen:
         """One order where only lists can be read: in the open statuses, then in the ends, then in all the others.
 
-        An order that moves on meanwhile moves to where is looked later.
+        An order that moves on meanwhile moves to where is looked later. Before it is given up, the statuses that the
+        organization has made since we asked are looked into too: gone would mean that its targets fail for good.
         """
         table = await self._directory.table(calls)
         searched = {name for names in self._search for name in names}
         rest = tuple(name for name in table.ids if name not in searched)
         for names in (*self._search, rest):
-            at: Cursor | None = Cursor()
-            while names and at is not None:
-                listing = await self._list(calls, names, paged(at, self._page_size, self._options.paging))
-                for seen in listing.orders:
-                    if seen.id == order_id:
-                        self._looks.note(order_id, seen.state)
-                        return seen
-                for item in listing.unreadable:
-                    if item.id == order_id:
-                        raise Unreadable(item.error, item.payload)
-                at = turn(at, listing.ids, listing.rows, paging=self._options.paging, groups=1)
+            if (seen := await self._find_in(calls, names, order_id)) is not None:
+                return seen
+        renewed = await self._directory.renewed(calls)
+        made = tuple(name for name, ids in renewed.ids.items() if ids != table.ids.get(name))
+        if (seen := await self._find_in(calls, made, order_id)) is not None:
+            return seen
         raise NotFound(f"no status lists order {order_id}")
+
+    async def _find_in(self, calls: Turn, names: Sequence[str], order_id: str) -> Seen | None:
+        at: Cursor | None = Cursor()
+        while names and at is not None:
+            listing = await self._list(calls, names, paged(at, self._page_size, self._options.paging))
+            for seen in listing.orders:
+                if seen.id == order_id:
+                    self._looks.note(order_id, seen.state)
+                    return seen
+            for item in listing.unreadable:
+                if item.id == order_id:
+                    raise Unreadable(item.error, item.payload)
+            at = turn(at, listing.ids, listing.rows, paging=self._options.paging, groups=1)
+        return None
 
     # -- changing --------------------------------------------------------------------------------------------------
 

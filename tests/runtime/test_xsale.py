@@ -227,6 +227,22 @@ async def test_without_a_single_read_orders_are_found_in_lists_whatever_their_st
         assert_nothing_twice_or_out_of_turn(sandbox)
 
 
+async def test_without_a_single_read_an_order_in_a_status_made_since_is_not_gone(tmp_path: Path) -> None:
+    async with xsale(tmp_path, {"single_get": False}, orders=2, has_single_get=False) as (floor, sandbox):
+        first, second = sandbox.xsale.order_ids()
+        sandbox.xsale.panel.add_status("Reklamacja")
+        sandbox.xsale.panel.move(first, "Reklamacja")
+        target = await floor.submit(first, "accepted", "xs")
+        await floor.event("order.blocked", first)
+        assert (await floor.order(first, "xs")).state == "Reklamacja"
+        sandbox.xsale.panel.move(first, "Nowe")
+        await floor.commands.refresh("xs", first)
+        assert (await floor.finished(target)).status is TargetStatus.REACHED
+        sandbox.xsale.panel.remake_status("Anulowane")
+        sandbox.xsale.panel.cancel(second)
+        assert (await floor.commands.refresh("xs", second)).state == "Anulowane"
+
+
 # -- the way -----------------------------------------------------------------------------------------------------------
 
 
