@@ -146,7 +146,7 @@ class Inbox:
             else:
                 local.append((webhook, news))
         if local:
-            await self._finish(local)
+            await self._finish_each(local)
         if by_order:
             await self._follow(shop, by_order)
         return bool(batch)
@@ -176,7 +176,7 @@ class Inbox:
             except Exception as error:  # supervised: one order's hints are tried again later
                 log.error("inbox.stumbled", shop=worker.name, order=place[0], exc_info=error)
                 wait = _Wait(_LONGEST_WAIT_MS)
-            await (self._finish(items) if wait is None else self._postpone(worker, items, wait))
+            await (self._finish_each(items) if wait is None else self._postpone(worker, items, wait))
 
     async def _look(self, worker: ShopWorker, place: _Place, items: list[Item]) -> _Wait | None:
         """Reads the order if that can tell something new; answers a wait when it could not be read."""
@@ -249,6 +249,23 @@ class Inbox:
             # One that tells no time could not be told from a repeat when its turn comes again.
             if isinstance(news, OrderNews) and _is_dated(news):
                 settle_fulfillment(tx, webhook, news, ctx.now)
+
+    async def _finish_each(self, items: Sequence[Item]) -> None:
+        """As `_finish`; should one of them raise, each by itself, and that one is set aside: it would be tried for ever
+        and stop all that are behind it."""
+        try:
+            await self._finish(items)
+        except StoreError:
+            raise
+        except Exception as error:  # supervised: one webhook's trouble is not the others'
+            if len(items) > 1:
+                for item in items:
+                    await self._finish_each([item])
+                return
+            ((webhook, _),) = items
+            log.error("inbox.stumbled", shop=webhook.shop, webhook=webhook.id, exc_info=error)
+            told = f"what follows from it raised {type(error).__name__}: that is a bug, the daemon's log has it"
+            await self._finish([(webhook, Unreadable(told))])
 
     async def _finish(self, items: Sequence[Item]) -> None:
         """Makes what follows from the webhooks durable, and them done, at once."""

@@ -162,7 +162,9 @@ def time_ms(text: Json) -> int | None:
         return None
     try:
         at = datetime.fromisoformat(_FRACTION.sub(r"\1", text))
-        return (at - _EPOCH) // timedelta(milliseconds=1) if at.tzinfo is not None else None
+        if at.tzinfo is None:
+            return None
+        return (at.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)  # no year 0 nor 10000: nobody could show it
     except (ValueError, OverflowError):
         return None
 

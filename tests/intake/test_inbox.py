@@ -10,9 +10,12 @@ import anyio
 import pytest
 
 from orchestrator.intake.news import news_of
+from orchestrator.intake.settling import settle_product
 from orchestrator.platforms.news import FulfillmentNews, OrderNews, ProductNews, Unimportant, Unreadable
 from storage.products import StoredProduct, list_products
 from storage.rejected import list_rejected
+from storage.transaction import Transaction
+from storage.webhooks import Webhook
 from tests.intake.front import SECRET, Front, front
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "shopify"
@@ -223,6 +226,34 @@ async def test_a_signed_body_that_is_no_json_is_set_aside(tmp_path: Path) -> Non
         (event,) = await it.floor.event("import.rejected")
         (kept,) = await it.floor.store.read(lambda tx: list_rejected(tx, 0, 10))
         assert (kept.id, kept.source, kept.payload) == (event.data["id"], "webhook", b'{"id": ')
+
+
+async def test_a_webhook_that_nobody_can_settle_is_set_aside_and_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def settle(tx: Transaction, webhook: Webhook, news: ProductNews, now: int) -> None:
+        if news.product.id == "1":
+            raise ZeroDivisionError
+        settle_product(tx, webhook, news, now)
+
+    monkeypatch.setattr("orchestrator.intake.inbox.settle_product", settle)
+    async with front(tmp_path) as it:
+        for number in (1, 2):
+            assert (
+                await it.signed("products/create", product("2026-01-01T00:00:00Z", "Mug", number), url=PRODUCTS) == 200
+            )
+        await it.worked_off()
+        assert [each.id for each in await products(it)] == ["2"]
+        (kept,) = await it.floor.store.read(lambda tx: list_rejected(tx, 0, 10))
+        assert kept.payload == product("2026-01-01T00:00:00Z", "Mug", 1)
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+async def test_a_time_that_no_clock_shows_is_none(tmp_path: Path, at: str) -> None:
+    async with front(tmp_path) as it:
+        assert await it.signed("products/create", product(at, "Mug"), url=PRODUCTS) == 200
+        (created,) = await it.floor.event("product.created")
+        assert created.data["updated_at"] is None
 
 
 async def test_a_topic_that_nothing_follows_from_is_answered_200(tmp_path: Path) -> None:
