@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from statemachines.cloudsuite_despatch import Despatch, SenselessDespatch, is_xml_text, read_despatches
+from statemachines.cloudsuite_despatch import Despatch, SenselessDespatch, is_xml_text, read_despatches, slip_gap
 from statemachines.machine import (
     Milestone,
     PlannedStep,
@@ -288,7 +288,8 @@ def _lines_reason(
     request: TargetRequest,
     despatches: list[Despatch],
 ) -> str | None:
-    """Why the ERP's numbers do not suffice: each names one line, and despatches name only lines that have one."""
+    """Why the ERP's numbers do not suffice: each names one line, despatches name only lines that have one,
+    and what a slip must say of a line is told."""
     known = [told["erp"] for told in lines.values() if told.get("erp") is not None]
     bare = [line for line, told in lines.items() if told.get("erp") is None]
     if request.erp_lines and (twice := sorted({number for number in known if known.count(number) > 1})):
@@ -306,6 +307,8 @@ def _lines_reason(
             return (
                 f"despatch {despatch.number}: ERP line numbers {', '.join(foreign)} are not the order's, it has {told}"
             )
+        if (gap := slip_gap(despatch, lines.values())) is not None:
+            return gap
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -61,6 +61,23 @@ def read_despatches(raw: Sequence[Mapping[str, Json]] | None) -> tuple[Despatch,
     if twice := [number for number in numbers if numbers.count(number) > 1]:
         raise SenselessDespatch(f"the despatch number {twice[0]!r} is there twice; each packing slip needs its own")
     return found
+
+
+def slip_gap(despatch: Despatch, lines: Iterable[Mapping[str, Json]]) -> str | None:
+    """What a slip must say (cloudsuite.md §6) and neither the despatch nor its order lines tell; None if nothing.
+
+    `lines` are the order's, with their ERP line numbers (`erp`), `part` and `quantity`.
+    """
+    asked = {line.erp_line_number: line for line in despatch.lines or ()}
+    for told in lines:
+        if despatch.lines is not None and told["erp"] not in asked:
+            continue
+        own = asked.get(told["erp"])
+        if (own is None or own.part_number is None) and not told.get("part"):
+            return f"despatch {despatch.number}: the order tells no part number of line {told['erp']}; send part_number"
+        if (own is None or own.quantity is None) and Decimal(told.get("quantity") or 0) <= 0:
+            return f"despatch {despatch.number}: the order tells no quantity of line {told['erp']}; send quantity"
+    return None
 
 
 def is_xml_text(text: str) -> bool:

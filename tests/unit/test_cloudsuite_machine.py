@@ -136,6 +136,32 @@ def test_a_shop_without_proxy_values_refuses_what_needs_them(fields: dict[str, A
     assert "proxy_shop" in refused(standing("processing"), wish("sent", **fields), machine).detail
 
 
+@pytest.mark.parametrize(
+    ("line", "slip", "missing"),
+    [
+        ({"part": None}, {}, "part number of line 10; send part_number"),
+        ({"part": None}, {"quantity": 1}, "part number of line 10; send part_number"),
+        ({"part": None}, {"part_number": "P"}, None),
+        ({"quantity": None}, {"part_number": "P"}, "quantity of line 10; send quantity"),
+        ({"quantity": "0"}, {}, "quantity of line 10; send quantity"),
+        ({"quantity": None}, {"quantity": 1}, None),
+    ],
+)
+def test_a_despatch_says_of_each_line_what_a_slip_must_say(
+    line: dict[str, Json], slip: dict[str, Json], missing: str | None
+) -> None:
+    here = standing("confirmed", lines={**LINES, "1": {**LINES["1"], **line}})
+    some = {"number": "PS-1", "lines": [{"erp_line_number": 10, **slip}]}
+    if missing is None:
+        assert ("send_despatch", "processing", "processing") in planned(here, wish("sent", despatch=[some], **ERP))
+    else:
+        refusal = refused(here, wish("sent", despatch=[some], **ERP))
+        assert (refusal.slug, refusal.detail.endswith(missing)) == ("not-allowed", True)
+    other = {"number": "PS-1", "lines": [{"erp_line_number": 20}]}
+    assert planned(here, wish("sent", despatch=[other], **ERP))
+    assert refused(here, wish("sent", despatch=[FINAL], **ERP)).slug == "not-allowed"
+
+
 def test_a_despatch_sent_already_is_satisfied() -> None:
     here = standing("sent", despatches={"PS-2": {"final": True}})
     plan = MACHINE.plan(here, wish("sent", despatch=[FINAL], tracking={"code": "A"}))
