@@ -81,9 +81,16 @@ class ShopifyDoor:
         return answer
 
     async def query(self, name: str, variables: Mapping[str, Json]) -> tuple[dict[str, Json], Answer]:
-        """Sends a query; its `data` and the whole answer. Raises PlatformFailure."""
+        """Sends a query; its `data` and the whole answer. Raises PlatformFailure.
+
+        An answer that is none of GraphQL's (a page of maintenance at 200) says nothing of what was asked for. It is
+        worth another try: one that is Unreadable would set the order aside, and the poll that looked would pass it.
+        """
         answer = await self.send(name, variables, is_effect=False)
-        return self.told(answer, is_effect=False), answer
+        try:
+            return self.told(answer, is_effect=False), answer
+        except Unreadable as failure:
+            raise Transient(failure.detail) from None
 
     async def mutate(self, name: str, field: str, variables: Mapping[str, Json]) -> dict[str, Json]:
         """Sends a mutation; the payload of its one field, if Shopify took it. Raises PlatformFailure.

@@ -95,6 +95,16 @@ async def test_a_cancellation_that_takes_too_long_is_ambiguous() -> None:
         assert caught.value.is_ambiguous
 
 
+@pytest.mark.parametrize("page", [b"<html>back soon</html>", b"[]", b"{}"])
+async def test_a_page_in_place_of_an_answer_is_worth_another_try(page: bytes) -> None:
+    async with staged("shopify") as stage:
+        stage.sandbox.faults.script_answer(200, page, step="read")
+        with pytest.raises(Transient) as caught:
+            await stage.client.read(stage.order)
+        assert not caught.value.is_ambiguous
+        assert (await stage.client.read(stage.order)).id == stage.order
+
+
 @pytest.mark.parametrize(
     ("scope", "status"),
     [
