@@ -19,8 +19,8 @@ class Version(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredProduct:
-    """A product of a shop. `updated_at` is the platform's own change time, None where it told none; `seq` orders
-    products by when they were first seen."""
+    """A product of a shop. `updated_at` is the platform's own change time, the last that it told, None where
+    none; `seq` orders products by when they were first seen."""
 
     seq: int
     shop: str
@@ -46,7 +46,7 @@ def save_product(
         return Version.STALE
     tx.execute(
         "UPDATE products SET title = ?, updated_at = ?, seen_at = ?, payload = ? WHERE shop = ? AND id = ?",
-        (title, updated_at, now_ms, payload, shop, product),
+        (title, known_at if updated_at is None else updated_at, now_ms, payload, shop, product),
     )
     return Version.NEWER
 
@@ -69,12 +69,14 @@ def note_fulfillment(
         return Version.STALE
     tx.execute(
         "INSERT INTO fulfillments (shop, id, updated_at, seen_at, digest) VALUES (?, ?, ?, ?, ?) ON CONFLICT (shop, id)"
-        " DO UPDATE SET updated_at = excluded.updated_at, seen_at = excluded.seen_at, digest = excluded.digest",
+        " DO UPDATE SET updated_at = coalesce(excluded.updated_at, fulfillments.updated_at),"
+        " seen_at = excluded.seen_at, digest = excluded.digest",
         (shop, fulfillment, updated_at, now_ms, digest),
     )
     return Version.NEWER if rows else Version.FIRST
 
 
 def _is_older(told: int | None, known: int | None) -> bool:
-    """Change times have whole seconds: an equal one may be another version. One that tells no time counts as new."""
+    """Change times have whole seconds: an equal one may be another version. One that tells no time counts as new, and
+    leaves the time that is known for the next ones."""
     return told is not None and known is not None and told < known

@@ -117,6 +117,8 @@ class Round:
 
     async def _work(self, *, task_status: TaskStatus[None]) -> None:
         self._working += 1
+        if self._done.is_set():  # all had ended when this one was asked to take over a lane
+            self._done = anyio.Event()
         task_status.started()
         while self._waiting and not self._is_over:
             run = self._waiting.popleft()

@@ -15,7 +15,6 @@ read fails waits by itself, with a growing pause, and holds no other up.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import anyio
 import anyio.lowlevel
@@ -23,19 +22,15 @@ import structlog
 from anyio.abc import TaskGroup
 
 from orchestrator.clock import Chance, Clock
-from orchestrator.intake.adopt import Adopted, adopt_told
+from orchestrator.intake.adopt import adopt_told
+from orchestrator.intake.looking import CLOSED, LONGEST_WAIT, Item, Looker, Place, Wait, cause_of
 from orchestrator.intake.news import news_of, told_order
 from orchestrator.intake.settling import settle_fulfillment, settle_product
 from orchestrator.platforms.client import Seen
-from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected
-from orchestrator.platforms.failures import Unreadable as UnreadableAnswer
 from orchestrator.platforms.news import News, OrderNews, ProductNews, Unimportant, Unreadable
-from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.rejecting import set_aside
 from orchestrator.runtime.worker import ShopWorker
-from statemachines.target import Json
 from storage.errors import StoreError
-from storage.orders import get_order
 from storage.shops import fence
 from storage.store import Store
 from storage.transaction import Transaction
@@ -48,23 +43,6 @@ _BATCH_BYTES = 4 * 1024 * 1024  # of bodies that are in memory at once, for each
 _READS_AT_ONCE = 8
 _LONGEST_REST_SECONDS = 30.0  # a wake-up that was missed costs at most this
 _STUMBLE_SECONDS = 5.0
-_FIRST_WAIT_MS = 1_000
-_LONGEST_WAIT_MS = 300_000
-_LOOKS_FOR_AN_ORDER = 4  # a webhook can be quicker than the platform's own reads
-
-Item = tuple[Webhook, News]
-_Place = tuple[str | None, str | None]  # an order, or in its place a part of one
-
-
-@dataclass(frozen=True, slots=True)
-class _Wait:
-    """How long until the next look; `is_failure`: a read failed, so the next wait is longer."""
-
-    ms: int
-    is_failure: bool = True
-
-
-_CLOSED = _Wait(5_000, is_failure=False)  # how soon a shop that stands still is looked at again
 
 
 class Inbox:
@@ -77,7 +55,7 @@ class Inbox:
         self, store: Store, worker_of: Callable[[str], ShopWorker | None], clock: Clock, chance: Chance
     ) -> None:
         self._store, self._worker_of = store, worker_of
-        self._clock, self._chance = clock, chance
+        self._clock, self._looker = clock, Looker(store, clock, chance)
         self._wake = anyio.Event()
         self._lanes: set[str] = set()
         self._closed_until: dict[str, float] = {}  # shops that stood still, and when (monotonic) to look again
@@ -134,9 +112,9 @@ class Inbox:
             if worker is not None:
                 batch = await self._due(shop, Which.ALL if is_open else Which.UNHEARD)
             if not batch and not is_open:
-                self._closed_until[shop] = self._clock.monotonic() + _CLOSED.ms / 1000
+                self._closed_until[shop] = self._clock.monotonic() + CLOSED.ms / 1000
                 return False
-        by_order: dict[_Place, list[Item]] = {}
+        by_order: dict[Place, list[Item]] = {}
         local: list[Item] = []
         for webhook in batch:
             await anyio.lowlevel.checkpoint()  # a large body takes a while to parse
@@ -155,12 +133,12 @@ class Inbox:
         now = self._clock.now_ms()
         return await self._store.read(lambda tx: due_webhooks(tx, shop, now, _BATCH, _BATCH_BYTES, which))
 
-    async def _follow(self, shop: str, by_order: dict[_Place, list[Item]]) -> None:
+    async def _follow(self, shop: str, by_order: dict[Place, list[Item]]) -> None:
         """Reads each order once."""
         worker = self._worker_of(shop)
         if worker is None or not worker.gate.is_open:
             for items in by_order.values():
-                await self._postpone(worker, items, _CLOSED)
+                await self._postpone(worker, items, CLOSED)
             return
         turns = anyio.CapacityLimiter(_READS_AT_ONCE)
         async with anyio.create_task_group() as group:
@@ -168,65 +146,17 @@ class Inbox:
                 group.start_soon(self._follow_one, worker, place, items, turns)
 
     async def _follow_one(
-        self, worker: ShopWorker, place: _Place, items: list[Item], turns: anyio.CapacityLimiter
+        self, worker: ShopWorker, place: Place, items: list[Item], turns: anyio.CapacityLimiter
     ) -> None:
         async with turns:
             try:
-                wait = await self._look(worker, place, items)
+                wait = await self._looker.look(worker, place, items)
             except Exception as error:  # supervised: one order's hints are tried again later
                 log.error("inbox.stumbled", shop=worker.name, order=place[0], exc_info=error)
-                wait = _Wait(_LONGEST_WAIT_MS)
+                wait = LONGEST_WAIT
             await (self._finish_each(items) if wait is None else self._postpone(worker, items, wait))
 
-    async def _look(self, worker: ShopWorker, place: _Place, items: list[Item]) -> _Wait | None:
-        """Reads the order if that can tell something new; answers a wait when it could not be read."""
-        order, part = place
-        attempts = max(webhook.attempts for webhook, _ in items)
-        fewest = min(webhook.attempts for webhook, _ in items)
-        try:
-            if order is None and part is not None:
-                order = await worker.order_of_part(part)
-                if order is None or not await self._is_known(worker.name, order):
-                    return None  # news of the order itself will come, and is read as a whole then
-            if order is None:
-                worker.sweeps.ask_soon()
-            elif not await self._is_stale(worker.name, order, items):
-                adopted = await worker.follow(order, _cause(items))
-                if adopted is Adopted.STALE:  # a step is or was out, and may fail without a trace: look again
-                    return self._wait_after(attempts)
-        except GateClosed:
-            return _CLOSED
-        except NotFound as failure:
-            if fewest + 1 < _LOOKS_FOR_AN_ORDER:
-                return self._wait_after(fewest)
-            log.info("webhook.order_not_found", shop=worker.name, order=order, detail=failure.detail)
-        except Rejected as failure:
-            log.warning("webhook.order_not_read", shop=worker.name, order=order, detail=failure.detail)
-        except UnreadableAnswer as failure:
-            error, payload = failure.detail, failure.payload
-            await self._store.write(lambda tx: self._set_aside(tx, worker.name, order, error, payload))
-        except (PlatformFailure, StoreError) as failure:
-            log.info("webhook.read_failed", shop=worker.name, order=order, detail=str(failure))
-            return self._wait_after(attempts)
-        return None
-
-    async def _is_known(self, shop: str, order: str) -> bool:
-        return await self._store.read(lambda tx: get_order(tx, shop, order)) is not None
-
-    async def _is_stale(self, shop: str, order: str, items: Sequence[Item]) -> bool:
-        """Whether what we know of the order is newer than all that the webhooks tell."""
-        times = [news.updated_at_ms for _, news in items if isinstance(news, OrderNews)]
-        if any(time is None for time in times):
-            return False
-        known = await self._store.read(lambda tx: get_order(tx, shop, order))
-        newest = max(time for time in times if time is not None)
-        return known is not None and known.platform_updated_at is not None and newest < known.platform_updated_at
-
-    def _wait_after(self, attempts: int) -> _Wait:
-        longest = min(_LONGEST_WAIT_MS, _FIRST_WAIT_MS << min(attempts, 20))
-        return _Wait(int(longest * (0.5 + self._chance.jitter() / 2)))
-
-    async def _postpone(self, worker: ShopWorker | None, items: Sequence[Item], wait: _Wait) -> None:
+    async def _postpone(self, worker: ShopWorker | None, items: Sequence[Item], wait: Wait) -> None:
         """Leaves webhooks of one order for later. At the first look, what they tell by themselves is taken before."""
         due_at = self._clock.now_ms() + wait.ms
         unheard = [item for item in items if worker is not None and item[0].attempts == 0]
@@ -244,7 +174,7 @@ class Inbox:
         fence(tx, worker.name, worker.equipment.epoch)
         ctx = worker.context()
         if order is not None and all(webhook.source == ctx.policy.platform for webhook, _ in items):
-            adopt_told(tx, ctx, order, _cause(items) or {})
+            adopt_told(tx, ctx, order, cause_of(items) or {})
         for webhook, news in items:
             # One that tells no time could not be told from a repeat when its turn comes again.
             if isinstance(news, OrderNews) and _is_dated(news):
@@ -281,7 +211,7 @@ class Inbox:
     def _settle(self, tx: Transaction, webhook: Webhook, news: News, now: int) -> None:
         match news:
             case Unreadable(error):
-                self._set_aside(tx, webhook.shop, None, error, webhook.payload)
+                set_aside(tx, webhook.shop, "webhook", None, error, webhook.payload, now)
             case ProductNews():
                 settle_product(tx, webhook, news, now)
             case OrderNews():
@@ -290,26 +220,10 @@ class Inbox:
             case Unimportant(topic):
                 log.debug("webhook.unimportant", shop=webhook.shop, topic=topic)
 
-    def _set_aside(self, tx: Transaction, shop: str, order: str | None, error: str, payload: bytes) -> None:
-        set_aside(tx, shop, "webhook", order, error, payload, self._clock.now_ms())
-
 
 def _is_dated(news: OrderNews) -> bool:
     """Whether it is about a fulfilment whose change time it tells."""
     return news.fulfillment is not None and news.fulfillment.updated_at_ms is not None
-
-
-def _cause(items: Sequence[Item]) -> dict[str, Json] | None:
-    """The webhook with the newest picture of the order, for the events that the read leads to; None if none has one."""
-    told = [
-        (news.updated_at_ms, webhook.id, webhook.topic)
-        for webhook, news in items
-        if isinstance(news, OrderNews) and news.updated_at_ms is not None
-    ]
-    if not told:
-        return None
-    _, webhook, topic = max(told, key=lambda each: each[:2])
-    return {"webhook": str(webhook), "topic": topic}
 
 
 async def _newest_order(items: Sequence[Item]) -> Seen | None:

@@ -109,7 +109,7 @@ async def test_an_older_version_of_a_product_never_replaces_a_newer_one(engine: 
         ("1", "same second", 100, b"b", Version.NEWER),
         ("1", "older", 99, b"c", Version.STALE),
         ("1", "no time", None, b"d", Version.NEWER),
-        ("1", "after none", 50, b"e", Version.NEWER),
+        ("1", "older, after none", 99, b"e", Version.STALE),
         ("2", "another", None, b"f", Version.FIRST),
     ]
     async with engine.open() as store:
@@ -123,7 +123,7 @@ async def test_an_older_version_of_a_product_never_replaces_a_newer_one(engine: 
         await store.write(lambda tx: save_product(tx, "other", "1", None, None, b"", NOW))
         kept = await store.read(lambda tx: list_products(tx, 0, 9, "acme"))
         assert kept == [
-            StoredProduct(kept[0].seq, "acme", "1", "after none", 50, b"e"),
+            StoredProduct(kept[0].seq, "acme", "1", "no time", 100, b"d"),
             StoredProduct(kept[1].seq, "acme", "2", "another", None, b"f"),
         ]
         everything = await store.read(lambda tx: list_products(tx, kept[0].seq, 9))
@@ -140,6 +140,7 @@ async def test_a_fulfilments_versions_are_told_apart_by_change_time_and_bytes(en
             (101, b"d", Version.NEWER),
             (None, b"e", Version.NEWER),
             (None, b"e", Version.STALE),
+            (100, b"f", Version.STALE),
         ):
             noted = await store.write(
                 lambda tx, at=at, b=payload: note_fulfillment(tx, "acme", "f", at, b, NOW)  # type: ignore[misc]

@@ -1,0 +1,133 @@
+"""Looks at an order because of webhooks, and tells when to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from orchestrator.clock import Chance, Clock
+from orchestrator.intake.adopt import Adopted
+from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected, Unreadable
+from orchestrator.platforms.news import News, OrderNews
+from orchestrator.runtime.asking import GateClosed
+from orchestrator.runtime.rejecting import set_aside
+from orchestrator.runtime.worker import ShopWorker
+from statemachines.target import Json
+from storage.errors import StoreError
+from storage.orders import get_order
+from storage.store import Store
+from storage.webhooks import Webhook
+
+log = structlog.get_logger()
+
+_FIRST_WAIT_MS = 1_000
+_LONGEST_WAIT_MS = 300_000
+_LOOKS = 4  # a webhook can be quicker than the platform's own reads: they show no order then, or an older one
+
+Item = tuple[Webhook, News]
+Place = tuple[str | None, str | None]
+"""An order, or in its place a part of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long until the next look; `is_failure`: a read failed, so the next wait is longer."""
+
+    ms: int
+    is_failure: bool = True
+
+
+CLOSED = Wait(5_000, is_failure=False)
+"""How soon a shop that stands still is looked at again."""
+LONGEST_WAIT = Wait(_LONGEST_WAIT_MS)
+"""For what nobody expected."""
+
+
+class Looker:
+    """Reads orders for the inbox."""
+
+    def __init__(self, store: Store, clock: Clock, chance: Chance) -> None:
+        self._store, self._clock, self._chance = store, clock, chance
+
+    async def look(self, worker: ShopWorker, place: Place, items: Sequence[Item]) -> Wait | None:
+        """Reads the order if that can tell something new; answers a wait when it is to be looked at again."""
+        attempts = [webhook.attempts for webhook, _ in items]
+        try:
+            order = await self._order_at(worker, place)
+            return None if order is None else await self._read(worker, order, items)
+        except GateClosed:
+            return CLOSED
+        except NotFound as failure:
+            if min(attempts) + 1 < _LOOKS:
+                return self._wait_after(min(attempts))
+            log.info("webhook.order_not_found", shop=worker.name, order=place[0], detail=failure.detail)
+        except Rejected as failure:
+            log.warning("webhook.order_not_read", shop=worker.name, order=place[0], detail=failure.detail)
+        except Unreadable as failure:
+            await self._set_aside(worker.name, place[0], failure)
+        except (PlatformFailure, StoreError) as failure:
+            log.info("webhook.read_failed", shop=worker.name, order=place[0], detail=str(failure))
+            return self._wait_after(max(attempts))
+        return None
+
+    async def _order_at(self, worker: ShopWorker, place: Place) -> str | None:
+        """The order to read; None: there is none, or all are."""
+        order, part = place
+        if order is None and part is None:
+            worker.sweeps.ask_soon()
+        if order is not None or part is None:
+            return order
+        found = await worker.order_of_part(part)
+        if found is None or await self._store.read(lambda tx: get_order(tx, worker.name, found)) is None:
+            return None  # news of the order itself will come, and is read as a whole then
+        return found
+
+    async def _read(self, worker: ShopWorker, order: str, items: Sequence[Item]) -> Wait | None:
+        told_at, known_at = _told_at(items), await self._changed_at(worker.name, order)
+        is_dated = all(isinstance(news, OrderNews) and news.updated_at_ms is not None for _, news in items)
+        if is_dated and _is_before(told_at, known_at):
+            return None  # older than what we know
+        adopted = await worker.follow(order, cause_of(items))
+        attempts = [webhook.attempts for webhook, _ in items]
+        if adopted is Adopted.STALE:  # a step is or was out, and may fail without a trace: look again
+            return self._wait_after(max(attempts))
+        if min(attempts) + 1 < _LOOKS and _is_before(await self._changed_at(worker.name, order), told_at):
+            return self._wait_after(min(attempts))  # the read was behind the webhook
+        return None
+
+    async def _changed_at(self, shop: str, order: str) -> int | None:
+        known = await self._store.read(lambda tx: get_order(tx, shop, order))
+        return None if known is None else known.platform_updated_at
+
+    def _wait_after(self, attempts: int) -> Wait:
+        longest = min(_LONGEST_WAIT_MS, _FIRST_WAIT_MS << min(attempts, 20))
+        return Wait(int(longest * (0.5 + self._chance.jitter() / 2)))
+
+    async def _set_aside(self, shop: str, order: str | None, failure: Unreadable) -> None:
+        now = self._clock.now_ms()
+        await self._store.write(lambda tx: set_aside(tx, shop, "webhook", order, failure.detail, failure.payload, now))
+
+
+def cause_of(items: Sequence[Item]) -> dict[str, Json] | None:
+    """The webhook with the newest picture of the order, for the events that the read leads to; None if none has one."""
+    told = [
+        (news.updated_at_ms, webhook.id, webhook.topic)
+        for webhook, news in items
+        if isinstance(news, OrderNews) and news.updated_at_ms is not None
+    ]
+    if not told:
+        return None
+    _, webhook, topic = max(told, key=lambda each: each[:2])
+    return {"webhook": str(webhook), "topic": topic}
+
+
+def _told_at(items: Sequence[Item]) -> int | None:
+    """The newest change time of the order that a webhook tells."""
+    times = [news.updated_at_ms for _, news in items if isinstance(news, OrderNews) and news.updated_at_ms is not None]
+    return max(times, default=None)
+
+
+def _is_before(one: int | None, other: int | None) -> bool:
+    return one is not None and other is not None and one < other
