@@ -30,22 +30,15 @@ import aiohttp
 import anyio
 from anyio.abc import TaskGroup
 
-from orchestrator.clock import Chance, Clock
-from orchestrator.config import DeliverySettings
 from orchestrator.delivery import parked
 from orchestrator.delivery.envelope import Outlet, Parcel, lane_of, lanes_of
 from orchestrator.delivery.parked import ParkedLoop
 from orchestrator.delivery.receiver import LONGEST_REST_SECONDS, Receiver, Room
 from orchestrator.delivery.round import Outcome, Round, Run
-from orchestrator.delivery.sender import Sender
+from orchestrator.delivery.sender import Means, Sender
 from storage.deliveries import delivery_state, park, parked_lanes
 from storage.events import acknowledge, consumer_cursor, last_cursor, list_events
-from storage.store import Store
 from storage.transaction import Transaction
-
-FIRST_WAIT_SECONDS = 1.0
-ROUND_SECONDS = 5.0
-"""After that a round begins no further call and waits for none, so that a slow lane does not hold up the others."""
 
 _BATCH = 64
 _PROBE = 8  # events that are tried while the receiver is down
@@ -68,26 +61,13 @@ class Todo:
 class Courier:
     """Serves one receiver; `run` lasts until it is cancelled."""
 
-    def __init__(
-        self,
-        outlet: Outlet,
-        settings: DeliverySettings,
-        store: Store,
-        clock: Clock,
-        chance: Chance,
-        first_wait_seconds: float = FIRST_WAIT_SECONDS,
-        round_seconds: float = ROUND_SECONDS,
-    ) -> None:
+    def __init__(self, outlet: Outlet, means: Means) -> None:
         self.outlet = outlet
-        self._settings, self._store, self._clock, self._chance = settings, store, clock, chance
-        self._waits = (first_wait_seconds, round_seconds)
-        self._receiver = self._met()
+        self._means, self._store, self._clock = means, means.store, means.clock
+        self._receiver = Receiver(outlet, means)
         self._position = self._kept = 0
         self._ahead: set[int] = set()  # what is done beyond the position
         self._judged = 0  # the receiver's arrivals that earlier rounds have seen
-
-    def _met(self) -> Receiver:
-        return Receiver(self.outlet, self._settings, self._store, self._clock, self._chance, *self._waits)
 
     def wake(self) -> None:
         """There is a new event."""
@@ -100,14 +80,17 @@ class Courier:
 
     async def run(self) -> None:
         """Delivers until cancelled. Raises StoreError."""
-        self._receiver, self._judged = self._met(), 0  # of an earlier run's late calls nobody hears
+        self._receiver, self._judged = (
+            Receiver(self.outlet, self._means),
+            0,
+        )  # of an earlier run's late calls nobody hears
         self._ahead = set()
-        timeout = aiohttp.ClientTimeout(total=self._settings.timeout_seconds)
+        timeout = aiohttp.ClientTimeout(total=self._means.settings.timeout_seconds)
         connector = aiohttp.TCPConnector(limit=_AT_ONCE + parked.AT_ONCE + _ROOM.calls)
         jar = aiohttp.DummyCookieJar()
         self._position = self._kept = await self._store.read(lambda tx: consumer_cursor(tx, self.outlet.consumer))
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:
-            sender = Sender(self.outlet, self._settings, self._store, self._clock, session)
+            sender = Sender(self.outlet, self._means, session)
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(ParkedLoop(self._receiver, sender).run, group)

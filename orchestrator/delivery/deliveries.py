@@ -9,8 +9,9 @@ import structlog
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
-from orchestrator.delivery.courier import FIRST_WAIT_SECONDS, ROUND_SECONDS, Courier
+from orchestrator.delivery.courier import Courier
 from orchestrator.delivery.envelope import Outlet, outlets_of
+from orchestrator.delivery.sender import Means
 from storage.deliveries import hurry_parked, pause_delivery
 from storage.errors import StoreError
 from storage.store import Store
@@ -18,6 +19,8 @@ from storage.transaction import Published, Transaction
 
 log = structlog.get_logger()
 
+_FIRST_WAIT_SECONDS = 1.0
+_ROUND_SECONDS = 5.0  # after that a round begins no further call and waits for none, so that no slow lane holds it up
 _STUMBLE_SECONDS = 5.0
 
 
@@ -31,11 +34,11 @@ class Deliveries:
         clock: Clock,
         chance: Chance,
         *,
-        first_wait_seconds: float = FIRST_WAIT_SECONDS,
-        round_seconds: float = ROUND_SECONDS,
+        first_wait_seconds: float = _FIRST_WAIT_SECONDS,
+        round_seconds: float = _ROUND_SECONDS,
     ) -> None:
         self._store, self._clock, self._chance = store, clock, chance
-        self._first_wait_seconds, self._round_seconds = first_wait_seconds, round_seconds
+        self._waits = (first_wait_seconds, round_seconds)
         self._settings = settings
         self._couriers: tuple[Courier, ...] = ()
         self._changed = anyio.Event()
@@ -95,8 +98,8 @@ class Deliveries:
 
     def _courier(self, outlet: Outlet) -> Courier:
         assert self._settings is not None
-        waits = (self._first_wait_seconds, self._round_seconds)
-        return Courier(outlet, self._settings, self._store, self._clock, self._chance, *waits)
+        means = Means(self._settings, self._store, self._clock, self._chance, *self._waits)
+        return Courier(outlet, means)
 
 
 async def _keep(courier: Courier) -> None:

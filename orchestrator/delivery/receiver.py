@@ -10,12 +10,10 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from orchestrator.clock import Chance, Clock
-from orchestrator.config import DeliverySettings
 from orchestrator.delivery.envelope import Outlet, Parcel, payload_of
 from orchestrator.delivery.round import Late, Pace, Run
+from orchestrator.delivery.sender import Means
 from storage.deliveries import hurry_parked, note_delivered, note_error, park, unpark
-from storage.store import Store
 from storage.transaction import Transaction
 
 log = structlog.get_logger()
@@ -71,18 +69,10 @@ class Receiver:
     arrived, from any loop. `late`: calls that outlasted their round, by lane; their lanes have parked events.
     `seen_late`: lanes that were late at any time since `watch_late`: an older snapshot may not show it."""
 
-    def __init__(
-        self,
-        outlet: Outlet,
-        settings: DeliverySettings,
-        store: Store,
-        clock: Clock,
-        chance: Chance,
-        first_wait_seconds: float,
-        round_seconds: float,
-    ) -> None:
-        self.outlet, self.store, self.clock, self.round_seconds = outlet, store, clock, round_seconds
-        self._settings, self._chance, self._first_wait_seconds = settings, chance, first_wait_seconds
+    def __init__(self, outlet: Outlet, means: Means) -> None:
+        self.outlet, self.store, self.clock = outlet, means.store, means.clock
+        self.round_seconds = means.round_seconds
+        self._means = means
         self.fresh, self.parked = Alarm(), Alarm()
         self.pace = Pace()
         self.failures = self.arrivals = 0
@@ -91,8 +81,9 @@ class Receiver:
 
     def wait_seconds(self, attempt: int) -> float:
         """How long to wait after so many attempts."""
-        longest = min(self._settings.max_wait_seconds, self._first_wait_seconds * 2.0 ** min(attempt - 1, 30))
-        return longest * (0.5 + self._chance.jitter() / 2)
+        growing = self._means.first_wait_seconds * 2.0 ** min(attempt - 1, 30)
+        longest = min(self._means.settings.max_wait_seconds, growing)
+        return longest * (0.5 + self._means.chance.jitter() / 2)
 
     def fail(self, error: str | None) -> None:
         """New events were tried, and nothing arrives."""
@@ -172,7 +163,7 @@ class Receiver:
         found: list[Parcel] = []
         room = _READ_AHEAD_BYTES
         for parcel in parcels:
-            payload = payload_of(tx, parcel.event, self._settings.format) if room > 0 else None
+            payload = payload_of(tx, parcel.event, self._means.settings.format) if room > 0 else None
             room -= len(payload.text) if payload is not None and payload.text is not None else 0
             found.append(replace(parcel, payload=payload))
         return found

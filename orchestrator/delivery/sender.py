@@ -9,7 +9,7 @@ from typing import NamedTuple
 import aiohttp
 from yarl import URL
 
-from orchestrator.clock import Clock
+from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
 from orchestrator.delivery.envelope import Outlet, Parcel, body_of, headers_of, labels_of, payload_of, signer_of
 from orchestrator.network import network_words
@@ -35,15 +35,27 @@ class Letter(NamedTuple):
     headers: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What all that serves a receiver works with. `first_wait_seconds`: the pause after the first failure, which grows
+    from there; `round_seconds`: how long a round waits for its calls."""
+
+    settings: DeliverySettings
+    store: Store
+    clock: Clock
+    chance: Chance
+    first_wait_seconds: float
+    round_seconds: float
+
+
 class Sender:
     """Sends to one receiver over a session of the caller's."""
 
-    def __init__(
-        self, outlet: Outlet, settings: DeliverySettings, store: Store, clock: Clock, session: aiohttp.ClientSession
-    ) -> None:
-        self._settings, self._store, self._clock, self._session = settings, store, clock, session
+    def __init__(self, outlet: Outlet, means: Means, session: aiohttp.ClientSession) -> None:
+        self._settings, self._store, self._clock = means.settings, means.store, means.clock
+        self._session = session
         self._url = URL(outlet.url, encoded=True)
-        self._signer = signer_of(settings.secret.get_secret_value())
+        self._signer = signer_of(means.settings.secret.get_secret_value())
 
     async def pack(self, parcel: Parcel) -> Letter:
         """Body and signed headers; reads the payload if nobody has yet. Raises StoreError."""
