@@ -38,7 +38,10 @@ GOODS = {
 FACTS: dict[str, dict[str, Any]] = {
     "shopify": {"fulfillment_orders": [GOODS], "fulfillments": [], "lines": {"1": 1, "2": 2}},
     "selldone": {"status": "Payed", "items": ["1", "2"]},
-    "cloudsuite": {"payment_status": "paid", "lines": {"1": {"quantity": "1"}, "2": {"quantity": "2"}}},
+    "cloudsuite": {
+        "payment_status": "paid",
+        "lines": {"1": {"quantity": "1", "part": "A"}, "2": {"quantity": "2", "part": "B"}},
+    },
 }
 ITEMS = [Item("1", 1.0), Item("2", 2.5)]
 
