@@ -197,6 +197,8 @@ class OrderMachine(RuleBasedStateMachine):
         request = draft.request(draft.targets[0])
         with contextlib.suppress(OutOfSequence):
             platform.do(step, request)
+            if step == "set_tracking":  # other tracking than ours stands there now: ours may be set again
+                platform.done_by_us.pop(step, None)
         if MACHINE.is_done(step, draft.standing(), platform.seen().standing(), request):
             self._change(lambda draft, ctx: interventions.skip(draft, ctx, "by hand"))
 
