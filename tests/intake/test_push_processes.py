@@ -74,7 +74,7 @@ async def is_up(folder: Path, port: int) -> None:
                     pass
             except (OSError, aiohttp.ClientError):
                 shops = [{}]
-            if all(shop.get("last_sync_at") for shop in shops):
+            if shops and all(shop.get("last_sync_at") for shop in shops):
                 return
             await anyio.sleep(0.05)
 
