@@ -54,6 +54,9 @@ _STEPS = (
 
 _MAINLINE = ("confirmed", "processing", "sent", "done")
 
+_OURS = ("despatches", "unanswered_despatches")
+"""Facts that no read shows."""
+
 OnTimeout = Literal["resend_same_number", "ask"]
 
 
@@ -61,7 +64,8 @@ class CloudsuiteMachine(PlatformMachine):
     """The machine of CloudSuite's orders.
 
     Facts it reads: `payment_status`, `is_offline`, `erp_order_number`, `lines` (`{id: {"erp", "part", "quantity"}}`)
-    and, kept by us alone, `despatches` (`{number: {"final"}}`).
+    and, kept by us alone, `despatches` (`{number: {"final"}}`) and `unanswered_despatches` (numbers that were sent
+    once without an answer).
 
     `checks_payment`: only released orders are processed. `on_timeout`: what a despatch whose answer was lost leads to.
     `has_proxy`: the shop's config has what the XML calls need.
@@ -192,8 +196,7 @@ class CloudsuiteMachine(PlatformMachine):
 
     def merged_facts(self, standing: Standing, seen: Standing) -> dict[str, Json]:
         """What the platform shows, and the despatches that we sent: no read shows those."""
-        kept = standing.facts.get("despatches")
-        return {**seen.facts, "despatches": kept} if kept else dict(seen.facts)
+        return {**seen.facts, **{name: standing.facts[name] for name in _OURS if standing.facts.get(name)}}
 
     def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
         """The read-backs of cloudsuite.md §9. A despatch cannot be read back: it is sent again with its own number,
@@ -223,10 +226,20 @@ class CloudsuiteMachine(PlatformMachine):
         if step == "send_despatch" and (waiting := _pending_despatches(standing.facts, request)):
             is_final = waiting[0].is_final
             own["despatches"] = {**standing.facts.get("despatches", {}), waiting[0].number: {"final": is_final}}
+            if unanswered := standing.facts.get("unanswered_despatches"):
+                own["unanswered_despatches"] = [number for number in unanswered if number != waiting[0].number]
         if self.steps[step].to is None:
             answered = answered or standing.platform_state
         after = super().after(standing, step, request, answered, {**own, **facts})
         return replace(after, state="sent") if is_final and after.state == "processing" else after
+
+    def after_lost_answer(self, standing: Standing, step: str, request: TargetRequest) -> Mapping[str, Json]:
+        """The number of a despatch is kept: only then does "exists already" mean that it is ours (cloudsuite.md §9)."""
+        despatch = next_despatch(standing.facts, request) if step == "send_despatch" else None
+        if despatch is None or may_be_there(standing.facts, despatch):
+            return standing.facts
+        known = standing.facts.get("unanswered_despatches", [])
+        return {**standing.facts, "unanswered_despatches": [*known, despatch.number]}
 
     def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
         """A payment that fell back after the target was accepted: the order is looked at until it is settled again."""
@@ -247,6 +260,11 @@ class CloudsuiteMachine(PlatformMachine):
 def next_despatch(facts: Mapping[str, Json], request: TargetRequest) -> Despatch | None:
     """The despatch whose turn it is: the first one of the target whose number was not sent yet."""
     return next(iter(_pending_despatches(facts, request)), None)
+
+
+def may_be_there(facts: Mapping[str, Json], despatch: Despatch) -> bool:
+    """Whether the platform may have the despatch from a call of ours whose answer was lost."""
+    return despatch.number in facts.get("unanswered_despatches", ())
 
 
 def numbered(facts: Mapping[str, Json], request: TargetRequest) -> dict[str, dict[str, Json]]:

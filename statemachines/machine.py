@@ -285,6 +285,12 @@ class PlatformMachine:
         merged = {**standing.facts, **facts} if facts else standing.facts
         return replace(standing, state=state, platform_state=answered or state, facts=merged)
 
+    def after_lost_answer(self, standing: Standing, step: str, request: TargetRequest) -> Mapping[str, Json]:
+        """The facts once the answer to `step` was lost and no read showed its effect: that it may have taken effect
+        is remembered where the platform's answer to the next call means something else because of it."""
+        del step, request
+        return standing.facts
+
     def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
         """What on the platform's side holds this order up right now on its way to what is asked for, or None."""
         del standing, request

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from storage.errors import StoreError
 from storage.records import HELD_UP, Intent, Order, Problem, Situation, Wait, changed
 from storage.text import dump_json, load_json
 from storage.transaction import Row, Transaction, Value
+
+_OLD_INTENT_FIELDS = 6  # without is_unanswered
 
 _COLUMNS = (
     "seq, shop, platform, id, reference, state, platform_state, milestone, payment, situation, facts, content_hash,"
@@ -221,9 +223,7 @@ def _step_values(order: Order) -> tuple[Value, ...]:
         order.observed_at,
         order.moved_at,
         order.due_at,
-        None
-        if intent is None
-        else dump_json([intent.target, intent.step, intent.source, intent.to, intent.started_at, intent.is_uncertain]),
+        None if intent is None else _dump_intent(intent),
         order.attempts,
         order.read_attempts,
         order.crashes,
@@ -247,11 +247,22 @@ def _seldom_values(order: Order) -> tuple[Value, ...]:
     )
 
 
+def _dump_intent(intent: Intent) -> str:
+    called = [intent.target, intent.step, intent.source, intent.to, intent.started_at]
+    return dump_json([*called, intent.is_uncertain, intent.is_unanswered])
+
+
+def _load_intent(text: str) -> Intent:
+    """Rows of older daemons do not say whether an answer was heard: one in doubt counts as unanswered."""
+    intent = Intent(*(fields := load_json(text)))
+    return intent if len(fields) > _OLD_INTENT_FIELDS else replace(intent, is_unanswered=intent.is_uncertain)
+
+
 def _order(row: Row) -> Order:
     values = list(row)
     values[9] = Situation(row[9])
     values[10] = load_json(row[10])
-    values[16] = None if row[16] is None else Intent(*load_json(row[16]))
+    values[16] = None if row[16] is None else _load_intent(row[16])
     values[21] = None if row[21] is None else Wait(*load_json(row[21]))
     values[22] = load_problem(row[22])
     return Order(*values)

@@ -8,7 +8,7 @@ which was a third of a step's whole work in the writer; this costs 2 µs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
@@ -74,7 +74,9 @@ class Wait:
 class Intent:
     """A step whose call may be out: on disk before the call, gone with its outcome.
 
-    `is_uncertain`: a call was sent and its effect is unknown, so the order is read before anything is sent again.
+    `is_uncertain`: what the call did is unknown, so the order is read before anything is sent again.
+    `is_unanswered`: that is so because nobody heard an answer, so it may have taken effect; False after an answer that
+    only leads to a read.
     """
 
     target: str
@@ -83,6 +85,11 @@ class Intent:
     to: str
     started_at: int
     is_uncertain: bool = False
+    is_unanswered: bool = False
+
+    def cut_off(self) -> Intent:
+        """The intent of a call whose answer will never be heard; one that ended in doubt before stays as it is."""
+        return self if self.is_uncertain else replace(self, is_uncertain=True, is_unanswered=True)
 
 
 @dataclass(slots=True)

@@ -69,10 +69,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class StepAnswer:
-    """What a successful call told: the platform's state afterwards where it says so, and facts that changed."""
+    """What a successful call told: the platform's state afterwards where it says so, and facts that changed.
+
+    `is_found`: the platform had taken the step before, in a call of ours whose answer was lost.
+    """
 
     state: str | None
     facts: dict[str, Json] = field(default_factory=dict)
+    is_found: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,11 @@ class PlatformClient(Protocol):
         ...
 
     async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
-        """Makes the call of `step`. Returning means that the platform confirmed it."""
+        """Makes the call of `step`. Returning means that the platform confirmed it.
+
+        Where a read does not show a step's effect, `standing` tells by its facts whether an earlier call of the step
+        may have gone out (`PlatformMachine.after_lost_answer`).
+        """
         ...
 
     async def check(self) -> list[Finding]:

@@ -44,7 +44,7 @@ from orchestrator.platforms.failures import (
 )
 from orchestrator.platforms.http import Answer, Caller, open_session, skew_finding
 from orchestrator.platforms.spec import ClientSettings
-from statemachines.cloudsuite import RELEASED, next_despatch, numbered
+from statemachines.cloudsuite import RELEASED, may_be_there, next_despatch, numbered
 from statemachines.machine import Standing
 from statemachines.target import Json, TargetRequest
 
@@ -306,10 +306,11 @@ class CloudsuiteClient:
         self._expect(seen, "send_despatch", _UNDERWAY)
         lines = slip_lines(despatch, seen)
         await self._throttle()
-        await self._proxy.despatch(despatch, lines, seen, request.tracking)
+        may_be_found = may_be_there(standing.facts, despatch)
+        is_found = await self._proxy.despatch(despatch, lines, seen, request.tracking, may_be_found=may_be_found)
         if despatch.is_final:
             await self._tell_buyer("sent", seen)
-        return StepAnswer(None)
+        return StepAnswer(None, is_found=is_found)
 
     async def _tell_buyer(self, state: str, seen: Seen) -> None:
         """The optional line on the order's timeline; its failure is nobody's problem."""

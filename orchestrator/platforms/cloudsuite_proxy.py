@@ -53,10 +53,19 @@ class CloudsuiteProxy:
             raise Rejected(self._caller.words(answer))
 
     async def despatch(
-        self, despatch: Despatch, lines: Sequence[SlipLine], seen: Seen, tracking: Tracking | None
-    ) -> None:
-        """Sends a packing slip. A number that is there already is ours, from an attempt whose answer was lost; or it is
-        a slip of the ERP's, which is why `desadv_on_timeout` "ask" leaves that to a person (cloudsuite.md §9)."""
+        self,
+        despatch: Despatch,
+        lines: Sequence[SlipLine],
+        seen: Seen,
+        tracking: Tracking | None,
+        *,
+        may_be_found: bool,
+    ) -> bool:
+        """Sends a packing slip; True when the platform had it from an attempt whose answer was lost.
+
+        A number that exists already is taken for that only where there was such an attempt (`may_be_found`) and the
+        shop does not want to be asked; any other is the slip of another order, or of somebody else (cloudsuite.md §9).
+        """
         body = desadv(
             despatch,
             lines,
@@ -66,10 +75,12 @@ class CloudsuiteProxy:
             buyer_party=self._options.buyer_party,
         )
         answer = await self._post("des_adv_xml/delivery", {}, body, _DESADV)
-        if self._says(answer) is Verdict.REFUSED:
-            is_there = answer.status == 409 or self._duplicate.search(answer.body.decode("utf-8", "replace"))
-            if not is_there or self._options.desadv_on_timeout == "ask":
-                raise Rejected(self._caller.words(answer))
+        if self._says(answer) is not Verdict.REFUSED:
+            return False
+        exists = answer.status == 409 or self._duplicate.search(answer.body.decode("utf-8", "replace"))
+        if not exists or not may_be_found or self._options.desadv_on_timeout == "ask":
+            raise Rejected(self._caller.words(answer))
+        return True
 
     def has_note(self, state: str) -> bool:
         """Whether the shop wants a timeline line when an order reaches `state`."""

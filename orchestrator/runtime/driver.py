@@ -10,7 +10,7 @@ hand. After an ambiguous answer, and after a crash, the order is read before any
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import anyio
@@ -137,7 +137,7 @@ class Driver:
         e.gate.succeeded()
         self._measure(move.step, "done", started)
         e.crash.hit("after_call")
-        return partial(apply_answer, answer=answer), None
+        return partial(apply_answer, answer=answer, how="found_done" if answer.is_found else "called"), None
 
     async def _read(self, draft: Draft, refused: str | None) -> Apply:
         e = self._e
@@ -173,7 +173,7 @@ class Driver:
                 return
             intent = fresh.order.intent
             now = e.clock.now_ms()
-            fresh.change(intent=replace(intent, is_uncertain=True), due_at=now, moved_at=now)
+            fresh.change(intent=intent.cut_off(), due_at=now, moved_at=now)
             fresh.save(tx, now)
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WRITE_SECONDS):

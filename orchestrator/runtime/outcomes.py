@@ -70,7 +70,8 @@ def apply_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jitter: 
         case Transient():
             # what the platform holds up is read again too: the read tells until when
             is_uncertain = failure.is_ambiguous or failure.wait is not None
-            draft.change(intent=replace(order.intent, is_uncertain=True) if is_uncertain else None)
+            intent = replace(order.intent, is_uncertain=True, is_unanswered=failure.is_ambiguous)
+            draft.change(intent=intent if is_uncertain else None)
             _count_attempt(draft, ctx, order, failure, jitter, counts=counts)
         case OutOfSequence():
             # the read that follows decides: elsewhere (adopt), done after all, or truly refused
@@ -134,6 +135,10 @@ def apply_read(draft: Draft, ctx: Context, seen: Seen, refused: str | None) -> N
             _release(draft, before, "found_done")
         else:
             draft.change(intent=None, next_attempt_at=None)
+            if intent.is_unanswered:
+                facts = ctx.machine.after_lost_answer(standing, intent.step, request)
+                if facts is not standing.facts:
+                    draft.change(facts=dict(facts))
             is_there = ctx.machine.observe(standing, shown) == standing.state
             if refused is not None and is_there and ctx.machine.wait(shown, request) is None:
                 adopt_seen(draft, ctx, seen, ctx.now)

@@ -6,8 +6,6 @@ driver reads them before anything is sent again. There is one road into executio
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from orchestrator.runtime.draft import Context, Draft, problem_of
 from storage.orders import orders_with_intent
 from storage.records import Situation
@@ -26,7 +24,7 @@ def recover(tx: Transaction, ctx: Context, *, is_after_death: bool) -> int:
         assert order.intent is not None
         draft = Draft.of(tx, order)
         crashes = order.crashes + (1 if is_after_death and not order.intent.is_uncertain else 0)
-        draft.change(intent=replace(order.intent, is_uncertain=True), crashes=crashes, moved_at=ctx.now)
+        draft.change(intent=order.intent.cut_off(), crashes=crashes, moved_at=ctx.now)
         if crashes >= ctx.policy.recovery_limit and order.situation is not Situation.BLOCKED:
             detail = f"the daemon died {crashes} times in step {order.intent.step}"
             draft.block(problem_of("quarantined", detail, order.intent.step, ctx.now))

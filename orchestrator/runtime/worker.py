@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -329,7 +328,7 @@ class ShopWorker:
             order = draft.order
             step = order.intent.step if order.intent is not None else None
             if order.intent is not None:
-                draft.change(intent=replace(order.intent, is_uncertain=True))
+                draft.change(intent=order.intent.cut_off())
             draft.change(read_attempts=order.read_attempts + 1)
             if draft.order.read_attempts >= ctx.policy.attempts:
                 detail = f"driving this order raised {name} each time: that is a bug, the daemon's log has it"

@@ -87,3 +87,34 @@ async def test_with_a_fifth_of_all_calls_failing_a_kill_still_repeats_nothing(tm
         for order in driven:
             assert _is_whole_walk(platform, sandbox.ledger.effects(order)), sandbox.ledger.effects(order)
         assert sandbox.ledger.repeats_after_effect() == []
+
+
+@pytest.mark.parametrize("point", ["after_intent:4", "after_call:4", "after_outcome:4"])
+async def test_a_kill_sends_no_despatch_twice_and_loses_none(tmp_path: Path, point: str) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    (order,) = sandbox.platforms["cloudsuite"].order_ids()
+    lines = [str(line["id"]) for line in sandbox.cloudsuite.panel.order(order).lines]
+    body = {
+        "state": "delivered",
+        "erp_order_number": "ERP-1",
+        "erp_lines": [{"line": line, "erp_line_number": n} for n, line in enumerate(lines, start=1)],
+        "despatch": [{"number": "SLIP-1", "final": True}],
+    }
+    async with sandbox.running(), daemon_process(tmp_path) as daemon:
+        shop = daemon.configure(sandbox, "cloudsuite")
+        daemon.start(point)  # the despatch is the fourth step
+        with anyio.fail_after(90):
+            await daemon.ready()
+            status, target = await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/targets", body)
+            assert status == 202, target
+            assert await daemon.exited() != 0
+            daemon.start()
+            await daemon.ready()
+            answer = target
+            while answer["status"] in ("queued", "running"):
+                _, answer = await daemon.call("GET", f"/v1/targets/{target['id']}?wait=5")
+        assert answer["status"] == "reached", answer
+        walk = ["process", "set_erp_number", "set_erp_lines", "send_despatch", "finish"]
+        assert sandbox.ledger.effects(order) == walk
+        assert list(sandbox.cloudsuite.shop.slips) == ["SLIP-1"]
+        assert await daemon.terminate() == 0

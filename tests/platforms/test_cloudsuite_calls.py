@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from orchestrator.platforms.cloudsuite_sweep import Search
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
 from orchestrator.sandbox.cloudsuite_orders import CloudsuiteOrder
 from orchestrator.sandbox.cloudsuite_shop import CloudsuiteOptions
+from statemachines.cloudsuite import MACHINE
 from statemachines.target import TargetRequest
 from tests.platforms.stage import WAYS, Move, Stage, staged
 
@@ -141,11 +143,14 @@ async def test_a_despatch_that_is_refused_for_another_reason_is_rejected(
         assert type(await refusal(stage, WAY[4])) is kind
 
 
-async def test_a_conflict_says_that_the_despatch_is_there() -> None:
+async def test_a_conflict_says_that_the_despatch_is_there_where_an_answer_was_lost() -> None:
     async with staged("cloudsuite") as stage:
         await stage.walk(WAY[:3])
-        stage.sandbox.faults.script_answer(409, b"", step="send_despatch")
-        assert (await stage.perform(WAY[4])).state is None
+        stage.sandbox.faults.script_answer(409, b"", step="send_despatch", times=2)
+        assert type(await refusal(stage, WAY[4])) is Rejected
+        standing = (await stage.client.read(stage.order)).standing()
+        facts = MACHINE.after_lost_answer(standing, "send_despatch", WAY[4].request)
+        assert (await stage.perform(WAY[4], replace(standing, facts=facts))).is_found
 
 
 async def test_a_shipment_that_the_platform_derives_from_despatches_is_seen() -> None:

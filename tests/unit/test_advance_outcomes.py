@@ -107,7 +107,7 @@ def test_only_an_ambiguous_failure_leaves_the_call_uncertain(is_ambiguous: bool)
     draft = calling()
     apply_failure(draft, CTX, Transient("lost", is_ambiguous=is_ambiguous), 0.5, counts=True)
     left = draft.order
-    assert left.intent == (replace(CONFIRM, is_uncertain=True) if is_ambiguous else None)
+    assert left.intent == (replace(CONFIRM, is_uncertain=True, is_unanswered=True) if is_ambiguous else None)
     assert (left.attempts, left.next_attempt_at, left.moved_at) == (1, NOW + 500, NOW)
     ((type_, data),) = events(draft)
     assert type_ == "step.failed"
