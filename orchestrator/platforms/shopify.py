@@ -11,6 +11,7 @@ from orchestrator.platforms.json_text import Broken, member_text, members
 from orchestrator.platforms.push import Subscription
 from orchestrator.platforms.shopify_graphql import ShopifyDoor
 from orchestrator.platforms.shopify_options import ShopifyOptions
+from orchestrator.platforms.shopify_pages import OrderPages
 from orchestrator.platforms.shopify_steps import ShopifySteps
 from orchestrator.platforms.shopify_subscriptions import ShopifySubscriptions, addresses
 from orchestrator.platforms.shopify_sweep import Sweep
@@ -51,6 +52,7 @@ class ShopifyClient:
         host = settings.base_url.rstrip("/").replace("{domain}", options.domain)
         url = URL(f"{host}/admin/api/{options.api_version}/graphql.json")
         self._door = ShopifyDoor(self._caller, url, token)
+        self._pages = OrderPages(self._door, settings.throttle)
         machine = machines.build({"routing_timeout_seconds": options.routing_timeout_seconds})
         self._subscriptions = ShopifySubscriptions(self._door, settings.throttle)
         self._steps = ShopifySteps(self._door, machine, options, self.read, settings.throttle, settings.clock)
@@ -79,15 +81,11 @@ class ShopifyClient:
         )
 
     async def read(self, order_id: str) -> Seen:
-        """One order, with its fulfilment orders and fulfilments."""
+        """One order, with its fulfilment orders and fulfilments, of as many pages as that takes."""
         if whole_id(order_id) != order_id:
             raise NotFound(f"{order_id!r} is no Shopify order id")
         variables = {"id": f"gid://shopify/Order/{order_id}", "customer": self._options.customer_data}
-        data, answer = await self._door.query("order", variables)
-        node = data.get("order")
-        if node is None:
-            raise NotFound(f"Shopify has no order {order_id}")
-        text = member_text(member_text(answer.body.decode(), "data"), "order")
+        node, text = await self._pages.read(order_id, variables)
         try:
             seen = read_order(node, text, self._clock.now_ms())
         except SenselessOrder as error:

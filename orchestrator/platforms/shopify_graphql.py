@@ -30,7 +30,7 @@ _SHOP_STOPS = frozenset({402, 403, 404, 423})
 """A frozen or locked shop, a wrong domain or version: nothing of this shop can be done (shopify.md §8)."""
 _SHOP_STOP_CODES = frozenset({"ACCESS_DENIED", "SHOP_INACTIVE"})
 """The same, told at 200 (shopify.dev: GraphQL Admin API, status and error codes)."""
-_NOT_RUN = frozenset({"MAX_COST_EXCEEDED", "BAD_REQUEST", "INVALID_VARIABLE"})
+_NOT_RUN = frozenset({"MAX_COST_EXCEEDED", "MAX_INPUT_SIZE_EXCEEDED", "BAD_REQUEST", "INVALID_VARIABLE"})
 """Codes of a document that was never run, beside those of a validator, which begin with a small letter (samples)."""
 _DEFAULT_THROTTLE_SECONDS = 2.0
 _MAX_THROTTLE_SECONDS = 60.0

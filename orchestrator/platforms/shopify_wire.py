@@ -1,6 +1,6 @@
 """What Shopify's answers about orders mean: from JSON to `Seen` and to rows of a list. Pure (shopify.md §4-§6).
 
-The order node of an answer is kept byte for byte as the payload. Ids are cut out of gids as text and stay text.
+The text of the order node is kept as the payload. Ids are cut out of gids as text and stay text.
 """
 
 from __future__ import annotations
@@ -278,12 +278,13 @@ MOST_FULFILLMENTS = 100
 
 
 def _all_shown(order: _Order) -> None:
-    """What does not fit on one page would be shipped wrongly, so such an order is set aside for a person."""
+    """Half an order would be shipped wrongly, so one that is not whole after all of its pages (`shopify_pages`) is set
+    aside for a person."""
     pages = [order.line_items.page_info, order.fulfillment_orders.page_info]
     pages += [each.line_items.page_info for each in order.fulfillment_orders.nodes]
     pages += [each.fulfillment_line_items.page_info for each in order.fulfillments]
     if any(page.has_next_page for page in pages):
-        raise SenselessOrder("it has more lines or fulfilment orders than one read shows")
+        raise SenselessOrder("a list of it says that there is more and not where that begins")
     if len(order.fulfillments) >= MOST_FULFILLMENTS:  # a plain list: nothing says whether there are more
         raise SenselessOrder(f"it has {MOST_FULFILLMENTS} fulfilments or more, and one read shows no more")
 

@@ -5,7 +5,6 @@ Facts: shopify.md §1, §5, §7, §8; answers as in the samples `gql_*`. Only wh
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import re
@@ -14,11 +13,13 @@ from dataclasses import asdict
 from functools import partial
 
 from orchestrator.clock import Clock
+from orchestrator.sandbox import shopify_reads as reads
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, parse_object
-from orchestrator.sandbox.shopify_orders import Json, Order, fulfillment_node, fulfillment_order_node, gid, stamp
+from orchestrator.sandbox.shopify_orders import Json, fulfillment_node, gid
 from orchestrator.sandbox.shopify_panel import ShopifyPanel
-from orchestrator.sandbox.shopify_refusals import Denied, Refused
+from orchestrator.sandbox.shopify_reads import id_of
+from orchestrator.sandbox.shopify_refusals import Denied, Refused, TooMany
 from orchestrator.sandbox.shopify_selection import BadDocument, Document, Field, parse, project
 from orchestrator.sandbox.shopify_shop import ShopifyOptions, ShopifyShop, number_of
 from orchestrator.sandbox.shopify_subscriptions import enum_of
@@ -26,11 +27,11 @@ from orchestrator.sandbox.shopify_subscriptions import enum_of
 VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10")
 _UNAUTHORIZED = b'{"errors":"[API] Invalid API key or access token (unrecognized login or wrong password)"}'
 _PATH = re.compile(r"/(?P<shop>[^/]+)/admin/api/(?P<version>[^/]+)/graphql\.json")
-_SINCE = re.compile(r"updated_at:>='(?P<since>[^']+)'")
 _STEPS = {
     "order": "read",
     "orders": "list",
     "fulfillmentOrder": "read",
+    "fulfillment": "read",
     "fulfillmentOrderReportProgress": "report_progress",
     "fulfillmentCreate": "fulfill",
     "fulfillmentTrackingInfoUpdate": "update_tracking",
@@ -40,6 +41,7 @@ _STEPS = {
 """Names of the contract for what is asked for; all else is in the ledger by its own name."""
 _QUERY_COST, _MUTATION_COST = 20, 10  # shopify.md §8: typical costs
 _DENIED = {"code": "ACCESS_DENIED", "documentation": "https://shopify.dev/api/usage/access-scopes"}
+_TOO_MANY = {"code": "MAX_INPUT_SIZE_EXCEEDED"}
 _NO_ID = {"message": "invalid id", "extensions": {"code": "RESOURCE_NOT_FOUND"}}
 
 
@@ -147,7 +149,7 @@ class ShopifyPlatform:
                 if resolve is None:
                     raise BadDocument(f"Field '{field.name}' doesn't exist on type '{document.name}'")
                 value = resolve(shop, field)
-                data[field.name] = project(value, field.fields)
+                data[field.name] = project(value, field.fields, shop.options.most_nodes)
                 is_effect = is_effect or document.is_mutation
             except BadDocument as error:
                 return _failed({"message": str(error), "extensions": {"code": "undefinedField"}})
@@ -156,6 +158,8 @@ class ShopifyPlatform:
             except Denied as denied:
                 told = {"message": denied.message, "extensions": _DENIED, "path": [field.name]}
                 return _failed(told, {field.name: None}, _cost(shop, cost))
+            except TooMany as many:
+                return _failed({"message": many.message, "path": many.path, "extensions": _TOO_MANY})
             except Refused as refused:
                 data[field.name] = project(_refusal(field, refused), field.fields)
                 is_elsewhere = refused.is_elsewhere
@@ -230,9 +234,9 @@ def _order_of(shop: ShopifyShop, field: Field) -> int | None:
             groups = (told.get("fulfillment") or {}).get("lineItemsByFulfillmentOrder") or [{}]
             found = shop.order_of_fulfillment_order(number_of(groups[0].get("fulfillmentOrderId")))
             return found[0].id if found else None
-        case "fulfillmentTrackingInfoUpdate" | "fulfillmentEventCreate":
-            named = told.get("fulfillmentId") or (told.get("fulfillmentEvent") or {}).get("fulfillmentId")
-            parcel = shop.order_of_fulfillment(number_of(named))
+        case "fulfillment" | "fulfillmentTrackingInfoUpdate" | "fulfillmentEventCreate":
+            told = {**told, **(told.get("fulfillmentEvent") or {})}
+            parcel = shop.order_of_fulfillment(number_of(told.get("id") or told.get("fulfillmentId")))
             return parcel[0].id if parcel else None
         case _:
             return None
@@ -248,44 +252,8 @@ def _refusal(field: Field, refused: Refused) -> dict[str, Json]:
     return told
 
 
-def _order(shop: ShopifyShop, field: Field) -> Json:
-    number = _id(field.arguments.get("id"))
-    order = shop.orders.get(number)
-    return None if order is None else order.node(shop.clock.now_ms())
-
-
-def _fulfillment_order(shop: ShopifyShop, field: Field) -> Json:
-    """One that shows already, with its order."""
-    found = shop.order_of_fulfillment_order(_id(field.arguments.get("id")))
-    now = shop.clock.now_ms()
-    if found is None or now < found[0].routed_at:
-        return None
-    return {**fulfillment_order_node(found[1]), "order": found[0].node(now)}
-
-
-def _orders(shop: ShopifyShop, field: Field) -> Json:
-    """By change time, oldest first, from behind the cursor on."""
-    rows = sorted(shop.orders.values(), key=lambda order: (order.updated // 1000, order.id))
-    if (found := _SINCE.search(field.arguments.get("query") or "")) is not None:
-        rows = [order for order in rows if (stamp(order.updated) or "") >= found["since"]]
-    if (after := field.arguments.get("after")) is not None:
-        place = json.loads(base64.b64decode(after))
-        rows = [order for order in rows if [order.updated // 1000, order.id] > place]
-    first = field.arguments.get("first") or 50
-    page = rows[:first]
-    now = shop.clock.now_ms()
-    return {
-        "nodes": [order.node(now) for order in page],
-        "pageInfo": {"hasNextPage": len(rows) > first, "endCursor": _cursor(page[-1]) if page else None},
-    }
-
-
-def _cursor(order: Order) -> str:
-    return base64.b64encode(json.dumps([order.updated // 1000, order.id]).encode()).decode()
-
-
 def _report_progress(shop: ShopifyShop, field: Field) -> Json:
-    each = shop.report_progress(_id(field.arguments.get("id")))
+    each = shop.report_progress(id_of(field.arguments.get("id")))
     told = {"id": gid("FulfillmentOrder", each.id), "status": each.status}
     return {"fulfillmentOrder": told, "userErrors": []}
 
@@ -296,20 +264,20 @@ def _fulfill(shop: ShopifyShop, field: Field) -> Json:
 
 def _update_tracking(shop: ShopifyShop, field: Field) -> Json:
     told = field.arguments
-    made = shop.update_tracking(_id(told.get("fulfillmentId")), told.get("trackingInfoInput"))
+    made = shop.update_tracking(id_of(told.get("fulfillmentId")), told.get("trackingInfoInput"))
     return {"fulfillment": fulfillment_node(made), "userErrors": []}
 
 
 def _add_event(shop: ShopifyShop, field: Field) -> Json:
     event = field.arguments["fulfillmentEvent"]
-    shop.add_event(_id(event.get("fulfillmentId")), event["status"])
+    shop.add_event(id_of(event.get("fulfillmentId")), event["status"])
     told = {"id": gid("FulfillmentEvent", shop.press.next_id()), "status": event["status"]}
     return {"fulfillmentEvent": told, "userErrors": []}
 
 
 def _cancel(shop: ShopifyShop, field: Field) -> Json:
     told = field.arguments
-    job = shop.cancel(_id(told.get("orderId")), told["reason"], told.get("staffNote"))
+    job = shop.cancel(id_of(told.get("orderId")), told["reason"], told.get("staffNote"))
     return {"job": {"id": job, "done": False}, "orderCancelUserErrors": [], "userErrors": []}
 
 
@@ -340,12 +308,12 @@ def _subscribe(shop: ShopifyShop, field: Field) -> Json:
 
 def _resubscribe(shop: ShopifyShop, field: Field) -> Json:
     told = field.arguments["webhookSubscription"]
-    found = shop.subscriptions.update(_id(field.arguments.get("id")), told.get("uri"), told.get("format"))
+    found = shop.subscriptions.update(id_of(field.arguments.get("id")), told.get("uri"), told.get("format"))
     return {"webhookSubscription": found.node(), "userErrors": []}
 
 
 def _unsubscribe(shop: ShopifyShop, field: Field) -> Json:
-    shop.subscriptions.delete(_id(field.arguments.get("id")))
+    shop.subscriptions.delete(id_of(field.arguments.get("id")))
     return {"deletedWebhookSubscriptionId": field.arguments["id"], "userErrors": []}
 
 
@@ -364,18 +332,11 @@ def _versions(shop: ShopifyShop, field: Field) -> Json:
     return [{"handle": version, "supported": True} for version in VERSIONS]
 
 
-def _id(text: Json) -> int:
-    """The number of a gid. Raises KeyError for one that is malformed."""
-    number = number_of(text)
-    if not number:
-        raise KeyError(text)
-    return number
-
-
 _RESOLVERS: dict[str, Callable[[ShopifyShop, Field], Json]] = {
-    "order": _order,
-    "orders": _orders,
-    "fulfillmentOrder": _fulfillment_order,
+    "order": reads.order,
+    "orders": reads.orders,
+    "fulfillmentOrder": reads.fulfillment_order,
+    "fulfillment": reads.fulfillment,
     "fulfillmentOrderReportProgress": _report_progress,
     "fulfillmentCreate": _fulfill,
     "fulfillmentTrackingInfoUpdate": _update_tracking,

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from orchestrator.sandbox.shopify_paging import connection
+
 Json: TypeAlias = Any
 
 FIRST_ORDER_ID = 820_982_911_946_154_501
@@ -18,6 +20,7 @@ FIRST_LINE_ID = 487_817_672_276_298_001
 LOCATIONS = ((112_833_036_594, "Main"), (114_038_047_026, "Outlet"))
 
 _LINES_PER_ORDER = 10
+MOST_LINES = 10_000
 _ACTIONS = {
     "OPEN": ("CREATE_FULFILLMENT", "REPORT_PROGRESS", "MOVE", "HOLD", "SPLIT"),
     "IN_PROGRESS": ("CREATE_FULFILLMENT", "REPORT_PROGRESS", "HOLD"),
@@ -41,7 +44,7 @@ class Line:
 
 @dataclass(slots=True, eq=False)
 class FulfillmentOrder:
-    """Goods to be shipped from one location. `lines`: [id, order line, total, remaining]."""
+    """Goods to be shipped from one location. `lines`: [id, order line, total, remaining]. `updated`: Unix ms."""
 
     id: int
     location: int
@@ -50,6 +53,7 @@ class FulfillmentOrder:
     holds: list[str] = field(default_factory=list)
     fulfill_at: int | None = None
     is_reported: bool = False
+    updated: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -123,8 +127,8 @@ class Order:
             "returnStatus": self.return_status,
             "canMarkAsPaid": self.financial == "PENDING",
             **self.fields,
-            "lineItems": _connection([_line_node(line) for line in self.lines]),
-            "fulfillmentOrders": _connection([fulfillment_order_node(each) for each in orders]),
+            "lineItems": connection([(line.id, _line_node(line)) for line in self.lines]),
+            "fulfillmentOrders": connection([(each.id, fulfillment_order_node(each)) for each in orders]),
             "fulfillments": [fulfillment_node(each) for each in self.fulfillments],
         }
 
@@ -143,23 +147,27 @@ class OrderPress:
         self._part_ids += 1
         return self._part_ids
 
-    def make(self, now: int, routed_at: int, pieces: int | None = None) -> Order:
-        """A new order with its FOs. `pieces`: of one good at one location; by default orders take turns."""
+    def make(self, now: int, routed_at: int, pieces: int | None = None, line_count: int | None = None) -> Order:
+        """A new order with its FOs. `pieces`: of one good at one location, `line_count`: that many such lines; by
+        default orders take turns."""
         at, self._count = self._count, self._count + 1
         order_id = FIRST_ORDER_ID + self._number * 1_000_000 + at
         first_line = FIRST_LINE_ID + (self._number * 1_000_000 + at) * _LINES_PER_ORDER
         usual = (3, 1) if at % 3 == 0 else (2, 1) if at % 3 == 1 else (1,)
-        quantities = usual if pieces is None else (pieces,)
+        is_usual = pieces is None and line_count is None
+        quantities = usual if is_usual else (pieces or 1,) * (line_count or 1)
+        if len(quantities) > _LINES_PER_ORDER:  # these would run into the next order's
+            first_line = FIRST_LINE_ID + self.next_id() * MOST_LINES
         lines = [
             Line(first_line + n, *self._rng.choice(_GOODS), quantity, quantity) for n, quantity in enumerate(quantities)
         ]
         order = Order(order_id, f"#{1001 + at}", now, now, routed_at, self._buyer(lines), lines)
         order.financial = self._rng.choice(("PAID", "PAID", "PAID", "AUTHORIZED", "PENDING"))
-        locations = LOCATIONS if len(quantities) > 1 and at % 3 == 1 else LOCATIONS[:1]
+        locations = LOCATIONS if is_usual and at % 3 == 1 else LOCATIONS[:1]
         for n, (location, _) in enumerate(locations):
             mine = lines if len(locations) == 1 else [lines[n]]
             parts = [[self.next_id(), line.id, line.quantity, line.quantity] for line in mine]
-            order.fulfillment_orders.append(FulfillmentOrder(self.next_id(), location, parts))
+            order.fulfillment_orders.append(FulfillmentOrder(self.next_id(), location, parts, updated=now))
         return order
 
     def _buyer(self, lines: list[Line]) -> dict[str, Json]:
@@ -201,10 +209,6 @@ def rest_time(ms: int | None) -> str | None:
     return None if ms is None else datetime.fromtimestamp(ms // 1000, UTC).isoformat()
 
 
-def _connection(nodes: list[Json]) -> dict[str, Json]:
-    return {"nodes": nodes, "pageInfo": {"hasNextPage": False, "endCursor": None}}
-
-
 def _line_node(line: Line) -> dict[str, Json]:
     return {
         "id": gid("LineItem", line.id),
@@ -215,6 +219,15 @@ def _line_node(line: Line) -> dict[str, Json]:
         "currentQuantity": line.current,
         "requiresShipping": True,
         "originalUnitPriceSet": {"shopMoney": {"amount": "199.00", "currencyCode": "USD"}},
+    }
+
+
+def _part_node(part: int, line: int, total: int, left: int) -> dict[str, Json]:
+    return {
+        "id": gid("FulfillmentOrderLineItem", part),
+        "totalQuantity": total,
+        "remainingQuantity": left,
+        "lineItem": {"id": gid("LineItem", line)},
     }
 
 
@@ -229,6 +242,7 @@ def fulfillment_order_node(order: FulfillmentOrder) -> dict[str, Json]:
         "requestStatus": "UNSUBMITTED",
         "fulfillAt": stamp(order.fulfill_at),
         "fulfillBy": None,
+        "updatedAt": stamp(order.updated),
         "supportedActions": [{"action": action} for action in actions],
         "assignedLocation": {
             "name": dict(LOCATIONS).get(order.location),
@@ -238,17 +252,7 @@ def fulfillment_order_node(order: FulfillmentOrder) -> dict[str, Json]:
         "fulfillmentHolds": [
             {"id": gid("FulfillmentHold", n), "reason": reason} for n, reason in enumerate(order.holds, start=1)
         ],
-        "lineItems": _connection(
-            [
-                {
-                    "id": gid("FulfillmentOrderLineItem", part),
-                    "totalQuantity": total,
-                    "remainingQuantity": left,
-                    "lineItem": {"id": gid("LineItem", line)},
-                }
-                for part, line, total, left in order.lines
-            ]
-        ),
+        "lineItems": connection([(part, _part_node(part, *rest)) for part, *rest in order.lines]),
     }
 
 
@@ -262,9 +266,9 @@ def fulfillment_node(fulfillment: Fulfillment) -> dict[str, Json]:
         "createdAt": stamp(fulfillment.created),
         "deliveredAt": stamp(fulfillment.delivered),
         "trackingInfo": [fulfillment.tracking] if fulfillment.tracking is not None else [],
-        "fulfillmentLineItems": _connection(
+        "fulfillmentLineItems": connection(
             [
-                {"quantity": quantity, "lineItem": {"id": gid("LineItem", line)}}
+                (line, {"quantity": quantity, "lineItem": {"id": gid("LineItem", line)}})
                 for line, quantity in fulfillment.lines.items()
             ]
         ),

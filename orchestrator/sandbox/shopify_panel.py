@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import PanelError, checked_action
 from orchestrator.sandbox.shopify_bodies import told_of
-from orchestrator.sandbox.shopify_orders import OPEN, FulfillmentOrder, Json, Order, gid
+from orchestrator.sandbox.shopify_orders import MOST_LINES, OPEN, FulfillmentOrder, Json, Order, gid
 from orchestrator.sandbox.shopify_refusals import Refused
 from orchestrator.sandbox.shopify_selection import Unshaped
 from orchestrator.sandbox.shopify_shop import ShopifyShop
@@ -45,7 +45,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "unsubscribe": ("topic",),
 }
 """Every action with the fields that it must have (`POST /_sandbox/shopify/panel`); others may be left out: `reason`,
-`tracking`, `payload`, `routing_seconds` and `pieces` of add, `title` of products, `format` of subscribe."""
+`tracking`, `payload`, `routing_seconds`, `pieces` and `lines` of add, `title` of products, `format` of subscribe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +156,18 @@ class ShopifyPanel:
         self.shop.touch(found)
         self.shop.tell_routed(found)
 
-    def add(self, routing_seconds: float | None = None, pieces: int | None = None) -> str:
+    def add(
+        self, routing_seconds: float | None = None, pieces: int | None = None, line_count: int | None = None
+    ) -> str:
         """A buyer checks out; returns the new order's id. `routing_seconds`: until its FOs show, else the option's.
-        `pieces`: how many of one good."""
-        if pieces is not None and (type(pieces) is not int or not 1 <= pieces <= _MOST_PIECES):
-            raise PanelError(f"pieces must be a whole number from 1 to {_MOST_PIECES}")
+        `pieces`: how many of one good. `line_count`: how many lines with that many."""
+        for name, count, most in (("pieces", pieces, _MOST_PIECES), ("lines", line_count, MOST_LINES)):
+            if count is not None and (type(count) is not int or not 1 <= count <= most):
+                raise PanelError(f"{name} must be a whole number from 1 to {most}")
         is_number = isinstance(routing_seconds, int | float) and not isinstance(routing_seconds, bool)
         if routing_seconds is not None and not (is_number and 0 <= routing_seconds <= _LONGEST_SECONDS):
             raise PanelError(f"routing_seconds must be a number from 0 to {_LONGEST_SECONDS}")
-        return str(self.shop.add(routing_seconds, pieces).id)
+        return str(self.shop.add(routing_seconds, pieces, line_count).id)
 
     def add_garbage(self, payload: Json = None) -> str:
         """An order that is `payload` in place of its own node (None: a good id and bad fields); returns its id."""
@@ -237,7 +240,8 @@ class ShopifyPanel:
         title = None if request.get("title") is None else str(request["title"])
         match action:
             case "add":
-                return {"order": self.add(request.get("routing_seconds"), request.get("pieces"))}
+                told = (request.get(name) for name in ("routing_seconds", "pieces", "lines"))
+                return {"order": self.add(*told)}
             case "add_garbage":
                 return {"order": self.add_garbage(request.get("payload"))}
             case "add_product":

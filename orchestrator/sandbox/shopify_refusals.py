@@ -17,3 +17,12 @@ class Denied(Exception):
     def __init__(self, field: str, access: str) -> None:
         self.message = f"Access denied for {field} field. Required access: {access}."
         super().__init__(self.message)
+
+
+class TooMany(Exception):
+    """A list of the input is too long: told in place of the data, and nothing is run."""
+
+    def __init__(self, path: list[str], count: int, most: int) -> None:
+        self.message = f"The input array size of {count} is greater than the maximum allowed of {most}."
+        self.path = path
+        super().__init__(self.message)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from orchestrator.sandbox.shopify_paging import MOST_NODES, BadPage, page_of
+
 Json: TypeAlias = Any
 
 _TOKEN = re.compile(r'\s*(?:#[^\n]*\s*)*(?P<token>[{}()\[\]:!=@,]|\$?\w+|"(?:[^"\\]|\\.)*"|-?\d+)\s*,?')
@@ -47,30 +49,23 @@ def parse(text: str, variables: Mapping[str, Json]) -> Document:
     return _Parser(_tokens(text), variables).document()
 
 
-def project(value: Json, fields: tuple[Field, ...]) -> Json:
-    """What the selection asks of a value. Raises BadDocument for a field that the value does not have."""
+def project(value: Json, fields: tuple[Field, ...], most_nodes: int = MOST_NODES) -> Json:
+    """What the selection asks of a value, no page of it longer than `most_nodes`. Raises BadDocument for a field that
+    the value does not have, and for a page that there cannot be."""
     if isinstance(value, list):
-        return [project(each, fields) for each in value]
+        return [project(each, fields, most_nodes) for each in value]
     if not isinstance(value, dict) or isinstance(value, Unshaped) or not fields:
         return value
     shown: dict[str, Json] = {}
     for field in fields:
         if field.name not in value:
             raise BadDocument(f"Field '{field.name}' doesn't exist")
-        shown[field.name] = project(_cut(value[field.name], field.arguments.get("first")), field.fields)
+        try:
+            page = page_of(value[field.name], field.arguments, most_nodes)
+        except BadPage as error:
+            raise BadDocument(f"Field '{field.name}': {error}") from None
+        shown[field.name] = project(page, field.fields, most_nodes)
     return shown
-
-
-def _cut(value: Json, first: int | None) -> Json:
-    if first is None:
-        return value
-    if isinstance(value, list):
-        return value[:first]
-    if isinstance(value, dict) and isinstance(value.get("nodes"), list):
-        info = value["pageInfo"]
-        has_more = info["hasNextPage"] or len(value["nodes"]) > first
-        return {**value, "nodes": value["nodes"][:first], "pageInfo": {**info, "hasNextPage": has_more}}
-    return value
 
 
 def _tokens(text: str) -> list[str]:

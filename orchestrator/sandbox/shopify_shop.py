@@ -20,8 +20,9 @@ from orchestrator.sandbox.shopify_orders import (
     Order,
     OrderPress,
 )
+from orchestrator.sandbox.shopify_paging import MOST_NODES
 from orchestrator.sandbox.shopify_products import Product, Shelf
-from orchestrator.sandbox.shopify_refusals import Denied, Refused
+from orchestrator.sandbox.shopify_refusals import Denied, Refused, TooMany
 from orchestrator.sandbox.shopify_subscriptions import Subscription, Subscriptions, WebhookCounts, enum_of
 
 _AGE_MS = 60_000  # between the orders that a shop is stocked with
@@ -33,6 +34,7 @@ _SCOPES = (
     "write_fulfillments",
     "read_products",
 )
+_MOST_SHIPPED_LINES = 512  # of a fulfilment order in one call (FulfillmentOrderLineItemsInput)
 _PRODUCTS = frozenset({"read_products", "write_products"})
 
 
@@ -42,7 +44,8 @@ class ShopifyOptions:
 
     `routing_seconds`: how long after an order its FOs show. `job_seconds`: how long a cancellation takes.
     `bucket`, `restore_rate`: of query costs, points and points per second. `is_throttled_with_429`: how too many points
-    are answered. `webhook_retry_seconds`: until a webhook that failed is sent again, twice as long each time.
+    are answered. `most_nodes`: of a page of a nested list, whatever was asked for, so that few lines make many pages.
+    `webhook_retry_seconds`: until a webhook that failed is sent again, twice as long each time.
     `webhook_deadline_seconds`: how long its whole answer may take.
     """
 
@@ -51,6 +54,7 @@ class ShopifyOptions:
     bucket: int = 2000
     restore_rate: int = 100_000
     is_throttled_with_429: bool = False
+    most_nodes: int = MOST_NODES
     webhook_retry_seconds: float = 0.5
     webhook_deadline_seconds: float = 5
 
@@ -137,8 +141,11 @@ class ShopifyShop:
     # -- what webhooks tell of -------------------------------------------------------------------------------------
 
     def touch(self, order: Order, *topics: str, fulfillment: Fulfillment | None = None) -> None:
-        """The order changed: its change time, and the webhooks that tell of it and of its `fulfillment`."""
+        """The order changed: its change time and those of its FOs, and the webhooks that tell of it and of its
+        `fulfillment`."""
         now = order.updated = self.clock.now_ms()
+        for each in order.fulfillment_orders:
+            each.updated = now
 
         def body(topic: str) -> Json:
             if fulfillment is not None and topic.startswith("fulfillments/"):
@@ -157,11 +164,13 @@ class ShopifyShop:
         self.routing = [each for each in self.routing if each is not order]
         self.tell_parts(order, "order_routing_complete", order.fulfillment_orders)
 
-    def add(self, routing_seconds: float | None = None, pieces: int | None = None) -> Order:
-        """A buyer orders. `routing_seconds` in place of the option, `pieces` of one good."""
+    def add(
+        self, routing_seconds: float | None = None, pieces: int | None = None, line_count: int | None = None
+    ) -> Order:
+        """A buyer orders. `routing_seconds` in place of the option, `line_count` lines with `pieces` of one good."""
         now = self.clock.now_ms()
         wait = self.options.routing_seconds if routing_seconds is None else routing_seconds
-        order = self.press.make(now, now + int(wait * 1000), pieces)
+        order = self.press.make(now, now + int(wait * 1000), pieces, line_count)
         self.orders[order.id] = order
         self.touch(order, "orders/create")
         self.routing.append(order)
@@ -267,6 +276,8 @@ class ShopifyShop:
                 raise _fulfillment_refusal(f"Fulfillment order {each.id} has an unfulfillable status= {status}.")
             orders += [order] if order not in orders else []
             asked = group.get("fulfillmentOrderLineItems")
+            if asked is not None and len(asked) > _MOST_SHIPPED_LINES:
+                raise TooMany(["fulfillmentCreate", "fulfillment"], len(asked), _MOST_SHIPPED_LINES)
             if asked is None:
                 parts += [(each, line, line[3]) for line in each.lines if line[3]]
                 continue

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphql import parse, validate
+from graphql import parse, print_ast, validate
 from graphql.execution.values import get_variable_values
 from graphql.language import OperationDefinitionNode
 from graphql.validation import NoDeprecatedCustomRule
@@ -73,6 +73,29 @@ async def test_every_variable_that_is_sent_is_valid_for_the_real_schema() -> Non
 
 def test_a_variable_with_a_mistake_is_found_out() -> None:
     assert faults_of("update_tracking", {"id": "gid://shopify/Fulfillment/1", "tracking": {"code": "1Z"}})
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("order_lines", ("lineItems",)),
+        ("order_fulfillment_orders", ("fulfillmentOrders",)),
+        ("fulfillment_order_lines", ("fulfillmentOrders", "nodes", "lineItems")),
+        ("fulfillment_lines", ("fulfillments", "fulfillmentLineItems")),
+    ],
+)
+def test_a_further_page_asks_for_just_what_the_first_one_does(name: str, path: tuple[str, ...]) -> None:
+    def field_of(node: Any, wanted: str) -> Any:
+        return next(each for each in node.selection_set.selections if each.name.value == wanted)
+
+    first = field_of(parse(document("order")).definitions[0], "order")
+    for step in path:
+        first = field_of(first, step)
+    (operation,) = parse(document(name)).definitions
+    page = field_of(operation.selection_set.selections[0], path[-1])  # type: ignore[attr-defined]
+    assert print_ast(page.selection_set) == print_ast(first.selection_set)
+    asked = {each.name.value: print_ast(each.value) for each in page.arguments}
+    assert asked == {**{each.name.value: print_ast(each.value) for each in first.arguments}, "after": "$after"}
 
 
 @pytest.mark.parametrize("name", document_names())
@@ -167,6 +190,7 @@ def test_a_read_with_an_error_that_nobody_knows_is_worth_another_try(code: str |
     [
         ("SHOP_INACTIVE", None, AccessDenied),
         ("MAX_COST_EXCEEDED", None, Rejected),
+        ("MAX_INPUT_SIZE_EXCEEDED", None, Rejected),
         ("undefinedField", None, Rejected),
         ("TIMEOUT", None, Transient),
         ("TIMEOUT", {"fulfillmentCreate": None}, Transient),

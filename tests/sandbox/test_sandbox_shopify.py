@@ -12,7 +12,7 @@ import pytest
 from orchestrator.clock import Clock
 from orchestrator.platforms import shopify_webhooks as webhooks
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Incoming
+from orchestrator.sandbox.platform import Incoming, PanelError
 from orchestrator.sandbox.shopify import ShopifyPlatform
 from orchestrator.sandbox.shopify_orders import gid
 from orchestrator.sandbox.shopify_shop import ShopifyOptions
@@ -167,3 +167,60 @@ def test_webhooks_repeat_and_lose_their_sequence_where_that_is_asked_for(seed: i
     assert len(set(ids)) == 20
     assert sorted(each.topic for each in due) != [each.topic for each in due]
     assert courier.due() == []
+
+
+_PAGE = """query P($id: ID!, $after: String) { order(id: $id) { lineItems(first: 3, after: $after) {
+  nodes { id } pageInfo { hasNextPage endCursor } } } }"""
+
+
+def test_a_nested_list_is_shown_page_by_page_and_a_node_that_goes_moves_no_page() -> None:
+    shopify = platform()
+    made = shopify.panel.add(line_count=8)
+    order = shopify.panel.order(made)
+    ids = [gid("LineItem", line.id) for line in order.lines]
+
+    def page(after: str | None) -> dict[str, Any]:
+        listed: dict[str, Any] = ask(shopify, _PAGE, id=gid("Order", order.id), after=after)["data"]["order"]
+        return {**listed["lineItems"], "ids": [node["id"] for node in listed["lineItems"]["nodes"]]}
+
+    first = page(None)
+    assert (first["ids"], first["pageInfo"]["hasNextPage"]) == (ids[:3], True)
+    del order.lines[0]
+    second = page(first["pageInfo"]["endCursor"])
+    assert (second["ids"], second["pageInfo"]["hasNextPage"]) == (ids[3:6], True)
+    last = page(second["pageInfo"]["endCursor"])
+    assert (last["ids"], last["pageInfo"]["hasNextPage"]) == (ids[6:], False)
+    assert "errors" in ask(shopify, _PAGE, id=gid("Order", order.id), after="bm8=")
+
+
+def test_a_page_holds_no_more_than_the_shop_shows_and_every_list_says_how_much_it_wants() -> None:
+    shopify = platform(most_nodes=2)
+    order = gid("Order", int(shopify.panel.add(line_count=3)))
+    listed = ask(shopify, _PAGE, id=order)["data"]["order"]["lineItems"]
+    assert (len(listed["nodes"]), listed["pageInfo"]["hasNextPage"]) == (2, True)
+    assert "errors" in ask(shopify, _PAGE.replace("first: 3", "first: 251"), id=order)
+    assert "errors" in ask(shopify, "query Q($id: ID!) { order(id: $id) { lineItems { nodes { id } } } }", id=order)
+
+
+def test_lines_of_a_large_order_have_ids_of_their_own() -> None:
+    shopify = platform()
+    made = [shopify.panel.add(line_count=count) for count in (700, 2, 700)]
+    ids = [line.id for order in shopify.shop.orders.values() for line in order.lines]
+    assert len(set(ids)) == len(ids)
+    assert len(shopify.panel.order(made[0]).fulfillment_orders[0].lines) == 700
+    for wrong in (0, 10_001, True, "3"):
+        with pytest.raises(PanelError):
+            shopify.operate({"action": "add", "lines": wrong})
+
+
+def test_more_lines_than_one_call_takes_are_refused() -> None:
+    shopify = platform()
+    order = shopify.panel.order(shopify.panel.add(line_count=513))
+    (each,) = order.fulfillment_orders
+    lines = [{"id": gid("FulfillmentOrderLineItem", line[0]), "quantity": 1} for line in each.lines]
+    group = {"fulfillmentOrderId": gid("FulfillmentOrder", each.id)}
+    (error,) = ship(shopify, {**group, "fulfillmentOrderLineItems": lines})["errors"]
+    assert error["extensions"]["code"] == "MAX_INPUT_SIZE_EXCEEDED"
+    assert order.live() == []
+    ship(shopify, {**group, "fulfillmentOrderLineItems": lines[:512]})
+    assert len(order.live()[0].lines) == 512

@@ -1,0 +1,63 @@
+"""What queries of a simulated Shopify shop show of its orders: one, a list by change time, and the parts of one."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+
+from orchestrator.sandbox.shopify_orders import Json, Order, fulfillment_node, fulfillment_order_node, stamp
+from orchestrator.sandbox.shopify_selection import Field
+from orchestrator.sandbox.shopify_shop import ShopifyShop, number_of
+
+_SINCE = re.compile(r"updated_at:>='(?P<since>[^']+)'")
+
+
+def order(shop: ShopifyShop, field: Field) -> Json:
+    """An order with all that is in it."""
+    found = shop.orders.get(id_of(field.arguments.get("id")))
+    return None if found is None else found.node(shop.clock.now_ms())
+
+
+def fulfillment_order(shop: ShopifyShop, field: Field) -> Json:
+    """One that shows already, with its order."""
+    found = shop.order_of_fulfillment_order(id_of(field.arguments.get("id")))
+    now = shop.clock.now_ms()
+    if found is None or now < found[0].routed_at:
+        return None
+    return {**fulfillment_order_node(found[1]), "order": found[0].node(now)}
+
+
+def fulfillment(shop: ShopifyShop, field: Field) -> Json:
+    """A fulfilment with its order."""
+    found = shop.order_of_fulfillment(id_of(field.arguments.get("id")))
+    return None if found is None else {**fulfillment_node(found[1]), "order": found[0].node(shop.clock.now_ms())}
+
+
+def orders(shop: ShopifyShop, field: Field) -> Json:
+    """By change time, oldest first, from behind the cursor on."""
+    rows = sorted(shop.orders.values(), key=lambda order: (order.updated // 1000, order.id))
+    if (found := _SINCE.search(field.arguments.get("query") or "")) is not None:
+        rows = [order for order in rows if (stamp(order.updated) or "") >= found["since"]]
+    if (after := field.arguments.get("after")) is not None:
+        place = json.loads(base64.b64decode(after))
+        rows = [order for order in rows if [order.updated // 1000, order.id] > place]
+    first = field.arguments.get("first") or 50
+    page = rows[:first]
+    now = shop.clock.now_ms()
+    return {
+        "nodes": [order.node(now) for order in page],
+        "pageInfo": {"hasNextPage": len(rows) > first, "endCursor": _cursor(page[-1]) if page else None},
+    }
+
+
+def _cursor(order: Order) -> str:
+    return base64.b64encode(json.dumps([order.updated // 1000, order.id]).encode()).decode()
+
+
+def id_of(text: Json) -> int:
+    """The number of a gid. Raises KeyError for one that is malformed."""
+    number = number_of(text)
+    if not number:
+        raise KeyError(text)
+    return number

@@ -1,0 +1,248 @@
+"""Shopify orders that do not fit on one page, read over real HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from orchestrator.platforms import PLATFORMS, ClientSettings
+from orchestrator.platforms.client import PlatformClient
+from orchestrator.platforms.failures import NotFound, Transient, Unreadable
+from orchestrator.platforms.shopify_pages import MOST_PAGES, TRIES
+from orchestrator.sandbox.shopify_orders import Order
+from orchestrator.sandbox.shopify_shop import ShopifyOptions
+from statemachines.target import TargetRequest, Tracking
+from tests.platforms.stage import Stage, staged
+
+PAGE = 3
+
+
+@dataclass
+class Reading:
+    """A client whose every further call is counted in `turns`, and does `between` just before."""
+
+    stage: Stage
+    client: PlatformClient
+    order: Order
+    turns: list[int] = field(default_factory=list)
+    between: Callable[[int], None] = lambda turn: None
+
+    @property
+    def id(self) -> str:
+        return str(self.order.id)
+
+    def sent(self) -> list[Any]:
+        return [call.sent for call in self.stage.sandbox.ledger.calls() if call.step == "read"]
+
+
+@asynccontextmanager
+async def reading(lines: int = 10, most_nodes: int = PAGE) -> AsyncIterator[Reading]:
+    """An order of so many lines that last changed a minute ago, in a shop whose pages hold `most_nodes`."""
+    async with staged("shopify", shopify=ShopifyOptions(most_nodes=most_nodes)) as stage:
+        made = stage.operate("add", lines=lines, pieces=2)["order"]
+        order = stage.sandbox.shopify.panel.order(made)
+        order.updated -= 60_000
+        (shop,) = (each for each in stage.sandbox.config()["shops"].values() if each["platform"] == "shopify")
+        spec = PLATFORMS["shopify"]
+        options = spec.options.model_validate({name: shop[name] for name in spec.options.model_fields if name in shop})
+        settings = ClientSettings("shopy", options, shop["base_url"], throttle=_throttle(lambda: found))
+        client = spec.open(settings)
+        found = Reading(stage, client, order)
+        try:
+            yield found
+        finally:
+            await client.aclose()
+
+
+def _throttle(reading_of: Callable[[], Reading]) -> Callable[[], Awaitable[None]]:
+    async def throttle() -> None:
+        this = reading_of()
+        this.turns.append(len(this.turns) + 1)
+        this.between(len(this.turns))
+
+    return throttle
+
+
+def lines_of(order: Order) -> dict[str, int]:
+    return {str(line.id): line.quantity for line in order.lines}
+
+
+async def test_every_line_of_a_large_order_is_read_and_each_further_page_takes_its_turn() -> None:
+    async with reading(lines=10) as this:
+        seen = await this.client.read(this.id)
+        assert seen.facts["lines"] == lines_of(this.order)
+        (part,) = seen.facts["fulfillment_orders"]
+        assert {line for line, _ in part["lines"].values()} == set(lines_of(this.order))
+        assert len(this.turns) == 3 + 3  # 10 lines in pages of 3: three more, of the order and of its fulfilment order
+        assert len(this.sent()) == 1 + len(this.turns)
+
+
+async def test_the_payload_is_the_order_as_if_one_page_had_shown_it() -> None:
+    async with reading(lines=10) as this:
+        pages = await this.client.read(this.id)
+        shop = this.stage.sandbox.shopify.shop
+        shop.options = replace(shop.options, most_nodes=250)
+        whole = await this.client.read(this.id)
+
+        def without_cursors(payload: bytes) -> Any:
+            node = json.loads(payload)
+            for each in (node, *node["fulfillmentOrders"]["nodes"]):
+                assert each["lineItems"]["pageInfo"].pop("hasNextPage") is False
+                each["lineItems"]["pageInfo"].pop("endCursor")
+            return node
+
+        assert without_cursors(pages.payload) == without_cursors(whole.payload)
+        assert (pages.content_hash, pages.facts) == (whole.content_hash, whole.facts)
+
+
+async def test_an_order_of_one_page_is_kept_byte_for_byte() -> None:
+    async with reading(lines=PAGE) as this:
+        seen = await this.client.read(this.id)
+        assert this.turns == []
+        assert b'": "' in seen.payload  # as the simulated Shopify writes it: what is written anew has no such blank
+
+
+async def test_fulfilment_orders_and_the_lines_of_parcels_are_read_to_the_end() -> None:
+    async with reading(lines=4) as this:
+        for _ in range(PAGE):
+            this.stage.operate("split", order=this.id)
+        seen = await this.client.read(this.id)
+        shown = {each["id"]: len(each["lines"]) for each in seen.facts["fulfillment_orders"]}
+        assert shown == {str(each.id): 4 for each in this.order.fulfillment_orders}
+        assert len(shown) == PAGE + 1
+        this.stage.operate("fulfill", order=this.id, tracking="1Z")
+        (parcel,) = (await this.client.read(this.id)).facts["fulfillments"]
+        assert parcel["lines"] == lines_of(this.order)
+
+
+async def test_an_order_that_changes_between_two_pages_is_read_from_the_beginning() -> None:
+    async with reading(lines=10) as this:
+
+        def cancel(turn: int) -> None:
+            if turn == 2:
+                this.stage.operate("cancel", order=this.id)
+
+        this.between = cancel
+        seen = await this.client.read(this.id)
+        assert seen.state == "CANCELLED"
+        assert set(seen.facts["lines"].values()) == {0}, "no line is from before the cancellation"
+
+
+async def test_a_fulfilment_order_that_changes_alone_makes_the_read_begin_again() -> None:
+    async with reading(lines=10) as this:
+        (part,) = this.order.fulfillment_orders
+
+        def take_out(turn: int) -> None:
+            if turn == 5:  # of the lines of the fulfilment order, the second one
+                part.updated += 1000
+                for line in part.lines:
+                    line[3] = 1
+
+        this.between = take_out
+        (seen,) = (await this.client.read(this.id)).facts["fulfillment_orders"]
+        assert {left for _, left in seen["lines"].values()} == {1}
+
+
+async def test_a_fulfilment_order_that_is_gone_makes_the_read_begin_again() -> None:
+    async with reading(lines=10) as this:
+
+        def replace(turn: int) -> None:
+            if turn == 4:
+                this.order.fulfillment_orders[0].id += 1
+
+        this.between = replace
+        (seen,) = (await this.client.read(this.id)).facts["fulfillment_orders"]
+        assert seen["id"] == str(this.order.fulfillment_orders[0].id)
+
+
+async def test_an_order_that_is_deleted_between_two_pages_is_not_found() -> None:
+    async with reading(lines=10) as this:
+
+        def delete(turn: int) -> None:
+            if turn == 2:
+                this.stage.operate("delete", order=this.id)
+
+        this.between = delete
+        with pytest.raises(NotFound):
+            await this.client.read(this.id)
+
+
+async def test_an_order_that_never_rests_is_tried_later() -> None:
+    async with reading(lines=10) as this:
+
+        def touch(turn: int) -> None:
+            this.order.updated += 1000 * turn
+
+        this.between = touch
+        with pytest.raises(Transient) as caught:
+            await this.client.read(this.id)
+        assert not caught.value.is_ambiguous
+        first_pages = [sent for sent in this.sent() if "after" not in sent]
+        assert len(first_pages) == TRIES
+        assert len(this.turns) == len(this.sent()) - 1, "a look from the beginning takes its turn too"
+
+
+async def test_an_order_of_too_many_pages_is_set_aside_and_says_so() -> None:
+    async with reading(lines=MOST_PAGES + 2, most_nodes=1) as this:
+        with pytest.raises(Unreadable, match=f"{MOST_PAGES + 1} pages") as caught:
+            await this.client.read(this.id)
+        assert len(this.turns) == MOST_PAGES
+        assert json.loads(caught.value.payload)["name"] == this.order.name
+
+
+async def test_as_many_pages_as_are_read_at_most_make_a_whole_order() -> None:
+    async with reading(lines=MOST_PAGES // 2 + 1, most_nodes=1) as this:
+        assert (await this.client.read(this.id)).facts["lines"] == lines_of(this.order)
+        assert len(this.turns) == MOST_PAGES
+
+
+@pytest.mark.parametrize("fault", ["drop_before", "error_before", "garbage", "throttle"])
+async def test_a_page_that_is_lost_is_worth_another_try(fault: str) -> None:
+    async with reading(lines=10) as this:
+
+        def lose(turn: int) -> None:
+            if turn == 2:
+                this.stage.sandbox.faults.script(fault, step="read")
+
+        this.between = lose
+        with pytest.raises(Transient) as caught:
+            await this.client.read(this.id)
+        assert not caught.value.is_ambiguous
+        assert (caught.value.retry_after_seconds is not None) is (fault == "throttle")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"order": {"updatedAt": "SAME"}},
+        {"order": {"updatedAt": "SAME", "lineItems": {"nodes": [], "pageInfo": {"hasNextPage": True}}}},
+        {"order": {"updatedAt": "SAME", "lineItems": {"nodes": "no", "pageInfo": None}}},
+        {"order": []},
+    ],
+)
+async def test_a_page_that_makes_no_sense_is_no_half_order(answer: Any) -> None:
+    async with reading(lines=10) as this:
+        first = json.loads((await this.client.read(this.id)).payload)
+        body = json.dumps({"data": answer}).replace("SAME", first["updatedAt"]).encode()
+
+        def spoil(turn: int) -> None:
+            this.stage.sandbox.faults.script_answer(200, body, step="read")
+
+        this.between = spoil
+        with pytest.raises((Transient, Unreadable)):
+            await this.client.read(this.id)
+
+
+async def test_of_a_parcel_of_more_lines_than_one_call_takes_the_rest_leaves_with_the_next_call() -> None:
+    async with reading(lines=700, most_nodes=250) as this:
+        request = TargetRequest("shipped", tracking=Tracking("1Z"))
+        standing = (await this.client.read(this.id)).standing()
+        for size, state in ((512, "PARTIALLY_FULFILLED"), (188, "FULFILLED")):
+            answer = await this.client.perform("fulfill", this.id, standing, request)
+            standing = this.stage.machine.after(standing, "fulfill", request, answer.state, answer.facts)
+            assert (len(this.order.live()[-1].lines), standing.state) == (size, state)
