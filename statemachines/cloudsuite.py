@@ -2,7 +2,8 @@
 
 Facts: platforms/cloudsuite.md §5, §6, §9. The native state is composite: `sent` is `shipment_state` sent while `state`
 is processing (or confirmed, for an offline order). It is also what we call an order whose final despatch went out: no
-read shows despatches, so their numbers are facts that only we keep.
+read shows despatches, so their numbers are facts that only we keep. So is that we set `shipment_state`, where the
+platform takes it and shows no such member (the body of a read is not published, §4).
 
 The platform takes any state at any time (§5.1), so the sequence is kept here, and the client looks before it writes.
 """
@@ -65,7 +66,7 @@ class CloudsuiteMachine(PlatformMachine):
 
     Facts it reads: `payment_status`, `is_offline`, `erp_order_number`, `lines` (`{id: {"erp", "part", "quantity"}}`)
     and, kept by us alone, `despatches` (`{number: {"final"}}`) and `unanswered_despatches` (numbers that were sent
-    once without an answer).
+    once without an answer). `hides_shipment`: reads have no `shipment_state`; `is_marked_sent`: we set it there.
 
     `checks_payment`: only released orders are processed. `on_timeout`: what a despatch whose answer was lost leads to.
     `has_proxy`: the shop's config has what the XML calls need.
@@ -189,14 +190,21 @@ class CloudsuiteMachine(PlatformMachine):
     # -- what calls and reads tell -----------------------------------------------------------------------------------
 
     def observe(self, standing: Standing | None, seen: Standing) -> str:
-        """An order whose final despatch we sent is sent, whether or not the platform shows it."""
-        if seen.platform_state == "processing" and standing is not None and _has_final(standing.facts):
+        """An order whose final despatch we sent is sent, whether or not the platform shows it; so is one that we marked
+        sent, where the platform never shows it."""
+        known = standing.facts if standing is not None else {}
+        if seen.platform_state == "processing" and _has_final(known):
             return "sent"
-        return seen.platform_state
+        is_underway = seen.platform_state == "processing" or (
+            seen.platform_state == "confirmed" and seen.facts.get("is_offline") is True
+        )
+        is_ours = known.get("is_marked_sent") and seen.facts.get("hides_shipment")
+        return "sent" if is_underway and is_ours else seen.platform_state
 
     def merged_facts(self, standing: Standing, seen: Standing) -> dict[str, Json]:
-        """What the platform shows, and the despatches that we sent: no read shows those."""
-        return {**seen.facts, **{name: standing.facts[name] for name in _OURS if standing.facts.get(name)}}
+        """What the platform shows, and what we did that no read shows: despatches, a shipment that it hides."""
+        ours = (*_OURS, "is_marked_sent") if seen.facts.get("hides_shipment") else _OURS
+        return {**seen.facts, **{name: standing.facts[name] for name in ours if standing.facts.get(name)}}
 
     def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
         """The read-backs of cloudsuite.md §9. A despatch cannot be read back: it is sent again with its own number,
@@ -228,6 +236,8 @@ class CloudsuiteMachine(PlatformMachine):
             own["despatches"] = {**standing.facts.get("despatches", {}), waiting[0].number: {"final": is_final}}
             if unanswered := standing.facts.get("unanswered_despatches"):
                 own["unanswered_despatches"] = [number for number in unanswered if number != waiting[0].number]
+        if step == "mark_sent" and {**standing.facts, **facts}.get("hides_shipment"):
+            own["is_marked_sent"] = True
         if self.steps[step].to is None:
             answered = answered or standing.platform_state
         after = super().after(standing, step, request, answered, {**own, **facts})

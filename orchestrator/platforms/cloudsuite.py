@@ -125,7 +125,7 @@ class CloudsuiteClient:
             case "set_erp_number":
                 answer = await self._patch(order_id, {"erp_order_number": request.erp_order_number}, None)
             case "set_erp_lines":
-                answer = await self._set_erp_lines(order_id, request)
+                answer = await self._set_erp_lines(order_id, standing, request)
             case "confirm_order":
                 answer = await self._confirm_order(order_id, request)
             case "send_despatch":
@@ -224,14 +224,21 @@ class CloudsuiteClient:
             if status not in RELEASED:
                 raise OutOfSequence(f"the payment is not settled any more, payment_status is {status}")
         await self._throttle()
-        answer = await self._patch(order_id, change, to)
+        answer = await self._patch(order_id, change, to, seen)
         await self._tell_buyer(to, seen)
         return answer
 
-    async def _patch(self, order_id: str, change: dict[str, Json], to: str | None) -> StepAnswer:
-        """PATCH changes the given fields only. An answer that tells the order has to show the change."""
+    async def _patch(
+        self, order_id: str, change: dict[str, Json], to: str | None, before: Seen | None = None
+    ) -> StepAnswer:
+        """PATCH changes the given fields only. An answer that tells the order has to show the change, but for a
+        shipment of which neither it nor the read `before` says anything (cloudsuite.md §4)."""
         data = await self._write("PATCH", order_id, _dump(change))
         state = _told_state(data)
+        if "shipment_state" in change and "shipment_state" not in data:
+            is_hidden = before is not None and before.facts.get("hides_shipment") is True
+            if before is not None and is_hidden and state in (None, before.state):
+                return StepAnswer(before.state, {"hides_shipment": True})
         if to is not None and state is not None and state != to:
             raise OutOfSequence(f"{to} was asked for and the order is in {state}")
         for name, value in change.items():
@@ -239,7 +246,7 @@ class CloudsuiteClient:
                 raise OutOfSequence(f"{name} was to be {value} and the order has {data[name]}")
         return StepAnswer(state if to is not None else None)
 
-    async def _set_erp_lines(self, order_id: str, request: TargetRequest) -> StepAnswer:
+    async def _set_erp_lines(self, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
         """PUT of the whole order as it is right now: read, built, looked at once more, written (cloudsuite.md §9)."""
         numbers = {line.line: line.erp_line_number for line in request.erp_lines or ()}
         modified = None
@@ -251,7 +258,7 @@ class CloudsuiteClient:
             if was != modified:
                 continue
             try:
-                body = with_erp_lines(text, numbers)
+                body = with_erp_lines(text, numbers, _hidden(standing, seen))
             except ValueError as error:
                 raise OutOfSequence(str(error)) from None
             await self._write("PUT", order_id, body.encode())
@@ -342,6 +349,12 @@ def _told_state(data: dict[str, Json]) -> str | None:
         return composite_state(data)
     except SenselessOrder:
         return None
+
+
+def _hidden(standing: Standing, seen: Seen) -> dict[str, Json]:
+    """What we set and the read does not show: a PUT without it would take it away."""
+    is_ours = standing.facts.get("is_marked_sent") and seen.facts.get("hides_shipment")
+    return {"shipment_state": "sent"} if is_ours else {}
 
 
 def _dump(data: dict[str, Json]) -> bytes:

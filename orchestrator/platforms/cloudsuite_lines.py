@@ -17,9 +17,10 @@ from statemachines.target import Json
 _decode = json.JSONDecoder().raw_decode
 
 
-def with_erp_lines(order: str, numbers: Mapping[str, int]) -> str:
+def with_erp_lines(order: str, numbers: Mapping[str, int], hidden: Mapping[str, Json] | None = None) -> str:
     """The JSON text `order` with the ERP line numbers of the lines named by their ids.
 
+    `hidden`: members that the order has and the text does not show; they are put in at its end.
     Raises ValueError if the text is no order or a line of `numbers` is not in it.
     """
     left = dict(numbers)
@@ -32,6 +33,8 @@ def with_erp_lines(order: str, numbers: Mapping[str, int]) -> str:
     changed = _exchanged(order, "order_lines", numbered)
     if left:
         raise ValueError(f"lines {', '.join(left)} are not in the order")
+    for name, value in (hidden or {}).items():
+        changed = f"{changed.rstrip()[:-1].rstrip()},{json.dumps(name)}:{json.dumps(value)}}}"
     return changed
 
 

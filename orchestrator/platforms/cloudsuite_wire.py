@@ -115,6 +115,8 @@ def read_order(order: Json, payload: bytes, reading: Reading) -> Seen:
         "erp_order_number": _text(order.get("erp_order_number")),
         "lines": _lines(order.get("order_lines")),
     }
+    if "shipment_state" not in order:
+        facts["hides_shipment"] = True
     unsettled = "unpaid" if reading.checks_payment and not is_offline else "unknown"
     return Seen(
         id=order_id,

@@ -34,7 +34,7 @@ _ARTICLES = (
 class CloudsuiteOrder:
     """One order: `fields` are its JSON without `order_lines`. `lost`: members that a PUT left out and so deleted.
 
-    `garbage`: JSON text shown in place of the order. `timeline`: its custom status lines.
+    `garbage`: JSON text shown in place of the order. `timeline`: its custom status lines. `hidden`: members not shown.
     """
 
     fields: dict[str, Json]
@@ -42,6 +42,7 @@ class CloudsuiteOrder:
     lost: list[str] = field(default_factory=list)
     timeline: list[Json] = field(default_factory=list)
     garbage: str | None = None
+    hidden: frozenset[str] = frozenset()
 
     @property
     def id(self) -> int:
@@ -60,7 +61,8 @@ class CloudsuiteOrder:
 
     def detail(self) -> str:
         """The order as JSON, with its lines."""
-        return self.garbage or encode({**self.fields, "order_lines": self.lines})
+        shown = {name: value for name, value in self.fields.items() if name not in self.hidden}
+        return self.garbage or encode({**shown, "order_lines": self.lines})
 
     def summary(self) -> str:
         """Its row in the list: no lines, no payment status (cloudsuite.md §3)."""

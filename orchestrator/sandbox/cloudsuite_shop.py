@@ -34,7 +34,7 @@ class CloudsuiteOptions:
     `max_limit`: the largest page. `unpaid_orders`, `offline_orders`: how many there are beside the others.
     `marks_sent`: an order whose every line was despatched in full gets `shipment_state` sent. `writes_answer`: what a
     write answers with. `proxy_style`: of the XML calls' answers. `is_duplicate_ok_status`: a duplicate number is
-    refused with status 200.
+    refused with status 200. `hidden`: members of an order that no read shows.
     """
 
     token_seconds: int = 300
@@ -47,6 +47,7 @@ class CloudsuiteOptions:
     writes_answer: Literal["order", "echo", "nothing"] = "order"
     proxy_style: Literal["xml", "text"] = "xml"
     is_duplicate_ok_status: bool = False
+    hidden: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class CloudsuiteShop:
 
     def keep(self, order: CloudsuiteOrder) -> CloudsuiteOrder:
         """Takes an order in."""
+        order.hidden = self.options.hidden
         self.orders[order.id] = order
         return order
 
