@@ -1,8 +1,8 @@
 """Selldone's order machine: CheckQueue → OrderConfirm → PreparingOrder → SentOrder → ToCustomer, with returns.
 
 Facts: platforms/selldone.md §5. `Returned` is ours: delivery-returned was called and accepted; what the platform shows
-then (PreparingOrder, as far as known) is kept as the platform state and is no drift. `Canceled` is the payment side's
-status, seen and never set.
+then (PreparingOrder, as far as known) is kept as the platform state and is no drift; sending it again begins there.
+`Canceled` is the payment side's status, seen and never set.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from statemachines.machine import (
     Milestone,
+    PlannedStep,
     PlatformMachine,
     PlatformWait,
     Refusal,
@@ -49,6 +50,8 @@ _STEPS = (
     Step("return_delivery", ("SentOrder",), "Returned"),
 )
 
+_BEFORE_PREPARING = ("CheckQueue", "OrderConfirm")
+
 _MAINLINE = ("CheckQueue", "OrderConfirm", "PreparingOrder", "SentOrder", "ToCustomer")
 
 
@@ -62,10 +65,23 @@ class SelldoneMachine(PlatformMachine):
         super().__init__("selldone", _STATES, _STEPS, _MAINLINE, "CheckQueue")
 
     def has_passed(self, standing: Standing, wanted: str) -> bool:
-        """A returned order has been prepared once; it can be sent again, so SentOrder lies ahead of it."""
-        if standing.state == "Returned":
-            return wanted in ("CheckQueue", "OrderConfirm", "PreparingOrder", "Returned")
-        return super().has_passed(standing, wanted)
+        """A returned order stands where the platform put it; it can be sent again, so SentOrder lies ahead of it."""
+        return standing.state == wanted or super().has_passed(_on_platform(standing), wanted)
+
+    def allowed(self, standing: Standing) -> tuple[str, ...]:
+        """As the base; of a returned order, what the platform takes next."""
+        return super().allowed(_on_platform(standing))
+
+    def _path(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
+        return () if standing.state == wanted else super()._path(_on_platform(standing), wanted)
+
+    def _with_actions(
+        self, standing: Standing, path: tuple[PlannedStep, ...], request: TargetRequest
+    ) -> tuple[PlannedStep, ...]:
+        """The way of a returned order begins in `Returned`, and with what the platform takes where it put the order."""
+        steps = super()._with_actions(_on_platform(standing), path, request)
+        ours = {_on_platform(standing).state: standing.state}
+        return tuple(PlannedStep(s.step, ours.get(s.source, s.source), ours.get(s.to, s.to)) for s in steps)
 
     def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
         """Only released orders of goods go on (selldone.md §1, §5.1); confirmed items must be the order's own; a
@@ -79,7 +95,8 @@ class SelldoneMachine(PlatformMachine):
         if status is not None and status not in _RELEASED and standing.state != "Canceled":
             reason = f"the order's payment status is {status}, only Payed and COD orders are released"
             return Refusal("not-allowed", reason, reason=reason)
-        if standing.state == "CheckQueue" and (refusal := _items_guard(request.items, standing.facts)) is not None:
+        is_unconfirmed = _on_platform(standing).state == "CheckQueue"
+        if is_unconfirmed and (refusal := _items_guard(request.items, standing.facts)) is not None:
             return refusal
         return self._tracking_guard(request)
 
@@ -117,7 +134,7 @@ class SelldoneMachine(PlatformMachine):
             case "return_delivery":
                 return seen.platform_state not in ("SentOrder", "ToCustomer")
             case _:
-                return super().is_done(step, before, replace(seen, state=seen.platform_state), request)
+                return super().is_done(step, _on_platform(before), replace(seen, state=seen.platform_state), request)
 
     def after(
         self, standing: Standing, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
@@ -129,6 +146,8 @@ class SelldoneMachine(PlatformMachine):
             answered = answered or standing.platform_state
         if step == "return_delivery":
             answered = answered or "PreparingOrder"
+        if step in ("confirm", "prepare"):
+            standing = _on_platform(standing)
         return super().after(standing, step, request, answered, facts)
 
     def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
@@ -144,6 +163,15 @@ class SelldoneMachine(PlatformMachine):
             until + REJECT_COUNTDOWN_MS if until is not None else None,
             f"the order is being rejected on the platform ({reason})",
         )
+
+
+def _on_platform(standing: Standing) -> Standing:
+    """A returned order where the platform put it, any other as it is. What the platform shows then is not documented:
+    a state that is not before PreparingOrder is taken for that (selldone.md §5.2, §10)."""
+    if standing.state != "Returned":
+        return standing
+    shown = standing.platform_state
+    return replace(standing, state=shown if shown in _BEFORE_PREPARING else "PreparingOrder")
 
 
 def _has_tracking(facts: Mapping[str, Json], request: TargetRequest) -> bool:

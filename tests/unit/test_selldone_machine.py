@@ -227,6 +227,34 @@ def test_a_returned_order_keeps_our_name_while_the_platform_shows_the_same() -> 
     assert MACHINE.observe(None, standing("PreparingOrder")) == "PreparingOrder"
 
 
+@pytest.mark.parametrize(
+    ("shown", "allowed", "is_accepted"),
+    [
+        ("CheckQueue", ("OrderConfirm",), False),
+        ("OrderConfirm", ("PreparingOrder",), True),
+        ("PreparingOrder", ("SentOrder",), True),
+        ("SentOrder", ("SentOrder",), True),
+        ("Returned", ("SentOrder",), True),
+        ("Somewhere", ("SentOrder",), True),
+    ],
+)
+def test_a_returned_order_goes_on_from_where_the_platform_put_it(
+    shown: str, allowed: tuple[str, ...], is_accepted: bool
+) -> None:
+    returned = MACHINE.after(standing("SentOrder"), "return_delivery", TargetRequest("returned"), shown, {})
+    assert MACHINE.allowed(returned) == allowed
+    assert MACHINE.has_passed(returned, "OrderConfirm") is is_accepted
+    assert not MACHINE.has_passed(returned, "SentOrder")
+    plan = MACHINE.plan(returned, TargetRequest("returned", tracking=Tracking(code=CODE)))
+    assert isinstance(plan, Plan)
+    assert [step.step for step in plan.steps] == (["set_tracking"] if allowed == ("SentOrder",) else [])
+
+
+def test_items_are_checked_where_a_returned_order_is_confirmed_again() -> None:
+    returned = Standing("Returned", "CheckQueue", "paid", {"status": "Payed", "items": ["1"]})
+    assert isinstance(MACHINE.plan(returned, TargetRequest("shipped", items=("2",))), Refusal)
+
+
 def test_cancelled_wins_over_the_delivery_state() -> None:
     assert MACHINE.observe(standing("SentOrder"), standing("SentOrder", status="Canceled")) == "Canceled"
 

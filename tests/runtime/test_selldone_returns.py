@@ -1,0 +1,62 @@
+"""Sending a returned Selldone order again, wherever the platform put it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.sandbox.selldone_shop import SelldoneOptions
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from storage.records import TargetStatus
+from tests.support.shopfloor import shopfloor
+
+WALK = ["confirm", "prepare", "send", "return_delivery"]
+TRACKED: dict[str, Any] = {"tracking": {"code": "SECOND"}}
+WAYS = [
+    ("CheckQueue", ["confirm", "prepare", "set_tracking", "send"]),
+    ("OrderConfirm", ["prepare", "set_tracking", "send"]),
+    ("PreparingOrder", ["set_tracking", "send"]),
+]
+
+
+def selldone(returned_state: str) -> Sandbox:
+    return Sandbox(SandboxSettings(orders=1, selldone=SelldoneOptions(returned_state=returned_state)))
+
+
+@pytest.mark.parametrize(("shown", "way"), WAYS)
+async def test_a_returned_order_is_sent_again_from_where_the_platform_put_it(
+    tmp_path: Path, shown: str, way: list[str]
+) -> None:
+    sandbox = selldone(shown)
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        await floor.reach(order.id, "shipped")
+        assert (await floor.reach(order.id, "returned")).status is TargetStatus.REACHED
+        await floor.commands.refresh("acme", order.id)
+        returned = await floor.order(order.id)
+        assert (returned.state, returned.platform_state) == ("Returned", shown), "what it shows is no drift"
+        target = await floor.reach(order.id, "delivered", **TRACKED)
+        assert target.status is TargetStatus.REACHED
+        assert [entry.step for entry in target.plan] == [*way, "deliver"]
+        assert target.plan[0].source == "Returned"
+        assert sandbox.ledger.effects(order.id) == [*WALK, *way, "deliver"]
+        assert sandbox.ledger.out_of_sequence() == []
+        assert await floor.events("order.drifted", "step.failed") == []
+
+
+@pytest.mark.parametrize("fault", ["drop_after", "drop_before", "garbage"])
+@pytest.mark.parametrize(("shown", "step"), [("CheckQueue", "confirm"), ("OrderConfirm", "prepare")])
+async def test_a_lost_answer_on_the_way_back_has_its_effect_once(
+    tmp_path: Path, shown: str, step: str, fault: str
+) -> None:
+    sandbox = selldone(shown)
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        await floor.reach(order.id, "shipped")
+        await floor.reach(order.id, "returned")
+        sandbox.faults.script(fault, step=step)
+        assert (await floor.reach(order.id, "shipped")).status is TargetStatus.REACHED
+        assert sandbox.ledger.effects(order.id)[-1] == "send"
+        assert sandbox.ledger.effects(order.id).count(step) == 2, "once on each way"
