@@ -182,7 +182,7 @@ class CloudsuiteClient:
             await self._throttle()
         answer = await self._access.call("GET", self._order_url(order_id), is_effect=False, headers=_READ)
         if answer.status >= 400:
-            raise order_refusal(answer, self._caller.words(answer))
+            raise order_refusal(answer, self._caller.words(answer), is_effect=False)
         seen = read_single(answer.body, self._reading)
         if order_number(order_id) is not None and seen.id != order_id:
             raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", answer.body)
@@ -281,7 +281,7 @@ class CloudsuiteClient:
         """The members of the answer to a write, none where it has no body."""
         answer = await self._access.call(method, self._order_url(order_id), is_effect=True, body=body, headers=_JSON)
         if answer.status >= 400:
-            raise order_refusal(answer, self._caller.words(answer))
+            raise order_refusal(answer, self._caller.words(answer), is_effect=True)
         if not answer.body.strip():
             return {}
         try:

@@ -10,14 +10,14 @@ from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFail
 from orchestrator.platforms.http import Answer
 
 
-def order_refusal(answer: Answer, words: str) -> PlatformFailure:
-    """The failure that a 4xx about one order means."""
+def order_refusal(answer: Answer, words: str, *, is_effect: bool) -> PlatformFailure:
+    """The failure that a 4xx about one order means. A read that is refused refuses no step."""
     match answer.status:
         case 404 | 410:
             # A gateway's page says that the API was not found, not that the order is gone for good.
             return Transient(words) if is_html(answer.body) else NotFound(words)
         case _:
-            return Rejected(words)
+            return Rejected(words) if is_effect else Transient(words, is_refused_read=True)
 
 
 def list_refusal(answer: Answer, words: str) -> PlatformFailure:

@@ -24,6 +24,8 @@ class Transient(PlatformFailure):
     `is_ambiguous`: the call may have taken effect, so the order is read before it is repeated.
     `retry_after_seconds`: the platform asked the whole shop to wait that long.
     `wait`: the platform holds this one order up (a reject countdown).
+    `is_refused_read`: the platform is there and refused to show what was asked for. Nothing was refused of a step, so
+    it is tried again; it is this order's own trouble and not the shop's.
     """
 
     kind = "transient"
@@ -35,11 +37,13 @@ class Transient(PlatformFailure):
         is_ambiguous: bool = False,
         retry_after_seconds: float | None = None,
         wait: PlatformWait | None = None,
+        is_refused_read: bool = False,
     ) -> None:
         super().__init__(detail)
         self.is_ambiguous = is_ambiguous
         self.retry_after_seconds = retry_after_seconds
         self.wait = wait
+        self.is_refused_read = is_refused_read
 
 
 class OutOfSequence(PlatformFailure):
@@ -49,7 +53,7 @@ class OutOfSequence(PlatformFailure):
 
 
 class Rejected(PlatformFailure):
-    """This order cannot go on without a person."""
+    """This order cannot go on without a person. Said of steps: a read that is refused is tried again."""
 
     kind = "rejected"
 

@@ -51,14 +51,15 @@ def refusal(
         return Transient(words, wait=PlatformWait("platform", None, words))
     if "DATABASE_TRANSACTION_FAILED" in named:
         return Transient(words, is_ambiguous=is_effect)
-    if "NOT_FOUNT_BASKET_ITEM_ERROR" in named:
+    if is_effect and "NOT_FOUNT_BASKET_ITEM_ERROR" in named:
         return Rejected(words)
     if not named.intersection(_OUT_OF_SEQUENCE):
         if status in (404, 410):
             # A gateway's page says that the API was not found, not that the order is gone for good.
             return Transient(words) if is_html else NotFound(words)
-        if status == 422 and not named:
+        if is_effect and status == 422 and not named:
             return Rejected(words)
     if not is_effect:
-        return Transient(words)  # a read changes nothing, so there is no sequence to be out of
+        # A read changes nothing: there is no sequence to be out of, and no step that was refused.
+        return Transient(words, is_refused_read=True)
     return OutOfSequence(words)

@@ -158,9 +158,8 @@ class XsaleClient:
         query = "&".join(filter(None, (by_status, page, further(self._options.list_query))))
         answer = await self._calls.get(calls, f"orders?{query}")
         if answer.status >= 400:
-            failure = self._calls.refusal(answer, is_effect=False)
-            # A list has no order that could be missing: its address was not found.
-            raise Transient(failure.detail) if isinstance(failure, NotFound) else failure
+            # A list is about no order: none is missing or refused, the shop is in trouble.
+            raise Transient(self._caller.words(answer))
         listing = await self._listing(answer, table)
         if listing.unexplained and await self._directory.is_renewed_for(calls, listing.unexplained):
             listing = await self._listing(answer, await self._directory.table(calls))

@@ -76,7 +76,7 @@ class OrganizationCalls:
             case _ if is_effect:
                 return Rejected(words)
             case _:
-                return Transient(words)
+                return Transient(words, is_refused_read=True)
 
     def _url(self, tail: str) -> URL:
         return URL(f"{self.base_url}/{quote(self.organization, safe='')}/{tail}", encoded=True)

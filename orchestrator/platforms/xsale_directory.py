@@ -72,7 +72,7 @@ class StatusDirectory:
     async def _no_statuses(self, turn: Turn, failure: PlatformFailure) -> PlatformFailure:
         """An organization that is not found is a wrong name in the config: the account's own names are told."""
         if not isinstance(failure, NotFound):
-            return failure
+            return Transient(failure.detail)  # every order needs them: the shop is in trouble
         _, names = await self._calls.me(turn)
         if self._calls.organization in names:
             return Transient(f"statuses: {failure.detail}")

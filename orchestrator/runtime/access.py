@@ -40,7 +40,7 @@ async def tell_gate(store: Store, gate: Gate, clock: Clock, shop: str, failure: 
         case Transient(retry_after_seconds=seconds) if seconds is not None:
             gate.throttled(seconds, failure.detail)
             return False
-        case Transient(wait=None):
+        case Transient(wait=None, is_refused_read=False):
             return gate.failed(failure.detail)
         case AccessDenied():
             gate.abandoned()

@@ -257,7 +257,7 @@ async def test_a_read_that_fails_is_never_ambiguous(body: bytes, status: int, ki
         (b'{"error": "DATABASE_TRANSACTION_FAILED"}', 200, Transient),
         (b'{"error": "NOT_FOUND_SHOP_ERROR"}', 404, AccessDenied),
         (b'{"message": "The route could not be found."}', 404, Transient),
-        (b'{"message": "bad", "errors": {"limit": ["too large"]}}', 422, Rejected),
+        (b'{"message": "bad", "errors": {"limit": ["too large"]}}', 422, Transient),
         (b"{}", 401, AccessDenied),
     ],
 )
