@@ -44,6 +44,16 @@ async def test_commits_are_synced_and_readers_are_not_in_their_way(tmp_path: Pat
         assert await store.write(lambda tx: pragma(tx, "mmap_size")) in (0, None)
 
 
+async def test_after_a_clean_end_the_file_alone_has_everything(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        await store.write(lambda tx: insert_order(tx, order("7"), b"{}"))
+        await store.read(lambda tx: list_orders(tx, 0, 9))
+    assert [path.name for path in tmp_path.iterdir()] == ["s.db"]
+    (tmp_path / "copy.db").write_bytes((tmp_path / "s.db").read_bytes())
+    async with open_sqlite(tmp_path / "copy.db", NOW) as store:
+        assert [each.id for each in await store.read(lambda tx: list_orders(tx, 0, 9))] == ["7"]
+
+
 async def test_a_full_disk_fails_whole_groups_and_the_store_works_again_afterwards(tmp_path: Path) -> None:
     async with open_sqlite(tmp_path / "s.db", NOW) as store:
         heard: list[object] = []
