@@ -14,6 +14,7 @@ from orchestrator.api.dashboard import SCRIPTS, dashboard, page
 from orchestrator.api.problems import ApiError
 from orchestrator.api.services import TOKEN
 from orchestrator.diagrams import STYLE
+from orchestrator.operations.event_types import EVENT_TYPES
 from orchestrator.runtime.draft import PROBLEM_TITLES
 from storage.records import Situation, TargetStatus
 
@@ -210,3 +211,12 @@ async def test_a_second_request_gets_the_same_page(client: TestClient[web.Reques
     async with session.get(url) as one, session.get(url) as other:
         assert await one.read() == await other.read()
         assert one.headers["Content-Security-Policy"] == other.headers["Content-Security-Policy"]
+
+
+def test_the_live_feed_hears_every_type_of_event_and_lets_each_kind_be_chosen() -> None:
+    listed = re.search(r"const EVENT_TYPES = \[(.*?)\];", SCRIPT, re.DOTALL)
+    assert listed is not None
+    assert set(re.findall(r'"([a-z._]+)"', listed[1])) == set(EVENT_TYPES)
+    chosen = re.search(r'const names = \["", (.*?)\];', SCRIPT)
+    assert chosen is not None
+    assert set(re.findall(r'"([a-z]+\.)"', chosen[1])) == {f"{type_.partition('.')[0]}." for type_ in EVENT_TYPES}
