@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -40,17 +40,26 @@ _BOUNDS = {
 }
 
 
+class Complaint(NamedTuple):
+    """Where (below what was checked), what is wrong, and whether it is the key itself, whatever its value."""
+
+    path: Path
+    message: str
+    is_about_key: bool
+
+
 def explain(
     error: ValidationError, model: type[BaseModel], tree: Any, borrowed: set[Path], also_known: Iterable[str] = ()
-) -> Iterator[tuple[Path, str]]:
-    """Path (below `tree`) and message of each complaint of `model` about `tree`.
+) -> Iterator[Complaint]:
+    """Each complaint of `model` about `tree`.
 
     `borrowed`: paths whose value came from a variable or a file; `also_known`: further keys to suggest at the top.
     """
     known_at_top = [*keys_of(model), *also_known]
     for details in error.errors(include_input=False, include_url=False):
         path = _real_path(details, tree)
-        yield path, _message(details, path, model, tree, borrowed, known_at_top)
+        message = _message(details, path, model, tree, borrowed, known_at_top)
+        yield Complaint(path, message, details["type"] == "extra_forbidden")
 
 
 def holds_secret(annotation: Any) -> bool:

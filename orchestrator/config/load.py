@@ -99,6 +99,13 @@ class _Check:
         if not any(path[:length] in self.problems for length in range(len(path) + 1)):
             self.problems[path] = message
 
+    def refuse_key(self, path: ConfigPath, message: str) -> None:
+        """Notes that a key does not exist: this is the cause of whatever else is wrong with its value, such as a
+        variable that is not set."""
+        for below in [known for known in self.problems if known[: len(path)] == path]:
+            del self.problems[below]
+        self.refuse(path, message)
+
     def validate(
         self, model: type[_Model], tree: Any, prefix: ConfigPath, also_known: list[str] | None = None
     ) -> _Model | None:
@@ -108,8 +115,9 @@ class _Check:
             return model.model_validate_json(json.dumps(tree), strict=True, context={"directory": self.directory})
         except ValidationError as error:
             borrowed = {path[len(prefix) :] for path in self.borrowed if path[: len(prefix)] == prefix}
-            for path, message in explain(error, model, tree, borrowed, also_known or ()):
-                self.refuse((*prefix, *path), message)
+            for path, message, is_about_key in explain(error, model, tree, borrowed, also_known or ()):
+                note = self.refuse_key if is_about_key else self.refuse
+                note((*prefix, *path), message)
             return None
 
     def in_order_of(self, tree: Any) -> list[ConfigProblem]:
@@ -195,7 +203,7 @@ def _refuse_strange_keys(check: _Check, tree: Mapping[str, Any], path: ConfigPat
     known = {*common, *(key for spec in PLATFORMS.values() for key in keys_of(spec.options))}
     for key in tree:
         if key not in known:
-            check.refuse((*path, key), no_key_of_any(key, known, common))
+            check.refuse_key((*path, key), no_key_of_any(key, known, common))
 
 
 def _share_a_port(api: ApiSettings, webhooks: WebhookSettings | None) -> bool:

@@ -105,6 +105,16 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
         load(tmp_path / "latin.json")
 
 
+@pytest.mark.parametrize("value", [{"env": "ACME_TOKEN"}, {"file": "nowhere"}, {"deep": {"env": "ACME_TOKEN"}}])
+@pytest.mark.parametrize("platform", ["selldone", "seldone"])
+def test_a_misspelt_key_is_told_though_its_value_cannot_be_had(tmp_path: Path, platform: str, value: Any) -> None:
+    tree = {"tokn": value, "shops": {"acme": {"platform": platform, "shop_id": 1, "tokn": value}}}
+    told = errors(tmp_path, tree, environ={})
+    assert "tokn: is no known key" in told[0]
+    (shop_key,) = [line for line in told if line.startswith("shops.acme.tokn")]
+    assert shop_key == 'shops.acme.tokn: is no known key - did you mean "token"?'
+
+
 @pytest.mark.parametrize(
     ("tree", "line"),
     [

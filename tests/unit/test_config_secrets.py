@@ -141,6 +141,6 @@ def test_the_options_of_any_platform_are_explained_without_their_values(
         Options.model_validate(tree)
     explained = list(explain(refused.value, Options, tree, set()))
     assert explained
-    assert all(SENTINEL not in message for _, message in explained)
+    assert all(SENTINEL not in message for _, message, _ in explained)
     if path is not None:
-        assert {found for found, _ in explained} == {path}
+        assert {found for found, _, _ in explained} == {path}
