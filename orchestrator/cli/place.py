@@ -47,7 +47,7 @@ class Place:
     environ: Mapping[str, str] = field(repr=False)
 
     def address(self) -> Address:
-        """The daemon's address. Raises Failure when the config file that should name it cannot be used."""
+        """The daemon's address. Raises Failure when the config file that should name it is not there or wrong."""
         token = self.environ.get("FULFILLD_TOKEN") or None
         if self.socket is not None:
             return Address("--socket", socket=self.socket)
@@ -67,13 +67,9 @@ class Place:
             raise config_failure(config, error) from None
 
     def config_path(self) -> Path:
-        """The config file, for commands that cannot do without. Raises Failure (2) when there is none."""
+        """The config file, for commands that cannot do without. Raises Failure (2) when it is not there."""
         if (config := self._config_if_any()) is None:
-            raise Failure(
-                f"there is no {USUAL_CONFIG} here",
-                ExitCode.USAGE,
-                remedy="name a config with --config FILE; `fulfilld config example` prints a start",
-            )
+            raise _no_file(f"there is no {USUAL_CONFIG} here")
         return config
 
     def load_config(self) -> Config:
@@ -87,13 +83,26 @@ class Place:
             raise config_failure(path, error) from None
 
     def has_config(self) -> bool:
-        """Whether a config file was named or is here."""
+        """Whether a config file was named or is here. Raises Failure (2) when the one that was named is not there."""
         return self._config_if_any() is not None
 
     def _config_if_any(self) -> Path | None:
         if self.config is not None:
+            # Said as for no config at all: a path that is mistyped is no config with errors.
+            try:
+                self.config.stat()
+            except FileNotFoundError:
+                raise _no_file(f"there is no file {self.config}") from None
+            except OSError:
+                pass  # it may be there: reading it tells why it cannot be
             return self.config
         return USUAL_CONFIG if USUAL_CONFIG.is_file() else None
+
+
+def _no_file(sentence: str) -> Failure:
+    from orchestrator.config.source import NO_FILE_REMEDY
+
+    return Failure(sentence, ExitCode.USAGE, remedy=NO_FILE_REMEDY)
 
 
 def config_failure(path: Path, error: ConfigError) -> Failure:

@@ -16,6 +16,8 @@ from typing import Any
 
 from orchestrator.config.problems import ConfigError, ConfigProblem, quoted
 
+NO_FILE_REMEDY = "name a config with --config FILE; `fulfilld config example` prints a start"
+
 _COMMENT_LINE = re.compile(r"^[ \t]*//[^\r\n]*", re.MULTILINE)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+')
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -52,6 +54,8 @@ def parse(text: str, name: str) -> dict[str, Any]:
 def _text(path: Path) -> str:
     try:
         raw = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError([ConfigProblem(str(path), f"there is no such file - {NO_FILE_REMEDY}")]) from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ConfigError([ConfigProblem(str(path), f"cannot be read: {reason}")]) from None

@@ -69,6 +69,17 @@ def test_a_config_that_is_no_json_is_a_usage_error_with_its_place(run: Run, alon
     assert "config.json:1:2" in result.stderr
 
 
+@pytest.mark.parametrize("command", [("run",), ("config", "check"), ("status",), ("backup", "copy.db")])
+def test_a_config_that_is_not_there_is_told_with_what_to_do(run: Run, command: tuple[str, ...]) -> None:
+    result = run("--config", "nowhere.json", *command)
+    assert result.exit_code == 2
+    told = " ".join(result.stderr.split())
+    assert told == (
+        "fulfilld: there is no file nowhere.json - "
+        "name a config with --config FILE; `fulfilld config example` prints a start"
+    )
+
+
 def test_a_socket_and_a_url_together_are_a_usage_error(run: Run) -> None:
     assert run("--socket", "a", "--url", "http://b", "status").exit_code == 2
 

@@ -98,7 +98,7 @@ def test_keys_that_are_there_twice_are_all_found_however_they_are_spelt(tmp_path
 
 
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"missing\.json: cannot be read: No such file or directory"):
+    with pytest.raises(ConfigError, match=r"missing\.json: there is no such file - name a config"):
         load(tmp_path / "missing.json")
     (tmp_path / "latin.json").write_bytes(b'{\n"\xe4": 1}')
     with pytest.raises(ConfigError, match=r"^latin\.json:2: is not UTF-8"):
