@@ -22,6 +22,7 @@ _COMMENT_LINE = re.compile(r"^[ \t]*//[^\r\n]*", re.MULTILINE)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+')
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DEEPEST = 32
+_SPARE_COMMA = "a comma with nothing behind it - drop the comma"
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def parse(text: str, name: str) -> dict[str, Any]:
     try:
         tree = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ConfigError([_at(text, name, error.pos, f"is no JSON here: {error.msg}")]) from None
+        raise ConfigError([_no_json(text, name, error)]) from None
     except RecursionError:
         raise ConfigError([ConfigProblem(name, "is nested too deeply")]) from None
     except ValueError:
@@ -64,6 +65,26 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigError([ConfigProblem(f"{path.name}:{line}", "is not UTF-8 - save it as UTF-8")]) from None
+
+
+def _no_json(text: str, name: str, error: json.JSONDecodeError) -> ConfigProblem:
+    """What is wrong, and for the usual slips what to do; else in the words of Python's reader."""
+    before, here = text[: error.pos].rstrip(), text[error.pos :].lstrip()
+    at, told = error.pos, error.msg
+    if here.startswith(("//", "/*", "#")):
+        told = "a comment - comments stand on lines of their own, which begin with //"
+    elif here[:1] in ("}", "]") and before.endswith(","):
+        # Newer versions of the reader point at the comma, older ones behind it.
+        at, told = len(before) - 1, _SPARE_COMMA
+    elif error.msg.startswith("Illegal trailing comma"):
+        told = _SPARE_COMMA
+    elif here.startswith("'"):
+        told = "single quotes - write double quotes"
+    elif error.msg.startswith("Expecting ',' delimiter") and here.startswith(('"', "{", "[")):
+        told = "a comma is missing in front of this - add it"
+    elif not here:
+        told = "the file ends too early - close every {, [ and quote"
+    return _at(text, name, at, f"is no JSON here: {told}")
 
 
 def _at(text: str, name: str, position: int, message: str) -> ConfigProblem:

@@ -14,6 +14,9 @@ from orchestrator.operations.event_types import EVENT_TYPES
 from orchestrator.platforms import PLATFORMS
 from tests.support.config_files import errors, loaded, places, replaced, shop, with_shop, write
 
+COMMENT = "a comment - comments stand on lines of their own, which begin with //"
+COMMA = "a comma with nothing behind it - drop the comma"
+
 
 def test_an_empty_config_has_every_default(tmp_path: Path) -> None:
     config = loaded(tmp_path, {})
@@ -72,7 +75,15 @@ def test_lines_that_begin_with_two_slashes_are_comments(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ('{\n  "log": {,}\n}', "fulfilld.json:2:11: is no JSON here: "),
-        ('// one\n{\n"a": 1 // two\n}', "fulfilld.json:3:8: is no JSON here: "),
+        ('// one\n{\n"a": 1 // two\n}', f"fulfilld.json:3:8: is no JSON here: {COMMENT}"),
+        ('{"log": {}, // two\n"a": 1}', f"fulfilld.json:1:13: is no JSON here: {COMMENT}"),
+        ('{"log": // two\n{}}', f"fulfilld.json:1:9: is no JSON here: {COMMENT}"),
+        ('{"log": {}} // end', f"fulfilld.json:1:13: is no JSON here: {COMMENT}"),
+        ('{"a": 1,\n}', f"fulfilld.json:1:8: is no JSON here: {COMMA}"),
+        ('{"a": [1,\n]}', f"fulfilld.json:1:9: is no JSON here: {COMMA}"),
+        ('{"a": 1\n"b": 2}', "fulfilld.json:2:1: is no JSON here: a comma is missing in front of this - add it"),
+        ("{'a': 1}", "fulfilld.json:1:2: is no JSON here: single quotes - write double quotes"),
+        ('{"a": {"b": 1}', "fulfilld.json:1:15: is no JSON here: the file ends too early"),
         ("", "fulfilld.json: the file is empty"),
         ("[]", "fulfilld.json: must be a JSON object"),
         ('{"drain_seconds": NaN}', "fulfilld.json:1:19: NaN is no number in JSON"),
