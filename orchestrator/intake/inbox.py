@@ -230,7 +230,7 @@ async def _newest_order(items: Sequence[Item]) -> Seen | None:
     """The order as the newest of the webhooks tells it that has all of it."""
     told = []
     for webhook, news in items:
-        if not isinstance(news, OrderNews) or news.updated_at_ms is None:  # about an order, but none
+        if not isinstance(news, OrderNews) or not news.is_whole:
             continue
         await anyio.lowlevel.checkpoint()  # a large body takes a while to parse
         if (order := told_order(webhook.source, webhook.payload)) is not None:

@@ -113,9 +113,9 @@ class Looker:
 def cause_of(items: Sequence[Item]) -> dict[str, Json] | None:
     """The webhook with the newest picture of the order, for the events that the read leads to; None if none has one."""
     told = [
-        (news.updated_at_ms, webhook.id, webhook.topic)
+        (news.updated_at_ms or 0, webhook.id, webhook.topic)
         for webhook, news in items
-        if isinstance(news, OrderNews) and news.updated_at_ms is not None
+        if isinstance(news, OrderNews) and news.is_whole
     ]
     if not told:
         return None

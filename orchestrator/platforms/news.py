@@ -62,12 +62,13 @@ class FulfillmentNews:
 class OrderNews:
     """An order to read again; `order` None: one that is not named, so all are looked at.
 
-    `part`: in its place the id of something that the platform knows the order of. `updated_at_ms`: the order's own
-    change time, where the body is an order.
+    `part`: in its place the id of something that the platform knows the order of. `is_whole`: the body is the order
+    itself, or some of its fields; then `updated_at_ms` is its own change time, if it tells one.
     """
 
     order: str | None
     part: str | None = None
+    is_whole: bool = False
     updated_at_ms: int | None = None
     fulfillment: FulfillmentNews | None = None
 

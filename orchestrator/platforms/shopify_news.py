@@ -30,6 +30,7 @@ from orchestrator.platforms.shopify_webhooks import (
 from statemachines.target import Json
 
 _WHOLE_AREAS = frozenset({"orders", "fulfillments"})  # their bodies always name the order
+_NO_ORDERS = frozenset({"orders/edited", "orders/delete"})  # what was edited, and an id
 _PART_AREAS = frozenset({"fulfillment_orders", "fulfillment_holds"})
 _ORDER_AREAS = _WHOLE_AREAS | _PART_AREAS | {"fulfillment_events", "refunds", "returns", "order_transactions"}
 
@@ -63,6 +64,7 @@ def news(header_topic: str | None, body: Json) -> News:
     return OrderNews(
         order,
         part=fulfillment_order_of(body) if order is None and area in _PART_AREAS else None,
+        is_whole=area == "orders" and topic not in _NO_ORDERS,
         updated_at_ms=updated_at_ms(body) if area == "orders" else None,
         fulfillment=_fulfillment(topic, body) if area == "fulfillments" else None,
     )

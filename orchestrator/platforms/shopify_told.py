@@ -50,11 +50,11 @@ class _Fulfillment(_Body):
 class _Order(_Body):
     id: int | str
     admin_graphql_api_id: str | None = None
-    name: str
+    name: str | None = None
     cancelled_at: AwareDatetime | None = None
     financial_status: str | None = None
     fulfillment_status: str | None = None
-    line_items: list[_Line]
+    line_items: list[_Line] = []
     fulfillments: list[_Fulfillment] = []
 
 
@@ -62,8 +62,9 @@ _ORDER: TypeAdapter[_Order] = TypeAdapter(_Order)
 
 
 def told_order(body: Json, payload: bytes) -> Seen | None:
-    """The order that a body of `orders/*` is; None where it is none, such as that of `orders/edited`. `payload`: the
-    body's bytes. Its content hash is empty: that of a read looks at other things."""
+    """The order that a body of `orders/*` is; None where it makes no sense. A subscription may leave fields out
+    (`includeFields`), so all but the id may be missing. `payload`: the body's bytes. Its content hash is empty: that of
+    a read looks at other things."""
     try:
         order = _ORDER.validate_python(body)
     except ValidationError:

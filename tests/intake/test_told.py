@@ -105,11 +105,20 @@ async def test_a_target_of_it_begins_with_a_read_and_fails_when_there_is_no_such
         assert (target.status.value, target.problem and target.problem.type) == ("failed", "order-not-found")
 
 
+async def test_a_body_of_which_fields_were_left_out_is_enough(tmp_path: Path) -> None:
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        await tell(courier, "orders/create", {"id": int(NOWHERE), "financial_status": "paid"})
+        (imported,) = await floor.event("order.imported", NOWHERE)
+        told = {key: imported.data[key] for key in ("state", "payment", "reference", "topic")}
+        assert told == {"state": "UNFULFILLED", "payment": "paid", "reference": None, "topic": "orders/create"}
+        await worked_off(floor)
+        assert await types_of(floor, NOWHERE) == ["order.imported"]
+        assert (await floor.order(NOWHERE, name)).is_told
+
+
 async def test_what_is_about_an_order_and_none_makes_none(tmp_path: Path) -> None:
     async with pushing(tmp_path, 1) as (floor, _, courier):
-        body = body_of(courier, floor)
-        del body["line_items"]
-        await tell(courier, "orders/create", body)
+        await tell(courier, "orders/create", {**body_of(courier, floor), "line_items": "none"})
         await tell(courier, "orders/delete", {"id": int(NOWHERE)})
         await tell(courier, "orders/edited", {"order_edit": {"order_id": int(NOWHERE)}})
         await worked_off(floor)
