@@ -54,7 +54,12 @@ class StoreLockUnusable(Exception):
     """The lock file cannot be opened or locked (no directory, no permission, a file system without locks)."""
 
     def __init__(self, path: Path, error: OSError) -> None:
-        super().__init__(f"the lock file {path} cannot be used: {error.strerror or type(error).__name__}")
+        if isinstance(error, FileNotFoundError):
+            told = f"there is no directory {path.parent} for the store; make it, or name another in storage.url"
+        else:
+            why = error.strerror or type(error).__name__
+            told = f"the lock file {path} cannot be used: {why}; let the daemon's user write there, on a local disk"
+        super().__init__(told)
         self.path = path
 
 

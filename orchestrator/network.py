@@ -64,6 +64,12 @@ def bind_words(host: str, port: int, error: OSError) -> str:
             return f"{place} cannot be listened on: {_of_system(error)}"
 
 
+def bind_refusal(section: str, host: str, port: int, error: OSError) -> str:
+    """As `bind_words`, and which key of the config's section to mend."""
+    is_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+    return f"{bind_words(host, port, error)}; set another {section}.{'host' if is_host else 'port'}"
+
+
 def _of_connecting(error: aiohttp.ClientConnectorError) -> str:
     """Of an error before the connection stood."""
     place, cause = f"{error.host}:{error.port}", error.os_error

@@ -25,7 +25,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from orchestrator.api.problems import Problem
 from orchestrator.api.services import TOKEN
 from orchestrator.config import ApiSettings, lost_directory
-from orchestrator.network import bind_words
+from orchestrator.network import bind_refusal
 
 log = structlog.get_logger()
 
@@ -74,7 +74,7 @@ async def _serve_tcp(runner: web.AppRunner, host: str, port: int) -> tuple[str, 
     try:
         await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
     except OSError as error:
-        raise ServeError(f"{bind_words(host, port, error)}; set another api.tcp.port") from None
+        raise ServeError(bind_refusal("api.tcp", host, port, error)) from None
     bound = runner.addresses[-1]
     return bound[0], bound[1]
 

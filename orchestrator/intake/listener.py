@@ -27,7 +27,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from orchestrator.config import ConfigError, TlsSettings, WebhookSettings
 from orchestrator.config.tls import tls_context
-from orchestrator.network import bind_words
+from orchestrator.network import bind_refusal
 
 log = structlog.get_logger()
 
@@ -66,8 +66,7 @@ async def listening(app: web.Application, settings: WebhookSettings) -> AsyncIte
         try:
             await site.start()
         except OSError as error:
-            told = bind_words(settings.host, settings.port, error)
-            raise ListenError(f"{told}; set another webhooks.port") from None
+            raise ListenError(bind_refusal("webhooks", settings.host, settings.port, error)) from None
         host, port = runner.addresses[0][:2]
         yield host, port
     finally:

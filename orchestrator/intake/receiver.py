@@ -32,6 +32,7 @@ from storage.webhooks import Arrival, add_webhook
 log = structlog.get_logger()
 
 _RETRY_AFTER_SECONDS = 30
+_COMPARE = "compare shops.{}.webhook_secret with the platform's; where they agree, the sender is somebody else"
 _LONGEST_NAME = 200  # of ids and topics; longer ones are none
 _LARGE_BYTES = 64 * 1024
 _AT_ONCE = 64  # larger bodies in memory at once
@@ -92,7 +93,7 @@ class _Receiver:
                 raise _Refused(400, "the body is missing")
             secrets = [secret.get_secret_value() for secret in shop.webhook_secrets]
             if not signed.is_genuine(body, envelope.signature, secrets):
-                log.warning("webhook.not_genuine", shop=shop.name, size=len(body))
+                log.warning("webhook.not_genuine", shop=shop.name, size=len(body), remedy=_COMPARE.format(shop.name))
                 raise _Refused(401, "the signature is wrong")
             self._mind_sender(envelope.sender, shop)
             return await self._keep(_arrival(envelope, shop, body))
@@ -103,7 +104,7 @@ class _Receiver:
         if PLATFORMS[shop.platform].webhooks is not None:
             raise self._wrong_form(shop, f"send them to /webhooks/{shop.name}/orders, without a secret")
         if not _is_one_of(request.match_info["secret"], shop.webhook_secrets):
-            log.warning("webhook.not_genuine", shop=shop.name)
+            log.warning("webhook.not_genuine", shop=shop.name, remedy=_COMPARE.format(shop.name))
             raise _Refused(401, "the secret is wrong")
         async with AsyncExitStack() as turn:
             body = await self._body(request, turn)

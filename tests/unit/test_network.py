@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from orchestrator.network import bind_words, network_words
+from orchestrator.network import bind_refusal, bind_words, network_words
 from tests.support.certificate import make_certificate
 
 SECRET = "s3cret-of-the-shop"
@@ -172,3 +172,5 @@ def test_an_error_is_told_in_words(error: BaseException, words: str) -> None:
 )
 def test_why_nobody_can_listen_is_one_short_sentence(host: str, error: OSError, words: str) -> None:
     assert bind_words(host, 8443, error) == words
+    key = "host" if host in ("192.0.2.1", "shop.example") else "port"
+    assert bind_refusal("webhooks", host, 8443, error) == f"{words}; set another webhooks.{key}"
