@@ -19,8 +19,17 @@ from orchestrator.config.problems import Path, quoted
 
 _LONGEST_SHOWN = 24
 _SHORTEST_GUARDED = 6
-_SAFE_KINDS = frozenset({"string_pattern_mismatch", "string_too_long", "too_short", "too_long", "multiple_of"})
-"""Kinds whose own message tells the constraint and nothing of the value."""
+PATTERNS = {
+    r"\S": "must not be blank",
+    r"^[A-Za-z_][A-Za-z0-9_]*$": "must be a name: letters, digits and underscores, not beginning with a digit",
+    r"^(20[0-9]{2}-(01|04|07|10)|unstable)$": "must be the first month of a quarter such as 2026-10, or unstable",
+}
+"""What the patterns of all models mean; one without words here is told as it is."""
+_LENGTHS = {
+    "string_too_long": ("at most", "max_length", "characters"),
+    "too_long": ("at most", "max_length", "entries"),
+    "too_short": ("at least", "min_length", "entries"),
+}
 _TYPES = {
     "string": "text in quotes",
     "path": "text in quotes",
@@ -37,6 +46,7 @@ _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
     "less_than": ("less than", "lt"),
     "less_than_equal": ("at most", "le"),
+    "multiple_of": ("a multiple of", "multiple_of"),
 }
 
 
@@ -129,6 +139,8 @@ def _message(
             return _own_words(str(context["error"]), _value(tree, path) if is_guarded else None)
         case "int_from_float":
             return f"must be a whole number{shown}"
+        case "string_pattern_mismatch":
+            return PATTERNS.get(context["pattern"], f"must match the pattern {context['pattern']}")
         case "finite_number":
             return "must be a finite number"
         case "string_too_short":
@@ -140,8 +152,9 @@ def _message(
     base, _, suffix = kind.rpartition("_")
     if suffix in ("type", "parsing") and base in _TYPES:
         return f"must be {_TYPES[base]}{shown}{_remedy(base, _value(tree, path), is_borrowed=is_borrowed)}"
-    if kind in _SAFE_KINDS:
-        return f"is not valid: {details['msg']}"
+    if kind in _LENGTHS:
+        words, name, what = _LENGTHS[kind]
+        return f"must have {words} {context[name]} {what}"
     return f"is not valid ({kind.replace('_', ' ')})"
 
 

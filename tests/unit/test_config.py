@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.config import ConfigError, ConfigProblem, Limits, default_socket, load, socket_of
 from orchestrator.config.example import EXAMPLE
+from orchestrator.config.explain import PATTERNS
 from orchestrator.config.problems import written
 from orchestrator.operations.event_types import EVENT_TYPES
 from orchestrator.platforms import PLATFORMS
@@ -114,6 +115,27 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     (tmp_path / "latin.json").write_bytes(b'{\n"\xe4": 1}')
     with pytest.raises(ConfigError, match=r"^latin\.json:2: is not UTF-8"):
         load(tmp_path / "latin.json")
+
+
+def test_a_pattern_is_told_in_words(tmp_path: Path) -> None:
+    shopify = {"platform": "shopify", "domain": "a.myshopify.com", "token": "shpat_1", "api_version": "latest"}
+    told = "shops.s.api_version: must be the first month of a quarter such as 2026-10, or unstable"
+    assert errors(tmp_path, {"shops": {"s": shopify}}) == [told]
+
+
+@pytest.mark.parametrize("platform", sorted(PLATFORMS))
+def test_every_pattern_of_a_platforms_options_has_words(platform: str) -> None:
+    assert patterns(PLATFORMS[platform].options.model_json_schema()) <= PATTERNS.keys()
+
+
+def patterns(schema: Any) -> set[str]:
+    """The patterns anywhere in a JSON Schema."""
+    if isinstance(schema, list):
+        return set().union(*map(patterns, schema))
+    if not isinstance(schema, dict):
+        return set()
+    own = {schema["pattern"]} if isinstance(schema.get("pattern"), str) else set()
+    return own.union(*map(patterns, schema.values()))
 
 
 @pytest.mark.parametrize("value", [{"env": "ACME_TOKEN"}, {"file": "nowhere"}, {"deep": {"env": "ACME_TOKEN"}}])
