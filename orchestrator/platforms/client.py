@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from statemachines.machine import Standing
 from statemachines.target import Json, TargetRequest
@@ -124,4 +124,13 @@ class PlatformClient(Protocol):
 
     async def aclose(self) -> None:
         """Closes connections."""
+        ...
+
+
+@runtime_checkable
+class RemembersRefusal(Protocol):
+    """A client that does not repeat a refused login at once, for calls that are on their way share its answer."""
+
+    def forget_refusal(self) -> None:
+        """A person says that the account is mended: the next call asks anew. Raises nothing."""
         ...

@@ -62,10 +62,10 @@ class XsaleClient:
         )
         known = (account.client_id, account.client_secret, account.username, account.password)
         self._caller = Caller(session, clock=settings.clock, secrets=[each.get_secret_value() for each in known])
-        keeper = TokenKeeper(
+        self._keeper = TokenKeeper(
             account, self._caller, settings.clock, shop=settings.shop, directory=settings.state_directory
         )
-        self._calls = OrganizationCalls(self._caller, keeper, settings.base_url.rstrip("/"), options.organization)
+        self._calls = OrganizationCalls(self._caller, self._keeper, settings.base_url.rstrip("/"), options.organization)
         self._machine = machines.build(options.model_dump(include={"flow", "milestones"}))
         names = tuple(state.name for state in self._machine.states.values() if not state.record_only)
         self._directory = StatusDirectory(self._calls, names, options.envelope, settings.clock)
@@ -141,6 +141,10 @@ class XsaleClient:
             await self._statuses(calls),
             skew_finding(answer, self._clock),
         ]
+
+    def forget_refusal(self) -> None:
+        """As `RemembersRefusal`."""
+        self._keeper.forget_refusal()
 
     async def aclose(self) -> None:
         """Closes connections."""

@@ -1,9 +1,9 @@
 """xSale's two tokens: asked for with a login, kept over restarts, renewed before they expire (xsale.md §1, §6).
 
 Every call carries both. The login server refuses who logs in too often, so there is one login a day and not one a
-call: whoever needs tokens while a login is under way waits for that one, a refused login is not repeated at once, and
-tokens outlive the process in a file that only its owner can read. The file names the credentials that its tokens were
-got with by a digest, so that others never use them.
+call: whoever needs tokens while a login is under way waits for that one, a refused login is not repeated at once
+(unless a person says that the account is mended), and tokens outlive the process in a file that only its owner can
+read. The file names the credentials that its tokens were got with by a digest, so that others never use them.
 """
 
 from __future__ import annotations
@@ -153,6 +153,10 @@ class TokenKeeper:
             if self._tokens is not None and self._tokens != refused:
                 return self._tokens
             return await self._log_in()
+
+    def forget_refusal(self) -> None:
+        """Whoever needs tokens next logs in, however short ago that was refused."""
+        self._refusal = None
 
     async def _renew_early(self, known: Tokens) -> Tokens:
         """The old tokens are still good, so a login server that is down holds nobody up yet."""

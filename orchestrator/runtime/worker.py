@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from orchestrator.intake.adopt import Adopted, Look, adopt, note_gone
 from orchestrator.intake.poller import Poller
 from orchestrator.operations.ports import WebhookHealth
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import RemembersRefusal, Seen
 from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.push import PushingClient
 from orchestrator.runtime.asking import ask
@@ -88,7 +88,9 @@ class ShopWorker:
             await self._lane_ended.wait()
 
     def reset_gate(self) -> None:
-        """A person resumed the shop: what the platform asked for and the circuit are forgotten."""
+        """A person resumed the shop: what the platform asked for, the circuit and a refused login are forgotten."""
+        if isinstance(self.equipment.client, RemembersRefusal):
+            self.equipment.client.forget_refusal()
         self._gate.set_paused(False)
         self._gate.reset()
         self.wake()

@@ -160,6 +160,16 @@ async def test_a_refused_login_is_an_alarm_with_its_words_and_is_not_repeated_at
         assert (await found.tokens()).access_token == "access-2"
 
 
+async def test_a_refusal_that_is_forgotten_is_asked_about_anew() -> None:
+    server = LoginServer()
+    server.answers = [(403, b'{"error":"invalid_grant"}')]
+    async with keeper(server) as found:
+        with pytest.raises(AccessDenied):
+            await found.tokens()
+        found.forget_refusal()
+        assert (await found.tokens()).access_token == "access-2"
+
+
 @pytest.mark.parametrize(("status", "body"), [(500, b"{}"), (502, b"<html>bad gateway</html>"), (429, b"{}")])
 async def test_a_login_server_in_trouble_is_asked_again_later(status: int, body: bytes) -> None:
     server = LoginServer()
