@@ -37,7 +37,7 @@ class HttpProblem(Document):
     status: int
     detail: str
     errors: Annotated[list[FieldError], Field(description="Everything that is wrong with the request")] = []
-    allowed: Annotated[list[str], Field(description="State names that would do")] = []
+    allowed: Annotated[list[str], Field(description="States one step away, or all that the shop has")] = []
     reason: Annotated[str, Field(description="What the guard misses")] = ""
     paused_by: Annotated[
         Literal["person", "access_denied"] | None,
