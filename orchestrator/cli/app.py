@@ -23,6 +23,7 @@ from orchestrator.cli.commands import (
 )
 from orchestrator.cli.group import FulfilldGroup, RegisterCommand, WaitCommand
 from orchestrator.cli.place import Place
+from orchestrator.cli.usage import UsualCommand
 
 app = typer.Typer(
     name="fulfilld",
@@ -71,6 +72,11 @@ app.command("auth-url")(upkeep.auth_url)
 app.command("backup")(upkeep.backup)
 app.command("sandbox")(service.sandbox)
 app.command("demo")(service.demo)
+
+for _group in (app, config_commands, delivery_commands):
+    for _command in _group.registered_commands:
+        if _command.cls is None or not issubclass(_command.cls, UsualCommand):
+            _command.cls = UsualCommand
 
 
 def _show_version(is_asked: bool) -> None:

@@ -10,9 +10,10 @@ import sys
 from typing import Any, ClassVar, NoReturn
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from orchestrator.cli.failures import ExitCode, Failure
+from orchestrator.cli.usage import UsageError, UsualCommand, reword
 
 WAIT_SECONDS = 60.0
 """What `--wait` without a number means."""
@@ -36,6 +37,9 @@ class FulfilldGroup(TyperGroup):
             return result
         except Failure as failure:
             return self._end(failure)
+        except UsageError as error:
+            reword(error)
+            raise
         except BrokenPipeError:
             # Whoever reads stdout (`| head`) has what it wanted. Python must not find out again when it ends.
             _forget_stdout()
@@ -55,7 +59,7 @@ class FulfilldGroup(TyperGroup):
         raise typer.Exit(failure.code) from None
 
 
-class _MayFollow(TyperCommand):
+class _MayFollow(UsualCommand):
     """A command with an `option` that may be followed by a value of the form `value`, or not: then it is `usual`."""
 
     option: ClassVar[str]

@@ -24,7 +24,7 @@ class Format(StrEnum):
 def machines(
     context: typer.Context,
     platform: Annotated[
-        str | None, typer.Argument(metavar="[PLATFORM]", help="One platform's; all when left out.", show_default=False)
+        str | None, typer.Argument(metavar="PLATFORM", help="One platform's; all when left out.", show_default=False)
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="How to draw them.")] = Format.TEXT,
 ) -> None:

@@ -1,0 +1,56 @@
+"""What a command line that cannot be understood is answered with, and how usage is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.fake import Run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "example"),
+    [
+        (("run", "--config", "x.json"), "fulfilld --config FILE run"),
+        (("run", "--config=x.json"), "fulfilld --config FILE run"),
+        (("config", "check", "--config", "x.json"), "fulfilld --config FILE config check"),
+        (("status", "--socket", "x.sock"), "fulfilld --socket PATH status"),
+        (("sync", "acme", "--url", "http://x"), "fulfilld --url URL sync"),
+    ],
+)
+def test_a_global_option_behind_the_command_is_told_where_it_stands(
+    run: Run, arguments: tuple[str, ...], example: str
+) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert f"it stands before the command: {example}\n" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("events", "--after", "x"), "'--after': must be a whole number"),
+        (("orders", "--limit", "0"), "'--limit': must be at least 1"),
+        (("sandbox", "--port", "65536"), "'--port': must be at most 65535"),
+        (("submit", "a", "1", "shipped", "--wait=abc"), "'--wait': must be a number"),
+        (("machines", "--format", "x"), "'--format': 'x' is not one of 'text', 'mermaid', 'svg', 'json'"),
+    ],
+)
+def test_a_value_that_will_not_do_is_told_in_plain_words(run: Run, arguments: tuple[str, ...], told: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert f"Invalid value for {told}" in result.stderr
+    assert "Input should" not in result.stderr
+    assert "Value error" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("machines", "fulfilld machines [OPTIONS] [PLATFORM]\n"),
+        ("webhooks", "fulfilld webhooks [OPTIONS] SHOP\n"),
+        ("retry", "fulfilld retry [OPTIONS] SHOP ID\n"),
+        ("submit", "fulfilld submit [OPTIONS] [SHOP] [ID] [STATE]\n"),
+    ],
+)
+def test_usage_shows_arguments_by_their_names(run: Run, command: str, usage: str) -> None:
+    assert f"Usage: {usage}" in run(command, "--help").stdout
