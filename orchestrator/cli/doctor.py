@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
 
 from orchestrator.cli.blocks import Cell, Page, Tone, grid
-from orchestrator.cli.status_page import few
+from orchestrator.cli.status_page import access_remedy, few
 from orchestrator.config import (
     ANOTHER_SHOP_REMEDY,
     Config,
@@ -169,10 +169,17 @@ async def _ask(shop: ShopConfig, webhooks: WebhookSettings | None, answers: dict
             findings = await client.check()
             if webhooks is not None and shop.webhook_secrets and isinstance(client, PushingClient):
                 findings.append(await _webhooks(client, shop.name))
-            answers[shop.name] = findings
+            answers[shop.name] = [_with_remedy(finding, shop.name) for finding in findings]
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(5):
             await client.aclose()
+
+
+def _with_remedy(finding: Finding, shop: str) -> Finding:
+    """A refusal of the credentials in the platform's words, with ours for what helps."""
+    if (finding.check, finding.status) != ("credentials", "failed"):
+        return finding
+    return replace(finding, detail=f"{finding.detail} - {access_remedy(shop)}")
 
 
 async def _webhooks(client: PushingClient, shop: str) -> Finding:

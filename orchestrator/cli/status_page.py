@@ -121,7 +121,7 @@ def _denied(shops: Iterable[Json]) -> list[Line | Grid]:
         (
             shop["name"],
             Cell(shop.get("paused_reason") or "the platform does not accept the credentials", "bad"),
-            f"mend the credentials and send SIGHUP, or `fulfilld resume {shop['name']}`",
+            access_remedy(shop["name"]),
         )
         for shop in denied
     ]
@@ -130,6 +130,11 @@ def _denied(shops: Iterable[Json]) -> list[Line | Grid]:
         line(Cell("These shops were denied access:", "bad")),
         grid(("SHOP", "WHY", "WHAT HELPS"), rows, wraps=(1, 2)),
     ]
+
+
+def access_remedy(shop: str) -> str:
+    """What helps a shop whose credentials its platform does not accept."""
+    return f"mend the credentials and send SIGHUP, or `fulfilld resume {shop}`"
 
 
 def _not_sent(shops: Iterable[Json]) -> list[Line | Grid]:
@@ -174,18 +179,21 @@ def _work(shop: Json) -> _Work:
     if not shop.get("held", True):
         return _Work("elsewhere", "dim")
     if shop["circuit"] != "closed":
-        return _Work(f"circuit {shop['circuit'].replace('_', ' ')}", "bad")
+        return _Work(f"circuit {shop['circuit'].replace('_', ' ')}", "bad", _sync_error(shop))
     if wait := shop.get("wait"):
         until = f" until {wait['until']}" if wait.get("until") else ""
         return _Work("waits", "busy", f"{wait['reason']}{until}")
-    if error := shop.get("last_sync_error"):
-        return _Work("sync failed", "bad", f"{error}{_again(shop)}")
+    if error := _sync_error(shop):
+        return _Work("sync failed", "bad", error)
     return _Work("ok", "good")
 
 
-def _again(shop: Json) -> str:
-    """A sync that failed is no trouble by itself: the next one makes up for it."""
-    return f"; tried again at {_time_of_day(at)}" if (at := shop.get("next_sync_at")) else ""
+def _sync_error(shop: Json) -> str:
+    """Why the last sync failed, nothing if it did not. No trouble by itself: the next one makes up for it."""
+    if not (error := shop.get("last_sync_error")):
+        return ""
+    again = f"; tried again at {_time_of_day(at)}" if (at := shop.get("next_sync_at")) else ""
+    return f"{error}{again}"
 
 
 def _storage(storage: Any) -> str:

@@ -58,6 +58,10 @@ def test_status_counts_orders_that_a_person_holds_where_there_are_some(daemon: F
             "waits: retry_after until 2026-01-02T03:04:09Z",
         ),
         ({"circuit": "half_open"}, "circuit half open"),
+        (
+            {"circuit": "open", "last_sync_error": "HTTP 502", "next_sync_at": "2026-01-02T03:04:09.000Z"},
+            "circuit open: HTTP 502; tried again at 03:04:09Z",
+        ),
         ({"last_sync_error": "HTTP 502"}, "sync failed: HTTP 502"),
         (
             {"last_sync_error": "HTTP 502", "next_sync_at": "2026-01-02T03:04:09.000Z"},
