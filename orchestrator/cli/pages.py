@@ -110,6 +110,13 @@ def target_page(target: Json) -> Page:
     return page
 
 
+def hold_line(order: Json) -> Line:
+    """That a person holds an order, and how that ends; below a target that waits for it."""
+    reason = f": {order['held_reason']}" if order.get("held_reason") else ""
+    remedy = f"`fulfilld release {order['shop']} {order['id']}` lets it go on"
+    return line(Cell(f"the order is held{reason}", "bad"), f" - {remedy}", indent=2)
+
+
 def preview_page(preview: Json) -> Page:
     """What a dry run answered."""
     steps = preview.get("plan") or ()

@@ -53,8 +53,8 @@ def is_over(target: Mapping[str, Any]) -> bool:
     return target["status"] in _OVER
 
 
-def judge(target: Mapping[str, Any], wait_seconds: float) -> None:
-    """Raises Failure (1) unless the target is reached."""
+def judge(target: Mapping[str, Any], wait_seconds: float, *, is_held: bool = False) -> None:
+    """Raises Failure (1) unless the target is reached. `is_held`: a person holds its order."""
     name = f"{target['shop']} {target['order']}"
     match target["status"]:
         case "reached":
@@ -66,6 +66,11 @@ def judge(target: Mapping[str, Any], wait_seconds: float) -> None:
             )
         case "failed" | "cancelled" as end:
             raise Failure(f"the target was {end}" if end == "cancelled" else "the target failed")
+        case status if is_held:
+            raise Failure(
+                f"the target is still {status} after {wait_seconds:g} s, for its order is held",
+                remedy=f"`fulfilld release {name}`",
+            )
         case status:
             raise Failure(
                 f"the target is still {status} after {wait_seconds:g} s",

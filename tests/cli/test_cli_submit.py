@@ -16,10 +16,11 @@ from aiohttp import web
 from orchestrator.cli.client import Client
 from orchestrator.cli.failures import Refusal
 from orchestrator.cli.place import Address
-from tests.cli.fake import FakeDaemon, Run, a_problem, a_target
+from tests.cli.fake import FakeDaemon, Run, a_problem, a_target, an_order
 
 TARGETS = ("POST", "/v1/shops/acme/orders/67890/targets")
 TARGET = ("GET", "/v1/targets/t-1")
+ORDER = ("GET", "/v1/shops/acme/orders/67890")
 BULK = ("POST", "/v1/targets")
 
 
@@ -104,6 +105,18 @@ def test_a_wait_that_runs_out_has_failed(daemon: FakeDaemon, fulfilld: Run) -> N
     result = fulfilld("submit", "acme", "67890", "shipped", "--wait", "0")
     assert result.exit_code == 1
     assert "still queued after 0 s" in result.stderr
+
+
+def test_a_target_of_a_held_order_is_shown_with_the_hold(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers[TARGETS] = (202, a_target())
+    order = an_order(situation="held", held_at="2026-01-02T03:04:05.000Z", held_reason="stocktaking")
+    daemon.answers[ORDER] = order
+    result = fulfilld("submit", "acme", "67890", "shipped")
+    assert "the order is held: stocktaking - `fulfilld release acme 67890` lets it go on" in result.stdout
+    late = fulfilld("submit", "acme", "67890", "shipped", "--wait", "0")
+    assert (late.exit_code, "is held - `fulfilld release acme 67890`" in " ".join(late.stderr.split())) == (1, True)
+    daemon.answers[ORDER] = order | {"situation": "queued", "held_at": None, "held_reason": None}
+    assert "release" not in fulfilld("submit", "acme", "67890", "shipped").output
 
 
 def test_a_wait_without_a_number_may_stand_before_the_shop(daemon: FakeDaemon, fulfilld: Run) -> None:
