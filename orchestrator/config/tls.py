@@ -33,7 +33,8 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
 
 def missing_files(settings: TlsSettings) -> list[ConfigProblem]:
     """Which of the two files is not there yet, of those problems that `tls_context` tells."""
-    return [_missing(f"{_AT}.{name}", path, name) for name, path in _files(settings) if not path.exists()]
+    files = [(f"{_AT}.{name}", path, name) for name, path in _files(settings)]
+    return [problem for each in files if (problem := _problem(*each)) == _missing(*each)]
 
 
 def _files(settings: TlsSettings) -> tuple[tuple[str, Path], tuple[str, Path]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import sqlite3
 from dataclasses import replace
@@ -107,6 +109,25 @@ def test_files_of_tls_that_are_not_there_yet_are_warned_of_and_keep_the_daemon_f
     assert started.exit_code == 2
     assert told in started.stderr
     assert told in " ".join(run("doctor").stdout.split())
+
+
+def test_files_of_tls_that_another_user_keeps_to_himself_are_told_by_config_check(
+    run: Run, alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a private key in a directory of root's, where even whether it is there is a secret."""
+    make_certificate(alone)
+    with_tls(alone)
+    look, stat = Path.read_bytes, Path.stat
+
+    def refused(path: Path) -> None:
+        if path.name == "key.pem":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", lambda path: refused(path) or look(path))
+    monkeypatch.setattr(Path, "stat", lambda path, **options: refused(path) or stat(path, **options))
+    checked = run("config", "check")
+    assert checked.exit_code == 2
+    assert f"webhooks.tls.key: {alone / 'key.pem'} cannot be read: permission denied" in checked.stderr
 
 
 def test_a_bad_certificate_is_told_whether_its_key_is_there_or_not(run: Run, alone: Path) -> None:
