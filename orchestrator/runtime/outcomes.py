@@ -155,8 +155,11 @@ def adopt_seen(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
     """
     order = draft.order
     state = ctx.machine.observe(draft.standing(), seen.standing())
-    # What webhooks alone tell is edited by each newer one; the first read of it tells the same in other words.
-    is_edited = not seen.content_hash if order.is_told else seen.content_hash != order.content_hash
+    if order.is_told:  # edited by each newer webhook; a read tells the same in other words, unless it is newer
+        known, shown = order.platform_updated_at, seen.platform_updated_at
+        is_edited = not seen.content_hash or (known is not None and shown is not None and shown > known)
+    else:
+        is_edited = seen.content_hash != order.content_hash
     is_back = order.gone_at is not None
     is_settled = order.payment == "unpaid" and seen.payment not in ("unpaid", "unknown")
     is_unsettled = seen.payment == "unpaid" and order.payment not in ("unpaid", "unknown")
@@ -202,10 +205,13 @@ def _release(draft: Draft, before: Order, by: str) -> None:
 
 
 def apply_read_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jitter: float, *, counts: bool) -> None:
-    """A read before a step failed. Reads are harmless, so they have a count of their own."""
+    """A read before a step failed. Reads are harmless, so they have a count of their own.
+
+    An order that webhooks alone tell of may not show yet, so it is not gone before the last attempt.
+    """
     order = draft.order
     match failure:
-        case NotFound():
+        case NotFound() if not order.is_told or order.read_attempts + 1 >= ctx.policy.attempts:
             draft.change(intent=None)
             apply_gone(draft, ctx, failure.detail)
         case AccessDenied():

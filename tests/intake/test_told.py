@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.operations.refusals import Refused
+from orchestrator.platforms.client import Seen
+from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.shopify_told import told_order
 from orchestrator.sandbox.shopify_webhooks import Courier
 from storage.orders import get_payload
@@ -114,6 +117,41 @@ async def test_a_body_of_which_fields_were_left_out_is_enough(tmp_path: Path) ->
         await worked_off(floor)
         assert await types_of(floor, NOWHERE) == ["order.imported"]
         assert (await floor.order(NOWHERE, name)).is_told
+
+
+async def test_a_target_of_it_waits_for_reads_that_are_behind_the_webhook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        worker = floor.supervisor.worker(name)
+        assert worker is not None
+        look, asked = worker.equipment.client.read, count(1)
+
+        async def read(order_id: str) -> Seen:
+            if next(asked) <= 3:  # the webhook's look, then the target's
+                raise NotFound("no such order yet")
+            return await look(order_id)
+
+        monkeypatch.setattr(worker.equipment.client, "read", read)
+        added = floor.sandbox.shopify.panel.add()
+        await courier.flush()
+        await floor.event("order.imported", added)
+        assert (await floor.reach(added, "shipped", name)).status.value == "reached"
+        assert len(await floor.events("read.failed", order=added)) >= 1
+
+
+async def test_a_first_read_that_shows_a_newer_order_than_its_webhook_is_an_update(tmp_path: Path) -> None:
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        panel = floor.sandbox.shopify.panel
+        await floor.commands.pause(name, None)
+        added = panel.add()
+        await courier.flush()
+        await floor.event("order.imported", added)
+        panel.edit(added, "Somebody Else")
+        panel.order(added).updated += 60_000
+        await floor.commands.resume(name)
+        await worked_off(floor)
+        assert await types_of(floor, added) == ["order.imported", "order.updated"]
 
 
 async def test_what_is_about_an_order_and_none_makes_none(tmp_path: Path) -> None:
