@@ -7,7 +7,7 @@ its pictures for nothing.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -43,10 +43,15 @@ _TIP = (
 )
 _CORNER = 7.0
 _COLUMN_WIDTH = 44  # longer lists of states go on in the next line
+_WIDTH = 80
+_GAP = 2
 
 
 def text(machine: PlatformMachine) -> str:
-    """A machine for a terminal: its main line, then states and steps in aligned columns. Ends with a newline."""
+    """A machine for a terminal of 80 columns: its main line, then states and steps in aligned columns.
+
+    Ends with a newline.
+    """
     described = machine.describe()
     states = [(s["name"], s["milestone"] or "-", ", ".join(_remarks(described, s))) for s in described["states"]]
     steps = [
@@ -54,9 +59,9 @@ def text(machine: PlatformMachine) -> str:
         for s in described["steps"]
     ]
     parts = [
-        f"{described['platform']}: {' → '.join(described['mainline'])}",
+        "\n".join(_wrapped(f"{described['platform']}: {' → '.join(described['mainline'])}", _WIDTH)),
         _table(("STATE", "MILESTONE", ""), states),
-        _table(("STEP", "FROM", "TO", "CARRIES"), steps),
+        *_step_tables(steps),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -137,14 +142,44 @@ def _drawing(described: Mapping[str, Any], layout: Layout, place: str, shared: l
 # -- text ----------------------------------------------------------------------------------------------------------
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _step_tables(steps: Sequence[Sequence[str]]) -> list[str]:
+    """The steps in one table; where that would break words, what they carry has one of its own."""
+    titles = ("STEP", "FROM", "TO", "CARRIES")
+    if _total(_longest_words([titles, *steps])) <= _WIDTH:
+        return [_table(titles, steps)]
+    carried = dict.fromkeys((step[0], step[3]) for step in steps if step[3])
+    return [_table(titles[:3], [step[:3] for step in steps]), _table((titles[0], titles[3]), list(carried))]
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = _column_widths([titles, *rows])
     table = [titles]
     for row in rows:
-        cells = [textwrap.wrap(cell, _COLUMN_WIDTH, break_long_words=False) for cell in row]
-        table += zip_longest(*cells, fillvalue="")
+        table += zip_longest(*map(_wrapped, row, widths), fillvalue="")
     widths = [max(len(row[column]) for row in table) for column in range(len(titles))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
+    lines = ((" " * _GAP).join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    """How wide each column may be, the widest giving way first, so that all fit and no word is broken."""
+    widths = [min(_COLUMN_WIDTH, max(map(len, column))) for column in zip(*rows, strict=True)]
+    least = _longest_words(rows)
+    while _total(widths) > _WIDTH and (can_give := [at for at, width in enumerate(widths) if width > least[at]]):
+        widths[max(can_give, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _longest_words(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(len(word) for cell in column for word in cell.split() or [""]) for column in zip(*rows, strict=True)]
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _wrapped(cell: str, width: int) -> list[str]:
+    return textwrap.wrap(cell, max(width, 1), break_long_words=False, break_on_hyphens=False)
 
 
 def _remarks(described: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
