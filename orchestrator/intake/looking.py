@@ -9,7 +9,7 @@ import structlog
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.intake.adopt import Adopted
-from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected, Unreadable
+from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected, Transient, Unreadable
 from orchestrator.platforms.news import News, OrderNews
 from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.rejecting import set_aside
@@ -63,13 +63,13 @@ class Looker:
             if min(attempts) + 1 < _LOOKS:
                 return self._wait_after(min(attempts))
             log.info("webhook.order_not_found", shop=worker.name, order=place[0], detail=failure.detail)
-        except Rejected as failure:
-            log.warning("webhook.order_not_read", shop=worker.name, order=place[0], detail=failure.detail)
         except Unreadable as failure:
             await self._set_aside(worker.name, place[0], failure)
         except (PlatformFailure, StoreError) as failure:
-            log.info("webhook.read_failed", shop=worker.name, order=place[0], detail=str(failure))
-            return self._wait_after(max(attempts))
+            if not _is_refusal(failure) or min(attempts) + 1 < _LOOKS:
+                log.info("webhook.read_failed", shop=worker.name, order=place[0], detail=str(failure))
+                return self._wait_after(max(attempts))
+            log.warning("webhook.order_not_read", shop=worker.name, order=place[0], detail=str(failure))
         return None
 
     async def _order_at(self, worker: ShopWorker, place: Place) -> str | None:
@@ -127,6 +127,11 @@ def _told_at(items: Sequence[Item]) -> int | None:
     """The newest change time of the order that a webhook tells."""
     times = [news.updated_at_ms for _, news in items if isinstance(news, OrderNews) and news.updated_at_ms is not None]
     return max(times, default=None)
+
+
+def _is_refusal(failure: Exception) -> bool:
+    """Whether the platform is there and does not want to show the order."""
+    return isinstance(failure, Rejected) or (isinstance(failure, Transient) and failure.is_refused_read)
 
 
 def _is_before(one: int | None, other: int | None) -> bool:

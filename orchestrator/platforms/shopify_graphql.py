@@ -84,11 +84,16 @@ class ShopifyDoor:
         """Sends a query; its `data` and the whole answer. Raises PlatformFailure.
 
         An answer that is none of GraphQL's (a page of maintenance at 200) says nothing of what was asked for. It is
-        worth another try: one that is Unreadable would set the order aside, and the poll that looked would pass it.
+        worth another try: one that is Unreadable would set the order aside, and the poll that looked would pass it. A
+        refusal is tried again as well, for it is none of a step.
         """
-        answer = await self.send(name, variables, is_effect=False)
         try:
+            answer = await self.send(name, variables, is_effect=False)
             return self.told(answer, is_effect=False), answer
+        except NotFound:
+            raise
+        except Rejected as refusal:
+            raise Transient(refusal.detail, is_refused_read=True) from None
         except Unreadable as failure:
             raise Transient(failure.detail) from None
 

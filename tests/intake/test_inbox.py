@@ -328,3 +328,12 @@ def test_a_topic_says_what_follows(topic: str | None, body: bytes, expected: obj
 def test_bytes_that_nobody_can_read_are_told_as_such(body: bytes) -> None:
     assert isinstance(news_of("shopify", "orders/create", body), Unreadable)
     assert news_of("hint", None, body) == OrderNews(None)
+
+
+async def test_a_read_that_is_refused_again_and_again_ends_the_webhook(tmp_path: Path) -> None:
+    async with front(tmp_path) as it:
+        order = (await it.floor.orders())[0]
+        it.floor.sandbox.faults.script_answer(422, b'{"message": "no"}', order=order.id, step="read", times=1000)
+        assert await it.signed("orders/updated", json.dumps({"id": int(order.id)}).encode()) == 200
+        await it.worked_off()
+        assert reads(it, order.id) == 4

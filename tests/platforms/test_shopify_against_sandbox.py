@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.intake.subscriptions import inspect
-from orchestrator.platforms.failures import AccessDenied, OutOfSequence, Rejected, Transient
+from orchestrator.platforms.failures import AccessDenied, OutOfSequence, Transient
 from orchestrator.platforms.shopify import ShopifyClient
 from orchestrator.platforms.shopify_webhooks import PRODUCT_TOPICS, TOPICS
 from orchestrator.sandbox.shopify_shop import ShopifyOptions
@@ -165,7 +165,7 @@ async def test_no_answer_shows_the_token() -> None:
     async with staged("shopify") as stage:
         token: Any = stage.sandbox.shopify.shop.token
         stage.sandbox.faults.script_answer(400, b'{"errors":"bad token ' + token.encode() + b'"}')
-        with pytest.raises(Rejected) as caught:
+        with pytest.raises(Transient) as caught:
             await stage.client.read(stage.order)
         assert token not in caught.value.detail
 
