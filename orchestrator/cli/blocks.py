@@ -6,6 +6,7 @@ Text that came from elsewhere (a platform's words) is cleaned of control charact
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Group
     from rich.text import Text
 
 Tone = Literal["plain", "strong", "dim", "good", "busy", "bad"]
@@ -26,6 +27,9 @@ _STYLES: dict[Tone, str] = {
     "busy": "cyan",
     "bad": "bold red",
 }
+
+_PIECE = re.compile(r"(?:[^\s,]+,*|,+)\s*|\s+")
+"""What stays together when text is broken into lines: a word, or a part of a list that is written without blanks."""
 
 _GAP = 2  # blanks between two columns
 _READABLE = 20  # text that is broken into lines should have this much,
@@ -52,7 +56,8 @@ class Line:
 class Grid:
     """A table. `right`: the columns that are numbers; `wraps`: those that may be broken into lines.
 
-    `narrow` says the same on a terminal that has not the room for all columns; plain text never needs it.
+    `narrow` says the same on a terminal that has not the room for all columns, and may have a `narrow` of its own;
+    plain text never needs it.
     """
 
     headers: tuple[str, ...]
@@ -114,7 +119,7 @@ def fitting(page: Page, width: int) -> Page:
     shown: list[Line | Grid] = []
     for block in page:
         if isinstance(block, Grid) and block.narrow and _least_width(block) > width:
-            shown += block.narrow
+            shown += fitting(block.narrow, width)
         else:
             shown.append(block)
     return shown
@@ -123,30 +128,56 @@ def fitting(page: Page, width: int) -> Page:
 def rich_page(page: Page, width: int | None = None) -> Group:
     """A page for rich, to print or to keep alive on a terminal of `width` columns, by default as many as there are."""
     from rich.console import Console, Group
-    from rich.padding import Padding
+    from rich.text import Text
 
-    console = Console()
-    width = width or console.width
-    shown: list[Padding | Text] = []
+    width = width or Console().width
+    shown: list[Text] = []
     for block in fitting(page, width):
         if isinstance(block, Line):
+            indent = min(block.indent, width // 2)
             joined = _joined(_rich(cell) for cell in block.cells)
-            shown.append(Padding(joined, (0, 0, 0, block.indent)) if block.indent else joined)
+            shown += [_joined([Text(" " * indent), part]) for part in _broken(joined, width - indent)]
         else:
-            shown += _rich_grid(block, column_widths(block, width), console)
+            shown += _rich_grid(block, column_widths(block, width))
     return Group(*shown)
 
 
-def _rich_grid(block: Grid, widths: list[int], console: Console) -> Iterator[Text]:
+def _rich_grid(block: Grid, widths: list[int]) -> Iterator[Text]:
     """The lines of a table. rich has tables of its own, which take width from all columns alike when there is not
     enough, numbers and headings too."""
     for row in (tuple(Cell(header, "dim") for header in block.headers), *block.rows):
-        broken = [list(_rich(cell).wrap(console, widths[at], overflow="fold")) for at, cell in enumerate(row)]
+        broken = [_broken(_rich(cell), widths[at]) for at, cell in enumerate(row)]
         for number in range(max(map(len, broken))):
             pieces = [lines[number] if number < len(lines) else _rich(Cell("")) for lines in broken]
             for at, piece in enumerate(pieces):
                 piece.align("right" if at in block.right else "left", widths[at])
             yield _joined(pieces, " " * _GAP)
+
+
+def _broken(text: Text, width: int) -> list[Text]:
+    """The text in lines of `width` columns, broken between words and in lists; a longer word is broken anywhere."""
+    lines = list(text.divide(_breaks(text.plain, width)))
+    for part in lines:
+        part.rstrip()
+    return lines or [text]
+
+
+def _breaks(text: str, width: int) -> list[int]:
+    """Where in the text lines begin, but for the first."""
+    breaks: list[int] = []
+    used = 0
+    for match in _PIECE.finditer(text):
+        piece, at = match.group(), match.start()
+        if used and used + _width(piece.rstrip()) > width:
+            breaks.append(at)
+            used = 0
+        for offset, character in enumerate(piece.rstrip()):
+            if used and used + _width(character) > width:
+                breaks.append(at + offset)
+                used = 0
+            used += _width(character)
+        used += len(piece) - len(piece.rstrip())
+    return breaks
 
 
 def _joined(texts: Iterable[Text], gap: str = "") -> Text:

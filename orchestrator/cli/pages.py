@@ -55,13 +55,30 @@ def orders_page(orders: Sequence[Json]) -> Page:
         )
         for order in orders
     ]
-    short = [
-        (order["shop"], order["id"], order["state"], _situation(order), _pending(order), _minute(order["updated_at"]))
+    headers = ("SHOP", "ORDER", "REFERENCE", "STATE", "SITUATION", "TARGET", "UPDATED")
+    return [grid(headers, rows, wraps=(3, 5), narrow=_orders_narrowly(orders))]
+
+
+def _orders_narrowly(orders: Sequence[Json]) -> Page:
+    """The orders in less room. Their references, where they have some, are what people know them by: rather than these,
+    the times go."""
+    rows = [
+        (
+            order["shop"],
+            order["id"],
+            order.get("reference") or "",
+            order["state"],
+            _situation(order),
+            _pending(order),
+            _minute(order["updated_at"]),
+        )
         for order in orders
     ]
-    narrow = grid(("SHOP", "ORDER", "STATE", "SITUATION", "TARGET", "UPDATED"), short, wraps=(2, 4))
     headers = ("SHOP", "ORDER", "REFERENCE", "STATE", "SITUATION", "TARGET", "UPDATED")
-    return [grid(headers, rows, wraps=(3, 5), narrow=[narrow])]
+    if not any(order.get("reference") for order in orders):
+        return [grid(headers[:2] + headers[3:], (row[:2] + row[3:] for row in rows), wraps=(2, 4))]
+    least = grid(headers[:-1], (row[:-1] for row in rows), wraps=(3, 5))
+    return [grid(headers, rows, wraps=(3, 5), narrow=[least])]
 
 
 def order_page(order: Json) -> Page:
@@ -142,12 +159,15 @@ def plan_lines(plan: Iterable[Json]) -> list[Line]:
 
 
 def timeline_grid(events: Iterable[Json]) -> Grid:
-    """Events of one order."""
+    """Events of one order; on a narrow terminal two lines each, so that times and words stay whole."""
     rows = [
         (Cell(event["at"], "dim"), Cell(event["type"], _EVENTS.get(event["type"], "plain")), _data(event))
         for event in events
     ]
-    return grid(("AT", "EVENT", "WHAT"), rows)
+    narrow: list[Line | Grid] = []
+    for at, event, what in rows:
+        narrow += [line(at, "  ", event), *([line(what, indent=2)] if what else [])]
+    return grid(("AT", "EVENT", "WHAT"), rows, narrow=narrow)
 
 
 def event_line(event: Json) -> Line:

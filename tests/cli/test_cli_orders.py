@@ -226,7 +226,7 @@ def test_all_machines_are_drawn_in_every_format_with_and_without_a_daemon(run: R
     root = ET.fromstring(result.stdout)
     assert len(root.findall("{http://www.w3.org/2000/svg}svg")) == len(BUILDERS)
     assert len(json.loads(run("machines", "--format", "json").stdout)["machines"]) == len(BUILDERS)
-    assert run("machines").stdout.count("STEP ") == len(BUILDERS)
+    assert run("machines").stdout.count("MILESTONE\n") == len(BUILDERS)
 
 
 def test_one_machine_is_drawn_in_the_wanted_format(daemon: FakeDaemon, fulfilld: Run) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from orchestrator.cli.blocks import Page, column_widths, grid, plain, rich_page
 from orchestrator.cli.pages import order_page, orders_page
 from orchestrator.cli.status_page import status_page
-from tests.cli.fake import a_problem, a_status, an_event, an_order
+from tests.cli.fake import a_problem, a_status, a_target, an_event, an_order
 
 
 def shown(page: Page, width: int) -> list[str]:
@@ -55,11 +55,31 @@ def test_the_status_page_is_read_in_80_columns() -> None:
     assert "tried again at" in text
 
 
-def test_the_orders_page_is_read_in_80_columns() -> None:
+def test_the_orders_page_is_read_in_80_columns_with_what_people_know_orders_by() -> None:
     order = an_order(id="gid67890123", reference="CS48193", situation="retrying", targets=[{"state": "SentOrder"}])
     header, row = shown(orders_page([order]), 80)
+    assert header.split() == ["SHOP", "ORDER", "REFERENCE", "STATE", "SITUATION", "TARGET"]
+    assert row.split() == ["acme", "gid67890123", "CS48193", "OrderConfirm", "retrying", "SentOrder"]
+    header, row = shown(orders_page([order]), 90)
+    assert (header.split()[-1], row.split()[-2:]) == ("UPDATED", ["2026-01-02", "03:04Z"])
+    header, row = shown(orders_page([order | {"reference": None}]), 72)
     assert header.split() == ["SHOP", "ORDER", "STATE", "SITUATION", "TARGET", "UPDATED"]
     assert row.split() == ["acme", "gid67890123", "OrderConfirm", "retrying", "SentOrder", "2026-01-02", "03:04Z"]
+
+
+@pytest.mark.parametrize("width", [45, 60, 80])
+def test_an_order_is_broken_between_words_and_never_inside_them(width: int) -> None:
+    steps = ["accept", "confirm", "prepare", "set_tracking", "send"]
+    until = "2026-01-02T03:04:05.000Z"
+    events = [
+        an_event(1, type="target.submitted", data={"state": "ToCustomer", "steps": steps}),
+        an_event(2, type="order.waiting", data={"reason": "payment", "until": until}),
+    ]
+    order = an_order(timeline=events, targets=[a_target(finished_at=until)], allowed=["PreparingOrder", "Canceled"])
+    words = [word for text in shown(order_page(order), width) for word in text.replace(",", " ").split()]
+    assert {*steps[:4], "send"} <= {word.removeprefix("steps=") for word in words}
+    times = {word.removeprefix("until=") for word in words if "2026" in word}
+    assert times == {until, order["updated_at"]}
 
 
 def test_a_wide_terminal_and_a_pipe_get_every_column_whole() -> None:
