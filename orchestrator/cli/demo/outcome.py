@@ -91,7 +91,8 @@ def tell_ledger(client: Client, sandbox: Client) -> bool:
     say(f"the platforms took {summary['calls']} calls, {summary['effects']} had an effect; faults: {faults}")
     say(f"{found} steps lost their answer and were found done by reading the order again")
     if refused:
-        say(f"{refused} despatches went out again under their number: CloudSuite's refusal tells that they are there")
+        again = "1 despatch" if refused == 1 else f"{refused} despatches"
+        say(f"{again} went out again under their number: CloudSuite's refusal tells that they are there")
     show([line(Cell(f"done twice: {twice}, out of turn: {astray}", tone))])
     return not twice and not astray
 
