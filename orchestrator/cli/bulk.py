@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.blocks import clean
+from orchestrator.cli.complaints import complain
 from orchestrator.cli.failures import ExitCode, Failure, Refusal
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _take(answer: Any, tally: Tally, as_json: bool) -> None:
     elif not is_accepted:
         refusal = Refusal(answer["status"], answer["problem"])
         text = "; ".join([refusal.sentence, *refusal.details])
-        sys.stderr.write(f"line {answer['line']}: {clean(text)}\n")
+        complain(f"line {answer['line']}: {clean(text)}")
 
 
 def _counted(lines: Iterable[bytes], tally: Tally) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from orchestrator.cli.complaints import complain
 from orchestrator.cli.failures import ExitCode, Failure
 from orchestrator.cli.usage import UsageError, UsualCommand, reword
 
@@ -55,7 +56,7 @@ class FulfilldGroup(TyperGroup):
     def _end(self, failure: Failure) -> NoReturn:
         with contextlib.suppress(OSError):
             sys.stdout.flush()  # what was printed comes before what went wrong
-        sys.stderr.write(f"fulfilld: {failure.text()}\n")
+        complain(f"fulfilld: {failure.text()}")
         raise typer.Exit(failure.code) from None
 
 

@@ -11,11 +11,16 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from orchestrator.cli.complaints import fitted
+
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What the library raises for every mistake in a command line; it is not exported by name."""
 
 GLOBAL_OPTIONS = {"--config": "FILE", "--socket": "PATH", "--url": "URL"}
 """The options that stand before the command, with what follows them."""
+
+_HEADING = "Error: "
+"""What the library puts before its message."""
 
 _TYPES = {"int_parsing": "a whole number", "float_parsing": "a number"}
 _BOUNDS = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
@@ -31,13 +36,16 @@ class UsualCommand(TyperCommand):
 
 
 def reword(error: Any) -> None:
-    """Changes the message of a UsageError to what helps; what needs no change stays."""
+    """Changes the message of a UsageError to what helps, and breaks it as stderr needs; else it stays."""
     option = getattr(error, "option_name", None)
     if option in GLOBAL_OPTIONS and error.ctx is not None:
-        program, _, command = error.ctx.command_path.partition(" ")
+        program = error.ctx.find_root().command_path
+        command = error.ctx.command_path.removeprefix(program).strip()
         error.message += f" - it stands before the command: {program} {option} {GLOBAL_OPTIONS[option]} {command}"
     elif (words := _constraint(error.__cause__)) is not None:
         error.message = words
+    told = fitted(f"{_HEADING}{error.format_message()}").removeprefix(_HEADING)
+    error.format_message = lambda: told
 
 
 def _constraint(cause: Any) -> str | None:

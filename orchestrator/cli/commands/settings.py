@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def check(context: typer.Context) -> None:
     """Check the config. Every error is told with its path; exit code 2 if there are any."""
+    from orchestrator.cli.complaints import complain
     from orchestrator.cli.place import config_failure
     from orchestrator.config import ConfigError
 
@@ -25,7 +26,7 @@ def check(context: typer.Context) -> None:
     if problems := [problem for problem in _outside(config) if problem not in missing]:
         raise config_failure(place.config_path(), ConfigError(problems))
     for warning in (*config.warnings, *missing):
-        sys.stderr.write(f"warning: {warning}\n")
+        complain(f"warning: {warning}")
     count = len(config.shops)
     sys.stdout.write(f"{place.config_path()} is good: {count} {'shop' if count == 1 else 'shops'}\n")
 
