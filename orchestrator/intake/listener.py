@@ -5,7 +5,8 @@ hold a connection for ever. So a connection whose first request is not there in 
 not stand in time. Between requests aiohttp's own keep-alive timeout does the same.
 
 Each connection is an open file of the process, and the calls to platforms, the API and the store need some too. So the
-system is asked to allow more at start, and there are never more connections than half of what it allows.
+system is asked to allow more at start, and there are never more connections than half of what it allows. They are
+counted where they are accepted: aiohttp does not hear of one before its TLS stands, and a stranger may keep it waiting.
 
 It also takes bytes that are no HTTP for an error of the server, with a traceback that quotes them. The port is open to
 the world, so here they are one quiet line.
@@ -15,10 +16,12 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from weakref import WeakSet
 
 import anyio
 import structlog
@@ -58,7 +61,6 @@ async def listening(app: web.Application, settings: WebhookSettings) -> AsyncIte
         keepalive_timeout=_KEEP_ALIVE_SECONDS,
         auto_decompress=False,  # signatures are over the bytes as sent, and small ones could unpack to large ones
         read_timeout_seconds=settings.read_timeout_seconds,
-        most_connections=min(_MOST_CONNECTIONS, _open_files() // 2),
     )
     await runner.setup()
     try:
@@ -91,14 +93,43 @@ def _tls(settings: TlsSettings) -> ssl.SSLContext:
         raise ListenError("; ".join(map(str, error.errors))) from None
 
 
-class _Site(web.BaseSite):
-    """As `web.TCPSite`, which waits a minute for TLS to stand."""
+class _Door(socket.socket):
+    """A listening socket that has `inside` no more than `most` of its connections at once: it closes what is more."""
 
-    __slots__ = ("_settings",)
+    __slots__ = ("inside", "most")
+
+    inside: WeakSet[socket.socket]
+    most: int
+
+    @classmethod
+    def at(cls, place: socket.socket, inside: WeakSet[socket.socket], most: int) -> _Door:
+        """A door at a bound socket, which may be closed then."""
+        door = cls(place.family, place.type, place.proto, place.dup().detach())
+        door.inside, door.most = inside, most
+        return door
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """As `socket.accept`. Raises ConnectionAbortedError for one too many, as if its sender had left."""
+        connection, address = super().accept()
+        if len(self.inside) >= self.most:
+            for each in [each for each in self.inside if each.fileno() < 0]:
+                self.inside.discard(each)
+        if len(self.inside) >= self.most:
+            connection.close()
+            raise ConnectionAbortedError
+        self.inside.add(connection)
+        return connection, address
+
+
+class _Site(web.BaseSite):
+    """As `web.TCPSite`, which waits a minute for TLS to stand, and takes any number of connections."""
+
+    __slots__ = ("_more", "_settings")
 
     def __init__(self, runner: web.BaseRunner, settings: WebhookSettings, context: ssl.SSLContext | None) -> None:
         super().__init__(runner, ssl_context=context, backlog=_BACKLOG)
         self._settings = settings
+        self._more: list[asyncio.Server] = []  # where the host has several addresses
 
     @property
     def name(self) -> str:
@@ -108,38 +139,51 @@ class _Site(web.BaseSite):
     async def start(self) -> None:
         """Listens. Raises OSError."""
         await super().start()
-        assert self._runner.server is not None
-        self._server = await asyncio.get_running_loop().create_server(
-            self._runner.server,
-            self._settings.host,
-            self._settings.port,
-            ssl=self._ssl_context,
-            ssl_handshake_timeout=None if self._ssl_context is None else self._settings.read_timeout_seconds,
-            backlog=self._backlog,
-        )
+        server = self._runner.server
+        assert server is not None
+        loop = asyncio.get_running_loop()
+        bound = await loop.create_server(server, self._settings.host, self._settings.port, start_serving=False)
+        inside: WeakSet[socket.socket] = WeakSet()
+        most = min(_MOST_CONNECTIONS, _open_files() // 2)
+        doors = [_Door.at(place, inside, most) for place in bound.sockets]
+        bound.close()
+        for door in doors:
+            serving = await loop.create_server(
+                server,
+                sock=door,
+                ssl=self._ssl_context,
+                ssl_handshake_timeout=None if self._ssl_context is None else self._settings.read_timeout_seconds,
+                backlog=self._backlog,
+            )
+            if self._server is None:
+                self._server = serving
+            else:
+                self._more.append(serving)
+
+    async def stop(self) -> None:
+        """Listens no more."""
+        for serving in self._more:
+            serving.close()
+        await super().stop()
 
 
 class _Runner(web.AppRunner):
-    """An AppRunner whose connections are impatient, and not too many."""
+    """An AppRunner whose connections are impatient."""
 
-    def __init__(
-        self, app: web.Application, *, read_timeout_seconds: float, most_connections: int, **settings: Any
-    ) -> None:
+    def __init__(self, app: web.Application, *, read_timeout_seconds: float, **settings: Any) -> None:
         super().__init__(app, **settings)
-        self._read_timeout_seconds, self._most_connections = read_timeout_seconds, most_connections
+        self._read_timeout_seconds = read_timeout_seconds
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         server.__class__ = _Server  # same layout; aiohttp has no hook for the protocol's class
         assert isinstance(server, _Server)
         server.read_timeout_seconds = self._read_timeout_seconds
-        server.most_connections = self._most_connections
         return server
 
 
 class _Server(web.Server):
     read_timeout_seconds: float
-    most_connections: int
 
     def __call__(self) -> web.RequestHandler:
         return _Protocol(self, loop=self._loop, **self._kwargs)
@@ -156,9 +200,6 @@ class _Protocol(web.RequestHandler):
         super().connection_made(transport)
         server = self._manager
         assert server is not None
-        if len(server.connections) > server.most_connections:
-            self.force_close()
-            return
         loop = asyncio.get_running_loop()
         self._patience = loop.call_later(server.read_timeout_seconds, self._lose_patience)
 

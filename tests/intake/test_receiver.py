@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import resource
 import ssl
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from shutil import which
 
+import aiohttp
 import anyio
 import pytest
 from aiohttp import web
@@ -18,6 +20,7 @@ from orchestrator.intake.listener import ListenError, listening
 from orchestrator.platforms.shopify_webhooks import signature_of
 from storage.errors import StoreUnavailable
 from tests.intake.front import OLD_SECRET, SECRET, Front, front
+from tests.support.certificate import make_certificate
 
 BODY = b'{"id": 1}'
 ORDERS = "/webhooks/acme/orders"
@@ -260,3 +263,28 @@ async def test_a_sender_that_never_begins_with_tls_is_cut_off(tmp_path: Path) ->
             async with await anyio.connect_tcp(*it.address) as stream:
                 with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
                     await stream.receive()
+
+
+@pytest.mark.parametrize("is_encrypted", [False, True])
+async def test_senders_that_say_nothing_are_no_more_than_half_of_the_files_that_may_be_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_encrypted: bool
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (6, 6))
+    tls: dict[str, object] = {}
+    if is_encrypted:
+        certificate, key = make_certificate(tmp_path)
+        tls = {"tls": TlsSettings(certificate=certificate, key=key)}
+    async with front(tmp_path, is_working=False, read_timeout_seconds=300, **tls) as it, AsyncExitStack() as senders:
+        inside = [await senders.enter_async_context(await anyio.connect_tcp(*it.address)) for _ in range(3)]
+        with anyio.fail_after(30), suppress(anyio.BrokenResourceError):
+            async with await anyio.connect_tcp(*it.address) as outside:
+                with pytest.raises(anyio.EndOfStream):
+                    await outside.receive()
+        await inside[0].aclose()
+        url = f"{'https' if is_encrypted else 'http'}://{it.address[0]}:{it.address[1]}/"
+        with anyio.fail_after(30):
+            while True:
+                with suppress(aiohttp.ClientConnectionError):
+                    async with it.http.get(url, ssl=False) as answer:
+                        assert answer.status == 404
+                        break
