@@ -21,6 +21,24 @@ def test_json_is_the_answer_unchanged(daemon: FakeDaemon, fulfilld: Run) -> None
     assert fulfilld("status", "--json").stdout == odd + "\n"
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (r'{"state": "Wys\u0142ane"}', '{"state": "Wysłane"}'),
+        (r'"\ud83d\udce6\u0142"', '"📦ł"'),
+        (
+            r'"\\u0142 \u0022 \n \u001b[31m \u202e \ud800 \u0041"',
+            r'"\\u0142 \u0022 \n \u001b[31m \u202e \ud800 \u0041"',
+        ),
+    ],
+)
+def test_json_shows_letters_and_keeps_other_escapes(daemon: FakeDaemon, fulfilld: Run, sent: str, shown: str) -> None:
+    daemon.answers["GET", "/v1/status"] = sent
+    printed = fulfilld("status", "--json").stdout
+    assert printed == shown + "\n"
+    assert json.loads(printed) == json.loads(sent)
+
+
 def test_status_shows_shops_and_what_needs_a_person(daemon: FakeDaemon, fulfilld: Run) -> None:
     daemon.answers["GET", "/v1/status"] = a_status()
     text = fulfilld("status").stdout

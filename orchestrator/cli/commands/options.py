@@ -43,8 +43,10 @@ def order_path(shop: str, order: str, action: str | None = None) -> str:
 
 
 def print_json(answer: Answer) -> None:
-    """The answer's body as it came, on lines of its own."""
-    sys.stdout.write(answer.text().rstrip("\n") + "\n")
+    """The answer's body as it came but for escaped letters, on lines of its own."""
+    from orchestrator.cli.letters import readable
+
+    sys.stdout.write(readable(answer.text().rstrip("\n"), sys.stdout.encoding) + "\n")
 
 
 def reason_body(reason: str | None) -> dict[str, Any] | None:

@@ -39,7 +39,7 @@ def webhooks(
     if as_json:
         told = [{"topic": each.topic, "address": each.address} for each in found.subscriptions]
         answer = {"webhooks": told, "registered": found.made, "missing": found.missing}
-        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
     else:
         show(registration_page(found, shop, config.webhooks.public_url if config.webhooks is not None else None))
     if register is not None and found.missing:
