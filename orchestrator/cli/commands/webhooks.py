@@ -25,7 +25,7 @@ def webhooks(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show which webhooks Shopify sends for a shop; ask for the others."""
+    """Show which webhooks Shopify sends for a shop; ask for others."""
     import anyio
 
     from orchestrator.cli.blocks import show
