@@ -168,6 +168,22 @@ class Inbox:
             for item in items:
                 postpone_webhook(tx, item[0].id, due_at, is_failure=wait.is_failure or item in unheard)
 
+        try:
+            await self._store.write(unit)
+        except StoreError:
+            raise
+        except Exception as error:  # supervised: one order's trouble is not the others', and its word stays unheard
+            webhook = items[0][0]
+            log.error("inbox.stumbled", shop=webhook.shop, webhook=webhook.id, exc_info=error)
+            await self._put_off(items)
+
+    async def _put_off(self, items: Sequence[Item]) -> None:
+        due_at = self._clock.now_ms() + LONGEST_WAIT.ms
+
+        def unit(tx: Transaction) -> None:
+            for webhook, _ in items:
+                postpone_webhook(tx, webhook.id, due_at, is_failure=False)
+
         await self._store.write(unit)
 
     def _hear(self, tx: Transaction, worker: ShopWorker, order: Seen | None, items: Sequence[Item]) -> None:

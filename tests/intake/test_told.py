@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator.intake.adopt import adopt_told
 from orchestrator.operations.refusals import Refused
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.shopify_told import told_order
+from orchestrator.runtime.draft import Context
 from orchestrator.sandbox.shopify_webhooks import Courier
 from storage.orders import get_payload
+from storage.transaction import Transaction
 from tests.intake.pushing import pushing, worked_off
 from tests.support.shopfloor import Shopfloor
 
@@ -152,6 +156,25 @@ async def test_a_first_read_that_shows_a_newer_order_than_its_webhook_is_an_upda
         await floor.commands.resume(name)
         await worked_off(floor)
         assert await types_of(floor, added) == ["order.imported", "order.updated"]
+
+
+async def test_a_webhook_whose_word_nobody_can_take_keeps_no_other_from_being_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take(tx: Transaction, ctx: Context, seen: Seen, cause: Mapping[str, Any]) -> None:
+        if seen.id == NOWHERE:
+            raise ZeroDivisionError
+        adopt_told(tx, ctx, seen, cause)
+
+    monkeypatch.setattr("orchestrator.intake.inbox.adopt_told", take)
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        await floor.commands.pause(name, None)
+        await tell(courier, "orders/create", body_of(courier, floor))
+        added = floor.sandbox.shopify.panel.add()
+        await courier.flush()
+        await floor.event("order.imported", added)
+        waiting = await floor.store.read(lambda tx: tx.query("SELECT attempts FROM webhooks WHERE due_at IS NOT NULL"))
+        assert (0,) in waiting  # not heard yet: its turn comes again
 
 
 async def test_what_is_about_an_order_and_none_makes_none(tmp_path: Path) -> None:
