@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 
 from orchestrator.api.requests import TARGET
 from orchestrator.cli.client import Client
-from orchestrator.cli.demo.outcome import tell_deliveries
+from orchestrator.cli.demo.outcome import tell_deliveries, tell_ledger
 from orchestrator.cli.demo.receiver import Receiver
 from orchestrator.cli.demo.script import Item, cast, items_of, personal, scenes
 from statemachines import BUILDERS
@@ -153,6 +153,26 @@ class Feed:
 
 def test_the_demo_waits_for_what_comes_late(receiver: Receiver) -> None:
     assert tell_deliveries(typing.cast("Client", Feed(receiver)), receiver)
+
+
+@pytest.mark.parametrize(("repeats", "told"), [(1, "1 despatch went out"), (2, "2 despatches went out")])
+def test_the_demo_counts_despatches_that_went_out_again(
+    capsys: pytest.CaptureFixture[str], repeats: int, told: str
+) -> None:
+    summary = {
+        "by_fault": {}, "repeated_effects": 0, "out_of_sequence": 0, "repeats_after_effect": repeats,
+        "calls": 3, "effects": 2,
+    }  # fmt: skip
+    feed = {"events": [], "next": 0}
+    daemon, sandbox = (answering(body) for body in (feed, summary))
+    assert tell_ledger(daemon, sandbox)
+    assert told in capsys.readouterr().out
+
+
+def answering(body: Mapping[str, Any]) -> Client:
+    """A client whose every answer has this body."""
+    answer = SimpleNamespace(json=lambda: body)
+    return typing.cast("Client", SimpleNamespace(get=lambda *_: answer))
 
 
 def test_a_caller_that_hangs_up_is_no_news(capfd: pytest.CaptureFixture[str]) -> None:
