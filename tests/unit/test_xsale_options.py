@@ -67,7 +67,7 @@ def test_an_accent_that_is_written_apart_is_the_same_letter(tmp_path: Path) -> N
             "shops.xs.flow: the flow needs two statuses at least, where orders begin and where they end",
         ),
         ({"flow": ["Nowe", "Wysłane", "wysłane"]}, "shops.xs.flow: the flow has a status twice; names are matched"),
-        ({"flow": ["Nowe", " "]}, "shops.xs.flow[1]: is not valid"),
+        ({"flow": ["Nowe", " "]}, "shops.xs.flow[1]: must not be blank"),
         ({"milestones": {"shipped": "Wyslane"}}, "shops.xs.milestones: shipped names a status that is not in the flow"),
         (
             {"milestones": {"shiped": "Wysłane"}},
