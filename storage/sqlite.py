@@ -328,8 +328,8 @@ async def _connect(path: Path, *, read_only: bool) -> _Connection:
 
 
 async def _closed(connections: list[_Connection]) -> None:
-    # aiosqlite threads keep a process alive until they are closed (S3). The writer, opened first, goes last: the last one
-    # to close brings the WAL into the file, which a reader cannot, and people copy the file alone.
+    # aiosqlite threads keep a process alive until they are closed (S3). The writer, opened first, goes last: the last
+    # one to close brings the WAL into the file, which a reader cannot, and people copy the file alone.
     with anyio.CancelScope(shield=True):
         for connection in reversed(connections):
             await connection.close()
