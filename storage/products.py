@@ -59,13 +59,23 @@ def list_products(tx: Transaction, after: int, limit: int, shop: str | None = No
 
 
 def note_fulfillment(
-    tx: Transaction, shop: str, fulfillment: str, updated_at: int | None, payload: bytes, now_ms: int
+    tx: Transaction,
+    shop: str,
+    fulfillment: str,
+    updated_at: int | None,
+    payload: bytes,
+    now_ms: int,
+    *,
+    is_heard: bool = False,
 ) -> Version:
     """Remembers a fulfilment's change time; answers whether it is news. The same second may bring two versions, the
-    same bytes are the same version."""
+    same bytes are the same version.
+
+    `is_heard`: it was to be noted before, though an older daemon did not. A change time that is known is no news then.
+    """
     digest = hashlib.blake2b(payload, digest_size=16).hexdigest()
     rows = tx.query("SELECT updated_at, digest FROM fulfillments WHERE shop = ? AND id = ?", (shop, fulfillment))
-    if rows and (_is_older(updated_at, rows[0][0]) or rows[0][1] == digest):
+    if rows and (_is_older(updated_at, rows[0][0]) or rows[0][1] == digest or (is_heard and rows[0][0] == updated_at)):
         return Version.STALE
     tx.execute(
         "INSERT INTO fulfillments (shop, id, updated_at, seen_at, digest) VALUES (?, ?, ?, ?, ?) ON CONFLICT (shop, id)"

@@ -231,8 +231,7 @@ class Inbox:
             case ProductNews():
                 settle_product(tx, webhook, news, now)
             case OrderNews():
-                if webhook.attempts == 0 or not _is_dated(news):  # else it was told at the first look
-                    settle_fulfillment(tx, webhook, news, now)
+                settle_fulfillment(tx, webhook, news, now, is_heard=webhook.attempts > 0 and _is_dated(news))
             case Unimportant(topic):
                 log.debug("webhook.unimportant", shop=webhook.shop, topic=topic)
 

@@ -21,12 +21,12 @@ def settle_product(tx: Transaction, webhook: Webhook, news: ProductNews, now: in
         append_event(tx, now, type_, shop=webhook.shop, data=data)
 
 
-def settle_fulfillment(tx: Transaction, webhook: Webhook, news: OrderNews, now: int) -> None:
-    """Remembers a fulfilment and tells of it, unless it is stale."""
+def settle_fulfillment(tx: Transaction, webhook: Webhook, news: OrderNews, now: int, *, is_heard: bool = False) -> None:
+    """Remembers a fulfilment and tells of it, unless it is stale. `is_heard`: as `note_fulfillment`."""
     told = news.fulfillment
     if told is None:
         return
-    version = note_fulfillment(tx, webhook.shop, told.id, told.updated_at_ms, webhook.payload, now)
+    version = note_fulfillment(tx, webhook.shop, told.id, told.updated_at_ms, webhook.payload, now, is_heard=is_heard)
     if version is not Version.STALE:
         type_ = "fulfillment.created" if told.is_new and version is Version.FIRST else "fulfillment.updated"
         data = {"id": told.id, "status": told.status, **_origin(webhook, told.topic, told.updated_at_ms)}

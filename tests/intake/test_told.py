@@ -19,6 +19,7 @@ from orchestrator.runtime.draft import Context
 from orchestrator.sandbox.shopify_webhooks import Courier
 from storage.orders import get_payload
 from storage.transaction import Transaction
+from storage.webhooks import Arrival, add_webhook
 from tests.intake.pushing import pushing, worked_off
 from tests.support.shopfloor import Shopfloor
 
@@ -175,6 +176,24 @@ async def test_a_webhook_whose_word_nobody_can_take_keeps_no_other_from_being_he
         await floor.event("order.imported", added)
         waiting = await floor.store.read(lambda tx: tx.query("SELECT attempts FROM webhooks WHERE due_at IS NOT NULL"))
         assert (0,) in waiting  # not heard yet: its turn comes again
+
+
+async def test_a_parcel_that_an_older_daemon_left_for_later_is_told(tmp_path: Path) -> None:
+    """It told of none before the order was read, and counted the reads that failed."""
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        (known,) = await floor.orders()
+        await worked_off(floor)
+        floor.sandbox.shopify.panel.fulfill(known.id, "1Z")
+        made = next(each for each in courier.due() if each.topic == "fulfillments/create")
+        left = Arrival(name, "shopify", made.topic, "left", None, None, made.body)
+
+        def leave(tx: Transaction) -> None:
+            add_webhook(tx, left, 1)
+            tx.execute("UPDATE webhooks SET attempts = 1")
+
+        await floor.store.write(leave)
+        await tell(courier, "shop/update", {})  # wakes the inbox
+        await floor.event("fulfillment.created", known.id)
 
 
 async def test_what_is_about_an_order_and_none_makes_none(tmp_path: Path) -> None:
