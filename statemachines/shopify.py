@@ -331,9 +331,7 @@ def retracked(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
 def _carries(fulfillment: Mapping[str, Json], tracking: Tracking) -> bool:
     has_code = not tracking.code or tracking.code in fulfillment["codes"]
     has_url = not tracking.url or tracking.url in fulfillment["urls"]
-    carriers = fulfillment.get(
-        "carriers"
-    )  # a webhook's body does not tell them, nor do records of before they were kept
+    carriers = fulfillment.get("carriers")  # records of before they were kept have none
     has_carrier = not tracking.carrier or carriers is None or _folded(tracking.carrier) in map(_folded, carriers)
     return has_code and has_url and has_carrier
 

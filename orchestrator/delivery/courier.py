@@ -80,10 +80,8 @@ class Courier:
 
     async def run(self) -> None:
         """Delivers until cancelled. Raises StoreError."""
-        self._receiver, self._judged = (
-            Receiver(self.outlet, self._means),
-            0,
-        )  # of an earlier run's late calls nobody hears
+        self._receiver = Receiver(self.outlet, self._means)  # of an earlier run's late calls nobody hears
+        self._judged = 0
         self._ahead = set()
         timeout = aiohttp.ClientTimeout(total=self._means.settings.timeout_seconds)
         connector = aiohttp.TCPConnector(limit=_AT_ONCE + parked.AT_ONCE + _ROOM.calls)
