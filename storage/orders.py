@@ -248,12 +248,13 @@ def _seldom_values(order: Order) -> tuple[Value, ...]:
 
 
 def _dump_intent(intent: Intent) -> str:
-    called = [intent.target, intent.step, intent.source, intent.to, intent.started_at]
-    return dump_json([*called, intent.is_uncertain, intent.is_unanswered])
+    """The last member is left out where older daemons, which do not know it, take it so themselves."""
+    told = [intent.target, intent.step, intent.source, intent.to, intent.started_at, intent.is_uncertain]
+    return dump_json(told if intent.is_unanswered is intent.is_uncertain else [*told, intent.is_unanswered])
 
 
 def _load_intent(text: str) -> Intent:
-    """Rows of older daemons do not say whether an answer was heard: one in doubt counts as unanswered."""
+    """Rows that do not say whether an answer was heard: one in doubt counts as unanswered."""
     intent = Intent(*(fields := load_json(text)))
     return intent if len(fields) > _OLD_INTENT_FIELDS else replace(intent, is_unanswered=intent.is_uncertain)
 

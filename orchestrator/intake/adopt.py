@@ -17,7 +17,7 @@ from orchestrator.runtime.draft import Context, Draft
 from orchestrator.runtime.outcomes import adopt_seen, apply_gone, apply_read
 from statemachines.machine import PlatformMachine, Standing
 from statemachines.target import Json
-from storage.orders import get_order, insert_order, touch_order
+from storage.orders import get_order, get_payload, insert_order, touch_order
 from storage.records import Order, Situation
 from storage.rejected import remove_rejected_of
 from storage.transaction import Transaction
@@ -78,14 +78,20 @@ def adopt_told(tx: Transaction, ctx: Context, seen: Seen, cause: Mapping[str, Js
     if order is None:
         _import(tx, ctx, Look(seen, _NEVER, cause))
         return
-    known, told = order.platform_updated_at, seen.platform_updated_at
-    if not order.is_told or order.intent is not None or (known is not None and (told is None or told <= known)):
+    if not order.is_told or order.intent is not None or _is_known(tx, order, seen):
         return
     draft = Draft.of(tx, order)
     draft.cause = cause
     adopt_seen(draft, ctx, seen, _NEVER)
     advance(draft, ctx)
     draft.save(tx, ctx.now)
+
+
+def _is_known(tx: Transaction, order: Order, told: Seen) -> bool:
+    """Whether a webhook tells what was told before. Change times have whole seconds: an equal one may be news."""
+    known_at, told_at = order.platform_updated_at, told.platform_updated_at
+    is_older = known_at is not None and (told_at is None or told_at < known_at)
+    return is_older or get_payload(tx, order.shop, order.id) == told.payload
 
 
 def note_gone(tx: Transaction, ctx: Context, order_id: str, detail: str, read_at: int) -> None:

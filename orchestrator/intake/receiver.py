@@ -22,7 +22,7 @@ from orchestrator.config import ShopConfig, WebhookSettings
 from orchestrator.config.load import SHOP_NAME
 from orchestrator.crash import CrashPoints
 from orchestrator.intake.listener import SERVER
-from orchestrator.intake.news import HINT
+from orchestrator.intake.news import HINT, TEST
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.news import Envelope
 from storage.errors import StoreError
@@ -96,6 +96,8 @@ class _Receiver:
                 log.warning("webhook.not_genuine", shop=shop.name, size=len(body), remedy=_COMPARE.format(shop.name))
                 raise _Refused(401, "the signature is wrong")
             self._mind_sender(envelope.sender, shop)
+            if envelope.is_test:
+                log.info("webhook.test", shop=shop.name, topic=_named(envelope.topic))
             return await self._keep(_arrival(envelope, shop, body))
 
     async def take_hint(self, request: web.Request) -> web.Response:
@@ -189,7 +191,8 @@ def _arrival(envelope: Envelope, shop: ShopConfig, body: bytes) -> Arrival:
         webhook_id = f"body:{topic or ''}:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
     topic = None if topic is None else topic.lower()
     event_id = _named(envelope.event_id)
-    return Arrival(shop.name, shop.platform, topic, webhook_id, event_id, envelope.triggered_at, body)
+    source = TEST if envelope.is_test else shop.platform
+    return Arrival(shop.name, source, topic, webhook_id, event_id, envelope.triggered_at, body)
 
 
 def _named(value: str | None) -> str | None:

@@ -81,7 +81,7 @@ class Envelope:
     """What the headers of a signed webhook tell; None: not told.
 
     `webhook_id` tells repeats of this message, `event_id` with `topic` repeats of the same news. `triggered_at`: Unix
-    milliseconds. `sender`: the platform's own name of the shop.
+    milliseconds. `sender`: the platform's own name of the shop. `is_test`: sent to try out the address, about nothing.
     """
 
     signature: str | None
@@ -90,6 +90,7 @@ class Envelope:
     event_id: str | None
     triggered_at: int | None
     sender: str | None
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)

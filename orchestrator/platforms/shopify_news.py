@@ -44,6 +44,7 @@ def envelope(headers: Mapping[str, str]) -> Envelope:
         event_id=header(headers, "Event-Id"),
         triggered_at=time_ms(header(headers, "Triggered-At")),
         sender=header(headers, "Shop-Domain"),
+        is_test=(header(headers, "Test") or "").lower() == "true",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,30 @@ async def test_a_target_of_it_begins_with_a_read_and_fails_when_there_is_no_such
         await worked_off(floor)
         target = await floor.reach(NOWHERE, "shipped", name)
         assert (target.status.value, target.problem and target.problem.type) == ("failed", "order-not-found")
+
+
+async def test_another_version_of_the_same_second_is_news_and_the_same_once_more_is_not(tmp_path: Path) -> None:
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        body = body_of(courier, floor, financial_status="pending")
+        await tell(courier, "orders/create", body)
+        await floor.event("order.imported", NOWHERE)
+        for _ in range(2):
+            await tell(courier, "orders/paid", {**body, "financial_status": "paid"})
+        await floor.event("order.payment_settled", NOWHERE)
+        await worked_off(floor)
+        assert (await floor.order(NOWHERE, name)).payment == "paid"
+        assert await types_of(floor, NOWHERE) == ["order.imported", "order.payment_settled", "order.updated"]
+
+
+async def test_what_tries_the_address_out_is_about_nothing(tmp_path: Path) -> None:
+    async with pushing(tmp_path, 1) as (floor, _, courier):
+        order = courier.delivery("orders/create", body_of(courier, floor))
+        product = courier.delivery("products/create", {"id": 5, "title": "Sample", "updated_at": AT.format(1)})
+        tests = [replace(each, headers={**each.headers, "X-Shopify-Test": "true"}) for each in (order, product)]
+        assert await courier.send(tests) == [200, 200]
+        await worked_off(floor)
+        assert await floor.events("product.created") == []
+        assert await floor.events(order=NOWHERE) == []
 
 
 async def test_a_body_of_which_fields_were_left_out_is_enough(tmp_path: Path) -> None:
