@@ -2,7 +2,8 @@
 
 Facts: platforms/shopify.md §4-§7. The order's own display status names the state; `DELIVERED`, `CANCELLED` and
 `RETURNED` are told from its fulfilments, `cancelledAt` and `returnStatus`. A target may ship a part of the order, then
-it ends in PARTIALLY_FULFILLED. Which goods go into which call is in `shopify_parcels`.
+it ends in PARTIALLY_FULFILLED. Which goods go into which call is in `shopify_parcels`, which tracking goes where in
+`shopify_tracking`.
 
 FOs are made after the order, asynchronously; until they are there, and while they are on hold or scheduled, the order
 waits for the platform.
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from statemachines.machine import (
     Milestone,
@@ -34,7 +34,6 @@ from statemachines.shopify_parcels import (
     SenselessItems,
     after_parcel,
     asked_items,
-    is_marked,
     is_routed,
     kept_record,
     left,
@@ -45,9 +44,9 @@ from statemachines.shopify_parcels import (
     open_orders,
     remaining,
     shipped,
-    tracking_of,
 )
-from statemachines.target import Json, TargetRequest, Tracking
+from statemachines.shopify_tracking import retracked, tracking_reason, with_tracking
+from statemachines.target import Json, TargetRequest
 
 _STATES = (
     State("UNFULFILLED", Milestone.NEW),
@@ -189,7 +188,7 @@ class ShopifyMachine(PlatformMachine):
             return Refusal("not-allowed", words, reason=words)
         if wanted.name not in _SHIPPED:
             return None
-        reason = _tracking_reason(request) or self._items_reason(standing, request, wanted.name)
+        reason = tracking_reason(request) or self._items_reason(standing, request, wanted.name)
         return None if reason is None else Refusal("not-allowed", reason, reason=reason)
 
     def _items_reason(self, standing: Standing, request: TargetRequest, wanted: str) -> str | None:
@@ -258,7 +257,7 @@ class ShopifyMachine(PlatformMachine):
                 base = _with_parcel(base, request, base.pop(MADE, ""))
                 state = answered or _state_of(base)
             case "update_tracking":
-                base = _with_tracking(base, request)
+                base = with_tracking(base, request)
                 state = standing.state
             case "mark_delivered":
                 base["fulfillments"] = [{**each, "is_delivered": True} for each in base.get("fulfillments") or ()]
@@ -303,43 +302,6 @@ class ShopifyMachine(PlatformMachine):
         return PlatformWait("platform", None, detail, recheck_seconds=recheck)
 
 
-def retracked(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
-    """The live fulfilments that the target's tracking is for and that do not carry it: of its items, or all.
-
-    They are told in the sequence in which they were made and are updated in it. So once the last one carries the
-    tracking nothing is left, and what was sent before in another parcel keeps its own. So does what was sent after
-    quantities that went out under this very mark: the target is then no news, it came once more.
-    """
-    tracking = mark(request)
-    if tracking is None:
-        return []
-    chosen = live(facts)
-    try:
-        asked = asked_items(request)
-    except SenselessItems:
-        return []  # the guard has the words
-    if asked is not None:
-        chosen = [each for each in chosen if set(asked) & set(each["lines"])]
-        marked, everything = shipped(facts, tracking), shipped(facts)
-        if all(marked.get(line, 0) >= (count or everything.get(line, 0)) for line, count in asked.items()):
-            chosen = [each for each in chosen if is_marked(each, tracking)]
-    if chosen and _carries(chosen[-1], tracking):
-        return []
-    return [each for each in chosen if not _carries(each, tracking)]
-
-
-def _carries(fulfillment: Mapping[str, Json], tracking: Tracking) -> bool:
-    has_code = not tracking.code or tracking.code in fulfillment["codes"]
-    has_url = not tracking.url or tracking.url in fulfillment["urls"]
-    carriers = fulfillment.get("carriers")  # records of before they were kept have none
-    has_carrier = not tracking.carrier or carriers is None or _folded(tracking.carrier) in map(_folded, carriers)
-    return has_code and has_url and has_carrier
-
-
-def _folded(carrier: str) -> str:
-    return carrier.casefold()
-
-
 def _state_of(facts: Facts) -> str:
     if not is_routed(facts):
         return "FULFILLED"
@@ -356,18 +318,6 @@ def _parcel_or_none(facts: Facts, request: TargetRequest) -> Parcel | None:
 def _with_parcel(facts: Facts, request: TargetRequest, made: str = "") -> dict[str, Json]:
     parcel = _parcel_or_none(facts, request)
     return dict(facts) if parcel is None else after_parcel(facts, parcel, request, made)
-
-
-def _with_tracking(facts: Facts, request: TargetRequest) -> dict[str, Json]:
-    tracking = tracking_of(request)
-    chosen = {each["id"] for each in retracked(facts, request)}
-    new: dict[str, Json] = {"urls": [tracking.url] if tracking.url else []}
-    if tracking.code:
-        new["codes"] = [tracking.code]
-    if tracking.code or tracking.carrier:
-        new["carriers"] = [tracking.carrier] if tracking.carrier else []
-    told = [{**each, **new} if each["id"] in chosen else each for each in facts.get("fulfillments") or ()]
-    return {**facts, "fulfillments": told}
 
 
 def _has_shipped(before: Facts, seen: Facts, request: TargetRequest, state: str) -> bool:
@@ -389,18 +339,6 @@ def _held_up(orders: list[Mapping[str, Json]]) -> PlatformWait | None:
         detail = "scheduled on Shopify for later"
         return PlatformWait("platform", min(times, default=None), detail, recheck_seconds=300)
     return None
-
-
-def _tracking_reason(request: TargetRequest) -> str | None:
-    url = tracking_of(request).url
-    if not url:
-        return None
-    try:
-        parts = urlsplit(url)
-        is_link = parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
-    except ValueError:
-        is_link = False
-    return None if is_link else f"tracking.url {url!r} is no http(s) link"
 
 
 MACHINE = ShopifyMachine()

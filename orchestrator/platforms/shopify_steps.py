@@ -19,7 +19,7 @@ from orchestrator.platforms.shopify_graphql import ALREADY_CANCELLED, ShopifyDoo
 from orchestrator.platforms.shopify_options import ShopifyOptions
 from orchestrator.platforms.shopify_webhooks import id_of_gid
 from statemachines.machine import PlatformMachine, Standing
-from statemachines.shopify import RETRACKABLE, retracked
+from statemachines.shopify import RETRACKABLE
 from statemachines.shopify_parcels import (
     MADE,
     REPORTS,
@@ -34,6 +34,7 @@ from statemachines.shopify_parcels import (
     open_orders,
     tracking_of,
 )
+from statemachines.shopify_tracking import retracked
 from statemachines.target import Json, TargetRequest, Tracking
 
 _STAFF_NOTE_LENGTH = 255  # shopify.md §5
