@@ -15,6 +15,7 @@ read fails waits by itself, with a growing pause, and holds no other up.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
@@ -158,15 +159,13 @@ class Inbox:
 
     async def _postpone(self, worker: ShopWorker | None, items: Sequence[Item], wait: Wait) -> None:
         """Leaves webhooks of one order for later. At the first look, what they tell by themselves is taken before."""
-        due_at = self._clock.now_ms() + wait.ms
         unheard = [item for item in items if worker is not None and item[0].attempts == 0]
         order = await _newest_order(unheard)
 
         def unit(tx: Transaction) -> None:
             if worker is not None:
                 self._hear(tx, worker, order, unheard)
-            for item in items:
-                postpone_webhook(tx, item[0].id, due_at, is_failure=wait.is_failure or item in unheard)
+            self._put_off(tx, items, wait, heard=unheard)
 
         try:
             await self._store.write(unit)
@@ -175,16 +174,13 @@ class Inbox:
         except Exception as error:  # supervised: one order's trouble is not the others', and its word stays unheard
             webhook = items[0][0]
             log.error("inbox.stumbled", shop=webhook.shop, webhook=webhook.id, exc_info=error)
-            await self._put_off(items)
+            later = replace(LONGEST_WAIT, is_failure=False)
+            await self._store.write(lambda tx: self._put_off(tx, items, later))
 
-    async def _put_off(self, items: Sequence[Item]) -> None:
-        due_at = self._clock.now_ms() + LONGEST_WAIT.ms
-
-        def unit(tx: Transaction) -> None:
-            for webhook, _ in items:
-                postpone_webhook(tx, webhook.id, due_at, is_failure=False)
-
-        await self._store.write(unit)
+    def _put_off(self, tx: Transaction, items: Sequence[Item], wait: Wait, heard: Sequence[Item] = ()) -> None:
+        due_at = self._clock.now_ms() + wait.ms
+        for item in items:
+            postpone_webhook(tx, item[0].id, due_at, is_failure=wait.is_failure or item in heard)
 
     def _hear(self, tx: Transaction, worker: ShopWorker, order: Seen | None, items: Sequence[Item]) -> None:
         fence(tx, worker.name, worker.equipment.epoch)

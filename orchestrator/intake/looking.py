@@ -85,19 +85,22 @@ class Looker:
         return found
 
     async def _read(self, worker: ShopWorker, order: str, items: Sequence[Item]) -> Wait | None:
-        told_at, known_at = _told_at(items), await self._changed_at(worker.name, order)
+        told_at = _told_at(items)
         is_dated = all(isinstance(news, OrderNews) and news.updated_at_ms is not None for _, news in items)
-        if is_dated and _is_before(told_at, known_at):
+        if is_dated and _is_before(told_at, await self._known_at(worker.name, order)):
             return None  # older than what we know
-        adopted = await worker.follow(order, cause_of(items))
+        looked = await worker.follow(order, cause_of(items))
+        if looked is None:
+            return None
+        shown, adopted = looked
         attempts = [webhook.attempts for webhook, _ in items]
         if adopted is Adopted.STALE:  # a step is or was out, and may fail without a trace: look again
             return self._wait_after(max(attempts))
-        if min(attempts) + 1 < _LOOKS and _is_before(await self._changed_at(worker.name, order), told_at):
+        if min(attempts) + 1 < _LOOKS and _is_before(shown.platform_updated_at, told_at):
             return self._wait_after(min(attempts))  # the read was behind the webhook
         return None
 
-    async def _changed_at(self, shop: str, order: str) -> int | None:
+    async def _known_at(self, shop: str, order: str) -> int | None:
         known = await self._store.read(lambda tx: get_order(tx, shop, order))
         return None if known is None else known.platform_updated_at
 

@@ -153,13 +153,12 @@ class ShopWorker:
         assert looked is not None
         return looked[0]
 
-    async def follow(self, order_id: str, cause: Mapping[str, Json] | None) -> Adopted | None:
-        """As `refresh`, because of webhooks (`cause`: as in `Look`).
+    async def follow(self, order_id: str, cause: Mapping[str, Json] | None) -> tuple[Order, Adopted] | None:
+        """As `refresh`, because of webhooks (`cause`: as in `Look`); answers also what the read changed.
 
         None: an unknown order that is not released is left alone, as a poll leaves it; news of its payment will come.
         """
-        looked = await self._look_at(order_id, cause, imports_any=False)
-        return None if looked is None else looked[1]
+        return await self._look_at(order_id, cause, imports_any=False)
 
     async def _look_at(
         self, order_id: str, cause: Mapping[str, Json] | None, *, imports_any: bool
