@@ -96,17 +96,18 @@ class Control:
         return _answer(self._faults.rates)
 
     async def script_fault(self, request: web.Request) -> web.Response:
-        """`{"fault", "step", "order", "times"}`: the next matching calls get that fault."""
+        """`{"fault", "step", "order", "times", "status"}`: the next matching calls get that fault."""
         script = await _object(request)
         if script is None or str(script.get("fault")) not in FAULTS:
             return _bad(f"the body must be a JSON object with a fault, one of {', '.join(FAULTS)}")
         times = script.get("times", 1)
         if type(times) is not int or times < 1:
             return _bad("times must be a whole number from 1 on")
-        order = script.get("order")
-        self._faults.script(
-            script["fault"], step=script.get("step"), order=None if order is None else str(order), times=times
-        )
+        status = script.get("status")
+        if status is not None and (type(status) is not int or not 400 <= status <= 599):
+            return _bad("status must be an HTTP status from 400 to 599")
+        order = None if script.get("order") is None else str(script["order"])
+        self._faults.script(script["fault"], step=script.get("step"), order=order, times=times, status=status)
         return _answer({"scripted": script["fault"]})
 
     async def panel(self, request: web.Request) -> web.Response:

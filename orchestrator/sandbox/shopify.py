@@ -20,13 +20,14 @@ from orchestrator.sandbox.shopify_orders import Json, fulfillment_node, gid
 from orchestrator.sandbox.shopify_panel import ShopifyPanel
 from orchestrator.sandbox.shopify_reads import id_of
 from orchestrator.sandbox.shopify_refusals import Denied, Refused, TooMany
+from orchestrator.sandbox.shopify_scopes import check_scopes
 from orchestrator.sandbox.shopify_selection import BadDocument, Document, Field, parse, project
 from orchestrator.sandbox.shopify_shop import ShopifyOptions, ShopifyShop, number_of
 from orchestrator.sandbox.shopify_subscriptions import enum_of
 
 VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10")
-_UNAUTHORIZED = b'{"errors":"[API] Invalid API key or access token (unrecognized login or wrong password)"}'
 _PATH = re.compile(r"/(?P<shop>[^/]+)/admin/api/(?P<version>[^/]+)/graphql\.json")
+_TOKEN_PATH = re.compile(r"/(?P<shop>[^/]+)/admin/oauth/access_token")
 _STEPS = {
     "order": "read",
     "orders": "list",
@@ -88,7 +89,7 @@ class ShopifyPlatform:
             "shopy" if n == 1 else f"shopy{n}": {
                 "platform": self.name,
                 "domain": shop.domain,
-                "token": shop.token,
+                **shop.access.config(shop.options.access),
                 "webhook_secret": [shop.webhook_secret],
                 "base_url": f"{base_url}/{self.name}/{shop.domain}",
             }
@@ -110,15 +111,19 @@ class ShopifyPlatform:
     # -- requests --------------------------------------------------------------------------------------------------
 
     def open(self, incoming: Incoming) -> Operation:
-        """As `SimulatedPlatform.open`. `sent` are the operation's variables."""
+        """As `SimulatedPlatform.open`. `sent` are the operation's variables; what asks for tokens is in the ledger as
+        `token`, without what it sent."""
+        if (to_endpoint := _TOKEN_PATH.fullmatch(incoming.path)) is not None:
+            return self._token(to_endpoint["shop"], incoming)
         found = _PATH.fullmatch(incoming.path)
         domain = found["shop"] if found is not None else ""
         shop = self._find(domain)
         body = parse_object(incoming.body)
         if found is None or shop is None or incoming.method != "POST":
             return Operation(domain, None, "unknown", lambda: Reply(404, b'{"errors":"Not Found"}'))
-        if incoming.headers.get("X-Shopify-Access-Token") != shop.token:
-            return Operation(domain, None, "unauthorized", lambda: Reply(401, _UNAUTHORIZED))
+        token = incoming.headers.get("X-Shopify-Access-Token", "")
+        if (refusal := shop.access.refusal_of(token)) is not None:
+            return Operation(domain, None, "unauthorized", lambda: refusal)
         if body is None or not isinstance(body.get("query"), str):
             return Operation(domain, None, "unknown", lambda: Reply(400, b'{"errors":{"query":"Required parameter"}}'))
         variables = body.get("variables") or {}
@@ -131,11 +136,18 @@ class ShopifyPlatform:
         order = _order_of(shop, field)
         step = _STEPS.get(field.name, field.name)
         version = found["version"] if found["version"] in VERSIONS else VERSIONS[0]
-        act = partial(self._answer, shop, document, version)
+        act = partial(self._answer, shop, document, version, shop.access.scopes_of(token) or frozenset())
         return Operation(domain, str(order) if order is not None else None, step, act, variables)
 
-    def _answer(self, shop: ShopifyShop, document: Document, version: str) -> Reply:
-        """The document's answer, with what it cost (shopify.md §8)."""
+    def _token(self, domain: str, incoming: Incoming) -> Operation:
+        shop = self._find(domain)
+        if shop is None or incoming.method != "POST":
+            return Operation(domain, None, "unknown", lambda: Reply(404, b'{"errors":"Not Found"}'))
+        return Operation(domain, None, "token", partial(shop.access.grant, incoming.headers, incoming.body))
+
+    def _answer(self, shop: ShopifyShop, document: Document, version: str, scopes: frozenset[str]) -> Reply:
+        """The document's answer, with what it cost (shopify.md §8). `scopes`: those of the call's token."""
+        shop.acting = scopes
         cost = _MUTATION_COST if document.is_mutation else _QUERY_COST
         wait = shop.spend(cost)
         if wait is not None:
@@ -148,6 +160,7 @@ class ShopifyPlatform:
             try:
                 if resolve is None:
                     raise BadDocument(f"Field '{field.name}' doesn't exist on type '{document.name}'")
+                check_scopes(field.name, scopes)
                 value = resolve(shop, field)
                 data[field.name] = project(value, field.fields, shop.options.most_nodes)
                 is_effect = is_effect or document.is_mutation
@@ -324,7 +337,7 @@ def _about_shop(shop: ShopifyShop, field: Field) -> Json:
 
 def _installation(shop: ShopifyShop, field: Field) -> Json:
     del field
-    return {"accessScopes": [{"handle": scope} for scope in shop.scopes]}
+    return {"accessScopes": [{"handle": scope} for scope in shop.access.scopes]}
 
 
 def _versions(shop: ShopifyShop, field: Field) -> Json:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import PanelError, checked_action
+from orchestrator.sandbox.shopify_access import ACCESS_ACTIONS
 from orchestrator.sandbox.shopify_bodies import told_of
 from orchestrator.sandbox.shopify_orders import MOST_LINES, OPEN, FulfillmentOrder, Json, Order, gid
 from orchestrator.sandbox.shopify_refusals import Refused
@@ -37,15 +38,15 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "add": (),
     "add_garbage": (),
     "delete": ("order",),
-    "change_token": ("token",),
-    "revoke_scope": ("scope",),
+    **ACCESS_ACTIONS,
     "add_product": (),
     "edit_product": ("product",),
     "subscribe": ("topic", "uri"),
     "unsubscribe": ("topic",),
 }
 """Every action with the fields that it must have (`POST /_sandbox/shopify/panel`); others may be left out: `reason`,
-`tracking`, `payload`, `routing_seconds`, `pieces` and `lines` of add, `title` of products, `format` of subscribe."""
+`tracking`, `payload`, `routing_seconds`, `pieces` and `lines` of add, `title` of products, `format` of subscribe, and
+for set_lives seconds by the names of `Lives`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +181,12 @@ class ShopifyPanel:
         self.shop.remove(self.order(order))
 
     def change_token(self, token: str) -> None:
-        """Revokes the app's token and makes another."""
-        self.shop.token = token
+        """Nothing that the app had is good any more; `token` is its new permanent token and its new client secret."""
+        self.shop.access.change_token(token)
 
     def revoke_scope(self, scope: str) -> None:
         """Takes a scope from the app."""
-        self.shop.scopes = tuple(each for each in self.shop.scopes if each != scope)
+        self.shop.access.revoke_scope(scope)
 
     def add_product(self, title: str | None = None) -> str:
         """A new product; returns its id."""
@@ -253,12 +254,8 @@ class ShopifyPanel:
                 self.subscribe(str(request["topic"]), str(request["uri"]), str(request.get("format", "JSON")))
             case "unsubscribe":
                 return {"unsubscribed": self.unsubscribe(str(request["topic"]))}
-            case "change_token":
-                self.change_token(str(request["token"]))
-            case "revoke_scope":
-                self.revoke_scope(str(request["scope"]))
             case _:
-                return None
+                return self.shop.access.operate(action, request)
         return {}
 
     def _operate_order(self, action: str, order: str | int, request: Mapping[str, Json]) -> None:

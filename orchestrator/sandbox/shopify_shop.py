@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from orchestrator.clock import Clock
+from orchestrator.sandbox.shopify_access import AppAccess, Kind, Lives
 from orchestrator.sandbox.shopify_bodies import fulfillment_body, order_body, told_of
 from orchestrator.sandbox.shopify_events import Events
 from orchestrator.sandbox.shopify_orders import (
@@ -23,17 +24,10 @@ from orchestrator.sandbox.shopify_orders import (
 from orchestrator.sandbox.shopify_paging import MOST_NODES
 from orchestrator.sandbox.shopify_products import Product, Shelf
 from orchestrator.sandbox.shopify_refusals import Denied, Refused, TooMany
+from orchestrator.sandbox.shopify_scopes import SCOPES
 from orchestrator.sandbox.shopify_subscriptions import Subscription, Subscriptions, WebhookCounts, enum_of
 
 _AGE_MS = 60_000  # between the orders that a shop is stocked with
-_SCOPES = (
-    "read_orders",
-    "write_orders",
-    "read_merchant_managed_fulfillment_orders",
-    "write_merchant_managed_fulfillment_orders",
-    "write_fulfillments",
-    "read_products",
-)
 _MOST_SHIPPED_LINES = 512  # of a fulfilment order in one call (FulfillmentOrderLineItemsInput)
 _PRODUCTS = frozenset({"read_products", "write_products"})
 
@@ -46,7 +40,8 @@ class ShopifyOptions:
     `bucket`, `restore_rate`: of query costs, points and points per second. `is_throttled_with_429`: how too many points
     are answered. `most_nodes`: of a page of a nested list, whatever was asked for, so that few lines make many pages.
     `webhook_retry_seconds`: until a webhook that failed is sent again, twice as long each time.
-    `webhook_deadline_seconds`: how long its whole answer may take.
+    `webhook_deadline_seconds`: how long its whole answer may take. `access`: what the ready config gets in with;
+    `lives`: how long tokens live.
     """
 
     routing_seconds: float = 0
@@ -57,6 +52,8 @@ class ShopifyOptions:
     most_nodes: int = MOST_NODES
     webhook_retry_seconds: float = 0.5
     webhook_deadline_seconds: float = 5
+    access: Kind = "token"
+    lives: Lives = field(default_factory=Lives)
 
 
 @dataclass(slots=True)
@@ -69,14 +66,14 @@ class _Job:
 
 @dataclass(slots=True, eq=False)
 class ShopifyShop:
-    """A shop. `routing`: the orders whose FOs do not show yet. `webhooks`: what became of those that were due.
+    """A shop. `access`: of the one app that is installed in it. `routing`: the orders whose FOs do not show yet.
+    `webhooks`: what became of those that were due. `acting`: the scopes of the call that is being answered.
 
     `when_due` is called when `due_in` may have become less.
     """
 
     domain: str
-    token: str
-    webhook_secret: str
+    access: AppAccess
     clock: Clock
     options: ShopifyOptions
     press: OrderPress
@@ -87,7 +84,7 @@ class ShopifyShop:
     routing: list[Order] = field(default_factory=list)
     webhooks: WebhookCounts = field(default_factory=WebhookCounts)
     when_due: Callable[[], None] = lambda: None
-    scopes: tuple[str, ...] = _SCOPES
+    acting: frozenset[str] = frozenset(SCOPES)
     jobs: dict[str, _Job] = field(default_factory=dict)
     available: float = 0
     restored_at: float = 0
@@ -96,10 +93,11 @@ class ShopifyShop:
     def stocked(cls, number: int, clock: Clock, options: ShopifyOptions, *, orders: int, seed: int) -> ShopifyShop:
         """The shop `number` (from 0 on), with `orders` orders in UNFULFILLED, a minute apart."""
         domain = f"shopy{number + 1}.myshopify.com"
-        token, secret = f"shpat_sandbox_token_{number + 1}", f"sandbox-secret-{number + 1}"
+        client = (f"sandbox-app-{number + 1}", f"sandbox-secret-{number + 1}", f"shpat_sandbox_token_{number + 1}")
+        access = AppAccess(*client, clock, SCOPES, options.lives)
         press = OrderPress(seed, domain, number)
         wired = (Subscriptions(press.next_id), Events(clock), Shelf(number))
-        shop = cls(domain, token, secret, clock, options, press, *wired)
+        shop = cls(domain, access, clock, options, press, *wired)
         now = clock.now_ms()
         for n in range(orders):
             made = now - (orders - n) * _AGE_MS
@@ -107,6 +105,16 @@ class ShopifyShop:
             shop.orders[order.id] = order
         shop.available, shop.restored_at = options.bucket, clock.monotonic()
         return shop
+
+    @property
+    def token(self) -> str:
+        """The app's permanent token."""
+        return self.access.token
+
+    @property
+    def webhook_secret(self) -> str:
+        """What webhooks are signed with: the app's client secret (shopify.md §1.1)."""
+        return self.access.client_secret
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -190,7 +198,7 @@ class ShopifyShop:
 
     def subscribe(self, topic: str, wanted: Mapping[str, Json]) -> Subscription:
         """webhookSubscriptionCreate. Raises Refused, Denied for products where the app may not read them."""
-        if enum_of(topic).startswith("PRODUCTS_") and not _PRODUCTS & set(self.scopes):
+        if enum_of(topic).startswith("PRODUCTS_") and not _PRODUCTS & self.acting:
             raise Denied("webhookSubscriptionCreate", "`read_products` access scope")
         return self.subscriptions.create(topic, wanted.get("uri"), wanted.get("format"), wanted.get("name"))
 

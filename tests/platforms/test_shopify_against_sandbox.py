@@ -193,5 +193,5 @@ async def test_without_the_scope_for_products_their_webhooks_are_missing_and_no_
         assert set(found.missing) == set(PRODUCT_TOPICS)
         assert all("read_products" in why for why in found.missing.values())
         assert set(found.made) == set(TOPICS) - set(PRODUCT_TOPICS)
-        stage.sandbox.shopify.shop.scopes += ("write_products",)
+        stage.operate("grant_scope", scope="write_products")
         assert set((await inspect(client(stage), "https://hooks.example/webhooks/shopy")).made) == set(PRODUCT_TOPICS)
