@@ -25,6 +25,7 @@ from statemachines.machine import (
     State,
     Step,
 )
+from statemachines.narrowing import Whole
 from statemachines.target import Json, TargetRequest
 
 RELEASED = frozenset({"closed_success", "paid", "account"})
@@ -47,10 +48,10 @@ _STEPS = (
     Step("set_erp_number", _WITH_ERP, None, uses=("erp_order_number", "confirmation")),
     Step("set_erp_lines", _WITH_ERP, None, uses=("erp_lines", "confirmation")),
     Step("confirm_order", _WITH_ERP, None, uses=("erp_order_number", "erp_lines", "confirmation")),
-    Step("send_despatch", _WITH_ERP, None, uses=("despatch", "tracking", "tracking.carrier")),
-    Step("mark_sent", ("processing", "confirmed"), "sent"),  # from confirmed: offline orders alone
-    Step("finish", ("sent",), "done"),
-    Step("cancel", ("confirmed", "processing", "sent"), "cancel"),
+    Step("send_despatch", _WITH_ERP, None, uses=("despatch", "tracking", "tracking.carrier"), is_irrevocable=True),
+    Step("mark_sent", ("processing", "confirmed"), "sent", is_irrevocable=True),  # from confirmed: offline orders alone
+    Step("finish", ("sent",), "done", is_irrevocable=True),
+    Step("cancel", ("confirmed", "processing", "sent"), "cancel", is_irrevocable=True),
 )
 
 _MAINLINE = ("confirmed", "processing", "sent", "done")
@@ -144,6 +145,10 @@ class CloudsuiteMachine(PlatformMachine):
         return tuple(found)
 
     # -- guards ----------------------------------------------------------------------------------------------------
+
+    def whole(self, standing: Standing) -> Whole:
+        """The lines of the last read; CloudSuite tells no locations."""
+        return Whole({line: told.get("quantity") for line, told in _lines(standing.facts).items()})
 
     def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
         """The payment is settled before the ERP takes the order over, and what the target brings can be sent."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from transitions import Machine, MachineError
 
+from statemachines.narrowing import Whole, narrowing_reason
 from statemachines.target import Json, TargetRequest
 from statemachines.terms import (
     RECORD,
@@ -145,8 +146,8 @@ class PlatformMachine:
 
     def allowed(self, standing: Standing) -> tuple[str, ...]:
         """Native names of the states one step away that a target may ask for."""
-        moves = self._moves.get(standing.state, [])
-        return tuple(dict.fromkeys(s.to for s in moves if s.to is not None and self.states[s.to].settable))
+        ways = [step.to for step in self._moves.get(standing.state, []) if step.to is not None]
+        return tuple(dict.fromkeys(to for to in ways if to != standing.state and self.states[to].settable))
 
     def plan(self, standing: Standing, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
         """The steps from `standing` to the requested state, in sequence, or why there are none.
@@ -178,7 +179,22 @@ class PlatformMachine:
         if chaining == "strict" and len(path) > 1:
             detail = f"{wanted.name} is {len(path)} steps from {standing.state} and this shop takes one at a time"
             return Refusal("not-adjacent", detail, self.allowed(standing))
-        return self._finish(wanted, self._with_actions(standing, path, request), request, standing)
+        steps = self._with_actions(standing, path, request)
+        if (reason := self._narrowing(standing, steps, request)) is not None:
+            return Refusal("not-allowed", reason, reason=reason)
+        return self._finish(wanted, steps, request, standing)
+
+    def _narrowing(self, standing: Standing, steps: Sequence[PlannedStep], request: TargetRequest) -> str | None:
+        """Why the steps would do more than the target means."""
+        rows = [(self._row(step), self.states[step.to].milestone) for step in steps]
+        sends = any("despatch" in row.uses for row in self.rows)
+        whole, location = self.whole(standing), self.location_of(request)
+        return narrowing_reason(rows, request, whole, location, sends_despatches=sends)
+
+    def _row(self, planned: PlannedStep) -> Step:
+        if not self._is_shared[planned.step]:
+            return self.steps[planned.step]
+        return next(row for row in self.rows if row.name == planned.step and row.to == planned.to)
 
     def has_passed(self, standing: Standing, wanted: str) -> bool:
         """Whether an order standing here is at or past `wanted` on the main line."""
@@ -246,6 +262,15 @@ class PlatformMachine:
         """Why this order may not go to `wanted` with this data, or None. Pure."""
         del standing, request, wanted
         return None
+
+    def whole(self, standing: Standing) -> Whole:
+        """The order's lines and locations, so that a field that names all of them is told from one that narrows."""
+        del standing
+        return Whole()
+
+    def location_of(self, request: TargetRequest) -> str | None:
+        """The target's location as the platform names it; None where it brings none."""
+        return request.location
 
     def pending_actions(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
         """State-leaving steps that the target brings data for and that are not done yet, in sequence."""

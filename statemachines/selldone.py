@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+from statemachines.items import SenselessItems, foreign_reason, part_reason, read_items
 from statemachines.machine import (
     Milestone,
     PlannedStep,
@@ -22,6 +23,7 @@ from statemachines.machine import (
     State,
     Step,
 )
+from statemachines.narrowing import Whole
 from statemachines.target import Json, TargetRequest
 
 REJECT_COUNTDOWN_MS = 48 * 3600 * 1000
@@ -42,12 +44,12 @@ _STATES = (
 )
 
 _STEPS = (
-    Step("confirm", ("CheckQueue",), "OrderConfirm", uses=("items",)),
-    Step("prepare", ("OrderConfirm",), "PreparingOrder", uses=("delivery_info",)),
+    Step("confirm", ("CheckQueue",), "OrderConfirm", uses=("items",), is_irrevocable=True, narrows=("items",)),
+    Step("prepare", ("OrderConfirm",), "PreparingOrder", uses=("delivery_info",), is_irrevocable=True),
     Step("set_tracking", ("PreparingOrder", "SentOrder", "Returned"), None, uses=("tracking",)),
-    Step("send", ("PreparingOrder", "Returned"), "SentOrder"),
-    Step("deliver", ("SentOrder",), "ToCustomer"),
-    Step("return_delivery", ("SentOrder",), "Returned"),
+    Step("send", ("PreparingOrder", "Returned"), "SentOrder", is_irrevocable=True),
+    Step("deliver", ("SentOrder",), "ToCustomer", is_irrevocable=True),
+    Step("return_delivery", ("SentOrder",), "Returned", is_irrevocable=True),
 )
 
 _BEFORE_PREPARING = ("CheckQueue", "OrderConfirm")
@@ -58,7 +60,8 @@ _MAINLINE = ("CheckQueue", "OrderConfirm", "PreparingOrder", "SentOrder", "ToCus
 class SelldoneMachine(PlatformMachine):
     """The machine of Selldone's physical orders.
 
-    Facts it reads: `status`, `type`, `reject_at`, `items`, `tracking_*`.
+    Facts it reads: `status`, `type`, `reject_at`, `items`, `counts` (how many, by item), `tracking_*`,
+    `delivery_info`, and, kept by us alone, `confirmed`: the items that a target confirmed, where those were not all.
     """
 
     def __init__(self) -> None:
@@ -87,7 +90,7 @@ class SelldoneMachine(PlatformMachine):
         """Only released orders of goods go on (selldone.md §1, §5.1); confirmed items must be the order's own; a
         tracking link must be a web link."""
         if self.has_passed(standing, wanted.name):
-            return self._tracking_guard(request)
+            return self._tracking_guard(standing, request, wanted)
         if (kind := standing.facts.get("type")) not in (None, "PHYSICAL"):
             reason = f"the order's type is {kind}, only PHYSICAL orders go this way"
             return Refusal("not-allowed", reason, reason=reason)
@@ -98,12 +101,26 @@ class SelldoneMachine(PlatformMachine):
         is_unconfirmed = _on_platform(standing).state == "CheckQueue"
         if is_unconfirmed and (refusal := _items_guard(request.items, standing.facts)) is not None:
             return refusal
-        return self._tracking_guard(request)
+        return self._tracking_guard(standing, request, wanted)
 
-    def _tracking_guard(self, request: TargetRequest) -> Refusal | None:
-        url = request.tracking.url if request.tracking is not None else None
-        if url and not _is_web_link(url):
-            reason = f"tracking.url {url!r} is no http(s) link"
+    def whole(self, standing: Standing) -> Whole:
+        """The items that go on: those that were confirmed, all where nothing was left out. No locations."""
+        counts: Mapping[str, Json] = standing.facts.get("counts") or {}
+        items: list[str] = standing.facts.get("items") or []
+        is_unconfirmed = _on_platform(standing).state == "CheckQueue"
+        confirmed = None if is_unconfirmed else standing.facts.get("confirmed")
+        return Whole({item: counts.get(item) for item in items if confirmed is None or item in confirmed})
+
+    def _tracking_guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
+        urls = [each.url for each in request.trackings if each.url]
+        if foreign := [url for url in urls if not _is_web_link(url)]:
+            reason = f"tracking.url {foreign[0]!r} is no http(s) link"
+            return Refusal("not-allowed", reason, reason=reason)
+        codes = {each.code for each in request.trackings if each.code}
+        known = standing.facts.get("tracking_code")
+        is_end = wanted.name in ("ToCustomer", "Returned") and standing.state == "SentOrder"
+        if is_end and codes and known and known not in codes:
+            reason = f"the order went out under {known}, not under {', '.join(sorted(codes))}; it has one tracking"
             return Refusal("not-allowed", reason, reason=reason)
         return None
 
@@ -117,6 +134,11 @@ class SelldoneMachine(PlatformMachine):
     def satisfied(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
         """Tracking that the order carries already."""
         return ("tracking",) if request.tracking is not None and _has_tracking(standing.facts, request) else ()
+
+    def merged_facts(self, standing: Standing, seen: Standing) -> dict[str, Json]:
+        """What the platform shows, and which items were confirmed: no read tells that."""
+        confirmed = standing.facts.get("confirmed")
+        return {**seen.facts, **({"confirmed": confirmed} if confirmed is not None else {})}
 
     def observe(self, standing: Standing | None, seen: Standing) -> str:
         """Canceled wins over the delivery state; a returned order keeps our name while the platform shows the same."""
@@ -146,6 +168,10 @@ class SelldoneMachine(PlatformMachine):
             answered = answered or standing.platform_state
         if step == "return_delivery":
             answered = answered or "PreparingOrder"
+        if step == "confirm" and request.items is not None:
+            facts = {"confirmed": _ids(request.items), **facts}
+        elif step == "confirm" and standing.facts.get("confirmed") is not None:
+            facts = {"confirmed": None, **facts}  # all of them, this time
         if step in ("confirm", "prepare"):
             standing = _on_platform(standing)
         return super().after(standing, step, request, answered, facts)
@@ -183,18 +209,26 @@ def _has_tracking(facts: Mapping[str, Json], request: TargetRequest) -> bool:
 
 
 def _items_guard(items: tuple[Json, ...] | None, facts: Mapping[str, Json]) -> Refusal | None:
-    if items is None:
-        return None
-    own: list[str] = facts.get("items") or []
-    asked = [str(item["id"] if isinstance(item, dict) else item) for item in items]
-    foreign = [item for item in asked if own and item not in own]
-    if foreign:
-        reason = f"items {', '.join(foreign)} are not in this order, it has {', '.join(own)}"
-        return Refusal("not-allowed", reason, reason=reason)
-    if not asked:
+    if items == ():
         reason = "no item is confirmed; leave items out to confirm all, or reject the order in the panel"
         return Refusal("not-allowed", reason, reason=reason)
-    return None
+    try:
+        asked = read_items(items)
+    except SenselessItems as error:
+        return Refusal("not-allowed", str(error), reason=str(error))
+    counts: Mapping[str, Json] = facts.get("counts") or {}
+    reason = foreign_reason(asked, facts.get("items") or [])
+    part = part_reason(asked, counts) if asked is not None and counts else None
+    if reason is None and part is not None:
+        reason = f"an item is confirmed as a whole or not at all: {part}"
+    return None if reason is None else Refusal("not-allowed", reason, reason=reason)
+
+
+def _ids(items: tuple[Json, ...]) -> list[str]:
+    try:
+        return list(read_items(items) or ())
+    except SenselessItems:  # the guard has the words
+        return []
 
 
 def _is_web_link(url: str) -> bool:

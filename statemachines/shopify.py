@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from statemachines.items import SenselessItems
 from statemachines.machine import (
     Milestone,
     PlannedStep,
@@ -24,14 +25,15 @@ from statemachines.machine import (
     State,
     Step,
 )
+from statemachines.narrowing import Whole
 from statemachines.shopify_parcels import (
+    LINE,
     MADE,
     RECORD,
     REPORTS,
     SHIPS,
     Facts,
     Parcel,
-    SenselessItems,
     after_parcel,
     asked_items,
     is_routed,
@@ -73,11 +75,24 @@ _TRACKED = ("tracking", "tracking.carrier")
 _PARCEL = ("items", *_TRACKED, "notify_customer")
 _STEPS = (
     Step("report_progress", ("UNFULFILLED", *_WAITING), "IN_PROGRESS"),
-    Step("fulfill", (*_UNSHIPPED, "PARTIALLY_FULFILLED"), "FULFILLED", uses=_PARCEL),
-    Step("fulfill", _UNSHIPPED, "PARTIALLY_FULFILLED", uses=_PARCEL),
-    Step("update_tracking", RETRACKABLE, None, uses=_PARCEL),
-    Step("mark_delivered", ("FULFILLED",), "DELIVERED"),
-    Step("cancel", (*_UNSHIPPED, "FULFILLMENT_NOT_REQUIRED"), "CANCELLED", uses=("reason", "notify_customer")),
+    Step(
+        "fulfill",
+        (*_UNSHIPPED, "PARTIALLY_FULFILLED"),
+        "FULFILLED",
+        uses=_PARCEL,
+        is_irrevocable=True,
+        narrows=("items",),
+    ),
+    Step("fulfill", _UNSHIPPED, "PARTIALLY_FULFILLED", uses=_PARCEL, is_irrevocable=True, narrows=("items",)),
+    Step("update_tracking", RETRACKABLE, None, uses=_PARCEL, is_irrevocable=True, narrows=("items",)),
+    Step("mark_delivered", ("FULFILLED",), "DELIVERED", is_irrevocable=True),
+    Step(
+        "cancel",
+        (*_UNSHIPPED, "FULFILLMENT_NOT_REQUIRED"),
+        "CANCELLED",
+        uses=("reason", "notify_customer"),
+        is_irrevocable=True,
+    ),
 )
 
 _MAINLINE = ("UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED")
@@ -179,6 +194,12 @@ class ShopifyMachine(PlatformMachine):
         return tuple(found)
 
     # -- guards ----------------------------------------------------------------------------------------------------
+
+    def whole(self, standing: Standing) -> Whole:
+        """The order's lines, and where its fulfilment orders are assigned to."""
+        orders = standing.facts.get("fulfillment_orders") or ()
+        places = frozenset(str(each["location"]) for each in orders if each["location"] is not None)
+        return Whole(standing.facts.get("lines"), places, LINE)
 
     def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
         """The items are the order's own and there, a tracking link is a web link, a delivered order was sent whole,

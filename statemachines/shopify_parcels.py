@@ -20,8 +20,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TypeAlias
 
+from statemachines.items import SenselessItems, plain, read_items
 from statemachines.target import Json, TargetRequest, Tracking
 
 Facts: TypeAlias = Mapping[str, Json]
@@ -34,14 +36,13 @@ SHIPS, REPORTS = "CREATE_FULFILLMENT", "REPORT_PROGRESS"
 
 RECORD = "shipped_as_asked"
 
+LINE = "LineItem"
+"""The type that a global id of an order line has."""
+
 MADE = "made"
 """What a call's answer adds to the facts seen before it: the id of the fulfilment that it made."""
 
 _MAX_LINES = 512  # of one call (shopify.md §5)
-
-
-class SenselessItems(ValueError):
-    """The target's items cannot be shipped; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +74,17 @@ def asked_items(request: TargetRequest) -> dict[str, int | None] | None:
 
     Raises SenselessItems.
     """
-    if request.items is None:
+    asked = read_items(request.items, LINE)
+    return None if asked is None else {line: _pieces(line, count) for line, count in asked.items()}
+
+
+def _pieces(line: str, count: Decimal | None) -> int | None:
+    """Shopify counts in whole pieces."""
+    if count is None:
         return None
-    asked: dict[str, int | None] = {}
-    for item in request.items:
-        line = str(item["id"] if isinstance(item, dict) else item)
-        quantity = item.get("quantity") if isinstance(item, dict) else None
-        if quantity is not None and (isinstance(quantity, bool) or not isinstance(quantity, int) or quantity < 1):
-            raise SenselessItems(f"the quantity of item {line} is {quantity!r}, not a whole number from 1 on")
-        if line in asked:
-            raise SenselessItems(f"item {line} is named twice")
-        asked[line] = quantity
-    if not asked:
-        raise SenselessItems("items is empty; leave it out to ship everything")
-    return asked
+    if count < 1 or count != count.to_integral_value():
+        raise SenselessItems(f"the quantity of item {line} is {plain(count)}, not a whole number from 1 on")
+    return int(count)
 
 
 def is_routed(facts: Facts) -> bool:

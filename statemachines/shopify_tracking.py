@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from statemachines.items import SenselessItems
 from statemachines.shopify_parcels import (
     Facts,
-    SenselessItems,
     asked_items,
     is_marked,
     live,

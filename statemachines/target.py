@@ -18,6 +18,11 @@ class Tracking:
     url: str | None = None
     carrier: str | None = None
 
+    def to_json(self) -> dict[str, Json]:
+        """The members that are there."""
+        told = {"code": self.code, "url": self.url, "carrier": self.carrier}
+        return {name: value for name, value in told.items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class ErpLine:
@@ -31,7 +36,9 @@ class ErpLine:
 class TargetRequest:
     """A target as submitted (contract: Target, request). Absent fields are None.
 
-    `items` are the ids confirmed or shipped, each a string or `{"id", "quantity"}`; None means all.
+    `items` are the ids confirmed or shipped, each a string or `{"id", "quantity"}`; None means all. `tracking` is the
+    first of the parcel's numbers, `further_tracking` are those behind it. `key`: the idempotency key that the target
+    came with, which tells one shipment of the same goods from another.
     """
 
     state: str
@@ -45,24 +52,35 @@ class TargetRequest:
     reason: str | None = None
     notify_customer: bool | None = None
     replace: bool | None = None
+    location: str | None = None
+    further_tracking: tuple[Tracking, ...] = ()
+    key: str | None = None
+
+    @property
+    def trackings(self) -> tuple[Tracking, ...]:
+        """All numbers of the parcel, the first one first."""
+        return () if self.tracking is None else (self.tracking, *self.further_tracking)
 
     def brings(self) -> tuple[str, ...]:
-        """Names of the data fields that are present, tracking split into its parts (`tracking.carrier`)."""
+        """Names of the data fields that are present, tracking split into its parts: `tracking.carrier`, and
+        `tracking[1]` and so on for the numbers behind the first."""
         present = [name for name in _DATA_FIELDS if getattr(self, name) is not None]
         if self.tracking is not None and self.tracking.carrier is not None:
             present.append("tracking.carrier")
+        present += [f"tracking[{n}]" for n, _ in enumerate(self.further_tracking, start=1)]
         return tuple(present)
 
     def to_json(self) -> dict[str, Json]:
         """The request as a JSON object without absent fields; `from_json` reads it back."""
         out: dict[str, Json] = {"state": self.state}
-        for name in (*_DATA_FIELDS, "replace"):
+        for name in (*_DATA_FIELDS, "replace", "key"):
             value = getattr(self, name)
             match value:
                 case None:
                     continue
                 case Tracking():
-                    out[name] = {k: v for k in ("code", "url", "carrier") if (v := getattr(value, k)) is not None}
+                    told = [each.to_json() for each in self.trackings]
+                    out[name] = told if self.further_tracking else told[0]
                 case tuple() if name == "erp_lines":
                     out[name] = [{"line": line.line, "erp_line_number": line.erp_line_number} for line in value]
                 case tuple():
@@ -76,7 +94,8 @@ class TargetRequest:
         """Reads what `to_json` wrote. Validation of foreign input happens at the API's edge, not here."""
         fields = dict(data)
         if (tracking := fields.get("tracking")) is not None:
-            fields["tracking"] = Tracking(**tracking)
+            told = [Tracking(**each) for each in (tracking if isinstance(tracking, list) else [tracking])]
+            fields["tracking"], fields["further_tracking"] = told[0], tuple(told[1:])
         if (lines := fields.get("erp_lines")) is not None:
             fields["erp_lines"] = tuple(ErpLine(**line) for line in lines)
         for name in ("items", "despatch"):
@@ -95,4 +114,5 @@ _DATA_FIELDS = (
     "confirmation",
     "reason",
     "notify_customer",
+    "location",
 )

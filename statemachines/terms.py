@@ -55,13 +55,16 @@ class Step:
     """One external call. `to` None: the step leaves the state (an action such as set_tracking).
 
     Several rows may share a name when one call leads to many states (xSale's `change_status`): a row for each `to`.
-    `uses`: fields of a target that it carries, for the answer's `unused`.
+    `uses`: fields of a target that it carries, for the answer's `unused`. `is_irrevocable`: nobody takes it back, or
+    the buyer hears of it. `narrows`: fields of a target that make such a step be about a part of the order.
     """
 
     name: str
     sources: tuple[str, ...]
     to: str | None
     uses: tuple[str, ...] = ()
+    is_irrevocable: bool = False
+    narrows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

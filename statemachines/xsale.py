@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from statemachines.machine import DefinitionError, Milestone, PlatformMachine, Standing, State, Step
+from statemachines.narrowing import Whole
 from statemachines.target import Json, TargetRequest
 
 CHANGE_STATUS = "change_status"
@@ -41,13 +42,15 @@ DEFAULT_MILESTONES: Mapping[str, str] = MappingProxyType(
 """What the default statuses mean (contract: State names)."""
 
 _ASIDE = (Milestone.ATTENTION.value, Milestone.CANCELLED.value)
+_TOLD = (Milestone.SHIPPED.value, Milestone.DELIVERED.value)
+"""From here on the sales channel and the buyer hear of a status."""
 _ON_THE_WAY = tuple(name for name in DEFAULT_MILESTONES if name not in _ASIDE)
 
 
 class XsaleMachine(PlatformMachine):
     """The machine of one shop. `flow` are the names of the chain's statuses, in sequence; `milestones` maps milestones
     to names: those of the way to names in `flow`, `attention` and `cancelled` to names beside it. Without a status for
-    it `attention` is our record only. Fact that it reads: `statuses`, the names by id.
+    it `attention` is our record only. Facts that it reads: `statuses`, the names by id, and `lines`, how many by line.
 
     Raises DefinitionError with a sentence for a person when the two contradict themselves.
     """
@@ -64,7 +67,9 @@ class XsaleMachine(PlatformMachine):
             states.append(State(attention, Milestone.ATTENTION, is_aside=True))
         if cancelled is not None:
             states.append(State(cancelled, Milestone.CANCELLED, is_end=True))
-        super().__init__("xsale", states, _rows(flow, attention, cancelled), flow, flow[0])
+        told_from = next((milestones[name] for name in _TOLD if name in milestones), flow[-1])
+        rows = _rows(flow, attention, cancelled, flow.index(told_from))
+        super().__init__("xsale", states, rows, flow, flow[0])
         self.statuses = tuple(state.name for state in states if not state.record_only)
 
     def wanted(self, standing: Standing, request: TargetRequest) -> State | None:
@@ -74,6 +79,10 @@ class XsaleMachine(PlatformMachine):
             return found
         statuses: Mapping[str, str] = standing.facts.get("statuses") or {}
         return self.states.get(statuses.get(request.state.strip(), ""))
+
+    def whole(self, standing: Standing) -> Whole:
+        """The lines as the last read told them; no locations, which xSale does not tell."""
+        return Whole(standing.facts.get("lines"))
 
     def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
         """Only the very status that was asked for shows that the change took effect (xsale.md §7).
@@ -117,13 +126,17 @@ def _check(flow: Sequence[str], milestones: Mapping[str, str]) -> None:
         raise DefinitionError("milestones must come one after another in the flow: new, accepted, preparing, …")
 
 
-def _rows(flow: Sequence[str], attention: str | None, cancelled: str | None) -> list[Step]:
-    """A row for each status that an order can be moved to. From the status that needs a person all are one change."""
+def _rows(flow: Sequence[str], attention: str | None, cancelled: str | None, told_from: int) -> list[Step]:
+    """A row for each status that an order can be moved to. From the status that needs a person all are one change.
+    `told_from`: the place in the flow from which on a change cannot be undone."""
     back = () if attention is None else (attention,)
     before_the_end = tuple(flow[:-1])
-    rows = [Step(CHANGE_STATUS, (*flow[max(at - 1, 0) : at], *back), name) for at, name in enumerate(flow)]
+    rows = [
+        Step(CHANGE_STATUS, (*flow[max(at - 1, 0) : at], *back), name, is_irrevocable=at >= told_from)
+        for at, name in enumerate(flow)
+    ]
     if attention is not None:
         rows.append(Step(CHANGE_STATUS, before_the_end, attention))
     if cancelled is not None:
-        rows.append(Step(CHANGE_STATUS, (*before_the_end, *back), cancelled))
+        rows.append(Step(CHANGE_STATUS, (*before_the_end, *back), cancelled, is_irrevocable=True))
     return [row for row in rows if row.sources]

@@ -29,6 +29,7 @@ from orchestrator.platforms.selldone_options import SelldoneOptions
 from orchestrator.platforms.selldone_sweep import Sweep, turn
 from orchestrator.platforms.selldone_wire import Listing, order_number, read_listing, read_single
 from orchestrator.platforms.spec import ClientSettings
+from statemachines.items import SenselessItems, read_items
 from statemachines.machine import Standing
 from statemachines.target import Json, TargetRequest
 
@@ -235,8 +236,11 @@ def _confirm_body(request: TargetRequest) -> bytes:
     if request.items is None:
         return _CONFIRM_ALL
     numbers: list[int] = []
-    for item in request.items:
-        text = str(item["id"] if isinstance(item, dict) else item)
+    try:
+        asked = read_items(request.items) or {}
+    except SenselessItems as error:
+        raise Rejected(str(error)) from None
+    for text in asked:
         if (number := order_number(text)) is None:
             raise Rejected(f"{text!r} is no Selldone item id")
         numbers.append(number)

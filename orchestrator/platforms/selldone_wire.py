@@ -12,11 +12,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from hashlib import blake2b
 
 from orchestrator.platforms.client import Seen, UnreadableItem
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.json_text import Broken, member_text, members, read_value
+from statemachines.items import decimal_of
 from statemachines.target import Json
 
 PAYMENT = {"Payed": "paid", "COD": "invoice", "Reserved": "unpaid", "Open": "unpaid"}
@@ -130,6 +132,7 @@ def read_order(order: Json, payload: bytes) -> Seen:
         "reject": _text(order.get("reject")),
         "reject_at": _text(order.get("reject_at")),
         "items": _item_ids(order.get("items")),
+        "counts": _item_counts(order.get("items")),
         "tracking_code": _text(tracking.get("tracking_code")),
         "tracking_url": _text(tracking.get("tracking_url")),
         "type": _text(order.get("type")),
@@ -195,6 +198,16 @@ def _item_ids(items: Json) -> list[str]:
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise SenselessOrder("items is no list of objects")
     return [_id(item.get("id"), f"items[{n}].id") for n, item in enumerate(items)]
+
+
+def _item_counts(items: Json) -> dict[str, Json]:
+    """How many of each item, as text, since a count may be fractional (selldone.md §4.2); None where none is told."""
+    return {str(item["id"]): _count_text(item.get("count")) for item in items or ()}
+
+
+def _count_text(value: Json) -> str | None:
+    is_told = isinstance(value, int | float | str | Decimal) and not isinstance(value, bool)
+    return str(value) if is_told and decimal_of(value) is not None else None
 
 
 def _word(value: Json, field: str) -> str:

@@ -18,6 +18,7 @@ from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFai
 from orchestrator.platforms.shopify_graphql import ALREADY_CANCELLED, ShopifyDoor
 from orchestrator.platforms.shopify_options import ShopifyOptions
 from orchestrator.platforms.shopify_webhooks import id_of_gid
+from statemachines.items import SenselessItems
 from statemachines.machine import PlatformMachine, Standing
 from statemachines.shopify import RETRACKABLE
 from statemachines.shopify_parcels import (
@@ -26,7 +27,6 @@ from statemachines.shopify_parcels import (
     SHIPS,
     Facts,
     Parcel,
-    SenselessItems,
     can_tell,
     is_routed,
     live,

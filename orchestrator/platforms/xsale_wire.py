@@ -17,6 +17,7 @@ from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.json_text import Broken, elements, member_text, members, read_value
 from orchestrator.platforms.xsale_options import Payment, XsaleFields
 from orchestrator.platforms.xsale_statuses import StatusRef, StatusTable, unified, whole
+from statemachines.items import decimal_of, plain
 from statemachines.target import Json
 
 LIST_NAMES = ("Items", "items", "data", "Data", "results", "Results", "orders", "Orders", "statuses", "Statuses")
@@ -158,7 +159,7 @@ def read_order(order: Json, payload: bytes, reading: Reading, table: StatusTable
         reference=_text(_at(order, reading.fields.reference)) or str(order_id),
         state=table.name_of(status_of(order)),
         payment=reading.payment(order),
-        facts={"statuses": table.of_machine(reading.names)},
+        facts={"statuses": table.of_machine(reading.names), "lines": _lines(order.get("Items"))},
         payload=payload,
         content_hash=content_hash(order),
         platform_updated_at=None,  # xSale tells no change time (xsale.md §3)
@@ -184,6 +185,18 @@ def content_hash(order: Mapping[str, Json]) -> str:
     kept = {name: _without(order[name], _EMPTY) for name in _DIGESTED if order.get(name) not in _EMPTY}
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
     return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _lines(items: Json) -> dict[str, Json]:
+    """How many of each position, by its `Id` (xsale.md §4); none where one of them tells no id."""
+    lines: dict[str, Json] = {}
+    for item in items or ():
+        number = whole(item.get("Id")) if isinstance(item, dict) else None
+        if number is None:
+            return {}
+        quantity = decimal_of(item.get("Quantity"))
+        lines[str(number)] = None if quantity is None else plain(quantity)
+    return lines
 
 
 def _without(value: Json, nothing: Collection[Json]) -> Json:

@@ -56,7 +56,7 @@ def test_the_sample_list_is_read() -> None:
     ]
     assert all(seen.payload in body for seen in listing.orders), "each is kept byte for byte"
     assert listing.orders[0].reference == "ALG-40001"
-    assert listing.orders[0].facts == {"statuses": {"1": "Nowe", "5": "Wysłane"}}
+    assert listing.orders[0].facts == {"statuses": {"1": "Nowe", "5": "Wysłane"}, "lines": {"400011": "1"}}
     assert (listing.rows, listing.ids, listing.unexplained) == (2, ("40001", "40002"), frozenset())
 
 

@@ -1,0 +1,109 @@
+"""Items of a target: which order lines it is about, and how many of each.
+
+A line's id comes in each form in which platforms and our own content give it: a text, a whole number, or a global id
+such as `gid://shopify/LineItem/487817672276298554`. Quantities are whole numbers or decimals, as numbers or as text:
+1, 1.0, "1" and "1.0" are the same one piece.
+
+Items that name every line in full narrow nothing. All others are for steps that can be narrowed to some lines; a step
+that cannot be undone and cannot be narrowed is refused with them (`narrowing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+
+from statemachines.target import Json
+
+_GLOBAL = "gid://"
+
+
+class SenselessItems(ValueError):
+    """The target's items cannot be taken; the message says why."""
+
+
+def read_items(items: Sequence[Json] | None, kind: str | None = None) -> dict[str, Decimal | None] | None:
+    """The lines that items name, with the quantity where one is given (None: all of the line); None: no items.
+
+    `kind`: the type that a global id of a line has on this platform, None where it has no global ids.
+    Raises SenselessItems.
+    """
+    if items is None:
+        return None
+    asked: dict[str, Decimal | None] = {}
+    for item in items:
+        line = number_of(item["id"] if isinstance(item, Mapping) else item, kind)
+        told = item.get("quantity") if isinstance(item, Mapping) else None
+        if line in asked:
+            raise SenselessItems(f"item {line} is named twice")
+        asked[line] = None if told is None else _quantity(told, line)
+    if not asked:
+        raise SenselessItems("items is empty; leave it out to mean everything")
+    return asked
+
+
+def _quantity(told: Json, line: str) -> Decimal:
+    found = decimal_of(told)
+    if found is None or found <= 0:
+        raise SenselessItems(f"the quantity of item {line} is {told!r}, not a number above 0")
+    return found
+
+
+def number_of(value: Json, kind: str | None) -> str:
+    """An id as the platform's own text. Raises SenselessItems for a global id of another kind."""
+    text = str(value).strip()
+    if kind is None or not text.startswith(_GLOBAL):
+        return text
+    name, _, number = text.rpartition("/")
+    number = number.partition("?")[0]
+    if name.rpartition("/")[2] != kind or not number:
+        raise SenselessItems(f"{text} is no id of a {kind}")
+    return number
+
+
+def decimal_of(value: Json) -> Decimal | None:
+    """A number, or a text with one, as a decimal; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        return None
+    try:
+        found = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() else None
+
+
+def foreign_reason(asked: Mapping[str, Decimal | None] | None, own: Sequence[str]) -> str | None:
+    """Why items are not this order's; None where they are."""
+    foreign = [line for line in asked or () if own and line not in own]
+    return f"items {', '.join(foreign)} are not in this order, it has {', '.join(own)}" if foreign else None
+
+
+def part_reason(asked: Mapping[str, Decimal | None], lines: Mapping[str, Json]) -> str | None:
+    """Which of the items is a part of its line; None where each is all of it. `lines`: how many each line has."""
+    for line, quantity in asked.items():
+        if quantity is None:
+            continue
+        whole = decimal_of(lines.get(line))
+        if whole is None:
+            return f"how many item {line} has is not known, so {plain(quantity)} of it may be a part"
+        if quantity < whole:
+            return f"{plain(quantity)} of item {line} is a part of it, the order has {plain(whole)}"
+        if quantity > whole:
+            return f"{plain(quantity)} of item {line} are asked for, the order has {plain(whole)}"
+    return None
+
+
+def gap(asked: Mapping[str, Decimal | None], lines: Mapping[str, Json] | None) -> str | None:
+    """What of an order items leave out; None where they name every line in full. `lines` None: its lines are not
+    known."""
+    if not lines:
+        return "the order's lines are not known"
+    if (foreign := foreign_reason(asked, list(lines))) is not None:
+        return foreign
+    missing = [line for line, count in lines.items() if line not in asked and decimal_of(count) != 0]
+    return f"they leave out {', '.join(missing)}" if missing else part_reason(asked, lines)
+
+
+def plain(number: Decimal) -> str:
+    """A decimal as people write it."""
+    return format(number.normalize(), "f")
