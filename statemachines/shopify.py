@@ -1,9 +1,9 @@
 """Shopify's order machine, over an order's fulfilment orders (FO): UNFULFILLED → IN_PROGRESS → FULFILLED → DELIVERED.
 
 Facts: platforms/shopify.md §4-§7. The order's own display status names the state; `DELIVERED`, `CANCELLED` and
-`RETURNED` are told from its fulfilments, `cancelledAt` and `returnStatus`. A target may ship a part of the order, then
+`RETURNED` are told from its fulfilments, `cancelledAt` and its returns. A target may ship a part of the order, then
 it ends in PARTIALLY_FULFILLED. Which goods go into which call is in `shopify_parcels`, which tracking goes where in
-`shopify_tracking`.
+`shopify_tracking`, what came back in `shopify_returns`. RETURNED is no end: what is sent in exchange leads on.
 
 FOs are made after the order, asynchronously; until they are there, and while they are on hold or scheduled, the order
 waits for the platform.
@@ -57,7 +57,7 @@ _STATES = (
     State("PARTIALLY_FULFILLED"),
     State("FULFILLED", Milestone.SHIPPED),
     State("DELIVERED", Milestone.DELIVERED),
-    State("RETURNED", Milestone.RETURNED, settable=False, is_end=True),
+    State("RETURNED", Milestone.RETURNED, settable=False),
     State("CANCELLED", Milestone.CANCELLED, is_end=True),
     State("ON_HOLD", settable=False),
     State("SCHEDULED", settable=False),

@@ -105,6 +105,21 @@ class Event(Document):
     data: dict[str, Any]
 
 
+class ReturnedLine(Document):
+    """How much of an order line a return is about."""
+
+    id: str
+    quantity: int | str
+
+
+class Return(Document):
+    """What the buyer sends back, or wants to."""
+
+    id: str
+    state: Annotated[str, Field(description="The platform's own word for where the return stands")]
+    lines: list[ReturnedLine]
+
+
 class Order(Document):
     """One order of one shop."""
 
@@ -117,6 +132,7 @@ class Order(Document):
     milestone: str | None
     situation: SituationName
     payment: Literal["paid", "unpaid", "invoice", "unknown"]
+    returns: Annotated[list[Return], Field(description="Empty also where the platform shows none")]
     attempts: int
     next_attempt_at: Instant | None
     wait: Wait | None

@@ -90,6 +90,7 @@ def order_page(order: Json) -> Page:
         line("state      ", Cell(_state(order), "strong"), _elsewhere(order), *_allowed(order)),
         line("situation  ", Cell(situation, _SITUATIONS.get(situation, "plain")), _wait(order)),
         line(f"payment    {order['payment']}"),
+        *_returns(order),
         line(f"imported   {order['imported_at']}, updated {order['updated_at']}, version {order['version']}"),
     ]
     if problem := order.get("problem"):
@@ -106,6 +107,16 @@ def order_page(order: Json) -> Page:
     if timeline := order.get("timeline"):
         page += [line(), timeline_grid(timeline)]
     return page
+
+
+def _returns(order: Json) -> list[Line]:
+    """A line for each return: where it stands, and of which lines how much."""
+    rows: list[Line] = []
+    for each in order.get("returns") or ():
+        lines = ", ".join(f"{row['quantity']} of {row['id']}" for row in each["lines"])
+        label = "returns    " if not rows else " " * 11
+        rows.append(line(label, Cell(each["state"], "strong"), f" {each['id']}", f": {lines}" if lines else ""))
+    return rows
 
 
 def target_page(target: Json) -> Page:

@@ -89,6 +89,7 @@ def order_view(
         "milestone": order.milestone,
         "situation": situation.value,
         "payment": order.payment,
+        "returns": _returns_view(order),
         "attempts": order.attempts,
         "next_attempt_at": _instant(next_attempt_at),
         "wait": wait_view(wait),
@@ -101,6 +102,19 @@ def order_view(
         "updated_at": rfc3339(order.updated_at),
         "version": order.version,
     }
+
+
+def _returns_view(order: Order) -> list[dict[str, Json]]:
+    """What the buyer sends back, with the platform's own words for where each return stands. Empty also where the
+    platform has none, or does not show them."""
+    return [
+        {
+            "id": each["id"],
+            "state": each["state"],
+            "lines": [{"id": line["id"], "quantity": line["quantity"]} for line in each["lines"]],
+        }
+        for each in order.facts.get("returns") or ()
+    ]
 
 
 def _gone(order: Order) -> Problem | None:

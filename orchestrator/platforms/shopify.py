@@ -12,6 +12,7 @@ from orchestrator.platforms.push import Subscription
 from orchestrator.platforms.shopify_graphql import ShopifyDoor
 from orchestrator.platforms.shopify_options import ShopifyOptions
 from orchestrator.platforms.shopify_pages import OrderPages
+from orchestrator.platforms.shopify_returns import ReturnsAccess
 from orchestrator.platforms.shopify_steps import ShopifySteps
 from orchestrator.platforms.shopify_subscriptions import ShopifySubscriptions, addresses
 from orchestrator.platforms.shopify_sweep import Sweep
@@ -28,6 +29,7 @@ _OPTIONAL_SCOPES = {
     "write_orders": "no order can be cancelled",
     "write_fulfillments": "none can be marked as delivered",
     "read_products": "product webhooks will be refused",
+    "read_returns": "what buyers send back is not shown",
 }
 """What does not work without a scope that most of the work can do without."""
 
@@ -52,7 +54,8 @@ class ShopifyClient:
         host = settings.base_url.rstrip("/").replace("{domain}", options.domain)
         url = URL(f"{host}/admin/api/{options.api_version}/graphql.json")
         self._door = ShopifyDoor(self._caller, url, token)
-        self._pages = OrderPages(self._door, settings.throttle)
+        pages = OrderPages(self._door, settings.throttle)
+        self._returns = ReturnsAccess(pages, settings.throttle, settings.clock)
         machine = machines.build({"routing_timeout_seconds": options.routing_timeout_seconds})
         self._subscriptions = ShopifySubscriptions(self._door, settings.throttle)
         self._steps = ShopifySteps(self._door, machine, options, self.read, settings.throttle, settings.clock)
@@ -85,7 +88,7 @@ class ShopifyClient:
         if whole_id(order_id) != order_id:
             raise NotFound(f"{order_id!r} is no Shopify order id")
         variables = {"id": f"gid://shopify/Order/{order_id}", "customer": self._options.customer_data}
-        node, text = await self._pages.read(order_id, variables)
+        node, text = await self._returns.read(order_id, variables)
         try:
             seen = read_order(node, text, self._clock.now_ms())
         except SenselessOrder as error:

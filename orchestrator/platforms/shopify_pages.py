@@ -85,6 +85,10 @@ class _Rest:
             await self._follow(each, "lineItems", "fulfillment_order_lines", "fulfillmentOrder")
         for each in _listed(order, "fulfillments"):
             await self._follow(each, "fulfillmentLineItems", "fulfillment_lines", "fulfillment")
+        await self._follow(order, "returns", "order_returns", "order")
+        for each in _nodes(order, "returns"):
+            await self._follow(each, "returnLineItems", "return_lines", "return")
+            await self._follow(each, "exchangeLineItems", "return_exchanges", "return")
 
     async def _follow(self, owner: Json, name: str, document: str, field: str) -> None:
         """Reads the rest of the list `name` of `owner`, which `document` shows as its `field`."""

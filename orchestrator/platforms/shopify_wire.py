@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.shopify_webhooks import id_of_gid
+from statemachines.shopify_returns import is_all_back
 from statemachines.target import Json
 
 PAYMENTS = {
@@ -27,6 +28,7 @@ PAYMENTS = {
     "VOIDED": "unpaid",
     "EXPIRED": "unpaid",
 }
+_NO_RETURN = "NO_RETURN"
 _REFUNDED = frozenset({"REFUNDED", "PARTIALLY_REFUNDED"})
 _SYNONYMS = {"OPEN": "UNFULFILLED", "RESTOCKED": "UNFULFILLED", "PENDING_FULFILLMENT": "IN_PROGRESS"}
 """Deprecated names of display states (shopify.md §4)."""
@@ -58,6 +60,7 @@ class _LineItem(_Node):
     id: str
     quantity: int
     current_quantity: int
+    requires_shipping: bool = True
     sku: str | None = None
 
 
@@ -137,6 +140,42 @@ class _Fulfillment(_Node):
     fulfillment_line_items: _ShippedLines
 
 
+class _ReturnedFrom(_Node):
+    line_item: _Reference
+
+
+class _Returned(_Node):
+    quantity: int
+    processed_quantity: int = 0
+    fulfillment_line_item: _ReturnedFrom | None = None  # missing of what was returned without having been shipped here
+
+
+class _ReturnedLines(_Node):
+    nodes: list[_Returned]
+    page_info: _PageInfo
+
+
+class _Exchanged(_Node):
+    unprocessed_quantity: int
+
+
+class _ExchangedLines(_Node):
+    nodes: list[_Exchanged]
+    page_info: _PageInfo
+
+
+class _Return(_Node):
+    id: str
+    status: str
+    return_line_items: _ReturnedLines
+    exchange_line_items: _ExchangedLines
+
+
+class _Returns(_Node):
+    nodes: list[_Return]
+    page_info: _PageInfo
+
+
 class _Order(_Node):
     id: str
     name: str
@@ -145,10 +184,11 @@ class _Order(_Node):
     cancelled_at: AwareDatetime | None = None
     display_financial_status: str | None = None
     display_fulfillment_status: str
-    return_status: str = "NO_RETURN"
+    return_status: str = _NO_RETURN
     line_items: _LineItems
     fulfillment_orders: _FulfillmentOrders
     fulfillments: list[_Fulfillment]
+    returns: _Returns | None = None  # None: the app may not read them
 
 
 class _Row(_Node):
@@ -193,7 +233,11 @@ def read_order(node: Json, text: str, now_ms: int) -> Seen:
         "fulfillment_orders": [_order_fact(each) for each in order.fulfillment_orders.nodes],
         "fulfillments": [_fulfillment_fact(each) for each in _by_age(order.fulfillments)],
     }
-    state = _state_of(order)
+    if order.returns is not None:
+        facts["returns"] = [_return_fact(each) for each in order.returns.nodes]
+    if order.return_status != _NO_RETURN:
+        facts["return_status"] = order.return_status
+    state = _state_of(order, facts)
     if not facts["fulfillment_orders"] and state in _SHIPS_MORE:
         facts["age_seconds"] = max(0, now_ms - _ms(order.created_at)) // 1000
     return Seen(
@@ -203,7 +247,7 @@ def read_order(node: Json, text: str, now_ms: int) -> Seen:
         payment=PAYMENTS.get(order.display_financial_status or "", "unknown"),
         facts=facts,
         payload=text.encode(),
-        content_hash=_digest(order, node),
+        content_hash=_digest(order, node, facts.get("returns")),
         platform_updated_at=_ms(order.updated_at),
     )
 
@@ -216,17 +260,26 @@ def number(gid: str, kind: str) -> str:
     return found
 
 
-def _state_of(order: _Order) -> str:
+def _state_of(order: _Order, facts: dict[str, Json]) -> str:
     """The display status, and what it does not tell: cancelled, returned, delivered (shopify.md §6)."""
     if order.cancelled_at is not None:
         return "CANCELLED"
     status = _SYNONYMS.get(order.display_fulfillment_status, order.display_fulfillment_status)
-    if order.return_status == "RETURNED" and status not in _SHIPS_MORE:
+    if status not in _SHIPS_MORE and _is_all_back(order, facts):
         return "RETURNED"
     if status != "FULFILLED":
         return status
     live = [each for each in order.fulfillments if each.status in LIVE]
     return "DELIVERED" if live and all(_has_arrived(each) for each in live) else "FULFILLED"
+
+
+def _is_all_back(order: _Order, facts: dict[str, Json]) -> bool:
+    """Whether everything came back. `returnStatus` says that *some* items were returned, so where the app may not read
+    the returns themselves the order has to be without any quantity as well."""
+    goods = {number(each.id, "LineItem") for each in order.line_items.nodes if each.requires_shipping}
+    if order.returns is not None:
+        return is_all_back(facts, goods)
+    return order.return_status == "RETURNED" and not any(facts["lines"][line] for line in goods)
 
 
 def _has_arrived(fulfillment: _Fulfillment) -> bool:
@@ -273,6 +326,25 @@ def _fulfillment_fact(fulfillment: _Fulfillment) -> dict[str, Json]:
     }
 
 
+def _return_fact(each: _Return) -> dict[str, Json]:
+    """As `statemachines.shopify_returns` reads it: quantities by order line, in the sequence in which they show."""
+    asked: dict[str, int] = {}
+    processed: dict[str, int] = {}
+    for row in each.return_line_items.nodes:
+        if row.fulfillment_line_item is None:
+            continue
+        line = number(row.fulfillment_line_item.line_item.id, "LineItem")
+        asked[line] = asked.get(line, 0) + row.quantity
+        processed[line] = processed.get(line, 0) + row.processed_quantity
+    return {
+        "id": number(each.id, "Return"),
+        "state": each.status,
+        "lines": [{"id": line, "quantity": quantity} for line, quantity in asked.items()],
+        "processed": {line: quantity for line, quantity in processed.items() if quantity},
+        "exchange": sum(row.unprocessed_quantity for row in each.exchange_line_items.nodes),
+    }
+
+
 MOST_FULFILLMENTS = 100
 """How many fulfilments order.graphql asks for."""
 
@@ -283,15 +355,19 @@ def _all_shown(order: _Order) -> None:
     pages = [order.line_items.page_info, order.fulfillment_orders.page_info]
     pages += [each.line_items.page_info for each in order.fulfillment_orders.nodes]
     pages += [each.fulfillment_line_items.page_info for each in order.fulfillments]
+    if order.returns is not None:
+        pages.append(order.returns.page_info)
+        for row in order.returns.nodes:
+            pages += [row.return_line_items.page_info, row.exchange_line_items.page_info]
     if any(page.has_next_page for page in pages):
         raise SenselessOrder("a list of it says that there is more and not where that begins")
     if len(order.fulfillments) >= MOST_FULFILLMENTS:  # a plain list: nothing says whether there are more
         raise SenselessOrder(f"it has {MOST_FULFILLMENTS} fulfilments or more, and one read shows no more")
 
 
-def _digest(order: _Order, node: dict[str, Any]) -> str:
+def _digest(order: _Order, node: dict[str, Any], returns: Json) -> str:
     """What a person may edit, and nothing that our steps change: a cancellation empties the lines, so it does not
-    count as taking goods out, nor as giving money back."""
+    count as taking goods out, nor as giving money back. None of our steps makes or changes a return."""
     taken_out = {
         each.id: each.quantity - each.current_quantity if order.cancelled_at is None else 0
         for each in order.line_items.nodes
@@ -300,7 +376,8 @@ def _digest(order: _Order, node: dict[str, Any]) -> str:
     lines = [[each.id, each.sku, each.quantity, taken_out[each.id]] for each in order.line_items.nodes]
     status = order.display_financial_status
     refund = [status] if status in _REFUNDED and order.cancelled_at is None else []
-    text = json.dumps([order.name, told, lines, *refund], sort_keys=True, separators=(",", ":"))
+    sent_back = [returns] if returns else []
+    text = json.dumps([order.name, told, lines, *refund, *sent_back], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

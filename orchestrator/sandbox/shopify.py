@@ -33,6 +33,7 @@ _STEPS = {
     "orders": "list",
     "fulfillmentOrder": "read",
     "fulfillment": "read",
+    "return": "read",
     "fulfillmentOrderReportProgress": "report_progress",
     "fulfillmentCreate": "fulfill",
     "fulfillmentTrackingInfoUpdate": "update_tracking",
@@ -160,7 +161,8 @@ class ShopifyPlatform:
             try:
                 if resolve is None:
                     raise BadDocument(f"Field '{field.name}' doesn't exist on type '{document.name}'")
-                check_scopes(field.name, scopes)
+                for name in (field.name, *(each.name for each in field.fields)):
+                    check_scopes(name, scopes)
                 value = resolve(shop, field)
                 data[field.name] = project(value, field.fields, shop.options.most_nodes)
                 is_effect = is_effect or document.is_mutation
@@ -350,6 +352,7 @@ _RESOLVERS: dict[str, Callable[[ShopifyShop, Field], Json]] = {
     "orders": reads.orders,
     "fulfillmentOrder": reads.fulfillment_order,
     "fulfillment": reads.fulfillment,
+    "return": reads.return_,
     "fulfillmentOrderReportProgress": _report_progress,
     "fulfillmentCreate": _fulfill,
     "fulfillmentTrackingInfoUpdate": _update_tracking,

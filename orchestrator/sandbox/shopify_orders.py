@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from orchestrator.sandbox.shopify_paging import connection
+from orchestrator.sandbox.shopify_returns import Return, return_node, return_status
 
 Json: TypeAlias = Any
 
@@ -87,7 +88,7 @@ class Order:
     financial: str = "PAID"
     cancelled: int | None = None
     cancel_reason: str | None = None
-    return_status: str = "NO_RETURN"
+    returns: list[Return] = field(default_factory=list)
     display: str | None = None
     garbage: dict[str, Json] | None = None
 
@@ -124,12 +125,13 @@ class Order:
             "cancelReason": self.cancel_reason,
             "displayFinancialStatus": self.financial,
             "displayFulfillmentStatus": self.state(now),
-            "returnStatus": self.return_status,
+            "returnStatus": return_status(self.returns),
             "canMarkAsPaid": self.financial == "PENDING",
             **self.fields,
             "lineItems": connection([(line.id, _line_node(line)) for line in self.lines]),
             "fulfillmentOrders": connection([(each.id, fulfillment_order_node(each)) for each in orders]),
             "fulfillments": [fulfillment_node(each) for each in self.fulfillments],
+            "returns": connection([(each.id, return_node(each)) for each in self.returns]),
         }
 
 

@@ -16,6 +16,8 @@ from orchestrator.sandbox.shopify_bodies import told_of
 from orchestrator.sandbox.shopify_orders import MOST_LINES, OPEN, FulfillmentOrder, Json, Order, gid
 from orchestrator.sandbox.shopify_refusals import Refused
 from orchestrator.sandbox.shopify_selection import Unshaped
+from orchestrator.sandbox.shopify_sent_back import ACTIONS as RETURN_ACTIONS
+from orchestrator.sandbox.shopify_sent_back import act
 from orchestrator.sandbox.shopify_shop import ShopifyShop
 
 _LONGEST_SECONDS = 86_400
@@ -31,7 +33,6 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "release_hold": ("order",),
     "schedule": ("order",),
     "split": ("order",),
-    "return": ("order",),
     "edit": ("order", "receiver_name"),
     "pay": ("order",),
     "route": ("order",),
@@ -43,10 +44,11 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "edit_product": ("product",),
     "subscribe": ("topic", "uri"),
     "unsubscribe": ("topic",),
+    **RETURN_ACTIONS,
 }
 """Every action with the fields that it must have (`POST /_sandbox/shopify/panel`); others may be left out: `reason`,
 `tracking`, `payload`, `routing_seconds`, `pieces` and `lines` of add, `title` of products, `format` of subscribe, and
-for set_lives seconds by the names of `Lives`."""
+`lines` and `exchange` of returns (`shopify_sent_back`), for set_lives seconds by the names of `Lives`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +134,11 @@ class ShopifyPanel:
         for each, made in pairs:
             self.shop.events.tell(found.id, [told_of("split", each, made)])
 
-    def return_(self, order: str | int) -> None:
-        """The goods came back and the return was closed."""
+    def return_(self, order: str | int, action: str = "return", **request: Json) -> str:
+        """One of the actions about returns (`shopify_sent_back`), by default all that can be returned came back and the
+        return was closed; answers the return's id. Raises PanelError with Shopify's words."""
         found = self.order(order)
-        found.return_status = "RETURNED"
-        self.shop.touch(found)
+        return str(act(self.shop, found, action, request)["return"])
 
     def edit(self, order: str | int, receiver_name: str) -> None:
         """Corrects the receiver's name."""
@@ -232,6 +234,8 @@ class ShopifyPanel:
         if action == "delete":
             self.delete(order)
             return {"order": str(order)}
+        if action in RETURN_ACTIONS:
+            return {"order": str(order), **act(self.shop, self.order(order), action, request)}
         self._operate_order(action, order, request)
         found = self.order(order)
         return {"order": str(found.id), "state": found.state(self.shop.clock.now_ms())}
@@ -268,7 +272,5 @@ class ShopifyPanel:
                 self.hold(order, str(request.get("reason", "INCORRECT_ADDRESS")))
             case "fulfill":
                 self.fulfill(order, request.get("tracking"))
-            case "return":
-                self.return_(order)
             case _:
                 getattr(self, action)(order)

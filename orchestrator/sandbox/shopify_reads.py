@@ -7,6 +7,7 @@ import json
 import re
 
 from orchestrator.sandbox.shopify_orders import Json, Order, fulfillment_node, fulfillment_order_node, stamp
+from orchestrator.sandbox.shopify_returns import return_node
 from orchestrator.sandbox.shopify_selection import Field
 from orchestrator.sandbox.shopify_shop import ShopifyShop, number_of
 
@@ -32,6 +33,14 @@ def fulfillment(shop: ShopifyShop, field: Field) -> Json:
     """A fulfilment with its order."""
     found = shop.order_of_fulfillment(id_of(field.arguments.get("id")))
     return None if found is None else {**fulfillment_node(found[1]), "order": found[0].node(shop.clock.now_ms())}
+
+
+def return_(shop: ShopifyShop, field: Field) -> Json:
+    """A return with its order."""
+    wanted = id_of(field.arguments.get("id"))
+    now = shop.clock.now_ms()
+    rows = ((each, order) for order in shop.orders.values() for each in order.returns if each.id == wanted)
+    return next(({**return_node(each), "order": order.node(now)} for each, order in rows), None)
 
 
 def orders(shop: ShopifyShop, field: Field) -> Json:

@@ -11,14 +11,18 @@ SCOPES = (
     "write_merchant_managed_fulfillment_orders",
     "write_fulfillments",
     "read_products",
+    "read_returns",
 )
 """What an app is granted in the beginning."""
 
 _ORDERS = frozenset({"read_orders", "write_orders"})
+_RETURNS = frozenset({"read_returns", "write_returns"})
 _SHIPPING = frozenset(f"write_{kind}_fulfillment_orders" for kind in ("merchant_managed", "assigned", "third_party"))
 _NEEDED = {
     "order": _ORDERS,
     "orders": _ORDERS,
+    "returns": _RETURNS,
+    "return": _RETURNS,
     "orderCancel": frozenset({"write_orders"}),
     "fulfillmentCreate": _SHIPPING,
     "fulfillmentOrderReportProgress": _SHIPPING,

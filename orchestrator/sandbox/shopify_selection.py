@@ -14,7 +14,8 @@ from orchestrator.sandbox.shopify_paging import MOST_NODES, BadPage, page_of
 
 Json: TypeAlias = Any
 
-_TOKEN = re.compile(r'\s*(?:#[^\n]*\s*)*(?P<token>[{}()\[\]:!=@,]|\$?\w+|"(?:[^"\\]|\\.)*"|-?\d+)\s*,?')
+_TOKEN = re.compile(r'\s*(?:#[^\n]*\s*)*(?P<token>\.\.\.|[{}()\[\]:!=@,]|\$?\w+|"(?:[^"\\]|\\.)*"|-?\d+)\s*,?')
+FRAGMENT = "..."
 _WORDS: dict[str, Json] = {"true": True, "false": False, "null": None}
 
 
@@ -24,7 +25,10 @@ class BadDocument(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field that was asked for, with its arguments and what of its value is wanted."""
+    """A field that was asked for, with its arguments and what of its value is wanted.
+
+    An inline fragment is one called `...` whose `fields` are wanted of values of the type `arguments["on"]`.
+    """
 
     name: str
     arguments: dict[str, Json]
@@ -58,6 +62,10 @@ def project(value: Json, fields: tuple[Field, ...], most_nodes: int = MOST_NODES
         return value
     shown: dict[str, Json] = {}
     for field in fields:
+        if field.name == FRAGMENT:
+            if value.get("__typename", field.arguments["on"]) == field.arguments["on"]:
+                shown |= project(value, field.fields, most_nodes)
+            continue
         if field.name not in value:
             raise BadDocument(f"Field '{field.name}' doesn't exist")
         try:
@@ -107,8 +115,12 @@ class _Parser:
         return tuple(fields)
 
     def _field(self) -> tuple[Field, bool]:
-        name, arguments, is_wanted = self._take(), {}, True
-        if self._peek() == "(":
+        name, is_wanted = self._take(), True
+        arguments: dict[str, Json] = {}
+        if name == FRAGMENT:
+            self._take("on")
+            arguments = {"on": self._take()}
+        elif self._peek() == "(":
             arguments = self._arguments()
         while self._peek() == "@":
             self._take("@")

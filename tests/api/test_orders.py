@@ -34,6 +34,7 @@ async def test_an_order_is_shown_with_all_that_the_contract_names() -> None:
             "milestone": "new",
             "situation": "blocked",
             "payment": "paid",
+            "returns": [],
             "attempts": 3,
             "next_attempt_at": None,
             "wait": None,

@@ -1,0 +1,152 @@
+"""What buyers send back of Shopify orders stands beside the state: a part that came back is not the whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.operations.views import order_view
+from orchestrator.platforms.shopify_returns import ASK_AGAIN_SECONDS
+from orchestrator.sandbox.platform import PanelError
+from statemachines import BUILDERS
+from storage.records import TargetStatus
+from tests.runtime.shopify_floor import SHOP, SPREAD, WHOLE, effects, floor_of, order_at, reach, shopify
+from tests.support.shopfloor import Shopfloor
+
+MACHINE = BUILDERS["shopify"]({})
+
+
+def panel(floor: Shopfloor, action: str, order: str, **fields: Any) -> dict[str, Any]:
+    return floor.sandbox.shopify.operate({"action": action, "order": order, **fields})
+
+
+async def shown(floor: Shopfloor, order: str) -> tuple[str, list[dict[str, Any]]]:
+    """The order after a poll: its state and its returns as the API tells them."""
+    await floor.commands.sync(SHOP, 30)
+    view = order_view(await floor.order(order, SHOP), [], None, MACHINE, 0)
+    return view["state"], view["returns"]
+
+
+async def updates(floor: Shopfloor, order: str) -> int:
+    return len(await floor.events("order.updated", order=order))
+
+
+def one_of(order: Any) -> list[dict[str, Any]]:
+    """One piece of the order's first line."""
+    return [{"id": next(iter(order.facts["lines"])), "quantity": 1}]
+
+
+async def test_one_piece_that_came_back_leaves_the_rest_under_way(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        await reach(floor, order.id, "shipped")
+        told = panel(floor, "return", order.id, lines=one_of(order))
+        state, returns = await shown(floor, order.id)
+        assert state == "FULFILLED"
+        assert returns == [{"id": told["return"], "state": "CLOSED", "lines": one_of(order)}]
+        assert (await reach(floor, order.id, "delivered")).status is TargetStatus.REACHED
+        assert effects(floor, order.id).count("mark_delivered") == 1
+
+
+async def test_an_order_is_returned_when_the_last_piece_came_back(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        await reach(floor, order.id, "delivered")
+        panel(floor, "return", order.id, lines=one_of(order))
+        assert (await shown(floor, order.id))[0] == "DELIVERED"
+        rest = panel(floor, "open_return", order.id)
+        assert (await shown(floor, order.id))[0] == "DELIVERED"
+        panel(floor, "process_return", order.id, **{"return": rest["return"]})
+        state, returns = await shown(floor, order.id)
+        assert (state, [each["state"] for each in returns]) == ("RETURNED", ["CLOSED", "OPEN"])
+
+
+async def test_each_move_of_a_return_is_told_as_an_update(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        await reach(floor, order.id, "delivered")
+        await floor.commands.sync(SHOP, 30)
+        first = panel(floor, "request_return", order.id, lines=one_of(order))["return"]
+        moves = [("RETURN_REQUESTED", "REQUESTED", None), ("IN_PROGRESS", "OPEN", "approve_return")]
+        moves += [("RETURNED", "CLOSED", "close_return"), ("IN_PROGRESS", "OPEN", "reopen_return")]
+        for summary, state, action in moves:
+            before = await updates(floor, order.id)
+            if action is not None:
+                panel(floor, action, order.id, **{"return": first})
+            found = await shown(floor, order.id)
+            assert found == ("DELIVERED", [{"id": first, "state": state, "lines": one_of(order)}])
+            assert (await floor.order(order.id, SHOP)).facts["return_status"] == summary
+            assert await updates(floor, order.id) == before + 1
+
+
+@pytest.mark.parametrize(("action", "state"), [("decline_return", "DECLINED"), ("cancel_return", "CANCELED")])
+async def test_a_return_that_comes_to_nothing_is_shown_and_moves_nothing(
+    tmp_path: Path, action: str, state: str
+) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        await reach(floor, order.id, "delivered")
+        begin = "request_return" if action == "decline_return" else "open_return"
+        made = panel(floor, begin, order.id)["return"]
+        panel(floor, action, order.id, **{"return": made})
+        found, returns = await shown(floor, order.id)
+        assert (found, [(each["id"], each["state"]) for each in returns]) == ("DELIVERED", [(made, state)])
+        assert panel(floor, "return", order.id)["status"] == "CLOSED"  # its pieces are free to be returned again
+        assert (await shown(floor, order.id))[0] == "RETURNED"
+
+
+async def test_goods_in_exchange_are_still_to_be_sent(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        await reach(floor, order.id, "delivered")
+        made = panel(floor, "open_return", order.id, exchange=2)["return"]
+        assert (await shown(floor, order.id))[0] == "DELIVERED"
+        panel(floor, "process_return", order.id, **{"return": made})
+        panel(floor, "close_return", order.id, **{"return": made})
+        assert (await shown(floor, order.id))[0] == "PARTIALLY_FULFILLED"
+        assert (await reach(floor, order.id, "delivered")).status is TargetStatus.REACHED
+        assert effects(floor, order.id)[-2:] == ["fulfill", "mark_delivered"]
+
+
+async def test_an_exchange_brings_a_returned_order_back(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        await reach(floor, order.id, "delivered")
+        made = panel(floor, "open_return", order.id, exchange=1)["return"]
+        panel(floor, "process_return", order.id, **{"return": made, "lines": one_of(order)})
+        panel(floor, "fulfill", order.id)
+        panel(floor, "return", order.id)
+        panel(floor, "process_return", order.id, **{"return": made})
+        assert (await shown(floor, order.id))[0] == "RETURNED"
+
+
+async def test_without_the_right_to_read_returns_everything_else_works(tmp_path: Path) -> None:
+    sandbox = shopify()
+    sandbox.shopify.operate({"action": "revoke_scope", "scope": "read_returns"})
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, SPREAD)
+        assert (await reach(floor, order.id, "shipped")).status is TargetStatus.REACHED
+        panel(floor, "return", order.id, lines=one_of(order))
+        assert await shown(floor, order.id) == ("FULFILLED", [])
+        assert (await floor.order(order.id, SHOP)).facts["return_status"] == "RETURNED"
+        panel(floor, "return", order.id)
+        assert await shown(floor, order.id) == ("RETURNED", [])  # nothing of any line is left
+        asked = [call.sent["returns"] for call in sandbox.ledger.calls() if call.step == "read"]
+        assert asked.count(True) == 1  # refused once, and not asked for again for an hour
+        assert ASK_AGAIN_SECONDS == 3600
+
+
+async def test_the_simulated_shop_refuses_what_shopify_refuses(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        with pytest.raises(PanelError, match="invalid quantity"):
+            panel(floor, "return", order.id)  # nothing was shipped
+        await reach(floor, order.id, "shipped")
+        made = panel(floor, "return", order.id)["return"]
+        for action in ("approve_return", "cancel_return", "process_return"):
+            with pytest.raises(PanelError, match="status is invalid"):
+                panel(floor, action, order.id, **{"return": made})
+        with pytest.raises(PanelError, match="invalid quantity"):
+            panel(floor, "open_return", order.id)  # every piece is in a return
