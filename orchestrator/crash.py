@@ -20,6 +20,10 @@ POINTS = (
     "after_read",  # a read was answered, nothing of it is durable
     "after_webhook",  # a webhook is durable, its answer not sent
     "after_sync",  # a page was adopted, the position is not durable
+    "before_token",  # there is room on disk for access tokens, they are not asked for
+    "after_token",  # access tokens were answered, nothing of them is on disk
+    "after_token_written",  # they are on disk, not in the place of the old ones
+    "after_token_kept",  # they are in the place of the old ones, no call carries them
 )
 
 

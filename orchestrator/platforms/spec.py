@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from orchestrator.clock import Clock
+from orchestrator.crash import CrashPoints
 from orchestrator.platforms.client import PlatformClient, Throttle
 from orchestrator.platforms.news import SignedWebhooks
 
@@ -36,7 +37,8 @@ class ClientSettings:
     `options` is the shop's platform options (an instance of the spec's `options` model); `base_url` has no trailing
     slash; `timeout_seconds` bounds one HTTP call; `lookback_seconds` is how far each sweep reads back behind the
     last one; `concurrency` how many calls the runtime may have out at once; `throttle` see `client.Throttle`;
-    `state_directory` is where a client may keep tokens across restarts (files of mode 0600), None: nowhere.
+    `state_directory` is where a client may keep tokens across restarts (files of mode 0600), None: nowhere. `crash`:
+    the armed crash point, for tests.
     """
 
     shop: str
@@ -49,6 +51,7 @@ class ClientSettings:
     throttle: Throttle = no_throttle
     state_directory: Path | None = None
     clock: Clock = field(default_factory=Clock)
+    crash: CrashPoints = field(default_factory=CrashPoints)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from orchestrator.platforms.xsale_lists import Cursor, filtered, further, paged,
 from orchestrator.platforms.xsale_looks import RecentLooks
 from orchestrator.platforms.xsale_options import XsaleOptions
 from orchestrator.platforms.xsale_statuses import StatusMissing, StatusTable, whole
-from orchestrator.platforms.xsale_tokens import TokenKeeper
+from orchestrator.platforms.xsale_tokens import keeper_of
 from orchestrator.platforms.xsale_wire import Listing, Reading, SenselessOrder, read_listing, read_single, status_of
 from statemachines import xsale as machines
 from statemachines.machine import Standing
@@ -62,9 +62,7 @@ class XsaleClient:
         )
         known = (account.client_id, account.client_secret, account.username, account.password)
         self._caller = Caller(session, clock=settings.clock, secrets=[each.get_secret_value() for each in known])
-        self._keeper = TokenKeeper(
-            account, self._caller, settings.clock, shop=settings.shop, directory=settings.state_directory
-        )
+        self._keeper = keeper_of(account, self._caller, settings)
         self._calls = OrganizationCalls(self._caller, self._keeper, settings.base_url.rstrip("/"), options.organization)
         self._machine = machines.build(options.model_dump(include={"flow", "milestones"}))
         names = tuple(state.name for state in self._machine.states.values() if not state.record_only)

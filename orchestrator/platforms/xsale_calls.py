@@ -14,7 +14,8 @@ from yarl import URL
 from orchestrator.platforms.client import Throttle
 from orchestrator.platforms.failures import AccessDenied, NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
 from orchestrator.platforms.http import Answer, Caller
-from orchestrator.platforms.xsale_tokens import TokenKeeper
+from orchestrator.platforms.token_keeper import TokenKeeper
+from orchestrator.platforms.xsale_tokens import Tokens
 from statemachines.target import Json
 
 _JSON_HEADERS = {"Content-Type": "application/json"}
@@ -41,7 +42,7 @@ class OrganizationCalls:
     """Sends calls below `/{organization}/`, and `GET /me`."""
 
     caller: Caller
-    keeper: TokenKeeper
+    keeper: TokenKeeper[Tokens]
     base_url: str
     organization: str
 
@@ -82,14 +83,15 @@ class OrganizationCalls:
         return URL(f"{self.base_url}/{quote(self.organization, safe='')}/{tail}", encoded=True)
 
     async def _send(self, turn: Turn, method: str, url: URL, body: bytes | None) -> Answer:
-        """Sends with both tokens; refused ones are renewed once. Raises AccessDenied when that does not help.
+        """Sends with both tokens. Refused ones are replaced by those of another process, or by one login; raises
+        AccessDenied when that does not help.
 
         A refused call has changed nothing, so sending it again with other tokens repeats nothing.
         """
-        tokens = await self.keeper.tokens()
+        tokens, is_fetched = await self.keeper.tokens(), False
         answer = await self._try(turn, method, url, body, tokens.headers)
-        if isinstance(answer, AccessDenied):
-            tokens = await self.keeper.renewed(tokens)
+        while isinstance(answer, AccessDenied) and not is_fetched:
+            tokens, is_fetched = await self.keeper.renewed(tokens)
             answer = await self._try(turn, method, url, body, tokens.headers)
         if isinstance(answer, AccessDenied):
             raise answer

@@ -18,8 +18,11 @@ from aiohttp import web
 from orchestrator.clock import Clock
 from orchestrator.platforms.failures import AccessDenied, Transient
 from orchestrator.platforms.http import Caller, open_session
+from orchestrator.platforms.spec import ClientSettings
+from orchestrator.platforms.token_file import TokenFile, UnusableTokens
+from orchestrator.platforms.token_keeper import TokenKeeper
 from orchestrator.platforms.xsale_options import XsaleCredentials
-from orchestrator.platforms.xsale_tokens import TokenFile, TokenKeeper, Tokens, digest_of
+from orchestrator.platforms.xsale_tokens import Tokens, XsaleTokens, digest_of, keeper_of
 from tests.platforms.selldone_shop import serving
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "xsale"
@@ -55,16 +58,36 @@ class LoginServer:
 
 
 @asynccontextmanager
-async def keeper(server: LoginServer) -> AsyncIterator[TokenKeeper]:
+async def keeper(server: LoginServer, directory: Path | None = None) -> AsyncIterator[TokenKeeper[Tokens]]:
     async with serving(server.handle) as base_url:
         account = credentials(login_url=f"{base_url}/oauth/token")
         session = open_session(headers={}, timeout_seconds=5, concurrency=2)
         async with Caller(session, clock=server.clock(), secrets=tuple(ACCOUNT.values())) as caller:
-            yield TokenKeeper(account, caller, server.clock(), shop="xs", directory=None)
+            yield keeper_of(account, caller, settings_of(server, account, directory))
+
+
+def settings_of(server: LoginServer, account: XsaleCredentials, directory: Path | None) -> ClientSettings:
+    return ClientSettings("xs", account, "https://api.example", state_directory=directory, clock=server.clock())
 
 
 def credentials(**changes: str) -> XsaleCredentials:
     return XsaleCredentials.model_validate({**ACCOUNT, **changes})
+
+
+def save(path: Path, digest: str, kept: Tokens) -> None:
+    file = TokenFile(path, digest)
+    part = file.reserve()
+    file.save(XsaleTokens.pack(kept), part)
+    file.publish(part)
+
+
+def load(path: Path, digest: str) -> Tokens | None:
+    """What is used of a file: one that cannot be costs a login."""
+    try:
+        kept = TokenFile(path, digest).load()
+    except UnusableTokens:
+        return None
+    return None if kept is None else XsaleTokens.unpack(kept)
 
 
 def tokens(server: LoginServer, name: str = "kept") -> Tokens:
@@ -209,18 +232,18 @@ def test_the_file_is_only_its_owners_and_comes_back_whole(tmp_path: Path) -> Non
     server = LoginServer()
     old_mask = os.umask(0)
     try:
-        TokenFile(tmp_path / "t", "digest").save(tokens(server, "old"))
-        TokenFile(tmp_path / "t", "digest").save(tokens(server))
+        save(tmp_path / "t", "digest", tokens(server, "old"))
+        save(tmp_path / "t", "digest", tokens(server))
     finally:
         os.umask(old_mask)
     assert (tmp_path / "t").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["t"], "nothing is left beside it"
-    assert TokenFile(tmp_path / "t", "digest").load() == tokens(server)
+    assert load(tmp_path / "t", "digest") == tokens(server)
 
 
 def test_other_credentials_never_use_the_tokens(tmp_path: Path) -> None:
     server = LoginServer()
-    TokenFile(tmp_path / "t", digest_of(credentials())).save(tokens(server))
+    save(tmp_path / "t", digest_of(credentials()), tokens(server))
     for change in (
         {"client_id": "x"},
         {"client_secret": "x"},
@@ -230,22 +253,22 @@ def test_other_credentials_never_use_the_tokens(tmp_path: Path) -> None:
         {"scope": "x"},
         {"login_url": "https://login.example/oauth/token"},
     ):
-        assert TokenFile(tmp_path / "t", digest_of(credentials(**change))).load() is None
-    assert TokenFile(tmp_path / "t", digest_of(credentials())).load() is not None
+        assert load(tmp_path / "t", digest_of(credentials(**change))) is None
+    assert load(tmp_path / "t", digest_of(credentials())) is not None
     assert ACCOUNT["password"] not in (tmp_path / "t").read_text()
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])
 def test_a_file_that_others_could_have_written_or_read_is_not_used(tmp_path: Path, mode: int) -> None:
-    TokenFile(tmp_path / "t", "digest").save(tokens(LoginServer()))
+    save(tmp_path / "t", "digest", tokens(LoginServer()))
     (tmp_path / "t").chmod(mode)
-    assert TokenFile(tmp_path / "t", "digest").load() is None
+    assert load(tmp_path / "t", "digest") is None
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
-    TokenFile(tmp_path / "real", "digest").save(tokens(LoginServer()))
+    save(tmp_path / "real", "digest", tokens(LoginServer()))
     (tmp_path / "t").symlink_to(tmp_path / "real")
-    assert TokenFile(tmp_path / "t", "digest").load() is None
+    assert load(tmp_path / "t", "digest") is None
 
 
 @pytest.mark.parametrize(
@@ -263,12 +286,14 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
 def test_a_file_that_makes_no_sense_costs_a_login_and_no_more(tmp_path: Path, text: str) -> None:
     (tmp_path / "t").write_text(text)
     (tmp_path / "t").chmod(0o600)
-    assert TokenFile(tmp_path / "t", "digest").load() is None
+    assert load(tmp_path / "t", "digest") is None
 
 
-def test_a_place_that_cannot_be_written_costs_no_more_than_a_login_a_start(tmp_path: Path) -> None:
-    TokenFile(tmp_path / "missing" / "t", "digest").save(tokens(LoginServer()))
-    assert list(tmp_path.iterdir()) == []
+async def test_a_place_that_cannot_be_written_costs_no_more_than_a_login_a_start(tmp_path: Path) -> None:
+    server = LoginServer()
+    async with keeper(server, tmp_path / "missing") as found:
+        assert [(await found.tokens()).access_token for _ in range(2)] == ["access-1"] * 2
+    assert os.listdir(tmp_path) == []
 
 
 async def test_a_restart_goes_on_with_the_same_tokens_until_they_end(tmp_path: Path) -> None:
@@ -279,7 +304,7 @@ async def test_a_restart_goes_on_with_the_same_tokens_until_they_end(tmp_path: P
         async def start() -> str:
             session = open_session(headers={}, timeout_seconds=5, concurrency=2)
             async with Caller(session, clock=server.clock()) as caller:
-                keeper = TokenKeeper(account, caller, server.clock(), shop="xs", directory=tmp_path)
+                keeper = keeper_of(account, caller, settings_of(server, account, tmp_path))
                 return (await keeper.tokens()).access_token
 
         assert [await start() for _ in range(3)] == ["access-1"] * 3
