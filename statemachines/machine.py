@@ -15,9 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from transitions import Machine, MachineError
+from transitions import MachineError
 
 from statemachines.narrowing import Whole, narrowing_reason
+from statemachines.table import build_table, index_names, trigger_name, validate
 from statemachines.target import Json, TargetRequest
 from statemachines.terms import (
     RECORD,
@@ -32,6 +33,7 @@ from statemachines.terms import (
     State,
     Step,
 )
+from statemachines.withdrawal import withdrawn_words
 
 __all__ = [
     "RECORD",
@@ -63,22 +65,31 @@ class PlatformMachine:
 
     `mainline` lists the states of the normal way in order: an order at or past a target on it has reached that target.
     Platforms override the hooks `guard`, `observe`, `is_done`, `after`, `pending_actions` and `wait` where they differ.
+    `ships_withdrawn`: what was withdrawn is shipped all the same.
 
     Raises DefinitionError when built from a table with unknown, unreachable or ambiguous states.
     """
 
     def __init__(
-        self, platform: str, states: Sequence[State], steps: Sequence[Step], mainline: Sequence[str], initial: str
+        self,
+        platform: str,
+        states: Sequence[State],
+        steps: Sequence[Step],
+        mainline: Sequence[str],
+        initial: str,
+        *,
+        ships_withdrawn: bool = False,
     ) -> None:
         self.platform = platform
+        self.ships_withdrawn = ships_withdrawn
         self.states: dict[str, State] = {state.name: state for state in states}
         self.rows = tuple(steps)
         self.steps: dict[str, Step] = {step.name: step for step in reversed(self.rows)}
         self.mainline = tuple(mainline)
         self.initial = initial
         self._rank = {name: rank for rank, name in enumerate(self.mainline)}
-        self._names = _index_names(platform, states)
-        _validate(self, states)
+        self._names = index_names(platform, states)
+        validate(platform, states, self.rows, self.mainline, initial)
         self._moves: dict[str, list[Step]] = {name: [] for name in self.states}
         for step in steps:
             for source in step.sources:
@@ -86,7 +97,7 @@ class PlatformMachine:
                     self._moves[source].append(step)
         counts = Counter(step.name for step in steps)
         self._is_shared = {RECORD: False} | {name: count > 1 for name, count in counts.items()}
-        self._table = _build_table(self, self._is_shared)
+        self._table = build_table(states, self.rows, initial, self._is_shared)
         self._applied: dict[tuple[str, str, str | None], str] = {}
         self._ways: dict[tuple[str, str], tuple[PlannedStep, ...] | None] = {}
 
@@ -123,7 +134,7 @@ class PlatformMachine:
             return state
         after = self._applied.get((state, step, to))
         if after is None:  # the table never changes, so each row of it is fired once and remembered
-            event = self._table.events.get(_trigger(step, to)) or self._table.events.get(step)
+            event = self._table.events.get(trigger_name(step, to)) or self._table.events.get(step)
             if event is None:
                 raise MachineError(f"{self.platform}: no step {step!r} leads from {state!r} to {to!r}")
             token = _Token(state)
@@ -182,6 +193,8 @@ class PlatformMachine:
         steps = self._with_actions(standing, path, request)
         if (reason := self._narrowing(standing, steps, request)) is not None:
             return Refusal("not-allowed", reason, reason=reason)
+        if (refusal := self._held_back(standing, request, steps)) is not None:
+            return refusal
         return self._finish(wanted, steps, request, standing)
 
     def _narrowing(self, standing: Standing, steps: Sequence[PlannedStep], request: TargetRequest) -> str | None:
@@ -195,6 +208,27 @@ class PlatformMachine:
         if not self._is_shared[planned.step]:
             return self.steps[planned.step]
         return next(row for row in self.rows if row.name == planned.step and row.to == planned.to)
+
+    def _held_back(self, standing: Standing, request: TargetRequest, steps: Iterable[PlannedStep]) -> Refusal | None:
+        """Nothing of a withdrawn order is sent. What was sent before goes on: it is on its way whatever we do."""
+        if self.ships_withdrawn or not any(self._sends(standing, step) for step in steps):
+            return None
+        reason = self.withdrawn_reason(standing, request)
+        if reason is None:
+            return None
+        return Refusal("not-allowed", reason, reason=reason, blocks_as="not-allowed")
+
+    def _sends(self, standing: Standing, step: PlannedStep) -> bool:
+        row = self.steps.get(step.step)
+        if row is None or not row.reaches_buyer:
+            return False
+        sent = self._names.get(Milestone.SHIPPED)
+        return sent is None or not self.has_passed(replace(standing, state=step.source), sent.name)
+
+    def is_blind(self, step: str) -> bool:
+        """Whether the client sends `step` without a look at the order just before."""
+        row = self.steps.get(step)
+        return row is not None and row.is_blind
 
     def has_passed(self, standing: Standing, wanted: str) -> bool:
         """Whether an order standing here is at or past `wanted` on the main line."""
@@ -271,6 +305,11 @@ class PlatformMachine:
     def location_of(self, request: TargetRequest) -> str | None:
         """The target's location as the platform names it; None where it brings none."""
         return request.location
+
+    def withdrawn_reason(self, standing: Standing, request: TargetRequest) -> str | None:
+        """Why nothing of the order may be sent any more that the target would send, or None. Pure."""
+        del request
+        return withdrawn_words(standing.facts)
 
     def pending_actions(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
         """State-leaving steps that the target brings data for and that are not done yet, in sequence."""
@@ -349,54 +388,3 @@ def _walk_back(came: Mapping[str, PlannedStep], start: str, wanted: str) -> tupl
         steps.append(came[here])
         here = came[here].source
     return tuple(reversed(steps))
-
-
-def _index_names(platform: str, states: Iterable[State]) -> dict[str, State]:
-    names: dict[str, State] = {}
-    for state in states:
-        for name in {state.name, state.milestone.value if state.milestone else state.name}:
-            if names.setdefault(name.casefold(), state) is not state:
-                raise DefinitionError(f"{platform}: the name {name!r} means two states")
-    return names
-
-
-def _validate(machine: PlatformMachine, states: Sequence[State]) -> None:
-    """Finds tables that contradict themselves when they are imported, not when an order gets there."""
-    platform, known, steps = machine.platform, machine.states, machine.rows
-    actions = {step.name for step in steps if step.to is None}
-    rows = {(step.name, None if step.name in actions else step.to) for step in steps}
-    if len(known) != len(states) or len(rows) != len(steps):
-        raise DefinitionError(f"{platform}: a state or step is defined twice")
-    for name in (machine.initial, *machine.mainline):
-        if name not in known:
-            raise DefinitionError(f"{platform}: {name!r} on the main line is no state")
-    for step in steps:
-        for name in (*step.sources, *([step.to] if step.to is not None else [])):
-            if name not in known or known[name].record_only:
-                raise DefinitionError(f"{platform}: step {step.name} names {name!r}, which is no platform state")
-        if any(known[source].is_end for source in step.sources):
-            raise DefinitionError(f"{platform}: step {step.name} leaves a state that is marked as an end")
-    reached = {machine.initial}
-    while grown := {s.to for s in steps if s.to and reached & set(s.sources)} - reached:
-        reached |= grown
-    for state in states:
-        if state.settable and not state.record_only and state.name not in reached:
-            raise DefinitionError(f"{platform}: no step leads to {state.name!r}")
-
-
-def _build_table(machine: PlatformMachine, is_shared: Mapping[str, bool]) -> Machine:
-    rows = [
-        {
-            "trigger": _trigger(step.name, step.to if is_shared[step.name] else None),
-            "source": list(step.sources),
-            "dest": step.to if step.to is not None else "=",
-        }
-        for step in machine.rows
-    ]
-    names = [s.name for s in machine.states.values() if not s.record_only]
-    return Machine(model=None, states=names, transitions=rows, initial=machine.initial, auto_transitions=False)
-
-
-def _trigger(step: str, to: str | None) -> str:
-    """The table's name for a row: its step's, with the destination where several rows share that."""
-    return step if to is None else f"{step} to {to}"

@@ -46,9 +46,16 @@ _STATES = (
 _STEPS = (
     Step("confirm", ("CheckQueue",), "OrderConfirm", uses=("items",), is_irrevocable=True, narrows=("items",)),
     Step("prepare", ("OrderConfirm",), "PreparingOrder", uses=("delivery_info",), is_irrevocable=True),
-    Step("set_tracking", ("PreparingOrder", "SentOrder", "Returned"), None, uses=("tracking",)),
-    Step("send", ("PreparingOrder", "Returned"), "SentOrder", is_irrevocable=True),
-    Step("deliver", ("SentOrder",), "ToCustomer", is_irrevocable=True),
+    Step(
+        "set_tracking",
+        ("PreparingOrder", "SentOrder", "Returned"),
+        None,
+        uses=("tracking",),
+        reaches_buyer=True,
+        is_blind=True,
+    ),
+    Step("send", ("PreparingOrder", "Returned"), "SentOrder", is_irrevocable=True, reaches_buyer=True, is_blind=True),
+    Step("deliver", ("SentOrder",), "ToCustomer", is_irrevocable=True, reaches_buyer=True),
     Step("return_delivery", ("SentOrder",), "Returned", is_irrevocable=True),
 )
 
@@ -61,11 +68,12 @@ class SelldoneMachine(PlatformMachine):
     """The machine of Selldone's physical orders.
 
     Facts it reads: `status`, `type`, `reject_at`, `items`, `counts` (how many, by item), `tracking_*`,
-    `delivery_info`, and, kept by us alone, `confirmed`: the items that a target confirmed, where those were not all.
+    `delivery_info`, `withdrawn` (`withdrawal.WITHDRAWN`) and, kept by us alone, `confirmed`: the items that a target
+    confirmed, where those were not all.
     """
 
-    def __init__(self) -> None:
-        super().__init__("selldone", _STATES, _STEPS, _MAINLINE, "CheckQueue")
+    def __init__(self, *, ships_withdrawn: bool = False) -> None:
+        super().__init__("selldone", _STATES, _STEPS, _MAINLINE, "CheckQueue", ships_withdrawn=ships_withdrawn)
 
     def has_passed(self, standing: Standing, wanted: str) -> bool:
         """A returned order stands where the platform put it; it can be sent again, so SentOrder lies ahead of it."""
@@ -210,8 +218,8 @@ def _has_tracking(facts: Mapping[str, Json], request: TargetRequest) -> bool:
 
 def _items_guard(items: tuple[Json, ...] | None, facts: Mapping[str, Json]) -> Refusal | None:
     if items == ():
-        reason = "no item is confirmed; leave items out to confirm all, or reject the order in the panel"
-        return Refusal("not-allowed", reason, reason=reason)
+        none = "no item is confirmed; leave items out to confirm all, or reject the order in the panel"
+        return Refusal("not-allowed", none, reason=none)
     try:
         asked = read_items(items)
     except SenselessItems as error:
@@ -252,6 +260,5 @@ MACHINE = SelldoneMachine()
 
 
 def build(options: Mapping[str, Json]) -> PlatformMachine:
-    """The one Selldone machine; it has no options."""
-    del options
-    return MACHINE
+    """The machine for a shop's option `ship_withdrawn`."""
+    return SelldoneMachine(ships_withdrawn=True) if options.get("ship_withdrawn") else MACHINE

@@ -57,6 +57,9 @@ class Step:
     Several rows may share a name when one call leads to many states (xSale's `change_status`): a row for each `to`.
     `uses`: fields of a target that it carries, for the answer's `unused`. `is_irrevocable`: nobody takes it back, or
     the buyer hears of it. `narrows`: fields of a target that make such a step be about a part of the order.
+    `reaches_buyer`: by it the buyer hears that
+    goods leave, so it is held back from an order that was withdrawn. `is_blind`: the client sends it without a look of
+    its own, so the order is read before when the last read is not fresh any more.
     """
 
     name: str
@@ -65,6 +68,8 @@ class Step:
     uses: tuple[str, ...] = ()
     is_irrevocable: bool = False
     narrows: tuple[str, ...] = ()
+    reaches_buyer: bool = False
+    is_blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +107,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a target is not accepted; `slug` is the problem type of the contract."""
+    """Why a target is not accepted; `slug` is the problem type of the contract.
+
+    `blocks_as`: the type of the problem when a target that was accepted before is refused like this on its way.
+    """
 
     slug: Literal["unknown-state", "unreachable", "not-allowed", "not-adjacent"]
     detail: str
     allowed: tuple[str, ...] = ()
     reason: str | None = None
+    blocks_as: Literal["rejected", "not-allowed"] = "rejected"
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,9 +96,10 @@ class Intent:
 class Order:
     """One order of one shop.
 
-    `state` is ours, `platform_state` what the platform showed last. `observed_at`: when the platform last told us its
-    state; `moved_at`: when our last call on it ended (a list read that began before that is stale). `due_at`: when a
-    driver should look at it next, None at rest. `version` grows with every change and fences lost updates.
+    `state` is ours, `platform_state` what the platform showed last. `observed_at`: when the platform last showed it to
+    us, in a list or by itself, 0 when it is to be read before anything else; `moved_at`: when our last call on it ended
+    (a look that began before is stale). `due_at`: when a driver should look at it next, None at rest. `version` grows
+    with every change and fences lost updates.
     `attempts` counts calls of the current step, `read_attempts` failed reads in a row, `crashes` daemon deaths in it.
     `gone_at`: since when the platform has no such order, with its words in `gone_detail`; nothing is wanted of it then.
     `content_hash` is empty while no read has shown the order and webhooks alone tell of it.

@@ -133,6 +133,8 @@ class Order(Document):
     situation: SituationName
     payment: Literal["paid", "unpaid", "invoice", "unknown"]
     returns: Annotated[list[Return], Field(description="Empty also where the platform shows none")]
+    withdrawn: Annotated[bool, Field(description="Whether the buyer withdrew the order")]
+    withdrawn_at: Annotated[Instant | None, Field(description="When; null also where the platform does not say")]
     attempts: int
     next_attempt_at: Instant | None
     wait: Wait | None

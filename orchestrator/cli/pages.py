@@ -49,7 +49,7 @@ def orders_page(orders: Sequence[Json]) -> Page:
             order["id"],
             order.get("reference") or "",
             _state(order),
-            _situation(order),
+            _standing(order),
             _pending(order),
             order["updated_at"],
         )
@@ -68,7 +68,7 @@ def _orders_narrowly(orders: Sequence[Json]) -> Page:
             order["id"],
             order.get("reference") or "",
             order["state"],
-            _situation(order),
+            _standing(order),
             _pending(order),
             _minute(order["updated_at"]),
         )
@@ -93,6 +93,9 @@ def order_page(order: Json) -> Page:
         *_returns(order),
         line(f"imported   {order['imported_at']}, updated {order['updated_at']}, version {order['version']}"),
     ]
+    if order.get("withdrawn"):
+        at = order.get("withdrawn_at")
+        page.append(line("withdrawn  ", Cell("by the buyer", "bad"), f" at {at}" if at else ", no time is told"))
     if problem := order.get("problem"):
         text, tone = problem_cell(problem)
         page.append(line("problem    ", Cell(text, tone), f" since {problem['since']}" if problem.get("since") else ""))
@@ -204,6 +207,13 @@ def brief(order: Json) -> Line:
 
 def _situation(order: Json) -> Cell:
     return Cell(order["situation"], _SITUATIONS.get(order["situation"], "plain"))
+
+
+def _standing(order: Json) -> Cell:
+    """The situation in a list, with what else people must know of the order."""
+    if not order.get("withdrawn"):
+        return _situation(order)
+    return Cell(f"{order['situation']}, withdrawn", "bad")
 
 
 def _minute(stamp: str) -> str:

@@ -52,6 +52,7 @@ EXAMPLE: Final[dict[str, Any]] = {
             "poll": {"enabled": True, "interval_seconds": 60, "page_size": 100, "lookback_seconds": 120},
             "circuit": {"failures": 5, "cooldown_seconds": 30},
             "fresh_seconds": 300,
+            "ship_withdrawn": False,
             "limits": {"concurrency": 8, "rate_per_second": 2, "burst": 10},
             "retry": {"attempts": 8, "base_seconds": 1, "max_seconds": 300},
             "timeout_seconds": 30,

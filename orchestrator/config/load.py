@@ -190,6 +190,7 @@ def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
         poll=settings.poll,
         circuit=settings.circuit,
         fresh_seconds=settings.fresh_seconds,
+        ship_withdrawn=settings.ship_withdrawn,
         limits=_limits(settings.limits, spec.default_limits),
         retry=settings.retry,
         timeout_seconds=settings.timeout_seconds,

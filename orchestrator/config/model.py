@@ -185,6 +185,9 @@ class ShopSettings(Section):
             description="Before a target's first step the order is read if what we know of it is older",
         ),
     ] = 300.0
+    ship_withdrawn: Annotated[
+        bool, Field(description="Whether orders that the buyer withdrew are shipped all the same")
+    ] = False
     limits: Annotated[LimitSettings, Field(description="How hard the shop may be worked; default by platform")] = (
         LimitSettings()
     )

@@ -56,6 +56,11 @@ class ShopConfig:
     retry: RetrySettings
     timeout_seconds: float
     webhook_secrets: tuple[SecretStr, ...] = ()
+    ship_withdrawn: bool = False
+
+    def machine_options(self) -> dict[str, Any]:
+        """What the shop's machine is built from (`statemachines.BUILDERS`)."""
+        return {**self.options.model_dump(), "ship_withdrawn": self.ship_withdrawn}
 
     def credentials_fingerprint(self) -> str:
         """A digest that changes with the shop's credentials, to notice new ones across restarts. Never to be shown.

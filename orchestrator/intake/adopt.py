@@ -52,7 +52,7 @@ def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
     if order is None:
         return _import(tx, ctx, look), Adopted.IMPORTED
     if _is_stale(order, look.read_at):
-        return order, Adopted.STALE
+        return _note_news(tx, ctx, order, look), Adopted.STALE
     if order.intent is None and order.gone_at is None and _shows_nothing_new(ctx.machine, order, seen):
         touch_order(tx, order.seq, look.read_at)
         return order, Adopted.UNCHANGED
@@ -121,6 +121,18 @@ def _is_stale(order: Order, read_at: int) -> bool:
     if order.intent is None:
         return False
     return not order.intent.is_uncertain or order.situation not in (Situation.BLOCKED, Situation.HELD)
+
+
+def _note_news(tx: Transaction, ctx: Context, order: Order, look: Look) -> Order:
+    """A look that says nothing certain of the state, for a step is out, may yet show that somebody changed the order:
+    then what the driver knows is not to be relied on for a step that it would send without a look."""
+    is_changed = bool(order.content_hash) and look.seen.content_hash != order.content_hash
+    if order.intent is None or not is_changed or look.read_at <= order.observed_at:
+        return order
+    draft = Draft.of(tx, order)
+    draft.change(observed_at=0)
+    draft.save(tx, ctx.now)
+    return draft.order
 
 
 def _shows_nothing_new(machine: PlatformMachine, order: Order, seen: Seen) -> bool:

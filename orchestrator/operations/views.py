@@ -15,6 +15,7 @@ from orchestrator.operations.ports import ShopFacts, SyncReport, WebhookHealth
 from orchestrator.runtime.draft import problem_of
 from statemachines.machine import Plan, PlatformMachine, Standing
 from statemachines.target import Json
+from statemachines.withdrawal import withdrawal_of
 from storage.products import StoredProduct
 from storage.records import HELD_UP, Event, Order, Problem, Rejected, Shop, Situation, Target, TargetStatus, Wait
 
@@ -90,6 +91,7 @@ def order_view(
         "situation": situation.value,
         "payment": order.payment,
         "returns": _returns_view(order),
+        **_withdrawal_view(order),
         "attempts": order.attempts,
         "next_attempt_at": _instant(next_attempt_at),
         "wait": wait_view(wait),
@@ -115,6 +117,15 @@ def _returns_view(order: Order) -> list[dict[str, Json]]:
         }
         for each in order.facts.get("returns") or ()
     ]
+
+
+def _withdrawal_view(order: Order) -> dict[str, Json]:
+    """Whether the buyer withdrew the order, and when: the platform need not say that."""
+    withdrawal = withdrawal_of(order.facts)
+    return {
+        "withdrawn": withdrawal is not None,
+        "withdrawn_at": None if withdrawal is None else _instant(withdrawal.at),
+    }
 
 
 def _gone(order: Order) -> Problem | None:

@@ -18,8 +18,10 @@ from hashlib import blake2b
 from orchestrator.platforms.client import Seen, UnreadableItem
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.json_text import Broken, member_text, members, read_value
+from orchestrator.platforms.selldone_withdrawal import withdrawal_fact
 from statemachines.items import decimal_of
 from statemachines.target import Json
+from statemachines.withdrawal import WITHDRAWN
 
 PAYMENT = {"Payed": "paid", "COD": "invoice", "Reserved": "unpaid", "Open": "unpaid"}
 """Our word for a payment status; every other one is `unknown` (selldone.md §5.1)."""
@@ -137,6 +139,8 @@ def read_order(order: Json, payload: bytes) -> Seen:
         "tracking_url": _text(tracking.get("tracking_url")),
         "type": _text(order.get("type")),
     }
+    if (withdrawn := withdrawal_fact(order)) is not None:
+        facts[WITHDRAWN] = withdrawn
     return Seen(
         id=order_id,
         reference=_text(order.get("label")) or _text(order.get("code")) or order_id,
@@ -157,6 +161,8 @@ def content_hash(order: dict[str, Json]) -> str:
         kept["items"] = [
             {name: item[name] for name in _DIGESTED_OF_ITEM if item.get(name) not in _EMPTY} for item in items
         ]
+    if (withdrawn := withdrawal_fact(order)) is not None:
+        kept[WITHDRAWN] = withdrawn
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
     return blake2b(text.encode(), digest_size=16).hexdigest()
 

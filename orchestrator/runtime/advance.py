@@ -14,7 +14,7 @@ from enum import Enum
 from orchestrator.runtime.draft import Context, Draft, problem_of
 from statemachines.machine import RECORD, Plan, PlannedStep, PlatformWait, Refusal
 from statemachines.target import TargetRequest
-from storage.records import Intent, PlanEntry, Situation, Target, TargetStatus, Wait, changed
+from storage.records import Intent, Order, PlanEntry, Situation, Target, TargetStatus, Wait, changed
 
 
 class Rest(Enum):
@@ -64,10 +64,21 @@ def advance(draft: Draft, ctx: Context) -> Move:
             return _rest(draft, Situation.RETRYING, order.next_attempt_at)
         if (wait := ctx.machine.wait(draft.standing(), draft.request(target))) is not None:
             return _wait(draft, ctx, wait)
-        if target.status is TargetStatus.QUEUED and ctx.now - order.observed_at > ctx.policy.fresh_ms:
+        if target.status is TargetStatus.QUEUED and not _is_fresh(ctx, _known_at(order)):
             return _want_read(draft, ctx, is_resolving=False)
         if (step := _next_step(draft, ctx, target)) is not None:
+            if ctx.machine.is_blind(step.step) and not _is_fresh(ctx, order.observed_at):
+                return _want_read(draft, ctx, is_resolving=False)
             return _begin(draft, ctx, draft.targets[0], step)
+
+
+def _known_at(order: Order) -> int:
+    """When the platform last told where the order stands: in a read, or in its answer to a step; 0 asks for a read."""
+    return max(order.observed_at, order.moved_at) if order.observed_at else 0
+
+
+def _is_fresh(ctx: Context, at: int) -> bool:
+    return ctx.has_just_read or ctx.now - at <= ctx.policy.fresh_ms
 
 
 def _end_what_is_over(draft: Draft, ctx: Context) -> None:
@@ -89,7 +100,7 @@ def _next_step(draft: Draft, ctx: Context, target: Target) -> PlannedStep | None
     if isinstance(plan, Refusal):
         problem = problem_of(_slug(plan), plan.detail, None, ctx.now)
         if plan.slug == "not-allowed":  # a person can mend what the guard misses
-            draft.block(problem_of("rejected", plan.detail, None, ctx.now))
+            draft.block(problem_of(plan.blocks_as, plan.detail, None, ctx.now))
         else:
             draft.finish(target, TargetStatus.FAILED, ctx.now, problem)
         return None

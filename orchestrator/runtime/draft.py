@@ -48,12 +48,14 @@ class Policy:
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a decision may look at beside the draft. `may_begin`: a turn for one platform call is at hand, so a step
-    may be begun in the same commit that records the outcome before it."""
+    may be begun in the same commit that records the outcome before it. `has_just_read`: whoever decides has read the
+    order and only waited for its turn since, so it is not read again for that."""
 
     machine: PlatformMachine
     policy: Policy
     now: int
     may_begin: bool = False
+    has_just_read: bool = False
 
 
 class Draft:

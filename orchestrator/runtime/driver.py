@@ -64,12 +64,12 @@ class Driver:
         draft: Draft | None = None
         apply: Apply | None = None
         refused: str | None = None
-        has_kept = False
+        has_kept = has_read = False
         while True:
             has_turn = has_kept or e.gate.try_take()
             has_kept = False
             try:
-                draft, move = await self._commit(order_id, draft, apply, has_turn=has_turn)
+                draft, move = await self._commit(order_id, draft, apply, has_turn=has_turn, has_read=has_read)
             except BaseException:
                 if has_turn:
                     e.gate.give_back()
@@ -86,14 +86,14 @@ class Driver:
                 continue
             match move:
                 case Call():
-                    apply, refused = await self._call(draft, move)
+                    (apply, refused), has_read = await self._call(draft, move), False
                 case Read():
-                    apply, refused = await self._read(draft, refused), None
+                    (apply, has_read), refused = await self._read(draft, refused), None
 
     # -- the store -------------------------------------------------------------------------------------------------
 
     async def _commit(
-        self, order_id: str, known: Draft | None, apply: Apply | None, *, has_turn: bool
+        self, order_id: str, known: Draft | None, apply: Apply | None, *, has_turn: bool, has_read: bool
     ) -> tuple[Draft | None, Move]:
         """Applies an outcome and decides the next move, in one unit of work."""
         e = self._e
@@ -102,7 +102,7 @@ class Driver:
             draft = _fresh(tx, e, order_id, known)
             if draft is None:
                 return None, Rest.REST
-            ctx = Context(e.machine, e.policy, e.clock.now_ms(), may_begin=has_turn)
+            ctx = Context(e.machine, e.policy, e.clock.now_ms(), may_begin=has_turn, has_just_read=has_read)
             if apply is not None:
                 apply(draft, ctx)
             move = advance(draft, ctx)
@@ -139,7 +139,8 @@ class Driver:
         e.crash.hit("after_call")
         return partial(apply_answer, answer=answer, how="found_done" if answer.is_found else "called"), None
 
-    async def _read(self, draft: Draft, refused: str | None) -> Apply:
+    async def _read(self, draft: Draft, refused: str | None) -> tuple[Apply, bool]:
+        """Reads the order; answers what that does to it, and whether it was seen."""
         e = self._e
         try:
             seen = await e.client.read(draft.order.id)
@@ -148,14 +149,14 @@ class Driver:
             counts, jitter = await self._note(failure), e.chance.jitter()
             if isinstance(failure, Unreadable):
                 await self._keep_unreadable(draft, failure)
-            return partial(apply_read_failure, failure=failure, jitter=jitter, counts=counts)
+            return partial(apply_read_failure, failure=failure, jitter=jitter, counts=counts), False
         except BaseException:
             e.gate.abandoned()
             raise
         e.gate.succeeded()
         e.metrics.call_finished(e.policy.shop, "read", "done")
         e.crash.hit("after_read")
-        return partial(apply_read, seen=seen, refused=refused)
+        return partial(apply_read, seen=seen, refused=refused), True
 
     async def _note(self, failure: PlatformFailure) -> bool:
         """Tells the gate what a failure says about the whole shop; answers whether it costs the order an attempt."""

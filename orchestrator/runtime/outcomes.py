@@ -35,7 +35,6 @@ def apply_answer(
         state=after.state,
         platform_state=after.platform_state,
         milestone=ctx.machine.milestone(after.state),
-        observed_at=ctx.now,
         moved_at=ctx.now,
         intent=None,
         attempts=0,

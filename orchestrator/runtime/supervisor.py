@@ -121,7 +121,7 @@ class Supervisor:
 
     def _add(self, shop: ShopConfig) -> None:
         assert self._group is not None
-        machine = BUILDERS[shop.platform](shop.options.model_dump())
+        machine = BUILDERS[shop.platform](shop.machine_options())
         slot = self._slots[shop.name] = _Slot(shop, machine)
         self._group.start_soon(self._keep, slot)
 

@@ -19,6 +19,8 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "cancel": ("order",),
     "reject": ("order",),
     "unreject": ("order",),
+    "withdraw": ("order",),
+    "unwithdraw": ("order",),
     "edit": ("order", "receiver_name"),
     "pay": ("order",),
     "add": (),
@@ -55,6 +57,18 @@ class SelldonePanel:
     def unreject(self, order: str | int) -> None:
         """Ends the countdown. Raises PanelError where the platform refuses."""
         _taken(self.shop.unreject(self.basket(order)))
+
+    def withdraw(self, order: str | int, flag: Json = True, at: Json = ...) -> None:
+        """The buyer withdraws the order (selldone.md, Since summer 2026). The types of the two members are not
+        published: `flag` is what `withdraw` shows, `at` what `withdraw_at` does, by default the time of now."""
+        basket = self.basket(order)
+        self.shop.touch(basket)
+        basket.fields["withdraw"] = flag
+        basket.fields["withdraw_at"] = basket.fields["updated_at"] if at is ... else at
+
+    def unwithdraw(self, order: str | int) -> None:
+        """The withdrawal is undone."""
+        self.withdraw(order, flag=False, at=None)
 
     def edit(self, order: str | int, receiver_name: str) -> None:
         """Corrects the receiver's name."""
@@ -125,6 +139,11 @@ class SelldonePanel:
                 self.reject(order, reason, is_express=request.get("express") is True)
             case "unreject":
                 self.unreject(order)
+            case "withdraw":
+                told = {name: request[key] for name, key in (("flag", "withdraw"), ("at", "at")) if key in request}
+                self.withdraw(order, **told)
+            case "unwithdraw":
+                self.unwithdraw(order)
             case "edit":
                 self.edit(order, str(request["receiver_name"]))
             case "pay":

@@ -95,6 +95,8 @@ class OrderPress:
             "payment_type": "cod" if is_cod else rng.choice(("stripe", "paypal")),
             "reserved_at": None if status == "Open" else timestamp(reserved_us),
             "updated_at": timestamp(reserved_us),
+            "withdraw": False,
+            "withdraw_at": None,
         }
         person = None if is_guest else {"name": name, "email": f"buyer{user_id}@example.com", "phone": phone}
         return Basket(order_id, fields, lines, person, reserved_us, reserved_us)

@@ -35,6 +35,8 @@ async def test_an_order_is_shown_with_all_that_the_contract_names() -> None:
             "situation": "blocked",
             "payment": "paid",
             "returns": [],
+            "withdrawn": False,
+            "withdrawn_at": None,
             "attempts": 3,
             "next_attempt_at": None,
             "wait": None,

@@ -85,7 +85,7 @@ def test_a_done_step_moves_the_order_and_its_target_one_further() -> None:
     left = draft.order
     assert (left.state, left.platform_state, left.milestone) == ("OrderConfirm", "OrderConfirm", "accepted")
     assert (left.intent, left.attempts, left.read_attempts, left.crashes, left.next_attempt_at) == (None, 0, 0, 0, None)
-    assert (left.observed_at, left.moved_at) == (NOW, NOW)
+    assert left.moved_at == NOW
     assert draft.targets[0].steps_done == 1
     step = {"step": "confirm", "from": "CheckQueue", "to": "OrderConfirm", "how": "called"}
     assert events(draft) == [("step.done", step)]

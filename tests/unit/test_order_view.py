@@ -1,4 +1,4 @@
-"""How an order is shown while its shop stands still."""
+"""How an order is shown: while its shop stands still, and when the buyer withdrew it."""
 
 from __future__ import annotations
 
@@ -34,3 +34,16 @@ def test_a_retry_is_shown_as_such_while_the_shop_works() -> None:
     told = shown(Situation.RETRYING, NOW + 5, shop())
     assert (told["situation"], told["wait"]) == ("retrying", None)
     assert told["next_attempt_at"] is not None
+
+
+@pytest.mark.parametrize(
+    ("told", "at"), [({"at": NOW, "reason": None}, "2027-01-15T08:00:00.000Z"), ({"at": None, "reason": "x"}, None)]
+)
+def test_a_withdrawn_order_is_shown_as_such_whether_or_not_a_time_is_told(told: dict[str, Any], at: str | None) -> None:
+    view = order_view(order("1", facts={"withdrawn": told}), [], shop(), None, NOW)
+    assert (view["withdrawn"], view["withdrawn_at"]) == (True, at)
+
+
+def test_an_order_that_nobody_withdrew_is_shown_so() -> None:
+    view = order_view(order("1"), [], shop(), None, NOW)
+    assert (view["withdrawn"], view["withdrawn_at"]) == (False, None)

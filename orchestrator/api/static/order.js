@@ -67,6 +67,7 @@ function orderFacts(order) {
       fact("State", el("strong", {}, order.state), order.milestone ? el("span", { class: "soft" }, ` ${order.milestone}`) : ""),
       fact("Situation", situation(order), order.attempts ? ` after ${order.attempts === 1 ? "1 attempt" : `${order.attempts} attempts`}` : ""),
       fact("Platform", order.platform, order.platform_state && order.platform_state !== order.state ? el("div", { class: "soft" }, `shows ${order.platform_state}`) : ""), fact("Reference", order.reference ?? "–"), fact("Payment", order.payment),
+      order.withdrawn && fact("Withdrawn", el("strong", { class: "bad" }, "by the buyer"), order.withdrawn_at ? [" ", moment(order.withdrawn_at)] : ""),
       order.next_attempt_at && fact("Next attempt", moment(order.next_attempt_at)),
       order.wait && fact("Waits for", String(order.wait.reason).replaceAll("_", " "), order.wait.until ? [" until ", moment(order.wait.until)] : "",
         order.wait.detail ? el("div", { class: "soft" }, order.wait.detail) : ""),

@@ -51,7 +51,7 @@ function filters(chosen, status) {
 function orderRow(order) {
   return el("tr", {}, el("td", {}, orderLink(order.shop, order.id)), el("td", { class: "wrap" }, order.reference ?? "–"),
     el("td", {}, order.state, order.milestone && order.milestone !== order.state ? el("span", { class: "soft" }, ` ${order.milestone}`) : null),
-    el("td", {}, situation(order)), el("td", {}, order.payment), el("td", {}, moment(order.updated_at)));
+    el("td", {}, situation(order), order.withdrawn ? el("span", { class: "bad" }, " withdrawn") : null), el("td", {}, order.payment), el("td", {}, moment(order.updated_at)));
 }
 
 /** Finds an order by id or reference and goes there; answers words when there is none. */

@@ -13,6 +13,7 @@ const MILESTONES = ["new", "accepted", "preparing", "shipped", "delivered", "ret
 const ADVICE = {
   "rejected": "The platform refused this step. Mend the order there, then retry; if the step was done by hand, skip it.",
   "attempts-exhausted": "The platform kept failing. When it works again, retry.",
+  "not-allowed": "The order must not be shipped any more. Cancel it, here and on the platform; if that is undone on the platform, it goes on by itself.",
   "unknown-state": "Move the order to a state that the machine knows in the shop's own panel, then refresh.",
   "quarantined": "The daemon died again and again in this step. Read its log first; then retry, or do the step by hand and skip it.",
 };
@@ -22,6 +23,7 @@ function remedies(shop, order, problem) {
   const where = `${shell(shop)} ${shell(order)}`;
   const skip = `fulfilld skip ${where} --reason 'done by hand'`;
   if (problem?.type === "unknown-state") return [`fulfilld refresh ${where}`, `fulfilld cancel ${where}`];
+  if (problem?.type === "not-allowed") return [`fulfilld cancel ${where}`, `fulfilld refresh ${where}`];
   return [`fulfilld retry ${where}`, ...(problem?.step ? [skip] : []), `fulfilld cancel ${where}`];
 }
 
