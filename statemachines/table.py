@@ -1,4 +1,4 @@
-"""A machine's table: checked when it is built, and held by one `transitions.Machine` without models (pitfalls T1-T10)."""
+"""A machine's table: checked when it is built, held by one `transitions.Machine` without models (pitfalls T1-T10)."""
 
 from __future__ import annotations
 
