@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from transitions import MachineError
 
@@ -67,8 +67,12 @@ class PlatformMachine:
     Platforms override the hooks `guard`, `observe`, `is_done`, `after`, `pending_actions` and `wait` where they differ.
     `ships_withdrawn`: what was withdrawn is shipped all the same.
 
+    `takes_several_trackings`: a parcel has room for more numbers than one.
+
     Raises DefinitionError when built from a table with unknown, unreachable or ambiguous states.
     """
+
+    takes_several_trackings: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -282,6 +286,8 @@ class PlatformMachine:
         if wanted.record_only:
             taken.add("reason")  # it goes into the record
         taken |= set(self.satisfied(standing, request))
+        if self.takes_several_trackings and "tracking" in taken:
+            taken |= {name for name in request.brings() if name.startswith("tracking[")}
         unused = tuple(name for name in request.brings() if name not in taken)
         return Plan(wanted.name, milestone, steps, unused)
 

@@ -16,6 +16,10 @@ from statemachines.target import Json, TargetRequest
 from statemachines.terms import Milestone, Step
 
 
+_LEAVING = frozenset({Milestone.SHIPPED, Milestone.DELIVERED, Milestone.RETURNED, Milestone.CANCELLED})
+"""What goods do of which a despatch tells."""
+
+
 @dataclass(frozen=True, slots=True)
 class Whole:
     """What an order as a whole is: `lines` with their quantities (None: not known), `locations` where its goods lie
@@ -46,7 +50,8 @@ def narrowing_reason(
             return f"{step.name} is about the whole order and cannot be narrowed to location {location}"
         if request.despatch and milestone is Milestone.CANCELLED:
             return f"a despatch tells that goods leave, so {step.name} cannot come with one"
-        if not sends_despatches and any(each.get("lines") for each in request.despatch or ()):
+        is_leaving = milestone in _LEAVING and not sends_despatches
+        if is_leaving and any(each.get("lines") for each in request.despatch or ()):
             return f"{step.name} is about the whole order and cannot be narrowed to the lines of a despatch"
     return None
 

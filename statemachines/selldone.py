@@ -217,19 +217,22 @@ def _has_tracking(facts: Mapping[str, Json], request: TargetRequest) -> bool:
 
 
 def _items_guard(items: tuple[Json, ...] | None, facts: Mapping[str, Json]) -> Refusal | None:
+    reason = _items_reason(items, facts)
+    return None if reason is None else Refusal("not-allowed", reason, reason=reason)
+
+
+def _items_reason(items: tuple[Json, ...] | None, facts: Mapping[str, Json]) -> str | None:
     if items == ():
-        none = "no item is confirmed; leave items out to confirm all, or reject the order in the panel"
-        return Refusal("not-allowed", none, reason=none)
+        return "no item is confirmed; leave items out to confirm all, or reject the order in the panel"
     try:
         asked = read_items(items)
     except SenselessItems as error:
-        return Refusal("not-allowed", str(error), reason=str(error))
+        return str(error)
     counts: Mapping[str, Json] = facts.get("counts") or {}
-    reason = foreign_reason(asked, facts.get("items") or [])
+    if (foreign := foreign_reason(asked, facts.get("items") or [])) is not None:
+        return foreign
     part = part_reason(asked, counts) if asked is not None and counts else None
-    if reason is None and part is not None:
-        reason = f"an item is confirmed as a whole or not at all: {part}"
-    return None if reason is None else Refusal("not-allowed", reason, reason=reason)
+    return None if part is None else f"an item is confirmed as a whole or not at all: {part}"
 
 
 def _ids(items: tuple[Json, ...]) -> list[str]:

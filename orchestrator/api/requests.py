@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
-from typing import Annotated, Any, Literal
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter
 from pydantic.json_schema import WithJsonSchema
 
 from orchestrator.api.fields import IDEMPOTENCY_KEY, LONGEST_ID, PLAIN, check_key, check_plain
+from statemachines.items import decimal_of, plain
 from statemachines.target import ErpLine, TargetRequest, Tracking
+
+M = TypeVar("M", bound=BaseModel)
+_MOST = 2**53 - 1
+_AS_TEXT = r"^(0{0,9}[1-9][0-9]{0,14}(\.[0-9]{1,9})?|0{1,9}\.[0-9]{0,8}[1-9][0-9]{0,8})$"
+_QUANTITY = re.compile(_AS_TEXT)
 
 
 def _id_text(value: Any) -> Any:
@@ -20,6 +28,20 @@ def _id_text(value: Any) -> Any:
         except ValueError:
             raise ValueError(f"must have at most {LONGEST_ID} characters") from None
     return value
+
+
+def _quantity(value: Any) -> Any:
+    """A number above 0, or a text with one, as a whole number where it is one and as text where it is not."""
+    if isinstance(value, str) and _QUANTITY.fullmatch(value) is None:
+        raise ValueError('must be a number above 0, such as 2, 1.5 or "1.5"')
+    number = decimal_of(value)
+    if number is None:
+        raise ValueError("must be a number")
+    if number <= 0:
+        raise ValueError("must be above 0")
+    if number > _MOST:
+        raise ValueError(f"must be at most {_MOST}")
+    return int(number) if number == number.to_integral_value() else plain(Decimal(number))
 
 
 def _day(text: str) -> str:
@@ -48,6 +70,19 @@ Key = Annotated[str, AfterValidator(check_key), WithJsonSchema({"type": "string"
 Line = Annotated[str, Field(max_length=2000)]
 Day = Annotated[str, AfterValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 LineNumber = Annotated[int, Field(ge=0, le=2**53 - 1)]
+Quantity = Annotated[
+    int | str,
+    BeforeValidator(_quantity),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "maximum": _MOST},
+                {"type": "string", "pattern": _AS_TEXT},
+            ]
+        }
+    ),
+]
+"""How many: a whole number or a decimal, also as text."""
 
 
 class Body(BaseModel):
@@ -68,7 +103,7 @@ class ItemBody(Body):
     """A part of an order line."""
 
     id: Id
-    quantity: Annotated[int | None, Field(ge=1, le=2**53 - 1)] = None
+    quantity: Annotated[Quantity | None, Field(description="Null means all of the line")] = None
 
 
 class ErpLineBody(Body):
@@ -82,7 +117,7 @@ class DespatchLineBody(Body):
     """One line of a packing slip."""
 
     erp_line_number: LineNumber
-    quantity: Annotated[float | None, Field(gt=0, le=2**53 - 1, description="Null means all of the line")] = None
+    quantity: Annotated[Quantity | None, Field(description="Null means all of the line")] = None
     part_number: Line | None = None
 
 
@@ -105,7 +140,7 @@ def _item_kind(value: Any) -> str:
     return "#item" if isinstance(value, dict | ItemBody) else "#id"
 
 
-def _despatch_kind(value: Any) -> str:
+def _list_kind(value: Any) -> str:
     return "#many" if isinstance(value, list) else "#one"
 
 
@@ -113,7 +148,12 @@ Item = Annotated[Annotated[Id, Tag("#id")] | Annotated[ItemBody, Tag("#item")], 
 Despatch = Annotated[
     Annotated[DespatchBody, Tag("#one")]
     | Annotated[Annotated[list[DespatchBody], Field(min_length=1, max_length=1000)], Tag("#many")],
-    Discriminator(_despatch_kind),
+    Discriminator(_list_kind),
+]
+Parcel = Annotated[
+    Annotated[TrackingBody, Tag("#one")]
+    | Annotated[Annotated[list[TrackingBody], Field(min_length=1, max_length=20)], Tag("#many")],
+    Discriminator(_list_kind),
 ]
 
 
@@ -125,24 +165,29 @@ class TargetBody(Body):
         list[Item] | None, Field(max_length=10_000, description="Items confirmed or shipped; null means all")
     ] = None
     delivery_info: Annotated[dict[str, Any] | None, Field(description="Passed on to the platform as it is")] = None
-    tracking: TrackingBody | None = None
+    tracking: Annotated[
+        Parcel | None, Field(description="A parcel's number, or the several that it has; platforms may take one alone")
+    ] = None
     erp_order_number: Annotated[Line | None, Field(description="The order's number in the ERP")] = None
     erp_lines: Annotated[list[ErpLineBody] | None, Field(max_length=10_000)] = None
     despatch: Annotated[Despatch | None, Field(description="One packing slip or a list of them")] = None
     confirmation: Literal["json", "cxml"] | None = None
     reason: Line | None = None
     notify_customer: bool | None = None
+    location: Annotated[Id | None, Field(description="Only what is to be shipped from there")] = None
     replace: Annotated[
         bool | None, Field(description="Takes the place of what is queued and not begun; default only for cancelled")
     ] = None
 
     def to_request(self) -> TargetRequest:
         """As the machines take it."""
+        trackings = [Tracking(**each.model_dump()) for each in _several(self.tracking)]
         return TargetRequest(
             state=self.state,
             items=None if self.items is None else tuple(_plain(item) for item in self.items),
             delivery_info=self.delivery_info,
-            tracking=None if self.tracking is None else Tracking(**self.tracking.model_dump()),
+            tracking=trackings[0] if trackings else None,
+            further_tracking=tuple(trackings[1:]),
             erp_order_number=self.erp_order_number,
             erp_lines=None if self.erp_lines is None else tuple(ErpLine(**e.model_dump()) for e in self.erp_lines),
             despatch=None if self.despatch is None else tuple(_plain(slip) for slip in _several(self.despatch)),
@@ -150,6 +195,7 @@ class TargetBody(Body):
             reason=self.reason,
             notify_customer=self.notify_customer,
             replace=self.replace,
+            location=self.location,
         )
 
 
@@ -157,8 +203,10 @@ def _plain(value: str | ItemBody | DespatchBody) -> Any:
     return value if isinstance(value, str) else value.model_dump(exclude_none=True)
 
 
-def _several(despatch: DespatchBody | list[DespatchBody]) -> list[DespatchBody]:
-    return despatch if isinstance(despatch, list) else [despatch]
+def _several(value: M | list[M] | None) -> list[M]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
 
 
 class BulkLine(TargetBody):

@@ -60,7 +60,8 @@ class DaemonCommands:
     async def submit(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Target:
         """Accepts a target: durable when this returns. An order that is unknown or gone is read first."""
         worker = self._worker(shop)
-        submission = Submission(self._chance.target_id(self._clock.now_ms()), shop, order, request, key)
+        wanted = replace(request, key=key)
+        submission = Submission(self._chance.target_id(self._clock.now_ms()), shop, order, wanted, key)
         target = await self._store.write(lambda tx: self._accept(tx, worker, submission))
         if target is None:
             known = await self._import(worker, order)
@@ -84,9 +85,10 @@ class DaemonCommands:
             return None  # unknown, or gone when it was read last: a read tells whether the platform has it
         return accept(tx, draft, worker.context(), submission)
 
-    async def preview(self, shop: str, order: str, request: TargetRequest) -> Plan:
+    async def preview(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Plan:
         """The plan that `submit` would make; changes nothing."""
         worker = self._worker(shop)
+        request = replace(request, key=key)
         draft = await self._store.read(lambda tx: Draft.load(tx, shop, order))
         if draft is not None and draft.order.gone_at is None:
             return preview(draft, worker.context(), request)

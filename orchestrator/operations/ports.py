@@ -92,7 +92,7 @@ class Commands(Protocol):
         """Accepts a target: durable when this returns. An unknown order is read from the platform first."""
         ...
 
-    async def preview(self, shop: str, order: str, request: TargetRequest) -> Plan:
+    async def preview(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Plan:
         """The plan that `submit` would make; changes nothing (an unknown order is read but not imported)."""
         ...
 

@@ -32,10 +32,9 @@ class Submission:
         return replace(self, order=order, asked_as=self.order)
 
     def digest(self) -> str:
-        """What makes two submissions the same: shop, order as it was named, and body."""
-        text = json.dumps(
-            [self.shop, self.asked_as or self.order, self.request.to_json()], sort_keys=True, ensure_ascii=False
-        )
+        """What makes two submissions the same: shop, order as it was named, and body (the key is not in it)."""
+        body = replace(self.request, key=None).to_json()
+        text = json.dumps([self.shop, self.asked_as or self.order, body], sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -105,10 +104,10 @@ def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) 
 
 
 def _brought(request: TargetRequest) -> dict[str, Json]:
-    """What people look for in an order's story: the tracking code, and the items where not all are meant."""
+    """What people look for in an order's story: the tracking code or codes, and the items where not all are meant."""
     told: dict[str, Json] = {}
-    if request.tracking is not None and request.tracking.code:
-        told["tracking"] = request.tracking.code
+    if codes := [each.code for each in request.trackings if each.code]:
+        told["tracking"] = codes[0] if len(codes) == 1 else codes
     if request.items is not None:
         told["items"] = list(request.items)
     return told

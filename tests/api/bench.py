@@ -127,7 +127,7 @@ class FakeCommands:
             raise Refused("order-not-found", f"shop {shop} has no order {order}")
         return found
 
-    async def preview(self, shop: str, order: str, request: TargetRequest) -> Plan:
+    async def preview(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Plan:
         return await self._store.read(lambda tx: self._plan(tx, shop, order, request))
 
     async def cancel_target(self, target: str) -> Target:

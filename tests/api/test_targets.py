@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from orchestrator.operations.refusals import Refused
+from statemachines.target import TargetRequest
 from storage.errors import StoreUnavailable
 from storage.records import TargetStatus
 from tests.api.bench import an_order, bench
@@ -152,7 +153,7 @@ async def test_null_means_absent() -> None:
 
 async def test_all_that_a_target_can_bring_arrives() -> None:
     body = {
-        "state": "shipped",
+        "state": "accepted",
         "items": ["1"],
         "delivery_info": {"weight": 1.5, "deep": [{"a": None}]},
         "tracking": {"code": "3S", "url": "https://t.example/3S", "carrier": "PostNL"},
@@ -167,6 +168,29 @@ async def test_all_that_a_target_can_bring_arrives() -> None:
     async with bench(an_order()) as b:
         assert (await b.post("/v1/shops/acme/orders/67890/targets", body)).status == 202
         assert b.commands.submitted[-1][2].to_json() == body
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [(1, 1), (1.0, 1), ("1", 1), ("1.0", 1), (1.5, "1.5"), ("0.250", "0.25"), ("007", 7)]
+)
+async def test_a_quantity_is_a_whole_number_or_a_decimal(given: Any, kept: Any) -> None:
+    async with bench(an_order()) as b:
+        got = await b.submit("accepted", items=["1", {"id": 2, "quantity": given}], query="?dry_run=true")
+        assert got.status == 200
+        await b.submit("accepted", items=["1", {"id": 2, "quantity": given}])
+        assert b.commands.submitted[-1][2].items == ("1", {"id": "2", "quantity": kept})
+
+
+async def test_a_parcel_may_have_several_numbers() -> None:
+    numbers = [{"code": f"C{n}", "url": f"https://t.example/{n}"} for n in range(20)]
+    async with bench(an_order()) as b:
+        assert (await b.submit("shipped", tracking=numbers)).status == 202
+        request = b.commands.submitted[-1][2]
+        assert request.to_json() == {"state": "shipped", "tracking": numbers}
+        assert TargetRequest.from_json(request.to_json()) == request
+        assert [each.code for each in request.trackings] == [f"C{n}" for n in range(20)]
+        got = await b.submit("shipped", tracking=numbers[:3], query="?dry_run=true")
+        assert got.json()["unused"] == ["tracking[1]", "tracking[2]"]
 
 
 @pytest.mark.parametrize(
@@ -266,6 +290,9 @@ async def test_a_despatch_may_leave_out_its_lines_and_their_quantities() -> None
         assert got.json()["errors"] == [{"path": "despatch.lines", "message": "must have at least 1 entry"}]
 
 
+A_NUMBER = 'must be a number above 0, such as 2, 1.5 or "1.5"'
+
+
 @pytest.mark.parametrize(
     ("fields", "path", "message"),
     [
@@ -274,7 +301,22 @@ async def test_a_despatch_may_leave_out_its_lines_and_their_quantities() -> None
         ({"items": "1"}, "items", "must be a list"),
         ({"items": [""]}, "items[0]", "must have at least 1 character"),
         ({"items": ["x" * 257]}, "items[0]", "must have at most 256 characters"),
-        ({"items": [{"id": "1", "quantity": 0}]}, "items[0].quantity", "must be at least 1"),
+        ({"items": [{"id": "1", "quantity": 0}]}, "items[0].quantity", "must be above 0"),
+        (
+            {"items": [{"id": "1", "quantity": "-1"}]},
+            "items[0].quantity",
+            'must be a number above 0, such as 2, 1.5 or "1.5"',
+        ),
+        (
+            {"items": [{"id": "1", "quantity": "1,5"}]},
+            "items[0].quantity",
+            'must be a number above 0, such as 2, 1.5 or "1.5"',
+        ),
+        ({"items": [{"id": "1", "quantity": True}]}, "items[0].quantity", "must be a number"),
+        ({"tracking": []}, "tracking", "must have at least 1 entry"),
+        ({"tracking": [{"code": "1"}] * 21}, "tracking", "must have at most 20 entries"),
+        ({"tracking": [{"code": "1"}, {"code": 2}]}, "tracking[1].code", "must be text"),
+        ({"location": ["1"]}, "location", "must be text"),
         ({"tracking": {"code": None, "link": "x"}}, "tracking.link", "is not known"),
         ({"tracking": "3S"}, "tracking", "must be an object"),
         ({"erp_lines": [{"line": "1"}]}, "erp_lines[0].erp_line_number", "is missing"),

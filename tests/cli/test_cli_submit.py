@@ -43,6 +43,24 @@ def test_options_become_the_target(daemon: FakeDaemon, fulfilld: Run) -> None:
     assert daemon.calls[0][4]["Idempotency-Key"] == "K"
 
 
+def test_several_codes_are_the_numbers_of_one_parcel(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers[TARGETS] = (202, a_target())
+    result = fulfilld(
+        "submit", "acme", "67890", "shipped", "--tracking-code", "C1", "--tracking-code", "C2", "--tracking-url",
+        "https://t.example/C1", "--carrier", "DHL", "--location", "77",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    first = {"code": "C1", "url": "https://t.example/C1", "carrier": "DHL"}
+    second = {"code": "C2", "carrier": "DHL"}
+    assert daemon.bodies() == [{"state": "shipped", "tracking": [first, second], "location": "77"}]
+
+
+def test_a_link_that_belongs_to_no_code_is_a_usage_error(daemon: FakeDaemon, fulfilld: Run) -> None:
+    links = ["--tracking-url", "https://t.example/1", "--tracking-url", "https://t.example/2"]
+    assert fulfilld("submit", "acme", "67890", "shipped", *links).exit_code == 2
+    assert daemon.calls == []
+
+
 def test_what_is_not_given_is_not_sent(daemon: FakeDaemon, fulfilld: Run) -> None:
     daemon.answers[TARGETS] = (202, a_target())
     fulfilld("submit", "acme", "67890", "shipped")

@@ -103,6 +103,8 @@ def test_what_narrows_a_final_step_narrows_it_or_is_refused(platform: str, name:
             continue
         found = machine.plan(here, TargetRequest.from_json({"state": wanted, **NARROW[name]}))
         final = final_steps(platform, plain)
+        if field == "despatch":  # tells of goods that leave
+            final = [step for step in final if step not in ("confirm", "prepare")]
         is_taken = all((step, field) in TAKES for step in final) and not (platform == "selldone" and "piece" in name)
         is_sent = platform == "cloudsuite" and field == "despatch" and "cancel" not in final
         if not final or is_taken or is_sent:

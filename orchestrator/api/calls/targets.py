@@ -21,7 +21,7 @@ async def submit_target(call: Call[SubmitQuery]) -> web.StreamResponse:
     body = await read_json(call.request, "invalid-target")
     request = checked(TARGET, body, "invalid-target").to_request()
     if call.query.dry_run:
-        return answer(plan_view(await services.commands.preview(shop, order, request)))
+        return answer(plan_view(await services.commands.preview(shop, order, request, key=key)))
     target = await services.commands.submit(shop, order, request, key=key)
     if call.query.wait and not is_settled(target):
         target = await services.queries.target(target.id, call.query.wait)

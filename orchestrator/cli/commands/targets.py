@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,9 +28,16 @@ def submit(
     item: Annotated[
         list[str] | None, typer.Option("--item", metavar="ID", help="Confirm or ship this item; repeatable.")
     ] = None,
-    tracking_code: Annotated[str | None, typer.Option(metavar="C", help="The parcel's tracking code.")] = None,
-    tracking_url: Annotated[str | None, typer.Option(metavar="U", help="Where the buyer can follow it.")] = None,
+    tracking_code: Annotated[
+        list[str] | None, typer.Option(metavar="C", help="The parcel's tracking code; repeatable.")
+    ] = None,
+    tracking_url: Annotated[
+        list[str] | None, typer.Option(metavar="U", help="Where the buyer can follow it; one for each code.")
+    ] = None,
     carrier: Annotated[str | None, typer.Option(metavar="N", help="Who carries it.")] = None,
+    location: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only what is to be shipped from this location (Shopify).")
+    ] = None,
     erp_number: Annotated[str | None, typer.Option(metavar="N", help="The order's number in the ERP.")] = None,
     data: Annotated[
         str | None,
@@ -49,8 +56,8 @@ def submit(
     """Submit a target: where an order should be. With --file, many of them."""
     single = {
         "SHOP": shop, "ID": order, "STATE": state, "--item": item, "--tracking-code": tracking_code,
-        "--tracking-url": tracking_url, "--carrier": carrier, "--erp-number": erp_number, "--data": data, "--key": key,
-        "--wait": wait, "--dry-run": dry_run or None,
+        "--tracking-url": tracking_url, "--carrier": carrier, "--location": location, "--erp-number": erp_number,
+        "--data": data, "--key": key, "--wait": wait, "--dry-run": dry_run or None,
     }  # fmt: skip
     if file is not None:
         _only_file([name for name, value in single.items() if value])
@@ -58,26 +65,43 @@ def submit(
         return
     if shop is None or order is None or state is None:
         raise typer.BadParameter("name SHOP, ID and STATE, or a --file")
-    tracking = {"code": tracking_code, "url": tracking_url, "carrier": carrier}
-    body = target_body(state, items=item, tracking=tracking, erp_order_number=erp_number, data=data)
+    tracking = parcel_of(tracking_code or [], tracking_url or [], carrier)
+    body = target_body(state, items=item, tracking=tracking, location=location, erp_order_number=erp_number, data=data)
     client, path = client_of(context), order_path(shop, order, "targets")
     if dry_run:
-        _preview(client, path, body, as_json)
+        _preview(client, path, body, key, as_json)
     else:
         _submit_one(client, path, body, key, wait, as_json)
+
+
+def parcel_of(codes: Sequence[str], urls: Sequence[str], carrier: str | None) -> Any:
+    """A target's `tracking`: one object, or a list where the parcel has several numbers, each with the link at its
+    place; None where nothing is given. Raises typer.BadParameter for links that belong to no number."""
+    if len(urls) > max(len(codes), 1):
+        raise typer.BadParameter(f"--tracking-url is given {len(urls)} times and --tracking-code {len(codes)} times")
+    parcel: list[dict[str, str]] = []
+    for at in range(max(len(codes), len(urls), 1)):
+        told = {
+            "code": codes[at] if at < len(codes) else None,
+            "url": urls[at] if at < len(urls) else None,
+            "carrier": carrier,
+        }
+        parcel.append({name: value for name, value in told.items() if value is not None})
+    return parcel if len(parcel) > 1 else parcel[0] or None
 
 
 def target_body(
     state: str,
     *,
     items: list[str] | None,
-    tracking: Mapping[str, str | None],
+    tracking: Any,
+    location: str | None,
     erp_order_number: str | None,
     data: str | None,
 ) -> dict[str, Any]:
     """A target's JSON from options. Raises typer.BadParameter when `data` is no object or says a thing again."""
-    given = {name: value for name, value in tracking.items() if value is not None}
-    fields = {"state": state, "items": items or None, "tracking": given or None, "erp_order_number": erp_order_number}
+    fields = {"state": state, "items": items or None, "tracking": tracking}
+    fields |= {"location": location, "erp_order_number": erp_order_number}
     body = {name: value for name, value in fields.items() if value is not None}
     if data is None:
         return body
@@ -92,11 +116,12 @@ def target_body(
     return body | further
 
 
-def _preview(client: Client, path: str, body: Any, as_json: bool) -> None:
+def _preview(client: Client, path: str, body: Any, key: str | None, as_json: bool) -> None:
     from orchestrator.cli.blocks import show
     from orchestrator.cli.pages import preview_page
 
-    answer = client.post(path, body, {"dry_run": "true"})
+    headers = {} if key is None else {"Idempotency-Key": key}
+    answer = client.post(path, body, {"dry_run": "true"}, headers=headers)
     if as_json:
         print_json(answer)
     else:
