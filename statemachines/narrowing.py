@@ -15,7 +15,6 @@ from statemachines.items import SenselessItems, gap, read_items
 from statemachines.target import Json, TargetRequest
 from statemachines.terms import Milestone, Step
 
-
 _LEAVING = frozenset({Milestone.SHIPPED, Milestone.DELIVERED, Milestone.RETURNED, Milestone.CANCELLED})
 """What goods do of which a despatch tells."""
 

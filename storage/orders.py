@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from storage.errors import StoreError
-from storage.records import HELD_UP, Intent, Order, Problem, Situation, Wait, changed
+from storage.records import HELD_UP, Intent, Json, Kept, Order, Problem, Situation, Wait, changed
 from storage.text import dump_json, load_json
 from storage.transaction import Row, Transaction, Value
 
@@ -74,11 +74,11 @@ def get_order(tx: Transaction, shop: str, order: str) -> Order | None:
     return _order(rows[0]) if rows else None
 
 
-def insert_order(tx: Transaction, order: Order, payload: bytes) -> Order:
-    """Adds an order (its `seq` is ignored) with its payload; answers it with its `seq`."""
+def insert_order(tx: Transaction, order: Order, payload: bytes, content: dict[str, Json] | None = None) -> Order:
+    """Adds an order (its `seq` is ignored) with its payload and content; answers it with its `seq`."""
     own = (order.shop, order.platform, order.id, order.imported_at, order.version, order.updated_at)
     seq = tx.insert(_INSERT, (*own, *_step_values(order), *_seldom_values(order)))
-    save_payload(tx, order.shop, order.id, payload, order.imported_at)
+    save_payload(tx, order.shop, order.id, payload, order.imported_at, content, order.observed_at)
     return changed(order, seq=seq)
 
 
@@ -99,13 +99,33 @@ def touch_order(tx: Transaction, seq: int, observed_at: int) -> None:
     tx.execute("UPDATE orders SET observed_at = ? WHERE seq = ? AND observed_at < ?", (observed_at, seq, observed_at))
 
 
-def save_payload(tx: Transaction, shop: str, order: str, payload: bytes, now_ms: int) -> None:
-    """Keeps the newest payload byte for byte."""
+def save_payload(
+    tx: Transaction,
+    shop: str,
+    order: str,
+    payload: bytes,
+    now_ms: int,
+    content: dict[str, Json] | None = None,
+    read_at: int | None = None,
+) -> None:
+    """Keeps the newest payload byte for byte, with the content that was read from it in a look that began at
+    `read_at`."""
+    text = None if content is None else dump_json(content)
     tx.execute(
-        "INSERT INTO payloads (shop, id, received_at, payload) VALUES (?, ?, ?, ?) ON CONFLICT (shop, id) DO UPDATE"
-        " SET received_at = excluded.received_at, payload = excluded.payload",
-        (shop, order, now_ms, payload),
+        "INSERT INTO payloads (shop, id, received_at, payload, content, read_at) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (shop, id) DO UPDATE SET received_at = excluded.received_at, payload = excluded.payload,"
+        " content = excluded.content, read_at = excluded.read_at",
+        (shop, order, now_ms, payload, text, read_at),
     )
+
+
+def get_kept(tx: Transaction, shop: str, order: str) -> Kept | None:
+    """The content of an order as it was last seen; None for one that has no payload."""
+    rows = tx.query("SELECT content, read_at, received_at FROM payloads WHERE shop = ? AND id = ?", (shop, order))
+    if not rows:
+        return None
+    content, read_at, received_at = rows[0]
+    return Kept(None if content is None else load_json(content), read_at, received_at)
 
 
 def get_payload(tx: Transaction, shop: str, order: str) -> bytes | None:

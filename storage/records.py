@@ -92,6 +92,19 @@ class Intent:
         return self if self.is_uncertain else replace(self, is_uncertain=True, is_unanswered=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of an order's last look beside its row.
+
+    `content`: what the ERP was given of it, `read_at`: when that look began; both None for an order that an older
+    version kept. `received_at`: when its payload was kept.
+    """
+
+    content: dict[str, Json] | None
+    read_at: int | None
+    received_at: int
+
+
 @dataclass(slots=True)
 class Order:
     """One order of one shop.

@@ -17,7 +17,7 @@ from orchestrator.runtime.draft import Context, Draft
 from orchestrator.runtime.outcomes import adopt_seen, apply_gone, apply_read
 from statemachines.machine import PlatformMachine, Standing
 from statemachines.target import Json
-from storage.orders import get_order, get_payload, insert_order, touch_order
+from storage.orders import get_kept, get_order, get_payload, insert_order, touch_order
 from storage.records import Order, Situation
 from storage.rejected import remove_rejected_of
 from storage.transaction import Transaction
@@ -57,7 +57,7 @@ def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
         touch_order(tx, order.seq, look.read_at)
         return order, Adopted.UNCHANGED
     draft = Draft.of(tx, order)
-    draft.cause = look.cause
+    draft.cause, draft.kept = look.cause, get_kept(tx, shop, order.id)
     if order.intent is not None:
         apply_read(draft, ctx, seen, None)
         has_changed = True
@@ -81,7 +81,7 @@ def adopt_told(tx: Transaction, ctx: Context, seen: Seen, cause: Mapping[str, Js
     if not order.is_told or order.intent is not None or _is_known(tx, order, seen):
         return
     draft = Draft.of(tx, order)
-    draft.cause = cause
+    draft.cause, draft.kept = cause, get_kept(tx, order.shop, order.id)
     adopt_seen(draft, ctx, seen, _NEVER)
     advance(draft, ctx)
     draft.save(tx, ctx.now)
@@ -144,6 +144,7 @@ def _shows_nothing_new(machine: PlatformMachine, order: Order, seen: Seen) -> bo
         and seen.state == order.platform_state
         and seen.payment == order.payment
         and machine.knows(order.state)
+        and order.observed_at > order.moved_at  # the first look after a step of ours: what the step did is kept
         and machine.merged_facts(known, seen.standing()) == order.facts
     )
 
@@ -166,7 +167,7 @@ def _import(tx: Transaction, ctx: Context, look: Look) -> Order:
         observed_at=look.read_at,
         now=now,
     )
-    draft = Draft(insert_order(tx, order, seen.payload), ())
+    draft = Draft(insert_order(tx, order, seen.payload, seen.content), ())
     draft.cause = look.cause
     draft.emit("order.imported", state=state, milestone=order.milestone, reference=seen.reference, payment=seen.payment)
     advance(draft, ctx)

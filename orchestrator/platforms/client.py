@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from orchestrator.platforms.content import NOTHING_APART, Apart
 from statemachines.machine import Standing
 from statemachines.target import Json, TargetRequest
 
@@ -19,9 +20,10 @@ class Seen:
     """One order as the platform showed it.
 
     `state` is the platform's own state (composite where the platform has several fields), `facts` what the machine
-    reads, `payload` the order's bytes as received (for lists: its own JSON text), `content_hash` a digest of the
-    payload without what our own steps change, so a person's edit can be told from our own move.
-    `platform_updated_at`: the platform's own change time in Unix milliseconds, None if it has none.
+    reads, `payload` the order's bytes as received (for lists: its own JSON text). `content`: what the ERP is given of
+    it (`content`), `apart`: what of that is no news by itself, `content_hash`: a digest of the rest, so that most looks
+    are told apart without comparing. `platform_updated_at`: the platform's own change time in Unix milliseconds, None
+    if it has none.
     `is_released` False: not for the ERP (not paid for, no goods to ship). Such an order is imported only when somebody
     asks for it by its id.
     """
@@ -35,6 +37,8 @@ class Seen:
     content_hash: str
     platform_updated_at: int | None
     is_released: bool = True
+    content: dict[str, Json] = field(default_factory=dict)
+    apart: Apart = NOTHING_APART
 
     def standing(self) -> Standing:
         """As the machine sees it."""

@@ -1,4 +1,4 @@
-"""CloudSuite's JSON as we read it: pages of summaries, single orders, their digest (cloudsuite.md §3, §4).
+"""CloudSuite's JSON as we read it: pages of summaries, single orders (cloudsuite.md §3, §4).
 
 The body of a single order is not published, so reading is lenient but for what we decide on: `id`, `state`,
 `modified_date`, `order_lines[].id` and `order_lines[].erp_line_number`. An order is kept as the very bytes that came.
@@ -6,14 +6,14 @@ The body of a single order is not published, so reading is lenient but for what 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
 from orchestrator.platforms.client import Seen, UnreadableItem
+from orchestrator.platforms.cloudsuite_content import APART, content_of
+from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.json_text import Broken, members, read_value
 from statemachines.target import Json
@@ -22,14 +22,6 @@ PAYMENT = {"closed_success": "paid", "paid": "paid", "account": "invoice"}
 """Our word for a payment status that releases an order; every other one is unpaid, or unknown where payments are not
 checked (cloudsuite.md §5.2)."""
 
-# What makes a new version of an order for the ERP; what our own steps change is left out: state, shipment_state,
-# erp_order_number, modified_date and order_lines[].erp_line_number.
-_DIGESTED = (
-    *("id", "reference", "key", "customer", "user", "webshop", "customer_order_number", "description"),
-    *("payment_status", "currency", "order_date", "requested_delivery_date", "shipment_address", "invoice_address"),
-    *("shipment_address_key", "invoice_address_key"),
-)
-_DIGESTED_OF_LINE = ("id", "product", "description", "type")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
@@ -117,6 +109,7 @@ def read_order(order: Json, payload: bytes, reading: Reading) -> Seen:
     }
     if "shipment_state" not in order:
         facts["hides_shipment"] = True
+    content = content_of(order)
     unsettled = "unpaid" if reading.checks_payment and not is_offline else "unknown"
     return Seen(
         id=order_id,
@@ -125,8 +118,10 @@ def read_order(order: Json, payload: bytes, reading: Reading) -> Seen:
         payment=PAYMENT.get(status or "", unsettled),
         facts=facts,
         payload=payload,
-        content_hash=content_hash(order),
+        content_hash=digest(content, APART),
         platform_updated_at=instant_ms(order.get("modified_date"), reading.zone),
+        content=content,
+        apart=APART,
     )
 
 
@@ -136,22 +131,6 @@ def composite_state(order: dict[str, Json]) -> str:
     state = _word(order.get("state"), "state")
     is_underway = state == "processing" or (state == "confirmed" and order.get("offline") is True)
     return "sent" if is_underway and order.get("shipment_state") == "sent" else state
-
-
-def content_hash(order: dict[str, Json]) -> str:
-    """A digest of what makes the order another one for the ERP, without what our own steps change."""
-    kept = {name: order[name] for name in _DIGESTED if order.get(name) is not None}
-    kept["paid_amount"] = _amount(order.get("paid_amount"))
-    kept["order_lines"] = [
-        {
-            **{name: line[name] for name in _DIGESTED_OF_LINE if line.get(name) is not None},
-            "quantity": _amount(line.get("quantity")),
-            "unit_price": _amount(line.get("unit_price")),
-        }
-        for line in order.get("order_lines") or ()
-    ]
-    text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
-    return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def order_number(text: str) -> int | None:
@@ -217,7 +196,7 @@ def _erp_line(value: Json, n: int) -> int | None:
 
 def _amount(value: Json) -> str | None:
     """A number or a text with one, written in one way: "36.30" and 36.3 are the same amount (cloudsuite.md §4)."""
-    if value is None or isinstance(value, bool) or not isinstance(value, int | float | str):
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         return None
     try:
         return format(Decimal(str(value)).normalize(), "f")

@@ -1,7 +1,8 @@
 """JSON read where it stands: the values of an object or array together with their own text.
 
 `json.loads` gives values and forgets their text; what a platform sent must be kept as it was sent. These functions walk
-one level by hand and leave everything below to the C scanner, so they cost little more than parsing.
+one level by hand and leave everything below to the C scanner, so they cost little more than parsing. Numbers that are
+not whole become `Decimal`, which keeps their digits.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
 from statemachines.target import Json
@@ -29,7 +31,14 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-_decode = json.JSONDecoder(parse_constant=_no_constant).raw_decode
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text[:40]} is beyond all numbers") from None
+
+
+_decode = json.JSONDecoder(parse_constant=_no_constant, parse_float=_number).raw_decode
 
 
 def read_value(text: str) -> Json:

@@ -1,4 +1,4 @@
-"""Selldone's JSON as we read it: pages of orders, single orders, their digest (selldone.md §3, §4).
+"""Selldone's JSON as we read it: pages of orders and single orders (selldone.md §3, §4).
 
 An order is kept as the very bytes that came. So a page is not parsed as one value: its `orders` array is walked element
 by element, each read where it stands, and the text from its first to its last character is its payload. Money and ids
@@ -9,15 +9,15 @@ Reading is lenient but for what we decide on: `id`, `delivery_state`, `status`, 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from hashlib import blake2b
 
 from orchestrator.platforms.client import Seen, UnreadableItem
+from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.json_text import Broken, member_text, members, read_value
+from orchestrator.platforms.selldone_content import APART, content_of
 from orchestrator.platforms.selldone_withdrawal import withdrawal_fact
 from statemachines.items import decimal_of
 from statemachines.target import Json
@@ -28,20 +28,6 @@ PAYMENT = {"Payed": "paid", "COD": "invoice", "Reserved": "unpaid", "Open": "unp
 RELEASED = frozenset({"Payed", "COD"})
 """Statuses of the orders that the ERP is handed (selldone.md §5.1)."""
 
-# What makes a new version of an order for the ERP. A list of what counts, not of what does not: a single order and a
-# row of the list need not carry the same sub-objects, and neither a new key of the platform nor the stock count in an
-# item's product is an edit. What our own steps change is left out: delivery_state, delivery_at, delivery_info (tracking
-# is in it), updated_at, items[].check and items[].updated_at.
-_DIGESTED = (
-    *("id", "label", "user_id", "customer_id", "code", "type", "status", "reject", "reject_at", "receiver_info"),
-    *("delivery_price", "billing", "tax", "tax_shipping", "tax_included", "discount", "price", "currency"),
-    *("payment_id", "payment_type", "channel", "meta", "reserved_at"),
-)
-_DIGESTED_OF_ITEM = (
-    *("id", "product_id", "variant_id", "count", "price", "dis", "offer_id", "offer_count", "offer_amount"),
-    *("cross_dis", "currency", "tax", "message", "preferences"),
-)
-_EMPTY: tuple[Json, ...] = (None, [], {})  # PHP writes an empty object as []: all three mean nothing (selldone.md §4.2)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
@@ -127,6 +113,7 @@ def read_order(order: Json, payload: bytes) -> Seen:
         raise SenselessOrder("it is no JSON object")
     order_id = _id(order.get("id"), "id")
     status = _word(order.get("status"), "status")
+    content = content_of(order)
     info = order.get("delivery_info")
     tracking = info if isinstance(info, dict) else {}
     facts: dict[str, Json] = {
@@ -148,23 +135,12 @@ def read_order(order: Json, payload: bytes) -> Seen:
         payment=PAYMENT.get(status, "unknown"),
         facts=facts,
         payload=payload,
-        content_hash=content_hash(order),
+        content_hash=digest(content, APART),
         platform_updated_at=_instant_ms(order.get("updated_at")),
         is_released=status in RELEASED and facts["type"] in (None, "PHYSICAL"),  # the list has no others (§1, §3)
+        content=content,
+        apart=APART,
     )
-
-
-def content_hash(order: dict[str, Json]) -> str:
-    """A digest of what makes the order another one for the ERP, without what our own steps change."""
-    kept = {name: order[name] for name in _DIGESTED if order.get(name) not in _EMPTY}
-    if items := order.get("items"):
-        kept["items"] = [
-            {name: item[name] for name in _DIGESTED_OF_ITEM if item.get(name) not in _EMPTY} for item in items
-        ]
-    if (withdrawn := withdrawal_fact(order)) is not None:
-        kept[WITHDRAWN] = withdrawn
-    text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
-    return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def order_number(text: str) -> int | None:

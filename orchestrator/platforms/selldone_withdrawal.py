@@ -7,6 +7,7 @@ them. What cannot be understood of the time or the words is left out; that the o
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from statemachines.target import Json
 
@@ -47,7 +48,7 @@ def _instants(value: Json) -> list[int]:
         return [instant for each in flat for instant in _instants(each)]
     if isinstance(value, bool):
         return []
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         return _of_number(value)
     if not isinstance(value, str):
         return []
@@ -61,7 +62,7 @@ def _instants(value: Json) -> list[int]:
         return []
 
 
-def _of_number(number: float) -> list[int]:
+def _of_number(number: float | Decimal) -> list[int]:
     """1 and other small numbers are flags, not times."""
     if not 1_000_000_000 <= number <= _LATEST_MS:
         return []

@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from orchestrator.platforms.client import Seen
+from orchestrator.platforms.shopify_content import APART
+from orchestrator.platforms.shopify_told_content import told_content
 from orchestrator.platforms.shopify_webhooks import id_of_gid, updated_at_ms, whole_id
 from orchestrator.platforms.shopify_wire import LIVE, PAYMENTS
 from statemachines.target import Json
@@ -63,8 +65,8 @@ _ORDER: TypeAdapter[_Order] = TypeAdapter(_Order)
 
 def told_order(body: Json, payload: bytes) -> Seen | None:
     """The order that a body of `orders/*` is; None where it makes no sense. A subscription may leave fields out
-    (`includeFields`), so all but the id may be missing. `payload`: the body's bytes. Its content hash is empty: that of
-    a read looks at other things."""
+    (`includeFields`), so all but the id may be missing. `payload`: the body's bytes. Its content hash is empty, which
+    says that no read has shown the order."""
     try:
         order = _ORDER.validate_python(body)
     except ValidationError:
@@ -82,6 +84,8 @@ def told_order(body: Json, payload: bytes) -> Seen | None:
         payload=payload,
         content_hash="",
         platform_updated_at=updated_at_ms(body),
+        content=told_content(body),
+        apart=APART,
     )
 
 

@@ -5,15 +5,14 @@ The text of the order node is kept as the payload. Ids are cut out of gids as te
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from orchestrator.platforms.client import Seen
+from orchestrator.platforms.content import digest
+from orchestrator.platforms.shopify_content import APART, content_of, returns_of
 from orchestrator.platforms.shopify_webhooks import id_of_gid
 from statemachines.shopify_returns import is_all_back
 from statemachines.target import Json
@@ -29,14 +28,12 @@ PAYMENTS = {
     "EXPIRED": "unpaid",
 }
 _NO_RETURN = "NO_RETURN"
-_REFUNDED = frozenset({"REFUNDED", "PARTIALLY_REFUNDED"})
 _SYNONYMS = {"OPEN": "UNFULFILLED", "RESTOCKED": "UNFULFILLED", "PENDING_FULFILLMENT": "IN_PROGRESS"}
 """Deprecated names of display states (shopify.md §4)."""
 _SHIPS_MORE = frozenset({"UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "ON_HOLD", "SCHEDULED"})
 """States of orders that have goods to ship: what came back of another parcel does not end them."""
 LIVE = frozenset({"SUCCESS", "OPEN", "PENDING"})
 _ARRIVED = frozenset({"DELIVERED", "PICKED_UP"})
-_EDITABLE = ("note", "tags", "poNumber", "customAttributes", "email", "phone", "shippingAddress")
 
 
 class SenselessOrder(ValueError):
@@ -58,10 +55,8 @@ class _PageInfo(_Node):
 
 class _LineItem(_Node):
     id: str
-    quantity: int
     current_quantity: int
     requires_shipping: bool = True
-    sku: str | None = None
 
 
 class _LineItems(_Node):
@@ -233,8 +228,10 @@ def read_order(node: Json, text: str, now_ms: int) -> Seen:
         "fulfillment_orders": [_order_fact(each) for each in order.fulfillment_orders.nodes],
         "fulfillments": [_fulfillment_fact(each) for each in _by_age(order.fulfillments)],
     }
+    content = content_of(node)
     if order.returns is not None:
         facts["returns"] = [_return_fact(each) for each in order.returns.nodes]
+        content["returns"] = returns_of(facts["returns"])
     if order.return_status != _NO_RETURN:
         facts["return_status"] = order.return_status
     state = _state_of(order, facts)
@@ -247,8 +244,10 @@ def read_order(node: Json, text: str, now_ms: int) -> Seen:
         payment=PAYMENTS.get(order.display_financial_status or "", "unknown"),
         facts=facts,
         payload=text.encode(),
-        content_hash=_digest(order, node, facts.get("returns")),
+        content_hash=digest(content, APART),
         platform_updated_at=_ms(order.updated_at),
+        content=content,
+        apart=APART,
     )
 
 
@@ -363,22 +362,6 @@ def _all_shown(order: _Order) -> None:
         raise SenselessOrder("a list of it says that there is more and not where that begins")
     if len(order.fulfillments) >= MOST_FULFILLMENTS:  # a plain list: nothing says whether there are more
         raise SenselessOrder(f"it has {MOST_FULFILLMENTS} fulfilments or more, and one read shows no more")
-
-
-def _digest(order: _Order, node: dict[str, Any], returns: Json) -> str:
-    """What a person may edit, and nothing that our steps change: a cancellation empties the lines, so it does not
-    count as taking goods out, nor as giving money back. None of our steps makes or changes a return."""
-    taken_out = {
-        each.id: each.quantity - each.current_quantity if order.cancelled_at is None else 0
-        for each in order.line_items.nodes
-    }
-    told = {name: node.get(name) for name in _EDITABLE}
-    lines = [[each.id, each.sku, each.quantity, taken_out[each.id]] for each in order.line_items.nodes]
-    status = order.display_financial_status
-    refund = [status] if status in _REFUNDED and order.cancelled_at is None else []
-    sent_back = [returns] if returns else []
-    text = json.dumps([order.name, told, lines, *refund, *sent_back], sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _ms(at: AwareDatetime) -> int:

@@ -1,4 +1,4 @@
-"""xSale's JSON as we read it: lists, single orders, their digest (xsale.md §3, §4).
+"""xSale's JSON as we read it: lists, single orders (xsale.md §3, §4).
 
 An order is kept as the very bytes that came, `Items` (what was bought) and `OrderItemArticles` (what leaves the
 warehouse) as they stand. Most member names are assumptions, so reading is lenient but for what we decide on: `Id` and
@@ -7,14 +7,14 @@ the status.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from orchestrator.platforms.client import Seen, UnreadableItem
+from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.json_text import Broken, elements, member_text, members, read_value
+from orchestrator.platforms.xsale_content import APART, content_of
 from orchestrator.platforms.xsale_options import Payment, XsaleFields
 from orchestrator.platforms.xsale_statuses import StatusRef, StatusTable, unified, whole
 from statemachines.items import decimal_of, plain
@@ -23,16 +23,6 @@ from statemachines.target import Json
 LIST_NAMES = ("Items", "items", "data", "Data", "results", "Results", "orders", "Orders", "statuses", "Statuses")
 """Members that may hold the rows of a list in an envelope (xsale.md §3)."""
 _SINGLE_NAMES = ("order", "Order", "data", "Data", "result", "Result", "item", "Item")
-
-# What makes a new version of an order for the ERP; the status, which our own steps change, is left out, and so is what
-# the platform's automations make of it (ShipmentStatus). A list of what counts: rows of the list and single orders need
-# not carry the same extras.
-_DIGESTED = (
-    *("Id", "ForeignNumber", "IntegrationId", "PurchaseDate", "Currency", "PriceNet", "PriceGross", "PaymentFormId"),
-    *("PaymentStatus", "DeliveryMethod", "WaybillNumber", "Remarks", "BuyerId", "RecipientId", "PayerId"),
-    *("Buyer", "Recipient", "Payer", "Items", "OrderItemArticles"),
-)
-_EMPTY: tuple[Json, ...] = (None, [], {}, "")
 
 
 class SenselessOrder(ValueError):
@@ -154,15 +144,19 @@ def read_order(order: Json, payload: bytes, reading: Reading, table: StatusTable
     for name in ("Items", "OrderItemArticles"):
         if order.get(name) is not None and not isinstance(order[name], list):
             raise SenselessOrder(f"{name} is no list")
+    reference, payment = _text(_at(order, reading.fields.reference)), reading.payment(order)
+    content = content_of(order, reference=reference, payment=payment, raw=_at(order, reading.fields.payment))
     return Seen(
         id=str(order_id),
-        reference=_text(_at(order, reading.fields.reference)) or str(order_id),
+        reference=reference or str(order_id),
         state=table.name_of(status_of(order)),
-        payment=reading.payment(order),
+        payment=payment,
         facts={"statuses": table.of_machine(reading.names), "lines": _lines(order.get("Items"))},
         payload=payload,
-        content_hash=content_hash(order),
+        content_hash=digest(content, APART),
         platform_updated_at=None,  # xSale tells no change time (xsale.md §3)
+        content=content,
+        apart=APART,
     )
 
 
@@ -180,13 +174,6 @@ def status_of(order: Json) -> StatusRef:
     return StatusRef(status_id, None if name is None else unified(name))
 
 
-def content_hash(order: Mapping[str, Json]) -> str:
-    """A digest of what makes the order another one for the ERP, without what our own steps change."""
-    kept = {name: _without(order[name], _EMPTY) for name in _DIGESTED if order.get(name) not in _EMPTY}
-    text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
-    return blake2b(text.encode(), digest_size=16).hexdigest()
-
-
 def _lines(items: Json) -> dict[str, Json]:
     """How many of each position, by its `Id` (xsale.md §4); none where one of them tells no id."""
     lines: dict[str, Json] = {}
@@ -197,15 +184,6 @@ def _lines(items: Json) -> dict[str, Json]:
         quantity = decimal_of(item.get("Quantity"))
         lines[str(number)] = None if quantity is None else plain(quantity)
     return lines
-
-
-def _without(value: Json, nothing: Collection[Json]) -> Json:
-    """The value without members that mean nothing, at any depth."""
-    if isinstance(value, list):
-        return [_without(each, nothing) for each in value]
-    if isinstance(value, dict):
-        return {name: _without(inner, nothing) for name, inner in value.items() if inner not in nothing}
-    return value
 
 
 def _at(order: Mapping[str, Json], path: str) -> Json:

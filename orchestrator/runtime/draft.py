@@ -13,7 +13,7 @@ from statemachines.machine import Chaining, PlatformMachine, Standing
 from statemachines.target import Json, TargetRequest
 from storage.events import append_events
 from storage.orders import SELDOM, get_order, save_order, save_payload
-from storage.records import Order, Problem, Situation, Target, TargetStatus, changed
+from storage.records import Kept, Order, Problem, Situation, Target, TargetStatus, changed
 from storage.targets import get_target, pending_targets, save_progress, save_target
 from storage.transaction import Transaction
 
@@ -60,18 +60,20 @@ class Context:
 
 class Draft:
     """One order with its pending targets, being changed. `intent_target` is the target of an intent even when that
-    target has ended (it was cancelled while the call was out). `cause` goes into every event about the order itself."""
+    target has ended (it was cancelled while the call was out). `cause` goes into every event about the order itself.
+    `kept`: what the ERP was given of it before; whoever adopts a look puts it in first."""
 
     __slots__ = (
         "_ended",
         "_events",
         "_has_seldom",
-        "_payload",
+        "_look",
         "_progressed",
         "_requests",
         "_rewritten",
         "cause",
         "intent_target",
+        "kept",
         "order",
         "targets",
     )
@@ -83,11 +85,12 @@ class Draft:
         self._progressed: dict[str, Target] = {}
         self._rewritten: dict[str, Target] = {}
         self._events: list[tuple[str, str | None, dict[str, Json] | None]] = []
-        self._payload: bytes | None = None
+        self._look: tuple[bytes, dict[str, Json], int] | None = None
         self._ended: dict[str, Target] = {}
         self._has_seldom = False
         self._requests: dict[str, TargetRequest] = {}
         self.cause: Mapping[str, Json] | None = None
+        self.kept: Kept | None = None
 
     @classmethod
     def load(cls, tx: Transaction, shop: str, order_id: str) -> Draft | None:
@@ -184,23 +187,24 @@ class Draft:
         target = self.targets[0].id if self.targets else None
         self.emit("order.blocked", target, problem=problem_json(problem), state=self.order.state)
 
-    def keep_payload(self, payload: bytes) -> None:
-        """The platform's newest payload goes in with the rest."""
-        self._payload = payload
+    def keep_look(self, payload: bytes, content: dict[str, Json], read_at: int) -> None:
+        """The platform's newest payload goes in with the rest, and what the ERP is given of it."""
+        self._look = (payload, content, read_at)
 
     def save(self, tx: Transaction, now: int) -> None:
         """Writes what changed. Raises LostUpdate when the order's row is not the one that was read."""
         self.order = save_order(tx, changed(self.order, updated_at=now), has_seldom=self._has_seldom)
         shop, order = self.order.shop, self.order.id
-        if self._payload is not None:
-            save_payload(tx, shop, order, self._payload, now)
+        if self._look is not None:
+            payload, content, read_at = self._look
+            save_payload(tx, shop, order, payload, now, content, read_at)
         for target in self._progressed.values():
             save_progress(tx, target)
         for target in self._rewritten.values():
             save_target(tx, target)
         if self._events:
             append_events(tx, now, shop, order, self._events)
-        self._progressed, self._rewritten, self._events, self._payload = {}, {}, [], None
+        self._progressed, self._rewritten, self._events, self._look = {}, {}, [], None
         self._has_seldom = False
 
 

@@ -28,6 +28,7 @@ from orchestrator.runtime.outcomes import apply_answer, apply_failure, apply_rea
 from orchestrator.runtime.rejecting import set_aside
 from statemachines.machine import PlatformMachine
 from storage.errors import StaleLease
+from storage.orders import get_kept
 from storage.store import Store
 from storage.transaction import Transaction
 
@@ -95,7 +96,8 @@ class Driver:
     async def _commit(
         self, order_id: str, known: Draft | None, apply: Apply | None, *, has_turn: bool, has_read: bool
     ) -> tuple[Draft | None, Move]:
-        """Applies an outcome and decides the next move, in one unit of work."""
+        """Applies an outcome and decides the next move, in one unit of work. `has_read`: it is the outcome of a read,
+        which is compared with what was seen before."""
         e = self._e
 
         def unit(tx: Transaction) -> tuple[Draft | None, Move]:
@@ -103,6 +105,8 @@ class Driver:
             if draft is None:
                 return None, Rest.REST
             ctx = Context(e.machine, e.policy, e.clock.now_ms(), may_begin=has_turn, has_just_read=has_read)
+            if has_read:
+                draft.kept = get_kept(tx, e.policy.shop, order_id)
             if apply is not None:
                 apply(draft, ctx)
             move = advance(draft, ctx)

@@ -12,9 +12,10 @@ from orchestrator.platforms.failures import (
     PlatformFailure,
     Transient,
 )
+from orchestrator.runtime.changes import changes_of
 from orchestrator.runtime.draft import Context, Draft, problem_json, problem_of
 from statemachines.target import Json
-from storage.records import Intent, Order, Problem, TargetStatus, changed
+from storage.records import Intent, Kept, Order, Problem, TargetStatus, changed
 
 
 def backoff_ms(attempt: int, base_ms: int, max_ms: int, jitter: float) -> int:
@@ -152,13 +153,9 @@ def adopt_seen(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
 
     The platform is the truth about its state: another state than ours is drift, which is recorded and planned from.
     """
-    order = draft.order
+    order, kept = draft.order, draft.kept
     state = ctx.machine.observe(draft.standing(), seen.standing())
-    if order.is_told:  # edited by each newer webhook; a read tells the same in other words, unless it is newer
-        known, shown = order.platform_updated_at, seen.platform_updated_at
-        is_edited = not seen.content_hash or (known is not None and shown is not None and shown > known)
-    else:
-        is_edited = seen.content_hash != order.content_hash
+    news = changes_of(order, kept, seen, is_cancelled=ctx.machine.milestone(order.state) == "cancelled")
     is_back = order.gone_at is not None
     is_settled = order.payment == "unpaid" and seen.payment not in ("unpaid", "unknown")
     is_unsettled = seen.payment == "unpaid" and order.payment not in ("unpaid", "unknown")
@@ -175,21 +172,34 @@ def adopt_seen(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
         gone_at=None,
         gone_detail=None,
     )
-    if is_edited or order.is_told or seen.platform_updated_at != order.platform_updated_at:
-        draft.keep_payload(seen.payload)
+    if _differs(order, kept, seen):
+        draft.keep_look(seen.payload, seen.content, read_at)
     if is_settled:
         draft.emit("order.payment_settled", payment=seen.payment)
-    if is_edited or is_back or is_unsettled:
-        found_again: dict[str, Json] = {"found_again": True} if is_back else {}
-        draft.emit("order.updated", reference=seen.reference, payment=seen.payment, state=state, **found_again)
+    if is_unsettled and not any(each in ("", "/payment", "/payment/status") for each in news):
+        news = sorted([*news, "/payment/status"])
+    if news or is_back:
+        told: dict[str, Json] = {"found_again": True} if is_back else {}
+        told |= {"reference": seen.reference, "payment": seen.payment, "state": state, "changed": news}
+        draft.emit("order.updated", **told)
     if state == order.state:
         is_mended = draft.order.facts != order.facts or draft.order.payment != order.payment
         if is_mended and order.problem is not None and order.problem.step is None:
             _release(draft, order, "change")  # a guard refused, and what it looks at is another now
-        return is_edited or is_back or is_settled or is_unsettled or is_mended
+        return bool(news) or is_back or is_settled or is_mended
     draft.emit("order.drifted", **{"from": order.state}, to=state, milestone=ctx.machine.milestone(state))
     _release(draft, order, "drift")
     return True
+
+
+def _differs(order: Order, kept: Kept | None, seen: Seen) -> bool:
+    """Whether a look shows anything that the last one that was kept did not."""
+    known = (order.platform_state, order.payment, order.facts, order.content_hash, order.platform_updated_at)
+    shown = (seen.state, seen.payment, seen.facts, seen.content_hash, seen.platform_updated_at)
+    is_first_after_a_step = order.observed_at <= order.moved_at
+    return (
+        order.is_told or is_first_after_a_step or known != shown or (kept is not None and kept.content != seen.content)
+    )
 
 
 def _release(draft: Draft, before: Order, by: str) -> None:
@@ -242,7 +252,7 @@ def apply_gone(draft: Draft, ctx: Context, detail: str) -> None:
         draft.change(gone_at=ctx.now, gone_detail=detail)
         problem = problem_json(problem_of("order-not-found", detail, None, ctx.now))
         told = {"reference": order.reference, "payment": order.payment, "state": order.state}
-        draft.emit("order.updated", **told, problem=problem)
+        draft.emit("order.updated", **told, changed=[], problem=problem)
 
 
 def _emit_failed(

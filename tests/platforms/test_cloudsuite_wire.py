@@ -15,9 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.platforms.cloudsuite_content import APART, content_of
 from orchestrator.platforms.cloudsuite_lines import with_erp_lines
-from orchestrator.platforms.cloudsuite_wire import Reading, content_hash, read_listing, read_single
+from orchestrator.platforms.cloudsuite_wire import Reading, read_listing, read_single
 from orchestrator.platforms.cloudsuite_xml import SlipLine, Verdict, confirmation, desadv, verdict
+from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
 from statemachines.cloudsuite_despatch import Despatch
 from statemachines.target import Tracking
@@ -100,6 +102,10 @@ def test_payments_that_are_not_checked_are_unknown_unless_they_are_settled() -> 
     assert seen(unchecked, payment_status="none").payment == "unknown"
     assert seen(unchecked, payment_status="account").payment == "invoice"
     assert seen(payment_status=None).payment == "unpaid"
+
+
+def content_hash(order: dict[str, Any]) -> str:
+    return digest(content_of(json.loads(json.dumps(order), parse_float=Decimal)), APART)
 
 
 def test_the_same_amount_written_in_another_way_is_no_edit() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from orchestrator.platforms.client import Seen
+from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
-from orchestrator.platforms.selldone_wire import content_hash, order_number, read_listing, read_order, read_single
+from orchestrator.platforms.selldone_content import APART, content_of
+from orchestrator.platforms.selldone_wire import order_number, read_listing, read_order, read_single
 from tests.platforms.selldone_shop import sample, sample_json
 
 ORDERS = [
@@ -219,6 +222,10 @@ def test_an_answer_without_an_order_is_unreadable(body: bytes) -> None:
 def test_a_refusing_answer_is_given_back() -> None:
     assert read_single(sample("error_business_http200")) == sample_json("error_business_http200")
     assert read_listing(sample("error_business_http200_bool")).refusal == sample_json("error_business_http200_bool")
+
+
+def content_hash(order: dict[str, Any]) -> str:
+    return digest(content_of(json.loads(json.dumps(order), parse_float=Decimal)), APART)
 
 
 def _moved(order: dict[str, Any]) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from orchestrator.intake.subscriptions import inspect
+from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import AccessDenied, OutOfSequence, Transient
 from orchestrator.platforms.shopify import ShopifyClient
 from orchestrator.platforms.shopify_webhooks import PRODUCT_TOPICS, TOPICS
+from orchestrator.runtime.changes import changed_pointers, less
 from orchestrator.sandbox.shopify_shop import ShopifyOptions
 from statemachines.target import TargetRequest, Tracking
 from tests.platforms.stage import Stage, staged
@@ -174,16 +176,19 @@ async def test_money_that_went_back_is_an_edit_unless_a_cancellation_gave_it_bac
     async with staged("shopify") as stage:
         order = stage.sandbox.shopify.shop.orders[int(stage.order)]
 
-        async def digest(financial: str) -> str:
+        async def look(financial: str) -> Seen:
             order.financial = financial
-            return (await stage.client.read(stage.order)).content_hash
+            return await stage.client.read(stage.order)
 
-        paid = await digest("PAID")
-        assert await digest("PENDING") == paid  # told by the payment itself
-        assert paid not in {await digest("REFUNDED"), await digest("PARTIALLY_REFUNDED")}
-        order.financial = "PAID"
+        paid = await look("PAID")
+        for status in ("REFUNDED", "PARTIALLY_REFUNDED"):
+            seen = await look(status)
+            assert seen.content_hash != paid.content_hash
+            assert changed_pointers(paid.content, seen.content) == ["/payment/raw", "/payment/status"]
         stage.operate("cancel", order=stage.order)
-        assert await digest("REFUNDED") == await digest("PAID")
+        cancelled = changed_pointers(paid.content, (await look("REFUNDED")).content)
+        assert {"/cancelled", "/lines/0/quantity", "/payment/status"} <= set(cancelled)
+        assert less(cancelled, paid.apart.cancel) == []
 
 
 async def test_without_the_scope_for_products_their_webhooks_are_missing_and_no_others() -> None:

@@ -30,7 +30,7 @@ from orchestrator.runtime.outcomes import (
 )
 from statemachines.machine import PlatformWait
 from statemachines.selldone import MACHINE
-from storage.records import Intent, PlanEntry, Situation, TargetStatus
+from storage.records import Intent, Kept, PlanEntry, Situation, TargetStatus
 from tests.storage.engines import NOW
 from tests.storage.samples import order, target
 
@@ -245,14 +245,17 @@ def test_what_shows_nothing_new_changes_only_when_it_was_seen() -> None:
     assert adopt_seen(draft, CTX, seen(), NOW) is False
     assert draft.order == order(facts={"status": "Payed"}, observed_at=NOW)
     assert events(draft) == []
-    assert draft._payload is None
+    assert draft._look is None
 
 
 def test_an_edit_is_told_and_its_payload_kept() -> None:
     draft = Draft(order(), ())
-    assert adopt_seen(draft, CTX, seen(content_hash="new", payload=b"new", reference="R"), NOW) is True
-    assert [type_ for type_, _ in events(draft)] == ["order.updated"]
-    assert (draft.order.reference, draft._payload) == ("R", b"new")
+    draft.kept = Kept({"note": None}, NOW - 9, NOW - 9)
+    look = seen(content_hash="new", payload=b"new", reference="R", content={"note": "ring"})
+    assert adopt_seen(draft, CTX, look, NOW) is True
+    told = {"reference": "R", "payment": "paid", "state": "CheckQueue", "changed": ["/note"]}
+    assert events(draft) == [("order.updated", told)]
+    assert (draft.order.reference, draft._look) == ("R", (b"new", {"note": "ring"}, NOW))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,171 @@
+"""What the ERP is given of an order, in the words of the contract's Content, and what every platform needs to write it.
+
+Each platform has a module that turns its own JSON into this one shape (`NAME_content`). The rules are the same for all:
+a member that the platform does not tell, or may not be asked for, is left out; one that it tells as empty is null, `[]`
+or `{}`; nothing is a default or a guess, and what is computed is named in `derived`. Decimals are text with the
+platform's own digits and never pass through floats, ids are text, instants RFC 3339 in UTC.
+
+Two looks at an order are compared by their content, so a platform also says which of it is no news (`Apart`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from hashlib import blake2b
+
+from statemachines.target import Json
+
+AMOUNTS = frozenset(
+    {
+        *("net", "gross", "stated", "quantity", "open", "amount", "rate", "paid", "due", "refund"),
+        *("lines", "discount", "delivery", "tax", "total", "refunded", "unit", "offer", "cross"),
+    }
+)
+"""Names of members whose texts are decimals: "36.30" and "36.3" are the same amount. Other texts are what they are."""
+
+
+_LONGEST_EXPONENT = 60  # an amount of more digits than that is written as the platform did, not spelled out
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """What of a platform's content is no news, as JSON pointers with `*` for any index.
+
+    `steps`: our own steps change it, so a difference counts only when none of them ended since the last look.
+    `cancel`: our own cancellation changes it as well, at the look that first shows the order as cancelled.
+    `beside`: it never counts: other things' data that the platform shows beside the order, and not in every look.
+    """
+
+    steps: tuple[str, ...] = ()
+    cancel: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+
+NOTHING_APART = Apart()
+"""All of the content counts."""
+
+
+def decimal(value: Json) -> str | None:
+    """An amount as text with the platform's own digits; None for what is no number, nor a text of one."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        return None
+    if isinstance(value, str):
+        return value.strip() if _number(value) is not None else None
+    if isinstance(value, Decimal):
+        exponent = value.as_tuple().exponent
+        is_short = isinstance(exponent, int) and abs(exponent) <= _LONGEST_EXPONENT
+        return format(value, "f") if is_short else str(value)
+    return str(value)
+
+
+def price(*, net: Json = None, gross: Json = None, stated: Json = None) -> dict[str, Json]:
+    """A price (contract: Content). `stated`: nobody says whether tax is in it."""
+    return {"net": decimal(net), "gross": decimal(gross), "stated": decimal(stated)}
+
+
+def sum_of(*amounts: Json) -> str | None:
+    """The sum of amounts, some of which may be missing; None where one is no number or all are missing."""
+    told = [decimal(each) for each in amounts if each is not None]
+    if not told or None in told:
+        return None
+    return decimal(sum((Decimal(each) for each in told if each is not None), Decimal(0)))
+
+
+def text(value: Json) -> str | None:
+    """A text or whole number as text, None where it is empty. Half a surrogate pair becomes a question mark."""
+    if isinstance(value, str) and value.strip():
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def instant(value: Json) -> str | None:
+    """An instant in RFC 3339, UTC; a time without a zone counts as UTC. None for what is no instant."""
+    if not isinstance(value, str):
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+        at = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return at.isoformat(timespec="seconds" if at.microsecond == 0 else "microseconds").replace("+00:00", "Z")
+
+
+def rows(value: Json) -> list[Mapping[str, Json]]:
+    """The objects of a list; whatever else there is in its place or in it is left out."""
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
+def plain(value: Json) -> Json:
+    """A value of the platform's own shape without what means nothing (null, empty), numbers as text."""
+    if isinstance(value, Mapping):
+        kept = {str(name): plain(inner) for name, inner in value.items()}
+        return {name: inner for name, inner in kept.items() if inner not in (None, "", [], {})} or None
+    if isinstance(value, list):
+        return [plain(each) for each in value] or None
+    if isinstance(value, bool) or value is None:
+        return value
+    return decimal(value) if isinstance(value, int | Decimal) else text(value)
+
+
+def texts(value: Json) -> dict[str, str]:
+    """An object of texts (contract: `attributes`); what is nested is its own JSON text."""
+    found = plain(value)
+    if not isinstance(found, dict):
+        return {}
+    return {name: inner if isinstance(inner, str) else _dumped(inner) for name, inner in found.items()}
+
+
+def digest(content: Mapping[str, Json], apart: Apart) -> str:
+    """A digest of what counts in content: equal for two looks that show the same."""
+    kept = without(content, [*apart.steps, *apart.beside])
+    return blake2b(_dumped(_canonical(None, kept)).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def without(content: Mapping[str, Json], patterns: Iterable[str]) -> Json:
+    """Content less what the patterns name."""
+    kept: Json = content
+    for pattern in patterns:
+        kept = _less(kept, pattern.split("/")[1:])
+    return kept
+
+
+def is_same_amount(one: str, other: str) -> bool:
+    """Whether two texts are the same number."""
+    return one == other or ((number := _number(one)) is not None and number == _number(other))
+
+
+def _less(value: Json, path: list[str]) -> Json:
+    name, *rest = path
+    if isinstance(value, list) and name == "*":
+        return [_less(each, rest) if rest else None for each in value]
+    if not isinstance(value, Mapping) or name not in value:
+        return value
+    if not rest:
+        return {each: inner for each, inner in value.items() if each != name}
+    return {**value, name: _less(value[name], rest)}
+
+
+def _canonical(name: str | None, value: Json) -> Json:
+    if isinstance(value, Mapping):
+        return {each: _canonical(each, inner) for each, inner in value.items()}
+    if isinstance(value, list):
+        return [_canonical(name, each) for each in value]
+    if name in AMOUNTS and isinstance(value, str) and (number := _number(value)) is not None:
+        return str(number.normalize() + 0)
+    return value
+
+
+def _number(value: str) -> Decimal | None:
+    try:
+        number = Decimal(value.strip())
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _dumped(value: Json) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
