@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup
 
 from orchestrator import __version__, systemd
 from orchestrator.api.app import build_app
-from orchestrator.api.server import ServeError, serving
+from orchestrator.api.server import Door, ServeError, serving
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ConfigError, diff, load
 from orchestrator.crash import CrashPointError, CrashPoints
@@ -48,6 +48,8 @@ from storage.transaction import Published
 log = structlog.get_logger()
 
 EXIT_OK, EXIT_USAGE = 0, 2
+_STORE_LOOK_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 1.0  # in which whoever asks is answered 503, not cut off
 _ENDS = frozenset({"target.reached", "target.failed", "target.cancelled"})
 
 
@@ -79,6 +81,7 @@ class Daemon:
         self.commands.deliveries = self.deliveries
         self.queries.outlets = lambda: self.deliveries.outlets
         self._crash = crash
+        self._door: Door | None = None
         store.on_commit = self._on_commit
         store.on_group = self.metrics.committed
 
@@ -96,7 +99,9 @@ class Daemon:
         self.feed.last_cursor = await self._store.read(last_cursor)
         app = build_app(self.queries, self.commands, self, self.feed, self.metrics, self.clock)
         api = self.config.api
-        async with anyio.create_task_group() as group, serving(app, api), self._receiving():
+        async with anyio.create_task_group() as group, serving(app, api) as served, self._receiving():
+            self._door = served.door
+            group.start_soon(self._end_when_lost)
             async with anyio.create_task_group() as shops:
                 await self.supervisor.start(shops, self.config)
                 self.is_ready = True
@@ -146,7 +151,18 @@ class Daemon:
         group.start_soon(self.watch.run)
         group.start_soon(self.deliveries.run)
         group.start_soon(feed_watchdog)
+        if self._door is not None:
+            group.start_soon(self._door.keep)
         group.start_soon(measure, self.metrics, self.clock, self._store.wal_bytes)
+
+    async def _end_when_lost(self) -> None:
+        """Gives up once the store's files are not ours any more. Raises StoreLost, whose exit code keeps systemd from
+        starting on a new, empty store at once."""
+        await self._store.watch(_STORE_LOOK_SECONDS)
+        assert self._store.lost is not None
+        log.error("store.lost", detail=str(self._store.lost))
+        await anyio.sleep(_LAST_WORDS_SECONDS)
+        raise self._store.lost
 
     async def _obey(self) -> None:
         """Reloads and writes the status dump when asked; cancelled when the shutdown begins."""
@@ -158,7 +174,9 @@ class Daemon:
                 await self._reload()
 
     async def _reload(self) -> None:
-        """Applies the config file anew; a bad file changes nothing."""
+        """Applies the config file anew; a bad file changes nothing. A socket that is gone comes back all the same."""
+        if self._door is not None:
+            await self._door.look()
         try:
             config = await anyio.to_thread.run_sync(load, self.config.path)
         except ConfigError as error:
@@ -238,7 +256,7 @@ async def _hold(config: Config, signals: Signals, crash: CrashPoints, mask: Secr
     except (StoreLocked, StoreLockUnusable) as error:
         return _fail(str(error), EXIT_USAGE)
     try:
-        async with open_sqlite(config.storage.path, Clock().now_ms()) as store:
+        async with open_sqlite(config.storage.path, Clock().now_ms(), guarded=[lock.path]) as store:
             await Daemon(config, store, signals, crash, mask).run()
     except (StoreError, ServeError, ListenError) as error:
         return _fail(str(error), EXIT_USAGE)

@@ -22,6 +22,7 @@ from orchestrator.config import (
 )
 from orchestrator.config.tls import tls_context
 from orchestrator.intake.subscriptions import inspect
+from orchestrator.locks import Holder, living_holder
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.failures import PlatformFailure
@@ -65,7 +66,7 @@ def here(config: Config) -> list[Finding]:
         *_certificate(config.webhooks),
         sqlite_finding(sqlite3.sqlite_version_info),
         _store(config.storage.path),
-        _socket(config.api.socket),
+        _socket(config.api.socket, living_holder(config.storage.path)),
     ]
 
 
@@ -136,10 +137,18 @@ def _store(path: Path) -> Finding:
     return Finding("store", "ok", f"{path} can be written" if path.exists() else f"{path} will be made")
 
 
-def _socket(path: Path) -> Finding:
-    """The socket's place, and whether somebody listens there. A missing directory is made where that can be done."""
+def _socket(path: Path, daemon: Holder | None) -> Finding:
+    """The socket's place, and whether somebody listens there. A missing directory is made where that can be done.
+
+    `daemon`: the process that has the store, if one lives.
+    """
     if path.exists():
         return _listener(path)
+    if daemon is not None:
+        told = (
+            f"{path} is gone, though a daemon runs ({daemon}): it makes the socket anew within seconds; else SIGHUP it"
+        )
+        return Finding("socket", "failed", told)
     if (lost := lost_directory(path)) is not None:
         return Finding("socket", "failed", f"{lost} does not exist; make the directory, or set api.socket")
     existing = next(parent for parent in path.parents if parent.exists())
