@@ -42,7 +42,7 @@ class Holder:
 
 
 def living_holder(store: Path) -> Holder | None:
-    """The process of this machine that says it holds the store's lock, if it lives; a look for people, takes no lock."""
+    """The process of this machine that says it holds the store's lock, if it lives. Takes no lock: it is for people."""
     try:
         descriptor = os.open(os.path.realpath(store) + ".lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:

@@ -90,6 +90,9 @@ class Metrics:
         self._commit_seconds = self._histogram("commit_seconds", "How long one commit took", _COMMIT_SECONDS)
         self._commit_units = self._histogram("commit_units", "Units of work in one commit", _COMMIT_UNITS)
         self._wal_bytes = self._gauge("wal_bytes", "Size of the store's write-ahead log")
+        self._lines_lost = Gauge(
+            "fulfilld_log_lines_lost", "Log lines that could not be written since the start", registry=self.registry
+        )
         self._lag = self._gauge("event_loop_lag_seconds", "How late the event loop woke a sleeper last")
         self._paused = self._gauge("shop_paused", "1 while a shop is paused", "shop")
         self._denied = self._gauge(
@@ -167,6 +170,10 @@ class Metrics:
     def wal_measured(self, size_bytes: int) -> None:
         """The write-ahead log has this size now."""
         self._wal_bytes.set(size_bytes)
+
+    def follow_log(self, lines_lost: Callable[[], int]) -> None:
+        """`lines_lost` answers at each scrape how many log lines could not be written since the start."""
+        self._lines_lost.set_function(lines_lost)
 
     def loop_lagged(self, seconds: float) -> None:
         """The event loop woke a sleeper this late."""

@@ -362,8 +362,13 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _create_private(path: Path) -> None:
-    """Makes an empty file that only its owner and group can read: orders hold people's addresses. Raises OSError."""
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o640))
+    """Makes an empty file that only its owner and group can read, whatever the umask: orders hold people's addresses.
+    Raises OSError."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o640)
+    try:
+        os.fchmod(descriptor, 0o640)
+    finally:
+        os.close(descriptor)
 
 
 async def _connect(path: Path, *, read_only: bool) -> _Connection:

@@ -4,7 +4,7 @@ A socket file says nothing about whether somebody listens: it stays when a daemo
 silently take it from one that lives. So the old one is asked first, and removed only when nobody answers. The mode is
 set before anybody can connect, whatever the umask: between bind and listen a socket refuses.
 
-Nor does a socket notice that its file was removed (a clean-up of /run, a second `rm`): it goes on listening where nobody
+Nor does a socket notice that its file was removed, by a clean-up of /run for example: it goes on listening where nobody
 finds it. So the file is looked for every other second, and made anew when it is not ours any more.
 """
 
