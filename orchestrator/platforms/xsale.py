@@ -107,7 +107,7 @@ class XsaleClient:
             raise OutOfSequence(f"no status follows {standing.state!r} on the way to {request.state!r}")
         calls, tail = Turn(self._throttle), f"orders/{_id_or_raise(order_id)}/change-status"
         if self._options.look_first and await self._is_there(calls, order_id, standing, to):
-            return StepAnswer(to)
+            return StepAnswer(to, is_found=True)
         table = await self._directory.table(calls)
         answer = await self._calls.put(calls, tail, self._body(table.id_of(to)))
         if answer.status in (400, 422):
