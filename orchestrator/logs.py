@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Final, Literal, TextIO, cast
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
@@ -46,7 +46,7 @@ class SecretMask:
         """Makes secrets known. They stay known: an old one may still turn up after it was changed."""
         for secret in secrets:
             if len(secret) >= _SHORTEST_SECRET:
-                self._forms.update(_forms(secret))
+                self._forms.update(spellings(secret))
         # The longest first: one secret may begin with another.
         ordered = sorted(self._forms, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
@@ -56,15 +56,21 @@ class SecretMask:
         return text if self._pattern is None else self._pattern.sub(MASK, text)
 
 
-def _forms(secret: str) -> set[str]:
-    """How a secret can look in a line: as it is, escaped in JSON or in a repr, in a URL, in Basic credentials."""
+def spellings(secret: str) -> set[str]:
+    """How a secret can look in a text: as it is, escaped in JSON or in a repr, in a URL or a form, in base64."""
+    raw = secret.encode("utf-8", "surrogatepass")
+    if len(secret) < _SHORTEST_SECRET:
+        return {secret} - {""}
     return {
         secret,
         json.dumps(secret)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],
-        quote(secret, safe=""),
-        base64.b64encode(secret.encode()).decode(),
+        quote(raw, safe=""),
+        quote(raw),
+        quote_plus(raw),
+        base64.b64encode(raw).decode().rstrip("="),
+        base64.urlsafe_b64encode(raw).decode().rstrip("="),
     }
 
 

@@ -52,7 +52,7 @@ async def examine(config: Config) -> list[Check]:
     answers: dict[str, list[Finding]] = {}
     async with anyio.create_task_group() as group:
         for shop in config.shops.values():
-            group.start_soon(_ask, shop, config.webhooks, answers)
+            group.start_soon(_ask, shop, config, answers)
     others = mistaken(config)
     for name in config.shops:
         checks += [Check(name, finding) for finding in (*answers[name], *others.get(name, ()))]
@@ -170,13 +170,13 @@ def _listener(path: Path) -> Finding:
     return Finding("socket", "ok", f"a daemon listens at {path}")
 
 
-async def _ask(shop: ShopConfig, webhooks: WebhookSettings | None, answers: dict[str, list[Finding]]) -> None:
-    client = PLATFORMS[shop.platform].open(shop.client_settings())
+async def _ask(shop: ShopConfig, config: Config, answers: dict[str, list[Finding]]) -> None:
+    client = PLATFORMS[shop.platform].open(shop.client_settings(config.state_directory))
     answers[shop.name] = [Finding("reachable", "failed", f"no answer within {_SHOP_SECONDS:.0f} s")]
     try:
         with anyio.move_on_after(_SHOP_SECONDS):
             findings = await client.check()
-            if webhooks is not None and shop.webhook_secrets and isinstance(client, PushingClient):
+            if config.webhooks is not None and shop.webhook_secrets and isinstance(client, PushingClient):
                 findings.append(await _webhooks(client, shop.name))
             answers[shop.name] = [_with_remedy(finding, shop.name) for finding in findings]
     finally:

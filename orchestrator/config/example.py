@@ -134,7 +134,7 @@ EXAMPLE: Final[dict[str, Any]] = {
         "shopy": {
             "platform": "shopify",
             "domain": "shopy.myshopify.com",
-            "token": {"env": "SHOPY_TOKEN"},
+            "credentials": {"client_id": {"env": "SHOPY_ID"}, "client_secret": {"env": "SHOPY_SECRET"}},
             "api_version": "2026-10",
             "customer_data": True,
             "notify_customer": False,
@@ -143,7 +143,21 @@ EXAMPLE: Final[dict[str, Any]] = {
             "cancel_wait_seconds": 120,
             "lost_answer_seconds": 2,
             "routing_timeout_seconds": 300,
-            "webhook_secret": [{"env": "SHOPY_SECRET"}],
+        },
+        "shopy-by-refresh": {
+            "platform": "shopify",
+            "domain": "shopy-by-refresh.myshopify.com",
+            "credentials": {
+                "client_id": {"env": "APP_ID"},
+                "client_secret": {"env": "APP_SECRET"},
+                "refresh_token": {"env": "SHOPY_REFRESH_TOKEN"},
+            },
+        },
+        "shopy-by-token": {
+            "platform": "shopify",
+            "domain": "shopy-by-token.myshopify.com",
+            "token": {"env": "SHOPY_TOKEN"},
+            "webhook_secret": [{"env": "SHOPY_WEBHOOK_SECRET"}],
         },
     },
 }

@@ -194,7 +194,8 @@ def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
         limits=_limits(settings.limits, spec.default_limits),
         retry=settings.retry,
         timeout_seconds=settings.timeout_seconds,
-        webhook_secrets=all_of(settings.webhook_secret),
+        webhook_secrets=all_of(settings.webhook_secret) or spec.default_webhook_secrets(options),
+        asks_for_webhooks=settings.webhook_secret is not None,
     )
 
 

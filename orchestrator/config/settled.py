@@ -42,7 +42,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ShopConfig:
-    """One shop. `options` is an instance of its platform's options model; `base_url` has no trailing slash."""
+    """One shop. `options` is an instance of its platform's options model; `base_url` has no trailing slash.
+
+    `webhook_secrets`: those of the config, else what its platform signs with by itself; `asks_for_webhooks`: the config
+    has some.
+    """
 
     name: str
     platform: str
@@ -56,6 +60,7 @@ class ShopConfig:
     retry: RetrySettings
     timeout_seconds: float
     webhook_secrets: tuple[SecretStr, ...] = ()
+    asks_for_webhooks: bool = False
     ship_withdrawn: bool = False
 
     def machine_options(self) -> dict[str, Any]:
@@ -80,8 +85,9 @@ class ShopConfig:
         text = json.dumps([self.base_url, _revealed(self.options)], sort_keys=True, default=str)
         return hashlib.blake2b(text.encode(), digest_size=8, person=b"fulfilld.access").hexdigest()
 
-    def client_settings(self) -> ClientSettings:
-        """What the shop's client is built from, with no limiter and nowhere to keep tokens."""
+    def client_settings(self, state_directory: Path | None = None) -> ClientSettings:
+        """What the shop's client is built from, with no limiter. `state_directory`: where it keeps tokens across
+        restarts (`Config.state_directory`), None: nowhere."""
         return ClientSettings(
             shop=self.name,
             options=self.options,
@@ -90,6 +96,7 @@ class ShopConfig:
             lookback_seconds=self.poll.lookback_seconds,
             page_size=self.poll.page_size,
             concurrency=self.limits.concurrency,
+            state_directory=state_directory,
         )
 
     def identity(self) -> str:
@@ -121,6 +128,11 @@ class Config:
     webhooks: WebhookSettings | None = None
     delivery: DeliverySettings | None = None
     warnings: tuple[ConfigProblem, ...] = field(default=(), compare=False)
+
+    @property
+    def state_directory(self) -> Path:
+        """Where the daemon, and whoever asks platforms beside it, keep access tokens: beside the store."""
+        return self.storage.path.parent
 
     def secret_values(self) -> frozenset[str]:
         """Every secret of the config in the clear, for the log's mask and for nothing else."""

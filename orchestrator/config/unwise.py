@@ -44,10 +44,10 @@ def _of_shop(shop: ShopConfig, *, is_listening: bool) -> Iterator[ConfigProblem]
         yield ConfigProblem(path, "credentials will cross the network in the clear - use https")
     path = written(("shops", shop.name, "webhook_secret"))
     # What stands in for a platform on this machine (the sandbox) has a secret, whether webhooks are tried out or not.
-    if shop.webhook_secrets and not is_listening and not is_here:
+    if shop.asks_for_webhooks and not is_listening and not is_here:
         told = 'no webhook comes in without the section webhooks - add it, such as "webhooks": {"port": 8443}'
         yield ConfigProblem(path, told)
-    if any(map(is_easy_to_guess, shop.webhook_secrets)):
+    if shop.asks_for_webhooks and any(map(is_easy_to_guess, shop.webhook_secrets)):
         yield _guessable(path)
 
 

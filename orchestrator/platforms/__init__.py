@@ -75,6 +75,7 @@ PLATFORMS: dict[str, PlatformSpec] = {
         identity=("domain",),
         open=_open_shopify,
         webhooks=SHOPIFY_WEBHOOKS,
+        default_webhook_secrets=ShopifyOptions.default_webhook_secrets,
     ),
 }
 """Every platform by the name that a shop's `platform` key carries; a new one is registered here."""

@@ -23,9 +23,9 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.http import DETAIL_LENGTH, Answer, Caller
+from orchestrator.platforms.shopify_access import ShopifyAccess
 from statemachines.target import Json
 
-_HEADERS = {"Content-Type": "application/json"}
 _SHOP_STOPS = frozenset({402, 403, 404, 423})
 """A frozen or locked shop, a wrong domain or version: nothing of this shop can be done (shopify.md §8)."""
 _SHOP_STOP_CODES = frozenset({"ACCESS_DENIED", "SHOP_INACTIVE"})
@@ -63,17 +63,17 @@ def document_names() -> list[str]:
 
 
 class ShopifyDoor:
-    """Calls of one shop's Admin API. `url` is the versioned endpoint, `token` goes with every call."""
+    """Calls of one shop's Admin API. `url` is the versioned endpoint, `access` lets every call in."""
 
-    def __init__(self, caller: Caller, url: URL, token: str) -> None:
+    def __init__(self, caller: Caller, url: URL, access: ShopifyAccess) -> None:
         self._caller = caller
         self._url = url
-        self._headers = {**_HEADERS, "X-Shopify-Access-Token": token}
+        self._access = access
 
     async def send(self, name: str, variables: Mapping[str, Json], *, is_effect: bool) -> Answer:
         """Sends a document. Raises what HTTP alone tells; see `told` for what the answer says."""
         body = json.dumps({"query": document(name), "variables": variables}).encode()
-        answer = await self._caller.call("POST", self._url, is_effect=is_effect, body=body, headers=self._headers)
+        answer = await self._access.call(self._url, body, is_effect=is_effect)
         if answer.status in _SHOP_STOPS:
             raise AccessDenied(self._caller.words(answer))
         if answer.status >= 400:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from orchestrator.clock import Clock
 from orchestrator.crash import CrashPoints
@@ -24,6 +25,11 @@ class DefaultLimits:
     rate_per_second: float
     burst: int
     concurrency: int
+
+
+def _no_secrets(options: Any) -> tuple[SecretStr, ...]:
+    del options
+    return ()
 
 
 async def no_throttle() -> None:
@@ -61,6 +67,7 @@ class PlatformSpec:
     `identity` are the keys of its own by which a shop is told from others on the platform, beside the address.
     `options` is the pydantic model of the platform's own config keys of a shop, without those that every shop has.
     `webhooks`: how it signs them; None: it does not, and an address is all that tells where one comes from.
+    `default_webhook_secrets`: what a shop's webhooks are known by, from its `options`, where the config does not say.
     `open` makes the client; it has to be called inside a running event loop and opens no connection by itself.
     """
 
@@ -71,3 +78,4 @@ class PlatformSpec:
     identity: tuple[str, ...]
     open: Callable[[ClientSettings], PlatformClient]
     webhooks: SignedWebhooks | None = None
+    default_webhook_secrets: Callable[[Any], tuple[SecretStr, ...]] = _no_secrets

@@ -88,7 +88,7 @@ class Supervisor:
     async def start(self, group: TaskGroup, config: Config) -> None:
         """Starts every shop's worker in `group`; returns when each has started or failed once."""
         self._group, self._config = group, config
-        self._state_directory = config.storage.path.parent  # where the store is, whatever a reload says
+        self._state_directory = config.state_directory  # where the store is, whatever a reload says
         for shop in config.shops.values():
             self._add(shop)
         for slot in list(self._slots.values()):
@@ -201,10 +201,10 @@ class Supervisor:
         )
         client = PLATFORMS[shop.platform].open(
             replace(
-                shop.client_settings(),
+                shop.client_settings(self._state_directory),
                 throttle=gate.throttle,
-                state_directory=self._state_directory,
                 clock=self._clock,
+                crash=self._crash,
             )
         )
         equipment = Equipment(

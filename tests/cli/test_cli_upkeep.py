@@ -148,7 +148,7 @@ def test_the_example_is_good_as_it_is(run: Run, alone: Path, monkeypatch: pytest
     (alone / "config.json").write_text(text)
     result = run("config", "check")
     assert result.exit_code == 0, result.output
-    assert "is good: 5 shops" in result.stdout
+    assert "is good: 7 shops" in result.stdout
 
 
 def test_a_key_of_another_certificate_is_told(run: Run, alone: Path) -> None:
