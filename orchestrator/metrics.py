@@ -104,6 +104,9 @@ class Metrics:
         self._missing = self._gauge(
             "webhook_topics_missing", "Webhook topics that a shop's platform should send and does not", "shop"
         )
+        self._left = self._gauge(
+            "rate_limit_remaining", "What a shop's platform said last is left of its rate limit", "shop", "unit"
+        )
         self._oldest = self._gauge("oldest_pending_seconds", "Age of a shop's oldest pending target", "shop")
         self._orders = self._gauge("orders", "Orders by what they are doing", "shop", "situation")
         self._of_shops = (
@@ -113,6 +116,7 @@ class Metrics:
             self._held,
             self._last_sync,
             self._missing,
+            self._left,
             self._oldest,
             self._orders,
         )
@@ -215,6 +219,8 @@ class Metrics:
             self._oldest.labels(name).set(shop.get("oldest_pending_seconds") or 0)
             if (webhooks := shop.get("webhooks")) is not None:
                 self._missing.labels(name).set(len(webhooks["missing"]))
+            if (left := (limit := shop.get("rate_limit") or {}).get("remaining")) is not None:
+                self._left.labels(name, str(limit["unit"])).set(left)
             if (seconds := _unix_seconds(shop.get("last_sync_at"))) is not None:
                 self._last_sync.labels(name).set(seconds)
             for situation, count in _situations(shop).items():

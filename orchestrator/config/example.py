@@ -53,7 +53,12 @@ EXAMPLE: Final[dict[str, Any]] = {
             "circuit": {"failures": 5, "cooldown_seconds": 30},
             "fresh_seconds": 300,
             "ship_withdrawn": False,
-            "limits": {"concurrency": 8, "rate_per_second": 2, "burst": 10},
+            "limits": {
+                "concurrency": 8,
+                "rate_per_second": 1.1,
+                "burst": 10,
+                "window": {"calls": 80, "seconds": 60},
+            },
             "retry": {"attempts": 8, "base_seconds": 1, "max_seconds": 300},
             "timeout_seconds": 30,
             "webhook_secret": [{"env": "ACME_WEBHOOK_SECRET"}],

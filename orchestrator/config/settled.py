@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from orchestrator.clock import Clock
 from orchestrator.config.fields import Chaining
 from orchestrator.config.model import (
     ApiSettings,
@@ -23,6 +24,8 @@ from orchestrator.config.model import (
 from orchestrator.config.problems import ConfigProblem
 from orchestrator.config.push import DeliverySettings, WebhookSettings
 from orchestrator.platforms import PLATFORMS, ClientSettings
+from orchestrator.platforms.meter import Meter, calls_path, open_meter
+from orchestrator.platforms.window import WindowLimit
 
 ANOTHER_SHOP_REMEDY = (
     "what is kept under this name would be looked for in the other shop: give that one a name of its own in the config,"
@@ -33,11 +36,13 @@ ANOTHER_SHOP_REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How hard a shop may be worked: `concurrency` calls at once, a token bucket of `rate_per_second` and `burst`."""
+    """How hard a shop may be worked: `concurrency` calls at once, a token bucket of `rate_per_second` and `burst`, and
+    never more calls than `window` has (None: not counted)."""
 
     concurrency: int
     rate_per_second: float
     burst: int
+    window: WindowLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,17 @@ class ShopConfig:
             page_size=self.poll.page_size,
             concurrency=self.limits.concurrency,
             state_directory=state_directory,
+        )
+
+    def meter(self, clock: Clock, directory: Path | None) -> Meter:
+        """What counts the shop's calls, those of the other processes included whose store is in this directory (None:
+        none)."""
+        return open_meter(
+            clock,
+            window=self.limits.window,
+            points=PLATFORMS[self.platform].default_limits.points,
+            longest_seconds=self.timeout_seconds,
+            path=None if directory is None else calls_path(directory, self.name),
         )
 
     def identity(self) -> str:

@@ -61,7 +61,7 @@ class SelldoneClient:
             timeout_seconds=settings.timeout_seconds,
             concurrency=settings.concurrency,
         )
-        self._caller = Caller(session, clock=settings.clock, secrets=(token,))
+        self._caller = Caller(session, clock=settings.clock, secrets=(token,), meter=settings.meter)
         self._clock = settings.clock
         self._shop_id = options.shop_id
         self._lookback_ms = int(settings.lookback_seconds * 1000)

@@ -43,11 +43,11 @@ class ShopifyClient:
             timeout_seconds=settings.timeout_seconds,
             concurrency=settings.concurrency,
         )
-        self._caller = Caller(session, clock=settings.clock, secrets=_secrets(options))
+        self._caller = Caller(session, clock=settings.clock, secrets=_secrets(options), meter=settings.meter)
         host = settings.base_url.rstrip("/").replace("{domain}", options.domain)
         url = URL(f"{host}/admin/api/{options.api_version}/graphql.json")
         self._access = ShopifyAccess(options, self._caller, host, settings)
-        self._door = ShopifyDoor(self._caller, url, self._access)
+        self._door = ShopifyDoor(self._caller, url, self._access, settings.meter)
         pages = OrderPages(self._door, settings.throttle)
         self._returns = ReturnsAccess(pages, settings.throttle, settings.clock)
         machine = machines.build({"routing_timeout_seconds": options.routing_timeout_seconds})

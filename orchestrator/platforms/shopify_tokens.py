@@ -77,8 +77,9 @@ class TokenEndpoint:
             refresh = known.refresh_token if known is not None else None
             refresh = refresh or self._credentials.refresh_token.get_secret_value()
             asked |= {"grant_type": "refresh_token", "refresh_token": refresh}
+        body = json.dumps(asked).encode()
         answer = await self._caller.call(
-            "POST", self._url, is_effect=False, body=json.dumps(asked).encode(), headers=_HEADERS, is_login=True
+            "POST", self._url, is_effect=False, body=body, headers=_HEADERS, is_login=True, is_counted=False
         )
         if answer.status >= 400:
             raise self._refusal(answer, asked["grant_type"])

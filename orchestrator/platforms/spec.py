@@ -12,19 +12,25 @@ from pydantic import BaseModel, SecretStr
 from orchestrator.clock import Clock
 from orchestrator.crash import CrashPoints
 from orchestrator.platforms.client import PlatformClient, Throttle
+from orchestrator.platforms.meter import Meter
 from orchestrator.platforms.news import SignedWebhooks
+from orchestrator.platforms.points import PointsLimit
+from orchestrator.platforms.window import WindowLimit
 
 
 @dataclass(frozen=True, slots=True)
 class DefaultLimits:
     """What a shop may ask of its platform unless its config says otherwise (contract: Config, `limits`).
 
-    `rate_per_second` and `burst` describe the token bucket, `concurrency` how many calls may be out at once.
+    `rate_per_second` and `burst` describe the token bucket, `concurrency` how many calls may be out at once. `window`:
+    the calls that the platform counts in any stretch of time, `points`: its bucket of points; None: it has none.
     """
 
     rate_per_second: float
     burst: int
     concurrency: int
+    window: WindowLimit | None = None
+    points: PointsLimit | None = None
 
 
 def _no_secrets(options: Any) -> tuple[SecretStr, ...]:
@@ -43,8 +49,8 @@ class ClientSettings:
     `options` is the shop's platform options (an instance of the spec's `options` model); `base_url` has no trailing
     slash; `timeout_seconds` bounds one HTTP call; `lookback_seconds` is how far each sweep reads back behind the
     last one; `concurrency` how many calls the runtime may have out at once; `throttle` see `client.Throttle`;
-    `state_directory` is where a client may keep tokens across restarts (files of mode 0600), None: nowhere. `crash`:
-    the armed crash point, for tests.
+    `meter` counts every call (None: nobody does); `state_directory` is where a client may keep tokens across restarts
+    (files of mode 0600), None: nowhere. `crash`: the armed crash point, for tests.
     """
 
     shop: str
@@ -55,6 +61,7 @@ class ClientSettings:
     page_size: int = 100
     concurrency: int = 8
     throttle: Throttle = no_throttle
+    meter: Meter | None = None
     state_directory: Path | None = None
     clock: Clock = field(default_factory=Clock)
     crash: CrashPoints = field(default_factory=CrashPoints)

@@ -61,7 +61,8 @@ class XsaleClient:
             concurrency=settings.concurrency,
         )
         known = (account.client_id, account.client_secret, account.username, account.password)
-        self._caller = Caller(session, clock=settings.clock, secrets=[each.get_secret_value() for each in known])
+        secrets = [each.get_secret_value() for each in known]
+        self._caller = Caller(session, clock=settings.clock, secrets=secrets, meter=settings.meter)
         self._keeper = keeper_of(account, self._caller, settings)
         self._calls = OrganizationCalls(self._caller, self._keeper, settings.base_url.rstrip("/"), options.organization)
         self._machine = machines.build(options.model_dump(include={"flow", "milestones"}))
