@@ -146,9 +146,11 @@ class SelldoneMachine(PlatformMachine):
         return ("tracking",) if request.tracking is not None and _has_tracking(standing.facts, request) else ()
 
     def merged_facts(self, standing: Standing, seen: Standing) -> dict[str, Json]:
-        """What the platform shows, and which items were confirmed: no read tells that."""
+        """What the platform shows, and which items were confirmed: no read tells that. A look that says nothing of
+        returns takes none away."""
         confirmed = standing.facts.get("confirmed")
-        return {**seen.facts, **({"confirmed": confirmed} if confirmed is not None else {})}
+        known = {name: standing.facts[name] for name in ("returns",) if name in standing.facts}
+        return {**known, **seen.facts, **({"confirmed": confirmed} if confirmed is not None else {})}
 
     def observe(self, standing: Standing | None, seen: Standing) -> str:
         """Canceled wins over the delivery state; a returned order keeps our name while the platform shows the same."""
