@@ -253,6 +253,8 @@ class Shop:
 
     `paused_by` is `person` or `access_denied`; `gate_*` is a shop-wide wait that ends by itself (`retry_after`,
     `circuit`). `credentials` is a fingerprint, never the secret: a changed one ends an access_denied pause.
+    `followed_since`: when the daemon first worked for the shop; `swept_since`: the `import_since` of the last complete
+    sweep; `skipped`: how many orders are left out as history.
     """
 
     name: str
@@ -270,6 +272,9 @@ class Shop:
     last_sync_error: str | None
     lease_holder: str | None
     lease_epoch: int
+    followed_since: int | None = None
+    swept_since: int | None = None
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

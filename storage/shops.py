@@ -9,7 +9,7 @@ from storage.transaction import Transaction
 
 _COLUMNS = (
     "name, platform, paused_at, paused_by, paused_reason, gate_reason, gate_until, gate_detail, circuit, credentials,"
-    " sync_position, last_sync_at, last_sync_error, lease_holder, lease_epoch"
+    " sync_position, last_sync_at, last_sync_error, lease_holder, lease_epoch, followed_since, swept_since, skipped"
 )
 
 
@@ -103,11 +103,16 @@ def identities(tx: Transaction) -> dict[str, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def save_sync(tx: Transaction, name: str, position: Json, now_ms: int) -> None:
-    """A sweep is complete: the next one starts from `position`."""
+def follow_shop(tx: Transaction, name: str, now_ms: int) -> None:
+    """Keeps when the shop was first worked for."""
+    tx.execute("UPDATE shops SET followed_since = ? WHERE name = ? AND followed_since IS NULL", (now_ms, name))
+
+
+def save_sync(tx: Transaction, name: str, position: Json, now_ms: int, import_since: int | None = None) -> None:
+    """A sweep is complete: the next one starts from `position`. `import_since`: as the shop's config says now."""
     tx.execute(
-        "UPDATE shops SET sync_position = ?, last_sync_at = ?, last_sync_error = NULL WHERE name = ?",
-        (dump_json(position), now_ms, name),
+        "UPDATE shops SET sync_position = ?, last_sync_at = ?, swept_since = ?, last_sync_error = NULL WHERE name = ?",
+        (dump_json(position), now_ms, import_since, name),
     )
 
 

@@ -162,32 +162,13 @@ class Orders(Document):
     next: str | None
 
 
-class CallWindow(Document):
-    """So many calls in any stretch of so many seconds."""
-
-    calls: int
-    seconds: float
-
-
 class RateLimit(Document):
-    """What a shop may ask of its platform, and what the platform said last is left."""
+    """What a shop may ask of its platform."""
 
     rate_per_second: float
     burst: int
     concurrency: int
-    window: Annotated[
-        CallWindow | None, Field(description="Never more calls than that; null where none is counted")
-    ] = None
     available: Annotated[float | None, Field(description="Calls at hand now; null while the shop starts")]
-    limit: Annotated[
-        int | None, Field(description="The platform's last word: how much there is; null where none came")
-    ] = None
-    remaining: Annotated[int | None, Field(description="The platform's last word: how much of it is left")] = None
-    unit: Annotated[Literal["calls", "points"] | None, Field(description="What the platform counts")] = None
-    reset_at: Annotated[
-        Instant | None, Field(description="When the platform's count starts anew, or is full again")
-    ] = None
-    told_at: Annotated[Instant | None, Field(description="When the platform said so")] = None
 
 
 class WebhooksOfShop(Document):
@@ -214,6 +195,8 @@ class Shop(Document):
     last_sync_at: Instant | None
     last_sync_error: str | None
     next_sync_at: Annotated[Instant | None, Field(description="When it is polled next; null while it is, or is not")]
+    import_since: Annotated[Instant | None, Field(description="Orders made before are left out, by the config")]
+    skipped: Annotated[int, Field(ge=0, description="How many orders are left out now as history, each counted once")]
     rate_limit: RateLimit
     webhooks: Annotated[
         WebhooksOfShop | None, Field(description="Null where the platform is not asked for webhooks, or not yet")
@@ -240,6 +223,7 @@ class SyncFound(SyncStarted):
     drifted: int
     rejected: int
     seen: int
+    skipped: Annotated[int, Field(description="Orders left out as history for the first time")]
 
 
 class EventPage(Document):

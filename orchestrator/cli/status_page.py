@@ -86,7 +86,8 @@ def _shops_narrowly(shops: Iterable[Json]) -> list[Line | Grid]:
 
 
 def _by_state(shop: Json) -> str:
-    return ", ".join(f"{state} {number}" for state, number in shop["by_state"].items() if number)
+    texts = [f"{state} {number}" for state, number in shop["by_state"].items() if number]
+    return ", ".join([*texts, *([f"{left_out} left out as history"] if (left_out := shop.get("skipped")) else [])])
 
 
 def _waiting(shop: Json) -> str:

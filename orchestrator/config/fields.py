@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
@@ -123,6 +124,31 @@ def public_url_of(url: str) -> str:
     return address
 
 
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?(?P<zone>[Zz]|[+-]\d{2}:\d{2})?")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant_ms(text: str) -> int:
+    """An RFC 3339 date (its midnight in UTC) or instant in Unix milliseconds. Raises ValueError with what to write."""
+    usual = "must be a date such as 2026-01-31 (its midnight in UTC) or an instant such as 2026-01-31T08:00:00+01:00"
+    instant = _INSTANT.fullmatch(text)
+    if instant is None and _DATE.fullmatch(text) is None:
+        raise ValueError(usual)
+    if instant is not None and instant["zone"] is None:
+        raise ValueError("names no time zone - end it with Z for UTC or an offset such as +01:00")
+    try:
+        at = datetime.fromisoformat(text.upper())
+        return ((at if instant is not None else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+    except (ValueError, OverflowError):
+        raise ValueError(f"is no day or time that there is - it {usual}") from None
+
+
+def _instant(text: str) -> str:
+    instant_ms(text)
+    return text
+
+
 FilePath = Annotated[Path, AfterValidator(_located)]
 SocketPath = Annotated[Path, AfterValidator(_located), AfterValidator(_short_enough)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
@@ -131,6 +157,7 @@ LoopbackHost = Annotated[str, AfterValidator(_loopback)]
 BearerToken = Annotated[SecretStr, AfterValidator(_header_safe)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_not_empty)]
 ReceiverUrl = Annotated[str, AfterValidator(_receiver_url)]
+Instant = Annotated[str, AfterValidator(_instant)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 PublicUrl = Annotated[str, AfterValidator(public_url_of)]
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from orchestrator.clock import Clock
 from orchestrator.config.explain import explain, keys_of, no_key_of_any, one_of
+from orchestrator.config.fields import instant_ms
 from orchestrator.config.model import (
     DEFAULT_STATUS_FILE,
     ApiSettings,
@@ -29,19 +31,20 @@ from orchestrator.config.settled import Config, Limits, ShopConfig
 from orchestrator.config.source import read
 from orchestrator.config.unwise import unwise
 from orchestrator.platforms import PLATFORMS, DefaultLimits
-from orchestrator.platforms.window import WindowLimit
 
 SHOP_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 
+_CLOCK = Clock()
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def load(path: Path | str, environ: Mapping[str, str] = os.environ) -> Config:
+def load(path: Path | str, environ: Mapping[str, str] = os.environ, clock: Clock = _CLOCK) -> Config:
     """The config in a file, checked. Raises ConfigError with every problem; nothing that it says holds a secret.
 
-    `environ` is where `{"env": …}` looks. Relative paths become absolute, from the directory of the file.
+    `environ` is where `{"env": …}` looks, `clock` tells what lies in the future. Relative paths become absolute, from
+    the directory of the file.
     """
     location = Path(os.path.abspath(path))
     resolved = resolve(read(location), location.parent, environ)
@@ -66,7 +69,7 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ) -> Config:
         log=file.log,
         recovery_limit=file.recovery_limit,
         shops={shop.name: shop for shop in shops},
-        warnings=tuple(unwise(shops, file.webhooks, file.delivery)),
+        warnings=tuple(unwise(shops, file.webhooks, file.delivery, clock.now_ms())),
     )
 
 
@@ -192,11 +195,11 @@ def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
         circuit=settings.circuit,
         fresh_seconds=settings.fresh_seconds,
         ship_withdrawn=settings.ship_withdrawn,
+        import_since=None if settings.import_since is None else instant_ms(settings.import_since),
         limits=_limits(settings.limits, spec.default_limits),
         retry=settings.retry,
         timeout_seconds=settings.timeout_seconds,
-        webhook_secrets=all_of(settings.webhook_secret) or spec.default_webhook_secrets(options),
-        asks_for_webhooks=settings.webhook_secret is not None,
+        webhook_secrets=all_of(settings.webhook_secret),
     )
 
 
@@ -225,15 +228,4 @@ def _limits(given: LimitSettings, default: DefaultLimits) -> Limits:
         concurrency=default.concurrency if given.concurrency is None else given.concurrency,
         rate_per_second=default.rate_per_second if given.rate_per_second is None else given.rate_per_second,
         burst=default.burst if given.burst is None else given.burst,
-        window=_window(given, default.window),
     )
-
-
-def _window(given: LimitSettings, default: WindowLimit | None) -> WindowLimit | None:
-    """The window that holds. Who allows more calls at once than the platform's own has room for, knows of an account
-    that may make them; a rate alone says no such thing, for it was the default once."""
-    if given.window is not None:
-        return WindowLimit(given.window.calls, given.window.seconds) if given.window.calls else None
-    if default is not None and given.burst is not None and given.burst > default.calls:
-        return None
-    return default

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.intake.history import is_history
 from orchestrator.platforms.client import Seen
 from orchestrator.runtime.advance import advance
 from orchestrator.runtime.draft import Context, Draft
 from orchestrator.runtime.outcomes import adopt_seen, apply_gone, apply_read
 from statemachines.machine import PlatformMachine, Standing
 from statemachines.target import Json
+from storage.history import forget_skipped, note_skipped
 from storage.orders import get_kept, get_order, get_payload, insert_order, touch_order
 from storage.records import Order, Situation
 from storage.rejected import remove_rejected_of
@@ -33,6 +35,7 @@ class Adopted(StrEnum):
     UPDATED = "updated"
     UNCHANGED = "unchanged"
     STALE = "stale"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,10 @@ def adopt_told(tx: Transaction, ctx: Context, seen: Seen, cause: Mapping[str, Js
     the next read tells more."""
     order = get_order(tx, ctx.policy.shop, seen.id)
     if order is None:
-        _import(tx, ctx, Look(seen, _NEVER, cause))
+        if is_history(tx, ctx, seen.id, seen.age):
+            note_skipped(tx, ctx.policy.shop, seen.id)
+        else:
+            _import(tx, ctx, Look(seen, _NEVER, cause))
         return
     if not order.is_told or order.intent is not None or _is_known(tx, order, seen):
         return
@@ -173,4 +179,5 @@ def _import(tx: Transaction, ctx: Context, look: Look) -> Order:
     advance(draft, ctx)
     draft.save(tx, now)
     remove_rejected_of(tx, order.shop, order.id)
+    forget_skipped(tx, order.shop, order.id)
     return draft.order

@@ -9,6 +9,8 @@ import structlog
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.intake.adopt import Adopted
+from orchestrator.intake.news import told_order
+from orchestrator.platforms.client import Age
 from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected, Transient, Unreadable
 from orchestrator.platforms.news import News, OrderNews
 from orchestrator.runtime.asking import GateClosed
@@ -89,6 +91,9 @@ class Looker:
         is_dated = all(isinstance(news, OrderNews) and news.updated_at_ms is not None for _, news in items)
         if is_dated and _is_before(told_at, await self._known_at(worker.name, order)):
             return None  # older than what we know
+        age = _told_age(order, items)
+        if age is not None and await worker.leaves_out(order, age):
+            return None
         looked = await worker.follow(order, cause_of(items))
         if looked is None:
             return None
@@ -124,6 +129,15 @@ def cause_of(items: Sequence[Item]) -> dict[str, Json] | None:
         return None
     _, webhook, topic = max(told, key=lambda each: each[:2])
     return {"webhook": str(webhook), "topic": topic}
+
+
+def _told_age(order: str, items: Sequence[Item]) -> Age | None:
+    """How old the order is, by the newest of the signed webhooks that have all of it."""
+    whole = [webhook for webhook, news in items if isinstance(news, OrderNews) and news.is_whole]
+    told = [seen for webhook in whole if (seen := told_order(webhook.source, webhook.payload)) is not None]
+    told = [seen for seen in told if seen.id == order]
+    newest = max(told, key=lambda seen: seen.platform_updated_at or 0, default=None)
+    return None if newest is None else newest.age
 
 
 def _told_at(items: Sequence[Item]) -> int | None:

@@ -6,15 +6,16 @@ back far enough that nothing between two sweeps is missed. What cannot be read i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
 import anyio
 
 from orchestrator.intake.adopt import Adopted, Look, adopt, note_gone
+from orchestrator.intake.history import is_history, may_be_history
 from orchestrator.operations.ports import SyncReport
-from orchestrator.platforms.client import Page, UnreadableItem
+from orchestrator.platforms.client import Age, Page, UnreadableItem
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.runtime.asking import ask
 from orchestrator.runtime.draft import Context
@@ -22,7 +23,9 @@ from orchestrator.runtime.driver import Equipment
 from orchestrator.runtime.rejecting import set_aside
 from statemachines.target import Json
 from storage.events import append_event
+from storage.history import is_skipped, note_skipped
 from storage.orders import get_order, stalest_orders, touch_order
+from storage.records import Shop
 from storage.shops import fence, get_shop, save_sync, save_sync_error
 from storage.transaction import Transaction
 
@@ -33,6 +36,7 @@ _BATCH = 50  # orders adopted in one unit of work: short enough that steps do no
 class _Tally:
     counts: dict[Adopted, int] = field(default_factory=dict)
     rejected: int = 0
+    skipped: int = 0  # for the first time
 
     def report(self) -> SyncReport:
         count = self.counts.get
@@ -41,7 +45,8 @@ class _Tally:
             updated=count(Adopted.UPDATED, 0),
             drifted=count(Adopted.DRIFTED, 0),
             rejected=self.rejected,
-            seen=sum(self.counts.values()),
+            seen=sum(self.counts.values()) - count(Adopted.SKIPPED, 0),
+            skipped=self.skipped,
         )
 
 
@@ -61,6 +66,14 @@ class _Unfinished:
     cursor: Json
 
 
+def _wants_older(shop: Shop, import_since: int | None) -> bool:
+    """Whether the last complete sweep left orders out that the config has wanted since: those are only found from the
+    beginning of the list."""
+    if shop.last_sync_at is None or import_since == shop.swept_since:
+        return False
+    return import_since is None or shop.swept_since is None or import_since < shop.swept_since
+
+
 class Poller:
     """Sweeps one shop. `on_adopted` is called after each batch that may have made orders due. `got_on`: the last sweep
     looked at orders, however it ended."""
@@ -75,6 +88,7 @@ class Poller:
         self._read_rows: set[str] = set()  # of the page at hand
         self._missed: set[str] = set()  # read while a step was out: the list will not name them again for that
         self.got_on = False
+        self._has_caught_up = False  # older orders were looked for since import_since was changed
         self._stuck = 0  # sweeps in a row that broke off at the same page
 
     async def sweep(self, *, is_asked_for: bool = False) -> SyncReport:
@@ -99,18 +113,11 @@ class Poller:
         shop = await e.store.read(lambda tx: get_shop(tx, e.policy.shop))
         position = shop.sync_position if shop is not None else None
         began_at = e.clock.now_ms()
-        tally, cursor = _Tally(), self._take_up(position)
-        while True:
-            read_at = e.clock.now_ms()
-            self._unfinished = _Unfinished(position, cursor)
-            page = await ask(e, "list", partial(e.client.list_page, position, cursor))
-            self._stuck = 0
-            await self._adopt_page(page, read_at, tally)
-            self._read_rows.clear()
-            e.crash.hit("after_sync")
-            if page.next is None:
-                break
-            cursor = page.next
+        tally = _Tally()
+        if shop is not None and not self._has_caught_up and _wants_older(shop, e.policy.import_since):
+            await self._walk(None, tally, only_new=True)
+            self._has_caught_up = True
+        page = await self._walk(position, tally)
         if e.client.rereads_open:
             await self._reread_open(began_at, tally)
         for order_id in sorted(self._missed):
@@ -119,6 +126,23 @@ class Poller:
         report = tally.report()
         await self._complete(page.position, report, is_asked_for=is_asked_for)
         return report
+
+    async def _walk(self, position: Json, tally: _Tally, *, only_new: bool = False) -> Page:
+        """Lists and adopts page after page; answers the last one. `only_new`: rows of orders that are known are not
+        read, for another sweep looks after those."""
+        e = self._e
+        cursor = self._take_up(position)
+        while True:
+            read_at = e.clock.now_ms()
+            self._unfinished = _Unfinished(position, cursor)
+            page = await ask(e, "list", partial(e.client.list_page, position, cursor))
+            self._stuck = 0
+            await self._adopt_page(page, read_at, tally, only_new=only_new)
+            self._read_rows.clear()
+            e.crash.hit("after_sync")
+            if page.next is None:
+                return page
+            cursor = page.next
 
     def _take_up(self, position: Json) -> Json:
         """The cursor where the last sweep broke off, so that a large import gets through in spite of failures; after
@@ -130,13 +154,14 @@ class Poller:
             return None
         return left.cursor
 
-    async def _adopt_page(self, page: Page, read_at: int, tally: _Tally) -> None:
+    async def _adopt_page(self, page: Page, read_at: int, tally: _Tally, *, only_new: bool) -> None:
         looks = [Look(seen, read_at) for seen in page.orders]
         for start in range(0, len(looks), _BATCH):
             await self._adopt_batch(looks[start : start + _BATCH], page.skip_if_new, tally)
         if page.unreadable:
             await self._set_aside(page.unreadable, tally)
-        rows = [order for order in await self._worth_reading(page) if order not in self._read_rows]
+        worth = await self._worth_reading(page, tally, only_new=only_new)
+        rows = [order for order in worth if order not in self._read_rows]
         await self._read_all(rows, tally)
 
     async def _read_all(self, rows: list[str], tally: _Tally) -> None:
@@ -163,16 +188,36 @@ class Poller:
         assert last is not None
         raise last
 
-    async def _worth_reading(self, page: Page) -> tuple[str, ...]:
-        """The rows to be read one by one, without those that are of interest only if we knew the order already."""
-        doubtful = page.skip_if_new.intersection(page.must_read)
+    async def _worth_reading(self, page: Page, tally: _Tally, *, only_new: bool) -> tuple[str, ...]:
+        """The rows to be read one by one, without those that are of interest only if we knew the order already, and
+        without those that are history; the latter are counted."""
+        e = self._e
+        ages = {order: page.ages.get(order, Age()) for order in page.must_read}
+        doubtful = {
+            order
+            for order, age in ages.items()
+            if only_new or order in page.skip_if_new or may_be_history(e.policy, age)
+        }
         if not doubtful:
             return page.must_read
-        e = self._e
-        unknown = await e.store.read(
-            lambda tx: {order for order in doubtful if get_order(tx, e.policy.shop, order) is None}
-        )
-        return tuple(order for order in page.must_read if order not in unknown)
+
+        def look(tx: Transaction) -> tuple[set[str], set[str]]:
+            ctx = Context(e.machine, e.policy, e.clock.now_ms())
+            known = {order for order in doubtful if get_order(tx, e.policy.shop, order) is not None}
+            new = doubtful - known
+            history = {order for order in new if is_history(tx, ctx, order, ages[order])}
+            left_out = history | (new & page.skip_if_new) | (known if only_new else set())
+            noted = {order for order in left_out - known if order in history or ages[order].is_over}
+            return left_out, {order for order in noted if not is_skipped(tx, e.policy.shop, order)}
+
+        left_out, to_note = await e.store.read(look)
+        if to_note:
+            tally.skipped += await e.store.write(partial(self._note_skipped, orders=sorted(to_note)))
+        return tuple(order for order in page.must_read if order not in left_out)
+
+    def _note_skipped(self, tx: Transaction, orders: Iterable[str]) -> int:
+        fence(tx, self._e.policy.shop, self._e.epoch)
+        return sum(note_skipped(tx, self._e.policy.shop, order) for order in orders)
 
     async def _reread_open(self, began_at: int, tally: _Tally) -> None:
         """Looks at the open orders that the list did not show, stalest first, as many as a poll may take."""
@@ -225,17 +270,22 @@ class Poller:
     async def _adopt_batch(self, looks: list[Look], skip_if_new: frozenset[str], tally: _Tally) -> list[Adopted]:
         e = self._e
 
-        def unit(tx: Transaction) -> list[Adopted]:
+        def unit(tx: Transaction) -> tuple[list[Adopted], int]:
             fence(tx, e.policy.shop, e.epoch)
             ctx = Context(e.machine, e.policy, e.clock.now_ms())
-            results = []
+            results, skipped = [], 0
             for look in looks:
-                if look.seen.id in skip_if_new and get_order(tx, e.policy.shop, look.seen.id) is None:
-                    continue
-                results.append(adopt(tx, ctx, look)[1])
-            return results
+                order, age = look.seen.id, look.seen.age
+                is_doubtful = order in skip_if_new and get_order(tx, e.policy.shop, order) is None
+                if is_history(tx, ctx, order, age) or (is_doubtful and age.is_over):
+                    skipped += note_skipped(tx, e.policy.shop, order)
+                    results.append(Adopted.SKIPPED)
+                elif not is_doubtful:
+                    results.append(adopt(tx, ctx, look)[1])
+            return results, skipped
 
-        results = await e.store.write(unit)
+        results, skipped = await e.store.write(unit)
+        tally.skipped += skipped
         self.got_on = self.got_on or bool(results)
         for result in results:
             tally.counts[result] = tally.counts.get(result, 0) + 1
@@ -267,7 +317,7 @@ class Poller:
         def unit(tx: Transaction) -> None:
             now, shop = e.clock.now_ms(), e.policy.shop
             fence(tx, shop, e.epoch)
-            save_sync(tx, shop, position, now)
+            save_sync(tx, shop, position, now, e.policy.import_since)
             if is_news:
                 data = {
                     "seen": report.seen,
@@ -275,6 +325,7 @@ class Poller:
                     "updated": report.updated,
                     "drifted": report.drifted,
                     "rejected": report.rejected,
+                    "skipped": report.skipped,
                 }
                 append_event(tx, now, "sync.completed", shop=shop, data=data)
 

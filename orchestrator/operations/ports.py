@@ -13,13 +13,14 @@ from storage.records import Order, Target
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What one sweep of a shop found."""
+    """What one sweep of a shop found. `skipped`: orders that it left out as history for the first time."""
 
     imported: int = 0
     updated: int = 0
     drifted: int = 0
     rejected: int = 0
     seen: int = 0
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ class WebhookHealth:
 class ShopFacts:
     """A configured shop as the outside may see it. `is_held`: this node works for it. `rate_limit`: JSON for the
     status dump (`rate_per_second`, `burst`, `concurrency`, `available`). `webhooks`: None where nobody looks.
-    `next_sync_at`: when the next sweep begins, Unix milliseconds; None while one runs, and where none will."""
+    `next_sync_at`: when the next sweep begins, Unix milliseconds; None while one runs, and where none will.
+    `import_since`: as the config says, Unix milliseconds."""
 
     name: str
     platform: str
@@ -50,6 +52,7 @@ class ShopFacts:
     rate_limit: Mapping[str, Json]
     webhooks: WebhookHealth | None = None
     next_sync_at: int | None = None
+    import_since: int | None = None
 
 
 class NodeFacts(Protocol):

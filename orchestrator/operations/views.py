@@ -163,6 +163,8 @@ def shop_view(facts: ShopFacts, shop: Shop | None, now_ms: int) -> dict[str, Jso
         "last_sync_at": optional_rfc3339(shop.last_sync_at) if shop is not None else None,
         "last_sync_error": shop.last_sync_error if shop is not None else None,
         "next_sync_at": optional_rfc3339(facts.next_sync_at),
+        "import_since": _instant(facts.import_since),
+        "skipped": shop.skipped if shop is not None else 0,
         "rate_limit": dict(facts.rate_limit),
         "webhooks": _webhooks_view(facts.webhooks),
     }
@@ -184,6 +186,7 @@ def sync_view(shop: str, report: SyncReport) -> dict[str, Json]:
         "drifted": report.drifted,
         "rejected": report.rejected,
         "seen": report.seen,
+        "skipped": report.skipped,
     }
 
 

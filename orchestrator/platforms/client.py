@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -16,6 +16,18 @@ Throttle = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
+class Age:
+    """What tells an order of the time before a shop was followed from a new one.
+
+    `ordered_at`: when the order was made on the platform, Unix milliseconds; None where nobody can tell. `is_over`: the
+    platform shows that nothing is left to be done about it (archived, cancelled, delivered for good).
+    """
+
+    ordered_at: int | None = None
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """One order as the platform showed it.
 
@@ -25,7 +37,7 @@ class Seen:
     are told apart without comparing. `platform_updated_at`: the platform's own change time in Unix milliseconds, None
     if it has none.
     `is_released` False: not for the ERP (not paid for, no goods to ship). Such an order is imported only when somebody
-    asks for it by its id.
+    asks for it by its id. `age`: whether it is history (`intake.history`).
     """
 
     id: str
@@ -39,6 +51,7 @@ class Seen:
     is_released: bool = True
     content: dict[str, Json] = field(default_factory=dict)
     apart: Apart = NOTHING_APART
+    age: Age = Age()
 
     def standing(self) -> Standing:
         """As the machine sees it."""
@@ -61,12 +74,14 @@ class Page:
     `must_read`: ids whose rows are too thin and have to be read one by one. `next`: opaque JSON to ask for the next
     page, None when the sweep is complete; then `position` (JSON) is what the next sweep starts from.
     `skip_if_new`: ids that are only of interest when we know the order already (cancelled before we saw them).
+    `ages`: what thin rows tell of their orders' age, by id, so that history is not read one by one.
     """
 
     orders: tuple[Seen, ...]
     unreadable: tuple[UnreadableItem, ...] = ()
     must_read: tuple[str, ...] = ()
     skip_if_new: frozenset[str] = frozenset()
+    ages: Mapping[str, Age] = field(default_factory=dict)
     next: Json = None
     position: Json = None
 
@@ -75,8 +90,7 @@ class Page:
 class StepAnswer:
     """What a successful call told: the platform's state afterwards where it says so, and facts that changed.
 
-    `is_found`: a look showed that the step had taken effect before, as after a call whose answer was lost. What only
-    *looks* done raises OutOfSequence instead: the read that follows decides what is adopted as drift.
+    `is_found`: the platform had taken the step before, in a call of ours whose answer was lost.
     """
 
     state: str | None

@@ -29,6 +29,7 @@ from orchestrator.platforms.cloudsuite_wire import (
     Listing,
     Reading,
     SenselessOrder,
+    age_of,
     composite_state,
     order_number,
     read_listing,
@@ -75,7 +76,7 @@ class CloudsuiteClient:
         if options.credentials is not None:
             secrets.append(options.credentials.client_secret.get_secret_value())
         session = open_session(headers={}, timeout_seconds=settings.timeout_seconds, concurrency=settings.concurrency)
-        self._caller = Caller(session, clock=settings.clock, secrets=secrets, meter=settings.meter)
+        self._caller = Caller(session, clock=settings.clock, secrets=secrets)
         self._throttle = settings.throttle
         self._access = CloudsuiteAccess(self._caller, options, settings.clock, settings.throttle)
         self._clock = settings.clock
@@ -109,6 +110,7 @@ class CloudsuiteClient:
             unreadable=listing.unreadable,
             must_read=tuple(row.id for row in turned.rows),
             skip_if_new=frozenset(row.id for row in turned.rows if row.state != "confirmed"),
+            ages={row.id: age_of(row.state, row.created, row.ordered, self._reading.zone) for row in turned.rows},
             next=None if turned.next is None else turned.next.to_json(),
             position=turned.sweep.position(self._search) if turned.next is None else None,
         )

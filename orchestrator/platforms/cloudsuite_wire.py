@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
-from orchestrator.platforms.client import Seen, UnreadableItem
+from orchestrator.platforms.client import Age, Seen, UnreadableItem
 from orchestrator.platforms.cloudsuite_content import APART, content_of
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
@@ -22,6 +22,7 @@ PAYMENT = {"closed_success": "paid", "paid": "paid", "account": "invoice"}
 """Our word for a payment status that releases an order; every other one is unpaid, or unknown where payments are not
 checked (cloudsuite.md §5.2)."""
 
+_OVER = frozenset({"done", "cancel"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
@@ -32,11 +33,14 @@ class SenselessOrder(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A summary: too thin to be an order, enough to tell whether it changed. `modified` is the platform's own text."""
+    """A summary: too thin to be an order, enough to tell whether it changed. `modified` is the platform's own text;
+    `created` and `ordered` are its `create_date` and `order_date`, whatever stands there."""
 
     id: str
     state: str
     modified: str
+    created: Json = None
+    ordered: Json = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +115,17 @@ def read_order(order: Json, payload: bytes, reading: Reading) -> Seen:
         facts["hides_shipment"] = True
     content = content_of(order)
     unsettled = "unpaid" if reading.checks_payment and not is_offline else "unknown"
+    state = composite_state(order)
     return Seen(
         id=order_id,
         reference=_text(order.get("reference")) or order_id,
-        state=composite_state(order),
+        state=state,
         payment=PAYMENT.get(status or "", unsettled),
         facts=facts,
         payload=payload,
         content_hash=digest(content, APART),
         platform_updated_at=instant_ms(order.get("modified_date"), reading.zone),
+        age=age_of(state, order.get("create_date"), order.get("order_date"), reading.zone),
         content=content,
         apart=APART,
     )
@@ -157,12 +163,39 @@ def instant_ms(value: Json, zone: ZoneInfo) -> int:
     return ((at if at.tzinfo is not None else at.replace(tzinfo=zone)).astimezone(UTC) - _EPOCH) // _MS
 
 
+def age_of(state: str, created: Json, ordered: Json, zone: ZoneInfo) -> Age:
+    """How old an order is: made when it was created, or on its sale date where that is later, for a quotation of last
+    year that is ordered today is an order of today. A sale date counts as its last moment, so that no order of the day
+    is taken for older (cloudsuite.md §3)."""
+    moment, sale = _naive_or_none(created), _naive_or_none(ordered)
+    if sale is not None and (moment is None or sale.date() > moment.date()):
+        moment = sale.replace(hour=23, minute=59, second=59, microsecond=999_000)
+    try:
+        made = None if moment is None else instant_ms(moment.isoformat(), zone)
+    except OverflowError:
+        made = None
+    return Age(made, is_over=state in _OVER)
+
+
+def _naive_or_none(value: Json) -> datetime | None:
+    try:
+        return naive_date(value)
+    except SenselessOrder:
+        return None
+
+
 def _row(value: Json) -> Row:
     if isinstance(value, Broken):
         raise SenselessOrder(f"it is no JSON: {value.error}")
     if not isinstance(value, dict):
         raise SenselessOrder("it is no JSON object")
-    row = Row(_id(value.get("id"), "id"), _word(value.get("state"), "state"), str(value.get("modified_date")))
+    row = Row(
+        _id(value.get("id"), "id"),
+        _word(value.get("state"), "state"),
+        str(value.get("modified_date")),
+        value.get("create_date"),
+        value.get("order_date"),
+    )
     naive_date(value.get("modified_date"))
     return row
 

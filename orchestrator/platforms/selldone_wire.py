@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from orchestrator.platforms.client import Seen, UnreadableItem
+from orchestrator.platforms.client import Age, Seen, UnreadableItem
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.json_text import Broken, member_text, members, read_value
 from orchestrator.platforms.selldone_content import APART, content_of
-from orchestrator.platforms.selldone_returns import returns_fact
 from orchestrator.platforms.selldone_withdrawal import withdrawal_fact
 from statemachines.items import decimal_of
 from statemachines.target import Json
@@ -129,8 +128,6 @@ def read_order(order: Json, payload: bytes) -> Seen:
     }
     if (withdrawn := withdrawal_fact(order)) is not None:
         facts[WITHDRAWN] = withdrawn
-    if (returns := returns_fact(order)) is not None:
-        facts["returns"] = returns
     return Seen(
         id=order_id,
         reference=_text(order.get("label")) or _text(order.get("code")) or order_id,
@@ -143,7 +140,24 @@ def read_order(order: Json, payload: bytes) -> Seen:
         is_released=status in RELEASED and facts["type"] in (None, "PHYSICAL"),  # the list has no others (§1, §3)
         content=content,
         apart=APART,
+        age=_age(order, status),
     )
+
+
+def _age(order: dict[str, Json], status: str) -> Age:
+    """An order is made when it is checked out, not when its basket was begun (selldone.md §4); canceled and received
+    orders are over (§5.2)."""
+    ordered_at = _optional_ms(order.get("reserved_at"))
+    if ordered_at is None:
+        ordered_at = _optional_ms(order.get("created_at"))
+    return Age(ordered_at, is_over=status == "Canceled" or order.get("delivery_state") == "ToCustomer")
+
+
+def _optional_ms(value: Json) -> int | None:
+    try:
+        return _instant_ms(value)
+    except (SenselessOrder, OverflowError):
+        return None
 
 
 def order_number(text: str) -> int | None:

@@ -15,7 +15,7 @@ from orchestrator.platforms.client import Seen
 from orchestrator.platforms.shopify_content import APART
 from orchestrator.platforms.shopify_told_content import told_content
 from orchestrator.platforms.shopify_webhooks import id_of_gid, updated_at_ms, whole_id
-from orchestrator.platforms.shopify_wire import LIVE, PAYMENTS
+from orchestrator.platforms.shopify_wire import LIVE, PAYMENTS, age_of
 from statemachines.target import Json
 
 _STATES = {
@@ -53,6 +53,9 @@ class _Order(_Body):
     id: int | str
     admin_graphql_api_id: str | None = None
     name: str | None = None
+    created_at: AwareDatetime | None = None
+    processed_at: AwareDatetime | None = None
+    closed_at: AwareDatetime | None = None
     cancelled_at: AwareDatetime | None = None
     financial_status: str | None = None
     fulfillment_status: str | None = None
@@ -84,6 +87,11 @@ def told_order(body: Json, payload: bytes) -> Seen | None:
         payload=payload,
         content_hash="",
         platform_updated_at=updated_at_ms(body),
+        age=age_of(
+            order.created_at,
+            order.processed_at,
+            is_over=order.closed_at is not None or order.cancelled_at is not None,
+        ),
         content=told_content(body),
         apart=APART,
     )

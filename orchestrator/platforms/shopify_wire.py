@@ -6,11 +6,12 @@ The text of the order node is kept as the payload. Ids are cut out of gids as te
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import Age, Seen
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.shopify_content import APART, content_of, returns_of
 from orchestrator.platforms.shopify_webhooks import id_of_gid
@@ -176,6 +177,8 @@ class _Order(_Node):
     name: str
     created_at: AwareDatetime
     updated_at: AwareDatetime
+    processed_at: AwareDatetime | None = None
+    closed_at: AwareDatetime | None = None
     cancelled_at: AwareDatetime | None = None
     display_financial_status: str | None = None
     display_fulfillment_status: str
@@ -190,6 +193,9 @@ class _Row(_Node):
     id: str
     name: str
     updated_at: AwareDatetime
+    created_at: AwareDatetime | None = None
+    processed_at: AwareDatetime | None = None
+    closed_at: AwareDatetime | None = None
     cancelled_at: AwareDatetime | None = None
     display_fulfillment_status: str
 
@@ -200,11 +206,12 @@ _ROW = TypeAdapter(_Row)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One order of a list, too thin to be an import: who it is and when it changed (Unix milliseconds)."""
+    """One order of a list, too thin to be an import: who it is, when it changed (Unix milliseconds), how old it is."""
 
     id: str
     updated_at: int
     is_cancelled: bool
+    age: Age
 
 
 def read_row(node: Json) -> Row:
@@ -213,7 +220,7 @@ def read_row(node: Json) -> Row:
         row = _ROW.validate_python(node)
     except ValidationError as error:
         raise SenselessOrder(_words(error)) from None
-    return Row(number(row.id, "Order"), _ms(row.updated_at), row.cancelled_at is not None)
+    return Row(number(row.id, "Order"), _ms(row.updated_at), row.cancelled_at is not None, _age(row))
 
 
 def read_order(node: Json, text: str, now_ms: int) -> Seen:
@@ -246,9 +253,24 @@ def read_order(node: Json, text: str, now_ms: int) -> Seen:
         payload=text.encode(),
         content_hash=digest(content, APART),
         platform_updated_at=_ms(order.updated_at),
+        age=_age(order),
         content=content,
         apart=APART,
     )
+
+
+def _age(order: _Order | _Row) -> Age:
+    """As `age_of`."""
+    is_over = order.closed_at is not None or order.cancelled_at is not None
+    return age_of(order.created_at, order.processed_at, is_over=is_over)
+
+
+def age_of(created: datetime | None, processed: datetime | None, *, is_over: bool) -> Age:
+    """How old an order is: made when it was processed, where that is before Shopify got it. An order that was brought
+    over from another system is as old as it was there, though Shopify made it yesterday. `is_over`: archived or
+    cancelled."""
+    made = [_ms(at) for at in (created, processed) if at is not None]
+    return Age(min(made, default=None), is_over=is_over)
 
 
 def number(gid: str, kind: str) -> str:
@@ -364,7 +386,7 @@ def _all_shown(order: _Order) -> None:
         raise SenselessOrder(f"it has {MOST_FULFILLMENTS} fulfilments or more, and one read shows no more")
 
 
-def _ms(at: AwareDatetime) -> int:
+def _ms(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 

@@ -61,16 +61,15 @@ class XsaleClient:
             concurrency=settings.concurrency,
         )
         known = (account.client_id, account.client_secret, account.username, account.password)
-        secrets = [each.get_secret_value() for each in known]
-        self._caller = Caller(session, clock=settings.clock, secrets=secrets, meter=settings.meter)
+        self._caller = Caller(session, clock=settings.clock, secrets=[each.get_secret_value() for each in known])
         self._keeper = keeper_of(account, self._caller, settings)
         self._calls = OrganizationCalls(self._caller, self._keeper, settings.base_url.rstrip("/"), options.organization)
         self._machine = machines.build(options.model_dump(include={"flow", "milestones"}))
         names = tuple(state.name for state in self._machine.states.values() if not state.record_only)
         self._directory = StatusDirectory(self._calls, names, options.envelope, settings.clock)
         self._looks = RecentLooks(settings.clock)
-        self._reading = Reading(options.fields, options.payments, names, options.envelope)
         ends = tuple(name for name in names if self._machine.states[name].is_end)
+        self._reading = Reading(options.fields, options.payments, names, options.envelope, ends)
         is_open = tuple(name for name in names if name not in ends and name != self._machine.initial)
         self._groups = ((self._machine.initial,), *((is_open,) if options.list_open and is_open else ()))
         self._search = ((self._machine.initial, *is_open), ends)
@@ -108,7 +107,7 @@ class XsaleClient:
             raise OutOfSequence(f"no status follows {standing.state!r} on the way to {request.state!r}")
         calls, tail = Turn(self._throttle), f"orders/{_id_or_raise(order_id)}/change-status"
         if self._options.look_first and await self._is_there(calls, order_id, standing, to):
-            return StepAnswer(to, is_found=True)
+            return StepAnswer(to)
         table = await self._directory.table(calls)
         answer = await self._calls.put(calls, tail, self._body(table.id_of(to)))
         if answer.status in (400, 422):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from orchestrator.platforms.client import Seen, UnreadableItem
+from orchestrator.platforms.client import Age, Seen, UnreadableItem
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.json_text import Broken, elements, member_text, members, read_value
@@ -25,19 +26,23 @@ LIST_NAMES = ("Items", "items", "data", "Data", "results", "Results", "orders", 
 _SINGLE_NAMES = ("order", "Order", "data", "Data", "result", "Result", "item", "Item")
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 class SenselessOrder(ValueError):
     """An order is not what the facts say; the message names the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a shop's orders are to be read. `names`: the statuses of its machine; `envelope`: the member that is looked
-    into first for the rows of a list."""
+    """How a shop's orders are to be read. `names`: the statuses of its machine, `ends` those of them that end an order;
+    `envelope`: the member that is looked into first for the rows of a list."""
 
     fields: XsaleFields
     payments: Mapping[str, Payment]
     names: tuple[str, ...]
     envelope: str = "auto"
+    ends: tuple[str, ...] = ()
 
     def payment(self, order: Mapping[str, Json]) -> str:
         """Our word for the order's payment status; every one that is not named is `unknown`."""
@@ -146,18 +151,34 @@ def read_order(order: Json, payload: bytes, reading: Reading, table: StatusTable
             raise SenselessOrder(f"{name} is no list")
     reference, payment = _text(_at(order, reading.fields.reference)), reading.payment(order)
     content = content_of(order, reference=reference, payment=payment, raw=_at(order, reading.fields.payment))
+    state = table.name_of(status_of(order))
     return Seen(
         id=str(order_id),
         reference=reference or str(order_id),
-        state=table.name_of(status_of(order)),
+        state=state,
         payment=payment,
         facts={"statuses": table.of_machine(reading.names), "lines": _lines(order.get("Items"))},
         payload=payload,
         content_hash=digest(content, APART),
         platform_updated_at=None,  # xSale tells no change time (xsale.md §3)
+        age=Age(ordered_at(order.get("PurchaseDate")), is_over=state in reading.ends),
         content=content,
         apart=APART,
     )
+
+
+def ordered_at(purchased: Json) -> int | None:
+    """`PurchaseDate` in Unix milliseconds: a day, or an instant that may name no zone (xsale.md §4). UTC is meant then,
+    and a day counts as its last moment: an order of a day must not be taken for older than that."""
+    if not isinstance(purchased, str):
+        return None
+    try:
+        at = datetime.fromisoformat(purchased.strip())
+        if len(purchased.strip()) <= len("2026-01-31"):
+            at += timedelta(days=1, milliseconds=-1)
+        return ((at if at.tzinfo is not None else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+    except (ValueError, OverflowError):
+        return None
 
 
 def status_of(order: Json) -> StatusRef:

@@ -33,7 +33,11 @@ PROBLEM_TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A shop's rules for driving. Times in milliseconds."""
+    """A shop's rules for driving, and for what is imported. Times in milliseconds.
+
+    `import_since`: Unix time before which orders are history (`intake.history`), None: there is none. `retention_ms`:
+    how long orders at rest are kept.
+    """
 
     shop: str
     platform: str
@@ -43,6 +47,8 @@ class Policy:
     base_ms: int
     max_ms: int
     recovery_limit: int
+    import_since: int | None = None
+    retention_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

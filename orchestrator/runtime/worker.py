@@ -17,9 +17,10 @@ import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
 from orchestrator.intake.adopt import Adopted, Look, adopt, note_gone
+from orchestrator.intake.history import is_history, may_be_history
 from orchestrator.intake.poller import Poller
 from orchestrator.operations.ports import WebhookHealth
-from orchestrator.platforms.client import RemembersRefusal, Seen
+from orchestrator.platforms.client import Age, RemembersRefusal, Seen
 from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.push import PushingClient
 from orchestrator.runtime.asking import ask
@@ -31,9 +32,10 @@ from orchestrator.runtime.sweeps import Sweeps
 from statemachines.target import Json
 from storage.errors import StoreError
 from storage.events import append_event
+from storage.history import note_skipped
 from storage.orders import due_orders, get_order, next_due_at
 from storage.records import Order, Shop, Situation
-from storage.shops import fence, get_shop, resume_shop, save_credentials, save_gate
+from storage.shops import fence, follow_shop, get_shop, resume_shop, save_credentials, save_gate
 from storage.transaction import Transaction
 
 log = structlog.get_logger()
@@ -156,9 +158,24 @@ class ShopWorker:
     async def follow(self, order_id: str, cause: Mapping[str, Json] | None) -> tuple[Order, Adopted] | None:
         """As `refresh`, because of webhooks (`cause`: as in `Look`); answers also what the read changed.
 
-        None: an unknown order that is not released is left alone, as a poll leaves it; news of its payment will come.
+        None: an unknown order that is history or not released is left alone, as a poll leaves it; of the latter's
+        payment news will come.
         """
         return await self._look_at(order_id, cause, imports_any=False)
+
+    async def leaves_out(self, order_id: str, age: Age) -> bool:
+        """Whether an order of this age is history, which is noted then: it is not even read. Raises StaleLease."""
+        if not may_be_history(self.equipment.policy, age):
+            return False
+
+        def unit(tx: Transaction) -> bool:
+            fence(tx, self.name, self.equipment.epoch)
+            is_left_out = is_history(tx, self.context(), order_id, age)
+            if is_left_out:
+                note_skipped(tx, self.name, order_id)
+            return is_left_out
+
+        return await self.equipment.store.write(unit)
 
     async def _look_at(
         self, order_id: str, cause: Mapping[str, Json] | None, *, imports_any: bool
@@ -172,9 +189,13 @@ class ShopWorker:
 
         def unit(tx: Transaction) -> tuple[Order, Adopted] | None:
             fence(tx, self.name, self.equipment.epoch)
+            ctx = self.context()
+            if not imports_any and is_history(tx, ctx, seen.id, seen.age):
+                note_skipped(tx, self.name, seen.id)
+                return None
             if not (imports_any or seen.is_released) and get_order(tx, self.name, seen.id) is None:
                 return None
-            return adopt(tx, self.context(), Look(seen, read_at, cause))
+            return adopt(tx, ctx, Look(seen, read_at, cause))
 
         result = await self.equipment.store.write(unit)
         if result is not None and result[1] is Adopted.IMPORTED:
@@ -210,6 +231,7 @@ class ShopWorker:
         def unit(tx: Transaction) -> int:
             fence(tx, self.name, e.epoch)
             now = e.clock.now_ms()
+            follow_shop(tx, self.name, now)
             shop = get_shop(tx, self.name)
             assert shop is not None
             if shop.credentials != self._fingerprint:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
-from orchestrator.sandbox.cloudsuite_orders import CloudsuiteOrder, Json, encode
+from orchestrator.sandbox.cloudsuite_orders import CloudsuiteOrder, Json, encode, local_writer
 from orchestrator.sandbox.cloudsuite_shop import PAYMENTS, CloudsuiteShop
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import PanelError, checked_action
+from orchestrator.sandbox.platform import PanelError, checked_action, checked_ms
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "move": ("order", "state"),
     "ship": ("order",),
     "cancel": ("order",),
+    "backdate": ("order", "to"),
     "edit": ("order", "receiver_name"),
     "pay": ("order",),
     "set_payment": ("order", "payment_status"),
@@ -47,6 +49,11 @@ class CloudsuitePanel:
     def cancel(self, order: str) -> None:
         """Cancels the order."""
         self._change(order, state="cancel")
+
+    def backdate(self, order: str, ms: int) -> None:
+        """The order was made at another time (Unix milliseconds)."""
+        at = local_writer(ZoneInfo(self.shop.options.timezone))(ms * 1000)
+        self._change(order, create_date=at, order_date=at[:10])
 
     def edit(self, order: str, receiver_name: str) -> None:
         """Writes whom the order is for into its description."""
@@ -123,6 +130,8 @@ class CloudsuitePanel:
                 self.ship(order)
             case "cancel":
                 self.cancel(order)
+            case "backdate":
+                self.backdate(order, checked_ms(request))
             case "edit":
                 self.edit(order, str(request["receiver_name"]))
             case "pay":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NoReturn, Protocol, TypeAlias
 
 Json: TypeAlias = Any
@@ -27,6 +28,16 @@ def checked_action(request: Mapping[str, Json], actions: Mapping[str, Sequence[s
     if missing := [name for name in actions[action] if request.get(name) in (None, "")]:
         raise PanelError(f"{action} needs {', '.join(missing)}")
     return action
+
+
+def checked_ms(request: Mapping[str, Json], name: str = "to") -> int:
+    """An instant that a request names, ISO 8601 with a zone or a day (midnight in UTC), in Unix milliseconds. Raises
+    PanelError."""
+    try:
+        at = datetime.fromisoformat(str(request[name]))
+        return int((at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise PanelError(f"{name} must be a time such as 2024-03-01T12:00:00Z, not {request[name]!r}") from None
 
 
 @dataclass(frozen=True, slots=True)

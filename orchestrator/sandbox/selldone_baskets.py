@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -45,8 +45,7 @@ class Basket:
     """One order as the platform keeps it: `fields` are its JSON without the sub-objects, in the platform's order.
 
     `reserved_us`, `updated_us`: Unix microseconds. `garbage`: JSON text shown in place of the order, as a payload that
-    no client can read. `confirmed`: ids of the items that were confirmed, None before that. `returns`: the requests to
-    return items (selldone.md §5.2).
+    no client can read. `confirmed`: ids of the items that were confirmed, None before that.
     """
 
     id: int
@@ -57,7 +56,6 @@ class Basket:
     updated_us: int
     garbage: str | None = None
     confirmed: tuple[int, ...] | None = None
-    returns: list[dict[str, Json]] = field(default_factory=list)
 
     @property
     def status(self) -> str:
@@ -79,7 +77,7 @@ class Basket:
             texts.append(f'"items":[{lines}]')
         if "buyer" in parts:
             texts.append(f'"buyer":{encode(self._buyer())},"customer":{encode(self._customer())}')
-        texts.append(f'"gateway_processing":null,"basket_item_returns":{encode(self.returns)}}}')
+        texts.append('"gateway_processing":null,"basket_item_returns":[]}')
         return ",".join(texts)
 
     def _buyer(self) -> dict[str, Json] | None:

@@ -74,7 +74,9 @@ class Fulfillment:
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """One order. Times are Unix milliseconds. `routed_at`: when its FOs show. `display`: a made-up state."""
+    """One order. Times are Unix milliseconds. `routed_at`: when its FOs show. `display`: a made-up state.
+    `closed`: when it was archived. `processed`: its own date where that is not when Shopify made it, as of an order
+    that was brought over from another system."""
 
     id: int
     name: str
@@ -87,10 +89,17 @@ class Order:
     fulfillments: list[Fulfillment] = field(default_factory=list)
     financial: str = "PAID"
     cancelled: int | None = None
+    closed: int | None = None
+    processed: int | None = None
     cancel_reason: str | None = None
     returns: list[Return] = field(default_factory=list)
     display: str | None = None
     garbage: dict[str, Json] | None = None
+
+    @property
+    def ended(self) -> int | None:
+        """When it was archived, or cancelled, which archives it."""
+        return self.closed if self.closed is not None else self.cancelled
 
     def live(self) -> list[Fulfillment]:
         """The fulfilments that were not cancelled."""
@@ -118,9 +127,10 @@ class Order:
             "id": gid("Order", self.id),
             "name": self.name,
             "createdAt": stamp(self.created),
+            "processedAt": stamp(self.created if self.processed is None else self.processed),
             "updatedAt": stamp(self.updated),
-            "closed": self.cancelled is not None,
-            "closedAt": stamp(self.cancelled),
+            "closed": self.ended is not None,
+            "closedAt": stamp(self.ended),
             "cancelledAt": stamp(self.cancelled),
             "cancelReason": self.cancel_reason,
             "displayFinancialStatus": self.financial,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import PanelError, checked_action
+from orchestrator.sandbox.platform import PanelError, checked_action, checked_ms
 from orchestrator.sandbox.shopify_access import ACCESS_ACTIONS
 from orchestrator.sandbox.shopify_bodies import told_of
 from orchestrator.sandbox.shopify_orders import MOST_LINES, OPEN, FulfillmentOrder, Json, Order, gid
@@ -33,6 +33,9 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "release_hold": ("order",),
     "schedule": ("order",),
     "split": ("order",),
+    "close": ("order",),
+    "open": ("order",),
+    "backdate": ("order", "to"),
     "edit": ("order", "receiver_name"),
     "pay": ("order",),
     "route": ("order",),
@@ -139,6 +142,26 @@ class ShopifyPanel:
         return was closed; answers the return's id. Raises PanelError with Shopify's words."""
         found = self.order(order)
         return str(act(self.shop, found, action, request)["return"])
+
+    def close(self, order: str | int) -> None:
+        """Archives the order (orderClose)."""
+        found = self.order(order)
+        found.closed = self.shop.clock.now_ms()
+        self.shop.touch(found)
+
+    def open(self, order: str | int) -> None:
+        """Opens an archived order again (orderOpen)."""
+        found = self.order(order)
+        found.closed = None
+        self.shop.touch(found)
+
+    def backdate(self, order: str | int, ms: int, *, is_brought_over: bool = False) -> None:
+        """The order was made at another time (Unix milliseconds); `is_brought_over`: elsewhere, and Shopify got it when
+        it did."""
+        found = self.order(order)
+        found.processed = ms
+        found.created = found.created if is_brought_over else ms
+        self.shop.touch(found)
 
     def edit(self, order: str | int, receiver_name: str) -> None:
         """Corrects the receiver's name."""
@@ -266,6 +289,8 @@ class ShopifyPanel:
         match action:
             case "move":
                 self.move(order, str(request["state"]))
+            case "backdate":
+                self.backdate(order, checked_ms(request), is_brought_over=request.get("brought_over") is True)
             case "edit":
                 self.edit(order, str(request["receiver_name"]))
             case "hold":

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import PanelError, checked_action
+from orchestrator.sandbox.platform import PanelError, checked_action, checked_ms
 from orchestrator.sandbox.xsale_press import Json, Order, encode
 from orchestrator.sandbox.xsale_shop import CANCELLED, XsaleShop
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "move": ("order", "state"),
     "cancel": ("order",),
+    "backdate": ("order", "to"),
     "edit": ("order", "receiver_name"),
     "pay": ("order",),
     "add": (),
@@ -47,6 +49,10 @@ class XsalePanel:
     def cancel(self, order: str | int) -> None:
         """The buyer cancelled: the order shows up in Anulowane (xsale.md §9)."""
         self.move(order, CANCELLED)
+
+    def backdate(self, order: str | int, ms: int) -> None:
+        """The order was made on another day (of that time, Unix milliseconds, in UTC)."""
+        self.order(order).fields["PurchaseDate"] = datetime.fromtimestamp(ms / 1000, UTC).date().isoformat()
 
     def edit(self, order: str | int, receiver_name: str) -> None:
         """Notes another receiver."""
@@ -141,6 +147,8 @@ class XsalePanel:
                 self.move(found.id, str(request["state"]))
             case "cancel":
                 self.cancel(found.id)
+            case "backdate":
+                self.backdate(found.id, checked_ms(request))
             case "edit":
                 self.edit(found.id, str(request["receiver_name"]))
             case "pay":

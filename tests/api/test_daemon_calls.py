@@ -113,7 +113,8 @@ async def test_a_sync_answers_at_once_or_with_what_it_found() -> None:
         assert (await b.post("/v1/shops/acme/sync")).status == 202
         got = await b.post("/v1/shops/acme/sync?wait=5")
         assert got.status == 200
-        assert got.json() == {"shop": "acme", "imported": 3, "updated": 0, "drifted": 0, "rejected": 0, "seen": 5}
+        found = {"imported": 3, "updated": 0, "drifted": 0, "rejected": 0, "seen": 5, "skipped": 0}
+        assert got.json() == {"shop": "acme", **found}
         assert (await b.post("/v1/shops/acme/sync?wait=301")).slug == "invalid-request"
 
 

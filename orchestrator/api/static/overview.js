@@ -100,6 +100,7 @@ function shopCard(shop, milestones) {
     shop.last_sync_error && el("blockquote", { class: "bad" }, `last sync: ${shop.last_sync_error}`),
     webhookWords(shop),
     el("div", { class: "facts-line" }, el("span", {}, "synced ", moment(shop.last_sync_at)),
+      shop.skipped ? el("span", { title: "orders from before, which polls and webhooks do not import" }, `${count(shop.skipped)} left out as history`) : null,
       shop.oldest_pending_seconds ? el("span", {}, `oldest target ${duration(shop.oldest_pending_seconds)}`) : null,
       rateWords(shop.rate_limit)));
 }

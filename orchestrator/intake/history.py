@@ -1,0 +1,48 @@
+"""Which orders are a shop's history: made before the ERP wants to hear of them, or over before anybody here watched.
+
+History is left out by polls and webhooks, counted once, and imported when somebody asks for it by its id; from then on
+it is followed as any other order. So are orders that are known: nothing here is asked about them.
+
+- With `import_since` an order that was made before it is history, whatever its state.
+- Without it an order that is open is none, however old. One that is over is, when it was made before the shop was first
+  worked for. So the first sync of a shop brings what there is to do, and an old order that somebody touches years later
+  is no new one.
+- An order that is over and was made while the shop was followed, longer ago than the store remembers, was known and is
+  forgotten (`retention_days`): it does not come back as a new one either.
+
+When nobody can tell when an order was made, `import_since` leaves it in: an order must not be lost.
+"""
+
+from __future__ import annotations
+
+from orchestrator.platforms.client import Age
+from orchestrator.runtime.draft import Context, Policy
+from storage.orders import get_order
+from storage.shops import get_shop
+from storage.transaction import Transaction
+
+_COARSE_MS = 5_000  # platforms tell whole seconds, and their clocks are not ours
+
+
+def may_be_history(policy: Policy, age: Age) -> bool:
+    """Whether it takes a look into the store to tell; mostly not."""
+    return age.is_over or _is_before(age.ordered_at, policy.import_since)
+
+
+def is_history(tx: Transaction, ctx: Context, order: str, age: Age) -> bool:
+    """Whether an order is history: not known here, and of an age that is left out."""
+    policy = ctx.policy
+    if not may_be_history(policy, age) or get_order(tx, policy.shop, order) is not None:
+        return False
+    if _is_before(age.ordered_at, policy.import_since):
+        return True
+    shop = get_shop(tx, policy.shop)
+    began = shop.followed_since if shop is not None else None
+    made = age.ordered_at
+    if made is not None and began is not None and began - _COARSE_MS <= made:
+        return policy.retention_ms is not None and made < ctx.now - policy.retention_ms
+    return policy.import_since is None
+
+
+def _is_before(made: int | None, since: int | None) -> bool:
+    return made is not None and since is not None and made < since
