@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from anyio.abc import TaskGroup
 
 from orchestrator import __version__, systemd
 from orchestrator.api.app import build_app
-from orchestrator.api.server import ServeError, serving
+from orchestrator.api.server import Door, ServeError, serving
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ConfigError, diff, load
 from orchestrator.crash import CrashPointError, CrashPoints
@@ -32,12 +31,13 @@ from orchestrator.intake.listener import ListenError, listening
 from orchestrator.intake.receiver import Reception, build_receiver
 from orchestrator.intake.subscriptions import SubscriptionWatch
 from orchestrator.locks import StoreLock, StoreLocked, StoreLockUnusable
-from orchestrator.logs import SecretMask, configure
 from orchestrator.metrics import Metrics
 from orchestrator.operations.commands import DaemonCommands
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.ports import ShopFacts
 from orchestrator.operations.queries import Queries
+from orchestrator.output import Output
+from orchestrator.private import appearing
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.signals import EXIT_AT_ONCE, Signals
 from storage.errors import StoreError
@@ -48,6 +48,8 @@ from storage.transaction import Published
 log = structlog.get_logger()
 
 EXIT_OK, EXIT_USAGE = 0, 2
+_STORE_LOOK_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 1.0  # in which whoever asks is answered 503, not cut off
 _ENDS = frozenset({"target.reached", "target.failed", "target.cancelled"})
 
 
@@ -55,7 +57,7 @@ class Daemon:
     """One running daemon: the parts, and what signals do to them."""
 
     def __init__(
-        self, config: Config, store: SqliteStore, signals: Signals, crash: CrashPoints, mask: SecretMask
+        self, config: Config, store: SqliteStore, signals: Signals, crash: CrashPoints, output: Output
     ) -> None:
         self.config = config
         self._signals = signals
@@ -64,10 +66,11 @@ class Daemon:
         self.pid = os.getpid()
         self.started_at = self.clock.now_ms()
         self.is_ready = False
-        self._mask = mask
+        self._output = output
         self._store = store
         self.feed = Feed()
         self.metrics = Metrics()
+        self.metrics.follow_log(lambda: output.lines_lost)
         self.supervisor = Supervisor(store, f"{self.node}:{self.pid}", self.clock, self.chance, crash, self.metrics)
         self.commands = DaemonCommands(store, self.supervisor, self.clock, self.chance, crash, self.metrics)
         self.queries = Queries(store, self, self.feed, self.clock)
@@ -79,6 +82,7 @@ class Daemon:
         self.commands.deliveries = self.deliveries
         self.queries.outlets = lambda: self.deliveries.outlets
         self._crash = crash
+        self._door: Door | None = None
         store.on_commit = self._on_commit
         store.on_group = self.metrics.committed
 
@@ -96,7 +100,9 @@ class Daemon:
         self.feed.last_cursor = await self._store.read(last_cursor)
         app = build_app(self.queries, self.commands, self, self.feed, self.metrics, self.clock)
         api = self.config.api
-        async with anyio.create_task_group() as group, serving(app, api), self._receiving():
+        async with anyio.create_task_group() as group, serving(app, api) as served, self._receiving():
+            self._door = served.door
+            group.start_soon(self._end_when_lost)
             async with anyio.create_task_group() as shops:
                 await self.supervisor.start(shops, self.config)
                 self.is_ready = True
@@ -146,7 +152,18 @@ class Daemon:
         group.start_soon(self.watch.run)
         group.start_soon(self.deliveries.run)
         group.start_soon(feed_watchdog)
+        if self._door is not None:
+            group.start_soon(self._door.keep)
         group.start_soon(measure, self.metrics, self.clock, self._store.wal_bytes)
+
+    async def _end_when_lost(self) -> None:
+        """Gives up once the store's files are not ours any more. Raises StoreLost, whose exit code keeps systemd from
+        starting on a new, empty store at once."""
+        await self._store.watch(_STORE_LOOK_SECONDS)
+        assert self._store.lost is not None
+        log.error("store.lost", detail=str(self._store.lost))
+        await anyio.sleep(_LAST_WORDS_SECONDS)
+        raise self._store.lost
 
     async def _obey(self) -> None:
         """Reloads and writes the status dump when asked; cancelled when the shutdown begins."""
@@ -158,7 +175,9 @@ class Daemon:
                 await self._reload()
 
     async def _reload(self) -> None:
-        """Applies the config file anew; a bad file changes nothing."""
+        """Applies the config file anew; a bad file changes nothing. A socket that is gone comes back all the same."""
+        if self._door is not None:
+            await self._door.look()
         try:
             config = await anyio.to_thread.run_sync(load, self.config.path)
         except ConfigError as error:
@@ -167,8 +186,7 @@ class Daemon:
         if diff(self.config, config).needs_restart:
             detail = "changes of storage, api and webhooks take effect at the next start"
             log.warning("config.needs_restart", detail=detail)
-        self._mask.add(config.secret_values())
-        configure(config.log.format, config.log.level, mask=self._mask)
+        self._output.follow(config)
         _warn_of(config)
         self.config = config
         self.deliveries.reload(config.delivery)
@@ -194,40 +212,42 @@ def _warn_of(config: Config) -> None:
 
 
 def _replace_file(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    with appearing(path) as file:
+        file.write(text.encode())
 
 
 def run(config_path: Path, *, standby: bool = False) -> int:
     """Runs the daemon in the foreground; answers the exit code. Every error of a user is one line on stderr."""
+    output = Output()
     try:
         config = load(config_path)
         crash = CrashPoints.from_environment(os.environ)
     except ConfigError as error:
-        return _fail(f"{config_path} {error.heading}\n" + "\n".join(f"  {each}" for each in error.errors), EXIT_USAGE)
+        return output.fail(
+            f"{config_path} {error.heading}\n" + "\n".join(f"  {each}" for each in error.errors), EXIT_USAGE
+        )
     except CrashPointError as error:
-        return _fail(str(error), EXIT_USAGE)
-    mask = SecretMask()
-    mask.add(config.secret_values())
-    configure(config.log.format, config.log.level, mask=mask)
+        return output.fail(str(error), EXIT_USAGE)
+    output.follow(config)
     _warn_of(config)
     try:
-        return anyio.run(_main, config, crash, mask, standby, backend_options={"use_uvloop": _has_uvloop()})
+        return anyio.run(_main, config, crash, output, standby, backend_options={"use_uvloop": _has_uvloop()})
     except KeyboardInterrupt:
         return EXIT_AT_ONCE
+    finally:
+        output.close()
 
 
-async def _main(config: Config, crash: CrashPoints, mask: SecretMask, standby: bool) -> int:
+async def _main(config: Config, crash: CrashPoints, output: Output, standby: bool) -> int:
     signals = Signals()
     async with anyio.create_task_group() as group:
         await group.start(signals.listen)
-        code = await _hold(config, signals, crash, mask, standby=standby)
+        code = await _hold(config, signals, crash, output, standby=standby)
         group.cancel_scope.cancel()
     return code
 
 
-async def _hold(config: Config, signals: Signals, crash: CrashPoints, mask: SecretMask, *, standby: bool) -> int:
+async def _hold(config: Config, signals: Signals, crash: CrashPoints, output: Output, *, standby: bool) -> int:
     """Takes the store's lock, works, gives it back; answers the exit code."""
     lock = StoreLock(config.storage.path)
     try:
@@ -236,17 +256,17 @@ async def _hold(config: Config, signals: Signals, crash: CrashPoints, mask: Secr
         elif not await _wait_for(lock, signals):
             return EXIT_OK
     except (StoreLocked, StoreLockUnusable) as error:
-        return _fail(str(error), EXIT_USAGE)
+        return output.fail(str(error), EXIT_USAGE)
     try:
-        async with open_sqlite(config.storage.path, Clock().now_ms()) as store:
-            await Daemon(config, store, signals, crash, mask).run()
+        async with open_sqlite(config.storage.path, Clock().now_ms(), guarded=[lock.path]) as store:
+            await Daemon(config, store, signals, crash, output).run()
     except (StoreError, ServeError, ListenError) as error:
-        return _fail(str(error), EXIT_USAGE)
+        return output.fail(str(error), EXIT_USAGE)
     except BaseExceptionGroup as group:
         known = _first_known(group)
         if known is None:
             raise
-        return _fail(str(known), EXIT_USAGE)
+        return output.fail(str(known), EXIT_USAGE)
     finally:
         lock.release()
     log.info("daemon.stopped")
@@ -286,8 +306,3 @@ def _has_uvloop() -> bool:
     from importlib.util import find_spec
 
     return find_spec("uvloop") is not None
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"fulfilld: {message}", file=sys.stderr)
-    return code

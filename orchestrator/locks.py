@@ -41,6 +41,27 @@ class Holder:
         return f"process {self.pid}{where}{since}"
 
 
+def living_holder(store: Path) -> Holder | None:
+    """The process of this machine that says it holds the store's lock, if it lives. Takes no lock: it is for people."""
+    try:
+        descriptor = os.open(os.path.realpath(store) + ".lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        holder = _read_holder(descriptor)
+    finally:
+        os.close(descriptor)
+    if holder.pid is None or holder.host != socket.gethostname():
+        return None
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:  # another user's: it lives
+        pass
+    return holder
+
+
 class StoreLocked(Exception):
     """Another daemon holds the store. `holder` says which one; the text is one sentence for a person."""
 

@@ -4,8 +4,8 @@ Events have constant dotted names (`step.done`), everything else is a field; `sh
 context (`about`). Lines of libraries that log through the standard library join in as the event `library.log`.
 
 Two things must hold whatever is logged: no secret gets out, so the finished line is searched for every known one (a
-traceback or an odd nesting is searched with it), and a log that cannot be written stops no order, so errors of the
-stream are swallowed.
+traceback or an odd nesting is searched with it), and a log that cannot be written stops no order: the daemon's lines
+go through a `LineWriter`, and errors of a stream are swallowed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import re
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Final, Literal, TextIO, cast
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from orchestrator.clock import Clock, rfc3339
+from orchestrator.log_writer import LineWriter
 
 LogFormat = Literal["json", "text"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -44,7 +46,7 @@ class SecretMask:
         """Makes secrets known. They stay known: an old one may still turn up after it was changed."""
         for secret in secrets:
             if len(secret) >= _SHORTEST_SECRET:
-                self._forms.update(_forms(secret))
+                self._forms.update(spellings(secret))
         # The longest first: one secret may begin with another.
         ordered = sorted(self._forms, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
@@ -54,15 +56,21 @@ class SecretMask:
         return text if self._pattern is None else self._pattern.sub(MASK, text)
 
 
-def _forms(secret: str) -> set[str]:
-    """How a secret can look in a line: as it is, escaped in JSON or in a repr, in a URL, in Basic credentials."""
+def spellings(secret: str) -> set[str]:
+    """How a secret can look in a text: as it is, escaped in JSON or in a repr, in a URL or a form, in base64."""
+    raw = secret.encode("utf-8", "surrogatepass")
+    if len(secret) < _SHORTEST_SECRET:
+        return {secret} - {""}
     return {
         secret,
         json.dumps(secret)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],
-        quote(secret, safe=""),
-        base64.b64encode(secret.encode()).decode(),
+        quote(raw, safe=""),
+        quote(raw),
+        quote_plus(raw),
+        base64.b64encode(raw).decode().rstrip("="),
+        base64.urlsafe_b64encode(raw).decode().rstrip("="),
     }
 
 
@@ -88,12 +96,14 @@ def configure(
     *,
     mask: SecretMask | None = None,
     clock: Clock | None = None,
+    writer: LineWriter | None = None,
 ) -> None:
     """Sends all logs of the process to `stream` (stderr). May be called again, for example with another level.
 
-    `mask` holds the secrets to hide; the caller keeps it and adds to it when the config changes.
+    `mask` holds the secrets to hide; the caller keeps it and adds to it when the config changes. `writer`: takes the
+    lines instead of `stream`, which is still asked for its encoding and whether it is a terminal.
     """
-    sink = _Sink(stream if stream is not None else sys.stderr, mask or SecretMask())
+    sink = _Sink(stream if stream is not None else sys.stderr, mask or SecretMask(), writer)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -101,6 +111,8 @@ def configure(
         structlog.processors.StackInfoRenderer(),
     ]
     rendering = _rendering(log_format, is_coloured=sink.is_terminal)
+    if writer is not None:
+        writer.notice = partial(_notice, [_Timestamp(clock or Clock()), *rendering])
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -119,17 +131,29 @@ def configure(
     logging.captureWarnings(True)
 
 
+def _notice(processors: list[Processor], count: int) -> str:
+    """The line that stands where `count` lines are missing."""
+    told: EventDict = {"event": "log.lines_lost", "level": "warning", "count": count}
+    for process in processors:
+        told = process(None, "warning", told)  # type: ignore[assignment]
+    return str(told)
+
+
 class _Sink:
     """Where finished lines go; a structlog logger whose methods all do the same."""
 
-    def __init__(self, stream: TextIO, mask: SecretMask) -> None:
+    def __init__(self, stream: TextIO, mask: SecretMask, writer: LineWriter | None) -> None:
         self._stream = stream
         self._mask = mask
+        self._writer = writer
         self.is_terminal = stream.isatty()
 
     def write(self, line: str) -> None:
         """Writes one line, masked. A full disk or a closed pipe loses the line and nothing else."""
         masked = self._mask.apply(line) + "\n"
+        if self._writer is not None:
+            self._writer.put(masked.encode(self._stream.encoding or "utf-8", "backslashreplace"))
+            return
         try:
             try:
                 self._stream.write(masked)

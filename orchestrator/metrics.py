@@ -90,6 +90,9 @@ class Metrics:
         self._commit_seconds = self._histogram("commit_seconds", "How long one commit took", _COMMIT_SECONDS)
         self._commit_units = self._histogram("commit_units", "Units of work in one commit", _COMMIT_UNITS)
         self._wal_bytes = self._gauge("wal_bytes", "Size of the store's write-ahead log")
+        self._lines_lost = Gauge(
+            "fulfilld_log_lines_lost", "Log lines that could not be written since the start", registry=self.registry
+        )
         self._lag = self._gauge("event_loop_lag_seconds", "How late the event loop woke a sleeper last")
         self._paused = self._gauge("shop_paused", "1 while a shop is paused", "shop")
         self._denied = self._gauge(
@@ -101,6 +104,9 @@ class Metrics:
         self._missing = self._gauge(
             "webhook_topics_missing", "Webhook topics that a shop's platform should send and does not", "shop"
         )
+        self._left = self._gauge(
+            "rate_limit_remaining", "What a shop's platform said last is left of its rate limit", "shop", "unit"
+        )
         self._oldest = self._gauge("oldest_pending_seconds", "Age of a shop's oldest pending target", "shop")
         self._orders = self._gauge("orders", "Orders by what they are doing", "shop", "situation")
         self._of_shops = (
@@ -110,6 +116,7 @@ class Metrics:
             self._held,
             self._last_sync,
             self._missing,
+            self._left,
             self._oldest,
             self._orders,
         )
@@ -168,6 +175,10 @@ class Metrics:
         """The write-ahead log has this size now."""
         self._wal_bytes.set(size_bytes)
 
+    def follow_log(self, lines_lost: Callable[[], int]) -> None:
+        """`lines_lost` answers at each scrape how many log lines could not be written since the start."""
+        self._lines_lost.set_function(lines_lost)
+
     def loop_lagged(self, seconds: float) -> None:
         """The event loop woke a sleeper this late."""
         self._lag.set(seconds)
@@ -208,6 +219,8 @@ class Metrics:
             self._oldest.labels(name).set(shop.get("oldest_pending_seconds") or 0)
             if (webhooks := shop.get("webhooks")) is not None:
                 self._missing.labels(name).set(len(webhooks["missing"]))
+            if (left := (limit := shop.get("rate_limit") or {}).get("remaining")) is not None:
+                self._left.labels(name, str(limit["unit"])).set(left)
             if (seconds := _unix_seconds(shop.get("last_sync_at"))) is not None:
                 self._last_sync.labels(name).set(seconds)
             for situation, count in _situations(shop).items():

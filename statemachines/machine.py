@@ -340,11 +340,24 @@ class PlatformMachine:
     def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
         """Whether `step`, begun in `before`, has taken effect according to a fresh read `seen`.
 
-        None: nobody can tell, and the step must not be repeated without a person. False lets it be repeated, so a step
-        whose effect a read does not show may only answer False where the platform itself refuses a repeat.
+        True needs proof: the order shows what this very step does. By default that is the state that it leads to and no
+        other, for a state beyond may have been reached by another hand and another way. Then the answer is False: what
+        shows is adopted as drift and planned from, which reaches the target without a call where nothing is left to
+        do. None: nobody can tell, and the step must not be repeated without a person. False lets it be repeated from
+        the state that shows, so a step whose effect no read shows may only answer False where the platform itself
+        refuses a repeat.
         """
         expected = self.apply(before.state, step, self.destination(before, step, request))
-        return self.has_passed(replace(seen, state=self.observe(None, seen)), expected)
+        return self.observe(None, seen) == expected
+
+    def is_evident(self, step: str, request: TargetRequest) -> bool:
+        """Whether a read shows all that `step` carries of the target.
+
+        Where it does not (which items were confirmed, say), an effect that shows proves the step only if a call of ours
+        may have gone out and nobody heard its answer: after a refusal somebody else did the like of it.
+        """
+        del step, request
+        return True
 
     def after(
         self, standing: Standing, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]

@@ -60,6 +60,8 @@ _STEPS = (
 )
 
 _BEFORE_PREPARING = ("CheckQueue", "OrderConfirm")
+_COMES_BACK_TO = (*_BEFORE_PREPARING, "PreparingOrder", "Returned")
+"""What an order may show after delivery-returned (selldone.md §5.2, §10)."""
 
 _MAINLINE = ("CheckQueue", "OrderConfirm", "PreparingOrder", "SentOrder", "ToCustomer")
 
@@ -144,9 +146,11 @@ class SelldoneMachine(PlatformMachine):
         return ("tracking",) if request.tracking is not None and _has_tracking(standing.facts, request) else ()
 
     def merged_facts(self, standing: Standing, seen: Standing) -> dict[str, Json]:
-        """What the platform shows, and which items were confirmed: no read tells that."""
+        """What the platform shows, and which items were confirmed: no read tells that. A look that says nothing of
+        returns takes none away."""
         confirmed = standing.facts.get("confirmed")
-        return {**seen.facts, **({"confirmed": confirmed} if confirmed is not None else {})}
+        known = {name: standing.facts[name] for name in ("returns",) if name in standing.facts}
+        return {**known, **seen.facts, **({"confirmed": confirmed} if confirmed is not None else {})}
 
     def observe(self, standing: Standing | None, seen: Standing) -> str:
         """Canceled wins over the delivery state; a returned order keeps our name while the platform shows the same."""
@@ -157,14 +161,29 @@ class SelldoneMachine(PlatformMachine):
         return seen.platform_state
 
     def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
-        """The read-backs of selldone.md §8."""
+        """The read-backs of selldone.md §8. Selldone itself lets no order skip a state, so one that is past the state
+        that a step leads to went through it. Only delivery-returned takes an order back, to where it can be shipped
+        from again: a state that nobody knows proves nothing, and neither does the end of the order.
+        """
         match step:
             case "set_tracking":
                 return _has_tracking(seen.facts, request)
             case "return_delivery":
-                return seen.platform_state not in ("SentOrder", "ToCustomer")
+                return seen.facts.get("status") != "Canceled" and seen.platform_state in _COMES_BACK_TO
             case _:
-                return super().is_done(step, _on_platform(before), replace(seen, state=seen.platform_state), request)
+                here = _on_platform(before)
+                due = self.apply(here.state, step, self.destination(here, step, request))
+                return super().has_passed(replace(seen, state=self.observe(None, seen)), due)
+
+    def is_evident(self, step: str, request: TargetRequest) -> bool:
+        """No read shows which items were confirmed, nor whose delivery info an order has."""
+        match step:
+            case "confirm":
+                return request.items is None
+            case "prepare":
+                return request.delivery_info is None
+            case _:
+                return True
 
     def after(
         self, standing: Standing, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]

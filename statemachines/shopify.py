@@ -41,12 +41,12 @@ from statemachines.shopify_parcels import (
     left,
     live,
     mark,
-    new_parcels,
     next_parcel,
     open_orders,
     remaining,
     shipped,
 )
+from statemachines.shopify_readbacks import has_delivered, has_reported, has_retracked, has_shipped
 from statemachines.shopify_tracking import retracked, tracking_reason, with_tracking
 from statemachines.target import Json, TargetRequest
 
@@ -247,18 +247,19 @@ class ShopifyMachine(PlatformMachine):
         return {**seen.facts, RECORD: kept} if kept else dict(seen.facts)
 
     def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
-        """The read-backs of shopify.md §7."""
+        """The read-backs of shopify.md §7 (`shopify_readbacks`). No state but CANCELLED proves a step: what a step is
+        about shows in fulfilment orders and fulfilments, told by their ids."""
         match step:
             case "fulfill":
-                return _has_shipped(before.facts, seen.facts, request, self.observe(before, seen))
+                return has_shipped(before.facts, seen.facts, request)
             case "update_tracking":
-                return not retracked(seen.facts, request)
-            case "cancel":
-                return seen.platform_state == "CANCELLED"
+                return has_retracked(before.facts, seen.facts, request)
             case "mark_delivered":
-                return seen.platform_state in ("DELIVERED", "RETURNED")
+                return has_delivered(before.facts, seen.facts)
+            case "report_progress":
+                return has_reported(before.facts, seen.facts)
             case _:
-                return seen.platform_state in _MAINLINE[1:]
+                return super().is_done(step, before, seen, request)
 
     def destination(self, standing: Standing, step: str, request: TargetRequest) -> str | None:
         """As the base; a parcel leads to where the rest of the order says."""
@@ -282,7 +283,7 @@ class ShopifyMachine(PlatformMachine):
                 state = standing.state
             case "mark_delivered":
                 base["fulfillments"] = [{**each, "is_delivered": True} for each in base.get("fulfillments") or ()]
-                state = "DELIVERED"
+                state = answered or "DELIVERED"
             case "report_progress":
                 state = answered or "IN_PROGRESS"
             case _:
@@ -339,15 +340,6 @@ def _parcel_or_none(facts: Facts, request: TargetRequest) -> Parcel | None:
 def _with_parcel(facts: Facts, request: TargetRequest, made: str = "") -> dict[str, Json]:
     parcel = _parcel_or_none(facts, request)
     return dict(facts) if parcel is None else after_parcel(facts, parcel, request, made)
-
-
-def _has_shipped(before: Facts, seen: Facts, request: TargetRequest, state: str) -> bool:
-    """Whether the parcel that was due shows: each of its lines went out, under the target's mark where it has one."""
-    parcel = _parcel_or_none(before, request)
-    if parcel is None:
-        return state in ("FULFILLED", "DELIVERED", "RETURNED")
-    made = new_parcels(before, seen, mark(request))
-    return all(made.get(line, 0) >= count for line, count in parcel.quantities().items())
 
 
 def _held_up(orders: list[Mapping[str, Json]]) -> PlatformWait | None:

@@ -41,12 +41,13 @@ def retracked(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
         marked, everything = shipped(facts, tracking), shipped(facts)
         if all(marked.get(line, 0) >= (count or everything.get(line, 0)) for line, count in asked.items()):
             chosen = [each for each in chosen if is_marked(each, tracking)]
-    if chosen and _carries(chosen[-1], tracking):
+    if chosen and carries(chosen[-1], tracking):
         return []
-    return [each for each in chosen if not _carries(each, tracking)]
+    return [each for each in chosen if not carries(each, tracking)]
 
 
-def _carries(fulfillment: Mapping[str, Json], tracking: Tracking) -> bool:
+def carries(fulfillment: Mapping[str, Json], tracking: Tracking) -> bool:
+    """Whether a fulfilment carries all that the tracking says."""
     has_code = not tracking.code or tracking.code in fulfillment["codes"]
     has_url = not tracking.url or tracking.url in fulfillment["urls"]
     carriers = fulfillment.get("carriers")  # records of before they were kept have none

@@ -22,7 +22,8 @@ from urllib.parse import quote
 import aiosqlite
 import anyio
 
-from storage.errors import NotAStore, StoreError, StoreUnavailable
+from storage.errors import NotAStore, StoreError, StoreLost, StoreUnavailable
+from storage.footing import Footing
 from storage.migrations import migrate
 from storage.transaction import Published, Row, Transaction, Value
 
@@ -105,12 +106,15 @@ class SqliteStore:
     """The store on one SQLite file. Made by `open_sqlite`; `on_commit` is called in the event loop after each commit
     with the events that it published, `on_group` with how many units were in it and the seconds it took."""
 
-    def __init__(self, path: Path, writer: _Connection, readers: list[_Connection]) -> None:
+    def __init__(self, path: Path, writer: _Connection, readers: list[_Connection], footing: Footing) -> None:
         self.path = path
         self.on_commit: Callable[[list[Published]], None] = lambda _: None
         self.on_group: Callable[[int, float], None] = lambda _units, _seconds: None
         self._writer = writer
         self._readers = readers
+        self._footing = footing
+        self._lost: StoreLost | None = None
+        self._is_lost = anyio.Event()
         self._free = anyio.Semaphore(len(readers))
         self._queue: list[_Pending[Any]] = []
         self._wake = anyio.Event()
@@ -135,6 +139,7 @@ class SqliteStore:
         """
         if self._closing:
             raise StoreUnavailable("the store is closed")
+        self._refuse_lost()
         pending = _Pending(unit)
         self._queue.append(pending)
         self._wake.set()
@@ -153,6 +158,7 @@ class SqliteStore:
             finally:
                 connection.execute("COMMIT")
 
+        self._refuse_lost()
         async with self._free:
             reader = self._readers.pop()
             try:
@@ -161,6 +167,30 @@ class SqliteStore:
                 raise StoreUnavailable(f"reading {self.path} failed: {error}") from error
             finally:
                 self._readers.append(reader)
+
+    @property
+    def lost(self) -> StoreLost | None:
+        """Why the store is given up: its files were removed or replaced. It does not come back."""
+        return self._lost
+
+    async def watch(self, every_seconds: float) -> None:
+        """Returns once the store is lost; looks for it also while nothing is written."""
+        while not self._is_lost.is_set():
+            with anyio.move_on_after(every_seconds):
+                await self._is_lost.wait()
+            if not self._is_lost.is_set():
+                try:
+                    await self._writer.run(lambda _: self._footing.check())
+                except StoreLost as lost:
+                    self._lose(lost)
+
+    def _refuse_lost(self) -> None:
+        if self._lost is not None:
+            raise self._lost.again()
+
+    def _lose(self, lost: StoreLost) -> None:
+        self._lost = self._lost or lost
+        self._is_lost.set()
 
     async def run_writer(self) -> None:
         """The writer task: gathers, commits, wakes. Ends when the store is closing and nothing waits."""
@@ -174,7 +204,7 @@ class SqliteStore:
                     await self._wake.wait()
             if anyio.current_time() - last_checkpoint > _CHECKPOINT_SECONDS:
                 with suppress(sqlite3.Error):  # tried again next time; commits tell what is wrong with the disk
-                    await self._writer.run(_truncate_wal)
+                    await self._writer.run(self._checkpoint)
                 last_checkpoint = anyio.current_time()
             group, self._queue = self._queue[:_GROUP_LIMIT], self._queue[_GROUP_LIMIT:]
             if group:
@@ -184,7 +214,11 @@ class SqliteStore:
         published: list[Published] = []
         began = anyio.current_time()
         try:
-            published = await self._writer.run(lambda connection: _run_group(connection, group))
+            published = await self._writer.run(lambda connection: self._run_on_footing(connection, group))
+        except StoreLost as lost:
+            self._lose(lost)
+            for pending in group:
+                pending.error = lost.again()
         except sqlite3.Error as error:
             for pending in group:  # one each: several tasks raise them
                 pending.error = StoreUnavailable(
@@ -201,6 +235,25 @@ class SqliteStore:
         self.on_group(len(group), anyio.current_time() - began)
         if published:
             self.on_commit(published)
+
+    def _run_on_footing(self, connection: sqlite3.Connection, group: list[_Pending[Any]]) -> list[Published]:
+        """Commits the group. It is believed only if the store's names still lead to what was written; a group that
+        comes after that is not even begun. Raises StoreLost."""
+        if self._lost is not None:
+            raise self._lost
+        self._footing.check()
+        try:
+            published = _run_group(connection, group)
+        finally:
+            self._footing.wrote()
+        self._footing.check()
+        return published
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        try:
+            _truncate_wal(connection)
+        finally:
+            self._footing.wrote()
 
     def close(self) -> None:
         """Lets the writer end once everything that waits is committed."""
@@ -309,8 +362,13 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _create_private(path: Path) -> None:
-    """Makes an empty file that only its owner and group can read: orders hold people's addresses. Raises OSError."""
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o640))
+    """Makes an empty file that only its owner and group can read, whatever the umask: orders hold people's addresses.
+    Raises OSError."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o640)
+    try:
+        os.fchmod(descriptor, 0o640)
+    finally:
+        os.close(descriptor)
 
 
 async def _connect(path: Path, *, read_only: bool) -> _Connection:
@@ -327,28 +385,37 @@ async def _connect(path: Path, *, read_only: bool) -> _Connection:
     return connection
 
 
-async def _closed(connections: list[_Connection]) -> None:
+def _take_part(connection: sqlite3.Connection) -> None:
+    """A connection keeps its share of the file's lock from its first read on; `_closed` depends on that."""
+    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+
+
+async def _closed(connections: list[_Connection], *, is_overwritten: bool) -> None:
     # aiosqlite threads keep a process alive until they are closed (S3). The writer, opened first, goes last: the last
-    # one to close brings the WAL into the file, which a reader cannot, and people copy the file alone.
+    # one to close brings the WAL into the file, which a reader cannot, and people copy the file alone. When the file
+    # was overwritten it goes first: a backup that was copied over it must not get our WAL.
     with anyio.CancelScope(shield=True):
-        for connection in reversed(connections):
+        for connection in connections if is_overwritten else reversed(connections):
             await connection.close()
 
 
 @asynccontextmanager
-async def open_sqlite(path: Path, now_ms: int) -> AsyncIterator[SqliteStore]:
+async def open_sqlite(path: Path, now_ms: int, *, guarded: Sequence[Path] = ()) -> AsyncIterator[SqliteStore]:
     """Opens or creates the store at `path`, migrates it, and runs its writer for as long as the block lasts.
 
-    The caller holds the store's lock (locks.StoreLock). At the end everything that was handed to `write` is committed.
+    The caller holds the store's lock (locks.StoreLock). `guarded`: files beside the store's own without which it is
+    lost, such as that lock. At the end everything that was handed to `write` is committed.
     Raises NewerStore, NotAStore, StoreUnavailable.
     """
     opened: list[_Connection] = []
+    store: SqliteStore | None = None
     try:
         try:
             opened.append(await _connect(path, read_only=False))
             await opened[0].run(lambda connection: _prepare_writer(connection, path, now_ms))
             for _ in range(_READERS):
                 opened += [await _connect(path, read_only=True)]
+                await opened[-1].run(_take_part)
         except sqlite3.OperationalError as error:
             raise StoreUnavailable(
                 f"{path} cannot be opened: {error}; check that the folder exists and is writable"
@@ -357,7 +424,11 @@ async def open_sqlite(path: Path, now_ms: int) -> AsyncIterator[SqliteStore]:
             if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
                 raise StoreUnavailable(f"{path} is damaged: {error}; restore a backup") from error
             raise NotAStore(f"{path} is no fulfilld store: {error}; name another file in storage.url") from error
-        store = SqliteStore(path, opened[0], opened[1:])
+        try:
+            footing = await opened[0].run(lambda _: Footing(path, guarded))
+        except OSError as error:
+            raise StoreLost(f"{error.filename} is gone ({error.strerror})") from error
+        store = SqliteStore(path, opened[0], opened[1:], footing)
         async with anyio.create_task_group() as group:
 
             async def writer() -> None:
@@ -370,7 +441,8 @@ async def open_sqlite(path: Path, now_ms: int) -> AsyncIterator[SqliteStore]:
             finally:
                 store.close()
     finally:
-        await _closed(opened)
+        lost = None if store is None else store.lost
+        await _closed(opened, is_overwritten=lost is not None and lost.is_overwritten)
 
 
 def backup(source: Path, target: Path) -> None:

@@ -162,13 +162,32 @@ class Orders(Document):
     next: str | None
 
 
+class CallWindow(Document):
+    """So many calls in any stretch of so many seconds."""
+
+    calls: int
+    seconds: float
+
+
 class RateLimit(Document):
-    """What a shop may ask of its platform."""
+    """What a shop may ask of its platform, and what the platform said last is left."""
 
     rate_per_second: float
     burst: int
     concurrency: int
+    window: Annotated[
+        CallWindow | None, Field(description="Never more calls than that; null where none is counted")
+    ] = None
     available: Annotated[float | None, Field(description="Calls at hand now; null while the shop starts")]
+    limit: Annotated[
+        int | None, Field(description="The platform's last word: how much there is; null where none came")
+    ] = None
+    remaining: Annotated[int | None, Field(description="The platform's last word: how much of it is left")] = None
+    unit: Annotated[Literal["calls", "points"] | None, Field(description="What the platform counts")] = None
+    reset_at: Annotated[
+        Instant | None, Field(description="When the platform's count starts anew, or is full again")
+    ] = None
+    told_at: Annotated[Instant | None, Field(description="When the platform said so")] = None
 
 
 class WebhooksOfShop(Document):

@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from orchestrator.operations.refusals import STATUS_OF, TITLES, Refused
-from storage.errors import StoreError
+from storage.errors import StoreError, StoreLost
 
 log = structlog.get_logger()
 
@@ -98,6 +98,8 @@ def problem_of(error: Exception) -> Problem:
             if error.retry_after_seconds is not None:
                 headers["Retry-After"] = str(error.retry_after_seconds)
             return Problem(error.slug, error.detail, error.extra, headers)
+        case StoreLost():  # said in full: nothing that this daemon could do will help
+            return unavailable(str(error))
         case StoreError():
             log.error("store.unavailable", detail=str(error))
             return unavailable("the store cannot be used right now; nothing of this request was kept")

@@ -3,6 +3,9 @@
 A socket file says nothing about whether somebody listens: it stays when a daemon is killed, and binding again would
 silently take it from one that lives. So the old one is asked first, and removed only when nobody answers. The mode is
 set before anybody can connect, whatever the umask: between bind and listen a socket refuses.
+
+Nor does a socket notice that its file was removed, by a clean-up of /run for example: it goes on listening where nobody
+finds it. So the file is looked for every other second, and made anew when it is not ours any more.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ _PROBE_SECONDS = 1.0
 _SHUTDOWN_SECONDS = 2.0  # streams have been ended by then; what still runs is cut
 _CLEANUP_SECONDS = 10.0
 _BACKLOG = 512
+_LOOK_SECONDS = 2.0
 
 
 class ServeError(Exception):
@@ -46,6 +50,7 @@ class Served:
 
     socket: Path
     tcp: tuple[str, int] | None
+    door: Door
 
 
 @asynccontextmanager
@@ -57,17 +62,61 @@ async def serving(app: web.Application, api: ApiSettings) -> AsyncIterator[Serve
         app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS, keepalive_timeout=75.0
     )
     await runner.setup()
-    listener: _Listener | None = None
+    door = Door(runner, api.socket, api.socket_permissions)
     try:
-        listener = _Listener(api.socket, api.socket_permissions)
-        await _UnixSite(runner, listener.sock).start()
+        await door.open()
         tcp = None if api.tcp is None else await _serve_tcp(runner, api.tcp.host, api.tcp.port)
-        yield Served(api.socket, tcp)
+        yield Served(api.socket, tcp, door)
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(_CLEANUP_SECONDS):
             await runner.cleanup()
-        if listener is not None:
-            listener.close()
+        door.close()
+
+
+class Door:
+    """The Unix socket that the API is reached by, kept where clients look for it."""
+
+    def __init__(self, runner: web.AppRunner, path: Path, mode: int) -> None:
+        self._runner, self._path, self._mode = runner, path, mode
+        self._listener: _Listener | None = None
+        self._site: _UnixSite | None = None
+        self._trouble: str | None = None
+
+    async def open(self) -> None:
+        """Listens on a new socket; one that was open before ends, its calls go on. Raises ServeError."""
+        listener = await anyio.to_thread.run_sync(_Listener, self._path, self._mode)
+        old_listener, old_site = self._listener, self._site
+        self._listener, self._site = listener, _UnixSite(self._runner, listener.sock)
+        await self._site.start()
+        if old_site is not None and old_listener is not None:
+            await old_site.stop()
+            old_listener.close()
+
+    async def look(self) -> None:
+        """Makes the socket anew when its file is gone or another's. What stands in the way is logged once."""
+        if self._listener is None or self._listener.is_reachable():
+            self._trouble = None
+            return
+        try:
+            await self.open()
+        except ServeError as error:
+            if str(error) != self._trouble:
+                log.error("api.socket_lost", path=str(self._path), detail=str(error))
+            self._trouble = str(error)
+        else:
+            self._trouble = None
+            log.warning("api.socket_remade", path=str(self._path), detail="its file was removed or replaced")
+
+    async def keep(self) -> None:
+        """Looks every other second until cancelled."""
+        while True:
+            await anyio.sleep(_LOOK_SECONDS)
+            await self.look()
+
+    def close(self) -> None:
+        """Removes the socket's file, if it is ours."""
+        if self._listener is not None:
+            self._listener.close()
 
 
 async def _serve_tcp(runner: web.AppRunner, host: str, port: int) -> tuple[str, int]:
@@ -105,6 +154,13 @@ class _Listener:
                 reason = (error.strerror or str(error)).lower()
                 raise ServeError(f"the socket {path} cannot be made: {reason}; set api.socket") from None
             raise
+
+    def is_reachable(self) -> bool:
+        """Whether the path leads to this socket."""
+        try:
+            return _identity(self._path) == self._identity
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Removes the file, unless it is another daemon's by now."""

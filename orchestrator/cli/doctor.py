@@ -12,6 +12,7 @@ import anyio
 
 from orchestrator.cli.blocks import Cell, Page, Tone, grid
 from orchestrator.cli.status_page import access_remedy, few
+from orchestrator.clock import Clock
 from orchestrator.config import (
     ANOTHER_SHOP_REMEDY,
     Config,
@@ -22,15 +23,18 @@ from orchestrator.config import (
 )
 from orchestrator.config.tls import tls_context
 from orchestrator.intake.subscriptions import inspect
+from orchestrator.locks import Holder, living_holder
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.failures import PlatformFailure
+from orchestrator.platforms.meter import LastWord
 from orchestrator.platforms.push import PushingClient
 from storage.errors import StoreError
 from storage.glance import glance
 from storage.shops import identities
 
 _SHOP_SECONDS = 60.0
+_LITTLE = 10  # less than a tenth is worth a word
 _WAL_FIXED_IN = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 """The first version with the fix of the WAL-reset bug, by branch (https://sqlite.org/wal.html)."""
 
@@ -51,7 +55,7 @@ async def examine(config: Config) -> list[Check]:
     answers: dict[str, list[Finding]] = {}
     async with anyio.create_task_group() as group:
         for shop in config.shops.values():
-            group.start_soon(_ask, shop, config.webhooks, answers)
+            group.start_soon(_ask, shop, config, answers)
     others = mistaken(config)
     for name in config.shops:
         checks += [Check(name, finding) for finding in (*answers[name], *others.get(name, ()))]
@@ -65,7 +69,7 @@ def here(config: Config) -> list[Finding]:
         *_certificate(config.webhooks),
         sqlite_finding(sqlite3.sqlite_version_info),
         _store(config.storage.path),
-        _socket(config.api.socket),
+        _socket(config.api.socket, living_holder(config.storage.path)),
     ]
 
 
@@ -136,10 +140,18 @@ def _store(path: Path) -> Finding:
     return Finding("store", "ok", f"{path} can be written" if path.exists() else f"{path} will be made")
 
 
-def _socket(path: Path) -> Finding:
-    """The socket's place, and whether somebody listens there. A missing directory is made where that can be done."""
+def _socket(path: Path, daemon: Holder | None) -> Finding:
+    """The socket's place, and whether somebody listens there. A missing directory is made where that can be done.
+
+    `daemon`: the process that has the store, if one lives.
+    """
     if path.exists():
         return _listener(path)
+    if daemon is not None:
+        told = (
+            f"{path} is gone, though a daemon runs ({daemon}): it makes the socket anew within seconds; else SIGHUP it"
+        )
+        return Finding("socket", "failed", told)
     if (lost := lost_directory(path)) is not None:
         return Finding("socket", "failed", f"{lost} does not exist; make the directory, or set api.socket")
     existing = next(parent for parent in path.parents if parent.exists())
@@ -161,18 +173,33 @@ def _listener(path: Path) -> Finding:
     return Finding("socket", "ok", f"a daemon listens at {path}")
 
 
-async def _ask(shop: ShopConfig, webhooks: WebhookSettings | None, answers: dict[str, list[Finding]]) -> None:
-    client = PLATFORMS[shop.platform].open(shop.client_settings())
+async def _ask(shop: ShopConfig, config: Config, answers: dict[str, list[Finding]]) -> None:
+    # Counted where a daemon counts, for the platform makes no difference between its calls and ours.
+    directory = config.storage.path.parent
+    meter = shop.meter(Clock(), directory if os.access(directory, os.W_OK | os.X_OK) else None)
+    client = PLATFORMS[shop.platform].open(replace(shop.client_settings(config.state_directory), meter=meter))
     answers[shop.name] = [Finding("reachable", "failed", f"no answer within {_SHOP_SECONDS:.0f} s")]
     try:
         with anyio.move_on_after(_SHOP_SECONDS):
             findings = await client.check()
-            if webhooks is not None and shop.webhook_secrets and isinstance(client, PushingClient):
+            if config.webhooks is not None and shop.webhook_secrets and isinstance(client, PushingClient):
                 findings.append(await _webhooks(client, shop.name))
+            if meter.word is not None:
+                findings.append(_what_is_left(meter.word))
             answers[shop.name] = [_with_remedy(finding, shop.name) for finding in findings]
     finally:
+        meter.close()
         with anyio.CancelScope(shield=True), anyio.move_on_after(5):
             await client.aclose()
+
+
+def _what_is_left(word: LastWord) -> Finding:
+    """The rate limit as the platform counts it: others may use the same account."""
+    of = "" if word.limit is None else f" of {word.limit}"
+    told = f"{word.remaining}{of} {word.unit} are left"
+    if word.limit is None or word.remaining * _LITTLE >= word.limit:
+        return Finding("rate limit", "ok", told)
+    return Finding("rate limit", "warning", f"{told}: something else uses this account, or the daemon is busy")
 
 
 def _with_remedy(finding: Finding, shop: str) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from pathlib import Path
 
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, line
 from orchestrator.cli.failures import ExitCode, Failure
@@ -43,9 +44,12 @@ def address_for(config: Config, shop: str, told: str) -> str:
     return address_of(config.webhooks.public_url, shop)
 
 
-async def look(shop: ShopConfig, address: str | None) -> Inspection:
-    """The shop's webhooks; with an `address` those that are missing are asked for. Raises Failure."""
-    client = PLATFORMS[shop.platform].open(shop.client_settings())
+async def look(shop: ShopConfig, address: str | None, state_directory: Path) -> Inspection:
+    """The shop's webhooks; with an `address` those that are missing are asked for. Raises Failure.
+
+    `state_directory`: as `Config.state_directory`.
+    """
+    client = PLATFORMS[shop.platform].open(shop.client_settings(state_directory))
     try:
         if not isinstance(client, PushingClient):
             raise Failure(

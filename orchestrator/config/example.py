@@ -54,7 +54,12 @@ EXAMPLE: Final[dict[str, Any]] = {
             "fresh_seconds": 300,
             "import_since": None,
             "ship_withdrawn": False,
-            "limits": {"concurrency": 8, "rate_per_second": 2, "burst": 10},
+            "limits": {
+                "concurrency": 8,
+                "rate_per_second": 1.1,
+                "burst": 10,
+                "window": {"calls": 80, "seconds": 60},
+            },
             "retry": {"attempts": 8, "base_seconds": 1, "max_seconds": 300},
             "timeout_seconds": 30,
             "webhook_secret": [{"env": "ACME_WEBHOOK_SECRET"}],
@@ -135,7 +140,7 @@ EXAMPLE: Final[dict[str, Any]] = {
         "shopy": {
             "platform": "shopify",
             "domain": "shopy.myshopify.com",
-            "token": {"env": "SHOPY_TOKEN"},
+            "credentials": {"client_id": {"env": "SHOPY_ID"}, "client_secret": {"env": "SHOPY_SECRET"}},
             "api_version": "2026-10",
             "customer_data": True,
             "notify_customer": False,
@@ -144,7 +149,21 @@ EXAMPLE: Final[dict[str, Any]] = {
             "cancel_wait_seconds": 120,
             "lost_answer_seconds": 2,
             "routing_timeout_seconds": 300,
-            "webhook_secret": [{"env": "SHOPY_SECRET"}],
+        },
+        "shopy-by-refresh": {
+            "platform": "shopify",
+            "domain": "shopy-by-refresh.myshopify.com",
+            "credentials": {
+                "client_id": {"env": "APP_ID"},
+                "client_secret": {"env": "APP_SECRET"},
+                "refresh_token": {"env": "SHOPY_REFRESH_TOKEN"},
+            },
+        },
+        "shopy-by-token": {
+            "platform": "shopify",
+            "domain": "shopy-by-token.myshopify.com",
+            "token": {"env": "SHOPY_TOKEN"},
+            "webhook_secret": [{"env": "SHOPY_WEBHOOK_SECRET"}],
         },
     },
 }

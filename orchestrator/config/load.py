@@ -31,6 +31,7 @@ from orchestrator.config.settled import Config, Limits, ShopConfig
 from orchestrator.config.source import read
 from orchestrator.config.unwise import unwise
 from orchestrator.platforms import PLATFORMS, DefaultLimits
+from orchestrator.platforms.window import WindowLimit
 
 SHOP_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 
@@ -199,7 +200,8 @@ def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
         limits=_limits(settings.limits, spec.default_limits),
         retry=settings.retry,
         timeout_seconds=settings.timeout_seconds,
-        webhook_secrets=all_of(settings.webhook_secret),
+        webhook_secrets=all_of(settings.webhook_secret) or spec.default_webhook_secrets(options),
+        asks_for_webhooks=settings.webhook_secret is not None,
     )
 
 
@@ -228,4 +230,15 @@ def _limits(given: LimitSettings, default: DefaultLimits) -> Limits:
         concurrency=default.concurrency if given.concurrency is None else given.concurrency,
         rate_per_second=default.rate_per_second if given.rate_per_second is None else given.rate_per_second,
         burst=default.burst if given.burst is None else given.burst,
+        window=_window(given, default.window),
     )
+
+
+def _window(given: LimitSettings, default: WindowLimit | None) -> WindowLimit | None:
+    """The window that holds. Who allows more calls at once than the platform's own has room for, knows of an account
+    that may make them; a rate alone says no such thing, for it was the default once."""
+    if given.window is not None:
+        return WindowLimit(given.window.calls, given.window.seconds) if given.window.calls else None
+    if default is not None and given.burst is not None and given.burst > default.calls:
+        return None
+    return default

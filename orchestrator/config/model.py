@@ -137,6 +137,15 @@ class CircuitSettings(Section):
     ] = 30.0
 
 
+class CallWindow(Section):
+    """How many calls the platform takes in any stretch of time."""
+
+    calls: Annotated[
+        int, Field(ge=0, le=10_000, description="Calls in any stretch of that long; 0: the platform counts none")
+    ]
+    seconds: Annotated[float, Field(gt=0, le=3600, description="How long the stretch is")] = 60.0
+
+
 class LimitSettings(Section):
     """How hard a shop may be worked; what is left out is the platform's default."""
 
@@ -146,6 +155,9 @@ class LimitSettings(Section):
     ] = None
     burst: Annotated[
         int | None, Field(ge=1, le=1_000_000, description="Calls that may begin at once after a pause")
+    ] = None
+    window: Annotated[
+        CallWindow | None, Field(description="Never more calls than this, whatever rate and burst would allow")
     ] = None
 
 

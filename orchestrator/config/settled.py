@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from orchestrator.clock import Clock
 from orchestrator.config.fields import Chaining
 from orchestrator.config.model import (
     ApiSettings,
@@ -23,6 +24,8 @@ from orchestrator.config.model import (
 from orchestrator.config.problems import ConfigProblem
 from orchestrator.config.push import DeliverySettings, WebhookSettings
 from orchestrator.platforms import PLATFORMS, ClientSettings
+from orchestrator.platforms.meter import Meter, calls_path, open_meter
+from orchestrator.platforms.window import WindowLimit
 
 ANOTHER_SHOP_REMEDY = (
     "what is kept under this name would be looked for in the other shop: give that one a name of its own in the config,"
@@ -33,16 +36,22 @@ ANOTHER_SHOP_REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How hard a shop may be worked: `concurrency` calls at once, a token bucket of `rate_per_second` and `burst`."""
+    """How hard a shop may be worked: `concurrency` calls at once, a token bucket of `rate_per_second` and `burst`, and
+    never more calls than `window` has (None: not counted)."""
 
     concurrency: int
     rate_per_second: float
     burst: int
+    window: WindowLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ShopConfig:
-    """One shop. `options` is an instance of its platform's options model; `base_url` has no trailing slash."""
+    """One shop. `options` is an instance of its platform's options model; `base_url` has no trailing slash.
+
+    `webhook_secrets`: those of the config, else what its platform signs with by itself; `asks_for_webhooks`: the config
+    has some.
+    """
 
     name: str
     platform: str
@@ -56,6 +65,7 @@ class ShopConfig:
     retry: RetrySettings
     timeout_seconds: float
     webhook_secrets: tuple[SecretStr, ...] = ()
+    asks_for_webhooks: bool = False
     ship_withdrawn: bool = False
     import_since: int | None = None  # Unix milliseconds
 
@@ -81,8 +91,9 @@ class ShopConfig:
         text = json.dumps([self.base_url, _revealed(self.options)], sort_keys=True, default=str)
         return hashlib.blake2b(text.encode(), digest_size=8, person=b"fulfilld.access").hexdigest()
 
-    def client_settings(self) -> ClientSettings:
-        """What the shop's client is built from, with no limiter and nowhere to keep tokens."""
+    def client_settings(self, state_directory: Path | None = None) -> ClientSettings:
+        """What the shop's client is built from, with no limiter. `state_directory`: where it keeps tokens across
+        restarts (`Config.state_directory`), None: nowhere."""
         return ClientSettings(
             shop=self.name,
             options=self.options,
@@ -91,6 +102,18 @@ class ShopConfig:
             lookback_seconds=self.poll.lookback_seconds,
             page_size=self.poll.page_size,
             concurrency=self.limits.concurrency,
+            state_directory=state_directory,
+        )
+
+    def meter(self, clock: Clock, directory: Path | None) -> Meter:
+        """What counts the shop's calls, those of the other processes included whose store is in this directory (None:
+        none)."""
+        return open_meter(
+            clock,
+            window=self.limits.window,
+            points=PLATFORMS[self.platform].default_limits.points,
+            longest_seconds=self.timeout_seconds,
+            path=None if directory is None else calls_path(directory, self.name),
         )
 
     def identity(self) -> str:
@@ -122,6 +145,11 @@ class Config:
     webhooks: WebhookSettings | None = None
     delivery: DeliverySettings | None = None
     warnings: tuple[ConfigProblem, ...] = field(default=(), compare=False)
+
+    @property
+    def state_directory(self) -> Path:
+        """Where the daemon, and whoever asks platforms beside it, keep access tokens: beside the store."""
+        return self.storage.path.parent
 
     def secret_values(self) -> frozenset[str]:
         """Every secret of the config in the clear, for the log's mask and for nothing else."""

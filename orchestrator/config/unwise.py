@@ -11,6 +11,7 @@ from orchestrator.config.fields import is_loopback
 from orchestrator.config.problems import ConfigProblem, written
 from orchestrator.config.push import DeliverySettings, WebhookSettings
 from orchestrator.config.settled import ShopConfig
+from orchestrator.platforms import PLATFORMS
 
 _SHORTEST_SECRET = 8
 _PREFIX = "whsec_"
@@ -45,13 +46,36 @@ def _of_shop(shop: ShopConfig, *, is_listening: bool) -> Iterator[ConfigProblem]
     if address.scheme == "http" and not is_here:
         path = written(("shops", shop.name, "base_url"))
         yield ConfigProblem(path, "credentials will cross the network in the clear - use https")
+    yield from _of_limits(shop, is_here=is_here)
     path = written(("shops", shop.name, "webhook_secret"))
     # What stands in for a platform on this machine (the sandbox) has a secret, whether webhooks are tried out or not.
-    if shop.webhook_secrets and not is_listening and not is_here:
+    if shop.asks_for_webhooks and not is_listening and not is_here:
         told = 'no webhook comes in without the section webhooks - add it, such as "webhooks": {"port": 8443}'
         yield ConfigProblem(path, told)
-    if any(map(is_easy_to_guess, shop.webhook_secrets)):
+    if shop.asks_for_webhooks and any(map(is_easy_to_guess, shop.webhook_secrets)):
         yield _guessable(path)
+
+
+def _of_limits(shop: ShopConfig, *, is_here: bool) -> Iterator[ConfigProblem]:
+    """A rate that the window will not let through, and a window that is wider than what the platform documents."""
+    limits, documented = shop.limits, PLATFORMS[shop.platform].default_limits.window
+    window = limits.window
+    if window is not None and limits.rate_per_second * window.seconds > window.calls:
+        on_average = window.calls / window.seconds
+        told = (
+            f"{limits.rate_per_second:g} a second make {limits.rate_per_second * window.seconds:g} calls in"
+            f" {window.seconds:g} s, and no more than {window.calls} are made, which is {on_average:.2g} a second"
+            " - lower it, or set limits.window if the platform lets your account do more"
+        )
+        yield ConfigProblem(written(("shops", shop.name, "limits", "rate_per_second")), told)
+    if documented is None or is_here:
+        return
+    if window is None or window.calls * documented.seconds > documented.calls * window.seconds:
+        told = (
+            f"is more than the {documented.calls} calls in {documented.seconds:g} s that {shop.platform} documents"
+            " - leave it out unless the platform lets your account do more"
+        )
+        yield ConfigProblem(written(("shops", shop.name, "limits", "window")), told)
 
 
 def _guessable(path: str) -> ConfigProblem:

@@ -90,7 +90,8 @@ class Page:
 class StepAnswer:
     """What a successful call told: the platform's state afterwards where it says so, and facts that changed.
 
-    `is_found`: the platform had taken the step before, in a call of ours whose answer was lost.
+    `is_found`: a look showed that the step had taken effect before, as after a call whose answer was lost. What only
+    *looks* done raises OutOfSequence instead: the read that follows decides what is adopted as drift.
     """
 
     state: str | None

@@ -76,7 +76,7 @@ class CloudsuiteClient:
         if options.credentials is not None:
             secrets.append(options.credentials.client_secret.get_secret_value())
         session = open_session(headers={}, timeout_seconds=settings.timeout_seconds, concurrency=settings.concurrency)
-        self._caller = Caller(session, clock=settings.clock, secrets=secrets)
+        self._caller = Caller(session, clock=settings.clock, secrets=secrets, meter=settings.meter)
         self._throttle = settings.throttle
         self._access = CloudsuiteAccess(self._caller, options, settings.clock, settings.throttle)
         self._clock = settings.clock

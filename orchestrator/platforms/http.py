@@ -9,6 +9,8 @@ What it sees to, so that no client has to (pitfalls H1-H5):
 - aiohttp's exceptions carry the request's headers, `Authorization` among them. Ours are raised outside the handler, so
   that not even a chained traceback leads there, and known secrets are cut out of what a platform sends back.
 
+- Every call but those for tokens passes the shop's meter, and what an answer says of the rate limit is heard.
+
 This is the hot path of the whole program: requests carry prebuilt headers and URLs, and nothing is copied twice.
 """
 
@@ -16,7 +18,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -27,9 +31,12 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from orchestrator.clock import Clock
+from orchestrator.logs import spellings
 from orchestrator.network import network_words
+from orchestrator.platforms.allowance import allowance_of
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
+from orchestrator.platforms.meter import Meter
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 """No page of orders comes near this; an endless answer must not take the daemon's memory."""
@@ -42,6 +49,7 @@ _CONNECT_SECONDS = 10.0
 _SPARE_CONNECTIONS = 4  # polls and checks beside the drivers, so that nobody waits for the pool inside a timeout
 _RETRY_AFTER_SECONDS = 30.0
 _MAX_RETRY_AFTER_SECONDS = 3600.0
+_MOST_FETCHED_SECRETS = 64  # that are remembered: a year of hourly tokens would be thousands
 _MAX_ERROR_BYTES = 256 * 1024  # of a JSON error: beyond that it is none
 _MAX_PROSE_BYTES = 4000  # of an HTML page, in which tags are looked for
 _TAGS = re.compile(rb"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -80,7 +88,8 @@ def open_session(*, headers: Mapping[str, str], timeout_seconds: float, concurre
 
 
 class Caller:
-    """Calls of one shop over one session. `secrets` never show in a failure's detail."""
+    """Calls of one shop over one session. `secrets` never show in a failure's detail. `meter` counts them (None: one of
+    its own that holds nothing back)."""
 
     def __init__(
         self,
@@ -89,16 +98,25 @@ class Caller:
         clock: Clock,
         secrets: Sequence[str] = (),
         max_body_bytes: int = MAX_BODY_BYTES,
+        meter: Meter | None = None,
     ) -> None:
         self._session = session
+        self._meter = Meter(clock) if meter is None else meter
         self._clock = clock
-        self._secrets = [secret for secret in secrets if secret]
+        self._known = tuple(secrets)
+        self._fetched: deque[str] = deque(maxlen=_MOST_FETCHED_SECRETS)
+        self._hidden = self._spelt()
         self._max_body_bytes = max_body_bytes
 
     def hide(self, secret: str) -> None:
-        """Another text that must not show (an access token that was fetched later)."""
-        if secret and secret not in self._secrets:
-            self._secrets.append(secret)
+        """Another text that must not show (an access token that was fetched later), however it is spelt."""
+        if secret and secret not in self._hidden:
+            self._fetched.append(secret)
+            self._hidden = self._spelt()
+
+    def _spelt(self) -> list[str]:
+        forms = {form for secret in (*self._known, *self._fetched) for form in spellings(secret)}
+        return sorted(forms, key=len, reverse=True)  # the longest first: one may begin with another
 
     async def call(
         self,
@@ -108,12 +126,34 @@ class Caller:
         is_effect: bool,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        is_login: bool = False,
+        is_counted: bool = True,
     ) -> Answer:
         """Sends one request, once, and reads the whole answer. Redirects are not followed.
 
-        `is_effect`: the call changes something, so a failure after sending is ambiguous. Raises Transient (network,
-        408, 429, 3xx, 5xx, oversized answer) and AccessDenied (401); every other status is returned.
+        `is_effect`: the call changes something, so a failure after sending is ambiguous. `is_login`: it asks for
+        access, and the caller judges a 401 by its body. `is_counted` False: it is for a token, from a server with
+        limits of its own. Raises Transient (network, 408, 429, 3xx, 5xx, oversized answer; the rate limit was said to
+        be used up, and nothing was sent) and AccessDenied (401); every other status is returned.
         """
+        if not is_counted:
+            return await self._send(method, url, is_effect, body, headers, is_login, None)
+        slot = await self._meter.begin()
+        try:
+            return await self._send(method, url, is_effect, body, headers, is_login, self._meter)
+        finally:
+            self._meter.end(slot)
+
+    async def _send(
+        self,
+        method: str,
+        url: URL,
+        is_effect: bool,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+        is_login: bool,
+        meter: Meter | None,
+    ) -> Answer:
         try:
             async with self._session.request(
                 method, url, data=body, headers=headers, allow_redirects=False
@@ -125,7 +165,9 @@ class Caller:
             failure = Transient(self.words_of(error), is_ambiguous=is_effect)
         else:
             status = answer.status
-            if status < 300 or (400 <= status < 500 and status not in (401, 408, 429)):
+            if meter is not None:
+                self._hear(meter, answer)
+            if status < 300 or (400 <= status < 500 and status not in (401, 408, 429)) or (is_login and status == 401):
                 return answer
             failure = self._refusal(answer, is_effect)
         raise failure
@@ -145,16 +187,27 @@ class Caller:
     def words(self, answer: Answer) -> str:
         """The platform's own words in an answer: status, constant and message, without secrets, cut to a length."""
         said = _without_status(told(answer.body), answer.status)
-        return self._clean(f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status} without a message")
+        return self.clean(f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status} without a message")
 
     def words_of(self, error: BaseException) -> str:
         """What went wrong on the way, without secrets."""
         if isinstance(error, _TooLarge):
             return f"the answer is larger than {self._max_body_bytes} bytes"
-        return self._clean(network_words(error))
+        return self.clean(network_words(error))
 
-    def _clean(self, text: str) -> str:
-        for secret in self._secrets:
+    def _hear(self, meter: Meter, answer: Answer) -> None:
+        """What the answer says is left of the rate limit. Its own clock counts, where it has one."""
+        date_ms = http_date_ms(answer.headers["Date"]) if "Date" in answer.headers else None
+        said = allowance_of(answer.headers, self._clock.now_ms() if date_ms is None else date_ms)
+        if said is None:
+            return
+        if said.reset_seconds is None:  # a 429 of Laravel's older kind says it in Retry-After alone
+            said = replace(said, reset_seconds=retry_after_seconds(answer.headers, self._clock))
+        meter.hear(said)
+
+    def clean(self, text: str) -> str:
+        """A platform's words without secrets, cut to a length."""
+        for secret in self._hidden:
             text = text.replace(secret, "***")
         return text if len(text) <= DETAIL_LENGTH else text[: DETAIL_LENGTH - 1] + "…"
 
@@ -173,7 +226,7 @@ class Caller:
             case status if 300 <= status < 400:
                 # Nothing was done; most often a wrong base_url or a login page in place of an API.
                 target = answer.headers.get("Location", "nowhere")
-                return Transient(self._clean(f"HTTP {status}: redirected to {target}; check base_url"))
+                return Transient(self.clean(f"HTTP {status}: redirected to {target}; check base_url"))
             case _:
                 return Transient(self.words(answer), is_ambiguous=is_effect)
 

@@ -61,7 +61,7 @@ class SelldoneClient:
             timeout_seconds=settings.timeout_seconds,
             concurrency=settings.concurrency,
         )
-        self._caller = Caller(session, clock=settings.clock, secrets=(token,))
+        self._caller = Caller(session, clock=settings.clock, secrets=(token,), meter=settings.meter)
         self._clock = settings.clock
         self._shop_id = options.shop_id
         self._lookback_ms = int(settings.lookback_seconds * 1000)
@@ -107,9 +107,11 @@ class SelldoneClient:
         del standing  # the platform checks the sequence itself, and the driver has read what it had to
         match step:
             case "confirm":
-                return await self._set_state(order_id, "OrderConfirm", _confirm_body(request))
+                body, carries = _confirm_body(request), request.items is not None
+                return await self._set_state(order_id, "OrderConfirm", body, carries=carries)
             case "prepare":
-                return await self._set_state(order_id, "PreparingOrder", _prepare_body(request))
+                body, carries = _prepare_body(request), request.delivery_info is not None
+                return await self._set_state(order_id, "PreparingOrder", body, carries=carries)
             case "send":
                 return await self._set_state(order_id, "SentOrder", _SEND)
             case "deliver":
@@ -160,12 +162,16 @@ class SelldoneClient:
             raise self._refusal(answer, listing.refusal, is_effect=False)
         return listing, answer
 
-    async def _set_state(self, order_id: str, state: str, body: bytes) -> StepAnswer:
+    async def _set_state(self, order_id: str, state: str, body: bytes, *, carries: bool = False) -> StepAnswer:
+        """`carries`: the call tells more than the state, so that an order which was there before did not take it."""
         data = await self._effect("POST", self._order_url(order_id, "/state"), body)
         answered = self._answered_state(data)
         if answered != state:
             raise OutOfSequence(f"{state} was asked for and the order is in {answered}")
-        return StepAnswer(answered)  # `changed: false` with this state: it was there before, which is as good (§8)
+        was_there = data.get("changed") is False  # which is as good, if the state is all that was wanted (§8)
+        if was_there and carries:
+            raise OutOfSequence(f"the order was in {state} already, so what the call carried was not taken")
+        return StepAnswer(answered, is_found=was_there)
 
     async def _set_tracking(self, order_id: str, request: TargetRequest) -> StepAnswer:
         data = await self._effect("PUT", self._order_url(order_id, "/tracking"), _tracking_body(request))

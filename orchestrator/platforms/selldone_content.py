@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from orchestrator.clock import rfc3339
 from orchestrator.platforms.content import Apart, decimal, instant, plain, price, rows, sum_of, text, texts
+from orchestrator.platforms.selldone_returns import returns_content
 from orchestrator.platforms.selldone_withdrawal import withdrawal_fact
 from statemachines.target import Json
 
@@ -51,6 +52,8 @@ def content_of(order: Mapping[str, Json]) -> dict[str, Json]:
         "attributes": texts(order.get("meta")),
         "derived": derived,
     }
+    if (returns := returns_content(order)) is not None:
+        found["returns"] = returns
     if "language" in order:
         found["language"] = text(order["language"])
     return found

@@ -18,6 +18,7 @@ from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.json_text import Broken, member_text, members, read_value
 from orchestrator.platforms.selldone_content import APART, content_of
+from orchestrator.platforms.selldone_returns import returns_fact
 from orchestrator.platforms.selldone_withdrawal import withdrawal_fact
 from statemachines.items import decimal_of
 from statemachines.target import Json
@@ -128,6 +129,8 @@ def read_order(order: Json, payload: bytes) -> Seen:
     }
     if (withdrawn := withdrawal_fact(order)) is not None:
         facts[WITHDRAWN] = withdrawn
+    if (returns := returns_fact(order)) is not None:
+        facts["returns"] = returns
     return Seen(
         id=order_id,
         reference=_text(order.get("label")) or _text(order.get("code")) or order_id,

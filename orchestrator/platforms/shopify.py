@@ -9,10 +9,12 @@ from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFail
 from orchestrator.platforms.http import Answer, Caller, http_date_ms, open_session, skew_finding
 from orchestrator.platforms.json_text import Broken, member_text, members
 from orchestrator.platforms.push import Subscription
+from orchestrator.platforms.shopify_access import ShopifyAccess
 from orchestrator.platforms.shopify_graphql import ShopifyDoor
 from orchestrator.platforms.shopify_options import ShopifyOptions
 from orchestrator.platforms.shopify_pages import OrderPages
 from orchestrator.platforms.shopify_returns import ReturnsAccess
+from orchestrator.platforms.shopify_scopes import missing_scopes, scopes_finding
 from orchestrator.platforms.shopify_steps import ShopifySteps
 from orchestrator.platforms.shopify_subscriptions import ShopifySubscriptions, addresses
 from orchestrator.platforms.shopify_sweep import Sweep
@@ -24,14 +26,6 @@ from statemachines.machine import Standing
 from statemachines.target import Json, TargetRequest
 
 _MAX_PAGE = 250  # of any connection (shopify.dev: pagination)
-_FO_SCOPES = ("merchant_managed", "assigned", "third_party")
-_OPTIONAL_SCOPES = {
-    "write_orders": "no order can be cancelled",
-    "write_fulfillments": "none can be marked as delivered",
-    "read_products": "product webhooks will be refused",
-    "read_returns": "what buyers send back is not shown",
-}
-"""What does not work without a scope that most of the work can do without."""
 
 
 class ShopifyClient:
@@ -49,11 +43,11 @@ class ShopifyClient:
             timeout_seconds=settings.timeout_seconds,
             concurrency=settings.concurrency,
         )
-        token = options.token.get_secret_value()
-        self._caller = Caller(session, clock=settings.clock, secrets=[token])
+        self._caller = Caller(session, clock=settings.clock, secrets=_secrets(options), meter=settings.meter)
         host = settings.base_url.rstrip("/").replace("{domain}", options.domain)
         url = URL(f"{host}/admin/api/{options.api_version}/graphql.json")
-        self._door = ShopifyDoor(self._caller, url, token)
+        self._access = ShopifyAccess(options, self._caller, host, settings)
+        self._door = ShopifyDoor(self._caller, url, self._access, settings.meter)
         pages = OrderPages(self._door, settings.throttle)
         self._returns = ReturnsAccess(pages, settings.throttle, settings.clock)
         machine = machines.build({"routing_timeout_seconds": options.routing_timeout_seconds})
@@ -103,22 +97,30 @@ class ShopifyClient:
         return await self._steps.perform(step, order_id, standing, request)
 
     async def check(self) -> list[Finding]:
-        """Reachable, token accepted, scopes there, the version one that Shopify still has, clock skew."""
+        """Reachable, let in with what and until when, scopes there, the version one that Shopify still has, clock
+        skew."""
         try:
             data, answer = await self._door.query("access", {})
         except AccessDenied as failure:
-            told = f"{failure.detail} - check domain, token and api_version in the config"
-            return [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", told)]
+            let_in_by = "token" if self._options.credentials is None else "credentials"
+            told = f"{failure.detail} - check domain, {let_in_by} and api_version in the config"
+            findings = [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", told)]
+            scopes = None if self._access.scopes is None else missing_scopes(set(self._access.scopes))
+            return [*findings, Finding("scopes", "failed", f"the token lacks {scopes}")] if scopes else findings
         except PlatformFailure as failure:
             return [Finding("reachable", "failed", failure.detail)]
         return [
             Finding("reachable", "ok", "it answers"),
-            Finding("credentials", "ok", "the token is taken"),
+            self._access.finding(),
             self._domain(data),
             self._version(data),
-            _scopes(data),
+            scopes_finding(data, self._access.scopes),
             skew_finding(answer, self._clock),
         ]
+
+    def forget_refusal(self) -> None:
+        """As `RemembersRefusal.forget_refusal`."""
+        self._access.forget_refusal()
 
     async def aclose(self) -> None:
         """Closes connections."""
@@ -165,17 +167,11 @@ class ShopifyClient:
         return Finding("version", "warning", f"{mine} is none of {', '.join(handles) or 'none'}: another one answers")
 
 
-def _scopes(data: dict[str, Json]) -> Finding:
-    granted = {row["handle"] for row in (data.get("currentAppInstallation") or {}).get("accessScopes") or []}
-    missing = [] if granted & {"read_orders", "write_orders"} else ["read_orders"]
-    if not any(f"write_{kind}_fulfillment_orders" in granted for kind in _FO_SCOPES):
-        missing.append("write_merchant_managed_fulfillment_orders")
-    if missing:
-        return Finding("scopes", "failed", f"the app lacks {', '.join(missing)}")
-    granted |= {f"read_{scope.removeprefix('write_')}" for scope in granted}  # who may write may read
-    if lacks := [f"without {scope} {what}" for scope, what in _OPTIONAL_SCOPES.items() if scope not in granted]:
-        return Finding("scopes", "warning", "; ".join(lacks))
-    return Finding("scopes", "ok", "the app has what it needs")
+def _secrets(options: ShopifyOptions) -> list[str]:
+    given = [options.token]
+    if options.credentials is not None:
+        given += [options.credentials.client_secret, options.credentials.refresh_token]
+    return [each.get_secret_value() for each in given if each is not None]
 
 
 def _read_rows(answer: Answer) -> tuple[list[Row], tuple[UnreadableItem, ...], str | None]:

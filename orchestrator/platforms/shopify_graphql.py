@@ -6,6 +6,7 @@ The documents are files of their own beside this module, so that tests hold them
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -23,15 +24,20 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.http import DETAIL_LENGTH, Answer, Caller
+from orchestrator.platforms.meter import Meter
+from orchestrator.platforms.points import PointsTold
+from orchestrator.platforms.shopify_access import ShopifyAccess
 from statemachines.target import Json
 
-_HEADERS = {"Content-Type": "application/json"}
 _SHOP_STOPS = frozenset({402, 403, 404, 423})
 """A frozen or locked shop, a wrong domain or version: nothing of this shop can be done (shopify.md §8)."""
 _SHOP_STOP_CODES = frozenset({"ACCESS_DENIED", "SHOP_INACTIVE"})
 """The same, told at 200 (shopify.dev: GraphQL Admin API, status and error codes)."""
 _NOT_RUN = frozenset({"MAX_COST_EXCEEDED", "MAX_INPUT_SIZE_EXCEEDED", "BAD_REQUEST", "INVALID_VARIABLE"})
 """Codes of a document that was never run, beside those of a validator, which begin with a small letter (samples)."""
+_QUERY_POINTS, _MUTATION_POINTS = 1000.0, 50.0
+"""What a document may cost before it was ever sent: no query may cost more, a mutation is cheap (shopify.md §8)."""
+_COST = re.compile(rb'"cost"\s*:\s*(\{[^{}]*\{[^{}]*\}[^{}]*\})')
 _DEFAULT_THROTTLE_SECONDS = 2.0
 _MAX_THROTTLE_SECONDS = 60.0
 
@@ -63,21 +69,34 @@ def document_names() -> list[str]:
 
 
 class ShopifyDoor:
-    """Calls of one shop's Admin API. `url` is the versioned endpoint, `token` goes with every call."""
+    """Calls of one shop's Admin API. `url` is the versioned endpoint, `access` lets every call in, `meter` counts the
+    points that they cost (None: nobody does)."""
 
-    def __init__(self, caller: Caller, url: URL, token: str) -> None:
+    def __init__(self, caller: Caller, url: URL, access: ShopifyAccess, meter: Meter | None = None) -> None:
         self._caller = caller
+        self._meter = meter
         self._url = url
-        self._headers = {**_HEADERS, "X-Shopify-Access-Token": token}
+        self._access = access
 
     async def send(self, name: str, variables: Mapping[str, Json], *, is_effect: bool) -> Answer:
         """Sends a document. Raises what HTTP alone tells; see `told` for what the answer says."""
         body = json.dumps({"query": document(name), "variables": variables}).encode()
-        answer = await self._caller.call("POST", self._url, is_effect=is_effect, body=body, headers=self._headers)
+        answer = await self._post(name, body, is_effect=is_effect)
         if answer.status in _SHOP_STOPS:
             raise AccessDenied(self._caller.words(answer))
         if answer.status >= 400:
             raise Rejected(self._caller.words(answer))
+        return answer
+
+    async def _post(self, name: str, body: bytes, *, is_effect: bool) -> Answer:
+        """Posts a document once there are points for it, and hears what it cost."""
+        meter = self._meter
+        if meter is None or meter.points is None:
+            return await self._access.call(self._url, body, is_effect=is_effect)
+        async with meter.points.spent(name, _MUTATION_POINTS if is_effect else _QUERY_POINTS) as cost:
+            answer = await self._access.call(self._url, body, is_effect=is_effect)
+        if (told := points_told(answer.body)) is not None:
+            meter.hear_points(name, cost, told)
         return answer
 
     async def query(self, name: str, variables: Mapping[str, Json]) -> tuple[dict[str, Json], Answer]:
@@ -179,6 +198,29 @@ def throttle_seconds(body: Mapping[str, Json]) -> float:
     if seconds <= 0:
         return _DEFAULT_THROTTLE_SECONDS
     return min(max(seconds, 0.1), _MAX_THROTTLE_SECONDS)
+
+
+def points_told(body: bytes) -> PointsTold | None:
+    """What an answer says of its cost and of the bucket (shopify.md §8); None where it says nothing that makes sense.
+
+    Looked for in the bytes, so that a large page is parsed once: inside a text of JSON its quotes would be escaped.
+    """
+    at = body.rfind(b'"throttleStatus"')
+    found = _COST.search(body, max(0, body.rfind(b'"cost"', 0, at))) if at >= 0 else None
+    if found is None:
+        return None
+    try:
+        cost = from_json(found[1])
+        status, actual = cost["throttleStatus"], cost.get("actualQueryCost")
+        return PointsTold(
+            maximum=float(status["maximumAvailable"]),
+            available=float(status["currentlyAvailable"]),
+            per_second=float(status["restoreRate"]),
+            requested=float(cost["requestedQueryCost"]),
+            actual=None if actual is None else float(actual),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def _cut(text: str) -> str:

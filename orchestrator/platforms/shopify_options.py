@@ -1,11 +1,11 @@
-"""Shopify's own config keys of a shop, and what the facts leave open as switches (shopify.md §1, §5, §9)."""
+"""Shopify's own config keys of a shop, and what the facts leave open as switches (shopify.md §1, §1.1, §5, §9)."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from statemachines.shopify import DEFAULT_ROUTING_SECONDS
 
@@ -32,15 +32,61 @@ def _header_safe(token: SecretStr) -> SecretStr:
     return token
 
 
-class ShopifyOptions(BaseModel):
-    """A shop's access to Shopify, and how its orders are read, shipped and cancelled."""
+def _not_empty(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("must not be empty")
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
+Token = Annotated[SecretStr, AfterValidator(_header_safe)]
+
+_OWN_DOMAIN = ".myshopify.com"
+
+
+def _given(name: str) -> dict[str, Any]:
+    return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+
+
+class ShopifyCredentials(BaseModel):
+    """What access tokens are asked for with (shopify.md §1.1): the app's client, and for an app that others installed
+    the refresh token that its authorisation gave."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    client_id: Annotated[Secret, Field(description="Client id of the app, from the Dev Dashboard")]
+    client_secret: Annotated[Secret, Field(description="Client secret of the app, from the Dev Dashboard")]
+    refresh_token: Annotated[
+        Token | None,
+        Field(
+            description="Refresh token of an app that was authorised with expiring offline tokens. It is the first of a"
+            " chain: each refresh replaces it, and what replaced it is kept beside the store"
+        ),
+    ] = None
+
+
+class ShopifyOptions(BaseModel):
+    """A shop's access to Shopify (`token` or `credentials`), and how its orders are read, shipped and cancelled."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        hide_input_in_errors=True,
+        json_schema_extra={"oneOf": [_given("token"), _given("credentials")]},
+    )
 
     domain: Annotated[
         str, AfterValidator(_host_name), Field(description="The shop's own host name, as *.myshopify.com")
     ]
-    token: Annotated[SecretStr, AfterValidator(_header_safe), Field(description="Admin API access token of the app")]
+    token: Annotated[
+        Token | None,
+        Field(description="Permanent Admin API access token, of an app of before 2026; others have credentials"),
+    ] = None
+    credentials: Annotated[
+        ShopifyCredentials | None,
+        Field(description="The app's client id and secret, in place of a token: access tokens are fetched with them"),
+    ] = None
     api_version: Annotated[
         str, Field(pattern=r"^(20[0-9]{2}-(01|04|07|10)|unstable)$", description="Version of the Admin API")
     ] = DEFAULT_API_VERSION
@@ -64,3 +110,17 @@ class ShopifyOptions(BaseModel):
     routing_timeout_seconds: Annotated[
         float, Field(gt=0, le=86_400, description="Age of an order without fulfillment orders that needs a person")
     ] = DEFAULT_ROUTING_SECONDS
+
+    @model_validator(mode="after")
+    def _is_let_in(self) -> Self:
+        if (self.credentials is None) == (self.token is None):
+            raise ValueError(
+                "needs either credentials (client_id and client_secret of the app) or a permanent token, and not both"
+            )
+        if self.credentials is not None and not self.domain.endswith(_OWN_DOMAIN):
+            raise ValueError("needs the shop's *.myshopify.com name as domain: tokens are asked for there alone")
+        return self
+
+    def default_webhook_secrets(self) -> tuple[SecretStr, ...]:
+        """What webhooks are signed with unless the config says otherwise: the app's client secret (shopify.md §1.1)."""
+        return () if self.credentials is None else (self.credentials.client_secret,)

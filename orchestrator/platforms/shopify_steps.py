@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import anyio
 
@@ -43,6 +44,8 @@ _POLL_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)  # then every five
 _SLOW_POLL_SECONDS = 5.0
 
 Read = Callable[[str], Awaitable[Seen]]
+_Known: TypeAlias = tuple[str, Standing, Standing, TargetRequest]
+"""A step, where its order stood when it was planned, where the look before it shows it, and the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +67,24 @@ class ShopifySteps:
         except Unreadable as failure:  # nothing was sent yet: the look is worth another try, and says so itself
             raise Transient(failure.detail) from None
         now = replace(seen.standing(), facts=self.machine.merged_facts(standing, seen.standing()))
+        known = (step, standing, now, request)
         match step:
             case "report_progress":
-                return await self._report_progress(order_id, now)
+                return await self._report_progress(order_id, now, known)
             case "fulfill":
-                return await self._fulfill(order_id, standing, now, request)
+                return await self._fulfill(order_id, known)
             case "update_tracking":
                 return await self._update_tracking(now, request)
             case "mark_delivered":
-                return await self._mark_delivered(now)
+                return await self._mark_delivered(now, known)
             case "cancel":
-                return await self._cancel(order_id, now, request)
+                return await self._cancel(order_id, now, request, known)
             case _:
                 raise ValueError(f"shopify has no step {step!r}")
 
-    async def _report_progress(self, order_id: str, now: Standing) -> StepAnswer:
+    async def _report_progress(self, order_id: str, now: Standing, known: _Known) -> StepAnswer:
         if now.state in ("IN_PROGRESS", "PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED"):
-            return _found(now)
+            return self._nothing_left(known)
         self._in(now, "UNFULFILLED", "ON_HOLD", "SCHEDULED")
         self._routed(now)
         orders = [each for each in open_orders(now.facts) if REPORTS in each["actions"]]
@@ -92,9 +96,10 @@ class ShopifySteps:
             await self._change(order_id, now, "report_progress", "fulfillmentOrderReportProgress", variables)
         return StepAnswer("IN_PROGRESS", _plain(now.facts))
 
-    async def _fulfill(self, order_id: str, before: Standing, now: Standing, request: TargetRequest) -> StepAnswer:
+    async def _fulfill(self, order_id: str, known: _Known) -> StepAnswer:
+        _, before, now, request = known
         if now.state in ("FULFILLED", "DELIVERED"):
-            return _found(now)
+            return self._nothing_left(known)
         self._in(now, "UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "ON_HOLD", "SCHEDULED")
         self._routed(now)
         try:
@@ -103,7 +108,7 @@ class ShopifySteps:
             raise Rejected(str(error)) from None
         if parcel is None:
             if request.items is not None:
-                return _found(now)
+                return self._nothing_left(known)
             raise Rejected(
                 f"the order is {now.state}, but no fulfillment order that this app sees is open: what is left was"
                 " refunded or closed, or its location needs a scope such as read_assigned_fulfillment_orders"
@@ -165,9 +170,9 @@ class ShopifySteps:
             await self.door.mutate("update_tracking", "fulfillmentTrackingInfoUpdate", variables)
         return StepAnswer(now.state, _plain(now.facts))
 
-    async def _mark_delivered(self, now: Standing) -> StepAnswer:
+    async def _mark_delivered(self, now: Standing, known: _Known) -> StepAnswer:
         if now.state == "DELIVERED":
-            return _found(now)
+            return self._nothing_left(known)
         self._in(now, "FULFILLED")
         todo = [each for each in live(now.facts) if not each["is_delivered"]]
         if not todo:
@@ -180,9 +185,9 @@ class ShopifySteps:
 
     # -- cancelling ------------------------------------------------------------------------------------------------
 
-    async def _cancel(self, order_id: str, now: Standing, request: TargetRequest) -> StepAnswer:
+    async def _cancel(self, order_id: str, now: Standing, request: TargetRequest, known: _Known) -> StepAnswer:
         if now.state == "CANCELLED":
-            return _found(now)
+            return self._nothing_left(known)
         self._in(now, "UNFULFILLED", "IN_PROGRESS", "ON_HOLD", "SCHEDULED", "FULFILLMENT_NOT_REQUIRED")
         reason = (request.reason or "").strip()
         variables = {
@@ -244,6 +249,14 @@ class ShopifySteps:
 
     # -- judging ---------------------------------------------------------------------------------------------------
 
+    def _nothing_left(self, known: _Known) -> StepAnswer:
+        """The look shows nothing to do. That the step itself is done it has to prove; what was reached another way is
+        drift, and the read that follows adopts it."""
+        step, before, now, request = known
+        if self.machine.is_done(step, before, now, request):
+            return StepAnswer(now.state, _plain(now.facts), is_found=True)
+        raise OutOfSequence(f"the order is {now.state}: {step} has nothing left to do, and none of it shows")
+
     def _in(self, now: Standing, *states: str) -> None:
         if now.state not in states:
             raise OutOfSequence(f"the order is {now.state}")
@@ -267,11 +280,6 @@ class ShopifySteps:
 
     def _notifies(self, request: TargetRequest) -> bool:
         return self.options.notify_customer if request.notify_customer is None else request.notify_customer
-
-
-def _found(now: Standing) -> StepAnswer:
-    """There is nothing left to do: a person, or a call whose answer was lost, did it."""
-    return StepAnswer(now.state, _plain(now.facts))
 
 
 def _orders_of(facts: Facts, parcel: Parcel) -> list[Mapping[str, Json]]:

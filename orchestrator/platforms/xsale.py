@@ -61,7 +61,8 @@ class XsaleClient:
             concurrency=settings.concurrency,
         )
         known = (account.client_id, account.client_secret, account.username, account.password)
-        self._caller = Caller(session, clock=settings.clock, secrets=[each.get_secret_value() for each in known])
+        secrets = [each.get_secret_value() for each in known]
+        self._caller = Caller(session, clock=settings.clock, secrets=secrets, meter=settings.meter)
         self._keeper = keeper_of(account, self._caller, settings)
         self._calls = OrganizationCalls(self._caller, self._keeper, settings.base_url.rstrip("/"), options.organization)
         self._machine = machines.build(options.model_dump(include={"flow", "milestones"}))
@@ -107,7 +108,7 @@ class XsaleClient:
             raise OutOfSequence(f"no status follows {standing.state!r} on the way to {request.state!r}")
         calls, tail = Turn(self._throttle), f"orders/{_id_or_raise(order_id)}/change-status"
         if self._options.look_first and await self._is_there(calls, order_id, standing, to):
-            return StepAnswer(to)
+            return StepAnswer(to, is_found=True)
         table = await self._directory.table(calls)
         answer = await self._calls.put(calls, tail, self._body(table.id_of(to)))
         if answer.status in (400, 422):

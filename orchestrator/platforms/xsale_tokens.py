@@ -64,7 +64,12 @@ class XsaleTokens:
         """Logs in. Raises AccessDenied and Transient."""
         del known
         answer = await self._caller.call(
-            "POST", self._url, is_effect=False, body=_login_body(self._credentials), headers=_JSON_HEADERS
+            "POST",
+            self._url,
+            is_effect=False,
+            body=_login_body(self._credentials),
+            headers=_JSON_HEADERS,
+            is_counted=False,
         )
         if answer.status >= 400:
             # Whatever it is about (user, client, audience, address), only another config helps (xsale.md §6).

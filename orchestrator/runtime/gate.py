@@ -1,8 +1,8 @@
 """The shop's gate: may a call go out to the platform now? Rate, Retry-After, circuit, pause and drain in one place.
 
 One gate serves all calls of a shop: steps, reads, polls. It is plain synchronous state owned by the event loop; the
-only waiting is for the token bucket. A closed gate does not queue anybody: drivers leave their order due and rest, so
-ten thousand orders can wait for a dead platform without a task.
+only waiting is for the token bucket and for the meter, which counts as the platform does. A closed gate does not queue
+anybody: drivers leave their order due and rest, so ten thousand orders can wait for a dead platform without a task.
 
 The circuit opens after `failures` transient failures in a row. Once `cooldown_seconds` are over one call is let through
 as a probe; it closes the circuit or opens it again. While the circuit is not closed failures cost no order an attempt.
@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import anyio
+
+from orchestrator.clock import Clock
+from orchestrator.platforms.meter import Meter
 
 _NAP_SECONDS = 0.25
 
@@ -35,8 +38,10 @@ class Limits:
 class Gate:
     """Owned by a shop worker. `on_change` is called when the gate opens, closes or changes its reason."""
 
-    def __init__(self, limits: Limits, monotonic: Callable[[], float]) -> None:
+    def __init__(self, limits: Limits, monotonic: Callable[[], float], meter: Meter | None = None) -> None:
         self.limits = limits
+        self.meter = meter or Meter(Clock(monotonic=monotonic))
+        self.meter.on_exhausted = self.throttled
         self.circuit: Circuit = "closed"
         self.is_paused = False
         self.is_draining = False
@@ -57,10 +62,7 @@ class Gate:
         """Takes a turn if one is free at once."""
         if not self.is_open or self._line.locked():
             return False
-        self._refill()
-        if self._tokens < 1:
-            return False
-        return self._pass()
+        return self._seconds_to_turn() <= 0 and self._pass()
 
     async def take(self) -> bool:
         """Waits for a turn; False when the gate is closed (a caller then rests instead of waiting)."""
@@ -68,25 +70,28 @@ class Gate:
             return True
         async with self._line:
             while self.is_open:
-                self._refill()
-                if self._tokens >= 1:
+                wait = self._seconds_to_turn()
+                if wait <= 0:
                     return self._pass()
                 # in short naps, so that a pause or drain is noticed however low the rate is
-                await anyio.sleep(min(_NAP_SECONDS, (1 - self._tokens) / self.limits.rate_per_second))
+                await anyio.sleep(min(_NAP_SECONDS, wait))
         return False
 
     async def throttle(self) -> None:
         """A turn for a call that a client makes inside its own: waits for the rate alone, whatever the gate says."""
         async with self._line:
-            self._refill()
-            while self._tokens < 1:
-                await anyio.sleep((1 - self._tokens) / self.limits.rate_per_second)
-                self._refill()
+            while (wait := self._seconds_to_turn()) > 0:
+                # A long wait that the platform asks for is the call's own: it fails by it, as by a 429.
+                if self.meter.is_used_up:
+                    break
+                await anyio.sleep(wait)
             self._tokens -= 1
+            self.meter.promise()
 
     def give_back(self) -> None:
         """The turn was not used."""
         self._tokens += 1
+        self.meter.take_back()
         self.abandoned()
 
     def _pass(self) -> bool:
@@ -95,7 +100,14 @@ class Gate:
         if self.circuit == "half_open":
             self._probing = True
         self._tokens -= 1
+        self.meter.promise()
         return True
+
+    def _seconds_to_turn(self) -> float:
+        """How long until there is a turn, as far as can be foretold; 0 when there is one."""
+        self._refill()
+        wait = (1 - self._tokens) / self.limits.rate_per_second if self._tokens < 1 else 0.0
+        return max(wait, self.meter.seconds_until_free())
 
     def _refill(self) -> None:
         now = self._monotonic()
@@ -144,6 +156,7 @@ class Gate:
         self._probing = False
         self._throttled_until = 0.0
         self._detail = None
+        self.meter.forget()
         self._set_circuit("closed")
 
     def set_paused(self, is_paused: bool) -> None:
@@ -188,7 +201,8 @@ class Gate:
     def available(self) -> float:
         """Turns at hand."""
         self._refill()
-        return self._tokens
+        room = self.meter.room()
+        return self._tokens if room is None else min(self._tokens, room)
 
     def seconds_closed(self) -> float:
         """How long a Retry-After or an open circuit still keep the gate closed."""

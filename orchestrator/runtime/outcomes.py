@@ -127,6 +127,8 @@ def apply_read(draft: Draft, ctx: Context, seen: Seen, refused: str | None) -> N
         shown = seen.standing()
         request = draft.request_of_intent()
         is_done = ctx.machine.is_done(intent.step, standing, shown, request)
+        if is_done and not intent.is_unanswered and not ctx.machine.is_evident(intent.step, request):
+            is_done = False  # the platform answered, and it was no yes: somebody else did the like of it
         if is_done is None:
             refused = f"nobody can tell whether {intent.step} took effect: look, then retry it or skip it"
         if is_done:

@@ -7,25 +7,27 @@ pause. Shutdown drains: gates close, running calls finish and are recorded, then
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from orchestrator.clock import Chance, Clock
+from orchestrator.clock import Chance, Clock, optional_rfc3339, rfc3339
 from orchestrator.config import ANOTHER_SHOP_REMEDY, Config, ShopConfig, diff
 from orchestrator.crash import CrashPoints
 from orchestrator.metrics import Metrics
 from orchestrator.operations.ports import ShopFacts
 from orchestrator.platforms import PLATFORMS
+from orchestrator.platforms.meter import LastWord
 from orchestrator.runtime.draft import Policy
 from orchestrator.runtime.driver import Equipment
 from orchestrator.runtime.gate import Gate, Limits
 from orchestrator.runtime.worker import ShopWorker
 from statemachines import BUILDERS
 from statemachines.machine import PlatformMachine
+from statemachines.target import Json
 from storage.errors import StoreError
 from storage.records import Shop
 from storage.shops import keep_identity, release_lease, take_lease
@@ -88,7 +90,7 @@ class Supervisor:
     async def start(self, group: TaskGroup, config: Config) -> None:
         """Starts every shop's worker in `group`; returns when each has started or failed once."""
         self._group, self._config = group, config
-        self._state_directory = config.storage.path.parent  # where the store is, whatever a reload says
+        self._state_directory = config.state_directory  # where the store is, whatever a reload says
         for shop in config.shops.values():
             self._add(shop)
         for slot in list(self._slots.values()):
@@ -176,6 +178,7 @@ class Supervisor:
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(5):
                 await worker.equipment.client.aclose()
+                worker.gate.meter.close()
                 await self._store.write(lambda tx: release_lease(tx, shop.name, row.lease_epoch))
 
     def _equip(self, slot: _Slot, row: Shop) -> ShopWorker:
@@ -188,7 +191,8 @@ class Supervisor:
             failures=shop.circuit.failures,
             cooldown_seconds=shop.circuit.cooldown_seconds,
         )
-        gate = Gate(limits, self._clock.monotonic)
+        meter = shop.meter(self._clock, self._state_directory)
+        gate = Gate(limits, self._clock.monotonic, meter)
         policy = Policy(
             shop=shop.name,
             platform=shop.platform,
@@ -203,10 +207,11 @@ class Supervisor:
         )
         client = PLATFORMS[shop.platform].open(
             replace(
-                shop.client_settings(),
+                shop.client_settings(self._state_directory),
                 throttle=gate.throttle,
-                state_directory=self._state_directory,
+                meter=meter,
                 clock=self._clock,
+                crash=self._crash,
             )
         )
         equipment = Equipment(
@@ -241,11 +246,24 @@ def _facts(name: str, slot: _Slot) -> ShopFacts:
             "rate_per_second": limits.rate_per_second,
             "burst": limits.burst,
             "concurrency": limits.concurrency,
+            "window": None if limits.window is None else asdict(limits.window),
             "available": round(worker.gate.available, 1) if worker is not None else None,
+            **_last_word(worker.gate.meter.word if worker is not None else None),
         },
         webhooks=worker.webhooks if worker is not None else None,
         import_since=slot.config.import_since,
     )
+
+
+def _last_word(word: LastWord | None) -> dict[str, Json]:
+    """What the platform said last of its rate limit, for the status dump."""
+    return {
+        "limit": None if word is None else word.limit,
+        "remaining": None if word is None else word.remaining,
+        "unit": None if word is None else word.unit,
+        "reset_at": None if word is None else optional_rfc3339(word.reset_at),
+        "told_at": None if word is None else rfc3339(word.told_at),
+    }
 
 
 def _log_fault(shop: str, error: Exception) -> None:

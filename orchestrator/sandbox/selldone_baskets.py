@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -45,7 +45,8 @@ class Basket:
     """One order as the platform keeps it: `fields` are its JSON without the sub-objects, in the platform's order.
 
     `reserved_us`, `updated_us`: Unix microseconds. `garbage`: JSON text shown in place of the order, as a payload that
-    no client can read. `confirmed`: ids of the items that were confirmed, None before that.
+    no client can read. `confirmed`: ids of the items that were confirmed, None before that. `returns`: the requests to
+    return items (selldone.md §5.2).
     """
 
     id: int
@@ -56,6 +57,7 @@ class Basket:
     updated_us: int
     garbage: str | None = None
     confirmed: tuple[int, ...] | None = None
+    returns: list[dict[str, Json]] = field(default_factory=list)
 
     @property
     def status(self) -> str:
@@ -77,7 +79,7 @@ class Basket:
             texts.append(f'"items":[{lines}]')
         if "buyer" in parts:
             texts.append(f'"buyer":{encode(self._buyer())},"customer":{encode(self._customer())}')
-        texts.append('"gateway_processing":null,"basket_item_returns":[]}')
+        texts.append(f'"gateway_processing":null,"basket_item_returns":{encode(self.returns)}}}')
         return ",".join(texts)
 
     def _buyer(self) -> dict[str, Json] | None:

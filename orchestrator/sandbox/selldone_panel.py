@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import PanelError, checked_action, checked_ms
 from orchestrator.sandbox.selldone_baskets import Basket, Json, encode, timestamp
-from orchestrator.sandbox.selldone_shop import STATUSES, Accepted, Outcome, SelldoneShop, steps_after
+from orchestrator.sandbox.selldone_shop import RETURN_STATES, STATUSES, Accepted, Outcome, SelldoneShop, steps_after
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "move": ("order", "state"),
@@ -21,6 +21,8 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "unreject": ("order",),
     "withdraw": ("order",),
     "unwithdraw": ("order",),
+    "request_return": ("order",),
+    "answer_return": ("order", "return", "state"),
     "backdate": ("order", "to"),
     "edit": ("order", "receiver_name"),
     "pay": ("order",),
@@ -70,6 +72,34 @@ class SelldonePanel:
     def unwithdraw(self, order: str | int) -> None:
         """The withdrawal is undone."""
         self.withdraw(order, flag=False, at=None)
+
+    def request_return(self, order: str | int, item: int | None = None, count: int = 1, reason: str = "U1") -> str:
+        """The buyer asks to send some of an item back (None: the first); answers the request's id. Raises PanelError
+        where there are not as many that nobody asked to send back yet."""
+        basket = self.basket(order)
+        line = next((each for each in basket.lines if item in (None, each.id)), None)
+        if line is None:
+            raise PanelError(f"order {basket.id} has no item {item}")
+        pending = [each for each in basket.returns if each["item_id"] == line.id and each["state"] != "Rejected"]
+        if type(count) is not int or not 0 < count <= int(line.fields["count"]) - sum(
+            each["count"] for each in pending
+        ):
+            raise PanelError(f"{count} of item {line.id} cannot be sent back")
+        made = self.shop.next_return_id()
+        who = {"id": made, "user_id": basket.fields["user_id"], "shop_id": self.shop.id}
+        what = {"item_id": line.id, "reason": reason, "count": count, "note": "Wrong size", "state": "Pending"}
+        basket.returns.append({**who, **what, "image": None, "video": None, "voice": None})
+        self.shop.touch(basket)
+        return str(made)
+
+    def answer_return(self, order: str | int, request: str | int, state: str) -> None:
+        """The merchant takes a request or does not. Raises PanelError for a request or state that is unknown."""
+        basket = self.basket(order)
+        found = next((each for each in basket.returns if str(each["id"]) == str(request)), None)
+        if found is None or state not in RETURN_STATES:
+            raise PanelError(f"order {basket.id} has no return {request}, or {state} is none of {RETURN_STATES}")
+        found["state"] = state
+        self.shop.touch(basket)
 
     def backdate(self, order: str | int, ms: int) -> None:
         """The order was checked out at another time (Unix milliseconds)."""
@@ -132,6 +162,9 @@ class SelldonePanel:
             case "delete":
                 self.delete(order)
                 return {"order": str(order)}
+        if action == "request_return":
+            asked = {name: request[name] for name in ("item", "count", "reason") if name in request}
+            return {"order": str(order), "return": self.request_return(order, **asked)}
         self._operate_order(action, order, request)
         basket = self.basket(order)
         return {"order": str(basket.id), "delivery_state": basket.state, "status": basket.status}
@@ -152,6 +185,8 @@ class SelldonePanel:
                 self.withdraw(order, **told)
             case "unwithdraw":
                 self.unwithdraw(order)
+            case "answer_return":
+                self.answer_return(order, request["return"], str(request["state"]))
             case "backdate":
                 self.backdate(order, checked_ms(request))
             case "edit":

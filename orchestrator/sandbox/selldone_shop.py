@@ -21,6 +21,8 @@ STEP_OF = {"OrderConfirm": "confirm", "PreparingOrder": "prepare", "SentOrder": 
 """The contract's name of the step that leads into each state."""
 STATUSES = ("Open", "Reserved", "Payed", "Canceled", "COD")
 """Payment statuses (selldone.md §5.1)."""
+RETURN_STATES = ("Pending", "Accepted", "Rejected")
+"""States of a request to return an item (selldone.md §5.2)."""
 REJECT_REASONS = frozenset(
     {
         "CantAcceptCOD",
@@ -138,6 +140,10 @@ class SelldoneShop:
         basket.fields["updated_at"] = timestamp(basket.updated_us)
         self.changes.pop(basket.id, None)
         self.changes[basket.id] = basket
+
+    def next_return_id(self) -> int:
+        """An id that no request to return an item has yet."""
+        return 501 + sum(len(basket.returns) for basket in self.baskets.values())
 
     def forget(self, basket: Basket) -> None:
         """Deletes the order."""

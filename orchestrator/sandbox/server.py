@@ -30,7 +30,7 @@ _CLOSE_SECONDS = 5.0
 
 _SHOP_DEFAULTS: dict[str, Json] = {
     "poll": {"interval_seconds": 2},
-    "limits": {"concurrency": 16, "rate_per_second": 500, "burst": 500},
+    "limits": {"concurrency": 16, "rate_per_second": 500, "burst": 500, "window": {"calls": 0}},
     "retry": {"attempts": 8, "base_seconds": 0.2, "max_seconds": 5},
     "circuit": {"failures": 10, "cooldown_seconds": 1},
 }

@@ -52,7 +52,7 @@ class ShopifyOptions:
     most_nodes: int = MOST_NODES
     webhook_retry_seconds: float = 0.5
     webhook_deadline_seconds: float = 5
-    access: Kind = "token"
+    access: Kind = "client_credentials"
     lives: Lives = field(default_factory=Lives)
 
 

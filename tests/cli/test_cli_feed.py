@@ -104,6 +104,7 @@ def test_a_dump_file_appears_when_it_is_complete(daemon: FakeDaemon, fulfilld: R
     result = fulfilld("dump", "--output", str(target))
     assert (result.exit_code, result.stdout) == (0, "")
     assert target.read_bytes() == b'{"shop": 1}\n{"order": "\xc5\x81"}\n'
+    assert target.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_dump_that_is_cut_fails_and_leaves_what_was_there(daemon: FakeDaemon, fulfilld: Run, directory: Path) -> None:

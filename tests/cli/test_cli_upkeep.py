@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from orchestrator.cli.doctor import sqlite_finding
+from orchestrator.locks import StoreLock
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Finding
 from storage.sqlite import open_sqlite
@@ -147,7 +148,7 @@ def test_the_example_is_good_as_it_is(run: Run, alone: Path, monkeypatch: pytest
     (alone / "config.json").write_text(text)
     result = run("config", "check")
     assert result.exit_code == 0, result.output
-    assert "is good: 5 shops" in result.stdout
+    assert "is good: 7 shops" in result.stdout
 
 
 def test_a_key_of_another_certificate_is_told(run: Run, alone: Path) -> None:
@@ -309,3 +310,12 @@ def test_doctor_tells_a_daemon_that_listens_from_a_socket_that_was_left(
 ) -> None:
     write_config(alone, shops={})
     assert "a daemon listens" in run("doctor").stdout
+
+
+def test_doctor_tells_of_a_daemon_whose_socket_is_gone(run: Run, alone: Path) -> None:
+    write_config(alone, shops={})
+    with StoreLock(alone / "store.db"):
+        told = " ".join(run("doctor").stdout.split())
+        assert f"is gone, though a daemon runs (process {os.getpid()}" in told
+        assert "SIGHUP" in told
+    assert "though a daemon runs" not in run("doctor").stdout

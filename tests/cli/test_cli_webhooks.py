@@ -51,7 +51,7 @@ def test_the_page_has_each_address_and_each_reason_once_and_fits(run: Run, alone
     assert bare.count("not sent: ") == 1
     assert "set webhooks.public_url, or `fulfilld webhooks shopy --register ADDRESS`" in bare
     refusal = b'{"data":null,"errors":[{"message":"no read_products","extensions":{"code":"ACCESS_DENIED"}}]}'
-    sandbox.faults.script_answer(200, refusal, step="webhookSubscriptionCreate")
+    sandbox.faults.script_answer(200, refusal, step="webhookSubscriptionCreate", times=2)  # with a fresh token, too
     run("webhooks", "shopy", "--register", PUBLIC)
     configure(alone, sandbox, {**LISTENER, "public_url": PUBLIC})
     most = run("webhooks", "shopy").stdout
@@ -89,7 +89,7 @@ def test_what_cannot_be_asked_for_is_said_with_the_remedy(
 def test_a_topic_that_shopify_refuses_is_a_failure_with_its_words(run: Run, alone: Path, sandbox: Sandbox) -> None:
     configure(alone, sandbox, LISTENER)
     refusal = b'{"data":null,"errors":[{"message":"no read_products","extensions":{"code":"ACCESS_DENIED"}}]}'
-    sandbox.faults.script_answer(200, refusal, step="webhookSubscriptionCreate")
+    sandbox.faults.script_answer(200, refusal, step="webhookSubscriptionCreate", times=2)  # with a fresh token, too
     result = run("webhooks", "shopy", "--register", PUBLIC)
     assert result.exit_code == 1
     assert "no read_products" in result.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,7 @@ async def test_sigusr1_writes_the_status_dump(tmp_path: Path) -> None:
             while not path.exists():  # noqa: ASYNC110
                 await anyio.sleep(0.02)  # a file tells nobody that it is there
         assert json.loads(path.read_text())["daemon"]["pid"] == daemon.process.pid
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 async def test_a_broken_config_exits_2_with_every_path_no_traceback_and_no_secret(tmp_path: Path) -> None:

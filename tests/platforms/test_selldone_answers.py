@@ -84,7 +84,14 @@ async def test_the_sample_answers_confirm_the_step(step: str, state: str | None)
 
 
 async def test_a_repeat_that_changed_nothing_is_as_good() -> None:
-    assert await take("send", sample("state_repeat_response_assumed")) == StepAnswer("SentOrder")
+    assert await take("send", sample("state_repeat_response_assumed")) == StepAnswer("SentOrder", is_found=True)
+
+
+async def test_a_repeat_that_changed_nothing_did_not_take_what_the_call_carried() -> None:
+    answer = b'{"delivery_state":"OrderConfirm","updated":0,"changed":false,"items":[]}'
+    assert (await take("confirm", answer, request=TargetRequest("accepted"))).is_found
+    with pytest.raises(OutOfSequence, match="OrderConfirm already"):
+        await take("confirm", answer, request=TargetRequest("accepted", items=("23990",)))
 
 
 @pytest.mark.parametrize("state", ["PreparingOrder", "OrderConfirm", "Returned", "SomethingNew"])

@@ -64,7 +64,7 @@ async def test_every_variable_that_is_sent_is_valid_for_the_real_schema() -> Non
         ):
             await stage.client.perform(step, order, (await stage.client.read(order)).standing(), request)
         await stage.sweep()
-        calls = {call.step: call.sent for call in stage.sandbox.ledger.calls()}
+        calls = {call.step: call.sent for call in stage.sandbox.ledger.calls() if call.step != "token"}
     named = {"read": "order", "list": "orders"}
     assert {"fulfill", "update_tracking", "cancel", "job", "read", "list"} <= set(calls)
     for step, sent in calls.items():

@@ -60,3 +60,26 @@ async def test_a_lost_answer_on_the_way_back_has_its_effect_once(
         assert (await floor.reach(order.id, "shipped")).status is TargetStatus.REACHED
         assert sandbox.ledger.effects(order.id)[-1] == "send"
         assert sandbox.ledger.effects(order.id).count(step) == 2, "once on each way"
+
+
+async def test_items_that_a_buyer_wants_to_send_back_are_told_and_move_nothing(tmp_path: Path) -> None:
+    sandbox = selldone("PreparingOrder")
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        await floor.reach(order.id, "shipped")
+        await floor.commands.sync("acme", 30)
+        panel = sandbox.selldone.operate
+        asked = panel({"action": "request_return", "order": order.id})["return"]
+        for state in ("Pending", "Accepted", "Rejected"):
+            if state != "Pending":
+                panel({"action": "answer_return", "order": order.id, "return": asked, "state": state})
+            before = len(await floor.events("order.updated", order=order.id))
+            await floor.commands.sync("acme", 30)
+            found = await floor.order(order.id)
+            line = {"id": order.facts["items"][0], "quantity": 1}
+            assert found.facts["returns"] == [{"id": asked, "state": state, "lines": [line]}]
+            assert found.state == "SentOrder"
+            *_, told = await floor.events("order.updated", order=order.id)
+            assert len(await floor.events("order.updated", order=order.id)) == before + 1
+            assert [each for each in told.data["changed"] if not each.startswith("/returns")] == []
+        assert (await floor.reach(order.id, "delivered")).status is TargetStatus.REACHED

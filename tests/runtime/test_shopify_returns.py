@@ -122,6 +122,38 @@ async def test_an_exchange_brings_a_returned_order_back(tmp_path: Path) -> None:
         assert (await shown(floor, order.id))[0] == "RETURNED"
 
 
+async def test_what_came_back_before_it_arrived_is_never_taken_for_delivered(tmp_path: Path) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        await reach(floor, order.id, "shipped")
+        look = sandbox.faults.hold(step="read", moment="before")
+        target = await floor.submit(order.id, "delivered", SHOP)
+        await look.arrived()
+        panel(floor, "return", order.id)
+        look.release()
+        ended = await floor.finished(target)
+        assert (ended.status, ended.steps_done) == (TargetStatus.FAILED, 0)
+        assert "mark_delivered" not in effects(floor, order.id)
+        assert (await shown(floor, order.id))[0] == "RETURNED"
+
+
+async def test_a_colleagues_parcel_is_drift_and_no_step_of_ours(tmp_path: Path) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        look = sandbox.faults.hold(step="read", moment="before")
+        target = await floor.submit(order.id, "shipped", SHOP, tracking={"code": "OURS"})
+        await look.arrived()
+        panel(floor, "fulfill", order.id, tracking="BY-HAND")
+        look.release()
+        assert (await floor.finished(target)).status is TargetStatus.REACHED
+        assert "fulfill" not in effects(floor, order.id)
+        assert [each.data["to"] for each in await floor.events("order.drifted", order=order.id)] == ["FULFILLED"]
+        done = await floor.events("step.done", order=order.id)
+        assert [each.data["step"] for each in done if each.data["step"] == "fulfill"] == []
+
+
 async def test_without_the_right_to_read_returns_everything_else_works(tmp_path: Path) -> None:
     sandbox = shopify()
     sandbox.shopify.operate({"action": "revoke_scope", "scope": "read_returns"})
@@ -134,7 +166,7 @@ async def test_without_the_right_to_read_returns_everything_else_works(tmp_path:
         panel(floor, "return", order.id)
         assert await shown(floor, order.id) == ("RETURNED", [])  # nothing of any line is left
         asked = [call.sent["returns"] for call in sandbox.ledger.calls() if call.step == "read"]
-        assert asked.count(True) == 1  # refused once, and not asked for again for an hour
+        assert asked.count(True) == 2  # refused with a fresh token too, and not asked for again for an hour
         assert ASK_AGAIN_SECONDS == 3600
 
 

@@ -21,7 +21,12 @@ ENVIRON = {
     "XS_USER": "xs-user-1",
     "XS_PASSWORD": "xs-password-1",
     "SHOPY_TOKEN": "shpat_sample-token-1",
+    "SHOPY_ID": "shopy-client-1",
     "SHOPY_SECRET": "shopy-secret-1",
+    "SHOPY_WEBHOOK_SECRET": "shopy-webhook-secret-1",
+    "APP_ID": "app-client-1",
+    "APP_SECRET": "app-secret-1",
+    "SHOPY_REFRESH_TOKEN": "shprt_sample-refresh-1",
 }
 
 

@@ -19,7 +19,7 @@ import anyio.to_thread
 from orchestrator.sandbox.server import Sandbox
 
 QUICK: dict[str, Any] = {
-    "limits": {"concurrency": 8, "rate_per_second": 10_000, "burst": 10_000},
+    "limits": {"concurrency": 8, "rate_per_second": 10_000, "burst": 10_000, "window": {"calls": 0}},
     "retry": {"attempts": 40, "base_seconds": 0.02, "max_seconds": 0.2},
     "circuit": {"failures": 1000, "cooldown_seconds": 0.1},
     "poll": {"interval_seconds": 3600},
@@ -50,12 +50,12 @@ class DaemonProcess:
         (self.folder / "config.json").write_text(json.dumps(config))
         return name
 
-    def start(self, crash: str | None = None, *options: str) -> subprocess.Popen[bytes]:
+    def start(self, crash: str | None = None, *options: str, config: str = "config.json") -> subprocess.Popen[bytes]:
         """Starts the daemon, armed with a crash point or not."""
         environment = {key: value for key, value in os.environ.items() if key != "FULFILLD_CRASH"}
         if crash is not None:
             environment["FULFILLD_CRASH"] = crash
-        command = [sys.executable, "-m", "orchestrator", "--config", str(self.folder / "config.json"), "run", *options]
+        command = [sys.executable, "-m", "orchestrator", "--config", str(self.folder / config), "run", *options]
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(command, env=environment, stderr=errors, stdout=errors)
         self.starts += 1

@@ -13,6 +13,7 @@ from orchestrator.config.explain import PATTERNS
 from orchestrator.config.problems import written
 from orchestrator.operations.event_types import EVENT_TYPES
 from orchestrator.platforms import PLATFORMS
+from orchestrator.platforms.window import WindowLimit
 from tests.support.config_files import errors, loaded, places, replaced, shop, with_shop, write
 
 COMMENT = "a comment - comments stand on lines of their own, which begin with //"
@@ -34,7 +35,7 @@ def test_an_empty_config_has_every_default(tmp_path: Path) -> None:
 def test_a_shop_has_the_defaults_of_the_contract_and_of_its_platform(tmp_path: Path) -> None:
     acme = loaded(tmp_path, with_shop()).shops["acme"]
     assert (acme.name, acme.platform, acme.base_url) == ("acme", "selldone", "https://api.selldone.com")
-    assert acme.limits == Limits(concurrency=8, rate_per_second=2, burst=10)
+    assert acme.limits == Limits(8, 1.1, 10, WindowLimit(80, 60)), "no minute has more than 80 calls"
     assert (acme.poll.enabled, acme.poll.interval_seconds, acme.poll.page_size) == (True, 60, 100)
     assert acme.poll.lookback_seconds == 120
     assert (acme.circuit.failures, acme.circuit.cooldown_seconds) == (5, 30)
@@ -44,7 +45,51 @@ def test_a_shop_has_the_defaults_of_the_contract_and_of_its_platform(tmp_path: P
 
 def test_one_limit_can_be_set_while_the_others_stay_the_platforms(tmp_path: Path) -> None:
     acme = loaded(tmp_path, with_shop(limits={"burst": 1})).shops["acme"]
-    assert acme.limits == Limits(concurrency=8, rate_per_second=2, burst=1)
+    assert acme.limits == Limits(8, 1.1, 1, WindowLimit(80, 60))
+
+
+@pytest.mark.parametrize(
+    ("limits", "window"),
+    [
+        ({"rate_per_second": 2}, WindowLimit(80, 60)),
+        ({"rate_per_second": 500, "burst": 80}, WindowLimit(80, 60)),
+        ({"window": {"calls": 200}}, WindowLimit(200, 60)),
+        ({"window": {"calls": 50, "seconds": 120}}, WindowLimit(50, 120)),
+        ({"window": {"calls": 0}}, None),
+        ({"burst": 81}, None),
+        ({"burst": 500, "window": {"calls": 80}}, WindowLimit(80, 60)),
+    ],
+)
+def test_the_platforms_window_holds_unless_the_shop_says_otherwise(
+    tmp_path: Path, limits: dict[str, Any], window: WindowLimit | None
+) -> None:
+    assert loaded(tmp_path, with_shop(limits=limits)).shops["acme"].limits.window == window
+
+
+@pytest.mark.parametrize(
+    ("limits", "path", "words"),
+    [
+        (
+            {"rate_per_second": 2},
+            "shops.acme.limits.rate_per_second",
+            ["2 a second make 120 calls in 60 s", "80", "1.3 a second", "limits.window"],
+        ),
+        ({"window": {"calls": 100}}, "shops.acme.limits.window", ["80 calls in 60 s", "selldone documents"]),
+        ({"window": {"calls": 41, "seconds": 30}}, "shops.acme.limits.window", ["80 calls in 60 s"]),
+        ({"window": {"calls": 0}}, "shops.acme.limits.window", ["80 calls in 60 s"]),
+    ],
+)
+def test_limits_that_contradict_the_platforms_are_explained(
+    tmp_path: Path, limits: dict[str, Any], path: str, words: list[str]
+) -> None:
+    [warning] = loaded(tmp_path, with_shop(limits=limits)).warnings
+    assert warning.path == path
+    assert all(word in warning.message for word in words), warning.message
+
+
+@pytest.mark.parametrize("limits", [{}, {"rate_per_second": 1.3}, {"window": {"calls": 40, "seconds": 30}}])
+def test_limits_within_the_platforms_need_no_word(tmp_path: Path, limits: dict[str, Any]) -> None:
+    assert loaded(tmp_path, with_shop(limits=limits)).warnings == ()
 
 
 def test_relative_paths_start_at_the_config_file_and_not_where_the_daemon_was_started(tmp_path: Path) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -56,16 +54,22 @@ def dump(
     ] = None,
 ) -> None:
     """Stream everything as NDJSON: shops, orders, targets, events."""
+    from orchestrator.cli.failures import Failure
+    from orchestrator.private import appearing
+
     pieces = client_of(context).stream("/v1/dump")
     if output is None:
         for piece in pieces:
             sys.stdout.buffer.write(piece)
         return
     lines = 0
-    with _appearing(output) as file:
-        for piece in pieces:
-            file.write(piece)
-            lines += piece.count(b"\n")
+    try:
+        with appearing(output) as file:
+            for piece in pieces:
+                file.write(piece)
+                lines += piece.count(b"\n")
+    except OSError as error:
+        raise Failure(f"{output} cannot be written: {error.strerror or error}") from None
     sys.stderr.write(f"{output} has {lines} lines\n")
 
 
@@ -99,21 +103,3 @@ def _pages(client: Client, after: int, query: dict[str, str | None], is_followin
             time.sleep(_AGAIN_SECONDS / 10)
         if is_following and len(page["events"]) < _PAGE:
             wait_seconds = _WAIT_SECONDS
-
-
-@contextmanager
-def _appearing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes its name when it is complete, and leaves nothing behind when it does not get there."""
-    from orchestrator.cli.failures import Failure
-
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise Failure(f"{path} cannot be written: {error.strerror or error}") from None
-    finally:
-        partial.unlink(missing_ok=True)

@@ -35,7 +35,7 @@ def webhooks(
     config = place_of(context).load_config()
     chosen = shop_of(config, shop)
     address = None if register is None else address_for(config, shop, register)
-    found = anyio.run(look, chosen, address)
+    found = anyio.run(look, chosen, address, config.state_directory)
     if as_json:
         told = [{"topic": each.topic, "address": each.address} for each in found.subscriptions]
         answer = {"webhooks": told, "registered": found.made, "missing": found.missing}

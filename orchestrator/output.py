@@ -1,0 +1,75 @@
+"""What the daemon says on stderr: its log, and the one line with which it ends. Neither ever keeps it waiting.
+
+A process may be started with its standard descriptors closed. The next file that is opened then gets such a number,
+and whatever writes to stderr writes into it: with bad luck into the store. So they lead to /dev/null before anything
+else is opened.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Final
+
+from orchestrator.config import Config
+from orchestrator.log_writer import LineWriter
+from orchestrator.logs import SecretMask, configure
+
+_LAST_SECONDS: Final = 2.0
+"""How long the end waits for the reader of the log."""
+
+
+class Output:
+    """Stderr of this process. Made before any file is opened."""
+
+    def __init__(self) -> None:
+        _occupy_standard_descriptors()
+        self._mask = SecretMask()
+        descriptor = _descriptor_of_stderr()
+        self._writer = None if descriptor is None else LineWriter(descriptor)
+
+    @property
+    def lines_lost(self) -> int:
+        """How many lines of the log could not be written so far."""
+        return 0 if self._writer is None else self._writer.lost
+
+    def follow(self, config: Config) -> None:
+        """Logs as the config says from now on, and hides its secrets beside those of earlier ones."""
+        self._mask.add(config.secret_values())
+        configure(config.log.format, config.log.level, mask=self._mask, writer=self._writer)
+
+    def fail(self, message: str, code: int) -> int:
+        """Says why the daemon ends, to a person; answers the exit code."""
+        line = f"fulfilld: {message}\n"
+        if self._writer is None:
+            sys.stderr.write(line)
+        else:
+            self._writer.put(line.encode(sys.stderr.encoding or "utf-8", "backslashreplace"))
+            self.close()
+        return code
+
+    def close(self) -> None:
+        """Waits a little until everything is written."""
+        if self._writer is not None:
+            self._writer.close(_LAST_SECONDS)
+
+
+def _occupy_standard_descriptors() -> None:
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _descriptor_of_stderr() -> int | None:
+    """None where stderr is no file (in tests)."""
+    try:
+        return sys.stderr.fileno()
+    except (io.UnsupportedOperation, AttributeError, ValueError):
+        return None

@@ -1,0 +1,108 @@
+"""A store whose files are removed or replaced under it: nothing that is written then is believed."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import anyio
+import pytest
+
+from storage.errors import StoreUnavailable
+from storage.events import append_event, list_events
+from storage.sqlite import SqliteStore, backup, open_sqlite
+from storage.transaction import Transaction
+from tests.storage.engines import NOW
+
+
+def note(text: str) -> Callable[[Transaction], int]:
+    return lambda tx: append_event(tx, NOW, text)
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def replaced(path: Path) -> None:
+    other = path.with_name("other")
+    shutil.copyfile(path, other)
+    other.replace(path)
+
+
+def moved(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+
+
+def overwritten(path: Path) -> None:
+    copy = path.with_name("copy.db")
+    backup(path, copy)
+    path.write_bytes(copy.read_bytes())
+
+
+async def refused(store: SqliteStore) -> str:
+    with pytest.raises(StoreUnavailable) as caught:
+        await store.write(note("after"))
+    return str(caught.value)
+
+
+CASES = [(how, suffix) for how in (removed, replaced, moved) for suffix in ("", "-wal", "-shm", ".lock")]
+
+
+@pytest.mark.parametrize(("how", "suffix"), [*CASES, (overwritten, "")])
+async def test_a_commit_is_not_believed_once_a_file_is_another(
+    how: Callable[[Path], None], suffix: str, tmp_path: Path
+) -> None:
+    path, lock = tmp_path / "s.db", tmp_path / "s.db.lock"
+    lock.touch()
+    async with open_sqlite(path, NOW, guarded=[lock]) as store:
+        await store.write(note("before"))
+        how(path.with_name(path.name + suffix))
+        told = await refused(store)
+        assert str(tmp_path / f"s.db{suffix}") in told
+        assert "start the daemon again" in told
+        with pytest.raises(StoreUnavailable):
+            await store.read(lambda tx: list_events(tx, 0, 9))
+        await store.watch(0.01)  # has been told already
+
+
+async def test_a_store_that_is_lost_while_nothing_is_written_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    async with open_sqlite(path, NOW) as store:
+        path.unlink()
+        with anyio.fail_after(10):
+            await store.watch(0.01)
+        assert store.lost is not None
+
+
+async def test_a_backup_that_was_copied_over_the_open_file_stays_as_it_is(tmp_path: Path) -> None:
+    path, copy = tmp_path / "s.db", tmp_path / "copy.db"
+    async with open_sqlite(path, NOW) as store:
+        await store.write(note("kept"))
+        backup(path, copy)
+        await store.write(note("too late"))
+        path.write_bytes(copy.read_bytes())
+        await refused(store)
+    assert path.read_bytes() == copy.read_bytes()
+
+
+async def test_what_was_committed_before_the_log_was_removed_is_in_the_file_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    async with open_sqlite(path, NOW) as store:
+        await store.write(note("before"))
+        path.with_name("s.db-wal").unlink()
+        await refused(store)
+    with closing(sqlite3.connect(path)) as reading:
+        assert ("before",) in reading.execute("SELECT type FROM events").fetchall()
+
+
+async def test_a_store_that_grows_over_its_checkpoints_stays_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.sqlite._CHECKPOINT_SECONDS", 0.0)
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        for _ in range(5):
+            await store.write(note("x" * 2_000_000))
+        assert store.lost is None
