@@ -18,7 +18,7 @@ from orchestrator.platforms.shopify_scopes import missing_scopes, scopes_finding
 from orchestrator.platforms.shopify_steps import ShopifySteps
 from orchestrator.platforms.shopify_subscriptions import ShopifySubscriptions, addresses
 from orchestrator.platforms.shopify_sweep import Sweep
-from orchestrator.platforms.shopify_webhooks import id_of_gid, whole_id
+from orchestrator.platforms.shopify_webhooks import RETURN_PART, id_of_gid, whole_id
 from orchestrator.platforms.shopify_wire import Row, SenselessOrder, read_order, read_row
 from orchestrator.platforms.spec import ClientSettings
 from statemachines import shopify as machines
@@ -49,7 +49,7 @@ class ShopifyClient:
         self._access = ShopifyAccess(options, self._caller, host, settings)
         self._door = ShopifyDoor(self._caller, url, self._access, settings.meter)
         pages = OrderPages(self._door, settings.throttle)
-        self._returns = ReturnsAccess(pages, settings.throttle, settings.clock)
+        self._returns = ReturnsAccess(self._door, pages, settings.throttle, settings.clock)
         machine = machines.build({"routing_timeout_seconds": options.routing_timeout_seconds})
         self._subscriptions = ShopifySubscriptions(self._door, settings.throttle)
         self._steps = ShopifySteps(self._door, machine, options, self.read, settings.throttle, settings.clock)
@@ -145,7 +145,9 @@ class ShopifyClient:
         await self._subscriptions.mend(subscription)
 
     async def order_of_part(self, part: str) -> str | None:
-        """The order of a fulfilment order: webhooks about one name nothing else (shopify.md §2.4)."""
+        """The order of a fulfilment order or a return: webhooks about one name nothing else (shopify.md §2.4)."""
+        if part.startswith(RETURN_PART):
+            return await self._returns.order_of(part.removeprefix(RETURN_PART))
         data, _ = await self._door.query("fulfillment_order", {"id": f"gid://shopify/FulfillmentOrder/{part}"})
         node = data.get("fulfillmentOrder") or {}
         return id_of_gid((node.get("order") or {}).get("id"), "Order")

@@ -21,6 +21,7 @@ from orchestrator.platforms.shopify_webhooks import (
     id_of_gid,
     order_id_of,
     product_of,
+    return_of,
     time_ms,
     topic_of,
     updated_at_ms,
@@ -64,11 +65,18 @@ def news(header_topic: str | None, body: Json) -> News:
         return Unreadable("the body names no order")
     return OrderNews(
         order,
-        part=fulfillment_order_of(body) if order is None and area in _PART_AREAS else None,
+        part=_part(area, body) if order is None else None,
         is_whole=area == "orders" and topic not in _NO_ORDERS,
         updated_at_ms=updated_at_ms(body) if area == "orders" else None,
         fulfillment=_fulfillment(topic, body) if area == "fulfillments" else None,
     )
+
+
+def _part(area: str, body: Json) -> str | None:
+    """What a body that names no order is about."""
+    if area == "returns":
+        return return_of(body)
+    return fulfillment_order_of(body) if area in _PART_AREAS else None
 
 
 def _fulfillment(topic: str, body: Json) -> FulfillmentNews | None:

@@ -13,19 +13,21 @@ from collections.abc import Mapping
 from orchestrator.clock import Clock
 from orchestrator.platforms.client import Throttle
 from orchestrator.platforms.failures import AccessDenied
+from orchestrator.platforms.shopify_graphql import ShopifyDoor
 from orchestrator.platforms.shopify_pages import OrderPages
+from orchestrator.platforms.shopify_webhooks import id_of_gid
 from statemachines.target import Json
 
 ASK_AGAIN_SECONDS = 3600.0
 """How long no read asks for returns after one was refused because of them."""
-_REFUSAL = "for returns field"
+_REFUSAL, _REFUSAL_OF_ONE = "for returns field", "for return field"
 
 
 class ReturnsAccess:
     """Whole orders of one shop, with their returns where the app may read them. `throttle`: see `client.Throttle`."""
 
-    def __init__(self, pages: OrderPages, throttle: Throttle, clock: Clock) -> None:
-        self._pages, self._throttle, self._clock = pages, throttle, clock
+    def __init__(self, door: ShopifyDoor, pages: OrderPages, throttle: Throttle, clock: Clock) -> None:
+        self._door, self._pages, self._throttle, self._clock = door, pages, throttle, clock
         self._denied_until: float | None = None
 
     async def read(self, order_id: str, variables: Mapping[str, Json]) -> tuple[Json, str]:
@@ -43,3 +45,14 @@ class ReturnsAccess:
             return found
         await self._throttle()
         return await self._pages.read(order_id, {**variables, "returns": False})
+
+    async def order_of(self, return_id: str) -> str | None:
+        """The order of a return; None where there is none, and where the app may not read it: then some other topic
+        tells of the order."""
+        try:
+            data, _ = await self._door.query("return_order", {"id": f"gid://shopify/Return/{return_id}"})
+        except AccessDenied as failure:
+            if _REFUSAL_OF_ONE not in failure.detail:
+                raise
+            return None
+        return id_of_gid(((data.get("return") or {}).get("order") or {}).get("id"), "Order")

@@ -45,15 +45,32 @@ FULFILLMENT_ORDER_TOPICS: Final = tuple(
         "split",
         "merged",
         "cancelled",
+        "fulfillment_request_accepted",
+        "fulfillment_request_rejected",
+        "cancellation_request_accepted",
+        "fulfillment_service_failed_to_complete",
     )
 )
-"""Topics that tell that what can be shipped of an order changed; they name the fulfilment order alone (§2.4)."""
+"""Topics that tell that what can be shipped of an order changed, or by whom; they name the fulfilment order alone
+(§2.4)."""
+
+RETURN_TOPICS: Final = (
+    *(f"returns/{move}" for move in ("request", "approve", "decline", "cancel", "close", "reopen")),
+    "returns/process",
+    "returns/update",
+    "refunds/create",
+)
+"""Topics that tell that goods or money go back. Most name the order, some the return alone, `returns/process` nothing
+(samples)."""
 
 PRODUCT_TOPICS: Final = ("products/create", "products/update")
 """Topics whose body is a product (shopify.md §3)."""
 
-TOPICS: Final = (*ORDER_TOPICS, *FULFILLMENT_TOPICS, *FULFILLMENT_ORDER_TOPICS, *PRODUCT_TOPICS)
+TOPICS: Final = (*ORDER_TOPICS, *FULFILLMENT_TOPICS, *FULFILLMENT_ORDER_TOPICS, *RETURN_TOPICS, *PRODUCT_TOPICS)
 """Every topic that Shopify is asked for."""
+
+RETURN_PART: Final = "Return/"
+"""In front of a part's id that is a return's; one without is a fulfilment order's."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGITS = re.compile(r"[0-9]{1,20}")
@@ -140,6 +157,12 @@ def fulfillment_order_of(body: Json) -> str | None:
             if found is not None:
                 return found
     return None
+
+
+def return_of(body: Json) -> str | None:
+    """The return that a `returns/*` body is about, as a part (`RETURN_PART`); None where it names none."""
+    found = id_of_gid(body.get("admin_graphql_api_id"), "Return") if isinstance(body, dict) else None
+    return None if found is None else f"{RETURN_PART}{found}"
 
 
 def product_of(body: Json) -> Product | None:

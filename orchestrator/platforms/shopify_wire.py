@@ -31,6 +31,9 @@ PAYMENTS = {
 _NO_RETURN = "NO_RETURN"
 _SYNONYMS = {"OPEN": "UNFULFILLED", "RESTOCKED": "UNFULFILLED", "PENDING_FULFILLMENT": "IN_PROGRESS"}
 """Deprecated names of display states (shopify.md §4)."""
+_DECLINED = "REQUEST_DECLINED"
+"""A fulfilment service said no to some of the goods (Admin schema): they are the merchant's to ship, and which of them
+its fulfilment orders tell."""
 _SHIPS_MORE = frozenset({"UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "ON_HOLD", "SCHEDULED"})
 """States of orders that have goods to ship: what came back of another parcel does not end them."""
 LIVE = frozenset({"SUCCESS", "OPEN", "PENDING"})
@@ -286,11 +289,13 @@ def _state_of(order: _Order, facts: dict[str, Json]) -> str:
     if order.cancelled_at is not None:
         return "CANCELLED"
     status = _SYNONYMS.get(order.display_fulfillment_status, order.display_fulfillment_status)
+    live = [each for each in order.fulfillments if each.status in LIVE]
+    if status == _DECLINED:
+        status = "PARTIALLY_FULFILLED" if live else "UNFULFILLED"
     if status not in _SHIPS_MORE and _is_all_back(order, facts):
         return "RETURNED"
     if status != "FULFILLED":
         return status
-    live = [each for each in order.fulfillments if each.status in LIVE]
     return "DELIVERED" if live and all(_has_arrived(each) for each in live) else "FULFILLED"
 
 

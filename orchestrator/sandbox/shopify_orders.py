@@ -45,7 +45,8 @@ class Line:
 
 @dataclass(slots=True, eq=False)
 class FulfillmentOrder:
-    """Goods to be shipped from one location. `lines`: [id, order line, total, remaining]. `updated`: Unix ms."""
+    """Goods to be shipped from one location. `lines`: [id, order line, total, remaining]. `updated`: Unix ms.
+    `request`: what became of the request to a fulfilment service (`requestStatus`)."""
 
     id: int
     location: int
@@ -55,6 +56,7 @@ class FulfillmentOrder:
     fulfill_at: int | None = None
     is_reported: bool = False
     updated: int = 0
+    request: str = "UNSUBMITTED"
 
 
 @dataclass(slots=True, eq=False)
@@ -115,6 +117,8 @@ class Order:
         is_left = any(line[3] for each in orders for line in each.lines)
         if self.live():
             return "PARTIALLY_FULFILLED" if is_left else "FULFILLED"
+        if any(each.status == "OPEN" and each.request == "REJECTED" for each in orders):
+            return "REQUEST_DECLINED"
         statuses = {each.status for each in orders}
         return next((name for name in ("ON_HOLD", "SCHEDULED", "IN_PROGRESS") if name in statuses), "UNFULFILLED")
 
@@ -251,7 +255,7 @@ def fulfillment_order_node(order: FulfillmentOrder) -> dict[str, Json]:
     return {
         "id": gid("FulfillmentOrder", order.id),
         "status": order.status,
-        "requestStatus": "UNSUBMITTED",
+        "requestStatus": order.request,
         "fulfillAt": stamp(order.fulfill_at),
         "fulfillBy": None,
         "updatedAt": stamp(order.updated),

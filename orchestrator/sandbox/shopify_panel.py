@@ -36,6 +36,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "close": ("order",),
     "open": ("order",),
     "backdate": ("order", "to"),
+    "decline_request": ("order",),
     "edit": ("order", "receiver_name"),
     "pay": ("order",),
     "route": ("order",),
@@ -136,6 +137,15 @@ class ShopifyPanel:
         self.shop.touch(found)
         for each, made in pairs:
             self.shop.events.tell(found.id, [told_of("split", each, made)])
+
+    def decline_request(self, order: str | int) -> None:
+        """A fulfilment service was asked to ship what is open, and said no."""
+        found = self.order(order)
+        asked = [each for each in found.fulfillment_orders if each.status in ("OPEN", "IN_PROGRESS")]
+        for each in asked:
+            each.status, each.request = "OPEN", "REJECTED"
+        self.shop.touch(found)
+        self.shop.tell_parts(found, "fulfillment_request_rejected", asked)
 
     def return_(self, order: str | int, action: str = "return", **request: Json) -> str:
         """One of the actions about returns (`shopify_sent_back`), by default all that can be returned came back and the

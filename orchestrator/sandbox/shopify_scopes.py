@@ -16,13 +16,14 @@ SCOPES = (
 """What an app is granted in the beginning."""
 
 _ORDERS = frozenset({"read_orders", "write_orders"})
-_RETURNS = frozenset({"read_returns", "write_returns"})
+RETURNS = frozenset({"read_returns", "write_returns"})
+"""Scopes with which returns may be read, and webhooks about them asked for."""
 _SHIPPING = frozenset(f"write_{kind}_fulfillment_orders" for kind in ("merchant_managed", "assigned", "third_party"))
 _NEEDED = {
     "order": _ORDERS,
     "orders": _ORDERS,
-    "returns": _RETURNS,
-    "return": _RETURNS,
+    "returns": RETURNS,
+    "return": RETURNS,
     "orderCancel": frozenset({"write_orders"}),
     "fulfillmentCreate": _SHIPPING,
     "fulfillmentOrderReportProgress": _SHIPPING,

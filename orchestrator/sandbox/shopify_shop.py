@@ -24,7 +24,7 @@ from orchestrator.sandbox.shopify_orders import (
 from orchestrator.sandbox.shopify_paging import MOST_NODES
 from orchestrator.sandbox.shopify_products import Product, Shelf
 from orchestrator.sandbox.shopify_refusals import Denied, Refused, TooMany
-from orchestrator.sandbox.shopify_scopes import SCOPES
+from orchestrator.sandbox.shopify_scopes import RETURNS, SCOPES
 from orchestrator.sandbox.shopify_subscriptions import Subscription, Subscriptions, WebhookCounts, enum_of
 
 _AGE_MS = 60_000  # between the orders that a shop is stocked with
@@ -197,9 +197,11 @@ class ShopifyShop:
         self.events.tell(product.id, [(topic, product.body)])
 
     def subscribe(self, topic: str, wanted: Mapping[str, Json]) -> Subscription:
-        """webhookSubscriptionCreate. Raises Refused, Denied for products where the app may not read them."""
+        """webhookSubscriptionCreate. Raises Refused, Denied for what the app may not read."""
         if enum_of(topic).startswith("PRODUCTS_") and not _PRODUCTS & self.acting:
             raise Denied("webhookSubscriptionCreate", "`read_products` access scope")
+        if enum_of(topic).startswith("RETURNS_") and not RETURNS & self.acting:
+            raise Denied("webhookSubscriptionCreate", "`read_returns` access scope")
         return self.subscriptions.create(topic, wanted.get("uri"), wanted.get("format"), wanted.get("name"))
 
     # -- looking up --------------------------------------------------------------------------------------------------

@@ -6,8 +6,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
+from storage.records import TargetStatus
 from storage.webhooks import get_payload_of
 from tests.intake.pushing import pushing, worked_off
 
@@ -67,3 +69,34 @@ async def test_webhooks_of_another_shop_of_the_same_app_are_told_of_once(tmp_pat
             assert set(await courier.send([*mine, *strays])) == {200}
         (told,) = (entry for entry in logs if entry["event"] == "webhook.of_another_shop")
         assert (told["shop"], told["told"]) == (name, "other.example")
+
+
+@pytest.mark.parametrize("topic", ["returns/request", "returns/approve", "returns/close", "returns/update"])
+async def test_a_return_is_told_by_its_own_webhook_alone(tmp_path: Path, topic: str) -> None:
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        panel = floor.sandbox.shopify.panel
+        (order,) = [order.id for order in await floor.orders()]
+        panel.fulfill(order)
+        made = panel.return_(order, "request_return")
+        if topic != "returns/request":
+            panel.return_(order, "approve_return", **{"return": made})
+        if topic == "returns/close":
+            panel.return_(order, "close_return", **{"return": made})
+        body = {"admin_graphql_api_id": f"gid://shopify/Return/{made}"}  # names no order: Shopify is asked for it
+        told = [each for each in courier.due() if each.topic == topic] or [courier.delivery(topic, body)]
+        assert set(await courier.send(told)) == {200}
+        await worked_off(floor)
+        (known,) = (await floor.order(order, name)).facts["returns"]
+        assert known["id"] == made
+        assert known["state"] == panel.order(order).returns[0].status
+
+
+async def test_a_return_that_the_app_may_not_read_is_no_reason_to_stop(tmp_path: Path) -> None:
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        floor.sandbox.shopify.operate({"action": "revoke_scope", "scope": "read_returns"})
+        body = {"admin_graphql_api_id": "gid://shopify/Return/1"}
+        assert set(await courier.send([courier.delivery("returns/update", body)])) == {200}
+        await worked_off(floor)
+        (order,) = [order.id for order in await floor.orders()]
+        assert (await floor.reach(order, "shipped", name)).status is TargetStatus.REACHED
+        assert await floor.events("shop.access_denied") == []

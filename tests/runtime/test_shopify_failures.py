@@ -71,7 +71,7 @@ async def test_an_order_that_was_cancelled_meanwhile_ends_its_target(tmp_path: P
 async def test_a_state_that_nobody_knows_blocks_the_order_and_breaks_nothing(tmp_path: Path) -> None:
     async with floor_of(shopify(), tmp_path) as floor:
         odd, good = await order_at(floor, WHOLE), await order_at(floor, SPREAD)
-        floor.sandbox.shopify.panel.move(odd.id, "REQUEST_DECLINED")
+        floor.sandbox.shopify.panel.move(odd.id, "SOMETHING_NEW")
         await floor.commands.sync(SHOP, 30)
         assert (await floor.order(odd.id, SHOP)).situation is Situation.BLOCKED
         assert (await reach(floor, good.id, "shipped")).status is TargetStatus.REACHED

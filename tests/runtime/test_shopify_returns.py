@@ -182,3 +182,25 @@ async def test_the_simulated_shop_refuses_what_shopify_refuses(tmp_path: Path) -
                 panel(floor, action, order.id, **{"return": made})
         with pytest.raises(PanelError, match="invalid quantity"):
             panel(floor, "open_return", order.id)  # every piece is in a return
+
+
+async def test_goods_that_a_service_declined_are_the_merchants_to_ship_again(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        panel(floor, "decline_request", order.id)
+        shows = floor.sandbox.shopify.panel.order(order.id).state(floor.sandbox.shopify.shop.clock.now_ms())
+        assert shows == "REQUEST_DECLINED"
+        assert (await shown(floor, order.id))[0] == "UNFULFILLED"
+        assert (await reach(floor, order.id, "shipped")).status is TargetStatus.REACHED
+        assert effects(floor, order.id) == ["fulfill"]
+
+
+async def test_a_part_that_a_service_declined_is_what_is_left(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, SPREAD)
+        await reach(floor, order.id, "shipped", items=[next(iter(order.facts["lines"]))])
+        panel(floor, "decline_request", order.id)
+        floor.sandbox.shopify.panel.order(order.id).display = "REQUEST_DECLINED"
+        assert (await shown(floor, order.id))[0] == "PARTIALLY_FULFILLED"
+        assert (await reach(floor, order.id, "shipped")).status is TargetStatus.REACHED
+        assert effects(floor, order.id) == ["fulfill", "fulfill"]
