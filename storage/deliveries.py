@@ -14,6 +14,8 @@ from storage.records import Event
 from storage.text import load_json
 from storage.transaction import Transaction
 
+_FAR_MS = 2**62
+
 MOST_COUNTED = 100_000
 """The lag is counted up to here: a status dump must not walk through millions of events."""
 
@@ -120,17 +122,19 @@ def hurry_parked(tx: Transaction, name: str, now_ms: int) -> None:
     tx.execute("UPDATE parked SET due_at = ? WHERE name = ? AND due_at > ?", (now_ms, name, now_ms))
 
 
-def parked_heads(tx: Transaction, name: str, limit: int) -> list[Head]:
-    """The lanes in which something is parked, soonest due first. Goes from lane to lane by the index and not through
+def parked_heads(tx: Transaction, name: str, limit: int, latest_ms: int = _FAR_MS) -> list[Head]:
+    """The lanes in which something is parked, soonest due first. One that is due later than `latest_ms`, which no wait
+    leads to, was put off by a clock that was ahead: it is due (0). Goes from lane to lane by the index and not through
     the events behind the first ones, of which there may be very many."""
     sql = (
         "WITH RECURSIVE lanes (lane) AS (SELECT min(lane) FROM parked WHERE name = ? UNION ALL"
         " SELECT (SELECT min(p.lane) FROM parked p WHERE p.name = ? AND p.lane > lanes.lane) FROM lanes"
         " WHERE lanes.lane IS NOT NULL)"
-        " SELECT lane, (SELECT p.due_at FROM parked p WHERE p.name = ? AND p.lane = lanes.lane"
-        " ORDER BY p.cursor LIMIT 1) AS due_at FROM lanes WHERE lane IS NOT NULL ORDER BY due_at, lane LIMIT ?"
+        " SELECT lane, (SELECT CASE WHEN p.due_at > ? THEN 0 ELSE p.due_at END FROM parked p WHERE p.name = ?"
+        " AND p.lane = lanes.lane ORDER BY p.cursor LIMIT 1) AS due_at"
+        " FROM lanes WHERE lane IS NOT NULL ORDER BY due_at, lane LIMIT ?"
     )
-    return [Head(lane, due_at) for lane, due_at in tx.query(sql, (name, name, name, limit))]
+    return [Head(lane, due_at) for lane, due_at in tx.query(sql, (name, name, latest_ms, name, limit))]
 
 
 def list_parked(tx: Transaction, name: str, lane: str, limit: int) -> list[Parked]:

@@ -9,6 +9,10 @@ from storage.records import HELD_UP, Intent, Json, Kept, Order, Problem, Situati
 from storage.text import dump_json, load_json
 from storage.transaction import Row, Transaction, Value
 
+LONGEST_WAIT_MS = 86_400_000
+"""No order is put off for longer than that, whatever the config says."""
+
+_FAR_MS = 2**62
 _OLD_INTENT_FIELDS = 6  # without is_unanswered
 
 _COLUMNS = (
@@ -94,9 +98,15 @@ def save_order(tx: Transaction, order: Order, *, has_seldom: bool = True) -> Ord
     return changed(order, version=order.version + 1)
 
 
-def touch_order(tx: Transaction, seq: int, observed_at: int) -> None:
-    """The platform was looked at and showed nothing new: not a change, so neither version nor `updated_at` move."""
-    tx.execute("UPDATE orders SET observed_at = ? WHERE seq = ? AND observed_at < ?", (observed_at, seq, observed_at))
+def touch_order(tx: Transaction, seq: int, observed_at: int, now_ms: int = _FAR_MS) -> None:
+    """The platform was looked at and showed nothing new: not a change, so neither version nor `updated_at` move.
+
+    `now_ms`: a later look than that never was; our clock was ahead then.
+    """
+    tx.execute(
+        "UPDATE orders SET observed_at = ? WHERE seq = ? AND (observed_at < ? OR observed_at > ?)",
+        (observed_at, seq, observed_at, now_ms),
+    )
 
 
 def save_payload(
@@ -141,11 +151,21 @@ def list_orders(tx: Transaction, after: int, limit: int, wanted: OrderFilter = O
     return [_order(row) for row in tx.query(sql, [after, *values, limit])]
 
 
-def due_orders(tx: Transaction, shop: str, now_ms: int, limit: int) -> list[tuple[str, int]]:
-    """Ids of the shop's orders that want a driver now, longest due first, with their due times."""
+def due_orders(
+    tx: Transaction, shop: str, now_ms: int, limit: int, longest_ms: int = LONGEST_WAIT_MS
+) -> list[tuple[str, int]]:
+    """Ids of the shop's orders that want a driver now, longest due first, with their due times.
+
+    None waits longer than `longest_ms`: one that is due later than that was put off by a clock that was ahead.
+    """
     rows = tx.query(
         "SELECT id, due_at FROM orders WHERE shop = ? AND due_at <= ? ORDER BY due_at LIMIT ?", (shop, now_ms, limit)
     )
+    if len(rows) < limit:
+        rows += tx.query(
+            "SELECT id, due_at FROM orders WHERE shop = ? AND due_at > ? ORDER BY due_at LIMIT ?",
+            (shop, now_ms + longest_ms, limit - len(rows)),
+        )
     return [(row[0], row[1]) for row in rows]
 
 
@@ -161,17 +181,22 @@ def orders_with_intent(tx: Transaction, shop: str) -> list[Order]:
     return [_order(row) for row in tx.query(sql, (shop,))]
 
 
-def stalest_orders(tx: Transaction, shop: str, ends: tuple[str, ...], observed_before: int, limit: int) -> list[str]:
+def stalest_orders(
+    tx: Transaction, shop: str, ends: tuple[str, ...], observed_before: int, limit: int, now_ms: int = _FAR_MS
+) -> list[str]:
     """Ids of the shop's orders outside the end states that were not looked for since `observed_before`, stalest first.
+
+    A look later than `now_ms` never was: our clock was ahead, and nobody knows when it was.
 
     One that is gone is looked for when it has been gone for twice as long as at the last look: a platform that only
     stumbled is believed again soon, and one that deleted it is asked a few times in a year.
     """
     marks = ", ".join("?" * len(ends))
     rows = tx.query(
-        f"SELECT id FROM orders WHERE shop = ? AND state NOT IN ({marks}) AND observed_at < ?"  # noqa: S608
-        " AND (gone_at IS NULL OR ? - observed_at > observed_at - gone_at) ORDER BY observed_at LIMIT ?",
-        (shop, *ends, observed_before, observed_before, limit),
+        f"SELECT id FROM orders WHERE shop = ? AND state NOT IN ({marks}) AND (observed_at > ? OR (observed_at < ?"  # noqa: S608
+        " AND (gone_at IS NULL OR ? - observed_at > observed_at - gone_at)))"
+        " ORDER BY CASE WHEN observed_at > ? THEN 0 ELSE observed_at END LIMIT ?",
+        (shop, *ends, now_ms, observed_before, observed_before, now_ms, limit),
     )
     return [row[0] for row in rows]
 

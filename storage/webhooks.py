@@ -70,6 +70,10 @@ def add_webhook(tx: Transaction, arrival: Arrival, now_ms: int) -> bool:
     )
 
 
+LONGEST_WAIT_MS = 300_000
+"""No webhook is put off for longer: one that is due later than that was put off by a clock that was ahead."""
+
+
 def shops_with_webhooks(tx: Transaction) -> list[tuple[str, int]]:
     """Shops with something to work off, and when the first of it is due."""
     sql = "SELECT shop, min(due_at) FROM webhooks WHERE processed_at IS NULL GROUP BY shop"
@@ -81,11 +85,12 @@ def due_webhooks(
 ) -> list[Webhook]:
     """What a shop has to work off now, in the order of arrival; only so many that their bodies together stay within
     `most_bytes`, but one at least."""
-    where = "shop = ? AND processed_at IS NULL AND due_at <= ?" + which.value
-    sizes = tx.query(f"SELECT length(payload) FROM webhooks WHERE {where} ORDER BY id LIMIT ?", (shop, now_ms, limit))  # noqa: S608
+    where = "shop = ? AND processed_at IS NULL AND (due_at <= ? OR due_at > ?)" + which.value
+    now = (shop, now_ms, now_ms + LONGEST_WAIT_MS)
+    sizes = tx.query(f"SELECT length(payload) FROM webhooks WHERE {where} ORDER BY id LIMIT ?", (*now, limit))  # noqa: S608
     count = sum(total <= most_bytes for total in accumulate(size for (size,) in sizes))
     sql = f"SELECT {_COLUMNS} FROM webhooks WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608
-    return [Webhook(*row) for row in tx.query(sql, (shop, now_ms, max(1, count)))] if sizes else []
+    return [Webhook(*row) for row in tx.query(sql, (*now, max(1, count)))] if sizes else []
 
 
 def get_payload_of(tx: Transaction, webhook: int) -> bytes | None:

@@ -68,7 +68,11 @@ class ParkedLoop:
             return None
         late = set(it.seen_late)
         lanes, run = (AT_ONCE, 1) if it.failures else (_LANES, _RUN)
-        heads = [head for head in parked_heads(tx, name, lanes + len(late) + 1) if head.lane not in late]
+        heads = [
+            head
+            for head in parked_heads(tx, name, lanes + len(late) + 1, now + it.longest_wait_ms)
+            if head.lane not in late
+        ]
         parcels: list[Parcel] = []
         for head in heads[:lanes]:
             if head.due_at <= now and len(parcels) < _BATCH:

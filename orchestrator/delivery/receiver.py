@@ -85,6 +85,11 @@ class Receiver:
         longest = min(self._means.settings.max_wait_seconds, growing)
         return longest * (0.5 + self._means.chance.jitter() / 2)
 
+    @property
+    def longest_wait_ms(self) -> int:
+        """No event is put aside for longer between two attempts."""
+        return int(self._means.settings.max_wait_seconds * 1000)
+
     def fail(self, error: str | None) -> None:
         """New events were tried, and nothing arrives."""
         self.failures += 1

@@ -54,10 +54,10 @@ def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
     order = get_order(tx, shop, seen.id)
     if order is None:
         return _import(tx, ctx, look), Adopted.IMPORTED
-    if _is_stale(order, look.read_at):
+    if _is_stale(ctx, order, look.read_at):
         return _note_news(tx, ctx, order, look), Adopted.STALE
     if order.intent is None and order.gone_at is None and _shows_nothing_new(ctx.machine, order, seen):
-        touch_order(tx, order.seq, look.read_at)
+        touch_order(tx, order.seq, look.read_at, ctx.now)
         return order, Adopted.UNCHANGED
     draft = Draft.of(tx, order)
     draft.cause, draft.kept = look.cause, get_kept(tx, shop, order.id)
@@ -104,10 +104,10 @@ def note_gone(tx: Transaction, ctx: Context, order_id: str, detail: str, read_at
     """A read that began at `read_at` found that the platform has no such order; one that we never had is no news, nor
     is one that no read has shown before."""
     order = get_order(tx, ctx.policy.shop, order_id)
-    if order is None or order.is_told or _is_stale(order, read_at):
+    if order is None or order.is_told or _is_stale(ctx, order, read_at):
         return
     if order.gone_at is not None:
-        touch_order(tx, order.seq, read_at)
+        touch_order(tx, order.seq, read_at, ctx.now)
         return
     draft = Draft.of(tx, order)
     draft.change(intent=None)
@@ -116,13 +116,14 @@ def note_gone(tx: Transaction, ctx: Context, order_id: str, detail: str, read_at
     draft.save(tx, ctx.now)
 
 
-def _is_stale(order: Order, read_at: int) -> bool:
-    """Whether what we know is newer than the look, or will be in a moment.
+def _is_stale(ctx: Context, order: Order, read_at: int) -> bool:
+    """Whether what we know is newer than the look, or will be in a moment. A look that began later than now is one that
+    our clock was set back behind: nobody can say what it is older than, and the next one tells.
 
     An uncertain call is the driver's to resolve, unless nothing drives the order: one that is blocked or held is
     resolved by any look, or nobody would see what a person did about it on the platform.
     """
-    if read_at <= order.moved_at or read_at <= order.observed_at:
+    if read_at > ctx.now or read_at <= ctx.passed(order.moved_at) or read_at <= ctx.passed(order.observed_at):
         return True
     if order.intent is None:
         return False
@@ -133,7 +134,7 @@ def _note_news(tx: Transaction, ctx: Context, order: Order, look: Look) -> Order
     """A look that says nothing certain of the state, for a step is out, may yet show that somebody changed the order:
     then what the driver knows is not to be relied on for a step that it would send without a look."""
     is_changed = bool(order.content_hash) and look.seen.content_hash != order.content_hash
-    if order.intent is None or not is_changed or look.read_at <= order.observed_at:
+    if order.intent is None or not is_changed or look.read_at <= ctx.passed(order.observed_at):
         return order
     draft = Draft.of(tx, order)
     draft.change(observed_at=0)

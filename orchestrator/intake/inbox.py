@@ -35,7 +35,15 @@ from storage.errors import StoreError
 from storage.shops import fence
 from storage.store import Store
 from storage.transaction import Transaction
-from storage.webhooks import Webhook, Which, due_webhooks, finish_webhook, postpone_webhook, shops_with_webhooks
+from storage.webhooks import (
+    LONGEST_WAIT_MS,
+    Webhook,
+    Which,
+    due_webhooks,
+    finish_webhook,
+    postpone_webhook,
+    shops_with_webhooks,
+)
 
 log = structlog.get_logger()
 
@@ -85,7 +93,8 @@ class Inbox:
         for shop, due_at in await self._store.read(shops_with_webhooks):
             if shop in self._lanes:
                 continue
-            wait_seconds = max((due_at - now) / 1000, self._closed_until.get(shop, 0.0) - self._clock.monotonic())
+            until_due_ms = due_at - now if due_at <= now + LONGEST_WAIT_MS else 0
+            wait_seconds = max(until_due_ms / 1000, self._closed_until.get(shop, 0.0) - self._clock.monotonic())
             if wait_seconds > 0:
                 rest_seconds = min(rest_seconds, max(0.01, wait_seconds))
                 continue

@@ -20,12 +20,11 @@ from statemachines.target import Json
 from storage.errors import StoreError
 from storage.orders import get_order
 from storage.store import Store
-from storage.webhooks import Webhook
+from storage.webhooks import LONGEST_WAIT_MS, Webhook
 
 log = structlog.get_logger()
 
 _FIRST_WAIT_MS = 1_000
-_LONGEST_WAIT_MS = 300_000
 _LOOKS = 4  # a webhook can be quicker than the platform's own reads: they show no order then, or an older one
 
 Item = tuple[Webhook, News]
@@ -43,7 +42,7 @@ class Wait:
 
 CLOSED = Wait(5_000, is_failure=False)
 """How soon a shop that stands still is looked at again."""
-LONGEST_WAIT = Wait(_LONGEST_WAIT_MS)
+LONGEST_WAIT = Wait(LONGEST_WAIT_MS)
 """For what nobody expected."""
 
 
@@ -110,7 +109,7 @@ class Looker:
         return None if known is None else known.platform_updated_at
 
     def _wait_after(self, attempts: int) -> Wait:
-        longest = min(_LONGEST_WAIT_MS, _FIRST_WAIT_MS << min(attempts, 20))
+        longest = min(LONGEST_WAIT_MS, _FIRST_WAIT_MS << min(attempts, 20))
         return Wait(int(longest * (0.5 + self._chance.jitter() / 2)))
 
     async def _set_aside(self, shop: str, order: str | None, failure: Unreadable) -> None:

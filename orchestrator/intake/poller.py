@@ -223,7 +223,8 @@ class Poller:
         """Looks at the open orders that the list did not show, stalest first, as many as a poll may take."""
         e = self._e
         ends = tuple(state.name for state in e.machine.states.values() if state.is_end)
-        ids = await e.store.read(lambda tx: stalest_orders(tx, e.policy.shop, ends, began_at, _REREADS))
+        now = e.clock.now_ms()
+        ids = await e.store.read(lambda tx: stalest_orders(tx, e.policy.shop, ends, began_at, _REREADS, now))
         for index, order_id in enumerate(ids):
             if index >= _REREADS_AT_LEAST and e.gate.is_contended:
                 break  # steps want the rate: the rest waits for the next poll
@@ -244,7 +245,7 @@ class Poller:
         def unit(tx: Transaction) -> None:
             order = get_order(tx, e.policy.shop, order_id)
             if order is not None:
-                touch_order(tx, order.seq, read_at)
+                touch_order(tx, order.seq, read_at, e.clock.now_ms())
 
         await e.store.write(unit)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from orchestrator.runtime.draft import Context, Draft, problem_of
+from orchestrator.runtime.draft import LONGEST_RECHECK_MS, Context, Draft, problem_of
 from statemachines.machine import RECORD, Plan, PlannedStep, PlatformWait, Refusal
 from statemachines.target import TargetRequest
 from storage.records import Intent, Order, PlanEntry, Situation, Target, TargetStatus, Wait, changed
@@ -60,21 +60,21 @@ def advance(draft: Draft, ctx: Context) -> Move:
             detail = f"the platform shows {order.state!r}, a state that the {order.platform} machine does not know"
             draft.block(problem_of("unknown-state", detail, None, ctx.now))
             return Rest.REST
-        if order.next_attempt_at is not None and order.next_attempt_at > ctx.now:
+        if ctx.is_ahead(order.next_attempt_at):
             return _rest(draft, Situation.RETRYING, order.next_attempt_at)
         if (wait := ctx.machine.wait(draft.standing(), draft.request(target))) is not None:
             return _wait(draft, ctx, wait)
-        if target.status is TargetStatus.QUEUED and not _is_fresh(ctx, _known_at(order)):
+        if target.status is TargetStatus.QUEUED and not _is_fresh(ctx, _known_at(ctx, order)):
             return _want_read(draft, ctx, is_resolving=False)
         if (step := _next_step(draft, ctx, target)) is not None:
-            if ctx.machine.is_blind(step.step) and not _is_fresh(ctx, order.observed_at):
+            if ctx.machine.is_blind(step.step) and not _is_fresh(ctx, ctx.passed(order.observed_at)):
                 return _want_read(draft, ctx, is_resolving=False)
             return _begin(draft, ctx, draft.targets[0], step)
 
 
-def _known_at(order: Order) -> int:
+def _known_at(ctx: Context, order: Order) -> int:
     """When the platform last told where the order stands: in a read, or in its answer to a step; 0 asks for a read."""
-    return max(order.observed_at, order.moved_at) if order.observed_at else 0
+    return max(ctx.passed(order.observed_at), ctx.passed(order.moved_at)) if order.observed_at else 0
 
 
 def _is_fresh(ctx: Context, at: int) -> bool:
@@ -150,7 +150,7 @@ def _resolve(draft: Draft, ctx: Context) -> Move:
     is_blocked = draft.targets[0].status is TargetStatus.BLOCKED if draft.targets else order.problem is not None
     if is_blocked:
         return _rest(draft, Situation.BLOCKED, None)
-    if order.next_attempt_at is not None and order.next_attempt_at > ctx.now:
+    if ctx.is_ahead(order.next_attempt_at):
         return _rest(draft, Situation.RETRYING, order.next_attempt_at)
     return _want_read(draft, ctx, is_resolving=True)
 
@@ -173,7 +173,7 @@ def _settle(draft: Draft, ctx: Context) -> Move:
 
 def _wait(draft: Draft, ctx: Context, wait: PlatformWait) -> Move:
     order = draft.order
-    recheck_at = order.observed_at + wait.recheck_seconds * 1000
+    recheck_at = ctx.passed(order.observed_at) + min(wait.recheck_seconds * 1000, LONGEST_RECHECK_MS)
     if recheck_at <= ctx.now:
         return _want_read(draft, ctx, is_resolving=False)
     due_at = recheck_at if wait.until_ms is None or wait.until_ms <= ctx.now else min(wait.until_ms, recheck_at)

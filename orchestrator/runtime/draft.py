@@ -17,6 +17,9 @@ from storage.records import Kept, Order, Problem, Situation, Target, TargetStatu
 from storage.targets import get_target, pending_targets, save_progress, save_target
 from storage.transaction import Transaction
 
+LONGEST_RECHECK_MS = 300_000
+"""The longest that an order which the platform holds up is left alone."""
+
 PROBLEM_TITLES = {
     "rejected": "The platform refused the step",
     "attempts-exhausted": "The step ran out of attempts",
@@ -50,6 +53,11 @@ class Policy:
     import_since: int | None = None
     retention_ms: int | None = None
 
+    @property
+    def longest_ms(self) -> int:
+        """No order of the shop is put off for longer than this: by backoff, or to look again at what holds it up."""
+        return max(self.max_ms, LONGEST_RECHECK_MS)
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -62,6 +70,16 @@ class Context:
     now: int
     may_begin: bool = False
     has_just_read: bool = False
+
+    def is_ahead(self, at: int | None) -> bool:
+        """Whether an order that was put off until `at` waits still. What lies further ahead than any wait was put off
+        by a clock that has been set back since: it is due."""
+        return at is not None and self.now < at <= self.now + self.policy.longest_ms
+
+    def passed(self, at: int) -> int:
+        """An instant at which something was seen or done; 0 (never) for one that has yet to come: our clock was ahead,
+        and nobody knows when it was."""
+        return at if at <= self.now else 0
 
 
 class Draft:

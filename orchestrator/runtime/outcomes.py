@@ -171,6 +171,7 @@ def adopt_seen(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
         content_hash=seen.content_hash,
         platform_updated_at=seen.platform_updated_at,
         observed_at=read_at,
+        moved_at=ctx.passed(order.moved_at),
         gone_at=None,
         gone_detail=None,
     )

@@ -42,6 +42,7 @@ log = structlog.get_logger()
 
 _FETCH = 64  # due orders asked for at once, beside those in lanes
 _STUMBLE_MS = 60_000  # pause of an order whose driving raised a programming error
+_LONGEST_RETRY_AFTER_SECONDS = 3600.0  # no client takes more for an answer
 _MAX_IDLE_SECONDS = 30.0  # a wake-up that was missed costs at most this
 
 
@@ -251,10 +252,15 @@ class ShopWorker:
         assert shop is not None
         self._gate.is_paused = shop.paused_at is not None
         if shop.gate_until is not None:
-            self._gate.restore(shop.gate_reason, (shop.gate_until - now) / 1000, shop.gate_detail)
+            seconds = (shop.gate_until - now) / 1000
+            if seconds <= self._longest_gate_seconds(shop.gate_reason):  # else our clock has been set back since
+                self._gate.restore(shop.gate_reason, seconds, shop.gate_detail)
         reason = self._gate.reason()  # what has run out since is over for whoever looks, too
         until = None if reason is None else now + int(reason[1] * 1000)
         self._gate_unit(self._gate.circuit, reason, until)(tx)
+
+    def _longest_gate_seconds(self, reason: str | None) -> float:
+        return self._gate.limits.cooldown_seconds if reason == "circuit" else _LONGEST_RETRY_AFTER_SECONDS
 
     def context(self) -> Context:
         """What a decision about one of the shop's orders may look at, now and without a turn for a call."""
@@ -283,7 +289,8 @@ class ShopWorker:
         e = self.equipment
         now = e.clock.now_ms()
         limit = _FETCH + len(self._in_lanes)
-        due = await e.store.read(lambda tx: due_orders(tx, self.name, now, limit))
+        longest_ms = e.policy.longest_ms
+        due = await e.store.read(lambda tx: due_orders(tx, self.name, now, limit, longest_ms))
         known = set(self._buffer)
         self._buffer.extend(order for order, _ in due if order not in self._in_lanes and order not in known)
         return now

@@ -120,10 +120,16 @@ def config_of(
 
 @asynccontextmanager
 async def working_on(
-    sandbox: Sandbox, config: Config, folder: Path, *, seed: int = 1, crash: str | None = None
+    sandbox: Sandbox,
+    config: Config,
+    folder: Path,
+    *,
+    seed: int = 1,
+    crash: str | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Shopfloor]:
     """Store and workers over a running sandbox; may be entered again on the same folder, as a restart is."""
-    clock, chance = Clock(), Chance(random.Random(seed))
+    clock, chance = clock or Clock(), Chance(random.Random(seed))
     async with open_sqlite(folder / "fulfilld.db", clock.now_ms()) as store:
         supervisor = Supervisor(store, "test", clock, chance, CrashPoints(crash), Metrics())
         commands = DaemonCommands(store, supervisor, clock, chance, CrashPoints(crash), Metrics())
@@ -139,12 +145,17 @@ async def working_on(
 
 @asynccontextmanager
 async def shopfloor(
-    sandbox: Sandbox, folder: Path, changes: Mapping[str, Any] | None = None, *, platform: str = PLATFORM
+    sandbox: Sandbox,
+    folder: Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    platform: str = PLATFORM,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Shopfloor]:
     """A running sandbox with its shops of one platform at work, all orders imported."""
     async with (
         sandbox.running(),
-        working_on(sandbox, config_of(sandbox, folder, changes, platform=platform), folder) as floor,
+        working_on(sandbox, config_of(sandbox, folder, changes, platform=platform), folder, clock=clock) as floor,
     ):
         for shop in floor.supervisor.shops():
             await floor.commands.sync(shop, 30)
