@@ -5,8 +5,8 @@ Facts: platforms/selldone.md §1, §2, §6; the answers are those of its samples
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from orchestrator.clock import Clock
@@ -17,6 +17,7 @@ from orchestrator.sandbox.selldone_calls import parse_body, perform
 from orchestrator.sandbox.selldone_list import find_page, parse_list
 from orchestrator.sandbox.selldone_panel import SelldonePanel
 from orchestrator.sandbox.selldone_shop import STEP_OF, Accepted, Invalid, Refused, SelldoneOptions, SelldoneShop
+from orchestrator.sandbox.selldone_throttle import Turn
 
 FIRST_SHOP_ID = 12345
 FIRST_TOKEN = "sandbox-token"  # noqa: S105 - opens nothing but the sandbox
@@ -118,7 +119,16 @@ class SelldonePlatform:
     # -- requests --------------------------------------------------------------------------------------------------
 
     def open(self, incoming: Incoming) -> Operation:
-        """As `SimulatedPlatform.open` (selldone.md §2)."""
+        """As `SimulatedPlatform.open` (selldone.md §2). A request of a known token counts, whatever becomes of it."""
+        operation = self._route(incoming)
+        if (shop := self._owner(incoming)) is None:
+            return operation
+        turn = shop.throttle.arrive()
+        if turn.wait_seconds is not None:
+            return replace(operation, act=partial(shop.throttle.refusal, turn))
+        return replace(operation, act=partial(_with, operation.act, shop.throttle.headers(turn)))
+
+    def _route(self, incoming: Incoming) -> Operation:
         match incoming.path.split("/"):
             case ["", "shops", shop, "process-center", "baskets-PHYSICAL"]:
                 if incoming.method == "GET":
@@ -188,9 +198,8 @@ class SelldonePlatform:
 
     def _authorize(self, incoming: Incoming, shop_text: str) -> SelldoneShop | Reply:
         """The shop, if the token opens it: one token a shop (selldone.md §1, §6)."""
-        scheme, _, token = incoming.headers.get("Authorization", "").partition(" ")
-        owner = next((shop for shop in self.shop_by_id.values() if shop.token == token.strip()), None)
-        if scheme.lower() != "bearer" or owner is None:
+        owner = self._owner(incoming)
+        if owner is None:
             return _json(401, {"message": "Unauthenticated."})
         shop = self.shop_by_id.get(int(shop_text)) if _is_id(shop_text) else None
         if shop is None:
@@ -199,6 +208,13 @@ class SelldonePlatform:
             return _json(403, _error("TOKEN_HAS_NO_ACCESS_ERROR"))
         shop.settle_countdowns()
         return shop
+
+    def _owner(self, incoming: Incoming) -> SelldoneShop | None:
+        """The shop whose token the request carries."""
+        scheme, _, token = incoming.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        return next((shop for shop in self.shop_by_id.values() if shop.token == token.strip()), None)
 
     def _refused(self, refused: Refused) -> Reply:
         """Ids that are unknown are 404; other refusals as the options say (selldone.md §6)."""
@@ -215,8 +231,7 @@ class SelldonePlatform:
 
     def throttled(self, wait_seconds: float) -> Reply:
         """As `SimulatedPlatform.throttled`: Laravel's throttle (selldone.md §6)."""
-        headers = {"X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "0", "Retry-After": str(math.ceil(wait_seconds))}
-        return Reply(429, b'{"message":"Too Many Attempts."}', headers=headers)
+        return self.shop.throttle.refusal(Turn(0, wait_seconds))
 
     def broken(self, status: int) -> Reply:
         """As `SimulatedPlatform.broken`: Laravel's own 500, a proxy's page for the rest."""
@@ -224,6 +239,11 @@ class SelldonePlatform:
             return Reply(500, b'{"message":"Server Error"}')
         page = f"<html><head><title>{status}</title></head><body><center><h1>{status}</h1></center></body></html>"
         return Reply(status, page.encode(), headers={"Content-Type": "text/html"})
+
+
+def _with(act: Callable[[], Reply], headers: Mapping[str, str]) -> Reply:
+    reply = act()
+    return replace(reply, headers={**headers, **reply.headers})
 
 
 def _find(shop: SelldoneShop, order: str) -> Basket | None:

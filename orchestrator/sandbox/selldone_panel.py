@@ -30,6 +30,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "add_garbage": (),
     "delete": ("order",),
     "change_token": ("token",),
+    "limit": ("calls_per_minute",),
 }
 """Every action with the fields that it must have (`POST /_sandbox/selldone/panel`)."""
 
@@ -140,6 +141,12 @@ class SelldonePanel:
         """Revokes the shop's token and makes another."""
         self.shop.token = token
 
+    def limit(self, calls_per_minute: int) -> None:
+        """From now on the account may make so many requests in any minute."""
+        if type(calls_per_minute) is not int or calls_per_minute < 1:
+            raise PanelError(f"calls_per_minute must be a whole number from 1 on, not {calls_per_minute!r}")
+        self.shop.throttle.calls_per_minute = calls_per_minute
+
     def basket(self, order: str | int) -> Basket:
         """The order as the platform holds it. Raises PanelError if there is none."""
         found = self.shop.baskets.get(int(order)) if str(order).isdecimal() else None
@@ -158,6 +165,9 @@ class SelldonePanel:
                 return {"order": self.add_garbage(request.get("payload"))}
             case "change_token":
                 self.change_token(str(request["token"]))
+                return {}
+            case "limit":
+                self.limit(request["calls_per_minute"])
                 return {}
             case "delete":
                 self.delete(order)

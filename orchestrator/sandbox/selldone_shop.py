@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from orchestrator.clock import Clock
 from orchestrator.sandbox.selldone_baskets import Basket, Json, timestamp
 from orchestrator.sandbox.selldone_press import OrderPress
+from orchestrator.sandbox.selldone_throttle import RAISED, Throttle
 
 CHAIN = ("CheckQueue", "OrderConfirm", "PreparingOrder", "SentOrder", "ToCustomer")
 """The delivery states in order (selldone.md §5.2)."""
@@ -55,6 +56,7 @@ class SelldoneOptions:
     `is_backward_allowed`: endpoint 3 takes earlier states too. `returned_state`: after delivery-returned.
     `is_repeat_refused`: a repeated state is refused, not answered with `changed: false`. `unreleased_orders`: how many
     Reserved, Open and Canceled orders there are beside the others. `has_big_id`: the first order's id is beyond 2^53.
+    `calls_per_minute`: what the account may do in any minute; `selldone_throttle.DOCUMENTED` is what is documented.
     """
 
     envelope: Literal["bare", "basket", "order"] = "bare"
@@ -65,6 +67,7 @@ class SelldoneOptions:
     is_repeat_refused: bool = False
     unreleased_orders: int = 0
     has_big_id: bool = False
+    calls_per_minute: int = RAISED
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ class SelldoneShop:
     clock: Clock
     options: SelldoneOptions
     press: OrderPress
+    throttle: Throttle
     baskets: dict[int, Basket] = field(default_factory=dict)
     changes: dict[int, Basket] = field(default_factory=dict)
     _counting: dict[int, int] = field(default_factory=dict)
@@ -119,7 +123,8 @@ class SelldoneShop:
         cls, shop_id: int, token: str, clock: Clock, options: SelldoneOptions, *, orders: int, seed: int, first_id: int
     ) -> SelldoneShop:
         """A shop with `orders` orders in CheckQueue, checked out half a minute apart, the newest just now."""
-        shop = cls(shop_id, token, clock, options, OrderPress(shop_id, seed, first_id))
+        press, throttle = OrderPress(shop_id, seed, first_id), Throttle(clock, options.calls_per_minute)
+        shop = cls(shop_id, token, clock, options, press, throttle)
         statuses: list[str | None] = [None] * orders
         statuses += [("Reserved", "Open", "Canceled")[n % 3] for n in range(options.unreleased_orders)]
         begin_us = clock.now_ms() * 1000 - 30_000_000 * len(statuses)

@@ -20,21 +20,24 @@ from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Json, SimulatedPlatform
 from orchestrator.sandbox.selldone import SelldonePlatform
 from orchestrator.sandbox.selldone_shop import SelldoneOptions
+from orchestrator.sandbox.selldone_throttle import DOCUMENTED
 from orchestrator.sandbox.shopify import ShopifyPlatform
 from orchestrator.sandbox.shopify_sender import WebhookSender
-from orchestrator.sandbox.shopify_shop import ShopifyOptions
+from orchestrator.sandbox.shopify_shop import SMALLEST_BUCKET, SMALLEST_RESTORE_RATE, ShopifyOptions
 from orchestrator.sandbox.xsale import XsalePlatform
 from orchestrator.sandbox.xsale_shop import XsaleOptions
 
 _CLOSE_SECONDS = 5.0
 
-_SHOP_DEFAULTS: dict[str, Json] = {
+_QUICK: dict[str, Json] = {
     "poll": {"interval_seconds": 2},
     "limits": {"concurrency": 16, "rate_per_second": 500, "burst": 500, "window": {"calls": 0}},
     "retry": {"attempts": 8, "base_seconds": 0.2, "max_seconds": 5},
     "circuit": {"failures": 10, "cooldown_seconds": 1},
 }
-"""What every shop of the ready config has beside its platform's own keys: quick, for no real rate limit is at stake."""
+"""What every shop of the ready config has beside its platform's own keys: quick, for the sandbox takes that much."""
+_REAL: dict[str, Json] = {"poll": {"interval_seconds": 15}}
+"""The same where the sandbox counts as the platforms do: fulfilld's own limits hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class SandboxSettings:
     """How the sandbox is to be. `port` 0: a free one. `orders`: a shop. `latency_ms`: before each call's effect.
 
     `faults`: rates from 0 to 1 by name (`faults.RATE_NAMES`). `shops`: how many a platform has.
-    `stall_seconds`, `throttle_seconds`: as `FaultPlan`'s.
+    `stall_seconds`, `throttle_seconds`: as `FaultPlan`'s. `has_real_limits`: calls are counted as the platforms
+    document it, and the ready config leaves fulfilld's limits as they are; else so many are taken that none matters.
     """
 
     port: int = 0
@@ -53,6 +57,7 @@ class SandboxSettings:
     shops: int = 1
     stall_seconds: float = 60
     throttle_seconds: int = 1
+    has_real_limits: bool = False
     selldone: SelldoneOptions = field(default_factory=SelldoneOptions)
     cloudsuite: CloudsuiteOptions = field(default_factory=CloudsuiteOptions)
     xsale: XsaleOptions = field(default_factory=XsaleOptions)
@@ -69,6 +74,12 @@ class Sandbox:
         self.settings = settings = settings or SandboxSettings()
         if settings.orders < 0 or settings.shops < 1 or settings.latency_ms < 0:
             raise ValueError("the sandbox needs at least one shop, and neither orders nor latency below 0")
+        if settings.has_real_limits:
+            settings = replace(
+                settings,
+                selldone=replace(settings.selldone, calls_per_minute=DOCUMENTED),
+                shopify=replace(settings.shopify, bucket=SMALLEST_BUCKET, restore_rate=SMALLEST_RESTORE_RATE),
+            )
         self.clock = clock or Clock()
         self.ledger = Ledger(self.clock)
         self.faults = FaultPlan(
@@ -127,7 +138,7 @@ class Sandbox:
         """A complete config for fulfilld with every shop of this sandbox."""
         base_url = base_url or self.base_url
         shops = {
-            name: {**shop, **_SHOP_DEFAULTS}
+            name: {**shop, **(_REAL if self.settings.has_real_limits else _QUICK)}
             for platform in self.platforms.values()
             for name, shop in platform.shops(base_url).items()
         }

@@ -32,6 +32,10 @@ _MOST_SHIPPED_LINES = 512  # of a fulfilment order in one call (FulfillmentOrder
 _PRODUCTS = frozenset({"read_products", "write_products"})
 
 
+SMALLEST_BUCKET, SMALLEST_RESTORE_RATE = 2000, 100
+"""Points and points a second of the smallest plan (shopify.md §8)."""
+
+
 @dataclass(frozen=True, slots=True)
 class ShopifyOptions:
     """What the facts call unknown (shopify.md §9).
@@ -86,6 +90,7 @@ class ShopifyShop:
     when_due: Callable[[], None] = lambda: None
     acting: frozenset[str] = frozenset(SCOPES)
     jobs: dict[str, _Job] = field(default_factory=dict)
+    throttled_calls: int = 0
     available: float = 0
     restored_at: float = 0
 
@@ -142,6 +147,7 @@ class ShopifyShop:
         gained = (now - self.restored_at) * options.restore_rate
         self.available, self.restored_at = min(options.bucket, self.available + gained), now
         if self.available < cost:
+            self.throttled_calls += 1
             return (cost - self.available) / options.restore_rate
         self.available -= cost
         return None

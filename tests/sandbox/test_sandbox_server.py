@@ -237,7 +237,7 @@ def test_the_ready_config_has_what_the_contract_names() -> None:
         "token": "sandbox-token",
         "base_url": "http://127.0.0.1:1/selldone",
         "poll": {"interval_seconds": 2},
-        "limits": {"concurrency": 16, "rate_per_second": 500, "burst": 500},
+        "limits": {"concurrency": 16, "rate_per_second": 500, "burst": 500, "window": {"calls": 0}},
         "retry": {"attempts": 8, "base_seconds": 0.2, "max_seconds": 5},
         "circuit": {"failures": 10, "cooldown_seconds": 1},
     }

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli.commands.options import place_of
+
+
+class CountedAs(StrEnum):
+    """How the sandbox counts calls."""
+
+    RAISED = "raised"
+    REAL = "real"
 
 
 def run(
@@ -31,13 +39,22 @@ def sandbox(
         list[str] | None,
         typer.Option("--fault", metavar="NAME=RATE", help="Calls that go wrong, from 0 to 1; repeatable."),
     ] = None,
+    limits: Annotated[
+        CountedAs, typer.Option("--limits", help="raised: none matters; real: as the platforms document them.")
+    ] = CountedAs.RAISED,
 ) -> None:
     """Run simulated platforms. The first line on stdout is a ready config with a shop for each."""
     from orchestrator.cli.failures import Failure
     from orchestrator.cli.simulation import run_sandbox
     from orchestrator.sandbox.server import SandboxSettings
 
-    settings = SandboxSettings(port=port, orders=orders, latency_ms=latency, faults=_rates(fault or []))
+    settings = SandboxSettings(
+        port=port,
+        orders=orders,
+        latency_ms=latency,
+        faults=_rates(fault or []),
+        has_real_limits=limits is CountedAs.REAL,
+    )
     try:
         run_sandbox(settings)
     except ValueError as error:

@@ -1,0 +1,61 @@
+"""How the simulated Selldone counts requests: so many in any minute, with the headers of Laravel's throttle.
+
+Facts: platforms/selldone.md §6, §9. Laravel sends `X-RateLimit-Limit` and `-Remaining` with every answer, `Retry-After`
+and `X-RateLimit-Reset` (Unix seconds) with a 429 alone, and does not count what it refuses. Its minute begins with the
+first request of it; here any minute counts, which is stricter: who keeps to this keeps to both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from orchestrator.clock import Clock
+from orchestrator.sandbox.platform import Reply
+
+DOCUMENTED = 80
+"""Requests in a minute, as Selldone documents since June 2026 (selldone.md §9)."""
+RAISED = 1_000_000
+"""Requests in a minute of an account whose limit does not matter: demos and benchmarks are about other things."""
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A request's place in its minute: `remaining` after it, `wait_seconds` where there was none for it."""
+
+    remaining: int
+    wait_seconds: float | None = None
+
+
+class Throttle:
+    """Counts the requests of one account. `calls_per_minute` may be changed at any time."""
+
+    def __init__(self, clock: Clock, calls_per_minute: int) -> None:
+        self.calls_per_minute = calls_per_minute
+        self._clock = clock
+        self._arrived: deque[float] = deque()
+
+    def arrive(self) -> Turn:
+        """A request came in."""
+        now = self._clock.monotonic()
+        while self._arrived and self._arrived[0] <= now - _SECONDS:
+            self._arrived.popleft()
+        over = len(self._arrived) - self.calls_per_minute
+        if over >= 0:
+            return Turn(0, self._arrived[over] + _SECONDS - now if self._arrived else _SECONDS)
+        self._arrived.append(now)
+        return Turn(self.calls_per_minute - len(self._arrived))
+
+    def headers(self, turn: Turn) -> dict[str, str]:
+        """What every answer says of it."""
+        told = {"X-RateLimit-Limit": str(self.calls_per_minute), "X-RateLimit-Remaining": str(turn.remaining)}
+        if turn.wait_seconds is not None:
+            wait = math.ceil(turn.wait_seconds)
+            told |= {"Retry-After": str(wait), "X-RateLimit-Reset": str(self._clock.now_ms() // 1000 + wait)}
+        return told
+
+    def refusal(self, turn: Turn) -> Reply:
+        """The answer to a request too many, or to any while a fault asks the shop to wait."""
+        return Reply(429, b'{"message":"Too Many Attempts."}', headers=self.headers(turn))
