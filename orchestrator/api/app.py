@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from orchestrator.api.answers import to_json
+from orchestrator.api.answers import mark, to_json
 from orchestrator.api.bodies import refuse_body
 from orchestrator.api.call import begin
 from orchestrator.api.openapi import openapi_document
@@ -61,9 +61,7 @@ async def _expect(request: web.Request) -> None:
 
 
 async def _mark(_request: web.Request, response: web.StreamResponse) -> None:
-    """What every answer says; the framework would tell its own name and version."""
-    response.headers["Server"] = "fulfilld"
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    mark(response)
 
 
 async def _end_streams(app: web.Application) -> None:

@@ -21,9 +21,10 @@ from orchestrator.api.validation import errors_of
 M = TypeVar("M", bound=BaseModel)
 
 _DEEPEST = 64
-_UNSAID = "application/x-www-form-urlencoded"
-"""What curl says of every body when nobody told it otherwise. No call takes forms, so it means nothing here. That a
-browser may send it unasked opens no door: a change needs the Unix socket or a bearer token."""
+READ_ENCODINGS = "gzip, deflate"
+"""Content codings of bodies that are read; whether more could be depends on what else is installed."""
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
+"""What a page may have its browser send anywhere without being asked for permission."""
 _LONGEST_NAME_SHOWN = 60
 _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
@@ -60,12 +61,32 @@ def is_ndjson(media_type: str) -> bool:
 
 
 def check_type(request: web.Request, accepts: Callable[[str], bool]) -> None:
-    """Raises ApiError `unsupported-media-type` when the body claims to be something else; saying nothing is fine."""
-    said = request.content_type.casefold()
-    if "Content-Type" in request.headers and said != _UNSAID and not accepts(said):
-        wanted = "application/json" if accepts is is_json else "application/x-ndjson"
-        detail = f"this call takes {wanted}; send it with the header `Content-Type: {wanted}`"
-        raise ApiError("unsupported-media-type", detail)
+    """Raises ApiError `unsupported-media-type` unless the body says that it is what this call takes.
+
+    Saying nothing will not do either: a page can have its browser send bytes without a type anywhere.
+    """
+    said = request.content_type.casefold() if "Content-Type" in request.headers else ""
+    if accepts(said):
+        return
+    wanted = "application/json" if accepts is is_json else "application/x-ndjson"
+    detail = f"this call takes {wanted}; send it with the header `Content-Type: {wanted}`"
+    if said in _FORMS:
+        detail += ", not as a form (curl -d sends one unless -H or --json says otherwise)"
+    raise ApiError("unsupported-media-type", detail)
+
+
+def check_encoding(request: web.Request) -> None:
+    """Raises ApiError `unsupported-media-type` for a body in a content coding that is not read."""
+    told = ", ".join(request.headers.getall("Content-Encoding", ())).strip().casefold()
+    if told not in ("", "identity", *READ_ENCODINGS.split(", ")) and request.can_read_body:
+        raise unread_encoding(told)
+
+
+def unread_encoding(told: str = "") -> ApiError:
+    """The refusal of a body's content coding, with those that are read as RFC 9110 §12.5.3 wants it."""
+    coding = f"the content coding {shown(told)!r} of the body" if told else "the content coding of the body"
+    detail = f"{coding} is not read; send it as it is, or with `Content-Encoding: gzip` or `deflate`"
+    return ApiError("unsupported-media-type", detail, headers={"Accept-Encoding": READ_ENCODINGS})
 
 
 def parse_json(raw: bytes, slug: str) -> Any:

@@ -43,7 +43,7 @@ Order fulfilment between one ERP and many shop platforms, on a Unix socket
 (`curl --unix-socket fulfilld.sock http://localhost/v1/status`) and, where configured, on loopback TCP, where every call
 needs `Authorization: Bearer`. Times are RFC 3339 UTC with `Z`, ids are strings. Unknown request members and parameters
 are errors, unknown answer members must be ignored. Errors are RFC 9457 problems; `type` is a stable slug. HEAD answers
-as GET does, without the body."""
+as GET does, without the body. Requests that a browser sends for a page from elsewhere are refused."""
 
 
 def openapi_document() -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _header(header: HeaderParameter) -> dict[str, Any]:
 def _request_body(body: RequestBody) -> dict[str, Any]:
     reference = {"$ref": _REFERENCE.format(model=body.model.__name__)}
     content: dict[str, Any] = {JSON_TYPE: {"schema": reference, "example": body.example}}
-    description = "JSON, also without a `Content-Type` or with the one that curl sends by itself"
+    description = "JSON, with its `Content-Type`: that of a form, or none, is refused"
     if body.media_type == NDJSON_TYPE:
         # OpenAPI 3.1 has no words for a sequence of JSON texts; a line is described where a person looks for it
         lines = {"schema": {"type": "string"}, "example": json.dumps(body.example) + "\n"}
@@ -141,7 +141,7 @@ def _request_body(body: RequestBody) -> dict[str, Any]:
         content = {NDJSON_TYPE: lines, JSON_TYPE: {"schema": {}, "example": body.example}}
         description = (
             f"One JSON object a line, at most 1 MiB each, as `{body.model.__name__}` has it; `{JSON_TYPE}` is taken for"
-            " a single line. A missing `Content-Type`, or the one that curl sends by itself, will do"
+            " a single line. The `Content-Type` of a form, or none, is refused"
         )
     return {"required": body.is_required, "description": description, "content": content}
 
@@ -177,6 +177,9 @@ def _problem(status: int, slugs: list[str]) -> dict[str, Any]:
         found["headers"] = {"Retry-After": {"description": "Seconds", "required": True, "schema": seconds}}
     if status == 405:
         found["headers"] = {"Allow": {"required": True, "schema": {"type": "string"}}}
+    if status == 415:
+        encodings = {"description": "Content codings that are read, where the body's is not"}
+        found["headers"] = {"Accept-Encoding": {**encodings, "schema": {"type": "string"}}}
     if status == 401:
         found["headers"] = {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}}
     return found

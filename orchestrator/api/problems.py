@@ -25,6 +25,7 @@ HTTP_PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "malformed-request": (400, "The request is no HTTP that can be read"),
     "malformed-json": (400, "The body is no JSON"),
     "unauthorized": (401, "The call brings no token that is accepted"),
+    "cross-origin": (403, "A page from elsewhere may not ask here"),
     "not-found": (404, "No such path"),
     "method-not-allowed": (405, "The path does not take this method"),
     "body-too-large": (413, "The body is too large"),

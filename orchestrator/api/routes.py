@@ -19,7 +19,10 @@ from orchestrator.api.calls import bulk, daemon, feed, machines, orders, push, s
 from orchestrator.api.fields import CURSOR, IDEMPOTENCY_KEY
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
 
-EVERYWHERE: Final = ("malformed-request", "unauthorized", "invalid-request", "not-found", "method-not-allowed")
+EVERYWHERE: Final = (
+    *("malformed-request", "unauthorized", "cross-origin", "invalid-request"),
+    *("not-found", "method-not-allowed"),
+)
 """Problems that every call can end in, or what looks like it: another method, or one more slash in an id."""
 BODY: Final = ("malformed-json", "body-too-large", "unsupported-media-type")
 """Problems of a body; also where none is taken, since one that was sent is looked at before it is refused."""

@@ -23,8 +23,11 @@ from typing import Any
 import anyio
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 
+from orchestrator.api.answers import mark
+from orchestrator.api.bodies import unread_encoding
+from orchestrator.api.origin import DOORS, Doors
 from orchestrator.api.problems import Problem
 from orchestrator.api.services import TOKEN
 from orchestrator.config import ApiSettings, lost_directory
@@ -58,6 +61,7 @@ async def serving(app: web.Application, api: ApiSettings) -> AsyncIterator[Serve
     """Serves the application for as long as the block lasts. Raises ServeError."""
     if api.tcp is not None:
         app[TOKEN] = api.tcp.token.get_secret_value()
+    app[DOORS] = Doors(frozenset(api.hosts), api.socket)
     runner = _Runner(
         app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS, keepalive_timeout=75.0
     )
@@ -246,12 +250,16 @@ class _Protocol(web.RequestHandler):
         """Makes the answer and closes the connection: where the next request would begin is not known."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun already")
-        if status < 500:
+        if isinstance(exc, ContentEncodingError):
+            # The parser itself refuses a coding for which a library is missing, and would have it installed.
+            problem = unread_encoding().problem
+        elif status < 500:
             problem = Problem("malformed-request", _reason(exc))
         else:
             log.error("api.failed", status=status, detail=message, exc_info=exc)
             problem = Problem("internal-error", "the daemon made a mistake; its log has more")
         response = problem.response()
+        mark(response)
         response.force_close()
         return response
 

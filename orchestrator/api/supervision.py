@@ -1,4 +1,4 @@
-"""Every request passes here: access is checked, whatever is raised becomes a problem, the answer is counted."""
+"""Every request passes here: who asks is checked, whatever is raised becomes a problem, the answer is counted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from orchestrator.api.access import check_access
+from orchestrator.api.bodies import check_encoding
+from orchestrator.api.origin import check_origin
 from orchestrator.api.problems import Problem, problem_of
 from orchestrator.api.services import SERVICES
 
@@ -19,7 +21,9 @@ async def supervise(request: web.Request, handler: Handler) -> web.StreamRespons
     began = services.clock.monotonic()
     response: web.StreamResponse
     try:
+        check_origin(request)  # first: no foreign page may have the browser ask a person for the token
         check_access(request)
+        check_encoding(request)
         response = await handler(request)
     except ConnectionError:  # the client went away while it sent its body: nobody reads this, but metrics count it
         response = Problem("malformed-request", "the connection was lost").response()

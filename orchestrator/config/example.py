@@ -16,6 +16,7 @@ EXAMPLE: Final[dict[str, Any]] = {
     "api": {
         "socket": "fulfilld.sock",
         "socket_mode": "0660",
+        "hosts": [],
         "tcp": {"host": "127.0.0.1", "port": 8440, "token": {"env": "FULFILLD_TOKEN"}},
     },
     "webhooks": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,6 +14,8 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 _LONGEST_SOCKET_BYTES = 107  # sun_path of Linux holds 108 with the final NUL
 _SQLITE = "sqlite:///"
+_LONGEST_HOST = 253
+_HOST_NAME = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*"
 
 
 def _located(path: Path, info: ValidationInfo) -> Path:
@@ -66,6 +69,18 @@ def _loopback(host: str) -> str:
     if not is_loopback(host):
         raise ValueError('must be a loopback address such as "127.0.0.1" - put a proxy with TLS in front for others')
     return host
+
+
+def _host_name(host: str) -> str:
+    name = host.strip("[]").rstrip(".").lower()
+    with suppress(ValueError):
+        return str(ip_address(name))
+    if len(name) > _LONGEST_HOST or not re.fullmatch(_HOST_NAME, name):
+        raise ValueError(
+            'must be a host name or address alone, such as "fulfilld.example", as browsers send it (xn--… for others '
+            "than ASCII) - without https://, port and path"
+        )
+    return name
 
 
 def _header_safe(token: SecretStr) -> SecretStr:
@@ -154,6 +169,7 @@ SocketPath = Annotated[Path, AfterValidator(_located), AfterValidator(_short_eno
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 SocketMode = Annotated[str, AfterValidator(_mode)]
 LoopbackHost = Annotated[str, AfterValidator(_loopback)]
+HostName = Annotated[str, AfterValidator(_host_name)]
 BearerToken = Annotated[SecretStr, AfterValidator(_header_safe)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_not_empty)]
 ReceiverUrl = Annotated[str, AfterValidator(_receiver_url)]

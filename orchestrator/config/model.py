@@ -20,6 +20,7 @@ from orchestrator.config.fields import (
     BearerToken,
     Chaining,
     FilePath,
+    HostName,
     Instant,
     LoopbackHost,
     Port,
@@ -100,6 +101,10 @@ class ApiSettings(Section):
         ),
     ]
     socket_mode: Annotated[SocketMode, Field(description="Who may connect, as an octal file mode")] = "0660"
+    hosts: Annotated[
+        tuple[HostName, ...],
+        Field(description="Host names beside loopback under which the API is asked, such as that of a proxy"),
+    ] = ()
     tcp: Annotated[TcpSettings | None, Field(description="The same API on loopback TCP; off when left out")] = None
 
     @property

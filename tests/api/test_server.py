@@ -68,7 +68,7 @@ async def test_a_socket_that_a_dead_daemon_left_is_replaced(folder: Path) -> Non
         dead.bind(str(folder / "s"))
     async with serving(an_app(), settings(folder / "s")):
         connector = aiohttp.UnixConnector(str(folder / "s"))
-        async with aiohttp.ClientSession(connector=connector) as session, session.get("http://x/") as response:
+        async with aiohttp.ClientSession(connector=connector) as session, session.get("http://localhost/") as response:
             assert response.status == 404
 
 
@@ -160,7 +160,7 @@ async def test_streams_do_not_hold_the_end_up() -> None:
             connector = aiohttp.UnixConnector(str(b.served.socket))
             async with (
                 aiohttp.ClientSession(connector=connector) as session,
-                session.get("http://x/v1/events", headers=headers) as response,
+                session.get("http://localhost/v1/events", headers=headers) as response,
             ):
                 await response.content.readline()
                 begun.set()

@@ -311,6 +311,21 @@ def test_every_loopback_address_will_do(tmp_path: Path, host: str) -> None:
     assert config.api.tcp.host == host
 
 
+def test_hosts_are_kept_as_browsers_send_them(tmp_path: Path) -> None:
+    given = ["FF.Example.", "localhost", "[2001:DB8:0::7]", "10.0.0.7", "xn--bcher-kva.example", "my_host"]
+    kept = ("ff.example", "localhost", "2001:db8::7", "10.0.0.7", "xn--bcher-kva.example", "my_host")
+    assert loaded(tmp_path, {"api": {"hosts": given}}).api.hosts == kept
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "https://ff.example", "ff.example:8440", "ff.example/", "*.example", "bücher.example", "a b", "-a", "."],
+)
+def test_a_host_that_no_browser_sends_is_refused(tmp_path: Path, host: str) -> None:
+    [problem] = errors(tmp_path, {"api": {"hosts": ["good.example", host]}})
+    assert problem.startswith("api.hosts[1]: must be a host name or address alone")
+
+
 def test_a_socket_path_that_the_kernel_would_cut_is_refused(tmp_path: Path) -> None:
     assert errors(tmp_path, {"api": {"socket": "/" + "x" * 106}}) == []
     [line] = errors(tmp_path, {"api": {"socket": "/" + "x" * 107}})

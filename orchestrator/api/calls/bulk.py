@@ -35,7 +35,8 @@ _CHUNK_BYTES = 64 * 1024
 
 async def submit_bulk(call: Call[Query]) -> web.StreamResponse:
     """Accepts a target a line."""
-    check_type(call.request, is_ndjson)
+    if call.request.can_read_body:
+        check_type(call.request, is_ndjson)
     response = await open_stream(call.request, NDJSON_TYPE)
     bulk = _Bulk(call, response)
     try:
