@@ -14,6 +14,7 @@ from orchestrator.cli.commands import (
     feed,
     machines,
     orders,
+    secret,
     service,
     settings,
     shops,
@@ -42,6 +43,8 @@ delivery_commands = typer.Typer(
     help="Pause or resume the pushes of events to the ERP.", no_args_is_help=True, rich_markup_mode=None
 )
 
+secret_commands = typer.Typer(help="Make secrets.", no_args_is_help=True, rich_markup_mode=None)
+
 app.command("run")(service.run)
 app.command("status")(shops.status)
 app.command("orders")(orders.orders)
@@ -66,6 +69,8 @@ app.add_typer(config_commands, name="config")
 config_commands.command("check")(settings.check)
 config_commands.command("schema")(settings.schema)
 config_commands.command("example")(settings.example)
+app.add_typer(secret_commands, name="secret")
+secret_commands.command("new")(secret.new)
 app.command("doctor")(upkeep.doctor)
 app.command("webhooks", cls=RegisterCommand)(webhooks.webhooks)
 app.command("auth-url")(upkeep.auth_url)
@@ -73,7 +78,7 @@ app.command("backup")(upkeep.backup)
 app.command("sandbox")(service.sandbox)
 app.command("demo")(service.demo)
 
-for _group in (app, config_commands, delivery_commands):
+for _group in (app, config_commands, delivery_commands, secret_commands):
     for _command in _group.registered_commands:
         if _command.cls is None or not issubclass(_command.cls, UsualCommand):
             _command.cls = UsualCommand

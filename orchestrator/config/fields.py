@@ -14,6 +14,9 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 _LONGEST_SOCKET_BYTES = 107  # sun_path of Linux holds 108 with the final NUL
 _SQLITE = "sqlite:///"
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+SIGNING_PREFIX = "whsec_"
+"""Stands before a secret that signs deliveries, as Standard Webhooks write them."""
 _LONGEST_HOST = 253
 _HOST_NAME = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*"
 
@@ -96,6 +99,21 @@ def _not_empty(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def is_standard_base64(text: str) -> bool:
+    """Whether every library reads the same bytes of it: RFC 4648 §4 with padding, not the URL-safe alphabet."""
+    return bool(text) and len(text) % 4 == 0 and _BASE64.fullmatch(text) is not None
+
+
+def _read_alike(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if text.startswith(SIGNING_PREFIX) and not is_standard_base64(text.removeprefix(SIGNING_PREFIX)):
+        raise ValueError(
+            "must be standard base64 behind whsec_, with + and / and padded with = (receivers' libraries read anything "
+            "else each in its own way) - `fulfilld secret new` prints a good one"
+        )
+    return secret
+
+
 def _http_parts(url: str, example: str, instead: str) -> SplitResult:
     """The parts of a web address without credentials in it; `instead` says where those belong."""
     try:
@@ -172,6 +190,7 @@ LoopbackHost = Annotated[str, AfterValidator(_loopback)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 BearerToken = Annotated[SecretStr, AfterValidator(_header_safe)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_not_empty)]
+SigningSecret = Annotated[WebhookSecret, AfterValidator(_read_alike)]
 ReceiverUrl = Annotated[str, AfterValidator(_receiver_url)]
 Instant = Annotated[str, AfterValidator(_instant)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from orchestrator.config.fields import FilePath, Port, PublicUrl, ReceiverUrl, WebhookSecret
+from orchestrator.config.fields import FilePath, Port, PublicUrl, ReceiverUrl, SigningSecret, WebhookSecret
 from orchestrator.config.section import Section
 from orchestrator.operations.event_types import EVENT_TYPES
 
@@ -63,7 +63,7 @@ class DeliverySettings(Section):
 
     orders_url: Annotated[ReceiverUrl | None, Field(description="Gets the events order.* and fulfillment.*")] = None
     products_url: Annotated[ReceiverUrl | None, Field(description="Gets the events product.*")] = None
-    secret: Annotated[WebhookSecret, Field(description="Signs every delivery as Standard Webhooks say")]
+    secret: Annotated[SigningSecret, Field(description="Signs every delivery as Standard Webhooks say")]
     orders_types: Annotated[
         tuple[EventPattern, ...], Field(description="Further types of events for orders_url, such as target.*")
     ] = ()

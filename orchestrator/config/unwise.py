@@ -7,14 +7,13 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from orchestrator.config.fields import is_loopback
+from orchestrator.config.fields import SIGNING_PREFIX, is_loopback, is_standard_base64
 from orchestrator.config.problems import ConfigProblem, written
 from orchestrator.config.push import DeliverySettings, WebhookSettings
 from orchestrator.config.settled import ShopConfig
 from orchestrator.platforms import PLATFORMS
 
 _SHORTEST_SECRET = 8
-_PREFIX = "whsec_"
 
 
 def unwise(
@@ -31,13 +30,21 @@ def unwise(
     if webhooks is not None and not has_secret:
         told = "no webhook is taken, for no shop has a webhook_secret - give it to those whose platform sends some"
         yield ConfigProblem("webhooks", told)
-    if delivery is not None and is_easy_to_guess(delivery.secret):
-        yield _guessable("delivery.secret")
+    if delivery is not None:
+        yield from _of_signing(delivery.secret)
 
 
 def is_easy_to_guess(secret: SecretStr) -> bool:
     """Whether so few characters can be found by trying."""
-    return len(secret.get_secret_value().removeprefix(_PREFIX)) < _SHORTEST_SECRET
+    return len(secret.get_secret_value().removeprefix(SIGNING_PREFIX)) < _SHORTEST_SECRET
+
+
+def _of_signing(secret: SecretStr) -> Iterator[ConfigProblem]:
+    if is_easy_to_guess(secret):
+        yield _guessable("delivery.secret")
+    elif not is_standard_base64(secret.get_secret_value().removeprefix(SIGNING_PREFIX)):
+        told = "is no standard base64, as receivers' libraries expect - `fulfilld secret new` prints a good one"
+        yield ConfigProblem("delivery.secret", told)
 
 
 def _of_shop(shop: ShopConfig, *, is_listening: bool) -> Iterator[ConfigProblem]:

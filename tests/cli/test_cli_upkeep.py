@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import json
 import os
@@ -209,6 +210,19 @@ def test_a_link_that_makes_no_sense_is_a_usage_error(run: Run, arguments: list[s
 async def _make_store(path: Path) -> None:
     async with open_sqlite(path, 1_700_000_000_000):
         pass
+
+
+def test_a_new_secret_is_read_alike_by_every_library(run: Run, alone: Path) -> None:
+    made = [run("secret", "new").stdout for _ in range(5)]
+    assert len(set(made)) == len(made)
+    for text in made:
+        prefix, _, encoded = text.partition("_")
+        assert (prefix, text[-1]) == ("whsec", "\n")
+        assert len(base64.b64decode(encoded.rstrip("\n"), validate=True)) == 32
+        (alone / "made").write_text(text)
+        write_config(alone, delivery={"orders_url": "https://e", "secret": {"file": "made"}})
+        result = run("config", "check")
+        assert (result.exit_code, result.stderr) == (0, "")
 
 
 async def test_a_backup_copies_the_store_of_the_config_without_its_secrets(run: Run, alone: Path) -> None:

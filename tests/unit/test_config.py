@@ -397,7 +397,12 @@ def test_credentials_in_the_clear_to_another_machine_are_warned_of(tmp_path: Pat
             "easy to guess",
         ),
         ({"delivery": {"orders_url": "https://e", "secret": "s3cret7"}}, "delivery.secret", "easy to guess"),
-        ({"delivery": {"orders_url": "https://e", "secret": "whsec_s3cret7"}}, "delivery.secret", "easy to guess"),
+        ({"delivery": {"orders_url": "https://e", "secret": "whsec_s3cr"}}, "delivery.secret", "easy to guess"),
+        (
+            {"delivery": {"orders_url": "https://e", "secret": "my-s3cret7-of-the-erp"}},
+            "delivery.secret",
+            "no standard base64",
+        ),
     ],
 )
 def test_what_is_surely_not_meant_is_warned_of_without_showing_a_secret(
@@ -407,6 +412,32 @@ def test_what_is_surely_not_meant_is_warned_of_without_showing_a_secret(
     assert warning.path == path
     assert word in warning.message
     assert "s3cret7" not in warning.message
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "whsec_not base64",
+        "whsec_ZXJwLXNlY3JldC0xMjM0NTY3OA",  # Python's library reads it, JavaScript's does not
+        "whsec_ZXJwLXNlY3JldC0xMjM0NTY3OA=",
+        "whsec_ZXJwLXNlY3JldC0xMjM0NTY3OA==\n",
+        "whsec__-_-ZXJwLXNlY3JldC0xMjM0NTY3",  # Python's drops - and _, JavaScript's refuses them
+        "whsec_=ZXJwLXNlY3JldC0xMjM0NTY3OA=",
+        "whsec_ZXJwLXNlY3JldC0xMjM0NTY3O===",
+    ],
+)
+def test_a_signing_secret_that_libraries_read_differently_is_refused_unseen(tmp_path: Path, secret: str) -> None:
+    [problem] = errors(tmp_path, {"delivery": {"orders_url": "https://e", "secret": secret}})
+    assert problem.startswith("delivery.secret: must be standard base64 behind whsec_")
+    assert "`fulfilld secret new`" in problem
+    assert "ZXJw" not in problem
+
+
+@pytest.mark.parametrize(
+    "secret", ["whsec_ZXJwLXNlY3JldC0xMjM0NTY3OA==", "ZXJwLXNlY3JldC0xMjM0NTY3OA==", "whsec_" + 8 * "+/+/"]
+)
+def test_a_signing_secret_that_libraries_read_alike_is_good(tmp_path: Path, secret: str) -> None:
+    assert loaded(tmp_path, {"delivery": {"orders_url": "https://e", "secret": secret}}).warnings == ()
 
 
 def test_a_simulated_platform_may_have_a_secret_though_no_webhooks_are_wanted(tmp_path: Path) -> None:
