@@ -45,7 +45,7 @@ def read_items(items: Sequence[Json] | None, kind: str | None = None) -> dict[st
 def _quantity(told: Json, line: str) -> Decimal:
     found = decimal_of(told)
     if found is None or found <= 0:
-        raise SenselessItems(f"the quantity of item {line} is {told!r}, not a number above 0")
+        raise SenselessItems(f"the quantity of item {line} is {told!r}, neither a whole number nor a decimal above 0")
     return found
 
 

@@ -6,13 +6,15 @@ from the facts, so a shipment of several parcels that was cut off goes on where 
 
 - A tracking code (or, without one, its link) marks a parcel. What the order's live fulfilments carry under it counts.
 - Whole lines need no mark: what remains of them in open FOs is what is left.
-- Quantities without a mark are counted by our own record, `shipped_as_asked`: no read could tell them from another
-  parcel of the same goods (shopify.md §7: a repeated part is a second fulfilment).
+- Quantities without a mark are counted by our own record: no read could tell them from another parcel of the same goods
+  (shopify.md §7: a repeated part is a second fulfilment). A target with an idempotency key has a record of its own, so
+  another key is another shipment; targets without one share a record, and the same items again are the same shipment.
 
-Facts: `fulfillment_orders` [{id, status, location, method, actions, hold, fulfill_at, lines: {FO line: [order line,
-remaining]}}], `fulfillments` [{id, is_live, is_delivered, codes, urls, carriers, lines: {order line: quantity}}],
-`lines` {order line: quantity}, `shipped_as_asked` {asked, lines: {order line: quantity}, parcels: [fulfilment id, "" if
-not known]}.
+A code that is known selects its parcel: a target without items that comes once more under it ships nothing, though
+goods are left. One whose parcels have not all left yet goes on; that it was begun is our record as well (`unfinished`).
+
+Facts: those of `shopify_facts`, `shipped_as_asked` {asked, lines: {order line: quantity}, parcels: [fulfilment id, ""
+if not known]}, `shipped_by_key` {key: the same}, `unfinished`: the numbers of a target of which more is to be shipped.
 """
 
 from __future__ import annotations
@@ -21,26 +23,31 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
 
 from statemachines.items import SenselessItems, plain, read_items
+from statemachines.shopify_facts import (
+    LINE,
+    SHIPS,
+    Facts,
+    is_carried,
+    is_marked,
+    is_routed,
+    live,
+    location_of,
+    mark,
+    numbered,
+    numbers_of,
+    remaining,
+    shipped,
+)
+from statemachines.shopify_ways import PICKUP, due_orders, takes
 from statemachines.target import Json, TargetRequest, Tracking
 
-Facts: TypeAlias = Mapping[str, Json]
+RECORD, RECORDS, UNFINISHED = "shipped_as_asked", "shipped_by_key", "unfinished"
 
-OPEN = frozenset({"OPEN", "IN_PROGRESS", "SCHEDULED", "ON_HOLD", "INCOMPLETE"})
-"""FO states whose remaining quantity counts; a closed FO may still show some (shopify.md §6). What a fulfilment service
-gave back (INCOMPLETE) has not left, whoever ships it in the end."""
-SHIPS, REPORTS = "CREATE_FULFILLMENT", "REPORT_PROGRESS"
-"""Actions that an FO has to list before it may be shipped, and before progress may be reported (shopify.md §6)."""
-
-RECORD = "shipped_as_asked"
-
-LINE = "LineItem"
-"""The type that a global id of an order line has."""
-
-MADE = "made"
-"""What a call's answer adds to the facts seen before it: the id of the fulfilment that it made."""
+MADE, MADE_DELIVERED = "made", "made_delivered"
+"""What a call's answer adds to the facts seen before it: the id of the fulfilment that it made, and whether that is
+with the buyer already."""
 
 _MAX_LINES = 512  # of one call (shopify.md §5)
 
@@ -57,9 +64,10 @@ class Portion:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What one call ships."""
+    """What one call ships. `method`: how it gets to the buyer."""
 
     portions: tuple[Portion, ...]
+    method: str | None = None
 
     def quantities(self) -> dict[str, int]:
         """How many of each order line."""
@@ -87,72 +95,20 @@ def _pieces(line: str, count: Decimal | None) -> int | None:
     return int(count)
 
 
-def is_routed(facts: Facts) -> bool:
-    """Whether the order has FOs; right after an order was made it may have none yet (shopify.md §6)."""
-    return bool(facts.get("fulfillment_orders"))
-
-
-def open_orders(facts: Facts) -> list[Mapping[str, Json]]:
-    """The FOs that still have to be shipped."""
-    return [each for each in facts.get("fulfillment_orders") or () if each["status"] in OPEN]
-
-
-def remaining(facts: Facts) -> dict[str, int]:
-    """What is not shipped yet, by order line."""
-    counts: dict[str, int] = {}
-    for order in open_orders(facts):
-        for line, quantity in order["lines"].values():
-            if quantity > 0:
-                counts[line] = counts.get(line, 0) + quantity
-    return counts
-
-
-def shipped(facts: Facts, tracking: Tracking | None = None) -> dict[str, int]:
-    """What live fulfilments carry, by order line; with `tracking`, those under its mark alone."""
-    counts: dict[str, int] = {}
-    for each in live(facts):
-        if tracking is None or is_marked(each, tracking):
-            for line, quantity in each["lines"].items():
-                counts[line] = counts.get(line, 0) + quantity
-    return counts
-
-
-def live(facts: Facts) -> list[Mapping[str, Json]]:
-    """The fulfilments that were not cancelled."""
-    return [each for each in facts.get("fulfillments") or () if each["is_live"]]
-
-
-def tracking_of(request: TargetRequest) -> Tracking:
-    """The target's tracking without blanks around it, members that say nothing left out.
-
-    What is sent and what is looked for later are both taken from here: a code that Shopify gave back trimmed would be
-    missed, and its parcel sent again.
-    """
-    told = request.tracking or Tracking()
-    return Tracking(*((text or "").strip() or None for text in (told.code, told.url, told.carrier)))
-
-
-def mark(request: TargetRequest) -> Tracking | None:
-    """The tracking that tells the target's parcels from others; None where it brings neither code nor link."""
-    tracking = tracking_of(request)
-    return tracking if tracking.code or tracking.url else None
-
-
-def is_marked(fulfillment: Mapping[str, Json], tracking: Tracking) -> bool:
-    """Whether a fulfilment carries the code, or the link where there is no code."""
-    if tracking.code:
-        return tracking.code in fulfillment["codes"]
-    return tracking.url in fulfillment["urls"]
+def picks_up(request: TargetRequest) -> bool:
+    """Whether the target says that the buyer has the goods: only then those that waited in a store have left."""
+    return request.state.strip().casefold() == "delivered"
 
 
 def left(facts: Facts, request: TargetRequest) -> dict[str, int]:
     """What the target still ships, by order line. Raises SenselessItems for what the order cannot give."""
-    rest = remaining(facts)
+    rest = _rest(facts, request)
     asked = asked_items(request)
+    marks = mark(request)
     if asked is None:
-        return rest
-    tracking = mark(request)
-    done = _recorded(facts, request) if tracking is None else shipped(facts, tracking)
+        is_known = marks is not None and any(is_marked(each, marks) for each in live(facts))
+        return {} if is_known and facts.get(UNFINISHED) != _numbers_text(request) else rest
+    done = _recorded(facts, request) if marks is None else shipped(facts, marks)
     everything = shipped(facts)
     wanted: dict[str, int] = {}
     for line, quantity in asked.items():
@@ -161,37 +117,54 @@ def left(facts: Facts, request: TargetRequest) -> dict[str, int]:
         if quantity is not None and open_quantity <= 0:
             continue
         if there == 0:
-            if everything.get(line, 0) >= (quantity or 1):
+            if everything.get(line, 0) >= (quantity or 1) or not is_carried(facts, line):
                 continue  # shipped already, by us or by hand
-            raise SenselessItems(
-                f"nothing of item {line} is open: it was refunded or removed, or lies where this app may not see it"
-            )
+            raise SenselessItems(_not_open(line, request))
         if open_quantity > there:
             raise SenselessItems(f"{open_quantity} of item {line} are asked for and {there} remain")
         wanted[line] = open_quantity
     return wanted
 
 
+def _not_open(line: str, request: TargetRequest) -> str:
+    if (location := location_of(request)) is not None:
+        return f"nothing of item {line} is to be shipped from location {location}"
+    return f"nothing of item {line} is open: it was refunded or removed, or lies where this app may not see it"
+
+
+def _rest(facts: Facts, request: TargetRequest) -> dict[str, int]:
+    """What is there of the target's goods, by order line."""
+    counts: dict[str, int] = {}
+    for order in due_orders(facts, request):
+        for line, quantity in order["lines"].values():
+            if quantity > 0 and takes(facts, request, line, order):
+                counts[line] = counts.get(line, 0) + quantity
+    return counts
+
+
 def next_parcel(facts: Facts, request: TargetRequest) -> Parcel | None:
     """What the next call ships; None where nothing of the target is left. Raises SenselessItems.
 
-    FOs that can be shipped now come before those that are held up.
+    FOs that can be shipped now come before those that are held up. A gift card is in no parcel with goods.
     """
     wanted = left(facts, request)
-    orders = sorted(open_orders(facts), key=lambda order: SHIPS not in order["actions"])
+    orders = sorted(due_orders(facts, request), key=lambda order: SHIPS not in order["actions"])
     portions: list[Portion] = []
-    place: tuple[Json, Json, bool] | None = None
+    place: tuple[Json, ...] | None = None
     for order in orders:
-        here = (order["location"], order["method"], SHIPS in order["actions"])
-        if place is not None and here != place:
+        if order["method"] == PICKUP and not picks_up(request):
             continue
         for fo_line, (line, quantity) in order["lines"].items():
-            count = min(quantity, wanted.get(line, 0))
-            if count > 0 and len(portions) < _MAX_LINES:
+            here = (order["location"], order["method"], SHIPS in order["actions"], is_carried(facts, line))
+            count = min(quantity, wanted.get(line, 0)) if takes(facts, request, line, order) else 0
+            if count > 0 and place in (None, here) and len(portions) < _MAX_LINES:
                 place = here
                 wanted[line] -= count
                 portions.append(Portion(order["id"], fo_line, line, count))
-    return Parcel(tuple(portions)) if portions else None
+    if place is None:
+        return None
+    method: str | None = place[1]
+    return Parcel(tuple(portions), method)
 
 
 def can_tell(before: Facts, now: Facts, request: TargetRequest) -> bool:
@@ -208,8 +181,11 @@ def can_tell(before: Facts, now: Facts, request: TargetRequest) -> bool:
     return due is not None and sent is not None and due.quantities() == sent.quantities()
 
 
-def after_parcel(facts: Facts, parcel: Parcel, request: TargetRequest, fulfillment: str) -> dict[str, Json]:
-    """The facts once a parcel was shipped. `fulfillment`: its id."""
+def after_parcel(
+    facts: Facts, parcel: Parcel, request: TargetRequest, fulfillment: str, *, is_delivered: bool | None = None
+) -> dict[str, Json]:
+    """The facts once a parcel was shipped. `fulfillment`: its id. `is_delivered`: whether the buyer has it, None where
+    no answer told: then that is so of what was picked up."""
     taken = {each.fulfillment_order_line: each.quantity for each in parcel.portions}
     orders: list[Json] = []
     for order in facts.get("fulfillment_orders") or ():
@@ -220,31 +196,36 @@ def after_parcel(facts: Facts, parcel: Parcel, request: TargetRequest, fulfillme
             status = "IN_PROGRESS" if any(count > 0 for _, count in lines.values()) else "CLOSED"
         actions = [] if is_touched and status == "CLOSED" else order["actions"]
         orders.append({**order, "status": status, "actions": actions, "lines": lines})
-    tracking = tracking_of(request)
+    numbers = numbers_of(request)
     made = {
         "id": fulfillment,
         "is_live": True,
-        "is_delivered": False,
-        "codes": [tracking.code] if tracking.code else [],
-        "urls": [tracking.url] if tracking.url else [],
-        "carriers": [tracking.carrier] if tracking.carrier else [],
+        "is_delivered": parcel.method == PICKUP if is_delivered is None else is_delivered,
+        **numbered([(each.code, each.url) for each in numbers], next((n.carrier for n in numbers if n.carrier), None)),
         "lines": parcel.quantities(),
     }
     changed: dict[str, Json] = {
         **facts,
         "fulfillment_orders": orders,
         "fulfillments": [*(facts.get("fulfillments") or ()), made],
+        UNFINISHED: _numbers_text(request),
     }
+    if request.items is not None or mark(request) is None or not left(changed, request):
+        del changed[UNFINISHED]
     if mark(request) is None and request.items is not None:
         done = _recorded(facts, request)
-        total = {line: done.get(line, 0) + count for line, count in parcel.quantities().items()}
-        parcels = [*(_record_of(facts, request).get("parcels") or ()), fulfillment]
-        changed[RECORD] = {"asked": _asked_text(request), "lines": {**done, **total}, "parcels": parcels}
+        counts = {line: done.get(line, 0) + count for line, count in parcel.quantities().items()}
+        ids = [*(_record_of(facts, request).get("parcels") or ()), fulfillment]
+        record = {"asked": _asked_text(request), "lines": {**done, **counts}, "parcels": ids}
+        if request.key is None:
+            changed[RECORD] = record
+        else:
+            changed[RECORDS] = {**(facts.get(RECORDS) or {}), request.key: record}
     return changed
 
 
-def new_parcels(before: Facts, seen: Facts, tracking: Tracking | None = None) -> dict[str, int]:
-    """What live fulfilments carry that were made since `before`, by order line; with `tracking`, under its mark alone.
+def new_parcels(before: Facts, seen: Facts, marks: tuple[Tracking, ...] | None = None) -> dict[str, int]:
+    """What live fulfilments carry that were made since `before`, by order line; with `marks`, under one of them alone.
 
     Told by their ids, so what was taken back meanwhile is not set off against them. A fulfilment of ours whose id was
     never told (its answer was lost) is among the new ones and is taken off.
@@ -252,16 +233,26 @@ def new_parcels(before: Facts, seen: Facts, tracking: Tracking | None = None) ->
     known = {each["id"] for each in before.get("fulfillments") or ()}
     made = [each for each in live(seen) if each["id"] not in known]
     unnamed = [each for each in live(before) if not each["id"]]
-    counts = shipped({"fulfillments": made}, tracking)
-    for line, quantity in shipped({"fulfillments": unnamed}, tracking).items():
+    counts = shipped({"fulfillments": made}, marks)
+    for line, quantity in shipped({"fulfillments": unnamed}, marks).items():
         counts[line] = counts.get(line, 0) - quantity
     return counts
 
 
-def kept_record(before: Facts, seen: Facts) -> Json:
-    """Our own record after a read: a parcel of it whose id is not known is the new fulfilment of just its lines."""
-    record = before.get(RECORD)
-    if not record or "" not in record.get("parcels", ()):
+def kept_records(before: Facts, seen: Facts) -> dict[str, Json]:
+    """Our own records after a read: a parcel whose id is not known is the new fulfilment of just its lines."""
+    kept: dict[str, Json] = {}
+    if record := before.get(RECORD):
+        kept[RECORD] = _named(record, before, seen)
+    if records := before.get(RECORDS):
+        kept[RECORDS] = {key: _named(record, before, seen) for key, record in records.items()}
+    if (unfinished := before.get(UNFINISHED)) and remaining(seen):
+        kept[UNFINISHED] = unfinished
+    return kept
+
+
+def _named(record: Mapping[str, Json], before: Facts, seen: Facts) -> Mapping[str, Json]:
+    if "" not in record.get("parcels", ()):
         return record
     known = {each["id"] for each in before.get("fulfillments") or ()}
     unnamed = [each["lines"] for each in live(before) if not each["id"]]
@@ -272,18 +263,24 @@ def kept_record(before: Facts, seen: Facts) -> Json:
 
 
 def _record_of(facts: Facts, request: TargetRequest) -> Mapping[str, Json]:
-    record = facts.get(RECORD)
+    record = facts.get(RECORD) if request.key is None else (facts.get(RECORDS) or {}).get(request.key)
     return record if record and record["asked"] == _asked_text(request) else {}
 
 
 def _recorded(facts: Facts, request: TargetRequest) -> dict[str, int]:
-    """What we shipped for a target of exactly these items without a mark, by our own record: its parcels that are still
-    live, or its own count where the id of one is not known."""
+    """What we shipped for this target of items without a mark, by our own record: its parcels that are still live, or
+    its own count where the id of one is not known."""
     record = _record_of(facts, request)
-    parcels = record.get("parcels") or ()
-    if "" in parcels:
+    ids = record.get("parcels") or ()
+    if "" in ids:
         return dict(record["lines"])
-    return shipped({"fulfillments": [each for each in live(facts) if each["id"] in parcels]})
+    return shipped({"fulfillments": [each for each in live(facts) if each["id"] in ids]})
+
+
+def _numbers_text(request: TargetRequest) -> str:
+    """What tells a target without items from another one."""
+    told = [request.location, *(each.code or each.url for each in mark(request) or ())]
+    return json.dumps(told, separators=(",", ":"))
 
 
 def _asked_text(request: TargetRequest) -> str:

@@ -1,85 +1,152 @@
-"""Tracking of what was shipped on Shopify: which fulfilments a target's tracking is for, and which carry it already.
+"""Tracking of what was shipped on Shopify: which parcels a target's numbers are for, and what they carry already. Pure.
 
-Facts as in `shopify_parcels`.
+A code that a parcel of the order carries selects that parcel, and changes no other one: an export that ran again says
+nothing new, and a link or a further number that comes with a known code is that parcel's. A code that is not known is
+new tracking for the parcels of the target's items, or for all; where these went out under different codes nobody could
+tell which one is meant, and the target is refused.
+
+Facts as in `shopify_facts`, and `retracking` {asked, parcels: [fulfilment id]}: parcels of one code that were being
+given another one when an answer was lost. Some carry it by then, which would pass for a parcel that is known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from urllib.parse import urlsplit
 
 from statemachines.items import SenselessItems
-from statemachines.shopify_parcels import (
-    Facts,
-    asked_items,
-    is_marked,
-    live,
-    mark,
-    shipped,
-    tracking_of,
-)
+from statemachines.shopify_facts import Facts, is_marked, live, mark, name_of, numbered, numbers_of
+from statemachines.shopify_parcels import asked_items
 from statemachines.target import Json, TargetRequest, Tracking
+
+RETRACKING = "retracking"
+
+
+def known_parcels(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
+    """The parcels that the target's code (or its link) selects; none where it is not known."""
+    marks = mark(request)
+    return [] if marks is None else [each for each in live(facts) if is_marked(each, marks)]
 
 
 def retracked(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
-    """The live fulfilments that the target's tracking is for and that do not carry it: of its items, or all.
+    """The live fulfilments that the target's numbers are for and that do not carry them, oldest first."""
+    numbers = numbers_of(request)
+    return [each for each in _meant(facts, request) if not carries(each, numbers)]
 
-    They are told in the sequence in which they were made and are updated in it. So once the last one carries the
-    tracking nothing is left, and what was sent before in another parcel keeps its own. So does what was sent after
-    quantities that went out under this very mark: the target is then no news, it came once more.
-    """
-    tracking = mark(request)
-    if tracking is None:
+
+def _meant(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
+    if mark(request) is None:
         return []
-    chosen = live(facts)
+    pending = facts.get(RETRACKING)
+    if pending and pending["asked"] == _text(request):
+        return [each for each in live(facts) if each["id"] in pending["parcels"]]
+    if known := known_parcels(facts, request):
+        return known
+    chosen = _of_items(facts, request)
+    return [] if len({tuple(each["codes"]) for each in chosen}) > 1 else chosen  # the guard has the words
+
+
+def _of_items(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
     try:
         asked = asked_items(request)
     except SenselessItems:
         return []  # the guard has the words
-    if asked is not None:
-        chosen = [each for each in chosen if set(asked) & set(each["lines"])]
-        marked, everything = shipped(facts, tracking), shipped(facts)
-        if all(marked.get(line, 0) >= (count or everything.get(line, 0)) for line, count in asked.items()):
-            chosen = [each for each in chosen if is_marked(each, tracking)]
-    if chosen and carries(chosen[-1], tracking):
-        return []
-    return [each for each in chosen if not carries(each, tracking)]
+    return [each for each in live(facts) if asked is None or set(asked) & set(each["lines"])]
 
 
-def carries(fulfillment: Mapping[str, Json], tracking: Tracking) -> bool:
-    """Whether a fulfilment carries all that the tracking says."""
-    has_code = not tracking.code or tracking.code in fulfillment["codes"]
-    has_url = not tracking.url or tracking.url in fulfillment["urls"]
-    carriers = fulfillment.get("carriers")  # records of before they were kept have none
-    has_carrier = not tracking.carrier or carriers is None or _folded(tracking.carrier) in map(_folded, carriers)
-    return has_code and has_url and has_carrier
+def ambiguity(facts: Facts, request: TargetRequest) -> str | None:
+    """Why nobody can tell which parcels a code that is not known is for; None where that is clear."""
+    if mark(request) is None or known_parcels(facts, request) or facts.get(RETRACKING):
+        return None
+    names = {tuple(each["codes"]): name_of(each) for each in _of_items(facts, request)}
+    if len(names) < 2:
+        return None
+    what = "the order" if request.items is None else "what the items name"
+    return (
+        f"{what} went out in several parcels ({'; '.join(names.values())}): name the items or the code of one of them"
+    )
 
 
-def _folded(carrier: str) -> str:
-    return carrier.casefold()
+def carries(fulfillment: Mapping[str, Json], numbers: tuple[Tracking, ...]) -> bool:
+    """Whether a fulfilment has each of the numbers, their links and their carrier."""
+    for each in numbers:
+        if each.code and each.code not in fulfillment["codes"]:
+            return False
+        if each.url and each.url not in fulfillment["urls"]:
+            return False
+        carriers = fulfillment.get("carriers")  # records of before they were kept have none
+        if each.carrier and carriers is not None and each.carrier.casefold() not in map(str.casefold, carriers):
+            return False
+    return True
+
+
+def overwritten(
+    fulfillment: Mapping[str, Json], request: TargetRequest
+) -> tuple[list[tuple[str | None, str | None]], str | None]:
+    """All numbers with their links, and the carrier, that a fulfilment has once the target's are in: Shopify replaces
+    them as a whole, so what the target does not change is told once more.
+
+    Codes of which none is known take the place of the old ones; links belong to their codes and go with them.
+    """
+    numbers = numbers_of(request)
+    carrier = next((each.carrier for each in numbers if each.carrier), None)
+    carrier = carrier or next(iter(fulfillment.get("carriers") or ()), None)
+    own = _pairs(fulfillment)
+    codes = [each.code for each in numbers if each.code]
+    if codes and not set(codes) & {code for code, _ in own}:
+        own = []
+    for each in numbers:
+        places = [at for at, (code, _) in enumerate(own) if each.code is None or code == each.code]
+        if places and each.url:
+            own[places[0]] = (own[places[0]][0], each.url)
+        elif not places and (each.code or each.url):
+            own.append((each.code, each.url))
+    return own, carrier
+
+
+def _pairs(fulfillment: Mapping[str, Json]) -> list[tuple[str | None, str | None]]:
+    told = fulfillment.get("tracking")
+    if told is None:  # as a webhook tells it, and what was stored before pairs were kept
+        return list(zip_longest(fulfillment["codes"], fulfillment["urls"]))
+    return [(code, url) for code, url in told]
 
 
 def with_tracking(facts: Facts, request: TargetRequest) -> dict[str, Json]:
-    """The facts once the fulfilments that the target's tracking is for carry it."""
-    tracking = tracking_of(request)
+    """The facts once the fulfilments that the target's numbers are for carry them."""
     chosen = {each["id"] for each in retracked(facts, request)}
-    new: dict[str, Json] = {"urls": [tracking.url] if tracking.url else []}
-    if tracking.code:
-        new["codes"] = [tracking.code]
-    if tracking.code or tracking.carrier:
-        new["carriers"] = [tracking.carrier] if tracking.carrier else []
-    told = [{**each, **new} if each["id"] in chosen else each for each in facts.get("fulfillments") or ()]
-    return {**facts, "fulfillments": told}
+    told = [
+        {**each, **numbered(*overwritten(each, request))} if each["id"] in chosen else each
+        for each in facts.get("fulfillments") or ()
+    ]
+    return {name: value for name, value in {**facts, "fulfillments": told}.items() if name != RETRACKING}
+
+
+def unanswered(facts: Facts, request: TargetRequest) -> Mapping[str, Json]:
+    """The facts once the answer about new tracking of several parcels was lost: which parcels it is for is kept."""
+    chosen = [each["id"] for each in retracked(facts, request)]
+    if len(chosen) < 2:
+        return facts
+    return {**facts, RETRACKING: {"asked": _text(request), "parcels": chosen}}
+
+
+def _text(request: TargetRequest) -> str:
+    return " ".join(each.code or each.url or "" for each in mark(request) or ())
 
 
 def tracking_reason(request: TargetRequest) -> str | None:
     """What is wrong with the target's tracking; None: nothing."""
-    url = tracking_of(request).url
-    if not url:
-        return None
+    for number in numbers_of(request):
+        if number.url and not _is_web_link(number.url):
+            return f"tracking.url {number.url!r} is no http(s) link"
+    if len({number.carrier.casefold() for number in numbers_of(request) if number.carrier}) > 1:
+        return "tracking names several carriers, and Shopify has one for all numbers of a parcel"
+    return None
+
+
+def _is_web_link(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        is_link = parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
     except ValueError:
-        is_link = False
-    return None if is_link else f"tracking.url {url!r} is no http(s) link"
+        return False

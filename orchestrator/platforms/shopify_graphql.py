@@ -131,6 +131,18 @@ class ShopifyDoor:
             raise Transient(f"the answer of {field} says neither yes nor no", is_ambiguous=True)
         return payload
 
+    async def tell(self, name: str, field: str, variables: Mapping[str, Json], *, done_already: str) -> None:
+        """Sends a mutation whose payload holds nothing but errors: none means that it was done. `done_already`: code of
+        the error that says that it was done before. Raises PlatformFailure."""
+        answer = await self.send(name, variables, is_effect=True)
+        payload = self.told(answer, is_effect=True).get(field)
+        errors = payload.get("userErrors") if isinstance(payload, dict) else None
+        if not isinstance(errors, list):
+            raise Transient(f"the answer of {field} says neither yes nor no", is_ambiguous=True)
+        if all(each.get("code") == done_already for each in errors):
+            return
+        raise refusal_of({"userErrors": errors}) or Rejected(field)
+
     def told(self, answer: Answer, *, is_effect: bool) -> dict[str, Json]:
         """The `data` of an answer without errors. Raises PlatformFailure."""
         try:

@@ -19,27 +19,22 @@ from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFai
 from orchestrator.platforms.shopify_graphql import ALREADY_CANCELLED, ShopifyDoor
 from orchestrator.platforms.shopify_options import ShopifyOptions
 from orchestrator.platforms.shopify_webhooks import id_of_gid
+from orchestrator.platforms.shopify_wire import ARRIVED
 from statemachines.items import SenselessItems
 from statemachines.machine import PlatformMachine, Standing
-from statemachines.shopify import RETRACKABLE
-from statemachines.shopify_parcels import (
-    MADE,
-    REPORTS,
-    SHIPS,
-    Facts,
-    Parcel,
-    can_tell,
-    is_routed,
-    live,
-    next_parcel,
-    open_orders,
-    tracking_of,
-)
-from statemachines.shopify_tracking import retracked
-from statemachines.target import Json, TargetRequest, Tracking
+from statemachines.shopify_delivery import delivery_reason, to_deliver
+from statemachines.shopify_facts import SHIPS, Facts, is_routed, live, numbers_of, open_orders, remaining
+from statemachines.shopify_parcels import MADE, MADE_DELIVERED, Parcel, can_tell, next_parcel
+from statemachines.shopify_plan import unready, unreported
+from statemachines.shopify_table import PARTLY_DELIVERED, RETRACKABLE
+from statemachines.shopify_tracking import carries, overwritten, retracked
+from statemachines.target import Json, TargetRequest
 
 _STAFF_NOTE_LENGTH = 255  # shopify.md §5
 _REASONS = frozenset({"CUSTOMER", "DECLINED", "FRAUD", "INVENTORY", "OTHER", "STAFF"})
+_NOT_AS_IT_WAS = "what there is to ship is not as it was: the order is planned anew"
+_PREPARED = "fulfillmentOrderLineItemsPreparedForPickup"
+_NOTHING_TO_PREPARE = "NO_LINE_ITEMS_TO_PREPARE_FOR_FULFILLMENT_ORDER"
 _POLL_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)  # then every five
 _SLOW_POLL_SECONDS = 5.0
 
@@ -71,10 +66,12 @@ class ShopifySteps:
         match step:
             case "report_progress":
                 return await self._report_progress(order_id, now, known)
+            case "prepare_pickup":
+                return await self._prepare_pickup(now, request)
             case "fulfill":
                 return await self._fulfill(order_id, known)
             case "update_tracking":
-                return await self._update_tracking(now, request)
+                return await self._update_tracking(standing, now, request)
             case "mark_delivered":
                 return await self._mark_delivered(now, known)
             case "cancel":
@@ -87,7 +84,7 @@ class ShopifySteps:
             return self._nothing_left(known)
         self._in(now, "UNFULFILLED", "ON_HOLD", "SCHEDULED")
         self._routed(now)
-        orders = [each for each in open_orders(now.facts) if REPORTS in each["actions"]]
+        orders = _checked(unreported, now.facts, known[3])
         todo = [each for each in orders if each["status"] != "IN_PROGRESS"]
         if not orders:
             raise self._held_or_rejected(open_orders(now.facts), "no progress is reported")
@@ -109,6 +106,8 @@ class ShopifySteps:
         if parcel is None:
             if request.items is not None:
                 return self._nothing_left(known)
+            if remaining(now.facts):  # what is left is somebody else's to ship, or waits for the buyer
+                raise Transient(_NOT_AS_IT_WAS, is_ambiguous=True)
             raise Rejected(
                 f"the order is {now.state}, but no fulfillment order that this app sees is open: what is left was"
                 " refunded or closed, or its location needs a scope such as read_assigned_fulfillment_orders"
@@ -118,17 +117,31 @@ class ShopifySteps:
         except SenselessItems:
             is_as_planned = False
         if not is_as_planned:
-            raise Transient("what there is to ship is not as it was: the order is planned anew", is_ambiguous=True)
+            raise Transient(_NOT_AS_IT_WAS, is_ambiguous=True)
         orders = _orders_of(now.facts, parcel)
         if not all(SHIPS in each["actions"] for each in orders):
             raise self._held_or_rejected(orders, "nothing is shipped")
         notifies = self._notifies(request)
         fulfillment: dict[str, Json] = {"lineItemsByFulfillmentOrder": _lines(parcel), "notifyCustomer": notifies}
-        if tracking := _tracking_input(tracking_of(request)):
+        if tracking := _tracking_input(*overwritten({"codes": [], "urls": []}, request)):
             fulfillment["trackingInfo"] = tracking
         payload = await self._change(order_id, now, "fulfill", "fulfillmentCreate", {"fulfillment": fulfillment})
-        made = id_of_gid((payload.get("fulfillment") or {}).get("id"), "Fulfillment")
-        return StepAnswer(None, {**now.facts, MADE: made or ""})
+        told = payload.get("fulfillment") or {}
+        made = id_of_gid(told.get("id"), "Fulfillment")
+        return StepAnswer(None, {**now.facts, MADE: made or "", MADE_DELIVERED: told.get("displayStatus") in ARRIVED})
+
+    async def _prepare_pickup(self, now: Standing, request: TargetRequest) -> StepAnswer:
+        """Each fulfilment order by itself. One that has nothing left to prepare was told of before: by a person, or by
+        a call whose answer was lost (Admin schema, FulfillmentOrderLineItemsPreparedForPickupUserErrorCode)."""
+        self._routed(now)
+        orders = _checked(unready, now.facts, request)
+        if held := [each for each in orders if each["status"] in ("ON_HOLD", "SCHEDULED")]:
+            raise self._held_or_rejected(held, "nothing is told to be ready for pickup")
+        for each in orders:
+            await self.throttle()
+            rows = {"lineItemsByFulfillmentOrder": [{"fulfillmentOrderId": _gid("FulfillmentOrder", each["id"])}]}
+            await self.door.tell("prepare_pickup", _PREPARED, {"input": rows}, done_already=_NOTHING_TO_PREPARE)
+        return StepAnswer(None, _plain(now.facts))
 
     async def _change(
         self, order_id: str, now: Standing, name: str, field: str, variables: Mapping[str, Json]
@@ -158,30 +171,47 @@ class ShopifySteps:
                 await anyio.sleep(self.options.lost_answer_seconds)
             raise
 
-    async def _update_tracking(self, now: Standing, request: TargetRequest) -> StepAnswer:
+    async def _update_tracking(self, before: Standing, now: Standing, request: TargetRequest) -> StepAnswer:
+        """Of the parcels that were meant before the call those that do not carry the tracking yet, oldest first. When
+        one has it and the next one fails, the answer is as good as lost: the parcels that are meant are kept then."""
         self._in(now, *RETRACKABLE)
-        for each in retracked(now.facts, request):
+        meant, numbers = {each["id"] for each in retracked(before.facts, request)}, numbers_of(request)
+        todo = [each for each in live(now.facts) if each["id"] in meant and not carries(each, numbers)]
+        has_told = False
+        for each in todo or retracked(now.facts, request):
             await self.throttle()
             variables = {
                 "id": _gid("Fulfillment", each["id"]),
-                "tracking": _tracking_input(tracking_of(request), each["codes"], each.get("carriers") or ()),
+                "tracking": _tracking_input(*overwritten(each, request)),
                 "notify": self._notifies(request),
             }
-            await self.door.mutate("update_tracking", "fulfillmentTrackingInfoUpdate", variables)
+            try:
+                await self.door.mutate("update_tracking", "fulfillmentTrackingInfoUpdate", variables)
+            except Transient as failure:
+                if has_told and not failure.is_ambiguous:
+                    seconds = failure.retry_after_seconds
+                    raise Transient(failure.detail, is_ambiguous=True, retry_after_seconds=seconds) from None
+                raise
+            has_told = True
         return StepAnswer(now.state, _plain(now.facts))
 
     async def _mark_delivered(self, now: Standing, known: _Known) -> StepAnswer:
+        request = known[3]
         if now.state == "DELIVERED":
             return self._nothing_left(known)
-        self._in(now, "FULFILLED")
-        todo = [each for each in live(now.facts) if not each["is_delivered"]]
+        self._in(now, *PARTLY_DELIVERED)
+        if (reason := delivery_reason(now.facts, request)) is not None:
+            raise Rejected(reason)
+        todo = to_deliver(now.facts, request)
+        if not todo and live(now.facts):
+            return self._nothing_left(known)
         if not todo:
             raise Rejected("the order has no fulfillment that could be delivered")
         for each in todo:
             await self.throttle()
             event = {"fulfillmentId": _gid("Fulfillment", each["id"]), "status": "DELIVERED"}
             await self.door.mutate("mark_delivered", "fulfillmentEventCreate", {"event": event})
-        return StepAnswer("DELIVERED", _plain(now.facts))
+        return StepAnswer(None, _plain(now.facts))
 
     # -- cancelling ------------------------------------------------------------------------------------------------
 
@@ -298,16 +328,26 @@ def _lines(parcel: Parcel) -> list[Json]:
     ]
 
 
-def _tracking_input(tracking: Tracking, codes: Sequence[str] = (), carriers: Sequence[str] = ()) -> dict[str, Json]:
-    """`codes`, `carriers`: what the parcel carries already, kept where the target brings a link alone: Shopify
-    overwrites all."""
-    kept = list(codes) if not tracking.code else []
-    carrier = tracking.carrier or (next(iter(carriers), None) if not tracking.code else None)
-    if len(kept) > 1:
-        named: dict[str, Json] = {"numbers": kept, "urls": [tracking.url] if tracking.url else None}
+def _tracking_input(pairs: Sequence[tuple[str | None, str | None]], carrier: str | None) -> dict[str, Json]:
+    """Numbers with their links: `number` and `url` of one, else lists, in which links stand by the place of their
+    number; so numbers without a link come behind those that have one."""
+    sorted_pairs = sorted(pairs, key=lambda pair: (pair[0] is None, pair[1] is None))
+    if len(sorted_pairs) > 1:
+        numbers, urls = [code for code, _ in sorted_pairs if code], [url for _, url in sorted_pairs if url]
+        named: dict[str, Json] = {"numbers": numbers, "urls": urls}
     else:
-        named = {"number": tracking.code or next(iter(kept), None), "url": tracking.url}
+        code, url = next(iter(sorted_pairs), (None, None))
+        named = {"number": code, "url": url}
     return {name: value for name, value in {**named, "company": carrier}.items() if value}
+
+
+def _checked(
+    read: Callable[[Facts, TargetRequest], list[Mapping[str, Json]]], facts: Facts, request: TargetRequest
+) -> list[Mapping[str, Json]]:
+    try:
+        return read(facts, request)
+    except SenselessItems as error:
+        raise Rejected(str(error)) from None
 
 
 def _gid(kind: str, number: str) -> str:

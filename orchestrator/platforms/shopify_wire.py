@@ -15,6 +15,7 @@ from orchestrator.platforms.client import Age, Seen
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.shopify_content import APART, content_of, returns_of
 from orchestrator.platforms.shopify_webhooks import id_of_gid
+from statemachines.shopify_facts import parcels, remaining
 from statemachines.shopify_returns import is_all_back
 from statemachines.target import Json
 
@@ -37,7 +38,7 @@ its fulfilment orders tell."""
 _SHIPS_MORE = frozenset({"UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "ON_HOLD", "SCHEDULED"})
 """States of orders that have goods to ship: what came back of another parcel does not end them."""
 LIVE = frozenset({"SUCCESS", "OPEN", "PENDING"})
-_ARRIVED = frozenset({"DELIVERED", "PICKED_UP"})
+ARRIVED = frozenset({"DELIVERED", "PICKED_UP"})
 
 
 class SenselessOrder(ValueError):
@@ -61,6 +62,7 @@ class _LineItem(_Node):
     id: str
     current_quantity: int
     requires_shipping: bool = True
+    is_gift_card: bool = False
 
 
 class _LineItems(_Node):
@@ -83,9 +85,13 @@ class _Action(_Node):
     action: str
 
 
+class _Place(_Reference):
+    is_fulfillment_service: bool = False
+
+
 class _Location(_Node):
     name: str | None = None
-    location: _Reference | None = None
+    location: _Place | None = None
 
 
 class _Method(_Node):
@@ -239,6 +245,8 @@ def read_order(node: Json, text: str, now_ms: int) -> Seen:
         "fulfillments": [_fulfillment_fact(each) for each in _by_age(order.fulfillments)],
     }
     content = content_of(node)
+    if uncarried := [number(each.id, "LineItem") for each in order.line_items.nodes if not _is_carried(each)]:
+        facts["uncarried"] = uncarried
     if order.returns is not None:
         facts["returns"] = [_return_fact(each) for each in order.returns.nodes]
         content["returns"] = returns_of(facts["returns"])
@@ -292,11 +300,19 @@ def _state_of(order: _Order, facts: dict[str, Json]) -> str:
     live = [each for each in order.fulfillments if each.status in LIVE]
     if status == _DECLINED:
         status = "PARTIALLY_FULFILLED" if live else "UNFULFILLED"
+    sent = parcels(facts)
+    if status in _SHIPS_MORE and sent and facts.get("uncarried") and not remaining(facts):
+        status = "FULFILLED"  # what is left is a gift card or a tip, for which nothing waits
     if status not in _SHIPS_MORE and _is_all_back(order, facts):
         return "RETURNED"
     if status != "FULFILLED":
         return status
-    return "DELIVERED" if live and all(_has_arrived(each) for each in live) else "FULFILLED"
+    return "DELIVERED" if sent and all(each["is_delivered"] for each in sent) else "FULFILLED"
+
+
+def _is_carried(line: _LineItem) -> bool:
+    """Whether a carrier takes it: no gift card and no tip."""
+    return line.requires_shipping and not line.is_gift_card
 
 
 def _is_all_back(order: _Order, facts: dict[str, Json]) -> bool:
@@ -309,7 +325,7 @@ def _is_all_back(order: _Order, facts: dict[str, Json]) -> bool:
 
 
 def _has_arrived(fulfillment: _Fulfillment) -> bool:
-    return fulfillment.display_status in _ARRIVED or fulfillment.delivered_at is not None
+    return fulfillment.display_status in ARRIVED or fulfillment.delivered_at is not None
 
 
 def _by_age(fulfillments: list[_Fulfillment]) -> list[_Fulfillment]:
@@ -323,6 +339,8 @@ def _order_fact(order: _FulfillmentOrder) -> dict[str, Json]:
         "status": order.status,
         "location": number(location.id, "Location") if location is not None else order.assigned_location.name,
         "method": order.delivery_method.method_type if order.delivery_method is not None else None,
+        "request": order.request_status,
+        "is_service": location is not None and location.is_fulfillment_service,
         "actions": sorted(each.action for each in order.supported_actions),
         "hold": order.fulfillment_holds[0].reason if order.fulfillment_holds else None,
         "fulfill_at": _ms(order.fulfill_at) if order.fulfill_at is not None else None,
@@ -347,7 +365,8 @@ def _fulfillment_fact(fulfillment: _Fulfillment) -> dict[str, Json]:
         "is_delivered": _has_arrived(fulfillment),
         "codes": [each.number for each in fulfillment.tracking_info if each.number],
         "urls": [each.url for each in fulfillment.tracking_info if each.url],
-        "carriers": [each.company for each in fulfillment.tracking_info if each.company],
+        "carriers": list(dict.fromkeys(each.company for each in fulfillment.tracking_info if each.company)),
+        "tracking": [[each.number, each.url] for each in fulfillment.tracking_info if each.number or each.url],
         "lines": lines,
     }
 

@@ -35,6 +35,7 @@ _STEPS = {
     "fulfillment": "read",
     "return": "read",
     "fulfillmentOrderReportProgress": "report_progress",
+    "fulfillmentOrderLineItemsPreparedForPickup": "prepare_pickup",
     "fulfillmentCreate": "fulfill",
     "fulfillmentTrackingInfoUpdate": "update_tracking",
     "fulfillmentEventCreate": "mark_delivered",
@@ -245,6 +246,10 @@ def _order_of(shop: ShopifyShop, field: Field) -> int | None:
         case "fulfillmentOrderReportProgress" | "fulfillmentOrder":
             found = shop.order_of_fulfillment_order(number_of(told.get("id")))
             return found[0].id if found else None
+        case "fulfillmentOrderLineItemsPreparedForPickup":
+            rows = (told.get("input") or {}).get("lineItemsByFulfillmentOrder") or [{}]
+            found = shop.order_of_fulfillment_order(number_of(rows[0].get("fulfillmentOrderId")))
+            return found[0].id if found else None
         case "fulfillmentCreate":
             groups = (told.get("fulfillment") or {}).get("lineItemsByFulfillmentOrder") or [{}]
             found = shop.order_of_fulfillment_order(number_of(groups[0].get("fulfillmentOrderId")))
@@ -259,7 +264,7 @@ def _order_of(shop: ShopifyShop, field: Field) -> int | None:
 
 def _refusal(field: Field, refused: Refused) -> dict[str, Json]:
     """A mutation's payload with nothing done; every member that may be asked for is there."""
-    error = {"field": refused.field, "message": refused.message}
+    error = {"field": refused.field, "message": refused.message, "code": refused.code}
     empty = dict.fromkeys(("fulfillment", "fulfillmentOrder", "fulfillmentEvent", "job"))
     told = {**empty, "webhookSubscription": None, "deletedWebhookSubscriptionId": None, "userErrors": [error]}
     if field.name == "orderCancel":
@@ -271,6 +276,12 @@ def _report_progress(shop: ShopifyShop, field: Field) -> Json:
     each = shop.report_progress(id_of(field.arguments.get("id")))
     told = {"id": gid("FulfillmentOrder", each.id), "status": each.status}
     return {"fulfillmentOrder": told, "userErrors": []}
+
+
+def _prepare_pickup(shop: ShopifyShop, field: Field) -> Json:
+    rows = field.arguments["input"]["lineItemsByFulfillmentOrder"]
+    shop.prepare_pickup([number_of(row["fulfillmentOrderId"]) for row in rows])
+    return {"userErrors": []}
 
 
 def _fulfill(shop: ShopifyShop, field: Field) -> Json:
@@ -354,6 +365,7 @@ _RESOLVERS: dict[str, Callable[[ShopifyShop, Field], Json]] = {
     "fulfillment": reads.fulfillment,
     "return": reads.return_,
     "fulfillmentOrderReportProgress": _report_progress,
+    "fulfillmentOrderLineItemsPreparedForPickup": _prepare_pickup,
     "fulfillmentCreate": _fulfill,
     "fulfillmentTrackingInfoUpdate": _update_tracking,
     "fulfillmentEventCreate": _add_event,

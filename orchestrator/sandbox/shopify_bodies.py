@@ -7,6 +7,7 @@ from orchestrator.sandbox.shopify_events import Told
 from orchestrator.sandbox.shopify_orders import Fulfillment, FulfillmentOrder, Json, Order, gid, rest_time
 
 _FINANCIAL = {"PAID": "paid", "AUTHORIZED": "authorized", "PENDING": "pending"}
+_SHIPMENTS = {"DELIVERED": "delivered", "PICKED_UP": "picked_up"}
 _FULFILLED = {"FULFILLED": "fulfilled", "PARTIALLY_FULFILLED": "partial"}
 
 
@@ -47,13 +48,14 @@ def fulfillment_body(order: Order, fulfillment: Fulfillment) -> dict[str, Json]:
         "order_id": order.id,
         "name": fulfillment.name,
         "status": fulfillment.status.lower(),
-        "shipment_status": "delivered" if fulfillment.display == "DELIVERED" else None,
+        "shipment_status": _SHIPMENTS.get(fulfillment.display),
         "created_at": rest_time(fulfillment.created),
         "updated_at": rest_time(order.updated),
         "tracking_company": tracking.get("company"),
         "tracking_number": tracking.get("number"),
-        "tracking_numbers": [tracking["number"]] if tracking.get("number") else [],
+        "tracking_numbers": [each["number"] for each in fulfillment.numbers if each["number"]],
         "tracking_url": tracking.get("url"),
+        "tracking_urls": [each["url"] for each in fulfillment.numbers if each["url"]],
         "line_items": [{"id": line, "quantity": count} for line, count in fulfillment.lines.items()],
     }
 
@@ -68,6 +70,9 @@ def fulfillment_order_body(topic: str, part: FulfillmentOrder, replacement: Fulf
             body["remaining_fulfillment_order"] = None
             body["held_fulfillment_order_line_items"] = _lines(part)
             body["created_fulfillment_hold"] = holds[-1] if holds else None
+        case "fulfillment_orders/line_items_prepared_for_pickup":
+            told = {"preparable": not part.is_prepared, "delivery_method": {"method_type": part.method.lower()}}
+            body["fulfillment_order"] |= told
         case "fulfillment_orders/split":
             body["split_line_items"] = _lines(replacement) if replacement else []
             body["remaining_fulfillment_order"] = None

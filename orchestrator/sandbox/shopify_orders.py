@@ -19,6 +19,11 @@ FIRST_ORDER_ID = 820_982_911_946_154_501
 """Ids of more digits than a float has, so that one who parses them as floats is found out (shopify.md §1)."""
 FIRST_LINE_ID = 487_817_672_276_298_001
 LOCATIONS = ((112_833_036_594, "Main"), (114_038_047_026, "Outlet"))
+SERVICE_LOCATION = (116_220_908_338, "Parcels & Co")
+"""Where a fulfilment service keeps the shop's goods."""
+STORE = LOCATIONS[1][0]
+"""Where buyers collect what they ordered for pickup."""
+_TAKEN = frozenset({"SUBMITTED", "ACCEPTED", "CANCELLATION_REQUESTED", "CANCELLATION_REJECTED"})
 
 _LINES_PER_ORDER = 10
 MOST_LINES = 10_000
@@ -34,19 +39,24 @@ _GOODS = (("IPOD2008PINK", "IPod Nano - Pink"), ("SKU2006-001", "Aviator sunglas
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """An order line. `current` is its quantity after edits and cancellation."""
+    """An order line. `current`: its quantity after edits and cancellation. Gift cards and tips require no shipping."""
 
     id: int
     sku: str
     name: str
     quantity: int
     current: int
+    requires_shipping: bool = True
+    is_gift_card: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class FulfillmentOrder:
     """Goods to be shipped from one location. `lines`: [id, order line, total, remaining]. `updated`: Unix ms.
-    `request`: what became of the request to a fulfilment service (`requestStatus`)."""
+
+    `method`: a DeliveryMethodType. `request`: what was asked of the fulfilment service. `is_prepared`: the buyer was
+    told that the goods are ready for pickup.
+    """
 
     id: int
     location: int
@@ -56,22 +66,29 @@ class FulfillmentOrder:
     fulfill_at: int | None = None
     is_reported: bool = False
     updated: int = 0
+    method: str = "SHIPPING"
     request: str = "UNSUBMITTED"
+    is_prepared: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class Fulfillment:
-    """A parcel. `lines`: quantity by order line."""
+    """A parcel. `lines`: quantity by order line, `numbers`: its tracking as GraphQL has it, one for each number."""
 
     id: int
     name: str
     created: int
     lines: dict[int, int]
     taken: list[tuple[int, int, int]]
-    tracking: dict[str, Json] | None
+    numbers: list[dict[str, Json]]
     status: str = "SUCCESS"
     display: str = "FULFILLED"
     delivered: int | None = None
+
+    @property
+    def tracking(self) -> dict[str, Json] | None:
+        """The first number, mostly the only one."""
+        return self.numbers[0] if self.numbers else None
 
 
 @dataclass(slots=True, eq=False)
@@ -233,7 +250,8 @@ def _line_node(line: Line) -> dict[str, Json]:
         "title": line.name,
         "quantity": line.quantity,
         "currentQuantity": line.current,
-        "requiresShipping": True,
+        "requiresShipping": line.requires_shipping,
+        "isGiftCard": line.is_gift_card,
         "originalUnitPriceSet": {"shopMoney": {"amount": "199.00", "currencyCode": "USD"}},
     }
 
@@ -250,6 +268,9 @@ def _part_node(part: int, line: int, total: int, left: int) -> dict[str, Json]:
 def fulfillment_order_node(order: FulfillmentOrder) -> dict[str, Json]:
     """A fulfilment order as GraphQL has it."""
     actions = list(_ACTIONS.get(order.status, ()))
+    if order.location == SERVICE_LOCATION[0]:  # what a service has is shipped by it alone
+        is_asked = order.request in _TAKEN
+        actions = ["REQUEST_CANCELLATION"] if is_asked else ["REQUEST_FULFILLMENT", *actions]
     if order.is_reported and order.status == "IN_PROGRESS":
         actions.append("MARK_AS_OPEN")
     return {
@@ -261,10 +282,13 @@ def fulfillment_order_node(order: FulfillmentOrder) -> dict[str, Json]:
         "updatedAt": stamp(order.updated),
         "supportedActions": [{"action": action} for action in actions],
         "assignedLocation": {
-            "name": dict(LOCATIONS).get(order.location),
-            "location": {"id": gid("Location", order.location)},
+            "name": dict((*LOCATIONS, SERVICE_LOCATION)).get(order.location),
+            "location": {
+                "id": gid("Location", order.location),
+                "isFulfillmentService": order.location == SERVICE_LOCATION[0],
+            },
         },
-        "deliveryMethod": {"methodType": "SHIPPING"},
+        "deliveryMethod": {"methodType": order.method},
         "fulfillmentHolds": [
             {"id": gid("FulfillmentHold", n), "reason": reason} for n, reason in enumerate(order.holds, start=1)
         ],
@@ -281,7 +305,7 @@ def fulfillment_node(fulfillment: Fulfillment) -> dict[str, Json]:
         "displayStatus": fulfillment.display,
         "createdAt": stamp(fulfillment.created),
         "deliveredAt": stamp(fulfillment.delivered),
-        "trackingInfo": [fulfillment.tracking] if fulfillment.tracking is not None else [],
+        "trackingInfo": fulfillment.numbers,
         "fulfillmentLineItems": connection(
             [
                 (line, {"quantity": quantity, "lineItem": {"id": gid("LineItem", line)}})

@@ -13,6 +13,8 @@ from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import PanelError, checked_action, checked_ms
 from orchestrator.sandbox.shopify_access import ACCESS_ACTIONS
 from orchestrator.sandbox.shopify_bodies import told_of
+from orchestrator.sandbox.shopify_goods import ACTIONS as GOODS_ACTIONS
+from orchestrator.sandbox.shopify_goods import act as act_on_goods
 from orchestrator.sandbox.shopify_orders import MOST_LINES, OPEN, FulfillmentOrder, Json, Order, gid
 from orchestrator.sandbox.shopify_refusals import Refused
 from orchestrator.sandbox.shopify_selection import Unshaped
@@ -49,10 +51,12 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "subscribe": ("topic", "uri"),
     "unsubscribe": ("topic",),
     **RETURN_ACTIONS,
+    **GOODS_ACTIONS,
 }
 """Every action with the fields that it must have (`POST /_sandbox/shopify/panel`); others may be left out: `reason`,
 `tracking`, `payload`, `routing_seconds`, `pieces` and `lines` of add, `title` of products, `format` of subscribe, and
-`lines` and `exchange` of returns (`shopify_sent_back`), for set_lives seconds by the names of `Lives`."""
+`lines` and `exchange` of returns (`shopify_sent_back`), for set_lives seconds by the names of `Lives`, and what
+`shopify_goods` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class ShopifyPanel:
     def fulfill(self, order: str | int, tracking: str | None = None) -> None:
         """Ships all that is left by hand, location by location."""
         found = self.order(order)
-        told = {"company": None, "number": tracking, "url": None} if tracking else None
+        told = [{"company": None, "number": tracking, "url": None}] if tracking else []
         for each in [each for each in found.fulfillment_orders if each.status in OPEN]:
             parts = [(each, line, line[3]) for line in each.lines if line[3]]
             if parts:
@@ -130,7 +134,9 @@ class ShopifyPanel:
         pairs: list[tuple[FulfillmentOrder, FulfillmentOrder]] = []
         for each in [each for each in found.fulfillment_orders if each.status in ("OPEN", "IN_PROGRESS")]:
             parts = [[self.shop.press.next_id(), line[1], line[3], line[3]] for line in each.lines if line[3]]
-            made = FulfillmentOrder(self.shop.press.next_id(), each.location, parts)
+            made = FulfillmentOrder(
+                self.shop.press.next_id(), each.location, parts, method=each.method, request=each.request
+            )
             found.fulfillment_orders.append(made)
             each.status = "CLOSED"
             pairs.append((each, made))
@@ -172,6 +178,10 @@ class ShopifyPanel:
         found.processed = ms
         found.created = found.created if is_brought_over else ms
         self.shop.touch(found)
+
+    def goods(self, order: str | int, action: str, /, **request: Json) -> dict[str, Json]:
+        """One of the actions about goods (`shopify_goods`). Raises PanelError."""
+        return act_on_goods(self.shop, self.order(order), action, request)
 
     def edit(self, order: str | int, receiver_name: str) -> None:
         """Corrects the receiver's name."""
@@ -267,6 +277,8 @@ class ShopifyPanel:
         if action == "delete":
             self.delete(order)
             return {"order": str(order)}
+        if action in GOODS_ACTIONS:
+            return {"order": str(order), **self.goods(order, action, **request)}
         if action in RETURN_ACTIONS:
             return {"order": str(order), **act(self.shop, self.order(order), action, request)}
         self._operate_order(action, order, request)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 
 class Refused(Exception):
-    """A user error: `field` and message, and whether the order was not where the step begins."""
+    """A user error: `field` and message, its code where it has one, and whether the order was not where the step
+    begins."""
 
-    def __init__(self, message: str, field: list[str] | None = None, *, is_elsewhere: bool = True) -> None:
+    def __init__(
+        self, message: str, field: list[str] | None = None, *, is_elsewhere: bool = True, code: str | None = None
+    ) -> None:
         super().__init__(message)
-        self.message, self.field, self.is_elsewhere = message, field, is_elsewhere
+        self.message, self.field, self.is_elsewhere, self.code = message, field, is_elsewhere, code
 
 
 class Denied(Exception):

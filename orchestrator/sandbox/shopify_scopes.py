@@ -27,6 +27,7 @@ _NEEDED = {
     "orderCancel": frozenset({"write_orders"}),
     "fulfillmentCreate": _SHIPPING,
     "fulfillmentOrderReportProgress": _SHIPPING,
+    "fulfillmentOrderLineItemsPreparedForPickup": frozenset({"write_merchant_managed_fulfillment_orders"}),
     "fulfillmentTrackingInfoUpdate": _SHIPPING,
     "fulfillmentEventCreate": frozenset({"write_fulfillments"}),
 }

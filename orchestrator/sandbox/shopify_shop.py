@@ -20,6 +20,7 @@ from orchestrator.sandbox.shopify_orders import (
     Json,
     Order,
     OrderPress,
+    fulfillment_order_node,
 )
 from orchestrator.sandbox.shopify_paging import MOST_NODES
 from orchestrator.sandbox.shopify_products import Product, Shelf
@@ -242,6 +243,26 @@ class ShopifyShop:
         self.touch(order)
         return each
 
+    def prepare_pickup(self, numbers: Iterable[int | None]) -> None:
+        """fulfillmentOrderLineItemsPreparedForPickup: the buyers are mailed. Raises Refused."""
+        found = [self.order_of_fulfillment_order(number) for number in numbers]
+        for pair in found:
+            if pair is None or pair[1].method != "PICK_UP":
+                raise Refused("Invalid fulfillment order ID provided.", ["input"], code="FULFILLMENT_ORDER_INVALID")
+            each = pair[1]
+            if (
+                each.is_prepared
+                or each.status not in ("OPEN", "IN_PROGRESS")
+                or not any(line[3] for line in each.lines)
+            ):
+                words = "The fulfillment order does not have any line items that can be prepared."
+                raise Refused(words, ["input"], code="NO_LINE_ITEMS_TO_PREPARE_FOR_FULFILLMENT_ORDER")
+        for pair in found:
+            assert pair is not None
+            pair[1].is_prepared = True
+            self.touch(pair[0])
+            self.tell_parts(pair[0], "line_items_prepared_for_pickup", [pair[1]])
+
     def fulfill(self, wanted: Mapping[str, Json]) -> Fulfillment:
         """fulfillmentCreate. Raises Refused."""
         parts, orders = self._parts(wanted.get("lineItemsByFulfillmentOrder") or [])
@@ -258,10 +279,12 @@ class ShopifyShop:
                 "All fulfillment orders must be assigned to a single location."
                 f" Multiple locations with ids [{numbers}] were found."
             )
+        if len({each.method for each, _, _ in parts}) > 1:
+            raise _fulfillment_refusal("All fulfillment orders must have the same delivery method.")
         return self.ship(orders[0], parts, _tracking(wanted.get("trackingInfo")))
 
     def ship(
-        self, order: Order, parts: list[tuple[FulfillmentOrder, list[int], int]], tracking: dict[str, Json] | None
+        self, order: Order, parts: list[tuple[FulfillmentOrder, list[int], int]], tracking: list[dict[str, Json]]
     ) -> Fulfillment:
         """Sends goods: [FO, its line, quantity]."""
         lines: dict[int, int] = {}
@@ -273,6 +296,8 @@ class ShopifyShop:
             each.status = "IN_PROGRESS" if any(part[3] for part in each.lines) else "CLOSED"
         name = f"{order.name}-F{len(order.fulfillments) + 1}"
         made = Fulfillment(self.press.next_id(), name, self.clock.now_ms(), lines, taken, tracking)
+        if parts[0][0].method == "PICK_UP":
+            made.display, made.delivered = "PICKED_UP", made.created
         order.fulfillments.append(made)
         is_whole = order.state(self.clock.now_ms()) == "FULFILLED"
         topic = "orders/fulfilled" if is_whole else "orders/partially_fulfilled"
@@ -287,7 +312,7 @@ class ShopifyShop:
             if found is None:
                 raise _fulfillment_refusal("Fulfillment order does not exist.")
             order, each = found
-            if each.status not in ("OPEN", "IN_PROGRESS"):
+            if each.status not in ("OPEN", "IN_PROGRESS") or not may_ship(each):
                 status = each.status.lower()
                 raise _fulfillment_refusal(f"Fulfillment order {each.id} has an unfulfillable status= {status}.")
             orders += [order] if order not in orders else []
@@ -315,7 +340,7 @@ class ShopifyShop:
         if found is None:
             raise Refused("Fulfillment does not exist.", ["fulfillmentId"])
         order, each = found
-        each.tracking = _tracking(tracking)
+        each.numbers = _tracking(tracking)
         self.touch(order, "fulfillments/update", fulfillment=each)
         return each
 
@@ -369,7 +394,8 @@ class ShopifyShop:
             line[3] += quantity
             if old.status == "CLOSED":
                 parts = [[self.press.next_id(), line[1], quantity, quantity]]
-                order.fulfillment_orders.append(FulfillmentOrder(self.press.next_id(), old.location, parts))
+                again = FulfillmentOrder(self.press.next_id(), old.location, parts, method=old.method)
+                order.fulfillment_orders.append(again)
         self.touch(order, "fulfillments/update", fulfillment=fulfillment)
 
 
@@ -379,10 +405,22 @@ def number_of(text: Json) -> int | None:
     return int(tail) if tail.isdecimal() else None
 
 
-def _tracking(told: Json) -> dict[str, Json] | None:
-    if not told:
-        return None
-    return {"company": told.get("company"), "number": told.get("number"), "url": told.get("url")}
+def may_ship(part: FulfillmentOrder) -> bool:
+    """Whether Shopify offers to ship the FO: what was asked of a fulfilment service is shipped by that."""
+    shown = fulfillment_order_node(part)["supportedActions"]
+    return any(row["action"] == "CREATE_FULFILLMENT" for row in shown)
+
+
+def _tracking(told: Json) -> list[dict[str, Json]]:
+    """FulfillmentTrackingInput: a number and a link, or lists of them in which a link stands at its number's place."""
+    told = told or {}
+    numbers = told.get("numbers") or ([told["number"]] if told.get("number") else [])
+    urls = told.get("urls") or ([told["url"]] if told.get("url") else [])
+    pairs = [
+        (numbers[at] if at < len(numbers) else None, urls[at] if at < len(urls) else None)
+        for at in range(max(len(numbers), len(urls)))
+    ]
+    return [{"company": told.get("company"), "number": number, "url": url} for number, url in pairs]
 
 
 def _fulfillment_refusal(message: str) -> Refused:

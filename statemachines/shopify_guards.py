@@ -1,0 +1,69 @@
+"""Why a target may not go on on Shopify, in words: pure, told from an order's facts."""
+
+from __future__ import annotations
+
+from statemachines.items import SenselessItems, foreign_reason, read_items
+from statemachines.shopify_delivery import delivery_reason, selects_shipped
+from statemachines.shopify_facts import LINE, Facts, is_routed, mark, parcels
+from statemachines.shopify_parcels import left
+from statemachines.shopify_plan import shipping
+from statemachines.shopify_tracking import ambiguity, tracking_reason
+from statemachines.shopify_ways import nothing_reason, offered_reason, pickup_reason
+from statemachines.target import TargetRequest
+
+
+def refusal_reason(facts: Facts, request: TargetRequest, wanted: str, *, is_shipped: bool) -> str | None:
+    """Why the order cannot get to `wanted` with what the target brings; None where it can. `is_shipped`: all of it went
+    out already."""
+    try:
+        if (reason := tracking_reason(request) or _foreign(facts, request)) is not None:
+            return reason
+        if not is_shipped and (reason := nothing_reason(facts, request)) is not None:
+            return reason
+        if wanted == "DELIVERED":
+            return _delivery(facts, request, is_shipped=is_shipped)
+        return _shipment(facts, request, wanted, is_shipped=is_shipped)
+    except SenselessItems as error:
+        return str(error)
+
+
+def _foreign(facts: Facts, request: TargetRequest) -> str | None:
+    asked = read_items(request.items, LINE)
+    return foreign_reason(asked, list(facts.get("lines") or ()))
+
+
+def _shipment(facts: Facts, request: TargetRequest, wanted: str, *, is_shipped: bool) -> str | None:
+    if wanted == "PARTIALLY_FULFILLED" and request.items is None and not is_shipped:
+        return "a part needs items: order line ids, or objects with id and quantity"
+    if is_shipped or not is_routed(facts):
+        return ambiguity(facts, request)
+    wanted_now = left(facts, request)
+    reason = offered_reason(facts, request, wanted_now) or pickup_reason(facts, request)
+    return reason or (None if wanted_now else ambiguity(facts, request))
+
+
+def _delivery(facts: Facts, request: TargetRequest, *, is_shipped: bool) -> str | None:
+    if is_shipped or selects_shipped(facts, request):
+        return delivery_reason(facts, request)
+    if not is_routed(facts):
+        return None
+    wanted_now = left(facts, request)
+    if (reason := offered_reason(facts, request, wanted_now)) is not None:
+        return reason
+    is_under_way = any(not each["is_delivered"] for each in parcels(facts))
+    if mark(request) is not None and (is_under_way or not wanted_now):  # a code of what is under way, and none has it
+        return delivery_reason(facts, request) or _shipped_first(facts, request)
+    return _shipped_first(facts, request)
+
+
+def _shipped_first(facts: Facts, request: TargetRequest) -> str | None:
+    course = shipping(facts, "UNFULFILLED", request, is_part=False, is_delivery=True)
+    return delivery_reason(course.facts, request)
+
+
+def progress_reason(facts: Facts, request: TargetRequest) -> str | None:
+    """Why what waits in a store cannot be told to be ready; None where it can."""
+    try:
+        return _foreign(facts, request) or nothing_reason(facts, request) or pickup_reason(facts, request)
+    except SenselessItems as error:
+        return str(error)
