@@ -281,11 +281,14 @@ class ShopifySteps:
 
     def _nothing_left(self, known: _Known) -> StepAnswer:
         """The look shows nothing to do. That the step itself is done it has to prove; what was reached another way is
-        drift, and the read that follows adopts it."""
+        adopted and planned from: as drift where the order's state tells of it, else as what there is to ship now."""
         step, before, now, request = known
         if self.machine.is_done(step, before, now, request):
             return StepAnswer(now.state, _plain(now.facts), is_found=True)
-        raise OutOfSequence(f"the order is {now.state}: {step} has nothing left to do, and none of it shows")
+        words = f"the order is {now.state}: {step} has nothing left to do, and none of it shows"
+        if now.state != before.state:
+            raise OutOfSequence(words)
+        raise Transient(words, is_ambiguous=True)  # no refusal, which would be a person's to look into
 
     def _in(self, now: Standing, *states: str) -> None:
         if now.state not in states:

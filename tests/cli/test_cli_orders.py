@@ -155,6 +155,18 @@ def test_an_order_shows_its_plan_and_timeline(daemon: FakeDaemon, fulfilld: Run)
     assert daemon.calls[0][2] == {"include": "timeline"}
 
 
+def test_an_order_shows_what_the_buyer_sends_back(daemon: FakeDaemon, fulfilld: Run) -> None:
+    rows = [("7", "OPEN", [("1", 2), ("2", "1.5")]), ("8", "DECLINED", [])]
+    returns = [
+        {"id": each, "state": state, "lines": [{"id": line, "quantity": count} for line, count in lines]}
+        for each, state, lines in rows
+    ]
+    daemon.answers["GET", ORDER] = an_order(returns=returns)
+    told = fulfilld("order", "acme", "67890").stdout.splitlines()
+    at = told.index("returns    OPEN 7: 2 of 1, 1.5 of 2")
+    assert told[at + 1] == "           DECLINED 8"
+
+
 def test_a_blocked_order_shows_the_platforms_own_words(daemon: FakeDaemon, fulfilld: Run) -> None:
     daemon.answers["GET", ORDER] = an_order(situation="blocked", problem=a_problem())
     text = fulfilld("order", "acme", "67890").stdout

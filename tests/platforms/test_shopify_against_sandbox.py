@@ -10,7 +10,7 @@ from orchestrator.intake.subscriptions import inspect
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import AccessDenied, OutOfSequence, Transient
 from orchestrator.platforms.shopify import ShopifyClient
-from orchestrator.platforms.shopify_webhooks import PRODUCT_TOPICS, TOPICS
+from orchestrator.platforms.shopify_webhooks import PRODUCT_TOPICS, RETURN_TOPICS, TOPICS
 from orchestrator.runtime.changes import changed_pointers, less
 from orchestrator.sandbox.shopify_shop import ShopifyOptions
 from statemachines.target import TargetRequest, Tracking
@@ -38,7 +38,7 @@ async def test_each_parcel_is_one_call_and_the_next_call_ships_the_next_one() ->
             standing = stage.machine.after(standing, "fulfill", request, answer.state, answer.facts)
         assert standing.state == "FULFILLED"
         assert stage.sandbox.ledger.effects(order) == ["fulfill", "fulfill"]
-        with pytest.raises(OutOfSequence, match="nothing left to do"):  # nothing is due, so nothing can show
+        with pytest.raises(Transient, match="nothing left to do"):  # nothing is due, so nothing can show
             await stage.client.perform("fulfill", order, standing, request)
         assert stage.sandbox.ledger.effects(order) == ["fulfill", "fulfill"]
 
@@ -114,6 +114,7 @@ async def test_a_page_in_place_of_an_answer_is_worth_another_try(page: bytes) ->
         ("write_fulfillments", "warning"),
         ("write_orders", "warning"),
         ("read_products", "warning"),
+        ("read_returns", "warning"),
     ],
 )
 async def test_doctor_tells_of_a_scope_that_is_missing(scope: str, status: str) -> None:
@@ -191,6 +192,14 @@ async def test_money_that_went_back_is_an_edit_unless_a_cancellation_gave_it_bac
         cancelled = changed_pointers(paid.content, (await look("REFUNDED")).content)
         assert {"/cancelled", "/lines/0/quantity", "/payment/status"} <= set(cancelled)
         assert less(cancelled, paid.apart.cancel) == []
+
+
+async def test_without_the_scope_for_returns_their_webhooks_are_missing_and_no_others() -> None:
+    async with staged("shopify") as stage:
+        stage.operate("revoke_scope", scope="read_returns")
+        found = await inspect(client(stage), "https://hooks.example/webhooks/shopy")
+        assert set(found.missing) == {topic for topic in RETURN_TOPICS if topic.startswith("returns/")}
+        assert all("read_returns" in why for why in found.missing.values())
 
 
 async def test_without_the_scope_for_products_their_webhooks_are_missing_and_no_others() -> None:

@@ -246,3 +246,15 @@ async def test_of_a_parcel_of_more_lines_than_one_call_takes_the_rest_leaves_wit
             answer = await this.client.perform("fulfill", this.id, standing, request)
             standing = this.stage.machine.after(standing, "fulfill", request, answer.state, answer.facts)
             assert (len(this.order.live()[-1].lines), standing.state) == (size, state)
+
+
+async def test_returns_and_their_lines_are_read_to_the_end() -> None:
+    async with reading(lines=8) as this:
+        this.stage.operate("fulfill", order=this.id)
+        first = this.stage.operate("open_return", order=this.id, exchange=1)["return"]
+        this.stage.operate("cancel_return", order=this.id, **{"return": first})
+        for line in this.order.lines[: PAGE + 1]:
+            this.stage.operate("return", order=this.id, lines=[{"id": line.id, "quantity": 1}])
+        returns = (await this.client.read(this.id)).facts["returns"]
+        assert len(returns) == PAGE + 2
+        assert {line["id"]: line["quantity"] for line in returns[0]["lines"]} == lines_of(this.order)

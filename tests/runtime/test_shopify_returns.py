@@ -154,6 +154,26 @@ async def test_a_colleagues_parcel_is_drift_and_no_step_of_ours(tmp_path: Path) 
         assert [each.data["step"] for each in done if each.data["step"] == "fulfill"] == []
 
 
+async def test_a_colleagues_parcel_in_the_same_state_is_planned_from(tmp_path: Path) -> None:
+    sandbox = shopify()
+    order = sandbox.shopify.panel.add(0, 1, 3)
+    found = sandbox.shopify.panel.order(order)
+    first, second, _ = (str(line.id) for line in found.lines)
+    async with floor_of(sandbox, tmp_path) as floor:
+        await reach(floor, order, "shipped", items=[first], tracking={"code": "C1"})
+        look = sandbox.faults.hold(step="read", moment="before")
+        target = await floor.submit(order, "shipped", SHOP, items=[second], tracking={"code": "C2"})
+        await look.arrived()
+        (part,) = found.fulfillment_orders
+        row = next(row for row in part.lines if str(row[1]) == second)
+        sandbox.shopify.shop.ship(found, [(part, row, 1)], [])
+        look.release()
+        assert (await floor.finished(target)).status is TargetStatus.REACHED
+        assert [each.lines for each in found.live()] == [{int(first): 1}, {int(second): 1}]
+        done = await floor.events("step.done", order=order)
+        assert [each.data["step"] for each in done].count("fulfill") == 1
+
+
 async def test_without_the_right_to_read_returns_everything_else_works(tmp_path: Path) -> None:
     sandbox = shopify()
     sandbox.shopify.operate({"action": "revoke_scope", "scope": "read_returns"})
