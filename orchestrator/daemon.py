@@ -38,6 +38,7 @@ from orchestrator.operations.ports import ShopFacts
 from orchestrator.operations.queries import Queries
 from orchestrator.output import Output
 from orchestrator.private import appearing
+from orchestrator.renewal import Renewal
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.signals import EXIT_AT_ONCE, Signals
 from storage.errors import StoreError
@@ -80,6 +81,9 @@ class Daemon:
         )
         self.deliveries = Deliveries(config.delivery, store, self.clock, self.chance)
         self.commands.deliveries = self.deliveries
+        self._renewal = Renewal(lambda: self.config, self._use, self.supervisor.adopt, self.clock)
+        self.supervisor.on_secrets = self._renewal.took
+        self.deliveries.reread = self._renewal.look_at_delivery
         self.queries.outlets = lambda: self.deliveries.outlets
         self._crash = crash
         self._door: Door | None = None
@@ -133,6 +137,7 @@ class Daemon:
             clock=self.clock,
             crash=self._crash,
             arrived=self.inbox.wake,
+            reread=self._renewal.look_at_shop,
         )
         async with listening(build_receiver(reception), settings) as (host, port):
             log.info("webhooks.listening", host=host, port=port, tls=settings.tls is not None)
@@ -173,6 +178,11 @@ class Daemon:
                 await self._write_status()
             if wants_reload:
                 await self._reload()
+
+    def _use(self, config: Config) -> None:
+        """Takes a config with other secrets, which the log must not show either."""
+        self._output.follow(config)
+        self.config = config
 
     async def _reload(self) -> None:
         """Applies the config file anew; a bad file changes nothing. A socket that is gone comes back all the same."""

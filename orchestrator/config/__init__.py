@@ -2,7 +2,7 @@
 
 from orchestrator.config.changes import ConfigChanges, diff
 from orchestrator.config.example import example
-from orchestrator.config.load import load, socket_of
+from orchestrator.config.load import load, reread, reread_delivery, socket_of
 from orchestrator.config.model import (
     ApiSettings,
     CircuitSettings,
@@ -43,5 +43,7 @@ __all__ = [
     "json_schema",
     "load",
     "lost_directory",
+    "reread",
+    "reread_delivery",
     "socket_of",
 ]

@@ -6,13 +6,14 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.clock import Clock
+from orchestrator.config.again import Source
 from orchestrator.config.explain import explain, keys_of, no_key_of_any, one_of
 from orchestrator.config.fields import instant_ms
 from orchestrator.config.model import (
@@ -25,7 +26,7 @@ from orchestrator.config.model import (
 )
 from orchestrator.config.problems import ConfigError, ConfigProblem, written
 from orchestrator.config.problems import Path as ConfigPath
-from orchestrator.config.push import WebhookSettings, all_of
+from orchestrator.config.push import DeliverySettings, WebhookSettings, all_of
 from orchestrator.config.references import resolve
 from orchestrator.config.settled import Config, Limits, ShopConfig
 from orchestrator.config.source import read
@@ -48,7 +49,8 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ, clock: Clock
     the directory of the file.
     """
     location = Path(os.path.abspath(path))
-    resolved = resolve(read(location), location.parent, environ)
+    raw = read(location)
+    resolved = resolve(raw, location.parent, environ)
     check = _Check(location.parent, resolved.borrowed, dict(resolved.failures))
     tree: dict[str, Any] = resolved.tree
     sections = {name: value for name, value in tree.items() if name != "shops"}
@@ -64,14 +66,48 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ, clock: Clock
         api=file.api,
         webhooks=file.webhooks,
         delivery=file.delivery,
+        delivery_source=Source.of(raw.get("delivery"), location.parent, environ),
         retention_days=file.retention_days,
         drain_seconds=file.drain_seconds,
         status_file=file.status_file,
         log=file.log,
         recovery_limit=file.recovery_limit,
-        shops={shop.name: shop for shop in shops},
+        shops={
+            shop.name: replace(shop, source=Source.of(raw["shops"][shop.name], location.parent, environ))
+            for shop in shops
+        },
         warnings=tuple(unwise(shops, file.webhooks, file.delivery, clock.now_ms())),
     )
+
+
+def reread(shop: ShopConfig) -> ShopConfig | None:
+    """The shop with the secrets that its files hold now; None where they hold the same, or none that is good.
+
+    Blocks on files.
+    """
+    if shop.source is None:
+        return None
+    check, tree = _again(shop.source)
+    fresh = _shop(check, shop.name, tree)
+    if check.problems or fresh is None or not fresh.is_but_for_secrets(shop):
+        return None
+    return None if fresh == shop else replace(fresh, source=shop.source)
+
+
+def reread_delivery(settings: DeliverySettings, source: Source | None) -> DeliverySettings | None:
+    """As `reread`, for where events are pushed to."""
+    if source is None:
+        return None
+    check, tree = _again(source)
+    fresh = check.validate(DeliverySettings, tree, ())
+    if check.problems or fresh is None or fresh.model_copy(update={"secret": settings.secret}) != settings:
+        return None
+    return None if fresh == settings else fresh
+
+
+def _again(source: Source) -> tuple[_Check, dict[str, Any]]:
+    resolved = resolve(source.tree, source.directory, source.environ)
+    return _Check(source.directory, set(), dict(resolved.failures)), resolved.tree
 
 
 def socket_of(path: Path | str, environ: Mapping[str, str] = os.environ) -> Path:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
 from orchestrator.clock import Clock
+from orchestrator.config.again import Source
 from orchestrator.config.fields import Chaining
 from orchestrator.config.model import (
     ApiSettings,
@@ -50,7 +51,7 @@ class ShopConfig:
     """One shop. `options` is an instance of its platform's options model; `base_url` has no trailing slash.
 
     `webhook_secrets`: those of the config, else what its platform signs with by itself; `asks_for_webhooks`: the config
-    has some.
+    has some. `source`: where its secrets can be read again (`reread`), None where none stands in a file.
     """
 
     name: str
@@ -66,6 +67,7 @@ class ShopConfig:
     timeout_seconds: float
     webhook_secrets: tuple[SecretStr, ...] = ()
     asks_for_webhooks: bool = False
+    source: Source | None = field(default=None, compare=False, repr=False)
     ship_withdrawn: bool = False
     import_since: int | None = None  # Unix milliseconds
 
@@ -90,6 +92,11 @@ class ShopConfig:
         """
         text = json.dumps([self.base_url, _revealed(self.options)], sort_keys=True, default=str)
         return hashlib.blake2b(text.encode(), digest_size=8, person=b"fulfilld.access").hexdigest()
+
+    def is_but_for_secrets(self, other: ShopConfig) -> bool:
+        """Whether nothing but secrets differs from another config of the shop."""
+        bare = replace(self, options=other.options, webhook_secrets=other.webhook_secrets)
+        return bare == other and _veiled(self.options) == _veiled(other.options)
 
     def client_settings(self, state_directory: Path | None = None) -> ClientSettings:
         """What the shop's client is built from, with no limiter. `state_directory`: where it keeps tokens across
@@ -144,6 +151,7 @@ class Config:
     shops: Mapping[str, ShopConfig]
     webhooks: WebhookSettings | None = None
     delivery: DeliverySettings | None = None
+    delivery_source: Source | None = field(default=None, compare=False, repr=False)
     warnings: tuple[ConfigProblem, ...] = field(default=(), compare=False)
 
     @property
@@ -175,6 +183,17 @@ def _secrets(value: Any) -> Iterator[str]:
                 yield from _secrets(inner)
         case _:
             return
+
+
+def _veiled(value: Any) -> Any:
+    """A value with something else in place of every secret."""
+    match value:
+        case SecretStr():
+            return "***"
+        case BaseModel():
+            return {name: _veiled(inner) for name, inner in value}
+        case _:
+            return value
 
 
 def _revealed(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 import structlog
@@ -24,6 +24,11 @@ _ROUND_SECONDS = 5.0  # after that a round begins no further call and waits for 
 _STUMBLE_SECONDS = 5.0
 
 
+async def _nothing_changed() -> DeliverySettings | None:
+    """Of a secret that stands in the config itself."""
+    return None
+
+
 class Deliveries:
     """Pushes events out. `run` lasts until it is cancelled; everything else may be called meanwhile."""
 
@@ -42,6 +47,8 @@ class Deliveries:
         self._settings = settings
         self._couriers: tuple[Courier, ...] = ()
         self._changed = anyio.Event()
+        self.reread: Callable[[], Awaitable[DeliverySettings | None]] = _nothing_changed
+        """Awaited when a receiver does not take our signature: the settings with another secret, None without."""
 
     @property
     def outlets(self) -> tuple[Outlet, ...]:
@@ -53,6 +60,12 @@ class Deliveries:
         if settings != self._settings:
             self._settings = settings
             self._changed.set()
+
+    async def _look_again(self) -> None:
+        fresh = await self.reread()
+        if fresh is not None:
+            log.info("delivery.secret_changed", detail="read again from its file")
+            self.reload(fresh)
 
     def wake(self, published: Sequence[Published]) -> None:
         """Called after each commit with what it published."""
@@ -98,7 +111,7 @@ class Deliveries:
 
     def _courier(self, outlet: Outlet) -> Courier:
         assert self._settings is not None
-        means = Means(self._settings, self._store, self._clock, self._chance, *self._waits)
+        means = Means(self._settings, self._store, self._clock, self._chance, *self._waits, self._look_again)
         return Courier(outlet, means)
 
 

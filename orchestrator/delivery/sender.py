@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from storage.store import Store
 
 _LARGEST_ANSWER_BYTES = 64 * 1024
 _ABOUT_THE_EVENT = frozenset({400, 409, 413, 415, 422})
+_NOT_LET_IN = frozenset({401, 403})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -38,7 +40,8 @@ class Letter(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Means:
     """What all that serves a receiver works with. `first_wait_seconds`: the pause after the first failure, which grows
-    from there; `round_seconds`: how long a round waits for its calls."""
+    from there; `round_seconds`: how long a round waits for its calls. `refused` is awaited when the receiver does not
+    take our signature."""
 
     settings: DeliverySettings
     store: Store
@@ -46,6 +49,7 @@ class Means:
     chance: Chance
     first_wait_seconds: float
     round_seconds: float
+    refused: Callable[[], Awaitable[None]]
 
 
 class Sender:
@@ -54,6 +58,7 @@ class Sender:
     def __init__(self, outlet: Outlet, means: Means, session: aiohttp.ClientSession) -> None:
         self._settings, self._store, self._clock = means.settings, means.store, means.clock
         self._session = session
+        self._refused = means.refused
         self._url = URL(outlet.url, encoded=True)
         self._signer = signer_of(means.settings.secret.get_secret_value())
 
@@ -84,5 +89,7 @@ class Sender:
             return Attempt(network_words(error))
         if 200 <= status < 300:
             return Attempt(None)
+        if status in _NOT_LET_IN:
+            await self._refused()
         words = "answered with a redirect, which is not followed" if status in _REDIRECTS else "answered"
         return Attempt(f"{words} ({status})", is_refusal=status in _ABOUT_THE_EVENT)

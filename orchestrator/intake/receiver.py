@@ -7,9 +7,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 import structlog
@@ -24,7 +25,7 @@ from orchestrator.crash import CrashPoints
 from orchestrator.intake.listener import SERVER
 from orchestrator.intake.news import HINT, TEST
 from orchestrator.platforms import PLATFORMS
-from orchestrator.platforms.news import Envelope
+from orchestrator.platforms.news import Envelope, SignedWebhooks
 from storage.errors import StoreError
 from storage.store import Store
 from storage.webhooks import Arrival, add_webhook
@@ -47,10 +48,15 @@ class _Refused(Exception):
         self.status, self.reason = status, reason
 
 
+async def _nothing_changed(_shop: str) -> None:
+    """Of secrets that stand in the config itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reception:
     """What the receiver works with. `shops` answers the configured shops as they are now; `arrived` is called once
-    a webhook is durable."""
+    a webhook is durable. `reread` is awaited before a webhook is refused for its secret: afterwards `shops` may answer
+    others."""
 
     store: Store
     shops: Callable[[], Mapping[str, ShopConfig]]
@@ -58,6 +64,7 @@ class Reception:
     clock: Clock
     crash: CrashPoints
     arrived: Callable[[], None]
+    reread: Callable[[str], Awaitable[None]] = _nothing_changed
 
 
 def build_receiver(reception: Reception) -> web.Application:
@@ -91,8 +98,8 @@ class _Receiver:
             body = await self._body(request, turn)
             if not body:
                 raise _Refused(400, "the body is missing")
-            secrets = [secret.get_secret_value() for secret in shop.webhook_secrets]
-            if not signed.is_genuine(body, envelope.signature, secrets):
+            is_genuine = partial(_is_signed, signed, body, envelope.signature)
+            if not await self._is_proven(shop, is_genuine):
                 log.warning("webhook.not_genuine", shop=shop.name, size=len(body), remedy=_COMPARE.format(shop.name))
                 raise _Refused(401, "the signature is wrong")
             self._mind_sender(envelope.sender, shop)
@@ -105,12 +112,20 @@ class _Receiver:
         shop = self._shop(request)
         if PLATFORMS[shop.platform].webhooks is not None:
             raise self._wrong_form(shop, f"send them to /webhooks/{shop.name}/orders, without a secret")
-        if not _is_one_of(request.match_info["secret"], shop.webhook_secrets):
+        if not await self._is_proven(shop, partial(_is_one_of, request.match_info["secret"])):
             log.warning("webhook.not_genuine", shop=shop.name, remedy=_COMPARE.format(shop.name))
             raise _Refused(401, "the secret is wrong")
         async with AsyncExitStack() as turn:
             body = await self._body(request, turn)
             return await self._keep(Arrival(shop.name, HINT, None, None, None, None, body))
+
+    async def _is_proven(self, shop: ShopConfig, is_genuine: Callable[[Sequence[SecretStr]], bool]) -> bool:
+        """Whether one of the shop's secrets proves a webhook, as they are or as their files hold them now."""
+        if is_genuine(shop.webhook_secrets):
+            return True
+        await self._reception.reread(shop.name)
+        fresh = self._reception.shops().get(shop.name, shop)
+        return fresh.webhook_secrets != shop.webhook_secrets and is_genuine(fresh.webhook_secrets)
 
     def _shop(self, request: web.Request) -> ShopConfig:
         name = request.match_info["shop"]
@@ -197,6 +212,10 @@ def _arrival(envelope: Envelope, shop: ShopConfig, body: bytes) -> Arrival:
 
 def _named(value: str | None) -> str | None:
     return None if value is None or len(value) > _LONGEST_NAME else value
+
+
+def _is_signed(signed: SignedWebhooks, body: bytes, signature: str, secrets: Sequence[SecretStr]) -> bool:
+    return signed.is_genuine(body, signature, [secret.get_secret_value() for secret in secrets])
 
 
 def _is_one_of(told: str, secrets: Sequence[SecretStr]) -> bool:

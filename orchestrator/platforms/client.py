@@ -154,3 +154,12 @@ class RemembersRefusal(Protocol):
     def forget_refusal(self) -> None:
         """A person says that the account is mended: the next call asks anew. Raises nothing."""
         ...
+
+
+@runtime_checkable
+class RenewsAccess(Protocol):
+    """A client that can look by itself whether it was given other credentials."""
+
+    async def renew(self) -> bool:
+        """Takes over other credentials if there are any; whether there were. Raises StoreError."""
+        ...

@@ -6,24 +6,29 @@ pause. Shutdown drains: gates close, running calls finish and are recorded, then
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
 from orchestrator.clock import Chance, Clock, optional_rfc3339, rfc3339
-from orchestrator.config import ANOTHER_SHOP_REMEDY, Config, ShopConfig, diff
+from orchestrator.config import ANOTHER_SHOP_REMEDY, Config, ShopConfig, diff, reread
 from orchestrator.crash import CrashPoints
 from orchestrator.metrics import Metrics
 from orchestrator.operations.ports import ShopFacts
 from orchestrator.platforms import PLATFORMS
-from orchestrator.platforms.meter import LastWord
+from orchestrator.platforms.client import PlatformClient
+from orchestrator.platforms.meter import LastWord, Meter
+from orchestrator.runtime.access_watch import save_fingerprint
 from orchestrator.runtime.draft import Policy
 from orchestrator.runtime.driver import Equipment
 from orchestrator.runtime.gate import Gate, Limits
+from orchestrator.runtime.renewing import renewing
 from orchestrator.runtime.worker import ShopWorker
 from statemachines import BUILDERS
 from statemachines.machine import PlatformMachine
@@ -69,6 +74,8 @@ class Supervisor:
         self._worked_for: set[str] = set()
         self._state_directory: Path | None = None
         self.is_draining = False
+        self.on_secrets: Callable[[ShopConfig], None] = lambda _shop: None
+        """Called with each shop whose secrets were read again."""
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -205,14 +212,8 @@ class Supervisor:
             import_since=shop.import_since,
             retention_ms=self._config.retention_days * 86_400_000,
         )
-        client = PLATFORMS[shop.platform].open(
-            replace(
-                shop.client_settings(self._state_directory),
-                throttle=gate.throttle,
-                meter=meter,
-                clock=self._clock,
-                crash=self._crash,
-            )
+        client = renewing(
+            shop, partial(self._open_client, gate, meter), reread_later, partial(self._renewed, slot), gate.throttle
         )
         equipment = Equipment(
             policy=policy,
@@ -230,6 +231,31 @@ class Supervisor:
         is_first = shop.name not in self._worked_for
         self._worked_for.add(shop.name)
         return ShopWorker(equipment, interval, shop.access_fingerprint(), is_after_death=is_first)
+
+    def _open_client(self, gate: Gate, meter: Meter, shop: ShopConfig) -> PlatformClient:
+        settings = shop.client_settings(self._state_directory)
+        ours = replace(settings, throttle=gate.throttle, meter=meter, clock=self._clock, crash=self._crash)
+        return PLATFORMS[shop.platform].open(ours)
+
+    async def _renewed(self, slot: _Slot, fresh: ShopConfig) -> None:
+        """A shop's client was given other credentials, which are none of a reload any more."""
+        self.adopt(fresh)
+        if slot.worker is not None:
+            await save_fingerprint(slot.worker.equipment, fresh.access_fingerprint())
+
+    def adopt(self, fresh: ShopConfig) -> None:
+        """Takes over a shop whose secrets were read again. Nothing is done to its worker."""
+        slot = self._slots.get(fresh.name)
+        if slot is None or self._config is None or not fresh.is_but_for_secrets(slot.config):
+            return  # a reload was quicker
+        slot.config = fresh
+        self._config = replace(self._config, shops={**self._config.shops, fresh.name: fresh})
+        self.on_secrets(fresh)
+
+
+async def reread_later(shop: ShopConfig) -> ShopConfig | None:
+    """As `config.reread`, off the event loop."""
+    return await anyio.to_thread.run_sync(reread, shop)
 
 
 def _facts(name: str, slot: _Slot) -> ShopFacts:

@@ -23,6 +23,7 @@ from orchestrator.operations.ports import WebhookHealth
 from orchestrator.platforms.client import Age, RemembersRefusal, Seen
 from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.push import PushingClient
+from orchestrator.runtime.access_watch import mind_access, tell_resumed
 from orchestrator.runtime.asking import ask
 from orchestrator.runtime.draft import Context, Draft, problem_of
 from orchestrator.runtime.driver import Driver, Equipment
@@ -31,7 +32,6 @@ from orchestrator.runtime.recovery import recover
 from orchestrator.runtime.sweeps import Sweeps
 from statemachines.target import Json
 from storage.errors import StoreError
-from storage.events import append_event
 from storage.history import note_skipped
 from storage.orders import due_orders, get_order, next_due_at
 from storage.records import Order, Shop, Situation
@@ -46,7 +46,7 @@ _LONGEST_RETRY_AFTER_SECONDS = 3600.0  # no client takes more for an answer
 _MAX_IDLE_SECONDS = 30.0  # a wake-up that was missed costs at most this
 
 
-MEND_ACCESS = "mend them in the config and send SIGHUP, or resume the shop"
+MEND_ACCESS = "mend them in their files, or in the config and send SIGHUP, or resume the shop"
 """What to do when a platform refuses our credentials."""
 
 _CLOSED = {"retry_after": "asked us to wait", "circuit": "does not answer and is left alone"}
@@ -220,6 +220,7 @@ class ShopWorker:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._keep_gate)
+                group.start_soon(mind_access, self.equipment, self.reset_gate)
                 group.start_soon(self.sweeps.run, self._poll_seconds)
                 await self._dispatch(group)
         finally:
@@ -237,7 +238,7 @@ class ShopWorker:
             assert shop is not None
             if shop.credentials != self._fingerprint:
                 if shop.paused_by == "access_denied" and resume_shop(tx, self.name):
-                    append_event(tx, now, "shop.resumed", shop=self.name, data={"by": "new credentials"})
+                    tell_resumed(tx, now, self.name)
                 save_credentials(tx, self.name, self._fingerprint)
             count = recover(tx, self.context(), is_after_death=self._is_after_death)
             self._take_over(tx, now)
