@@ -7,9 +7,10 @@ from pathlib import Path
 
 import anyio
 import pytest
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 from structlog.testing import capture_logs
 
+from orchestrator.config import DeliverySettings
 from orchestrator.delivery.envelope import signer_of
 from storage import retention
 from storage.deliveries import park
@@ -328,3 +329,27 @@ async def test_an_event_that_is_gone_is_not_parked(tmp_path: Path) -> None:
         await it.store.write(lambda tx: park(tx, "orders_url", 0, "acme/order/1", 1, 0))
         await it.tell("1")
         await erp.takes(1)
+
+
+async def test_a_signing_secret_that_was_replaced_in_its_file_is_read_when_a_receiver_refuses(tmp_path: Path) -> None:
+    new = "whsec_bmV3LWVycC1zZWNyZXQtMTIzNDU2Nzg="
+    async with running_erp() as erp:
+        asked: list[int] = []
+
+        def judge(delivered: Delivered) -> int:
+            try:
+                return 204 if is_genuine(delivered, new) else 401
+            except WebhookVerificationError:
+                return 401
+
+        async def reread() -> DeliverySettings | None:
+            asked.append(len(erp.seen))
+            return settings(erp, secret=new) if len(asked) > 1 else None  # the file is not there yet at first
+
+        erp.judge = judge
+        async with dispatching(tmp_path, settings(erp)) as it:
+            it.deliveries.reread = reread
+            await it.tell("7")
+            (event,) = await erp.takes(1)
+            assert is_genuine(event, new)
+            assert len(asked) == 2

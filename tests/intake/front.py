@@ -7,7 +7,7 @@ same on every platform, a read of the order.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -96,15 +96,23 @@ async def front(
 
 @asynccontextmanager
 async def facing(
-    floor: Shopfloor, shop: ShopConfig, secrets: tuple[str, ...] = (SECRET, OLD_SECRET), **settings: Any
+    floor: Shopfloor,
+    shop: ShopConfig,
+    secrets: tuple[str, ...] = (SECRET, OLD_SECRET),
+    *,
+    shops: Callable[[], Mapping[str, ShopConfig]] | None = None,
+    reread: Callable[[str], Awaitable[None]] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Front]:
-    """The listener alone."""
-    shops = {SHOP: replace(shop, webhook_secrets=tuple(map(SecretStr, secrets)))}
+    """The listener alone. `shops`: in place of the one shop with `secrets`; `reread`: as in `Reception`."""
+    own = {SHOP: replace(shop, webhook_secrets=tuple(map(SecretStr, secrets)))}
     inbox = Inbox(floor.store, floor.supervisor.worker, Clock(), Chance(random.Random(1)))
     chosen = WebhookSettings.model_construct(
         **{"host": "127.0.0.1", "port": ANY_PORT, "tls": None, "max_body_bytes": 100_000, "read_timeout_seconds": 5.0}
         | settings
     )
-    reception = Reception(floor.store, lambda: shops, chosen, Clock(), CrashPoints(), inbox.wake)
+    reception = Reception(floor.store, shops or (lambda: own), chosen, Clock(), CrashPoints(), inbox.wake)
+    if reread is not None:
+        reception = replace(reception, reread=reread)
     async with listening(build_receiver(reception), chosen) as address, aiohttp.ClientSession() as http:
         yield Front(floor, http, address, inbox)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from orchestrator.config import Config, ConfigError, json_schema, load
+from orchestrator.config import Config, ConfigError, json_schema, load, reread_delivery
 from orchestrator.config.example import EXAMPLE, example
 from orchestrator.config.explain import explain
 from tests.support.config_files import ENVIRON, loaded, places, replaced, shop, with_shop, write
@@ -144,3 +144,17 @@ def test_the_options_of_any_platform_are_explained_without_their_values(
     assert all(SENTINEL not in message for _, message, _ in explained)
     if path is not None:
         assert {found for found, _, _ in explained} == {path}
+
+
+def test_the_secret_of_deliveries_is_read_again_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("whsec_b25lLXNlY3JldC0xMjM0NTY3OA==")
+    tree = {"delivery": {"orders_url": "https://erp.example/orders", "secret": {"file": "secret"}}}
+    config = load(write(tmp_path, tree))
+    assert config.delivery is not None
+    assert reread_delivery(config.delivery, config.delivery_source) is None
+    (tmp_path / "secret").write_text("whsec_dHdvLXNlY3JldC0xMjM0NTY3OA==")
+    fresh = reread_delivery(config.delivery, config.delivery_source)
+    assert fresh is not None
+    assert fresh.secret.get_secret_value() == "whsec_dHdvLXNlY3JldC0xMjM0NTY3OA=="
+    (tmp_path / "secret").write_text("")
+    assert reread_delivery(config.delivery, config.delivery_source) is None
