@@ -90,7 +90,7 @@ class DaemonProcess:
         try:
             async with (
                 aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=15)) as session,
-                session.request(method, f"http://d{path}", json=body, headers=headers) as response,
+                session.request(method, f"http://localhost{path}", json=body, headers=headers) as response,
             ):
                 return response.status, await response.json(content_type=None)
         except _GONE as error:
