@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 
@@ -14,12 +16,29 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+class Uptime(NamedTuple):
+    """Which start of the machine this is, and the milliseconds since then, those in which it slept included."""
+
+    boot: str
+    ms: int
+
+
+def _uptime() -> Uptime | None:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return Uptime(boot, time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000)
+    except (OSError, AttributeError):  # no Linux
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`now_ms` is Unix time in milliseconds (what is stored), `monotonic` seconds for durations (what is measured)."""
+    """`now_ms` is Unix time in milliseconds (what is stored), `monotonic` seconds for durations (what is measured),
+    `uptime` measures from one run of the daemon to the next (None where the system does not tell)."""
 
     now_ms: Callable[[], int] = _now_ms
     monotonic: Callable[[], float] = time.monotonic
+    uptime: Callable[[], Uptime | None] = _uptime
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -37,18 +37,22 @@ from orchestrator.operations.feed import Feed
 from orchestrator.operations.ports import ShopFacts
 from orchestrator.operations.queries import Queries
 from orchestrator.output import Output
+from orchestrator.passage import Watchman
 from orchestrator.private import appearing
 from orchestrator.renewal import Renewal
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.signals import EXIT_AT_ONCE, Signals
+from statemachines import BUILDERS
 from storage.errors import StoreError
 from storage.events import last_cursor
+from storage.records import Shop
 from storage.sqlite import SqliteStore, open_sqlite
 from storage.transaction import Published
 
 log = structlog.get_logger()
 
 EXIT_OK, EXIT_USAGE = 0, 2
+_DAY_MS = 86_400_000
 _STORE_LOOK_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 1.0  # in which whoever asks is answered 503, not cut off
 _ENDS = frozenset({"target.reached", "target.failed", "target.cancelled"})
@@ -87,6 +91,7 @@ class Daemon:
         self.queries.outlets = lambda: self.deliveries.outlets
         self._crash = crash
         self._door: Door | None = None
+        self._watchman = Watchman(store, self.clock, self._retention_ms)
         store.on_commit = self._on_commit
         store.on_group = self.metrics.committed
 
@@ -101,6 +106,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Serves until a signal ends it."""
+        await self._watchman.look()  # before anything new says that it is later than it was
         self.feed.last_cursor = await self._store.read(last_cursor)
         app = build_app(self.queries, self.commands, self, self.feed, self.metrics, self.clock)
         api = self.config.api
@@ -152,7 +158,7 @@ class Daemon:
                 self.metrics.target_finished(told.shop, told.type.removeprefix("target."))
 
     def _start_duties(self, group: TaskGroup) -> None:
-        group.start_soon(forget_forever, self._store, self.clock, lambda: self.config.retention_days)
+        group.start_soon(forget_forever, self._store, self._watchman, self._retention_ms, self._ends)
         group.start_soon(self.inbox.run)
         group.start_soon(self.watch.run)
         group.start_soon(self.deliveries.run)
@@ -160,6 +166,24 @@ class Daemon:
         if self._door is not None:
             group.start_soon(self._door.keep)
         group.start_soon(measure, self.metrics, self.clock, self._store.wal_bytes)
+
+    def _retention_ms(self) -> int:
+        return self.config.retention_days * _DAY_MS
+
+    def _ends(self, kept: Sequence[Shop]) -> dict[str, list[str]]:
+        """In which states orders are over, for every shop of the store: one that has left the config by the machine
+        that its platform has by default."""
+        facts = self.shops()
+        found: dict[str, list[str]] = {}
+        for shop in kept:
+            if shop.name in facts:
+                machine = facts[shop.name].machine
+            elif shop.platform in BUILDERS:
+                machine = BUILDERS[shop.platform]({})
+            else:
+                continue
+            found[shop.name] = [state.name for state in machine.states.values() if state.is_end]
+        return found
 
     async def _end_when_lost(self) -> None:
         """Gives up once the store's files are not ours any more. Raises StoreLost, whose exit code keeps systemd from

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import anyio
@@ -10,35 +10,40 @@ import structlog
 
 from orchestrator.clock import Clock
 from orchestrator.metrics import Metrics
+from orchestrator.passage import Watchman
 from orchestrator.systemd import notify, watchdog_interval_seconds
 from storage import retention
 from storage.errors import StoreError
+from storage.records import Shop
+from storage.shops import list_shops
 from storage.store import Store
 from storage.transaction import Row, Transaction
 
 log = structlog.get_logger()
 
-_DAY_MS = 86_400_000
 _EVERY_SECONDS = 3600.0
 _BREATH_SECONDS = 0.05  # between two batches, so that steps never wait behind a clean-up
 _LAG_SECONDS = 1.0
 
 
-async def forget_forever(store: Store, clock: Clock, retention_days: Callable[[], int]) -> None:
-    """Every hour deletes what is older than the retention, in small batches."""
+async def forget_forever(
+    store: Store, watchman: Watchman, retention_ms: Callable[[], int], ends: Callable[[Sequence[Shop]], retention.Ends]
+) -> None:
+    """Every hour deletes what is older than the retention, in small batches. `ends` answers for shops, all that the
+    store knows, in which states their orders are over."""
     while True:
-        before = clock.now_ms() - retention_days() * _DAY_MS
         try:
-            await forget(store, before)
+            before_ms = await watchman.look() - retention_ms()
+            await forget(store, before_ms, retention.duties(ends(await store.read(list_shops))))
         except StoreError as error:
             log.warning("retention.failed", detail=str(error))
         await anyio.sleep(_EVERY_SECONDS)
 
 
-async def forget(store: Store, before_ms: int) -> int:
+async def forget(store: Store, before_ms: int, duties: Sequence[retention.Duty] = retention.DUTIES) -> int:
     """Deletes everything older than `before_ms` that rests; answers how many rows."""
     total = 0
-    for duty in retention.DUTIES:
+    for duty in duties:
         while keys := await store.read(partial(_find, duty, before_ms)):
             total += await store.write(partial(_forget, duty, keys, before_ms))
             if len(keys) < retention.BATCH:

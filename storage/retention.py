@@ -1,8 +1,9 @@
 """Forgetting what is old, in small batches so that no writer waits long behind it.
 
-An order is forgotten when it rests and nothing happened to it for longer than the retention, with its targets and
-payload. Events are forgotten by age alone: a consumer that is further behind than the retention has lost its place, and
-the feed's cursors keep growing whatever is deleted.
+An order is forgotten when it is over, rests, and nothing happened to it for longer than the retention, with its targets
+and payload. One that its platform still shows as open is kept however old it is: it would be imported again as new, and
+a cancellation that is yet to come would find nothing. Events are forgotten by age alone: a consumer that is further
+behind than the retention has lost its place, and the feed's cursors keep growing whatever is deleted.
 
 Finding what is old can mean to look at every row, which takes seconds in a large store. So it is a read, which disturbs
 nobody; the write that follows gets the keys and looks again whether they may go.
@@ -10,7 +11,7 @@ nobody; the write that follows gets the keys and looks again whether they may go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from storage.transaction import Row, Transaction
@@ -39,11 +40,44 @@ def _forgetter(sql: str) -> Callable[[Transaction, Sequence[Row], int], int]:
     return lambda tx, keys, before_ms: sum(tx.execute(sql, (*key, before_ms)) for key in keys)
 
 
+Ends = Mapping[str, Sequence[str]]
+"""The states in which an order of a shop is over, by the shop's name."""
+
+_RESTS = "situation = 'idle' AND updated_at < ?"
+_WANTS_NOTHING = (
+    "NOT EXISTS (SELECT 1 FROM targets WHERE targets.shop = orders.shop AND targets.order_id = orders.id"
+    " AND targets.finished_at IS NULL)"
+)
+
+
+def orders_duty(ends: Ends) -> Duty:
+    """Orders that are over, and those that their platform has no more. Of shops that are not in `ends` none is."""
+
+    def find(tx: Transaction, before_ms: int) -> list[Row]:
+        found: list[Row] = []
+        for shop, states in ends.items():
+            over = f"(state IN ({', '.join('?' * len(states))}) OR gone_at IS NOT NULL)"
+            sql = f"SELECT seq FROM orders WHERE shop = ? AND {_RESTS} AND {_WANTS_NOTHING} AND {over} LIMIT ?"  # noqa: S608
+            found += tx.query(sql, (shop, before_ms, *states, BATCH - len(found)))
+        return found
+
+    def forget(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
+        sql = f"SELECT shop, state, gone_at FROM orders WHERE seq = ? AND {_WANTS_NOTHING}"  # noqa: S608
+        still = []
+        for (seq,) in keys:  # one may have come to life since it was found
+            for shop, state, gone_at in tx.query(sql, (seq,)):
+                if gone_at is not None or state in ends.get(shop, ()):
+                    still.append((seq,))
+        return _forget_orders(tx, still, before_ms)
+
+    return Duty("orders", find, forget)
+
+
 def _forget_orders(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
     """Deletes resting orders with all that is theirs."""
     count = 0
     for (seq,) in keys:
-        is_resting = "SELECT shop, id FROM orders WHERE seq = ? AND situation = 'idle' AND updated_at < ?"
+        is_resting = f"SELECT shop, id FROM orders WHERE seq = ? AND {_RESTS}"  # noqa: S608
         for shop, order in tx.query(is_resting, (seq, before_ms)):
             tx.execute("DELETE FROM targets WHERE shop = ? AND order_id = ?", (shop, order))
             tx.execute("DELETE FROM payloads WHERE shop = ? AND id = ?", (shop, order))
@@ -66,7 +100,7 @@ TARGETS = Duty(
 )
 ORDERS = Duty(
     "orders",
-    _finder("SELECT seq FROM orders WHERE situation = 'idle' AND updated_at < ? ORDER BY seq LIMIT ?"),
+    _finder(f"SELECT seq FROM orders WHERE {_RESTS} ORDER BY seq LIMIT ?"),  # noqa: S608
     _forget_orders,
 )
 EVENTS = Duty(
@@ -90,4 +124,9 @@ FULFILLMENTS = Duty(
     _forgetter("DELETE FROM fulfillments WHERE shop = ? AND id = ? AND seen_at < ?"),
 )
 DUTIES = (TARGETS, ORDERS, EVENTS, REJECTED, WEBHOOKS, FULFILLMENTS)
-"""All of them, in the order in which they are done."""
+"""All of them, in the order in which they are done, where nobody says which states of orders are ends."""
+
+
+def duties(ends: Ends) -> tuple[Duty, ...]:
+    """All of them for shops whose orders are over in the states of `ends`."""
+    return tuple(orders_duty(ends) if duty is ORDERS else duty for duty in DUTIES)

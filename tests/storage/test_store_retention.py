@@ -15,7 +15,7 @@ from storage.products import note_fulfillment
 from storage.records import Rejected, Situation, TargetStatus
 from storage.rejected import add_rejected, get_rejected, list_rejected, remove_rejected, remove_rejected_of
 from storage.store import Store
-from storage.targets import get_target, insert_target
+from storage.targets import get_target, insert_target, target_by_key
 from storage.transaction import Transaction
 from storage.webhooks import Arrival, add_webhook, finish_webhook
 from tests.storage.engines import NOW, Engine
@@ -172,3 +172,48 @@ async def test_what_is_parked_goes_with_its_event(engine: Engine) -> None:
         assert await forget(store, retention.EVENTS) == 1
         (left,) = await store.read(lambda tx: list_parked(tx, "erp", "lane", 9))
         assert left.event.at == NOW
+
+
+async def test_only_what_is_over_is_forgotten_where_the_ends_are_known(engine: Engine) -> None:
+    ends = {"acme": ["Returned", "Canceled"], "other": ["done"]}
+    async with engine.open() as store:
+
+        def unit(tx: Transaction) -> None:
+            old = {"updated_at": OLD}
+            insert_order(tx, order("over", state="Canceled", **old), b"")
+            insert_order(tx, order("open", state="CheckQueue", **old), b"")
+            insert_order(tx, order("unpaid", state="CheckQueue", payment="unpaid", **old), b"")
+            insert_order(tx, order("gone", state="CheckQueue", gone_at=OLD, **old), b"")
+            insert_order(tx, order("wanted", state="Canceled", **old), b"")
+            insert_order(tx, order("over", shop="left", state="done", **old), b"")
+            insert_order(tx, order("over", shop="other", state="done", **old), b"")
+            insert_target(tx, target("waits", "wanted", submitted_at=OLD), "key", "hash")
+
+        await store.write(unit)
+        assert await forget(store, retention.orders_duty(ends)) == 3
+        left = await store.read(lambda tx: list_orders(tx, 0, 99))
+        assert {(each.shop, each.id) for each in left} == {
+            ("acme", "open"),
+            ("acme", "unpaid"),
+            ("acme", "wanted"),
+            ("left", "over"),
+        }
+
+
+async def test_an_order_that_was_opened_again_since_it_was_found_is_not_forgotten(engine: Engine) -> None:
+    duty = retention.orders_duty({"acme": ["Canceled"]})
+    async with engine.open() as store:
+        kept = await store.write(lambda tx: insert_order(tx, order("1", state="Canceled", updated_at=OLD), b""))
+        keys = await store.read(lambda tx: duty.find(tx, NOW))
+        assert keys == [(kept.seq,)]
+        await store.write(lambda tx: save_order(tx, replace(kept, state="CheckQueue")))
+        assert await store.write(lambda tx: duty.forget(tx, keys, NOW)) == 0
+
+
+async def test_targets_and_their_keys_go_together(engine: Engine) -> None:
+    async with engine.open() as store:
+        ended = {"status": TargetStatus.REACHED, "finished_at": OLD}
+        await store.write(lambda tx: insert_target(tx, target("ended", **ended), "key", "hash"))
+        assert await store.read(lambda tx: target_by_key(tx, "key")) is not None
+        assert await forget(store, retention.TARGETS) == 1
+        assert await store.read(lambda tx: target_by_key(tx, "key")) is None

@@ -1,0 +1,52 @@
+"""The one row that says how much time has really passed (0008_passage.sql). What it means: orchestrator/passage.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storage.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """All in milliseconds. `wall_at`: what the clock showed; `boot` and `uptime_ms`: the machine's start, and the time
+    since then; `ahead_ms`: how far the clock has jumped ahead of what passed; `seen_ms`: what passed under our eyes;
+    `jumped_ms`: how much of it had, at the last jump."""
+
+    wall_at: int
+    boot: str | None
+    uptime_ms: int
+    ahead_ms: int
+    seen_ms: int
+    jumped_ms: int
+
+
+def get_passage(tx: Transaction) -> Passage | None:
+    """What was written last; None in a store that no daemon with this has run on."""
+    rows = tx.query("SELECT wall_at, boot, uptime_ms, ahead_ms, seen_ms, jumped_ms FROM passage WHERE id = 1")
+    return Passage(*rows[0]) if rows else None
+
+
+def save_passage(tx: Transaction, passage: Passage) -> None:
+    """Replaces it."""
+    tx.execute(
+        "INSERT INTO passage (id, wall_at, boot, uptime_ms, ahead_ms, seen_ms, jumped_ms) VALUES (1, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET wall_at = excluded.wall_at, boot = excluded.boot,"
+        " uptime_ms = excluded.uptime_ms, ahead_ms = excluded.ahead_ms, seen_ms = excluded.seen_ms,"
+        " jumped_ms = excluded.jumped_ms",
+        (
+            passage.wall_at,
+            passage.boot,
+            passage.uptime_ms,
+            passage.ahead_ms,
+            passage.seen_ms,
+            passage.jumped_ms,
+        ),
+    )
+
+
+def newest_at(tx: Transaction) -> int | None:
+    """The latest instant at which anything is known to have happened; None in an empty store."""
+    events = tx.query("SELECT at FROM events ORDER BY cursor DESC LIMIT 1")
+    shops = tx.query("SELECT max(last_sync_at) FROM shops")
+    return max((row[0] for row in (*events, *shops) if row[0] is not None), default=None)
