@@ -79,7 +79,7 @@ async def status_seconds(socket: Path) -> list[float]:
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as api:
         for _ in range(STATUS_CALLS + 1):
             began = time.perf_counter()
-            async with api.get("http://d/v1/status") as response:
+            async with api.get("http://localhost/v1/status") as response:
                 await response.read()
             seconds.append(time.perf_counter() - began)
     return seconds[1:]

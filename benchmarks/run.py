@@ -73,19 +73,19 @@ async def bare(scene: Scene, orders: list[str]) -> float:
 async def daemon(scene: Scene, orders: list[str]) -> float:
     """Lets the daemon drive orders that were queued while its shop was paused; answers when it was let go."""
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(scene.socket))) as api:
-        shop = f"http://d/v1/shops/{scene.platform}"
+        shop = f"http://localhost/v1/shops/{scene.platform}"
         await _ok(api.post(f"{shop}/pause"))
         lines = "\n".join(
             json.dumps({"shop": scene.platform, "order": order, "state": "delivered"}) for order in orders
         )
         headers = {"Content-Type": "application/x-ndjson"}
-        text = await _ok(api.post("http://d/v1/targets", data=lines + "\n", headers=headers))
+        text = await _ok(api.post("http://localhost/v1/targets", data=lines + "\n", headers=headers))
         targets = [json.loads(line)["target"]["id"] for line in text.splitlines()]
         assert len(targets) == len(orders), text
         began = time.time()
         await _ok(api.post(f"{shop}/resume"))
         for target in reversed(targets):
-            found = json.loads(await _ok(api.get(f"http://d/v1/targets/{target}", params={"wait": "300"})))
+            found = json.loads(await _ok(api.get(f"http://localhost/v1/targets/{target}", params={"wait": "300"})))
             assert found["status"] == "reached", found
     return began
 
@@ -113,12 +113,12 @@ async def measure(scene: Scene, cycles: int, count: int) -> list[tuple[float, fl
 
 async def _imported(scene: Scene) -> list[str]:
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(scene.socket))) as api:
-        await _ok(api.post(f"http://d/v1/shops/{scene.platform}/sync", params={"wait": "300"}))
+        await _ok(api.post(f"http://localhost/v1/shops/{scene.platform}/sync", params={"wait": "300"}))
         found: list[str] = []
         after: str | None = None
         while True:
             params = {"limit": "1000", **({"after": after} if after else {})}
-            page = json.loads(await _ok(api.get("http://d/v1/orders", params=params)))
+            page = json.loads(await _ok(api.get("http://localhost/v1/orders", params=params)))
             found += [order["id"] for order in page["orders"]]
             if (after := page["next"]) is None:
                 return found
@@ -170,7 +170,7 @@ async def until_ready(socket: Path) -> None:
         while True:
             try:
                 async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as api:
-                    await _ok(api.get("http://d/v1/ready"))
+                    await _ok(api.get("http://localhost/v1/ready"))
                     return
             except (OSError, aiohttp.ClientError, AssertionError):
                 await anyio.sleep(0.05)

@@ -121,7 +121,7 @@ async def measure(scene: Scene, bursts: int, count: int) -> list[list[float]]:
 
 async def ask(api: aiohttp.ClientSession, path: str, method: str = "GET") -> Any:
     """A call of the socket API."""
-    async with api.request(method, f"http://d{path}") as answer:
+    async with api.request(method, f"http://localhost{path}") as answer:
         assert answer.status == 200, await answer.text()
         return await answer.json()
 
