@@ -164,7 +164,10 @@ class TargetBody(Body):
     items: Annotated[
         list[Item] | None, Field(max_length=10_000, description="Items confirmed or shipped; null means all")
     ] = None
-    delivery_info: Annotated[dict[str, Any] | None, Field(description="Passed on to the platform as it is")] = None
+    delivery_info: Annotated[
+        dict[str, Any] | None,
+        Field(description="Passed on to the platform; what it does not name stays as it is there"),
+    ] = None
     tracking: Annotated[
         Parcel | None, Field(description="A parcel's number, or the several that it has; platforms may take one alone")
     ] = None

@@ -24,6 +24,7 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.http import Answer, Caller, http_date_ms, open_session, skew_finding
+from orchestrator.platforms.selldone_delivery import leaves_out, merged_text
 from orchestrator.platforms.selldone_errors import is_refusal, refusal
 from orchestrator.platforms.selldone_options import SelldoneOptions
 from orchestrator.platforms.selldone_sweep import Sweep, turn
@@ -63,6 +64,7 @@ class SelldoneClient:
         )
         self._caller = Caller(session, clock=settings.clock, secrets=(token,), meter=settings.meter)
         self._clock = settings.clock
+        self._throttle = settings.throttle
         self._shop_id = options.shop_id
         self._lookback_ms = int(settings.lookback_seconds * 1000)
         self._unit_ms = 1000 if options.updated_at_unit == "s" else 1
@@ -104,20 +106,19 @@ class SelldoneClient:
 
     async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
         """Makes the call of `step` (selldone.md §2 rows 3-5, §5.2)."""
-        del standing  # the platform checks the sequence itself, and the driver has read what it had to
         match step:
             case "confirm":
                 body, carries = _confirm_body(request), request.items is not None
                 return await self._set_state(order_id, "OrderConfirm", body, carries=carries)
             case "prepare":
-                body, carries = _prepare_body(request), request.delivery_info is not None
+                body, carries = await self._prepare_body(order_id, standing, request), request.delivery_info is not None
                 return await self._set_state(order_id, "PreparingOrder", body, carries=carries)
             case "send":
                 return await self._set_state(order_id, "SentOrder", _SEND)
             case "deliver":
                 return await self._set_state(order_id, "ToCustomer", _DELIVER)
             case "set_tracking":
-                return await self._set_tracking(order_id, request)
+                return await self._set_tracking(order_id, standing, request)
             case "return_delivery":
                 return await self._return_delivery(order_id)
             case _:
@@ -173,8 +174,24 @@ class SelldoneClient:
             raise OutOfSequence(f"the order was in {state} already, so what the call carried was not taken")
         return StepAnswer(answered, is_found=was_there)
 
-    async def _set_tracking(self, order_id: str, request: TargetRequest) -> StepAnswer:
-        data = await self._effect("PUT", self._order_url(order_id, "/tracking"), _tracking_body(request))
+    async def _prepare_body(self, order_id: str, standing: Standing, request: TargetRequest) -> bytes:
+        """`delivery_info` replaces the order's as a whole, null leaves it (selldone.md §5.2). Where the target names
+        only some of its values, the order is read first, and the others are told once more."""
+        if request.delivery_info is None:
+            return _PREPARE
+        wanted = dict(request.delivery_info)
+        if not leaves_out(wanted, standing.facts.get("delivery_info") or []):
+            return _dump({"state": "PreparingOrder", "list": None, "delivery_info": wanted})
+        try:
+            seen = await self.read(order_id)
+        except Unreadable as failure:  # nothing was sent yet: the look is worth another try
+            raise Transient(failure.detail) from None
+        await self._throttle()
+        info = merged_text(seen.payload.decode(), wanted)
+        return f'{{"state":"PreparingOrder","list":null,"delivery_info":{info}}}'.encode()
+
+    async def _set_tracking(self, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+        data = await self._effect("PUT", self._order_url(order_id, "/tracking"), _tracking_body(standing, request))
         if data.get("success") is False:
             raise OutOfSequence("the platform did not take the tracking and gave no reason")
         if "success" not in data and "delivery_info" not in data:
@@ -253,15 +270,12 @@ def _confirm_body(request: TargetRequest) -> bytes:
     return _dump({"state": "OrderConfirm", "list": numbers})
 
 
-def _prepare_body(request: TargetRequest) -> bytes:
-    """`delivery_info` replaces the order's as a whole, null leaves it (selldone.md §5.2)."""
-    if request.delivery_info is None:
-        return _PREPARE
-    return _dump({"state": "PreparingOrder", "list": None, "delivery_info": dict(request.delivery_info)})
-
-
-def _tracking_body(request: TargetRequest) -> bytes:
-    """Empty ones are left out (selldone.md §2, row 5)."""
+def _tracking_body(standing: Standing, request: TargetRequest) -> bytes:
+    """Empty ones are left out (selldone.md §2, row 5). The call overwrites (§8), so what the target does not change is
+    told once more: the code of a new link, the link of the same code; that of another code goes with it."""
     tracking = request.tracking
     told = {} if tracking is None else {"tracking_code": tracking.code, "tracking_url": tracking.url}
+    known = {name: standing.facts.get(name) for name in ("tracking_code", "tracking_url")}
+    if not told.get("tracking_code") or told["tracking_code"] == known["tracking_code"]:
+        told = {name: told.get(name) or known[name] for name in known}
     return _dump({name: value for name, value in told.items() if value})

@@ -18,6 +18,7 @@ from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.json_text import Broken, member_text, members, read_value
 from orchestrator.platforms.selldone_content import APART, content_of
+from orchestrator.platforms.selldone_delivery import paths_of
 from orchestrator.platforms.selldone_returns import returns_fact
 from orchestrator.platforms.selldone_withdrawal import withdrawal_fact
 from statemachines.items import decimal_of
@@ -123,6 +124,7 @@ def read_order(order: Json, payload: bytes) -> Seen:
         "reject_at": _text(order.get("reject_at")),
         "items": _item_ids(order.get("items")),
         "counts": _item_counts(order.get("items")),
+        "delivery_info": paths_of(info),
         "tracking_code": _text(tracking.get("tracking_code")),
         "tracking_url": _text(tracking.get("tracking_url")),
         "type": _text(order.get("type")),

@@ -77,6 +77,9 @@ WAYS: dict[str, tuple[Move, ...]] = {
 UNSEEN = {("cloudsuite", "send_despatch")}
 """Steps that no read shows: they are sent again, and the platform refuses the repeat."""
 
+BESIDE_THE_WAY = {("shopify", "prepare_pickup")}
+"""Steps for orders of another kind than the one that goes the way: tests of their own try them."""
+
 LISTS_ALL_WORK = {"xsale"}
 """Platforms whose list is the work to import, all of it each time: nothing tells what changed."""
 REFUSES_NOTHING = {"xsale"}

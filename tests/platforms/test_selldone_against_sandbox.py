@@ -148,7 +148,7 @@ async def test_confirmed_items_and_delivery_info_arrive_as_they_were_given() -> 
         await stage.client.perform("prepare", seen.id, seen.standing(), TargetRequest("x", delivery_info=info))
         sent = {call.step: call.sent for call in stage.sandbox.ledger.calls(seen.id)}
         assert sent["confirm"] == {"state": "OrderConfirm", "list": [int(first)]}
-        assert sent["prepare"]["delivery_info"] == info
+        assert sent["prepare"]["delivery_info"] == {**json.loads(seen.payload)["delivery_info"], **info}
 
 
 async def test_a_refused_scope_names_the_constant() -> None:
@@ -157,3 +157,56 @@ async def test_a_refused_scope_names_the_constant() -> None:
         found = await stage.client.check()
         assert [(finding.check, finding.status) for finding in found][-1] == ("credentials", "failed")
         assert "TOKEN_HAS_NO_ACCESS_ERROR" in found[-1].detail
+
+
+# -- what a call overwrites as a whole ---------------------------------------------------------------------------------
+
+
+async def prepared(stage: Stage, info: dict[str, Any]) -> dict[str, Any]:
+    """The order's delivery_info after a target that brings `info`, and what it was before."""
+    await stage.perform(WAY[0])
+    seen = await stage.client.read(stage.order)
+    request = TargetRequest("PreparingOrder", delivery_info=info)
+    await stage.client.perform("prepare", stage.order, seen.standing(), request)
+    before, after = seen.payload, (await stage.client.read(stage.order)).payload
+    return {"before": json.loads(before)["delivery_info"], "after": json.loads(after)["delivery_info"]}
+
+
+async def test_a_delivery_info_of_some_members_leaves_the_others_as_they_are() -> None:
+    async with staged(**selldone()) as stage:
+        told = await prepared(stage, {"type": "Cargo", "volume": {"width": 12.5}})
+    before = told["before"]
+    assert set(before) > {"type", "volume", "weight"}
+    assert told["after"] == {**before, "type": "Cargo", "volume": {**before["volume"], "width": 12.5}}
+
+
+async def test_a_whole_delivery_info_takes_the_place_of_the_other_without_a_look() -> None:
+    async with staged(**selldone()) as stage:
+        await stage.perform(WAY[0])
+        seen = await stage.client.read(stage.order)
+        whole = {**json.loads(seen.payload)["delivery_info"], "type": "Motorbike"}
+        reads = len(stage.sandbox.ledger.calls(step="read"))
+        request = TargetRequest("PreparingOrder", delivery_info=whole)
+        await stage.client.perform("prepare", stage.order, seen.standing(), request)
+        assert len(stage.sandbox.ledger.calls(step="read")) == reads
+        assert json.loads((await stage.client.read(stage.order)).payload)["delivery_info"] == whole
+
+
+@pytest.mark.parametrize(
+    ("tracking", "sent"),
+    [
+        (Tracking(url="https://t.example/new"), {"tracking_code": "A", "tracking_url": "https://t.example/new"}),
+        (Tracking(code="A"), {"tracking_code": "A", "tracking_url": "https://t.example/A"}),
+        (Tracking(code="B"), {"tracking_code": "B"}),
+    ],
+)
+async def test_tracking_tells_once_more_what_it_does_not_change(tracking: Tracking, sent: dict[str, str]) -> None:
+    async with staged(**selldone()) as stage:
+        for step in WAY[:2]:
+            await stage.perform(step)
+        first = TargetRequest("shipped", tracking=Tracking("A", "https://t.example/A"))
+        seen = await stage.client.read(stage.order)
+        await stage.client.perform("set_tracking", stage.order, seen.standing(), first)
+        seen = await stage.client.read(stage.order)
+        await stage.client.perform("set_tracking", stage.order, seen.standing(), TargetRequest("x", tracking=tracking))
+        assert stage.sandbox.ledger.calls(step="set_tracking")[-1].sent == sent
