@@ -59,6 +59,7 @@ _STEPS = (
     Step("return_delivery", ("SentOrder",), "Returned", is_irrevocable=True),
 )
 
+_RETURNING = ("Pending", "Accepted")
 _BEFORE_PREPARING = ("CheckQueue", "OrderConfirm")
 _COMES_BACK_TO = (*_BEFORE_PREPARING, "PreparingOrder", "Returned")
 """What an order may show after delivery-returned (selldone.md §5.2, §10)."""
@@ -133,6 +134,18 @@ class SelldoneMachine(PlatformMachine):
             reason = f"the order went out under {known}, not under {', '.join(sorted(codes))}; it has one tracking"
             return Refusal("not-allowed", reason, reason=reason)
         return None
+
+    def withdrawn_reason(self, standing: Standing, request: TargetRequest) -> str | None:
+        """As the base, and a return that the buyer asked for before the order was ever sent (selldone.md §5.2). In an
+        order that came back the requests are what it came back for."""
+        reason = super().withdrawn_reason(standing, request)
+        if reason is not None or standing.state == "Returned":
+            return reason
+        asked = [each for each in standing.facts.get("returns") or () if each["state"] in _RETURNING]
+        if not asked:
+            return None
+        told = ", ".join(f"{each['id']} ({each['state']})" for each in asked)
+        return f"the buyer asked to return items before the order was sent, requests {told}: reject them to ship it"
 
     def pending_actions(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
         """set_tracking, when the target brings a code or link that the order does not carry yet."""

@@ -49,6 +49,7 @@ from statemachines.shopify_table import MAINLINE, RETRACKABLE, SHIPPED, STATES, 
 from statemachines.shopify_tracking import RETRACKING, retracked, unanswered, with_tracking
 from statemachines.shopify_waits import goods_wait, routing_wait
 from statemachines.shopify_ways import PICKUP
+from statemachines.shopify_withheld import withheld_reason
 from statemachines.target import Json, TargetRequest
 
 DEFAULT_ROUTING_SECONDS = 300.0
@@ -64,8 +65,8 @@ class ShopifyMachine(PlatformMachine):
 
     takes_several_trackings: ClassVar[bool] = True
 
-    def __init__(self, routing_seconds: float = DEFAULT_ROUTING_SECONDS) -> None:
-        super().__init__("shopify", STATES, STEPS, MAINLINE, "UNFULFILLED")
+    def __init__(self, routing_seconds: float = DEFAULT_ROUTING_SECONDS, *, ships_withdrawn: bool = False) -> None:
+        super().__init__("shopify", STATES, STEPS, MAINLINE, "UNFULFILLED", ships_withdrawn=ships_withdrawn)
         self._routing_seconds = routing_seconds
 
     # -- planning --------------------------------------------------------------------------------------------------
@@ -135,6 +136,10 @@ class ShopifyMachine(PlatformMachine):
         """The order's lines, and where its fulfilment orders are assigned to."""
         places = frozenset(str(each["location"]) for each in orders(standing.facts) if each["location"] is not None)
         return Whole(standing.facts.get("lines"), places, LINE)
+
+    def withdrawn_reason(self, standing: Standing, request: TargetRequest) -> str | None:
+        """What the buyer or the merchant is taking back before it was sent (`shopify_withheld`)."""
+        return super().withdrawn_reason(standing, request) or withheld_reason(standing.facts, request)
 
     def location_of(self, request: TargetRequest) -> str | None:
         """By its number, also where the target brings the global id; one of another kind is none of the order's."""
@@ -256,5 +261,6 @@ MACHINE = ShopifyMachine()
 
 
 def build(options: Mapping[str, Json]) -> PlatformMachine:
-    """The machine for a shop's option `routing_timeout_seconds`."""
-    return ShopifyMachine(float(options.get("routing_timeout_seconds", DEFAULT_ROUTING_SECONDS)))
+    """The machine for a shop's options `routing_timeout_seconds` and `ship_withdrawn`."""
+    seconds = float(options.get("routing_timeout_seconds", DEFAULT_ROUTING_SECONDS))
+    return ShopifyMachine(seconds, ships_withdrawn=bool(options.get("ship_withdrawn")))

@@ -71,6 +71,12 @@ class XsaleMachine(PlatformMachine):
         rows = _rows(flow, attention, cancelled, flow.index(told_from))
         super().__init__("xsale", states, rows, flow, flow[0])
         self.statuses = tuple(state.name for state in states if not state.record_only)
+        self._sent = milestones.get("shipped", milestones.get("delivered", flow[-1]))
+
+    def sends(self, standing: Standing, to: str) -> bool:
+        """Whether a change to `to` is the one that the buyer hears of goods by that leave."""
+        here, there, sent = (self._rank.get(name) for name in (standing.state, to, self._sent))
+        return there is not None and sent is not None and there >= sent and (here is None or here < sent)
 
     def wanted(self, standing: Standing, request: TargetRequest) -> State | None:
         """As the base, and by a status id: which one means what, the last look at the order told."""
@@ -92,7 +98,7 @@ class XsaleMachine(PlatformMachine):
         return seen.platform_state == self.destination(before, step, request)
 
 
-def build(options: Mapping[str, Json]) -> PlatformMachine:
+def build(options: Mapping[str, Json]) -> XsaleMachine:
     """The machine of a shop from its options `flow` and `milestones`. Raises DefinitionError."""
     flow = tuple(options.get("flow", DEFAULT_FLOW))
     given: Mapping[str, str | None] = options.get("milestones", usual_milestones(flow))

@@ -43,6 +43,10 @@ _Known: TypeAlias = tuple[str, Standing, Standing, TargetRequest]
 """A step, where its order stood when it was planned, where the look before it shows it, and the target."""
 
 
+_SENDS = frozenset({"fulfill", "prepare_pickup"})
+"""Steps by which goods leave, or wait for the buyer."""
+
+
 @dataclass(frozen=True, slots=True)
 class ShopifySteps:
     """Makes the calls of steps. `read` looks at one order and is the first HTTP call of each step."""
@@ -63,6 +67,8 @@ class ShopifySteps:
             raise Transient(failure.detail) from None
         now = replace(seen.standing(), facts=self.machine.merged_facts(standing, seen.standing()))
         known = (step, standing, now, request)
+        if step in _SENDS:
+            self._still_wanted(standing, now, request)
         match step:
             case "report_progress":
                 return await self._report_progress(order_id, now, known)
@@ -276,6 +282,13 @@ class ShopifySteps:
             except NotFound:  # the job, not the order: the order itself tells what came of it
                 return
             job = data.get("job")
+
+    def _still_wanted(self, before: Standing, now: Standing, request: TargetRequest) -> None:
+        """Goods that are being taken back since the step was planned are for the planner to judge: a shop may ship
+        those too, and what it knew of it planned on."""
+        is_news = self.machine.withdrawn_reason(before, request) is None
+        if is_news and self.machine.withdrawn_reason(now, request) is not None:
+            raise Transient("what there is to ship is being taken back: the order is planned anew", is_ambiguous=True)
 
     # -- judging ---------------------------------------------------------------------------------------------------
 

@@ -107,7 +107,7 @@ class XsaleClient:
         if to is None:
             raise OutOfSequence(f"no status follows {standing.state!r} on the way to {request.state!r}")
         calls, tail = Turn(self._throttle), f"orders/{_id_or_raise(order_id)}/change-status"
-        if self._options.look_first and await self._is_there(calls, order_id, standing, to):
+        if self._options.look_first and await self._is_there(calls, order_id, standing, to, request):
             return StepAnswer(to, is_found=True)
         table = await self._directory.table(calls)
         answer = await self._calls.put(calls, tail, self._body(table.id_of(to)))
@@ -121,7 +121,7 @@ class XsaleClient:
             raise self._calls.refusal(answer, is_effect=True)
         if not self._shows(answer, to, table) and self._options.verify_changes:
             await self._verify(calls, order_id, to, answer)
-        self._looks.note(order_id, to)
+        self._looks.note(order_id, to, request)
         return StepAnswer(to)
 
     async def check(self) -> list[Finding]:
@@ -186,7 +186,6 @@ class XsaleClient:
             raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", answer.body)
         if not table.explains(status) and await self._directory.is_renewed_for(calls, (status,)):
             seen, _ = read_single(answer.body, self._reading, await self._directory.table(calls))
-        self._looks.note(order_id, seen.state)
         return seen
 
     async def _find(self, calls: Turn, order_id: str) -> Seen:
@@ -213,7 +212,6 @@ class XsaleClient:
             listing = await self._list(calls, names, paged(at, self._page_size, self._options.paging))
             for seen in listing.orders:
                 if seen.id == order_id:
-                    self._looks.note(order_id, seen.state)
                     return seen
             for item in listing.unreadable:
                 if item.id == order_id:
@@ -223,13 +221,14 @@ class XsaleClient:
 
     # -- changing --------------------------------------------------------------------------------------------------
 
-    async def _is_there(self, calls: Turn, order_id: str, standing: Standing, to: str) -> bool:
-        """Looks before a change, unless somebody just did: xSale would take it from any status (xsale.md §5).
+    async def _is_there(self, calls: Turn, order_id: str, standing: Standing, to: str, request: TargetRequest) -> bool:
+        """Looks before a change, unless somebody just did: xSale would take it from any status (xsale.md §5). The
+        change that tells the buyer of goods that leave has a look of its own: it must not cost a cancellation.
 
         True when the order has the new status already, which must not be set twice. Raises OutOfSequence when it is
         neither there nor where we think: a person's cancellation is not overwritten.
         """
-        state = self._looks.state(order_id)
+        state = None if self._machine.sends(standing, to) else self._looks.state(order_id, request)
         if state != standing.platform_state:
             try:
                 state = (await self._read(calls, order_id)).state

@@ -1,8 +1,13 @@
-"""What orders showed a moment ago, so that a chain of changes need not look twice between two of them."""
+"""What orders showed a moment ago, so that a chain of changes need not look twice between two of them.
+
+A look is good for the target alone whose change it belongs to. What comes after that target was wanted after somebody
+may have cancelled the order, and a change would take the cancellation away (xsale.md §5).
+"""
 
 from __future__ import annotations
 
 from orchestrator.clock import Clock
+from statemachines.target import TargetRequest
 
 FRESH_SECONDS = 5.0
 """How long a look is good for: longer than a change and its check take, shorter than a person."""
@@ -10,20 +15,22 @@ _MOST = 2000
 
 
 class RecentLooks:
-    """The state in which each order was last seen, for some seconds."""
+    """The state in which each order was last seen on its way to what a target asks for, for some seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._looks: dict[str, tuple[float, str]] = {}
+        self._looks: dict[str, tuple[float, str, TargetRequest]] = {}
 
-    def note(self, order_id: str, state: str) -> None:
-        """The order has just shown `state`, or was confirmed to be in it."""
+    def note(self, order_id: str, state: str, request: TargetRequest) -> None:
+        """The order was confirmed to be in `state` by a change for `request`."""
         now = self._clock.monotonic()
         if len(self._looks) >= _MOST:
             self._looks = {each: look for each, look in self._looks.items() if now - look[0] < FRESH_SECONDS}
-        self._looks[order_id] = now, state
+        self._looks[order_id] = now, state, request
 
-    def state(self, order_id: str) -> str | None:
-        """The state that the order showed a moment ago, None if nobody looked."""
-        at, state = self._looks.get(order_id, (0.0, None))
-        return state if state is not None and self._clock.monotonic() - at < FRESH_SECONDS else None
+    def state(self, order_id: str, request: TargetRequest) -> str | None:
+        """The state that the order showed a moment ago on the way to `request`, None if nobody looked."""
+        look = self._looks.get(order_id)
+        if look is None or look[2] != request or self._clock.monotonic() - look[0] >= FRESH_SECONDS:
+            return None
+        return look[1]
