@@ -7,6 +7,7 @@ import math
 import os
 import struct
 from bisect import bisect_right
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,19 @@ CALLS, SECONDS = 80, 60.0
 LONGEST = 30.0
 
 
+_opened: list[Window] = []
+
+
+@pytest.fixture(autouse=True)
+def no_file_stays_open() -> Iterator[None]:
+    yield
+    while _opened:
+        _opened.pop().close()
+
+
 def window_of(watch: Stopwatch, path: Path | None = None, *, calls: int = CALLS) -> Window:
-    return Window(WindowLimit(calls, SECONDS), watch, longest_seconds=LONGEST, path=path)
+    _opened.append(Window(WindowLimit(calls, SECONDS), watch, longest_seconds=LONGEST, path=path))
+    return _opened[-1]
 
 
 def claim_all(window: Window) -> list[int]:

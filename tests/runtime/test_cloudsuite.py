@@ -251,9 +251,13 @@ async def test_an_order_is_cancelled_from_any_state_that_is_no_end(tmp_path: Pat
     async with floor_of(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
         await floor.reach(order.id, state, CS)
-        target = await floor.reach(order.id, "cancelled", CS, **erp(order, "A"))
+        with pytest.raises(Refused) as refused:
+            await floor.submit(order.id, "cancelled", CS, **erp(order, "A"))
+        assert refused.value.slug == "not-allowed"
+        assert "a despatch tells that goods leave" in str(refused.value.extra["reason"])
+        target = await floor.reach(order.id, "cancelled", CS, **erp(order))
         assert target.status is TargetStatus.REACHED
-        assert set(target.unused) == {"erp_order_number", "erp_lines", "despatch"}
+        assert set(target.unused) == {"erp_order_number", "erp_lines"}
         assert effects(sandbox, order.id)[-1] == "cancel"
         with pytest.raises(Refused) as refused:
             await floor.submit(order.id, "delivered", CS)
