@@ -318,7 +318,7 @@ def _is_carried(line: _LineItem) -> bool:
 def _is_all_back(order: _Order, facts: dict[str, Json]) -> bool:
     """Whether everything came back. `returnStatus` says that *some* items were returned, so where the app may not read
     the returns themselves the order has to be without any quantity as well."""
-    goods = {number(each.id, "LineItem") for each in order.line_items.nodes if each.requires_shipping}
+    goods = {number(each.id, "LineItem") for each in order.line_items.nodes if _is_carried(each)}
     if order.returns is not None:
         return is_all_back(facts, goods)
     return order.return_status == "RETURNED" and not any(facts["lines"][line] for line in goods)
