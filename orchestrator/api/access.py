@@ -30,7 +30,7 @@ _READING = ("GET", "HEAD")
 
 def check_access(request: web.Request) -> None:
     """Raises ApiError `unauthorized` unless the call may be answered."""
-    if _is_local(request):
+    if is_local(request):
         return
     token = request.app.get(TOKEN)
     scheme = request.headers.get("Authorization", "").partition(" ")[0].casefold()
@@ -47,7 +47,7 @@ def _refusal(detail: str) -> ApiError:
     return ApiError("unauthorized", detail, headers=_CHALLENGES)
 
 
-def _is_local(request: web.Request) -> bool:
+def is_local(request: web.Request) -> bool:
     """Whether the call came over a Unix socket; when that is not certain it did not."""
     sock = request.get_extra_info("socket")
     return sock is not None and sock.family == socket.AF_UNIX

@@ -39,7 +39,7 @@ FOREIGN: tuple[Mapping[str, str], ...] = (
     {"Host": "192.168.1.7"},
     {"Host": "[fe80::1]:8440"},
     {"Host": "evil.example", "Origin": "http://evil.example"},  # a rebound name: the page is of our origin
-    {"Host": "fulfilld"},
+    {"Host": "fulfilld:8440"},
     {"Host": "a b"},
     {"Host": "@"},
 )
@@ -95,10 +95,16 @@ async def test_loopback_may_be_asked_by_any_of_its_names(host: str) -> None:
             assert (await ask(b, "POST", PAUSE, headers, is_tcp=is_tcp)).status == 200
 
 
-async def test_the_socket_may_be_asked_by_its_own_names() -> None:
+async def test_over_tcp_a_word_is_no_name_of_the_daemon() -> None:
+    async with bench(tcp={"port": free_port(), "token": TOKEN}) as b:
+        headers = {"Host": "fulfilld", "Authorization": f"Bearer {TOKEN}"}
+        assert (await ask(b, "GET", "/v1/status", headers, is_tcp=True)).slug == "cross-origin"
+
+
+async def test_the_socket_may_be_asked_by_its_own_names_and_by_any_word() -> None:
     async with bench() as b:
         path = str(b.served.socket)
-        for host in (path, quote(path, safe=""), b.served.socket.name):
+        for host in (path, quote(path, safe=""), b.served.socket.name, "unix", "d", "fulfilld", "_"):
             assert (await raw(b, f"GET /v1/health HTTP/1.1\r\nHost: {host}\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
 
 
