@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.clock import Clock
+from orchestrator.config.across import across
 from orchestrator.config.again import Source
 from orchestrator.config.explain import explain, keys_of, no_key_of_any, one_of
 from orchestrator.config.fields import instant_ms
 from orchestrator.config.model import (
     DEFAULT_STATUS_FILE,
-    ApiSettings,
     ConfigFile,
     LimitSettings,
     ShopSettings,
@@ -26,7 +26,7 @@ from orchestrator.config.model import (
 )
 from orchestrator.config.problems import ConfigError, ConfigProblem, written
 from orchestrator.config.problems import Path as ConfigPath
-from orchestrator.config.push import DeliverySettings, WebhookSettings, all_of
+from orchestrator.config.push import DeliverySettings, all_of
 from orchestrator.config.references import resolve
 from orchestrator.config.settled import Config, Limits, ShopConfig
 from orchestrator.config.source import read
@@ -37,7 +37,6 @@ from orchestrator.platforms.window import WindowLimit
 SHOP_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 
 _CLOCK = Clock()
-_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -56,8 +55,8 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ, clock: Clock
     sections = {name: value for name, value in tree.items() if name != "shops"}
     shops = _shops(check, tree.get("shops", {}))
     file = check.validate(ConfigFile, _completed(check, sections), (), also_known=["shops"])
-    if file is not None and _share_a_port(file.api, file.webhooks):
-        check.refuse(("webhooks", "port"), "is the port of api.tcp too - give each its own")
+    for place, message in across(tree, resolved.borrowed):
+        check.refuse(place, message)
     if check.problems or file is None:
         raise ConfigError(check.in_order_of(tree))
     return Config(
@@ -248,17 +247,6 @@ def _refuse_strange_keys(check: _Check, tree: Mapping[str, Any], path: ConfigPat
     for key in tree:
         if key not in known:
             check.refuse_key((*path, key), no_key_of_any(key, known, common))
-
-
-def _share_a_port(api: ApiSettings, webhooks: WebhookSettings | None) -> bool:
-    """Whether the API and the webhooks would listen at the same place; `0.0.0.0` is every place."""
-    if api.tcp is None or webhooks is None or api.tcp.port != webhooks.port:
-        return False
-    return webhooks.host in _EVERYWHERE or _plain(webhooks.host) == _plain(api.tcp.host)
-
-
-def _plain(host: str) -> str:
-    return "127.0.0.1" if host.lower() == "localhost" else host
 
 
 def _limits(given: LimitSettings, default: DefaultLimits) -> Limits:

@@ -129,11 +129,16 @@ class ShopConfig:
         Orders are kept by the shop's name in the config, so a name that comes to mean another shop mixes two up.
         """
         named = {key: getattr(self.options, key) for key in PLATFORMS[self.platform].identity}
-        address = self.base_url
-        for key, value in named.items():
-            address = address.replace(f"{{{key}}}", str(value))
-        told = [f"{key} {value}" for key, value in named.items() if value is not None]
-        return ", ".join([f"{self.platform} at {address}", *told])
+        return identity_of(self.platform, self.base_url, named)
+
+
+def identity_of(platform: str, base_url: str, named: Mapping[str, Any]) -> str:
+    """A shop's identity in words; `named`: the platform's own keys that tell shops apart, with their values."""
+    address = base_url
+    for key, value in named.items():
+        address = address.replace(f"{{{key}}}", str(value))
+    told = [f"{key} {value}" for key, value in named.items() if value is not None]
+    return ", ".join([f"{platform} at {address}", *told])
 
 
 @dataclass(frozen=True, slots=True)

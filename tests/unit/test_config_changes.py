@@ -15,7 +15,7 @@ def changes(directory: Path, old: dict[str, Any], new: dict[str, Any]) -> Config
 
 
 def test_the_same_config_read_again_changes_nothing(tmp_path: Path) -> None:
-    tree = {"shops": {"acme": shop(), "b": shop(limits={"burst": 3})}}
+    tree = {"shops": {"acme": shop(), "b": shop(shop_id=2, limits={"burst": 3})}}
     found = changes(tmp_path, tree, tree)
     assert found.is_empty
     assert found == ConfigChanges()
@@ -27,9 +27,10 @@ def test_writing_a_default_out_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_shops_come_go_and_change(tmp_path: Path) -> None:
-    old = {"shops": {"gone": shop(), "same": shop(), "slower": shop(), "token": shop(token="old")}}
-    new = {"shops": {"token": shop(token="new"), "slower": shop(limits={"burst": 1}), "same": shop(), "added": shop()}}
-    assert changes(tmp_path, old, new) == ConfigChanges(
+    gone, same, slower, token, added = (shop(shop_id=number) for number in range(1, 6))
+    old = {"gone": gone, "same": same, "slower": slower, "token": token | {"token": "old"}}
+    new = {"token": token, "slower": slower | {"limits": {"burst": 1}}, "same": same, "added": added}
+    assert changes(tmp_path, {"shops": old}, {"shops": new}) == ConfigChanges(
         added=("added",), removed=("gone",), changed=("slower", "token"), credentials_changed=("token",)
     )
 

@@ -1,0 +1,115 @@
+"""What is wrong only between sections: one port for two listeners, one account under two names.
+
+Looked for in the file as it is written, not in checked sections: a secret that is missing in one of them must not hide
+that its port is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic_core import PydanticUndefined
+
+from orchestrator.config.problems import Path
+from orchestrator.config.push import WebhookSettings
+from orchestrator.config.references import UNRESOLVED
+from orchestrator.config.settled import identity_of
+from orchestrator.platforms import PLATFORMS
+
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
+_LOOPBACK = "127.0.0.1"
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+Finding = tuple[Path, str]
+"""Where it is wrong, and what."""
+
+
+def across(tree: Mapping[str, Any], borrowed: AbstractSet[Path]) -> Iterator[Finding]:
+    """What is wrong between the sections and shops of a config whose references are resolved. `borrowed`: where a value
+    came from a variable or a file, which is never shown."""
+    if _share_a_port(tree.get("api"), tree.get("webhooks")):
+        yield ("webhooks", "port"), "is the port of api.tcp too - give each its own"
+    yield from _shared_accounts(tree.get("shops"), borrowed)
+
+
+def _share_a_port(api: Any, webhooks: Any) -> bool:
+    """Whether the API and the webhooks would listen at the same place; `0.0.0.0` is every place."""
+    tcp = api.get("tcp") if isinstance(api, Mapping) else None
+    if not isinstance(tcp, Mapping) or not isinstance(webhooks, Mapping):
+        return False
+    port = tcp.get("port")
+    if type(port) is not int or webhooks.get("port") != port:
+        return False
+    there = webhooks.get("host", WebhookSettings.model_fields["host"].default)
+    here = tcp.get("host", _LOOPBACK)
+    return there in _EVERYWHERE or _plain(there) == _plain(here)
+
+
+def _plain(host: Any) -> Any:
+    return _LOOPBACK if isinstance(host, str) and host.lower() == "localhost" else host
+
+
+def _shared_accounts(shops: Any, borrowed: AbstractSet[Path]) -> Iterator[Finding]:
+    """Shops that are one account: both would drive its orders, each without knowing of the other."""
+    if not isinstance(shops, Mapping):
+        return
+    first: dict[tuple[str, ...], str] = {}
+    for name, shop in shops.items():
+        account = _account(shop)
+        if account is None:
+            continue
+        known = first.setdefault(account, name)
+        if known != name:
+            is_shown = not any(
+                path[:2] == ("shops", name) and path[2] in _telling(shop) for path in borrowed if path[2:]
+            )
+            which = f" ({_shown(shop)})" if is_shown else ""
+            told = f"is the same account as shops.{known}{which} - remove one of them: each order has one driver"
+            yield ("shops", name), told
+
+
+def _account(shop: Any) -> tuple[str, ...] | None:
+    """What tells the shop's account from all others; None where the file does not say so much."""
+    named = _named(shop)
+    if named is None:
+        return None
+    return (shop["platform"], _address(shop), *(str(value).strip().casefold() for value in named.values()))
+
+
+def _named(shop: Any) -> dict[str, Any] | None:
+    if not isinstance(shop, Mapping) or not isinstance(shop.get("platform"), str) or shop["platform"] not in PLATFORMS:
+        return None
+    spec = PLATFORMS[shop["platform"]]
+    values: dict[str, Any] = {}
+    for key in spec.identity:
+        value = shop.get(key, spec.options.model_fields[key].default)
+        if value is PydanticUndefined or value == UNRESOLVED or not isinstance(value, str | int | None):
+            return None
+        values[key] = value
+    return values
+
+
+def _telling(shop: Mapping[str, Any]) -> tuple[str, ...]:
+    return (*PLATFORMS[shop["platform"]].identity, "base_url")
+
+
+def _base_url(shop: Mapping[str, Any]) -> str:
+    given = shop.get("base_url")
+    return (given if isinstance(given, str) else PLATFORMS[shop["platform"]].default_base_url).strip().rstrip("/")
+
+
+def _address(shop: Mapping[str, Any]) -> str:
+    """The address as those compare who mean the same one: without case and default port."""
+    try:
+        parts = urlsplit(_base_url(shop).casefold())
+        port = None if parts.port == _DEFAULT_PORTS.get(parts.scheme) else parts.port
+    except ValueError:
+        return _base_url(shop).casefold()
+    return f"{parts.scheme}://{parts.hostname or parts.path}:{port or ''}{parts.path if parts.hostname else ''}"
+
+
+def _shown(shop: Mapping[str, Any]) -> str:
+    return identity_of(shop["platform"], _base_url(shop), _named(shop) or {})
