@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from transitions import MachineError
 
 from statemachines.narrowing import Whole, narrowing_reason
-from statemachines.table import build_table, index_names, trigger_name, validate
+from statemachines.table import build_table, index_names, state_view, trigger_name, validate, walk_back
 from statemachines.target import Json, TargetRequest
 from statemachines.terms import (
     RECORD,
@@ -259,7 +259,7 @@ class PlatformMachine:
                     continue
                 came[step.to] = PlannedStep(step.name, here, step.to)
                 if step.to == wanted:
-                    return _walk_back(came, start, wanted)
+                    return walk_back(came, start, wanted)
                 if not self.states[step.to].is_aside:
                     queue.append(step.to)
         return None
@@ -384,26 +384,8 @@ class PlatformMachine:
         return {
             "platform": self.platform,
             "initial": self.initial,
-            "states": [
-                {
-                    "name": s.name,
-                    "milestone": s.milestone.value if s.milestone else None,
-                    "settable": s.settable,
-                    "record_only": s.record_only,
-                    "end": s.is_end,
-                }
-                for s in self.states.values()
-            ],
+            "states": [state_view(state) for state in self.states.values()],
             "steps": [{"step": s.name, "from": list(s.sources), "to": s.to, "uses": list(s.uses)} for s in self.rows],
             "milestones": {s.milestone.value: s.name for s in self.states.values() if s.milestone},
             "mainline": list(self.mainline),
         }
-
-
-def _walk_back(came: Mapping[str, PlannedStep], start: str, wanted: str) -> tuple[PlannedStep, ...]:
-    steps: list[PlannedStep] = []
-    here = wanted
-    while here != start:
-        steps.append(came[here])
-        here = came[here].source
-    return tuple(reversed(steps))

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from transitions import Machine
 
-from statemachines.terms import DefinitionError, State, Step
+from statemachines.target import Json
+from statemachines.terms import DefinitionError, PlannedStep, State, Step
 
 
 def index_names(platform: str, states: Iterable[State]) -> dict[str, State]:
@@ -65,3 +66,24 @@ def build_table(states: Sequence[State], steps: Sequence[Step], initial: str, is
 def trigger_name(step: str, to: str | None) -> str:
     """The table's name for a row: its step's, with the destination where several rows share that."""
     return step if to is None else f"{step} to {to}"
+
+
+def state_view(state: State) -> dict[str, Json]:
+    """A state as plain data (contract: `GET /v1/machines/{platform}`)."""
+    return {
+        "name": state.name,
+        "milestone": state.milestone.value if state.milestone else None,
+        "settable": state.settable,
+        "record_only": state.record_only,
+        "end": state.is_end,
+    }
+
+
+def walk_back(came: Mapping[str, PlannedStep], start: str, wanted: str) -> tuple[PlannedStep, ...]:
+    """The way from `start` to `wanted`; `came` holds the step that led to each state of it."""
+    steps: list[PlannedStep] = []
+    here = wanted
+    while here != start:
+        steps.append(came[here])
+        here = came[here].source
+    return tuple(reversed(steps))
