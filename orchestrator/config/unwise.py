@@ -54,6 +54,8 @@ def _of_shop(shop: ShopConfig, *, is_listening: bool) -> Iterator[ConfigProblem]
         path = written(("shops", shop.name, "base_url"))
         yield ConfigProblem(path, "credentials will cross the network in the clear - use https")
     yield from _of_limits(shop, is_here=is_here)
+    for key, told in PLATFORMS[shop.platform].warnings(shop.options):
+        yield ConfigProblem(written(("shops", shop.name, key)), told)
     path = written(("shops", shop.name, "webhook_secret"))
     # What stands in for a platform on this machine (the sandbox) has a secret, whether webhooks are tried out or not.
     if shop.asks_for_webhooks and not is_listening and not is_here:

@@ -79,6 +79,7 @@ PLATFORMS: dict[str, PlatformSpec] = {
         open=_open_shopify,
         webhooks=SHOPIFY_WEBHOOKS,
         default_webhook_secrets=ShopifyOptions.default_webhook_secrets,
+        warnings=ShopifyOptions.warnings,
     ),
 }
 """Every platform by the name that a shop's `platform` key carries; a new one is registered here."""

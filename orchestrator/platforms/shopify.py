@@ -130,7 +130,7 @@ class ShopifyClient:
 
     def addresses(self, base: str) -> dict[str, str]:
         """As `PushingClient.addresses`."""
-        return addresses(base)
+        return addresses(base, self._options.api_version)
 
     async def list_subscriptions(self) -> list[Subscription]:
         """As `PushingClient.list_subscriptions`. Raises PlatformFailure."""

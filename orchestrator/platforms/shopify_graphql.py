@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from typing import Final
 
 from pydantic_core import from_json
 from yarl import URL
@@ -27,6 +28,7 @@ from orchestrator.platforms.http import DETAIL_LENGTH, Answer, Caller
 from orchestrator.platforms.meter import Meter
 from orchestrator.platforms.points import PointsTold
 from orchestrator.platforms.shopify_access import ShopifyAccess
+from orchestrator.platforms.shopify_options import CANCEL_RESULT_SINCE, PROGRESS_SINCE
 from statemachines.target import Json
 
 _SHOP_STOPS = frozenset({402, 403, 404, 423})
@@ -54,6 +56,13 @@ _ELSEWHERE = (
     "outstanding fulfillments",
 )
 """Words of refusals that say that the order is elsewhere than we thought (shopify.md §7; samples)."""
+
+
+SINCE: Final = {
+    "report_progress": PROGRESS_SINCE,
+    **dict.fromkeys(("cancel_with_result", "cancel_result"), CANCEL_RESULT_SINCE),
+}
+"""The first API version of the documents that not every version has."""
 
 
 @cache
@@ -190,9 +199,14 @@ def refusal_of(payload: Mapping[str, Json]) -> PlatformFailure | None:
     errors = payload.get("userErrors") or payload.get("orderCancelUserErrors")
     if not errors:
         return None
-    words = _cut("; ".join(str(each.get("message")) for each in errors))
+    words = words_of(errors)
     is_elsewhere = any(phrase in words.lower() for phrase in _ELSEWHERE)
     return OutOfSequence(words) if is_elsewhere else Rejected(words)
+
+
+def words_of(errors: Sequence[Json]) -> str:
+    """What user errors say to a person."""
+    return _cut("; ".join(str(each.get("message")) for each in errors if isinstance(each, dict)))
 
 
 def throttle_seconds(body: Mapping[str, Json]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -14,6 +15,12 @@ DEFAULT_BASE_URL = "https://{domain}"
 
 DEFAULT_API_VERSION = "2026-10"
 """The newest version whose schema the documents were held against (shopify.md §1)."""
+
+PROGRESS_SINCE = "2026-04"
+"""The first version that knows reported progress: the mutation and its webhooks. All else that we ask for is older."""
+
+CANCEL_RESULT_SINCE = "2026-10"
+"""The first version that says why a cancellation failed. `unstable` has what the newest has, and sorts behind it."""
 
 _DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)+")
 
@@ -120,6 +127,15 @@ class ShopifyOptions(BaseModel):
         if self.credentials is not None and not self.domain.endswith(_OWN_DOMAIN):
             raise ValueError("needs the shop's *.myshopify.com name as domain: tokens are asked for there alone")
         return self
+
+    def warnings(self) -> Iterator[tuple[str, str]]:
+        """What is usable but surely not meant: the key and what about it."""
+        if self.api_version < PROGRESS_SINCE:
+            told = (
+                f"{self.api_version} has no reported progress, so no order can be made IN_PROGRESS (preparing) and no"
+                f" webhook tells of it - use {DEFAULT_API_VERSION}, or at least {PROGRESS_SINCE}"
+            )
+            yield "api_version", told
 
     def default_webhook_secrets(self) -> tuple[SecretStr, ...]:
         """What webhooks are signed with unless the config says otherwise: the app's client secret (shopify.md §1.1)."""

@@ -16,8 +16,8 @@ import anyio
 from orchestrator.clock import Clock
 from orchestrator.platforms.client import Seen, StepAnswer, Throttle
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient, Unreadable
-from orchestrator.platforms.shopify_graphql import ALREADY_CANCELLED, ShopifyDoor
-from orchestrator.platforms.shopify_options import ShopifyOptions
+from orchestrator.platforms.shopify_graphql import ALREADY_CANCELLED, ShopifyDoor, words_of
+from orchestrator.platforms.shopify_options import CANCEL_RESULT_SINCE, ShopifyOptions
 from orchestrator.platforms.shopify_webhooks import id_of_gid
 from orchestrator.platforms.shopify_wire import ARRIVED
 from statemachines.items import SenselessItems
@@ -236,12 +236,12 @@ class ShopifySteps:
         }
         await self.throttle()
         try:
-            job = (await self._mutate("cancel", "orderCancel", variables)).get("job")
-            is_ours = True
+            payload = await self._mutate(self._cancel_document, "orderCancel", variables)
+            job, result, is_ours = payload.get("job"), payload.get("jobResult"), True
         except OutOfSequence as refusal:
             if ALREADY_CANCELLED not in refusal.detail:
                 raise
-            job, is_ours = None, False
+            job, result, is_ours = None, None, False
         try:
             await self._job_done(job)
             seen = await (self._once_read(order_id) if is_ours else self._once_cancelled(order_id))
@@ -249,8 +249,28 @@ class ShopifySteps:
             seconds = getattr(failure, "retry_after_seconds", None)
             raise Transient(failure.detail, is_ambiguous=True, retry_after_seconds=seconds) from None
         if seen.state != "CANCELLED":
-            raise Rejected("Shopify carried the cancellation out, but the order is not cancelled")
+            raise Rejected(await self._why_not_cancelled(result))
         return StepAnswer("CANCELLED", seen.facts)
+
+    @property
+    def _cancel_document(self) -> str:
+        return "cancel_with_result" if self.options.api_version >= CANCEL_RESULT_SINCE else "cancel"
+
+    async def _why_not_cancelled(self, result: Json) -> str:
+        """Shopify's own words for a cancellation that it took and that failed afterwards, where its version has them
+        (`OrderCancelJobResult`)."""
+        unsaid = "Shopify carried the cancellation out, but the order is not cancelled"
+        if not isinstance(result, dict):
+            return unsaid
+        try:
+            await self.throttle()
+            data, _ = await self.door.query("cancel_result", {"id": result.get("id")})
+        except PlatformFailure:  # that it failed is known, only the reason is not
+            return unsaid
+        told = data.get("node")
+        errors = told.get("errors") if isinstance(told, dict) else None
+        said = words_of(errors) if isinstance(errors, list) else ""
+        return f"Shopify could not cancel the order: {said}" if said else unsaid
 
     async def _once_read(self, order_id: str) -> Seen:
         await self.throttle()

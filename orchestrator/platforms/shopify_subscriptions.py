@@ -8,7 +8,8 @@ from orchestrator.platforms.client import Throttle
 from orchestrator.platforms.failures import Rejected, Unreadable
 from orchestrator.platforms.push import Subscription
 from orchestrator.platforms.shopify_graphql import ShopifyDoor, refusal_of
-from orchestrator.platforms.shopify_webhooks import PRODUCT_TOPICS, TOPICS, topic_enum
+from orchestrator.platforms.shopify_options import PROGRESS_SINCE
+from orchestrator.platforms.shopify_webhooks import PRODUCT_TOPICS, PROGRESS_TOPICS, TOPICS, topic_enum
 from statemachines.target import Json
 
 _PAGES = 10  # of 100 each
@@ -16,9 +17,11 @@ _TAKEN = "already been taken"  # shopify.md §2.5: the same topic and address ag
 _BY_ENUM = {topic_enum(topic): topic for topic in TOPICS}
 
 
-def addresses(base: str) -> dict[str, str]:
-    """Where each topic goes: products to an address of their own, as the integration guide has it (shopify.md §2.1)."""
-    return {topic: f"{base}/products" if topic in PRODUCT_TOPICS else f"{base}/orders" for topic in TOPICS}
+def addresses(base: str, api_version: str) -> dict[str, str]:
+    """Where each topic that this version has goes: products to an address of their own, as the integration guide has
+    it (shopify.md §2.1)."""
+    topics = [topic for topic in TOPICS if topic not in PROGRESS_TOPICS or api_version >= PROGRESS_SINCE]
+    return {topic: f"{base}/products" if topic in PRODUCT_TOPICS else f"{base}/orders" for topic in topics}
 
 
 class ShopifySubscriptions:

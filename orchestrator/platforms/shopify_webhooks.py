@@ -33,6 +33,12 @@ ORDER_TOPICS: Final = (
 FULFILLMENT_TOPICS: Final = ("fulfillments/create", "fulfillments/update")
 """Topics whose body is a fulfilment; it names its order (shopify.md §3)."""
 
+PROGRESS_TOPICS: Final = (
+    "fulfillment_orders/progress_reported",
+    "fulfillment_orders/manually_reported_progress_stopped",
+)
+"""Topics that tell that somebody began to work on goods, or no longer does; since version 2026-04 (§2.4)."""
+
 FULFILLMENT_ORDER_TOPICS: Final = tuple(
     f"fulfillment_orders/{change}"
     for change in (
@@ -66,7 +72,14 @@ RETURN_TOPICS: Final = (
 PRODUCT_TOPICS: Final = ("products/create", "products/update")
 """Topics whose body is a product (shopify.md §3)."""
 
-TOPICS: Final = (*ORDER_TOPICS, *FULFILLMENT_TOPICS, *FULFILLMENT_ORDER_TOPICS, *RETURN_TOPICS, *PRODUCT_TOPICS)
+TOPICS: Final = (
+    *ORDER_TOPICS,
+    *FULFILLMENT_TOPICS,
+    *FULFILLMENT_ORDER_TOPICS,
+    *PROGRESS_TOPICS,
+    *RETURN_TOPICS,
+    *PRODUCT_TOPICS,
+)
 """Every topic that Shopify is asked for."""
 
 RETURN_PART: Final = "Return/"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,11 @@ class DefaultLimits:
     concurrency: int
     window: WindowLimit | None = None
     points: PointsLimit | None = None
+
+
+def _no_warnings(options: Any) -> Iterable[tuple[str, str]]:
+    del options
+    return ()
 
 
 def _no_secrets(options: Any) -> tuple[SecretStr, ...]:
@@ -75,6 +80,7 @@ class PlatformSpec:
     `options` is the pydantic model of the platform's own config keys of a shop, without those that every shop has.
     `webhooks`: how it signs them; None: it does not, and an address is all that tells where one comes from.
     `default_webhook_secrets`: what a shop's webhooks are known by, from its `options`, where the config does not say.
+    `warnings`: what of a shop's `options` is usable but surely not meant, by key.
     `open` makes the client; it has to be called inside a running event loop and opens no connection by itself.
     """
 
@@ -86,3 +92,4 @@ class PlatformSpec:
     open: Callable[[ClientSettings], PlatformClient]
     webhooks: SignedWebhooks | None = None
     default_webhook_secrets: Callable[[Any], tuple[SecretStr, ...]] = _no_secrets
+    warnings: Callable[[Any], Iterable[tuple[str, str]]] = _no_warnings

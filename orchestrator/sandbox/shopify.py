@@ -26,6 +26,8 @@ from orchestrator.sandbox.shopify_shop import ShopifyOptions, ShopifyShop, numbe
 from orchestrator.sandbox.shopify_subscriptions import enum_of
 
 VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10")
+_SINCE = {"fulfillmentOrderReportProgress": "2026-04", "jobResult": "2026-10"}
+"""The first version of what is not in every one (the schemas of dev-mcp 1.16.0)."""
 _PATH = re.compile(r"/(?P<shop>[^/]+)/admin/api/(?P<version>[^/]+)/graphql\.json")
 _TOKEN_PATH = re.compile(r"/(?P<shop>[^/]+)/admin/oauth/access_token")
 _STEPS = {
@@ -163,6 +165,8 @@ class ShopifyPlatform:
                 if resolve is None:
                     raise BadDocument(f"Field '{field.name}' doesn't exist on type '{document.name}'")
                 for name in (field.name, *(each.name for each in field.fields)):
+                    if version < _SINCE.get(name, version):
+                        raise BadDocument(f"Field '{name}' doesn't exist on type '{document.name}'")
                     check_scopes(name, scopes)
                 value = resolve(shop, field)
                 data[field.name] = project(value, field.fields, shop.options.most_nodes)
@@ -265,7 +269,7 @@ def _order_of(shop: ShopifyShop, field: Field) -> int | None:
 def _refusal(field: Field, refused: Refused) -> dict[str, Json]:
     """A mutation's payload with nothing done; every member that may be asked for is there."""
     error = {"field": refused.field, "message": refused.message, "code": refused.code}
-    empty = dict.fromkeys(("fulfillment", "fulfillmentOrder", "fulfillmentEvent", "job"))
+    empty = dict.fromkeys(("fulfillment", "fulfillmentOrder", "fulfillmentEvent", "job", "jobResult"))
     told = {**empty, "webhookSubscription": None, "deletedWebhookSubscriptionId": None, "userErrors": [error]}
     if field.name == "orderCancel":
         told["orderCancelUserErrors"] = [{**error, "code": "INVALID"}]
@@ -302,14 +306,21 @@ def _add_event(shop: ShopifyShop, field: Field) -> Json:
 
 
 def _cancel(shop: ShopifyShop, field: Field) -> Json:
-    told = field.arguments
-    job = shop.cancel(id_of(told.get("orderId")), told["reason"], told.get("staffNote"))
-    return {"job": {"id": job, "done": False}, "orderCancelUserErrors": [], "userErrors": []}
+    asked = field.arguments
+    job = shop.cancel(id_of(asked.get("orderId")), asked["reason"], asked.get("staffNote"))
+    told = {"job": {"id": job, "done": False}, "orderCancelUserErrors": [], "userErrors": []}
+    return {**told, "jobResult": shop.cancel_result(job)}
 
 
 def _job(shop: ShopifyShop, field: Field) -> Json:
     job = shop.jobs.get(str(field.arguments.get("id")))
     return None if job is None else {"id": field.arguments["id"], "done": job.is_done}
+
+
+def _node(shop: ShopifyShop, field: Field) -> Json:
+    """Of the kinds that are read by their id alone, the results of cancellations."""
+    gid_text = str(field.arguments.get("id"))
+    return shop.cancel_result(gid_text) if "/OrderCancelJobResult/" in gid_text else None
 
 
 def _subscriptions(shop: ShopifyShop, field: Field) -> Json:
@@ -371,6 +382,7 @@ _RESOLVERS: dict[str, Callable[[ShopifyShop, Field], Json]] = {
     "fulfillmentEventCreate": _add_event,
     "orderCancel": _cancel,
     "job": _job,
+    "node": _node,
     "webhookSubscriptions": _subscriptions,
     "webhookSubscriptionCreate": _subscribe,
     "webhookSubscriptionUpdate": _resubscribe,

@@ -8,6 +8,7 @@ from orchestrator.sandbox.shopify_orders import Fulfillment, FulfillmentOrder, J
 
 _FINANCIAL = {"PAID": "paid", "AUTHORIZED": "authorized", "PENDING": "pending"}
 _SHIPMENTS = {"DELIVERED": "delivered", "PICKED_UP": "picked_up"}
+_APP, _STAFF = "gid://shopify/App/12345", "gid://shopify/StaffMember/12345"
 _FULFILLED = {"FULFILLED": "fulfilled", "PARTIALLY_FULFILLED": "partial"}
 
 
@@ -60,10 +61,22 @@ def fulfillment_body(order: Order, fulfillment: Fulfillment) -> dict[str, Json]:
     }
 
 
-def fulfillment_order_body(topic: str, part: FulfillmentOrder, replacement: FulfillmentOrder | None = None) -> Json:
-    """Of `fulfillment_orders/*`: small, and it does not name the order. `replacement`: after a split."""
+def fulfillment_order_body(
+    topic: str, part: FulfillmentOrder, replacement: FulfillmentOrder | None = None, was: str | None = None
+) -> Json:
+    """Of `fulfillment_orders/*`: small, and it does not name the order. `replacement`: after a split. `was`: the status
+    before progress was reported."""
     body: dict[str, Json] = {"fulfillment_order": _part(part)}
     match topic:
+        case "fulfillment_orders/progress_reported":
+            body["progress_report"] = {
+                "reason_notes": None,
+                "progress_reported_by_app": {"id": _APP},
+                "progress_reported_by_user": None,
+            }
+            body["initial_status"] = was
+        case "fulfillment_orders/manually_reported_progress_stopped":
+            body |= {"progress_stopped_by_app": None, "progress_stopped_by_user": {"id": _STAFF}}
         case "fulfillment_orders/placed_on_hold":
             holds = [_hold(n, reason) for n, reason in enumerate(part.holds, start=1)]
             body["fulfillment_order"]["fulfillment_holds"] = holds
@@ -80,10 +93,12 @@ def fulfillment_order_body(topic: str, part: FulfillmentOrder, replacement: Fulf
     return body
 
 
-def told_of(topic: str, part: FulfillmentOrder, replacement: FulfillmentOrder | None = None) -> Told:
+def told_of(
+    topic: str, part: FulfillmentOrder, replacement: FulfillmentOrder | None = None, was: str | None = None
+) -> Told:
     """A topic under `fulfillment_orders/` and what makes its body."""
     full = f"fulfillment_orders/{topic}"
-    return full, lambda: fulfillment_order_body(full, part, replacement)
+    return full, lambda: fulfillment_order_body(full, part, replacement, was)
 
 
 def _part(part: FulfillmentOrder) -> dict[str, Json]:

@@ -28,12 +28,15 @@ _MOST_PIECES = 1000
 ACTIONS: dict[str, tuple[str, ...]] = {
     "move": ("order", "state"),
     "cancel": ("order",),
+    "fail_cancel": ("order", "message"),
     "fulfill": ("order",),
     "unfulfill": ("order",),
     "deliver": ("order",),
     "hold": ("order",),
     "release_hold": ("order",),
     "schedule": ("order",),
+    "report_progress": ("order",),
+    "stop_progress": ("order",),
     "split": ("order",),
     "close": ("order",),
     "open": ("order",),
@@ -79,6 +82,10 @@ class ShopifyPanel:
             raise PanelError("Cannot cancel an order that has outstanding fulfillments")
         self.shop.cancel_now(found, reason)
 
+    def fail_cancel(self, order: str | int, message: str) -> None:
+        """The next cancellation of the order is taken, and fails afterwards for this reason."""
+        self.shop.uncancellable[self.order(order).id] = message
+
     def fulfill(self, order: str | int, tracking: str | None = None) -> None:
         """Ships all that is left by hand, location by location."""
         found = self.order(order)
@@ -119,6 +126,20 @@ class ShopifyPanel:
         self.shop.touch(found)
         self.shop.tell_parts(found, "hold_released", held)
         self.shop.tell_parts(found, "scheduled_fulfillment_order_ready", scheduled)
+
+    def report_progress(self, order: str | int) -> None:
+        """Somebody in the warehouse begins with all that is open."""
+        for each in self.order(order).fulfillment_orders:
+            if each.status in ("OPEN", "IN_PROGRESS"):
+                self.shop.report_progress(each.id)
+
+    def stop_progress(self, order: str | int) -> None:
+        """What was begun is put back."""
+        found = self.order(order)
+        for each in [each for each in found.fulfillment_orders if each.is_reported and each.status == "IN_PROGRESS"]:
+            each.status, each.is_reported = "OPEN", False
+            self.shop.touch(found)
+            self.shop.tell_parts(found, "manually_reported_progress_stopped", [each])
 
     def schedule(self, order: str | int, in_seconds: float = 3600) -> None:
         """What is open is to be shipped later."""
@@ -315,6 +336,8 @@ class ShopifyPanel:
                 self.backdate(order, checked_ms(request), is_brought_over=request.get("brought_over") is True)
             case "edit":
                 self.edit(order, str(request["receiver_name"]))
+            case "fail_cancel":
+                self.fail_cancel(order, str(request["message"]))
             case "hold":
                 self.hold(order, str(request.get("reason", "INCORRECT_ADDRESS")))
             case "fulfill":

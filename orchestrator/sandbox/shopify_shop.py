@@ -14,6 +14,7 @@ from orchestrator.clock import Clock
 from orchestrator.sandbox.shopify_access import AppAccess, Kind, Lives
 from orchestrator.sandbox.shopify_bodies import fulfillment_body, order_body, told_of
 from orchestrator.sandbox.shopify_events import Events
+from orchestrator.sandbox.shopify_jobs import Job
 from orchestrator.sandbox.shopify_orders import (
     Fulfillment,
     FulfillmentOrder,
@@ -61,14 +62,6 @@ class ShopifyOptions:
     lives: Lives = field(default_factory=Lives)
 
 
-@dataclass(slots=True)
-class _Job:
-    order: int
-    due: float
-    reason: str
-    is_done: bool = False
-
-
 @dataclass(slots=True, eq=False)
 class ShopifyShop:
     """A shop. `access`: of the one app that is installed in it. `routing`: the orders whose FOs do not show yet.
@@ -90,7 +83,8 @@ class ShopifyShop:
     webhooks: WebhookCounts = field(default_factory=WebhookCounts)
     when_due: Callable[[], None] = lambda: None
     acting: frozenset[str] = frozenset(SCOPES)
-    jobs: dict[str, _Job] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    uncancellable: dict[int, str] = field(default_factory=dict)
     throttled_calls: int = 0
     available: float = 0
     restored_at: float = 0
@@ -129,8 +123,8 @@ class ShopifyShop:
         now = self.clock.monotonic()
         for job in self.jobs.values():
             if not job.is_done and now >= job.due:
-                job.is_done = True
-                if job.order in self.orders:
+                job.is_done, job.failure = True, self.uncancellable.pop(job.order, None)
+                if job.order in self.orders and job.failure is None:
                     self.cancel_now(self.orders[job.order], job.reason)
         for order in [each for each in self.routing if self.clock.now_ms() >= each.routed_at]:
             self.tell_routed(order)
@@ -239,8 +233,9 @@ class ShopifyShop:
         order, each = found
         if each.status not in ("OPEN", "IN_PROGRESS"):
             raise Refused("Cannot report progress on a fulfillment order in this state.")
-        each.status, each.is_reported = "IN_PROGRESS", True
+        was, each.status, each.is_reported = each.status, "IN_PROGRESS", True
         self.touch(order)
+        self.events.tell(order.id, [told_of("progress_reported", each, was=was.lower())])
         return each
 
     def prepare_pickup(self, numbers: Iterable[int | None]) -> None:
@@ -370,9 +365,14 @@ class ShopifyShop:
         if order.live():
             raise Refused("Cannot cancel an order that has outstanding fulfillments", ["orderId"])
         job = f"gid://shopify/Job/{self.press.next_id()}"
-        self.jobs[job] = _Job(order.id, self.clock.monotonic() + self.options.job_seconds, reason)
+        self.jobs[job] = Job(order.id, self.clock.monotonic() + self.options.job_seconds, reason)
         self.when_due()
         return job
+
+    def cancel_result(self, text: Json) -> dict[str, Json] | None:
+        """What became of the cancellation whose job has this number; None where there is none."""
+        job = self.jobs.get(f"gid://shopify/Job/{number_of(text)}")
+        return None if job is None else job.result(str(number_of(text)))
 
     def cancel_now(self, order: Order, reason: str) -> None:
         """The order is cancelled: its FOs are closed, its lines emptied (shopify.md §6)."""

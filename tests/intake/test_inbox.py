@@ -308,6 +308,16 @@ def test_the_bodies_of_2019_are_told_by_their_shape() -> None:
             b'{"destination": {"id": "gid://shopify/Location/2"}, "deep": {"it": {"id": "gid://shopify/FulfillmentOrder/1"}}}',
             OrderNews(None, part="1"),
         ),
+        (
+            "fulfillment_orders/progress_reported",
+            sample("webhook_fulfillment_orders_progress_reported"),
+            OrderNews(None, part="1"),
+        ),
+        (
+            "fulfillment_orders/manually_reported_progress_stopped",
+            sample("webhook_fulfillment_orders_manually_reported_progress_stopped"),
+            OrderNews(None, part="1"),
+        ),
         ("fulfillment_orders/split", b'{"fulfillment_order": {"id": 1}}', OrderNews(None)),
         ("fulfillment_events/create", b'{"id": 1, "order_id": 12}', OrderNews("12")),
         ("orders/edited", b'{"order_edit": {"order_id": 12}}', OrderNews("12")),

@@ -50,6 +50,21 @@ async def test_goods_that_appear_late_are_told_by_a_webhook_that_names_no_order(
         assert (await floor.order(added, name)).facts["fulfillment_orders"]
 
 
+async def test_progress_that_people_report_and_stop_is_seen_by_its_own_webhooks(tmp_path: Path) -> None:
+    async with pushing(tmp_path, 1) as (floor, name, courier):
+        panel, (order,) = floor.sandbox.shopify.panel, [order.id for order in await floor.orders()]
+        for act, topic, state in (
+            (panel.report_progress, "progress_reported", "IN_PROGRESS"),
+            (panel.stop_progress, "manually_reported_progress_stopped", "UNFULFILLED"),
+        ):
+            act(order)
+            told = [each for each in courier.due() if each.topic == f"fulfillment_orders/{topic}"]
+            assert order.encode() not in told[0].body, "it names the fulfilment order alone"
+            assert set(await courier.send(told)) == {200}
+            await worked_off(floor)
+            assert (await floor.order(order, name)).state == state
+
+
 async def test_goods_of_an_order_that_we_do_not_have_are_no_news(tmp_path: Path) -> None:
     async with pushing(tmp_path, 1) as (floor, _, courier):
         panel = floor.sandbox.shopify.panel

@@ -7,13 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphql import parse, print_ast, validate
+from graphql import build_schema, parse, print_ast, validate
 from graphql.execution.values import get_variable_values
 from graphql.language import OperationDefinitionNode
 from graphql.validation import NoDeprecatedCustomRule
 
 from orchestrator.platforms.failures import AccessDenied, NotFound, OutOfSequence, Rejected, Transient
-from orchestrator.platforms.shopify_graphql import document, document_names, failure_of, refusal_of, throttle_seconds
+from orchestrator.platforms.shopify_graphql import (
+    SINCE,
+    document,
+    document_names,
+    failure_of,
+    refusal_of,
+    throttle_seconds,
+)
+from orchestrator.platforms.shopify_options import PROGRESS_SINCE
+from orchestrator.platforms.shopify_subscriptions import addresses
+from orchestrator.platforms.shopify_webhooks import PROGRESS_TOPICS, topic_enum
 from orchestrator.sandbox import shopify_selection
 from statemachines.target import TargetRequest, Tracking
 from tests.platforms.shopify_schema import VERSIONS, admin_schema
@@ -28,8 +38,30 @@ def sample(name: str) -> Any:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", document_names())
-def test_every_document_is_valid_for_the_real_schema(name: str, version: str) -> None:
-    assert validate(admin_schema(version), parse(document(name))) == []
+def test_every_document_is_valid_for_every_schema_that_it_is_sent_to(name: str, version: str) -> None:
+    faults = validate(admin_schema(version), parse(document(name)))
+    assert bool(faults) is (version < SINCE.get(name, version)), faults
+
+
+def test_only_reported_progress_is_younger_than_the_versions_that_are_warned_of() -> None:
+    assert {since for since in SINCE.values() if since <= VERSIONS[0]} == {PROGRESS_SINCE} == {VERSIONS[0]}
+
+
+def test_invalid_one_of_inputs_are_found_out() -> None:
+    """graphql-core below 3.3 lets them pass, and our documents would be held against nothing then."""
+    schema = build_schema("input Choice @oneOf { a: Int, b: Int } type Query { field(choice: Choice): Int }")
+    assert validate(schema, parse("{ field(choice: {a: 1, b: 2}) }"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_topic_that_a_version_is_asked_for_is_in_its_enum(version: str) -> None:
+    topics = admin_schema(version).type_map["WebhookSubscriptionTopic"].values  # type: ignore[attr-defined]
+    assert {topic_enum(topic) for topic in addresses("https://hooks.example", version)} <= set(topics)
+    assert set(PROGRESS_TOPICS) <= set(addresses("https://hooks.example", version))
+
+
+def test_an_older_version_is_not_asked_for_topics_that_it_does_not_have() -> None:
+    assert not set(PROGRESS_TOPICS) & set(addresses("https://hooks.example", "2026-01"))
 
 
 def test_a_document_with_a_mistake_is_found_out() -> None:
@@ -65,7 +97,7 @@ async def test_every_variable_that_is_sent_is_valid_for_the_real_schema() -> Non
             await stage.client.perform(step, order, (await stage.client.read(order)).standing(), request)
         await stage.sweep()
         calls = {call.step: call.sent for call in stage.sandbox.ledger.calls() if call.step != "token"}
-    named = {"read": "order", "list": "orders"}
+    named = {"read": "order", "list": "orders", "cancel": "cancel_with_result"}
     assert {"fulfill", "update_tracking", "cancel", "job", "read", "list"} <= set(calls)
     for step, sent in calls.items():
         assert faults_of(named.get(step, step), sent) == [], step

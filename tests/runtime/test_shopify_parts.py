@@ -208,6 +208,48 @@ async def test_a_cancellation_that_shopify_did_not_carry_out_needs_a_person(tmp_
         assert effects(floor, order.id) == ["cancel"]
 
 
+async def test_a_cancellation_that_failed_afterwards_ends_with_shopifys_own_words(tmp_path: Path) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        sandbox.shopify.panel.fail_cancel(order.id, "The payment could not be voided.")
+        target = await reach(floor, order.id, "cancelled")
+        assert target.status is TargetStatus.BLOCKED
+        assert target.problem is not None
+        assert (target.problem.type, target.problem.detail) == (
+            "rejected",
+            "Shopify could not cancel the order: The payment could not be voided.",
+        )
+        assert (await floor.order(order.id, SHOP)).state == "UNFULFILLED"
+        await floor.commands.retry(SHOP, order.id)
+        await floor.until(order.id, lambda now: now.state == "CANCELLED", SHOP)
+
+
+@pytest.mark.parametrize(
+    ("version", "answer"),
+    [
+        ("2026-07", None),
+        ("2026-10", b'{"data":{"node":null}}'),
+        ("2026-10", b'{"data":{"node":{"errors":[],"status":"FAILED"}}}'),
+        ("2026-10", b'{"errors":[{"message":"invalid id","extensions":{"code":"RESOURCE_NOT_FOUND"}}]}'),
+        ("2026-10", b"<html>"),
+    ],
+)
+async def test_a_failed_cancellation_is_told_where_shopify_gives_no_reason(
+    tmp_path: Path, version: str, answer: bytes | None
+) -> None:
+    sandbox = shopify()
+    async with floor_of(sandbox, tmp_path, api_version=version) as floor:
+        order = await order_at(floor, WHOLE)
+        sandbox.shopify.panel.fail_cancel(order.id, "unheard")
+        if answer is not None:
+            sandbox.faults.script_answer(200, answer, step="node", times=50)
+        target = await reach(floor, order.id, "cancelled")
+        assert target.problem is not None
+        assert target.problem.detail == "Shopify carried the cancellation out, but the order is not cancelled"
+        assert bool(sandbox.ledger.calls(step="node")) is (answer is not None)
+
+
 async def test_a_cancellation_whose_answer_was_lost_is_given_time_to_show(tmp_path: Path) -> None:
     sandbox = shopify(job_seconds=0.3)
     async with floor_of(sandbox, tmp_path, lost_answer_seconds=3) as floor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,6 +20,8 @@ from tests.sandbox.posting import (
     UPDATE,
     posting,
 )
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "shopify"
 
 # -- routing and parts -------------------------------------------------------------------------------------------------
 
@@ -80,6 +84,21 @@ async def test_what_people_do_to_parts_is_told_under_their_topics() -> None:
         assert told["placed_on_hold"]["created_fulfillment_hold"]["reason"] == "incorrect_address"
         new = post.sandbox.shopify.panel.order(order).fulfillment_orders[1]
         assert told["split"]["replacement_fulfillment_order"]["id"] == gid("FulfillmentOrder", new.id)
+
+
+async def test_reported_progress_is_told_with_the_members_of_the_published_samples() -> None:
+    async with posting() as post:
+        topics = ("progress_reported", "manually_reported_progress_stopped")
+        post.subscribe(*(f"fulfillment_orders/{topic}" for topic in topics))
+        order = post.sandbox.shopify.order_ids()[0]
+        for action, topic, status in zip(
+            ("report_progress", "stop_progress"), topics, ("in_progress", "open"), strict=True
+        ):
+            await post.panel(action, order=order)
+            body = (await post.receiver.first(f"fulfillment_orders/{topic}")).body
+            published = json.loads((SAMPLES / f"webhook_fulfillment_orders_{topic}.json").read_text())
+            assert body.keys() == published.keys()
+            assert body["fulfillment_order"]["status"] == status
 
 
 # -- products ----------------------------------------------------------------------------------------------------------

@@ -87,6 +87,18 @@ def test_limits_that_contradict_the_platforms_are_explained(
     assert all(word in warning.message for word in words), warning.message
 
 
+@pytest.mark.parametrize(
+    ("version", "is_told"), [("2026-01", True), ("2025-10", True), ("2026-04", False), ("unstable", False)]
+)
+def test_a_version_of_shopify_that_lacks_what_we_ask_for_is_warned_of(
+    tmp_path: Path, version: str, is_told: bool
+) -> None:
+    keys = {"platform": "shopify", "domain": "s.myshopify.com", "token": "shpat_1", "api_version": version}
+    warnings = loaded(tmp_path, {"shops": {"shopy": keys}}).warnings
+    assert [warning.path for warning in warnings] == (["shops.shopy.api_version"] if is_told else [])
+    assert all(version in warning.message and "2026-04" in warning.message for warning in warnings)
+
+
 @pytest.mark.parametrize("limits", [{}, {"rate_per_second": 1.3}, {"window": {"calls": 40, "seconds": 30}}])
 def test_limits_within_the_platforms_need_no_word(tmp_path: Path, limits: dict[str, Any]) -> None:
     assert loaded(tmp_path, with_shop(limits=limits)).warnings == ()
