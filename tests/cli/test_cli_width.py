@@ -123,3 +123,11 @@ def test_a_withdrawn_order_says_so_in_the_list_and_on_its_page(at: str | None, w
     assert any("withdrawn" in text and words in text for text in shown(order_page(order), 120))
     assert "withdrawn" in shown(orders_page([order]), 120)[1]
     assert not any("withdrawn" in text for text in shown(order_page(an_order()), 120))
+
+
+def test_the_status_page_tells_how_many_orders_are_left_out_as_history() -> None:
+    status = a_status()
+    status["shops"][0]["skipped"] = 1234
+    assert "1234 left out as history" in plain(status_page(status))
+    status["shops"][0]["skipped"] = 0
+    assert "history" not in plain(status_page(status))

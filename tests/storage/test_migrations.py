@@ -72,3 +72,17 @@ def test_a_newer_store_is_refused() -> None:
     tx.execute("INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, 'later', 1)", (newest + 1,))
     with pytest.raises(NewerStore, match=f"schema version {newest + 1}, this version of fulfilld knows up to {newest}"):
         migrate(tx, DIALECT, NOW)
+
+
+def test_a_shop_of_before_history_was_kept_is_followed_since_its_last_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = all_migrations()
+    (history,) = [each.version for each in known if each.name == "history"]
+    tx = empty()
+    only(monkeypatch, [each for each in known if each.version < history])
+    migrate(tx, DIALECT, NOW)
+    for name, last_sync_at in (("swept", NOW - 5), ("new", None)):
+        tx.execute("INSERT INTO shops (name, platform, last_sync_at) VALUES (?, 'selldone', ?)", (name, last_sync_at))
+    only(monkeypatch, known)
+    migrate(tx, DIALECT, NOW)
+    rows = tx.query("SELECT name, followed_since, swept_since, skipped FROM shops ORDER BY name")
+    assert [tuple(row) for row in rows] == [("new", None, None, 0), ("swept", NOW - 5, None, 0)]
