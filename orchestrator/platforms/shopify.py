@@ -68,14 +68,15 @@ class ShopifyClient:
         rows, unreadable, after = _read_rows(answer)
         fresh = sweep.fresh(rows)
         turned = sweep.turned(rows, after, http_date_ms(answer.headers.get("Date", "")), self._lookback_ms)
+        following = turned if after is not None else turned.following()
         return Page(
             orders=(),
-            unreadable=unreadable,
+            unreadable=unreadable if not sweep.is_part else (),  # the whole list shows them again
             must_read=tuple(dict.fromkeys(row.id for row in fresh)),
             skip_if_new=frozenset(row.id for row in fresh if row.is_cancelled),
             ages={row.id: row.age for row in fresh},
-            next=turned.to_json() if after is not None else None,
-            position=turned.position() if after is None else None,
+            next=following.to_json() if following is not None else None,
+            position=turned.position() if following is None else None,
         )
 
     async def read(self, order_id: str) -> Seen:

@@ -3,6 +3,10 @@
 Orders are listed by their change time, oldest first, from the last one seen less a look-back. Rows are thin, so each
 one that is new is read; a row that the look-back brings again unchanged is left out. Change times are whole seconds: a
 row whose second was not over when it was listed may have changed once more in it, and is read again.
+
+The first sweep of a shop lists everything that it ever sold, oldest change first, which can take an hour. What is to
+be done is among the last of it, so the open orders are listed before, by themselves: they are read then and left out of
+the rest. A filter that Shopify overlooked would cost a second list, and lose nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +18,8 @@ from orchestrator.platforms.shopify_wire import Row
 from statemachines.target import Json
 
 _SETTLED_MS = 2000
+OPEN_FIRST = "status:open"
+"""Orders that are neither archived nor cancelled (Admin schema, `orders(query:)`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class Sweep:
         if cursor is not None:
             return cls(**cursor)
         if not isinstance(position, dict) or not isinstance(position.get("latest"), int):
-            return cls()
+            return cls(OPEN_FIRST)
         since = datetime.fromtimestamp((position["latest"] - lookback_ms) // 1000, UTC)
         query = f"updated_at:>='{since.strftime('%Y-%m-%dT%H:%M:%SZ')}'"
         return cls(query, None, position.get("seen") or {}, {}, position["latest"])
@@ -45,6 +51,15 @@ class Sweep:
     def to_json(self) -> dict[str, Json]:
         """As JSON; `resume` reads it back."""
         return asdict(self)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether this lists the open orders alone, and everything follows."""
+        return self.query == OPEN_FIRST
+
+    def following(self) -> Sweep | None:
+        """The sweep behind the last page of this one; None when all is listed."""
+        return Sweep(known=self.seen) if self.is_part else None
 
     def position(self) -> Json:
         """Where the next sweep begins."""
@@ -64,7 +79,7 @@ class Sweep:
                 seen[row.id] = row.updated_at
             else:
                 seen.pop(row.id, None)
-        if latest is not None:
+        if latest is not None and not self.is_part:
             begin = latest - lookback_ms - 1000  # the query's seconds are cut off
             seen = {id_: at for id_, at in seen.items() if at >= begin}
         return Sweep(self.query, after, self.known, seen, latest)

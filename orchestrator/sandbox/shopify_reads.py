@@ -11,7 +11,29 @@ from orchestrator.sandbox.shopify_returns import return_node
 from orchestrator.sandbox.shopify_selection import Field
 from orchestrator.sandbox.shopify_shop import ShopifyShop, number_of
 
-_SINCE = re.compile(r"updated_at:>='(?P<since>[^']+)'")
+_TERM = re.compile(r"(?P<name>\w+):(?P<op>>=|<)?'?(?P<value>[^'\s]+)'?")
+_STATUSES = {
+    "open": lambda order: order.ended is None,
+    "closed": lambda order: order.ended is not None and order.cancelled is None,
+    "cancelled": lambda order: order.cancelled is not None,
+    "not_closed": lambda order: order.ended is None or order.cancelled is not None,
+}
+"""Values of the filter `status` (Admin schema, `orders(query:)`)."""
+_TIMES = {"updated_at": "updated", "created_at": "created", "processed_at": "processed"}
+
+
+def _fits(order: Order, query: str) -> bool:
+    """Whether an order is one that the query asks for; terms that are not known here leave none out."""
+    for term in _TERM.finditer(query):
+        name, value = term["name"], term["value"]
+        if name == "status" and value in _STATUSES and not _STATUSES[value](order):
+            return False
+        if name in _TIMES:
+            at = getattr(order, _TIMES[name])
+            told = stamp(order.created if at is None else at) or ""
+            if (told < value) is (term["op"] == ">="):
+                return False
+    return True
 
 
 def order(shop: ShopifyShop, field: Field) -> Json:
@@ -46,8 +68,7 @@ def return_(shop: ShopifyShop, field: Field) -> Json:
 def orders(shop: ShopifyShop, field: Field) -> Json:
     """By change time, oldest first, from behind the cursor on."""
     rows = sorted(shop.orders.values(), key=lambda order: (order.updated // 1000, order.id))
-    if (found := _SINCE.search(field.arguments.get("query") or "")) is not None:
-        rows = [order for order in rows if (stamp(order.updated) or "") >= found["since"]]
+    rows = [order for order in rows if _fits(order, field.arguments.get("query") or "")]
     if (after := field.arguments.get("after")) is not None:
         place = json.loads(base64.b64decode(after))
         rows = [order for order in rows if [order.updated // 1000, order.id] > place]

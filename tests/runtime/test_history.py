@@ -213,6 +213,20 @@ async def test_the_first_sync_of_a_shopify_shop_imports_what_is_open(tmp_path: P
             assert [*calls(archived, "read"), *calls(cancelled, "read")] == []
 
 
+async def test_the_first_sync_of_a_shopify_shop_begins_with_what_is_open(tmp_path: Path) -> None:
+    async with scene(tmp_path, "shopify", 6) as stage:
+        *archived, new = stage.ids
+        for order in archived:
+            stage.panel.backdate(order, SINCE_MS)
+            stage.panel.close(order)
+        async with stage.working(poll={"interval_seconds": 3600, "page_size": 1}) as at:
+            await at.sync()
+            calls = [call for call in stage.sandbox.ledger.calls() if call.step in ("list", "read")]
+            assert [(call.step, call.order) for call in calls[:2]] == [("list", None), ("read", new)]
+            assert await at.known() == [new]
+            assert (await at.row()).skipped == len(archived)
+
+
 async def test_a_touched_order_of_years_ago_is_no_new_order(tmp_path: Path) -> None:
     async with scene(tmp_path, "shopify", 2) as stage:
         archived, _ = stage.ids

@@ -224,3 +224,28 @@ def test_more_lines_than_one_call_takes_are_refused() -> None:
     assert order.live() == []
     ship(shopify, {**group, "fulfillmentOrderLineItems": lines[:512]})
     assert len(order.live()[0].lines) == 512
+
+
+@pytest.mark.parametrize(
+    ("query", "places"),
+    [
+        ("status:open", [0, 1]),
+        ("status:closed", [2]),
+        ("status:cancelled", [3]),
+        ("created_at:>='2024-03-01T00:00:00Z'", [1, 2, 3]),
+        ("created_at:<2024-03-01 status:open", [0]),
+        ("colour:red", [0, 1, 2, 3]),
+        ("", [0, 1, 2, 3]),
+    ],
+)
+def test_the_list_of_orders_is_cut_by_status_and_time(query: str, places: list[int]) -> None:
+    shopify = platform(4)
+    old, _, closed, cancelled = ids = shopify.order_ids()
+    shopify.panel.backdate(old, 1_600_000_000_000)
+    shopify.panel.close(closed)
+    shopify.panel.cancel(cancelled)
+    document = "query Q($q: String) { orders(first: 50, query: $q) { nodes { id closedAt } pageInfo { hasNextPage } } }"
+    rows = ask(shopify, document, q=query)["data"]["orders"]["nodes"]
+    assert {row["id"] for row in rows} == {gid("Order", int(ids[place])) for place in places}
+    shopify.panel.open(closed)
+    assert {row["id"] for row in ask(shopify, document, q="status:closed")["data"]["orders"]["nodes"]} == set()
