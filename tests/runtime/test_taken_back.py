@@ -109,6 +109,24 @@ async def test_a_return_before_shipping_is_refused_blocks_what_runs_and_lets_it_
         assert (await floor.finished(target)).status is TargetStatus.REACHED
 
 
+@pytest.mark.parametrize("is_named", [True, False])
+async def test_goods_whose_cancellation_a_service_was_asked_for_are_not_shipped(tmp_path: Path, is_named: bool) -> None:
+    sandbox = shopify(1)
+    async with shopify_floor_of(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        named = {"items": list(order.facts["lines"])} if is_named else {}
+        ask = {"action": "ask_service", "order": order.id}
+        sandbox.shopify.operate({**ask, "request": "CANCELLATION_REQUESTED"})
+        await floor.commands.sync("shopy", 30)
+        with pytest.raises(Refused) as refused:
+            await floor.submit(order.id, "shipped", "shopy", **named)
+        assert (refused.value.slug, "CANCELLATION_REQUESTED" in refused.value.detail) == ("not-allowed", True)
+        assert sandbox.ledger.effects(order.id) == []
+        sandbox.shopify.operate({**ask, "request": "CANCELLATION_ACCEPTED"})
+        await floor.commands.sync("shopy", 30)
+        assert (await floor.reach(order.id, "shipped", "shopy", **named)).status is TargetStatus.REACHED
+
+
 async def test_who_wants_to_ships_a_shopify_order_that_is_asked_back(tmp_path: Path) -> None:
     sandbox = shopify(1)
     async with shopify_floor_of(sandbox, tmp_path, ship_withdrawn=True) as floor:
