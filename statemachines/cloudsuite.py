@@ -66,8 +66,8 @@ class CloudsuiteMachine(PlatformMachine):
     """The machine of CloudSuite's orders.
 
     Facts it reads: `payment_status`, `is_offline`, `erp_order_number`, `lines` (`{id: {"erp", "part", "quantity"}}`)
-    and, kept by us alone, `despatches` (`{number: {"final"}}`) and `unanswered_despatches` (numbers that were sent
-    once without an answer). `hides_shipment`: reads have no `shipment_state`; `is_marked_sent`: we set it there.
+    and, kept by us alone, `despatches` (`{number: {"final", "code"}}`) and `unanswered_despatches` (numbers that were
+    sent once without an answer). `hides_shipment`: reads have no `shipment_state`; `is_marked_sent`: we set it there.
 
     `checks_payment`: only released orders are processed. `on_timeout`: what a despatch whose answer was lost leads to.
     `has_proxy`: the shop's config has what the XML calls need.
@@ -152,14 +152,27 @@ class CloudsuiteMachine(PlatformMachine):
 
     def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
         """The payment is settled before the ERP takes the order over, and what the target brings can be sent."""
+        reason = self._parcel_reason(standing, request, wanted)
         if wanted.name == "cancel":
-            return None
-        reason = None
-        if not self.has_passed(standing, wanted.name):
+            return None if reason is None else Refusal("not-allowed", reason, reason=reason)
+        if reason is None and not self.has_passed(standing, wanted.name):
             reason = self._payment_reason(standing)
         if reason is None and self._carries_data(standing, wanted):
             reason = self._data_reason(standing.facts, request)
         return None if reason is None else Refusal("not-allowed", reason, reason=reason)
+
+    def _parcel_reason(self, standing: Standing, request: TargetRequest, wanted: State) -> str | None:
+        """An order is done, or cancelled, as a whole: a code of one of its despatches does not narrow that."""
+        if wanted.name not in ("done", "cancel") or self.has_passed(standing, wanted.name) or request.despatch:
+            return None
+        codes = {each.code for each in request.trackings if each.code}
+        sent = {told["code"] for told in standing.facts.get("despatches", {}).values() if told.get("code")}
+        if not codes or sent <= codes:
+            return None
+        return (
+            f"{wanted.name} is about the whole order, which went out under {', '.join(sorted(sent))}, and cannot be"
+            f" narrowed to {', '.join(sorted(codes))}"
+        )
 
     def _carries_data(self, standing: Standing, wanted: State) -> bool:
         states = (standing.state, wanted.name)
@@ -238,7 +251,9 @@ class CloudsuiteMachine(PlatformMachine):
             own["lines"] = numbered(standing.facts, request)
         if step == "send_despatch" and (waiting := _pending_despatches(standing.facts, request)):
             is_final = waiting[0].is_final
-            own["despatches"] = {**standing.facts.get("despatches", {}), waiting[0].number: {"final": is_final}}
+            code = waiting[0].tracking_code or (request.tracking.code if request.tracking is not None else None)
+            sent: dict[str, Json] = {"final": is_final, **({"code": code} if code else {})}
+            own["despatches"] = {**standing.facts.get("despatches", {}), waiting[0].number: sent}
             if unanswered := standing.facts.get("unanswered_despatches"):
                 own["unanswered_despatches"] = [number for number in unanswered if number != waiting[0].number]
         if step == "mark_sent" and {**standing.facts, **facts}.get("hides_shipment"):

@@ -277,3 +277,19 @@ def test_every_plan_can_be_walked_and_keeps_the_sequence(
             assert max(n for n, name in enumerate(names) if name == early) < names.index(late)
     assert not isinstance(machine.plan(here, request), Refusal)
     assert machine.plan(here, request).steps == ()  # type: ignore[union-attr]
+
+
+def test_a_code_of_one_despatch_does_not_narrow_what_is_about_the_whole_order() -> None:
+    sent = standing("sent", despatches={"D1": {"final": False, "code": "C1"}, "D2": {"final": True, "code": "C2"}})
+    for state in ("done", "cancel"):
+        refused_one = MACHINE.plan(sent, wish(state, tracking={"code": "C2"}))
+        assert isinstance(refused_one, Refusal)
+        assert "C1" in (refused_one.reason or "")
+        assert isinstance(MACHINE.plan(sent, wish(state, tracking=[{"code": "C2"}, {"code": "C1"}])), Plan)
+        assert isinstance(MACHINE.plan(sent, wish(state)), Plan)
+
+
+def test_a_despatch_is_kept_with_its_code() -> None:
+    slip = {**FINAL, "tracking_code": "C1"}
+    here = MACHINE.after(standing("processing"), "send_despatch", wish("sent", despatch=[slip]), None, {})
+    assert here.facts["despatches"][slip["number"]] == {"final": True, "code": "C1"}
