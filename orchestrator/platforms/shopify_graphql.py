@@ -37,8 +37,9 @@ _SHOP_STOP_CODES = frozenset({"ACCESS_DENIED", "SHOP_INACTIVE"})
 """The same, told at 200 (shopify.dev: GraphQL Admin API, status and error codes)."""
 _NOT_RUN = frozenset({"MAX_COST_EXCEEDED", "MAX_INPUT_SIZE_EXCEEDED", "BAD_REQUEST", "INVALID_VARIABLE"})
 """Codes of a document that was never run, beside those of a validator, which begin with a small letter (samples)."""
-_QUERY_POINTS, _MUTATION_POINTS = 1000.0, 50.0
-"""What a document may cost before it was ever sent: no query may cost more, a mutation is cheap (shopify.md §8)."""
+_QUERY_POINTS, _MUTATION_POINTS = 400.0, 50.0
+"""What a document is taken to cost until an answer says it: a mutation is cheap, and even if queries cost the 1000 that
+one may (shopify.md §8), no more of them leave at once than a bucket has room for."""
 _COST = re.compile(rb'"cost"\s*:\s*(\{[^{}]*\{[^{}]*\}[^{}]*\})')
 _DEFAULT_THROTTLE_SECONDS = 2.0
 _MAX_THROTTLE_SECONDS = 60.0

@@ -44,7 +44,10 @@ _STEPS = {
     "orderCancel": "cancel",
 }
 """Names of the contract for what is asked for; all else is in the ledger by its own name."""
-_QUERY_COST, _MUTATION_COST = 20, 10  # shopify.md §8: typical costs
+_QUERY_COST, _MUTATION_COST = 20, 10
+"""What documents did cost in the end (shopify.md §8: typical costs)."""
+_REQUESTED = {"order": 300, "orders": 60}
+"""What the bucket has to hold before queries are run, for their lists might be full; all others: what they cost."""
 _DENIED = {"code": "ACCESS_DENIED", "documentation": "https://shopify.dev/api/usage/access-scopes"}
 _TOO_MANY = {"code": "MAX_INPUT_SIZE_EXCEEDED"}
 _NO_ID = {"message": "invalid id", "extensions": {"code": "RESOURCE_NOT_FOUND"}}
@@ -153,9 +156,10 @@ class ShopifyPlatform:
         """The document's answer, with what it cost (shopify.md §8). `scopes`: those of the call's token."""
         shop.acting = scopes
         cost = _MUTATION_COST if document.is_mutation else _QUERY_COST
-        wait = shop.spend(cost)
+        requested = max(cost, *(_REQUESTED.get(field.name, 0) for field in document.root))
+        wait = shop.spend(requested, cost)
         if wait is not None:
-            return self._throttled(shop, cost, wait)
+            return self._throttled(shop, requested, wait)
         data: dict[str, Json] = {}
         headers = {"X-Shopify-API-Version": version}
         is_effect, is_elsewhere = False, False
@@ -177,13 +181,13 @@ class ShopifyPlatform:
                 return _failed({**_NO_ID, "path": [field.name]}, {field.name: None})
             except Denied as denied:
                 told = {"message": denied.message, "extensions": _DENIED, "path": [field.name]}
-                return _failed(told, {field.name: None}, _cost(shop, cost))
+                return _failed(told, {field.name: None}, _cost(shop, requested, cost))
             except TooMany as many:
                 return _failed({"message": many.message, "path": many.path, "extensions": _TOO_MANY})
             except Refused as refused:
                 data[field.name] = project(_refusal(field, refused), field.fields)
                 is_elsewhere = refused.is_elsewhere
-        body = {"data": data, "extensions": {"cost": _cost(shop, cost)}}
+        body = {"data": data, "extensions": {"cost": _cost(shop, requested, cost)}}
         return Reply(
             200,
             json.dumps(body, ensure_ascii=False).encode(),
@@ -193,15 +197,15 @@ class ShopifyPlatform:
             headers=headers,
         )
 
-    def _throttled(self, shop: ShopifyShop, cost: int, wait: float) -> Reply:
+    def _throttled(self, shop: ShopifyShop, requested: int, wait: float) -> Reply:
         if shop.options.is_throttled_with_429:
             return Reply(429, b'{"errors":"Throttled"}', headers={"Retry-After": str(math.ceil(wait))})
-        return _failed(_THROTTLED, None, _cost(shop, cost))
+        return _failed(_THROTTLED, None, _cost(shop, requested, None))
 
     def throttled(self, wait_seconds: float) -> Reply:
         """As `SimulatedPlatform.throttled`: at 200, with a cost that says how long (sample gql_error_throttled)."""
-        status = {"maximumAvailable": 2000, "currentlyAvailable": 0, "restoreRate": 100}
-        requested = math.ceil(wait_seconds * 100)
+        status = {"maximumAvailable": 2000, "currentlyAvailable": 900, "restoreRate": 100}
+        requested = 900 + math.ceil(wait_seconds * 100)
         cost = {"requestedQueryCost": requested, "actualQueryCost": None, "throttleStatus": status}
         return _failed(_THROTTLED, None, cost)
 
@@ -231,14 +235,14 @@ def _failed(error: Json, data: Json = None, cost: Json = None) -> Reply:
     return Reply(200, json.dumps(body).encode(), in_sequence=True)
 
 
-def _cost(shop: ShopifyShop, cost: int) -> dict[str, Json]:
+def _cost(shop: ShopifyShop, requested: int, actual: int | None) -> dict[str, Json]:
     options = shop.options
     status = {
         "maximumAvailable": options.bucket,
         "currentlyAvailable": int(shop.available),
         "restoreRate": options.restore_rate,
     }
-    return {"requestedQueryCost": cost, "actualQueryCost": cost, "throttleStatus": status}
+    return {"requestedQueryCost": requested, "actualQueryCost": actual, "throttleStatus": status}
 
 
 def _order_of(shop: ShopifyShop, field: Field) -> int | None:

@@ -136,14 +136,16 @@ class ShopifyShop:
         waits += [(order.routed_at - now_ms) / 1000 for order in self.routing]
         return max(0.0, min(waits)) if waits else None
 
-    def spend(self, cost: int) -> float | None:
-        """Takes points from the bucket; seconds to wait where there are too few (shopify.md §8)."""
+    def spend(self, requested: int, cost: int) -> float | None:
+        """Takes points from the bucket, which has to hold those that are `requested` (shopify.md §8); seconds to wait
+        where there are too few. A bucket that is smaller, as no plan has it, is enough when it is full."""
         now, options = self.clock.monotonic(), self.options
         gained = (now - self.restored_at) * options.restore_rate
         self.available, self.restored_at = min(options.bucket, self.available + gained), now
-        if self.available < cost:
+        needed = max(cost, min(requested, options.bucket))
+        if self.available < needed:
             self.throttled_calls += 1
-            return (cost - self.available) / options.restore_rate
+            return (needed - self.available) / options.restore_rate
         self.available -= cost
         return None
 
