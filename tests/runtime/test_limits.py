@@ -128,3 +128,32 @@ async def test_calls_of_a_daemon_before_a_restart_count_after_it(
                     await floor.commands.refresh("acme", order.id)
     assert set(sandbox.ledger.summary()["by_status"]) == {"200"}
     assert most_in_a_minute(sandbox) <= 80
+
+
+@pytest.mark.parametrize(
+    ("platform", "shop", "unit", "limit"), [("selldone", "acme", "calls", 80), ("shopify", "shopy", "points", 2000)]
+)
+async def test_what_the_platform_said_last_is_shown_with_our_own_limits(
+    tmp_path: Path, platform: str, shop: str, unit: str, limit: int
+) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1, has_real_limits=True))
+    async with sandbox.running():
+        config = config_of(sandbox, tmp_path, {"limits": {}}, platform=platform)
+        async with working_on(sandbox, config, tmp_path) as floor:
+            await floor.commands.sync(shop, 30)
+            shown = floor.supervisor.shops()[shop].rate_limit
+    assert (shown["unit"], shown["limit"]) == (unit, limit)
+    assert 0 < shown["remaining"] <= limit
+    assert shown["told_at"].endswith("Z")
+    assert shown["window"] == ({"calls": 80, "seconds": 60} if platform == "selldone" else None)
+    assert 0 <= shown["available"] <= shown["burst"]
+
+
+async def test_before_a_platform_said_anything_nothing_is_shown_of_it(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running():
+        config = config_of(sandbox, tmp_path, platform="cloudsuite")
+        async with working_on(sandbox, config, tmp_path) as floor:
+            await floor.commands.sync("cs", 30)
+            shown = floor.supervisor.shops()["cs"].rate_limit
+    assert [shown[name] for name in ("limit", "remaining", "unit", "reset_at", "told_at")] == [None] * 5

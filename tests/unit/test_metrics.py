@@ -128,6 +128,15 @@ def test_a_shop_paused_for_its_credentials_is_told_from_one_that_a_person_paused
     assert value(Metrics(), "fulfilld_shop_access_denied", dump, shop="north") == 0
 
 
+def test_what_a_platform_said_is_left_is_shown_in_its_unit_and_not_where_it_said_nothing() -> None:
+    left = {"remaining": 1984, "unit": "points"}
+    dump = status(shop(rate_limit=left), shop("north", rate_limit={"remaining": None, "unit": None}), shop("west"))
+    metrics, name = Metrics(), "fulfilld_rate_limit_remaining"
+    assert value(metrics, name, dump, shop="acme", unit="points") == 1984
+    shown = [dict(labels) for series, labels in scraped(metrics, dump) if series == name]
+    assert shown == [{"shop": "acme", "unit": "points"}]
+
+
 def test_a_removed_shop_leaves_the_gauges_with_the_next_scrape() -> None:
     metrics = Metrics()
     metrics.circuit_changed("north", "open")
