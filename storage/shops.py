@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from storage.errors import StaleLease
 from storage.records import Json, Shop
 from storage.text import dump_json, load_json
@@ -106,6 +108,36 @@ def identities(tx: Transaction) -> dict[str, str]:
 def follow_shop(tx: Transaction, name: str, now_ms: int) -> None:
     """Keeps when the shop was first worked for."""
     tx.execute("UPDATE shops SET followed_since = ? WHERE name = ? AND followed_since IS NULL", (now_ms, name))
+
+
+class Member(NamedTuple):
+    """A shop that the store has ever had: `identity` as in `keep_identity`, `left_at` since when it is not in the
+    config (None while it is)."""
+
+    name: str
+    identity: str | None
+    left_at: int | None
+
+
+def list_members(tx: Transaction) -> list[Member]:
+    """Every shop that the store has ever had, by name."""
+    return [Member(*row) for row in tx.query("SELECT name, identity, left_at FROM shops ORDER BY name")]
+
+
+def mark_left(tx: Transaction, name: str, left_at: int | None) -> None:
+    """The shop is not in the config since `left_at`; None: it is."""
+    tx.execute("UPDATE shops SET left_at = ? WHERE name = ?", (left_at, name))
+
+
+def count_pending_of(tx: Transaction, shop: str) -> int:
+    """How many targets of a shop have not ended."""
+    count: int = tx.query("SELECT count(*) FROM targets WHERE shop = ? AND finished_at IS NULL", (shop,))[0][0]
+    return count
+
+
+def queue_running(tx: Transaction, shop: str) -> None:
+    """Orders in a lane of a worker that is gone are queued as the others are."""
+    tx.execute("UPDATE orders SET situation = 'queued' WHERE shop = ? AND situation = 'running'", (shop,))
 
 
 def save_sync(tx: Transaction, name: str, position: Json, now_ms: int, import_since: int | None = None) -> None:

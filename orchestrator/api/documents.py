@@ -58,7 +58,7 @@ class StandingProblem(Document):
 class Wait(Document):
     """What an order waits for."""
 
-    reason: Literal["retry_after", "circuit", "paused", "payment", "platform", "access_denied"]
+    reason: Literal["retry_after", "circuit", "paused", "payment", "platform", "access_denied", "not_configured"]
     until: Instant | None
     detail: str
 
@@ -204,6 +204,7 @@ class Shop(Document):
     name: str
     platform: str
     chaining: Literal["auto", "strict"]
+    configured: Annotated[bool, Field(description="It is in the config; one that is not is shown while targets wait")]
     held: Annotated[bool, Field(description="This node works for it")]
     paused: bool
     paused_at: Instant | None
@@ -216,7 +217,7 @@ class Shop(Document):
     next_sync_at: Annotated[Instant | None, Field(description="When it is polled next; null while it is, or is not")]
     import_since: Annotated[Instant | None, Field(description="Orders made before are left out, by the config")]
     skipped: Annotated[int, Field(ge=0, description="How many orders are left out now as history, each counted once")]
-    rate_limit: RateLimit
+    rate_limit: Annotated[RateLimit | None, Field(description="null where it is not configured")]
     webhooks: Annotated[
         WebhooksOfShop | None, Field(description="Null where the platform is not asked for webhooks, or not yet")
     ]

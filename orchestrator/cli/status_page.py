@@ -173,6 +173,8 @@ def few(names: Sequence[str], count: int = 3) -> str:
 
 def _work(shop: Json) -> _Work:
     """Whether a shop is worked for, and if not, why not."""
+    if not shop.get("configured", True):
+        return _Work("not configured", "bad", "its targets wait: put it back into the config, or cancel them")
     if shop.get("paused") and shop.get("paused_by") == "access_denied":
         return _Work("access denied", "bad")
     if shop.get("paused"):

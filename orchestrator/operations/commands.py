@@ -101,6 +101,9 @@ class DaemonCommands:
         found = await self._store.read(lambda tx: get_target(tx, target))
         if found is None:
             raise Refused("target-not-found", f"there is no target {target}")
+        if await self._has_left(found.shop):
+            await self._drop(found.shop, found.order, found)
+            return await self._store.read(lambda tx: get_target(tx, target)) or found
         worker = self._worker(found.shop)
 
         def unit(tx: Transaction) -> Target:
@@ -139,11 +142,36 @@ class DaemonCommands:
 
     async def cancel(self, shop: str, order: str) -> Order:
         """Drops all targets of the order."""
+        if await self._has_left(shop):
+            return await self._drop(shop, order, None)
         return await self._change(self._worker(shop), order, interventions.cancel)
 
     async def refresh(self, shop: str, order: str) -> Order:
         """Reads the order from the platform now."""
         return await self._import(self._worker(shop), order)
+
+    async def _has_left(self, shop: str) -> bool:
+        """Whether it is a shop of the store that is not in the config any more: its orders are nobody's to drive, but
+        what is wanted of them can be cancelled."""
+        if self._supervisor.is_draining or self._supervisor.is_configured(shop):
+            return False
+        return await self._store.read(lambda tx: get_shop(tx, shop)) is not None
+
+    async def _drop(self, shop: str, order: str, target: Target | None) -> Order:
+        """Cancels a target of an order that nobody drives; None: all of them."""
+
+        def unit(tx: Transaction) -> Order:
+            draft, now = self._draft(tx, shop, order), self._clock.now_ms()
+            wanted = list(draft.targets)
+            if target is not None:
+                known = get_target(tx, target.id)
+                assert known is not None
+                wanted = [known]
+            interventions.drop(draft, now, wanted)
+            draft.save(tx, now)
+            return draft.order
+
+        return await self._store.write(unit)
 
     async def _change(self, worker: ShopWorker, order: str, change: Change) -> Order:
         def unit(tx: Transaction) -> Order:

@@ -50,7 +50,9 @@ def _page(
 ) -> list[tuple[int, dict[str, Json]]]:
     lines = []
     for order in list_orders(tx, after, _PAGE):
-        view = order_view(order, (), shops.get(order.shop), machines.get(order.shop), now_ms)
+        view = order_view(
+            order, (), shops.get(order.shop), machines.get(order.shop), now_ms, is_configured=order.shop in machines
+        )
         view["targets"] = [target_view(target, order.situation) for target in list_targets(tx, order.shop, order.id)]
         view["events"] = [event_view(event) for event in order_events(tx, order.shop, order.id)]
         lines.append((order.seq, {"kind": "order", **view}))

@@ -23,6 +23,8 @@ EVENT_TYPES: Final[dict[str, str]] = {
     "read.failed": "an order could not be read before a step (`data.kind`, `data.attempt`, `data.next_attempt_at`)",
     "shop.paused": "a person paused a shop",
     "shop.resumed": "a shop works again (`data.by`)",
+    "shop.left": "a shop is not in the config any more (`data.targets_pending`, `data.renamed_to`: its new name)",
+    "shop.returned": "a shop is in the config again (`data.targets_pending`)",
     "shop.access_denied": "the platform does not accept a shop's credentials; the shop is paused",
     "shop.webhooks_missing": "the platform does not send webhooks that it should (`data.missing`: why, by topic)",
     "shop.webhooks_registered": "the platform was asked for webhooks that were missing (`data.topics`)",

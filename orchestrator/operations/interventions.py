@@ -82,6 +82,25 @@ def cancel_target(draft: Draft, ctx: Context, target: Target) -> None:
     settle(draft, ctx)
 
 
+def drop(draft: Draft, now: int, targets: list[Target]) -> None:
+    """Drops targets of an order that nobody drives, for its shop is not in the config: what is next is decided when the
+    shop is back."""
+    head = draft.targets[0] if draft.targets else None
+    for target in targets:
+        if target.status.is_end:
+            raise Refused("already-finished", f"target {target.id} is {target.status.value} already")
+        draft.finish(target, TargetStatus.CANCELLED, now)
+    if draft.targets and head is not None and draft.targets[0].id == head.id:
+        return
+    draft.change(attempts=0, read_attempts=0, crashes=0, next_attempt_at=None, wait=None)
+    if draft.order.held_at is not None:
+        return
+    if draft.targets:
+        draft.change(situation=Situation.QUEUED, due_at=now)
+    else:
+        draft.change(situation=Situation.IDLE, due_at=None)
+
+
 def _begin_anew(draft: Draft) -> None:
     """A target that is begun again is preceded by a read when what is known is old."""
     if draft.targets:

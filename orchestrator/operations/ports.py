@@ -41,7 +41,7 @@ class ShopFacts:
     """A configured shop as the outside may see it. `is_held`: this node works for it. `rate_limit`: JSON for the
     status dump (`rate_per_second`, `burst`, `concurrency`, `available`). `webhooks`: None where nobody looks.
     `next_sync_at`: when the next sweep begins, Unix milliseconds; None while one runs, and where none will.
-    `import_since`: as the config says, Unix milliseconds."""
+    `import_since`: as the config says, Unix milliseconds. `identity`: which shop of its platform it is, in words."""
 
     name: str
     platform: str
@@ -53,6 +53,7 @@ class ShopFacts:
     webhooks: WebhookHealth | None = None
     next_sync_at: int | None = None
     import_since: int | None = None
+    identity: str = ""
 
 
 class NodeFacts(Protocol):

@@ -20,17 +20,25 @@ from orchestrator.operations.ports import NodeFacts, ShopFacts
 from orchestrator.operations.refusals import Refused
 from orchestrator.operations.status import Counts, read_counts, status_dump
 from orchestrator.operations.timeline import newest_events
-from orchestrator.operations.views import event_view, order_view, rejected_view, shop_view, shop_wait, target_view
+from orchestrator.operations.views import (
+    event_view,
+    left_shop_view,
+    order_view,
+    rejected_view,
+    shop_view,
+    shop_wait,
+    target_view,
+)
 from statemachines.machine import Milestone
 from statemachines.target import Json
 from storage.events import EventFilter, acknowledge, consumer_cursor, last_cursor, list_events
 from storage.orders import OrderFilter, count_orders, get_order, get_payload, list_orders
 from storage.products import StoredProduct, list_products
-from storage.records import Event, Order, Target, TargetStatus
+from storage.records import Event, Order, Shop, Target, TargetStatus
 from storage.rejected import list_rejected
 from storage.shops import get_shop, list_shops
 from storage.store import Store
-from storage.targets import get_target, pending_targets, pending_targets_of
+from storage.targets import count_pending, get_target, pending_targets, pending_targets_of
 from storage.transaction import Transaction
 
 _TIMELINE_LIMIT = 1000
@@ -97,17 +105,25 @@ class Queries:
     # -- shops -----------------------------------------------------------------------------------------------------
 
     async def shops(self) -> list[dict[str, Json]]:
-        """Every configured shop."""
-        rows = {shop.name: shop for shop in await self._store.read(list_shops)}
-        now = self._clock.now_ms()
-        return [shop_view(facts, rows.get(facts.name), now) for facts in self._node.shops().values()]
+        """Every configured shop, and those that have left the config while targets wait for them."""
+
+        def unit(tx: Transaction) -> tuple[list[Shop], dict[str, int]]:
+            return list_shops(tx), count_pending(tx)[1]
+
+        kept, pending = await self._store.read(unit)
+        rows, configured, now = {shop.name: shop for shop in kept}, self._node.shops(), self._clock.now_ms()
+        left = [shop for shop in kept if shop.name not in configured and shop.name in pending]
+        views = [shop_view(facts, rows.get(facts.name), now) for facts in configured.values()]
+        return [*views, *map(left_shop_view, left)]
 
     async def shop(self, name: str) -> dict[str, Json]:
-        """One configured shop. Raises Refused `shop-not-found`."""
-        facts = self._node.shops().get(name)
-        if facts is None:
+        """One shop, also one that has left the config. Raises Refused `shop-not-found`."""
+        facts, row = self._node.shops().get(name), await self._store.read(lambda tx: get_shop(tx, name))
+        if facts is not None:
+            return shop_view(facts, row, self._clock.now_ms())
+        if row is None:
             raise Refused("shop-not-found", f"no shop is named {name!r}")
-        return shop_view(facts, await self._store.read(lambda tx: get_shop(tx, name)), self._clock.now_ms())
+        return left_shop_view(row)
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
@@ -128,7 +144,14 @@ class Queries:
             if found is None:
                 raise Refused("order-not-found", f"no order {order} of shop {shop} is known")
             machine = facts.machine if facts is not None else None
-            view = order_view(found, pending_targets(tx, shop, order), get_shop(tx, shop), machine, now)
+            view = order_view(
+                found,
+                pending_targets(tx, shop, order),
+                get_shop(tx, shop),
+                machine,
+                now,
+                is_configured=facts is not None,
+            )
             if with_timeline:
                 view["timeline"] = [event_view(event) for event in newest_events(tx, shop, order, _TIMELINE_LIMIT)]
             return view
@@ -257,13 +280,19 @@ def _order_page(
         situation=query.situation,
         reference=query.reference,
         updated_after=query.updated_after,
-        standing_shops=tuple(name for name, shop in shops.items() if shop_wait(shop, now) is not None),
+        standing_shops=tuple(
+            name for name, shop in shops.items() if name not in configured or shop_wait(shop, now) is not None
+        ),
     )
     found = list_orders(tx, after, limit + 1, wanted)
     page = found[:limit]
     pending = _pending_of(tx, page)
     machines = {name: facts.machine for name, facts in configured.items()}
-    views = [order_view(o, pending.get((o.shop, o.id), ()), shops.get(o.shop), machines.get(o.shop), now) for o in page]
+    views = []
+    for each in page:
+        targets, machine = pending.get((each.shop, each.id), ()), machines.get(each.shop)
+        is_there = each.shop in configured
+        views.append(order_view(each, targets, shops.get(each.shop), machine, now, is_configured=is_there))
     return views, page[-1].seq if len(found) > limit else None
 
 

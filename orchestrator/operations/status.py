@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from orchestrator import __version__
 from orchestrator.clock import rfc3339
 from orchestrator.operations.ports import NodeFacts, ShopFacts
-from orchestrator.operations.views import problem_view, shop_view, shop_wait
+from orchestrator.operations.views import left_shop_view, problem_view, shop_view, shop_wait
 from statemachines.target import Json
 from storage.events import last_cursor
 from storage.orders import blocked_orders, count_orders
@@ -51,7 +51,11 @@ def status_dump(
     counts: Counts, node: NodeFacts, storage_url: str, now_ms: int, deliveries: list[dict[str, Json]]
 ) -> dict[str, Json]:
     """The dump. Totals count every order that is kept, also those of shops that the config has no more."""
+    configured = node.shops()
+    left = [shop for name, shop in counts.shops.items() if name not in configured]
+    waited_for = [shop for shop in left if shop.name in counts.oldest_pending]
     waiting = {name for name, shop in counts.shops.items() if shop_wait(shop, now_ms) is not None}
+    waiting |= {shop.name for shop in left}
     shown = [(shop, _shown(situation, shop in waiting), state, n) for shop, situation, state, n in counts.orders]
     return {
         "daemon": {
@@ -68,7 +72,10 @@ def status_dump(
             "targets_pending": counts.pending,
             "events_last_cursor": counts.last_cursor,
         },
-        "shops": [_shop_status(facts, counts, shown, now_ms) for facts in node.shops().values()],
+        "shops": [
+            *(_shop_status(facts, counts, shown, now_ms) for facts in configured.values()),
+            *(_doings(left_shop_view(shop), counts, shown, now_ms) for shop in waited_for),
+        ],
         "attention": [{"shop": o.shop, "order": o.id, "problem": problem_view(o.problem)} for o in counts.blocked],
         "delivery": deliveries,
     }
@@ -77,7 +84,14 @@ def status_dump(
 def _shop_status(
     facts: ShopFacts, counts: Counts, shown: list[tuple[str, str, str, int]], now_ms: int
 ) -> dict[str, Json]:
-    name = facts.name
+    return _doings(shop_view(facts, counts.shops.get(facts.name), now_ms), counts, shown, now_ms)
+
+
+def _doings(
+    view: dict[str, Json], counts: Counts, shown: list[tuple[str, str, str, int]], now_ms: int
+) -> dict[str, Json]:
+    """A shop with what its orders are doing."""
+    name = view["name"]
     by_state: Counter[str] = Counter()
     for shop, _, state, n in shown:
         if shop == name:
@@ -85,7 +99,7 @@ def _shop_status(
     by_situation = _by_situation((situation, n) for shop, situation, _, n in shown if shop == name)
     oldest = counts.oldest_pending.get(name)
     return {
-        **shop_view(facts, counts.shops.get(name), now_ms),
+        **view,
         "by_state": dict(by_state),
         **{
             situation.value: by_situation[situation] for situation in _BUSY

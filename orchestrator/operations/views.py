@@ -71,11 +71,20 @@ def target_view(target: Target, situation: Situation | None) -> dict[str, Json]:
 
 
 def order_view(
-    order: Order, targets: Iterable[Target], shop: Shop | None, machine: PlatformMachine | None, now_ms: int
+    order: Order,
+    targets: Iterable[Target],
+    shop: Shop | None,
+    machine: PlatformMachine | None,
+    now_ms: int,
+    *,
+    is_configured: bool = True,
 ) -> dict[str, Json]:
-    """An order. `targets` are those to show with it, `machine` the one of its shop (None: the shop is gone)."""
+    """An order. `targets` are those to show with it, `machine` the one of its shop (None: the shop is gone);
+    `is_configured`: the shop is in the config."""
     wait, situation = order.wait, order.situation
-    if situation in HELD_UP and (shop_waits := shop_wait(shop, now_ms)) is not None:
+    if not is_configured and (situation in HELD_UP or situation is Situation.WAITING):
+        wait, situation = not_configured(order.shop), Situation.WAITING
+    elif situation in HELD_UP and (shop_waits := shop_wait(shop, now_ms)) is not None:
         wait, situation = shop_waits, Situation.WAITING
     next_attempt_at = order.next_attempt_at
     if next_attempt_at is not None and next_attempt_at <= now_ms and situation is Situation.WAITING:
@@ -147,12 +156,43 @@ def shop_wait(shop: Shop | None, now_ms: int) -> Wait | None:
     return None
 
 
+def not_configured(shop: str) -> Wait:
+    """Why nothing that is wanted of the orders of a shop goes on that is not in the config."""
+    told = f"shop {shop} is not in the config: put it back there, or cancel what is wanted of its orders"
+    return Wait("not_configured", None, told)
+
+
+def left_shop_view(shop: Shop) -> dict[str, Json]:
+    """A shop that is not in the config any more, as far as its row tells."""
+    return {
+        "name": shop.name,
+        "platform": shop.platform,
+        "chaining": "auto",
+        "configured": False,
+        "held": False,
+        "paused": shop.paused_at is not None,
+        "paused_at": optional_rfc3339(shop.paused_at),
+        "paused_by": shop.paused_by,
+        "paused_reason": shop.paused_reason,
+        "wait": wait_view(not_configured(shop.name)),
+        "circuit": shop.circuit,
+        "last_sync_at": optional_rfc3339(shop.last_sync_at),
+        "last_sync_error": shop.last_sync_error,
+        "next_sync_at": None,
+        "import_since": None,
+        "skipped": shop.skipped,
+        "rate_limit": None,
+        "webhooks": None,
+    }
+
+
 def shop_view(facts: ShopFacts, shop: Shop | None, now_ms: int) -> dict[str, Json]:
     """A configured shop; `shop` is its row, None before its first start."""
     return {
         "name": facts.name,
         "platform": facts.platform,
         "chaining": facts.chaining,
+        "configured": True,
         "held": facts.is_held,
         "paused": shop is not None and shop.paused_at is not None,
         "paused_at": optional_rfc3339(shop.paused_at) if shop is not None else None,

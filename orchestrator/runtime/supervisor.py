@@ -28,6 +28,7 @@ from orchestrator.runtime.access_watch import save_fingerprint
 from orchestrator.runtime.draft import Policy
 from orchestrator.runtime.driver import Equipment
 from orchestrator.runtime.gate import Gate, Limits
+from orchestrator.runtime.leaving import log_moves, note_moves
 from orchestrator.runtime.renewing import renewing
 from orchestrator.runtime.worker import ShopWorker
 from statemachines import BUILDERS
@@ -98,6 +99,7 @@ class Supervisor:
         """Starts every shop's worker in `group`; returns when each has started or failed once."""
         self._group, self._config = group, config
         self._state_directory = config.state_directory  # where the store is, whatever a reload says
+        await self._note_moves(config)
         for shop in config.shops.values():
             self._add(shop)
         for slot in list(self._slots.values()):
@@ -115,11 +117,18 @@ class Supervisor:
         for name in changes.removed:
             del self._slots[name]
         self._config = config
+        await self._note_moves(config)
         for name in (*changed, *changes.added):
             self._add(config.shops[name])
         for name in (*changed, *changes.added):
             await self._slots[name].started.wait()
         log.info("config.reloaded", added=changes.added, removed=changes.removed, changed=changed)
+
+    async def _note_moves(self, config: Config) -> None:
+        """Tells which shops have left the config, and which are back."""
+        configured = {name: shop.identity() for name, shop in config.shops.items()}
+        now = self._clock.now_ms()
+        log_moves(await self._store.write(lambda tx: note_moves(tx, configured, now)))
 
     async def drain(self, seconds: float) -> None:
         """Lets running calls finish for at most `seconds`, then stops every worker."""
@@ -278,6 +287,7 @@ def _facts(name: str, slot: _Slot) -> ShopFacts:
         },
         webhooks=worker.webhooks if worker is not None else None,
         import_since=slot.config.import_since,
+        identity=slot.config.identity(),
     )
 
 
