@@ -51,6 +51,10 @@ class Chance:
         """A number from 0 to 1, evenly."""
         return self.rng.random()
 
+    def feed_id(self) -> str:
+        """A new id of a feed; opaque."""
+        return f"{self.rng.getrandbits(64):016x}"
+
     def target_id(self, now_ms: int) -> str:
         """A new target id: UUIDv7 (RFC 9562), so ids sort by time."""
         value = (now_ms & (2**48 - 1)) << 80 | self.rng.getrandbits(80)

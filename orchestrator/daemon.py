@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -40,6 +41,7 @@ from orchestrator.output import Output
 from orchestrator.passage import Watchman
 from orchestrator.private import appearing
 from orchestrator.renewal import Renewal
+from orchestrator.restored import Here, settle
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.signals import EXIT_AT_ONCE, Signals
 from statemachines import BUILDERS
@@ -62,7 +64,14 @@ class Daemon:
     """One running daemon: the parts, and what signals do to them."""
 
     def __init__(
-        self, config: Config, store: SqliteStore, signals: Signals, crash: CrashPoints, output: Output
+        self,
+        config: Config,
+        store: SqliteStore,
+        signals: Signals,
+        crash: CrashPoints,
+        output: Output,
+        *,
+        drives_restored: bool = False,
     ) -> None:
         self.config = config
         self._signals = signals
@@ -73,6 +82,7 @@ class Daemon:
         self.is_ready = False
         self._output = output
         self._store = store
+        self._here, self._drives_restored = Here.of(config.storage.path), drives_restored
         self.feed = Feed()
         self.metrics = Metrics()
         self.metrics.follow_log(lambda: output.lines_lost)
@@ -107,6 +117,8 @@ class Daemon:
     async def run(self) -> None:
         """Serves until a signal ends it."""
         await self._watchman.look()  # before anything new says that it is later than it was
+        platforms = {name: shop.platform for name, shop in self.config.shops.items()}
+        await settle(self._store, self._here, platforms, self.clock, self.chance, is_driven=self._drives_restored)
         self.feed.last_cursor = await self._store.read(last_cursor)
         app = build_app(self.queries, self.commands, self, self.feed, self.metrics, self.clock)
         api = self.config.api
@@ -250,7 +262,16 @@ def _replace_file(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def run(config_path: Path, *, standby: bool = False) -> int:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the daemon is started. `standby`: wait while another one holds the store. `drives_restored`: work at once on
+    a store that took another one's place."""
+
+    standby: bool = False
+    drives_restored: bool = False
+
+
+def run(config_path: Path, manner: Manner = Manner()) -> int:
     """Runs the daemon in the foreground; answers the exit code. Every error of a user is one line on stderr."""
     output = Output()
     try:
@@ -265,27 +286,27 @@ def run(config_path: Path, *, standby: bool = False) -> int:
     output.follow(config)
     _warn_of(config)
     try:
-        return anyio.run(_main, config, crash, output, standby, backend_options={"use_uvloop": _has_uvloop()})
+        return anyio.run(_main, config, crash, output, manner, backend_options={"use_uvloop": _has_uvloop()})
     except KeyboardInterrupt:
         return EXIT_AT_ONCE
     finally:
         output.close()
 
 
-async def _main(config: Config, crash: CrashPoints, output: Output, standby: bool) -> int:
+async def _main(config: Config, crash: CrashPoints, output: Output, manner: Manner) -> int:
     signals = Signals()
     async with anyio.create_task_group() as group:
         await group.start(signals.listen)
-        code = await _hold(config, signals, crash, output, standby=standby)
+        code = await _hold(config, signals, crash, output, manner)
         group.cancel_scope.cancel()
     return code
 
 
-async def _hold(config: Config, signals: Signals, crash: CrashPoints, output: Output, *, standby: bool) -> int:
+async def _hold(config: Config, signals: Signals, crash: CrashPoints, output: Output, manner: Manner) -> int:
     """Takes the store's lock, works, gives it back; answers the exit code."""
     lock = StoreLock(config.storage.path)
     try:
-        if not standby:
+        if not manner.standby:
             lock.acquire()
         elif not await _wait_for(lock, signals):
             return EXIT_OK
@@ -293,7 +314,8 @@ async def _hold(config: Config, signals: Signals, crash: CrashPoints, output: Ou
         return output.fail(str(error), EXIT_USAGE)
     try:
         async with open_sqlite(config.storage.path, Clock().now_ms(), guarded=[lock.path]) as store:
-            await Daemon(config, store, signals, crash, output).run()
+            daemon = Daemon(config, store, signals, crash, output, drives_restored=manner.drives_restored)
+            await daemon.run()
     except (StoreError, ServeError, ListenError) as error:
         return output.fail(str(error), EXIT_USAGE)
     except BaseExceptionGroup as group:

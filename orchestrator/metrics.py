@@ -95,6 +95,9 @@ class Metrics:
         )
         self._lag = self._gauge("event_loop_lag_seconds", "How late the event loop woke a sleeper last")
         self._paused = self._gauge("shop_paused", "1 while a shop is paused", "shop")
+        self._restored = self._gauge(
+            "shop_restored", "1 while a shop waits because its store took another one's place", "shop"
+        )
         self._denied = self._gauge(
             "shop_access_denied", "1 while a shop is paused because its credentials were refused", "shop"
         )
@@ -112,6 +115,7 @@ class Metrics:
         self._of_shops = (
             self._paused,
             self._denied,
+            self._restored,
             self._circuit,
             self._held,
             self._last_sync,
@@ -213,6 +217,7 @@ class Metrics:
         for shop in shops:
             name = str(shop["name"])
             self._paused.labels(name).set(1 if shop.get("paused") else 0)
+            self._restored.labels(name).set(1 if shop.get("paused_by") == "restore" else 0)
             self._denied.labels(name).set(1 if shop.get("paused_by") == "access_denied" else 0)
             self._held.labels(name).set(1 if shop.get("held") else 0)
             self._circuit.labels(name).set(CIRCUIT_VALUES.get(str(shop.get("circuit")), 0))

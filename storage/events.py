@@ -70,9 +70,10 @@ def list_events(tx: Transaction, after: int, limit: int, wanted: EventFilter = E
 
 
 def last_cursor(tx: Transaction) -> int:
-    """The newest cursor, 0 in an empty feed."""
-    rows = tx.query("SELECT max(cursor) FROM events")
-    return rows[0][0] or 0
+    """The newest cursor that the feed has come to, whether its event is still kept or not; 0 in a new feed."""
+    kept, forgotten = tx.query("SELECT (SELECT max(cursor) FROM events), forgotten FROM store_identity")[0]
+    newest: int = max(kept or 0, forgotten)
+    return newest
 
 
 def consumer_cursor(tx: Transaction, name: str) -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from storage.identity import keep_forgotten
 from storage.transaction import Row, Transaction
 
 BATCH = 500
@@ -87,6 +88,8 @@ def _forget_orders(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
 
 def _forget_events(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
     """Deletes events, and what was still parked of them: a receiver that never took them has lost them."""
+    if keys:
+        keep_forgotten(tx, max(cursor for (cursor,) in keys))
     count = sum(tx.execute("DELETE FROM events WHERE cursor = ? AND at < ?", (*key, before_ms)) for key in keys)
     if tx.query("SELECT 1 FROM parked LIMIT 1"):
         tx.execute("DELETE FROM parked WHERE NOT EXISTS (SELECT 1 FROM events WHERE events.cursor = parked.cursor)")

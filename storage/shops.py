@@ -59,6 +59,21 @@ def pause_shop(tx: Transaction, name: str, by: str, reason: str, now_ms: int) ->
     return changed > 0
 
 
+def pause_for_restore(tx: Transaction, name: str, platform: str, reason: str, now_ms: int) -> bool:
+    """Pauses a shop of a store that took another one's place, also one that was never worked for.
+
+    False when a person had paused it: that one stands. A pause that access_denied caused would end with new
+    credentials, so it gives way.
+    """
+    tx.execute("INSERT INTO shops (name, platform) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (name, platform))
+    changed = tx.execute(
+        "UPDATE shops SET paused_at = ?, paused_by = 'restore', paused_reason = ?"
+        " WHERE name = ? AND (paused_at IS NULL OR paused_by <> 'person')",
+        (now_ms, reason, name),
+    )
+    return changed > 0
+
+
 def resume_shop(tx: Transaction, name: str) -> bool:
     """Ends a pause; False when there was none."""
     changed = tx.execute(

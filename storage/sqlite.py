@@ -24,13 +24,18 @@ import anyio
 
 from storage.errors import NotAStore, StoreError, StoreLost, StoreUnavailable
 from storage.footing import Footing
+from storage.identity import mark_copy
 from storage.migrations import migrate
 from storage.transaction import Published, Row, Transaction, Value
 
 T = TypeVar("T")
 Unit = Callable[[Transaction], T]
 
-DIALECT = {"identity": "INTEGER PRIMARY KEY AUTOINCREMENT", "bytes": "BLOB"}
+DIALECT = {
+    "identity": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "bytes": "BLOB",
+    "random": "lower(hex(randomblob(8)))",
+}
 
 _GROUP_LIMIT = 256  # units in one commit: bounds how long a unit can wait behind others
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
@@ -445,9 +450,10 @@ async def open_sqlite(path: Path, now_ms: int, *, guarded: Sequence[Path] = ()) 
         await _closed(opened, is_overwritten=lost is not None and lost.is_overwritten)
 
 
-def backup(source: Path, target: Path) -> None:
+def backup(source: Path, target: Path, now_ms: int) -> None:
     """Copies the store to a new file in one consistent state, while a daemon may be running (read-only on the source).
 
+    The copy is marked as one: a daemon that is started on it must not go on as if nothing had happened since.
     Raises StoreError when the source is no readable store or the target exists already.
     """
     if not source.is_file():
@@ -462,8 +468,16 @@ def backup(source: Path, target: Path) -> None:
         with closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True)) as reading:
             reading.execute("SELECT count(*) FROM schema_migrations").fetchone()
             reading.execute("VACUUM INTO ?", (str(target),))
+        with closing(sqlite3.connect(f"file:{quote(str(target))}?mode=rw", uri=True, isolation_level=None)) as copy:
+            _mark(copy, now_ms)
     except BaseException as error:
         target.unlink(missing_ok=True)  # half a copy is worse than none
         if isinstance(error, sqlite3.Error):
             raise StoreError(f"{source} cannot be copied to {target}: {error}") from error
         raise
+
+
+def _mark(copy: sqlite3.Connection, now_ms: int) -> None:
+    """Marks a copy; one of a store that an older version wrote has no place for it, and may be for that version."""
+    if copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'store_identity'").fetchone():
+        mark_copy(SqliteTransaction(copy), now_ms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -42,21 +42,30 @@ def text_answer(text: str, content_type: str) -> web.Response:
     return web.Response(body=text.encode("utf-8"), headers={"Content-Type": f"{content_type}; charset=utf-8"})
 
 
-async def open_stream(request: web.Request, content_type: str) -> web.StreamResponse:
+async def open_stream(
+    request: web.Request, content_type: str, headers: Mapping[str, str] | None = None
+) -> web.StreamResponse:
     """Sends the head of a streamed answer."""
-    response = web.StreamResponse(headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+    response = web.StreamResponse(
+        headers={"Content-Type": content_type, "Cache-Control": "no-store", **(headers or {})}
+    )
     await response.prepare(request)
     return response
 
 
-async def stream(request: web.Request, content_type: str, chunks: AsyncGenerator[bytes, None]) -> web.StreamResponse:
+async def stream(
+    request: web.Request,
+    content_type: str,
+    chunks: AsyncGenerator[bytes, None],
+    headers: Mapping[str, str] | None = None,
+) -> web.StreamResponse:
     """Answers with the chunks as they come. A client that goes away ends it; so does a failure, visibly cut.
 
     What fails before the first chunk is raised: the status is still to be told then.
     """
     async with aclosing(chunks):
         first = await anext(chunks, b"")
-        response = await open_stream(request, content_type)
+        response = await open_stream(request, content_type, headers)
         if request.method == "HEAD":
             return response
         try:

@@ -15,6 +15,7 @@ from storage.records import Situation, TargetStatus
 Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 SituationName = Annotated[str, WithJsonSchema({"type": "string", "enum": [s.value for s in Situation]})]
 StatusName = Annotated[str, WithJsonSchema({"type": "string", "enum": [s.value for s in TargetStatus]})]
+PausedBy = Literal["person", "access_denied", "restore"]
 Circuit = Literal["closed", "open", "half_open"]
 
 
@@ -39,8 +40,10 @@ class HttpProblem(Document):
     errors: Annotated[list[FieldError], Field(description="Everything that is wrong with the request")] = []
     allowed: Annotated[list[str], Field(description="States one step away, or all that the shop has")] = []
     reason: Annotated[str, Field(description="What the guard misses")] = ""
+    newest: Annotated[int | None, Field(description="The newest cursor of the feed")] = None
+    feed: Annotated[str | None, Field(description="The id of the feed as it is now")] = None
     paused_by: Annotated[
-        Literal["person", "access_denied"] | None,
+        PausedBy | None,
         Field(description="Who paused the shop, which waits for a person then: asking again is of no use"),
     ] = None
 
@@ -58,7 +61,9 @@ class StandingProblem(Document):
 class Wait(Document):
     """What an order waits for."""
 
-    reason: Literal["retry_after", "circuit", "paused", "payment", "platform", "access_denied", "not_configured"]
+    reason: Literal[
+        "retry_after", "circuit", "paused", "payment", "platform", "access_denied", "not_configured", "restore"
+    ]
     until: Instant | None
     detail: str
 
@@ -208,7 +213,7 @@ class Shop(Document):
     held: Annotated[bool, Field(description="This node works for it")]
     paused: bool
     paused_at: Instant | None
-    paused_by: Literal["person", "access_denied"] | None
+    paused_by: PausedBy | None
     paused_reason: str | None
     wait: Annotated[Wait | None, Field(description="Why nothing of the shop goes on right now")]
     circuit: Circuit
@@ -247,10 +252,11 @@ class SyncFound(SyncStarted):
 
 
 class EventPage(Document):
-    """A page of the feed; `next` is where to go on."""
+    """A page of the feed; `next` is where to go on, in this feed."""
 
     events: list[Event]
     next: int
+    feed: Annotated[str, Field(description="The feed's id; send it with `after`")]
 
 
 class Consumer(Document):
@@ -258,6 +264,7 @@ class Consumer(Document):
 
     name: str
     cursor: int
+    feed: str
 
 
 class RejectedPayload(Document):
@@ -363,6 +370,7 @@ class DaemonStatus(Document):
     started_at: Instant
     storage: str
     draining: bool
+    feed: Annotated[str, Field(description="The feed's id; another one means that its cursors mean other events")]
 
 
 class Totals(Document):

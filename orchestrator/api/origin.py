@@ -9,8 +9,8 @@ not be able to read an answer to pause a shop. A browser says where a request co
   But the name stands in `Host`, and it is none of ours.
 
 Programs send neither of the first two, and as `Host` what they were given to call: `localhost`, the socket, or nothing.
-On the socket many send any word (`http://unix/`): there is no name to look up. No page can come by such a name: a dotless
-one belongs to nobody, and at a forwarded port a browser adds the port.
+On the socket many send any word (`http://unix/`): there is no name to look up. No page can come by such a name: a
+dotless one belongs to nobody, and at a forwarded port a browser adds the port.
 So nothing here asks who somebody is, and it stands in front of the token, which browsers keep and send by themselves.
 """
 

@@ -94,6 +94,9 @@ class FeedQuery(WaitQuery):
         BeforeValidator(_split),
         Field(description="Only events of these types; may be repeated"),
     ] = ()
+    feed: Annotated[
+        Text | None, Field(description="The id of the feed that the cursor is of; another one's is refused")
+    ] = None
 
 
 class EventsQuery(FeedQuery):

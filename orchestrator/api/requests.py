@@ -240,6 +240,7 @@ class AckBody(Body):
     """How far a consumer has come."""
 
     cursor: Annotated[int, Field(ge=0, le=10**18 - 1)]
+    feed: Annotated[Line | None, Field(description="The id of the feed that the cursor is of")] = None
 
 
 TARGET = TypeAdapter(TargetBody)

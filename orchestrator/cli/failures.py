@@ -75,6 +75,7 @@ _REMEDIES = {
     "not-held": "`fulfilld order SHOP ID` shows what the order is doing",
     "not-adjacent": "submit the states one at a time",
     "idempotency-key-reused": "use another --key for another target",
+    "cursor-ahead": "begin anew with `fulfilld events --after 0`; whoever kept a cursor of the other feed has to, too",
     "platform-unreachable": "the daemon is well; `fulfilld doctor` looks at the platform",
     "overloaded": "try again",
 }

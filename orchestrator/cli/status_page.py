@@ -177,6 +177,8 @@ def _work(shop: Json) -> _Work:
         return _Work("not configured", "bad", "its targets wait: put it back into the config, or cancel them")
     if shop.get("paused") and shop.get("paused_by") == "access_denied":
         return _Work("access denied", "bad")
+    if shop.get("paused") and shop.get("paused_by") == "restore":
+        return _Work("restored", "bad", f"{shop.get('paused_reason')}; look, then `fulfilld resume {shop['name']}`")
     if shop.get("paused"):
         return _Work("paused", "bad", shop.get("paused_reason") or "")
     if not shop.get("held", True):

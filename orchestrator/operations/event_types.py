@@ -21,7 +21,7 @@ EVENT_TYPES: Final[dict[str, str]] = {
     "step.done": "a step is done (`data.how`: called, found_done, by_hand, recorded)",
     "step.failed": "a step failed (`data.kind`, `data.attempt`, `data.next_attempt_at`)",
     "read.failed": "an order could not be read before a step (`data.kind`, `data.attempt`, `data.next_attempt_at`)",
-    "shop.paused": "a person paused a shop",
+    "shop.paused": "a person paused a shop, or its store was restored (`data.by`)",
     "shop.resumed": "a shop works again (`data.by`)",
     "shop.left": "a shop is not in the config any more (`data.targets_pending`, `data.renamed_to`: its new name)",
     "shop.returned": "a shop is in the config again (`data.targets_pending`)",

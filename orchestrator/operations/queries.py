@@ -32,6 +32,7 @@ from orchestrator.operations.views import (
 from statemachines.machine import Milestone
 from statemachines.target import Json
 from storage.events import EventFilter, acknowledge, consumer_cursor, last_cursor, list_events
+from storage.identity import feed_id
 from storage.orders import OrderFilter, count_orders, get_order, get_payload, list_orders
 from storage.products import StoredProduct, list_products
 from storage.records import Event, Order, Shop, Target, TargetStatus
@@ -61,10 +62,11 @@ class OrderQuery:
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events, and the cursor up to which the reader has seen all that it asked for."""
+    """Events, the cursor up to which the reader has seen all that it asked for, and the id of the feed."""
 
     events: list[Event]
     next: int
+    feed: str
 
 
 class Queries:
@@ -190,13 +192,17 @@ class Queries:
 
     # -- the feed --------------------------------------------------------------------------------------------------
 
-    async def events(self, after: int, limit: int, wanted: EventFilter, wait_seconds: float = 0) -> EventPage:
+    async def events(
+        self, after: int, limit: int, wanted: EventFilter, wait_seconds: float = 0, feed: str | None = None
+    ) -> EventPage:
         """Events above `after`; where there are none yet, waits for one at most `wait_seconds`.
 
         A reader of few types moves on over the others: `next` is the newest cursor that was looked at.
-        Raises Refused `shop-not-found`.
+        `feed`: the feed that the reader's cursor is of, if it says so.
+        Raises Refused: `shop-not-found`; `cursor-ahead` for a cursor that the feed has not come to, or of another feed.
         """
         deadline = self._clock.monotonic() + wait_seconds
+        await self._check_cursor(after, feed)
         while True:
             position, heard, configured = after, self._feed.last_cursor, self._node.shops()
             page = await self._store.read(
@@ -209,21 +215,24 @@ class Queries:
             with anyio.move_on_after(left):
                 await self._feed.wait_beyond(after)
 
+    async def _check_cursor(self, cursor: int, feed: str | None) -> None:
+        """Raises Refused `cursor-ahead`."""
+        if cursor > self._feed.last_cursor or feed is not None:
+            await self._store.read(lambda tx: _refuse_foreign_cursor(tx, cursor, feed))
+
     async def consumer_cursor(self, name: str) -> int:
         """Up to where a consumer has acknowledged; 0 for one that never has."""
         return await self._store.read(lambda tx: consumer_cursor(tx, name))
 
-    async def acknowledge(self, name: str, cursor: int) -> int:
-        """Moves a consumer on to `cursor` (never back); answers where it is.
+    async def acknowledge(self, name: str, cursor: int, feed: str | None = None) -> tuple[int, str]:
+        """Moves a consumer on to `cursor` (never back); answers where it is, and in which feed.
 
-        Raises Refused `invalid-request` for a cursor that the feed has not come to.
+        Raises Refused `cursor-ahead` for a cursor that the feed has not come to, or of another feed.
         """
 
-        def unit(tx: Transaction) -> int:
-            if cursor > (newest := max(last_cursor(tx), self._feed.last_cursor)):
-                detail = f"cursor {cursor} is above the newest one, {newest}"
-                raise Refused("invalid-request", detail, extra={"errors": [{"path": "cursor", "message": detail}]})
-            return acknowledge(tx, name, cursor, self._clock.now_ms())
+        def unit(tx: Transaction) -> tuple[int, str]:
+            _refuse_foreign_cursor(tx, cursor, feed)
+            return acknowledge(tx, name, cursor, self._clock.now_ms()), feed_id(tx)
 
         return await self._store.write(unit)
 
@@ -312,12 +321,25 @@ def _states(tx: Transaction, configured: Configured, name: str, shop: str | None
     return tuple(sorted(states)) or (name,)
 
 
+def _refuse_foreign_cursor(tx: Transaction, cursor: int, feed: str | None) -> None:
+    """Whoever brings such a cursor would wait for events that never come, or miss those that other cursors name now."""
+    newest, ours = last_cursor(tx), feed_id(tx)
+    extra: dict[str, Json] = {"newest": newest, "feed": ours}
+    remedy = "this store took another one's place: read again from a cursor of this feed, 0 at the earliest"
+    if feed is not None and feed != ours:
+        raise Refused(
+            "cursor-ahead", f"the cursor is of the feed {feed!r}, this one is {ours!r}; {remedy}", extra=extra
+        )
+    if cursor > newest:
+        raise Refused("cursor-ahead", f"cursor {cursor} is above the newest one, {newest}; {remedy}", extra=extra)
+
+
 def _page(tx: Transaction, configured: Configured, after: int, limit: int, wanted: EventFilter) -> EventPage:
     _check_shop(tx, configured, wanted.shop)
     events = list_events(tx, after, limit, wanted)
     if len(events) == limit:
-        return EventPage(events, events[-1].cursor)
-    return EventPage(events, max(after, last_cursor(tx)))
+        return EventPage(events, events[-1].cursor, feed_id(tx))
+    return EventPage(events, max(after, last_cursor(tx)), feed_id(tx))
 
 
 def _pending_of(tx: Transaction, orders: list[Order]) -> Mapping[tuple[str, str], list[Target]]:

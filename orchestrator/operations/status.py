@@ -12,6 +12,7 @@ from orchestrator.operations.ports import NodeFacts, ShopFacts
 from orchestrator.operations.views import left_shop_view, problem_view, shop_view, shop_wait
 from statemachines.target import Json
 from storage.events import last_cursor
+from storage.identity import feed_id
 from storage.orders import blocked_orders, count_orders
 from storage.records import HELD_UP, Order, Shop, Situation
 from storage.shops import list_shops
@@ -32,6 +33,7 @@ class Counts:
     shops: dict[str, Shop]
     blocked: list[Order]
     last_cursor: int
+    feed: str
 
 
 def read_counts(tx: Transaction) -> Counts:
@@ -44,6 +46,7 @@ def read_counts(tx: Transaction) -> Counts:
         shops={shop.name: shop for shop in list_shops(tx)},
         blocked=blocked_orders(tx, _ATTENTION_LIMIT),
         last_cursor=last_cursor(tx),
+        feed=feed_id(tx),
     )
 
 
@@ -65,6 +68,7 @@ def status_dump(
             "started_at": rfc3339(node.started_at),
             "storage": storage_url,
             "draining": node.is_draining,
+            "feed": counts.feed,
         },
         "totals": {
             "orders": sum(n for *_, n in shown),

@@ -106,6 +106,8 @@ class ShopWorker:
             why = f" ({shop.paused_reason})" if shop is not None and shop.paused_reason else ""
             if shop is not None and shop.paused_by == "access_denied":
                 return f"its platform refused our credentials{why}; {MEND_ACCESS}"
+            if shop is not None and shop.paused_by == "restore":
+                return f"it waits until a person has looked{why}; resume it then"
             return f"it is paused by a person{why}; resume it"
         reason = self._gate.reason()
         if reason is None:

@@ -10,7 +10,7 @@ from aiohttp import web
 from orchestrator.cli.client import Client
 from orchestrator.cli.commands.feed import _pages
 from orchestrator.cli.place import Address
-from tests.cli.fake import FakeDaemon, Run, an_event
+from tests.cli.fake import FakeDaemon, Run, a_status, an_event
 
 
 def test_events_are_read_to_the_end_from_a_cursor(daemon: FakeDaemon, fulfilld: Run) -> None:
@@ -123,3 +123,32 @@ def test_a_dump_into_nowhere_says_so(daemon: FakeDaemon, fulfilld: Run) -> None:
     result = fulfilld("dump", "--output", "no/such/directory/file")
     assert result.exit_code == 1
     assert "cannot be written" in result.stderr
+
+
+def test_a_cursor_of_another_feed_ends_the_reading_with_what_to_do(daemon: FakeDaemon, fulfilld: Run) -> None:
+    ahead = {
+        "type": "cursor-ahead",
+        "title": "The feed has not come that far",
+        "status": 409,
+        "detail": "x",
+        "newest": 4,
+    }
+    daemon.answers["GET", "/v1/events"] = [{"events": [an_event(9)], "next": 9, "feed": "aa"}, (409, ahead)]
+    result = fulfilld("events", "--follow", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["cursor"]) == (5, 9)
+    assert "`fulfilld events --after 0`" in " ".join(result.stderr.split())
+    assert [query.get("feed") for _, _, query, _, _ in daemon.calls] == [None, "aa"]
+
+
+def test_a_shop_of_a_restored_store_says_how_it_goes_on(daemon: FakeDaemon, fulfilld: Run) -> None:
+    dump = a_status()
+    dump["shops"][0] |= {
+        "name": "acme",
+        "paused": True,
+        "paused_by": "restore",
+        "paused_reason": "this store is a copy",
+    }
+    daemon.answers["GET", "/v1/status"] = dump
+    told = " ".join(fulfilld("status").stdout.split())
+    assert "restored" in told
+    assert "`fulfilld resume acme`" in told

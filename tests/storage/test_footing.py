@@ -38,7 +38,7 @@ def moved(path: Path) -> None:
 
 def overwritten(path: Path) -> None:
     copy = path.with_name("copy.db")
-    backup(path, copy)
+    backup(path, copy, NOW)
     path.write_bytes(copy.read_bytes())
 
 
@@ -81,7 +81,7 @@ async def test_a_backup_that_was_copied_over_the_open_file_stays_as_it_is(tmp_pa
     path, copy = tmp_path / "s.db", tmp_path / "copy.db"
     async with open_sqlite(path, NOW) as store:
         await store.write(note("kept"))
-        backup(path, copy)
+        backup(path, copy, NOW)
         await store.write(note("too late"))
         path.write_bytes(copy.read_bytes())
         await refused(store)

@@ -186,7 +186,7 @@ async def test_others_cannot_read_the_file(tmp_path: Path) -> None:
         await store.write(lambda tx: insert_order(tx, order(), b"where people live"))
         files = [path, Path(f"{path}-wal")]
         assert [file.stat().st_mode & 0o007 for file in files] == [0, 0]
-    backup(path, tmp_path / "copy.db")
+    backup(path, tmp_path / "copy.db", NOW)
     assert (tmp_path / "copy.db").stat().st_mode & 0o007 == 0
 
 
@@ -218,7 +218,7 @@ async def test_a_backup_is_consistent_while_the_daemon_writes(tmp_path: Path) ->
         async with anyio.create_task_group() as group:
             group.start_soon(write)
             for copy in range(3):
-                await anyio.to_thread.run_sync(backup, store.path, tmp_path / f"{copy}.db")
+                await anyio.to_thread.run_sync(backup, store.path, tmp_path / f"{copy}.db", NOW)
             is_done = True
     for copy in range(3):
         async with open_sqlite(tmp_path / f"{copy}.db", NOW) as restored:
@@ -233,14 +233,14 @@ def test_a_backup_never_overwrites_and_never_leaves_half_a_copy(tmp_path: Path) 
     anyio.run(_make, store)
     there.write_text("precious")
     with pytest.raises(StoreError, match=r"there\.db exists already"):
-        backup(store, there)
+        backup(store, there, NOW)
     assert there.read_text() == "precious"
     with pytest.raises(StoreError, match=r"nothing\.db does not exist"):
-        backup(tmp_path / "nothing.db", copy)
+        backup(tmp_path / "nothing.db", copy, NOW)
     with pytest.raises(StoreError, match="cannot be copied"):
-        backup(there, copy)
+        backup(there, copy, NOW)
     with pytest.raises(StoreError, match="cannot be written"):
-        backup(store, tmp_path / "missing" / "copy.db")
+        backup(store, tmp_path / "missing" / "copy.db", NOW)
     assert not copy.exists()
 
 
@@ -290,7 +290,7 @@ async def test_a_process_killed_right_after_its_commits_has_lost_none(tmp_path: 
         assert process.stdout.readline() == "committed\n"
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    backup(path, tmp_path / "copy.db")  # before anybody has opened it to write
+    backup(path, tmp_path / "copy.db", NOW)  # before anybody has opened it to write
     for found in (tmp_path / "copy.db", path):
         async with open_sqlite(found, NOW) as store:
             assert len(await store.read(lambda tx: list_orders(tx, 0, 99))) == 30

@@ -20,6 +20,8 @@ from orchestrator.api.requests import ACK
 from orchestrator.operations.views import event_view
 from storage.events import EventFilter
 
+FEED_HEADER = "Fulfilld-Feed"
+"""Names the feed of a stream, which has no page around its events; its first comment does so too."""
 KEEP_ALIVE_SECONDS = 15.0
 """How often a silent stream says that it lives: proxies cut what is silent for a minute."""
 
@@ -38,7 +40,8 @@ async def acknowledge(call: Call[Query]) -> web.StreamResponse:
     """Moves a consumer on."""
     name = call.path["name"]
     body = checked(ACK, await read_json(call.request), "invalid-request")
-    return answer({"name": name, "cursor": await call.services.queries.acknowledge(name, body.cursor)})
+    cursor, feed = await call.services.queries.acknowledge(name, body.cursor, body.feed)
+    return answer({"name": name, "cursor": cursor, "feed": feed})
 
 
 async def _events(call: Call[FeedQuery], after: int) -> web.StreamResponse:
@@ -47,14 +50,17 @@ async def _events(call: Call[FeedQuery], after: int) -> web.StreamResponse:
     resumed = header(call.request, "Last-Event-ID", CURSOR)
     if prefers(call.request.headers.getall("Accept", ()), SSE_TYPE, JSON_TYPE):
         cursor = after if resumed is None else int(resumed)
-        await call.services.queries.events(cursor, 1, wanted)  # refuses an unknown shop while there is a status to tell
-        return await stream(call.request, SSE_TYPE, _frames(call, cursor, wanted))
-    page = await call.services.queries.events(after, query.limit, wanted, query.wait)
-    return answer({"events": [event_view(event) for event in page.events], "next": page.next})
+        # refuses an unknown shop or a foreign cursor while there is a status to tell
+        page = await call.services.queries.events(cursor, 1, wanted, feed=query.feed)
+        return await stream(
+            call.request, SSE_TYPE, _frames(call, cursor, wanted, page.feed), headers={FEED_HEADER: page.feed}
+        )
+    page = await call.services.queries.events(after, query.limit, wanted, query.wait, query.feed)
+    return answer({"events": [event_view(event) for event in page.events], "next": page.next, "feed": page.feed})
 
 
-async def _frames(call: Call[FeedQuery], cursor: int, wanted: EventFilter) -> AsyncGenerator[bytes, None]:
-    yield b"retry: 2000\n\n"
+async def _frames(call: Call[FeedQuery], cursor: int, wanted: EventFilter, feed_id: str) -> AsyncGenerator[bytes, None]:
+    yield b"retry: 2000\n: feed %b\n\n" % feed_id.encode()
     feed = call.services.feed
     while True:
         page = await call.services.queries.events(cursor, call.query.limit, wanted, KEEP_ALIVE_SECONDS)

@@ -82,7 +82,8 @@ function follow(cursor, onEvent, onLive) {
         const page = await get(`/v1/events?after=${cursor}&limit=200&wait=20`);
         onLive("polling");
         page.events.forEach(take);
-      } catch {
+      } catch (failed) {
+        if (failed.problem?.type === "cursor-ahead") cursor = failed.problem.newest; // a restored store has another feed
         onLive("lost");
       }
       await pause(POLL_PAUSE_SECONDS); // whatever answers at once is not asked without end

@@ -78,9 +78,10 @@ def _pages(client: Client, after: int, query: dict[str, str | None], is_followin
     from orchestrator.cli.failures import ExitCode, Failure
 
     wait_seconds, is_lost, has_answered = 0, False, False
+    feed: str | None = None
     while True:
         try:
-            asked = {**query, "after": after, "limit": _PAGE, "wait": wait_seconds or None}
+            asked = {**query, "after": after, "limit": _PAGE, "wait": wait_seconds or None, "feed": feed}
             page = client.get("/v1/events", asked, wait_seconds=wait_seconds).json()
         except Failure as failure:
             is_passing = failure.code == ExitCode.UNREACHABLE or getattr(failure, "status", None) == 503
@@ -92,6 +93,7 @@ def _pages(client: Client, after: int, query: dict[str, str | None], is_followin
             time.sleep(_AGAIN_SECONDS)
             continue
         has_answered, is_lost = True, False
+        feed = page.get("feed")  # a daemon that comes back on a restored store refuses what is of another feed
         if page["events"]:
             yield page["events"]
         is_end = page["next"] == after

@@ -23,12 +23,17 @@ def run(
     standby: Annotated[
         bool, typer.Option("--standby", help="Wait while another daemon holds the store, then take over.")
     ] = False,
+    drive_restored: Annotated[
+        bool,
+        typer.Option("--drive-restored", help="Work at once on a store that is a copy, or was moved."),
+    ] = False,
 ) -> None:
     """Run the daemon in the foreground; logs go to stderr."""
     path = place_of(context).config_path()
+    from orchestrator.daemon import Manner
     from orchestrator.daemon import run as run_daemon
 
-    raise typer.Exit(run_daemon(path, standby=standby))
+    raise typer.Exit(run_daemon(path, Manner(standby, drive_restored)))
 
 
 def sandbox(

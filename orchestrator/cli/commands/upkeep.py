@@ -32,6 +32,7 @@ def backup(
     """Copy the SQLite store in one consistent state. The daemon may run meanwhile."""
     from orchestrator.cli.failures import Failure
     from orchestrator.cli.store import store_of_config, store_of_status
+    from orchestrator.clock import Clock
     from storage.errors import StoreError
     from storage.sqlite import backup as copy
 
@@ -42,7 +43,7 @@ def backup(
     else:
         source = store_of_status(client_of(context).get("/v1/status").json())
     try:
-        copy(source, file)
+        copy(source, file, Clock().now_ms())
     except StoreError as error:
         raise Failure(str(error)) from None
     sys.stdout.write(f"{file} has a copy of {source}, {file.stat().st_size:,} bytes\n")
