@@ -175,8 +175,7 @@ def _listener(path: Path) -> Finding:
 
 async def _ask(shop: ShopConfig, config: Config, answers: dict[str, list[Finding]]) -> None:
     # Counted where a daemon counts, for the platform makes no difference between its calls and ours.
-    directory = config.storage.path.parent
-    meter = shop.meter(Clock(), directory if os.access(directory, os.W_OK | os.X_OK) else None)
+    meter = shop.meter(Clock(), config.state_directory)
     client = PLATFORMS[shop.platform].open(replace(shop.client_settings(config.state_directory), meter=meter))
     answers[shop.name] = [Finding("reachable", "failed", f"no answer within {_SHOP_SECONDS:.0f} s")]
     try:

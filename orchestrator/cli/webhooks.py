@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, line
 from orchestrator.cli.failures import ExitCode, Failure
 from orchestrator.cli.group import REGISTER_HERE
+from orchestrator.clock import Clock
 from orchestrator.config import Config, ShopConfig
 from orchestrator.config.fields import public_url_of
 from orchestrator.intake.subscriptions import Inspection, address_of, inspect
@@ -49,7 +51,8 @@ async def look(shop: ShopConfig, address: str | None, state_directory: Path) -> 
 
     `state_directory`: as `Config.state_directory`.
     """
-    client = PLATFORMS[shop.platform].open(shop.client_settings(state_directory))
+    meter = shop.meter(Clock(), state_directory)  # the platform counts these calls with the daemon's
+    client = PLATFORMS[shop.platform].open(replace(shop.client_settings(state_directory), meter=meter))
     try:
         if not isinstance(client, PushingClient):
             raise Failure(
@@ -61,6 +64,7 @@ async def look(shop: ShopConfig, address: str | None, state_directory: Path) -> 
     except PlatformFailure as failure:
         raise Failure(f"{shop.name}'s platform refused: {failure.detail}") from None
     finally:
+        meter.close()
         await client.aclose()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -120,7 +121,7 @@ class ShopConfig:
             window=self.limits.window,
             points=PLATFORMS[self.platform].default_limits.points,
             longest_seconds=self.timeout_seconds,
-            path=None if directory is None else calls_path(directory, self.name),
+            path=None if directory is None or not _is_ours(directory) else calls_path(directory, self.name),
         )
 
     def identity(self) -> str:
@@ -171,6 +172,11 @@ class Config:
             found.update(_secrets(shop.options))
             found.update(_secrets(shop.webhook_secrets))
         return frozenset(found)
+
+
+def _is_ours(directory: Path) -> bool:
+    """Whether files can be kept there; whoever may only look counts his calls alone."""
+    return os.access(directory, os.W_OK | os.X_OK)
 
 
 def _secrets(value: Any) -> Iterator[str]:

@@ -67,9 +67,9 @@ def _of_shop(shop: ShopConfig, *, is_listening: bool) -> Iterator[ConfigProblem]
 
 def _of_limits(shop: ShopConfig, *, is_here: bool) -> Iterator[ConfigProblem]:
     """A rate that the window will not let through, and a window that is wider than what the platform documents."""
-    limits, documented = shop.limits, PLATFORMS[shop.platform].default_limits.window
-    window = limits.window
-    if window is not None and limits.rate_per_second * window.seconds > window.calls:
+    limits, default = shop.limits, PLATFORMS[shop.platform].default_limits
+    window, documented, is_own = limits.window, default.window, limits.rate_per_second != default.rate_per_second
+    if window is not None and is_own and limits.rate_per_second * window.seconds > window.calls:
         on_average = window.calls / window.seconds
         told = (
             f"{limits.rate_per_second:g} a second make {limits.rate_per_second * window.seconds:g} calls in"

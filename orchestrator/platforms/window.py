@@ -184,9 +184,13 @@ class Window:
 
 
 def _open(path: Path) -> int | None:
-    """The file of slots, made when it is missing; None, with a word in the log, where it cannot be used."""
+    """The file of slots, made when it is missing; None, with a word in the log, where it cannot be used.
+
+    Only whose the directory is makes it: one that root's `doctor` made would be closed to the daemon.
+    """
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        made = os.O_CREAT if path.parent.stat().st_uid == os.geteuid() else 0
+        file = os.open(path, os.O_RDWR | made | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         if not stat.S_ISREG(os.fstat(file).st_mode):
             os.close(file)
             raise OSError("it is no file")

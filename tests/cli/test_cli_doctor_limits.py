@@ -1,4 +1,4 @@
-"""`doctor` tells what is left of a shop's rate limit, where its platform says so, and counts its calls with a daemon's."""
+"""`doctor` tells what is left of a rate limit where the platform says so, and counts its calls with the daemon's."""
 
 from __future__ import annotations
 

@@ -99,7 +99,9 @@ def test_a_version_of_shopify_that_lacks_what_we_ask_for_is_warned_of(
     assert all(version in warning.message and "2026-04" in warning.message for warning in warnings)
 
 
-@pytest.mark.parametrize("limits", [{}, {"rate_per_second": 1.3}, {"window": {"calls": 40, "seconds": 30}}])
+@pytest.mark.parametrize(
+    "limits", [{}, {"rate_per_second": 1.3}, {"window": {"calls": 40, "seconds": 30}}, {"window": {"calls": 30}}]
+)
 def test_limits_within_the_platforms_need_no_word(tmp_path: Path, limits: dict[str, Any]) -> None:
     assert loaded(tmp_path, with_shop(limits=limits)).warnings == ()
 
