@@ -16,6 +16,7 @@ from orchestrator.platforms.shopify_content import APART
 from orchestrator.platforms.shopify_told_content import told_content
 from orchestrator.platforms.shopify_webhooks import id_of_gid, updated_at_ms, whole_id
 from orchestrator.platforms.shopify_wire import LIVE, PAYMENTS, age_of
+from statemachines.shopify_facts import parcels
 from statemachines.target import Json
 
 _STATES = {
@@ -37,6 +38,8 @@ class _Line(_Body):
     admin_graphql_api_id: str | None = None
     quantity: int
     current_quantity: int | None = None
+    requires_shipping: bool | None = None
+    gift_card: bool | None = None
 
 
 class _Fulfillment(_Body):
@@ -78,12 +81,19 @@ def told_order(body: Json, payload: bytes) -> Seen | None:
     if found is None:
         return None
     fulfillments = [_fulfillment_fact(each) for each in order.fulfillments]
+    facts: dict[str, Json] = {
+        "lines": _lines_of(order.line_items),
+        "fulfillment_orders": [],
+        "fulfillments": list(fulfillments),
+    }
+    if uncarried := _uncarried(order.line_items):
+        facts["uncarried"] = uncarried
     return Seen(
         id=found,
         reference=order.name,
-        state=_state_of(order, fulfillments),
+        state=_state_of(order, facts),
         payment=PAYMENTS.get((order.financial_status or "").upper(), "unknown"),
-        facts={"lines": _lines_of(order.line_items), "fulfillment_orders": [], "fulfillments": list(fulfillments)},
+        facts=facts,
         payload=payload,
         content_hash="",
         platform_updated_at=updated_at_ms(body),
@@ -97,13 +107,19 @@ def told_order(body: Json, payload: bytes) -> Seen | None:
     )
 
 
-def _state_of(order: _Order, fulfillments: list[dict[str, Json]]) -> str:
+def _state_of(order: _Order, facts: dict[str, Json]) -> str:
     if order.cancelled_at is not None:
         return "CANCELLED"
     status = order.fulfillment_status
     state = _STATES.get(status, (status or "").upper())
-    live = [each for each in fulfillments if each["is_live"]]
-    return "DELIVERED" if state == "FULFILLED" and live and all(each["is_delivered"] for each in live) else state
+    sent = parcels(facts)
+    return "DELIVERED" if state == "FULFILLED" and sent and all(each["is_delivered"] for each in sent) else state
+
+
+def _uncarried(lines: list[_Line]) -> list[str]:
+    """Gift cards, tips and what else no carrier takes."""
+    found = [(each, _number(each, "LineItem")) for each in lines if each.requires_shipping is False or each.gift_card]
+    return [line for _, line in found if line]
 
 
 def _fulfillment_fact(fulfillment: _Fulfillment) -> dict[str, Json]:

@@ -8,12 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.platforms.client import Age, Seen
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.shopify_content import APART, content_of, returns_of
+from orchestrator.platforms.shopify_nodes import (
+    NO_RETURN,
+    FulfillmentNode,
+    FulfillmentOrderNode,
+    LineItemNode,
+    OrderNode,
+    ReturnNode,
+    RowNode,
+)
 from orchestrator.platforms.shopify_webhooks import id_of_gid
 from statemachines.shopify_facts import parcels, remaining
 from statemachines.shopify_returns import is_all_back
@@ -29,7 +37,6 @@ PAYMENTS = {
     "VOIDED": "unpaid",
     "EXPIRED": "unpaid",
 }
-_NO_RETURN = "NO_RETURN"
 _SYNONYMS = {"OPEN": "UNFULFILLED", "RESTOCKED": "UNFULFILLED", "PENDING_FULFILLMENT": "IN_PROGRESS"}
 """Deprecated names of display states (shopify.md §4)."""
 _DECLINED = "REQUEST_DECLINED"
@@ -45,172 +52,8 @@ class SenselessOrder(ValueError):
     """An order that cannot be understood; the message tells where, never what stands there."""
 
 
-class _Node(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
-
-
-class _Reference(_Node):
-    id: str
-
-
-class _PageInfo(_Node):
-    has_next_page: bool
-    end_cursor: str | None = None
-
-
-class _LineItem(_Node):
-    id: str
-    current_quantity: int
-    requires_shipping: bool = True
-    is_gift_card: bool = False
-
-
-class _LineItems(_Node):
-    nodes: list[_LineItem]
-    page_info: _PageInfo
-
-
-class _OrderLine(_Node):
-    id: str
-    remaining_quantity: int
-    line_item: _Reference
-
-
-class _OrderLines(_Node):
-    nodes: list[_OrderLine]
-    page_info: _PageInfo
-
-
-class _Action(_Node):
-    action: str
-
-
-class _Place(_Reference):
-    is_fulfillment_service: bool = False
-
-
-class _Location(_Node):
-    name: str | None = None
-    location: _Place | None = None
-
-
-class _Method(_Node):
-    method_type: str
-
-
-class _Hold(_Node):
-    reason: str
-
-
-class _FulfillmentOrder(_Node):
-    id: str
-    status: str
-    request_status: str
-    fulfill_at: AwareDatetime | None = None
-    supported_actions: list[_Action]
-    assigned_location: _Location
-    delivery_method: _Method | None = None
-    fulfillment_holds: list[_Hold] = []
-    line_items: _OrderLines
-
-
-class _FulfillmentOrders(_Node):
-    nodes: list[_FulfillmentOrder]
-    page_info: _PageInfo
-
-
-class _Tracking(_Node):
-    company: str | None = None
-    number: str | None = None
-    url: str | None = None
-
-
-class _Shipped(_Node):
-    quantity: int | None = None
-    line_item: _Reference
-
-
-class _ShippedLines(_Node):
-    nodes: list[_Shipped]
-    page_info: _PageInfo
-
-
-class _Fulfillment(_Node):
-    id: str
-    status: str
-    display_status: str | None = None
-    created_at: AwareDatetime
-    delivered_at: AwareDatetime | None = None
-    tracking_info: list[_Tracking]
-    fulfillment_line_items: _ShippedLines
-
-
-class _ReturnedFrom(_Node):
-    line_item: _Reference
-
-
-class _Returned(_Node):
-    quantity: int
-    processed_quantity: int = 0
-    fulfillment_line_item: _ReturnedFrom | None = None  # missing of what was returned without having been shipped here
-
-
-class _ReturnedLines(_Node):
-    nodes: list[_Returned]
-    page_info: _PageInfo
-
-
-class _Exchanged(_Node):
-    unprocessed_quantity: int
-
-
-class _ExchangedLines(_Node):
-    nodes: list[_Exchanged]
-    page_info: _PageInfo
-
-
-class _Return(_Node):
-    id: str
-    status: str
-    return_line_items: _ReturnedLines
-    exchange_line_items: _ExchangedLines
-
-
-class _Returns(_Node):
-    nodes: list[_Return]
-    page_info: _PageInfo
-
-
-class _Order(_Node):
-    id: str
-    name: str
-    created_at: AwareDatetime
-    updated_at: AwareDatetime
-    processed_at: AwareDatetime | None = None
-    closed_at: AwareDatetime | None = None
-    cancelled_at: AwareDatetime | None = None
-    display_financial_status: str | None = None
-    display_fulfillment_status: str
-    return_status: str = _NO_RETURN
-    line_items: _LineItems
-    fulfillment_orders: _FulfillmentOrders
-    fulfillments: list[_Fulfillment]
-    returns: _Returns | None = None  # None: the app may not read them
-
-
-class _Row(_Node):
-    id: str
-    name: str
-    updated_at: AwareDatetime
-    created_at: AwareDatetime | None = None
-    processed_at: AwareDatetime | None = None
-    closed_at: AwareDatetime | None = None
-    cancelled_at: AwareDatetime | None = None
-    display_fulfillment_status: str
-
-
-_ORDER = TypeAdapter(_Order)
-_ROW = TypeAdapter(_Row)
+_ORDER = TypeAdapter(OrderNode)
+_ROW = TypeAdapter(RowNode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +93,7 @@ def read_order(node: Json, text: str, now_ms: int) -> Seen:
     if order.returns is not None:
         facts["returns"] = [_return_fact(each) for each in order.returns.nodes]
         content["returns"] = returns_of(facts["returns"])
-    if order.return_status != _NO_RETURN:
+    if order.return_status != NO_RETURN:
         facts["return_status"] = order.return_status
     state = _state_of(order, facts)
     if not facts["fulfillment_orders"] and state in _SHIPS_MORE:
@@ -270,7 +113,7 @@ def read_order(node: Json, text: str, now_ms: int) -> Seen:
     )
 
 
-def _age(order: _Order | _Row) -> Age:
+def _age(order: OrderNode | RowNode) -> Age:
     """As `age_of`."""
     is_over = order.closed_at is not None or order.cancelled_at is not None
     return age_of(order.created_at, order.processed_at, is_over=is_over)
@@ -292,7 +135,7 @@ def number(gid: str, kind: str) -> str:
     return found
 
 
-def _state_of(order: _Order, facts: dict[str, Json]) -> str:
+def _state_of(order: OrderNode, facts: dict[str, Json]) -> str:
     """The display status, and what it does not tell: cancelled, returned, delivered (shopify.md §6)."""
     if order.cancelled_at is not None:
         return "CANCELLED"
@@ -310,12 +153,12 @@ def _state_of(order: _Order, facts: dict[str, Json]) -> str:
     return "DELIVERED" if sent and all(each["is_delivered"] for each in sent) else "FULFILLED"
 
 
-def _is_carried(line: _LineItem) -> bool:
+def _is_carried(line: LineItemNode) -> bool:
     """Whether a carrier takes it: no gift card and no tip."""
     return line.requires_shipping and not line.is_gift_card
 
 
-def _is_all_back(order: _Order, facts: dict[str, Json]) -> bool:
+def _is_all_back(order: OrderNode, facts: dict[str, Json]) -> bool:
     """Whether everything came back. `returnStatus` says that *some* items were returned, so where the app may not read
     the returns themselves the order has to be without any quantity as well."""
     goods = {number(each.id, "LineItem") for each in order.line_items.nodes if _is_carried(each)}
@@ -324,15 +167,15 @@ def _is_all_back(order: _Order, facts: dict[str, Json]) -> bool:
     return order.return_status == "RETURNED" and not any(facts["lines"][line] for line in goods)
 
 
-def _has_arrived(fulfillment: _Fulfillment) -> bool:
+def _has_arrived(fulfillment: FulfillmentNode) -> bool:
     return fulfillment.display_status in ARRIVED or fulfillment.delivered_at is not None
 
 
-def _by_age(fulfillments: list[_Fulfillment]) -> list[_Fulfillment]:
+def _by_age(fulfillments: list[FulfillmentNode]) -> list[FulfillmentNode]:
     return sorted(fulfillments, key=lambda each: (each.created_at, len(each.id), each.id))
 
 
-def _order_fact(order: _FulfillmentOrder) -> dict[str, Json]:
+def _order_fact(order: FulfillmentOrderNode) -> dict[str, Json]:
     location = order.assigned_location.location
     return {
         "id": number(order.id, "FulfillmentOrder"),
@@ -354,7 +197,7 @@ def _order_fact(order: _FulfillmentOrder) -> dict[str, Json]:
     }
 
 
-def _fulfillment_fact(fulfillment: _Fulfillment) -> dict[str, Json]:
+def _fulfillment_fact(fulfillment: FulfillmentNode) -> dict[str, Json]:
     lines: dict[str, int] = {}
     for each in fulfillment.fulfillment_line_items.nodes:
         line = number(each.line_item.id, "LineItem")
@@ -371,7 +214,7 @@ def _fulfillment_fact(fulfillment: _Fulfillment) -> dict[str, Json]:
     }
 
 
-def _return_fact(each: _Return) -> dict[str, Json]:
+def _return_fact(each: ReturnNode) -> dict[str, Json]:
     """As `statemachines.shopify_returns` reads it: quantities by order line, in the sequence in which they show."""
     asked: dict[str, int] = {}
     processed: dict[str, int] = {}
@@ -394,7 +237,7 @@ MOST_FULFILLMENTS = 100
 """How many fulfilments order.graphql asks for."""
 
 
-def _all_shown(order: _Order) -> None:
+def _all_shown(order: OrderNode) -> None:
     """Half an order would be shipped wrongly, so one that is not whole after all of its pages (`shopify_pages`) is set
     aside for a person."""
     pages = [order.line_items.page_info, order.fulfillment_orders.page_info]

@@ -16,6 +16,7 @@ from orchestrator.clock import Clock
 from orchestrator.sandbox import shopify_reads as reads
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, parse_object
+from orchestrator.sandbox.shopify_goods import prepare_pickup
 from orchestrator.sandbox.shopify_orders import Json, fulfillment_node, gid
 from orchestrator.sandbox.shopify_panel import ShopifyPanel
 from orchestrator.sandbox.shopify_reads import id_of
@@ -288,7 +289,7 @@ def _report_progress(shop: ShopifyShop, field: Field) -> Json:
 
 def _prepare_pickup(shop: ShopifyShop, field: Field) -> Json:
     rows = field.arguments["input"]["lineItemsByFulfillmentOrder"]
-    shop.prepare_pickup([number_of(row["fulfillmentOrderId"]) for row in rows])
+    prepare_pickup(shop, [number_of(row["fulfillmentOrderId"]) for row in rows])
     return {"userErrors": []}
 
 

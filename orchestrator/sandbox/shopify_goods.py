@@ -6,7 +6,7 @@ Facts: shopify.md §4, §6, and the Admin schema (DeliveryMethodType, Fulfillmen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from orchestrator.sandbox.platform import PanelError
 from orchestrator.sandbox.shopify_orders import (
@@ -19,6 +19,7 @@ from orchestrator.sandbox.shopify_orders import (
     Line,
     Order,
 )
+from orchestrator.sandbox.shopify_refusals import Refused
 from orchestrator.sandbox.shopify_shop import ShopifyShop
 
 METHODS = ("SHIPPING", "PICKUP_POINT", "LOCAL", "PICK_UP", "RETAIL", "NONE")
@@ -97,6 +98,22 @@ def ask_service(part: FulfillmentOrder, request: str) -> None:
         part.status = "IN_PROGRESS"
     elif request == "CLOSED":
         part.status = "INCOMPLETE"
+
+
+def prepare_pickup(shop: ShopifyShop, numbers: Iterable[int | None]) -> None:
+    """fulfillmentOrderLineItemsPreparedForPickup: the buyers are mailed. Raises Refused with the schema's codes."""
+    found = [shop.order_of_fulfillment_order(number) for number in numbers]
+    for pair in found:
+        if pair is None or pair[1].method != "PICK_UP":
+            raise Refused("Invalid fulfillment order ID provided.", ["input"], code="FULFILLMENT_ORDER_INVALID")
+        part = pair[1]
+        if part.is_prepared or part.status not in ("OPEN", "IN_PROGRESS") or not any(line[3] for line in part.lines):
+            words = "The fulfillment order does not have any line items that can be prepared."
+            raise Refused(words, ["input"], code="NO_LINE_ITEMS_TO_PREPARE_FOR_FULFILLMENT_ORDER")
+    for order, part in filter(None, found):
+        part.is_prepared = True
+        shop.touch(order)
+        shop.tell_parts(order, "line_items_prepared_for_pickup", [part])
 
 
 def _parts(order: Order, line: Json) -> list[FulfillmentOrder]:

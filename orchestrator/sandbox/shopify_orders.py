@@ -313,3 +313,22 @@ def fulfillment_node(fulfillment: Fulfillment) -> dict[str, Json]:
             ]
         ),
     }
+
+
+def may_ship(part: FulfillmentOrder) -> bool:
+    """Whether Shopify offers to ship the FO: what was asked of a fulfilment service is shipped by that."""
+    shown = fulfillment_order_node(part)["supportedActions"]
+    return any(row["action"] == "CREATE_FULFILLMENT" for row in shown)
+
+
+def tracking_rows(told: Json) -> list[dict[str, Json]]:
+    """FulfillmentTrackingInput as `trackingInfo` shows it: a number and a link, or lists in which a link stands at its
+    number's place."""
+    told = told or {}
+    numbers = told.get("numbers") or ([told["number"]] if told.get("number") else [])
+    urls = told.get("urls") or ([told["url"]] if told.get("url") else [])
+    pairs = [
+        (numbers[at] if at < len(numbers) else None, urls[at] if at < len(urls) else None)
+        for at in range(max(len(numbers), len(urls)))
+    ]
+    return [{"company": told.get("company"), "number": number, "url": url} for number, url in pairs]

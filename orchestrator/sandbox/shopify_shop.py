@@ -21,7 +21,8 @@ from orchestrator.sandbox.shopify_orders import (
     Json,
     Order,
     OrderPress,
-    fulfillment_order_node,
+    may_ship,
+    tracking_rows,
 )
 from orchestrator.sandbox.shopify_paging import MOST_NODES
 from orchestrator.sandbox.shopify_products import Product, Shelf
@@ -240,26 +241,6 @@ class ShopifyShop:
         self.events.tell(order.id, [told_of("progress_reported", each, was=was.lower())])
         return each
 
-    def prepare_pickup(self, numbers: Iterable[int | None]) -> None:
-        """fulfillmentOrderLineItemsPreparedForPickup: the buyers are mailed. Raises Refused."""
-        found = [self.order_of_fulfillment_order(number) for number in numbers]
-        for pair in found:
-            if pair is None or pair[1].method != "PICK_UP":
-                raise Refused("Invalid fulfillment order ID provided.", ["input"], code="FULFILLMENT_ORDER_INVALID")
-            each = pair[1]
-            if (
-                each.is_prepared
-                or each.status not in ("OPEN", "IN_PROGRESS")
-                or not any(line[3] for line in each.lines)
-            ):
-                words = "The fulfillment order does not have any line items that can be prepared."
-                raise Refused(words, ["input"], code="NO_LINE_ITEMS_TO_PREPARE_FOR_FULFILLMENT_ORDER")
-        for pair in found:
-            assert pair is not None
-            pair[1].is_prepared = True
-            self.touch(pair[0])
-            self.tell_parts(pair[0], "line_items_prepared_for_pickup", [pair[1]])
-
     def fulfill(self, wanted: Mapping[str, Json]) -> Fulfillment:
         """fulfillmentCreate. Raises Refused."""
         parts, orders = self._parts(wanted.get("lineItemsByFulfillmentOrder") or [])
@@ -278,7 +259,7 @@ class ShopifyShop:
             )
         if len({each.method for each, _, _ in parts}) > 1:
             raise _fulfillment_refusal("All fulfillment orders must have the same delivery method.")
-        return self.ship(orders[0], parts, _tracking(wanted.get("trackingInfo")))
+        return self.ship(orders[0], parts, tracking_rows(wanted.get("trackingInfo")))
 
     def ship(
         self, order: Order, parts: list[tuple[FulfillmentOrder, list[int], int]], tracking: list[dict[str, Json]]
@@ -337,7 +318,7 @@ class ShopifyShop:
         if found is None:
             raise Refused("Fulfillment does not exist.", ["fulfillmentId"])
         order, each = found
-        each.numbers = _tracking(tracking)
+        each.numbers = tracking_rows(tracking)
         self.touch(order, "fulfillments/update", fulfillment=each)
         return each
 
@@ -405,24 +386,6 @@ def number_of(text: Json) -> int | None:
     """The number of a gid, None where it has none."""
     tail = str(text).rpartition("/")[2]
     return int(tail) if tail.isdecimal() else None
-
-
-def may_ship(part: FulfillmentOrder) -> bool:
-    """Whether Shopify offers to ship the FO: what was asked of a fulfilment service is shipped by that."""
-    shown = fulfillment_order_node(part)["supportedActions"]
-    return any(row["action"] == "CREATE_FULFILLMENT" for row in shown)
-
-
-def _tracking(told: Json) -> list[dict[str, Json]]:
-    """FulfillmentTrackingInput: a number and a link, or lists of them in which a link stands at its number's place."""
-    told = told or {}
-    numbers = told.get("numbers") or ([told["number"]] if told.get("number") else [])
-    urls = told.get("urls") or ([told["url"]] if told.get("url") else [])
-    pairs = [
-        (numbers[at] if at < len(numbers) else None, urls[at] if at < len(urls) else None)
-        for at in range(max(len(numbers), len(urls)))
-    ]
-    return [{"company": told.get("company"), "number": number, "url": url} for number, url in pairs]
 
 
 def _fulfillment_refusal(message: str) -> Refused:

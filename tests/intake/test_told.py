@@ -257,3 +257,20 @@ def test_the_state_is_told_by_the_body(changes: dict[str, Any], state: str) -> N
     assert told is not None
     assert (told.state, told.facts["lines"]) == (state, {"5": 1})
     assert [each["lines"] for each in told.facts["fulfillments"]] == [{"5": 1}] * len(parcels)
+
+
+def test_a_gift_card_keeps_no_told_order_from_being_delivered() -> None:
+    card = {"id": 2, "quantity": 1, "requires_shipping": False, "gift_card": True}
+    sent = [
+        {"id": 11, "status": "success", "shipment_status": "delivered", "line_items": [{"id": 1, "quantity": 1}]},
+        {"id": 12, "status": "success", "shipment_status": None, "line_items": [{"id": 2, "quantity": 1}]},
+    ]
+    body = {
+        "id": 7,
+        "fulfillment_status": "fulfilled",
+        "line_items": [{"id": 1, "quantity": 1, "requires_shipping": True}, card],
+        "fulfillments": sent,
+    }
+    seen = told_order(body, b"{}")
+    assert seen is not None
+    assert (seen.state, seen.facts["uncarried"]) == ("DELIVERED", ["2"])
