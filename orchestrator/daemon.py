@@ -22,6 +22,7 @@ from anyio.abc import TaskGroup
 from orchestrator import __version__, systemd
 from orchestrator.api.app import build_app
 from orchestrator.api.server import Door, ServeError, serving
+from orchestrator.blocked_log import BlockedLog
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ConfigError, diff, load
 from orchestrator.crash import CrashPointError, CrashPoints
@@ -101,6 +102,7 @@ class Daemon:
         self.queries.outlets = lambda: self.deliveries.outlets
         self._crash = crash
         self._door: Door | None = None
+        self._blocked_log = BlockedLog(store)
         self._watchman = Watchman(store, self.clock, self._retention_ms)
         store.on_commit = self._on_commit
         store.on_group = self.metrics.committed
@@ -164,6 +166,7 @@ class Daemon:
     def _on_commit(self, published: list[Published]) -> None:
         """Wakes who waits for these events, and counts the targets that they end."""
         self.feed.publish(published)
+        self._blocked_log.heard(published)
         self.deliveries.wake(published)
         for told in published:
             if told.type in _ENDS and told.shop is not None:
@@ -172,6 +175,7 @@ class Daemon:
     def _start_duties(self, group: TaskGroup) -> None:
         group.start_soon(forget_forever, self._store, self._watchman, self._retention_ms, self._ends)
         group.start_soon(self.inbox.run)
+        group.start_soon(self._blocked_log.run)
         group.start_soon(self.watch.run)
         group.start_soon(self.deliveries.run)
         group.start_soon(feed_watchdog)

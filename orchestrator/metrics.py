@@ -127,6 +127,8 @@ class Metrics:
         self._lag_events = self._gauge("delivery_lag_events", "Events that a receiver has to get yet", "name")
         self._lag_seconds = self._gauge("delivery_lag_seconds", "Age of the oldest of them", "name")
         self._delivery_paused = self._gauge("delivery_paused", "1 while a receiver is paused", "name")
+        self._consumer_events = self._gauge("consumer_lag_events", "Events beyond a pulling consumer's cursor", "name")
+        self._consumer_seconds = self._gauge("consumer_lag_seconds", "Age of the oldest of them", "name")
         self._pending = self._gauge("targets_pending", "Targets that have not ended")
         self._cursor = self._gauge("events_last_cursor", "Cursor of the newest event")
         self._draining = self._gauge("draining", "1 while the daemon shuts down")
@@ -209,6 +211,7 @@ class Metrics:
             self._cursor.set(cursor)
         self._show_shops(status.get("shops") or ())
         self._show_deliveries(status.get("delivery") or ())
+        self._show_consumers(status.get("consumers") or ())
         return generate_latest(self.registry)
 
     def _show_shops(self, shops: Iterable[Mapping[str, Any]]) -> None:
@@ -239,6 +242,14 @@ class Metrics:
             self._lag_events.labels(name).set(delivery["lag_events"])
             self._lag_seconds.labels(name).set(delivery["lag_seconds"])
             self._delivery_paused.labels(name).set(1 if delivery["paused"] else 0)
+
+    def _show_consumers(self, consumers: Iterable[Mapping[str, Any]]) -> None:
+        for gauge in (self._consumer_events, self._consumer_seconds):
+            gauge.clear()
+        for consumer in consumers:
+            name = str(consumer["name"])
+            self._consumer_events.labels(name).set(consumer["lag_events"])
+            self._consumer_seconds.labels(name).set(consumer["lag_seconds"])
 
     # -- making ----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from storage.events import consumer_cursor
+from storage.events import consumer_cursor, list_consumers
 from storage.records import Event
 from storage.text import load_json
 from storage.transaction import Transaction
@@ -153,6 +153,29 @@ def parked_lanes(tx: Transaction, name: str, lanes: Iterable[str]) -> set[str]:
     """Those of the lanes in which something is parked: what comes behind it has to wait there too."""
     sql = "SELECT 1 FROM parked WHERE name = ? AND lane = ? LIMIT 1"
     return {lane for lane in lanes if tx.query(sql, (name, lane))}
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerLag:
+    """A consumer that pulls: up to where it acknowledged, when it last did (Unix milliseconds), and its lag."""
+
+    name: str
+    cursor: int
+    last_seen_at: int
+    lag: Lag
+
+
+def consumer_lags(tx: Transaction) -> list[ConsumerLag]:
+    """Every consumer that pulls, by name. What it does not ask for counts too: nobody knows which types it wants."""
+    found = []
+    for name, cursor, seen_at in list_consumers(tx):
+        if name.startswith(consumer_of("")):
+            continue
+        ahead = "SELECT 1 FROM events WHERE cursor > ? LIMIT ?"
+        count: int = tx.query(f"SELECT count(*) FROM ({ahead}) AS ahead", (cursor, MOST_COUNTED))[0][0]  # noqa: S608
+        first = tx.query("SELECT at FROM events WHERE cursor > ? ORDER BY cursor LIMIT 1", (cursor,))
+        found.append(ConsumerLag(name, cursor, seen_at, Lag(count, first[0][0] if first else None)))
+    return found
 
 
 def lag_of(tx: Transaction, name: str, types: Sequence[str]) -> Lag:

@@ -403,6 +403,16 @@ class Attention(Document):
     problem: StandingProblem | None
 
 
+class ConsumerStatus(Document):
+    """A consumer that pulls, and how far it is behind."""
+
+    name: str
+    cursor: int
+    lag_events: Annotated[int, Field(description="Events beyond its cursor, of all types; counted up to 100,000")]
+    lag_seconds: Annotated[float, Field(description="Age of the oldest of them")]
+    last_seen_at: Annotated[Instant, Field(description="When it last acknowledged")]
+
+
 class Status(Document):
     """The status dump."""
 
@@ -411,3 +421,4 @@ class Status(Document):
     shops: list[ShopStatus]
     attention: list[Attention]
     delivery: list[Delivery]
+    consumers: Annotated[list[ConsumerStatus], Field(description="Those that pull the feed with a cursor kept here")]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, grid, line
+from orchestrator.operations.remedies import remedy
 
 Json = Mapping[str, Any]
 
@@ -99,6 +100,7 @@ def order_page(order: Json) -> Page:
     if problem := order.get("problem"):
         text, tone = problem_cell(problem)
         page.append(line("problem    ", Cell(text, tone), f" since {problem['since']}" if problem.get("since") else ""))
+        page.append(line(f"what helps {remedy(problem['type'], order['shop'], order['id'])}"))
     if order.get("held_at"):
         page.append(
             line(

@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, grid, line
 from orchestrator.cli.pages import Json, problem_cell
+from orchestrator.operations.remedies import remedy
 
 _COUNTED = ("queued", "running", "retrying", "waiting")
 
@@ -35,6 +36,7 @@ def status_page(dump: Json) -> Page:
     if attention := dump.get("attention"):
         rows = [(entry["shop"], entry["order"], Cell(*problem_cell(entry["problem"]))) for entry in attention]
         page += [line(), line(Cell("These orders need a person:", "bad")), grid(("SHOP", "ORDER", "PROBLEM"), rows)]
+        page += _what_helps(attention)
     if delivery := dump.get("delivery"):
         lags = [
             (
@@ -46,7 +48,22 @@ def status_page(dump: Json) -> Page:
             for d in delivery
         ]
         page += [line(), grid(("DELIVERY", "LAG EVENTS", "LAG", "LAST ERROR"), lags, right=(1, 2))]
+    if consumers := dump.get("consumers"):
+        pulls = [
+            (each["name"], str(each["lag_events"]), _seconds(each["lag_seconds"]), _time_of_day(each["last_seen_at"]))
+            for each in consumers
+        ]
+        page += [line(), grid(("CONSUMER", "LAG EVENTS", "LAG", "LAST SEEN"), pulls, right=(1, 2))]
     return page
+
+
+def _what_helps(attention: Sequence[Json]) -> list[Line | Grid]:
+    """What to do, once for each type of problem, with the commands for the first order that has it."""
+    firsts: dict[str, Json] = {}
+    for entry in attention:
+        firsts.setdefault(entry["problem"]["type"], entry)
+    rows = [(type_, remedy(type_, entry["shop"], entry["order"])) for type_, entry in firsts.items()]
+    return [line(), grid(("PROBLEM", "WHAT HELPS"), rows, wraps=(1,))]
 
 
 def _shops(shops: Sequence[Json]) -> Grid:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from orchestrator.clock import rfc3339
 from orchestrator.operations.refusals import Refused
 from statemachines.target import Json
-from storage.deliveries import delivery_state, lag_of
+from storage.deliveries import consumer_lags, delivery_state, lag_of
 from storage.transaction import Transaction
 
 
@@ -40,6 +41,20 @@ class DeliverySwitch(Protocol):
     async def resume(self, name: str) -> bool:
         """Sends again."""
         ...
+
+
+def consumer_views(tx: Transaction, now_ms: int) -> list[dict[str, Json]]:
+    """Every consumer that pulls, and how far it is behind: one that stopped asking must not go unseen."""
+    return [
+        {
+            "name": each.name,
+            "cursor": each.cursor,
+            "lag_events": each.lag.events,
+            "lag_seconds": 0.0 if each.lag.since is None else max(0, now_ms - each.lag.since) / 1000,
+            "last_seen_at": rfc3339(each.last_seen_at),
+        }
+        for each in consumer_lags(tx)
+    ]
 
 
 def no_receiver(name: str, outlets: Sequence[OutletFacts]) -> Refused:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import anyio
 
 from orchestrator.clock import Clock
-from orchestrator.operations.deliveries import OutletFacts, delivery_views
+from orchestrator.operations.deliveries import consumer_views, OutletFacts, delivery_views
 from orchestrator.operations.dump import dump_lines
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.ports import NodeFacts, ShopFacts
@@ -82,11 +82,12 @@ class Queries:
         """The status dump."""
         now, outlets = self._clock.now_ms(), self.outlets()
 
-        def unit(tx: Transaction) -> tuple[Counts, list[dict[str, Json]]]:
-            return read_counts(tx), delivery_views(tx, outlets, now)
+        def unit(tx: Transaction) -> tuple[Counts, list[dict[str, Json]], list[dict[str, Json]]]:
+            return read_counts(tx), delivery_views(tx, outlets, now), consumer_views(tx, now)
 
-        counts, deliveries = await self._store.read(unit)
-        return status_dump(counts, self._node, self._store.url, now, deliveries)
+        counts, deliveries, consumers = await self._store.read(unit)
+        dump = status_dump(counts, self._node, self._store.url, now, deliveries)
+        return {**dump, "consumers": consumers}
 
     async def delivery(self, name: str) -> dict[str, Json]:
         """One receiver of events. Raises Refused `delivery-not-found`."""

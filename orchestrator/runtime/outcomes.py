@@ -234,7 +234,8 @@ def apply_read_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jit
             if attempts >= ctx.policy.attempts:
                 step = order.intent.step if order.intent is not None else None
                 detail = f"the order could not be read: {failure.detail}"
-                draft.block(problem_of("attempts-exhausted", detail, step, ctx.now))
+                unread = problem_of("attempts-exhausted", detail, step, ctx.now)
+                draft.block(replace(unread, title="No read of the order succeeded"))  # no step ran out of anything
             elif counts:
                 next_attempt_at = ctx.now + max(backoff_ms(attempts, ctx.policy.base_ms, ctx.policy.max_ms, jitter), 1)
                 draft.change(next_attempt_at=next_attempt_at)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -365,7 +366,8 @@ class ShopWorker:
             draft.change(read_attempts=order.read_attempts + 1)
             if draft.order.read_attempts >= ctx.policy.attempts:
                 detail = f"driving this order raised {name} each time: that is a bug, the daemon's log has it"
-                draft.block(problem_of("attempts-exhausted", detail, step, ctx.now))
+                problem = problem_of("attempts-exhausted", detail, step, ctx.now)
+                draft.block(replace(problem, title="The daemon cannot drive the order"))
             else:
                 due_at = ctx.now + _STUMBLE_MS
                 draft.change(situation=Situation.RETRYING, due_at=due_at, next_attempt_at=due_at)

@@ -281,3 +281,42 @@ def test_machines_of_a_daemon_that_was_named_are_never_our_own(run: Run, alone: 
 
 def test_a_platform_that_nobody_knows_is_not_found(run: Run) -> None:
     assert run("machines", "amazon").exit_code == 4
+
+
+def test_status_says_once_for_each_type_of_problem_what_helps(daemon: FakeDaemon, fulfilld: Run) -> None:
+    entries = [
+        {"shop": "acme", "order": "5", "problem": a_problem()},
+        {"shop": "acme", "order": "6", "problem": a_problem()},
+        {"shop": "acme", "order": "7", "problem": a_problem(type="attempts-exhausted")},
+    ]
+    daemon.answers["GET", "/v1/status"] = a_status(attention=entries)
+    text = " ".join(fulfilld("status").stdout.split())
+    assert "`fulfilld retry acme 5`" in text
+    assert "fulfilld retry acme 6" not in text
+    assert "when the platform works again, `fulfilld retry acme 7`" in text
+
+
+def test_an_order_says_what_helps(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", ORDER] = an_order(situation="blocked", problem=a_problem())
+    text = " ".join(fulfilld("order", "acme", "67890").stdout.split())
+    assert "what helps mend the order on the platform" in text
+
+
+def test_status_shows_consumers_that_are_behind_and_shops_that_left(daemon: FakeDaemon, fulfilld: Run) -> None:
+    dump = a_status(
+        consumers=[
+            {
+                "name": "erp",
+                "cursor": 5,
+                "lag_events": 812,
+                "lag_seconds": 86400.0,
+                "last_seen_at": "2026-01-02T03:04:05.000Z",
+            }
+        ]
+    )
+    dump["shops"][0]["configured"] = False
+    daemon.answers["GET", "/v1/status"] = dump
+    text = fulfilld("status").stdout
+    assert "erp" in text
+    assert "812" in text
+    assert "not configured" in " ".join(text.split())

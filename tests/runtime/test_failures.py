@@ -228,3 +228,17 @@ async def test_a_target_fails_when_the_order_is_gone(tmp_path: Path) -> None:
         target = await floor.reach(order.id, "shipped")
         assert target.status is TargetStatus.FAILED
         assert (await floor.order(order.id)).situation is Situation.IDLE
+
+
+async def test_reads_that_fail_are_not_called_attempts_of_the_step(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        sandbox.faults.script("drop_after", step="confirm")
+        sandbox.faults.script("error_before", step="read", times=20)
+        target = await floor.reach(order.id, "accepted")
+        assert target.status is TargetStatus.BLOCKED
+        found = await floor.order(order.id)
+        assert target.problem is not None
+        assert found.attempts == 1
+        assert "ran out of attempts" not in target.problem.title

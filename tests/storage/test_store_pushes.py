@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from storage.deliveries import (
+    ConsumerLag,
     DeliveryState,
     Head,
     Lag,
+    consumer_lags,
     consumer_of,
     delivery_state,
     hurry_parked,
@@ -249,3 +251,21 @@ async def test_the_lag_counts_what_lies_ahead_and_what_is_parked(engine: Engine)
         assert await store.read(lambda tx: lag_of(tx, "orders", types)) == Lag(2, NOW)
         await store.write(lambda tx: park(tx, "orders", 4, "1", 1, NOW))
         assert await store.read(lambda tx: lag_of(tx, "orders", types)) == Lag(2, NOW)
+
+
+async def test_consumers_that_pull_are_told_with_how_far_they_are_behind(engine: Engine) -> None:
+    async with engine.open() as store:
+
+        def unit(tx: Transaction) -> None:
+            for number in range(5):
+                append_event(tx, NOW + number, "x")
+            acknowledge(tx, "erp", 2, NOW + 9)
+            acknowledge(tx, "bi", 5, NOW + 8)
+            acknowledge(tx, "delivery:orders", 1, NOW)
+            acknowledge(tx, ".probe", 1, NOW)
+
+        await store.write(unit)
+        assert await store.read(consumer_lags) == [
+            ConsumerLag("bi", 5, NOW + 8, Lag(0, None)),
+            ConsumerLag("erp", 2, NOW + 9, Lag(3, NOW + 2)),
+        ]

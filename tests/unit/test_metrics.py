@@ -186,3 +186,12 @@ def test_the_docs_list_every_metric_with_its_labels() -> None:
 
     assert len(rows) == len(documented)
     assert documented == built
+
+
+def test_a_consumer_that_has_stopped_pulling_shows() -> None:
+    metrics = Metrics()
+    behind = {"name": "erp", "cursor": 5, "lag_events": 812, "lag_seconds": 86_400.0, "last_seen_at": "x"}
+    shown = metrics.render({"consumers": [behind]}).decode()
+    assert 'fulfilld_consumer_lag_events{name="erp"} 812.0' in shown
+    assert 'fulfilld_consumer_lag_seconds{name="erp"} 86400.0' in shown
+    assert "erp" not in metrics.render({"consumers": []}).decode(), "one that is gone disappears"

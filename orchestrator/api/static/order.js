@@ -65,7 +65,7 @@ function orderFacts(order) {
   return [
     el("dl", { class: "panel pad facts" },
       fact("State", el("strong", {}, order.state), order.milestone ? el("span", { class: "soft" }, ` ${order.milestone}`) : ""),
-      fact("Situation", situation(order), order.attempts ? ` after ${order.attempts === 1 ? "1 attempt" : `${order.attempts} attempts`}` : ""),
+      fact("Situation", situation(order), order.attempts && !problem ? ` after ${order.attempts === 1 ? "1 attempt" : `${order.attempts} attempts`}` : ""),
       fact("Platform", order.platform, order.platform_state && order.platform_state !== order.state ? el("div", { class: "soft" }, `shows ${order.platform_state}`) : ""), fact("Reference", order.reference ?? "–"), fact("Payment", order.payment),
       order.withdrawn && fact("Withdrawn", el("strong", { class: "bad" }, "by the buyer"), order.withdrawn_at ? [" ", moment(order.withdrawn_at)] : ""),
       order.next_attempt_at && fact("Next attempt", moment(order.next_attempt_at)),

@@ -1,0 +1,56 @@
+"""Says in the log, at level error, that an order waits for a person: once each time that it is blocked.
+
+The feed has the event; whoever watches the log alone must not miss it. The event is read after its commit, in a task of
+its own, so that no unit of work waits for it.
+"""
+
+from __future__ import annotations
+
+import anyio
+import structlog
+
+from orchestrator.operations.remedies import remedy
+from storage.errors import StoreError
+from storage.events import list_events
+from storage.store import Store
+from storage.transaction import Published
+
+log = structlog.get_logger()
+
+_TYPE = "order.blocked"
+
+
+class BlockedLog:
+    """`heard` is called with what was committed, `run` lasts until it is cancelled."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cursors: list[int] = []
+        self._wake = anyio.Event()
+
+    def heard(self, published: list[Published]) -> None:
+        """Notes the orders that were blocked."""
+        cursors = [told.cursor for told in published if told.type == _TYPE]
+        if cursors:
+            self._cursors += cursors
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Logs them, in the order of the feed."""
+        while True:
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            cursors, self._cursors = self._cursors, []
+            for cursor in cursors:
+                await self._tell(cursor)
+
+    async def _tell(self, cursor: int) -> None:
+        try:
+            found = await self._store.read(lambda tx: list_events(tx, cursor - 1, 1))
+        except StoreError as error:
+            log.error(_TYPE, cursor=cursor, detail=str(error))
+            return
+        for event in found:
+            problem, shop, order = event.data.get("problem") or {}, event.shop or "", event.order or ""
+            told = {name: problem.get(name) for name in ("type", "step", "detail")}
+            log.error(_TYPE, shop=shop, order=order, **told, remedy=remedy(str(problem.get("type")), shop, order))

@@ -1,0 +1,47 @@
+"""An order that waits for a person is an error in the log, once, with what helps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from tests.support.process import DaemonProcess, daemon_process
+
+pytestmark = pytest.mark.e2e
+
+
+def blocked_lines(daemon: DaemonProcess) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in daemon.errors.read_text().splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == "order.blocked"]
+
+
+async def test_a_blocked_order_is_logged_once_each_time(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running(), daemon_process(tmp_path) as daemon:
+        shop = daemon.configure(sandbox)
+        (order,) = sandbox.selldone.order_ids()
+        daemon.start()
+        await daemon.ready()
+        sandbox.faults.script_answer(422, b'{"message": "Not this one."}', step="confirm", times=2)
+        path = f"/v1/shops/{shop}/orders/{order}"
+        _, target = await daemon.call("POST", f"{path}/targets?wait=20", {"state": "accepted"})
+        assert target["status"] == "blocked"
+        await daemon.terminate()
+        daemon.start()  # what was told stays told
+        await daemon.ready()
+        assert (await daemon.call("POST", f"{path}/retry"))[0] == 200
+        with anyio.fail_after(20):
+            while len(blocked_lines(daemon)) < 2:  # noqa: ASYNC110
+                await anyio.sleep(0.05)  # it says so on stderr and nowhere else
+        await daemon.terminate()
+        first, second = blocked_lines(daemon)
+        assert (first["level"], first["shop"], first["order"]) == ("error", shop, order)
+        assert (first["type"], first["step"]) == ("rejected", "confirm")
+        assert "Not this one." in first["detail"]
+        assert f"fulfilld retry {shop} {order}" in first["remedy"]
+        assert second["level"] == "error"
