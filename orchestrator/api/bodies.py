@@ -17,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from orchestrator.api.problems import ApiError, Invalid
 from orchestrator.api.validation import errors_of
+from orchestrator.encoding import UTF8_MARK, encoding_of
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -91,8 +92,10 @@ def unread_encoding(told: str = "") -> ApiError:
 
 def parse_json(raw: bytes, slug: str) -> Any:
     """JSON text as a value. Raises ApiError `malformed-json`, Invalid `slug` for text that cannot be kept."""
+    if encoding_of(raw[:4]) not in ("utf-8", "utf-8-sig"):
+        raise ApiError("malformed-json", "it is UTF-16 or UTF-32; send UTF-8 (PowerShell: -Encoding utf8)")
     try:
-        text = raw.decode("utf-8")
+        text = raw.removeprefix(UTF8_MARK).decode("utf-8")
         value = json.loads(
             text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_without_repetition
         )

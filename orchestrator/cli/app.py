@@ -24,6 +24,7 @@ from orchestrator.cli.commands import (
 )
 from orchestrator.cli.group import FulfilldGroup, RegisterCommand, WaitCommand
 from orchestrator.cli.place import Place
+from orchestrator.cli.streams import take_any_letter
 from orchestrator.cli.usage import UsualCommand
 
 app = typer.Typer(
@@ -115,6 +116,7 @@ def options(
 
 def main() -> NoReturn:
     """The entry point of `fulfilld`."""
+    take_any_letter()
     try:
         app()
     except KeyboardInterrupt:

@@ -41,6 +41,10 @@ class FulfilldGroup(TyperGroup):
         except UsageError as error:
             reword(error)
             raise
+        except UnicodeEncodeError as error:
+            # Only what came from outside can hold half a character: output takes any letter (streams.py).
+            shown = error.object[:80].encode("ascii", "backslashreplace").decode()
+            return self._end(Failure(f"{shown} is not UTF-8", ExitCode.USAGE, remedy="write it in UTF-8"))
         except BrokenPipeError:
             # Whoever reads stdout (`| head`) has what it wanted. Python must not find out again when it ends.
             _forget_stdout()

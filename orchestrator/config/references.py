@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.config.problems import Path as ConfigPath
 from orchestrator.config.problems import quoted_path
+from orchestrator.encoding import text_of
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LARGEST_BYTES = 64 * 1024
@@ -104,7 +105,7 @@ def _file(name: str, directory: Path) -> str:
     if len(raw) > _LARGEST_BYTES:
         raise _NotThere(f"the file {shown} is larger than {_LARGEST_BYTES // 1024} KiB")
     try:
-        value = raw.decode("utf-8")
+        value = text_of(raw)
     except UnicodeDecodeError:
         raise _NotThere(f"the file {shown} is not UTF-8") from None
     return value.removesuffix("\n").removesuffix("\r")

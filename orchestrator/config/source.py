@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.config.problems import ConfigError, ConfigProblem, quoted
+from orchestrator.encoding import text_of
 
 NO_FILE_REMEDY = "name a config with --config FILE; `fulfilld config example` prints a start"
 
@@ -61,10 +62,11 @@ def _text(path: Path) -> str:
         reason = error.strerror or type(error).__name__
         raise ConfigError([ConfigProblem(str(path), f"cannot be read: {reason}")]) from None
     try:
-        return raw.decode("utf-8-sig")
+        return text_of(raw)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError([ConfigProblem(f"{path.name}:{line}", "is not UTF-8 - save it as UTF-8")]) from None
+        told = "UTF-8" if error.encoding.startswith("utf-8") else "the UTF-16 that it begins as"
+        raise ConfigError([ConfigProblem(f"{path.name}:{line}", f"is not {told} - save it as UTF-8")]) from None
 
 
 def _no_json(text: str, name: str, error: json.JSONDecodeError) -> ConfigProblem:

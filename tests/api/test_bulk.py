@@ -122,6 +122,23 @@ async def test_lines_are_taken_by_any_of_their_types(media_type: str) -> None:
         assert [answer["status"] for answer in answers] == [202, 202]
 
 
+async def test_a_mark_and_the_line_ends_of_windows_are_no_part_of_the_lines() -> None:
+    async with bench(*orders(2)) as b:
+        body = b"\xef\xbb\xbf" + line("0").replace(b"\n", b"\r\n") + b"\r\n" + line("1").replace(b"\n", b"\r\n")
+        answers = await sent(b, body)
+        assert [(answer["line"], answer["status"]) for answer in answers] == [(1, 202), (3, 202)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+async def test_lines_in_another_encoding_are_refused_in_words(encoding: str) -> None:
+    async with bench(*orders(2)) as b:
+        answers = await sent(b, (line("0") + line("1")).decode().encode(encoding))
+        assert answers
+        assert {answer["status"] for answer in answers} == {400}
+        assert "send UTF-8" in answers[0]["problem"]["detail"]
+        assert b.commands.submitted == []
+
+
 async def test_lines_of_one_order_are_submitted_one_after_the_other() -> None:
     states = ["accepted", "preparing", "shipped", "delivered"]
     async with bench(*orders(20)) as b:

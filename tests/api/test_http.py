@@ -65,7 +65,6 @@ async def test_head_of_what_streams_ends_at_once() -> None:
         b"[" * 100_000,
         b'{"items": [' + b"9" * 5000 + b"]}",
         b'{"state": "a\x00b"}',
-        b"\xef\xbb\xbf{}",
     ],
 )
 async def test_a_body_that_is_no_json_is_told_so(body: bytes) -> None:
@@ -126,6 +125,21 @@ async def test_json_by_any_of_its_names_is_taken(media_type: str) -> None:
     async with bench(an_order()) as b:
         got = await b.call("POST", TARGETS, data=b'{"state": "accepted"}', headers={"Content-Type": media_type})
         assert got.status == 202
+
+
+async def test_a_mark_before_a_body_is_no_part_of_it() -> None:
+    async with bench(an_order()) as b:
+        body = b'\xef\xbb\xbf{"state": "accepted"}\r\n'
+        assert (await b.call("POST", TARGETS, data=body, headers=JSON)).status == 202
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+async def test_a_body_in_another_encoding_is_refused_in_words(encoding: str) -> None:
+    async with bench(an_order()) as b:
+        body = '{"state": "accepted"}'.encode(encoding)
+        got = await b.call("POST", TARGETS, data=body, headers=JSON)
+        assert (got.status, got.slug) == (400, "malformed-json")
+        assert "send UTF-8" in got.json()["detail"]
 
 
 TAKE_NOTHING = (

@@ -534,7 +534,7 @@ def test_a_reference_may_stand_for_any_text(tmp_path: Path) -> None:
 
 
 def test_a_reference_that_leads_nowhere_is_told_once_and_by_its_path(tmp_path: Path) -> None:
-    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "binary").write_bytes(b"\x80\xff")
     (tmp_path / "large").write_bytes(b"x" * 70_000)
     os.mkfifo(tmp_path / "pipe")
     wrong = {

@@ -167,6 +167,7 @@ def _only_file(others: list[str]) -> None:
 def _submit_many(client: Client, path: Path, as_json: bool) -> None:
     from orchestrator.cli.bulk import Tally, submit_lines
     from orchestrator.cli.failures import Failure
+    from orchestrator.encoding import utf8_lines
 
     try:
         opened = nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb")
@@ -174,7 +175,7 @@ def _submit_many(client: Client, path: Path, as_json: bool) -> None:
         raise typer.BadParameter(f"{path} cannot be read: {error.strerror or error}") from None
     tally = Tally()
     with opened as lines:
-        submit_lines(client, lines, tally, as_json=as_json)
+        submit_lines(client, utf8_lines(lines), tally, as_json=as_json)
     if not as_json:
         sys.stdout.write(f"{tally.accepted} accepted, {tally.refused} refused\n")
     if tally.refused or tally.answered < tally.sent:
