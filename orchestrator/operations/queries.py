@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import anyio
 
 from orchestrator.clock import Clock
-from orchestrator.operations.deliveries import consumer_views, OutletFacts, delivery_views
+from orchestrator.operations.deliveries import OutletFacts, consumer_views, delivery_views
 from orchestrator.operations.dump import dump_lines
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.ports import NodeFacts, ShopFacts
