@@ -118,7 +118,7 @@ class ShopifyMachine(PlatformMachine):
         """Tracking that the order's fulfilments carry already, and items that were shipped."""
         facts, found = standing.facts, []
         if standing.state in SHIPPED or live(facts):
-            found += ["items"] if request.items is not None else []
+            found += [name for name in ("items", "location") if getattr(request, name) is not None]
             marks = mark(request)
             if marks is not None and shipped(facts, marks):
                 found += TRACKED

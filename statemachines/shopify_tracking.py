@@ -114,9 +114,9 @@ def _pairs(fulfillment: Mapping[str, Json]) -> list[tuple[str | None, str | None
 
 def with_tracking(facts: Facts, request: TargetRequest) -> dict[str, Json]:
     """The facts once the fulfilments that the target's numbers are for carry them."""
-    chosen = {each["id"] for each in retracked(facts, request)}
+    chosen = [id(each) for each in retracked(facts, request)]  # what is only planned has no number yet
     told = [
-        {**each, **numbered(*overwritten(each, request))} if each["id"] in chosen else each
+        {**each, **numbered(*overwritten(each, request))} if id(each) in chosen else each
         for each in facts.get("fulfillments") or ()
     ]
     return {name: value for name, value in {**facts, "fulfillments": told}.items() if name != RETRACKING}

@@ -250,3 +250,15 @@ async def test_a_client_that_goes_away_ends_the_work_and_what_it_sent_is_done() 
             while b'route="/v1/targets",status="200"' not in b.metrics.render({}):
                 await anyio.lowlevel.checkpoint()
         assert len(b.commands.submitted) == 1
+
+
+async def test_a_field_that_cannot_narrow_is_refused_alike_wherever_a_target_comes_in() -> None:
+    fields: dict[str, Any] = {"items": ["1"]}
+    async with bench(an_order()) as b:
+        (answer,) = await sent(b, line("67890", "shipped", **fields))
+        alone = await b.submit("shipped", **fields)
+        preview = await b.submit("shipped", query="?dry_run=true", **fields)
+        for problem in (answer["problem"], alone.json(), preview.json()):
+            assert (problem["type"], problem["status"]) == ("not-allowed", 409)
+            assert "leave out 2" in problem["reason"]
+        assert b.commands.submitted == [] or (await b.get("/v1/shops/acme/orders/67890")).json()["targets"] == []

@@ -236,3 +236,37 @@ async def test_a_dry_run_with_a_key_shows_the_plan_of_that_key(tmp_path: Path) -
         for key, count in (("month-1", 0), ("month-2", 1)):
             plan = await floor.commands.preview(SHOP, order.id, replace(request), key=key)
             assert len(plan.steps) == count
+
+
+async def test_targets_that_wait_in_the_queue_are_judged_by_the_parcels_before_them(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        await floor.commands.hold(SHOP, order.id, None)
+        first, second = order.facts["lines"]
+        wishes: list[dict[str, Any]] = [
+            {"state": "shipped", "items": [first], "tracking": {"code": "C1"}},
+            {"state": "shipped", "items": [second], "tracking": {"code": "C2"}},
+            {"state": "shipped", "tracking": {"code": "C1", "url": "https://t.example/C1"}},
+            {"state": "delivered", "tracking": {"code": "C2"}},
+        ]
+        targets = [await floor.commands.submit(SHOP, order.id, TargetRequest.from_json(wish)) for wish in wishes]
+        await floor.commands.release(SHOP, order.id)
+        for target in targets:
+            assert (await floor.finished(target)).status is TargetStatus.REACHED
+        assert told(floor, order.id) == [[("C1", "https://t.example/C1")], [("C2", None)]]
+        assert [parcel(floor, order.id, at).display for at in (0, 1)] == ["FULFILLED", "DELIVERED"]
+
+
+async def test_a_target_that_named_everything_is_blocked_when_that_is_everything_no_more(tmp_path: Path) -> None:
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        await floor.commands.hold(SHOP, order.id, None)
+        target = await floor.submit(order.id, "cancelled", SHOP, items=list(order.facts["lines"]))
+        line = floor.sandbox.shopify.panel.goods(order.id, "add_line")["line"]
+        await floor.commands.sync(SHOP, 30)
+        await floor.commands.release(SHOP, order.id)
+        blocked = await floor.finished(target)
+        assert blocked.status is TargetStatus.BLOCKED
+        assert blocked.problem is not None
+        assert line in blocked.problem.detail
+        assert effects(floor, order.id) == []
