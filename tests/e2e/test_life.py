@@ -181,6 +181,29 @@ async def test_a_file_that_is_hardly_meant_is_warned_of_at_sighup_too(tmp_path: 
                 await anyio.sleep(0.02)  # the log is what tells
 
 
+async def test_a_reload_with_a_second_name_of_an_account_changes_nothing(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running(), daemon_process(tmp_path) as daemon:
+        shop = daemon.configure(sandbox)
+        daemon.start()
+        await daemon.ready()
+        path = tmp_path / "config.json"
+        config = json.loads(path.read_text())
+        config["shops"]["twin"] = config["shops"][shop]
+        path.write_text(json.dumps(config))
+        assert daemon.process is not None
+        daemon.process.send_signal(signal.SIGHUP)
+        with anyio.fail_after(20):
+            while "config.refused" not in daemon.errors.read_text():  # noqa: ASYNC110
+                await anyio.sleep(0.02)  # the log is what tells
+        assert f"shops.twin: is the same account as shops.{shop}" in daemon.errors.read_text()
+        _, status = await daemon.call("GET", "/v1/status")
+        assert [each["name"] for each in status["shops"]] == [shop]
+        await daemon.terminate()
+        daemon.start()
+        assert await daemon.exited() == 2
+
+
 async def test_sigusr1_writes_the_status_dump(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=2))
     async with sandbox.running(), daemon_process(tmp_path) as daemon:
