@@ -1,4 +1,4 @@
-"""What holds for every test: nobody inherits how another one set up the logging of this process."""
+"""What holds for every test: nobody inherits how another one set up the logging of this process; skips are told."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import pytest
 import structlog
 
 from orchestrator import logs
+from tests.support.skips import pytest_sessionfinish, pytest_terminal_summary
+
+__all__ = ["pytest_sessionfinish", "pytest_terminal_summary"]
 
 
 @pytest.fixture(autouse=True)

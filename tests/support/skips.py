@@ -1,0 +1,49 @@
+"""Tests that this machine cannot run say so at the end, with the line that helps; where CI is set, none may be skipped.
+
+A pytest plugin: `tests/conftest.py` takes its hooks.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NoReturn
+
+import pytest
+
+
+def skip(what: str, remedy: str) -> NoReturn:
+    """Skips a test for which `what` is missing; `remedy` is the one line that brings it."""
+    pytest.skip(f"{what}; to run it: {remedy}")
+
+
+def may_skip() -> bool:
+    """Whether tests may be skipped here: not in CI, which installs all that they need."""
+    return os.environ.get("CI", "").lower() in ("", "0", "false")
+
+
+def _reasons(config: pytest.Config) -> dict[str, int]:
+    """Why tests were skipped, and how many for each reason."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    found: dict[str, int] = {}
+    for report in [] if reporter is None else reporter.stats.get("skipped", ()):
+        text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reason = text.removeprefix("Skipped: ")
+        found[reason] = found.get(reason, 0) + 1
+    return found
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fails a run in CI that skipped anything."""
+    if not may_skip() and _reasons(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Tells each reason once."""
+    if reasons := _reasons(config):
+        terminalreporter.section("NOT TESTED HERE", sep="=", yellow=True, bold=True)
+        for reason, count in reasons.items():
+            terminalreporter.write_line(f"{count} {'test' if count == 1 else 'tests'}: {reason}", yellow=True)
+        if not may_skip():
+            terminalreporter.write_line("CI is set: nothing may be skipped, so this run has failed", red=True)
