@@ -13,7 +13,7 @@ from orchestrator.platforms.shopify_access import ShopifyAccess
 from orchestrator.platforms.shopify_graphql import ShopifyDoor
 from orchestrator.platforms.shopify_options import ShopifyOptions
 from orchestrator.platforms.shopify_pages import OrderPages
-from orchestrator.platforms.shopify_returns import ReturnsAccess
+from orchestrator.platforms.shopify_parts import OptionalParts
 from orchestrator.platforms.shopify_scopes import missing_scopes, scopes_finding
 from orchestrator.platforms.shopify_steps import ShopifySteps
 from orchestrator.platforms.shopify_subscriptions import ShopifySubscriptions, addresses
@@ -49,7 +49,8 @@ class ShopifyClient:
         self._access = ShopifyAccess(options, self._caller, host, settings)
         self._door = ShopifyDoor(self._caller, url, self._access, settings.meter)
         pages = OrderPages(self._door, settings.throttle)
-        self._returns = ReturnsAccess(self._door, pages, settings.throttle, settings.clock)
+        unwanted = frozenset[str]() if options.customer_data else frozenset({"account"})
+        self._orders = OptionalParts(self._door, pages, settings.throttle, settings.clock, unwanted)
         machine = machines.build({"routing_timeout_seconds": options.routing_timeout_seconds})
         self._subscriptions = ShopifySubscriptions(self._door, settings.throttle)
         self._steps = ShopifySteps(self._door, machine, options, self.read, settings.throttle, settings.clock)
@@ -84,7 +85,7 @@ class ShopifyClient:
         if whole_id(order_id) != order_id:
             raise NotFound(f"{order_id!r} is no Shopify order id")
         variables = {"id": f"gid://shopify/Order/{order_id}", "customer": self._options.customer_data}
-        node, text = await self._returns.read(order_id, variables)
+        node, text = await self._orders.read(order_id, variables)
         try:
             seen = read_order(node, text, self._clock.now_ms())
         except SenselessOrder as error:
@@ -148,7 +149,7 @@ class ShopifyClient:
     async def order_of_part(self, part: str) -> str | None:
         """The order of a fulfilment order or a return: webhooks about one name nothing else (shopify.md §2.4)."""
         if part.startswith(RETURN_PART):
-            return await self._returns.order_of(part.removeprefix(RETURN_PART))
+            return await self._orders.order_of(part.removeprefix(RETURN_PART))
         data, _ = await self._door.query("fulfillment_order", {"id": f"gid://shopify/FulfillmentOrder/{part}"})
         node = data.get("fulfillmentOrder") or {}
         return id_of_gid((node.get("order") or {}).get("id"), "Order")

@@ -156,6 +156,14 @@ class _Returns(_Node):
     page_info: _PageInfo
 
 
+class _Whole(_Node):
+    page_info: _PageInfo
+
+
+class _Terms(_Node):
+    payment_terms_type: str
+
+
 class OrderNode(_Node):
     """An order with all of its lists."""
 
@@ -169,7 +177,10 @@ class OrderNode(_Node):
     display_financial_status: str | None = None
     display_fulfillment_status: str
     return_status: str = NO_RETURN
+    payment_terms: _Terms | None = None
     line_items: _LineItems
+    shipping_lines: _Whole | None = None
+    discount_applications: _Whole | None = None
     fulfillment_orders: _FulfillmentOrders
     fulfillments: list[FulfillmentNode]
     returns: _Returns | None = None  # None: the app may not read them

@@ -17,6 +17,7 @@ from orchestrator.platforms.client import Throttle
 from orchestrator.platforms.failures import NotFound, Transient, Unreadable
 from orchestrator.platforms.json_text import member_text
 from orchestrator.platforms.shopify_graphql import ShopifyDoor
+from orchestrator.platforms.shopify_graphql import document as text_of
 from statemachines.target import Json
 
 MOST_PAGES = 100
@@ -55,7 +56,7 @@ class OrderPages:
             if node is None:
                 raise NotFound(f"Shopify has no order {order_id}")
             text = member_text(member_text(answer.body.decode(), "data"), "order")
-            rest = _Rest(self._door, self._throttle, node)
+            rest = _Rest(self._door, self._throttle, node, variables)
             try:
                 await rest.read()
             except _Changed:
@@ -70,16 +71,18 @@ class OrderPages:
 
 class _Rest:
     """What the first page of `order` left out; `read` puts it in. What makes no sense is left for the reader of the
-    node. `pages`: how many were read."""
+    node. `pages`: how many were read. `variables`: what the first page was asked with."""
 
-    def __init__(self, door: ShopifyDoor, throttle: Throttle, order: Json) -> None:
-        self._door, self._throttle, self._order = door, throttle, order
+    def __init__(self, door: ShopifyDoor, throttle: Throttle, order: Json, variables: Mapping[str, Json]) -> None:
+        self._door, self._throttle, self._order, self._variables = door, throttle, order, variables
         self.pages = 0
 
     async def read(self) -> None:
         """Raises _Changed, _Endless, PlatformFailure."""
         order = self._order
         await self._follow(order, "lineItems", "order_lines", "order")
+        await self._follow(order, "shippingLines", "order_shipping_lines", "order")
+        await self._follow(order, "discountApplications", "order_discounts", "order")
         await self._follow(order, "fulfillmentOrders", "order_fulfillment_orders", "order")
         for each in _nodes(order, "fulfillmentOrders"):
             await self._follow(each, "lineItems", "fulfillment_order_lines", "fulfillmentOrder")
@@ -92,13 +95,14 @@ class _Rest:
 
     async def _follow(self, owner: Json, name: str, document: str, field: str) -> None:
         """Reads the rest of the list `name` of `owner`, which `document` shows as its `field`."""
+        shared = {each: value for each, value in self._variables.items() if f"${each}: Boolean!" in text_of(document)}
         while (after := _next_cursor(owner, name)) is not None:
             if self.pages == MOST_PAGES:
                 raise _Endless(f"{MOST_PAGES + 1} pages do not show all of its lines, fulfilment orders and parcels")
             self.pages += 1
             await self._throttle()
             try:
-                data, _ = await self._door.query(document, {"id": owner["id"], "after": after})
+                data, _ = await self._door.query(document, {**shared, "id": owner["id"], "after": after})
             except NotFound:  # a fulfilment order that is gone, or the order: the next look tells which
                 raise _Changed from None
             page = data.get(field)

@@ -11,8 +11,10 @@ _FO_SCOPES = ("merchant_managed", "assigned", "third_party")
 _OPTIONAL_SCOPES = {
     "write_orders": "no order can be cancelled",
     "write_fulfillments": "none can be marked as delivered",
-    "read_products": "product webhooks will be refused",
+    "read_products": "product webhooks will be refused, and lines do not name their product",
     "read_returns": "what buyers send back is not shown",
+    "read_payment_terms": "an order on account counts as unpaid",
+    "read_customers": "the buyer's account and company are not shown",
 }
 """What does not work without a scope that most of the work can do without."""
 

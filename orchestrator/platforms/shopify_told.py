@@ -13,9 +13,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, Validati
 
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.shopify_content import APART
+from orchestrator.platforms.shopify_payment import payment_of
 from orchestrator.platforms.shopify_told_content import told_content
 from orchestrator.platforms.shopify_webhooks import id_of_gid, updated_at_ms, whole_id
-from orchestrator.platforms.shopify_wire import LIVE, PAYMENTS, age_of
+from orchestrator.platforms.shopify_wire import LIVE, age_of
 from statemachines.shopify_facts import parcels
 from statemachines.target import Json
 
@@ -52,6 +53,10 @@ class _Fulfillment(_Body):
     line_items: list[_Line] = []
 
 
+class _Terms(_Body):
+    payment_terms_type: str | None = None
+
+
 class _Order(_Body):
     id: int | str
     admin_graphql_api_id: str | None = None
@@ -62,6 +67,7 @@ class _Order(_Body):
     cancelled_at: AwareDatetime | None = None
     financial_status: str | None = None
     fulfillment_status: str | None = None
+    payment_terms: _Terms | None = None
     line_items: list[_Line] = []
     fulfillments: list[_Fulfillment] = []
 
@@ -88,11 +94,13 @@ def told_order(body: Json, payload: bytes) -> Seen | None:
     }
     if uncarried := _uncarried(order.line_items):
         facts["uncarried"] = uncarried
+    terms = order.payment_terms.payment_terms_type if order.payment_terms is not None else None
+    payment = payment_of((order.financial_status or "").upper(), (terms or "").upper())
     return Seen(
         id=found,
         reference=order.name,
         state=_state_of(order, facts),
-        payment=PAYMENTS.get((order.financial_status or "").upper(), "unknown"),
+        payment=payment,
         facts=facts,
         payload=payload,
         content_hash="",
@@ -102,7 +110,7 @@ def told_order(body: Json, payload: bytes) -> Seen | None:
             order.processed_at,
             is_over=order.closed_at is not None or order.cancelled_at is not None,
         ),
-        content=told_content(body),
+        content=told_content(body, is_on_account=payment == "invoice"),
         apart=APART,
     )
 

@@ -8,42 +8,62 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from orchestrator.platforms.content import decimal, instant, price, rows, text
-from orchestrator.platforms.shopify_content import STATUS
+from orchestrator.platforms.content import decimal, instant, rows, sum_of, text
+from orchestrator.platforms.shopify_content import STATUS, priced
 from orchestrator.platforms.shopify_webhooks import id_of_gid, whole_id
 from statemachines.target import Json
 
 
-def told_content(body: Mapping[str, Json]) -> dict[str, Json]:
-    """What a body of `orders/*` tells; raises nothing."""
-    found: dict[str, Json] = {}
-    for name, key, read in _MEMBERS:
-        if key in body:
-            found[name] = read(body[key])
+def told_content(body: Mapping[str, Json], *, is_on_account: bool = False) -> dict[str, Json]:
+    """What a body of `orders/*` tells; raises nothing. `is_on_account`: payment terms release it."""
+    found: dict[str, Json] = {name: read(body[key]) for name, key, read in _MEMBERS if key in body}
     found |= {
-        "numbers": _some(body, {"order": "name", "buyer": "po_number"}),
+        "numbers": _some(body, {"order": "name", "buyer": "po_number", "source": "source_identifier"}),
+        "channel": _some(body, {"source": "source_name"}),
+        "buyer": _buyer(body),
         "totals": _totals(body),
-        "buyer": _some(body, {"email": "email", "phone": "phone"}),
     }
+    if "taxes_included" in body:  # else nobody says what the prices are
+        found["lines"] = [_line(each, body["taxes_included"]) for each in rows(body.get("line_items"))]
+    elif "line_items" in body:
+        found["lines"] = [_line(each, None) for each in rows(body["line_items"])]
+    if (ordered_at := body.get("processed_at") or body.get("created_at")) is not None:
+        found["ordered_at"] = instant(ordered_at)
     if "financial_status" in body:
-        raw = text(body["financial_status"])
-        word = raw.upper() if raw else None
-        found["payment"] = {"status": STATUS.get(word or "", "unknown"), "raw": word}
+        found["payment"] = _payment(body, is_on_account=is_on_account)
     if "cancelled_at" in body:
         found["cancelled"] = _cancelled(body)
     return found
 
 
-def _lines(lines: Json) -> list[Json]:
-    return [_line(each) for each in rows(lines)]
+def _payment(body: Mapping[str, Json], *, is_on_account: bool) -> dict[str, Json]:
+    told = text(body["financial_status"])
+    raw = told.upper() if told else None
+    status = "invoice" if is_on_account and raw == "PENDING" else STATUS.get(raw or "", "unknown")
+    found: dict[str, Json] = {"status": status, "raw": raw}
+    if "total_outstanding" in body:
+        found["due"] = decimal(body["total_outstanding"])
+    return found
 
 
-def _line(line: Mapping[str, Json]) -> dict[str, Json]:
+def _buyer(body: Mapping[str, Json]) -> dict[str, Json]:
+    found = _some(body, {"email": "email", "phone": "phone"})
+    if "customer" in body:
+        customer = body["customer"] if isinstance(body["customer"], Mapping) else {}
+        found |= {"id": _id(customer, "Customer"), "guest": not customer}
+    return found
+
+
+def _line(line: Mapping[str, Json], includes_tax: Json) -> dict[str, Json]:
     found: dict[str, Json] = {"id": _id(line, "LineItem"), **_some(line, {"sku": "sku", "name": "name"})}
     quantity = line.get("current_quantity")
     found["quantity"] = decimal(line.get("quantity") if quantity is None else quantity)
+    if includes_tax is None:
+        return found
     if "price" in line:
-        found["unit_price"] = price(stated=line["price"])
+        found["unit_price"] = priced(line["price"], includes_tax)
+    if isinstance(allocations := line.get("discount_allocations"), list):
+        found["discount"] = priced(sum_of("0", *(each.get("amount") for each in rows(allocations))), includes_tax)
     return found
 
 
@@ -72,6 +92,7 @@ def _address(found: Json) -> dict[str, Json] | None:
             "postal_code": "zip",
             "city": "city",
             "region": "province",
+            "region_code": "province_code",
             "country": "country_code",
         },
     )
@@ -95,9 +116,11 @@ def _cancelled(body: Mapping[str, Json]) -> dict[str, Json] | None:
 
 def _totals(body: Mapping[str, Json]) -> dict[str, Json]:
     """A body of an older version has no `current_…`; then the total is told as it was ordered."""
-    total = body.get("current_total_price")
-    total = body.get("total_price") if total is None else total
-    return {} if total is None else {"total": decimal(total)}
+    names = {"discount": "current_total_discounts", "tax": "current_total_tax", "total": "current_total_price"}
+    found: dict[str, Json] = {mine: decimal(body[theirs]) for mine, theirs in names.items() if theirs in body}
+    if "total" not in found and "total_price" in body:
+        found["total"] = decimal(body["total_price"])
+    return found
 
 
 def _some(owner: Mapping[str, Json], names: Mapping[str, str]) -> dict[str, Json]:
@@ -111,10 +134,12 @@ def _id(thing: Mapping[str, Json], kind: str) -> str | None:
 
 
 _MEMBERS: tuple[tuple[str, str, Callable[[Json], Json]], ...] = (
-    ("ordered_at", "created_at", instant),
-    ("lines", "line_items", _lines),
+    ("language", "customer_locale", text),
+    ("test", "test", lambda told: told),
+    ("currency", "currency", text),
     ("parcels", "fulfillments", _parcels),
     ("ship_to", "shipping_address", _address),
+    ("bill_to", "billing_address", _address),
     ("note", "note", text),
     ("tags", "tags", _tags),
     ("attributes", "note_attributes", _attributes),

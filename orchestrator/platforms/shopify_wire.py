@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.platforms.client import Age, Seen
 from orchestrator.platforms.content import digest
+from orchestrator.platforms.json_text import read_value
 from orchestrator.platforms.shopify_content import APART, content_of, returns_of
 from orchestrator.platforms.shopify_nodes import (
     NO_RETURN,
@@ -22,21 +23,12 @@ from orchestrator.platforms.shopify_nodes import (
     ReturnNode,
     RowNode,
 )
+from orchestrator.platforms.shopify_payment import payment_of
 from orchestrator.platforms.shopify_webhooks import id_of_gid
 from statemachines.shopify_facts import parcels, remaining
 from statemachines.shopify_returns import is_all_back
 from statemachines.target import Json
 
-PAYMENTS = {
-    "PAID": "paid",
-    "PARTIALLY_REFUNDED": "paid",
-    "REFUNDED": "paid",
-    "PENDING": "unpaid",
-    "AUTHORIZED": "unpaid",
-    "PARTIALLY_PAID": "unpaid",
-    "VOIDED": "unpaid",
-    "EXPIRED": "unpaid",
-}
 _SYNONYMS = {"OPEN": "UNFULFILLED", "RESTOCKED": "UNFULFILLED", "PENDING_FULFILLMENT": "IN_PROGRESS"}
 """Deprecated names of display states (shopify.md §4)."""
 _DECLINED = "REQUEST_DECLINED"
@@ -87,7 +79,9 @@ def read_order(node: Json, text: str, now_ms: int) -> Seen:
         "fulfillment_orders": [_order_fact(each) for each in order.fulfillment_orders.nodes],
         "fulfillments": [_fulfillment_fact(each) for each in _by_age(order.fulfillments)],
     }
-    content = content_of(node)
+    terms = order.payment_terms.payment_terms_type if order.payment_terms is not None else None
+    payment = payment_of(order.display_financial_status, terms)
+    content = content_of(read_value(text), is_on_account=payment == "invoice")
     if uncarried := [number(each.id, "LineItem") for each in order.line_items.nodes if not _is_carried(each)]:
         facts["uncarried"] = uncarried
     if order.returns is not None:
@@ -102,7 +96,7 @@ def read_order(node: Json, text: str, now_ms: int) -> Seen:
         id=number(order.id, "Order"),
         reference=order.name,
         state=state,
-        payment=PAYMENTS.get(order.display_financial_status or "", "unknown"),
+        payment=payment,
         facts=facts,
         payload=text.encode(),
         content_hash=digest(content, APART),
@@ -241,6 +235,7 @@ def _all_shown(order: OrderNode) -> None:
     """Half an order would be shipped wrongly, so one that is not whole after all of its pages (`shopify_pages`) is set
     aside for a person."""
     pages = [order.line_items.page_info, order.fulfillment_orders.page_info]
+    pages += [each.page_info for each in (order.shipping_lines, order.discount_applications) if each is not None]
     pages += [each.line_items.page_info for each in order.fulfillment_orders.nodes]
     pages += [each.fulfillment_line_items.page_info for each in order.fulfillments]
     if order.returns is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 
@@ -169,7 +169,7 @@ class ShopifyPlatform:
             try:
                 if resolve is None:
                     raise BadDocument(f"Field '{field.name}' doesn't exist on type '{document.name}'")
-                for name in (field.name, *(each.name for each in field.fields)):
+                for name in _names(field):
                     if version < _SINCE.get(name, version):
                         raise BadDocument(f"Field '{name}' doesn't exist on type '{document.name}'")
                     check_scopes(name, scopes)
@@ -312,7 +312,8 @@ def _add_event(shop: ShopifyShop, field: Field) -> Json:
 
 def _cancel(shop: ShopifyShop, field: Field) -> Json:
     asked = field.arguments
-    job = shop.cancel(id_of(asked.get("orderId")), asked["reason"], asked.get("staffNote"))
+    refunds = bool((asked.get("refundMethod") or {}).get("originalPaymentMethodsRefund"))
+    job = shop.cancel(id_of(asked.get("orderId")), asked["reason"], asked.get("staffNote"), refunds=refunds)
     told = {"job": {"id": job, "done": False}, "orderCancelUserErrors": [], "userErrors": []}
     return {**told, "jobResult": shop.cancel_result(job)}
 
@@ -357,6 +358,13 @@ def _resubscribe(shop: ShopifyShop, field: Field) -> Json:
 def _unsubscribe(shop: ShopifyShop, field: Field) -> Json:
     shop.subscriptions.delete(id_of(field.arguments.get("id")))
     return {"deletedWebhookSubscriptionId": field.arguments["id"], "userErrors": []}
+
+
+def _names(field: Field) -> Iterator[str]:
+    """A field and all that is asked for in it."""
+    yield field.name
+    for each in field.fields:
+        yield from _names(each)
 
 
 def _about_shop(shop: ShopifyShop, field: Field) -> Json:

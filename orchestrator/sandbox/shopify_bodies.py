@@ -3,10 +3,10 @@ looked at."""
 
 from __future__ import annotations
 
+from orchestrator.sandbox import shopify_money as money
 from orchestrator.sandbox.shopify_events import Told
-from orchestrator.sandbox.shopify_orders import Fulfillment, FulfillmentOrder, Json, Order, gid, rest_time
+from orchestrator.sandbox.shopify_orders import Fulfillment, FulfillmentOrder, Json, Line, Order, gid, rest_time
 
-_FINANCIAL = {"PAID": "paid", "AUTHORIZED": "authorized", "PENDING": "pending"}
 _SHIPMENTS = {"DELIVERED": "delivered", "PICKED_UP": "picked_up"}
 _APP, _STAFF = "gid://shopify/App/12345", "gid://shopify/StaffMember/12345"
 _FULFILLED = {"FULFILLED": "fulfilled", "PARTIALLY_FULFILLED": "partial"}
@@ -24,20 +24,44 @@ def order_body(order: Order, now: int) -> dict[str, Json]:
         "cancelled_at": rest_time(order.cancelled),
         "cancel_reason": order.cancel_reason.lower() if order.cancel_reason else None,
         "closed_at": rest_time(order.ended),
-        "processed_at": rest_time(order.created if order.processed is None else order.processed),
-        "financial_status": _FINANCIAL.get(order.financial),
+        "financial_status": order.financial.lower(),
         "fulfillment_status": _FULFILLED.get(order.state(now)),
-        "total_price": order.fields["currentTotalPriceSet"]["shopMoney"]["amount"],
-        "line_items": [
-            {
-                "id": line.id,
-                "admin_graphql_api_id": gid("LineItem", line.id),
-                "quantity": line.quantity,
-                "sku": line.sku,
-            }
-            for line in order.lines
-        ],
+        "processed_at": rest_time(order.created if order.processed is None else order.processed),
+        "test": False,
+        "note": order.fields["note"],
+        "note_attributes": [],
+        "phone": order.fields["phone"],
+        "po_number": order.fields["poNumber"],
+        "tags": ", ".join(order.fields["tags"]),
+        "source_name": "web",
+        "source_identifier": None,
+        "customer_locale": "en",
+        "shipping_address": _address(order.fields["shippingAddress"]),
+        "billing_address": _address(order.fields["billingAddress"]),
+        **money.body_fields(order),
+        "line_items": [_line(order, place, line) for place, line in enumerate(order.lines)],
     }
+
+
+def _line(order: Order, place: int, line: Line) -> dict[str, Json]:
+    discount = 0 if place else order.discount
+    return {
+        "id": line.id,
+        "admin_graphql_api_id": gid("LineItem", line.id),
+        "quantity": line.quantity,
+        "current_quantity": line.current,
+        "sku": line.sku,
+        "name": line.name,
+        "price": money.amount(line.price),
+        "gift_card": False,
+        "requires_shipping": True,
+        "discount_allocations": [{"amount": money.amount(discount)}] if discount else [],
+    }
+
+
+def _address(address: Json) -> Json:
+    names = {"zip": "zip", "provinceCode": "province_code", "countryCodeV2": "country_code"}
+    return {names.get(name, name): value for name, value in address.items()}
 
 
 def fulfillment_body(order: Order, fulfillment: Fulfillment) -> dict[str, Json]:

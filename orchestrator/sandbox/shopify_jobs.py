@@ -9,11 +9,15 @@ from orchestrator.sandbox.shopify_orders import Json
 
 @dataclass(slots=True)
 class Job:
-    """A cancellation of `order`, carried out at `due` (monotonic seconds), or `failure`: why it could not be."""
+    """A cancellation of `order`, carried out at `due` (monotonic seconds), or `failure`: why it could not be.
+
+    `refunds`: the money goes back with it.
+    """
 
     order: int
     due: float
     reason: str
+    refunds: bool = False
     is_done: bool = False
     failure: str | None = None
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from orchestrator.sandbox import shopify_money as money
 from orchestrator.sandbox.shopify_paging import connection
 from orchestrator.sandbox.shopify_returns import Return, return_node, return_status
 
@@ -34,12 +35,20 @@ _ACTIONS = {
     "SCHEDULED": ("MARK_AS_OPEN", "MOVE"),
 }
 OPEN = frozenset({"OPEN", "IN_PROGRESS", "ON_HOLD", "SCHEDULED"})
+_ORIGIN: dict[str, Json] = {
+    "test": False,
+    "sourceName": "web",
+    "sourceIdentifier": None,
+    "app": {"id": "gid://shopify/App/580111", "name": "Online Store"},
+    "customerLocale": "en",
+}
 _GOODS = (("IPOD2008PINK", "IPod Nano - Pink"), ("SKU2006-001", "Aviator sunglasses"), ("MUG-11", "Mug, 11 oz"))
 
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """An order line. `current`: its quantity after edits and cancellation. Gift cards and tips require no shipping."""
+    """An order line. `current`: its quantity after edits and cancellation, `price`: in cents. Gift cards and tips
+    require no shipping."""
 
     id: int
     sku: str
@@ -48,6 +57,7 @@ class Line:
     current: int
     requires_shipping: bool = True
     is_gift_card: bool = False
+    price: int = money.PRICE
 
 
 @dataclass(slots=True, eq=False)
@@ -95,7 +105,11 @@ class Fulfillment:
 class Order:
     """One order. Times are Unix milliseconds. `routed_at`: when its FOs show. `display`: a made-up state.
     `closed`: when it was archived. `processed`: its own date where that is not when Shopify made it, as of an order
-    that was brought over from another system."""
+    that was brought over from another system.
+
+    Amounts in cents: `discount` of a code, all of it the first line's, `shipping`, `refunded`. `paid`: what it had
+    cost when it was paid, None where that is its total. `terms`: the type of its payment terms.
+    """
 
     id: int
     name: str
@@ -114,6 +128,11 @@ class Order:
     returns: list[Return] = field(default_factory=list)
     display: str | None = None
     garbage: dict[str, Json] | None = None
+    discount: int = 0
+    shipping: int = 0
+    refunded: int = 0
+    paid: int | None = None
+    terms: str | None = None
 
     @property
     def ended(self) -> int | None:
@@ -158,8 +177,12 @@ class Order:
             "displayFulfillmentStatus": self.state(now),
             "returnStatus": return_status(self.returns),
             "canMarkAsPaid": self.financial == "PENDING",
+            **_ORIGIN,
+            **money.order_fields(self),
             **self.fields,
-            "lineItems": connection([(line.id, _line_node(line)) for line in self.lines]),
+            "lineItems": connection(
+                [(line.id, _line_node(line, 0 if at else self.discount)) for at, line in enumerate(self.lines)]
+            ),
             "fulfillmentOrders": connection([(each.id, fulfillment_order_node(each)) for each in orders]),
             "fulfillments": [fulfillment_node(each) for each in self.fulfillments],
             "returns": connection([(each.id, return_node(each)) for each in self.returns]),
@@ -194,8 +217,9 @@ class OrderPress:
         lines = [
             Line(first_line + n, *self._rng.choice(_GOODS), quantity, quantity) for n, quantity in enumerate(quantities)
         ]
-        order = Order(order_id, f"#{1001 + at}", now, now, routed_at, self._buyer(lines), lines)
+        order = Order(order_id, f"#{1001 + at}", now, now, routed_at, self._buyer(), lines)
         order.financial = self._rng.choice(("PAID", "PAID", "PAID", "AUTHORIZED", "PENDING"))
+        order.discount = 1_000 if at % 4 == 3 else 0
         locations = LOCATIONS if is_usual and at % 3 == 1 else LOCATIONS[:1]
         for n, (location, _) in enumerate(locations):
             mine = lines if len(locations) == 1 else [lines[n]]
@@ -203,8 +227,20 @@ class OrderPress:
             order.fulfillment_orders.append(FulfillmentOrder(self.next_id(), location, parts, updated=now))
         return order
 
-    def _buyer(self, lines: list[Line]) -> dict[str, Json]:
-        total = sum(199 * line.quantity for line in lines)
+    def _buyer(self) -> dict[str, Json]:
+        address = {
+            "name": self._rng.choice(("Steve Shipper", "Zoë Ångström", "Jürgen Groß")),
+            "company": None,
+            "address1": "123 Shipping Street",
+            "address2": None,
+            "zip": "40003",
+            "city": "Shippington",
+            "province": "Kentucky",
+            "provinceCode": "KY",
+            "countryCodeV2": "US",
+            "phone": "555-555-SHIP",
+        }
+        customer = {"__typename": "Customer", "id": gid("Customer", 115_310_627_314_723_954), "displayName": "Jon Doe"}
         return {
             "email": "jon@example.com",
             "phone": None,
@@ -212,18 +248,10 @@ class OrderPress:
             "tags": [],
             "poNumber": None,
             "customAttributes": [],
-            "currentTotalPriceSet": {"shopMoney": {"amount": f"{total}.00", "currencyCode": "USD"}},
-            "shippingAddress": {
-                "name": self._rng.choice(("Steve Shipper", "Zoë Ångström", "Jürgen Groß")),
-                "company": None,
-                "address1": "123 Shipping Street",
-                "address2": None,
-                "zip": "40003",
-                "city": "Shippington",
-                "province": "Kentucky",
-                "countryCodeV2": "US",
-                "phone": "555-555-SHIP",
-            },
+            "shippingAddress": address,
+            "billingAddress": address,
+            "customer": customer,
+            "purchasingEntity": customer,
         }
 
 
@@ -242,7 +270,8 @@ def rest_time(ms: int | None) -> str | None:
     return None if ms is None else datetime.fromtimestamp(ms // 1000, UTC).isoformat()
 
 
-def _line_node(line: Line) -> dict[str, Json]:
+def _line_node(line: Line, discount: int) -> dict[str, Json]:
+    product = _GOODS.index((line.sku, line.name)) + 1 if (line.sku, line.name) in _GOODS else 99
     return {
         "id": gid("LineItem", line.id),
         "sku": line.sku,
@@ -252,7 +281,13 @@ def _line_node(line: Line) -> dict[str, Json]:
         "currentQuantity": line.current,
         "requiresShipping": line.requires_shipping,
         "isGiftCard": line.is_gift_card,
-        "originalUnitPriceSet": {"shopMoney": {"amount": "199.00", "currencyCode": "USD"}},
+        "variantTitle": None,
+        "vendor": "Acme",
+        "taxable": True,
+        "product": {"id": gid("Product", product)},
+        "variant": {"id": gid("ProductVariant", 10 * product)},
+        "customAttributes": [],
+        **money.line_fields(line, discount),
     }
 
 

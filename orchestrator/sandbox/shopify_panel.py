@@ -13,6 +13,7 @@ from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import PanelError, checked_action, checked_ms
 from orchestrator.sandbox.shopify_access import ACCESS_ACTIONS
 from orchestrator.sandbox.shopify_bodies import told_of
+from orchestrator.sandbox.shopify_edits import EDITS, edit
 from orchestrator.sandbox.shopify_goods import ACTIONS as GOODS_ACTIONS
 from orchestrator.sandbox.shopify_goods import act as act_on_goods
 from orchestrator.sandbox.shopify_orders import MOST_LINES, OPEN, FulfillmentOrder, Json, Order, gid
@@ -42,8 +43,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "open": ("order",),
     "backdate": ("order", "to"),
     "decline_request": ("order",),
-    "edit": ("order", "receiver_name"),
-    "pay": ("order",),
+    **EDITS,
     "route": ("order",),
     "add": (),
     "add_garbage": (),
@@ -59,7 +59,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
 """Every action with the fields that it must have (`POST /_sandbox/shopify/panel`); others may be left out: `reason`,
 `tracking`, `payload`, `routing_seconds`, `pieces` and `lines` of add, `title` of products, `format` of subscribe, and
 `lines` and `exchange` of returns (`shopify_sent_back`), for set_lives seconds by the names of `Lives`, and what
-`shopify_goods` says."""
+`shopify_goods` and `shopify_edits` say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,15 +206,15 @@ class ShopifyPanel:
 
     def edit(self, order: str | int, receiver_name: str) -> None:
         """Corrects the receiver's name."""
-        found = self.order(order)
-        found.fields["shippingAddress"] = {**found.fields["shippingAddress"], "name": receiver_name}
-        self.shop.touch(found)
+        self.change("edit", order, receiver_name=receiver_name)
 
     def pay(self, order: str | int) -> None:
         """The money is there."""
-        found = self.order(order)
-        found.financial = "PAID"
-        self.shop.touch(found, "orders/paid")
+        self.change("pay", order)
+
+    def change(self, action: str, order: str | int, **told: Json) -> None:
+        """One of the changes of `shopify_edits`. Raises PanelError for what makes no sense."""
+        edit(self.shop, self.order(order), action, told)
 
     def route(self, order: str | int) -> None:
         """Routing is complete: the order's FOs show now."""
@@ -334,10 +334,10 @@ class ShopifyPanel:
                 self.move(order, str(request["state"]))
             case "backdate":
                 self.backdate(order, checked_ms(request), is_brought_over=request.get("brought_over") is True)
-            case "edit":
-                self.edit(order, str(request["receiver_name"]))
             case "fail_cancel":
                 self.fail_cancel(order, str(request["message"]))
+            case _ if action in EDITS:
+                edit(self.shop, self.order(order), action, request)
             case "hold":
                 self.hold(order, str(request.get("reason", "INCORRECT_ADDRESS")))
             case "fulfill":

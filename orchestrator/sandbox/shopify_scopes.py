@@ -12,6 +12,8 @@ SCOPES = (
     "write_fulfillments",
     "read_products",
     "read_returns",
+    "read_customers",
+    "read_payment_terms",
 )
 """What an app is granted in the beginning."""
 
@@ -24,6 +26,11 @@ _NEEDED = {
     "orders": _ORDERS,
     "returns": RETURNS,
     "return": RETURNS,
+    "product": frozenset({"read_products", "write_products"}),
+    "variant": frozenset({"read_products", "write_products"}),
+    "customer": frozenset({"read_customers", "write_customers"}),
+    "purchasingEntity": frozenset({"read_customers", "write_customers"}),
+    "paymentTerms": frozenset({"read_payment_terms", "write_payment_terms"}),
     "orderCancel": frozenset({"write_orders"}),
     "fulfillmentCreate": _SHIPPING,
     "fulfillmentOrderReportProgress": _SHIPPING,

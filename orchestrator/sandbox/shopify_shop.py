@@ -15,6 +15,7 @@ from orchestrator.sandbox.shopify_access import AppAccess, Kind, Lives
 from orchestrator.sandbox.shopify_bodies import fulfillment_body, order_body, told_of
 from orchestrator.sandbox.shopify_events import Events
 from orchestrator.sandbox.shopify_jobs import Job
+from orchestrator.sandbox.shopify_money import refund_all, void
 from orchestrator.sandbox.shopify_orders import (
     Fulfillment,
     FulfillmentOrder,
@@ -126,7 +127,7 @@ class ShopifyShop:
             if not job.is_done and now >= job.due:
                 job.is_done, job.failure = True, self.uncancellable.pop(job.order, None)
                 if job.order in self.orders and job.failure is None:
-                    self.cancel_now(self.orders[job.order], job.reason)
+                    self.cancel_now(self.orders[job.order], job.reason, refunds=job.refunds)
         for order in [each for each in self.routing if self.clock.now_ms() >= each.routed_at]:
             self.tell_routed(order)
 
@@ -334,8 +335,8 @@ class ShopifyShop:
         self.touch(order, "fulfillments/update", fulfillment=each)
         return each
 
-    def cancel(self, number: int | None, reason: str, note: str | None) -> str:
-        """orderCancel: the id of the job that will do it. Raises Refused."""
+    def cancel(self, number: int | None, reason: str, note: str | None, *, refunds: bool = False) -> str:
+        """orderCancel: the id of the job that will do it. `refunds`: the buyer gets the money back. Raises Refused."""
         order = self.orders.get(number or 0)
         if order is None:
             raise Refused("Order does not exist", ["orderId"])
@@ -348,7 +349,7 @@ class ShopifyShop:
         if order.live():
             raise Refused("Cannot cancel an order that has outstanding fulfillments", ["orderId"])
         job = f"gid://shopify/Job/{self.press.next_id()}"
-        self.jobs[job] = Job(order.id, self.clock.monotonic() + self.options.job_seconds, reason)
+        self.jobs[job] = Job(order.id, self.clock.monotonic() + self.options.job_seconds, reason, refunds)
         self.when_due()
         return job
 
@@ -357,8 +358,13 @@ class ShopifyShop:
         job = self.jobs.get(f"gid://shopify/Job/{number_of(text)}")
         return None if job is None else job.result(str(number_of(text)))
 
-    def cancel_now(self, order: Order, reason: str) -> None:
-        """The order is cancelled: its FOs are closed, its lines emptied (shopify.md §6)."""
+    def cancel_now(self, order: Order, reason: str, *, refunds: bool = False) -> None:
+        """The order is cancelled: its FOs are closed, its lines emptied, money that was only authorized or asked for
+        is not wanted any more (shopify.md §6)."""
+        if refunds:
+            refund_all(order)
+        else:
+            void(order)
         order.cancelled, order.cancel_reason = self.clock.now_ms(), reason
         for line in order.lines:
             line.current = 0
