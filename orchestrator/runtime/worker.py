@@ -153,10 +153,16 @@ class ShopWorker:
     async def refresh(self, order_id: str) -> Order:
         """Reads an order and adopts it, importing it if it was unknown; notes a known one that is gone.
 
+        A read that began within the millisecond of what is known already may be older than that and is not taken over.
+        Who asked for it wants to see what the platform shows now, so it is made once more, unless a step is out.
+
         Raises as `read`, StaleLease.
         """
         looked = await self._look_at(order_id, None, imports_any=True)
         assert looked is not None
+        if looked[1] is Adopted.STALE and looked[0].intent is None:
+            looked = await self._look_at(order_id, None, imports_any=True)
+            assert looked is not None
         return looked[0]
 
     async def follow(self, order_id: str, cause: Mapping[str, Json] | None) -> tuple[Order, Adopted] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from orchestrator.clock import Clock
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.target import TargetRequest
 from storage.records import Situation, TargetStatus
@@ -28,6 +29,16 @@ async def test_an_older_look_never_overwrites_a_newer_one(tmp_path: Path) -> Non
             old.release()
         assert (await floor.order(order.id)).state == "OrderConfirm"
         assert len(await floor.events("order.drifted")) == 1
+
+
+async def test_a_refresh_within_the_millisecond_of_the_last_look_still_shows_what_is_there_now(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    clock = Clock(now_ms=lambda: 1_796_000_000_000 + len(sandbox.ledger.calls(step="read")))  # moved on by reads alone
+    async with shopfloor(sandbox, tmp_path, {"poll": {"enabled": False}}, clock=clock) as floor:
+        (order,) = await floor.orders()
+        sandbox.selldone.panel.move(order.id, "OrderConfirm")
+        seen = await floor.commands.refresh("acme", order.id)
+        assert seen.state == "OrderConfirm"
 
 
 async def test_a_poll_sees_what_a_person_did_about_a_blocked_order(tmp_path: Path) -> None:
