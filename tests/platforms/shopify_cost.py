@@ -95,7 +95,7 @@ class _Count:
         if kind.name.endswith("Connection"):
             return 2 + sized(self._first(node)) * self._node(inner, kind)
         if kind.name == "Count":
-            return COUNTS if owner is self._schema.query_type else 0
+            return COUNTS
         return self.selected(inner, kind) + (0 if kind.name in FREE else 1)
 
     def _node(self, selection: SelectionSetNode, connection: GraphQLNamedType) -> int:
