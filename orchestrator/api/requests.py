@@ -5,9 +5,19 @@ from __future__ import annotations
 import re
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    model_validator,
+)
 from pydantic.json_schema import WithJsonSchema
 
 from orchestrator.api.fields import IDEMPOTENCY_KEY, LONGEST_ID, PLAIN, check_key, check_plain
@@ -97,6 +107,15 @@ class TrackingBody(Body):
     code: Annotated[Line | None, Field(description="The carrier's tracking code")] = None
     url: Annotated[Line | None, Field(description="An http(s) link for the buyer")] = None
     carrier: Annotated[Line | None, Field(description="The carrier's name")] = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        """An empty variable of a script or an ERP would ship without the tracking that was meant, and nobody saw it."""
+        code, url, carrier = ((text or "").strip() for text in (self.code, self.url, self.carrier))
+        is_meant = self.code is not None or self.url is not None or not carrier
+        if is_meant and not (code or url):
+            raise ValueError("code and url are blank: fill one in, or leave tracking out")
+        return self
 
 
 class ItemBody(Body):

@@ -33,6 +33,38 @@ async def test_a_target_is_accepted_with_its_plan() -> None:
         assert (await b.get(f"/v1/targets/{target['id']}")).json() == target
 
 
+@pytest.mark.parametrize(
+    "tracking",
+    [
+        {},
+        {"code": ""},
+        {"code": " "},
+        {"url": ""},
+        {"code": "", "url": " "},
+        {"code": "", "carrier": "DHL"},
+        {"code": None, "url": None},
+        [{"code": "A"}, {"code": ""}],
+    ],
+)
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+async def test_tracking_that_holds_nothing_is_refused_and_not_left_out(tracking: Any, query: str) -> None:
+    async with bench(an_order()) as b:
+        got = await b.submit("shipped", query=query, tracking=tracking)
+        assert got.status == 422
+        assert got.json()["type"] == "invalid-target"
+        (error,) = got.json()["errors"]
+        assert error["path"].startswith("tracking")
+        assert "code and url are blank" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "tracking", [{"code": "A", "url": "", "carrier": ""}, {"carrier": "DHL"}, {"url": "https://t.example"}]
+)
+async def test_blank_members_beside_a_code_are_left_out(tracking: Any) -> None:
+    async with bench(an_order()) as b:
+        assert (await b.submit("shipped", tracking=tracking)).status == 202
+
+
 async def test_a_dry_run_answers_the_plan_and_keeps_nothing() -> None:
     async with bench(an_order()) as b:
         got = await b.submit("accepted", query="?dry_run=true")
