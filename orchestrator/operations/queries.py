@@ -326,13 +326,17 @@ def _refuse_foreign_cursor(tx: Transaction, cursor: int, feed: str | None) -> No
     """Whoever brings such a cursor would wait for events that never come, or miss those that other cursors name now."""
     newest, ours = last_cursor(tx), feed_id(tx)
     extra: dict[str, Json] = {"newest": newest, "feed": ours}
-    remedy = "this store took another one's place: read again from a cursor of this feed, 0 at the earliest"
+    remedy = "read again from a cursor of this feed, 0 at the earliest"
     if feed is not None and feed != ours:
         raise Refused(
-            "cursor-ahead", f"the cursor is of the feed {feed!r}, this one is {ours!r}; {remedy}", extra=extra
+            "cursor-ahead",
+            f"the cursor is of the feed {feed!r}, this one is {ours!r}, so another store took its place: {remedy}",
+            extra=extra,
         )
     if cursor > newest:
-        raise Refused("cursor-ahead", f"cursor {cursor} is above the newest one, {newest}; {remedy}", extra=extra)
+        cause = "a wrong cursor, or the store is another one now (restored from a copy, or made anew)"
+        detail = f"cursor {cursor} is above the newest one, {newest}: {cause}; {remedy}"
+        raise Refused("cursor-ahead", detail, extra=extra)
 
 
 def _page(tx: Transaction, configured: Configured, after: int, limit: int, wanted: EventFilter) -> EventPage:
