@@ -152,7 +152,7 @@ def _denied(shops: Iterable[Json]) -> list[Line | Grid]:
 
 def access_remedy(shop: str) -> str:
     """What helps a shop whose credentials its platform does not accept."""
-    return f"mend the credentials and send SIGHUP, or `fulfilld resume {shop}`"
+    return f"check its credentials and address in the config and send SIGHUP, or `fulfilld resume {shop}`"
 
 
 def _not_sent(shops: Iterable[Json]) -> list[Line | Grid]:

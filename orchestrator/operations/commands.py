@@ -223,6 +223,7 @@ class DaemonCommands:
 
         await self._store.write(unit)
         worker.reset_gate()
+        worker.sweeps.ask_soon()  # a person says that it works again, and wants to know whether it does
 
     async def sync(self, shop: str, wait_seconds: float | None = None) -> SyncReport | None:
         """Polls now; with `wait_seconds` answers what was found, or None when time ran out."""

@@ -30,7 +30,7 @@ async def pause_for_access(store: Store, gate: Gate, clock: Clock, shop: str, de
     is_new, is_paused = await store.write(unit)
     gate.set_paused(is_paused)  # a person may have resumed the shop meanwhile: the row decides
     if is_new:
-        remedy = f"mend the credentials and send SIGHUP, or `fulfilld resume {shop}`"
+        remedy = f"check its credentials and address in the config and send SIGHUP, or `fulfilld resume {shop}`"
         log.error("shop.access_denied", shop=shop, detail=detail, remedy=remedy)
 
 

@@ -104,7 +104,7 @@ def test_status_says_what_helps_a_shop_that_was_denied_access(daemon: FakeDaemon
     daemon.answers["GET", "/v1/status"] = dump
     text = fulfilld("status").stdout
     assert "401 Unauthenticated" in text
-    assert "mend the credentials and send SIGHUP, or `fulfilld resume acme`" in text
+    assert "check its credentials and address in the config and send SIGHUP, or `fulfilld resume acme`" in text
     dump["shops"][0] |= {"paused_by": "person"}
     assert "credentials" not in fulfilld("status").stdout
 
@@ -215,7 +215,7 @@ def test_skip_needs_a_reason(daemon: FakeDaemon, fulfilld: Run) -> None:
     assert daemon.calls == []
 
 
-@pytest.mark.parametrize(("action", "said"), [("pause", "acme is paused"), ("resume", "acme works again")])
+@pytest.mark.parametrize(("action", "said"), [("pause", "acme is paused"), ("resume", "acme is resumed and asked now")])
 def test_a_shop_is_operated(daemon: FakeDaemon, fulfilld: Run, action: str, said: str) -> None:
     daemon.answers["POST", f"/v1/shops/acme/{action}"] = {"name": "acme"}
     assert fulfilld(action, "acme").stdout.startswith(said)

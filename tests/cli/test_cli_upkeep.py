@@ -303,7 +303,10 @@ def test_doctor_asks_every_shop_and_fails_when_one_does(
     result = run("doctor")
     assert result.exit_code == code, result.output
     assert "the token's own words" in result.stdout
-    remedy = "the token's own words - mend the credentials and send SIGHUP, or `fulfilld resume acme`"
+    remedy = (
+        "the token's own words - check its credentials and address in the config and send SIGHUP,"
+        " or `fulfilld resume acme`"
+    )
     assert (remedy in result.stdout) == (status == "failed")
     assert "s3cret" not in result.output
     assert patient.is_closed

@@ -65,7 +65,7 @@ def resume(context: typer.Context, shop: Shop, as_json: AsJson = False) -> None:
     if as_json:
         print_json(answer)
     else:
-        sys.stdout.write(f"{shop} works again\n")
+        sys.stdout.write(f"{shop} is resumed and asked now; `fulfilld status` shows whether it lets us in\n")
 
 
 def sync(context: typer.Context, shop: Shop, wait: WaitSeconds = None, as_json: AsJson = False) -> None:
