@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from statemachines.items import SenselessItems, foreign_reason, read_items
 from statemachines.shopify_delivery import delivery_reason, selects_shipped
-from statemachines.shopify_facts import LINE, Facts, is_routed, mark, parcels
-from statemachines.shopify_parcels import left
+from statemachines.shopify_facts import LINE, Facts, is_routed, mark, parcels, shipped
+from statemachines.shopify_parcels import asked_items, left, taken_reason
 from statemachines.shopify_plan import shipping
 from statemachines.shopify_tracking import ambiguity, tracking_reason
-from statemachines.shopify_ways import nothing_reason, offered_reason, pickup_reason
+from statemachines.shopify_ways import nothing_reason, offered_reason, pickup_reason, place_reason
 from statemachines.target import TargetRequest
 
 
@@ -18,7 +18,8 @@ def refusal_reason(facts: Facts, request: TargetRequest, wanted: str, *, is_ship
     try:
         if (reason := tracking_reason(request) or _foreign(facts, request)) is not None:
             return reason
-        if not is_shipped and (reason := nothing_reason(facts, request)) is not None:
+        reason = _never_had(facts, request) if is_shipped else nothing_reason(facts, request)
+        if reason is not None:
             return reason
         if wanted == "DELIVERED":
             return _delivery(facts, request, is_shipped=is_shipped)
@@ -32,13 +33,25 @@ def _foreign(facts: Facts, request: TargetRequest) -> str | None:
     return foreign_reason(asked, list(facts.get("lines") or ()))
 
 
+def _never_had(facts: Facts, request: TargetRequest) -> str | None:
+    """What a shipped order never had: a location, or so many of an item. What was taken out after it left counts."""
+    if (reason := place_reason(facts, request)) is not None:
+        return reason
+    own, sent = facts.get("lines") or {}, shipped(facts)
+    for line, count in (asked_items(request) or {}).items():
+        most = max(own.get(line) or 0, sent.get(line, 0))
+        if line in own and count is not None and count > most:
+            return f"{count} of item {line} are asked for, and the order has {most}"
+    return None
+
+
 def _shipment(facts: Facts, request: TargetRequest, wanted: str, *, is_shipped: bool) -> str | None:
     if wanted == "PARTIALLY_FULFILLED" and request.items is None and not is_shipped:
         return "a part needs items: order line ids, or objects with id and quantity"
     if is_shipped or not is_routed(facts):
         return ambiguity(facts, request)
     wanted_now = left(facts, request)
-    reason = offered_reason(facts, request, wanted_now) or pickup_reason(facts, request)
+    reason = taken_reason(facts, request) or offered_reason(facts, request, wanted_now) or pickup_reason(facts, request)
     return reason or (None if wanted_now else ambiguity(facts, request))
 
 

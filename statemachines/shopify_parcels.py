@@ -4,7 +4,8 @@ A target names order lines and quantities; Shopify ships fulfilment orders (FO),
 parcel: what is left of the target at one location with one delivery method (shopify.md §5). What is left is always told
 from the facts, so a shipment of several parcels that was cut off goes on where it was:
 
-- A tracking code (or, without one, its link) marks a parcel. What the order's live fulfilments carry under it counts.
+- A tracking code (or, without code and key, its link) marks a parcel. What the order's live fulfilments carry under it
+  counts. A link alone is often the carrier's page and the same for all parcels, so a key tells more.
 - Whole lines need no mark: what remains of them in open FOs is what is left.
 - Quantities without a mark are counted by our own record: no read could tell them from another parcel of the same goods
   (shopify.md §7: a repeated part is a second fulfilment). A target with an idempotency key has a record of its own, so
@@ -100,14 +101,40 @@ def picks_up(request: TargetRequest) -> bool:
     return request.state.strip().casefold() == "delivered"
 
 
+def counted_by(request: TargetRequest) -> tuple[Tracking, ...] | None:
+    """The numbers by which the target's parcels are counted; None: by our own record."""
+    marks = mark(request)
+    has_code = any(each.code for each in marks or ())
+    return marks if has_code or request.key is None or request.items is None else None
+
+
+def taken_reason(facts: Facts, request: TargetRequest) -> str | None:
+    """Why a code that a parcel carries already does not ship what is left at the target's location: nobody could tell
+    an export that ran again from another box under the same code. None where there is no doubt."""
+    if request.items is not None or request.location is None or not _is_repeat(facts, request):
+        return None
+    if not (rest := _rest(facts, request)):
+        return None
+    return (
+        f"a parcel of this order went out under this tracking, and items {', '.join(rest)} are still to be shipped from"
+        f" location {location_of(request)}: name those items, or give their parcel a code of its own"
+    )
+
+
+def _is_repeat(facts: Facts, request: TargetRequest) -> bool:
+    """Whether a target without items comes once more under tracking that a parcel carries."""
+    marks = mark(request)
+    is_known = marks is not None and any(is_marked(each, marks) for each in live(facts))
+    return is_known and facts.get(UNFINISHED) != _numbers_text(request)
+
+
 def left(facts: Facts, request: TargetRequest) -> dict[str, int]:
     """What the target still ships, by order line. Raises SenselessItems for what the order cannot give."""
     rest = _rest(facts, request)
     asked = asked_items(request)
-    marks = mark(request)
     if asked is None:
-        is_known = marks is not None and any(is_marked(each, marks) for each in live(facts))
-        return {} if is_known and facts.get(UNFINISHED) != _numbers_text(request) else rest
+        return {} if _is_repeat(facts, request) else rest
+    marks = counted_by(request)
     done = _recorded(facts, request) if marks is None else shipped(facts, marks)
     everything = shipped(facts)
     wanted: dict[str, int] = {}
@@ -175,7 +202,7 @@ def can_tell(before: Facts, now: Facts, request: TargetRequest) -> bool:
     """
     if not is_routed(before):
         return False
-    if request.items is None or mark(request) is not None:
+    if request.items is None or counted_by(request) is not None:
         return True
     due, sent = next_parcel(before, request), next_parcel(now, request)
     return due is not None and sent is not None and due.quantities() == sent.quantities()
@@ -212,7 +239,7 @@ def after_parcel(
     }
     if request.items is not None or mark(request) is None or not left(changed, request):
         del changed[UNFINISHED]
-    if mark(request) is None and request.items is not None:
+    if counted_by(request) is None and request.items is not None:
         done = _recorded(facts, request)
         counts = {line: done.get(line, 0) + count for line, count in parcel.quantities().items()}
         ids = [*(_record_of(facts, request).get("parcels") or ()), fulfillment]
@@ -285,4 +312,5 @@ def _numbers_text(request: TargetRequest) -> str:
 
 def _asked_text(request: TargetRequest) -> str:
     asked = asked_items(request) or {}
-    return json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    return text if request.location is None else f"{location_of(request)} {text}"

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from statemachines.items import SenselessItems
 from statemachines.shopify_delivery import delivery_reason, to_deliver
-from statemachines.shopify_facts import REPORTS, Facts, live, mark, numbers_of, parcels
-from statemachines.shopify_parcels import new_parcels
+from statemachines.shopify_facts import REPORTS, Facts, live, numbers_of, parcels
+from statemachines.shopify_parcels import counted_by, new_parcels
 from statemachines.shopify_plan import parcel_or_none
 from statemachines.shopify_tracking import carries, retracked
 from statemachines.shopify_ways import PICKUP, due_orders
@@ -37,7 +37,7 @@ def has_shipped(before: Facts, seen: Facts, request: TargetRequest) -> bool:
     parcel = parcel_or_none(before, request)
     if parcel is None:
         return False
-    made = new_parcels(before, seen, mark(request))
+    made = new_parcels(before, seen, counted_by(request))
     return all(made.get(line, 0) >= count for line, count in parcel.quantities().items())
 
 

@@ -16,7 +16,7 @@ from itertools import zip_longest
 from urllib.parse import urlsplit
 
 from statemachines.items import SenselessItems
-from statemachines.shopify_facts import Facts, is_marked, live, mark, name_of, numbered, numbers_of
+from statemachines.shopify_facts import Facts, is_marked, live, mark, name_of, numbered, numbers_of, orders, remaining
 from statemachines.shopify_parcels import asked_items
 from statemachines.target import Json, TargetRequest, Tracking
 
@@ -43,8 +43,7 @@ def _meant(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
         return [each for each in live(facts) if each["id"] in pending["parcels"]]
     if known := known_parcels(facts, request):
         return known
-    chosen = _of_items(facts, request)
-    return [] if len({tuple(each["codes"]) for each in chosen}) > 1 else chosen  # the guard has the words
+    return [] if ambiguity(facts, request) is not None else _of_items(facts, request)  # the guard has the words
 
 
 def _of_items(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
@@ -57,9 +56,22 @@ def _of_items(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
 
 def ambiguity(facts: Facts, request: TargetRequest) -> str | None:
     """Why nobody can tell which parcels a code that is not known is for; None where that is clear."""
-    if mark(request) is None or known_parcels(facts, request) or facts.get(RETRACKING):
+    pending = facts.get(RETRACKING)
+    is_going_on = pending is not None and pending["asked"] == _text(request)
+    if mark(request) is None or known_parcels(facts, request) or is_going_on:
         return None
-    names = {tuple(each["codes"]): name_of(each) for each in _of_items(facts, request)}
+    chosen = _of_items(facts, request)
+    names = {tuple(each["codes"]): name_of(each) for each in chosen}
+    if chosen and request.location is not None and len({str(each["location"]) for each in orders(facts)}) > 1:
+        return (
+            f"which parcels left from location {request.location} is not told ({'; '.join(names.values())}):"
+            " name the items or the code of one of them"
+        )
+    if request.items is None and remaining(facts) and any(each["codes"] for each in chosen):
+        return (
+            f"a part of the order went out under {'; '.join(names.values())} and goods are left, so a new code may be"
+            " for either: name the items or the location, or the code that is there"
+        )
     if len(names) < 2:
         return None
     what = "the order" if request.items is None else "what the items name"

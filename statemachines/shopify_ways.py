@@ -104,13 +104,20 @@ def pickup_reason(facts: Facts, request: TargetRequest) -> str | None:
     return None
 
 
+def place_reason(facts: Facts, request: TargetRequest) -> str | None:
+    """Why the target's location is none of this order's; None where it is one. Raises SenselessItems."""
+    location = location_of(request)
+    places = dict.fromkeys(str(each["location"]) for each in orders(facts))
+    if location is None or not places or location in places:
+        return None
+    return f"nothing of this order is assigned to location {location}; its goods are at {', '.join(places)}"
+
+
 def nothing_reason(facts: Facts, request: TargetRequest) -> str | None:
     """Why a target without items has nothing to ship although goods are left; None where it has, or where others'
     goods are all that is left of an order of which something was shipped. Raises SenselessItems."""
-    location = location_of(request)
-    places = dict.fromkeys(str(each["location"]) for each in orders(facts))
-    if location is not None and places and location not in places:
-        return f"nothing of this order is assigned to location {location}; its goods are at {', '.join(places)}"
+    if (reason := place_reason(facts, request)) is not None:
+        return reason
     if request.items is not None or live(facts) or not remaining(facts) or due_orders(facts, request):
         return None
     told = [f"{each['id']} ({each.get('request') or each['status']})" for each in open_orders(facts) if left_in(each)]
