@@ -131,10 +131,13 @@ def cause_of(items: Sequence[Item]) -> dict[str, Json] | None:
 
 
 def _told_age(order: str, items: Sequence[Item]) -> Age | None:
-    """How old the order is, by the newest of the signed webhooks that have all of it."""
+    """How old the order is, by the newest of the signed webhooks that have all of it; None where one of them does not:
+    news of a parcel may be newer than a body that says that the order is over, so the read tells."""
     whole = [webhook for webhook, news in items if isinstance(news, OrderNews) and news.is_whole]
     told = [seen for webhook in whole if (seen := told_order(webhook.source, webhook.payload)) is not None]
     told = [seen for seen in told if seen.id == order]
+    if len(told) < len(items):
+        return None
     newest = max(told, key=lambda seen: seen.platform_updated_at or 0, default=None)
     return None if newest is None else newest.age
 
