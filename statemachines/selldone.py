@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 
 from statemachines.items import SenselessItems, foreign_reason, part_reason, read_items
 from statemachines.machine import (
@@ -24,7 +23,7 @@ from statemachines.machine import (
     Step,
 )
 from statemachines.narrowing import Whole
-from statemachines.target import Json, TargetRequest
+from statemachines.target import Json, TargetRequest, is_web_link
 
 REJECT_COUNTDOWN_MS = 48 * 3600 * 1000
 """A rejected order is cancelled 48 h after `reject_at` (selldone.md §5.2, §9)."""
@@ -124,7 +123,7 @@ class SelldoneMachine(PlatformMachine):
 
     def _tracking_guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
         urls = [each.url for each in request.trackings if each.url]
-        if foreign := [url for url in urls if not _is_web_link(url)]:
+        if foreign := [url for url in urls if not is_web_link(url)]:
             reason = f"tracking.url {foreign[0]!r} is no http(s) link"
             return Refusal("not-allowed", reason, reason=reason)
         codes = {each.code for each in request.trackings if each.code}
@@ -272,14 +271,6 @@ def _ids(items: tuple[Json, ...]) -> list[str]:
         return list(read_items(items) or ())
     except SenselessItems:  # the guard has the words
         return []
-
-
-def _is_web_link(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
 
 
 def _ms(text: str) -> int | None:

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import zip_longest
-from urllib.parse import urlsplit
 
 from statemachines.items import SenselessItems
 from statemachines.shopify_facts import Facts, is_marked, live, mark, name_of, numbered, numbers_of, orders, remaining
 from statemachines.shopify_parcels import asked_items
-from statemachines.target import Json, TargetRequest, Tracking
+from statemachines.target import Json, TargetRequest, Tracking, is_web_link
 
 RETRACKING = "retracking"
 
@@ -149,16 +148,8 @@ def _text(request: TargetRequest) -> str:
 def tracking_reason(request: TargetRequest) -> str | None:
     """What is wrong with the target's tracking; None: nothing."""
     for number in numbers_of(request):
-        if number.url and not _is_web_link(number.url):
+        if number.url and not is_web_link(number.url):
             return f"tracking.url {number.url!r} is no http(s) link"
     if len({number.carrier.casefold() for number in numbers_of(request) if number.carrier}) > 1:
         return "tracking names several carriers, and Shopify has one for all numbers of a parcel"
     return None
-
-
-def _is_web_link(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
-    except ValueError:
-        return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 Json: TypeAlias = Any
 """A JSON value (string, number, boolean, null, list, object)."""
@@ -116,3 +117,12 @@ _DATA_FIELDS = (
     "notify_customer",
     "location",
 )
+
+
+def is_web_link(url: str) -> bool:
+    """Whether a tracking link is one that a buyer can open: http or https, with a host, and nothing unprintable."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
+    except ValueError:
+        return False
