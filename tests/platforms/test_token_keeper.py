@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 import pytest
 
@@ -143,8 +144,16 @@ async def test_who_waited_for_the_lock_reads_the_file_again_before_it_fetches(tm
     assert issuer.asked_with == [None, "t1"]
 
 
-async def test_a_process_that_is_killed_with_the_lock_frees_it(tmp_path: Path) -> None:
-    issuer = Issuer()
+async def test_a_process_that_is_killed_with_the_lock_frees_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer, was_held_up, try_lock = Issuer(), anyio.Event(), TokenFile._try_lock
+
+    def noticed(file: TokenFile) -> int | None:
+        found = try_lock(file)
+        if found is None:
+            anyio.from_thread.run_sync(was_held_up.set)
+        return found
+
+    monkeypatch.setattr(TokenFile, "_try_lock", noticed)
     holder = holding_the_lock(tmp_path)
     try:
         assert holder.stdout is not None
@@ -156,7 +165,7 @@ async def test_a_process_that_is_killed_with_the_lock_frees_it(tmp_path: Path) -
                 got.append(await issuer.keeper(tmp_path).tokens())
 
             group.start_soon(ask)
-            await anyio.sleep(0.2)
+            await was_held_up.wait()
             assert issuer.asked_with == [], "the lock is held"
             holder.send_signal(signal.SIGKILL)
         assert [each.name for each in got] == ["t1"]
