@@ -28,7 +28,7 @@ from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.platforms.meter import LastWord
-from orchestrator.platforms.push import PushingClient
+from orchestrator.platforms.subscriptions import PushingClient
 from storage.errors import StoreError
 from storage.glance import glance
 from storage.shops import identities

@@ -16,7 +16,7 @@ from orchestrator.config.fields import public_url_of
 from orchestrator.intake.subscriptions import Inspection, address_of, inspect
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.failures import PlatformFailure
-from orchestrator.platforms.push import PushingClient
+from orchestrator.platforms.subscriptions import PushingClient
 
 _INDENT = 2
 _WIDTH = 80 - _INDENT

@@ -28,7 +28,7 @@ from orchestrator.intake.looking import CLOSED, LONGEST_WAIT, Item, Looker, Plac
 from orchestrator.intake.news import news_of, told_order
 from orchestrator.intake.settling import settle_fulfillment, settle_product
 from orchestrator.platforms.client import Seen
-from orchestrator.platforms.news import News, OrderNews, ProductNews, Unimportant, Unreadable
+from orchestrator.platforms.webhooks import News, OrderNews, ProductNews, Unimportant, Unreadable
 from orchestrator.runtime.rejecting import set_aside
 from orchestrator.runtime.worker import ShopWorker
 from storage.errors import StoreError

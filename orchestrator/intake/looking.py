@@ -12,7 +12,7 @@ from orchestrator.intake.adopt import Adopted
 from orchestrator.intake.news import told_order
 from orchestrator.platforms.client import Age
 from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected, Transient, Unreadable
-from orchestrator.platforms.news import News, OrderNews
+from orchestrator.platforms.webhooks import News, OrderNews
 from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.rejecting import set_aside
 from orchestrator.runtime.worker import ShopWorker

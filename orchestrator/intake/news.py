@@ -6,7 +6,7 @@ import json
 
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Seen
-from orchestrator.platforms.news import News, OrderNews, Unimportant, Unreadable
+from orchestrator.platforms.webhooks import News, OrderNews, Unimportant, Unreadable
 from statemachines.target import Json
 
 HINT = "hint"

@@ -25,7 +25,7 @@ from orchestrator.crash import CrashPoints
 from orchestrator.intake.listener import SERVER
 from orchestrator.intake.news import HINT, TEST
 from orchestrator.platforms import PLATFORMS
-from orchestrator.platforms.news import Envelope, SignedWebhooks
+from orchestrator.platforms.webhooks import Envelope, SignedWebhooks
 from storage.errors import StoreError
 from storage.store import Store
 from storage.webhooks import Arrival, add_webhook

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.clock import optional_rfc3339
-from orchestrator.platforms.news import OrderNews, ProductNews
+from orchestrator.platforms.webhooks import OrderNews, ProductNews
 from statemachines.target import Json
 from storage.events import append_event
 from storage.products import Version, note_fulfillment, save_product

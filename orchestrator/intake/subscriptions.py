@@ -18,7 +18,7 @@ from orchestrator.clock import Clock
 from orchestrator.config import ShopConfig, WebhookSettings
 from orchestrator.operations.ports import WebhookHealth
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Rejected
-from orchestrator.platforms.push import PushingClient, Subscription
+from orchestrator.platforms.subscriptions import PushingClient, Subscription
 from orchestrator.runtime.asking import GateClosed, ask
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.target import Json

@@ -3,42 +3,42 @@
 from __future__ import annotations
 
 from orchestrator.platforms.client import PlatformClient
-from orchestrator.platforms.cloudsuite_options import DEFAULT_BASE_URL as CLOUDSUITE_URL
-from orchestrator.platforms.cloudsuite_options import CloudsuiteOptions
+from orchestrator.platforms.cloudsuite.options import DEFAULT_BASE_URL as CLOUDSUITE_URL
+from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
+from orchestrator.platforms.platform import ClientSettings, DefaultLimits, PlatformSpec
 from orchestrator.platforms.points import PointsLimit
-from orchestrator.platforms.selldone_options import DEFAULT_BASE_URL as SELLDONE_URL
-from orchestrator.platforms.selldone_options import SelldoneOptions
-from orchestrator.platforms.shopify_news import SIGNED as SHOPIFY_WEBHOOKS
-from orchestrator.platforms.shopify_options import DEFAULT_BASE_URL as SHOPIFY_URL
-from orchestrator.platforms.shopify_options import ShopifyOptions
-from orchestrator.platforms.spec import ClientSettings, DefaultLimits, PlatformSpec
+from orchestrator.platforms.selldone.options import DEFAULT_BASE_URL as SELLDONE_URL
+from orchestrator.platforms.selldone.options import SelldoneOptions
+from orchestrator.platforms.shopify.news import SIGNED as SHOPIFY_WEBHOOKS
+from orchestrator.platforms.shopify.options import DEFAULT_BASE_URL as SHOPIFY_URL
+from orchestrator.platforms.shopify.options import ShopifyOptions
 from orchestrator.platforms.window import WindowLimit
-from orchestrator.platforms.xsale_options import DEFAULT_BASE_URL as XSALE_URL
-from orchestrator.platforms.xsale_options import XsaleOptions
+from orchestrator.platforms.xsale.options import DEFAULT_BASE_URL as XSALE_URL
+from orchestrator.platforms.xsale.options import XsaleOptions
 
 __all__ = ["PLATFORMS", "ClientSettings", "DefaultLimits", "PlatformSpec"]
 
 
 def _open_selldone(settings: ClientSettings) -> PlatformClient:
-    from orchestrator.platforms.selldone import open_client
+    from orchestrator.platforms.selldone.client import open_client
 
     return open_client(settings)
 
 
 def _open_xsale(settings: ClientSettings) -> PlatformClient:
-    from orchestrator.platforms.xsale import open_client
+    from orchestrator.platforms.xsale.client import open_client
 
     return open_client(settings)
 
 
 def _open_cloudsuite(settings: ClientSettings) -> PlatformClient:
-    from orchestrator.platforms.cloudsuite import open_client
+    from orchestrator.platforms.cloudsuite.client import open_client
 
     return open_client(settings)
 
 
 def _open_shopify(settings: ClientSettings) -> PlatformClient:
-    from orchestrator.platforms.shopify import open_client
+    from orchestrator.platforms.shopify.client import open_client
 
     return open_client(settings)
 

@@ -16,7 +16,7 @@ import structlog
 from orchestrator.config import ShopConfig
 from orchestrator.platforms.client import Finding, Page, PlatformClient, RemembersRefusal, Seen, StepAnswer, Throttle
 from orchestrator.platforms.failures import AccessDenied
-from orchestrator.platforms.push import PushingClient, Subscription
+from orchestrator.platforms.subscriptions import PushingClient, Subscription
 from statemachines.machine import Standing
 from statemachines.target import Json, TargetRequest
 

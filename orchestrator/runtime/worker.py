@@ -23,7 +23,7 @@ from orchestrator.intake.poller import Poller
 from orchestrator.operations.ports import WebhookHealth
 from orchestrator.platforms.client import Age, RemembersRefusal, Seen
 from orchestrator.platforms.failures import NotFound
-from orchestrator.platforms.push import PushingClient
+from orchestrator.platforms.subscriptions import PushingClient
 from orchestrator.runtime.access_watch import mind_access, tell_resumed
 from orchestrator.runtime.asking import ask
 from orchestrator.runtime.draft import Context, Draft, problem_of

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from orchestrator.platforms.shopify_webhooks import TOPICS
+from orchestrator.platforms.shopify.webhooks import TOPICS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.cli.fake import FakeDaemon, Run, a_status
 

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.intake.news import news_of
 from orchestrator.intake.settling import settle_product
-from orchestrator.platforms.news import FulfillmentNews, OrderNews, ProductNews, Unimportant, Unreadable
+from orchestrator.platforms.webhooks import FulfillmentNews, OrderNews, ProductNews, Unimportant, Unreadable
 from storage.products import StoredProduct, list_products
 from storage.records import Order
 from storage.rejected import list_rejected

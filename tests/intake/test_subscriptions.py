@@ -16,8 +16,8 @@ from orchestrator.intake import subscriptions
 from orchestrator.intake.subscriptions import Inspection, SubscriptionWatch, address_of, inspect
 from orchestrator.operations.ports import WebhookHealth
 from orchestrator.platforms.failures import PlatformFailure
-from orchestrator.platforms.push import PushingClient
-from orchestrator.platforms.shopify_webhooks import TOPICS
+from orchestrator.platforms.shopify.webhooks import TOPICS
+from orchestrator.platforms.subscriptions import PushingClient
 from orchestrator.runtime.worker import ShopWorker
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.platforms.stage import Stage, staged

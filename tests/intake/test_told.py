@@ -15,7 +15,7 @@ from orchestrator.intake.adopt import adopt_told
 from orchestrator.operations.refusals import Refused
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import NotFound
-from orchestrator.platforms.shopify_told import told_order
+from orchestrator.platforms.shopify.webhook_order import told_order
 from orchestrator.runtime.draft import Context
 from orchestrator.sandbox.shopify_webhooks import Courier
 from storage.orders import get_payload

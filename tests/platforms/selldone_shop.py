@@ -11,9 +11,9 @@ from typing import Any
 from aiohttp import web
 
 from orchestrator.clock import Clock
-from orchestrator.platforms.selldone import SelldoneClient
-from orchestrator.platforms.selldone_options import SelldoneOptions
-from orchestrator.platforms.spec import ClientSettings
+from orchestrator.platforms.platform import ClientSettings
+from orchestrator.platforms.selldone.client import SelldoneClient
+from orchestrator.platforms.selldone.options import SelldoneOptions
 from statemachines.machine import Standing
 from statemachines.target import TargetRequest, Tracking
 

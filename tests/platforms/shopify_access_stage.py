@@ -10,9 +10,9 @@ from typing import Any
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.client import Finding
-from orchestrator.platforms.shopify import ShopifyClient
-from orchestrator.platforms.shopify_options import ShopifyOptions
-from orchestrator.platforms.spec import ClientSettings
+from orchestrator.platforms.platform import ClientSettings
+from orchestrator.platforms.shopify.client import ShopifyClient
+from orchestrator.platforms.shopify.options import ShopifyOptions
 from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.sandbox.shopify_access import AppAccess, Kind

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.client import PlatformClient
-from orchestrator.platforms.cloudsuite_options import CloudsuiteOptions as Options
+from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions as Options
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient
 from orchestrator.sandbox.cloudsuite_shop import CloudsuiteOptions
 from orchestrator.sandbox.server import Sandbox, SandboxSettings

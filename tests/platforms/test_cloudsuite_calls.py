@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.platforms.cloudsuite_notes import note
-from orchestrator.platforms.cloudsuite_sweep import Search
+from orchestrator.platforms.cloudsuite.notes import note
+from orchestrator.platforms.cloudsuite.sweep import Search
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
 from orchestrator.sandbox.cloudsuite_orders import CloudsuiteOrder
 from orchestrator.sandbox.cloudsuite_shop import CloudsuiteOptions

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.platforms.cloudsuite_sweep import Search, Sweep, turn
-from orchestrator.platforms.cloudsuite_wire import Listing, Row
+from orchestrator.platforms.cloudsuite.sweep import Search, Sweep, turn
+from orchestrator.platforms.cloudsuite.wire import Listing, Row
 
 DEFAULT = Search(page_size=2, webshop=None, takes_offline=False, confirmed_since=None, modified_filter=None)
 BY_CHANGE = Search(

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.platforms.cloudsuite_content import APART, content_of
-from orchestrator.platforms.cloudsuite_lines import with_erp_lines
-from orchestrator.platforms.cloudsuite_wire import Reading, read_listing, read_single
-from orchestrator.platforms.cloudsuite_xml import SlipLine, Verdict, confirmation, desadv, verdict
+from orchestrator.platforms.cloudsuite.content import APART, content_of
+from orchestrator.platforms.cloudsuite.lines import with_erp_lines
+from orchestrator.platforms.cloudsuite.wire import Reading, read_listing, read_single
+from orchestrator.platforms.cloudsuite.xml import SlipLine, Verdict, confirmation, desadv, verdict
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
 from statemachines.cloudsuite_despatch import Despatch
@@ -312,7 +312,7 @@ def test_an_answer_of_the_proxy_is_judged_and_never_trusted(body: bytes, said: V
 
 
 def test_quantities_keep_their_decimals() -> None:
-    from orchestrator.platforms.cloudsuite_proxy import slip_lines
+    from orchestrator.platforms.cloudsuite.proxy import slip_lines
     from statemachines.cloudsuite_despatch import DespatchLine
 
     found = seen(order_lines=[{**order()["order_lines"][0], "erp_line_number": 11, "quantity": 2.5}])

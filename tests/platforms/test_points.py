@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.platforms.points import Points, PointsLimit, PointsTold
-from orchestrator.platforms.shopify_graphql import points_told
+from orchestrator.platforms.shopify.graphql import points_told
 from tests.support.stopwatch import Stopwatch, sleep_by
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from orchestrator.platforms import selldone as selldone_module
 from orchestrator.platforms.client import Seen, StepAnswer
 from orchestrator.platforms.failures import (
     AccessDenied,
@@ -19,6 +18,7 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
+from orchestrator.platforms.selldone import client as selldone_module
 from statemachines.target import TargetRequest
 from tests.platforms.selldone_shop import (
     BASKET,

@@ -14,8 +14,8 @@ from orchestrator.platforms.failures import (
     NotFound,
     Rejected,
 )
-from orchestrator.platforms.selldone import SelldoneClient
-from orchestrator.platforms.selldone_options import DEFAULT_SCOPES, SelldoneOptions, auth_url
+from orchestrator.platforms.selldone.client import SelldoneClient
+from orchestrator.platforms.selldone.options import DEFAULT_SCOPES, SelldoneOptions, auth_url
 from statemachines.target import TargetRequest, Tracking
 from tests.platforms.selldone_shop import (
     BASE_URL,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.platforms.selldone_wire import read_order
+from orchestrator.platforms.selldone.wire import read_order
 from statemachines.selldone import MACHINE
 
 _SAMPLES = Path(__file__).parents[1] / "samples" / "selldone"

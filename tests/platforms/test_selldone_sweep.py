@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.platforms.client import Seen
-from orchestrator.platforms.selldone_sweep import OVERLAP_ROWS, Sweep, turn
-from orchestrator.platforms.selldone_wire import Listing
+from orchestrator.platforms.selldone.sweep import OVERLAP_ROWS, Sweep, turn
+from orchestrator.platforms.selldone.wire import Listing
 
 DATE_MS = 1_000_000
 

@@ -12,8 +12,8 @@ import pytest
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
-from orchestrator.platforms.selldone_content import APART, content_of
-from orchestrator.platforms.selldone_wire import order_number, read_listing, read_order, read_single
+from orchestrator.platforms.selldone.content import APART, content_of
+from orchestrator.platforms.selldone.wire import order_number, read_listing, read_order, read_single
 from tests.platforms.selldone_shop import sample, sample_json
 
 ORDERS = [

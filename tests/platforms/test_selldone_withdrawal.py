@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.platforms.selldone_wire import read_order
-from orchestrator.platforms.selldone_withdrawal import withdrawal_fact
+from orchestrator.platforms.selldone.wire import read_order
+from orchestrator.platforms.selldone.withdrawal import withdrawal_fact
 from statemachines.withdrawal import WITHDRAWN
 
 AT = "2026-11-02T10:00:00.000000Z"

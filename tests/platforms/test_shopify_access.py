@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from orchestrator.platforms.failures import AccessDenied, Transient
-from orchestrator.platforms.shopify_options import ShopifyOptions
+from orchestrator.platforms.shopify.options import ShopifyOptions
 from orchestrator.sandbox.shopify_access import Kind
 from tests.platforms.shopify_access_stage import DAY, access_stage
 

@@ -9,8 +9,8 @@ import pytest
 from orchestrator.intake.subscriptions import inspect
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import AccessDenied, OutOfSequence, Transient
-from orchestrator.platforms.shopify import ShopifyClient
-from orchestrator.platforms.shopify_webhooks import PRODUCT_TOPICS, RETURN_TOPICS, TOPICS
+from orchestrator.platforms.shopify.client import ShopifyClient
+from orchestrator.platforms.shopify.webhooks import PRODUCT_TOPICS, RETURN_TOPICS, TOPICS
 from orchestrator.runtime.changes import changed_pointers, less
 from orchestrator.sandbox.shopify_shop import ShopifyOptions
 from statemachines.target import TargetRequest, Tracking

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.platforms.shopify_graphql import SINCE, document, document_names
+from orchestrator.platforms.shopify.graphql import SINCE, document, document_names
 from tests.platforms.shopify_cost import cost_of
 from tests.platforms.shopify_schema import VERSIONS, admin_schema
 

@@ -13,7 +13,7 @@ from graphql.language import OperationDefinitionNode
 from graphql.validation import NoDeprecatedCustomRule
 
 from orchestrator.platforms.failures import AccessDenied, NotFound, OutOfSequence, Rejected, Transient
-from orchestrator.platforms.shopify_graphql import (
+from orchestrator.platforms.shopify.graphql import (
     SINCE,
     document,
     document_names,
@@ -21,9 +21,9 @@ from orchestrator.platforms.shopify_graphql import (
     refusal_of,
     throttle_seconds,
 )
-from orchestrator.platforms.shopify_options import PROGRESS_SINCE
-from orchestrator.platforms.shopify_subscriptions import addresses
-from orchestrator.platforms.shopify_webhooks import PROGRESS_TOPICS, topic_enum
+from orchestrator.platforms.shopify.options import PROGRESS_SINCE
+from orchestrator.platforms.shopify.subscriptions import addresses
+from orchestrator.platforms.shopify.webhooks import PROGRESS_TOPICS, topic_enum
 from orchestrator.sandbox import shopify_selection
 from statemachines.target import TargetRequest, Tracking
 from tests.platforms.shopify_schema import VERSIONS, admin_schema

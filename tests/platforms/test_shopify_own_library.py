@@ -14,7 +14,7 @@ import pytest
 from shopify_app import ShopifyApp
 
 from orchestrator.platforms.failures import AccessDenied
-from orchestrator.platforms.shopify_webhooks import verify
+from orchestrator.platforms.shopify.webhooks import verify
 from tests.platforms.shopify_access_stage import AccessStage, access_stage
 
 PAST = "2020-01-01T00:00:00Z"

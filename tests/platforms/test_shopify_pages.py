@@ -13,7 +13,7 @@ import pytest
 from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.failures import NotFound, Transient, Unreadable
-from orchestrator.platforms.shopify_pages import MOST_PAGES, TRIES
+from orchestrator.platforms.shopify.pages import MOST_PAGES, TRIES
 from orchestrator.sandbox.shopify_orders import Order
 from orchestrator.sandbox.shopify_shop import ShopifyOptions
 from statemachines.target import TargetRequest, Tracking

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.platforms.client import Age
-from orchestrator.platforms.shopify_sweep import OPEN_FIRST, Sweep
-from orchestrator.platforms.shopify_wire import Row
+from orchestrator.platforms.shopify.sweep import OPEN_FIRST, Sweep
+from orchestrator.platforms.shopify.wire import Row
 
 NOW = 1_800_000_000_000
 LOOKBACK = 120_000

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.platforms import shopify_webhooks as webhooks
+from orchestrator.platforms.shopify import webhooks
 
 _SAMPLES = Path(__file__).parents[1] / "samples" / "shopify"
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from graphql import GraphQLEnumType
 
-from orchestrator.platforms.shopify_content import STATUS
-from orchestrator.platforms.shopify_wire import read_order
+from orchestrator.platforms.shopify.content import STATUS
+from orchestrator.platforms.shopify.wire import read_order
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines import BUILDERS
 from statemachines.machine import Plan, Refusal

@@ -21,10 +21,10 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
-from orchestrator.platforms.xsale import XsaleClient
-from orchestrator.platforms.xsale_lists import Cursor, filtered, turn
-from orchestrator.platforms.xsale_looks import FRESH_SECONDS, RecentLooks
-from orchestrator.platforms.xsale_options import XsaleOptions
+from orchestrator.platforms.xsale.client import XsaleClient
+from orchestrator.platforms.xsale.lists import Cursor, filtered, turn
+from orchestrator.platforms.xsale.options import XsaleOptions
+from orchestrator.platforms.xsale.recent_states import FRESH_SECONDS, RecentLooks
 from orchestrator.sandbox.xsale_shop import XsaleOptions as Simulated
 from statemachines.machine import Standing
 from statemachines.target import TargetRequest

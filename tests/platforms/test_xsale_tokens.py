@@ -18,11 +18,11 @@ from aiohttp import web
 from orchestrator.clock import Clock
 from orchestrator.platforms.failures import AccessDenied, Transient
 from orchestrator.platforms.http import Caller, open_session
-from orchestrator.platforms.spec import ClientSettings
+from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.token_file import TokenFile, UnusableTokens
 from orchestrator.platforms.token_keeper import TokenKeeper
-from orchestrator.platforms.xsale_options import XsaleCredentials
-from orchestrator.platforms.xsale_tokens import Tokens, XsaleTokens, digest_of, keeper_of
+from orchestrator.platforms.xsale.options import XsaleCredentials
+from orchestrator.platforms.xsale.tokens import Tokens, XsaleTokens, digest_of, keeper_of
 from tests.platforms.selldone_shop import serving
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "xsale"

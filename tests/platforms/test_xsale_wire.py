@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.platforms.failures import Unreadable
-from orchestrator.platforms.xsale_options import XsaleFields, XsaleOptions
-from orchestrator.platforms.xsale_statuses import StatusMissing, StatusRef, StatusTable
-from orchestrator.platforms.xsale_wire import Reading, read_listing, read_rows, read_single
+from orchestrator.platforms.xsale.options import XsaleFields, XsaleOptions
+from orchestrator.platforms.xsale.statuses import StatusMissing, StatusRef, StatusTable
+from orchestrator.platforms.xsale.wire import Reading, read_listing, read_rows, read_single
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "xsale"
 PAYMENTS = XsaleOptions.model_fields["payments"].default

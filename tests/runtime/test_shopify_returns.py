@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.operations.views import order_view
-from orchestrator.platforms.shopify_parts import ASK_AGAIN_SECONDS
+from orchestrator.platforms.shopify.parts import ASK_AGAIN_SECONDS
 from orchestrator.sandbox.platform import PanelError
 from statemachines import BUILDERS
 from storage.records import TargetStatus

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.clock import Clock
-from orchestrator.platforms import shopify_webhooks as webhooks
+from orchestrator.platforms.shopify import webhooks
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Incoming, PanelError
 from orchestrator.sandbox.shopify import ShopifyPlatform

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.diagrams import mermaid
 from orchestrator.platforms import PLATFORMS
-from orchestrator.platforms.cloudsuite_options import CloudsuiteCredentials, CloudsuiteOptions
+from orchestrator.platforms.cloudsuite.options import CloudsuiteCredentials, CloudsuiteOptions
 from statemachines import BUILDERS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "platforms" / "cloudsuite.md").read_text()

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from orchestrator.diagrams import mermaid
-from orchestrator.platforms.selldone_options import SelldoneOptions
+from orchestrator.platforms.selldone.options import SelldoneOptions
 from statemachines import BUILDERS
 from tests.support.config_files import ENVIRON, loaded
 

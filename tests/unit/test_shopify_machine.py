@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.platforms.shopify_wire import MOST_FULFILLMENTS, SenselessOrder, read_order
+from orchestrator.platforms.shopify.wire import MOST_FULFILLMENTS, SenselessOrder, read_order
 from statemachines.machine import Plan, Refusal, Standing
 from statemachines.shopify import MACHINE, build
 from statemachines.shopify_facts import remaining, shipped

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.diagrams import mermaid
 from orchestrator.platforms import PLATFORMS
-from orchestrator.platforms.shopify_options import ShopifyOptions
+from orchestrator.platforms.shopify.options import ShopifyOptions
 from statemachines import BUILDERS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "platforms" / "shopify.md").read_text()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.platforms.xsale_options import XsaleOptions
+from orchestrator.platforms.xsale.options import XsaleOptions
 from statemachines import BUILDERS
 from tests.support.config_files import errors, loaded
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.config.explain import models_in
 from orchestrator.diagrams import mermaid
-from orchestrator.platforms.xsale_options import XsaleOptions
+from orchestrator.platforms.xsale.options import XsaleOptions
 from statemachines import BUILDERS
 from tests.support.config_files import ENVIRON, loaded
 

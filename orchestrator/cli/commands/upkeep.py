@@ -60,7 +60,7 @@ def auth_url(
     ] = None,
 ) -> None:
     """Print the link where a shop owner makes a token."""
-    from orchestrator.platforms.selldone_options import auth_url as link
+    from orchestrator.platforms.selldone.options import auth_url as link
 
     if platform.casefold() != "selldone":
         raise typer.BadParameter("only selldone makes its tokens by a link; name selldone")

@@ -1,0 +1,363 @@
+"""CloudSuite's client: the list, single orders, and the calls of each step (facts: cloudsuite.md).
+
+The platform takes any state at any time and keeps no sequence (§5.1), so every step that would harm an order that is
+elsewhere looks at it first and says so instead: a cancelled order must not come to life because our picture of it was
+old. What the calls have to carry is built in `cloudsuite_lines` and `cloudsuite_proxy`, what an order is in
+`cloudsuite_wire`, how a sweep pages in `cloudsuite_sweep`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from datetime import timedelta
+from urllib.parse import quote, urlencode, urlsplit
+from zoneinfo import ZoneInfo
+
+import structlog
+from pydantic_core import from_json
+from yarl import URL
+
+from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.cloudsuite.access import CloudsuiteAccess
+from orchestrator.platforms.cloudsuite.errors import list_refusal, order_refusal
+from orchestrator.platforms.cloudsuite.lines import with_erp_lines
+from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
+from orchestrator.platforms.cloudsuite.proxy import CloudsuiteProxy, slip_lines
+from orchestrator.platforms.cloudsuite.sweep import LIST_PATH, OVERLAP, Search, Sweep, turn
+from orchestrator.platforms.cloudsuite.wire import (
+    Listing,
+    Reading,
+    SenselessOrder,
+    age_of,
+    composite_state,
+    order_number,
+    read_listing,
+    read_single,
+)
+from orchestrator.platforms.failures import (
+    AccessDenied,
+    NotFound,
+    OutOfSequence,
+    PlatformFailure,
+    Transient,
+    Unreadable,
+)
+from orchestrator.platforms.http import Answer, Caller, open_session, skew_finding
+from orchestrator.platforms.platform import ClientSettings
+from statemachines.cloudsuite import RELEASED, may_be_there, next_despatch, numbered
+from statemachines.machine import Standing
+from statemachines.target import Json, TargetRequest
+
+log = structlog.get_logger()
+
+_JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+_READ = {"Accept": "application/json"}
+_MOVES: dict[str, tuple[frozenset[str], dict[str, Json], str]] = {
+    "process": (frozenset({"confirmed"}), {"state": "processing"}, "processing"),
+    "mark_sent": (frozenset({"processing"}), {"shipment_state": "sent"}, "sent"),
+    # a final despatch makes the order sent for us, while the platform may go on to show processing
+    "finish": (frozenset({"processing", "sent"}), {"state": "done"}, "done"),
+    "cancel": (frozenset({"confirmed", "processing", "sent"}), {"state": "cancel"}, "cancel"),
+}
+"""Where each move may begin, what it changes and where it leads (cloudsuite.md §5.1, §5.3)."""
+_UNDERWAY = frozenset({"processing", "sent"})
+_WRITE_ATTEMPTS = 4  # looks at an order that keeps changing under us before a PUT is put off; two must agree
+
+
+class CloudsuiteClient:
+    """`PlatformClient` of one CloudSuite shop. Has to be made inside a running event loop."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        options = settings.options
+        assert isinstance(options, CloudsuiteOptions)
+        self._options = options
+        secrets = [options.token.get_secret_value()] if options.token is not None else []
+        if options.credentials is not None:
+            secrets.append(options.credentials.client_secret.get_secret_value())
+        session = open_session(headers={}, timeout_seconds=settings.timeout_seconds, concurrency=settings.concurrency)
+        self._caller = Caller(session, clock=settings.clock, secrets=secrets, meter=settings.meter)
+        self._throttle = settings.throttle
+        self._access = CloudsuiteAccess(self._caller, options, settings.clock, settings.throttle)
+        self._clock = settings.clock
+        self._base_url = settings.base_url.rstrip("/")
+        self._base_path = urlsplit(self._base_url).path
+        self._proxy = CloudsuiteProxy(self._caller, self._access, options, settings.clock, self._base_url)
+        self._reading = Reading(ZoneInfo(options.timezone), options.payment_check == "on")
+        self._search = Search(
+            page_size=settings.page_size,
+            webshop=options.webshop,
+            takes_offline=options.offline_orders == "import",
+            confirmed_since=options.confirmed_since,
+            modified_filter=options.modified_filter,
+            overlap=max(OVERLAP, timedelta(seconds=settings.lookback_seconds)),
+        )
+
+    @property
+    def rereads_open(self) -> bool:
+        """Yes, unless the shop has a filter by change time: the documented ones show only new orders."""
+        return self._options.modified_filter is None
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    async def list_page(self, position: Json, cursor: Json) -> Page:
+        """One page of summaries: the orders that are new or changed are to be read, the others were seen before."""
+        sweep = Sweep.resume(position, cursor, self._search)
+        listing = (await self._list(sweep.page))[0]
+        turned = turn(sweep, self._here(listing), self._search)
+        return Page(
+            orders=(),
+            unreadable=listing.unreadable,
+            must_read=tuple(row.id for row in turned.rows),
+            skip_if_new=frozenset(row.id for row in turned.rows if row.state != "confirmed"),
+            ages={row.id: age_of(row.state, row.created, row.ordered, self._reading.zone) for row in turned.rows},
+            next=None if turned.next is None else turned.next.to_json(),
+            position=turned.sweep.position(self._search) if turned.next is None else None,
+        )
+
+    async def read(self, order_id: str) -> Seen:
+        """One order by its id; `ext:KEY` and a reference such as CS48193 find it too. Raises NotFound."""
+        return (await self._look(order_id))[0]
+
+    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+        """Makes the calls of `step` (cloudsuite.md §5.3, §6, §7)."""
+        match step:
+            case "process" | "mark_sent" | "finish" | "cancel":
+                answer = await self._move(step, order_id)
+            case "set_erp_number":
+                answer = await self._patch(order_id, {"erp_order_number": request.erp_order_number}, None)
+            case "set_erp_lines":
+                answer = await self._set_erp_lines(order_id, standing, request)
+            case "confirm_order":
+                answer = await self._confirm_order(order_id, request)
+            case "send_despatch":
+                answer = await self._send_despatch(order_id, standing, request)
+            case _:
+                raise ValueError(f"cloudsuite has no step {step!r}")
+        return answer
+
+    async def check(self) -> list[Finding]:
+        """One list call tells what `doctor` asks."""
+        try:
+            listing, answer = await self._list(f"{LIST_PATH}?limit=1&offset=0")
+        except AccessDenied as failure:
+            return [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", failure.detail)]
+        except PlatformFailure as failure:
+            return [Finding("reachable", "failed", failure.detail)]
+        count = "an unknown number of" if listing.count is None else str(listing.count)
+        found = [
+            Finding("reachable", "ok", "it answers"),
+            Finding("credentials", "ok", f"orders may be read, {count} in all"),
+            skew_finding(answer, self._clock),
+        ]
+        if self._options.proxy_shop is None or self._options.proxy_user is None:
+            found.append(Finding("proxy", "warning", "proxy_shop and proxy_user are not set: no despatch can be sent"))
+        return found
+
+    async def aclose(self) -> None:
+        """Closes connections."""
+        await self._caller.aclose()
+
+    async def _list(self, path: str) -> tuple[Listing, Answer]:
+        answer = await self._access.call("GET", self._url(path), is_effect=False, headers=_READ)
+        if answer.status >= 400:
+            raise list_refusal(answer, self._caller.words(answer))
+        return read_listing(answer.body), answer
+
+    def _here(self, listing: Listing) -> Listing:
+        """The listing with `next` as path and query on our own host: the platform may name another one, which must
+        neither get our token nor be relied upon (cloudsuite.md §1)."""
+        if listing.next is None:
+            return listing
+        parts = urlsplit(listing.next)
+        path = parts.path
+        if self._base_path and path.startswith(f"{self._base_path}/"):
+            path = path[len(self._base_path) :]
+        if not path.startswith("/") or path.startswith("//"):
+            path = LIST_PATH
+        return Listing(listing.rows, listing.unreadable, f"{path}?{parts.query}", listing.count)
+
+    async def _look(self, order_id: str) -> tuple[Seen, str]:
+        """An order and its own text."""
+        if order_number(order_id) is None and not order_id.startswith("ext:"):
+            order_id = await self._find(order_id)
+            await self._throttle()
+        answer = await self._access.call("GET", self._order_url(order_id), is_effect=False, headers=_READ)
+        if answer.status >= 400:
+            raise order_refusal(answer, self._caller.words(answer), is_effect=False)
+        seen = read_single(answer.body, self._reading)
+        if order_number(order_id) is not None and seen.id != order_id:
+            raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", answer.body)
+        if self._is_of_another_webshop(seen):
+            raise NotFound(f"order {order_id} is not one of webshop {self._options.webshop}")
+        return seen, seen.payload.decode()
+
+    async def _find(self, reference: str) -> str:
+        """The id of the order that CloudSuite calls `reference`; with the webshop, where references repeat (§2).
+
+        Raises NotFound, also where several orders answer to it.
+        """
+        query = [("reference", reference)]
+        if self._options.webshop is not None:
+            query.append(("webshop", str(self._options.webshop)))
+        listing, _ = await self._list(f"{LIST_PATH}?{urlencode(query)}")
+        if len(listing.rows) > 1:
+            ids = ", ".join(row.id for row in listing.rows[:5])
+            raise NotFound(f"several orders are called {reference!r}: {ids}; set webshop, or name one by its id")
+        if not listing.rows:
+            raise NotFound(f"no order is called {reference!r}")
+        return listing.rows[0].id
+
+    def _is_of_another_webshop(self, seen: Seen) -> bool:
+        wanted = self._options.webshop
+        told = from_json(seen.payload).get("webshop") if wanted is not None else None
+        return isinstance(told, int) and not isinstance(told, bool) and told != wanted
+
+    # -- moving ----------------------------------------------------------------------------------------------------
+
+    async def _move(self, step: str, order_id: str) -> StepAnswer:
+        sources, change, to = _MOVES[step]
+        seen, _ = await self._look_first(order_id)
+        is_offline = seen.facts["is_offline"] is True
+        may_begin = sources | {"confirmed"} if step == "mark_sent" and is_offline else sources
+        self._expect(seen, step, may_begin)
+        if step == "process" and self._reading.checks_payment and not is_offline:
+            status = seen.facts["payment_status"]
+            if status not in RELEASED:
+                raise OutOfSequence(f"the payment is not settled any more, payment_status is {status}")
+        await self._throttle()
+        answer = await self._patch(order_id, change, to, seen)
+        await self._tell_buyer(to, seen)
+        return answer
+
+    async def _patch(
+        self, order_id: str, change: dict[str, Json], to: str | None, before: Seen | None = None
+    ) -> StepAnswer:
+        """PATCH changes the given fields only. An answer that tells the order has to show the change, but for a
+        shipment of which neither it nor the read `before` says anything (cloudsuite.md §4)."""
+        data = await self._write("PATCH", order_id, _dump(change))
+        state = _told_state(data)
+        if "shipment_state" in change and "shipment_state" not in data:
+            is_hidden = before is not None and before.facts.get("hides_shipment") is True
+            if before is not None and is_hidden and state in (None, before.state):
+                return StepAnswer(before.state, {"hides_shipment": True})
+        if to is not None and state is not None and state != to:
+            raise OutOfSequence(f"{to} was asked for and the order is in {state}")
+        for name, value in change.items():
+            if name in data and data[name] != value:
+                raise OutOfSequence(f"{name} was to be {value} and the order has {data[name]}")
+        return StepAnswer(state if to is not None else None)
+
+    async def _set_erp_lines(self, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+        """PUT of the whole order as it is right now: read, built, looked at once more, written (cloudsuite.md §9)."""
+        numbers = {line.line: line.erp_line_number for line in request.erp_lines or ()}
+        modified = None
+        for _ in range(_WRITE_ATTEMPTS):
+            seen, text = await self._look_first(order_id)
+            self._expect(seen, "set_erp_lines", _UNDERWAY)
+            await self._throttle()
+            was, modified = modified, from_json(text)["modified_date"]
+            if was != modified:
+                continue
+            try:
+                body = with_erp_lines(text, numbers, _hidden(standing, seen))
+            except ValueError as error:
+                raise OutOfSequence(str(error)) from None
+            await self._write("PUT", order_id, body.encode())
+            return StepAnswer(None)
+        raise Transient("the order keeps changing, so its lines are written later")
+
+    async def _look_first(self, order_id: str) -> tuple[Seen, str]:
+        """The look before a step. One that makes no sense is no reason to give the order up: nothing was sent yet."""
+        try:
+            return await self._look(order_id)
+        except Unreadable as failure:
+            detail = failure.detail
+        raise Transient(detail)
+
+    def _expect(self, seen: Seen, step: str, sources: Collection[str]) -> None:
+        if seen.state not in sources:
+            raise OutOfSequence(f"the order is in {seen.state}, where {step} does not begin")
+
+    async def _write(self, method: str, order_id: str, body: bytes) -> dict[str, Json]:
+        """The members of the answer to a write, none where it has no body."""
+        answer = await self._access.call(method, self._order_url(order_id), is_effect=True, body=body, headers=_JSON)
+        if answer.status >= 400:
+            raise order_refusal(answer, self._caller.words(answer), is_effect=True)
+        if not answer.body.strip():
+            return {}
+        try:
+            data = from_json(answer.body)
+        except ValueError:
+            data = None
+        if not isinstance(data, dict):
+            raise Transient(f"the answer makes no sense: {self._caller.words(answer)}", is_ambiguous=True)
+        return data
+
+    # -- XML calls -------------------------------------------------------------------------------------------------
+
+    async def _confirm_order(self, order_id: str, request: TargetRequest) -> StepAnswer:
+        seen, text = await self._look_first(order_id)
+        self._expect(seen, "confirm_order", _UNDERWAY)
+        number = request.erp_order_number or seen.facts["erp_order_number"]
+        lines = numbered(seen.facts, request)
+        if number is None or any(line["erp"] is None for line in lines.values()):
+            raise OutOfSequence("the ERP's number or line numbers do not fit the order as it is now")
+        await self._throttle()
+        await self._proxy.confirm(from_json(text), number, lines)
+        return StepAnswer(None)
+
+    async def _send_despatch(self, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+        despatch = next_despatch(standing.facts, request)
+        if despatch is None:
+            raise OutOfSequence("every despatch of the target was sent already")
+        seen, _ = await self._look_first(order_id)
+        self._expect(seen, "send_despatch", _UNDERWAY)
+        lines = slip_lines(despatch, seen)
+        await self._throttle()
+        may_be_found = may_be_there(standing.facts, despatch)
+        is_found = await self._proxy.despatch(despatch, lines, seen, request.tracking, may_be_found=may_be_found)
+        if despatch.is_final:
+            await self._tell_buyer("sent", seen)
+        return StepAnswer(None, is_found=is_found)
+
+    async def _tell_buyer(self, state: str, seen: Seen) -> None:
+        """The optional line on the order's timeline; its failure is nobody's problem."""
+        if not self._proxy.has_note(state):
+            return
+        try:
+            await self._throttle()
+            await self._proxy.tell_buyer(state, seen)
+        except PlatformFailure as failure:
+            log.warning("cloudsuite.note_failed", state=state, detail=failure.detail)
+
+    def _order_url(self, order_id: str) -> URL:
+        if "/" in order_id:  # servers decode %2F before they route: the key would lead to another address
+            raise NotFound(f"{order_id!r} is no key of an order")
+        return self._url(f"/api/order/{quote(order_id, safe=':')}/")
+
+    def _url(self, path: str) -> URL:
+        return URL(self._base_url + path, encoded=True)
+
+
+def open_client(settings: ClientSettings) -> PlatformClient:
+    """The client of a shop (`PlatformSpec.open`)."""
+    return CloudsuiteClient(settings)
+
+
+def _told_state(data: dict[str, Json]) -> str | None:
+    """The state that an answer tells, if it tells one."""
+    try:
+        return composite_state(data)
+    except SenselessOrder:
+        return None
+
+
+def _hidden(standing: Standing, seen: Seen) -> dict[str, Json]:
+    """What we set and the read does not show: a PUT without it would take it away."""
+    is_ours = standing.facts.get("is_marked_sent") and seen.facts.get("hides_shipment")
+    return {"shipment_state": "sent"} if is_ours else {}
+
+
+def _dump(data: dict[str, Json]) -> bytes:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()

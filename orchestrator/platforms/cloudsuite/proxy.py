@@ -1,0 +1,143 @@
+"""CloudSuite's proxy calls: packing slips, order confirmations, timeline lines (cloudsuite.md §2 rows 8-10).
+
+How they answer is not documented. The reply is judged in `cloudsuite_xml`; what cannot be told is ambiguous.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from yarl import URL
+
+from orchestrator.clock import Clock
+from orchestrator.platforms.client import Seen
+from orchestrator.platforms.cloudsuite.access import CloudsuiteAccess
+from orchestrator.platforms.cloudsuite.notes import note
+from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
+from orchestrator.platforms.cloudsuite.xml import SlipLine, Verdict, confirmation, desadv, verdict
+from orchestrator.platforms.failures import OutOfSequence, Rejected, Transient
+from orchestrator.platforms.http import Answer, Caller
+from statemachines.cloudsuite_despatch import Despatch
+from statemachines.target import Json, Tracking
+
+_DESADV = {"Content-Type": "application/xml"}
+_CXML = {"Content-Type": "text/xml"}
+_JSON = {"Content-Type": "application/json"}
+
+
+class CloudsuiteProxy:
+    """The proxy calls of one shop. Every method makes one call and may raise any PlatformFailure."""
+
+    def __init__(
+        self, caller: Caller, access: CloudsuiteAccess, options: CloudsuiteOptions, clock: Clock, base_url: str
+    ) -> None:
+        self._caller, self._access, self._options, self._clock = caller, access, options, clock
+        self._base_url = f"{base_url}/proxy"
+        self._zone = ZoneInfo(options.timezone)
+        self._duplicate = _any_word(options.duplicate_words)
+        self._error = _any_word(options.proxy_error_words)
+
+    async def confirm(
+        self, order: Mapping[str, Json], erp_order_number: str, lines: Mapping[str, Mapping[str, Json]]
+    ) -> None:
+        """Confirms the order by cXML: the ERP's number and line numbers in one call; repeating it is an update."""
+        stamp = self._now().isoformat(timespec="seconds")
+        body = confirmation(order, erp_order_number, lines, timestamp=stamp)
+        answer = await self._post("oci_xml/purchase", {"mode": "sync"}, body, _CXML)
+        if self._says(answer) is Verdict.REFUSED:
+            raise Rejected(self._caller.words(answer))
+
+    async def despatch(
+        self,
+        despatch: Despatch,
+        lines: Sequence[SlipLine],
+        seen: Seen,
+        tracking: Tracking | None,
+        *,
+        may_be_found: bool,
+    ) -> bool:
+        """Sends a packing slip; True when the platform had it from an attempt whose answer was lost.
+
+        A number that exists already is taken for that only where there was such an attempt (`may_be_found`) and the
+        shop does not want to be asked; any other is the slip of another order, or of somebody else (cloudsuite.md §9).
+        """
+        body = desadv(
+            despatch,
+            lines,
+            order_number=seen.facts["erp_order_number"] or seen.reference or seen.id,
+            today=self._now().date(),
+            tracking=tracking,
+            buyer_party=self._options.buyer_party,
+        )
+        answer = await self._post("des_adv_xml/delivery", {}, body, _DESADV)
+        if self._says(answer) is not Verdict.REFUSED:
+            return False
+        exists = answer.status == 409 or self._duplicate.search(answer.body.decode("utf-8", "replace"))
+        if not exists or not may_be_found or self._options.desadv_on_timeout == "ask":
+            raise Rejected(self._caller.words(answer))
+        return True
+
+    def has_note(self, state: str) -> bool:
+        """Whether the shop wants a timeline line when an order reaches `state`."""
+        return bool(self._texts(state))
+
+    async def tell_buyer(self, state: str, seen: Seen) -> None:
+        """Adds the timeline line for `state`."""
+        body = note(seen.reference or seen.id, self._texts(state), self._options.status_note_style, self._now())
+        answer = await self._post("v1/orderstatus", {}, body, _JSON, has_user=False)
+        if answer.status >= 400:
+            raise Rejected(self._caller.words(answer))
+
+    async def _post(
+        self, path: str, query: Mapping[str, str], body: bytes, headers: Mapping[str, str], *, has_user: bool = True
+    ) -> Answer:
+        options = self._options
+        access = {"shop": str(options.proxy_shop), **({"user": str(options.proxy_user)} if has_user else {})}
+        url = URL(f"{self._base_url}/{path}/?{urlencode({**access, **query})}", encoded=True)
+        return await self._access.call("POST", url, is_effect=True, body=body, headers=headers)
+
+    def _says(self, answer: Answer) -> Verdict:
+        """What an answer means; raises where nobody can tell."""
+        if answer.status >= 400:
+            return Verdict.REFUSED
+        said = verdict(answer.body, self._error)
+        if said is Verdict.SENSELESS:
+            raise Transient(f"the answer makes no sense: {self._caller.words(answer)}", is_ambiguous=True)
+        return said
+
+    def _texts(self, state: str) -> Mapping[str, str]:
+        return next((texts for name, texts in self._options.status_notes.items() if name == state), {})
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).astimezone(self._zone)
+
+
+def slip_lines(despatch: Despatch, seen: Seen) -> list[SlipLine]:
+    """The lines of a packing slip; what the despatch leaves out is the order line's own.
+
+    Raises OutOfSequence where the order, as it is now, lacks the ERP line numbers.
+    """
+    lines = seen.facts["lines"].values()
+    by_number = {told["erp"]: told for told in lines if told["erp"] is not None}
+    if despatch.lines is None and len(by_number) < len(lines):
+        raise OutOfSequence("not every line of the order has its ERP line number")
+    asked = [(line.erp_line_number, line.quantity, line.part_number) for line in despatch.lines or ()]
+    slip: list[SlipLine] = []
+    for number, quantity, part in asked or [(number, None, None) for number in by_number]:
+        if (told := by_number.get(number)) is None:
+            raise OutOfSequence(f"no line of the order has the ERP line number {number}")
+        amount = quantity if quantity is not None else Decimal(told["quantity"] or 0)
+        slip.append(SlipLine(number, f"{amount:.4f}", part or told["part"] or ""))
+    return slip
+
+
+def _any_word(beginnings: Sequence[str]) -> re.Pattern[str]:
+    """Finds a word that begins so, in any case: `fault` is in "Faults: 1" and not in "by default"."""
+    if not beginnings:
+        return re.compile(r"(?!)")
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, beginnings))})", re.IGNORECASE)

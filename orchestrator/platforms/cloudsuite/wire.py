@@ -1,0 +1,273 @@
+"""CloudSuite's JSON as we read it: pages of summaries, single orders (cloudsuite.md §3, §4).
+
+The body of a single order is not published, so reading is lenient but for what we decide on: `id`, `state`,
+`modified_date`, `order_lines[].id` and `order_lines[].erp_line_number`. An order is kept as the very bytes that came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
+
+from orchestrator.platforms.client import Age, Seen, UnreadableItem
+from orchestrator.platforms.cloudsuite.content import APART, content_of
+from orchestrator.platforms.content import digest
+from orchestrator.platforms.failures import Unreadable
+from orchestrator.platforms.json_text import Broken, members, read_value
+from statemachines.target import Json
+
+PAYMENT = {"closed_success": "paid", "paid": "paid", "account": "invoice"}
+"""Our word for a payment status that releases an order; every other one is unpaid, or unknown where payments are not
+checked (cloudsuite.md §5.2)."""
+
+_OVER = frozenset({"done", "cancel"})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+
+
+class SenselessOrder(ValueError):
+    """An order is not what the facts say; the message names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A summary: too thin to be an order, enough to tell whether it changed. `modified` is the platform's own text;
+    `created` and `ordered` are its `create_date` and `order_date`, whatever stands there."""
+
+    id: str
+    state: str
+    modified: str
+    created: Json = None
+    ordered: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One answer of the list. `next`: path and query of the next page; `count`: the platform's, over all pages."""
+
+    rows: tuple[Row, ...]
+    unreadable: tuple[UnreadableItem, ...]
+    next: str | None
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a shop's orders are read: the zone of dates without one, and whether payments are checked."""
+
+    zone: ZoneInfo
+    checks_payment: bool
+
+
+def read_listing(body: bytes) -> Listing:
+    """The rows of a list's answer. Raises Unreadable if the whole makes no sense or has no `results`."""
+    text = _decode(body)
+    try:
+        answer, found = members(text, "results")
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"the list cannot be read: {error}", body) from error
+    if found is None:
+        raise Unreadable("the list has no results", body)
+    rows: list[Row] = []
+    unreadable: list[UnreadableItem] = []
+    for value, raw in found:
+        try:
+            rows.append(_row(value))
+        except SenselessOrder as error:
+            order_id = _id_or_none(value)
+            unreadable.append(UnreadableItem(order_id, str(error), raw.encode("utf-8", "surrogateescape")))
+    following, count = answer.get("next"), answer.get("count")
+    is_count = isinstance(count, int) and not isinstance(count, bool)
+    return Listing(
+        tuple(rows),
+        tuple(unreadable),
+        following if isinstance(following, str) and following else None,
+        count if is_count else None,
+    )
+
+
+def read_single(body: bytes, reading: Reading) -> Seen:
+    """The order of a single order's answer. Raises Unreadable if it makes no sense."""
+    try:
+        text = _decode(body)
+        text.encode()
+        return read_order(read_value(text), text.strip().encode(), reading)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"the order cannot be read: {error}", body) from error
+
+
+def read_order(order: Json, payload: bytes, reading: Reading) -> Seen:
+    """One order, read from its parsed JSON; `payload` are its bytes. Raises SenselessOrder."""
+    if not isinstance(order, dict):
+        raise SenselessOrder("it is no JSON object")
+    order_id = _id(order.get("id"), "id")
+    status = _text(order.get("payment_status"))
+    is_offline = order.get("offline") is True
+    facts: dict[str, Json] = {
+        "payment_status": status,
+        "is_offline": is_offline,
+        "erp_order_number": _text(order.get("erp_order_number")),
+        "lines": _lines(order.get("order_lines")),
+    }
+    if "shipment_state" not in order:
+        facts["hides_shipment"] = True
+    content = content_of(order)
+    unsettled = "unpaid" if reading.checks_payment and not is_offline else "unknown"
+    state = composite_state(order)
+    return Seen(
+        id=order_id,
+        reference=_text(order.get("reference")) or order_id,
+        state=state,
+        payment=PAYMENT.get(status or "", unsettled),
+        facts=facts,
+        payload=payload,
+        content_hash=digest(content, APART),
+        platform_updated_at=instant_ms(order.get("modified_date"), reading.zone),
+        age=age_of(state, order.get("create_date"), order.get("order_date"), reading.zone),
+        content=content,
+        apart=APART,
+    )
+
+
+def composite_state(order: dict[str, Json]) -> str:
+    """`state`, or `sent` where the shipment is sent while the order is in processing; an offline order may be sent
+    without having been in processing (cloudsuite.md §5.3). Raises SenselessOrder."""
+    state = _word(order.get("state"), "state")
+    is_underway = state == "processing" or (state == "confirmed" and order.get("offline") is True)
+    return "sent" if is_underway and order.get("shipment_state") == "sent" else state
+
+
+def order_number(text: str) -> int | None:
+    """The number that a CloudSuite id is, None if the text is no such id."""
+    if text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= 20:
+        return int(text)
+    return None
+
+
+def naive_date(value: Json) -> datetime:
+    """A date and time as the platform writes it, without a zone. Raises SenselessOrder."""
+    if not isinstance(value, str):
+        raise SenselessOrder("modified_date is no text")
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise SenselessOrder("modified_date is no date") from None
+
+
+def instant_ms(value: Json, zone: ZoneInfo) -> int:
+    """A platform date in Unix milliseconds: in `zone` where it names none (cloudsuite.md §3). In the hour that a clock
+    repeats in autumn the first pass is meant. Raises SenselessOrder."""
+    at = naive_date(value)
+    return ((at if at.tzinfo is not None else at.replace(tzinfo=zone)).astimezone(UTC) - _EPOCH) // _MS
+
+
+def age_of(state: str, created: Json, ordered: Json, zone: ZoneInfo) -> Age:
+    """How old an order is: made when it was created, or on its sale date where that is later, for a quotation of last
+    year that is ordered today is an order of today. A sale date counts as its last moment, so that no order of the day
+    is taken for older (cloudsuite.md §3)."""
+    moment, sale = _naive_or_none(created), _naive_or_none(ordered)
+    if sale is not None and (moment is None or sale.date() > moment.date()):
+        moment = sale.replace(hour=23, minute=59, second=59, microsecond=999_000)
+    try:
+        made = None if moment is None else instant_ms(moment.isoformat(), zone)
+    except OverflowError:
+        made = None
+    return Age(made, is_over=state in _OVER)
+
+
+def _naive_or_none(value: Json) -> datetime | None:
+    try:
+        return naive_date(value)
+    except SenselessOrder:
+        return None
+
+
+def _row(value: Json) -> Row:
+    if isinstance(value, Broken):
+        raise SenselessOrder(f"it is no JSON: {value.error}")
+    if not isinstance(value, dict):
+        raise SenselessOrder("it is no JSON object")
+    row = Row(
+        _id(value.get("id"), "id"),
+        _word(value.get("state"), "state"),
+        str(value.get("modified_date")),
+        value.get("create_date"),
+        value.get("order_date"),
+    )
+    naive_date(value.get("modified_date"))
+    return row
+
+
+def _lines(lines: Json) -> dict[str, Json]:
+    """What steps need of each line, by its id."""
+    if lines is None:
+        return {}
+    if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
+        raise SenselessOrder("order_lines is no list of objects")
+    found: dict[str, Json] = {}
+    for n, line in enumerate(lines):
+        product = line.get("product")
+        found[_id(line.get("id"), f"order_lines[{n}].id")] = {
+            "erp": _erp_line(line.get("erp_line_number"), n),
+            "part": _text(product.get("key")) if isinstance(product, dict) else None,
+            "quantity": _amount(line.get("quantity")),
+        }
+    return found
+
+
+def _erp_line(value: Json, n: int) -> int | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        return int(value)
+    raise SenselessOrder(f"order_lines[{n}].erp_line_number is no whole number")
+
+
+def _amount(value: Json) -> str | None:
+    """A number or a text with one, written in one way: "36.30" and 36.3 are the same amount (cloudsuite.md §4)."""
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+        return None
+    try:
+        return format(Decimal(str(value)).normalize(), "f")
+    except InvalidOperation:
+        return str(value)
+
+
+def _id(value: Json, field: str) -> str:
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if order_number(text) is None:
+        raise SenselessOrder(f"{field} is no positive integer")
+    return text
+
+
+def _id_or_none(row: Json) -> str | None:
+    try:
+        return _id(row.get("id"), "id") if isinstance(row, dict) else None
+    except SenselessOrder:
+        return None
+
+
+def _word(value: Json, field: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SenselessOrder(f"{field} is no text")
+    return _storable(value)
+
+
+def _text(value: Json) -> str | None:
+    """A text or number that may be missing, as text; what is neither counts as missing."""
+    if isinstance(value, str) and value.strip():
+        return _storable(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _storable(text: str) -> str:
+    """Half a surrogate pair, which JSON can write, is no character that a database takes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _decode(body: bytes) -> str:
+    return body.decode("utf-8", "surrogateescape").removeprefix("\ufeff")

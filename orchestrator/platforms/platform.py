@@ -1,0 +1,95 @@
+"""What the rest of the program may know of a platform without importing its client: name, defaults, options, door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from orchestrator.clock import Clock
+from orchestrator.crash import CrashPoints
+from orchestrator.platforms.client import PlatformClient, Throttle
+from orchestrator.platforms.meter import Meter
+from orchestrator.platforms.points import PointsLimit
+from orchestrator.platforms.webhooks import SignedWebhooks
+from orchestrator.platforms.window import WindowLimit
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultLimits:
+    """What a shop may ask of its platform unless its config says otherwise (contract: Config, `limits`).
+
+    `rate_per_second` and `burst` describe the token bucket, `concurrency` how many calls may be out at once. `window`:
+    the calls that the platform counts in any stretch of time, `points`: its bucket of points; None: it has none.
+    """
+
+    rate_per_second: float
+    burst: int
+    concurrency: int
+    window: WindowLimit | None = None
+    points: PointsLimit | None = None
+
+
+def _no_warnings(options: Any) -> Iterable[tuple[str, str]]:
+    del options
+    return ()
+
+
+def _no_secrets(options: Any) -> tuple[SecretStr, ...]:
+    del options
+    return ()
+
+
+async def no_throttle() -> None:
+    """A throttle that never waits: for `doctor` and tests, which bring no limiter."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """All that a client of one shop is built from.
+
+    `options` is the shop's platform options (an instance of the spec's `options` model); `base_url` has no trailing
+    slash; `timeout_seconds` bounds one HTTP call; `lookback_seconds` is how far each sweep reads back behind the
+    last one; `concurrency` how many calls the runtime may have out at once; `throttle` see `client.Throttle`;
+    `meter` counts every call (None: nobody does); `state_directory` is where a client may keep tokens across restarts
+    (files of mode 0600), None: nowhere. `crash`: the armed crash point, for tests.
+    """
+
+    shop: str
+    options: BaseModel
+    base_url: str
+    timeout_seconds: float = 30.0
+    lookback_seconds: float = 120.0
+    page_size: int = 100
+    concurrency: int = 8
+    throttle: Throttle = no_throttle
+    meter: Meter | None = None
+    state_directory: Path | None = None
+    clock: Clock = field(default_factory=Clock)
+    crash: CrashPoints = field(default_factory=CrashPoints)
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformSpec:
+    """One platform as config, daemon and CLI see it.
+
+    `identity` are the keys of its own by which a shop is told from others on the platform, beside the address.
+    `options` is the pydantic model of the platform's own config keys of a shop, without those that every shop has.
+    `webhooks`: how it signs them; None: it does not, and an address is all that tells where one comes from.
+    `default_webhook_secrets`: what a shop's webhooks are known by, from its `options`, where the config does not say.
+    `warnings`: what of a shop's `options` is usable but surely not meant, by key.
+    `open` makes the client; it has to be called inside a running event loop and opens no connection by itself.
+    """
+
+    name: str
+    default_base_url: str
+    default_limits: DefaultLimits
+    options: type[BaseModel]
+    identity: tuple[str, ...]
+    open: Callable[[ClientSettings], PlatformClient]
+    webhooks: SignedWebhooks | None = None
+    default_webhook_secrets: Callable[[Any], tuple[SecretStr, ...]] = _no_secrets
+    warnings: Callable[[Any], Iterable[tuple[str, str]]] = _no_warnings

@@ -1,0 +1,281 @@
+"""Selldone's client: the list, single orders, and one call a step (facts: selldone.md).
+
+The calls of one shop go to a handful of addresses with a handful of bodies, most of which never change, so those are
+built once. What an answer means is decided in `selldone_errors`, what an order is in `selldone_wire`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import anyio.to_thread
+from pydantic_core import from_json
+from yarl import URL
+
+from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.failures import (
+    AccessDenied,
+    NotFound,
+    OutOfSequence,
+    PlatformFailure,
+    Rejected,
+    Transient,
+    Unreadable,
+)
+from orchestrator.platforms.http import Answer, Caller, http_date_ms, open_session, skew_finding
+from orchestrator.platforms.platform import ClientSettings
+from orchestrator.platforms.selldone.delivery import leaves_out, merged_text
+from orchestrator.platforms.selldone.errors import is_refusal, refusal
+from orchestrator.platforms.selldone.options import SelldoneOptions
+from orchestrator.platforms.selldone.sweep import Sweep, turn
+from orchestrator.platforms.selldone.wire import Listing, order_number, read_listing, read_single
+from statemachines.items import SenselessItems, read_items
+from statemachines.machine import Standing
+from statemachines.target import Json, TargetRequest
+
+MAX_PAGE_SIZE = 250
+"""The list's largest `limit` (selldone.md §9)."""
+LARGE_BODY_BYTES = 256 * 1024
+"""A list larger than this is read in a worker thread: it would hold up everybody else for tens of milliseconds."""
+
+_JSON_HEADERS = {"Content-Type": "application/json"}
+_SYNC_QUERY = (
+    "&sortBy=reserved_at&sortDesc=false&statuses[]=Payed&statuses[]=COD&statuses[]=Canceled"
+    "&with[]=items&with[]=buyer&with[]=products"
+)
+_CONFIRM_ALL = b'{"state":"OrderConfirm","list":null,"delivery_info":null}'
+_PREPARE = b'{"state":"PreparingOrder","list":null,"delivery_info":null}'
+_SEND = b'{"state":"SentOrder","list":null,"delivery_info":null}'
+_DELIVER = b'{"state":"ToCustomer","list":null,"delivery_info":null}'
+
+
+class SelldoneClient:
+    """`PlatformClient` of one Selldone shop. Has to be made inside a running event loop."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        options = settings.options
+        assert isinstance(options, SelldoneOptions)
+        token = options.token.get_secret_value()
+        session = open_session(
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            timeout_seconds=settings.timeout_seconds,
+            concurrency=settings.concurrency,
+        )
+        self._caller = Caller(session, clock=settings.clock, secrets=(token,), meter=settings.meter)
+        self._clock = settings.clock
+        self._throttle = settings.throttle
+        self._shop_id = options.shop_id
+        self._lookback_ms = int(settings.lookback_seconds * 1000)
+        self._unit_ms = 1000 if options.updated_at_unit == "s" else 1
+        # Two rows at least: pages overlap, and a page of one row would never get on.
+        self._page_size = min(max(settings.page_size, 2), MAX_PAGE_SIZE)
+        center = f"{settings.base_url.rstrip('/')}/shops/{options.shop_id}/process-center"
+        self._list_url = f"{center}/baskets-PHYSICAL?offset="
+        self._basket_url = f"{center}/baskets/"
+
+    @property
+    def rereads_open(self) -> bool:
+        """No: the list is asked for by change time (selldone.md §3)."""
+        return False
+
+    async def list_page(self, position: Json, cursor: Json) -> Page:
+        """One page of Payed, COD and Canceled orders that changed since `position`, oldest checkout first."""
+        sweep = Sweep.resume(position, cursor)
+        listing, answer = await self._list(sweep.offset, self._page_size, sweep.since)
+        sweep, is_complete = turn(sweep, listing, self._page_size, http_date_ms(answer.headers.get("Date", "")))
+        return Page(
+            orders=listing.orders,
+            unreadable=listing.unreadable,
+            skip_if_new=frozenset(seen.id for seen in listing.orders if not seen.is_released),
+            next=None if is_complete else sweep.to_json(),
+            position=sweep.position if is_complete else None,
+        )
+
+    async def read(self, order_id: str) -> Seen:
+        """One order. Raises NotFound also for what cannot be an id: Selldone's are integers."""
+        answer = await self._caller.call("GET", self._order_url(order_id), is_effect=False)
+        if answer.status >= 400:
+            raise self._refusal(answer, _object(answer.body), is_effect=False)
+        found = read_single(answer.body)
+        if isinstance(found, dict):
+            raise self._refusal(answer, found, is_effect=False)
+        if found.id != order_id:
+            raise Unreadable(f"order {found.id} was answered when {order_id} was asked for", answer.body)
+        return found
+
+    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+        """Makes the call of `step` (selldone.md §2 rows 3-5, §5.2)."""
+        match step:
+            case "confirm":
+                body, carries = _confirm_body(request), request.items is not None
+                return await self._set_state(order_id, "OrderConfirm", body, carries=carries)
+            case "prepare":
+                body, carries = await self._prepare_body(order_id, standing, request), request.delivery_info is not None
+                return await self._set_state(order_id, "PreparingOrder", body, carries=carries)
+            case "send":
+                return await self._set_state(order_id, "SentOrder", _SEND)
+            case "deliver":
+                return await self._set_state(order_id, "ToCustomer", _DELIVER)
+            case "set_tracking":
+                return await self._set_tracking(order_id, standing, request)
+            case "return_delivery":
+                return await self._return_delivery(order_id)
+            case _:
+                raise ValueError(f"selldone has no step {step!r}")
+
+    async def check(self) -> list[Finding]:
+        """One list call tells what `doctor` asks."""
+        try:
+            listing, answer = await self._list(0, 1, None)
+        except AccessDenied as failure:
+            return [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", failure.detail)]
+        except PlatformFailure as failure:
+            return [Finding("reachable", "failed", failure.detail)]
+        total = "an unknown number of" if listing.total is None else str(listing.total)
+        return [
+            Finding("reachable", "ok", "it answers"),
+            Finding("credentials", "ok", f"shop {self._shop_id} may be read, {total} orders"),
+            skew_finding(answer, self._clock),
+        ]
+
+    async def aclose(self) -> None:
+        """Closes connections."""
+        await self._caller.aclose()
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    async def _list(self, offset: int, limit: int, since_ms: int | None) -> tuple[Listing, Answer]:
+        url = f"{self._list_url}{offset}&limit={limit}{_SYNC_QUERY}"
+        if since_ms is not None:
+            # "After" is taken to be strict and the unit may be coarse: one unit more, so that nothing hides in it.
+            url += f"&updated_at={max(0, (since_ms - self._lookback_ms) // self._unit_ms - 1)}"
+        answer = await self._caller.call("GET", URL(url, encoded=True), is_effect=False)
+        if answer.status >= 400:
+            failure = self._refusal(answer, _object(answer.body), is_effect=False)
+            # A list has no order that could be missing: its address was not found.
+            raise Transient(failure.detail) if isinstance(failure, NotFound) else failure
+        if len(answer.body) > LARGE_BODY_BYTES:
+            listing = await anyio.to_thread.run_sync(read_listing, answer.body)
+        else:
+            listing = read_listing(answer.body)
+        if listing.refusal is not None:
+            raise self._refusal(answer, listing.refusal, is_effect=False)
+        return listing, answer
+
+    async def _set_state(self, order_id: str, state: str, body: bytes, *, carries: bool = False) -> StepAnswer:
+        """`carries`: the call tells more than the state, so that an order which was there before did not take it."""
+        data = await self._effect("POST", self._order_url(order_id, "/state"), body)
+        answered = self._answered_state(data)
+        if answered != state:
+            raise OutOfSequence(f"{state} was asked for and the order is in {answered}")
+        was_there = data.get("changed") is False  # which is as good, if the state is all that was wanted (§8)
+        if was_there and carries:
+            raise OutOfSequence(f"the order was in {state} already, so what the call carried was not taken")
+        return StepAnswer(answered, is_found=was_there)
+
+    async def _prepare_body(self, order_id: str, standing: Standing, request: TargetRequest) -> bytes:
+        """`delivery_info` replaces the order's as a whole, null leaves it (selldone.md §5.2). Where the target names
+        only some of its values, the order is read first, and the others are told once more."""
+        if request.delivery_info is None:
+            return _PREPARE
+        wanted = dict(request.delivery_info)
+        if not leaves_out(wanted, standing.facts.get("delivery_info") or []):
+            return _dump({"state": "PreparingOrder", "list": None, "delivery_info": wanted})
+        try:
+            seen = await self.read(order_id)
+        except Unreadable as failure:  # nothing was sent yet: the look is worth another try
+            raise Transient(failure.detail) from None
+        await self._throttle()
+        info = merged_text(seen.payload.decode(), wanted)
+        return f'{{"state":"PreparingOrder","list":null,"delivery_info":{info}}}'.encode()
+
+    async def _set_tracking(self, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+        data = await self._effect("PUT", self._order_url(order_id, "/tracking"), _tracking_body(standing, request))
+        if data.get("success") is False:
+            raise OutOfSequence("the platform did not take the tracking and gave no reason")
+        if "success" not in data and "delivery_info" not in data:
+            raise Transient("the answer to set_tracking makes no sense", is_ambiguous=True)
+        return StepAnswer(None)
+
+    async def _return_delivery(self, order_id: str) -> StepAnswer:
+        """What the platform shows afterwards is not documented, so the answer is taken as it is (selldone.md §5.2)."""
+        data = await self._effect("POST", self._order_url(order_id, "/delivery-returned"), None)
+        answered = self._answered_state(data)
+        if answered == "ToCustomer" or (answered == "SentOrder" and data.get("changed") is not True):
+            raise OutOfSequence(f"the order did not come back, it is in {answered}")
+        return StepAnswer(answered)
+
+    async def _effect(self, method: str, url: URL, body: bytes | None) -> dict[str, Json]:
+        answer = await self._caller.call(
+            method, url, is_effect=True, body=body, headers=_JSON_HEADERS if body else None
+        )
+        data = _object(answer.body)
+        if is_refusal(answer.status, data):
+            raise self._refusal(answer, data, is_effect=True)
+        if data is None:
+            raise Transient(f"the answer makes no sense: {self._caller.words(answer)}", is_ambiguous=True)
+        return data
+
+    def _answered_state(self, data: Mapping[str, Json]) -> str:
+        state = data.get("delivery_state")
+        if not isinstance(state, str) or not state:
+            raise Transient("the answer tells no delivery_state", is_ambiguous=True)
+        return state
+
+    def _refusal(self, answer: Answer, data: dict[str, Json] | None, *, is_effect: bool) -> PlatformFailure:
+        is_html = answer.body.lstrip()[:1] == b"<"
+        return refusal(answer.status, data, self._caller.words(answer), is_effect=is_effect, is_html=is_html)
+
+    def _order_url(self, order_id: str, tail: str = "") -> URL:
+        if order_number(order_id) is None:
+            raise NotFound(f"{order_id!r} is no Selldone order id")
+        return URL(f"{self._basket_url}{order_id}{tail}", encoded=True)
+
+
+def open_client(settings: ClientSettings) -> PlatformClient:
+    """The client of a shop (`PlatformSpec.open`)."""
+    return SelldoneClient(settings)
+
+
+def _object(body: bytes) -> dict[str, Json] | None:
+    """The members of a small answer, None if it is no JSON object."""
+    try:
+        data = from_json(body)
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _dump(data: dict[str, Json]) -> bytes:
+    try:
+        return json.dumps(data, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError as error:
+        raise Rejected(f"the target's data is no JSON: {error}") from error
+
+
+def _confirm_body(request: TargetRequest) -> bytes:
+    """`list` holds the ids of the items that can be delivered, null all of them (selldone.md §5.2)."""
+    if request.items is None:
+        return _CONFIRM_ALL
+    numbers: list[int] = []
+    try:
+        asked = read_items(request.items) or {}
+    except SenselessItems as error:
+        raise Rejected(str(error)) from None
+    for text in asked:
+        if (number := order_number(text)) is None:
+            raise Rejected(f"{text!r} is no Selldone item id")
+        numbers.append(number)
+    return _dump({"state": "OrderConfirm", "list": numbers})
+
+
+def _tracking_body(standing: Standing, request: TargetRequest) -> bytes:
+    """Empty ones are left out (selldone.md §2, row 5). The call overwrites (§8), so what the target does not change is
+    told once more: the code of a new link, the link of the same code; that of another code goes with it."""
+    tracking = request.tracking
+    told = {} if tracking is None else {"tracking_code": tracking.code, "tracking_url": tracking.url}
+    known = {name: standing.facts.get(name) for name in ("tracking_code", "tracking_url")}
+    if not told.get("tracking_code") or told["tracking_code"] == known["tracking_code"]:
+        told = {name: told.get(name) or known[name] for name in known}
+    return _dump({name: value for name, value in told.items() if value})

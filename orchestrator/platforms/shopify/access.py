@@ -1,0 +1,140 @@
+"""Shopify's access: the token that goes with each call, fetched and replaced where it is no permanent one (§1.1).
+
+Client credentials give a token for a day. Expiring offline tokens live an hour and come with a refresh token, which
+each refresh replaces: the config's starts the chain, what replaced it is in the file, and none is used before it is
+there. Only one expiring token of an app and a shop is live, so whoever is refused first looks whether another process
+has a newer one (`token_keeper`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic_core import from_json
+from yarl import URL
+
+from orchestrator.clock import rfc3339
+from orchestrator.platforms.client import Finding
+from orchestrator.platforms.failures import AccessDenied
+from orchestrator.platforms.http import Answer, Caller
+from orchestrator.platforms.platform import ClientSettings
+from orchestrator.platforms.shopify.options import ShopifyOptions
+from orchestrator.platforms.shopify.tokens import ShopifyTokens, TokenEndpoint, digest_of
+from orchestrator.platforms.token_file import TokenFile
+from orchestrator.platforms.token_keeper import TokenKeeper
+
+SCOPES_SECONDS = 3600.0
+"""How long no fresh token is fetched because of a missing scope after one was (shopify.md §1.1)."""
+
+_HEADERS = {"Content-Type": "application/json"}
+_ENDS_SOON_MS = 14 * 86_400_000
+_PERMANENT = "Non-expiring access tokens are no longer accepted"
+_PERMANENT_REMEDY = (
+    "the app has to move to expiring tokens: give the shop `credentials` with client_id, client_secret and the"
+    " refresh_token of a new authorisation in place of `token`"
+)
+
+
+class ShopifyAccess:
+    """Sends calls with the shop's token. `host`: scheme and host, where tokens are asked for too."""
+
+    def __init__(self, options: ShopifyOptions, caller: Caller, host: str, settings: ClientSettings) -> None:
+        self._caller = caller
+        self._clock = settings.clock
+        self._throttle = settings.throttle
+        self._no_scopes_until = float("-inf")
+        self._token = "" if options.token is None else options.token.get_secret_value()
+        self._keeper: TokenKeeper[ShopifyTokens] | None = None
+        self._is_chain = False
+        if (credentials := options.credentials) is not None:
+            url = URL(f"{host}/admin/oauth/access_token")
+            directory, file = settings.state_directory, None
+            if directory is not None:
+                digest = digest_of(credentials, options.domain, url)
+                file = TokenFile(directory / f"shopify-{settings.shop}.tokens", digest)
+            source = TokenEndpoint(credentials, caller, url, settings.clock)
+            self._keeper = TokenKeeper(source, caller, settings.clock, file=file, crash=settings.crash)
+            self._is_chain = source.must_be_kept
+
+    async def call(self, url: URL, body: bytes, *, is_effect: bool) -> Answer:
+        """Posts JSON with the shop's token. A token that is refused, or that lacks a scope, is replaced once: such a
+        call was not carried out. Raises AccessDenied and Transient."""
+        if self._keeper is None:
+            return await self._post(url, body, self._token, is_effect=is_effect)
+        tokens, is_fetched = await self._keeper.tokens(), False
+        while True:
+            refusal: AccessDenied | None = None
+            answer: Answer | None = None
+            try:
+                answer = await self._post(url, body, tokens.access_token, is_effect=is_effect)
+            except AccessDenied as failure:
+                refusal = failure
+            if answer is not None and not self._may_lack_scopes(answer):
+                return answer
+            if refusal is not None and is_fetched:
+                raise AccessDenied(refusal.detail)
+            tokens, is_fetched = await self._keeper.renewed(tokens)
+            if answer is not None:
+                self._no_scopes_until = self._clock.monotonic() + SCOPES_SECONDS
+            await self._throttle()
+
+    def forget_refusal(self) -> None:
+        """A person says that the account is mended: the next call asks anew."""
+        self._no_scopes_until = float("-inf")
+        if self._keeper is not None:
+            self._keeper.forget_refusal()
+
+    async def _post(self, url: URL, body: bytes, token: str, *, is_effect: bool) -> Answer:
+        headers = {**_HEADERS, "X-Shopify-Access-Token": token}
+        answer = await self._caller.call("POST", url, is_effect=is_effect, body=body, headers=headers)
+        if answer.status == 403 and self._keeper is None and _PERMANENT.encode() in answer.body:
+            raise AccessDenied(f"{self._caller.words(answer)} - {_PERMANENT_REMEDY}")
+        return answer
+
+    def _may_lack_scopes(self, answer: Answer) -> bool:
+        """Whether a call was refused for a scope that a fresh token may have, and none was fetched lately for that."""
+        return self._clock.monotonic() >= self._no_scopes_until and is_denied(answer)
+
+    # -- for doctor ------------------------------------------------------------------------------------------------
+
+    @property
+    def scopes(self) -> tuple[str, ...] | None:
+        """What the token at hand may do, as the answer that brought it said; None: not known."""
+        known = None if self._keeper is None else self._keeper.known
+        return (known.scopes or None) if known is not None else None
+
+    def finding(self) -> Finding:
+        """Kind and expiry of a token that was just taken."""
+        known = None if self._keeper is None else self._keeper.known
+        if known is None:
+            return Finding("credentials", "ok", "the token is taken; it is a permanent one")
+        until = f"the access token ends at {rfc3339(known.expires_at)} and is replaced before"
+        if not self._is_chain:
+            return Finding("credentials", "ok", f"client credentials are taken; {until}")
+        told = f"an expiring offline token is taken; {until}"
+        if known.refresh_expires_at is None:
+            return Finding("credentials", "ok", told)
+        left = known.refresh_expires_at - self._clock.now_ms()
+        end = f"the refresh token ends at {rfc3339(known.refresh_expires_at)} unless it is replaced"
+        return Finding("credentials", "ok" if left > _ENDS_SOON_MS else "warning", f"{told}; {end}")
+
+
+def is_denied(answer: Answer) -> bool:
+    """Whether an answer says nothing but that the token lacks a right (shopify.md §8): then nothing was done."""
+    if b"ACCESS_DENIED" not in answer.body:
+        return False
+    try:
+        told = from_json(answer.body)
+    except ValueError:
+        return False
+    if not isinstance(told, dict) or not isinstance(errors := told.get("errors"), list):
+        return False
+    data = told.get("data")
+    if isinstance(data, dict) and any(value is not None for value in data.values()):
+        return False
+    return any(isinstance(each, dict) and _code(each) == "ACCESS_DENIED" for each in errors)
+
+
+def _code(error: Mapping[str, object]) -> object:
+    extensions = error.get("extensions")
+    return extensions.get("code") if isinstance(extensions, dict) else None

@@ -1,0 +1,204 @@
+"""Shopify's client: the list of what changed, single orders, steps, and webhook subscriptions (facts: shopify.md)."""
+
+from __future__ import annotations
+
+from yarl import URL
+
+from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer, UnreadableItem
+from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Unreadable
+from orchestrator.platforms.http import Answer, Caller, http_date_ms, open_session, skew_finding
+from orchestrator.platforms.json_text import Broken, member_text, members
+from orchestrator.platforms.platform import ClientSettings
+from orchestrator.platforms.shopify.access import ShopifyAccess
+from orchestrator.platforms.shopify.graphql import ShopifyDoor
+from orchestrator.platforms.shopify.options import ShopifyOptions
+from orchestrator.platforms.shopify.pages import OrderPages
+from orchestrator.platforms.shopify.parts import OptionalParts
+from orchestrator.platforms.shopify.scopes import missing_scopes, scopes_finding
+from orchestrator.platforms.shopify.steps import ShopifySteps
+from orchestrator.platforms.shopify.subscriptions import ShopifySubscriptions, addresses
+from orchestrator.platforms.shopify.sweep import Sweep
+from orchestrator.platforms.shopify.webhooks import RETURN_PART, id_of_gid, whole_id
+from orchestrator.platforms.shopify.wire import Row, SenselessOrder, read_order, read_row
+from orchestrator.platforms.subscriptions import Subscription
+from statemachines import shopify as machines
+from statemachines.machine import Standing
+from statemachines.target import Json, TargetRequest
+
+_MAX_PAGE = 250  # of any connection (shopify.dev: pagination)
+
+
+class ShopifyClient:
+    """`PlatformClient` of one Shopify shop. Has to be made inside a running event loop."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        options = settings.options
+        assert isinstance(options, ShopifyOptions)
+        self._options = options
+        self._clock = settings.clock
+        self._page_size = min(settings.page_size, _MAX_PAGE)
+        self._lookback_ms = int(settings.lookback_seconds * 1000)
+        session = open_session(
+            headers={"Accept": "application/json"},
+            timeout_seconds=settings.timeout_seconds,
+            concurrency=settings.concurrency,
+        )
+        self._caller = Caller(session, clock=settings.clock, secrets=_secrets(options), meter=settings.meter)
+        host = settings.base_url.rstrip("/").replace("{domain}", options.domain)
+        url = URL(f"{host}/admin/api/{options.api_version}/graphql.json")
+        self._access = ShopifyAccess(options, self._caller, host, settings)
+        self._door = ShopifyDoor(self._caller, url, self._access, settings.meter)
+        pages = OrderPages(self._door, settings.throttle)
+        unwanted = frozenset[str]() if options.customer_data else frozenset({"account"})
+        self._orders = OptionalParts(self._door, pages, settings.throttle, settings.clock, unwanted)
+        machine = machines.build({"routing_timeout_seconds": options.routing_timeout_seconds})
+        self._subscriptions = ShopifySubscriptions(self._door, settings.throttle)
+        self._steps = ShopifySteps(self._door, machine, options, self.read, settings.throttle, settings.clock)
+
+    @property
+    def rereads_open(self) -> bool:
+        """No: orders are listed by their change time."""
+        return False
+
+    async def list_page(self, position: Json, cursor: Json) -> Page:
+        """One page of the orders that changed; each of them has to be read."""
+        sweep = Sweep.resume(position, cursor, self._lookback_ms)
+        variables = {"first": self._page_size, "after": sweep.after, "query": sweep.query}
+        answer = await self._door.send("orders", variables, is_effect=False)
+        self._door.told(answer, is_effect=False)
+        rows, unreadable, after = _read_rows(answer)
+        fresh = sweep.fresh(rows)
+        turned = sweep.turned(rows, after, http_date_ms(answer.headers.get("Date", "")), self._lookback_ms)
+        following = turned if after is not None else turned.following()
+        return Page(
+            orders=(),
+            unreadable=unreadable if not sweep.is_part else (),  # the whole list shows them again
+            must_read=tuple(dict.fromkeys(row.id for row in fresh)),
+            skip_if_new=frozenset(row.id for row in fresh if row.is_cancelled),
+            ages={row.id: row.age for row in fresh},
+            next=following.to_json() if following is not None else None,
+            position=turned.position() if following is None else None,
+        )
+
+    async def read(self, order_id: str) -> Seen:
+        """One order, with its fulfilment orders and fulfilments, of as many pages as that takes."""
+        if whole_id(order_id) != order_id:
+            raise NotFound(f"{order_id!r} is no Shopify order id")
+        variables = {"id": f"gid://shopify/Order/{order_id}", "customer": self._options.customer_data}
+        node, text = await self._orders.read(order_id, variables)
+        try:
+            seen = read_order(node, text, self._clock.now_ms())
+        except SenselessOrder as error:
+            raise Unreadable(f"order {order_id}: {error}", text.encode()) from None
+        if seen.id != order_id:
+            raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", text.encode())
+        return seen
+
+    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+        """Looks at the order and makes the calls of `step` that are still missing (`shopify_steps`)."""
+        return await self._steps.perform(step, order_id, standing, request)
+
+    async def check(self) -> list[Finding]:
+        """Reachable, let in with what and until when, scopes there, the version one that Shopify still has, clock
+        skew."""
+        try:
+            data, answer = await self._door.query("access", {})
+        except AccessDenied as failure:
+            let_in_by = "token" if self._options.credentials is None else "credentials"
+            told = f"{failure.detail} - check domain, {let_in_by} and api_version in the config"
+            findings = [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", told)]
+            scopes = None if self._access.scopes is None else missing_scopes(set(self._access.scopes))
+            return [*findings, Finding("scopes", "failed", f"the token lacks {scopes}")] if scopes else findings
+        except PlatformFailure as failure:
+            return [Finding("reachable", "failed", failure.detail)]
+        return [
+            Finding("reachable", "ok", "it answers"),
+            self._access.finding(),
+            self._domain(data),
+            self._version(data),
+            scopes_finding(data, self._access.scopes),
+            skew_finding(answer, self._clock),
+        ]
+
+    def forget_refusal(self) -> None:
+        """As `RemembersRefusal.forget_refusal`."""
+        self._access.forget_refusal()
+
+    async def aclose(self) -> None:
+        """Closes connections."""
+        await self._caller.aclose()
+
+    # -- webhooks --------------------------------------------------------------------------------------------------
+
+    def addresses(self, base: str) -> dict[str, str]:
+        """As `PushingClient.addresses`."""
+        return addresses(base, self._options.api_version)
+
+    async def list_subscriptions(self) -> list[Subscription]:
+        """As `PushingClient.list_subscriptions`. Raises PlatformFailure."""
+        return await self._subscriptions.list()
+
+    async def subscribe(self, topic: str, address: str) -> bool:
+        """As `PushingClient.subscribe`. Raises Rejected with Shopify's words, PlatformFailure."""
+        return await self._subscriptions.create(topic, address)
+
+    async def mend_subscription(self, subscription: Subscription) -> None:
+        """As `PushingClient.mend_subscription`. Raises Rejected with Shopify's words, PlatformFailure."""
+        await self._subscriptions.mend(subscription)
+
+    async def order_of_part(self, part: str) -> str | None:
+        """The order of a fulfilment order or a return: webhooks about one name nothing else (shopify.md §2.4)."""
+        if part.startswith(RETURN_PART):
+            return await self._orders.order_of(part.removeprefix(RETURN_PART))
+        data, _ = await self._door.query("fulfillment_order", {"id": f"gid://shopify/FulfillmentOrder/{part}"})
+        node = data.get("fulfillmentOrder") or {}
+        return id_of_gid((node.get("order") or {}).get("id"), "Order")
+
+    # -- checking --------------------------------------------------------------------------------------------------
+
+    def _domain(self, data: dict[str, Json]) -> Finding:
+        told = (data.get("shop") or {}).get("myshopifyDomain")
+        if told == self._options.domain:
+            return Finding("shop", "ok", f"the token is for {told}")
+        return Finding("shop", "warning", f"the token is for {told}, the config says {self._options.domain}")
+
+    def _version(self, data: dict[str, Json]) -> Finding:
+        mine = self._options.api_version
+        rows = data.get("publicApiVersions") or []
+        handles = [row["handle"] for row in rows if row.get("supported") or row.get("handle") == mine]
+        if mine in handles:
+            return Finding("version", "ok", f"{mine} is served")
+        return Finding("version", "warning", f"{mine} is none of {', '.join(handles) or 'none'}: another one answers")
+
+
+def _secrets(options: ShopifyOptions) -> list[str]:
+    given = [options.token]
+    if options.credentials is not None:
+        given += [options.credentials.client_secret, options.credentials.refresh_token]
+    return [each.get_secret_value() for each in given if each is not None]
+
+
+def _read_rows(answer: Answer) -> tuple[list[Row], tuple[UnreadableItem, ...], str | None]:
+    """The rows of a page, what could not be read of it, and the next page's cursor. Raises Unreadable."""
+    rows: list[Row] = []
+    unreadable: list[UnreadableItem] = []
+    try:
+        connection, nodes = members(member_text(member_text(answer.body.decode(), "data"), "orders"), "nodes")
+        info = connection["pageInfo"]
+        after = info["endCursor"] if info["hasNextPage"] else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unreadable(f"the list of orders makes no sense: {error}", answer.body) from None
+    if nodes is None:
+        raise Unreadable("the list of orders has no nodes", answer.body)
+    for node, text in nodes:
+        try:
+            rows.append(read_row(None if isinstance(node, Broken) else node))
+        except SenselessOrder as error:
+            named = id_of_gid(node.get("id"), "Order") if isinstance(node, dict) else None
+            unreadable.append(UnreadableItem(named, str(error), text.encode()))
+    return rows, tuple(unreadable), after
+
+
+def open_client(settings: ClientSettings) -> PlatformClient:
+    """The client of a shop (`PlatformSpec.open`)."""
+    return ShopifyClient(settings)

@@ -1,0 +1,254 @@
+"""Shopify's GraphQL door: documents, one call, and the one place where answers become failures (shopify.md §1, §8).
+
+The documents are files of their own beside this module, so that tests hold them against the real schema.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from pydantic_core import from_json
+from yarl import URL
+
+from orchestrator.platforms.failures import (
+    AccessDenied,
+    NotFound,
+    OutOfSequence,
+    PlatformFailure,
+    Rejected,
+    Transient,
+    Unreadable,
+)
+from orchestrator.platforms.http import DETAIL_LENGTH, Answer, Caller
+from orchestrator.platforms.meter import Meter
+from orchestrator.platforms.points import PointsTold
+from orchestrator.platforms.shopify.access import ShopifyAccess
+from orchestrator.platforms.shopify.options import CANCEL_RESULT_SINCE, PROGRESS_SINCE
+from statemachines.target import Json
+
+_SHOP_STOPS = frozenset({402, 403, 404, 423})
+"""A frozen or locked shop, a wrong domain or version: nothing of this shop can be done (shopify.md §8)."""
+_SHOP_STOP_CODES = frozenset({"ACCESS_DENIED", "SHOP_INACTIVE"})
+"""The same, told at 200 (shopify.dev: GraphQL Admin API, status and error codes)."""
+_NOT_RUN = frozenset({"MAX_COST_EXCEEDED", "MAX_INPUT_SIZE_EXCEEDED", "BAD_REQUEST", "INVALID_VARIABLE"})
+"""Codes of a document that was never run, beside those of a validator, which begin with a small letter (samples)."""
+_QUERY_POINTS, _MUTATION_POINTS = 400.0, 50.0
+"""What a document is taken to cost until an answer says it: a mutation is cheap, and even if queries cost the 1000 that
+one may (shopify.md §8), no more of them leave at once than a bucket has room for."""
+_COST = re.compile(rb'"cost"\s*:\s*(\{[^{}]*\{[^{}]*\}[^{}]*\})')
+_DEFAULT_THROTTLE_SECONDS = 2.0
+_MAX_THROTTLE_SECONDS = 60.0
+
+ALREADY_CANCELLED = "already been canceled"
+_ELSEWHERE = (
+    "unfulfillable status",
+    "invalid fulfillment order line item quantity",
+    "fulfillment order does not exist",
+    "fulfillment order line item does not exist",
+    "fulfillment not found",
+    "fulfillment does not exist",
+    "cannot report progress",
+    ALREADY_CANCELLED,
+    "outstanding fulfillments",
+)
+"""Words of refusals that say that the order is elsewhere than we thought (shopify.md §7; samples)."""
+
+
+SINCE: Final = {
+    "report_progress": PROGRESS_SINCE,
+    **dict.fromkeys(("cancel_with_result", "cancel_result"), CANCEL_RESULT_SINCE),
+}
+"""The first API version of the documents that not every version has."""
+
+
+@cache
+def document(name: str) -> str:
+    """The text of a GraphQL document, by its file's name."""
+    return files("orchestrator.platforms.shopify").joinpath("documents", f"{name}.graphql").read_text("utf-8")
+
+
+def document_names() -> list[str]:
+    """Every document there is."""
+    folder = files("orchestrator.platforms.shopify").joinpath("documents")
+    return sorted(each.name.removesuffix(".graphql") for each in folder.iterdir() if each.name.endswith(".graphql"))
+
+
+class ShopifyDoor:
+    """Calls of one shop's Admin API. `url` is the versioned endpoint, `access` lets every call in, `meter` counts the
+    points that they cost (None: nobody does)."""
+
+    def __init__(self, caller: Caller, url: URL, access: ShopifyAccess, meter: Meter | None = None) -> None:
+        self._caller = caller
+        self._meter = meter
+        self._url = url
+        self._access = access
+
+    async def send(self, name: str, variables: Mapping[str, Json], *, is_effect: bool) -> Answer:
+        """Sends a document. Raises what HTTP alone tells; see `told` for what the answer says."""
+        body = json.dumps({"query": document(name), "variables": variables}).encode()
+        answer = await self._post(name, body, is_effect=is_effect)
+        if answer.status in _SHOP_STOPS:
+            raise AccessDenied(self._caller.words(answer))
+        if answer.status >= 400:
+            raise Rejected(self._caller.words(answer))
+        return answer
+
+    async def _post(self, name: str, body: bytes, *, is_effect: bool) -> Answer:
+        """Posts a document once there are points for it, and hears what it cost."""
+        meter = self._meter
+        if meter is None or meter.points is None:
+            return await self._access.call(self._url, body, is_effect=is_effect)
+        async with meter.points.spent(name, _MUTATION_POINTS if is_effect else _QUERY_POINTS) as cost:
+            answer = await self._access.call(self._url, body, is_effect=is_effect)
+        if (told := points_told(answer.body)) is not None:
+            meter.hear_points(name, cost, told)
+        return answer
+
+    async def query(self, name: str, variables: Mapping[str, Json]) -> tuple[dict[str, Json], Answer]:
+        """Sends a query; its `data` and the whole answer. Raises PlatformFailure.
+
+        An answer that is none of GraphQL's (a page of maintenance at 200) says nothing of what was asked for. It is
+        worth another try: one that is Unreadable would set the order aside, and the poll that looked would pass it. A
+        refusal is tried again as well, for it is none of a step.
+        """
+        try:
+            answer = await self.send(name, variables, is_effect=False)
+            return self.told(answer, is_effect=False), answer
+        except NotFound:
+            raise
+        except Rejected as refusal:
+            raise Transient(refusal.detail, is_refused_read=True) from None
+        except Unreadable as failure:
+            raise Transient(failure.detail) from None
+
+    async def mutate(self, name: str, field: str, variables: Mapping[str, Json]) -> dict[str, Json]:
+        """Sends a mutation; the payload of its one field, if Shopify took it. Raises PlatformFailure.
+
+        A payload that holds nothing but the lists of errors, empty ones, does not say that anything was done.
+        """
+        answer = await self.send(name, variables, is_effect=True)
+        payload = self.told(answer, is_effect=True).get(field)
+        if not isinstance(payload, dict):
+            raise Transient(f"the answer has no {field}", is_ambiguous=True)
+        if refusal := refusal_of(payload):
+            raise refusal
+        if not any(payload.values()):
+            raise Transient(f"the answer of {field} says neither yes nor no", is_ambiguous=True)
+        return payload
+
+    async def tell(self, name: str, field: str, variables: Mapping[str, Json], *, done_already: str) -> None:
+        """Sends a mutation whose payload holds nothing but errors: none means that it was done. `done_already`: code of
+        the error that says that it was done before. Raises PlatformFailure."""
+        answer = await self.send(name, variables, is_effect=True)
+        payload = self.told(answer, is_effect=True).get(field)
+        errors = payload.get("userErrors") if isinstance(payload, dict) else None
+        if not isinstance(errors, list):
+            raise Transient(f"the answer of {field} says neither yes nor no", is_ambiguous=True)
+        if all(each.get("code") == done_already for each in errors):
+            return
+        raise refusal_of({"userErrors": errors}) or Rejected(field)
+
+    def told(self, answer: Answer, *, is_effect: bool) -> dict[str, Json]:
+        """The `data` of an answer without errors. Raises PlatformFailure."""
+        try:
+            body = from_json(answer.body)
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            # Not its text: a good answer that was cut off holds a customer's data.
+            words = f"the answer is no JSON object ({len(answer.body)} bytes with HTTP {answer.status})"
+            raise Transient(words, is_ambiguous=True) if is_effect else Unreadable(words, answer.body)
+        if errors := body.get("errors"):
+            raise failure_of(errors, body, is_effect=is_effect)
+        data = body.get("data")
+        if not isinstance(data, dict):
+            words = "the answer has neither data nor errors"
+            raise Transient(words, is_ambiguous=True) if is_effect else Unreadable(words, answer.body)
+        return data
+
+
+def failure_of(errors: Json, body: Mapping[str, Json], *, is_effect: bool) -> PlatformFailure:
+    """What top-level `errors` mean (shopify.md §8).
+
+    A mutation may have been done where its field has a value and only a part of that is missing, and where nobody knows
+    what the error means: such answers are ambiguous. A read with such an error (a TIMEOUT) is worth another try.
+    """
+    listed = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+    codes = {str((each.get("extensions") or {}).get("code") or "") for each in listed} or {""}
+    words = _cut("; ".join(str(each.get("message")) for each in listed) or str(errors))
+    data = body.get("data")
+    if is_effect and isinstance(data, dict) and any(value is not None for value in data.values()):
+        return Transient(words, is_ambiguous=True)
+    if "THROTTLED" in codes:
+        return Transient(words, retry_after_seconds=throttle_seconds(body))
+    if codes & _SHOP_STOP_CODES:
+        return AccessDenied(words)
+    if "RESOURCE_NOT_FOUND" in codes:
+        return OutOfSequence(words) if is_effect else NotFound(words)
+    if not all(code in _NOT_RUN or code[:1].islower() for code in codes):
+        return Transient(words, is_ambiguous=is_effect)
+    return Rejected(words)
+
+
+def refusal_of(payload: Mapping[str, Json]) -> PlatformFailure | None:
+    """What a mutation's user errors mean; None where there are none."""
+    errors = payload.get("userErrors") or payload.get("orderCancelUserErrors")
+    if not errors:
+        return None
+    words = words_of(errors)
+    is_elsewhere = any(phrase in words.lower() for phrase in _ELSEWHERE)
+    return OutOfSequence(words) if is_elsewhere else Rejected(words)
+
+
+def words_of(errors: Sequence[Json]) -> str:
+    """What user errors say to a person."""
+    return _cut("; ".join(str(each.get("message")) for each in errors if isinstance(each, dict)))
+
+
+def throttle_seconds(body: Mapping[str, Json]) -> float:
+    """How long the bucket needs for a query of that cost: (requested - available) / restore rate (shopify.md §8).
+
+    Where it holds enough, something else is throttled, and nobody tells how long that takes.
+    """
+    try:
+        cost = body["extensions"]["cost"]
+        status = cost["throttleStatus"]
+        missing = float(cost["requestedQueryCost"]) - float(status["currentlyAvailable"])
+        seconds = missing / float(status["restoreRate"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return _DEFAULT_THROTTLE_SECONDS
+    if seconds <= 0:
+        return _DEFAULT_THROTTLE_SECONDS
+    return min(max(seconds, 0.1), _MAX_THROTTLE_SECONDS)
+
+
+def points_told(body: bytes) -> PointsTold | None:
+    """What an answer says of its cost and of the bucket (shopify.md §8); None where it says nothing that makes sense.
+
+    Looked for in the bytes, so that a large page is parsed once: inside a text of JSON its quotes would be escaped.
+    """
+    at = body.rfind(b'"throttleStatus"')
+    found = _COST.search(body, max(0, body.rfind(b'"cost"', 0, at))) if at >= 0 else None
+    if found is None:
+        return None
+    try:
+        cost = from_json(found[1])
+        status, actual = cost["throttleStatus"], cost.get("actualQueryCost")
+        return PointsTold(
+            maximum=float(status["maximumAvailable"]),
+            available=float(status["currentlyAvailable"]),
+            per_second=float(status["restoreRate"]),
+            requested=float(cost["requestedQueryCost"]),
+            actual=None if actual is None else float(actual),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= DETAIL_LENGTH else text[: DETAIL_LENGTH - 1] + "…"

@@ -1,0 +1,138 @@
+"""One order whole: what its first page leaves out of its nested lists is read page by page and put into its node.
+
+Shopify's pages are no snapshot: between two of them the order may change. Each page therefore tells the order's change
+time, and that of the fulfilment order whose lines it shows, which moves alone when goods are moved or split. A page
+that tells another one than the first makes the whole read begin again. Change times are whole seconds, so what changes
+within the very second of the last change is not seen here; a poll reads such an order again (`shopify_sweep`).
+
+Every page asks for a part of what the first page asks for, so none costs more than that one does (shopify.md §8).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from orchestrator.platforms.client import Throttle
+from orchestrator.platforms.failures import NotFound, Transient, Unreadable
+from orchestrator.platforms.json_text import member_text
+from orchestrator.platforms.shopify.graphql import ShopifyDoor
+from orchestrator.platforms.shopify.graphql import document as text_of
+from statemachines.target import Json
+
+MOST_PAGES = 100
+"""How many pages are read beside the first: enough for 8,000 lines that were shipped, each of which shows in the order,
+its fulfilment order and its fulfilment. A loop of cursors has to end somewhere."""
+TRIES = 3
+"""How often a read begins because the order changes under it."""
+
+
+class _Changed(Exception):
+    """A page shows the order as another one does not."""
+
+
+class _Endless(Exception):
+    """The order has more pages than are read; the message says so."""
+
+
+class OrderPages:
+    """Reads whole orders of one shop. `throttle`: see `client.Throttle`; each call but the first takes its turn."""
+
+    def __init__(self, door: ShopifyDoor, throttle: Throttle) -> None:
+        self._door, self._throttle = door, throttle
+
+    async def read(self, order_id: str, variables: Mapping[str, Json]) -> tuple[Json, str]:
+        """The order's node with all of its lists, and its text: Shopify's own where one page shows everything, else
+        JSON written anew.
+
+        Raises NotFound, Unreadable for an order of too many pages, Transient where it changes all the time, and what
+        calls raise.
+        """
+        for attempt in range(TRIES):
+            if attempt:
+                await self._throttle()
+            data, answer = await self._door.query("order", variables)
+            node = data.get("order")
+            if node is None:
+                raise NotFound(f"Shopify has no order {order_id}")
+            text = member_text(member_text(answer.body.decode(), "data"), "order")
+            rest = _Rest(self._door, self._throttle, node, variables)
+            try:
+                await rest.read()
+            except _Changed:
+                continue
+            except _Endless as error:
+                raise Unreadable(f"order {order_id}: {error}", text.encode()) from None
+            if rest.pages:
+                text = json.dumps(node, ensure_ascii=False, separators=(",", ":"))
+            return node, text
+        raise Transient(f"the order changed {TRIES} times while its pages were read")
+
+
+class _Rest:
+    """What the first page of `order` left out; `read` puts it in. What makes no sense is left for the reader of the
+    node. `pages`: how many were read. `variables`: what the first page was asked with."""
+
+    def __init__(self, door: ShopifyDoor, throttle: Throttle, order: Json, variables: Mapping[str, Json]) -> None:
+        self._door, self._throttle, self._order, self._variables = door, throttle, order, variables
+        self.pages = 0
+
+    async def read(self) -> None:
+        """Raises _Changed, _Endless, PlatformFailure."""
+        order = self._order
+        await self._follow(order, "lineItems", "order_lines", "order")
+        await self._follow(order, "shippingLines", "order_shipping_lines", "order")
+        await self._follow(order, "discountApplications", "order_discounts", "order")
+        await self._follow(order, "fulfillmentOrders", "order_fulfillment_orders", "order")
+        for each in _nodes(order, "fulfillmentOrders"):
+            await self._follow(each, "lineItems", "fulfillment_order_lines", "fulfillmentOrder")
+        for each in _listed(order, "fulfillments"):
+            await self._follow(each, "fulfillmentLineItems", "fulfillment_lines", "fulfillment")
+        await self._follow(order, "returns", "order_returns", "order")
+        for each in _nodes(order, "returns"):
+            await self._follow(each, "returnLineItems", "return_lines", "return")
+            await self._follow(each, "exchangeLineItems", "return_exchanges", "return")
+
+    async def _follow(self, owner: Json, name: str, document: str, field: str) -> None:
+        """Reads the rest of the list `name` of `owner`, which `document` shows as its `field`."""
+        shared = {each: value for each, value in self._variables.items() if f"${each}: Boolean!" in text_of(document)}
+        while (after := _next_cursor(owner, name)) is not None:
+            if self.pages == MOST_PAGES:
+                raise _Endless(f"{MOST_PAGES + 1} pages do not show all of its lines, fulfilment orders and parcels")
+            self.pages += 1
+            await self._throttle()
+            try:
+                data, _ = await self._door.query(document, {**shared, "id": owner["id"], "after": after})
+            except NotFound:  # a fulfilment order that is gone, or the order: the next look tells which
+                raise _Changed from None
+            page = data.get(field)
+            if not isinstance(page, dict) or not self._is_as_before(owner, page):
+                raise _Changed
+            if _next_cursor(page, name) == after or not isinstance(page.get(name), dict):
+                raise Transient(f"a page of {name} does not lead on")
+            owner[name]["nodes"] += _nodes(page, name)
+            owner[name]["pageInfo"] = page[name].get("pageInfo")
+
+    def _is_as_before(self, owner: Json, page: Json) -> bool:
+        order = page if owner is self._order else page.get("order")
+        is_same_order = isinstance(order, dict) and order.get("updatedAt") == self._order.get("updatedAt")
+        return is_same_order and page.get("updatedAt") == owner.get("updatedAt")
+
+
+def _next_cursor(owner: Json, name: str) -> str | None:
+    """Where the next page of a list begins; None where there is none, or nobody can tell."""
+    connection = owner.get(name) if isinstance(owner, dict) else None
+    info = connection.get("pageInfo") if isinstance(connection, dict) else None
+    if not isinstance(info, dict) or info.get("hasNextPage") is not True or not _listed(connection, "nodes"):
+        return None
+    after = info.get("endCursor")
+    return after if isinstance(after, str) and isinstance(owner.get("id"), str) else None
+
+
+def _nodes(owner: Json, name: str) -> list[Json]:
+    return _listed(owner.get(name) if isinstance(owner, dict) else None, "nodes")
+
+
+def _listed(thing: Json, name: str) -> list[Json]:
+    listed = thing.get(name) if isinstance(thing, dict) else None
+    return listed if isinstance(listed, list) else []

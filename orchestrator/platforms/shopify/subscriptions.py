@@ -1,0 +1,83 @@
+"""The webhooks that Shopify sends for our app: listed, asked for, mended (facts: shopify.md §2.4, §2.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.platforms.client import Throttle
+from orchestrator.platforms.failures import Rejected, Unreadable
+from orchestrator.platforms.shopify.graphql import ShopifyDoor, refusal_of
+from orchestrator.platforms.shopify.options import PROGRESS_SINCE
+from orchestrator.platforms.shopify.webhooks import PRODUCT_TOPICS, PROGRESS_TOPICS, TOPICS, topic_enum
+from orchestrator.platforms.subscriptions import Subscription
+from statemachines.target import Json
+
+_PAGES = 10  # of 100 each
+_TAKEN = "already been taken"  # shopify.md §2.5: the same topic and address again
+_BY_ENUM = {topic_enum(topic): topic for topic in TOPICS}
+
+
+def addresses(base: str, api_version: str) -> dict[str, str]:
+    """Where each topic that this version has goes: products to an address of their own, as the integration guide has
+    it (shopify.md §2.1)."""
+    topics = [topic for topic in TOPICS if topic not in PROGRESS_TOPICS or api_version >= PROGRESS_SINCE]
+    return {topic: f"{base}/products" if topic in PRODUCT_TOPICS else f"{base}/orders" for topic in topics}
+
+
+class ShopifySubscriptions:
+    """The subscriptions of one shop. `throttle`: see `client.Throttle`."""
+
+    def __init__(self, door: ShopifyDoor, throttle: Throttle) -> None:
+        self._door, self._throttle = door, throttle
+
+    async def list(self) -> list[Subscription]:
+        """The app's webhooks. Shopify deletes one after eight failures in a row, so they are worth a look at start
+        and now and then (shopify.md §2.3). Raises PlatformFailure."""
+        found: list[Subscription] = []
+        after: str | None = None
+        for page in range(_PAGES):
+            if page:
+                await self._throttle()
+            data, answer = await self._door.query("subscriptions", {"after": after})
+            try:
+                connection = data["webhookSubscriptions"]
+                found += [_subscription(node) for node in connection["nodes"]]
+                info = connection["pageInfo"]
+                after = info["endCursor"] if info["hasNextPage"] else None
+            except (KeyError, TypeError) as error:
+                raise Unreadable(f"the list of webhooks makes no sense: {error}", answer.body) from None
+            if after is None:
+                break
+        return found
+
+    async def create(self, topic: str, address: str) -> bool:
+        """Asks for a topic at an address; False: Shopify says that it sends that already.
+
+        Raises Rejected with Shopify's words, PlatformFailure.
+        """
+        variables = {"topic": topic_enum(topic), "subscription": _wanted(address)}
+        return await self._change("subscribe", "webhookSubscriptionCreate", variables)
+
+    async def mend(self, subscription: Subscription) -> None:
+        """Asks for the same as JSON. Raises Rejected with Shopify's words, PlatformFailure."""
+        variables = {"id": subscription.id, "subscription": _wanted(subscription.address)}
+        await self._change("resubscribe", "webhookSubscriptionUpdate", variables)
+
+    async def _change(self, document: str, field: str, variables: Mapping[str, Json]) -> bool:
+        await self._throttle()
+        answer = await self._door.send(document, variables, is_effect=True)
+        refusal = refusal_of(self._door.told(answer, is_effect=True).get(field) or {})
+        if refusal is not None and _TAKEN not in refusal.detail:
+            raise Rejected(refusal.detail)
+        return refusal is None
+
+
+def _wanted(address: str) -> dict[str, Json]:
+    return {"uri": address, "format": "JSON"}
+
+
+def _subscription(node: Json) -> Subscription:
+    name = str(node["topic"])
+    area, _, rest = name.lower().rpartition("_")
+    is_readable = node.get("format", "JSON") == "JSON"
+    return Subscription(str(node["id"]), _BY_ENUM.get(name, f"{area}/{rest}"), str(node["uri"]), is_readable)

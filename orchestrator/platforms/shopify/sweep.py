@@ -1,0 +1,85 @@
+"""How a sweep over Shopify's orders finds what changed since the last one (shopify.md §2.3, Reconcile). Pure.
+
+Orders are listed by their change time, oldest first, from the last one seen less a look-back. Rows are thin, so each
+one that is new is read; a row that the look-back brings again unchanged is left out. Change times are whole seconds: a
+row whose second was not over when it was listed may have changed once more in it, and is read again.
+
+The first sweep of a shop lists everything that it ever sold, oldest change first, which can take an hour. What is to
+be done is among the last of it, so the open orders are listed before, by themselves: they are read then and left out of
+the rest. A filter that Shopify overlooked would cost a second list, and lose nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+
+from orchestrator.platforms.shopify.wire import Row
+from statemachines.target import Json
+
+_SETTLED_MS = 2000
+OPEN_FIRST = "status:open"
+"""Orders that are neither archived nor cancelled (Admin schema, `orders(query:)`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Where a sweep stands, as JSON in `Page.next`.
+
+    `query`: what the list is asked for, None: everything. `after`: the cursor of the next page. `known`: change times
+    (Unix ms) by id from the last sweep, `seen`: those of this one that the next will be shown again. `latest`: the
+    last change time.
+    """
+
+    query: str | None = None
+    after: str | None = None
+    known: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    latest: int | None = None
+
+    @classmethod
+    def resume(cls, position: Json, cursor: Json, lookback_ms: int) -> Sweep:
+        """The sweep that begins from `position`, or goes on from `cursor`."""
+        if cursor is not None:
+            return cls(**cursor)
+        if not isinstance(position, dict) or not isinstance(position.get("latest"), int):
+            return cls(OPEN_FIRST)
+        since = datetime.fromtimestamp((position["latest"] - lookback_ms) // 1000, UTC)
+        query = f"updated_at:>='{since.strftime('%Y-%m-%dT%H:%M:%SZ')}'"
+        return cls(query, None, position.get("seen") or {}, {}, position["latest"])
+
+    def to_json(self) -> dict[str, Json]:
+        """As JSON; `resume` reads it back."""
+        return asdict(self)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether this lists the open orders alone, and everything follows."""
+        return self.query == OPEN_FIRST
+
+    def following(self) -> Sweep | None:
+        """The sweep behind the last page of this one; None when all is listed."""
+        return Sweep(known=self.seen) if self.is_part else None
+
+    def position(self) -> Json:
+        """Where the next sweep begins."""
+        return {"latest": self.latest, "seen": self.seen} if self.latest is not None else None
+
+    def fresh(self, rows: list[Row]) -> list[Row]:
+        """The rows that the last sweep did not see as they are now."""
+        return [row for row in rows if self.known.get(row.id) != row.updated_at]
+
+    def turned(self, rows: list[Row], after: str | None, platform_ms: int | None, lookback_ms: int) -> Sweep:
+        """The sweep after a page; `platform_ms`: the platform's time when it was listed, None if it told none."""
+        times = [row.updated_at for row in rows] + ([self.latest] if self.latest is not None else [])
+        latest = max(times, default=None)
+        seen = dict(self.seen)
+        for row in rows:
+            if platform_ms is not None and row.updated_at + _SETTLED_MS <= platform_ms:
+                seen[row.id] = row.updated_at
+            else:
+                seen.pop(row.id, None)
+        if latest is not None and not self.is_part:
+            begin = latest - lookback_ms - 1000  # the query's seconds are cut off
+            seen = {id_: at for id_, at in seen.items() if at >= begin}
+        return Sweep(self.query, after, self.known, seen, latest)

@@ -1,0 +1,233 @@
+"""xSale's JSON as we read it: lists, single orders (xsale.md §3, §4).
+
+An order is kept as the very bytes that came, `Items` (what was bought) and `OrderItemArticles` (what leaves the
+warehouse) as they stand. Most member names are assumptions, so reading is lenient but for what we decide on: `Id` and
+the status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from orchestrator.platforms.client import Age, Seen, UnreadableItem
+from orchestrator.platforms.content import digest
+from orchestrator.platforms.failures import Unreadable
+from orchestrator.platforms.json_text import Broken, elements, member_text, members, read_value
+from orchestrator.platforms.xsale.content import APART, content_of
+from orchestrator.platforms.xsale.options import Payment, XsaleFields
+from orchestrator.platforms.xsale.statuses import StatusRef, StatusTable, unified, whole
+from statemachines.items import decimal_of, plain
+from statemachines.target import Json
+
+LIST_NAMES = ("Items", "items", "data", "Data", "results", "Results", "orders", "Orders", "statuses", "Statuses")
+"""Members that may hold the rows of a list in an envelope (xsale.md §3)."""
+_SINGLE_NAMES = ("order", "Order", "data", "Data", "result", "Result", "item", "Item")
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SenselessOrder(ValueError):
+    """An order is not what the facts say; the message names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a shop's orders are to be read. `names`: the statuses of its machine, `ends` those of them that end an order;
+    `envelope`: the member that is looked into first for the rows of a list."""
+
+    fields: XsaleFields
+    payments: Mapping[str, Payment]
+    names: tuple[str, ...]
+    envelope: str = "auto"
+    ends: tuple[str, ...] = ()
+
+    def payment(self, order: Mapping[str, Json]) -> str:
+        """Our word for the order's payment status; every one that is not named is `unknown`."""
+        word = _at(order, self.fields.payment)
+        wanted = unified(word).casefold() if isinstance(word, str) else None
+        return next((mine for theirs, mine in self.payments.items() if theirs.casefold() == wanted), "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One answer of the list: what could be read and what not. `ids` holds the ids of all rows that tell theirs,
+    `rows` counts every row; `unexplained` are the statuses that the table does not have like that."""
+
+    orders: tuple[Seen, ...]
+    unreadable: tuple[UnreadableItem, ...]
+    ids: tuple[str, ...]
+    rows: int
+    unexplained: frozenset[StatusRef]
+
+
+def read_listing(body: bytes, reading: Reading, table: StatusTable) -> Listing:
+    """The orders of a list's answer. Raises Unreadable if the whole makes no sense."""
+    orders: list[Seen] = []
+    unreadable: list[UnreadableItem] = []
+    ids: list[str] = []
+    unexplained: set[StatusRef] = set()
+    rows = read_rows(body, reading.envelope)
+    for value, raw in rows:
+        order_id = whole(value.get("Id")) if isinstance(value, dict) else None
+        ids += [str(order_id)] if order_id is not None else []
+        try:
+            seen = read_order(value, _encode(raw), reading, table)
+        except SenselessOrder as error:
+            payload = raw.encode("utf-8", "surrogateescape")
+            unreadable.append(UnreadableItem(None if order_id is None else str(order_id), str(error), payload))
+        else:
+            orders.append(seen)
+            if not table.explains(ref := status_of(value)):
+                unexplained.add(ref)
+    return Listing(tuple(orders), tuple(unreadable), tuple(ids), len(rows), frozenset(unexplained))
+
+
+def read_single(body: bytes, reading: Reading, table: StatusTable) -> tuple[Seen, StatusRef]:
+    """The order of a single order's answer, bare or in an envelope, and its status. Raises Unreadable.
+
+    The payload is the order's own text without the envelope.
+    """
+    text = _decoded(body)
+    try:
+        order = read_value(text)
+        raw = text.strip()
+        if isinstance(order, dict) and "Id" not in order:
+            name = next((name for name in _SINGLE_NAMES if isinstance(order.get(name), dict)), None)
+            if name is None:
+                raise SenselessOrder("it holds no order")
+            order, raw = order[name], member_text(text, name)
+        return read_order(order, _encode(raw), reading, table), status_of(order)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"the order cannot be read: {error}", body) from error
+
+
+def read_rows(body: bytes, envelope: str) -> list[tuple[Json, str]]:
+    """The rows of a list with their own text: a bare array, or the member that holds them. Raises Unreadable."""
+    text = _decoded(body)
+    try:
+        start = len(text) - len(text.lstrip())
+        if text[start : start + 1] == "[":
+            rows, end = elements(text, start)
+            if text[end:].strip():
+                raise ValueError("more follows the list")
+            return rows
+        name = _rows_name(read_value(text), envelope)
+        found = members(text.strip(), name)[1]
+        assert found is not None
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"the list cannot be read: {error}", body) from error
+    return found
+
+
+def _rows_name(answer: Json, envelope: str) -> str:
+    """The member that holds the rows. An order has `Items` too: what has an `Id` itself is no envelope."""
+    if not isinstance(answer, dict):
+        raise ValueError("it is neither an array nor an object")
+    if isinstance(answer.get(envelope), list):
+        return envelope
+    if "Id" in answer:
+        raise ValueError("it is one object, not a list")
+    for name in LIST_NAMES:
+        rows = answer.get(name)
+        if isinstance(rows, list) and (not rows or any(isinstance(row, dict) and "Id" in row for row in rows)):
+            return name
+    raise ValueError("it holds no rows")
+
+
+def read_order(order: Json, payload: bytes, reading: Reading, table: StatusTable) -> Seen:
+    """One order, read from its parsed JSON; `payload` are its bytes. Raises SenselessOrder."""
+    if isinstance(order, Broken):
+        raise SenselessOrder(f"it is no JSON: {order.error}")
+    if not isinstance(order, dict):
+        raise SenselessOrder("it is no JSON object")
+    order_id = whole(order.get("Id"))
+    if order_id is None:
+        raise SenselessOrder("Id is no positive whole number")
+    for name in ("Items", "OrderItemArticles"):
+        if order.get(name) is not None and not isinstance(order[name], list):
+            raise SenselessOrder(f"{name} is no list")
+    reference, payment = _text(_at(order, reading.fields.reference)), reading.payment(order)
+    content = content_of(order, reference=reference, payment=payment, raw=_at(order, reading.fields.payment))
+    state = table.name_of(status_of(order))
+    return Seen(
+        id=str(order_id),
+        reference=reference or str(order_id),
+        state=state,
+        payment=payment,
+        facts={"statuses": table.of_machine(reading.names), "lines": _lines(order.get("Items"))},
+        payload=payload,
+        content_hash=digest(content, APART),
+        platform_updated_at=None,  # xSale tells no change time (xsale.md §3)
+        age=Age(ordered_at(order.get("PurchaseDate")), is_over=state in reading.ends),
+        content=content,
+        apart=APART,
+    )
+
+
+def ordered_at(purchased: Json) -> int | None:
+    """`PurchaseDate` in Unix milliseconds: a day, or an instant that may name no zone (xsale.md §4). UTC is meant then,
+    and a day counts as its last moment: an order of a day must not be taken for older than that."""
+    if not isinstance(purchased, str):
+        return None
+    try:
+        at = datetime.fromisoformat(purchased.strip())
+        if len(purchased.strip()) <= len("2026-01-31"):
+            at += timedelta(days=1, milliseconds=-1)
+        return ((at if at.tzinfo is not None else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+    except (ValueError, OverflowError):
+        return None
+
+
+def status_of(order: Json) -> StatusRef:
+    """`StatusId` and `StatusName`, or `Status` as object, number or name (xsale.md §4). Raises SenselessOrder."""
+    if not isinstance(order, dict):
+        raise SenselessOrder("it is no JSON object")
+    status = order.get("Status")
+    inner: Mapping[str, Json] = status if isinstance(status, dict) else {}
+    status_id = whole(order.get("StatusId")) or whole(inner.get("Id")) or whole(status)
+    names = (order.get("StatusName"), inner.get("Name"), None if whole(status) else status)
+    name = next((_text(name) for name in names if isinstance(name, str) and name.strip()), None)
+    if status_id is None and name is None:
+        raise SenselessOrder("it tells no status")
+    return StatusRef(status_id, None if name is None else unified(name))
+
+
+def _lines(items: Json) -> dict[str, Json]:
+    """How many of each position, by its `Id` (xsale.md §4); none where one of them tells no id."""
+    lines: dict[str, Json] = {}
+    for item in items or ():
+        number = whole(item.get("Id")) if isinstance(item, dict) else None
+        if number is None:
+            return {}
+        quantity = decimal_of(item.get("Quantity"))
+        lines[str(number)] = None if quantity is None else plain(quantity)
+    return lines
+
+
+def _at(order: Mapping[str, Json], path: str) -> Json:
+    """What stands at a path such as `Payment.Status`."""
+    value: Json = order
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _text(value: Json) -> str | None:
+    """A text or number that may be missing, as text. Half a surrogate pair is no character that a database takes."""
+    if isinstance(value, str) and value.strip():
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _decoded(body: bytes) -> str:
+    return body.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise SenselessOrder("it is not UTF-8") from None
