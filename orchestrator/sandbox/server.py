@@ -11,21 +11,21 @@ import anyio
 from aiohttp import web
 
 from orchestrator.clock import Clock
-from orchestrator.sandbox.cloudsuite import CloudsuitePlatform
-from orchestrator.sandbox.cloudsuite_shop import CloudsuiteOptions
+from orchestrator.sandbox.cloudsuite.platform import CloudsuitePlatform
+from orchestrator.sandbox.cloudsuite.shop import CloudsuiteOptions
 from orchestrator.sandbox.control import Control
 from orchestrator.sandbox.exchange import Exchange
 from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Json, SimulatedPlatform
-from orchestrator.sandbox.selldone import SelldonePlatform
-from orchestrator.sandbox.selldone_shop import SelldoneOptions
-from orchestrator.sandbox.selldone_throttle import DOCUMENTED
-from orchestrator.sandbox.shopify import ShopifyPlatform
-from orchestrator.sandbox.shopify_sender import WebhookSender
-from orchestrator.sandbox.shopify_shop import SMALLEST_BUCKET, SMALLEST_RESTORE_RATE, ShopifyOptions
-from orchestrator.sandbox.xsale import XsalePlatform
-from orchestrator.sandbox.xsale_shop import XsaleOptions
+from orchestrator.sandbox.selldone.platform import SelldonePlatform
+from orchestrator.sandbox.selldone.shop import SelldoneOptions
+from orchestrator.sandbox.selldone.throttle import DOCUMENTED
+from orchestrator.sandbox.shopify.platform import ShopifyPlatform
+from orchestrator.sandbox.shopify.sender import WebhookSender
+from orchestrator.sandbox.shopify.shop import SMALLEST_BUCKET, SMALLEST_RESTORE_RATE, ShopifyOptions
+from orchestrator.sandbox.xsale.platform import XsalePlatform
+from orchestrator.sandbox.xsale.shop import XsaleOptions
 
 _CLOSE_SECONDS = 5.0
 

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.sandbox.shopify_orders import Line
+from orchestrator.sandbox.shopify.orders import Line
 from tests.support.process import DaemonProcess, Unreachable, daemon_process
 
 pytestmark = [pytest.mark.e2e, pytest.mark.crash]

@@ -16,7 +16,7 @@ from orchestrator.intake.inbox import Inbox
 from orchestrator.intake.listener import listening
 from orchestrator.intake.receiver import Reception, build_receiver
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.sandbox.shopify_webhooks import Courier
+from orchestrator.sandbox.shopify.webhooks import Courier
 from storage.webhooks import shops_with_webhooks
 from tests.support.shopfloor import Shopfloor, config_of, working_on
 

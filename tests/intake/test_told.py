@@ -17,7 +17,7 @@ from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.shopify.webhook_order import told_order
 from orchestrator.runtime.draft import Context
-from orchestrator.sandbox.shopify_webhooks import Courier
+from orchestrator.sandbox.shopify.webhooks import Courier
 from storage.orders import get_payload
 from storage.transaction import Transaction
 from storage.webhooks import Arrival, add_webhook

@@ -15,8 +15,8 @@ from orchestrator.platforms.shopify.client import ShopifyClient
 from orchestrator.platforms.shopify.options import ShopifyOptions
 from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.sandbox.shopify_access import AppAccess, Kind
-from orchestrator.sandbox.shopify_shop import ShopifyOptions as SandboxOptions
+from orchestrator.sandbox.shopify.access import AppAccess, Kind
+from orchestrator.sandbox.shopify.shop import ShopifyOptions as SandboxOptions
 from tests.sandbox.probe import HandClock
 
 DAY = 86_400

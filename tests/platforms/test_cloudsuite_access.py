@@ -14,7 +14,7 @@ from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions as Options
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient
-from orchestrator.sandbox.cloudsuite_shop import CloudsuiteOptions
+from orchestrator.sandbox.cloudsuite.shop import CloudsuiteOptions
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.sandbox.probe import HandClock
 

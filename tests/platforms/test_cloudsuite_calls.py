@@ -12,8 +12,8 @@ import pytest
 from orchestrator.platforms.cloudsuite.notes import note
 from orchestrator.platforms.cloudsuite.sweep import Search
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
-from orchestrator.sandbox.cloudsuite_orders import CloudsuiteOrder
-from orchestrator.sandbox.cloudsuite_shop import CloudsuiteOptions
+from orchestrator.sandbox.cloudsuite.orders import CloudsuiteOrder
+from orchestrator.sandbox.cloudsuite.shop import CloudsuiteOptions
 from statemachines.cloudsuite import MACHINE
 from statemachines.target import TargetRequest
 from tests.platforms.stage import WAYS, Move, Stage, staged

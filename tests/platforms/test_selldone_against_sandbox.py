@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.failures import OutOfSequence, Rejected, Transient
-from orchestrator.sandbox.selldone_shop import SelldoneOptions
+from orchestrator.sandbox.selldone.shop import SelldoneOptions
 from statemachines.selldone import REJECT_COUNTDOWN_MS
 from statemachines.target import TargetRequest, Tracking
 from tests.platforms.stage import WAYS, Stage, staged

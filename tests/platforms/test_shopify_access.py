@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from orchestrator.platforms.failures import AccessDenied, Transient
 from orchestrator.platforms.shopify.options import ShopifyOptions
-from orchestrator.sandbox.shopify_access import Kind
+from orchestrator.sandbox.shopify.access import Kind
 from tests.platforms.shopify_access_stage import DAY, access_stage
 
 FETCHED: tuple[Kind, ...] = ("client_credentials", "refresh_token")

@@ -12,7 +12,7 @@ from orchestrator.platforms.failures import AccessDenied, OutOfSequence, Transie
 from orchestrator.platforms.shopify.client import ShopifyClient
 from orchestrator.platforms.shopify.webhooks import PRODUCT_TOPICS, RETURN_TOPICS, TOPICS
 from orchestrator.runtime.changes import changed_pointers, less
-from orchestrator.sandbox.shopify_shop import ShopifyOptions
+from orchestrator.sandbox.shopify.shop import ShopifyOptions
 from statemachines.target import TargetRequest, Tracking
 from tests.platforms.stage import Stage, staged
 

@@ -24,7 +24,7 @@ from orchestrator.platforms.shopify.graphql import (
 from orchestrator.platforms.shopify.options import PROGRESS_SINCE
 from orchestrator.platforms.shopify.subscriptions import addresses
 from orchestrator.platforms.shopify.webhooks import PROGRESS_TOPICS, topic_enum
-from orchestrator.sandbox import shopify_selection
+from orchestrator.sandbox.shopify import selection as shopify_selection
 from statemachines.target import TargetRequest, Tracking
 from tests.platforms.shopify_schema import VERSIONS, admin_schema
 from tests.platforms.stage import staged

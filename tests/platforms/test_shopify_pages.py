@@ -14,8 +14,8 @@ from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.failures import NotFound, Transient, Unreadable
 from orchestrator.platforms.shopify.pages import MOST_PAGES, TRIES
-from orchestrator.sandbox.shopify_orders import Order
-from orchestrator.sandbox.shopify_shop import ShopifyOptions
+from orchestrator.sandbox.shopify.orders import Order
+from orchestrator.sandbox.shopify.shop import ShopifyOptions
 from statemachines.target import TargetRequest, Tracking
 from tests.platforms.stage import Stage, staged
 

@@ -25,7 +25,7 @@ from orchestrator.platforms.xsale.client import XsaleClient
 from orchestrator.platforms.xsale.lists import Cursor, filtered, turn
 from orchestrator.platforms.xsale.options import XsaleOptions
 from orchestrator.platforms.xsale.recent_states import FRESH_SECONDS, RecentLooks
-from orchestrator.sandbox.xsale_shop import XsaleOptions as Simulated
+from orchestrator.sandbox.xsale.shop import XsaleOptions as Simulated
 from statemachines.machine import Standing
 from statemachines.target import TargetRequest
 from tests.platforms.selldone_shop import serving

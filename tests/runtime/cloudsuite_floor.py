@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from orchestrator.sandbox.cloudsuite_shop import CloudsuiteOptions
+from orchestrator.sandbox.cloudsuite.shop import CloudsuiteOptions
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Order
 from tests.support.shopfloor import Shopfloor, shopfloor

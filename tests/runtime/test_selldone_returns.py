@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.sandbox.selldone_shop import SelldoneOptions
+from orchestrator.sandbox.selldone.shop import SelldoneOptions
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import TargetStatus
 from tests.support.shopfloor import shopfloor

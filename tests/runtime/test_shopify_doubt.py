@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.operations.refusals import Refused
-from orchestrator.sandbox.shopify_orders import LOCATIONS
+from orchestrator.sandbox.shopify.orders import LOCATIONS
 from statemachines.target import TargetRequest
 from storage.records import Target, TargetStatus
 from tests.runtime.shopify_floor import SHOP, SPREAD, WHOLE, effects, floor_of, order_at, parcels, reach, shopify

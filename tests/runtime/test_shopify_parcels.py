@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.operations.refusals import Refused
-from orchestrator.sandbox.shopify_orders import Fulfillment
+from orchestrator.sandbox.shopify.orders import Fulfillment
 from statemachines.target import TargetRequest
 from storage.records import Order, Target, TargetStatus
 from tests.runtime.shopify_floor import (

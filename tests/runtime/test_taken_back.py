@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.operations.refusals import Refused
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.sandbox.shopify_returns import Return, ReturnedLine
+from orchestrator.sandbox.shopify.returns import Return, ReturnedLine
 from storage.records import TargetStatus
 from tests.runtime.cloudsuite_floor import cloudsuite, erp, floor_of
 from tests.runtime.shopify_floor import floor_of as shopify_floor_of

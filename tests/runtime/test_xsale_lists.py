@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.operations.refusals import Refused
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.sandbox.xsale_shop import XsaleOptions
+from orchestrator.sandbox.xsale.shop import XsaleOptions
 from storage.records import Situation, TargetStatus
 from storage.shops import get_shop
 from tests.runtime.xsale_floor import assert_nothing_twice_or_out_of_turn, set_to, xsale

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.sandbox.xsale_shop import XsaleOptions
+from orchestrator.sandbox.xsale.shop import XsaleOptions
 from tests.support.shopfloor import Shopfloor, shopfloor
 
 FLOW = [

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from orchestrator.clock import Clock
-from orchestrator.sandbox.selldone_shop import SelldoneOptions
+from orchestrator.sandbox.selldone.shop import SelldoneOptions
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 
 START_MS = 1_790_000_000_000

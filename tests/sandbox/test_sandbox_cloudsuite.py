@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from orchestrator.sandbox.cloudsuite import TOKEN_PATH
-from orchestrator.sandbox.cloudsuite_orders import CloudsuiteOrder
-from orchestrator.sandbox.cloudsuite_shop import CloudsuiteOptions
+from orchestrator.sandbox.cloudsuite.orders import CloudsuiteOrder
+from orchestrator.sandbox.cloudsuite.platform import TOKEN_PATH
+from orchestrator.sandbox.cloudsuite.shop import CloudsuiteOptions
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.sandbox.probe import HandClock
 

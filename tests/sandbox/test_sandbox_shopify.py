@@ -13,10 +13,10 @@ from orchestrator.clock import Clock
 from orchestrator.platforms.shopify import webhooks
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Incoming, PanelError
-from orchestrator.sandbox.shopify import ShopifyPlatform
-from orchestrator.sandbox.shopify_orders import gid
-from orchestrator.sandbox.shopify_shop import ShopifyOptions
-from orchestrator.sandbox.shopify_webhooks import Courier
+from orchestrator.sandbox.shopify.orders import gid
+from orchestrator.sandbox.shopify.platform import ShopifyPlatform
+from orchestrator.sandbox.shopify.shop import ShopifyOptions
+from orchestrator.sandbox.shopify.webhooks import Courier
 
 _SAMPLES = Path(__file__).parents[1] / "samples" / "shopify"
 _CREATE = """mutation Ship($fulfillment: FulfillmentInput!) { fulfillmentCreate(fulfillment: $fulfillment) {

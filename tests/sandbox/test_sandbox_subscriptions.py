@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from orchestrator.sandbox.shopify_orders import gid
+from orchestrator.sandbox.shopify.orders import gid
 from tests.sandbox.posting import (
     CREATE,
     DELETE,

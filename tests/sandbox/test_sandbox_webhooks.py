@@ -9,7 +9,7 @@ import hmac
 import pytest
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.sandbox.shopify_orders import gid
+from orchestrator.sandbox.shopify.orders import gid
 from tests.sandbox.posting import (
     LIST,
     TOPICS,

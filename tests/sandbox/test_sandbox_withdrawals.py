@@ -7,7 +7,7 @@ import json
 import pytest
 
 from orchestrator.sandbox.platform import PanelError
-from orchestrator.sandbox.selldone_list import find_page, parse_list
+from orchestrator.sandbox.selldone.list import find_page, parse_list
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 
 

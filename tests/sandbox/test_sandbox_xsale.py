@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.sandbox.platform import PanelError
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.sandbox.xsale_shop import CHAIN, XsaleOptions
+from orchestrator.sandbox.xsale.shop import CHAIN, XsaleOptions
 from tests.sandbox.probe import HandClock
 
 

@@ -1,0 +1,1 @@
+"""CloudSuite as the sandbox simulates it."""

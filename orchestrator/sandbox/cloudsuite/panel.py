@@ -1,0 +1,145 @@
+"""What people do in the back office of a simulated CloudSuite account: everything that an ERP does not expect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from orchestrator.sandbox.cloudsuite.orders import CloudsuiteOrder, Json, encode, local_writer
+from orchestrator.sandbox.cloudsuite.shop import PAYMENTS, CloudsuiteShop
+from orchestrator.sandbox.ledger import Ledger
+from orchestrator.sandbox.platform import PanelError, checked_action, checked_ms
+
+ACTIONS: dict[str, tuple[str, ...]] = {
+    "move": ("order", "state"),
+    "ship": ("order",),
+    "cancel": ("order",),
+    "backdate": ("order", "to"),
+    "edit": ("order", "receiver_name"),
+    "pay": ("order",),
+    "set_payment": ("order", "payment_status"),
+    "add": (),
+    "add_garbage": (),
+    "delete": ("order",),
+    "change_token": ("token",),
+    "expire_tokens": (),
+}
+"""Every action with the fields that it must have (`POST /_sandbox/cloudsuite/panel`)."""
+
+_STEPS = ("process", "set_erp_number", "set_erp_lines", "confirm_order", "mark_sent", "finish", "cancel")
+
+
+@dataclass(frozen=True, slots=True)
+class CloudsuitePanel:
+    """The back office of one account. Orders are named by their id; unknown ones raise PanelError."""
+
+    shop: CloudsuiteShop
+    ledger: Ledger
+
+    def move(self, order: str, state: str) -> None:
+        """Puts the order into any state, also one that no model knows."""
+        self._change(order, state=state)
+        self.ledger.reopen("cloudsuite", str(self.shop.webshop), order, _STEPS)
+
+    def ship(self, order: str) -> None:
+        """Marks the shipment as sent."""
+        self._change(order, shipment_state="sent")
+
+    def cancel(self, order: str) -> None:
+        """Cancels the order."""
+        self._change(order, state="cancel")
+
+    def backdate(self, order: str, ms: int) -> None:
+        """The order was made at another time (Unix milliseconds)."""
+        at = local_writer(ZoneInfo(self.shop.options.timezone))(ms * 1000)
+        self._change(order, create_date=at, order_date=at[:10])
+
+    def edit(self, order: str, receiver_name: str) -> None:
+        """Writes whom the order is for into its description."""
+        self._change(order, description=f"For {receiver_name}")
+
+    def pay(self, order: str) -> None:
+        """The buyer's payment came in."""
+        self.set_payment(order, "paid")
+
+    def set_payment(self, order: str, payment_status: str) -> None:
+        """Any payment status; None where the platform tells none."""
+        self._change(order, payment_status=payment_status)
+
+    def add(self, payment_status: str | None = None, *, is_offline: bool = False) -> str:
+        """A buyer orders (or the ERP files an offline order); returns the new order's id."""
+        if payment_status is not None and payment_status not in PAYMENTS:
+            raise PanelError(f"unknown payment_status {payment_status!r}; known are {', '.join(PAYMENTS)}")
+        return str(self.shop.add(payment_status=payment_status, is_offline=is_offline).id)
+
+    def add_garbage(self, payload: Json = None) -> str:
+        """An order that is `payload` in place of its JSON (None: one with a good id and bad fields); returns its id."""
+        order = self.shop.add()
+        bad = {"id": order.id, "state": ["confirmed"], "modified_date": {"at": 17}, "order_lines": "none"}
+        order.garbage = encode(bad if payload is None else payload)
+        return str(order.id)
+
+    def delete(self, order: str) -> None:
+        """Removes the order: it is in no list any more and reading it is a 404."""
+        del self.shop.orders[self.order(order).id]
+
+    def change_token(self, secret: str) -> None:
+        """Revokes every token and gives the account another password and key."""
+        self.shop.client_secret, self.shop.key = secret, f"key-{secret}"
+        self.shop.tokens.clear()
+
+    def expire_tokens(self) -> None:
+        """Ends the life of every token; new ones are given out."""
+        self.shop.tokens.clear()
+
+    def order(self, order: str) -> CloudsuiteOrder:
+        """The order as the platform holds it. Raises PanelError if there is none."""
+        found = self.shop.find(str(order))
+        if found is None:
+            raise PanelError(f"account {self.shop.webshop} has no order {order}")
+        return found
+
+    def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
+        """Does what `request` says: `action` and its fields. Raises PanelError for what makes no sense."""
+        action = checked_action(request, ACTIONS)
+        order = str(request.get("order", ""))
+        match action:
+            case "add":
+                return {"order": self.add(request.get("payment_status"), is_offline=request.get("offline") is True)}
+            case "add_garbage":
+                return {"order": self.add_garbage(request.get("payload"))}
+            case "change_token":
+                self.change_token(str(request["token"]))
+                return {}
+            case "expire_tokens":
+                self.expire_tokens()
+                return {}
+            case "delete":
+                self.delete(order)
+                return {"order": order}
+        self._operate_order(action, order, request)
+        fields = self.order(order).fields
+        return {"order": order, **{name: fields[name] for name in ("state", "shipment_state", "payment_status")}}
+
+    def _operate_order(self, action: str, order: str, request: Mapping[str, Json]) -> None:
+        match action:
+            case "move":
+                self.move(order, str(request["state"]))
+            case "ship":
+                self.ship(order)
+            case "cancel":
+                self.cancel(order)
+            case "backdate":
+                self.backdate(order, checked_ms(request))
+            case "edit":
+                self.edit(order, str(request["receiver_name"]))
+            case "pay":
+                self.pay(order)
+            case "set_payment":
+                self.set_payment(order, str(request["payment_status"]))
+
+    def _change(self, order: str, **fields: Json) -> None:
+        found = self.order(order)
+        found.fields.update(fields)
+        self.shop.touch(found)

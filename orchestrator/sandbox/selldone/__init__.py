@@ -1,0 +1,1 @@
+"""Selldone as the sandbox simulates it."""

@@ -1,0 +1,277 @@
+"""The simulated Selldone: its routes, tokens, validation and errors over HTTP.
+
+Facts: platforms/selldone.md §1, §2, §6; the answers are those of its samples. What orders may do is in `selldone_shop`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from orchestrator.clock import Clock
+from orchestrator.sandbox.ledger import Ledger
+from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply
+from orchestrator.sandbox.selldone.baskets import Basket, Json, encode
+from orchestrator.sandbox.selldone.calls import parse_body, perform
+from orchestrator.sandbox.selldone.list import find_page, parse_list
+from orchestrator.sandbox.selldone.panel import SelldonePanel
+from orchestrator.sandbox.selldone.shop import STEP_OF, Accepted, Invalid, Refused, SelldoneOptions, SelldoneShop
+from orchestrator.sandbox.selldone.throttle import Turn
+
+FIRST_SHOP_ID = 12345
+FIRST_TOKEN = "sandbox-token"  # noqa: S105 - opens nothing but the sandbox
+FIRST_ORDER_ID = 15002
+_ORDER_IDS_PER_SHOP = 10_000_000
+
+_TEXTS = {
+    "CAN_NOT_APPLY_CHANGE_ERROR": "The requested changes cannot be applied.",
+    "ORDER_CANCELED_ERROR": "The order has been canceled.",
+    "ORDER_ON_REJECT_PERIOD_ERROR": "The order is in the reject period.",
+    "TOKEN_HAS_NO_ACCESS_ERROR": "The token has no access to this section.",
+    "NOT_FOUND_SHOP_ERROR": "The shop was not found.",
+    "NOT_FOUNT_BASKET_ERROR": "The order was not found.",
+    "NOT_FOUNT_BASKET_ITEM_ERROR": "The order item was not found.",
+}
+_NOT_FOUND = frozenset({"NOT_FOUND_SHOP_ERROR", "NOT_FOUNT_BASKET_ERROR", "NOT_FOUNT_BASKET_ITEM_ERROR"})
+
+# (what follows `baskets/{id}`, method) → step of the contract; `state` is told apart by its body.
+_ORDER_ROUTES = {
+    ("", "GET"): "read",
+    ("state", "POST"): "state",
+    ("delivery-returned", "POST"): "return_delivery",
+    ("tracking", "PUT"): "set_tracking",
+    ("reject", "PUT"): "reject",
+    ("reject", "DELETE"): "unreject",
+}
+
+
+class SelldonePlatform:
+    """`shop_count` simulated shops with ids from 12345 on, each with its own token and `orders` orders."""
+
+    name = "selldone"
+
+    def __init__(
+        self, clock: Clock, ledger: Ledger, options: SelldoneOptions, *, orders: int, seed: int, shop_count: int
+    ) -> None:
+        self._ledger = ledger
+        self._options = options
+        self.shop_by_id: dict[int, SelldoneShop] = {}
+        for n in range(shop_count):
+            token = FIRST_TOKEN if n == 0 else f"{FIRST_TOKEN}-{n + 1}"
+            first_id = FIRST_ORDER_ID + n * _ORDER_IDS_PER_SHOP
+            shop_id = FIRST_SHOP_ID + n
+            self.shop_by_id[shop_id] = SelldoneShop.stocked(
+                shop_id, token, clock, options, orders=orders, seed=seed, first_id=first_id
+            )
+
+    # -- for tests and people --------------------------------------------------------------------------------------
+
+    @property
+    def shop(self) -> SelldoneShop:
+        """The first shop, mostly the only one."""
+        return self.shop_by_id[FIRST_SHOP_ID]
+
+    @property
+    def panel(self) -> SelldonePanel:
+        """The first shop's back office."""
+        return self.panel_of(FIRST_SHOP_ID)
+
+    def panel_of(self, shop_id: int) -> SelldonePanel:
+        """The back office of one shop. Raises PanelError if there is none."""
+        if shop_id not in self.shop_by_id:
+            raise PanelError(f"there is no shop {shop_id}; known are {', '.join(map(str, self.shop_by_id))}")
+        return SelldonePanel(self.shop_by_id[shop_id], self._ledger)
+
+    def order_ids(self) -> list[str]:
+        """Ids of the first shop's orders, oldest first."""
+        return [str(order_id) for order_id in self.shop.baskets]
+
+    def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
+        """As `SimulatedPlatform.operate`; `request["shop"]` chooses the shop, by default the first."""
+        shop_id = request.get("shop", FIRST_SHOP_ID)
+        if not str(shop_id).isdecimal():
+            raise PanelError(f"shop must be a shop's id, not {shop_id!r}")
+        return self.panel_of(int(shop_id)).operate(request)
+
+    def shops(self, base_url: str) -> dict[str, dict[str, Json]]:
+        """As `SimulatedPlatform.shops`: `acme`, then `acme2` and so on."""
+        return {
+            "acme" if n == 1 else f"acme{n}": {
+                "platform": self.name,
+                "shop_id": shop.id,
+                "token": shop.token,
+                "base_url": f"{base_url}/{self.name}",
+            }
+            for n, shop in enumerate(self.shop_by_id.values(), start=1)
+        }
+
+    def summary(self) -> dict[str, Json]:
+        """Orders by state, shop by shop."""
+        counts: dict[str, dict[str, int]] = {}
+        for shop in self.shop_by_id.values():
+            by_state = counts.setdefault(str(shop.id), {})
+            for basket in shop.baskets.values():
+                state = "Canceled" if basket.status == "Canceled" else basket.state
+                by_state[state] = by_state.get(state, 0) + 1
+        return {"orders_by_state": counts}
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def open(self, incoming: Incoming) -> Operation:
+        """As `SimulatedPlatform.open` (selldone.md §2). A request of a known token counts, whatever becomes of it."""
+        operation = self._route(incoming)
+        if (shop := self._owner(incoming)) is None:
+            return operation
+        turn = shop.throttle.arrive()
+        if turn.wait_seconds is not None:
+            return replace(operation, act=partial(shop.throttle.refusal, turn))
+        return replace(operation, act=partial(_with, operation.act, shop.throttle.headers(turn)))
+
+    def _route(self, incoming: Incoming) -> Operation:
+        match incoming.path.split("/"):
+            case ["", "shops", shop, "process-center", "baskets-PHYSICAL"]:
+                if incoming.method == "GET":
+                    return Operation(shop, None, "list", partial(self._list, incoming, shop))
+                return Operation(shop, None, "unknown", partial(_wrong_method, incoming, ("GET",)))
+            case ["", "shops", shop, "process-center", "baskets", order, *rest] if len(rest) <= 1:
+                return self._open_order(incoming, shop, order, rest[0] if rest else "")
+            case _:
+                return Operation("", None, "unknown", partial(_no_route, incoming))
+
+    def _open_order(self, incoming: Incoming, shop: str, order: str, tail: str) -> Operation:
+        step = _ORDER_ROUTES.get((tail, incoming.method))
+        if step is None:
+            allowed = tuple(method for name, method in _ORDER_ROUTES if name == tail)
+            wrong = partial(_wrong_method, incoming, allowed) if allowed else partial(_no_route, incoming)
+            return Operation(shop, order, "unknown", wrong)
+        if step == "read":
+            return Operation(shop, order, step, partial(self._read, incoming, shop, order))
+        sent = parse_body(incoming.body)
+        act = partial(self._write, incoming, shop, order, step, sent)
+        if step == "state":
+            step = STEP_OF.get(str(sent.get("state")), step)
+        return Operation(shop, order, step, act, sent)
+
+    def _list(self, incoming: Incoming, shop_text: str) -> Reply:
+        shop = self._authorize(incoming, shop_text)
+        if isinstance(shop, Reply):
+            return shop
+        request = parse_list(incoming.query, self._options.updated_at_unit)
+        if isinstance(request, Invalid):
+            return _invalid(request)
+        page, total = find_page(shop, request)
+        orders = ",".join(basket.encode(request.parts) for basket in page)
+        return Reply(200, f'{{"orders":[{orders}],"total":{total}}}'.encode())
+
+    def _read(self, incoming: Incoming, shop_text: str, order: str) -> Reply:
+        shop = self._authorize(incoming, shop_text)
+        if isinstance(shop, Reply):
+            return shop
+        basket = _find(shop, order)
+        if basket is None:
+            return self._refused(Refused("NOT_FOUNT_BASKET_ERROR"))
+        text = basket.encode()
+        envelope = self._options.envelope
+        return Reply(200, (text if envelope == "bare" else f'{{"{envelope}":{text}}}').encode())
+
+    def _write(self, incoming: Incoming, shop_text: str, order: str, step: str, sent: dict[str, Json]) -> Reply:
+        shop = self._authorize(incoming, shop_text)
+        if isinstance(shop, Reply):
+            return shop
+        basket = _find(shop, order)
+        if basket is None:
+            return self._refused(Refused("NOT_FOUNT_BASKET_ERROR"))
+        match perform(shop, basket, step, sent):
+            case Accepted() as accepted:
+                return Reply(
+                    200,
+                    encode(accepted.answer).encode(),
+                    took_effect=accepted.changed,
+                    reopens=accepted.reopens,
+                    is_overwrite=accepted.is_overwrite,
+                )
+            case Refused() as refused:
+                return self._refused(refused)
+            case Invalid() as invalid:
+                return _invalid(invalid)
+
+    def _authorize(self, incoming: Incoming, shop_text: str) -> SelldoneShop | Reply:
+        """The shop, if the token opens it: one token a shop (selldone.md §1, §6)."""
+        owner = self._owner(incoming)
+        if owner is None:
+            return _json(401, {"message": "Unauthenticated."})
+        shop = self.shop_by_id.get(int(shop_text)) if _is_id(shop_text) else None
+        if shop is None:
+            return self._refused(Refused("NOT_FOUND_SHOP_ERROR"))
+        if shop is not owner:
+            return _json(403, _error("TOKEN_HAS_NO_ACCESS_ERROR"))
+        shop.settle_countdowns()
+        return shop
+
+    def _owner(self, incoming: Incoming) -> SelldoneShop | None:
+        """The shop whose token the request carries."""
+        scheme, _, token = incoming.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        return next((shop for shop in self.shop_by_id.values() if shop.token == token.strip()), None)
+
+    def _refused(self, refused: Refused) -> Reply:
+        """Ids that are unknown are 404; other refusals as the options say (selldone.md §6)."""
+        body = _error(refused.constant)
+        if refused.constant in _NOT_FOUND:
+            return _json(404, body)
+        match self._options.refusal:
+            case "constant":
+                return _json(200, body, in_sequence=refused.in_sequence)
+            case "text":
+                return _json(200, {**body, "error": True}, in_sequence=refused.in_sequence)
+            case "status":
+                return _json(422, body, in_sequence=refused.in_sequence)
+
+    def throttled(self, wait_seconds: float) -> Reply:
+        """As `SimulatedPlatform.throttled`: Laravel's throttle (selldone.md §6)."""
+        return self.shop.throttle.refusal(Turn(0, wait_seconds))
+
+    def broken(self, status: int) -> Reply:
+        """As `SimulatedPlatform.broken`: Laravel's own 500, a proxy's page for the rest."""
+        if status == 500:
+            return Reply(500, b'{"message":"Server Error"}')
+        page = f"<html><head><title>{status}</title></head><body><center><h1>{status}</h1></center></body></html>"
+        return Reply(status, page.encode(), headers={"Content-Type": "text/html"})
+
+
+def _with(act: Callable[[], Reply], headers: Mapping[str, str]) -> Reply:
+    reply = act()
+    return replace(reply, headers={**headers, **reply.headers})
+
+
+def _find(shop: SelldoneShop, order: str) -> Basket | None:
+    return shop.baskets.get(int(order)) if _is_id(order) else None
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 20
+
+
+def _json(status: int, body: Json, *, in_sequence: bool = True) -> Reply:
+    return Reply(status, encode(body).encode(), in_sequence=in_sequence)
+
+
+def _error(constant: str) -> dict[str, Json]:
+    return {"error": constant, "error_msg": _TEXTS[constant]}
+
+
+def _invalid(invalid: Invalid) -> Reply:
+    return _json(422, {"message": "The given data was invalid.", "errors": invalid.errors})
+
+
+def _no_route(incoming: Incoming) -> Reply:
+    return _json(404, {"message": f"The route {incoming.path.lstrip('/')} could not be found."})
+
+
+def _wrong_method(incoming: Incoming, allowed: Sequence[str]) -> Reply:
+    known = ", ".join(allowed)
+    message = f"The {incoming.method} method is not supported for this route. Supported methods: {known}."
+    reply = _json(405, {"message": message})
+    return Reply(reply.status, reply.body, headers={"Allow": known})

@@ -1,0 +1,1 @@
+"""Shopify as the sandbox simulates it."""

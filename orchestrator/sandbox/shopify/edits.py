@@ -1,0 +1,113 @@
+"""What people change of an order in the admin of a simulated Shopify shop: quantities, money, addresses, notes.
+
+Each is one change with one change time. Shopify's times are whole seconds, so two changes may have the same one;
+`same_second` makes sure of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.sandbox.platform import PanelError
+from orchestrator.sandbox.shopify import money
+from orchestrator.sandbox.shopify.orders import OPEN, Json, Line, Order
+from orchestrator.sandbox.shopify.shop import ShopifyShop
+
+EDITS: dict[str, tuple[str, ...]] = {
+    "edit": ("order", "receiver_name"),
+    "set_quantity": ("order", "quantity"),
+    "set_price": ("order", "price"),
+    "set_note": ("order", "note"),
+    "set_billing": ("order", "receiver_name"),
+    "set_terms": ("order", "terms"),
+    "pay": ("order",),
+    "void": ("order",),
+    "expire": ("order",),
+    "refund": ("order",),
+}
+"""The actions and what they must have; `line` of set_quantity and set_price (the first by default), `amount` of refund
+(10.00) and `same_second` of all may be left out."""
+
+_TERMS = ("NET", "FIXED", "FULFILLMENT", "RECEIPT", "UNKNOWN")
+_REFUND = 1_000
+
+
+def edit(shop: ShopifyShop, order: Order, action: str, told: Mapping[str, Json]) -> None:
+    """Makes a change. Raises PanelError for what makes no sense."""
+    before = order.updated
+    money.settle(order)
+    topic: tuple[str, ...] = ()
+    match action:
+        case "edit":
+            order.fields["shippingAddress"] = _renamed(order.fields["shippingAddress"], told)
+        case "set_billing":
+            order.fields["billingAddress"] = _renamed(order.fields["billingAddress"], told)
+        case "set_note":
+            order.fields["note"] = None if told["note"] is None else str(told["note"])
+        case "set_quantity":
+            _set_quantity(order, _line(order, told), told["quantity"])
+        case "set_price":
+            _line(order, told).price = _cents(told["price"])
+        case "set_terms":
+            if told["terms"] not in (None, *_TERMS):
+                raise PanelError(f"terms must be null or one of {', '.join(_TERMS)}")
+            order.terms = told["terms"]
+        case "pay":
+            order.financial, topic = "PAID", ("orders/paid",)
+        case "void":
+            _from(order, "VOIDED", "AUTHORIZED", "PENDING")
+        case "expire":
+            _from(order, "EXPIRED", "AUTHORIZED", "PENDING")
+        case _:
+            _refund(order, told.get("amount"))
+    shop.touch(order, *topic)
+    if told.get("same_second"):
+        order.updated = before
+
+
+def _renamed(address: Mapping[str, Json], told: Mapping[str, Json]) -> dict[str, Json]:
+    return {**address, "name": str(told["receiver_name"])}
+
+
+def _line(order: Order, told: Mapping[str, Json]) -> Line:
+    wanted = told.get("line")
+    found = next((line for line in order.lines if wanted is None or str(line.id) == str(wanted)), None)
+    if found is None:
+        raise PanelError(f"order {order.id} has no line {wanted}")
+    return found
+
+
+def _set_quantity(order: Order, line: Line, quantity: Json) -> None:
+    """An order edit: more is added to what was ordered, less is taken out of what is left (shopify.md §6)."""
+    part = next(
+        (part for each in order.fulfillment_orders if each.status in OPEN for part in each.lines if part[1] == line.id),
+        None,
+    )
+    if type(quantity) is not int or quantity < 0 or part is None:
+        raise PanelError("quantity must be a whole number from 0 of a line that is not shipped yet")
+    more = quantity - line.current
+    if part[3] + more < 0:
+        raise PanelError(f"{line.current - part[3]} pieces of line {line.id} are shipped already")
+    line.quantity += max(0, more)
+    line.current = quantity
+    part[2], part[3] = part[2] + more, part[3] + more
+
+
+def _refund(order: Order, amount: Json) -> None:
+    try:
+        money.refund(order, _REFUND if amount is None else _cents(amount))
+    except ValueError as error:
+        raise PanelError(str(error)) from None
+
+
+def _from(order: Order, to: str, *sources: str) -> None:
+    if order.financial not in sources:
+        raise PanelError(f"the payment is {order.financial}, not {' or '.join(sources)}")
+    order.financial = to
+
+
+def _cents(amount: Json) -> int:
+    whole, _, rest = str(amount).partition(".")
+    if not (whole.isascii() and whole.isdigit() and len(rest) <= 2 and (not rest or rest.isdigit())):
+        raise PanelError(f"{amount!r} is no amount such as 10.00")
+    return int(whole) * 100 + int(rest.ljust(2, "0"))

@@ -1,0 +1,406 @@
+"""The simulated Shopify: the Admin GraphQL API of some shops, as far as an ERP needs it.
+
+Facts: shopify.md §1, §5, §7, §8; answers as in the samples `gql_*`. Only what a document asks for is answered.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from functools import partial
+
+from orchestrator.clock import Clock
+from orchestrator.sandbox.ledger import Ledger
+from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, parse_object
+from orchestrator.sandbox.shopify import reads
+from orchestrator.sandbox.shopify.goods import prepare_pickup
+from orchestrator.sandbox.shopify.orders import Json, fulfillment_node, gid
+from orchestrator.sandbox.shopify.panel import ShopifyPanel
+from orchestrator.sandbox.shopify.reads import id_of
+from orchestrator.sandbox.shopify.refusals import Denied, Refused, TooMany
+from orchestrator.sandbox.shopify.scopes import check_scopes
+from orchestrator.sandbox.shopify.selection import BadDocument, Document, Field, parse, project
+from orchestrator.sandbox.shopify.shop import ShopifyOptions, ShopifyShop, number_of
+from orchestrator.sandbox.shopify.subscriptions import enum_of
+
+VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10")
+_SINCE = {"fulfillmentOrderReportProgress": "2026-04", "jobResult": "2026-10"}
+"""The first version of what is not in every one (the schemas of dev-mcp 1.16.0)."""
+_PATH = re.compile(r"/(?P<shop>[^/]+)/admin/api/(?P<version>[^/]+)/graphql\.json")
+_TOKEN_PATH = re.compile(r"/(?P<shop>[^/]+)/admin/oauth/access_token")
+_STEPS = {
+    "order": "read",
+    "orders": "list",
+    "fulfillmentOrder": "read",
+    "fulfillment": "read",
+    "return": "read",
+    "fulfillmentOrderReportProgress": "report_progress",
+    "fulfillmentOrderLineItemsPreparedForPickup": "prepare_pickup",
+    "fulfillmentCreate": "fulfill",
+    "fulfillmentTrackingInfoUpdate": "update_tracking",
+    "fulfillmentEventCreate": "mark_delivered",
+    "orderCancel": "cancel",
+}
+"""Names of the contract for what is asked for; all else is in the ledger by its own name."""
+_QUERY_COST, _MUTATION_COST = 20, 10
+"""What documents did cost in the end (shopify.md §8: typical costs)."""
+_REQUESTED = {"order": 300, "orders": 60}
+"""What the bucket has to hold before queries are run, for their lists might be full; all others: what they cost."""
+_DENIED = {"code": "ACCESS_DENIED", "documentation": "https://shopify.dev/api/usage/access-scopes"}
+_TOO_MANY = {"code": "MAX_INPUT_SIZE_EXCEEDED"}
+_NO_ID = {"message": "invalid id", "extensions": {"code": "RESOURCE_NOT_FOUND"}}
+
+
+class ShopifyPlatform:
+    """`shop_count` simulated shops, each with `orders` orders. A shop's `base_url` ends with its domain."""
+
+    name = "shopify"
+
+    def __init__(
+        self, clock: Clock, ledger: Ledger, options: ShopifyOptions, *, orders: int, seed: int, shop_count: int
+    ) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self.shop_list = [ShopifyShop.stocked(n, clock, options, orders=orders, seed=seed) for n in range(shop_count)]
+
+    # -- for tests and people --------------------------------------------------------------------------------------
+
+    @property
+    def shop(self) -> ShopifyShop:
+        """The first shop, mostly the only one."""
+        return self.shop_list[0]
+
+    @property
+    def panel(self) -> ShopifyPanel:
+        """The first shop's panel."""
+        return ShopifyPanel(self.shop, self._ledger)
+
+    def order_ids(self) -> list[str]:
+        """Ids of the first shop's orders, oldest first."""
+        return [str(order_id) for order_id in self.shop.orders]
+
+    def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
+        """As `SimulatedPlatform.operate`; `request["shop"]` chooses the shop by its domain, by default the first."""
+        domain = str(request.get("shop", self.shop.domain))
+        shop = self._find(domain)
+        if shop is None:
+            known = ", ".join(each.domain for each in self.shop_list)
+            raise PanelError(f"there is no shop {domain}; known are {known}")
+        return ShopifyPanel(shop, self._ledger).operate(request)
+
+    def shops(self, base_url: str) -> dict[str, dict[str, Json]]:
+        """As `SimulatedPlatform.shops`: `shopy`, then `shopy2` and so on."""
+        return {
+            "shopy" if n == 1 else f"shopy{n}": {
+                "platform": self.name,
+                "domain": shop.domain,
+                **shop.access.config(shop.options.access),
+                "webhook_secret": [shop.webhook_secret],
+                "base_url": f"{base_url}/{self.name}/{shop.domain}",
+            }
+            for n, shop in enumerate(self.shop_list, start=1)
+        }
+
+    def summary(self) -> dict[str, Json]:
+        """Orders by state and what became of webhooks, shop by shop."""
+        now = self._clock.now_ms()
+        counts: dict[str, dict[str, int]] = {}
+        for shop in self.shop_list:
+            by_state = counts.setdefault(shop.domain, {})
+            for order in shop.orders.values():
+                state = "CANCELLED" if order.cancelled is not None else order.state(now)
+                by_state[state] = by_state.get(state, 0) + 1
+        webhooks = {shop.domain: asdict(shop.webhooks) for shop in self.shop_list}
+        return {"orders_by_state": counts, "webhooks": webhooks}
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def open(self, incoming: Incoming) -> Operation:
+        """As `SimulatedPlatform.open`. `sent` are the operation's variables; what asks for tokens is in the ledger as
+        `token`, without what it sent."""
+        if (to_endpoint := _TOKEN_PATH.fullmatch(incoming.path)) is not None:
+            return self._token(to_endpoint["shop"], incoming)
+        found = _PATH.fullmatch(incoming.path)
+        domain = found["shop"] if found is not None else ""
+        shop = self._find(domain)
+        body = parse_object(incoming.body)
+        if found is None or shop is None or incoming.method != "POST":
+            return Operation(domain, None, "unknown", lambda: Reply(404, b'{"errors":"Not Found"}'))
+        token = incoming.headers.get("X-Shopify-Access-Token", "")
+        if (refusal := shop.access.refusal_of(token)) is not None:
+            return Operation(domain, None, "unauthorized", lambda: refusal)
+        if body is None or not isinstance(body.get("query"), str):
+            return Operation(domain, None, "unknown", lambda: Reply(400, b'{"errors":{"query":"Required parameter"}}'))
+        variables = body.get("variables") or {}
+        shop.settle()
+        try:
+            document = parse(body["query"], variables)
+        except BadDocument as error:
+            return Operation(domain, None, "unknown", partial(_failed, {"message": str(error)}))
+        field = document.root[0]
+        order = _order_of(shop, field)
+        step = _STEPS.get(field.name, field.name)
+        version = found["version"] if found["version"] in VERSIONS else VERSIONS[0]
+        act = partial(self._answer, shop, document, version, shop.access.scopes_of(token) or frozenset())
+        return Operation(domain, str(order) if order is not None else None, step, act, variables)
+
+    def _token(self, domain: str, incoming: Incoming) -> Operation:
+        shop = self._find(domain)
+        if shop is None or incoming.method != "POST":
+            return Operation(domain, None, "unknown", lambda: Reply(404, b'{"errors":"Not Found"}'))
+        return Operation(domain, None, "token", partial(shop.access.grant, incoming.headers, incoming.body))
+
+    def _answer(self, shop: ShopifyShop, document: Document, version: str, scopes: frozenset[str]) -> Reply:
+        """The document's answer, with what it cost (shopify.md §8). `scopes`: those of the call's token."""
+        shop.acting = scopes
+        cost = _MUTATION_COST if document.is_mutation else _QUERY_COST
+        requested = max(cost, *(_REQUESTED.get(field.name, 0) for field in document.root))
+        wait = shop.spend(requested, cost)
+        if wait is not None:
+            return self._throttled(shop, requested, wait)
+        data: dict[str, Json] = {}
+        headers = {"X-Shopify-API-Version": version}
+        is_effect, is_elsewhere = False, False
+        for field in document.root:
+            resolve = _RESOLVERS.get(field.name)
+            try:
+                if resolve is None:
+                    raise BadDocument(f"Field '{field.name}' doesn't exist on type '{document.name}'")
+                for name in _names(field):
+                    if version < _SINCE.get(name, version):
+                        raise BadDocument(f"Field '{name}' doesn't exist on type '{document.name}'")
+                    check_scopes(name, scopes)
+                value = resolve(shop, field)
+                data[field.name] = project(value, field.fields, shop.options.most_nodes)
+                is_effect = is_effect or document.is_mutation
+            except BadDocument as error:
+                return _failed({"message": str(error), "extensions": {"code": "undefinedField"}})
+            except KeyError:
+                return _failed({**_NO_ID, "path": [field.name]}, {field.name: None})
+            except Denied as denied:
+                told = {"message": denied.message, "extensions": _DENIED, "path": [field.name]}
+                return _failed(told, {field.name: None}, _cost(shop, requested, cost))
+            except TooMany as many:
+                return _failed({"message": many.message, "path": many.path, "extensions": _TOO_MANY})
+            except Refused as refused:
+                data[field.name] = project(_refusal(field, refused), field.fields)
+                is_elsewhere = refused.is_elsewhere
+        body = {"data": data, "extensions": {"cost": _cost(shop, requested, cost)}}
+        return Reply(
+            200,
+            json.dumps(body, ensure_ascii=False).encode(),
+            took_effect=is_effect,
+            in_sequence=not is_elsewhere,
+            is_overwrite=True,
+            headers=headers,
+        )
+
+    def _throttled(self, shop: ShopifyShop, requested: int, wait: float) -> Reply:
+        if shop.options.is_throttled_with_429:
+            return Reply(429, b'{"errors":"Throttled"}', headers={"Retry-After": str(math.ceil(wait))})
+        return _failed(_THROTTLED, None, _cost(shop, requested, None))
+
+    def throttled(self, wait_seconds: float) -> Reply:
+        """As `SimulatedPlatform.throttled`: at 200, with a cost that says how long (sample gql_error_throttled)."""
+        status = {"maximumAvailable": 2000, "currentlyAvailable": 900, "restoreRate": 100}
+        requested = 900 + math.ceil(wait_seconds * 100)
+        cost = {"requestedQueryCost": requested, "actualQueryCost": None, "throttleStatus": status}
+        return _failed(_THROTTLED, None, cost)
+
+    def broken(self, status: int) -> Reply:
+        """As `SimulatedPlatform.broken`: Shopify's JSON for a 500, a gateway's page for the rest."""
+        if status == 500:
+            return Reply(500, b'{"errors":"Internal Server Error"}')
+        page = f"<html><head><title>{status}</title></head><body><h1>{status} Bad Gateway</h1></body></html>"
+        return Reply(status, page.encode(), headers={"Content-Type": "text/html"})
+
+    def _find(self, domain: str) -> ShopifyShop | None:
+        return next((shop for shop in self.shop_list if shop.domain == domain), None)
+
+
+_THROTTLED = {
+    "message": "Throttled",
+    "extensions": {"code": "THROTTLED", "documentation": "https://shopify.dev/api/usage/rate-limits"},
+}
+
+
+def _failed(error: Json, data: Json = None, cost: Json = None) -> Reply:
+    body: dict[str, Json] = {"errors": [error]}
+    if data is not None:
+        body["data"] = data
+    if cost is not None:
+        body["extensions"] = {"cost": cost}
+    return Reply(200, json.dumps(body).encode(), in_sequence=True)
+
+
+def _cost(shop: ShopifyShop, requested: int, actual: int | None) -> dict[str, Json]:
+    options = shop.options
+    status = {
+        "maximumAvailable": options.bucket,
+        "currentlyAvailable": int(shop.available),
+        "restoreRate": options.restore_rate,
+    }
+    return {"requestedQueryCost": requested, "actualQueryCost": actual, "throttleStatus": status}
+
+
+def _order_of(shop: ShopifyShop, field: Field) -> int | None:
+    """The order that an operation is about, for the ledger."""
+    told = field.arguments
+    match field.name:
+        case "order" | "orderCancel":
+            return number_of(told.get("id") or told.get("orderId"))
+        case "fulfillmentOrderReportProgress" | "fulfillmentOrder":
+            found = shop.order_of_fulfillment_order(number_of(told.get("id")))
+            return found[0].id if found else None
+        case "fulfillmentOrderLineItemsPreparedForPickup":
+            rows = (told.get("input") or {}).get("lineItemsByFulfillmentOrder") or [{}]
+            found = shop.order_of_fulfillment_order(number_of(rows[0].get("fulfillmentOrderId")))
+            return found[0].id if found else None
+        case "fulfillmentCreate":
+            groups = (told.get("fulfillment") or {}).get("lineItemsByFulfillmentOrder") or [{}]
+            found = shop.order_of_fulfillment_order(number_of(groups[0].get("fulfillmentOrderId")))
+            return found[0].id if found else None
+        case "fulfillment" | "fulfillmentTrackingInfoUpdate" | "fulfillmentEventCreate":
+            told = {**told, **(told.get("fulfillmentEvent") or {})}
+            parcel = shop.order_of_fulfillment(number_of(told.get("id") or told.get("fulfillmentId")))
+            return parcel[0].id if parcel else None
+        case _:
+            return None
+
+
+def _refusal(field: Field, refused: Refused) -> dict[str, Json]:
+    """A mutation's payload with nothing done; every member that may be asked for is there."""
+    error = {"field": refused.field, "message": refused.message, "code": refused.code}
+    empty = dict.fromkeys(("fulfillment", "fulfillmentOrder", "fulfillmentEvent", "job", "jobResult"))
+    told = {**empty, "webhookSubscription": None, "deletedWebhookSubscriptionId": None, "userErrors": [error]}
+    if field.name == "orderCancel":
+        told["orderCancelUserErrors"] = [{**error, "code": "INVALID"}]
+    return told
+
+
+def _report_progress(shop: ShopifyShop, field: Field) -> Json:
+    each = shop.report_progress(id_of(field.arguments.get("id")))
+    told = {"id": gid("FulfillmentOrder", each.id), "status": each.status}
+    return {"fulfillmentOrder": told, "userErrors": []}
+
+
+def _prepare_pickup(shop: ShopifyShop, field: Field) -> Json:
+    rows = field.arguments["input"]["lineItemsByFulfillmentOrder"]
+    prepare_pickup(shop, [number_of(row["fulfillmentOrderId"]) for row in rows])
+    return {"userErrors": []}
+
+
+def _fulfill(shop: ShopifyShop, field: Field) -> Json:
+    return {"fulfillment": fulfillment_node(shop.fulfill(field.arguments["fulfillment"])), "userErrors": []}
+
+
+def _update_tracking(shop: ShopifyShop, field: Field) -> Json:
+    told = field.arguments
+    made = shop.update_tracking(id_of(told.get("fulfillmentId")), told.get("trackingInfoInput"))
+    return {"fulfillment": fulfillment_node(made), "userErrors": []}
+
+
+def _add_event(shop: ShopifyShop, field: Field) -> Json:
+    event = field.arguments["fulfillmentEvent"]
+    shop.add_event(id_of(event.get("fulfillmentId")), event["status"])
+    told = {"id": gid("FulfillmentEvent", shop.press.next_id()), "status": event["status"]}
+    return {"fulfillmentEvent": told, "userErrors": []}
+
+
+def _cancel(shop: ShopifyShop, field: Field) -> Json:
+    asked = field.arguments
+    refunds = bool((asked.get("refundMethod") or {}).get("originalPaymentMethodsRefund"))
+    job = shop.cancel(id_of(asked.get("orderId")), asked["reason"], asked.get("staffNote"), refunds=refunds)
+    told = {"job": {"id": job, "done": False}, "orderCancelUserErrors": [], "userErrors": []}
+    return {**told, "jobResult": shop.cancel_result(job)}
+
+
+def _job(shop: ShopifyShop, field: Field) -> Json:
+    job = shop.jobs.get(str(field.arguments.get("id")))
+    return None if job is None else {"id": field.arguments["id"], "done": job.is_done}
+
+
+def _node(shop: ShopifyShop, field: Field) -> Json:
+    """Of the kinds that are read by their id alone, the results of cancellations."""
+    gid_text = str(field.arguments.get("id"))
+    return shop.cancel_result(gid_text) if "/OrderCancelJobResult/" in gid_text else None
+
+
+def _subscriptions(shop: ShopifyShop, field: Field) -> Json:
+    """By age, from behind the cursor on."""
+    told = field.arguments
+    topics = [enum_of(topic) for topic in told.get("topics") or []]
+    rows = [each for each in shop.subscriptions if each.id > int(told.get("after") or 0)]
+    rows = [each for each in rows if not topics or each.topic in topics]
+    rows = [each for each in rows if told.get("uri") in (None, each.address)]
+    first = told.get("first") or 50
+    page = rows[:first]
+    return {
+        "nodes": [each.node() for each in page],
+        "pageInfo": {"hasNextPage": len(rows) > first, "endCursor": str(page[-1].id) if page else None},
+    }
+
+
+def _subscribe(shop: ShopifyShop, field: Field) -> Json:
+    made = shop.subscribe(field.arguments["topic"], field.arguments["webhookSubscription"])
+    return {"webhookSubscription": made.node(), "userErrors": []}
+
+
+def _resubscribe(shop: ShopifyShop, field: Field) -> Json:
+    told = field.arguments["webhookSubscription"]
+    found = shop.subscriptions.update(id_of(field.arguments.get("id")), told.get("uri"), told.get("format"))
+    return {"webhookSubscription": found.node(), "userErrors": []}
+
+
+def _unsubscribe(shop: ShopifyShop, field: Field) -> Json:
+    shop.subscriptions.delete(id_of(field.arguments.get("id")))
+    return {"deletedWebhookSubscriptionId": field.arguments["id"], "userErrors": []}
+
+
+def _names(field: Field) -> Iterator[str]:
+    """A field and all that is asked for in it."""
+    yield field.name
+    for each in field.fields:
+        yield from _names(each)
+
+
+def _about_shop(shop: ShopifyShop, field: Field) -> Json:
+    del field
+    return {"name": shop.domain.partition(".")[0], "myshopifyDomain": shop.domain}
+
+
+def _installation(shop: ShopifyShop, field: Field) -> Json:
+    del field
+    return {"accessScopes": [{"handle": scope} for scope in shop.access.scopes]}
+
+
+def _versions(shop: ShopifyShop, field: Field) -> Json:
+    del shop, field
+    return [{"handle": version, "supported": True} for version in VERSIONS]
+
+
+_RESOLVERS: dict[str, Callable[[ShopifyShop, Field], Json]] = {
+    "order": reads.order,
+    "orders": reads.orders,
+    "fulfillmentOrder": reads.fulfillment_order,
+    "fulfillment": reads.fulfillment,
+    "return": reads.return_,
+    "fulfillmentOrderReportProgress": _report_progress,
+    "fulfillmentOrderLineItemsPreparedForPickup": _prepare_pickup,
+    "fulfillmentCreate": _fulfill,
+    "fulfillmentTrackingInfoUpdate": _update_tracking,
+    "fulfillmentEventCreate": _add_event,
+    "orderCancel": _cancel,
+    "job": _job,
+    "node": _node,
+    "webhookSubscriptions": _subscriptions,
+    "webhookSubscriptionCreate": _subscribe,
+    "webhookSubscriptionUpdate": _resubscribe,
+    "webhookSubscriptionDelete": _unsubscribe,
+    "shop": _about_shop,
+    "currentAppInstallation": _installation,
+    "publicApiVersions": _versions,
+}

@@ -1,0 +1,1 @@
+"""xSale as the sandbox simulates it."""
