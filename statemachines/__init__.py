@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from statemachines import cloudsuite, selldone, shopify, xsale
+from statemachines import selldone, xsale
+from statemachines.cloudsuite import machine as cloudsuite
 from statemachines.machine import PlatformMachine
+from statemachines.shopify import machine as shopify
 from statemachines.target import Json
 
 BUILDERS: dict[str, Callable[[Mapping[str, Json]], PlatformMachine]] = {

@@ -14,7 +14,7 @@ from orchestrator.platforms.cloudsuite.sweep import Search
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
 from orchestrator.sandbox.cloudsuite.orders import CloudsuiteOrder
 from orchestrator.sandbox.cloudsuite.shop import CloudsuiteOptions
-from statemachines.cloudsuite import MACHINE
+from statemachines.cloudsuite.machine import MACHINE
 from statemachines.target import TargetRequest
 from tests.platforms.stage import WAYS, Move, Stage, staged
 

@@ -21,7 +21,7 @@ from orchestrator.platforms.cloudsuite.wire import Reading, read_listing, read_s
 from orchestrator.platforms.cloudsuite.xml import SlipLine, Verdict, confirmation, desadv, verdict
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
-from statemachines.cloudsuite_despatch import Despatch
+from statemachines.cloudsuite.despatch import Despatch
 from statemachines.target import Tracking
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "cloudsuite"
@@ -313,7 +313,7 @@ def test_an_answer_of_the_proxy_is_judged_and_never_trusted(body: bytes, said: V
 
 def test_quantities_keep_their_decimals() -> None:
     from orchestrator.platforms.cloudsuite.proxy import slip_lines
-    from statemachines.cloudsuite_despatch import DespatchLine
+    from statemachines.cloudsuite.despatch import DespatchLine
 
     found = seen(order_lines=[{**order()["order_lines"][0], "erp_line_number": 11, "quantity": 2.5}])
     assert slip_lines(Despatch("A"), found) == [SlipLine(11, "2.5000", "124_STUK")]

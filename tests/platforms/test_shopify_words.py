@@ -12,8 +12,8 @@ from orchestrator.platforms.shopify.wire import read_order
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines import BUILDERS
 from statemachines.machine import Plan, Refusal
-from statemachines.shopify_facts import OPEN, remaining
-from statemachines.shopify_returns import UNDERWAY, came_back
+from statemachines.shopify.facts import OPEN, remaining
+from statemachines.shopify.returns import UNDERWAY, came_back
 from statemachines.target import TargetRequest
 from tests.platforms.shopify_schema import VERSIONS, admin_schema
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statemachines import BUILDERS
-from statemachines.cloudsuite import MACHINE, CloudsuiteMachine
-from statemachines.cloudsuite_despatch import SenselessDespatch, read_despatches
+from statemachines.cloudsuite.despatch import SenselessDespatch, read_despatches
+from statemachines.cloudsuite.machine import MACHINE, CloudsuiteMachine
 from statemachines.machine import Plan, PlatformMachine, Refusal, Standing
 from statemachines.target import Json, TargetRequest
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from statemachines import cloudsuite, selldone, shopify, xsale
+from statemachines import selldone, xsale
+from statemachines.cloudsuite import machine as cloudsuite
 from statemachines.machine import Plan, PlatformMachine, Refusal, Standing
+from statemachines.shopify import machine as shopify
 from statemachines.target import Json, TargetRequest
 
 LINES = {"1": 2, "2": 1}

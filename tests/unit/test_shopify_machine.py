@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from orchestrator.platforms.shopify.wire import MOST_FULFILLMENTS, SenselessOrder, read_order
 from statemachines.machine import Plan, Refusal, Standing
-from statemachines.shopify import MACHINE, build
-from statemachines.shopify_facts import remaining, shipped
-from statemachines.shopify_parcels import after_parcel, next_parcel
+from statemachines.shopify.facts import remaining, shipped
+from statemachines.shopify.machine import MACHINE, build
+from statemachines.shopify.parcels import after_parcel, next_parcel
 from statemachines.target import Json, TargetRequest, Tracking
 
 _SAMPLES = Path(__file__).parents[1] / "samples" / "shopify"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statemachines.machine import Plan, Standing
-from statemachines.shopify import MACHINE
+from statemachines.shopify.machine import MACHINE
 from statemachines.target import Json, TargetRequest
 
 

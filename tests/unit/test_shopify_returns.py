@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachines.shopify_returns import came_back, is_all_back
+from statemachines.shopify.returns import came_back, is_all_back
 
 STATES = ("REQUESTED", "OPEN", "CLOSED", "CANCELED", "DECLINED")
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statemachines.machine import Plan, Standing
-from statemachines.shopify import MACHINE
-from statemachines.shopify_facts import live, shipped, state_of, total
+from statemachines.shopify.facts import live, shipped, state_of, total
+from statemachines.shopify.machine import MACHINE
 from statemachines.target import Json, TargetRequest
 
 MOST_STEPS = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from statemachines.machine import Plan, Refusal, Standing
-from statemachines.shopify import MACHINE, build
+from statemachines.shopify.machine import MACHINE, build
 from statemachines.target import Json, TargetRequest
 
 A, B = "11", "12"

@@ -45,7 +45,7 @@ from orchestrator.platforms.failures import (
 )
 from orchestrator.platforms.http import Answer, Caller, open_session, skew_finding
 from orchestrator.platforms.platform import ClientSettings
-from statemachines.cloudsuite import RELEASED, may_be_there, next_despatch, numbered
+from statemachines.cloudsuite.machine import RELEASED, may_be_there, next_despatch, numbered
 from statemachines.machine import Standing
 from statemachines.target import Json, TargetRequest
 

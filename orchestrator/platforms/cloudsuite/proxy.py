@@ -22,7 +22,7 @@ from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
 from orchestrator.platforms.cloudsuite.xml import SlipLine, Verdict, confirmation, desadv, verdict
 from orchestrator.platforms.failures import OutOfSequence, Rejected, Transient
 from orchestrator.platforms.http import Answer, Caller
-from statemachines.cloudsuite_despatch import Despatch
+from statemachines.cloudsuite.despatch import Despatch
 from statemachines.target import Json, Tracking
 
 _DESADV = {"Content-Type": "application/xml"}

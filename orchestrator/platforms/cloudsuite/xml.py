@@ -17,7 +17,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 from orchestrator.platforms.cloudsuite.errors import is_html
-from statemachines.cloudsuite_despatch import Despatch, as_xml_text
+from statemachines.cloudsuite.despatch import Despatch, as_xml_text
 from statemachines.target import Json, Tracking
 
 _ERROR_ELEMENTS = frozenset({"error", "errors", "fault", "exception"})

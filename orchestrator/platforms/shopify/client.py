@@ -21,8 +21,8 @@ from orchestrator.platforms.shopify.sweep import Sweep
 from orchestrator.platforms.shopify.webhooks import RETURN_PART, id_of_gid, whole_id
 from orchestrator.platforms.shopify.wire import Row, SenselessOrder, read_order, read_row
 from orchestrator.platforms.subscriptions import Subscription
-from statemachines import shopify as machines
 from statemachines.machine import Standing
+from statemachines.shopify import machine as machines
 from statemachines.target import Json, TargetRequest
 
 _MAX_PAGE = 250  # of any connection (shopify.dev: pagination)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from statemachines.shopify import DEFAULT_ROUTING_SECONDS
+from statemachines.shopify.machine import DEFAULT_ROUTING_SECONDS
 
 DEFAULT_BASE_URL = "https://{domain}"
 """The API's host: each shop has its own, `domain` stands for it (shopify.md §1)."""

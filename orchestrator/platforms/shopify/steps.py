@@ -22,12 +22,12 @@ from orchestrator.platforms.shopify.webhooks import id_of_gid
 from orchestrator.platforms.shopify.wire import ARRIVED
 from statemachines.items import SenselessItems
 from statemachines.machine import PlatformMachine, Standing
-from statemachines.shopify_delivery import delivery_reason, to_deliver
-from statemachines.shopify_facts import SHIPS, Facts, is_routed, live, numbers_of, open_orders, remaining
-from statemachines.shopify_parcels import MADE, MADE_DELIVERED, Parcel, can_tell, next_parcel
-from statemachines.shopify_plan import unready, unreported
-from statemachines.shopify_table import PARTLY_DELIVERED, RETRACKABLE
-from statemachines.shopify_tracking import carries, overwritten, retracked
+from statemachines.shopify.delivery import delivery_reason, to_deliver
+from statemachines.shopify.facts import SHIPS, Facts, is_routed, live, numbers_of, open_orders, remaining
+from statemachines.shopify.parcels import MADE, MADE_DELIVERED, Parcel, can_tell, next_parcel
+from statemachines.shopify.plan import unready, unreported
+from statemachines.shopify.table import PARTLY_DELIVERED, RETRACKABLE
+from statemachines.shopify.tracking import carries, overwritten, retracked
 from statemachines.target import Json, TargetRequest
 
 _STAFF_NOTE_LENGTH = 255  # shopify.md §5

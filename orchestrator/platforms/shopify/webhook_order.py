@@ -17,7 +17,7 @@ from orchestrator.platforms.shopify.payment import payment_of
 from orchestrator.platforms.shopify.webhook_content import told_content
 from orchestrator.platforms.shopify.webhooks import id_of_gid, updated_at_ms, whole_id
 from orchestrator.platforms.shopify.wire import LIVE, age_of
-from statemachines.shopify_facts import parcels
+from statemachines.shopify.facts import parcels
 from statemachines.target import Json
 
 _STATES = {

@@ -25,8 +25,8 @@ from orchestrator.platforms.shopify.nodes import (
 )
 from orchestrator.platforms.shopify.payment import payment_of
 from orchestrator.platforms.shopify.webhooks import id_of_gid
-from statemachines.shopify_facts import parcels, remaining
-from statemachines.shopify_returns import is_all_back
+from statemachines.shopify.facts import parcels, remaining
+from statemachines.shopify.returns import is_all_back
 from statemachines.target import Json
 
 _SYNONYMS = {"OPEN": "UNFULFILLED", "RESTOCKED": "UNFULFILLED", "PENDING_FULFILLMENT": "IN_PROGRESS"}
@@ -209,7 +209,7 @@ def _fulfillment_fact(fulfillment: FulfillmentNode) -> dict[str, Json]:
 
 
 def _return_fact(each: ReturnNode) -> dict[str, Json]:
-    """As `statemachines.shopify_returns` reads it: quantities by order line, in the sequence in which they show."""
+    """As `statemachines.shopify.returns` reads it: quantities by order line, in the sequence in which they show."""
     asked: dict[str, int] = {}
     processed: dict[str, int] = {}
     for row in each.return_line_items.nodes:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from statemachines.shopify_facts import Facts, shipped
+from statemachines.shopify.facts import Facts, shipped
 
 CLOSED, OPEN = "CLOSED", "OPEN"
 UNDERWAY = frozenset({"REQUESTED", OPEN})

@@ -12,10 +12,10 @@ A cancellation of the whole order shows as `cancelledAt` once its job has run; w
 from __future__ import annotations
 
 from statemachines.items import SenselessItems
-from statemachines.shopify_facts import Facts, left_in, live, shipped
-from statemachines.shopify_parcels import left
-from statemachines.shopify_returns import UNDERWAY
-from statemachines.shopify_ways import due_orders
+from statemachines.shopify.facts import Facts, left_in, live, shipped
+from statemachines.shopify.parcels import left
+from statemachines.shopify.returns import UNDERWAY
+from statemachines.shopify.ways import due_orders
 from statemachines.target import TargetRequest
 
 CANCELLATION = "CANCELLATION_REQUESTED"

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from itertools import zip_longest
 
 from statemachines.items import SenselessItems
-from statemachines.shopify_facts import Facts, is_marked, live, mark, name_of, numbered, numbers_of, orders, remaining
-from statemachines.shopify_parcels import asked_items
+from statemachines.shopify.facts import Facts, is_marked, live, mark, name_of, numbered, numbers_of, orders, remaining
+from statemachines.shopify.parcels import asked_items
 from statemachines.target import Json, TargetRequest, Tracking, is_web_link
 
 RETRACKING = "retracking"

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from statemachines.items import SenselessItems, gap, read_items
-from statemachines.shopify_facts import LINE, Facts, mark, name_of, parcels, total
-from statemachines.shopify_parcels import asked_items, left
-from statemachines.shopify_tracking import known_parcels
+from statemachines.shopify.facts import LINE, Facts, mark, name_of, parcels, total
+from statemachines.shopify.parcels import asked_items, left
+from statemachines.shopify.tracking import known_parcels
 from statemachines.target import Json, TargetRequest
 
 

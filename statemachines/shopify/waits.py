@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from statemachines.items import SenselessItems
-from statemachines.shopify_facts import REPORTS, SHIPS, Facts
-from statemachines.shopify_parcels import next_parcel
-from statemachines.shopify_plan import unready
-from statemachines.shopify_ways import PICKUP, due_orders
+from statemachines.shopify.facts import REPORTS, SHIPS, Facts
+from statemachines.shopify.parcels import next_parcel
+from statemachines.shopify.plan import unready
+from statemachines.shopify.ways import PICKUP, due_orders
 from statemachines.target import Json, TargetRequest
 from statemachines.terms import PlatformWait
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from statemachines.items import read_items
-from statemachines.shopify_facts import (
+from statemachines.shopify.facts import (
     LINE,
     SHIPS,
     Facts,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from statemachines.items import SenselessItems, foreign_reason, read_items
-from statemachines.shopify_delivery import delivery_reason, selects_shipped
-from statemachines.shopify_facts import LINE, Facts, is_routed, mark, parcels, shipped
-from statemachines.shopify_parcels import asked_items, left, taken_reason
-from statemachines.shopify_plan import shipping
-from statemachines.shopify_tracking import ambiguity, tracking_reason
-from statemachines.shopify_ways import nothing_reason, offered_reason, pickup_reason, place_reason
+from statemachines.shopify.delivery import delivery_reason, selects_shipped
+from statemachines.shopify.facts import LINE, Facts, is_routed, mark, parcels, shipped
+from statemachines.shopify.parcels import asked_items, left, taken_reason
+from statemachines.shopify.plan import shipping
+from statemachines.shopify.tracking import ambiguity, tracking_reason
+from statemachines.shopify.ways import nothing_reason, offered_reason, pickup_reason, place_reason
 from statemachines.target import TargetRequest
 
 

@@ -11,12 +11,12 @@ Facts as in `shopify_facts`.
 from __future__ import annotations
 
 from statemachines.items import SenselessItems
-from statemachines.shopify_delivery import delivery_reason, to_deliver
-from statemachines.shopify_facts import REPORTS, Facts, live, numbers_of, parcels
-from statemachines.shopify_parcels import counted_by, new_parcels
-from statemachines.shopify_plan import parcel_or_none
-from statemachines.shopify_tracking import carries, retracked
-from statemachines.shopify_ways import PICKUP, due_orders
+from statemachines.shopify.delivery import delivery_reason, to_deliver
+from statemachines.shopify.facts import REPORTS, Facts, live, numbers_of, parcels
+from statemachines.shopify.parcels import counted_by, new_parcels
+from statemachines.shopify.plan import parcel_or_none
+from statemachines.shopify.tracking import carries, retracked
+from statemachines.shopify.ways import PICKUP, due_orders
 from statemachines.target import TargetRequest
 
 

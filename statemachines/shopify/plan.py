@@ -12,12 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from statemachines.items import SenselessItems
-from statemachines.shopify_delivery import selects_shipped, to_deliver
-from statemachines.shopify_facts import REPORTS, Facts, is_routed, parcels, remaining, state_of
-from statemachines.shopify_parcels import Parcel, after_parcel, next_parcel
-from statemachines.shopify_table import PARTLY_DELIVERED, RETRACKABLE
-from statemachines.shopify_tracking import retracked, with_tracking
-from statemachines.shopify_ways import PICKUP, due_orders, pickups
+from statemachines.shopify.delivery import selects_shipped, to_deliver
+from statemachines.shopify.facts import REPORTS, Facts, is_routed, parcels, remaining, state_of
+from statemachines.shopify.parcels import Parcel, after_parcel, next_parcel
+from statemachines.shopify.table import PARTLY_DELIVERED, RETRACKABLE
+from statemachines.shopify.tracking import retracked, with_tracking
+from statemachines.shopify.ways import PICKUP, due_orders, pickups
 from statemachines.target import Json, TargetRequest
 from statemachines.terms import PlannedStep
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from statemachines.cloudsuite_despatch import Despatch, SenselessDespatch, is_xml_text, read_despatches, slip_gap
+from statemachines.cloudsuite.despatch import Despatch, SenselessDespatch, is_xml_text, read_despatches, slip_gap
 from statemachines.machine import (
     Milestone,
     PlannedStep,

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from statemachines.items import SenselessItems, plain, read_items
-from statemachines.shopify_facts import (
+from statemachines.shopify.facts import (
     LINE,
     SHIPS,
     Facts,
@@ -41,7 +41,7 @@ from statemachines.shopify_facts import (
     remaining,
     shipped,
 )
-from statemachines.shopify_ways import PICKUP, due_orders, takes
+from statemachines.shopify.ways import PICKUP, due_orders, takes
 from statemachines.target import Json, TargetRequest, Tracking
 
 RECORD, RECORDS, UNFINISHED = "shipped_as_asked", "shipped_by_key", "unfinished"

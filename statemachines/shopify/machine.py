@@ -20,7 +20,7 @@ from typing import ClassVar
 from statemachines.items import SenselessItems
 from statemachines.machine import PlannedStep, PlatformMachine, PlatformWait, Refusal, Standing, State
 from statemachines.narrowing import Whole
-from statemachines.shopify_facts import (
+from statemachines.shopify.facts import (
     LINE,
     is_routed,
     left_in,
@@ -32,9 +32,9 @@ from statemachines.shopify_facts import (
     shipped,
     state_of,
 )
-from statemachines.shopify_guards import progress_reason, refusal_reason
-from statemachines.shopify_parcels import MADE, MADE_DELIVERED, kept_records
-from statemachines.shopify_plan import (
+from statemachines.shopify.guards import progress_reason, refusal_reason
+from statemachines.shopify.parcels import MADE, MADE_DELIVERED, kept_records
+from statemachines.shopify.plan import (
     READY,
     delivered,
     delivered_state,
@@ -44,12 +44,12 @@ from statemachines.shopify_plan import (
     told_ready,
     with_parcel,
 )
-from statemachines.shopify_readbacks import has_delivered, has_reported, has_retracked, has_shipped
-from statemachines.shopify_table import MAINLINE, RETRACKABLE, SHIPPED, STATES, STEPS, TRACKED, UNSHIPPED
-from statemachines.shopify_tracking import RETRACKING, retracked, unanswered, with_tracking
-from statemachines.shopify_waits import goods_wait, routing_wait
-from statemachines.shopify_ways import PICKUP
-from statemachines.shopify_withheld import withheld_reason
+from statemachines.shopify.readbacks import has_delivered, has_reported, has_retracked, has_shipped
+from statemachines.shopify.table import MAINLINE, RETRACKABLE, SHIPPED, STATES, STEPS, TRACKED, UNSHIPPED
+from statemachines.shopify.tracking import RETRACKING, retracked, unanswered, with_tracking
+from statemachines.shopify.waits import goods_wait, routing_wait
+from statemachines.shopify.ways import PICKUP
+from statemachines.shopify.withheld import withheld_reason
 from statemachines.target import Json, TargetRequest
 
 DEFAULT_ROUTING_SECONDS = 300.0

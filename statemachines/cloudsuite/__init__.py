@@ -1,0 +1,1 @@
+"""CloudSuite's order machine."""
