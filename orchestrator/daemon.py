@@ -19,32 +19,33 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from orchestrator import __version__, systemd
+from orchestrator import __version__
 from orchestrator.api.app import build_app
 from orchestrator.api.server import Door, ServeError, serving
-from orchestrator.blocked_log import BlockedLog
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ConfigError, diff, load
 from orchestrator.crash import CrashPointError, CrashPoints
 from orchestrator.delivery.deliveries import Deliveries
-from orchestrator.housekeeping import feed_watchdog, forget_forever, measure
 from orchestrator.intake.inbox import Inbox
 from orchestrator.intake.listener import ListenError, listening
 from orchestrator.intake.receiver import Reception, build_receiver
 from orchestrator.intake.subscriptions import SubscriptionWatch
-from orchestrator.locks import StoreLock, StoreLocked, StoreLockUnusable
 from orchestrator.metrics import Metrics
 from orchestrator.operations.commands import DaemonCommands
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.ports import ShopFacts
 from orchestrator.operations.queries import Queries
 from orchestrator.output import Output
-from orchestrator.passage import Watchman
 from orchestrator.private import appearing
+from orchestrator.process import systemd
+from orchestrator.process.blocked_log import BlockedLog
+from orchestrator.process.housekeeping import feed_watchdog, forget_forever, measure
+from orchestrator.process.locks import StoreLock, StoreLocked, StoreLockUnusable
+from orchestrator.process.passage import Watchman
+from orchestrator.process.restored import Here, settle
+from orchestrator.process.signals import EXIT_AT_ONCE, Signals
 from orchestrator.renewal import Renewal
-from orchestrator.restored import Here, settle
 from orchestrator.runtime.supervisor import Supervisor
-from orchestrator.signals import EXIT_AT_ONCE, Signals
 from statemachines import BUILDERS
 from storage.errors import StoreError
 from storage.events import last_cursor

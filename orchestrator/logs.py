@@ -25,7 +25,7 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from orchestrator.clock import Clock, rfc3339
-from orchestrator.log_writer import LineWriter
+from orchestrator.process.log_writer import LineWriter
 
 LogFormat = Literal["json", "text"]
 LogLevel = Literal["debug", "info", "warning", "error"]

@@ -13,8 +13,8 @@ import sys
 from typing import Final
 
 from orchestrator.config import Config
-from orchestrator.log_writer import LineWriter
 from orchestrator.logs import SecretMask, configure
+from orchestrator.process.log_writer import LineWriter
 
 _LAST_SECONDS: Final = 2.0
 """How long the end waits for the reader of the log."""

@@ -16,7 +16,7 @@ from importlib.resources import files
 
 from aiohttp import web
 
-from orchestrator.diagrams import STYLE
+from orchestrator.diagrams.drawing import STYLE
 
 SCRIPTS = ("elements.js", "daemon.js", "words.js", "feed.js", "overview.js", "orders.js", "order.js", "main.js")
 """The parts of the script in the order in which they are joined: one module, without imports."""

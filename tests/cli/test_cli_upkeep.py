@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from orchestrator.cli.doctor import sqlite_finding
-from orchestrator.locks import StoreLock
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Finding
+from orchestrator.process.locks import StoreLock
 from storage.sqlite import open_sqlite
 from tests.cli.fake import FakeDaemon, Run, a_status
 from tests.support.certificate import make_certificate

@@ -13,8 +13,8 @@ from orchestrator.config import Config
 from orchestrator.crash import CrashPoints
 from orchestrator.daemon import Daemon
 from orchestrator.output import Output
+from orchestrator.process.signals import Signals
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.signals import Signals
 from storage.orders import list_orders
 from storage.sqlite import open_sqlite
 from storage.targets import target_by_key
@@ -59,7 +59,7 @@ async def test_a_start_with_the_clock_500_days_ahead_deletes_nothing(
             forgotten.set()  # the first round is done
             await anyio.sleep_forever()
 
-        monkeypatch.setattr("orchestrator.housekeeping.anyio.sleep", _only(3600.0, sleep_once))
+        monkeypatch.setattr("orchestrator.process.housekeeping.anyio.sleep", _only(3600.0, sleep_once))
         config = _config(tmp_path)
         async with open_sqlite(config.storage.path, 1) as store, anyio.create_task_group() as group:
             group.start_soon(Daemon(config, store, Signals(), CrashPoints(None), Output()).run)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.restored import Here
+from orchestrator.process.restored import Here
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.sqlite import backup
 from tests.support.process import DaemonProcess, daemon_process

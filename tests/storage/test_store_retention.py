@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator import housekeeping
+from orchestrator.process import housekeeping
 from storage import retention
 from storage.deliveries import list_parked, park
 from storage.events import append_event, list_events
@@ -145,7 +145,7 @@ async def test_what_came_to_life_since_it_was_found_is_not_forgotten(engine: Eng
 
 async def test_housekeeping_forgets_batch_after_batch(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH", 2)
-    monkeypatch.setattr("orchestrator.housekeeping._BREATH_SECONDS", 0)
+    monkeypatch.setattr("orchestrator.process.housekeeping._BREATH_SECONDS", 0)
     async with engine.open() as store:
         await store.write(lambda tx: [append_event(tx, OLD, str(number)) for number in range(5)])
         await store.write(lambda tx: insert_order(tx, order(updated_at=OLD), b""))

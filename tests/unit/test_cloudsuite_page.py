@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from orchestrator.diagrams import mermaid
+from orchestrator.diagrams.drawing import mermaid
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.cloudsuite.options import CloudsuiteCredentials, CloudsuiteOptions
 from statemachines import BUILDERS

@@ -5,8 +5,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from orchestrator import diagrams
-from orchestrator.diagram_layout import Box, lay_out
+from orchestrator.diagrams import drawing as diagrams
+from orchestrator.diagrams.layout import Box, lay_out
 from statemachines import BUILDERS
 from statemachines.machine import Milestone, PlatformMachine, State, Step
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import anyio
 import pytest
 
-from orchestrator import systemd
 from orchestrator.clock import Clock
-from orchestrator.locks import Holder, StoreLock, StoreLocked, StoreLockUnusable
+from orchestrator.process import systemd
+from orchestrator.process.locks import Holder, StoreLock, StoreLocked, StoreLockUnusable
 
 HOLD = """
 import sys
 from pathlib import Path
-from orchestrator.locks import StoreLock
+from orchestrator.process.locks import StoreLock
 lock = StoreLock(Path(sys.argv[1]))
 lock.acquire()
 print("held", flush=True)

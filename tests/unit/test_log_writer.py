@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from orchestrator.log_writer import LineWriter
+from orchestrator.process.log_writer import LineWriter
 
 Pipe = tuple[int, int]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.clock import Clock, Uptime
-from orchestrator.passage import Watchman, advance
+from orchestrator.process.passage import Watchman, advance
 from storage.events import append_event
 from storage.passage import Passage
 from storage.sqlite import SqliteStore, open_sqlite

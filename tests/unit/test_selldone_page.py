@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from orchestrator.diagrams import mermaid
+from orchestrator.diagrams.drawing import mermaid
 from orchestrator.platforms.selldone.options import SelldoneOptions
 from statemachines import BUILDERS
 from tests.support.config_files import ENVIRON, loaded

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.config.explain import models_in
-from orchestrator.diagrams import mermaid
+from orchestrator.diagrams.drawing import mermaid
 from orchestrator.platforms.xsale.options import XsaleOptions
 from statemachines import BUILDERS
 from tests.support.config_files import ENVIRON, loaded

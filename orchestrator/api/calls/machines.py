@@ -32,7 +32,7 @@ async def read_machine(call: Call[MachineQuery]) -> web.StreamResponse:
 
 
 def _drawn(machines: list[PlatformMachine], form: Literal["mermaid", "svg", "text"]) -> web.StreamResponse:
-    from orchestrator import diagrams
+    from orchestrator.diagrams import drawing as diagrams
 
     match form:
         case "mermaid":

@@ -48,7 +48,7 @@ def _shown(context: typer.Context, platform: str | None, form: Format) -> str:
 
 
 def _all_own(form: Format) -> str:
-    from orchestrator import diagrams
+    from orchestrator.diagrams import drawing as diagrams
     from statemachines import BUILDERS
 
     machines = [BUILDERS[name]({}) for name in sorted(BUILDERS)]
@@ -64,8 +64,8 @@ def _all_own(form: Format) -> str:
 
 
 def _own(platform: str, form: Format) -> str:
-    from orchestrator import diagrams
     from orchestrator.cli.failures import ExitCode, Failure
+    from orchestrator.diagrams import drawing as diagrams
     from statemachines import BUILDERS
 
     if platform not in BUILDERS:

@@ -10,8 +10,8 @@ import structlog
 
 from orchestrator.clock import Clock
 from orchestrator.metrics import Metrics
-from orchestrator.passage import Watchman
-from orchestrator.systemd import notify, watchdog_interval_seconds
+from orchestrator.process.passage import Watchman
+from orchestrator.process.systemd import notify, watchdog_interval_seconds
 from storage import retention
 from storage.errors import StoreError
 from storage.records import Shop

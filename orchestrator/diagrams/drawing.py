@@ -12,7 +12,7 @@ from itertools import zip_longest
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from orchestrator.diagram_layout import LINE_HEIGHT, SMALL_HEIGHT, Box, Layout, Point, Wire, lay_out
+from orchestrator.diagrams.layout import LINE_HEIGHT, SMALL_HEIGHT, Box, Layout, Point, Wire, lay_out
 from statemachines.machine import PlatformMachine
 
 STYLE = """
