@@ -25,7 +25,6 @@ from orchestrator.api.server import Door, ServeError, serving
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ConfigError, diff, load
 from orchestrator.crash import CrashPointError, CrashPoints
-from orchestrator.delivery.deliveries import Deliveries
 from orchestrator.intake.inbox import Inbox
 from orchestrator.intake.listener import ListenError, listening
 from orchestrator.intake.receiver import Reception, build_receiver
@@ -44,6 +43,7 @@ from orchestrator.process.locks import StoreLock, StoreLocked, StoreLockUnusable
 from orchestrator.process.passage import Watchman
 from orchestrator.process.restored import Here, settle
 from orchestrator.process.signals import EXIT_AT_ONCE, Signals
+from orchestrator.push.deliveries import Deliveries
 from orchestrator.renewal import Renewal
 from orchestrator.runtime.supervisor import Supervisor
 from statemachines import BUILDERS

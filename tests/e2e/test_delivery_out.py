@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.delivery.erp import SECRET, Delivered, Erp, is_genuine, running_erp
+from tests.push.erp import SECRET, Delivered, Erp, is_genuine, running_erp
 from tests.support.process import DaemonProcess
 from tests.support.shopify_scene import Scene, all_events, configure, of_types, scene
 from tests.support.shopify_sender import Webhook, free_port, fulfillment, order, product

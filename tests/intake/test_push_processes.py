@@ -19,8 +19,8 @@ import anyio
 import pytest
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from tests.delivery.erp import SECRET as ERP_SECRET
-from tests.delivery.erp import is_genuine, running_erp
+from tests.push.erp import SECRET as ERP_SECRET
+from tests.push.erp import is_genuine, running_erp
 
 HINT_SECRET = "a-long-hint-secret"
 PATIENCE_SECONDS = 60

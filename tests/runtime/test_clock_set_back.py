@@ -15,7 +15,7 @@ from storage.records import Situation, TargetStatus
 from storage.shops import save_gate
 from storage.sqlite import open_sqlite
 from storage.webhooks import Arrival, add_webhook, postpone_webhook
-from tests.delivery.erp import dispatching, running_erp, settings
+from tests.push.erp import dispatching, running_erp, settings
 from tests.support.shopfloor import SHOP, config_of, shopfloor, working_on
 from tests.support.watch import DAY_MS, HOUR_MS, Watch
 

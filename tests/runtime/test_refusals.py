@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
-from orchestrator.delivery.deliveries import Deliveries
 from orchestrator.operations.refusals import Refused
+from orchestrator.push.deliveries import Deliveries
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Order
 from tests.support.shopfloor import Shopfloor, shopfloor

@@ -12,8 +12,8 @@ from yarl import URL
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
-from orchestrator.delivery.envelope import Outlet, Parcel, body_of, headers_of, labels_of, payload_of, signer_of
 from orchestrator.network import network_words
+from orchestrator.push.envelope import Outlet, Parcel, body_of, headers_of, labels_of, payload_of, signer_of
 from storage.store import Store
 
 _LARGEST_ANSWER_BYTES = 64 * 1024

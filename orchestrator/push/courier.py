@@ -30,12 +30,12 @@ import aiohttp
 import anyio
 from anyio.abc import TaskGroup
 
-from orchestrator.delivery import parked
-from orchestrator.delivery.envelope import Outlet, Parcel, lane_of, lanes_of
-from orchestrator.delivery.parked import ParkedLoop
-from orchestrator.delivery.receiver import LONGEST_REST_SECONDS, Receiver, Room
-from orchestrator.delivery.round import Outcome, Round, Run
-from orchestrator.delivery.sender import Means, Sender
+from orchestrator.push import parked
+from orchestrator.push.envelope import Outlet, Parcel, lane_of, lanes_of
+from orchestrator.push.parked import ParkedLoop
+from orchestrator.push.receiver import LONGEST_REST_SECONDS, Receiver, Room
+from orchestrator.push.round import Outcome, Round, Run
+from orchestrator.push.sender import Means, Sender
 from storage.deliveries import delivery_state, park, parked_lanes
 from storage.events import acknowledge, consumer_cursor, last_cursor, list_events
 from storage.transaction import Transaction

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from structlog.testing import capture_logs
 
 from orchestrator.config import DeliverySettings
-from orchestrator.delivery.envelope import signer_of
+from orchestrator.push.envelope import signer_of
 from storage import retention
 from storage.deliveries import park
 from storage.errors import StoreUnavailable
@@ -19,7 +19,7 @@ from storage.events import append_event
 from storage.orders import insert_order
 from storage.transaction import Transaction
 from storage.webhooks import Arrival, add_webhook
-from tests.delivery.erp import Delivered, dispatching, is_genuine, running_erp, settings
+from tests.push.erp import Delivered, dispatching, is_genuine, running_erp, settings
 from tests.storage.samples import order as an_order
 
 

@@ -10,11 +10,11 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from orchestrator.delivery.envelope import Parcel
-from orchestrator.delivery.round import Outcome, Pace, Round
-from orchestrator.delivery.sender import Attempt, Letter
+from orchestrator.push.envelope import Parcel
+from orchestrator.push.round import Outcome, Pace, Round
+from orchestrator.push.sender import Attempt, Letter
 from storage.records import Event
-from tests.delivery.erp import Delivered, Dispatch, Erp, dispatching, running_erp, settings
+from tests.push.erp import Delivered, Dispatch, Erp, dispatching, running_erp, settings
 
 NEVER = 300.0
 """Longer than any test lasts."""

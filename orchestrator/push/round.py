@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from orchestrator.delivery.envelope import Parcel
-from orchestrator.delivery.sender import Attempt, Sender
+from orchestrator.push.envelope import Parcel
+from orchestrator.push.sender import Attempt, Sender
 
 _LOOKS = 5  # how often a round looks at what is out
 

@@ -10,9 +10,9 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from orchestrator.delivery.envelope import Outlet, Parcel, payload_of
-from orchestrator.delivery.round import Late, Pace, Run
-from orchestrator.delivery.sender import Means
+from orchestrator.push.envelope import Outlet, Parcel, payload_of
+from orchestrator.push.round import Late, Pace, Run
+from orchestrator.push.sender import Means
 from storage.deliveries import hurry_parked, note_delivered, note_error, park, unpark
 from storage.transaction import Transaction
 

@@ -16,8 +16,8 @@ from standardwebhooks import Webhook
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
-from orchestrator.delivery.deliveries import Deliveries
 from orchestrator.operations.deliveries import delivery_views
+from orchestrator.push.deliveries import Deliveries
 from storage.events import append_event
 from storage.sqlite import SqliteStore, open_sqlite
 from storage.transaction import Transaction

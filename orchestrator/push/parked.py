@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from anyio.abc import TaskGroup
 
-from orchestrator.delivery.envelope import Parcel, lanes_of
-from orchestrator.delivery.receiver import LONGEST_REST_SECONDS, Receiver, Room
-from orchestrator.delivery.round import Round, Run
-from orchestrator.delivery.sender import Sender
+from orchestrator.push.envelope import Parcel, lanes_of
+from orchestrator.push.receiver import LONGEST_REST_SECONDS, Receiver, Room
+from orchestrator.push.round import Round, Run
+from orchestrator.push.sender import Sender
 from storage.deliveries import delivery_state, list_parked, parked_heads, unpark
 from storage.transaction import Transaction
 

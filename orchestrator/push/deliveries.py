@@ -9,9 +9,9 @@ import structlog
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
-from orchestrator.delivery.courier import Courier
-from orchestrator.delivery.envelope import Outlet, outlets_of
-from orchestrator.delivery.sender import Means
+from orchestrator.push.courier import Courier
+from orchestrator.push.envelope import Outlet, outlets_of
+from orchestrator.push.sender import Means
 from storage.deliveries import hurry_parked, pause_delivery
 from storage.errors import StoreError
 from storage.store import Store
