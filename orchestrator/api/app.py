@@ -9,13 +9,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from orchestrator.api.answers import mark, to_json
-from orchestrator.api.bodies import refuse_body
 from orchestrator.api.call import begin
+from orchestrator.api.middleware import supervise
 from orchestrator.api.openapi import openapi_document
+from orchestrator.api.reading import refuse_body
 from orchestrator.api.route import Route
 from orchestrator.api.routes import ROUTES
 from orchestrator.api.services import OPENAPI, SERVICES, Services
-from orchestrator.api.supervision import supervise
 from orchestrator.clock import Clock
 from orchestrator.metrics import Metrics
 from orchestrator.operations.feed import Feed

@@ -9,10 +9,10 @@ from typing import Any, Generic, TypeVar
 
 from aiohttp import web
 
-from orchestrator.api.bodies import shown
-from orchestrator.api.fields import CONSUMER_NAME, CURSOR, IDEMPOTENCY_KEY, KEY_MEANING, LONGEST_ID, PLAIN
-from orchestrator.api.parameters import Query, read_query
 from orchestrator.api.problems import Invalid
+from orchestrator.api.reading import shown
+from orchestrator.api.schema.fields import CONSUMER_NAME, CURSOR, IDEMPOTENCY_KEY, KEY_MEANING, LONGEST_ID, PLAIN
+from orchestrator.api.schema.queries import Query, read_query
 from orchestrator.api.services import SERVICES, Services
 from orchestrator.api.validation import has_broken_escapes
 from orchestrator.operations.refusals import Refused

@@ -16,12 +16,12 @@ from pydantic.json_schema import models_json_schema
 
 from orchestrator import __version__
 from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE
-from orchestrator.api.documents import HttpProblem
-from orchestrator.api.fields import CONSUMER_NAME, LONGEST_ID, PLAIN
-from orchestrator.api.parameters import Query
 from orchestrator.api.problems import PROBLEM_TYPE, STATUS_BY_SLUG, TITLE_BY_SLUG
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
 from orchestrator.api.routes import BODY, EVERYWHERE, ROUTES
+from orchestrator.api.schema.answers import HttpProblem
+from orchestrator.api.schema.fields import CONSUMER_NAME, LONGEST_ID, PLAIN
+from orchestrator.api.schema.queries import Query
 
 _REFERENCE = "#/components/schemas/{model}"
 

@@ -28,8 +28,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from orchestrator.api.access import is_local
-from orchestrator.api.bodies import shown
 from orchestrator.api.problems import ApiError
+from orchestrator.api.reading import shown
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]\\]+)(?::(?P<port>[0-9]{1,5}))?")
 _PLACEHOLDER = re.compile(r"[A-Za-z0-9_-]{1,63}")

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE
 from orchestrator.api.call import Handler
-from orchestrator.api.parameters import Query
+from orchestrator.api.schema.queries import Query
 
 Group = Literal["Orders", "Targets", "Events", "Shops", "Products", "Delivery", "Rejected", "Machines", "Daemon"]
 

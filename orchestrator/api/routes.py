@@ -12,12 +12,14 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from orchestrator.api import documents, parameters, requests
 from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, SSE_TYPE
 from orchestrator.api.call import Handler
-from orchestrator.api.calls import bulk, daemon, feed, machines, orders, push, shops, targets
-from orchestrator.api.fields import CURSOR, IDEMPOTENCY_KEY
+from orchestrator.api.handlers import bulk, daemon, feed, machines, orders, push, shops, targets
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
+from orchestrator.api.schema import answers as documents
+from orchestrator.api.schema import bodies as requests
+from orchestrator.api.schema import queries as parameters
+from orchestrator.api.schema.fields import CURSOR, IDEMPOTENCY_KEY
 
 EVERYWHERE: Final = (
     *("malformed-request", "unauthorized", "cross-origin", "invalid-request"),

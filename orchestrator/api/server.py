@@ -26,9 +26,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 
 from orchestrator.api.answers import mark
-from orchestrator.api.bodies import unread_encoding
 from orchestrator.api.origin import DOORS, Doors
 from orchestrator.api.problems import Problem
+from orchestrator.api.reading import unread_encoding
 from orchestrator.api.services import TOKEN
 from orchestrator.config import ApiSettings, lost_directory
 from orchestrator.network import bind_refusal

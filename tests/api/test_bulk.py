@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from orchestrator.api.calls import bulk
+from orchestrator.api.handlers import bulk
 from storage.errors import StoreUnavailable
 from tests.api.bench import Bench, an_order, bench
 

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from orchestrator.api.calls import feed
+from orchestrator.api.handlers import feed
 from tests.api.bench import Bench, bench
 
 SSE = {"Accept": "text/event-stream"}

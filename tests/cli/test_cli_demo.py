@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from orchestrator.api.requests import TARGET
+from orchestrator.api.schema.bodies import TARGET
 from orchestrator.cli.client import Client
 from orchestrator.cli.demo.outcome import tell_deliveries, tell_ledger
 from orchestrator.cli.demo.receiver import Receiver

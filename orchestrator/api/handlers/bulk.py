@@ -19,11 +19,11 @@ from aiohttp import StreamReader, web
 from anyio.abc import TaskGroup
 
 from orchestrator.api.answers import NDJSON_TYPE, cut_off, open_stream, to_json
-from orchestrator.api.bodies import check_type, checked, is_ndjson, parse_json
 from orchestrator.api.call import Call
-from orchestrator.api.parameters import Query
 from orchestrator.api.problems import ApiError, Problem, problem_of
-from orchestrator.api.requests import BULK_LINE, BulkLine
+from orchestrator.api.reading import check_type, checked, is_ndjson, parse_json
+from orchestrator.api.schema.bodies import BULK_LINE, BulkLine
+from orchestrator.api.schema.queries import Query
 from orchestrator.api.services import Services
 from orchestrator.operations.refusals import Refused
 

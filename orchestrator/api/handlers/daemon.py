@@ -9,8 +9,8 @@ from aiohttp import web
 
 from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, answer, stream, to_json
 from orchestrator.api.call import Call
-from orchestrator.api.parameters import Query
 from orchestrator.api.problems import unavailable
+from orchestrator.api.schema.queries import Query
 from orchestrator.api.services import OPENAPI
 from orchestrator.operations.refusals import Refused
 

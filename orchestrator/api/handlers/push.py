@@ -6,8 +6,8 @@ from aiohttp import web
 
 from orchestrator.api.answers import JSON_TYPE, answer, to_json
 from orchestrator.api.call import Call
-from orchestrator.api.fields import page_token
-from orchestrator.api.parameters import ProductsQuery, Query
+from orchestrator.api.schema.fields import page_token
+from orchestrator.api.schema.queries import ProductsQuery, Query
 from orchestrator.operations.views import payload_text, product_view
 
 

@@ -10,13 +10,13 @@ from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
-from orchestrator.api.accept import prefers
 from orchestrator.api.answers import JSON_TYPE, SSE_TYPE, answer, stream, to_json
-from orchestrator.api.bodies import checked, read_json
 from orchestrator.api.call import Call, header
-from orchestrator.api.fields import CURSOR
-from orchestrator.api.parameters import EventsQuery, FeedQuery, Query
-from orchestrator.api.requests import ACK
+from orchestrator.api.negotiation import prefers
+from orchestrator.api.reading import checked, read_json
+from orchestrator.api.schema.bodies import ACK
+from orchestrator.api.schema.fields import CURSOR
+from orchestrator.api.schema.queries import EventsQuery, FeedQuery, Query
 from orchestrator.operations.views import event_view
 from storage.events import EventFilter
 

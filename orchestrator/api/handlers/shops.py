@@ -7,11 +7,11 @@ import re
 from aiohttp import web
 
 from orchestrator.api.answers import answer
-from orchestrator.api.bodies import checked, read_json
 from orchestrator.api.call import Call
-from orchestrator.api.fields import page_token
-from orchestrator.api.parameters import Query, RejectedQuery, SyncQuery
-from orchestrator.api.requests import REASON
+from orchestrator.api.reading import checked, read_json
+from orchestrator.api.schema.bodies import REASON
+from orchestrator.api.schema.fields import page_token
+from orchestrator.api.schema.queries import Query, RejectedQuery, SyncQuery
 from orchestrator.operations.refusals import Refused
 from orchestrator.operations.views import sync_view
 

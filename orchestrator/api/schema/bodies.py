@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic.json_schema import WithJsonSchema
 
-from orchestrator.api.fields import IDEMPOTENCY_KEY, LONGEST_ID, PLAIN, check_key, check_plain
+from orchestrator.api.schema.fields import IDEMPOTENCY_KEY, LONGEST_ID, PLAIN, check_key, check_plain
 from statemachines.items import decimal_of, plain
 from statemachines.target import ErpLine, TargetRequest, Tracking
 

@@ -6,9 +6,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from orchestrator.api.access import check_access
-from orchestrator.api.bodies import check_encoding
 from orchestrator.api.origin import check_origin
 from orchestrator.api.problems import Problem, problem_of
+from orchestrator.api.reading import check_encoding
 from orchestrator.api.services import SERVICES
 
 _UNMATCHED = "unmatched"

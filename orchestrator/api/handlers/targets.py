@@ -5,11 +5,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from orchestrator.api.answers import answer
-from orchestrator.api.bodies import checked, read_json
 from orchestrator.api.call import Call, header
-from orchestrator.api.fields import IDEMPOTENCY_KEY
-from orchestrator.api.parameters import Query, SubmitQuery, WaitQuery
-from orchestrator.api.requests import TARGET
+from orchestrator.api.reading import checked, read_json
+from orchestrator.api.schema.bodies import TARGET
+from orchestrator.api.schema.fields import IDEMPOTENCY_KEY
+from orchestrator.api.schema.queries import Query, SubmitQuery, WaitQuery
 from orchestrator.operations.queries import is_settled
 from orchestrator.operations.views import plan_view
 

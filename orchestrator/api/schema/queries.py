@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from orchestrator.api.fields import (
+from orchestrator.api.problems import Invalid
+from orchestrator.api.schema.fields import (
     Cursor,
     EventType,
     Flag,
@@ -20,7 +21,6 @@ from orchestrator.api.fields import (
     Text,
     WaitSeconds,
 )
-from orchestrator.api.problems import Invalid
 from orchestrator.api.validation import errors_of, has_broken_escapes
 
 Q = TypeVar("Q", bound="Query")

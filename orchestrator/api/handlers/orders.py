@@ -6,9 +6,9 @@ from aiohttp import web
 
 from orchestrator.api.answers import JSON_TYPE, answer, to_json
 from orchestrator.api.call import Call
-from orchestrator.api.calls.shops import read_reason
-from orchestrator.api.fields import page_token
-from orchestrator.api.parameters import OrderQuery, OrdersQuery, Query
+from orchestrator.api.handlers.shops import read_reason
+from orchestrator.api.schema.fields import page_token
+from orchestrator.api.schema.queries import OrderQuery, OrdersQuery, Query
 from orchestrator.operations.queries import OrderQuery as Wanted
 from orchestrator.operations.views import payload_text
 

@@ -7,9 +7,9 @@ from typing import Literal
 from aiohttp import web
 
 from orchestrator.api.answers import answer, text_answer
-from orchestrator.api.bodies import shown
 from orchestrator.api.call import Call
-from orchestrator.api.parameters import MachineQuery, MachinesQuery
+from orchestrator.api.reading import shown
+from orchestrator.api.schema.queries import MachineQuery, MachinesQuery
 from orchestrator.operations.refusals import Refused
 from statemachines import BUILDERS
 from statemachines.machine import PlatformMachine
