@@ -15,7 +15,7 @@ from orchestrator.api.schema.fields import CONSUMER_NAME, CURSOR, IDEMPOTENCY_KE
 from orchestrator.api.schema.queries import Query, read_query
 from orchestrator.api.services import SERVICES, Services
 from orchestrator.api.validation import has_broken_escapes
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 
 Q_co = TypeVar("Q_co", bound=Query, covariant=True)
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from orchestrator.operations.refusals import STATUS_OF, TITLES, Refused
+from orchestrator.decisions.refusals import STATUS_OF, TITLES, Refused
 from storage.errors import StoreError, StoreLost
 
 log = structlog.get_logger()

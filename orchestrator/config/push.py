@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from orchestrator.config.fields import FilePath, Port, PublicUrl, ReceiverUrl, SigningSecret, WebhookSecret
 from orchestrator.config.section import Section
-from orchestrator.operations.event_types import EVENT_TYPES
+from orchestrator.event_types import EVENT_TYPES
 
 DeliveryFormat = Literal["event", "platform"]
 

@@ -23,13 +23,13 @@ import structlog
 from anyio.abc import TaskGroup
 
 from orchestrator.clock import Chance, Clock
-from orchestrator.intake.adopt import adopt_told
+from orchestrator.decisions.reconciliation import adopt_told
+from orchestrator.decisions.rejected import set_aside
+from orchestrator.decisions.webhook_facts import settle_fulfillment, settle_product
 from orchestrator.intake.looking import CLOSED, LONGEST_WAIT, Item, Looker, Place, Wait, cause_of
 from orchestrator.intake.news import news_of, told_order
-from orchestrator.intake.settling import settle_fulfillment, settle_product
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.webhooks import News, OrderNews, ProductNews, Unimportant, Unreadable
-from orchestrator.runtime.rejecting import set_aside
 from orchestrator.runtime.worker import ShopWorker
 from storage.errors import StoreError
 from storage.shops import fence

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import structlog
 
 from orchestrator.clock import Chance, Clock
-from orchestrator.intake.adopt import Adopted
+from orchestrator.decisions.reconciliation import Adopted
+from orchestrator.decisions.rejected import set_aside
 from orchestrator.intake.news import told_order
 from orchestrator.platforms.client import Age
 from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected, Transient, Unreadable
 from orchestrator.platforms.webhooks import News, OrderNews
 from orchestrator.runtime.asking import GateClosed
-from orchestrator.runtime.rejecting import set_aside
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.target import Json
 from storage.errors import StoreError

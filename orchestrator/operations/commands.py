@@ -11,16 +11,16 @@ from pydantic_core import from_json
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.crash import CrashPoints
+from orchestrator.decisions import interventions
+from orchestrator.decisions.draft import Context, Draft
+from orchestrator.decisions.refusals import Refused
+from orchestrator.decisions.submission import Submission, accept, plan_or_refuse, preview
 from orchestrator.metrics import Metrics
-from orchestrator.operations import interventions
 from orchestrator.operations.deliveries import DeliverySwitch, no_receiver
 from orchestrator.operations.ports import SyncReport
-from orchestrator.operations.refusals import Refused
-from orchestrator.operations.submission import Submission, accept, plan_or_refuse, preview
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.runtime.asking import GateClosed
-from orchestrator.runtime.draft import Context, Draft
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.runtime.worker import MEND_ACCESS, ShopWorker
 from statemachines.machine import Plan

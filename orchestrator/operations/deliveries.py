@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from orchestrator.clock import rfc3339
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from statemachines.target import Json
 from storage.deliveries import consumer_lags, delivery_state, lag_of
 from storage.transaction import Transaction

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import anyio
 
 from orchestrator.clock import Clock
+from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.deliveries import OutletFacts, consumer_views, delivery_views
 from orchestrator.operations.dump import dump_lines
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.ports import NodeFacts, ShopFacts
-from orchestrator.operations.refusals import Refused
 from orchestrator.operations.status import Counts, read_counts, status_dump
 from orchestrator.operations.timeline import newest_events
 from orchestrator.operations.views import (

@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterable, Mapping
 
 from orchestrator.clock import optional_rfc3339, rfc3339
+from orchestrator.decisions.draft import problem_of
 from orchestrator.operations.ports import ShopFacts, SyncReport, WebhookHealth
-from orchestrator.runtime.draft import problem_of
 from statemachines.machine import Plan, PlatformMachine, Standing
 from statemachines.target import Json
 from statemachines.withdrawal import withdrawal_of

@@ -17,15 +17,15 @@ import anyio
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.crash import CrashPoints
+from orchestrator.decisions.decision import Call, Move, Read, Rest, advance
+from orchestrator.decisions.draft import Context, Draft, Policy
+from orchestrator.decisions.outcomes import apply_answer, apply_failure, apply_read, apply_read_failure
+from orchestrator.decisions.rejected import set_aside
 from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.failures import OutOfSequence, PlatformFailure, Unreadable
 from orchestrator.runtime.access import tell_gate
-from orchestrator.runtime.advance import Call, Move, Read, Rest, advance
-from orchestrator.runtime.draft import Context, Draft, Policy
 from orchestrator.runtime.gate import Gate
-from orchestrator.runtime.outcomes import apply_answer, apply_failure, apply_read, apply_read_failure
-from orchestrator.runtime.rejecting import set_aside
 from statemachines.machine import PlatformMachine
 from storage.errors import StaleLease
 from storage.orders import get_kept

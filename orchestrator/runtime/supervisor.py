@@ -19,13 +19,13 @@ from anyio.abc import TaskGroup
 from orchestrator.clock import Chance, Clock, optional_rfc3339, rfc3339
 from orchestrator.config import ANOTHER_SHOP_REMEDY, Config, ShopConfig, diff, reread
 from orchestrator.crash import CrashPoints
+from orchestrator.decisions.draft import Policy
 from orchestrator.metrics import Metrics
 from orchestrator.operations.ports import ShopFacts
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.meter import LastWord, Meter
 from orchestrator.runtime.access_watch import save_fingerprint
-from orchestrator.runtime.draft import Policy
 from orchestrator.runtime.driver import Equipment
 from orchestrator.runtime.gate import Gate, Limits
 from orchestrator.runtime.leaving import log_moves, note_moves

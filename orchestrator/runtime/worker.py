@@ -17,20 +17,20 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
-from orchestrator.intake.adopt import Adopted, Look, adopt, note_gone
-from orchestrator.intake.history import is_history, may_be_history
-from orchestrator.intake.poller import Poller
+from orchestrator.decisions.draft import Context, Draft, problem_of
+from orchestrator.decisions.history import is_history, may_be_history
+from orchestrator.decisions.reconciliation import Adopted, Look, adopt, note_gone
+from orchestrator.decisions.recovery import recover
 from orchestrator.operations.ports import WebhookHealth
 from orchestrator.platforms.client import Age, RemembersRefusal, Seen
 from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.subscriptions import PushingClient
 from orchestrator.runtime.access_watch import mind_access, tell_resumed
 from orchestrator.runtime.asking import ask
-from orchestrator.runtime.draft import Context, Draft, problem_of
 from orchestrator.runtime.driver import Driver, Equipment
 from orchestrator.runtime.gate import Gate
-from orchestrator.runtime.recovery import recover
-from orchestrator.runtime.sweeps import Sweeps
+from orchestrator.runtime.sync import Poller
+from orchestrator.runtime.sync_schedule import Sweeps
 from statemachines.target import Json
 from storage.errors import StoreError
 from storage.history import note_skipped

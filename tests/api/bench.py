@@ -17,12 +17,12 @@ from orchestrator.api.app import build_app
 from orchestrator.api.server import Served, serving
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import ApiSettings
+from orchestrator.decisions.refusals import Refused
+from orchestrator.decisions.submission import Submission
 from orchestrator.metrics import Metrics
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.ports import ShopFacts, SyncReport
 from orchestrator.operations.queries import Queries
-from orchestrator.operations.refusals import Refused
-from orchestrator.operations.submission import Submission
 from statemachines.machine import Plan, Refusal, Standing
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest

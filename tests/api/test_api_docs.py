@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.api.problems import STATUS_BY_SLUG
 from orchestrator.api.routes import ROUTES
-from orchestrator.operations.event_types import EVENT_TYPES
+from orchestrator.event_types import EVENT_TYPES
 from storage.records import Situation
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")

@@ -20,7 +20,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 from orchestrator.api.openapi import openapi_document
 from orchestrator.api.problems import STATUS_BY_SLUG
 from orchestrator.api.routes import BODY, EVERYWHERE, ROUTES
-from orchestrator.operations.refusals import STATUS_OF
+from orchestrator.decisions.refusals import STATUS_OF
 from storage.records import Problem, Situation
 from storage.rejected import add_rejected
 from tests.api.bench import TOKEN, an_order, bench

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from statemachines.target import TargetRequest
 from storage.errors import StoreUnavailable
 from storage.records import TargetStatus

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
-from orchestrator.operations.refusals import STATUS_OF, TITLES
+from orchestrator.decisions.refusals import STATUS_OF, TITLES
 from tests.cli.fake import FakeDaemon, Run, an_order
 
 CODES = {404: 4, 409: 5, 422: 2, 503: 1}

@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import pytest
 
+from orchestrator.decisions.webhook_facts import settle_product
 from orchestrator.intake.news import news_of
-from orchestrator.intake.settling import settle_product
 from orchestrator.platforms.webhooks import FulfillmentNews, OrderNews, ProductNews, Unimportant, Unreadable
 from storage.products import StoredProduct, list_products
 from storage.records import Order

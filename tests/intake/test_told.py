@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator.intake.adopt import adopt_told
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.draft import Context
+from orchestrator.decisions.reconciliation import adopt_told
+from orchestrator.decisions.refusals import Refused
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.shopify.webhook_order import told_order
-from orchestrator.runtime.draft import Context
 from orchestrator.sandbox.shopify.webhooks import Courier
 from storage.orders import get_payload
 from storage.transaction import Transaction

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from orchestrator.decisions.changes import changed_pointers, less
 from orchestrator.intake.subscriptions import inspect
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import AccessDenied, OutOfSequence, Transient
 from orchestrator.platforms.shopify.client import ShopifyClient
 from orchestrator.platforms.shopify.webhooks import PRODUCT_TOPICS, RETURN_TOPICS, TOPICS
-from orchestrator.runtime.changes import changed_pointers, less
 from orchestrator.sandbox.shopify.shop import ShopifyOptions
 from statemachines.target import TargetRequest, Tracking
 from tests.platforms.stage import Stage, staged

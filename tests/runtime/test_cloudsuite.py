@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from storage.orders import get_payload
 from storage.records import Situation, TargetStatus
 from storage.rejected import list_rejected

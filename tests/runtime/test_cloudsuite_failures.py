@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from statemachines.target import TargetRequest
 from storage.records import TargetStatus
 from tests.runtime.cloudsuite_floor import (

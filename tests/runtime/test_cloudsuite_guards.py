@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from storage.records import Situation, TargetStatus
 from tests.runtime.cloudsuite_floor import (
     CS,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.intake.adopt import note_gone
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.reconciliation import note_gone
+from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.views import order_view
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.target import TargetRequest

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Situation, TargetStatus
 from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on

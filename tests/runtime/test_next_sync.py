@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.operations.views import shop_view
-from orchestrator.runtime import sweeps
+from orchestrator.runtime import sync_schedule as sweeps
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from orchestrator.push.deliveries import Deliveries
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Order

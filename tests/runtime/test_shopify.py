@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from storage.orders import get_payload
 from storage.records import Situation, TargetStatus
 from tests.runtime.shopify_floor import (

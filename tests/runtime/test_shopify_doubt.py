@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from orchestrator.sandbox.shopify.orders import LOCATIONS
 from statemachines.target import TargetRequest
 from storage.records import Target, TargetStatus

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from orchestrator.sandbox.shopify.orders import LOCATIONS, FulfillmentOrder, Line
 from storage.records import Situation, TargetStatus
 from tests.runtime.shopify_floor import (

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from storage.records import TargetStatus
 from tests.runtime.shopify_floor import (
     SHOP,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.withdrawal import withdrawal_of
 from storage.records import Situation, TargetStatus

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.orders import get_payload
 from storage.records import TargetStatus

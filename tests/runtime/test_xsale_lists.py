@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.sandbox.xsale.shop import XsaleOptions
 from storage.records import Situation, TargetStatus

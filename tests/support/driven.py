@@ -11,7 +11,8 @@ from typing import TypeVar, cast
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.crash import CrashPoints
-from orchestrator.intake.adopt import Adopted, Look, adopt
+from orchestrator.decisions.draft import Context, Draft, Policy
+from orchestrator.decisions.reconciliation import Adopted, Look, adopt
 from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import PlatformClient, Seen, StepAnswer
 from orchestrator.platforms.failures import (
@@ -23,7 +24,6 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
-from orchestrator.runtime.draft import Context, Draft, Policy
 from orchestrator.runtime.driver import Driver, Equipment
 from orchestrator.runtime.gate import Gate, Limits
 from statemachines.machine import Standing

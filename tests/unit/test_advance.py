@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.runtime.advance import Call, Move, Read, Rest, advance
-from orchestrator.runtime.draft import Context, Draft, Policy, problem_of
+from orchestrator.decisions.decision import Call, Move, Read, Rest, advance
+from orchestrator.decisions.draft import Context, Draft, Policy, problem_of
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
 from storage.records import Intent, Order, PlanEntry, Situation, Target, TargetStatus, Wait

@@ -9,6 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.decisions.draft import Context, Draft, Policy, problem_of
+from orchestrator.decisions.outcomes import (
+    adopt_seen,
+    apply_answer,
+    apply_failure,
+    apply_read,
+    apply_read_failure,
+    backoff_ms,
+)
 from orchestrator.platforms.client import Seen, StepAnswer
 from orchestrator.platforms.failures import (
     AccessDenied,
@@ -18,15 +27,6 @@ from orchestrator.platforms.failures import (
     Rejected,
     Transient,
     Unreadable,
-)
-from orchestrator.runtime.draft import Context, Draft, Policy, problem_of
-from orchestrator.runtime.outcomes import (
-    adopt_seen,
-    apply_answer,
-    apply_failure,
-    apply_read,
-    apply_read_failure,
-    backoff_ms,
 )
 from statemachines.machine import PlatformWait
 from statemachines.selldone import MACHINE

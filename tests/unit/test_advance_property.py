@@ -19,14 +19,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from orchestrator.operations import interventions
-from orchestrator.operations.refusals import Refused
-from orchestrator.operations.submission import Submission, accept
+from orchestrator.decisions import interventions
+from orchestrator.decisions.draft import Context, Draft
+from orchestrator.decisions.recovery import recover
+from orchestrator.decisions.refusals import Refused
+from orchestrator.decisions.submission import Submission, accept
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import OutOfSequence
-from orchestrator.runtime.draft import Context, Draft
 from orchestrator.runtime.driver import Driver
-from orchestrator.runtime.recovery import recover
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
 from storage.events import EventFilter, list_events

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.decisions.changes import MOST_POINTERS, bounded, changed_pointers, changes_of, less
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.content import NOTHING_APART, Apart
-from orchestrator.runtime.changes import MOST_POINTERS, bounded, changed_pointers, changes_of, less
 from storage.records import Kept
 from tests.storage.engines import NOW
 from tests.storage.samples import order

@@ -11,7 +11,7 @@ from orchestrator.config import ConfigError, ConfigProblem, Limits, default_sock
 from orchestrator.config.example import EXAMPLE
 from orchestrator.config.explain import PATTERNS
 from orchestrator.config.problems import written
-from orchestrator.operations.event_types import EVENT_TYPES
+from orchestrator.event_types import EVENT_TYPES
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.window import WindowLimit
 from tests.support.config_files import errors, loaded, places, replaced, shop, with_shop, write

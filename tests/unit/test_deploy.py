@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import load
+from orchestrator.decisions.draft import PROBLEM_TITLES
 from orchestrator.metrics import Metrics
-from orchestrator.runtime.draft import PROBLEM_TITLES
 from storage.records import Situation
 
 ROOT = Path(__file__).parents[2]

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from orchestrator.intake.history import is_history
+from orchestrator.decisions.draft import Context, Policy
+from orchestrator.decisions.history import is_history
 from orchestrator.platforms.client import Age
 from orchestrator.platforms.cloudsuite.wire import age_of
 from orchestrator.platforms.xsale.wire import ordered_at
-from orchestrator.runtime.draft import Context, Policy
 from statemachines.selldone import MACHINE
 from storage.history import forget_skipped, note_skipped
 from storage.migrations import migrate

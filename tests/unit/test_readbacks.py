@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.runtime.draft import Draft
-from orchestrator.runtime.outcomes import apply_read
+from orchestrator.decisions.draft import Draft
+from orchestrator.decisions.outcomes import apply_read
 from statemachines import BUILDERS
 from statemachines.machine import Standing
 from statemachines.target import Json, TargetRequest, Tracking

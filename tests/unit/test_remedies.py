@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.decisions.draft import PROBLEM_TITLES
 from orchestrator.operations.remedies import REMEDIES, remedy
-from orchestrator.runtime.draft import PROBLEM_TITLES
 
 
 def test_every_type_of_problem_has_a_remedy_and_none_is_for_nothing() -> None:

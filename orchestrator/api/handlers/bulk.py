@@ -25,7 +25,7 @@ from orchestrator.api.reading import check_type, checked, is_ndjson, parse_json
 from orchestrator.api.schema.bodies import BULK_LINE, BulkLine
 from orchestrator.api.schema.queries import Query
 from orchestrator.api.services import Services
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 
 LONGEST_LINE_BYTES = 1024 * 1024
 _AT_ONCE = 64

@@ -12,7 +12,7 @@ from orchestrator.api.call import Call
 from orchestrator.api.problems import unavailable
 from orchestrator.api.schema.queries import Query
 from orchestrator.api.services import OPENAPI
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 
 _PROBE_SECONDS = 5.0
 

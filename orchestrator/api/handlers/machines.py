@@ -10,7 +10,7 @@ from orchestrator.api.answers import answer, text_answer
 from orchestrator.api.call import Call
 from orchestrator.api.reading import shown
 from orchestrator.api.schema.queries import MachineQuery, MachinesQuery
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from statemachines import BUILDERS
 from statemachines.machine import PlatformMachine
 

@@ -12,7 +12,7 @@ from orchestrator.api.reading import checked, read_json
 from orchestrator.api.schema.bodies import REASON
 from orchestrator.api.schema.fields import page_token
 from orchestrator.api.schema.queries import Query, RejectedQuery, SyncQuery
-from orchestrator.operations.refusals import Refused
+from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.views import sync_view
 
 

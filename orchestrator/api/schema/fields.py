@@ -12,7 +12,7 @@ from zlib import crc32
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from orchestrator.operations.event_types import EVENT_TYPES
+from orchestrator.event_types import EVENT_TYPES
 from statemachines.machine import Milestone
 from storage.records import Situation
 

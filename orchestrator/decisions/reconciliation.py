@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.intake.history import is_history
+from orchestrator.decisions.decision import advance
+from orchestrator.decisions.draft import Context, Draft
+from orchestrator.decisions.history import is_history
+from orchestrator.decisions.outcomes import adopt_seen, apply_gone, apply_read
 from orchestrator.platforms.client import Seen
-from orchestrator.runtime.advance import advance
-from orchestrator.runtime.draft import Context, Draft
-from orchestrator.runtime.outcomes import adopt_seen, apply_gone, apply_read
 from statemachines.machine import PlatformMachine, Standing
 from statemachines.target import Json
 from storage.history import forget_skipped, note_skipped

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from orchestrator.decisions.changes import changes_of
+from orchestrator.decisions.draft import Context, Draft, problem_json, problem_of
 from orchestrator.platforms.client import Seen, StepAnswer
 from orchestrator.platforms.failures import (
     AccessDenied,
@@ -12,8 +14,6 @@ from orchestrator.platforms.failures import (
     PlatformFailure,
     Transient,
 )
-from orchestrator.runtime.changes import changes_of
-from orchestrator.runtime.draft import Context, Draft, problem_json, problem_of
 from statemachines.target import Json
 from storage.records import Intent, Kept, Order, Problem, TargetStatus, changed
 

@@ -6,9 +6,9 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 
-from orchestrator.operations.refusals import Refused
-from orchestrator.runtime.advance import advance
-from orchestrator.runtime.draft import Context, Draft, problem_of
+from orchestrator.decisions.decision import advance
+from orchestrator.decisions.draft import Context, Draft, problem_of
+from orchestrator.decisions.refusals import Refused
 from statemachines.machine import RECORD, Milestone, Plan, PlatformMachine, Refusal, Standing
 from statemachines.target import Json, TargetRequest
 from storage.records import PlanEntry, Target, TargetStatus

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from orchestrator.operations.refusals import Refused
-from orchestrator.operations.submission import settle
+from orchestrator.decisions.draft import Context, Draft
+from orchestrator.decisions.outcomes import apply_answer
+from orchestrator.decisions.refusals import Refused
+from orchestrator.decisions.submission import settle
 from orchestrator.platforms.client import StepAnswer
-from orchestrator.runtime.draft import Context, Draft
-from orchestrator.runtime.outcomes import apply_answer
 from storage.records import Intent, PlanEntry, Situation, Target, TargetStatus, changed
 
 

@@ -15,8 +15,8 @@ When nobody can tell when an order was made, `import_since` leaves it in: an ord
 
 from __future__ import annotations
 
+from orchestrator.decisions.draft import Context, Policy
 from orchestrator.platforms.client import Age
-from orchestrator.runtime.draft import Context, Policy
 from storage.orders import get_order
 from storage.shops import get_shop
 from storage.transaction import Transaction

@@ -12,10 +12,10 @@ import anyio
 import structlog
 
 from orchestrator.clock import Clock
-from orchestrator.intake.poller import Poller
 from orchestrator.operations.ports import SyncReport
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.runtime.asking import GateClosed
+from orchestrator.runtime.sync import Poller
 from storage.errors import StaleLease, StoreError
 
 log = structlog.get_logger()

@@ -6,7 +6,7 @@ driver reads them before anything is sent again. There is one road into executio
 
 from __future__ import annotations
 
-from orchestrator.runtime.draft import Context, Draft, problem_of
+from orchestrator.decisions.draft import Context, Draft, problem_of
 from storage.orders import orders_with_intent
 from storage.records import Situation
 from storage.transaction import Transaction
