@@ -50,7 +50,7 @@ from statemachines import BUILDERS
 from storage.errors import StoreError
 from storage.events import last_cursor
 from storage.records import Shop
-from storage.sqlite import SqliteStore, open_sqlite
+from storage.sqlite.engine import SqliteStore, open_sqlite
 from storage.transaction import Published
 
 log = structlog.get_logger()

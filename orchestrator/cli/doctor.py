@@ -30,8 +30,8 @@ from orchestrator.platforms.meter import LastWord
 from orchestrator.platforms.subscriptions import PushingClient
 from orchestrator.process.locks import Holder, living_holder
 from storage.errors import StoreError
-from storage.glance import glance
 from storage.shops import identities
+from storage.sqlite.glance import glance
 
 _SHOP_SECONDS = 60.0
 _LITTLE = 10  # less than a tenth is worth a word

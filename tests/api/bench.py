@@ -31,7 +31,7 @@ from storage.orders import get_order, insert_order, save_order
 from storage.records import Order, PlanEntry, Problem, Situation, Target, TargetStatus
 from storage.rejected import get_rejected, remove_rejected
 from storage.shops import pause_shop, resume_shop, take_lease
-from storage.sqlite import SqliteStore, open_sqlite
+from storage.sqlite.engine import SqliteStore, open_sqlite
 from storage.targets import get_target, insert_target, pending_targets, save_target, target_by_key
 from storage.transaction import Transaction
 

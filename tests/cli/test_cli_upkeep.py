@@ -18,7 +18,7 @@ from orchestrator.cli.doctor import sqlite_finding
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Finding
 from orchestrator.process.locks import StoreLock
-from storage.sqlite import open_sqlite
+from storage.sqlite.engine import open_sqlite
 from tests.cli.fake import FakeDaemon, Run, a_status
 from tests.support.certificate import make_certificate
 

@@ -16,7 +16,7 @@ from orchestrator.output import Output
 from orchestrator.process.signals import Signals
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.orders import list_orders
-from storage.sqlite import open_sqlite
+from storage.sqlite.engine import open_sqlite
 from storage.targets import target_by_key
 from tests.support.process import daemon_process
 from tests.support.watch import DAY_MS

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.process.restored import Here
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from storage.sqlite import backup
+from storage.sqlite.engine import backup
 from tests.support.process import DaemonProcess, daemon_process
 
 NOW = 1_760_000_000_000

@@ -19,7 +19,7 @@ from orchestrator.config import DeliverySettings
 from orchestrator.operations.deliveries import delivery_views
 from orchestrator.push.deliveries import Deliveries
 from storage.events import append_event
-from storage.sqlite import SqliteStore, open_sqlite
+from storage.sqlite.engine import SqliteStore, open_sqlite
 from storage.transaction import Transaction
 
 SECRET = "whsec_ZXJwLXNlY3JldC0xMjM0NTY3OA=="

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.sqlite import open_sqlite
+from storage.sqlite.engine import open_sqlite
 from storage.store import Store
 
 NOW = 1_760_000_000_000

@@ -9,7 +9,7 @@ import pytest
 
 from storage.errors import NewerStore
 from storage.migrations import Migration, all_migrations, migrate
-from storage.sqlite import DIALECT, SqliteTransaction
+from storage.sqlite.engine import DIALECT, SqliteTransaction
 from tests.storage.engines import NOW
 
 Schema = list[tuple[str, str, str]]

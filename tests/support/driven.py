@@ -33,7 +33,7 @@ from storage.migrations import migrate
 from storage.orders import get_order
 from storage.records import Order
 from storage.shops import take_lease
-from storage.sqlite import DIALECT, SqliteTransaction
+from storage.sqlite.engine import DIALECT, SqliteTransaction
 from storage.store import Store
 from storage.transaction import Published, Transaction
 

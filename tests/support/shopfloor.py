@@ -22,7 +22,7 @@ from statemachines.target import TargetRequest
 from storage.events import EventFilter, list_events
 from storage.orders import get_order, list_orders
 from storage.records import Event, Order, Situation, Target
-from storage.sqlite import SqliteStore, open_sqlite
+from storage.sqlite.engine import SqliteStore, open_sqlite
 from storage.targets import get_target
 
 SHOP = "acme"

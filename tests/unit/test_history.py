@@ -19,7 +19,7 @@ from storage.history import forget_skipped, note_skipped
 from storage.migrations import migrate
 from storage.orders import insert_order
 from storage.shops import follow_shop, get_shop, take_lease
-from storage.sqlite import DIALECT, SqliteTransaction
+from storage.sqlite.engine import DIALECT, SqliteTransaction
 from tests.storage.samples import order
 
 DAY = 86_400_000

@@ -34,7 +34,7 @@ def backup(
     from orchestrator.cli.store import store_of_config, store_of_status
     from orchestrator.clock import Clock
     from storage.errors import StoreError
-    from storage.sqlite import backup as copy
+    from storage.sqlite.engine import backup as copy
 
     place = place_of(context)
     # Whoever names a daemon means that one's store, whatever config.json happens to be here.

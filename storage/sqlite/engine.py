@@ -23,9 +23,9 @@ import aiosqlite
 import anyio
 
 from storage.errors import NotAStore, StoreError, StoreLost, StoreUnavailable
-from storage.footing import Footing
 from storage.identity import mark_copy
 from storage.migrations import migrate
+from storage.sqlite.footing import Footing
 from storage.transaction import Published, Row, Transaction, Value
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from storage.errors import StoreError
-from storage.sqlite import SqliteTransaction
+from storage.sqlite.engine import SqliteTransaction
 from storage.transaction import Transaction
 
 T = TypeVar("T")
