@@ -26,7 +26,7 @@ from orchestrator.platforms.http import (
     skew_finding,
     told,
 )
-from tests.platforms.selldone_shop import NOW_MS, answering, drop, serving
+from tests.platforms.selldone.shop import NOW_MS, answering, drop, serving
 from tests.support.aioresponses_compat import MockedHttp
 
 CLOCK = Clock(now_ms=lambda: NOW_MS)

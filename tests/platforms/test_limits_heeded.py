@@ -11,7 +11,7 @@ from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.failures import PlatformFailure, Transient
 from orchestrator.platforms.meter import open_meter
 from orchestrator.platforms.window import WindowLimit
-from tests.platforms.selldone_shop import serving
+from tests.platforms.selldone.shop import serving
 from tests.support.stopwatch import Stopwatch
 
 LEFT = {"X-RateLimit-Limit": "50", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "40"}

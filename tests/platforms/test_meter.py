@@ -15,7 +15,7 @@ from orchestrator.platforms.http import Caller, open_session
 from orchestrator.platforms.meter import Meter, open_meter
 from orchestrator.platforms.window import WindowLimit
 from orchestrator.runtime.gate import Gate, Limits
-from tests.platforms.selldone_shop import serving
+from tests.platforms.selldone.shop import serving
 from tests.support.stopwatch import Stopwatch, sleep_by
 
 LIMITS = Limits(rate_per_second=1000, burst=1000, concurrency=8, failures=3, cooldown_seconds=30)

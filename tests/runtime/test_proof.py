@@ -9,8 +9,8 @@ import pytest
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Order, TargetStatus
-from tests.runtime import cloudsuite_floor
-from tests.runtime.xsale_floor import set_to, xsale
+from tests.runtime.cloudsuite import floor as cloudsuite_floor
+from tests.runtime.xsale.floor import set_to, xsale
 from tests.support.shopfloor import Shopfloor, shopfloor
 
 CS = cloudsuite_floor.CS

@@ -12,10 +12,10 @@ from orchestrator.decisions.refusals import Refused
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.sandbox.shopify.returns import Return, ReturnedLine
 from storage.records import TargetStatus
-from tests.runtime.cloudsuite_floor import cloudsuite, erp, floor_of
-from tests.runtime.shopify_floor import floor_of as shopify_floor_of
-from tests.runtime.shopify_floor import shopify
-from tests.runtime.xsale_floor import FLOW, set_to, xsale
+from tests.runtime.cloudsuite.floor import cloudsuite, erp, floor_of
+from tests.runtime.shopify.floor import floor_of as shopify_floor_of
+from tests.runtime.shopify.floor import shopify
+from tests.runtime.xsale.floor import FLOW, set_to, xsale
 from tests.support.shopfloor import shopfloor
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.runtime.shopify_floor import SHOP, SPREAD, floor_of, order_at, shopify
+from tests.runtime.shopify.floor import SHOP, SPREAD, floor_of, order_at, shopify
 
 
 async def test_a_part_is_told_with_what_it_brought_and_where_the_order_is_then(tmp_path: Path) -> None:
