@@ -1,4 +1,4 @@
-"""The one row that says how much time has really passed (0008_passage.sql). What it means: orchestrator/process/passage.py."""
+"""The one row that says how much time has really passed (0008_passage.sql); `process.passage` says what it means."""
 
 from __future__ import annotations
 
