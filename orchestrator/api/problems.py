@@ -1,6 +1,6 @@
 """Every error that the API answers with, as RFC 9457 problems.
 
-Refusals of the business come from `operations.refusals`; what only HTTP knows is listed here. Whatever is raised while
+Refusals of the business come from `decisions.refusals`; what only HTTP knows is listed here. Whatever is raised while
 a request is worked on ends in `problem_of`, so no error page of the framework and no detail of a bug gets out.
 """
 

@@ -37,7 +37,7 @@ class Seen:
     are told apart without comparing. `platform_updated_at`: the platform's own change time in Unix milliseconds, None
     if it has none.
     `is_released` False: not for the ERP (not paid for, no goods to ship). Such an order is imported only when somebody
-    asks for it by its id. `age`: whether it is history (`intake.history`).
+    asks for it by its id. `age`: whether it is history (`decisions.history`).
     """
 
     id: str
