@@ -32,7 +32,6 @@ from orchestrator.intake.subscriptions import SubscriptionWatch
 from orchestrator.metrics import Metrics
 from orchestrator.operations.commands import DaemonCommands
 from orchestrator.operations.feed import Feed
-from orchestrator.operations.ports import ShopFacts
 from orchestrator.operations.queries import Queries
 from orchestrator.output import Output
 from orchestrator.private import appearing
@@ -45,6 +44,7 @@ from orchestrator.process.restored import Here, settle
 from orchestrator.process.signals import EXIT_AT_ONCE, Signals
 from orchestrator.push.deliveries import Deliveries
 from orchestrator.renewal import Renewal
+from orchestrator.runtime.reports import ShopFacts
 from orchestrator.runtime.supervisor import Supervisor
 from statemachines import BUILDERS
 from storage.errors import StoreError

@@ -16,10 +16,10 @@ import structlog
 
 from orchestrator.clock import Clock
 from orchestrator.config import ShopConfig, WebhookSettings
-from orchestrator.operations.ports import WebhookHealth
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Rejected
 from orchestrator.platforms.subscriptions import PushingClient, Subscription
 from orchestrator.runtime.asking import GateClosed, ask
+from orchestrator.runtime.reports import WebhookHealth
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.target import Json
 from storage.errors import StoreError

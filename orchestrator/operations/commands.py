@@ -17,10 +17,10 @@ from orchestrator.decisions.refusals import Refused
 from orchestrator.decisions.submission import Submission, accept, plan_or_refuse, preview
 from orchestrator.metrics import Metrics
 from orchestrator.operations.deliveries import DeliverySwitch, no_receiver
-from orchestrator.operations.ports import SyncReport
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.runtime.asking import GateClosed
+from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.runtime.worker import MEND_ACCESS, ShopWorker
 from statemachines.machine import Plan

@@ -3,57 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
-from statemachines.machine import Chaining, Plan, PlatformMachine
-from statemachines.target import Json, TargetRequest
+from orchestrator.runtime.reports import ShopFacts, SyncReport
+from statemachines.machine import Plan
+from statemachines.target import TargetRequest
 from storage.records import Order, Target
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What one sweep of a shop found. `skipped`: orders that it left out as history for the first time."""
-
-    imported: int = 0
-    updated: int = 0
-    drifted: int = 0
-    rejected: int = 0
-    seen: int = 0
-    skipped: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookHealth:
-    """What the last look at a platform's webhooks showed, at `checked_at` (Unix milliseconds).
-
-    `missing`: topics that are not sent to us, each with the reason. `error`: why there was no look; what is missing is
-    then what the look before it showed.
-    """
-
-    checked_at: int
-    missing: Mapping[str, str]
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ShopFacts:
-    """A configured shop as the outside may see it. `is_held`: this node works for it. `rate_limit`: JSON for the
-    status dump (`rate_per_second`, `burst`, `concurrency`, `available`). `webhooks`: None where nobody looks.
-    `next_sync_at`: when the next sweep begins, Unix milliseconds; None while one runs, and where none will.
-    `import_since`: as the config says, Unix milliseconds. `identity`: which shop of its platform it is, in words."""
-
-    name: str
-    platform: str
-    chaining: Chaining
-    machine: PlatformMachine
-    is_held: bool
-    running: int
-    rate_limit: Mapping[str, Json]
-    webhooks: WebhookHealth | None = None
-    next_sync_at: int | None = None
-    import_since: int | None = None
-    identity: str = ""
 
 
 class NodeFacts(Protocol):

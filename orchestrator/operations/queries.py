@@ -17,7 +17,7 @@ from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.deliveries import OutletFacts, consumer_views, delivery_views
 from orchestrator.operations.dump import dump_lines
 from orchestrator.operations.feed import Feed
-from orchestrator.operations.ports import NodeFacts, ShopFacts
+from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.status import Counts, read_counts, status_dump
 from orchestrator.operations.timeline import newest_events
 from orchestrator.operations.views import (
@@ -29,6 +29,7 @@ from orchestrator.operations.views import (
     shop_wait,
     target_view,
 )
+from orchestrator.runtime.reports import ShopFacts
 from statemachines.machine import Milestone
 from statemachines.target import Json
 from storage.events import EventFilter, acknowledge, consumer_cursor, last_cursor, list_events

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from orchestrator import __version__
 from orchestrator.clock import rfc3339
-from orchestrator.operations.ports import NodeFacts, ShopFacts
+from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.views import left_shop_view, problem_view, shop_view, shop_wait
+from orchestrator.runtime.reports import ShopFacts
 from statemachines.target import Json
 from storage.events import last_cursor
 from storage.identity import feed_id

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from orchestrator.clock import optional_rfc3339, rfc3339
 from orchestrator.decisions.draft import problem_of
-from orchestrator.operations.ports import ShopFacts, SyncReport, WebhookHealth
+from orchestrator.runtime.reports import ShopFacts, SyncReport, WebhookHealth
 from statemachines.machine import Plan, PlatformMachine, Standing
 from statemachines.target import Json
 from statemachines.withdrawal import withdrawal_of

@@ -21,7 +21,6 @@ from orchestrator.config import ANOTHER_SHOP_REMEDY, Config, ShopConfig, diff, r
 from orchestrator.crash import CrashPoints
 from orchestrator.decisions.draft import Policy
 from orchestrator.metrics import Metrics
-from orchestrator.operations.ports import ShopFacts
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.meter import LastWord, Meter
@@ -30,6 +29,7 @@ from orchestrator.runtime.driver import Equipment
 from orchestrator.runtime.gate import Gate, Limits
 from orchestrator.runtime.leaving import log_moves, note_moves
 from orchestrator.runtime.renewing import renewing
+from orchestrator.runtime.reports import ShopFacts
 from orchestrator.runtime.worker import ShopWorker
 from statemachines import BUILDERS
 from statemachines.machine import PlatformMachine

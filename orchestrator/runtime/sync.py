@@ -16,11 +16,11 @@ from orchestrator.decisions.draft import Context
 from orchestrator.decisions.history import is_history, may_be_history
 from orchestrator.decisions.reconciliation import Adopted, Look, adopt, note_gone
 from orchestrator.decisions.rejected import set_aside
-from orchestrator.operations.ports import SyncReport
 from orchestrator.platforms.client import Age, Page, UnreadableItem
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.runtime.asking import ask
 from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.reports import SyncReport
 from statemachines.target import Json
 from storage.events import append_event
 from storage.history import is_skipped, note_skipped

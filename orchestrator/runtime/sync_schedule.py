@@ -12,9 +12,9 @@ import anyio
 import structlog
 
 from orchestrator.clock import Clock
-from orchestrator.operations.ports import SyncReport
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.runtime.asking import GateClosed
+from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.sync import Poller
 from storage.errors import StaleLease, StoreError
 

@@ -21,7 +21,6 @@ from orchestrator.decisions.draft import Context, Draft, problem_of
 from orchestrator.decisions.history import is_history, may_be_history
 from orchestrator.decisions.reconciliation import Adopted, Look, adopt, note_gone
 from orchestrator.decisions.recovery import recover
-from orchestrator.operations.ports import WebhookHealth
 from orchestrator.platforms.client import Age, RemembersRefusal, Seen
 from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.subscriptions import PushingClient
@@ -29,6 +28,7 @@ from orchestrator.runtime.access_watch import mind_access, tell_resumed
 from orchestrator.runtime.asking import ask
 from orchestrator.runtime.driver import Driver, Equipment
 from orchestrator.runtime.gate import Gate
+from orchestrator.runtime.reports import WebhookHealth
 from orchestrator.runtime.sync import Poller
 from orchestrator.runtime.sync_schedule import Sweeps
 from statemachines.target import Json

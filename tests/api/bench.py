@@ -21,8 +21,8 @@ from orchestrator.decisions.refusals import Refused
 from orchestrator.decisions.submission import Submission
 from orchestrator.metrics import Metrics
 from orchestrator.operations.feed import Feed
-from orchestrator.operations.ports import ShopFacts, SyncReport
 from orchestrator.operations.queries import Queries
+from orchestrator.runtime.reports import ShopFacts, SyncReport
 from statemachines.machine import Plan, Refusal, Standing
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest

@@ -14,10 +14,10 @@ from orchestrator.clock import Clock
 from orchestrator.config import Config, WebhookSettings
 from orchestrator.intake import subscriptions
 from orchestrator.intake.subscriptions import Inspection, SubscriptionWatch, address_of, inspect
-from orchestrator.operations.ports import WebhookHealth
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.platforms.shopify.webhooks import TOPICS
 from orchestrator.platforms.subscriptions import PushingClient
+from orchestrator.runtime.reports import WebhookHealth
 from orchestrator.runtime.worker import ShopWorker
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.platforms.stage import Stage, staged

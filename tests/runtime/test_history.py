@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.operations.ports import SyncReport
+from orchestrator.runtime.reports import SyncReport
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Shop, TargetStatus
 from storage.shops import get_shop

@@ -15,8 +15,8 @@ from orchestrator.clock import Clock
 from orchestrator.config import Config, load
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.feed import Feed
-from orchestrator.operations.ports import ShopFacts
 from orchestrator.operations.queries import OrderQuery, Queries
+from orchestrator.runtime.reports import ShopFacts
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Situation, TargetStatus
 from tests.support.shopfloor import SHOP, Shopfloor, config_of, shopfloor, working_on
