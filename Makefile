@@ -3,16 +3,19 @@
 #   make test     lint, types and all tests
 #   make bench    measurements
 #   make install  the command, as .venv/bin/fulfilld
+#   make lock     requirements/*.lock anew, after pyproject.toml changed; LOCK_ARGS=--upgrade for newer versions
 # PYTHON=… picks the interpreter, PYTEST_ARGS=… narrows the tests.
 
 PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3; do \
 	"$$candidate" -c 'import ensurepip, sys, venv; raise SystemExit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& echo "$$candidate" && break; done)
 PYTEST_ARGS ?=
+LOCK_ARGS ?=
+LOCK := requirements/test.lock
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test lint check bench install clean
+.PHONY: demo test lint check bench install lock clean
 .DEFAULT_GOAL := test
 
 demo: .venv/installed
@@ -37,8 +40,16 @@ bench: .venv/installed-for-tests
 install: .venv/installed
 	@echo "installed: $(CURDIR)/$(BIN)/fulfilld"
 
-clean:
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+# uv reads no configuration of pip, so no constraint or index of this machine gets into a lock.
+lock:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found" >&2; exit 1; }
+	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; $(PYTHON) -m venv "$$tools"; \
+	"$$tools/bin/python" -m pip --disable-pip-version-check -qq install 'uv>=0.9,<1'; \
+	compile() { "$$tools/bin/uv" --no-config --quiet pip compile --universal --python-version 3.11 --group build \
+	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock" $(LOCK_ARGS) pyproject.toml "$$@"; }; \
+	compile --extra test --output-file $(LOCK); \
+	compile --constraint $(LOCK) --output-file requirements/run.lock
 
 .venv/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found: install one" \
@@ -53,7 +64,9 @@ clean:
 	@$(PIP) install --editable .
 	@touch $@
 
-.venv/installed-for-tests: .venv/installed
-	@echo "installing what the tests need"
-	@$(PIP) install --editable '.[test]'
-	@touch $@
+# Tests, lint and CI run on exactly what the lock names, the build backend included. It holds what the command needs too.
+.venv/installed-for-tests: pyproject.toml $(LOCK) | .venv/pyvenv.cfg
+	@echo "installing what the tests need, as locked in $(LOCK)"
+	@$(PIP) install --require-hashes --requirement $(LOCK)
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch .venv/installed $@

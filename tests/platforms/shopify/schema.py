@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -17,6 +19,8 @@ from graphql import GraphQLSchema, build_client_schema
 from tests.support.skips import skip
 
 _PACKAGE, _VERSION = "@shopify/dev-mcp", "1.16.0"
+_SHA512 = "tqgRnK7sQhjew+htxtleTH23nXB5fZcsrhWgEkomsorGXvLOB2mh2upwZm8uzuTDNTZnqtLMe64yIwh6s2awtw=="
+"""Of the package's file, in base64, as `npm view PACKAGE@VERSION dist.integrity` prints it."""
 _MEMBER = "package/dist/data/admin_{version}.json.gz"
 VERSIONS = ("2026-04", "2026-07", "2026-10")
 """Those that have every call that we make; `fulfillmentOrderReportProgress` came with the first."""
@@ -56,7 +60,10 @@ def _fetch(npm: str, kept: Path) -> None:
         subprocess.run(
             [npm, "pack", f"{_PACKAGE}@{_VERSION}"], cwd=folder, check=True, capture_output=True, timeout=120
         )
-        with tarfile.open(next(folder.glob("*.tgz"))) as package:
+        packed = next(folder.glob("*.tgz"))
+        is_genuine = base64.b64encode(hashlib.sha512(packed.read_bytes()).digest()).decode() == _SHA512
+        assert is_genuine, f"{_PACKAGE} {_VERSION} is not the package that it was"
+        with tarfile.open(packed) as package:
             for version in VERSIONS:
                 member = package.extractfile(_MEMBER.format(version=version))
                 assert member is not None
