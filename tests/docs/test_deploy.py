@@ -63,10 +63,11 @@ def test_the_docs_make_the_stores_directory_before_anything_looks_for_it() -> No
 
 
 def test_the_docs_install_from_what_one_has_as_no_index_has_it() -> None:
-    told = re.findall(r"pip install(?: --upgrade)? ([^`\s]+)", OPERATE)
+    told = re.findall(r"pip install((?: --?[a-z-]+)*) ([^`\s]+)", OPERATE)
 
-    assert told
-    assert set(told) == {"."}
+    assert {what for _, what in told} == {".", "requirements/run.lock"}
+    assert (" --require-hashes -r", "requirements/run.lock") in told
+    assert (ROOT / "requirements" / "run.lock").is_file()
 
 
 def test_alerts_ask_for_metrics_and_labels_that_there_are() -> None:
