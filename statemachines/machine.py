@@ -64,6 +64,9 @@ class PlatformMachine:
     """A platform's states and steps, and the planner over them. Immutable once built; one instance serves all orders.
 
     `mainline` lists the states of the normal way in order: an order at or past a target on it has reached that target.
+    All other states lie beside it (cancelled, returned). **No plan goes further than what is asked for:** a step that
+    is seen outside is on the way only to the target itself or to a state before it on the main line. So an order is
+    returned, or cancelled, from where it stands or not at all; nothing is sent for the sake of taking it back.
     Platforms override the hooks `guard`, `observe`, `is_done`, `after`, `pending_actions` and `wait` where they differ.
     `ships_withdrawn`: what was withdrawn is shipped all the same.
 
@@ -188,13 +191,12 @@ class PlatformMachine:
             return refusal
         path = self._path(standing, wanted.name)
         if path is None:
-            return Refusal(
-                "unreachable", f"no way leads from {standing.state} to {wanted.name}", self.allowed(standing)
-            )
+            return Refusal("unreachable", self._no_way(standing, wanted.name), self.allowed(standing))
         if chaining == "strict" and len(path) > 1:
             detail = f"{wanted.name} is {len(path)} steps from {standing.state} and this shop takes one at a time"
             return Refusal("not-adjacent", detail, self.allowed(standing))
-        steps = self._with_actions(standing, path, request)
+        is_beside = wanted.name not in self._rank
+        steps = path if is_beside else self._with_actions(standing, path, request)
         if (reason := self._narrowing(standing, steps, request)) is not None:
             return Refusal("not-allowed", reason, reason=reason)
         if (refusal := self._held_back(standing, request, steps)) is not None:
@@ -255,7 +257,7 @@ class PlatformMachine:
             here = queue.popleft()
             for step in self._moves.get(here, []):
                 assert step.to is not None
-                if step.to in came or step.to == start:
+                if step.to in came or step.to == start or self._goes_too_far(step, wanted):
                     continue
                 came[step.to] = PlannedStep(step.name, here, step.to)
                 if step.to == wanted:
@@ -263,6 +265,23 @@ class PlatformMachine:
                 if not self.states[step.to].is_aside:
                     queue.append(step.to)
         return None
+
+    def _goes_too_far(self, step: Step, wanted: str) -> bool:
+        """Whether the outside would see more than was asked for: a shipment on the way to a return, for example."""
+        if step.to == wanted or not step.is_seen_outside:
+            return False
+        there, most = self._rank.get(step.to or ""), self._rank.get(wanted)
+        return there is None or most is None or there > most
+
+    def _no_way(self, standing: Standing, wanted: str) -> str:
+        """Why there is no plan, and for a state beside the main line what has to be there first."""
+        detail = f"no way leads from {standing.state} to {wanted}"
+        sources = dict.fromkeys(source for row in self.rows if row.to == wanted for source in row.sources)
+        if wanted in self._rank or not sources or standing.state in sources:
+            return detail
+        detail += f": an order gets there only from {', '.join(sources)}, and no plan takes it there for that"
+        ahead = [name for name in sources if self.states[name].settable and self._path(standing, name)]
+        return f"{detail}; submit {' or '.join(ahead)} first if that is meant" if ahead else detail
 
     def _with_actions(
         self, standing: Standing, path: tuple[PlannedStep, ...], request: TargetRequest

@@ -1,8 +1,9 @@
 """Selldone's order machine: CheckQueue → OrderConfirm → PreparingOrder → SentOrder → ToCustomer, with returns.
 
-Facts: platforms/selldone.md §5. `Returned` is ours: delivery-returned was called and accepted; what the platform shows
-then (PreparingOrder, as far as known) is kept as the platform state and is no drift; sending it again begins there.
-`Canceled` is the payment side's status, seen and never set.
+Facts: platforms/selldone.md §5. `Returned` is ours: delivery-returned was called and accepted, by us or in the panel;
+what the platform shows then (PreparingOrder, as far as known) is kept as the platform state and is no drift; sending it
+again begins there. Only an order that was sent is returned: none is sent for that. `Canceled` is the payment side's
+status, seen and never set.
 """
 
 from __future__ import annotations
@@ -165,9 +166,12 @@ class SelldoneMachine(PlatformMachine):
         return {**known, **seen.facts, **({"confirmed": confirmed} if confirmed is not None else {})}
 
     def observe(self, standing: Standing | None, seen: Standing) -> str:
-        """Canceled wins over the delivery state; a returned order keeps our name while the platform shows the same."""
+        """Canceled wins over the delivery state; a returned order keeps our name while the platform shows the same. One
+        that was sent and can be shipped again came back, whoever called for that: nothing else takes an order back."""
         if seen.facts.get("status") == "Canceled":
             return "Canceled"
+        if standing is not None and standing.state == "SentOrder" and seen.platform_state in _COMES_BACK_TO:
+            return "Returned"
         if standing is not None and standing.state == "Returned" and seen.platform_state == standing.platform_state:
             return "Returned"
         return seen.platform_state

@@ -57,9 +57,9 @@ class Step:
     Several rows may share a name when one call leads to many states (xSale's `change_status`): a row for each `to`.
     `uses`: fields of a target that it carries, for the answer's `unused`. `is_irrevocable`: nobody takes it back, or
     the buyer hears of it. `narrows`: fields of a target that make such a step be about a part of the order.
-    `reaches_buyer`: by it the buyer hears that
-    goods leave, so it is held back from an order that was withdrawn. `is_blind`: the client sends it without a look of
-    its own, so the order is read before when the last read is not fresh any more.
+    `reaches_buyer`: by it the buyer hears that goods leave, so it is held back from an order that was withdrawn.
+    `is_blind`: the client sends it without a look of its own, so the order is read before when the last read is not
+    fresh any more.
     """
 
     name: str
@@ -70,6 +70,11 @@ class Step:
     narrows: tuple[str, ...] = ()
     reaches_buyer: bool = False
     is_blind: bool = False
+
+    @property
+    def is_seen_outside(self) -> bool:
+        """Whether somebody outside hears of it, or nobody can take it back: a plan makes it only where it is meant."""
+        return self.reaches_buyer or self.is_irrevocable
 
 
 @dataclass(frozen=True, slots=True)

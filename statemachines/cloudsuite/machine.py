@@ -103,9 +103,7 @@ class CloudsuiteMachine(PlatformMachine):
     def _with_actions(
         self, standing: Standing, path: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
-        """A cancellation carries nothing. A final despatch moves the order to sent and saves mark_sent."""
-        if path and path[-1].to == "cancel":
-            return path
+        """A final despatch moves the order to sent and saves mark_sent."""
         waiting = iter(_pending_despatches(standing.facts, request))
         steps: list[PlannedStep] = []
         here = standing.state

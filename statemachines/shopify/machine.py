@@ -98,7 +98,7 @@ class ShopifyMachine(PlatformMachine):
     ) -> tuple[PlannedStep, ...]:
         """The steps that are left of the target, in place of the way of a whole order."""
         wanted, facts, here = self.resolve(request.state), standing.facts, standing.state
-        if wanted is None or wanted.name == "CANCELLED":
+        if wanted is None:
             return path
         if wanted.name == "DELIVERED":
             return delivering(facts, here, request, is_shipped=self._is_past_shipping(standing)).steps

@@ -56,7 +56,6 @@ def refusal(plan: Plan | Refusal) -> Refusal:
         ("CheckQueue", "CheckQueue", []),
         ("CheckQueue", "OrderConfirm", ["confirm"]),
         ("CheckQueue", "delivered", ["confirm", "prepare", "send", "deliver"]),
-        ("CheckQueue", "returned", ["confirm", "prepare", "send", "return_delivery"]),
         ("PreparingOrder", "accepted", []),
         ("PreparingOrder", "shipped", ["send"]),
         ("SentOrder", "returned", ["return_delivery"]),
@@ -88,6 +87,10 @@ def test_names_are_matched_without_regard_to_case(name: str) -> None:
         ("CheckQueue", "nowhere", "unknown-state", MACHINE.names()),
         ("CheckQueue", "cancelled", "unreachable", ("OrderConfirm",)),
         ("ToCustomer", "returned", "unreachable", ()),
+        ("CheckQueue", "returned", "unreachable", ("OrderConfirm",)),
+        ("OrderConfirm", "Returned", "unreachable", ("PreparingOrder",)),
+        ("PreparingOrder", "returned", "unreachable", ("SentOrder",)),
+        ("Canceled", "returned", "unreachable", ()),
         ("Canceled", "shipped", "unreachable", ()),
         ("SomethingNew", "shipped", "unreachable", ()),
         ("CheckQueue", "Canceled", "unreachable", ("OrderConfirm",)),
@@ -228,6 +231,39 @@ def test_a_returned_order_keeps_our_name_while_the_platform_shows_the_same() -> 
 
 
 @pytest.mark.parametrize(
+    ("known", "shown", "is_returned"),
+    [
+        ("SentOrder", "PreparingOrder", True),
+        ("SentOrder", "CheckQueue", True),
+        ("SentOrder", "Returned", True),
+        ("SentOrder", "ToCustomer", False),
+        ("SentOrder", "Somewhere", False),
+        ("OrderConfirm", "PreparingOrder", False),
+        ("ToCustomer", "PreparingOrder", False),
+    ],
+)
+def test_an_order_that_can_be_shipped_again_after_it_was_sent_was_returned(
+    known: str, shown: str, is_returned: bool
+) -> None:
+    seen = Standing(shown, shown, "paid", {"status": "Payed"})
+    assert (MACHINE.observe(standing(known), seen) == "Returned") is is_returned
+    assert MACHINE.observe(standing(known), replace(seen, facts={"status": "Canceled"})) == "Canceled"
+
+
+def test_tracking_of_a_parcel_that_comes_back_is_not_told_the_buyer() -> None:
+    plan = MACHINE.plan(standing("SentOrder"), TargetRequest("returned", tracking=TRACKING))
+    assert isinstance(plan, Plan)
+    assert (steps(plan), plan.unused) == (["return_delivery"], ("tracking",))
+
+
+def test_what_has_to_come_before_a_return_is_said() -> None:
+    refused = refusal(MACHINE.plan(standing("PreparingOrder"), TargetRequest("returned")))
+    assert "only from SentOrder" in refused.detail
+    assert "submit SentOrder first" in refused.detail
+    assert "submit" not in refusal(MACHINE.plan(standing("ToCustomer"), TargetRequest("returned"))).detail
+
+
+@pytest.mark.parametrize(
     ("shown", "allowed", "is_accepted"),
     [
         ("CheckQueue", ("OrderConfirm",), False),
@@ -247,7 +283,9 @@ def test_a_returned_order_goes_on_from_where_the_platform_put_it(
     assert not MACHINE.has_passed(returned, "SentOrder")
     plan = MACHINE.plan(returned, TargetRequest("returned", tracking=Tracking(code=CODE)))
     assert isinstance(plan, Plan)
-    assert [step.step for step in plan.steps] == (["set_tracking"] if allowed == ("SentOrder",) else [])
+    assert (plan.steps, plan.unused) == ((), ("tracking",)), "a parcel that comes back is told nobody"
+    again = MACHINE.plan(returned, TargetRequest("shipped", tracking=Tracking(code=CODE)))
+    assert steps(again)[-2:] == ["set_tracking", "send"]
 
 
 def test_items_are_checked_where_a_returned_order_is_confirmed_again() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.decisions.refusals import Refused
 from orchestrator.sandbox.selldone.shop import SelldoneOptions
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import TargetStatus
@@ -83,3 +84,76 @@ async def test_items_that_a_buyer_wants_to_send_back_are_told_and_move_nothing(t
             assert len(await floor.events("order.updated", order=order.id)) == before + 1
             assert [each for each in told.data["changed"] if not each.startswith("/returns")] == []
         assert (await floor.reach(order.id, "delivered")).status is TargetStatus.REACHED
+
+
+@pytest.mark.parametrize("state", ["CheckQueue", "OrderConfirm", "PreparingOrder"])
+async def test_an_order_that_was_not_sent_is_not_sent_to_be_returned(tmp_path: Path, state: str) -> None:
+    sandbox = selldone("PreparingOrder")
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        await floor.reach(order.id, state)
+        before = sandbox.ledger.effects(order.id)
+        with pytest.raises(Refused) as refused:
+            await floor.submit(order.id, "returned")
+        assert (refused.value.slug, refused.value.status) == ("unreachable", 409)
+        assert refused.value.extra["allowed"]
+        assert "only from SentOrder" in refused.value.detail
+        assert sandbox.ledger.effects(order.id) == before
+
+
+async def test_a_return_behind_a_pending_shipment_is_taken_and_follows_it(tmp_path: Path) -> None:
+    sandbox = selldone("PreparingOrder")
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        await floor.commands.hold("acme", order.id, "a call")
+        shipped = await floor.submit(order.id, "shipped")
+        returned = await floor.submit(order.id, "returned")
+        assert [entry.step for entry in returned.plan] == ["return_delivery"]
+        await floor.commands.release("acme", order.id)
+        assert (await floor.finished(shipped)).status is TargetStatus.REACHED
+        assert (await floor.finished(returned)).status is TargetStatus.REACHED
+        assert sandbox.ledger.effects(order.id) == WALK
+
+
+async def test_a_return_whose_shipment_was_cancelled_fails_and_sends_nothing(tmp_path: Path) -> None:
+    sandbox = selldone("PreparingOrder")
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        await floor.commands.hold("acme", order.id, "a call")
+        shipped = await floor.submit(order.id, "shipped")
+        returned = await floor.submit(order.id, "returned")
+        await floor.commands.cancel_target(shipped.id)
+        await floor.commands.release("acme", order.id)
+        ended = await floor.finished(returned)
+        assert ended.status is TargetStatus.FAILED
+        assert ended.problem is not None
+        assert (ended.problem.type, "only from SentOrder" in ended.problem.detail) == ("unreachable", True)
+        assert sandbox.ledger.effects(order.id) == []
+
+
+@pytest.mark.parametrize("shown", ["CheckQueue", "OrderConfirm", "PreparingOrder", "Returned"])
+async def test_an_order_that_was_returned_in_the_panel_is_found_returned(tmp_path: Path, shown: str) -> None:
+    sandbox = selldone("PreparingOrder")
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        await floor.reach(order.id, "shipped")
+        sandbox.selldone.panel.move(order.id, shown)
+        await floor.commands.sync("acme", 30)
+        assert (await floor.order(order.id)).milestone == "returned"
+        target = await floor.submit(order.id, "returned")
+        assert (target.status, target.plan) == (TargetStatus.REACHED, ())
+        assert sandbox.ledger.effects(order.id) == WALK[:-1]
+
+
+async def test_a_pending_return_of_an_order_that_came_back_meanwhile_is_reached(tmp_path: Path) -> None:
+    sandbox = selldone("PreparingOrder")
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        await floor.reach(order.id, "shipped")
+        await floor.commands.hold("acme", order.id, "a call")
+        returned = await floor.submit(order.id, "returned")
+        sandbox.selldone.panel.move(order.id, "PreparingOrder")
+        await floor.commands.refresh("acme", order.id)
+        await floor.commands.release("acme", order.id)
+        assert (await floor.finished(returned)).status is TargetStatus.REACHED
+        assert sandbox.ledger.effects(order.id) == WALK[:-1]
