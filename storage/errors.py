@@ -12,13 +12,10 @@ class StoreUnavailable(StoreError):
 
 
 class StoreLost(StoreUnavailable):
-    """The store's files are no longer the ones that were opened: nothing that is written can be believed any more.
+    """The store's files are no longer the ones that were opened: nothing that is written can be believed any more."""
 
-    `is_overwritten`: the file is the same, what is in it is another program's.
-    """
-
-    def __init__(self, what: str, *, is_overwritten: bool = False) -> None:
-        self.what, self.is_overwritten = what, is_overwritten
+    def __init__(self, what: str) -> None:
+        self.what = what
         super().__init__(
             f"{what}: stop it before the store is moved, removed or restored; put the files back, or a whole copy "
             "without -wal and -shm beside it, and start the daemon again"
@@ -26,7 +23,7 @@ class StoreLost(StoreUnavailable):
 
     def again(self) -> StoreLost:
         """The same for another task: each raises one of its own."""
-        return StoreLost(self.what, is_overwritten=self.is_overwritten)
+        return StoreLost(self.what)
 
 
 class NewerStore(StoreError):

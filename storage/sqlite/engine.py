@@ -189,6 +189,10 @@ class SqliteStore:
                 except StoreLost as lost:
                     self._lose(lost)
 
+    async def is_overwritten(self) -> bool:
+        """Whether another program wrote into the files, at the end too."""
+        return await self._writer.run(lambda _: self._footing.overwritten()) is not None
+
     def _refuse_lost(self) -> None:
         if self._lost is not None:
             raise self._lost.again()
@@ -397,8 +401,9 @@ def _take_part(connection: sqlite3.Connection) -> None:
 
 async def _closed(connections: list[_Connection], *, is_overwritten: bool) -> None:
     # aiosqlite threads keep a process alive until they are closed (S3). The writer, opened first, goes last: the last
-    # one to close brings the WAL into the file, which a reader cannot, and people copy the file alone. When the file
-    # was overwritten it goes first: a backup that was copied over it must not get our WAL.
+    # one to close brings the WAL into the file, which a reader cannot, and people copy the file alone. When either was
+    # overwritten it goes first: a backup that was copied over the file must not get our WAL, nor the file what is left
+    # of that.
     with anyio.CancelScope(shield=True):
         for connection in connections if is_overwritten else reversed(connections):
             await connection.close()
@@ -446,8 +451,9 @@ async def open_sqlite(path: Path, now_ms: int, *, guarded: Sequence[Path] = ()) 
             finally:
                 store.close()
     finally:
-        lost = None if store is None else store.lost
-        await _closed(opened, is_overwritten=lost is not None and lost.is_overwritten)
+        with anyio.CancelScope(shield=True):
+            is_overwritten = store is not None and await store.is_overwritten()
+        await _closed(opened, is_overwritten=is_overwritten)
 
 
 def backup(source: Path, target: Path, now_ms: int) -> None:

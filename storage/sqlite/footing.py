@@ -5,8 +5,9 @@ last descriptor is closed. So the writer looks, each time that it commits, wheth
 open. A descriptor keeps its inode from being given to another file, so equal numbers mean the same file.
 
 Two more things mean that somebody else works on the store. Its lock file was removed or replaced: then a second daemon
-can have a lock of its own. Or the database file was written, though its one writer (pitfalls S0) did not: a backup was
-copied over it. The four looks cost some microseconds beside an fsync.
+can have a lock of its own. Or the database or its log was written, though their one writer (pitfalls S0) did not: a
+backup was copied over the one, the other was cut off to free space. What is committed behind that is gone at the next
+start. The six looks cost some microseconds beside an fsync.
 """
 
 from __future__ import annotations
@@ -29,38 +30,53 @@ class Footing:
     the lock. Raises OSError when one of them is not there."""
 
     def __init__(self, database: Path, also: Iterable[Path] = ()) -> None:
-        self._database = Path(os.path.realpath(database))  # as SQLite does: its log lies beside the file itself
-        own = [self._database.with_name(f"{self._database.name}{suffix}") for suffix in ("-wal", "-shm")]
-        self._named = database
-        kept = [path for path in own if path.exists()]  # a file system without WAL has neither
-        self._known = {path: _identity(path.stat()) for path in (database, *kept, *also)}
-        self._stamp = (0, 0)
+        place = Path(os.path.realpath(database))  # as SQLite does: its log lies beside the file itself
+        self._log = place.with_name(f"{place.name}-wal")
+        own = [path for path in (self._log, place.with_name(f"{place.name}-shm")) if path.exists()]
+        self._known = {path: _identity(path) for path in (place, *own, *also)}
+        self._named, self._place = database, place
+        self._written = [path for path in (place, self._log) if path in self._known]  # some file systems have no log
+        self._stamps: dict[Path, tuple[int, int]] = {}
         self.wrote()
 
     def check(self) -> None:
-        """Raises StoreLost when a name leads elsewhere or nowhere, or somebody wrote into the database file."""
+        """Raises StoreLost when a name leads elsewhere or nowhere, or somebody wrote into the database or its log."""
         for path, known in self._known.items():
             try:
-                found = _identity(path.stat())
+                found = _identity(path)
+                leads_here = path != self._place or _identity(self._named, follows=True) == known
             except OSError as error:
                 raise StoreLost(f"{path} is gone ({error.strerror or error}) while the daemon has it open") from error
-            if found != known:
-                raise StoreLost(f"{path} was replaced by another file while the daemon has it open")
-        if self._written() != self._stamp:
-            told = f"{self._named} was written by another program while the daemon has it open"
-            raise StoreLost(told, is_overwritten=True)
+            if found != known or not leads_here:
+                named = path if leads_here else self._named
+                raise StoreLost(f"{named} was replaced by another file while the daemon has it open")
+        if (written := self.overwritten()) is not None:
+            raise StoreLost(f"{written} was written by another program while the daemon has it open")
+
+    def overwritten(self) -> Path | None:
+        """The database or its log, when another program wrote into it; None when none did."""
+        changed = (path for path in self._written if self._is_same(path) and self._stamp(path) != self._stamps[path])
+        return next(changed, None)
 
     def wrote(self) -> None:
-        """The store's own writer is done with the database file for now."""
-        self._stamp = self._written()
+        """The store's own writer is done with its files for now."""
+        self._stamps = {path: self._stamp(path) for path in self._written}
 
-    def _written(self) -> tuple[int, int]:
+    def _is_same(self, path: Path) -> bool:
         try:
-            found = self._database.stat()
+            return _identity(path) == self._known[path]
         except OSError:
-            return self._stamp  # that it is gone, `check` says
+            return False
+
+    def _stamp(self, path: Path) -> tuple[int, int]:
+        try:
+            found = path.stat()
+        except OSError:
+            return self._stamps.get(path, (0, 0))  # that it is gone, `check` says
         return found.st_mtime_ns, found.st_size
 
 
-def _identity(found: os.stat_result) -> _Identity:
+def _identity(path: Path, *, follows: bool = False) -> _Identity:
+    """Of the name itself: a link in a file's place may lead to the file, but its log is looked for beside that."""
+    found = path.stat(follow_symlinks=follows)
     return _Identity(found.st_dev, found.st_ino)

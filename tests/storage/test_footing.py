@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -36,6 +37,11 @@ def moved(path: Path) -> None:
     path.rename(path.with_name("elsewhere"))
 
 
+def linked(path: Path) -> None:
+    moved(path)
+    path.symlink_to(path.with_name("elsewhere"))
+
+
 def overwritten(path: Path) -> None:
     copy = path.with_name("copy.db")
     backup(path, copy, NOW)
@@ -48,7 +54,7 @@ async def refused(store: SqliteStore) -> str:
     return str(caught.value)
 
 
-CASES = [(how, suffix) for how in (removed, replaced, moved) for suffix in ("", "-wal", "-shm", ".lock")]
+CASES = [(how, suffix) for how in (removed, replaced, moved, linked) for suffix in ("", "-wal", "-shm", ".lock")]
 
 
 @pytest.mark.parametrize(("how", "suffix"), [*CASES, (overwritten, "")])
@@ -77,15 +83,57 @@ async def test_a_store_that_is_lost_while_nothing_is_written_is_noticed(tmp_path
         assert store.lost is not None
 
 
-async def test_a_backup_that_was_copied_over_the_open_file_stays_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_log", [True, False])
+async def test_a_backup_that_was_copied_over_the_open_file_stays_as_it_is(has_log: bool, tmp_path: Path) -> None:
     path, copy = tmp_path / "s.db", tmp_path / "copy.db"
     async with open_sqlite(path, NOW) as store:
         await store.write(note("kept"))
         backup(path, copy, NOW)
         await store.write(note("too late"))
+        if not has_log:
+            path.with_name("s.db-wal").unlink()
         path.write_bytes(copy.read_bytes())
         await refused(store)
     assert path.read_bytes() == copy.read_bytes()
+
+
+def cut_off(log: Path) -> None:
+    os.truncate(log, 4096)
+
+
+def emptied(log: Path) -> None:
+    os.truncate(log, 0)
+
+
+def scribbled_over(log: Path) -> None:
+    with log.open("r+b") as file:
+        file.write(b"x" * 2000)
+
+
+@pytest.mark.parametrize("how", [cut_off, emptied, scribbled_over])
+async def test_a_log_that_another_program_wrote_into_is_noticed_and_spoils_nothing_that_was_in_the_file(
+    how: Callable[[Path], None], tmp_path: Path
+) -> None:
+    path = tmp_path / "s.db"
+    async with open_sqlite(path, NOW) as store:
+        await store.write(note("in the file"))
+    async with open_sqlite(path, NOW) as store:
+        await store.write(note("in the log"))
+        how(path.with_name("s.db-wal"))
+        assert f"{path}-wal was written by another program" in await refused(store)
+    async with open_sqlite(path, NOW) as again:
+        assert (await again.read(lambda tx: list_events(tx, 0, 9)))[0].type == "in the file"
+
+
+async def test_a_store_that_is_named_by_a_link_is_lost_when_the_link_leads_elsewhere(tmp_path: Path) -> None:
+    path, link = tmp_path / "s.db", tmp_path / "link.db"
+    link.symlink_to(path)
+    async with open_sqlite(link, NOW) as store:
+        await store.write(note("before"))
+        shutil.copyfile(path, tmp_path / "other.db")
+        link.unlink()
+        link.symlink_to(tmp_path / "other.db")
+        assert str(link) in await refused(store)
 
 
 async def test_what_was_committed_before_the_log_was_removed_is_in_the_file_at_the_end(tmp_path: Path) -> None:
