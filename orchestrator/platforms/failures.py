@@ -65,9 +65,16 @@ class NotFound(Rejected):
 
 
 class AccessDenied(PlatformFailure):
-    """The shop's credentials are not accepted: the whole shop stops until they are changed."""
+    """The shop's credentials are not accepted: the whole shop stops until they are changed.
+
+    `is_page`: a page for people says so, which may be a proxy's own (`bystanders`).
+    """
 
     kind = "access_denied"
+
+    def __init__(self, detail: str, *, is_page: bool = False) -> None:
+        super().__init__(detail)
+        self.is_page = is_page
 
 
 class Unreadable(PlatformFailure):

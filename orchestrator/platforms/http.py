@@ -214,7 +214,7 @@ class Caller:
     def _refusal(self, answer: Answer, is_effect: bool) -> PlatformFailure:
         match answer.status:
             case 401:
-                return AccessDenied(self.words(answer))
+                return AccessDenied(self.words(answer), is_page=answer.body.lstrip()[:1] == b"<")
             case 429:
                 seconds = retry_after_seconds(answer.headers, self._clock)
                 return Transient(

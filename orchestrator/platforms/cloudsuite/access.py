@@ -95,7 +95,13 @@ class CloudsuiteAccess:
     async def _fetch(self) -> _Token:
         asked_at = self._clock.monotonic()
         answer = await self._caller.call(
-            "POST", self._token_url, is_effect=False, body=self._form, headers=_FORM, is_counted=False
+            "POST",
+            self._token_url,
+            is_effect=False,
+            body=self._form,
+            headers=_FORM,
+            is_login=True,
+            is_counted=False,
         )
         if answer.status >= 400:
             raise token_refusal(answer, self._caller.words(answer))

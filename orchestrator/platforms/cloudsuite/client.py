@@ -18,6 +18,7 @@ import structlog
 from pydantic_core import from_json
 from yarl import URL
 
+from orchestrator.platforms.bystanders import about_order
 from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
 from orchestrator.platforms.cloudsuite.access import CloudsuiteAccess
 from orchestrator.platforms.cloudsuite.errors import list_refusal, order_refusal
@@ -62,6 +63,7 @@ _MOVES: dict[str, tuple[frozenset[str], dict[str, Json], str]] = {
 }
 """Where each move may begin, what it changes and where it leads (cloudsuite.md §5.1, §5.3)."""
 _UNDERWAY = frozenset({"processing", "sent"})
+_ONE_ROW = f"{LIST_PATH}?limit=1&offset=0"
 _WRITE_ATTEMPTS = 4  # looks at an order that keeps changing under us before a PUT is put off; two must agree
 
 
@@ -82,7 +84,9 @@ class CloudsuiteClient:
         self._clock = settings.clock
         self._base_url = settings.base_url.rstrip("/")
         self._base_path = urlsplit(self._base_url).path
-        self._proxy = CloudsuiteProxy(self._caller, self._access, options, settings.clock, self._base_url)
+        self._proxy = CloudsuiteProxy(
+            self._caller, self._access, options, settings.clock, self._base_url, self._ask_list
+        )
         self._reading = Reading(ZoneInfo(options.timezone), options.payment_check == "on")
         self._search = Search(
             page_size=settings.page_size,
@@ -139,7 +143,7 @@ class CloudsuiteClient:
     async def check(self) -> list[Finding]:
         """One list call tells what `doctor` asks."""
         try:
-            listing, answer = await self._list(f"{LIST_PATH}?limit=1&offset=0")
+            listing, answer = await self._list(_ONE_ROW)
         except AccessDenied as failure:
             return [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", failure.detail)]
         except PlatformFailure as failure:
@@ -160,9 +164,16 @@ class CloudsuiteClient:
 
     async def _list(self, path: str) -> tuple[Listing, Answer]:
         answer = await self._access.call("GET", self._url(path), is_effect=False, headers=_READ)
+        return self._listing(answer), answer
+
+    def _listing(self, answer: Answer) -> Listing:
         if answer.status >= 400:
             raise list_refusal(answer, self._caller.words(answer))
-        return read_listing(answer.body), answer
+        return read_listing(answer.body)
+
+    async def _ask_list(self) -> None:
+        await self._throttle()
+        await self._list(_ONE_ROW)
 
     def _here(self, listing: Listing) -> Listing:
         """The listing with `next` as path and query on our own host: the platform may name another one, which must
@@ -182,7 +193,8 @@ class CloudsuiteClient:
         if order_number(order_id) is None and not order_id.startswith("ext:"):
             order_id = await self._find(order_id)
             await self._throttle()
-        answer = await self._access.call("GET", self._order_url(order_id), is_effect=False, headers=_READ)
+        send = self._access.call("GET", self._order_url(order_id), is_effect=False, headers=_READ)
+        answer = await about_order(send, self._ask_list, self._caller, is_effect=False)
         if answer.status >= 400:
             raise order_refusal(answer, self._caller.words(answer), is_effect=False)
         seen = read_single(answer.body, self._reading)
@@ -200,7 +212,11 @@ class CloudsuiteClient:
         query = [("reference", reference)]
         if self._options.webshop is not None:
             query.append(("webshop", str(self._options.webshop)))
-        listing, _ = await self._list(f"{LIST_PATH}?{urlencode(query)}")
+        url = self._url(f"{LIST_PATH}?{urlencode(query)}")
+        send = self._access.call("GET", url, is_effect=False, headers=_READ)
+        # A firewall may dislike the reference: the list that counts has none.
+        answer = await about_order(send, self._ask_list, self._caller, is_effect=False)
+        listing = self._listing(answer)
         if len(listing.rows) > 1:
             ids = ", ".join(row.id for row in listing.rows[:5])
             raise NotFound(f"several orders are called {reference!r}: {ids}; set webshop, or name one by its id")
@@ -281,7 +297,8 @@ class CloudsuiteClient:
 
     async def _write(self, method: str, order_id: str, body: bytes) -> dict[str, Json]:
         """The members of the answer to a write, none where it has no body."""
-        answer = await self._access.call(method, self._order_url(order_id), is_effect=True, body=body, headers=_JSON)
+        send = self._access.call(method, self._order_url(order_id), is_effect=True, body=body, headers=_JSON)
+        answer = await about_order(send, self._ask_list, self._caller, is_effect=True)
         if answer.status >= 400:
             raise order_refusal(answer, self._caller.words(answer), is_effect=True)
         if not answer.body.strip():

@@ -6,6 +6,7 @@ redirects never get here: the HTTP layer has taken them.
 
 from __future__ import annotations
 
+from orchestrator.platforms.bystanders import is_own
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Rejected, Transient
 from orchestrator.platforms.http import Answer
 
@@ -14,8 +15,7 @@ def order_refusal(answer: Answer, words: str, *, is_effect: bool) -> PlatformFai
     """The failure that a 4xx about one order means. A read that is refused refuses no step."""
     match answer.status:
         case 404 | 410:
-            # A gateway's page says that the API was not found, not that the order is gone for good.
-            return Transient(words) if is_html(answer.body) else NotFound(words)
+            return NotFound(words)
         case _:
             return Rejected(words) if is_effect else Transient(words, is_refused_read=True)
 
@@ -27,8 +27,8 @@ def list_refusal(answer: Answer, words: str) -> PlatformFailure:
 
 def token_refusal(answer: Answer, words: str) -> PlatformFailure:
     """The failure that a 4xx of the token endpoint means: wrong credentials, or an address that is none."""
-    if answer.status == 404 and is_html(answer.body):
-        return Transient(words)
+    if not is_own(answer.body):
+        return Transient(f"no access token: {words}")  # a proxy's or a gateway's page knows no credentials
     return AccessDenied(f"no access token: {words}")
 
 

@@ -6,7 +6,7 @@ How they answer is not documented. The reply is judged in `cloudsuite_xml`; what
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import urlencode
@@ -15,8 +15,10 @@ from zoneinfo import ZoneInfo
 from yarl import URL
 
 from orchestrator.clock import Clock
+from orchestrator.platforms.bystanders import about_order
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.cloudsuite.access import CloudsuiteAccess
+from orchestrator.platforms.cloudsuite.errors import is_html
 from orchestrator.platforms.cloudsuite.notes import note
 from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
 from orchestrator.platforms.cloudsuite.xml import SlipLine, Verdict, confirmation, desadv, verdict
@@ -34,9 +36,16 @@ class CloudsuiteProxy:
     """The proxy calls of one shop. Every method makes one call and may raise any PlatformFailure."""
 
     def __init__(
-        self, caller: Caller, access: CloudsuiteAccess, options: CloudsuiteOptions, clock: Clock, base_url: str
+        self,
+        caller: Caller,
+        access: CloudsuiteAccess,
+        options: CloudsuiteOptions,
+        clock: Clock,
+        base_url: str,
+        ask_list: Callable[[], Awaitable[object]],
     ) -> None:
         self._caller, self._access, self._options, self._clock = caller, access, options, clock
+        self._ask_list = ask_list
         self._base_url = f"{base_url}/proxy"
         self._zone = ZoneInfo(options.timezone)
         self._duplicate = _any_word(options.duplicate_words)
@@ -99,7 +108,8 @@ class CloudsuiteProxy:
         options = self._options
         access = {"shop": str(options.proxy_shop), **({"user": str(options.proxy_user)} if has_user else {})}
         url = URL(f"{self._base_url}/{path}/?{urlencode({**access, **query})}", encoded=True)
-        return await self._access.call("POST", url, is_effect=True, body=body, headers=headers)
+        send = self._access.call("POST", url, is_effect=True, body=body, headers=headers)
+        return await about_order(send, self._ask_list, self._caller, is_effect=True, is_own=_is_no_page)
 
     def _says(self, answer: Answer) -> Verdict:
         """What an answer means; raises where nobody can tell."""
@@ -134,6 +144,10 @@ def slip_lines(despatch: Despatch, seen: Seen) -> list[SlipLine]:
         amount = quantity if quantity is not None else Decimal(told["quantity"] or 0)
         slip.append(SlipLine(number, f"{amount:.4f}", part or told["part"] or ""))
     return slip
+
+
+def _is_no_page(body: bytes) -> bool:
+    return not is_html(body)  # these calls are refused with text or XML too (cloudsuite.md §8)
 
 
 def _any_word(beginnings: Sequence[str]) -> re.Pattern[str]:

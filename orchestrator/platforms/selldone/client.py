@@ -13,6 +13,7 @@ import anyio.to_thread
 from pydantic_core import from_json
 from yarl import URL
 
+from orchestrator.platforms.bystanders import about_order
 from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
 from orchestrator.platforms.failures import (
     AccessDenied,
@@ -94,7 +95,7 @@ class SelldoneClient:
 
     async def read(self, order_id: str) -> Seen:
         """One order. Raises NotFound also for what cannot be an id: Selldone's are integers."""
-        answer = await self._caller.call("GET", self._order_url(order_id), is_effect=False)
+        answer = await self._about_order("GET", self._order_url(order_id), is_effect=False)
         if answer.status >= 400:
             raise self._refusal(answer, _object(answer.body), is_effect=False)
         found = read_single(answer.body)
@@ -207,15 +208,22 @@ class SelldoneClient:
         return StepAnswer(answered)
 
     async def _effect(self, method: str, url: URL, body: bytes | None) -> dict[str, Json]:
-        answer = await self._caller.call(
-            method, url, is_effect=True, body=body, headers=_JSON_HEADERS if body else None
-        )
+        answer = await self._about_order(method, url, body, is_effect=True)
         data = _object(answer.body)
         if is_refusal(answer.status, data):
             raise self._refusal(answer, data, is_effect=True)
         if data is None:
             raise Transient(f"the answer makes no sense: {self._caller.words(answer)}", is_ambiguous=True)
         return data
+
+    async def _about_order(self, method: str, url: URL, body: bytes | None = None, *, is_effect: bool) -> Answer:
+        async def ask_list() -> None:
+            await self._throttle()
+            await self._list(0, 1, None)
+
+        headers = _JSON_HEADERS if body else None
+        send = self._caller.call(method, url, is_effect=is_effect, body=body, headers=headers)
+        return await about_order(send, ask_list, self._caller, is_effect=is_effect)
 
     def _answered_state(self, data: Mapping[str, Json]) -> str:
         state = data.get("delivery_state")
@@ -224,8 +232,7 @@ class SelldoneClient:
         return state
 
     def _refusal(self, answer: Answer, data: dict[str, Json] | None, *, is_effect: bool) -> PlatformFailure:
-        is_html = answer.body.lstrip()[:1] == b"<"
-        return refusal(answer.status, data, self._caller.words(answer), is_effect=is_effect, is_html=is_html)
+        return refusal(answer.status, data, self._caller.words(answer), is_effect=is_effect)
 
     def _order_url(self, order_id: str, tail: str = "") -> URL:
         if order_number(order_id) is None:

@@ -37,9 +37,7 @@ def is_refusal(status: int, data: dict[str, Json] | None) -> bool:
     return status >= 400 or (data is not None and bool(data.get("error")))
 
 
-def refusal(
-    status: int, data: dict[str, Json] | None, words: str, *, is_effect: bool, is_html: bool = False
-) -> PlatformFailure:
+def refusal(status: int, data: dict[str, Json] | None, words: str, *, is_effect: bool) -> PlatformFailure:
     """The failure that a refusing answer means. `words` are its own, `data` its members (None: no JSON object)."""
     named = constants(data)
     if named.intersection(_ACCESS) or status in (401, 403):
@@ -55,8 +53,7 @@ def refusal(
         return Rejected(words)
     if not named.intersection(_OUT_OF_SEQUENCE):
         if status in (404, 410):
-            # A gateway's page says that the API was not found, not that the order is gone for good.
-            return Transient(words) if is_html else NotFound(words)
+            return NotFound(words)
         if is_effect and status == 422 and not named:
             return Rejected(words)
     if not is_effect:

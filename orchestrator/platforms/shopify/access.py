@@ -41,7 +41,7 @@ class ShopifyAccess:
     def __init__(self, options: ShopifyOptions, caller: Caller, host: str, settings: ClientSettings) -> None:
         self._caller = caller
         self._clock = settings.clock
-        self._throttle = settings.throttle
+        self.throttle = settings.throttle
         self._no_scopes_until = float("-inf")
         self._token = "" if options.token is None else options.token.get_secret_value()
         self._keeper: TokenKeeper[ShopifyTokens] | None = None
@@ -72,11 +72,11 @@ class ShopifyAccess:
             if answer is not None and not self._may_lack_scopes(answer):
                 return answer
             if refusal is not None and is_fetched:
-                raise AccessDenied(refusal.detail)
+                raise AccessDenied(refusal.detail, is_page=refusal.is_page)
             tokens, is_fetched = await self._keeper.renewed(tokens)
             if answer is not None:
                 self._no_scopes_until = self._clock.monotonic() + SCOPES_SECONDS
-            await self._throttle()
+            await self.throttle()
 
     def forget_refusal(self) -> None:
         """A person says that the account is mended: the next call asks anew."""

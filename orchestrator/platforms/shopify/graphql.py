@@ -15,6 +15,7 @@ from typing import Final
 from pydantic_core import from_json
 from yarl import URL
 
+from orchestrator.platforms.bystanders import about_order
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
@@ -35,6 +36,8 @@ _SHOP_STOPS = frozenset({402, 403, 404, 423})
 """A frozen or locked shop, a wrong domain or version: nothing of this shop can be done (shopify.md §8)."""
 _SHOP_STOP_CODES = frozenset({"ACCESS_DENIED", "SHOP_INACTIVE"})
 """The same, told at 200 (shopify.dev: GraphQL Admin API, status and error codes)."""
+_LISTS = frozenset({"orders", "access"})
+"""Documents that are about no order: what refuses them refuses the shop."""
 _NOT_RUN = frozenset({"MAX_COST_EXCEEDED", "MAX_INPUT_SIZE_EXCEEDED", "BAD_REQUEST", "INVALID_VARIABLE"})
 """Codes of a document that was never run, beside those of a validator, which begin with a small letter (samples)."""
 _QUERY_POINTS, _MUTATION_POINTS = 400.0, 50.0
@@ -91,12 +94,20 @@ class ShopifyDoor:
     async def send(self, name: str, variables: Mapping[str, Json], *, is_effect: bool) -> Answer:
         """Sends a document. Raises what HTTP alone tells; see `told` for what the answer says."""
         body = json.dumps({"query": document(name), "variables": variables}).encode()
-        answer = await self._post(name, body, is_effect=is_effect)
+        send = self._post(name, body, is_effect=is_effect)
+        if name in _LISTS:
+            answer = await send
+        else:
+            answer = await about_order(send, self._ask_list, self._caller, is_effect=is_effect)
         if answer.status in _SHOP_STOPS:
             raise AccessDenied(self._caller.words(answer))
         if answer.status >= 400:
             raise Rejected(self._caller.words(answer))
         return answer
+
+    async def _ask_list(self) -> None:
+        await self._access.throttle()
+        await self.query("access", {})
 
     async def _post(self, name: str, body: bytes, *, is_effect: bool) -> Answer:
         """Posts a document once there are points for it, and hears what it cost."""

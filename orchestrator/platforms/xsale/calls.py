@@ -5,12 +5,14 @@ Nothing about errors is documented, so what an answer refuses is told by its sta
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from pydantic_core import from_json
 from yarl import URL
 
+from orchestrator.platforms.bystanders import about_order, is_own
 from orchestrator.platforms.client import Throttle
 from orchestrator.platforms.failures import AccessDenied, NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
 from orchestrator.platforms.http import Answer, Caller
@@ -65,13 +67,22 @@ class OrganizationCalls:
         except (ValueError, TypeError, KeyError):
             raise Transient("the answer to /me names no organizations") from None
 
+    async def about_order(self, send: Awaitable[Answer], turn: Turn, *, is_effect: bool) -> Answer:
+        """As `bystanders.about_order`: the list that is asked for is that of the statuses."""
+
+        async def ask_list() -> None:
+            answer = await self.get(turn, "statuses")
+            if answer.status >= 400:
+                raise Transient(self.caller.words(answer))
+
+        return await about_order(send, ask_list, self.caller, is_effect=is_effect)
+
     def refusal(self, answer: Answer, *, is_effect: bool) -> PlatformFailure:
         """What an answer of 400 and more to a call about one order means (xsale.md §6)."""
         words = self.caller.words(answer)
         match answer.status:
             case 404 | 410:
-                # A gateway's page says that the API was not found, not that the order is gone for good.
-                return Transient(words) if answer.body.lstrip()[:1] == b"<" else NotFound(words)
+                return NotFound(words)
             case 409 | 412 if is_effect:
                 return OutOfSequence(words)
             case _ if is_effect:
@@ -106,8 +117,10 @@ class OrganizationCalls:
         try:
             answer = await self.caller.call(method, url, is_effect=body is not None, body=body, headers=headers)
         except AccessDenied as failure:
-            return AccessDenied(failure.detail)
-        return AccessDenied(self.caller.words(answer)) if answer.status == 403 else answer
+            return AccessDenied(failure.detail, is_page=failure.is_page)
+        if answer.status != 403:
+            return answer
+        return AccessDenied(self.caller.words(answer), is_page=not is_own(answer.body))
 
 
 def json_or_none(body: bytes) -> Json:

@@ -110,13 +110,13 @@ class XsaleClient:
         if self._options.look_first and await self._is_there(calls, order_id, standing, to, request):
             return StepAnswer(to, is_found=True)
         table = await self._directory.table(calls)
-        answer = await self._calls.put(calls, tail, self._body(table.id_of(to)))
+        answer = await self._put(calls, tail, table.id_of(to))
         if answer.status in (400, 422):
             # The status may have been made anew, under another id. A refused change has changed nothing.
             renewed = await self._directory.renewed(calls)
             if renewed.id_of(to) != table.id_of(to):
                 table = renewed
-                answer = await self._calls.put(calls, tail, self._body(table.id_of(to)))
+                answer = await self._put(calls, tail, table.id_of(to))
         if answer.status >= 400:
             raise self._calls.refusal(answer, is_effect=True)
         if not self._shows(answer, to, table) and self._options.verify_changes:
@@ -178,7 +178,8 @@ class XsaleClient:
         if not self._options.single_get:
             return await self._find(calls, order_id)
         table = await self._directory.table(calls)
-        answer = await self._calls.get(calls, f"orders/{number}")
+        send = self._calls.get(calls, f"orders/{number}")
+        answer = await self._calls.about_order(send, calls, is_effect=False)
         if answer.status >= 400:
             raise self._calls.refusal(answer, is_effect=False)
         seen, status = read_single(answer.body, self._reading, table)
@@ -238,9 +239,10 @@ class XsaleClient:
             raise OutOfSequence(f"{to} is due after {standing.platform_state}, but the order is in {state}")
         return state == to
 
-    def _body(self, status_id: int) -> bytes:
+    async def _put(self, calls: Turn, tail: str, status_id: int) -> Answer:
         key = self._options.status_body
-        return json.dumps(status_id if key == "bare" else {key: status_id}).encode()
+        body = json.dumps(status_id if key == "bare" else {key: status_id}).encode()
+        return await self._calls.about_order(self._calls.put(calls, tail, body), calls, is_effect=True)
 
     def _shows(self, answer: Answer, to: str, table: StatusTable) -> bool:
         """Whether the answer itself shows the new status; what it is to look like is not documented (xsale.md §2).

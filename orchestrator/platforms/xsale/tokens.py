@@ -16,6 +16,7 @@ from pydantic_core import from_json
 from yarl import URL
 
 from orchestrator.clock import Clock
+from orchestrator.platforms.bystanders import is_own
 from orchestrator.platforms.failures import AccessDenied, Transient
 from orchestrator.platforms.http import Answer, Caller
 from orchestrator.platforms.platform import ClientSettings
@@ -69,11 +70,14 @@ class XsaleTokens:
             is_effect=False,
             body=_login_body(self._credentials),
             headers=_JSON_HEADERS,
+            is_login=True,
             is_counted=False,
         )
         if answer.status >= 400:
-            # Whatever it is about (user, client, audience, address), only another config helps (xsale.md §6).
-            raise AccessDenied(f"the login was refused: {self._caller.words(answer)}")
+            words = f"the login was refused: {self._caller.words(answer)}"
+            # Whatever it is about (user, client, audience), only another config helps (xsale.md §6); but a proxy's or
+            # a gateway's page knows no credentials.
+            raise AccessDenied(words) if is_own(answer.body) else Transient(words)
         return self._read(answer)
 
     @staticmethod

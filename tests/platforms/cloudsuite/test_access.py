@@ -91,6 +91,8 @@ async def test_a_token_that_is_refused_twice_stops_the_shop() -> None:
         (400, b'{"error": "unauthorized_client"}', AccessDenied),
         (404, b'{"error": "Realm does not exist"}', AccessDenied),
         (404, b"<html>nothing here</html>", Transient),
+        (403, b"<html>Access denied by policy</html>", Transient),
+        (401, b"<html>Sign in to the proxy</html>", Transient),
         (503, b"busy", Transient),
         (200, b"<html>", Transient),
         (200, b'{"access_token": 5}', Transient),

@@ -115,7 +115,6 @@ async def test_a_despatch_whose_line_numbers_went_away_is_out_of_sequence() -> N
         (400, b'{"non_field_errors": ["no"]}', Rejected),
         (403, b'{"detail": "no"}', Rejected),
         (404, b'{"detail": "no"}', NotFound),
-        (404, b"<html>no</html>", Transient),
         (405, b'{"detail": "no"}', Rejected),
         (409, b'{"detail": "no"}', Rejected),
         (200, b'{"state": "cancel", "note": "no"}', OutOfSequence),

@@ -234,7 +234,6 @@ def test_a_cursor_survives_being_json() -> None:
     [
         (400, b'{"title":"bad","errors":{"StatusId":["no"]}}', Rejected),
         (404, b'{"Message":"Not found."}', NotFound),
-        (404, b"<html>nginx</html>", Transient),
         (405, b"{}", Rejected),
         (409, b'{"Message":"busy"}', OutOfSequence),
         (422, b"{}", Rejected),

@@ -193,7 +193,17 @@ async def test_a_refusal_that_is_forgotten_is_asked_about_anew() -> None:
         assert (await found.tokens()).access_token == "access-2"
 
 
-@pytest.mark.parametrize(("status", "body"), [(500, b"{}"), (502, b"<html>bad gateway</html>"), (429, b"{}")])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, b"{}"),
+        (502, b"<html>bad gateway</html>"),
+        (429, b"{}"),
+        (401, b"<html>Sign in to the proxy</html>"),
+        (403, b"<html>Access denied by policy</html>"),
+        (404, b"<html>nothing here</html>"),
+    ],
+)
 async def test_a_login_server_in_trouble_is_asked_again_later(status: int, body: bytes) -> None:
     server = LoginServer()
     server.answers = [(status, body)]
