@@ -7,6 +7,7 @@ pause. Shutdown drains: gates close, running calls finish and are recorded, then
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,7 @@ log = structlog.get_logger()
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
+_NOTE_AGAIN_SECONDS = 5.0
 
 
 class _Slot:
@@ -73,6 +75,7 @@ class Supervisor:
         self._slots: dict[str, _Slot] = {}
         self._group: TaskGroup | None = None
         self._worked_for: set[str] = set()
+        self._noting = anyio.CancelScope()
         self._state_directory: Path | None = None
         self.is_draining = False
         self.on_secrets: Callable[[ShopConfig], None] = lambda _shop: None
@@ -99,7 +102,7 @@ class Supervisor:
         """Starts every shop's worker in `group`; returns when each has started or failed once."""
         self._group, self._config = group, config
         self._state_directory = config.state_directory  # where the store is, whatever a reload says
-        await self._note_moves(config)
+        await self._note_moves()
         for shop in config.shops.values():
             self._add(shop)
         for slot in list(self._slots.values()):
@@ -108,6 +111,7 @@ class Supervisor:
     async def reload(self, config: Config) -> None:
         """Applies a new config: shops added, removed, changed; the others go on undisturbed."""
         assert self._config is not None
+        assert self._group is not None
         changes = diff(self._config, config)
         affects_all = "recovery_limit" in changes.settings_changed
         changed = tuple(sorted(config.shops.keys() & self._slots.keys())) if affects_all else changes.changed
@@ -117,22 +121,38 @@ class Supervisor:
         for name in changes.removed:
             del self._slots[name]
         self._config = config
-        await self._note_moves(config)
+        self._noting.cancel()
+        try:
+            await self._note_moves()
+        except StoreError as error:  # a full disk must not end the daemon because its config is read again
+            log.error("shops.not_noted", detail=f"{error}; tried again until it succeeds")
+            self._noting = anyio.CancelScope()
+            self._group.start_soon(self._note_moves_later, self._noting)
         for name in (*changed, *changes.added):
             self._add(config.shops[name])
         for name in (*changed, *changes.added):
             await self._slots[name].started.wait()
         log.info("config.reloaded", added=changes.added, removed=changes.removed, changed=changed)
 
-    async def _note_moves(self, config: Config) -> None:
-        """Tells which shops have left the config, and which are back."""
-        configured = {name: shop.identity() for name, shop in config.shops.items()}
+    async def _note_moves(self) -> None:
+        """Tells which shops have left the config, and which are back. Raises StoreError."""
+        assert self._config is not None
+        configured = {name: shop.identity() for name, shop in self._config.shops.items()}
         now = self._clock.now_ms()
         log_moves(await self._store.write(lambda tx: note_moves(tx, configured, now)))
+
+    async def _note_moves_later(self, scope: anyio.CancelScope) -> None:
+        """As `_note_moves`, once the store takes it."""
+        with scope:
+            while True:
+                await anyio.sleep(_NOTE_AGAIN_SECONDS)
+                with suppress(StoreError):
+                    return await self._note_moves()
 
     async def drain(self, seconds: float) -> None:
         """Lets running calls finish for at most `seconds`, then stops every worker."""
         self.is_draining = True
+        self._noting.cancel()
         async with anyio.create_task_group() as group:
             for slot in self._slots.values():
                 group.start_soon(self._stop, slot, seconds)

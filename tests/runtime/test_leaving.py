@@ -18,6 +18,7 @@ from orchestrator.operations.feed import Feed
 from orchestrator.operations.queries import OrderQuery, Queries
 from orchestrator.runtime.reports import ShopFacts
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from storage.errors import StoreUnavailable
 from storage.records import Situation, TargetStatus
 from tests.support.shopfloor import SHOP, Shopfloor, config_of, shopfloor, working_on
 
@@ -164,3 +165,28 @@ async def test_what_is_left_of_a_queue_waits_in_its_turn(tmp_path: Path) -> None
         with anyio.fail_after(20):
             assert (await floor.finished(second)).status is TargetStatus.REACHED
         assert (await floor.target(first.id)).status is TargetStatus.CANCELLED
+
+
+async def refused(_: object) -> None:
+    raise StoreUnavailable("database or disk is full")
+
+
+async def test_a_reload_on_a_full_disk_is_applied_and_told_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.runtime.supervisor._NOTE_AGAIN_SECONDS", 0.01)
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        before, config = written(tmp_path), load(tmp_path / "config.json")
+        with monkeypatch.context() as full, structlog.testing.capture_logs() as logs:
+            full.setattr(floor.store, "write", refused)
+            await floor.supervisor.reload(with_shops(config, {}))
+        assert [each["log_level"] for each in logs if each["event"] == "shops.not_noted"] == ["error"]
+        assert not floor.supervisor.is_configured(SHOP)
+        with anyio.fail_after(20):
+            await floor.event("shop.left")
+        await floor.supervisor.reload(with_shops(config, before))
+        await floor.event("shop.returned")
+        (order,) = await floor.orders()
+        with anyio.fail_after(20):
+            assert (await floor.reach(order.id, "accepted")).status is TargetStatus.REACHED
