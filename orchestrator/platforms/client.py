@@ -75,6 +75,13 @@ class Page:
     page, None when the sweep is complete; then `position` (JSON) is what the next sweep starts from.
     `skip_if_new`: ids that are only of interest when we know the order already (cancelled before we saw them).
     `ages`: what thin rows tell of their orders' age, by id, so that history is not read one by one.
+
+    A sweep never moves, ends or goes on by the platform's word alone. The runtime watches that the pages of a list lead
+    on (`platforms/progress`): `shown` names every row of the page, also those that are left out; `cursor` is what the
+    platform itself calls the next page, None where the client counts; `part` tells apart the lists that one sweep goes
+    through, each of which is judged by itself. `flaw`: in words, why the list cannot be believed to be whole (it ends
+    before its own count, or says that there is more and not where): the page's rows are taken in, the sweep then fails
+    and its position stays. `position` must not lie in the future (`platforms/horizon`).
     """
 
     orders: tuple[Seen, ...]
@@ -84,6 +91,17 @@ class Page:
     ages: Mapping[str, Age] = field(default_factory=dict)
     next: Json = None
     position: Json = None
+    shown: tuple[str, ...] | None = None
+    cursor: str | None = None
+    part: int = 0
+    flaw: str | None = None
+
+    def rows(self) -> tuple[str, ...]:
+        """A name for each row that the platform showed."""
+        if self.shown is not None:
+            return self.shown
+        orders = (*(seen.id for seen in self.orders), *self.must_read)
+        return (*orders, *(item.id or repr(item.payload) for item in self.unreadable))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""The four kinds of failure of a platform call. The platform client alone decides which one it is.
+"""The four kinds of failure of a platform call. The platform client alone decides which one it is. (`Inconsistent` is
+no failed call: a sweep ends with it whose answers do not fit together.)
 
 Details are the platform's own words, cut to a sensible length by the client; they never hold a secret.
 """
@@ -85,3 +86,9 @@ class Unreadable(PlatformFailure):
     def __init__(self, detail: str, payload: bytes) -> None:
         super().__init__(detail)
         self.payload = payload
+
+
+class Inconsistent(PlatformFailure):
+    """A list contradicts itself or does not end. What it showed was taken in; the position of the sweep stays."""
+
+    kind = "inconsistent"

@@ -6,6 +6,7 @@ back far enough that nothing between two sweeps is missed. What cannot be read i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +18,15 @@ from orchestrator.decisions.history import is_history, may_be_history
 from orchestrator.decisions.reconciliation import Adopted, Look, adopt, note_gone
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.platforms.client import Age, Page, UnreadableItem
-from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
+from orchestrator.platforms.failures import (
+    AccessDenied,
+    Inconsistent,
+    NotFound,
+    PlatformFailure,
+    Transient,
+    Unreadable,
+)
+from orchestrator.platforms.progress import Progress
 from orchestrator.runtime.asking import ask
 from orchestrator.runtime.driver import Equipment
 from orchestrator.runtime.reports import SyncReport
@@ -66,6 +75,23 @@ class _Unfinished:
     cursor: Json
 
 
+class _Watch:
+    """Whether the pages of one walk fit together: each list of it is watched by itself."""
+
+    def __init__(self) -> None:
+        self._part: int | None = None
+        self._list = Progress()
+
+    def flaw(self, page: Page) -> str | None:
+        """Takes a page in; in words what is wrong with the list, None while nothing is."""
+        if page.flaw is not None or page.next is None:
+            return page.flaw
+        if page.part != self._part:
+            self._part, self._list = page.part, Progress()
+        cursor = page.cursor if page.cursor is not None else json.dumps(page.next)
+        return self._list.complaint(page.rows(), cursor)
+
+
 def _wants_older(shop: Shop, import_since: int | None) -> bool:
     """Whether the last complete sweep left orders out that the config has wanted since: those are only found from the
     beginning of the list."""
@@ -85,6 +111,7 @@ class Poller:
         self._is_quiet = False  # the last sweep went well and found nothing: no need to say so again
         self._last_error: str | None = None
         self._unfinished: _Unfinished | None = None
+        self._progress = _Watch()  # of the walk at hand
         self._read_rows: set[str] = set()  # of the page at hand
         self._missed: set[str] = set()  # read while a step was out: the list will not name them again for that
         self.got_on = False
@@ -114,22 +141,32 @@ class Poller:
         position = shop.sync_position if shop is not None else None
         began_at = e.clock.now_ms()
         tally = _Tally()
-        if shop is not None and not self._has_caught_up and _wants_older(shop, e.policy.import_since):
-            await self._walk(None, tally, only_new=True)
-            self._has_caught_up = True
-        page = await self._walk(position, tally)
+        broken: Inconsistent | None = None
+        try:
+            if shop is not None and not self._has_caught_up and _wants_older(shop, e.policy.import_since):
+                await self._walk(None, tally, only_new=True)
+                self._has_caught_up = True
+        except Inconsistent as failure:  # what changed is in another list
+            broken = failure
+        try:
+            position = (await self._walk(position, tally)).position
+        except Inconsistent as failure:  # the list is no use: what reads tell of known orders is worth the more
+            broken = failure
         if e.client.rereads_open:
             await self._reread_open(began_at, tally)
         for order_id in sorted(self._missed):
             await self._adopt_one(order_id, tally)
         self._unfinished = None
+        if broken is not None:
+            self.got_on = False  # what the next sweep would be shown is the same: it waits longer each time
+            raise broken
         report = tally.report()
-        await self._complete(page.position, report, is_asked_for=is_asked_for)
+        await self._complete(position, report, is_asked_for=is_asked_for)
         return report
 
     async def _walk(self, position: Json, tally: _Tally, *, only_new: bool = False) -> Page:
         """Lists and adopts page after page; answers the last one. `only_new`: rows of orders that are known are not
-        read, for another sweep looks after those."""
+        read, for another sweep looks after those. Raises Inconsistent where the list cannot be whole or has no end."""
         e = self._e
         cursor = self._take_up(position)
         while True:
@@ -140,6 +177,10 @@ class Poller:
             await self._adopt_page(page, read_at, tally, only_new=only_new)
             self._read_rows.clear()
             e.crash.hit("after_sync")
+            if (flaw := self._progress.flaw(page)) is not None:
+                self._unfinished = None
+                words = "what it showed was taken in, and the next sync begins where this one began"
+                raise Inconsistent(f"the list of orders is not to be relied on: {flaw}; {words}")
             if page.next is None:
                 return page
             cursor = page.next
@@ -151,6 +192,7 @@ class Poller:
         if left is None or left.position != position or self._stuck >= _TRIES_AT_A_PAGE:
             self._stuck = 0
             self._read_rows.clear()
+            self._progress = _Watch()
             return None
         return left.cursor
 

@@ -82,15 +82,17 @@ class SelldoneClient:
 
     async def list_page(self, position: Json, cursor: Json) -> Page:
         """One page of Payed, COD and Canceled orders that changed since `position`, oldest checkout first."""
-        sweep = Sweep.resume(position, cursor)
+        our_ms = self._clock.now_ms()
+        sweep = Sweep.resume(position, cursor, our_ms)
         listing, answer = await self._list(sweep.offset, self._page_size, sweep.since)
-        sweep, is_complete = turn(sweep, listing, self._page_size, http_date_ms(answer.headers.get("Date", "")))
+        turned = turn(sweep, listing, self._page_size, http_date_ms(answer.headers.get("Date", "")), our_ms)
         return Page(
             orders=listing.orders,
             unreadable=listing.unreadable,
             skip_if_new=frozenset(seen.id for seen in listing.orders if not seen.is_released),
-            next=None if is_complete else sweep.to_json(),
-            position=sweep.position if is_complete else None,
+            next=None if turned.is_complete else turned.sweep.to_json(),
+            position=turned.sweep.position if turned.is_complete else None,
+            flaw=turned.flaw,
         )
 
     async def read(self, order_id: str) -> Seen:

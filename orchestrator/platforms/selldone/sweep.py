@@ -4,15 +4,21 @@ The list is cut by offset, oldest checkout first. While a sweep pages on, rows m
 up, over the cut, unseen. So every page begins a few rows before the end of the last one and must show a row from there;
 when it shows none, the sweep steps back until it does. Rows seen twice are harmless.
 
-The next sweep begins at the largest `updated_at` that this one saw, but not after the platform's clock when it began
-(the `Date` of the first page): a row that changed behind the sweep's back, on a page already read, changed after that.
-Without a `Date` the largest `updated_at` of the first page stands in for it. Our own clock has no say.
+The list ends where the platform's count says so, if that fits what it shows: a full page is followed by a look at the
+next, for a count may be too small, and a list that ends before its count is not believed to be whole. Without a count
+it ends with a page that shows the shared rows and no others.
+
+The next sweep begins at the largest `updated_at` that this one saw, but not after the moment when it began
+(`platforms/horizon`): a row that changed behind the sweep's back, on a page already read, changed after that. Without
+a `Date` the largest `updated_at` of the first page bounds it as well.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
+from orchestrator.platforms.horizon import ceiling, is_ahead
+from orchestrator.platforms.progress import PATIENCE_PAGES
 from orchestrator.platforms.selldone.wire import Listing
 from statemachines.target import Json
 
@@ -27,63 +33,88 @@ _MAX_STEPS_BACK = 20
 class Sweep:
     """Where a sweep stands, as JSON in `Page.next`. Instants are the platform's, in Unix milliseconds.
 
-    `since`: what the sweep began from. `anchors`: the last ids of the page before. `high`: the largest `updated_at`
-    seen. `cap`: the platform's clock at the first page. `is_torn`: stepping back did not find the way, so the position
-    may not move on.
+    `since`: what the sweep began from. `anchors`: the last ids of the page before, `shared`: how many of its rows this
+    one begins with. `high`: the largest `updated_at` seen. `cap`: the latest position, set by the first page. `lost`:
+    pages that showed none of the rows before them; the first ones make the sweep step back.
     """
 
     since: int | None = None
     offset: int = 0
     anchors: tuple[str, ...] = ()
+    shared: int = 0
     high: int | None = None
     cap: int | None = None
-    steps_back: int = 0
-    is_torn: bool = False
+    lost: int = 0
 
     @classmethod
-    def resume(cls, position: Json, cursor: Json) -> Sweep:
-        """The sweep that begins from `position`, or goes on from `cursor`."""
+    def resume(cls, position: Json, cursor: Json, our_ms: int) -> Sweep:
+        """The sweep that begins from `position`, or goes on from `cursor`. `our_ms`: our clock."""
         if cursor is not None:
             return cls(**{**cursor, "anchors": tuple(cursor["anchors"])})
         since = position.get("updated_at") if isinstance(position, dict) else None
-        return cls(since=since if isinstance(since, int) else None)
+        return cls(since=since if isinstance(since, int) and not is_ahead(since, None, our_ms) else None)
 
     def to_json(self) -> dict[str, Json]:
         """As JSON; `resume` reads it back."""
         return {**asdict(self), "anchors": list(self.anchors)}
 
     @property
+    def is_torn(self) -> bool:
+        """Whether stepping back did not find the way, so that rows may have slipped through."""
+        return self.lost > _MAX_STEPS_BACK
+
+    @property
     def position(self) -> Json:
         """Where the next sweep begins from, once this one is complete."""
-        ends = [instant for instant in (self.high, self.cap) if instant is not None]
-        if self.is_torn or self.high is None:
-            return None if self.since is None else {"updated_at": self.since}
-        return {"updated_at": min(ends) if self.since is None else max(self.since, min(ends))}
+        known = [instant for instant in (self.since, self.high) if instant is not None]
+        if not known:
+            return None
+        return {"updated_at": max(known) if self.cap is None else min(max(known), self.cap)}
 
 
-def turn(sweep: Sweep, listing: Listing, page_size: int, platform_now_ms: int | None) -> tuple[Sweep, bool]:
-    """The sweep after a page, and whether it is complete. `platform_now_ms`: the answer's `Date`."""
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A sweep after a page. `flaw`: why its end is not believed (`client.Page`); it is complete then too."""
+
+    sweep: Sweep
+    is_complete: bool
+    flaw: str | None = None
+
+
+def turn(sweep: Sweep, listing: Listing, page_size: int, platform_ms: int | None, our_ms: int) -> Turn:
+    """Takes a page in. `platform_ms`: the answer's `Date`, `our_ms`: our clock when it was asked for."""
     seen_at = [order.platform_updated_at for order in listing.orders if order.platform_updated_at is not None]
     high = max([*seen_at, *([] if sweep.high is None else [sweep.high])], default=None)
-    is_first = sweep.offset == 0 and sweep.steps_back == 0
-    cap = (high if platform_now_ms is None else platform_now_ms) if is_first else sweep.cap
-    sweep = replace(sweep, high=high, cap=cap)
+    sweep = replace(sweep, high=high)
+    if sweep.cap is None:
+        if sweep.since is not None and is_ahead(sweep.since, platform_ms, our_ms):
+            return Turn(Sweep(), is_complete=False)
+        bounds = [ceiling(platform_ms, our_ms), *([high] if platform_ms is None and high is not None else [])]
+        sweep = replace(sweep, cap=min(bounds))
     if sweep.anchors and sweep.offset and not set(sweep.anchors).intersection(listing.ids):
-        if sweep.steps_back < _MAX_STEPS_BACK:
+        sweep = replace(sweep, lost=sweep.lost + 1)
+        if not sweep.is_torn:
             back = max(1, page_size - OVERLAP_ROWS)
-            return replace(sweep, offset=max(0, sweep.offset - back), steps_back=sweep.steps_back + 1), False
-        sweep = replace(sweep, is_torn=True)
-    if _is_last(sweep, listing, page_size):
-        return sweep, True
+            return Turn(replace(sweep, offset=max(0, sweep.offset - back)), is_complete=False)
+    is_over, flaw = _ending(sweep, listing, page_size)
+    if is_over:
+        return Turn(sweep, is_complete=True, flaw=flaw)
     overlap = max(1, min(OVERLAP_ROWS, listing.rows // 2))
-    return replace(sweep, offset=sweep.offset + listing.rows - overlap, anchors=listing.ids[-_ANCHORS:]), False
+    offset = sweep.offset + listing.rows - overlap
+    return Turn(replace(sweep, offset=offset, anchors=listing.ids[-_ANCHORS:], shared=overlap), is_complete=False)
 
 
-def _is_last(sweep: Sweep, listing: Listing, page_size: int) -> bool:
-    """The count tells the end; where it is missing or too large, a page that ends where the last one ended does."""
+def _ending(sweep: Sweep, listing: Listing, page_size: int) -> tuple[bool, str | None]:
+    """Whether the list is over with this page, and why that is not believed."""
+    total, end = listing.total, sweep.offset + listing.rows
     is_nothing_new = bool(listing.ids) and listing.ids[-1:] == sweep.anchors[-1:]
-    if listing.rows == 0:
-        return True
-    if listing.total is None:
-        return is_nothing_new
-    return sweep.offset + listing.rows >= listing.total or (is_nothing_new and listing.rows < page_size)
+    shows_no_more = listing.rows == 0 or (is_nothing_new and listing.rows <= sweep.shared)
+    is_counted_out = total == end and listing.rows < page_size and not is_nothing_new
+    is_given_up = sweep.lost > _MAX_STEPS_BACK + PATIENCE_PAGES
+    if not (shows_no_more or is_counted_out or is_given_up):
+        return False, None
+    if sweep.is_torn:
+        return True, f"{sweep.lost} pages showed none of the rows before them, so that rows may lie between them unseen"
+    if total is not None and total > end:
+        return True, f"it counts {total} orders and shows none behind the first {end}"
+    return True, None

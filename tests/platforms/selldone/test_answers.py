@@ -271,16 +271,13 @@ async def test_a_list_that_fails_says_how(body: bytes, status: int, kind: type[P
 
 async def test_the_sample_list_is_read_and_cancelled_orders_are_marked() -> None:
     listed = sample_json("orders_list_response")
-    body = json.dumps({"orders": [*listed["orders"], sample_json("order_canceled")], "total": 99}).encode()
+    body = json.dumps({"orders": [*listed["orders"], sample_json("order_canceled")], "total": 3}).encode()
     async with serving(answering(body)) as base_url, selldone_client(base_url) as client:
         page = await client.list_page(None, None)
-        cursor = json.loads(json.dumps(page.next))
-        assert page.position is None
-        last = await client.list_page(None, cursor)
     assert [seen.id for seen in page.orders] == [str(order["id"]) for order in listed["orders"]] + ["15004"]
     assert page.skip_if_new == {"15004"}
-    assert last.next is None
-    assert last.position == {"updated_at": 1_724_234_400_000}
+    assert page.next is None
+    assert page.position == {"updated_at": 1_724_000_600_000}, "not beyond our clock, and some minutes"
 
 
 async def test_a_large_page_is_read_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:

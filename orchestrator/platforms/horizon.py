@@ -1,0 +1,26 @@
+"""How far the position of a sweep by change time may go: never beyond the present.
+
+A row may carry any change time: of the year 2100 by a fault of the platform, or hours ahead by a zone that was taken
+for another. A position at that time would hide every change until then. So a position is no later than the moment when
+its sweep began, by the platform's own clock (the `Date` of its first answer) and by ours: one that is too early lists
+some rows again, one that is too late loses orders. Ours is given some minutes where the platform tells its own.
+
+A position of the store may lie in the future all the same: a former version kept it, or a clock was set back since.
+What changed meanwhile is unknown then, so the next sweep begins from the beginning. Pure; all instants are Unix
+milliseconds.
+"""
+
+from __future__ import annotations
+
+MARGIN_MS = 10 * 60_000
+"""How far our clock may be behind the platform's before it holds positions back."""
+
+
+def ceiling(platform_ms: int | None, our_ms: int) -> int:
+    """The latest position of a sweep that began now. `platform_ms`: the platform's clock, None where it tells none."""
+    return our_ms if platform_ms is None else min(platform_ms, our_ms + MARGIN_MS)
+
+
+def is_ahead(position_ms: int, platform_ms: int | None, our_ms: int) -> bool:
+    """Whether a position lies in the future, so that it says nothing of what was seen."""
+    return position_ms > (our_ms if platform_ms is None else min(platform_ms, our_ms)) + MARGIN_MS
