@@ -31,7 +31,8 @@ from orchestrator.api.access import is_local
 from orchestrator.api.problems import ApiError
 from orchestrator.api.reading import shown
 
-_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]\\]+)(?::(?P<port>[0-9]{1,5}))?")
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]\\]+)(?::(?P<port>[0-9]{0,5}))?")
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?P<host>[^/?#]*)")
 _PLACEHOLDER = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _SHORT_ADDRESS = re.compile(r"[0-9a-fx.]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -53,19 +54,29 @@ DOORS: Final = web.AppKey("doors", Doors)
 def check_origin(request: web.Request) -> None:
     """Raises ApiError `cross-origin` for what a page from elsewhere had its browser ask."""
     doors = request.app.get(DOORS, Doors())
-    hosts = request.headers.getall("Host", ())
+    hosts = _hosts_asked(request)
     for host in hosts:
         if not _is_ours(host, doors) and not (is_local(request) and _PLACEHOLDER.fullmatch(host)):
             remedy = "ask localhost or the socket; a name under which the daemon is reached belongs into api.hosts"
             raise ApiError("cross-origin", f"{shown(host)!r} (Host) is no name of this daemon: {remedy}")
-    site = request.headers.get("Sec-Fetch-Site", "none")
-    if site.strip().casefold() not in _OWN_SITES:
-        remedy = "type the dashboard's address to open it; programs do not send this header"
-        raise ApiError("cross-origin", f"a page of another origin asks ({shown(site)!r} in Sec-Fetch-Site): {remedy}")
+    for site in request.headers.getall("Sec-Fetch-Site", ()):
+        if site.strip().casefold() not in _OWN_SITES:
+            remedy = "type the dashboard's address to open it; programs do not send this header"
+            detail = f"a page of another origin asks ({shown(site)!r} in Sec-Fetch-Site): {remedy}"
+            raise ApiError("cross-origin", detail)
     for origin in request.headers.getall("Origin", ()):
         if not _is_own_page(origin, hosts[0] if hosts else "", doors):
             remedy = "open the dashboard itself; if a proxy shows it under this name, add the name to api.hosts"
             raise ApiError("cross-origin", f"a page of {shown(origin)!r} asks (Origin), which is elsewhere: {remedy}")
+
+
+def _hosts_asked(request: web.Request) -> list[str]:
+    """Whom the request is for: first the host of an absolute request target, as proxies get it, then `Host`.
+
+    RFC 9112 §3.2.2 has the target count and `Host` ignored; here each has to be ours.
+    """
+    target = _ABSOLUTE.match(request.raw_path)
+    return [*([] if target is None else [target["host"]]), *request.headers.getall("Host", ())]
 
 
 def _is_ours(host: str, doors: Doors) -> bool:
@@ -92,7 +103,7 @@ def _name_and_port(text: str, default: int) -> tuple[str, int]:
     found = _HOST.fullmatch(text.strip())
     if found is None:
         return "", 0
-    name = found["name"].strip("[]").rstrip(".").casefold()
+    name = found["name"].strip("[]").removesuffix(".").casefold()
     with suppress(ValueError):
         name = str(ip_address(name))  # an address has several spellings
     return name, int(found["port"] or default)

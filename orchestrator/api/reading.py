@@ -36,9 +36,10 @@ async def read_json(request: web.Request, slug: str = "invalid-request") -> dict
     Raises ApiError, Invalid; `slug` is the type of the problem when the JSON is not what can be used.
     """
     raw = await request.read()
+    if raw:
+        check_type(request, is_json)
     if not raw.strip():
         return None
-    check_type(request, is_json)
     return as_object(parse_json(raw, slug), slug)
 
 

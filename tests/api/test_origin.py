@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -13,6 +14,7 @@ import aiohttp
 import pytest
 
 from orchestrator.api.dashboard import page
+from orchestrator.api.routes import ROUTES
 from tests.api.bench import TOKEN, Bench, Got, an_order, bench
 from tests.api.test_http import JSON, TARGETS, free_port, raw
 
@@ -42,6 +44,19 @@ FOREIGN: tuple[Mapping[str, str], ...] = (
     {"Host": "fulfilld:8440"},
     {"Host": "a b"},
     {"Host": "@"},
+    {"Host": "localhost.."},
+    {"Host": "localhost:80:80"},
+    {"Host": "user@localhost"},
+    {"Host": "localhost/.evil.example"},
+    {"Host": "0.0.0.0"},
+    {"Host": "[::]"},
+    {"Host": "evil.localhost"},
+    {"Origin": "NULL"},
+    {"Origin": "http://localhost/"},
+    {"Origin": "http://localhost, http://evil.example"},
+    {"Origin": "ws://localhost"},
+    {"Sec-Fetch-Site": "same-origin, cross-site"},
+    {"Sec-Fetch-Site": ""},
 )
 
 
@@ -82,7 +97,7 @@ async def test_a_page_from_elsewhere_reads_no_stream() -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        *("localhost", "LOCALHOST", "localhost.", "localhost:8440", "localhost:99999"),
+        *("localhost", "LOCALHOST", "localhost.", "localhost:8440", "localhost:99999", "localhost:"),
         *("127.0.0.1", "127.0.0.1:8440", "127.8.9.1", "127.1:80", "2130706433", "0x7f.1"),
         *("[::1]", "[::1]:8440", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]:8440"),
     ],
@@ -157,6 +172,63 @@ async def test_a_second_host_does_not_hide_the_first() -> None:
         assert b" 403 " in got.splitlines()[0] or b" 400 " in got.splitlines()[0]
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("http://evil.example", "https://evil.example:443", "HTTP://Evil.example", "ftp://evil.example"),
+        *("http://localhost@evil.example", "http://localhost.evil.example:80", "http://192.168.1.7"),
+    ],
+)
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+async def test_an_absolute_target_names_the_host_that_is_asked(target: str, version: str) -> None:
+    async with bench() as b:
+        for method, path in (("GET", "/v1/health"), ("POST", PAUSE)):
+            asked = f"{method} {target}{path} HTTP/{version}\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+            assert b" 403 " in (await raw(b, asked)).splitlines()[0]
+        assert not (await b.get("/v1/shops/acme")).json()["paused"]
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "origin", "status"),
+    [
+        ("http://localhost:8440", "localhost:8440", "http://localhost:8440", 200),
+        ("http://localhost:8440", "localhost:8440", "http://localhost:3000", 403),
+        ("http://localhost:8440", "evil.example", "http://localhost:8440", 403),
+        ("http://localhost", "evil.example", None, 403),
+        ("http://[::1]:8440", "[::1]:8440", None, 200),
+    ],
+)
+async def test_an_absolute_target_is_held_against_the_rest(
+    target: str, host: str, origin: str | None, status: int
+) -> None:
+    async with bench() as b:
+        told = "" if origin is None else f"Origin: {origin}\r\n"
+        got = await raw(b, f"GET {target}/v1/health HTTP/1.1\r\nHost: {host}\r\n{told}\r\n")
+        assert f" {status} ".encode() in got.splitlines()[0]
+
+
+@pytest.mark.parametrize("header", ["Origin", "Sec-Fetch-Site"])
+async def test_a_header_that_is_there_twice_hides_nothing(header: str) -> None:
+    own, foreign = {"Origin": ("http://localhost", "http://evil.example"), "Sec-Fetch-Site": ("none", "cross-site")}[
+        header
+    ]
+    async with bench() as b:
+        for values in ((own, foreign), (foreign, own)):
+            twice = "".join(f"{header}: {value}\r\n" for value in values)
+            got = await raw(b, f"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n{twice}\r\n")
+            assert b" 403 " in got.splitlines()[0]
+
+
+async def test_every_route_asks_who_asks() -> None:
+    async with bench(an_order(), tcp={"port": free_port(), "token": TOKEN}) as b:
+        for route in ROUTES:
+            path = re.sub(r"{\w+}", "x", route.path)
+            for headers in ({"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}, {"Host": "evil.example"}):
+                for is_tcp in (False, True):
+                    got = await ask(b, route.method, path, headers, is_tcp=is_tcp)
+                    assert (got.status, got.slug) == (403, "cross-origin"), path
+
+
 async def test_a_refusal_says_what_to_do() -> None:
     async with bench() as b:
         for headers, words in (
@@ -204,6 +276,19 @@ async def test_a_body_without_a_type_changes_nothing(path: str, body: bytes) -> 
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
         assert (await raw(b, head.encode() + body)).startswith(b"HTTP/1.1 415 ")
         assert b.commands.submitted == []
+
+
+@pytest.mark.parametrize(("path", "body"), TAKES_A_BODY)
+@pytest.mark.parametrize("is_chunked", [False, True])
+async def test_neither_pieces_nor_blanks_make_a_form_a_program(path: str, body: bytes, is_chunked: bool) -> None:
+    async with bench(an_order()) as b:
+        for sent in (body, b" \r\n"):
+            pieces = f"{len(sent):x}\r\n".encode() + sent + b"\r\n0\r\n\r\n" if is_chunked else sent
+            told = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {len(sent)}"
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{told}\r\n\r\n"
+            assert (await raw(b, head.encode() + pieces)).startswith(b"HTTP/1.1 415 ")
+        assert b.commands.submitted == []
+        assert not (await b.get("/v1/shops/acme")).json()["paused"]
 
 
 @pytest.mark.parametrize("path", [PAUSE, "/v1/shops/acme/resume", "/v1/shops/acme/orders/67890/hold"])
