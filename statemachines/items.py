@@ -16,6 +16,7 @@ from decimal import Decimal, InvalidOperation
 from statemachines.target import Json
 
 _GLOBAL = "gid://"
+_LARGEST_EXPONENT = 400
 
 
 class SenselessItems(ValueError):
@@ -62,14 +63,15 @@ def number_of(value: Json, kind: str | None) -> str:
 
 
 def decimal_of(value: Json) -> Decimal | None:
-    """A number, or a text with one, as a decimal; None for anything else."""
+    """A number, or a text with one, as a decimal; None for anything else, and for what no double could hold: spelled
+    out, 1e9999999 would fill the memory."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
     try:
         found = Decimal(str(value))
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    return found if found.is_finite() and abs(found.adjusted()) <= _LARGEST_EXPONENT else None
 
 
 def foreign_reason(asked: Mapping[str, Decimal | None] | None, own: Sequence[str]) -> str | None:

@@ -14,9 +14,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from hashlib import blake2b
 
+from orchestrator.platforms.json_text import storable
+from statemachines.items import decimal_of
 from statemachines.target import Json
 
 AMOUNTS = frozenset(
@@ -76,9 +78,9 @@ def sum_of(*amounts: Json) -> str | None:
 
 
 def text(value: Json) -> str | None:
-    """A text or whole number as text, None where it is empty. Half a surrogate pair becomes a question mark."""
+    """A text or whole number as text, None where it is empty. What no database takes of it becomes U+FFFD."""
     if isinstance(value, str) and value.strip():
-        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+        return storable(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -160,11 +162,7 @@ def _canonical(name: str | None, value: Json) -> Json:
 
 
 def _number(value: str) -> Decimal | None:
-    try:
-        number = Decimal(value.strip())
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    return decimal_of(value.strip())
 
 
 def _dumped(value: Json) -> str:

@@ -6,6 +6,7 @@ Details are the platform's own words, cut to a sensible length by the client; th
 
 from __future__ import annotations
 
+from orchestrator.platforms.json_text import storable
 from statemachines.machine import PlatformWait
 
 
@@ -15,8 +16,8 @@ class PlatformFailure(Exception):
     kind = "failure"
 
     def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
+        self.detail = storable(detail)
+        super().__init__(self.detail)
 
 
 class Transient(PlatformFailure):

@@ -276,7 +276,7 @@ def http_date_ms(text: str) -> int | None:
     """An HTTP date in Unix milliseconds, None if it is none."""
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)

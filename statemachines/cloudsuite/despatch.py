@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+from statemachines.items import decimal_of
 from statemachines.target import Json
 
 _FIELDS = frozenset(
@@ -75,7 +76,7 @@ def slip_gap(despatch: Despatch, lines: Iterable[Mapping[str, Json]]) -> str | N
         own = asked.get(told["erp"])
         if (own is None or own.part_number is None) and not told.get("part"):
             return f"despatch {despatch.number}: the order tells no part number of line {told['erp']}; send part_number"
-        if (own is None or own.quantity is None) and Decimal(told.get("quantity") or 0) <= 0:
+        if (own is None or own.quantity is None) and (decimal_of(told.get("quantity")) or 0) <= 0:
             return f"despatch {despatch.number}: the order tells no quantity of line {told['erp']}; send quantity"
     return None
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import anyio
-from pydantic_core import from_json
 from yarl import URL
 
 from orchestrator.clock import Clock
@@ -20,7 +19,9 @@ from orchestrator.platforms.client import Throttle
 from orchestrator.platforms.cloudsuite.errors import token_refusal
 from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
 from orchestrator.platforms.failures import AccessDenied, Transient
+from orchestrator.platforms.fields import seconds_of
 from orchestrator.platforms.http import Answer, Caller
+from orchestrator.platforms.json_text import read_object
 
 RENEW_EARLY_SECONDS = 30.0
 """How long before its end a token is renewed; for a short-lived one half of its life."""
@@ -105,15 +106,10 @@ class CloudsuiteAccess:
         )
         if answer.status >= 400:
             raise token_refusal(answer, self._caller.words(answer))
-        try:
-            told = from_json(answer.body)
-        except ValueError:
-            told = None
-        members = told if isinstance(told, dict) else {}
-        text, life = members.get("access_token"), members.get("expires_in")
+        members = read_object(answer.body) or {}
+        text, life = members.get("access_token"), seconds_of(members.get("expires_in"))
         if not isinstance(text, str) or not text or not all("!" <= each <= "~" for each in text):
             raise Transient("the answer of the token endpoint makes no sense")
         self._caller.hide(text)
-        is_told = isinstance(life, int | float) and not isinstance(life, bool) and life > 0
-        seconds = float(life or 0) if is_told else _ASSUMED_LIFE_SECONDS
+        seconds = _ASSUMED_LIFE_SECONDS if life is None else life
         return _Token(f"Bearer {text}", asked_at + seconds - min(RENEW_EARLY_SECONDS, seconds / 2))

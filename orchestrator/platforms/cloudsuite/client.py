@@ -15,7 +15,6 @@ from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import structlog
-from pydantic_core import from_json
 from yarl import URL
 
 from orchestrator.platforms.bystanders import about_order
@@ -29,10 +28,8 @@ from orchestrator.platforms.cloudsuite.sweep import LIST_PATH, OVERLAP, Search, 
 from orchestrator.platforms.cloudsuite.wire import (
     Listing,
     Reading,
-    SenselessOrder,
     age_of,
     composite_state,
-    order_number,
     read_listing,
     read_single,
 )
@@ -44,7 +41,9 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
+from orchestrator.platforms.fields import SenselessOrder, order_number
 from orchestrator.platforms.http import Answer, Caller, open_session, skew_finding
+from orchestrator.platforms.json_text import read_object, read_value
 from orchestrator.platforms.platform import ClientSettings
 from statemachines.cloudsuite.machine import RELEASED, may_be_there, next_despatch, numbered
 from statemachines.machine import Standing
@@ -226,7 +225,7 @@ class CloudsuiteClient:
 
     def _is_of_another_webshop(self, seen: Seen) -> bool:
         wanted = self._options.webshop
-        told = from_json(seen.payload).get("webshop") if wanted is not None else None
+        told = read_value(seen.payload.decode()).get("webshop") if wanted is not None else None
         return isinstance(told, int) and not isinstance(told, bool) and told != wanted
 
     # -- moving ----------------------------------------------------------------------------------------------------
@@ -272,7 +271,7 @@ class CloudsuiteClient:
             seen, text = await self._look_first(order_id)
             self._expect(seen, "set_erp_lines", _UNDERWAY)
             await self._throttle()
-            was, modified = modified, from_json(text)["modified_date"]
+            was, modified = modified, read_value(text)["modified_date"]
             if was != modified:
                 continue
             try:
@@ -303,11 +302,8 @@ class CloudsuiteClient:
             raise order_refusal(answer, self._caller.words(answer), is_effect=True)
         if not answer.body.strip():
             return {}
-        try:
-            data = from_json(answer.body)
-        except ValueError:
-            data = None
-        if not isinstance(data, dict):
+        data = read_object(answer.body)
+        if data is None:
             raise Transient(f"the answer makes no sense: {self._caller.words(answer)}", is_ambiguous=True)
         return data
 
@@ -321,7 +317,7 @@ class CloudsuiteClient:
         if number is None or any(line["erp"] is None for line in lines.values()):
             raise OutOfSequence("the ERP's number or line numbers do not fit the order as it is now")
         await self._throttle()
-        await self._proxy.confirm(from_json(text), number, lines)
+        await self._proxy.confirm(read_value(text), number, lines)
         return StepAnswer(None)
 
     async def _send_despatch(self, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:

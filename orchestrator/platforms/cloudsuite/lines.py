@@ -11,10 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
-from orchestrator.platforms.json_text import elements, walk_object
+from orchestrator.platforms.json_text import decode_at, elements, walk_object
 from statemachines.target import Json
-
-_decode = json.JSONDecoder().raw_decode
 
 
 def with_erp_lines(order: str, numbers: Mapping[str, int], hidden: Mapping[str, Json] | None = None) -> str:
@@ -55,7 +53,7 @@ def _exchanged(text: str, name: str, exchange: Callable[[str], str]) -> str:
 
     def take(each: str, at: int) -> int:
         nonlocal begin
-        _, end = _decode(text, at)
+        _, end = decode_at(text, at)
         if each == name:
             pieces.append(text[begin:at] + exchange(text[at:end]))
             begin = end

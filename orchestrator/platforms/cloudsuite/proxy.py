@@ -25,6 +25,7 @@ from orchestrator.platforms.cloudsuite.xml import SlipLine, Verdict, confirmatio
 from orchestrator.platforms.failures import OutOfSequence, Rejected, Transient
 from orchestrator.platforms.http import Answer, Caller
 from statemachines.cloudsuite.despatch import Despatch
+from statemachines.items import decimal_of
 from statemachines.target import Json, Tracking
 
 _DESADV = {"Content-Type": "application/xml"}
@@ -141,7 +142,7 @@ def slip_lines(despatch: Despatch, seen: Seen) -> list[SlipLine]:
     for number, quantity, part in asked or [(number, None, None) for number in by_number]:
         if (told := by_number.get(number)) is None:
             raise OutOfSequence(f"no line of the order has the ERP line number {number}")
-        amount = quantity if quantity is not None else Decimal(told["quantity"] or 0)
+        amount = quantity if quantity is not None else decimal_of(told["quantity"]) or Decimal(0)
         slip.append(SlipLine(number, f"{amount:.4f}", part or told["part"] or ""))
     return slip
 

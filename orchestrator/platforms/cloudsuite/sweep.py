@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from orchestrator.platforms.cloudsuite.wire import Listing, Row, naive_date
+from orchestrator.platforms.cloudsuite.wire import Listing, Row
+from orchestrator.platforms.fields import date_of
 from statemachines.target import Json
 
 OVERLAP = timedelta(hours=2)
@@ -44,7 +45,7 @@ class Search:
         """Path and query of the first page; `since`: the latest change that the last sweep saw."""
         query: list[tuple[str, str]] = []
         if self.modified_filter is not None and since is not None:
-            begin = naive_date(since).replace(tzinfo=None) - self.overlap
+            begin = date_of(since, "since").replace(tzinfo=None) - self.overlap
             query.append((self.modified_filter, begin.isoformat(timespec="seconds")))
         else:
             query.append(("state", "confirmed"))
@@ -138,4 +139,4 @@ def turn(sweep: Sweep, listing: Listing, search: Search) -> Turn:
 
 
 def _moment(modified: str) -> datetime:
-    return naive_date(modified).replace(tzinfo=None)
+    return date_of(modified, "modified_date").replace(tzinfo=None)

@@ -7,15 +7,29 @@ The body of a single order is not published, so reading is lenient but for what 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from orchestrator.platforms.client import Age, Seen, UnreadableItem
 from orchestrator.platforms.cloudsuite.content import APART, content_of
-from orchestrator.platforms.content import digest
+from orchestrator.platforms.content import digest, text
 from orchestrator.platforms.failures import Unreadable
-from orchestrator.platforms.json_text import Broken, members, read_value
+from orchestrator.platforms.fields import (
+    SenselessOrder,
+    date_of,
+    id_of,
+    id_or_none,
+    instant_ms,
+    member_or_none,
+    object_of,
+    of_one_order,
+    optional_ms,
+    payload_of,
+    shown,
+    word,
+)
+from orchestrator.platforms.json_text import decoded, encoded, members, read_value
+from statemachines.items import decimal_of, plain
 from statemachines.target import Json
 
 PAYMENT = {"closed_success": "paid", "paid": "paid", "account": "invoice"}
@@ -23,12 +37,6 @@ PAYMENT = {"closed_success": "paid", "paid": "paid", "account": "invoice"}
 checked (cloudsuite.md §5.2)."""
 
 _OVER = frozenset({"done", "cancel"})
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MS = timedelta(milliseconds=1)
-
-
-class SenselessOrder(ValueError):
-    """An order is not what the facts say; the message names the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +71,9 @@ class Reading:
 
 def read_listing(body: bytes) -> Listing:
     """The rows of a list's answer. Raises Unreadable if the whole makes no sense or has no `results`."""
-    text = _decode(body)
     try:
-        answer, found = members(text, "results")
-    except (ValueError, RecursionError) as error:
+        answer, found = members(decoded(body), "results")
+    except ValueError as error:
         raise Unreadable(f"the list cannot be read: {error}", body) from error
     if found is None:
         raise Unreadable("the list has no results", body)
@@ -76,8 +83,8 @@ def read_listing(body: bytes) -> Listing:
         try:
             rows.append(_row(value))
         except SenselessOrder as error:
-            order_id = _id_or_none(value)
-            unreadable.append(UnreadableItem(order_id, str(error), raw.encode("utf-8", "surrogateescape")))
+            order_id = id_or_none(member_or_none(value, raw, "id"))
+            unreadable.append(UnreadableItem(order_id, str(error), encoded(raw)))
     following, count = answer.get("next"), answer.get("count")
     is_count = isinstance(count, int) and not isinstance(count, bool)
     return Listing(
@@ -91,24 +98,23 @@ def read_listing(body: bytes) -> Listing:
 def read_single(body: bytes, reading: Reading) -> Seen:
     """The order of a single order's answer. Raises Unreadable if it makes no sense."""
     try:
-        text = _decode(body)
-        text.encode()
-        return read_order(read_value(text), text.strip().encode(), reading)
-    except (ValueError, RecursionError) as error:
+        whole = decoded(body)
+        return read_order(read_value(whole), payload_of(whole.strip()), reading)
+    except ValueError as error:
         raise Unreadable(f"the order cannot be read: {error}", body) from error
 
 
-def read_order(order: Json, payload: bytes, reading: Reading) -> Seen:
+@of_one_order
+def read_order(value: Json, payload: bytes, reading: Reading) -> Seen:
     """One order, read from its parsed JSON; `payload` are its bytes. Raises SenselessOrder."""
-    if not isinstance(order, dict):
-        raise SenselessOrder("it is no JSON object")
-    order_id = _id(order.get("id"), "id")
-    status = _text(order.get("payment_status"))
+    order = object_of(value)
+    order_id = id_of(order.get("id"), "id")
+    status = text(order.get("payment_status"))
     is_offline = order.get("offline") is True
     facts: dict[str, Json] = {
         "payment_status": status,
         "is_offline": is_offline,
-        "erp_order_number": _text(order.get("erp_order_number")),
+        "erp_order_number": text(order.get("erp_order_number")),
         "lines": _lines(order.get("order_lines")),
     }
     if "shipment_state" not in order:
@@ -118,13 +124,13 @@ def read_order(order: Json, payload: bytes, reading: Reading) -> Seen:
     state = composite_state(order)
     return Seen(
         id=order_id,
-        reference=_text(order.get("reference")) or order_id,
+        reference=text(order.get("reference")) or order_id,
         state=state,
         payment=PAYMENT.get(status or "", unsettled),
         facts=facts,
         payload=payload,
         content_hash=digest(content, APART),
-        platform_updated_at=instant_ms(order.get("modified_date"), reading.zone),
+        platform_updated_at=instant_ms(order.get("modified_date"), "modified_date", reading.zone),
         age=age_of(state, order.get("create_date"), order.get("order_date"), reading.zone),
         content=content,
         apart=APART,
@@ -134,70 +140,41 @@ def read_order(order: Json, payload: bytes, reading: Reading) -> Seen:
 def composite_state(order: dict[str, Json]) -> str:
     """`state`, or `sent` where the shipment is sent while the order is in processing; an offline order may be sent
     without having been in processing (cloudsuite.md §5.3). Raises SenselessOrder."""
-    state = _word(order.get("state"), "state")
+    state = word(order.get("state"), "state")
     is_underway = state == "processing" or (state == "confirmed" and order.get("offline") is True)
     return "sent" if is_underway and order.get("shipment_state") == "sent" else state
-
-
-def order_number(text: str) -> int | None:
-    """The number that a CloudSuite id is, None if the text is no such id."""
-    if text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= 20:
-        return int(text)
-    return None
-
-
-def naive_date(value: Json) -> datetime:
-    """A date and time as the platform writes it, without a zone. Raises SenselessOrder."""
-    if not isinstance(value, str):
-        raise SenselessOrder("modified_date is no text")
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        raise SenselessOrder("modified_date is no date") from None
-
-
-def instant_ms(value: Json, zone: ZoneInfo) -> int:
-    """A platform date in Unix milliseconds: in `zone` where it names none (cloudsuite.md §3). In the hour that a clock
-    repeats in autumn the first pass is meant. Raises SenselessOrder."""
-    at = naive_date(value)
-    return ((at if at.tzinfo is not None else at.replace(tzinfo=zone)).astimezone(UTC) - _EPOCH) // _MS
 
 
 def age_of(state: str, created: Json, ordered: Json, zone: ZoneInfo) -> Age:
     """How old an order is: made when it was created, or on its sale date where that is later, for a quotation of last
     year that is ordered today is an order of today. A sale date counts as its last moment, so that no order of the day
     is taken for older (cloudsuite.md §3)."""
-    moment, sale = _naive_or_none(created), _naive_or_none(ordered)
+    moment, sale = _date_or_none(created), _date_or_none(ordered)
     if sale is not None and (moment is None or sale.date() > moment.date()):
         moment = sale.replace(hour=23, minute=59, second=59, microsecond=999_000)
-    try:
-        made = None if moment is None else instant_ms(moment.isoformat(), zone)
-    except OverflowError:
-        made = None
+    made = None if moment is None else optional_ms(moment.isoformat(), zone)
     return Age(made, is_over=state in _OVER)
 
 
-def _naive_or_none(value: Json) -> datetime | None:
+def _date_or_none(value: Json) -> datetime | None:
     try:
-        return naive_date(value)
+        return date_of(value, "")
     except SenselessOrder:
         return None
 
 
+@of_one_order
 def _row(value: Json) -> Row:
-    if isinstance(value, Broken):
-        raise SenselessOrder(f"it is no JSON: {value.error}")
-    if not isinstance(value, dict):
-        raise SenselessOrder("it is no JSON object")
-    row = Row(
-        _id(value.get("id"), "id"),
-        _word(value.get("state"), "state"),
-        str(value.get("modified_date")),
-        value.get("create_date"),
-        value.get("order_date"),
+    row = object_of(value)
+    modified = row.get("modified_date")
+    date_of(modified, "modified_date")
+    return Row(
+        id_of(row.get("id"), "id"),
+        word(row.get("state"), "state"),
+        str(modified),
+        row.get("create_date"),
+        row.get("order_date"),
     )
-    naive_date(value.get("modified_date"))
-    return row
 
 
 def _lines(lines: Json) -> dict[str, Json]:
@@ -209,9 +186,9 @@ def _lines(lines: Json) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for n, line in enumerate(lines):
         product = line.get("product")
-        found[_id(line.get("id"), f"order_lines[{n}].id")] = {
+        found[id_of(line.get("id"), f"order_lines[{n}].id")] = {
             "erp": _erp_line(line.get("erp_line_number"), n),
-            "part": _text(product.get("key")) if isinstance(product, dict) else None,
+            "part": text(product.get("key")) if isinstance(product, dict) else None,
             "quantity": _amount(line.get("quantity")),
         }
     return found
@@ -224,50 +201,11 @@ def _erp_line(value: Json, n: int) -> int | None:
         return value
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         return int(value)
-    raise SenselessOrder(f"order_lines[{n}].erp_line_number is no whole number")
+    raise SenselessOrder(f"order_lines[{n}].erp_line_number is no whole number: {shown(value)}")
 
 
 def _amount(value: Json) -> str | None:
-    """A number or a text with one, written in one way: "36.30" and 36.3 are the same amount (cloudsuite.md §4)."""
-    if value is None or isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-        return None
-    try:
-        return format(Decimal(str(value)).normalize(), "f")
-    except InvalidOperation:
-        return str(value)
-
-
-def _id(value: Json, field: str) -> str:
-    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-    if order_number(text) is None:
-        raise SenselessOrder(f"{field} is no positive integer")
-    return text
-
-
-def _id_or_none(row: Json) -> str | None:
-    try:
-        return _id(row.get("id"), "id") if isinstance(row, dict) else None
-    except SenselessOrder:
-        return None
-
-
-def _word(value: Json, field: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise SenselessOrder(f"{field} is no text")
-    return _storable(value)
-
-
-def _text(value: Json) -> str | None:
-    """A text or number that may be missing, as text; what is neither counts as missing."""
-    if isinstance(value, str) and value.strip():
-        return _storable(value)
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _storable(text: str) -> str:
-    """Half a surrogate pair, which JSON can write, is no character that a database takes."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _decode(body: bytes) -> str:
-    return body.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    """A number or a text with one, written in one way: "36.30" and 36.3 are the same amount (cloudsuite.md §4). What is
+    no number ("1,5") tells no amount."""
+    number = decimal_of(value)
+    return None if number is None else plain(number)

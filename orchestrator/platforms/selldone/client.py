@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 
 import anyio.to_thread
-from pydantic_core import from_json
 from yarl import URL
 
 from orchestrator.platforms.bystanders import about_order
@@ -24,13 +23,15 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
+from orchestrator.platforms.fields import order_number
 from orchestrator.platforms.http import Answer, Caller, http_date_ms, open_session, skew_finding
+from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.selldone.delivery import leaves_out, merged_text
 from orchestrator.platforms.selldone.errors import is_refusal, refusal
 from orchestrator.platforms.selldone.options import SelldoneOptions
 from orchestrator.platforms.selldone.sweep import Sweep, turn
-from orchestrator.platforms.selldone.wire import Listing, order_number, read_listing, read_single
+from orchestrator.platforms.selldone.wire import Listing, read_listing, read_single
 from statemachines.items import SenselessItems, read_items
 from statemachines.machine import Standing
 from statemachines.target import Json, TargetRequest
@@ -99,7 +100,7 @@ class SelldoneClient:
         """One order. Raises NotFound also for what cannot be an id: Selldone's are integers."""
         answer = await self._about_order("GET", self._order_url(order_id), is_effect=False)
         if answer.status >= 400:
-            raise self._refusal(answer, _object(answer.body), is_effect=False)
+            raise self._refusal(answer, read_object(answer.body), is_effect=False)
         found = read_single(answer.body)
         if isinstance(found, dict):
             raise self._refusal(answer, found, is_effect=False)
@@ -155,7 +156,7 @@ class SelldoneClient:
             url += f"&updated_at={max(0, (since_ms - self._lookback_ms) // self._unit_ms - 1)}"
         answer = await self._caller.call("GET", URL(url, encoded=True), is_effect=False)
         if answer.status >= 400:
-            failure = self._refusal(answer, _object(answer.body), is_effect=False)
+            failure = self._refusal(answer, read_object(answer.body), is_effect=False)
             # A list has no order that could be missing: its address was not found.
             raise Transient(failure.detail) if isinstance(failure, NotFound) else failure
         if len(answer.body) > LARGE_BODY_BYTES:
@@ -211,7 +212,7 @@ class SelldoneClient:
 
     async def _effect(self, method: str, url: URL, body: bytes | None) -> dict[str, Json]:
         answer = await self._about_order(method, url, body, is_effect=True)
-        data = _object(answer.body)
+        data = read_object(answer.body)
         if is_refusal(answer.status, data):
             raise self._refusal(answer, data, is_effect=True)
         if data is None:
@@ -245,15 +246,6 @@ class SelldoneClient:
 def open_client(settings: ClientSettings) -> PlatformClient:
     """The client of a shop (`PlatformSpec.open`)."""
     return SelldoneClient(settings)
-
-
-def _object(body: bytes) -> dict[str, Json] | None:
-    """The members of a small answer, None if it is no JSON object."""
-    try:
-        data = from_json(body)
-    except ValueError:
-        return None
-    return data if isinstance(data, dict) else None
 
 
 def _dump(data: dict[str, Json]) -> bytes:

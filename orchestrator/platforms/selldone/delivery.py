@@ -7,11 +7,9 @@ change is sent as the platform wrote it, to the digit.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 
-from orchestrator.platforms.json_text import member_text, read_value
+from orchestrator.platforms.json_text import member_text, read_value, write_value
 from statemachines.target import Json
 
 
@@ -50,21 +48,10 @@ def merged_text(payload: str, wanted: Mapping[str, Json]) -> str:
         current = read_value(member_text(payload, "delivery_info"))
     except ValueError:  # an order without any
         current = None
-    return _dump(_merged(current, wanted))
+    return write_value(_merged(current, wanted))
 
 
 def _merged(current: Json, wanted: Json) -> Json:
     if not isinstance(current, dict) or not isinstance(wanted, Mapping):
         return wanted
     return {**current, **{name: _merged(current.get(name), value) for name, value in wanted.items()}}
-
-
-def _dump(value: Json) -> str:
-    """JSON text with each decimal as it was written: a float could say it in other digits."""
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{json.dumps(str(name))}:{_dump(inner)}" for name, inner in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(_dump(inner) for inner in value) + "]"
-    if isinstance(value, Decimal):
-        return str(value)
-    return json.dumps(value, allow_nan=False)

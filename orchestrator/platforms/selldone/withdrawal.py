@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from orchestrator.platforms.json_text import storable
 from statemachines.target import Json
 
 _NO = frozenset({"", "0", "0.0", "false", "no", "n", "off", "none", "null", "[]", "{}"})
@@ -57,7 +58,7 @@ def _instants(value: Json) -> list[int]:
         return _of_number(int(text)) if len(text) <= len(str(_LATEST_MS)) else []
     try:
         at = datetime.fromisoformat(text)
-        return [((at if at.tzinfo is not None else at.replace(tzinfo=UTC)) - _EPOCH) // _MS]
+        return [((at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC) - _EPOCH) // _MS]
     except (ValueError, OverflowError):
         return []
 
@@ -79,4 +80,4 @@ def _words(flag: Json) -> str | None:
     text = " ".join(flag.split())
     if text.casefold() in _NO or text.casefold() in ("1", "true", "yes", "y", "on") or text.isdigit():
         return None
-    return text[:_LONGEST_WORDS].encode("utf-8", "replace").decode()
+    return storable(text[:_LONGEST_WORDS])

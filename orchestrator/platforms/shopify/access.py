@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic_core import from_json
 from yarl import URL
 
 from orchestrator.clock import rfc3339
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.failures import AccessDenied
 from orchestrator.platforms.http import Answer, Caller
+from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.shopify.options import ShopifyOptions
 from orchestrator.platforms.shopify.tokens import ShopifyTokens, TokenEndpoint, digest_of
@@ -123,11 +123,8 @@ def is_denied(answer: Answer) -> bool:
     """Whether an answer says nothing but that the token lacks a right (shopify.md §8): then nothing was done."""
     if b"ACCESS_DENIED" not in answer.body:
         return False
-    try:
-        told = from_json(answer.body)
-    except ValueError:
-        return False
-    if not isinstance(told, dict) or not isinstance(errors := told.get("errors"), list):
+    told = read_object(answer.body)
+    if told is None or not isinstance(errors := told.get("errors"), list):
         return False
     data = told.get("data")
     if isinstance(data, dict) and any(value is not None for value in data.values()):

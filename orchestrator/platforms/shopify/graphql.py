@@ -26,6 +26,7 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.http import DETAIL_LENGTH, Answer, Caller
+from orchestrator.platforms.json_text import Broken, decoded, outline, read_object
 from orchestrator.platforms.meter import Meter
 from orchestrator.platforms.points import PointsTold
 from orchestrator.platforms.shopify.access import ShopifyAccess
@@ -81,6 +82,10 @@ def document_names() -> list[str]:
     return sorted(each.name.removesuffix(".graphql") for each in folder.iterdir() if each.name.endswith(".graphql"))
 
 
+class SenselessData(Unreadable):
+    """An answer of GraphQL's in which a part of what was asked for is no JSON."""
+
+
 class ShopifyDoor:
     """Calls of one shop's Admin API. `url` is the versioned endpoint, `access` lets every call in, `meter` counts the
     points that they cost (None: nobody does)."""
@@ -125,12 +130,12 @@ class ShopifyDoor:
 
         An answer that is none of GraphQL's (a page of maintenance at 200) says nothing of what was asked for. It is
         worth another try: one that is Unreadable would set the order aside, and the poll that looked would pass it. A
-        refusal is tried again as well, for it is none of a step.
+        refusal is tried again as well, for it is none of a step. `SenselessData` is what the shop tells of this order.
         """
         try:
             answer = await self.send(name, variables, is_effect=False)
             return self.told(answer, is_effect=False), answer
-        except NotFound:
+        except (NotFound, SenselessData):
             raise
         except Rejected as refusal:
             raise Transient(refusal.detail, is_refused_read=True) from None
@@ -166,21 +171,31 @@ class ShopifyDoor:
 
     def told(self, answer: Answer, *, is_effect: bool) -> dict[str, Json]:
         """The `data` of an answer without errors. Raises PlatformFailure."""
-        try:
-            body = from_json(answer.body)
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
+        body = _members(answer.body)
+        if body is None:
             # Not its text: a good answer that was cut off holds a customer's data.
             words = f"the answer is no JSON object ({len(answer.body)} bytes with HTTP {answer.status})"
             raise Transient(words, is_ambiguous=True) if is_effect else Unreadable(words, answer.body)
         if errors := body.get("errors"):
             raise failure_of(errors, body, is_effect=is_effect)
         data = body.get("data")
+        if isinstance(data, Broken):
+            words = f"the answer's data makes no sense: {data.error}"
+            raise Transient(words, is_ambiguous=True) if is_effect else SenselessData(words, answer.body)
         if not isinstance(data, dict):
             words = "the answer has neither data nor errors"
             raise Transient(words, is_ambiguous=True) if is_effect else Unreadable(words, answer.body)
         return data
+
+
+def _members(body: bytes) -> dict[str, Json] | None:
+    """The members of an answer, `Broken` where a part of one is no JSON; None where it is no JSON object."""
+    if (whole := read_object(body)) is not None:
+        return whole
+    try:
+        return outline(decoded(body))
+    except ValueError:
+        return None
 
 
 def failure_of(errors: Json, body: Mapping[str, Json], *, is_effect: bool) -> PlatformFailure:
@@ -190,7 +205,7 @@ def failure_of(errors: Json, body: Mapping[str, Json], *, is_effect: bool) -> Pl
     what the error means: such answers are ambiguous. A read with such an error (a TIMEOUT) is worth another try.
     """
     listed = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
-    codes = {str((each.get("extensions") or {}).get("code") or "") for each in listed} or {""}
+    codes = {_code_of(each) for each in listed} or {""}
     words = _cut("; ".join(str(each.get("message")) for each in listed) or str(errors))
     data = body.get("data")
     if is_effect and isinstance(data, dict) and any(value is not None for value in data.values()):
@@ -204,6 +219,11 @@ def failure_of(errors: Json, body: Mapping[str, Json], *, is_effect: bool) -> Pl
     if not all(code in _NOT_RUN or code[:1].islower() for code in codes):
         return Transient(words, is_ambiguous=is_effect)
     return Rejected(words)
+
+
+def _code_of(error: Mapping[str, Json]) -> str:
+    extensions = error.get("extensions")
+    return str(extensions.get("code") or "") if isinstance(extensions, dict) else ""
 
 
 def refusal_of(payload: Mapping[str, Json]) -> PlatformFailure | None:

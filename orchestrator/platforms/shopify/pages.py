@@ -10,12 +10,11 @@ Every page asks for a part of what the first page asks for, so none costs more t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from orchestrator.platforms.client import Throttle
 from orchestrator.platforms.failures import NotFound, Transient, Unreadable
-from orchestrator.platforms.json_text import member_text
+from orchestrator.platforms.json_text import decoded, encoded, member_text, write_value
 from orchestrator.platforms.shopify.graphql import ShopifyDoor
 from orchestrator.platforms.shopify.graphql import document as text_of
 from statemachines.target import Json
@@ -55,16 +54,16 @@ class OrderPages:
             node = data.get("order")
             if node is None:
                 raise NotFound(f"Shopify has no order {order_id}")
-            text = member_text(member_text(answer.body.decode(), "data"), "order")
+            text = member_text(member_text(decoded(answer.body), "data"), "order")
             rest = _Rest(self._door, self._throttle, node, variables)
             try:
                 await rest.read()
             except _Changed:
                 continue
             except _Endless as error:
-                raise Unreadable(f"order {order_id}: {error}", text.encode()) from None
+                raise Unreadable(f"order {order_id}: {error}", encoded(text)) from None
             if rest.pages:
-                text = json.dumps(node, ensure_ascii=False, separators=(",", ":"))
+                text = write_value(node)
             return node, text
         raise Transient(f"the order changed {TRIES} times while its pages were read")
 

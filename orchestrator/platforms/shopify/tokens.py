@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from pydantic_core import from_json
 from yarl import URL
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
+from orchestrator.platforms.fields import seconds_of
 from orchestrator.platforms.http import Answer, Caller
+from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.shopify.options import ShopifyCredentials
 from orchestrator.platforms.token_keeper import is_header_safe, renewal_time
 from statemachines.target import Json
@@ -88,30 +89,30 @@ class TokenEndpoint:
     def _refusal(self, answer: Answer, grant: str) -> PlatformFailure:
         """What a 4xx means. A page of HTML is a proxy's, unless it is that on which Shopify itself says no."""
         words = self._caller.words(answer)
-        if _object(answer) is None and _OAUTH_PAGE not in words.lower():
+        if read_object(answer.body) is None and _OAUTH_PAGE not in words.lower():
             return Transient(f"no access token: {words}")
         is_chain_over = grant == "refresh_token" and any(part in words for part in _REFRESH_ENDS)
         return AccessDenied(f"no access token: {words} - {_CHAIN_REMEDY if is_chain_over else _CLIENT_REMEDY}")
 
     def _read(self, answer: Answer, grant: str, refresh: str | None, known: ShopifyTokens | None) -> ShopifyTokens:
         """The answer's tokens; its words are never repeated, for they may be tokens."""
-        told = _object(answer)
+        told = read_object(answer.body)
         if told is None:
             raise Transient(f"the answer of the token endpoint is no JSON object ({len(answer.body)} bytes)")
         access = told.get("access_token")
         if not isinstance(access, str) or not is_header_safe(access):
             raise Transient("the answer of the token endpoint has no access_token")
         now = self._clock.now_ms()
-        life_ms = (_seconds(told.get("expires_in")) or _LIFE_SECONDS[grant]) * 1000
+        life_ms = int(seconds_of(told.get("expires_in")) or _LIFE_SECONDS[grant]) * 1000
         ends: int | None = None
         if refresh is not None:
             replacement = told.get("refresh_token")
             if replacement is not None and (not isinstance(replacement, str) or not is_header_safe(replacement)):
                 raise Transient("the answer of the token endpoint has no refresh_token")
-            refresh_life = _seconds(told.get("refresh_token_expires_in"))
+            refresh_life = seconds_of(told.get("refresh_token_expires_in"))
             is_same = replacement in (None, refresh)  # not replaced: it goes on as it was
             ends = known.refresh_expires_at if known is not None and is_same else None
-            ends = now + refresh_life * 1000 if refresh_life else ends
+            ends = now + int(refresh_life) * 1000 if refresh_life else ends
             refresh = replacement or refresh
         return ShopifyTokens(
             access, renewal_time(now, life_ms), now + life_ms, _scopes(told.get("scope")), refresh, ends
@@ -162,25 +163,6 @@ def digest_of(credentials: ShopifyCredentials, domain: str, url: URL) -> str:
     else:
         text = json.dumps([str(url), client, credentials.client_secret.get_secret_value()])
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32, person=b"fulfilld.shopify").hexdigest()
-
-
-def _object(answer: Answer) -> dict[str, Json] | None:
-    try:
-        told = from_json(answer.body)
-    except ValueError:
-        return None
-    return told if isinstance(told, dict) else None
-
-
-def _seconds(value: Json) -> int | None:
-    """A life that an answer tells, None where it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        seconds = int(float(value))
-    except (ValueError, OverflowError):
-        return None
-    return seconds if 0 < seconds < 10**10 else None
 
 
 def _scopes(value: Json) -> tuple[str, ...]:

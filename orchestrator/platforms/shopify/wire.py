@@ -12,6 +12,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.platforms.client import Age, Seen
 from orchestrator.platforms.content import digest
+from orchestrator.platforms.fields import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    SenselessOrder,
+    object_of,
+    of_one_order,
+    payload_of,
+    shown,
+)
 from orchestrator.platforms.json_text import read_value
 from orchestrator.platforms.shopify.content import APART, content_of, returns_of
 from orchestrator.platforms.shopify.nodes import (
@@ -40,10 +49,6 @@ LIVE = frozenset({"SUCCESS", "OPEN", "PENDING"})
 ARRIVED = frozenset({"DELIVERED", "PICKED_UP"})
 
 
-class SenselessOrder(ValueError):
-    """An order that cannot be understood; the message tells where, never what stands there."""
-
-
 _ORDER = TypeAdapter(OrderNode)
 _ROW = TypeAdapter(RowNode)
 
@@ -58,19 +63,21 @@ class Row:
     age: Age
 
 
+@of_one_order
 def read_row(node: Json) -> Row:
     """A row of the list of orders. Raises SenselessOrder."""
     try:
-        row = _ROW.validate_python(node)
+        row = _ROW.validate_python(object_of(node))
     except ValidationError as error:
         raise SenselessOrder(_words(error)) from None
-    return Row(number(row.id, "Order"), _ms(row.updated_at), row.cancelled_at is not None, _age(row))
+    return Row(number(row.id, "Order"), _change_ms(row.updated_at), row.cancelled_at is not None, _age(row))
 
 
+@of_one_order
 def read_order(node: Json, text: str, now_ms: int) -> Seen:
     """An order as the machine sees it; `text` is the node's own. Raises SenselessOrder."""
     try:
-        order = _ORDER.validate_python(node)
+        order = _ORDER.validate_python(object_of(node))
     except ValidationError as error:
         raise SenselessOrder(_words(error)) from None
     _all_shown(order)
@@ -98,9 +105,9 @@ def read_order(node: Json, text: str, now_ms: int) -> Seen:
         state=state,
         payment=payment,
         facts=facts,
-        payload=text.encode(),
+        payload=payload_of(text),
         content_hash=digest(content, APART),
-        platform_updated_at=_ms(order.updated_at),
+        platform_updated_at=_change_ms(order.updated_at),
         age=_age(order),
         content=content,
         apart=APART,
@@ -117,7 +124,7 @@ def age_of(created: datetime | None, processed: datetime | None, *, is_over: boo
     """How old an order is: made when it was processed, where that is before Shopify got it. An order that was brought
     over from another system is as old as it was there, though Shopify made it yesterday. `is_over`: archived or
     cancelled."""
-    made = [_ms(at) for at in (created, processed) if at is not None]
+    made = [_ms(at) for at in (created, processed) if at is not None and FIRST_YEAR <= at.year <= LAST_YEAR]
     return Age(min(made, default=None), is_over=is_over)
 
 
@@ -125,7 +132,7 @@ def number(gid: str, kind: str) -> str:
     """The number of a gid as text. Raises SenselessOrder for the id of anything else."""
     found = id_of_gid(gid, kind)
     if found is None:
-        raise SenselessOrder(f"an id of {kind} is none")
+        raise SenselessOrder(f"an id of {kind} is none: {shown(gid)}")
     return found
 
 
@@ -252,6 +259,15 @@ def _ms(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
+def _change_ms(at: datetime) -> int:
+    """A change time, by which the next sweep asks. Raises SenselessOrder for one that nobody can go on from."""
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise SenselessOrder(f"updatedAt is no date between {FIRST_YEAR} and {LAST_YEAR}: {at.isoformat()}")
+    return _ms(at)
+
+
 def _words(error: ValidationError) -> str:
-    first = error.errors(include_input=False, include_url=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    first = error.errors(include_url=False)[0]
+    value = first["input"]
+    told = "" if isinstance(value, dict | list) else f", not {shown(value)}"  # an object of it may be a buyer
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}{told}"

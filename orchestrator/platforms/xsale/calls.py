@@ -9,13 +9,13 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from pydantic_core import from_json
 from yarl import URL
 
 from orchestrator.platforms.bystanders import about_order, is_own
 from orchestrator.platforms.client import Throttle
 from orchestrator.platforms.failures import AccessDenied, NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
 from orchestrator.platforms.http import Answer, Caller
+from orchestrator.platforms.json_text import read_body, read_object
 from orchestrator.platforms.token_keeper import TokenKeeper
 from orchestrator.platforms.xsale.tokens import Tokens
 from statemachines.target import Json
@@ -62,9 +62,9 @@ class OrganizationCalls:
         if answer.status >= 400:
             raise Transient(self.caller.words(answer))
         try:
-            rows = from_json(answer.body)["Organizations"]
+            rows = (read_object(answer.body) or {})["Organizations"]
             return answer, tuple(str(row["Name"]) for row in rows)
-        except (ValueError, TypeError, KeyError):
+        except (TypeError, KeyError):
             raise Transient("the answer to /me names no organizations") from None
 
     async def about_order(self, send: Awaitable[Answer], turn: Turn, *, is_effect: bool) -> Answer:
@@ -126,6 +126,6 @@ class OrganizationCalls:
 def json_or_none(body: bytes) -> Json:
     """A small answer's value, None where it is blank or no JSON."""
     try:
-        return from_json(body)
+        return read_body(body)
     except ValueError:
         return None

@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
-from pydantic_core import from_json
 
 from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
 from orchestrator.platforms.failures import (
@@ -24,7 +23,9 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
+from orchestrator.platforms.fields import SenselessOrder
 from orchestrator.platforms.http import Answer, Caller, open_session, skew_finding
+from orchestrator.platforms.json_text import read_body
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.xsale.calls import OrganizationCalls, Turn
 from orchestrator.platforms.xsale.directory import StatusDirectory
@@ -33,7 +34,7 @@ from orchestrator.platforms.xsale.options import XsaleOptions
 from orchestrator.platforms.xsale.recent_states import RecentLooks
 from orchestrator.platforms.xsale.statuses import StatusMissing, StatusTable, whole
 from orchestrator.platforms.xsale.tokens import keeper_of
-from orchestrator.platforms.xsale.wire import Listing, Reading, SenselessOrder, read_listing, read_single, status_of
+from orchestrator.platforms.xsale.wire import Listing, Reading, read_listing, read_single, status_of
 from statemachines import xsale as machines
 from statemachines.machine import Standing
 from statemachines.target import Json, TargetRequest
@@ -252,7 +253,7 @@ class XsaleClient:
         if not answer.body.strip():
             return False
         try:
-            data = from_json(answer.body)
+            data = read_body(answer.body)
         except ValueError:
             words = f"the answer makes no sense: {self._caller.words(answer)}"
             raise Transient(words, is_ambiguous=True) from None

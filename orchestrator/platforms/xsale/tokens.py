@@ -12,18 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from pydantic_core import from_json
 from yarl import URL
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.bystanders import is_own
 from orchestrator.platforms.failures import AccessDenied, Transient
+from orchestrator.platforms.fields import seconds_of
 from orchestrator.platforms.http import Answer, Caller
+from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.token_file import TokenFile
 from orchestrator.platforms.token_keeper import TokenKeeper, is_header_safe, renewal_time
 from orchestrator.platforms.xsale.options import XsaleCredentials
-from orchestrator.platforms.xsale.statuses import whole
 from statemachines.target import Json
 
 DEFAULT_LIFE_SECONDS = 86_400
@@ -111,14 +111,11 @@ class XsaleTokens:
 
     def _read(self, answer: Answer) -> Tokens:
         """The answer's tokens; its words are never repeated, for they may be tokens."""
-        try:
-            data: Json = from_json(answer.body)
-        except ValueError:
-            data = None
-        if not isinstance(data, dict):
+        data = read_object(answer.body)
+        if data is None:
             raise Transient("the login's answer is no JSON object")
         access, ident = _token(data, "access_token"), _token(data, "id_token")
-        life_ms = (whole(data.get("expires_in")) or DEFAULT_LIFE_SECONDS) * 1000
+        life_ms = int(seconds_of(data.get("expires_in")) or DEFAULT_LIFE_SECONDS) * 1000
         now = self._clock.now_ms()
         return Tokens(access, ident, renewal_time(now, life_ms), now + life_ms)
 

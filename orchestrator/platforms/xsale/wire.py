@@ -12,9 +12,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from orchestrator.platforms.client import Age, Seen, UnreadableItem
-from orchestrator.platforms.content import digest
+from orchestrator.platforms.content import digest, text
 from orchestrator.platforms.failures import Unreadable
-from orchestrator.platforms.json_text import Broken, elements, member_text, members, read_value
+from orchestrator.platforms.fields import (
+    SenselessOrder,
+    member_or_none,
+    object_of,
+    of_one_order,
+    payload_of,
+    shown,
+)
+from orchestrator.platforms.json_text import (
+    Broken,
+    decoded,
+    elements,
+    encoded,
+    member_text,
+    members,
+    outline,
+    read_value,
+)
 from orchestrator.platforms.xsale.content import APART, content_of
 from orchestrator.platforms.xsale.options import Payment, XsaleFields
 from orchestrator.platforms.xsale.statuses import StatusRef, StatusTable, unified, whole
@@ -27,10 +44,6 @@ _SINGLE_NAMES = ("order", "Order", "data", "Data", "result", "Result", "item", "
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class SenselessOrder(ValueError):
-    """An order is not what the facts say; the message names the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +84,12 @@ def read_listing(body: bytes, reading: Reading, table: StatusTable) -> Listing:
     unexplained: set[StatusRef] = set()
     rows = read_rows(body, reading.envelope)
     for value, raw in rows:
-        order_id = whole(value.get("Id")) if isinstance(value, dict) else None
+        order_id = whole(member_or_none(value, raw, "Id"))
         ids += [str(order_id)] if order_id is not None else []
         try:
-            seen = read_order(value, _encode(raw), reading, table)
+            seen = read_order(value, payload_of(raw), reading, table)
         except SenselessOrder as error:
-            payload = raw.encode("utf-8", "surrogateescape")
-            unreadable.append(UnreadableItem(None if order_id is None else str(order_id), str(error), payload))
+            unreadable.append(UnreadableItem(None if order_id is None else str(order_id), str(error), encoded(raw)))
         else:
             orders.append(seen)
             if not table.explains(ref := status_of(value)):
@@ -90,66 +102,65 @@ def read_single(body: bytes, reading: Reading, table: StatusTable) -> tuple[Seen
 
     The payload is the order's own text without the envelope.
     """
-    text = _decoded(body)
+    answer = decoded(body)
     try:
-        order = read_value(text)
-        raw = text.strip()
+        order = read_value(answer)
+        raw = answer.strip()
         if isinstance(order, dict) and "Id" not in order:
             name = next((name for name in _SINGLE_NAMES if isinstance(order.get(name), dict)), None)
             if name is None:
                 raise SenselessOrder("it holds no order")
-            order, raw = order[name], member_text(text, name)
-        return read_order(order, _encode(raw), reading, table), status_of(order)
-    except (ValueError, RecursionError) as error:
+            order, raw = order[name], member_text(answer, name)
+        return read_order(order, payload_of(raw), reading, table), status_of(order)
+    except ValueError as error:
         raise Unreadable(f"the order cannot be read: {error}", body) from error
 
 
 def read_rows(body: bytes, envelope: str) -> list[tuple[Json, str]]:
     """The rows of a list with their own text: a bare array, or the member that holds them. Raises Unreadable."""
-    text = _decoded(body)
+    answer = decoded(body)
     try:
-        start = len(text) - len(text.lstrip())
-        if text[start : start + 1] == "[":
-            rows, end = elements(text, start)
-            if text[end:].strip():
+        start = len(answer) - len(answer.lstrip())
+        if answer[start : start + 1] == "[":
+            rows, end = elements(answer, start)
+            if answer[end:].strip():
                 raise ValueError("more follows the list")
             return rows
-        name = _rows_name(read_value(text), envelope)
-        found = members(text.strip(), name)[1]
+        found = members(answer.strip(), _rows_name(outline(answer.strip()), envelope))[1]
         assert found is not None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise Unreadable(f"the list cannot be read: {error}", body) from error
     return found
 
 
-def _rows_name(answer: Json, envelope: str) -> str:
+def _rows_name(answer: Mapping[str, Json], envelope: str) -> str:
     """The member that holds the rows. An order has `Items` too: what has an `Id` itself is no envelope."""
-    if not isinstance(answer, dict):
-        raise ValueError("it is neither an array nor an object")
     if isinstance(answer.get(envelope), list):
         return envelope
     if "Id" in answer:
         raise ValueError("it is one object, not a list")
     for name in LIST_NAMES:
         rows = answer.get(name)
-        if isinstance(rows, list) and (not rows or any(isinstance(row, dict) and "Id" in row for row in rows)):
+        if isinstance(rows, list) and (not rows or any(_may_be_order(row) for row in rows)):
             return name
     raise ValueError("it holds no rows")
 
 
-def read_order(order: Json, payload: bytes, reading: Reading, table: StatusTable) -> Seen:
+def _may_be_order(row: Json) -> bool:
+    return isinstance(row, Broken) or (isinstance(row, dict) and "Id" in row)
+
+
+@of_one_order
+def read_order(value: Json, payload: bytes, reading: Reading, table: StatusTable) -> Seen:
     """One order, read from its parsed JSON; `payload` are its bytes. Raises SenselessOrder."""
-    if isinstance(order, Broken):
-        raise SenselessOrder(f"it is no JSON: {order.error}")
-    if not isinstance(order, dict):
-        raise SenselessOrder("it is no JSON object")
+    order = object_of(value)
     order_id = whole(order.get("Id"))
     if order_id is None:
-        raise SenselessOrder("Id is no positive whole number")
+        raise SenselessOrder(f"Id is no positive whole number: {shown(order.get('Id'))}")
     for name in ("Items", "OrderItemArticles"):
         if order.get(name) is not None and not isinstance(order[name], list):
-            raise SenselessOrder(f"{name} is no list")
-    reference, payment = _text(_at(order, reading.fields.reference)), reading.payment(order)
+            raise SenselessOrder(f"{name} is no list: {shown(order[name])}")
+    reference, payment = text(_at(order, reading.fields.reference)), reading.payment(order)
     content = content_of(order, reference=reference, payment=payment, raw=_at(order, reading.fields.payment))
     state = table.name_of(status_of(order))
     return Seen(
@@ -189,7 +200,7 @@ def status_of(order: Json) -> StatusRef:
     inner: Mapping[str, Json] = status if isinstance(status, dict) else {}
     status_id = whole(order.get("StatusId")) or whole(inner.get("Id")) or whole(status)
     names = (order.get("StatusName"), inner.get("Name"), None if whole(status) else status)
-    name = next((_text(name) for name in names if isinstance(name, str) and name.strip()), None)
+    name = next((text(name) for name in names if isinstance(name, str) and name.strip()), None)
     if status_id is None and name is None:
         raise SenselessOrder("it tells no status")
     return StatusRef(status_id, None if name is None else unified(name))
@@ -213,21 +224,3 @@ def _at(order: Mapping[str, Json], path: str) -> Json:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return value
-
-
-def _text(value: Json) -> str | None:
-    """A text or number that may be missing, as text. Half a surrogate pair is no character that a database takes."""
-    if isinstance(value, str) and value.strip():
-        return value if value.isascii() else value.encode("utf-8", "replace").decode()
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _decoded(body: bytes) -> str:
-    return body.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-
-
-def _encode(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise SenselessOrder("it is not UTF-8") from None

@@ -12,8 +12,9 @@ import pytest
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
+from orchestrator.platforms.fields import order_number
 from orchestrator.platforms.selldone.content import APART, content_of
-from orchestrator.platforms.selldone.wire import order_number, read_listing, read_order, read_single
+from orchestrator.platforms.selldone.wire import read_listing, read_order, read_single
 from tests.platforms.selldone.shop import sample, sample_json
 
 ORDERS = [
@@ -141,19 +142,19 @@ def test_a_row_that_is_not_utf8_is_kept_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "error"),
     [
-        ("id", None, "id is no positive integer"),
-        ("id", 1.5, "id is no positive integer"),
-        ("id", True, "id is no positive integer"),
-        ("id", -1, "id is no positive integer"),
-        ("id", "15002/../1", "id is no positive integer"),
-        ("delivery_state", None, "delivery_state is no text"),
-        ("delivery_state", " ", "delivery_state is no text"),
-        ("status", 3, "status is no text"),
-        ("updated_at", None, "updated_at is no text"),
-        ("updated_at", "yesterday", "updated_at is no date"),
+        ("id", None, "id is no positive integer: null"),
+        ("id", 1.5, "id is no positive integer: 1.5"),
+        ("id", True, "id is no positive integer: true"),
+        ("id", -1, "id is no positive integer: -1"),
+        ("id", "15002/../1", 'id is no positive integer: "15002/../1"'),
+        ("delivery_state", None, "delivery_state is no text: null"),
+        ("delivery_state", " ", 'delivery_state is no text: " "'),
+        ("status", 3, "status is no text: 3"),
+        ("updated_at", None, "updated_at is no text: null"),
+        ("updated_at", "yesterday", 'updated_at is no date: "yesterday"'),
         ("items", {"0": {"id": 1}}, "items is no list of objects"),
         ("items", [None], "items is no list of objects"),
-        ("items", [{"id": 1}, {"id": "x"}], "items[1].id is no positive integer"),
+        ("items", [{"id": 1}, {"id": "x"}], 'items[1].id is no positive integer: "x"'),
     ],
 )
 def test_what_we_decide_on_has_to_make_sense(field: str, value: Any, error: str) -> None:
@@ -197,7 +198,7 @@ def test_updated_at_is_utc(text: str, ms: int) -> None:
 
 def test_half_a_surrogate_pair_in_a_label_can_be_stored() -> None:
     reference = single(sample("order_guest_cod").replace(b'"label": null', b'"label": "PO \\ud800"')).reference
-    assert reference == "PO ?"
+    assert reference == "PO \ufffd"
 
 
 @pytest.mark.parametrize(

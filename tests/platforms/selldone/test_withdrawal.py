@@ -53,7 +53,7 @@ WITHDRAWN_AS: list[tuple[dict[str, Any], int | None, str | None]] = [
     ({"withdraw": True, "withdraw_at": 10**30}, None, None),
     ({"withdraw": True, "withdraw_at": "9" * 40}, None, None),
     ({"withdraw": True, "withdraw_at": "10000-01-01T00:00:00Z"}, None, None),
-    ({"withdraw": "\ud800"}, None, "?"),
+    ({"withdraw": "\ud800"}, None, "\ufffd"),
 ]
 
 
