@@ -251,8 +251,8 @@ class Event:
 class Shop:
     """What is kept of a shop beside its config: pause, sync position, lease.
 
-    `paused_by` is `person`, `access_denied` or `restore`; `gate_*` is a shop-wide wait that ends by itself
-    (`retry_after`, `circuit`). `credentials` is a fingerprint, never the secret: a changed one ends an
+    `paused_by` is `person`, `access_denied`, `restore` or `another_account`; `gate_*` is a shop-wide wait that ends by
+    itself (`retry_after`, `circuit`). `credentials` is a fingerprint, never the secret: a changed one ends an
     access_denied pause.
     `followed_since`: when the daemon first worked for the shop; `swept_since`: the `import_since` of the last complete
     sweep; `skipped`: how many orders are left out as history.

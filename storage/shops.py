@@ -111,6 +111,24 @@ def keep_identity(tx: Transaction, name: str, identity: str) -> str | None:
     return None
 
 
+def accept_identity(tx: Transaction, name: str, identity: str) -> None:
+    """A person says that the kept orders are of this shop of its platform."""
+    tx.execute("UPDATE shops SET identity = ? WHERE name = ?", (identity, name))
+
+
+def pause_for_another_account(tx: Transaction, name: str, reason: str, now_ms: int) -> bool:
+    """Pauses a shop whose name has come to mean another account; False when it waits for a person already.
+
+    A pause that access_denied caused would end with new credentials, so it gives way.
+    """
+    changed = tx.execute(
+        "UPDATE shops SET paused_at = ?, paused_by = 'another_account', paused_reason = ?"
+        " WHERE name = ? AND (paused_by IS NULL OR paused_by = 'access_denied')",
+        (now_ms, reason, name),
+    )
+    return changed > 0
+
+
 def identities(tx: Transaction) -> dict[str, str]:
     """Which shop of its platform the kept orders of each shop are of, as far as it is known."""
     rows = tx.query(

@@ -196,6 +196,9 @@ def _work(shop: Json) -> _Work:
         return _Work("access denied", "bad")
     if shop.get("paused") and shop.get("paused_by") == "restore":
         return _Work("restored", "bad", f"{shop.get('paused_reason')}; look, then `fulfilld resume {shop['name']}`")
+    if shop.get("paused") and shop.get("paused_by") == "another_account":
+        told = f"{shop.get('paused_reason')}; mend the config, or `fulfilld resume {shop['name']}`"
+        return _Work("another account", "bad", told)
     if shop.get("paused"):
         return _Work("paused", "bad", shop.get("paused_reason") or "")
     if not shop.get("held", True):

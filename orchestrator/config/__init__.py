@@ -17,7 +17,7 @@ from orchestrator.config.model import (
 from orchestrator.config.problems import ConfigError, ConfigProblem
 from orchestrator.config.push import DeliverySettings, TlsSettings, WebhookSettings
 from orchestrator.config.schema import json_schema
-from orchestrator.config.settled import ANOTHER_SHOP_REMEDY, Config, Limits, ShopConfig
+from orchestrator.config.settled import ANOTHER_SHOP_REMEDY, Config, Limits, ShopConfig, is_other_account
 
 __all__ = [
     "ANOTHER_SHOP_REMEDY",
@@ -40,6 +40,7 @@ __all__ = [
     "default_socket",
     "diff",
     "example",
+    "is_other_account",
     "json_schema",
     "load",
     "lost_directory",

@@ -36,6 +36,17 @@ ANOTHER_SHOP_REMEDY = (
 """What to do about a shop whose name in the config has come to mean another shop of its platform."""
 
 
+def is_other_account(was: str, now: str) -> bool:
+    """Whether two identities are of different accounts. The address alone may change: the platform has moved, or a
+    proxy stands before it."""
+    return _without_address(was) != _without_address(now)
+
+
+def _without_address(identity: str) -> list[str]:
+    head, *keys = identity.split(", ")
+    return [head.partition(" at ")[0], *keys]
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How hard a shop may be worked: `concurrency` calls at once, a token bucket of `rate_per_second` and `burst`, and

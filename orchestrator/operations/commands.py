@@ -19,6 +19,7 @@ from orchestrator.metrics import Metrics
 from orchestrator.operations.deliveries import DeliverySwitch, no_receiver
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
+from orchestrator.runtime.accounts import resume
 from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.supervisor import Supervisor
@@ -29,7 +30,7 @@ from storage.events import append_event
 from storage.orders import OrderFilter, list_orders
 from storage.records import Order, Target
 from storage.rejected import get_rejected, remove_rejected
-from storage.shops import get_shop, pause_shop, resume_shop, save_gate
+from storage.shops import get_shop, pause_shop, save_gate
 from storage.store import Store
 from storage.targets import get_target, target_by_key
 from storage.transaction import Transaction
@@ -213,15 +214,17 @@ class DaemonCommands:
         await self._store.write(unit)
 
     async def resume(self, shop: str) -> None:
-        """Ends a pause, whoever caused it, and closes the circuit."""
+        """Ends a pause, whoever caused it, and closes the circuit. A shop whose name means another account, of which
+        that pause did not tell, waits on for that."""
         worker = self._worker(shop)
+        identity = self._supervisor.shops()[shop].identity
 
-        def unit(tx: Transaction) -> None:
+        def unit(tx: Transaction) -> bool:
             save_gate(tx, shop, "closed", None, None, None)
-            if resume_shop(tx, shop):
-                append_event(tx, self._clock.now_ms(), "shop.resumed", shop=shop, data={"by": "person"})
+            return resume(tx, shop, identity, self._clock.now_ms())
 
-        await self._store.write(unit)
+        if not await self._store.write(unit):
+            return
         worker.reset_gate()
         worker.sweeps.ask_soon()  # a person says that it works again, and wants to know whether it does
 

@@ -149,7 +149,7 @@ def shop_wait(shop: Shop | None, now_ms: int) -> Wait | None:
     if shop is None:
         return None
     if shop.paused_at is not None:
-        reason = shop.paused_by if shop.paused_by in ("access_denied", "restore") else "paused"
+        reason = "paused" if shop.paused_by == "person" else shop.paused_by or "paused"
         return Wait(reason, None, shop.paused_reason or "")
     if shop.gate_reason is not None and shop.gate_until is not None and shop.gate_until > now_ms:
         return Wait(shop.gate_reason, shop.gate_until, shop.gate_detail or "")

@@ -18,7 +18,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from orchestrator.clock import Chance, Clock, optional_rfc3339, rfc3339
-from orchestrator.config import ANOTHER_SHOP_REMEDY, Config, ShopConfig, diff, reread
+from orchestrator.config import Config, ShopConfig, diff, reread
 from orchestrator.crash import CrashPoints
 from orchestrator.decisions.draft import Policy
 from orchestrator.metrics import Metrics
@@ -26,6 +26,7 @@ from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.meter import LastWord, Meter
 from orchestrator.runtime.access_watch import save_fingerprint
+from orchestrator.runtime.accounts import keep_account, tell_changed
 from orchestrator.runtime.driver import Equipment
 from orchestrator.runtime.gate import Gate, Limits
 from orchestrator.runtime.leaving import log_moves, note_moves
@@ -37,7 +38,7 @@ from statemachines.machine import PlatformMachine
 from statemachines.target import Json
 from storage.errors import StoreError
 from storage.records import Shop
-from storage.shops import keep_identity, release_lease, take_lease
+from storage.shops import release_lease, take_lease
 from storage.store import Store
 from storage.transaction import Transaction
 
@@ -200,11 +201,12 @@ class Supervisor:
         identity = shop.identity()
 
         def unit(tx: Transaction) -> tuple[Shop, str | None]:
-            return take_lease(tx, shop.name, shop.platform, self._node), keep_identity(tx, shop.name, identity)
+            row = take_lease(tx, shop.name, shop.platform, self._node)
+            return row, keep_account(tx, shop.name, identity, self._clock.now_ms())
 
         row, was = await self._store.write(unit)
         if was is not None:
-            log.warning("shop.identity_changed", shop=shop.name, was=was, now=identity, detail=ANOTHER_SHOP_REMEDY)
+            tell_changed(shop.name, was, identity)
         worker = self._equip(slot, row)
         try:
             async with anyio.create_task_group() as group:

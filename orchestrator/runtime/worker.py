@@ -109,6 +109,8 @@ class ShopWorker:
                 return f"its platform refused our credentials{why}; {MEND_ACCESS}"
             if shop is not None and shop.paused_by == "restore":
                 return f"it waits until a person has looked{why}; resume it then"
+            if shop is not None and shop.paused_by == "another_account":
+                return f"its name means another account now{why}; mend the config, or resume it if it is the same shop"
             return f"it is paused by a person{why}; resume it"
         reason = self._gate.reason()
         if reason is None:

@@ -6,13 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 import structlog.testing
 
 from orchestrator.cli.doctor import mistaken
 from orchestrator.config import Config, load
+from orchestrator.decisions.refusals import Refused
+from orchestrator.runtime.worker import ShopWorker
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from storage.shops import identities
+from storage.records import Shop, TargetStatus
+from storage.shops import get_shop, identities
 from tests.support.config_files import ENVIRON
 from tests.support.shopfloor import Shopfloor, config_of, working_on
 
@@ -53,7 +57,7 @@ async def test_a_start_with_another_shop_under_the_name_is_told_each_time_and_by
                 async with working_on(sandbox, second, tmp_path) as floor:
                     assert await kept(floor) == before, "what the orders are of does not change with the config"
             (entry,) = told(logs)
-            assert entry["log_level"] == "warning"
+            assert entry["log_level"] == "error", "the shop waits for a person"
             assert entry["was"] == before["acme"] == first.shops["acme"].identity()
             assert entry["now"] == second.shops["acme"].identity()
             assert "a name of its own" in entry["detail"]
@@ -76,6 +80,91 @@ async def test_a_reload_to_another_shop_is_told(tmp_path: Path) -> None:
             with structlog.testing.capture_logs() as logs:
                 await floor.supervisor.reload(changed(config, base_url="http://127.0.0.1:9"))
             assert [entry["now"] for entry in told(logs)] == ["selldone at http://127.0.0.1:9, shop_id 12345"]
+
+
+async def shop_row(floor: Shopfloor, name: str) -> Shop:
+    found = await floor.store.read(lambda tx: get_shop(tx, name))
+    assert found is not None
+    return found
+
+
+async def test_names_that_are_swapped_touch_no_order_and_go_on_when_they_are_swapped_back(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running():
+        config = config_of(sandbox, tmp_path, platform=("selldone", "cloudsuite"))
+        right = json.loads(config.path.read_text())
+        async with working_on(sandbox, config, tmp_path) as floor:
+            for shop in ("acme", "cs"):
+                await floor.commands.sync(shop, 30)
+            before = await floor.orders()
+            (order,) = sandbox.selldone.order_ids()
+            await floor.commands.hold("acme", order, None)
+            target = await floor.submit(order, "accepted")
+            shops = right["shops"]
+            config.path.write_text(json.dumps({**right, "shops": {"acme": shops["cs"], "cs": shops["acme"]}}))
+            await floor.supervisor.reload(load(config.path))
+            assert {each.data["by"] for each in await floor.event("shop.paused", count=2)} == {"another_account"}
+            row = await shop_row(floor, "acme")
+            assert (row.paused_by, "selldone" in str(row.paused_reason)) == ("another_account", True)
+            assert "cloudsuite" in str(row.paused_reason)
+            with pytest.raises(Refused, match="another account"):
+                await floor.commands.refresh("acme", order)
+            assert [(each.shop, each.id, each.gone_at) for each in await floor.orders()] == [
+                (each.shop, each.id, None) for each in before
+            ]
+            config.path.write_text(json.dumps(right))
+            await floor.supervisor.reload(load(config.path))
+            await floor.commands.release("acme", order)
+            with anyio.fail_after(20):
+                assert (await floor.finished(target)).status is TargetStatus.REACHED
+            assert {each.data["by"] for each in await floor.event("shop.resumed", count=2)} == {"config"}
+
+
+async def test_a_person_who_resumes_it_says_that_it_is_the_same_shop(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running():
+        first = config_of(sandbox, tmp_path)
+        async with working_on(sandbox, first, tmp_path) as floor:
+            await floor.commands.sync("acme", 30)
+        second = changed(first, shop_id=4711)
+        async with working_on(sandbox, second, tmp_path) as floor:
+            await floor.commands.resume("acme")
+            assert (await shop_row(floor, "acme")).paused_by is None
+        with structlog.testing.capture_logs() as logs:
+            async with working_on(sandbox, second, tmp_path) as floor:
+                assert (await shop_row(floor, "acme")).paused_by is None
+        assert told(logs) == []
+
+
+async def test_whoever_ends_a_pause_of_their_own_is_told_of_the_other_account_first(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running():
+        first = config_of(sandbox, tmp_path)
+        async with working_on(sandbox, first, tmp_path) as floor:
+            await floor.commands.sync("acme", 30)
+            await floor.commands.pause("acme", "stocktaking")
+        async with working_on(sandbox, changed(first, shop_id=4711), tmp_path) as floor:
+            assert (await shop_row(floor, "acme")).paused_by == "person"
+            await floor.commands.resume("acme")
+            assert (await shop_row(floor, "acme")).paused_by == "another_account"
+            assert not worker_of(floor).gate.is_open
+
+
+def worker_of(floor: Shopfloor) -> ShopWorker:
+    worker = floor.supervisor.worker("acme")
+    assert worker is not None
+    return worker
+
+
+async def test_a_shop_whose_address_alone_changed_goes_on(tmp_path: Path) -> None:
+    sandbox, moved = Sandbox(SandboxSettings(orders=1)), Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running(), moved.running():
+        first = config_of(sandbox, tmp_path)
+        async with working_on(sandbox, first, tmp_path) as floor:
+            await floor.commands.sync("acme", 30)
+            url = moved.config()["shops"]["acme"]["base_url"]
+            await floor.supervisor.reload(changed(first, base_url=url))
+            assert (await shop_row(floor, "acme")).paused_by is None
 
 
 async def test_a_shop_without_orders_may_become_another(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -103,13 +103,18 @@ class Shopfloor:
 
 
 def config_of(
-    sandbox: Sandbox, folder: Path, changes: Mapping[str, Any] | None = None, *, platform: str = PLATFORM
+    sandbox: Sandbox,
+    folder: Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    platform: str | Sequence[str] = PLATFORM,
 ) -> Config:
-    """A checked config for the sandbox's shops of one platform, quick, with `changes` for every shop."""
+    """A checked config for the sandbox's shops of one platform or several, quick, with `changes` for every shop."""
     import json
 
+    wanted = (platform,) if isinstance(platform, str) else platform
     raw = sandbox.config()
-    raw["shops"] = {name: shop for name, shop in raw["shops"].items() if shop["platform"] == platform}
+    raw["shops"] = {name: shop for name, shop in raw["shops"].items() if shop["platform"] in wanted}
     for shop in raw["shops"].values():
         shop.update(QUICK)
         shop.update(changes or {})

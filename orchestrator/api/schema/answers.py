@@ -15,7 +15,7 @@ from storage.records import Situation, TargetStatus
 Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 SituationName = Annotated[str, WithJsonSchema({"type": "string", "enum": [s.value for s in Situation]})]
 StatusName = Annotated[str, WithJsonSchema({"type": "string", "enum": [s.value for s in TargetStatus]})]
-PausedBy = Literal["person", "access_denied", "restore"]
+PausedBy = Literal["person", "access_denied", "restore", "another_account"]
 Circuit = Literal["closed", "open", "half_open"]
 
 
@@ -62,7 +62,15 @@ class Wait(Document):
     """What an order waits for."""
 
     reason: Literal[
-        "retry_after", "circuit", "paused", "payment", "platform", "access_denied", "not_configured", "restore"
+        "retry_after",
+        "circuit",
+        "paused",
+        "payment",
+        "platform",
+        "access_denied",
+        "not_configured",
+        "restore",
+        "another_account",
     ]
     until: Instant | None
     detail: str

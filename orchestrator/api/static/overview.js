@@ -59,6 +59,8 @@ function pausedShop({ name, at, by, reason }) {
     ? "The platform does not accept the shop's credentials. Put new ones in place and send SIGHUP, or resume."
     : by === "restore"
     ? "The store took another one's place: what was cancelled or done since it was copied would be done again. Compare with the platform, cancel, then resume."
+    : by === "another_account"
+    ? "The orders kept under this name are of another account. Give the new one a name of its own in the config; resume only if it is the same shop."
     : "Somebody paused this shop: no step starts and nothing is polled until it is resumed.";
   return el("li", {},
     el("div", { class: "facts-line" }, el("strong", { class: isDenied ? "bad" : "warn" }, isDenied ? "Access denied" : "Paused"),
