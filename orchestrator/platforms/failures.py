@@ -48,6 +48,15 @@ class Transient(PlatformFailure):
         self.is_refused_read = is_refused_read
 
 
+class Garbled(Transient):
+    """What was answered is none of the platform's answers: a page for people, half an answer, nothing. `payload` holds
+    its bytes, without secrets."""
+
+    def __init__(self, detail: str, payload: bytes, *, is_ambiguous: bool = False) -> None:
+        super().__init__(detail, is_ambiguous=is_ambiguous)
+        self.payload = payload
+
+
 class OutOfSequence(PlatformFailure):
     """The order is elsewhere than we think: read it, adopt its state, plan again."""
 
@@ -80,7 +89,7 @@ class AccessDenied(PlatformFailure):
 
 
 class Unreadable(PlatformFailure):
-    """The platform answered a read with something that cannot be understood; `payload` holds its bytes."""
+    """The platform answered a read with JSON that cannot be understood; `payload` holds its bytes."""
 
     kind = "unreadable"
 

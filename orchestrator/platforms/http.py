@@ -19,7 +19,8 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -35,7 +36,8 @@ from orchestrator.logs import spellings
 from orchestrator.network import network_words
 from orchestrator.platforms.allowance import allowance_of
 from orchestrator.platforms.client import Finding
-from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
+from orchestrator.platforms.failures import AccessDenied, Garbled, PlatformFailure, Transient, Unreadable
+from orchestrator.platforms.garbage import KEPT_BYTES, is_json, prose, said_instead
 from orchestrator.platforms.meter import Meter
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
@@ -51,8 +53,6 @@ _RETRY_AFTER_SECONDS = 30.0
 _MAX_RETRY_AFTER_SECONDS = 3600.0
 _MOST_FETCHED_SECRETS = 64  # that are remembered: a year of hourly tokens would be thousands
 _MAX_ERROR_BYTES = 256 * 1024  # of a JSON error: beyond that it is none
-_MAX_PROSE_BYTES = 4000  # of an HTML page, in which tags are looked for
-_TAGS = re.compile(rb"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
@@ -189,6 +189,26 @@ class Caller:
         said = _without_status(told(answer.body), answer.status)
         return self.clean(f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status} without a message")
 
+    def garbled(self, answer: Answer, *, is_effect: bool = False) -> Garbled:
+        """The failure that an answer means which is none of the API's (`garbage`)."""
+        kept = answer.body[:KEPT_BYTES]
+        for secret in self._hidden:
+            kept = kept.replace(secret.encode(), b"***")
+        words = self.clean(f"HTTP {answer.status}: {said_instead(answer.body)}")
+        return Garbled(words, kept, is_ambiguous=is_effect)
+
+    @contextmanager
+    def reading(self, answer: Answer) -> Iterator[None]:
+        """Around the reading of an answer to a call that changes nothing. What is no JSON at all is worth another try:
+        raises Garbled in place of the reader's Unreadable."""
+        try:
+            yield
+            return
+        except Unreadable:
+            if is_json(answer.body):
+                raise
+        raise self.garbled(answer)
+
     def words_of(self, error: BaseException) -> str:
         """What went wrong on the way, without secrets."""
         if isinstance(error, _TooLarge):
@@ -306,7 +326,7 @@ def told(body: bytes) -> str:
     try:
         data = json.loads(body) if len(body) <= _MAX_ERROR_BYTES else None
     except (ValueError, RecursionError):
-        return " ".join(_TAGS.sub(b" ", body[:_MAX_PROSE_BYTES]).decode("utf-8", "replace").split())
+        return prose(body)
     if not isinstance(data, dict):
         return json.dumps(data, ensure_ascii=False) if isinstance(data, list) and _is_complaint(data) else ""
     words: list[str] = []

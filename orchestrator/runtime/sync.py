@@ -376,15 +376,14 @@ class Poller:
         self._is_quiet, self._last_error = True, None
 
     async def _record_failure(self, failure: PlatformFailure) -> None:
-        """One event when trouble begins or changes, not one a poll."""
+        """One event when trouble begins or changes, not one a poll. A list that makes no sense is no order: nothing is
+        set aside for it."""
         e = self._e
         is_news = failure.kind != self._last_error and not isinstance(failure, AccessDenied)
 
         def unit(tx: Transaction) -> None:
             now, shop = e.clock.now_ms(), e.policy.shop
             save_sync_error(tx, shop, failure.detail)
-            if isinstance(failure, Unreadable):
-                set_aside(tx, shop, "poll", None, failure.detail, failure.payload, now)
             if is_news:
                 data = {"kind": failure.kind, "detail": failure.detail}
                 append_event(tx, now, "sync.failed", shop=shop, data=data)

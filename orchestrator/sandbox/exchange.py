@@ -115,12 +115,23 @@ class Exchange:
             case "throttle":
                 return self._platform.throttled(self._faults.open_throttle(account))
             case "garbage":
-                body = reply.body if reply is not None else b""
-                if fault.variant:
-                    return Reply(200, body[: len(body) // 2] or b"{")
-                return Reply(200, _HTML, headers={"Content-Type": "text/html; charset=UTF-8"})
+                return _cut_off(reply) if fault.variant else _PAGE
+            case "html":
+                return _PAGE
+            case "cut_off":
+                return _cut_off(reply)
+            case "empty":
+                return Reply(200, b"")
             case "answer":
                 return Reply(fault.status or 200, fault.body)
+
+
+_PAGE = Reply(200, _HTML, headers={"Content-Type": "text/html; charset=UTF-8"})
+
+
+def _cut_off(reply: Reply | None) -> Reply:
+    body = reply.body if reply is not None else b""
+    return Reply(200, body[: len(body) // 2] or b"{")
 
 
 def _drop(request: web.Request) -> web.StreamResponse:

@@ -18,7 +18,7 @@ from orchestrator.clock import Clock
 
 Moment = Literal["before", "after"]
 """Before the call's effect, or after it and before its answer."""
-Kind = Literal["error", "drop", "stall", "throttle", "garbage", "answer"]
+Kind = Literal["error", "drop", "stall", "throttle", "garbage", "html", "cut_off", "empty", "answer"]
 
 FAULTS: dict[str, tuple[Kind, Moment]] = {
     "error_before": ("error", "before"),
@@ -29,6 +29,9 @@ FAULTS: dict[str, tuple[Kind, Moment]] = {
     "stall_after": ("stall", "after"),
     "throttle": ("throttle", "before"),
     "garbage": ("garbage", "after"),
+    "html": ("html", "after"),
+    "cut_off": ("cut_off", "after"),
+    "empty": ("empty", "after"),
 }
 """Every single fault: what it does and when."""
 
@@ -44,7 +47,7 @@ RATE_NAMES = (*FAULTS, "stall", "mixed", *WEBHOOK_FAULTS)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to one call. `variant` chooses among looks (500 or 502, HTML or broken JSON), 0 or 1.
+    """What happens to one call. `variant` chooses among looks (500 or 502, garbage that is HTML or cut off), 0 or 1.
 
     `status` and `body` replace the answer of an `answer` fault, `status` also that of an `error`.
     """
@@ -214,6 +217,10 @@ class FaultPlan:
         """As `script`, with an answer of the test's own in place of the platform's, before or after the effect."""
         fault = Fault(f"answer_{moment}", "answer", moment, status=status, body=body)
         self._script.append(_Scripted(fault, step, order, times))
+
+    def forget(self) -> None:
+        """Takes back what was scripted and has not struck yet."""
+        self._script.clear()
 
     def hold(self, *, step: str | None = None, order: str | None = None, moment: Moment = "before") -> Gate:
         """Stops the next matching call just before its effect, or between its effect and its answer."""

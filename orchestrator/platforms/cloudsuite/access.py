@@ -20,6 +20,7 @@ from orchestrator.platforms.cloudsuite.errors import token_refusal
 from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
 from orchestrator.platforms.failures import AccessDenied, Transient
 from orchestrator.platforms.fields import seconds_of
+from orchestrator.platforms.garbage import is_page
 from orchestrator.platforms.http import Answer, Caller
 from orchestrator.platforms.json_text import read_object
 
@@ -106,6 +107,8 @@ class CloudsuiteAccess:
         )
         if answer.status >= 400:
             raise token_refusal(answer, self._caller.words(answer))
+        if is_page(answer.body):
+            raise self._caller.garbled(answer)
         members = read_object(answer.body) or {}
         text, life = members.get("access_token"), seconds_of(members.get("expires_in"))
         if not isinstance(text, str) or not text or not all("!" <= each <= "~" for each in text):

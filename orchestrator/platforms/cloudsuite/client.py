@@ -168,7 +168,8 @@ class CloudsuiteClient:
     def _listing(self, answer: Answer) -> Listing:
         if answer.status >= 400:
             raise list_refusal(answer, self._caller.words(answer))
-        return read_listing(answer.body)
+        with self._caller.reading(answer):
+            return read_listing(answer.body)
 
     async def _ask_list(self) -> None:
         await self._throttle()
@@ -196,7 +197,8 @@ class CloudsuiteClient:
         answer = await about_order(send, self._ask_list, self._caller, is_effect=False)
         if answer.status >= 400:
             raise order_refusal(answer, self._caller.words(answer), is_effect=False)
-        seen = read_single(answer.body, self._reading)
+        with self._caller.reading(answer):
+            seen = read_single(answer.body, self._reading)
         if order_number(order_id) is not None and seen.id != order_id:
             raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", answer.body)
         if self._is_of_another_webshop(seen):
@@ -295,16 +297,16 @@ class CloudsuiteClient:
             raise OutOfSequence(f"the order is in {seen.state}, where {step} does not begin")
 
     async def _write(self, method: str, order_id: str, body: bytes) -> dict[str, Json]:
-        """The members of the answer to a write, none where it has no body."""
+        """The members of the answer to a write, none where it says that it has no body (204)."""
         send = self._access.call(method, self._order_url(order_id), is_effect=True, body=body, headers=_JSON)
         answer = await about_order(send, self._ask_list, self._caller, is_effect=True)
         if answer.status >= 400:
             raise order_refusal(answer, self._caller.words(answer), is_effect=True)
-        if not answer.body.strip():
+        if answer.status == 204:
             return {}
         data = read_object(answer.body)
         if data is None:
-            raise Transient(f"the answer makes no sense: {self._caller.words(answer)}", is_ambiguous=True)
+            raise self._caller.garbled(answer, is_effect=True)
         return data
 
     # -- XML calls -------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from orchestrator.platforms.cloudsuite.errors import is_html
 from orchestrator.platforms.cloudsuite.notes import note
 from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
 from orchestrator.platforms.cloudsuite.xml import SlipLine, Verdict, confirmation, desadv, verdict
-from orchestrator.platforms.failures import OutOfSequence, Rejected, Transient
+from orchestrator.platforms.failures import OutOfSequence, Rejected
 from orchestrator.platforms.http import Answer, Caller
 from statemachines.cloudsuite.despatch import Despatch
 from statemachines.items import decimal_of
@@ -118,7 +118,7 @@ class CloudsuiteProxy:
             return Verdict.REFUSED
         said = verdict(answer.body, self._error)
         if said is Verdict.SENSELESS:
-            raise Transient(f"the answer makes no sense: {self._caller.words(answer)}", is_ambiguous=True)
+            raise self._caller.garbled(answer, is_effect=True)
         return said
 
     def _texts(self, state: str) -> Mapping[str, str]:

@@ -17,10 +17,13 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 from orchestrator.platforms.cloudsuite.errors import is_html
+from orchestrator.platforms.garbage import is_json, looks_like_json
 from statemachines.cloudsuite.despatch import Despatch, as_xml_text
 from statemachines.target import Json, Tracking
 
 _ERROR_ELEMENTS = frozenset({"error", "errors", "fault", "exception"})
+_PAGES = frozenset({"html", "head", "body"})
+"""Roots of pages for people, some of which are XML."""
 _HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
@@ -121,16 +124,20 @@ def verdict(body: bytes, error_pattern: re.Pattern[str]) -> Verdict:
     """What a 2xx answer of a proxy call says: its form is not documented (cloudsuite.md §8, §11).
 
     Refused: XML with an error element or a cXML status of 400 and more, or text with the shop's `error_pattern`.
-    Senseless, so that nobody can tell: a page for people, or XML that is cut off or unsafe.
+    Senseless, so that nobody can tell: a page for people, or XML or JSON that is cut off or unsafe.
     """
     text = body.decode("utf-8", "replace").strip()
     if is_html(body):
+        return Verdict.SENSELESS
+    if looks_like_json(body) and not is_json(body):
         return Verdict.SENSELESS
     if not text.startswith("<"):
         return Verdict.REFUSED if error_pattern.search(text) else Verdict.DONE
     try:
         root = fromstring(body.strip())
     except (ParseError, DefusedXmlException, ValueError):
+        return Verdict.SENSELESS
+    if str(root.tag).rpartition("}")[2].lower() in _PAGES:
         return Verdict.SENSELESS
     for element in root.iter():
         name = str(element.tag).rpartition("}")[2].lower()

@@ -101,7 +101,8 @@ class SelldoneClient:
         answer = await self._about_order("GET", self._order_url(order_id), is_effect=False)
         if answer.status >= 400:
             raise self._refusal(answer, read_object(answer.body), is_effect=False)
-        found = read_single(answer.body)
+        with self._caller.reading(answer):
+            found = read_single(answer.body)
         if isinstance(found, dict):
             raise self._refusal(answer, found, is_effect=False)
         if found.id != order_id:
@@ -159,10 +160,11 @@ class SelldoneClient:
             failure = self._refusal(answer, read_object(answer.body), is_effect=False)
             # A list has no order that could be missing: its address was not found.
             raise Transient(failure.detail) if isinstance(failure, NotFound) else failure
-        if len(answer.body) > LARGE_BODY_BYTES:
-            listing = await anyio.to_thread.run_sync(read_listing, answer.body)
-        else:
-            listing = read_listing(answer.body)
+        with self._caller.reading(answer):
+            if len(answer.body) > LARGE_BODY_BYTES:
+                listing = await anyio.to_thread.run_sync(read_listing, answer.body)
+            else:
+                listing = read_listing(answer.body)
         if listing.refusal is not None:
             raise self._refusal(answer, listing.refusal, is_effect=False)
         return listing, answer
@@ -216,7 +218,7 @@ class SelldoneClient:
         if is_refusal(answer.status, data):
             raise self._refusal(answer, data, is_effect=True)
         if data is None:
-            raise Transient(f"the answer makes no sense: {self._caller.words(answer)}", is_ambiguous=True)
+            raise self._caller.garbled(answer, is_effect=True)
         return data
 
     async def _about_order(self, method: str, url: URL, body: bytes | None = None, *, is_effect: bool) -> Answer:

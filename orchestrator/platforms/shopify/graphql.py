@@ -25,6 +25,7 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
+from orchestrator.platforms.garbage import is_json
 from orchestrator.platforms.http import DETAIL_LENGTH, Answer, Caller
 from orchestrator.platforms.json_text import Broken, decoded, outline, read_object
 from orchestrator.platforms.meter import Meter
@@ -172,8 +173,9 @@ class ShopifyDoor:
     def told(self, answer: Answer, *, is_effect: bool) -> dict[str, Json]:
         """The `data` of an answer without errors. Raises PlatformFailure."""
         body = _members(answer.body)
+        if body is None and not is_json(answer.body):
+            raise self._caller.garbled(answer, is_effect=is_effect)
         if body is None:
-            # Not its text: a good answer that was cut off holds a customer's data.
             words = f"the answer is no JSON object ({len(answer.body)} bytes with HTTP {answer.status})"
             raise Transient(words, is_ambiguous=True) if is_effect else Unreadable(words, answer.body)
         if errors := body.get("errors"):

@@ -12,6 +12,7 @@ from yarl import URL
 from orchestrator.clock import Clock
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
 from orchestrator.platforms.fields import seconds_of
+from orchestrator.platforms.garbage import is_page
 from orchestrator.platforms.http import Answer, Caller
 from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.shopify.options import ShopifyCredentials
@@ -97,6 +98,8 @@ class TokenEndpoint:
     def _read(self, answer: Answer, grant: str, refresh: str | None, known: ShopifyTokens | None) -> ShopifyTokens:
         """The answer's tokens; its words are never repeated, for they may be tokens."""
         told = read_object(answer.body)
+        if is_page(answer.body):
+            raise self._caller.garbled(answer)
         if told is None:
             raise Transient(f"the answer of the token endpoint is no JSON object ({len(answer.body)} bytes)")
         access = told.get("access_token")

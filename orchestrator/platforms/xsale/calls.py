@@ -14,6 +14,7 @@ from yarl import URL
 from orchestrator.platforms.bystanders import about_order, is_own
 from orchestrator.platforms.client import Throttle
 from orchestrator.platforms.failures import AccessDenied, NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
+from orchestrator.platforms.garbage import is_json
 from orchestrator.platforms.http import Answer, Caller
 from orchestrator.platforms.json_text import read_body, read_object
 from orchestrator.platforms.token_keeper import TokenKeeper
@@ -61,6 +62,8 @@ class OrganizationCalls:
         answer = await self._send(turn, "GET", URL(f"{self.base_url}/me"), None)
         if answer.status >= 400:
             raise Transient(self.caller.words(answer))
+        if not is_json(answer.body):
+            raise self.caller.garbled(answer)
         try:
             rows = (read_object(answer.body) or {})["Organizations"]
             return answer, tuple(str(row["Name"]) for row in rows)

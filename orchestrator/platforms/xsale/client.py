@@ -170,9 +170,10 @@ class XsaleClient:
         return listing
 
     async def _listing(self, answer: Answer, table: StatusTable) -> Listing:
-        if len(answer.body) > LARGE_BODY_BYTES:
-            return await anyio.to_thread.run_sync(read_listing, answer.body, self._reading, table)
-        return read_listing(answer.body, self._reading, table)
+        with self._caller.reading(answer):
+            if len(answer.body) > LARGE_BODY_BYTES:
+                return await anyio.to_thread.run_sync(read_listing, answer.body, self._reading, table)
+            return read_listing(answer.body, self._reading, table)
 
     async def _read(self, calls: Turn, order_id: str) -> Seen:
         number = _id_or_raise(order_id)
@@ -183,7 +184,8 @@ class XsaleClient:
         answer = await self._calls.about_order(send, calls, is_effect=False)
         if answer.status >= 400:
             raise self._calls.refusal(answer, is_effect=False)
-        seen, status = read_single(answer.body, self._reading, table)
+        with self._caller.reading(answer):
+            seen, status = read_single(answer.body, self._reading, table)
         if seen.id != order_id:
             raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", answer.body)
         if not table.explains(status) and await self._directory.is_renewed_for(calls, (status,)):
@@ -255,8 +257,7 @@ class XsaleClient:
         try:
             data = read_body(answer.body)
         except ValueError:
-            words = f"the answer makes no sense: {self._caller.words(answer)}"
-            raise Transient(words, is_ambiguous=True) from None
+            raise self._caller.garbled(answer, is_effect=True) from None
         try:
             shown = table.name_of(status_of(data)) if isinstance(data, dict) and "Id" in data else None
         except SenselessOrder:

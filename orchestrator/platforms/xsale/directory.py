@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import anyio
 
 from orchestrator.clock import Clock
-from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
+from orchestrator.platforms.failures import AccessDenied, Garbled, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.platforms.xsale.calls import OrganizationCalls, Turn
 from orchestrator.platforms.xsale.statuses import StatusRef, StatusTable
 from orchestrator.platforms.xsale.wire import read_rows
@@ -60,8 +60,10 @@ class StatusDirectory:
         if answer.status >= 400:
             raise await self._no_statuses(turn, self._calls.refusal(answer, is_effect=False))
         try:
-            table = StatusTable.of(value for value, _ in read_rows(answer.body, self._envelope))
-        except Unreadable as failure:
+            with self._calls.caller.reading(answer):
+                rows = read_rows(answer.body, self._envelope)
+            table = StatusTable.of(value for value, _ in rows)
+        except (Garbled, Unreadable) as failure:
             raise Transient(f"statuses: {failure.detail}") from None
         except ValueError as error:
             raise Transient(f"statuses: {error}") from None

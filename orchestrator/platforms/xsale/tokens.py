@@ -18,6 +18,7 @@ from orchestrator.clock import Clock
 from orchestrator.platforms.bystanders import is_own
 from orchestrator.platforms.failures import AccessDenied, Transient
 from orchestrator.platforms.fields import seconds_of
+from orchestrator.platforms.garbage import is_page
 from orchestrator.platforms.http import Answer, Caller
 from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.platform import ClientSettings
@@ -78,6 +79,8 @@ class XsaleTokens:
             # Whatever it is about (user, client, audience), only another config helps (xsale.md §6); but a proxy's or
             # a gateway's page knows no credentials.
             raise AccessDenied(words) if is_own(answer.body) else Transient(words)
+        if is_page(answer.body):
+            raise self._caller.garbled(answer)
         return self._read(answer)
 
     @staticmethod

@@ -292,6 +292,10 @@ def test_a_confirmation_carries_the_erps_numbers_in_the_orders_own_lines() -> No
     ("body", "said"),
     [
         (b"", Verdict.DONE),
+        (b'{"half": ', Verdict.SENSELESS),
+        (b"<html xmlns='http://www.w3.org/1999/xhtml'><body>Down</body></html>", Verdict.SENSELESS),
+        (b"<?xml version='1.0'?><h:html xmlns:h='http://www.w3.org/1999/xhtml'/>", Verdict.SENSELESS),
+        (b"<!-- down --><html><body>Down</body></html>", Verdict.SENSELESS),
         (b"OK", Verdict.DONE),
         (b"<Response/>", Verdict.DONE),
         (b'<?xml version="1.0"?><cXML><Response><Status code="200" text="OK"/></Response></cXML>', Verdict.DONE),

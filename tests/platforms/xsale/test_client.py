@@ -253,7 +253,7 @@ async def test_a_change_that_is_not_taken_is_one_of_the_four_kinds(
     async with staged("xsale") as stage:
         stage.sandbox.faults.script_answer(status, body, step="change_status", times=2)
         found = await failure_of(stage)
-        assert type(found) is failure
+        assert isinstance(found, failure)
         if isinstance(found, Transient):
             assert found.is_ambiguous is (status in (200, 500))
         assert stage.sandbox.xsale.shop.automations == []

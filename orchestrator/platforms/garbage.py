@@ -1,0 +1,58 @@
+"""Bodies at a good status that are no answer of a platform's API: a page for people, half an answer, nothing at all.
+
+Whoever sent one was a proxy, a firewall or a server that was being mended, so it says nothing of what was asked for.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+
+_PROSE_BYTES = 16 * 1024  # of a page, in which words are looked for
+_TAGS = re.compile(
+    rb"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|</?[a-z!?][^<>]*>", re.DOTALL | re.IGNORECASE
+)
+
+KEPT_BYTES = 64 * 1024
+"""How much of such a body is kept."""
+
+
+def is_json(body: bytes) -> bool:
+    """Whether a body is JSON, however odd: what is too deep or too large to be read is JSON all the same."""
+    try:
+        json.loads(body.decode("utf-8", "surrogateescape").removeprefix("\ufeff"), parse_int=str, parse_float=str)
+    except ValueError:
+        return False
+    except RecursionError:
+        return True
+    return True
+
+
+def looks_like_json(body: bytes) -> bool:
+    """Whether a body begins as an object or array of JSON does."""
+    return body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+
+
+def is_page(body: bytes) -> bool:
+    """Whether a body is a page for people, or XML, where JSON was to be answered."""
+    return body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+
+
+def prose(body: bytes) -> str:
+    """The words of a text or of a page for people, without tags."""
+    words = _TAGS.sub(b" ", body[:_PROSE_BYTES]).decode("utf-8", "replace")
+    return " ".join(html.unescape(words).split())
+
+
+def said_instead(body: bytes) -> str:
+    """What such a body says to a person: the text of a page; nothing of half an answer, which holds a customer's
+    data."""
+    if not body.strip():
+        return "the answer is empty"
+    if is_json(body):
+        return f"the answer is not of the shape that it should have ({len(body)} bytes)"
+    if looks_like_json(body):
+        return f"the answer is no JSON, it may be cut off ({len(body)} bytes)"
+    words = prose(body)
+    return f"a page in place of an answer: {words}" if words else "a page without words in place of an answer"

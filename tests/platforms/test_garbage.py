@@ -1,0 +1,93 @@
+"""Answers that are none of the platform's: trouble that passes, told in the words of whoever answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.platforms.failures import Garbled, Transient
+from orchestrator.platforms.garbage import is_json, said_instead
+from tests.platforms.stage import WAYS, staged
+
+PAGE = b"""<!DOCTYPE html><html><head><title>Maintenance</title><style>b { color: red }</style></head>
+<body><!-- <b>build 7</b> --><h1>Back&nbsp;at noon</h1><script>var a = "<b>";</script></body></html>"""
+GARBAGE = [b"", b" \r\n", PAGE, b"Service is being updated", b'{"orders": [{"id": 1, "na', b"\xff\xfe\x00", b"<", b"]"]
+
+every_platform = pytest.mark.parametrize("platform", list(WAYS))
+every_garbage = pytest.mark.parametrize("body", GARBAGE)
+
+
+@every_platform
+@every_garbage
+@pytest.mark.parametrize("call", ["list", "read"])
+async def test_garbage_for_a_list_or_a_read_is_trouble_that_passes(platform: str, body: bytes, call: str) -> None:
+    async with staged(platform) as stage:
+        order = stage.order
+        stage.sandbox.faults.script_answer(200, body, step=call)
+        with pytest.raises(Transient) as caught:
+            await (stage.client.list_page(None, None) if call == "list" else stage.client.read(order))
+        assert not caught.value.is_ambiguous
+        assert (await stage.client.read(order)).id == order
+        assert (await stage.seen()).keys() >= {order}
+
+
+@every_platform
+@pytest.mark.parametrize("fault", ["html", "cut_off", "empty"])
+async def test_garbage_in_place_of_an_effects_answer_is_ambiguous(platform: str, fault: str) -> None:
+    async with staged(platform) as stage:
+        move = WAYS[platform][0]
+        stage.sandbox.faults.script(fault, step=move.step)
+        if (platform, fault) == ("xsale", "empty"):  # nothing says what an answer looks like: the order is looked at
+            assert (await stage.perform(move)).state == move.state
+            return
+        with pytest.raises(Transient) as caught:
+            await stage.perform(move)
+        assert caught.value.is_ambiguous
+        assert (await stage.client.read(stage.order)).state == move.state
+
+
+@every_platform
+async def test_the_page_speaks_and_secrets_do_not(platform: str) -> None:
+    async with staged(platform) as stage:
+        secrets = stage.client._caller._hidden  # type: ignore[attr-defined]
+        body = PAGE.replace(b"noon", f"noon {secrets[0]}".encode())
+        await stage.client.read(stage.order)
+        stage.sandbox.faults.script_answer(200, body, step="list")
+        with pytest.raises(Garbled) as caught:
+            await stage.client.list_page(None, None)
+        assert caught.value.detail == "HTTP 200: a page in place of an answer: Maintenance Back at noon ***"
+        assert secrets[0].encode() not in caught.value.payload
+
+
+@pytest.mark.parametrize(("platform", "step"), [("cloudsuite", "token"), ("xsale", "login")])
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404])
+async def test_a_page_in_place_of_a_token_says_nothing_of_our_access(platform: str, step: str, status: int) -> None:
+    async with staged(platform) as stage:
+        stage.sandbox.faults.script_answer(status, PAGE, step=step)
+        with pytest.raises(Transient, match="Maintenance Back at noon"):
+            await stage.client.read(stage.order)
+        assert (await stage.client.read(stage.order)).id == stage.order
+
+
+async def test_half_an_answer_tells_nothing_of_the_customer() -> None:
+    async with staged("cloudsuite") as stage:
+        stage.sandbox.faults.script("cut_off", step="read")
+        with pytest.raises(Garbled) as caught:
+            await stage.client.read(stage.order)
+        assert "{" not in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    "body", [b"NaN", b'"\\ud83d"', b"9" * 5000, b"[" * 5000 + b"]" * 5000, b"1e999999999", b'"\xff"']
+)
+def test_odd_json_is_json_all_the_same(body: bytes) -> None:
+    assert is_json(body)
+
+
+def test_a_page_without_words_is_told_as_one() -> None:
+    assert "without words" in said_instead(b"<html><body></body></html>")
+    assert len(said_instead(b"<" * 1_000_000)) < 100_000
+
+
+@pytest.mark.parametrize("body", GARBAGE[:2])
+def test_nothing_is_told_as_nothing(body: bytes) -> None:
+    assert said_instead(body) == "the answer is empty"
