@@ -12,17 +12,19 @@ class Identity:
     """`feed` is opaque. `host` and `place` are where a daemon last worked on the store, None where nobody knows.
 
     `copied_at` (Unix milliseconds): it is a copy that `backup` made then, and no daemon has started on it yet.
+    `restored_at`: when a daemon started on it after it took another store's place, None if it never did.
     """
 
     feed: str
     host: str | None
     place: str | None
     copied_at: int | None
+    restored_at: int | None = None
 
 
 def read_identity(tx: Transaction) -> Identity:
     """Which store this is."""
-    return Identity(*tx.query("SELECT feed, host, place, copied_at FROM store_identity")[0])
+    return Identity(*tx.query("SELECT feed, host, place, copied_at, restored_at FROM store_identity")[0])
 
 
 def feed_id(tx: Transaction) -> str:
@@ -34,6 +36,11 @@ def feed_id(tx: Transaction) -> str:
 def settle_identity(tx: Transaction, feed: str, host: str | None, place: str) -> None:
     """From now on this is the store at `place` on `host`, no copy any more, and its feed is `feed`."""
     tx.execute("UPDATE store_identity SET feed = ?, host = ?, place = ?, copied_at = NULL", (feed, host, place))
+
+
+def mark_restored(tx: Transaction, now_ms: int) -> None:
+    """Another store's place was taken: of what was done to older orders this one may know nothing."""
+    tx.execute("UPDATE store_identity SET restored_at = ?", (now_ms,))
 
 
 def mark_copy(tx: Transaction, now_ms: int) -> None:

@@ -98,6 +98,11 @@ def save_order(tx: Transaction, order: Order, *, has_seldom: bool = True) -> Ord
     return changed(order, version=order.version + 1)
 
 
+def forget_looks(tx: Transaction) -> None:
+    """Nothing that is known of an order counts as fresh any more: each is read before anything is done to it."""
+    tx.execute("UPDATE orders SET observed_at = 0")
+
+
 def touch_order(tx: Transaction, seq: int, observed_at: int, now_ms: int = _FAR_MS) -> None:
     """The platform was looked at and showed nothing new: not a change, so neither version nor `updated_at` move.
 

@@ -59,7 +59,8 @@ class DaemonCommands:
     # -- targets ---------------------------------------------------------------------------------------------------
 
     async def submit(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Target:
-        """Accepts a target: durable when this returns. An order that is unknown or gone is read first."""
+        """Accepts a target: durable when this returns. An order that is unknown or gone is read first; so is one that
+        nothing fresh is known of, before it refuses a target."""
         worker = self._worker(shop)
         wanted = replace(request, key=key)
         submission = Submission(self._chance.target_id(self._clock.now_ms()), shop, order, wanted, key)
@@ -67,7 +68,7 @@ class DaemonCommands:
         if target is None:
             known = await self._import(worker, order)
             found = submission.of(known.id)  # a platform may know the order by another name than its id
-            target = await self._store.write(lambda tx: self._accept(tx, worker, found))
+            target = await self._store.write(lambda tx: self._accept(tx, worker, found, has_read=True))
             if target is None:
                 raise Refused("order-not-found", f"shop {shop} has no order {order}")
         self._crash.hit("after_submit")
@@ -75,7 +76,9 @@ class DaemonCommands:
         worker.wake()
         return target
 
-    def _accept(self, tx: Transaction, worker: ShopWorker, submission: Submission) -> Target | None:
+    def _accept(
+        self, tx: Transaction, worker: ShopWorker, submission: Submission, *, has_read: bool = False
+    ) -> Target | None:
         if submission.key is not None and (known := target_by_key(tx, submission.key)) is not None:
             if known[1] == submission.digest():
                 return known[0]
@@ -84,7 +87,12 @@ class DaemonCommands:
         draft = Draft.load(tx, submission.shop, submission.order)
         if draft is None or draft.order.gone_at is not None:
             return None  # unknown, or gone when it was read last: a read tells whether the platform has it
-        return accept(tx, draft, worker.context(), submission)
+        try:
+            return accept(tx, draft, worker.context(), submission)
+        except Refused:
+            if has_read or draft.order.observed_at:
+                raise
+            return None  # what refuses it need not be so any more
 
     async def preview(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Plan:
         """The plan that `submit` would make; changes nothing."""
@@ -92,7 +100,11 @@ class DaemonCommands:
         request = replace(request, key=key)
         draft = await self._store.read(lambda tx: Draft.load(tx, shop, order))
         if draft is not None and draft.order.gone_at is None:
-            return preview(draft, worker.context(), request)
+            try:
+                return preview(draft, worker.context(), request)
+            except Refused:
+                if draft.order.observed_at:
+                    raise
         seen, _ = await self._ask(worker, order)
         standing, ctx = seen.standing(), worker.context()
         return plan_or_refuse(ctx, replace(standing, state=ctx.machine.observe(None, standing)), request)

@@ -55,7 +55,9 @@ class ClientSettings:
     slash; `timeout_seconds` bounds one HTTP call; `lookback_seconds` is how far each sweep reads back behind the
     last one; `concurrency` how many calls the runtime may have out at once; `throttle` see `client.Throttle`;
     `meter` counts every call (None: nobody does); `state_directory` is where a client may keep tokens across restarts
-    (files of mode 0600), None: nowhere. `crash`: the armed crash point, for tests.
+    (files of mode 0600), None: nowhere. `restored_at` (Unix milliseconds): when the store took another one's place, so
+    that calls of ours which it knows nothing of may have gone out about older orders; None: it never did. `crash`: the
+    armed crash point, for tests.
     """
 
     shop: str
@@ -68,6 +70,7 @@ class ClientSettings:
     throttle: Throttle = no_throttle
     meter: Meter | None = None
     state_directory: Path | None = None
+    restored_at: int | None = None
     clock: Clock = field(default_factory=Clock)
     crash: CrashPoints = field(default_factory=CrashPoints)
 

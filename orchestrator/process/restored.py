@@ -2,8 +2,9 @@
 
 Such a store knows nothing of what happened since it was copied. Targets that were cancelled since are pending in it,
 steps that were done are still to do, and its feed will give cursors a second time that readers have for other events.
-So its shops wait until a person has looked, and its feed gets an id of its own. All of it is one commit before any shop
-is worked for: a daemon that dies in between finds everything as it was.
+So its shops wait until a person has looked, its feed gets an id of its own, no order is moved before it was read, and
+platforms' clients learn from `restored_at` that calls of ours may have gone out of which nothing is known here. All of
+it is one commit before any shop is worked for: a daemon that dies in between finds everything as it was.
 
 `backup` marks its copies. Any other copy is known by where it is: the path of its file, and the machine, where that has
 an id that outlives a restart (/etc/machine-id; containers have none, and their host name changes with each of them).
@@ -21,7 +22,8 @@ import structlog
 
 from orchestrator.clock import Chance, Clock, rfc3339
 from storage.events import append_event
-from storage.identity import Identity, read_identity, settle_identity
+from storage.identity import Identity, mark_restored, read_identity, settle_identity
+from storage.orders import forget_looks
 from storage.shops import list_shops, pause_for_restore, resume_shop
 from storage.store import Store
 from storage.transaction import Transaction
@@ -64,6 +66,9 @@ async def settle(
         found = read_identity(tx)
         why, now = _why_another(found, here), clock.now_ms()
         settle_identity(tx, chance.feed_id() if why is not None else found.feed, here.host or found.host, here.place)
+        if why is not None:
+            mark_restored(tx, now)
+            forget_looks(tx)
         if is_driven:
             return why, _resumed(tx, now)
         return why, [] if why is None else _paused(tx, shops, why, now)

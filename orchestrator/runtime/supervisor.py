@@ -37,6 +37,7 @@ from statemachines import BUILDERS
 from statemachines.machine import PlatformMachine
 from statemachines.target import Json
 from storage.errors import StoreError
+from storage.identity import read_identity
 from storage.records import Shop
 from storage.shops import release_lease, take_lease
 from storage.store import Store
@@ -78,6 +79,7 @@ class Supervisor:
         self._worked_for: set[str] = set()
         self._noting = anyio.CancelScope()
         self._state_directory: Path | None = None
+        self._restored_at: int | None = None
         self.is_draining = False
         self.on_secrets: Callable[[ShopConfig], None] = lambda _shop: None
         """Called with each shop whose secrets were read again."""
@@ -103,6 +105,7 @@ class Supervisor:
         """Starts every shop's worker in `group`; returns when each has started or failed once."""
         self._group, self._config = group, config
         self._state_directory = config.state_directory  # where the store is, whatever a reload says
+        self._restored_at = (await self._store.read(read_identity)).restored_at
         await self._note_moves()
         for shop in config.shops.values():
             self._add(shop)
@@ -265,7 +268,14 @@ class Supervisor:
 
     def _open_client(self, gate: Gate, meter: Meter, shop: ShopConfig) -> PlatformClient:
         settings = shop.client_settings(self._state_directory)
-        ours = replace(settings, throttle=gate.throttle, meter=meter, clock=self._clock, crash=self._crash)
+        ours = replace(
+            settings,
+            throttle=gate.throttle,
+            meter=meter,
+            restored_at=self._restored_at,
+            clock=self._clock,
+            crash=self._crash,
+        )
         return PLATFORMS[shop.platform].open(ours)
 
     async def _renewed(self, slot: _Slot, fresh: ShopConfig) -> None:

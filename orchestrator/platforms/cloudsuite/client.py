@@ -79,6 +79,7 @@ class CloudsuiteClient:
         session = open_session(headers={}, timeout_seconds=settings.timeout_seconds, concurrency=settings.concurrency)
         self._caller = Caller(session, clock=settings.clock, secrets=secrets, meter=settings.meter)
         self._throttle = settings.throttle
+        self._restored_at = settings.restored_at
         self._access = CloudsuiteAccess(self._caller, options, settings.clock, settings.throttle)
         self._clock = settings.clock
         self._base_url = settings.base_url.rstrip("/")
@@ -330,11 +331,18 @@ class CloudsuiteClient:
         self._expect(seen, "send_despatch", _UNDERWAY)
         lines = slip_lines(despatch, seen)
         await self._throttle()
-        may_be_found = may_be_there(standing.facts, despatch)
+        was_unanswered = may_be_there(standing.facts, despatch)
+        may_be_found = was_unanswered or self._may_lack_calls(seen)
         is_found = await self._proxy.despatch(despatch, lines, seen, request.tracking, may_be_found=may_be_found)
-        if despatch.is_final:
+        if despatch.is_final and (was_unanswered or not is_found):
             await self._tell_buyer("sent", seen)
         return StepAnswer(None, is_found=is_found)
+
+    def _may_lack_calls(self, seen: Seen) -> bool:
+        """Whether calls of ours may have gone out about the order of which a store that was put back knows nothing."""
+        if self._restored_at is None:
+            return False
+        return seen.age.ordered_at is None or seen.age.ordered_at <= self._restored_at
 
     async def _tell_buyer(self, state: str, seen: Seen) -> None:
         """The optional line on the order's timeline; its failure is nobody's problem."""

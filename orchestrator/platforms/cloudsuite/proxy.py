@@ -71,10 +71,11 @@ class CloudsuiteProxy:
         *,
         may_be_found: bool,
     ) -> bool:
-        """Sends a packing slip; True when the platform had it from an attempt whose answer was lost.
+        """Sends a packing slip; True when the platform had it from a call of ours of which no answer is known.
 
-        A number that exists already is taken for that only where there was such an attempt (`may_be_found`) and the
-        shop does not want to be asked; any other is the slip of another order, or of somebody else (cloudsuite.md §9).
+        A number that exists already is taken for that only where there may have been such a call (`may_be_found`) and
+        the shop does not want to be asked; any other is the slip of another order, or of somebody else (cloudsuite.md
+        §9).
         """
         body = desadv(
             despatch,
