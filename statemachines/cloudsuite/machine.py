@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Literal
 
 from statemachines.cloudsuite.despatch import Despatch, SenselessDespatch, is_xml_text, read_despatches, slip_gap
+from statemachines.cloudsuite.sent import UNANSWERED, repeat_reason, told_in, unanswered
 from statemachines.machine import (
     Milestone,
     PlannedStep,
@@ -56,7 +57,7 @@ _STEPS = (
 
 _MAINLINE = ("confirmed", "processing", "sent", "done")
 
-_OURS = ("despatches", "unanswered_despatches")
+_OURS = ("despatches", UNANSWERED)
 """Facts that no read shows."""
 
 OnTimeout = Literal["resend_same_number", "ask"]
@@ -66,7 +67,7 @@ class CloudsuiteMachine(PlatformMachine):
     """The machine of CloudSuite's orders.
 
     Facts it reads: `payment_status`, `is_offline`, `erp_order_number`, `lines` (`{id: {"erp", "part", "quantity"}}`)
-    and, kept by us alone, `despatches` (`{number: {"final", "code"}}`) and `unanswered_despatches` (numbers that were
+    and, kept by us alone, `despatches` (by number: `final` and what `sent` keeps) and `unanswered_despatches` (what was
     sent once without an answer). `hides_shipment`: reads have no `shipment_state`; `is_marked_sent`: we set it there.
 
     `checks_payment`: only released orders are processed. `on_timeout`: what a despatch whose answer was lost leads to.
@@ -150,7 +151,7 @@ class CloudsuiteMachine(PlatformMachine):
 
     def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
         """The payment is settled before the ERP takes the order over, and what the target brings can be sent."""
-        reason = self._parcel_reason(standing, request, wanted)
+        reason = self._parcel_reason(standing, request, wanted) or _repeat_reason(standing.facts, request)
         if wanted.name == "cancel":
             return None if reason is None else Refusal("not-allowed", reason, reason=reason)
         if reason is None and not self.has_passed(standing, wanted.name):
@@ -249,11 +250,10 @@ class CloudsuiteMachine(PlatformMachine):
             own["lines"] = numbered(standing.facts, request)
         if step == "send_despatch" and (waiting := _pending_despatches(standing.facts, request)):
             is_final = waiting[0].is_final
-            code = waiting[0].tracking_code or (request.tracking.code if request.tracking is not None else None)
-            sent: dict[str, Json] = {"final": is_final, **({"code": code} if code else {})}
+            sent = {"final": is_final, **told_in(waiting[0], request)}
             own["despatches"] = {**standing.facts.get("despatches", {}), waiting[0].number: sent}
-            if unanswered := standing.facts.get("unanswered_despatches"):
-                own["unanswered_despatches"] = [number for number in unanswered if number != waiting[0].number]
+            if doubtful := unanswered(standing.facts):
+                own[UNANSWERED] = {number: told for number, told in doubtful.items() if number != waiting[0].number}
         if step == "mark_sent" and {**standing.facts, **facts}.get("hides_shipment"):
             own["is_marked_sent"] = True
         if self.steps[step].to is None:
@@ -266,8 +266,8 @@ class CloudsuiteMachine(PlatformMachine):
         despatch = next_despatch(standing.facts, request) if step == "send_despatch" else None
         if despatch is None or may_be_there(standing.facts, despatch):
             return standing.facts
-        known = standing.facts.get("unanswered_despatches", [])
-        return {**standing.facts, "unanswered_despatches": [*known, despatch.number]}
+        doubtful = {**unanswered(standing.facts), despatch.number: told_in(despatch, request)}
+        return {**standing.facts, UNANSWERED: doubtful}
 
     def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
         """A payment that fell back after the target was accepted: the order is looked at until it is settled again."""
@@ -292,7 +292,7 @@ def next_despatch(facts: Mapping[str, Json], request: TargetRequest) -> Despatch
 
 def may_be_there(facts: Mapping[str, Json], despatch: Despatch) -> bool:
     """Whether the platform may have the despatch from a call of ours whose answer was lost."""
-    return despatch.number in facts.get("unanswered_despatches", ())
+    return despatch.number in unanswered(facts)
 
 
 def numbered(facts: Mapping[str, Json], request: TargetRequest) -> dict[str, dict[str, Json]]:
@@ -307,6 +307,13 @@ def numbered(facts: Mapping[str, Json], request: TargetRequest) -> dict[str, dic
 def _pending_despatches(facts: Mapping[str, Json], request: TargetRequest) -> list[Despatch]:
     sent = facts.get("despatches", {})
     return [despatch for despatch in read_despatches(request.despatch) if despatch.number not in sent]
+
+
+def _repeat_reason(facts: Mapping[str, Json], request: TargetRequest) -> str | None:
+    try:
+        return repeat_reason(facts, request, numbered(facts, request).values())
+    except SenselessDespatch as error:
+        return str(error)
 
 
 def _has_final(facts: Mapping[str, Json]) -> bool:

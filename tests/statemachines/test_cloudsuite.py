@@ -89,7 +89,10 @@ def test_a_plan_made_anew_after_each_step_goes_the_same_way(state: str) -> None:
     here, steps = walked(standing(state), request)
     assert steps == before
     assert here.state == "done"
-    assert here.facts["despatches"] == {"PS-1": {"final": False}, "PS-2": {"final": True}}
+    assert here.facts["despatches"] == {
+        "PS-1": {"final": False, "lines": {"10": "2"}},
+        "PS-2": {"final": True, "lines": None},
+    }
 
 
 @pytest.mark.parametrize("status", ["started", "none", "closed_canceled", None, "brand new"])
@@ -292,4 +295,4 @@ def test_a_code_of_one_despatch_does_not_narrow_what_is_about_the_whole_order() 
 def test_a_despatch_is_kept_with_its_code() -> None:
     slip = {**FINAL, "tracking_code": "C1"}
     here = MACHINE.after(standing("processing"), "send_despatch", wish("sent", despatch=[slip]), None, {})
-    assert here.facts["despatches"][slip["number"]] == {"final": True, "code": "C1"}
+    assert here.facts["despatches"][slip["number"]] == {"final": True, "code": "C1", "lines": None}
