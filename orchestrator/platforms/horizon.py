@@ -12,15 +12,26 @@ milliseconds.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 MARGIN_MS = 10 * 60_000
 """How far our clock may be behind the platform's before it holds positions back."""
 
 
-def ceiling(platform_ms: int | None, our_ms: int) -> int:
-    """The latest position of a sweep that began now. `platform_ms`: the platform's clock, None where it tells none."""
-    return our_ms if platform_ms is None else min(platform_ms, our_ms + MARGIN_MS)
+@dataclass(frozen=True, slots=True)
+class Present:
+    """When a page was asked for: by our clock, and by the platform's (None before its first answer, and where it tells
+    no time)."""
 
+    our_ms: int
+    platform_ms: int | None = None
 
-def is_ahead(position_ms: int, platform_ms: int | None, our_ms: int) -> bool:
-    """Whether a position lies in the future, so that it says nothing of what was seen."""
-    return position_ms > (our_ms if platform_ms is None else min(platform_ms, our_ms)) + MARGIN_MS
+    @property
+    def ceiling(self) -> int:
+        """The latest position of a sweep that begins now."""
+        return self.our_ms if self.platform_ms is None else min(self.platform_ms, self.our_ms + MARGIN_MS)
+
+    def is_before(self, position_ms: int) -> bool:
+        """Whether a position lies in the future, so that it says nothing of what was seen."""
+        now = self.our_ms if self.platform_ms is None else min(self.platform_ms, self.our_ms)
+        return position_ms > now + MARGIN_MS

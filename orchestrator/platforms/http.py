@@ -303,12 +303,17 @@ def http_date_ms(text: str) -> int | None:
     return int((at - _EPOCH).total_seconds()) * 1000
 
 
+def date_ms(answer: Answer) -> int | None:
+    """When the platform says that it answered, Unix milliseconds; None if it does not."""
+    return http_date_ms(answer.headers.get("Date", ""))
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def skew_finding(answer: Answer, clock: Clock) -> Finding:
     """How far our clock is from the platform's, by the `Date` of an answer just received; a minute is worth a word."""
-    told_ms = http_date_ms(answer.headers.get("Date", ""))
+    told_ms = date_ms(answer)
     if told_ms is None:
         return Finding("clock", "warning", "the platform tells no time")
     seconds = round((clock.now_ms() - told_ms) / 1000)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
@@ -24,7 +25,7 @@ from orchestrator.platforms.cloudsuite.errors import list_refusal, order_refusal
 from orchestrator.platforms.cloudsuite.lines import with_erp_lines
 from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
 from orchestrator.platforms.cloudsuite.proxy import CloudsuiteProxy, slip_lines
-from orchestrator.platforms.cloudsuite.sweep import LIST_PATH, OVERLAP, Search, Sweep, turn
+from orchestrator.platforms.cloudsuite.sweep import LIST_PATH, OVERLAP, Now, Search, Sweep, turn
 from orchestrator.platforms.cloudsuite.wire import (
     Listing,
     Reading,
@@ -42,7 +43,8 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.fields import SenselessOrder, order_number
-from orchestrator.platforms.http import Answer, Caller, open_session, skew_finding
+from orchestrator.platforms.horizon import Present
+from orchestrator.platforms.http import Answer, Caller, date_ms, open_session, skew_finding
 from orchestrator.platforms.json_text import read_object, read_value
 from orchestrator.platforms.platform import ClientSettings
 from statemachines.cloudsuite.machine import RELEASED, may_be_there, next_despatch, numbered
@@ -106,9 +108,11 @@ class CloudsuiteClient:
 
     async def list_page(self, position: Json, cursor: Json) -> Page:
         """One page of summaries: the orders that are new or changed are to be read, the others were seen before."""
-        sweep = Sweep.resume(position, cursor, self._search)
-        listing = (await self._list(sweep.page))[0]
-        turned = turn(sweep, self._here(listing), self._search)
+        present = Present(self._clock.now_ms())
+        sweep = Sweep.resume(position, cursor, self._search, Now(present, self._reading.zone))
+        listing, answer = await self._list(sweep.page)
+        now = Now(replace(present, platform_ms=date_ms(answer)), self._reading.zone)
+        turned = turn(sweep, self._here(listing), self._search, now)
         return Page(
             orders=(),
             unreadable=listing.unreadable,
@@ -117,6 +121,10 @@ class CloudsuiteClient:
             ages={row.id: age_of(row.state, row.created, row.ordered, self._reading.zone) for row in turned.rows},
             next=None if turned.next is None else turned.next.to_json(),
             position=turned.sweep.position(self._search) if turned.next is None else None,
+            shown=listing.names,
+            cursor=listing.next,
+            part=sweep.round,
+            flaw=turned.flaw,
         )
 
     async def read(self, order_id: str) -> Seen:
@@ -187,7 +195,7 @@ class CloudsuiteClient:
             path = path[len(self._base_path) :]
         if not path.startswith("/") or path.startswith("//"):
             path = LIST_PATH
-        return Listing(listing.rows, listing.unreadable, f"{path}?{parts.query}", listing.count)
+        return replace(listing, next=f"{path}?{parts.query}")
 
     async def _look(self, order_id: str) -> tuple[Seen, str]:
         """An order and its own text."""

@@ -1,7 +1,7 @@
 """How a sweep over CloudSuite's list finds what changed (cloudsuite.md §3). Pure: the client makes the calls.
 
 Rows are summaries: each order that is new or changed has to be read. Which those are is told by the rows' own
-`modified_date`, compared as text with what the last sweep saw; no clock and no zone has a say.
+`modified_date`, compared as text with what the last sweep saw.
 
 By default the list is asked for orders in `confirmed`, the one filter that is documented. The position then holds every
 row of the last sweep: a row that slipped through (orders leave `confirmed` while we page) is not in it and is found by
@@ -9,17 +9,21 @@ the next. Changes of orders that left `confirmed` are found by reading those aga
 
 Where the shop has a filter by change time, the list is asked for all orders changed since the last sweep, less an
 overlap: longer than the hour that clocks repeat in autumn, in which later changes have earlier dates. Rows move while
-we page here too, so a sweep of several pages is repeated until a round shows nothing new.
+we page here too, so a sweep of several pages is repeated until a round shows nothing new; where none does, the next
+sweep begins where this one began. It begins no later than the moment when this one began (`platforms/horizon`), in the
+shop's own zone; a zone that the config has wrong by an hour or two is within the overlap.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from orchestrator.platforms.cloudsuite.wire import Listing, Row
-from orchestrator.platforms.fields import date_of
+from orchestrator.platforms.fields import SenselessOrder, date_of, instant_ms
+from orchestrator.platforms.horizon import Present
 from statemachines.target import Json
 
 OVERLAP = timedelta(hours=2)
@@ -28,6 +32,7 @@ OVERLAP = timedelta(hours=2)
 LIST_PATH = "/api/order/"
 
 _MAX_ROUNDS = 6
+_BEGINNING = "1970-01-01T00:00:00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Search:
         """Path and query of the first page; `since`: the latest change that the last sweep saw."""
         query: list[tuple[str, str]] = []
         if self.modified_filter is not None and since is not None:
-            begin = date_of(since, "since").replace(tzinfo=None) - self.overlap
+            begin = _moment(since) - self.overlap
             query.append((self.modified_filter, begin.isoformat(timespec="seconds")))
         else:
             query.append(("state", "confirmed"))
@@ -60,12 +65,33 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class Now:
+    """The present as a shop writes it: naive, in its zone."""
+
+    present: Present
+    zone: ZoneInfo
+
+    def latest(self) -> str:
+        """The latest position of a sweep that begins now."""
+        at = datetime.fromtimestamp(self.present.ceiling / 1000, self.zone)
+        return at.replace(tzinfo=None).isoformat(timespec="microseconds")
+
+    def is_before(self, modified: str) -> bool:
+        """Whether a position lies in the future."""
+        try:
+            return self.present.is_before(instant_ms(_moment(modified).isoformat(), "since", self.zone))
+        except SenselessOrder:  # of the year 9999: a former version kept it
+            return True
+
+
+@dataclass(frozen=True, slots=True)
 class Sweep:
     """Where a sweep stands, as JSON in `Page.next`.
 
     `page`: path and query of the page to ask for. `first`: that of the first page. `known`: `modified_date` by id as
-    the last sweep saw them, `seen`: as this one did. `since`: the latest change of the sweep before. `round`, `pages`,
-    `news`: how often the list was begun, and what this round brought. `count`: what the page before told.
+    the last sweep saw them, `seen`: as this one did. `since`: the latest change of the sweep before. `cap`: the latest
+    that this one may leave, set by its first page. `round`, `pages`, `news`, `shown`: how often the list was begun, and
+    what this round brought. `count`: what the page before counted, `least`: the least that a page of this round did.
     """
 
     page: str
@@ -73,70 +99,107 @@ class Sweep:
     known: dict[str, str]
     seen: dict[str, str]
     since: str | None = None
+    cap: str | None = None
     round: int = 1
     pages: int = 0
     news: int = 0
+    shown: int = 0
     count: int | None = None
+    least: int | None = None
     has_shrunk: bool = False
+    is_settled: bool = True
 
     @classmethod
-    def resume(cls, position: Json, cursor: Json, search: Search) -> Sweep:
+    def resume(cls, position: Json, cursor: Json, search: Search, now: Now) -> Sweep:
         """The sweep that begins from `position`, or goes on from `cursor`."""
         if cursor is not None:
             return cls(**cursor)
         known = position.get("seen") if isinstance(position, dict) else None
         since = position.get("since") if isinstance(position, dict) else None
+        if isinstance(since, str) and now.is_before(since):
+            since = _BEGINNING
         first = search.first_page(since)
         return cls(first, first, known if isinstance(known, dict) else {}, {}, since)
 
     def to_json(self) -> dict[str, Json]:
-        """As JSON; `resume` reads it back."""
-        return asdict(self)
+        """As JSON; `resume` reads it back. Not copied: what is known of a large shop is large."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def position(self, search: Search) -> Json:
         """Where the next sweep begins from, once this one is complete.
 
         With a filter by change time, what is older than the overlap will not be listed again and is forgotten.
         """
-        latest = max([*self.seen.values(), *([self.since] if self.since else [])], key=_moment, default=None)
-        seen = self.seen
-        if search.modified_filter is not None and latest is not None:
-            begin = _moment(latest) - search.overlap
-            seen = {id_: modified for id_, modified in {**self.known, **seen}.items() if _moment(modified) >= begin}
-        return {"seen": seen, "since": latest if search.modified_filter is not None else None}
+        if search.modified_filter is None:
+            return {"seen": self.seen, "since": None}
+        latest = self.since
+        if self.is_settled:
+            latest = max([*self.seen.values(), *([self.since] if self.since else [])], key=_moment, default=None)
+        if latest is None:
+            return {"seen": self.seen, "since": None}
+        if self.cap is not None:
+            latest = min(latest, self.cap, key=_moment)
+        begin = _moment(latest) - search.overlap
+        seen = {id_: modified for id_, modified in {**self.known, **self.seen}.items() if _is_since(modified, begin)}
+        return {"seen": seen, "since": latest}
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A sweep after a page: `rows` are new or changed, `next` is where it goes on, None when it is complete."""
+    """A sweep after a page: `rows` are new or changed, `next` is where it goes on, None when it is complete. `flaw`:
+    why the list cannot be whole (`client.Page`)."""
 
     sweep: Sweep
     rows: tuple[Row, ...]
     next: Sweep | None
+    flaw: str | None = None
 
 
-def turn(sweep: Sweep, listing: Listing, search: Search) -> Turn:
-    """Takes a page in."""
+def turn(sweep: Sweep, listing: Listing, search: Search, now: Now) -> Turn:
+    """Takes a page in; `now`: when it was listed."""
     fresh = tuple(row for row in listing.rows if row.modified != sweep.seen.get(row.id))
     rows = tuple(row for row in fresh if row.modified != sweep.known.get(row.id))
-    count = listing.count
-    has_shrunk = sweep.count is not None and count is not None and count < sweep.count
-    sweep = replace(
-        sweep,
-        seen={**sweep.seen, **{row.id: row.modified for row in fresh}},
-        pages=sweep.pages + 1,
-        news=sweep.news + len(fresh),
-        count=count,
-        has_shrunk=sweep.has_shrunk or has_shrunk,
-    )
-    if listing.next is not None and listing.next != sweep.page and listing.rows:
+    if sweep.cap is None:
+        if sweep.since is not None and now.is_before(sweep.since):
+            first = search.first_page(_BEGINNING)
+            return Turn(sweep, rows, Sweep(first, first, sweep.known, {}, _BEGINNING))
+        sweep = replace(sweep, cap=now.latest())
+    sweep = _taken_in(sweep, listing, fresh)
+    if listing.next == sweep.page:
+        return Turn(sweep, rows, None, f"it names a page as the one that follows it: {sweep.page}")
+    if listing.next is not None:
         return Turn(sweep, rows, replace(sweep, page=listing.next))
     is_moving = sweep.has_shrunk or (search.modified_filter is not None and sweep.news > 0)
     if sweep.pages > 1 and is_moving and sweep.round < _MAX_ROUNDS:
-        again = replace(sweep, page=sweep.first, round=sweep.round + 1, pages=0, news=0, count=None, has_shrunk=False)
-        return Turn(sweep, rows, again)
-    return Turn(sweep, rows, None)
+        begun = Sweep(sweep.first, sweep.first, sweep.known, sweep.seen, sweep.since, sweep.cap, sweep.round + 1)
+        return Turn(sweep, rows, begun)
+    flaw = None
+    if sweep.least is not None and sweep.shown < sweep.least:
+        flaw = f"it counts {sweep.least} orders and ends after {sweep.shown}"
+    return Turn(replace(sweep, is_settled=sweep.pages <= 1 or not is_moving), rows, None, flaw)
+
+
+def _taken_in(sweep: Sweep, listing: Listing, fresh: tuple[Row, ...]) -> Sweep:
+    count = listing.count
+    has_shrunk = sweep.count is not None and count is not None and count < sweep.count
+    return replace(
+        sweep,
+        seen={**sweep.seen, **{row.id: row.modified for row in fresh}} if fresh else sweep.seen,
+        pages=sweep.pages + 1,
+        news=sweep.news + len(fresh),
+        shown=sweep.shown + len(listing.rows) + len(listing.unreadable),
+        count=count,
+        least=min((each for each in (sweep.least, count) if each is not None), default=None),
+        has_shrunk=sweep.has_shrunk or has_shrunk,
+    )
 
 
 def _moment(modified: str) -> datetime:
     return date_of(modified, "modified_date").replace(tzinfo=None)
+
+
+def _is_since(modified: str, begin: datetime) -> bool:
+    try:
+        return _moment(modified) >= begin
+    except SenselessOrder:  # a former version kept it
+        return False

@@ -60,6 +60,11 @@ class Listing:
     next: str | None
     count: int | None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every row's id, or its text where that cannot be read."""
+        return (*(row.id for row in self.rows), *(item.id or repr(item.payload) for item in self.unreadable))
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

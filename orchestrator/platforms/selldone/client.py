@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import anyio.to_thread
 from yarl import URL
@@ -24,7 +25,8 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.fields import order_number
-from orchestrator.platforms.http import Answer, Caller, http_date_ms, open_session, skew_finding
+from orchestrator.platforms.horizon import Present
+from orchestrator.platforms.http import Answer, Caller, date_ms, open_session, skew_finding
 from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.selldone.delivery import leaves_out, merged_text
@@ -83,10 +85,10 @@ class SelldoneClient:
 
     async def list_page(self, position: Json, cursor: Json) -> Page:
         """One page of Payed, COD and Canceled orders that changed since `position`, oldest checkout first."""
-        our_ms = self._clock.now_ms()
-        sweep = Sweep.resume(position, cursor, our_ms)
+        now = Present(self._clock.now_ms())
+        sweep = Sweep.resume(position, cursor, now)
         listing, answer = await self._list(sweep.offset, self._page_size, sweep.since)
-        turned = turn(sweep, listing, self._page_size, http_date_ms(answer.headers.get("Date", "")), our_ms)
+        turned = turn(sweep, listing, self._page_size, replace(now, platform_ms=date_ms(answer)))
         return Page(
             orders=listing.orders,
             unreadable=listing.unreadable,

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from orchestrator.platforms.horizon import ceiling, is_ahead
+from orchestrator.platforms.horizon import Present
 from orchestrator.platforms.progress import PATIENCE_PAGES
 from orchestrator.platforms.selldone.wire import Listing
 from statemachines.target import Json
@@ -47,12 +47,12 @@ class Sweep:
     lost: int = 0
 
     @classmethod
-    def resume(cls, position: Json, cursor: Json, our_ms: int) -> Sweep:
-        """The sweep that begins from `position`, or goes on from `cursor`. `our_ms`: our clock."""
+    def resume(cls, position: Json, cursor: Json, now: Present) -> Sweep:
+        """The sweep that begins from `position`, or goes on from `cursor`."""
         if cursor is not None:
             return cls(**{**cursor, "anchors": tuple(cursor["anchors"])})
         since = position.get("updated_at") if isinstance(position, dict) else None
-        return cls(since=since if isinstance(since, int) and not is_ahead(since, None, our_ms) else None)
+        return cls(since=since if isinstance(since, int) and not now.is_before(since) else None)
 
     def to_json(self) -> dict[str, Json]:
         """As JSON; `resume` reads it back."""
@@ -81,15 +81,15 @@ class Turn:
     flaw: str | None = None
 
 
-def turn(sweep: Sweep, listing: Listing, page_size: int, platform_ms: int | None, our_ms: int) -> Turn:
-    """Takes a page in. `platform_ms`: the answer's `Date`, `our_ms`: our clock when it was asked for."""
+def turn(sweep: Sweep, listing: Listing, page_size: int, now: Present) -> Turn:
+    """Takes a page in; `now`: when it was asked for."""
     seen_at = [order.platform_updated_at for order in listing.orders if order.platform_updated_at is not None]
     high = max([*seen_at, *([] if sweep.high is None else [sweep.high])], default=None)
     sweep = replace(sweep, high=high)
     if sweep.cap is None:
-        if sweep.since is not None and is_ahead(sweep.since, platform_ms, our_ms):
+        if sweep.since is not None and now.is_before(sweep.since):
             return Turn(Sweep(), is_complete=False)
-        bounds = [ceiling(platform_ms, our_ms), *([high] if platform_ms is None and high is not None else [])]
+        bounds = [now.ceiling, *([high] if now.platform_ms is None and high is not None else [])]
         sweep = replace(sweep, cap=min(bounds))
     if sweep.anchors and sweep.offset and not set(sweep.anchors).intersection(listing.ids):
         sweep = replace(sweep, lost=sweep.lost + 1)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from yarl import URL
 
-from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer, UnreadableItem
+from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Unreadable
-from orchestrator.platforms.fields import SenselessOrder, member_or_none
-from orchestrator.platforms.http import Answer, Caller, http_date_ms, open_session, skew_finding
-from orchestrator.platforms.json_text import decoded, encoded, member_text, members
+from orchestrator.platforms.fields import SenselessOrder
+from orchestrator.platforms.horizon import Present
+from orchestrator.platforms.http import Caller, date_ms, open_session, skew_finding
+from orchestrator.platforms.json_text import encoded
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.shopify.access import ShopifyAccess
 from orchestrator.platforms.shopify.graphql import SenselessData, ShopifyDoor
+from orchestrator.platforms.shopify.listing import read_listing
 from orchestrator.platforms.shopify.options import ShopifyOptions
 from orchestrator.platforms.shopify.pages import OrderPages
 from orchestrator.platforms.shopify.parts import OptionalParts
@@ -22,7 +25,7 @@ from orchestrator.platforms.shopify.steps import ShopifySteps
 from orchestrator.platforms.shopify.subscriptions import ShopifySubscriptions, addresses
 from orchestrator.platforms.shopify.sweep import Sweep
 from orchestrator.platforms.shopify.webhooks import RETURN_PART, id_of_gid, whole_id
-from orchestrator.platforms.shopify.wire import Row, read_order, read_row
+from orchestrator.platforms.shopify.wire import read_order
 from orchestrator.platforms.subscriptions import Subscription
 from statemachines.machine import Standing
 from statemachines.shopify import machine as machines
@@ -65,23 +68,30 @@ class ShopifyClient:
 
     async def list_page(self, position: Json, cursor: Json) -> Page:
         """One page of the orders that changed; each of them has to be read."""
-        sweep = Sweep.resume(position, cursor, self._lookback_ms)
+        now = Present(self._clock.now_ms())
+        sweep = Sweep.resume(position, cursor, self._lookback_ms, now)
         variables = {"first": self._page_size, "after": sweep.after, "query": sweep.query}
         answer = await self._door.send("orders", variables, is_effect=False)
         with suppress(SenselessData):  # one order's row: each is read by itself
             self._door.told(answer, is_effect=False)
-        rows, unreadable, after = _read_rows(answer)
-        fresh = sweep.fresh(rows)
-        turned = sweep.turned(rows, after, http_date_ms(answer.headers.get("Date", "")), self._lookback_ms)
-        following = turned if after is not None else turned.following()
+        listed = read_listing(answer.body)
+        fresh = sweep.fresh(listed.rows)
+        now = replace(now, platform_ms=date_ms(answer))
+        turned = sweep.turned(listed.rows, listed.after, now, self._lookback_ms)
+        is_going_on = listed.after is not None or turned.part < sweep.part
+        following = turned if is_going_on else None if listed.flaw is not None else turned.following()
         return Page(
             orders=(),
-            unreadable=unreadable if not sweep.is_part else (),  # the whole list shows them again
+            unreadable=listed.unreadable if not sweep.is_part else (),  # the whole list shows them again
             must_read=tuple(dict.fromkeys(row.id for row in fresh)),
             skip_if_new=frozenset(row.id for row in fresh if row.is_cancelled),
             ages={row.id: row.age for row in fresh},
             next=following.to_json() if following is not None else None,
             position=turned.position() if following is None else None,
+            shown=listed.names,
+            cursor=listed.after,
+            part=sweep.part,
+            flaw=listed.flaw,
         )
 
     async def read(self, order_id: str) -> Seen:
@@ -180,27 +190,6 @@ def _secrets(options: ShopifyOptions) -> list[str]:
     if options.credentials is not None:
         given += [options.credentials.client_secret, options.credentials.refresh_token]
     return [each.get_secret_value() for each in given if each is not None]
-
-
-def _read_rows(answer: Answer) -> tuple[list[Row], tuple[UnreadableItem, ...], str | None]:
-    """The rows of a page, what could not be read of it, and the next page's cursor. Raises Unreadable."""
-    rows: list[Row] = []
-    unreadable: list[UnreadableItem] = []
-    try:
-        connection, nodes = members(member_text(member_text(decoded(answer.body), "data"), "orders"), "nodes")
-        info = connection["pageInfo"]
-        after = info["endCursor"] if info["hasNextPage"] else None
-    except (ValueError, KeyError, TypeError) as error:
-        raise Unreadable(f"the list of orders makes no sense: {error}", answer.body) from None
-    if nodes is None:
-        raise Unreadable("the list of orders has no nodes", answer.body)
-    for node, text in nodes:
-        try:
-            rows.append(read_row(node))
-        except SenselessOrder as error:
-            named = id_of_gid(member_or_none(node, text, "id"), "Order")
-            unreadable.append(UnreadableItem(named, str(error), encoded(text)))
-    return rows, tuple(unreadable), after
 
 
 def open_client(settings: ClientSettings) -> PlatformClient:

@@ -7,13 +7,17 @@ row whose second was not over when it was listed may have changed once more in i
 The first sweep of a shop lists everything that it ever sold, oldest change first, which can take an hour. What is to
 be done is among the last of it, so the open orders are listed before, by themselves: they are read then and left out of
 the rest. A filter that Shopify overlooked would cost a second list, and lose nothing.
+
+The next sweep begins no later than the moment when this one began (`platforms/horizon`): a change time of the future,
+or pages in another sequence than the one asked for, hide no later change.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 
+from orchestrator.platforms.horizon import Present
 from orchestrator.platforms.shopify.wire import Row
 from statemachines.target import Json
 
@@ -28,7 +32,7 @@ class Sweep:
 
     `query`: what the list is asked for, None: everything. `after`: the cursor of the next page. `known`: change times
     (Unix ms) by id from the last sweep, `seen`: those of this one that the next will be shown again. `latest`: the
-    last change time.
+    last change time. `cap`: the latest position, set by the first page.
     """
 
     query: str | None = None
@@ -36,21 +40,23 @@ class Sweep:
     known: dict[str, int] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     latest: int | None = None
+    cap: int | None = None
 
     @classmethod
-    def resume(cls, position: Json, cursor: Json, lookback_ms: int) -> Sweep:
+    def resume(cls, position: Json, cursor: Json, lookback_ms: int, now: Present) -> Sweep:
         """The sweep that begins from `position`, or goes on from `cursor`."""
         if cursor is not None:
             return cls(**cursor)
-        if not isinstance(position, dict) or not isinstance(position.get("latest"), int):
+        latest = position.get("latest") if isinstance(position, dict) else None
+        if not isinstance(latest, int) or now.is_before(latest):
             return cls(OPEN_FIRST)
-        since = datetime.fromtimestamp((position["latest"] - lookback_ms) // 1000, UTC)
+        since = datetime.fromtimestamp(max(0, latest - lookback_ms) // 1000, UTC)
         query = f"updated_at:>='{since.strftime('%Y-%m-%dT%H:%M:%SZ')}'"
-        return cls(query, None, position.get("seen") or {}, {}, position["latest"])
+        return cls(query, None, position.get("seen") or {}, {}, latest)
 
     def to_json(self) -> dict[str, Json]:
-        """As JSON; `resume` reads it back."""
-        return asdict(self)
+        """As JSON; `resume` reads it back. Not copied: what is known of a large shop is large."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @property
     def is_part(self) -> bool:
@@ -59,27 +65,41 @@ class Sweep:
 
     def following(self) -> Sweep | None:
         """The sweep behind the last page of this one; None when all is listed."""
-        return Sweep(known=self.seen) if self.is_part else None
+        return Sweep(known=self.seen, cap=self.cap) if self.is_part else None
+
+    @property
+    def part(self) -> int:
+        """Which list of the sweep this is (`client.Page`)."""
+        return 0 if self.is_part else 1
 
     def position(self) -> Json:
         """Where the next sweep begins."""
-        return {"latest": self.latest, "seen": self.seen} if self.latest is not None else None
+        if self.latest is None:
+            return None
+        return {"latest": self.latest if self.cap is None else min(self.latest, self.cap), "seen": self.seen}
 
     def fresh(self, rows: list[Row]) -> list[Row]:
         """The rows that the last sweep did not see as they are now."""
         return [row for row in rows if self.known.get(row.id) != row.updated_at]
 
-    def turned(self, rows: list[Row], after: str | None, platform_ms: int | None, lookback_ms: int) -> Sweep:
-        """The sweep after a page; `platform_ms`: the platform's time when it was listed, None if it told none."""
-        times = [row.updated_at for row in rows] + ([self.latest] if self.latest is not None else [])
-        latest = max(times, default=None)
+    def turned(self, rows: list[Row], after: str | None, now: Present, lookback_ms: int) -> Sweep:
+        """The sweep after a page; `now`: when it was asked for. One that turns out to have begun in the future becomes
+        the first one of a shop again."""
+        cap = self.cap
+        if cap is None:
+            if self.latest is not None and now.is_before(self.latest):
+                return Sweep(OPEN_FIRST)
+            cap = now.ceiling
+        latest = max((row.updated_at for row in rows), default=None)
+        if self.latest is not None:
+            latest = self.latest if latest is None else max(latest, self.latest)
         seen = dict(self.seen)
         for row in rows:
-            if platform_ms is not None and row.updated_at + _SETTLED_MS <= platform_ms:
+            if now.platform_ms is not None and row.updated_at + _SETTLED_MS <= now.platform_ms:
                 seen[row.id] = row.updated_at
             else:
                 seen.pop(row.id, None)
         if latest is not None and not self.is_part:
-            begin = latest - lookback_ms - 1000  # the query's seconds are cut off
+            begin = min(latest, cap) - lookback_ms - 1000  # the query's seconds are cut off
             seen = {id_: at for id_, at in seen.items() if at >= begin}
-        return Sweep(self.query, after, self.known, seen, latest)
+        return replace(self, after=after, latest=latest, cap=cap, seen=seen)

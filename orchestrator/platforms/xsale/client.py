@@ -27,9 +27,10 @@ from orchestrator.platforms.fields import SenselessOrder
 from orchestrator.platforms.http import Answer, Caller, open_session, skew_finding
 from orchestrator.platforms.json_text import read_body
 from orchestrator.platforms.platform import ClientSettings
+from orchestrator.platforms.progress import Progress
 from orchestrator.platforms.xsale.calls import OrganizationCalls, Turn
 from orchestrator.platforms.xsale.directory import StatusDirectory
-from orchestrator.platforms.xsale.lists import Cursor, filtered, further, paged, turn
+from orchestrator.platforms.xsale.lists import Cursor, filtered, flaw, further, paged, turn
 from orchestrator.platforms.xsale.options import XsaleOptions
 from orchestrator.platforms.xsale.recent_states import RecentLooks
 from orchestrator.platforms.xsale.statuses import StatusMissing, StatusTable, whole
@@ -86,7 +87,7 @@ class XsaleClient:
         del position
         at, calls = Cursor.resume(cursor), Turn(self._throttle)
         listing = await self._list(calls, self._groups[at.group], paged(at, self._page_size, self._options.paging))
-        following = turn(at, listing.ids, listing.rows, paging=self._options.paging, groups=len(self._groups))
+        following = turn(at, listing.names, paging=self._options.paging, groups=len(self._groups))
         # A platform that overlooks a filter shows more than it was asked for: only the first status is imported from.
         others = (seen.id for seen in listing.orders if seen.state != self._machine.initial)
         return Page(
@@ -94,6 +95,9 @@ class XsaleClient:
             unreadable=listing.unreadable,
             skip_if_new=frozenset(others),
             next=None if following is None else following.to_json(),
+            shown=listing.names,
+            part=at.group,
+            flaw=flaw(at, listing.names, self._page_size),
         )
 
     async def read(self, order_id: str) -> Seen:
@@ -212,6 +216,7 @@ class XsaleClient:
 
     async def _find_in(self, calls: Turn, names: Sequence[str], order_id: str) -> Seen | None:
         at: Cursor | None = Cursor()
+        progress = Progress()
         while names and at is not None:
             listing = await self._list(calls, names, paged(at, self._page_size, self._options.paging))
             for seen in listing.orders:
@@ -220,7 +225,9 @@ class XsaleClient:
             for item in listing.unreadable:
                 if item.id == order_id:
                     raise Unreadable(item.error, item.payload)
-            at = turn(at, listing.ids, listing.rows, paging=self._options.paging, groups=1)
+            at = turn(at, listing.names, paging=self._options.paging, groups=1)
+            if at is not None and (words := progress.complaint(listing.names, None)) is not None:
+                raise Transient(f"the list that order {order_id} is looked for in does not end: {words}")
         return None
 
     # -- changing --------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ it. Pure: the client makes the calls.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from urllib.parse import quote
 
@@ -20,7 +20,7 @@ from statemachines.target import Json
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """Where a sweep stands, as JSON in `Page.next`. `group`: which statuses are being listed. `offset` counts rows,
-    `page` pages from 1. `last`: the ids of the page before, to see when a page brings nothing new."""
+    `page` pages from 1. `last`: the names of the rows of the page before, to see when a page brings nothing new."""
 
     group: int = 0
     offset: int = 0
@@ -37,16 +37,28 @@ class Cursor:
         return {**asdict(self), "last": list(self.last)}
 
 
-def turn(cursor: Cursor, ids: Sequence[str], rows: int, *, paging: Paging, groups: int) -> Cursor | None:
-    """The cursor behind a page with these ids and so many rows, None when the sweep is complete.
+def turn(cursor: Cursor, names: Collection[str], *, paging: Paging, groups: int) -> Cursor | None:
+    """The cursor behind a page with these rows, None when the sweep is complete. `names`: what tells each row apart.
 
-    A list ends with an empty page or one that brings no new id, not with a short one: the platform may give fewer rows
+    A list ends with an empty page or one that brings no new row, not with a short one: the platform may give fewer rows
     a page than it is asked for (xsale.md §3).
     """
-    is_over = paging == "none" or rows == 0 or set(ids) <= set(cursor.last)
-    if not is_over:
-        return replace(cursor, offset=cursor.offset + rows, page=cursor.page + 1, last=tuple(ids))
+    if paging != "none" and not _brings_nothing(cursor, names):
+        return replace(cursor, offset=cursor.offset + len(names), page=cursor.page + 1, last=tuple(names))
     return Cursor(cursor.group + 1) if cursor.group + 1 < groups else None
+
+
+def flaw(cursor: Cursor, names: Collection[str], page_size: int) -> str | None:
+    """Why the end of a list is not believed: a second page that is full and shows the first one again may be the first
+    page of a platform that overlooks what page it is asked for. One that gives more rows than a page has, or fewer,
+    overlooks pages altogether, or has no more rows; one that was at its last page may show that again."""
+    if cursor.page == 2 and len(names) == page_size and _brings_nothing(cursor, names):
+        return f"its second page shows the {page_size} orders of the first again: check paging in the config"
+    return None
+
+
+def _brings_nothing(cursor: Cursor, names: Collection[str]) -> bool:
+    return set(names) <= set(cursor.last)
 
 
 def filtered(name: str, values: Sequence[int | str], style: ArrayStyle) -> str:

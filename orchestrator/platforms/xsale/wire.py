@@ -66,13 +66,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One answer of the list: what could be read and what not. `ids` holds the ids of all rows that tell theirs,
-    `rows` counts every row; `unexplained` are the statuses that the table does not have like that."""
+    """One answer of the list: what could be read and what not. `names` tells every row apart: its id, or its text
+    where that cannot be read; `unexplained` are the statuses that the table does not have like that."""
 
     orders: tuple[Seen, ...]
     unreadable: tuple[UnreadableItem, ...]
-    ids: tuple[str, ...]
-    rows: int
+    names: tuple[str, ...]
     unexplained: frozenset[StatusRef]
 
 
@@ -80,12 +79,12 @@ def read_listing(body: bytes, reading: Reading, table: StatusTable) -> Listing:
     """The orders of a list's answer. Raises Unreadable if the whole makes no sense."""
     orders: list[Seen] = []
     unreadable: list[UnreadableItem] = []
-    ids: list[str] = []
+    names: list[str] = []
     unexplained: set[StatusRef] = set()
     rows = read_rows(body, reading.envelope)
     for value, raw in rows:
         order_id = whole(member_or_none(value, raw, "Id"))
-        ids += [str(order_id)] if order_id is not None else []
+        names.append(raw if order_id is None else str(order_id))
         try:
             seen = read_order(value, payload_of(raw), reading, table)
         except SenselessOrder as error:
@@ -94,7 +93,7 @@ def read_listing(body: bytes, reading: Reading, table: StatusTable) -> Listing:
             orders.append(seen)
             if not table.explains(ref := status_of(value)):
                 unexplained.add(ref)
-    return Listing(tuple(orders), tuple(unreadable), tuple(ids), len(rows), frozenset(unexplained))
+    return Listing(tuple(orders), tuple(unreadable), tuple(names), frozenset(unexplained))
 
 
 def read_single(body: bytes, reading: Reading, table: StatusTable) -> tuple[Seen, StatusRef]:

@@ -5,19 +5,28 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.platforms.cloudsuite.sweep import Search, Sweep, turn
+from orchestrator.platforms.cloudsuite import sweep as sweeps
+from orchestrator.platforms.cloudsuite.sweep import Now, Search, Sweep, Turn
 from orchestrator.platforms.cloudsuite.wire import Listing, Row
+from orchestrator.platforms.horizon import Present
 
 DEFAULT = Search(page_size=2, webshop=None, takes_offline=False, confirmed_since=None, modified_filter=None)
 BY_CHANGE = Search(
     page_size=2, webshop=None, takes_offline=False, confirmed_since=None, modified_filter="modified__gte"
 )
 START = datetime.fromisoformat("2026-01-01T12:00:00")
+NOW_MS = int(datetime.fromisoformat("2026-02-01T11:00:00Z").timestamp() * 1000)
+NOW = Now(Present(NOW_MS, NOW_MS), ZoneInfo("Europe/Amsterdam"))
+
+
+def turn(sweep: Sweep, listing: Listing, search: Search) -> Turn:
+    return sweeps.turn(sweep, listing, search, NOW)
 
 
 def at(minutes: float) -> str:
@@ -39,7 +48,7 @@ def swept(search: Search, position: Any, *states: list[Row]) -> tuple[list[str],
     found: list[str] = []
     cursor, calls = None, 0
     while True:
-        sweep = Sweep.resume(position, cursor, search)
+        sweep = Sweep.resume(position, cursor, search, NOW)
         rows = states[min(calls, len(states) - 1)]
         offset = int(sweep.page.rpartition("offset=")[2].partition("&")[0])
         turned = turn(sweep, page(rows, offset), search)
@@ -91,7 +100,7 @@ def test_a_sweep_by_change_time_is_repeated_until_nothing_new_shows() -> None:
 
 def test_a_sweep_by_change_time_reads_back_more_than_the_hour_that_clocks_repeat() -> None:
     _, position = swept(BY_CHANGE, None, [row(1, 180)])
-    first = Sweep.resume(position, None, BY_CHANGE).page
+    first = Sweep.resume(position, None, BY_CHANGE, NOW).page
     assert "modified__gte=2026-01-01T13:00:00" in first
     assert swept(BY_CHANGE, position, [row(1, 180), row(2, 125)])[0] == ["2"]
 
@@ -109,10 +118,67 @@ def test_an_empty_sweep_by_change_time_keeps_its_place() -> None:
     assert after["since"] == position["since"]
 
 
-def test_a_next_page_that_is_the_same_page_ends_the_sweep() -> None:
-    sweep = Sweep.resume(None, None, DEFAULT)
+def test_a_next_page_that_is_the_same_page_ends_the_sweep_and_is_not_believed() -> None:
+    sweep = Sweep.resume(None, None, DEFAULT, NOW)
     turned = turn(sweep, Listing((row(1),), (), sweep.page, 99), DEFAULT)
     assert turned.next is None
+    assert turned.flaw == f"it names a page as the one that follows it: {sweep.page}"
+
+
+@pytest.mark.parametrize("search", [DEFAULT, BY_CHANGE])
+def test_a_list_that_ends_before_its_count_is_not_believed(search: Search) -> None:
+    sweep = Sweep.resume(None, None, search, NOW)
+    assert turn(sweep, Listing((row(1),), (), None, 1), search).flaw is None
+    assert turn(sweep, Listing((row(1),), (), None, None), search).flaw is None
+    assert turn(sweep, Listing((row(1),), (), None, 3), search).flaw == "it counts 3 orders and ends after 1"
+    assert turn(sweep, Listing((), (), None, 3), search).flaw is not None
+
+
+def test_an_empty_page_that_names_another_one_does_not_end_the_list() -> None:
+    sweep = Sweep.resume(None, None, DEFAULT, NOW)
+    turned = turn(sweep, Listing((), (), "/api/order/?offset=2", 3), DEFAULT)
+    assert turned.next is not None
+    assert turned.next.page == "/api/order/?offset=2"
+
+
+@pytest.mark.parametrize("future", ["2100-01-01T00:00:00.000000", "2026-02-01T15:00:00.000000"])
+def test_a_change_time_in_the_future_does_not_blind_the_next_sweep(future: str) -> None:
+    _, position = swept(BY_CHANGE, None, [row(1), Row("2", "confirmed", future)])
+    assert position["since"] == "2026-02-01T12:00:00.000000", "the moment when it began, as Amsterdam writes it"
+    assert "1" not in position["seen"]
+    again = Sweep.resume({"seen": {}, "since": future}, None, BY_CHANGE, NOW)
+    assert "modified__gte=1969-12-31T22:00:00" in again.page, "a position that was kept there is begun anew"
+
+
+def test_a_position_of_the_future_is_known_by_the_platforms_clock_too() -> None:
+    ours_ms = NOW_MS + 7_200_000
+    position = {"seen": {}, "since": "2026-02-01T13:00:00"}
+    sweep = Sweep.resume(position, None, BY_CHANGE, Now(Present(ours_ms), NOW.zone))
+    assert "modified__gte=2026-02-01T11:00:00" in sweep.page
+    turned = sweeps.turn(sweep, Listing((row(1),), (), None, 1), BY_CHANGE, Now(Present(ours_ms, NOW_MS), NOW.zone))
+    assert turned.next is not None
+    assert "modified__gte=1969-12-31T22:00:00" in turned.next.page
+
+
+@pytest.mark.parametrize("since", ["9999-12-31T23:59:59", "0001-01-01T00:00:00", "soon"])
+def test_a_position_that_is_no_date_is_begun_anew(since: str) -> None:
+    again = Sweep.resume({"seen": {"1": since}, "since": since}, None, BY_CHANGE, NOW)
+    assert "modified__gte=1969-12-31T22:00:00" in again.page
+    assert swept(BY_CHANGE, {"seen": {"1": since}, "since": since}, [row(1), row(2)])[0] == ["1", "2"]
+
+
+@pytest.mark.parametrize("past", ["1900-01-01T00:00:00", "1970-01-01T00:00:00"])
+def test_a_change_time_at_the_beginning_of_time_breaks_no_sweep(past: str) -> None:
+    _, position = swept(BY_CHANGE, None, [Row("2", "confirmed", past)])
+    assert swept(BY_CHANGE, position, [Row("2", "confirmed", past), row(3)])[0] == ["3"]
+
+
+def test_a_list_that_keeps_moving_leaves_the_position_where_it_is() -> None:
+    _, position = swept(BY_CHANGE, None, [row(100, 0)])
+    states = [[row(n, n + calls) for n in range(4)] for calls in range(20)]
+    found, after = swept(BY_CHANGE, position, *states)
+    assert set(found) == {"0", "1", "2", "3"}
+    assert after["since"] == position["since"], "some row may have slipped through each time"
 
 
 def test_the_query_says_what_the_shop_wants() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.platforms.client import Seen
-from orchestrator.platforms.horizon import MARGIN_MS
+from orchestrator.platforms.horizon import MARGIN_MS, Present
 from orchestrator.platforms.selldone import sweep as sweeps
 from orchestrator.platforms.selldone.sweep import OVERLAP_ROWS, Sweep, Turn
 from orchestrator.platforms.selldone.wire import Listing
@@ -21,11 +21,11 @@ DATE_MS = 1_000_000
 
 
 def resume(position: Json = None, cursor: Json = None) -> Sweep:
-    return Sweep.resume(position, cursor, DATE_MS)
+    return Sweep.resume(position, cursor, Present(DATE_MS))
 
 
 def turn(sweep: Sweep, listing: Listing, page_size: int, platform_ms: int | None = DATE_MS) -> Turn:
-    return sweeps.turn(sweep, listing, page_size, platform_ms, DATE_MS)
+    return sweeps.turn(sweep, listing, page_size, Present(DATE_MS, platform_ms))
 
 
 def seen(order_id: int, updated_at: int = 500_000) -> Seen:

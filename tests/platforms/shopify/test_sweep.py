@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+
+import pytest
+
 from orchestrator.platforms.client import Age
+from orchestrator.platforms.failures import Unreadable
+from orchestrator.platforms.horizon import Present
+from orchestrator.platforms.shopify.listing import read_listing
 from orchestrator.platforms.shopify.sweep import OPEN_FIRST, Sweep
 from orchestrator.platforms.shopify.wire import Row
 
 NOW = 1_800_000_000_000
 LOOKBACK = 120_000
+PRESENT = Present(NOW, NOW)
+
+
+def iso(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def row(number: str, updated_at: int) -> Row:
@@ -15,32 +28,91 @@ def row(number: str, updated_at: int) -> Row:
 
 
 def test_what_was_read_among_the_open_orders_is_not_read_again_with_everything() -> None:
-    first = Sweep.resume(None, None, LOOKBACK)
+    first = Sweep.resume(None, None, LOOKBACK, PRESENT)
     assert first.query == OPEN_FIRST
     old, late = row("1", NOW - 10 * LOOKBACK), row("2", NOW - 500)
-    everything = first.turned([old, late], None, NOW, LOOKBACK).following()
+    everything = first.turned([old, late], None, PRESENT, LOOKBACK).following()
     assert everything is not None
     assert everything.query is None
-    again = Sweep.resume(None, everything.to_json(), LOOKBACK)
+    again = Sweep.resume(None, everything.to_json(), LOOKBACK, PRESENT)
     assert again.fresh([old, late]) == [late], "its second was not over: it may have changed once more"
     assert again.fresh([row("1", NOW)]) == [row("1", NOW)], "it changed since"
 
 
 def test_only_the_whole_list_says_where_the_next_sweep_begins() -> None:
-    first = Sweep.resume(None, None, LOOKBACK).turned([row("1", NOW - 5000)], None, NOW, LOOKBACK)
+    first = Sweep.resume(None, None, LOOKBACK, PRESENT).turned([row("1", NOW - 5000)], None, PRESENT, LOOKBACK)
     everything = first.following()
     assert everything is not None
-    done = everything.turned([row("9", NOW - 50_000), row("1", NOW - 5000)], None, NOW, LOOKBACK)
+    done = everything.turned([row("9", NOW - 50_000), row("1", NOW - 5000)], None, PRESENT, LOOKBACK)
     assert done.following() is None
     position = done.position()
     assert position["latest"] == NOW - 5000
-    following = Sweep.resume(position, None, LOOKBACK)
+    following = Sweep.resume(position, None, LOOKBACK, PRESENT)
     assert (following.query or "").startswith("updated_at:>=")
-    assert following.turned([], None, NOW, LOOKBACK).following() is None
+    assert following.turned([], None, PRESENT, LOOKBACK).following() is None
 
 
 def test_a_shop_without_orders_begins_anew() -> None:
-    first = Sweep.resume(None, None, LOOKBACK).turned([], None, NOW, LOOKBACK)
+    first = Sweep.resume(None, None, LOOKBACK, PRESENT).turned([], None, PRESENT, LOOKBACK)
     everything = first.following()
     assert everything is not None
-    assert everything.turned([], None, NOW, LOOKBACK).position() is None
+    assert everything.turned([], None, PRESENT, LOOKBACK).position() is None
+
+
+@pytest.mark.parametrize("ahead_ms", [3 * 3_600_000, 74 * 365 * 86_400_000])
+def test_a_change_time_in_the_future_hides_no_later_change(ahead_ms: int) -> None:
+    everything = Sweep(known={})
+    done = everything.turned([row("1", NOW - 5000), row("2", NOW + ahead_ms)], None, PRESENT, LOOKBACK)
+    assert done.position() == {"latest": NOW, "seen": {"1": NOW - 5000}}
+    late = Present(NOW + 60_000, NOW + 60_000)
+    following = Sweep.resume(done.position(), None, LOOKBACK, late)
+    assert following.query == f"updated_at:>='{iso(NOW - LOOKBACK)}'"
+    assert following.turned([], None, late, LOOKBACK).position()["latest"] == NOW
+
+
+def test_a_sweep_that_lasts_is_bounded_by_its_beginning() -> None:
+    first = Sweep().turned([row("1", NOW - 5000)], "next", PRESENT, LOOKBACK)
+    later = Present(NOW + 3_600_000, NOW + 3_600_000)
+    last = Sweep.resume(None, first.to_json(), LOOKBACK, later)
+    done = last.turned([row("2", NOW + 3_000_000)], None, later, LOOKBACK)
+    assert done.position() == {"latest": NOW, "seen": {"1": NOW - 5000, "2": NOW + 3_000_000}}
+
+
+def test_a_position_of_the_future_is_begun_from_the_beginning() -> None:
+    position = {"latest": NOW + 86_400_000, "seen": {}}
+    assert Sweep.resume(position, None, LOOKBACK, PRESENT) == Sweep(OPEN_FIRST), "by our clock"
+    ours_ms = NOW + 2 * 86_400_000
+    sweep = Sweep.resume(position, None, LOOKBACK, Present(ours_ms))
+    assert sweep != Sweep(OPEN_FIRST)
+    turned = sweep.turned([row("1", NOW)], "next", Present(ours_ms, NOW), LOOKBACK)
+    assert turned == Sweep(OPEN_FIRST), "by the platform's"
+
+
+@pytest.mark.parametrize("latest", [-62_135_596_800_000, 0, 1])
+def test_a_change_time_at_the_beginning_of_time_breaks_no_sweep(latest: int) -> None:
+    position = Sweep().turned([row("1", latest)], None, PRESENT, LOOKBACK).position()
+    assert (Sweep.resume(position, None, LOOKBACK, PRESENT).query or "").startswith("updated_at:>='1970-01-01T00:00:0")
+
+
+@pytest.mark.parametrize(
+    ("info", "flaw"),
+    [
+        ({"hasNextPage": False, "endCursor": None}, None),
+        ({"hasNextPage": False}, None),
+        ({"hasNextPage": True, "endCursor": "a"}, None),
+        ({"hasNextPage": True, "endCursor": None}, "it says that more follows, and its cursor is 'None'"),
+        ({"hasNextPage": True, "endCursor": ""}, "it says that more follows, and its cursor is ''"),
+        ({"hasNextPage": True, "endCursor": 7}, "it says that more follows, and its cursor is '7'"),
+        ({"hasNextPage": True}, "it says that more follows, and its cursor is 'None'"),
+    ],
+)
+def test_a_list_that_goes_on_says_where(info: dict[str, object], flaw: str | None) -> None:
+    listing = read_listing(json.dumps({"data": {"orders": {"nodes": [], "pageInfo": info}}}).encode())
+    assert listing.flaw == flaw
+    assert (listing.after is not None) == (info["hasNextPage"] is True and flaw is None)
+
+
+@pytest.mark.parametrize("info", [{}, None, [], {"hasNextPage": "false", "endCursor": "a"}, {"hasNextPage": None}])
+def test_a_list_that_does_not_say_whether_it_goes_on_cannot_be_read(info: object) -> None:
+    with pytest.raises(Unreadable):
+        read_listing(json.dumps({"data": {"orders": {"nodes": [], "pageInfo": info}}}).encode())

@@ -57,7 +57,7 @@ def test_the_sample_list_is_read() -> None:
     assert all(seen.payload in body for seen in listing.orders), "each is kept byte for byte"
     assert listing.orders[0].reference == "ALG-40001"
     assert listing.orders[0].facts == {"statuses": {"1": "Nowe", "5": "Wysłane"}, "lines": {"400011": "1"}}
-    assert (listing.rows, listing.ids, listing.unexplained) == (2, ("40001", "40002"), frozenset())
+    assert (listing.names, listing.unexplained) == (("40001", "40002"), frozenset())
 
 
 @pytest.mark.parametrize("name", ["order_assumed", "order_manual_assumed", "order_shipped_assumed"])
@@ -165,7 +165,7 @@ def test_one_element_that_makes_no_sense_takes_no_other_with_it(broken: str) -> 
     assert len(listing.orders) == 2
     (unreadable,) = listing.unreadable
     assert unreadable.payload == broken.encode()
-    assert listing.rows == 3
+    assert len(listing.names) == 3
 
 
 # -- envelopes ---------------------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ def test_one_element_that_makes_no_sense_takes_no_other_with_it(broken: str) -> 
 def test_rows_are_found_in_the_usual_envelopes(name: str) -> None:
     body = f'{{"Total": 2, "{name}": {sample("orders_list_assumed").decode()}}}'.encode()
     assert len(read_listing(body, READING, TABLE).orders) == 2
-    assert read_listing(f'{{"{name}": []}}'.encode(), READING, TABLE).rows == 0
+    assert read_listing(f'{{"{name}": []}}'.encode(), READING, TABLE).names == ()
 
 
 def test_an_order_is_no_list_of_its_items() -> None:
