@@ -1,19 +1,14 @@
-"""What the daemon says on stderr: its log, and the one line with which it ends. Neither ever keeps it waiting.
-
-A process may be started with its standard descriptors closed. The next file that is opened then gets such a number,
-and whatever writes to stderr writes into it: with bad luck into the store. So they lead to /dev/null before anything
-else is opened.
-"""
+"""What the daemon says on stderr: its log, and the one line with which it ends. Neither ever keeps it waiting."""
 
 from __future__ import annotations
 
 import io
-import os
 import sys
 from typing import Final
 
 from orchestrator.config import Config
 from orchestrator.logs import SecretMask, configure
+from orchestrator.process.descriptors import occupy_standard_descriptors
 from orchestrator.process.log_writer import LineWriter
 
 _LAST_SECONDS: Final = 2.0
@@ -24,7 +19,7 @@ class Output:
     """Stderr of this process. Made before any file is opened."""
 
     def __init__(self) -> None:
-        _occupy_standard_descriptors()
+        occupy_standard_descriptors()
         self._mask = SecretMask()
         descriptor = _descriptor_of_stderr()
         self._writer = None if descriptor is None else LineWriter(descriptor)
@@ -53,18 +48,6 @@ class Output:
         """Waits a little until everything is written."""
         if self._writer is not None:
             self._writer.close(_LAST_SECONDS)
-
-
-def _occupy_standard_descriptors() -> None:
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
-    if sys.stdout is None:
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _descriptor_of_stderr() -> int | None:

@@ -22,10 +22,11 @@ from orchestrator.cli.commands import (
     upkeep,
     webhooks,
 )
-from orchestrator.cli.group import FulfilldGroup, RegisterCommand, WaitCommand
+from orchestrator.cli.group import FulfilldGroup, RegisterCommand, WaitCommand, say_unwritten
 from orchestrator.cli.place import Place
 from orchestrator.cli.streams import take_any_letter
 from orchestrator.cli.usage import UsualCommand
+from orchestrator.process.descriptors import occupy_standard_descriptors
 
 app = typer.Typer(
     name="fulfilld",
@@ -116,9 +117,12 @@ def options(
 
 def main() -> NoReturn:
     """The entry point of `fulfilld`."""
+    occupy_standard_descriptors()
     take_any_letter()
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:  # what is printed before there is a command: help, the version
+        sys.exit(say_unwritten(error))
     sys.exit(0)

@@ -50,10 +50,7 @@ class FulfilldGroup(TyperGroup):
             _forget_stdout()
             raise typer.Exit(ExitCode.DONE) from None
         except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            _forget_stdout()
-            return self._end(Failure(f"the output cannot be written: {error.strerror}"))
+            raise typer.Exit(say_unwritten(error)) from None
         except KeyboardInterrupt:
             raise typer.Exit(ExitCode.INTERRUPTED) from None
 
@@ -95,6 +92,16 @@ class RegisterCommand(_MayFollow):
     """A command with `--register [ADDRESS]`."""
 
     option, value, usual = "--register", _ADDRESS, REGISTER_HERE
+
+
+def say_unwritten(error: OSError) -> ExitCode:
+    """Says on stderr that the output cannot be written; answers the exit code. Raises `error` if it is about something
+    else."""
+    if error.errno not in _FULL:
+        raise error
+    _forget_stdout()
+    complain(f"fulfilld: the output cannot be written: {error.strerror}")
+    return ExitCode.FAILED
 
 
 def _forget_stdout() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.fake import FakeDaemon, an_event
+from tests.cli.fake import FakeDaemon, a_target, an_event
 
 COMMAND = [sys.executable, "-m", "orchestrator"]
 PATIENCE_SECONDS = 30
@@ -153,3 +153,38 @@ def test_errors_on_a_full_disk_are_told_without_a_traceback(daemon: FakeDaemon) 
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert "No space left" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_so_are_those_of_what_is_printed_before_there_is_a_command(option: str) -> None:
+    with Path("/dev/full").open("wb") as nowhere:
+        result = subprocess.run(
+            [*COMMAND, option], stdout=nowhere, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
+    assert (result.returncode, result.stderr) == (
+        1,
+        "fulfilld: the output cannot be written: No space left on device\n",
+    )
+
+
+@pytest.mark.parametrize("closed", ["<&- >&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "arguments", [["config", "example"], ["secret", "new"], ["--version"], ["machines", "selldone"]]
+)
+def test_a_command_whose_standard_descriptors_are_closed_does_its_work(arguments: list[str], closed: str) -> None:
+    result = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, *arguments],
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_submission_whose_stderr_is_closed_tells_by_its_code(daemon: FakeDaemon, tmp_path: Path) -> None:
+    lines = tmp_path / "targets.ndjson"
+    lines.write_text('{"shop": "acme", "order": "1", "state": "accepted"}\n')
+    daemon.answers["POST", "/v1/targets"] = json.dumps({"line": 1, "status": 202, "target": a_target()}) + "\n"
+    result = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND, "--socket", str(daemon.socket), "submit", "--file", str(lines)],
+        stdout=subprocess.PIPE, timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0
