@@ -2,6 +2,7 @@
 #   make demo     sandbox and daemon together, orders driven to their targets
 #   make test     lint, types and all tests
 #   make bench    measurements
+#   make chaos    kills, faults, people and clocks against the daemon (CHAOS_SECONDS, CHAOS_KILLS, CHAOS_SEED)
 #   make install  the command, as .venv/bin/fulfilld
 #   make lock     requirements/*.lock anew, after pyproject.toml changed; LOCK_ARGS=--upgrade for newer versions
 # PYTHON=… picks the interpreter, PYTEST_ARGS=… narrows the tests.
@@ -15,7 +16,7 @@ LOCK := requirements/test.lock
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test lint check bench install lock clean
+.PHONY: demo test lint check bench chaos install lock clean
 .DEFAULT_GOAL := test
 
 demo: .venv/installed
@@ -36,6 +37,9 @@ bench: .venv/installed-for-tests
 	@$(BIN)/python -m benchmarks.run
 	@$(BIN)/python -m benchmarks.rest
 	@$(BIN)/python -m benchmarks.webhooks
+
+chaos: .venv/installed-for-tests
+	@$(BIN)/python -m tests.chaos
 
 install: .venv/installed
 	@echo "installed: $(CURDIR)/$(BIN)/fulfilld"

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,13 @@ class Unreachable(Exception):
 
 
 class DaemonProcess:
-    """One store and config; at most one process at a time."""
+    """One store and config; at most one process at a time.
+
+    `program`: how Python runs it. `variables`: what its environment has beside ours.
+    """
+
+    program: Sequence[str] = ("-m", "orchestrator")
+    variables: Mapping[str, str] = {}
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -52,10 +58,10 @@ class DaemonProcess:
 
     def start(self, crash: str | None = None, *options: str, config: str = "config.json") -> subprocess.Popen[bytes]:
         """Starts the daemon, armed with a crash point or not."""
-        environment = {key: value for key, value in os.environ.items() if key != "FULFILLD_CRASH"}
+        environment = {key: value for key, value in os.environ.items() if key != "FULFILLD_CRASH"} | self.variables
         if crash is not None:
             environment["FULFILLD_CRASH"] = crash
-        command = [sys.executable, "-m", "orchestrator", "--config", str(self.folder / config), "run", *options]
+        command = [sys.executable, *self.program, "--config", str(self.folder / config), "run", *options]
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(command, env=environment, stderr=errors, stdout=errors)
         self.starts += 1

@@ -1,0 +1,7 @@
+"""Chaos: the real daemon as a process against the sandbox, with everything going wrong at once, and a judge at the end.
+
+`make chaos`, or `python -m tests.chaos`. Chance is seeded: a seed repeats what every actor decides, though not the
+moments at which processes get to run. `run` is the order of a run, `world` what all share. `nature`, `people`, `erp`
+and `readers` act, `calm` lets everything come to rest, `judge` and `remains` hold what was seen and what is left
+against the invariants of docs/guarantees.md.
+"""

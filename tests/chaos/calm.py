@@ -1,0 +1,114 @@
+"""After the storm: faults end, everybody is let go on, and the daemon has to come to rest by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from tests.chaos.erp import Book
+from tests.chaos.nature import Nature, set_mood
+from tests.chaos.talk import call
+from tests.chaos.world import SHOPS, World
+from tests.support.process import Unreachable
+
+PATIENCE_SECONDS = 120
+"""The bound of the calm: what is not at rest by then is stuck."""
+
+_MOVING = {"queued", "running", "retrying"}
+_PASSING = {"retry_after", "circuit", "platform"}
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What the API shows at rest."""
+
+    orders: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+    targets: dict[str, dict[str, Any]]
+    status: dict[str, Any]
+    rejected: list[dict[str, Any]]
+
+
+async def settle(world: World, nature: Nature, book: Book) -> Rest:
+    """Ends everything that disturbs, waits until nothing moves, and looks."""
+    world.note("calm", "begins")
+    world.sandbox.faults.set_rates({})
+    set_mood(world, world.settings.rng("calm"), "good")
+    world.absent.clear()
+    world.write_config()
+    await nature.begin_again()
+    try:
+        with anyio.fail_after(PATIENCE_SECONDS):
+            await _let_go_on(world)
+            while not all(each.is_answered for each in book.wanted):
+                for each in [each for each in book.wanted if not each.is_answered]:
+                    await book.send(each)
+            await _come_to_rest(world)
+    except TimeoutError:
+        world.broken("everything comes to rest", await _restless(world))
+    except Unreachable as error:
+        world.broken("the daemon answers in calm", str(error.__cause__))
+    world.note("calm", "ends")
+    return await look(world, book)
+
+
+async def _let_go_on(world: World) -> None:
+    """The shops are back, and no person holds anything up."""
+    for shop in SHOPS:
+        while (await call(world, "POST", f"/v1/shops/{shop}/resume")).status != 200:  # noqa: ASYNC110
+            await anyio.sleep(0.1)  # it is being started
+    await call(world, "POST", "/v1/delivery/orders_url/resume")
+    for order in await _orders(world):
+        if order["situation"] == "held":
+            await call(world, "POST", f"/v1/shops/{order['shop']}/orders/{order['id']}/release")
+
+
+async def _come_to_rest(world: World) -> None:
+    for shop in SHOPS:
+        while (await call(world, "POST", f"/v1/shops/{shop}/sync?wait=10")).status != 200:  # noqa: ASYNC110
+            await anyio.sleep(0.1)
+    while await _restless(world):  # noqa: ASYNC110 - no event tells that nothing happens any more
+        await anyio.sleep(0.2)
+
+
+async def _restless(world: World) -> str:
+    """What still moves; empty at rest."""
+    moving = [
+        f"{order['shop']}/{order['id']} {order['situation']} {order['wait']}"
+        for order in await _orders(world)
+        if order["situation"] in _MOVING or (order["wait"] or {}).get("reason") in _PASSING
+    ]
+    status = (await call(world, "GET", "/v1/status")).body
+    moving += [f"{each['name']} lags {each}" for each in status["delivery"] if each["lag_events"]]
+    moving += [f"{sender.waiting} webhooks" for sender in world.sandbox.senders if sender.waiting]
+    return "; ".join(moving)
+
+
+async def look(world: World, book: Book) -> Rest:
+    """Everything that the API shows."""
+    targets = {
+        each.target: (await call(world, "GET", f"/v1/targets/{each.target}")).body
+        for each in book.wanted
+        if each.target is not None
+    }
+    events = await _pages(world, "/v1/events?limit=1000", "events")
+    rejected = await _pages(world, "/v1/rejected?limit=100", "rejected")
+    return Rest(await _orders(world), events, targets, (await call(world, "GET", "/v1/status")).body, rejected)
+
+
+async def _orders(world: World) -> list[dict[str, Any]]:
+    return await _pages(world, "/v1/orders?limit=1000", "orders")
+
+
+async def _pages(world: World, path: str, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        status, page = await call(world, "GET", f"{path}{after}")
+        assert status == 200, page
+        found += page[name]
+        if not page[name] or page["next"] is None:
+            return found
+        after = f"&after={page['next']}"

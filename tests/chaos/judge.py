@@ -1,0 +1,198 @@
+"""The invariants: what actors, platforms and readers saw, held against each other at rest."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tests.chaos.calm import Rest
+from tests.chaos.erp import Book
+from tests.chaos.readers import Feed
+from tests.chaos.world import PLATFORM_OF, SHOPS, Finding, Ref, World
+
+_ENDS = {"target.reached": "reached", "target.failed": "failed", "target.cancelled": "cancelled"}
+_CANCELLED = {"Canceled", "cancel", "Anulowane", "CANCELLED"}
+_SHOP_OF = {platform: shop for shop, platform in PLATFORM_OF.items()}
+_Event = dict[str, Any]
+
+
+def judge(world: World, book: Book, feed: Feed, rest: Rest) -> Iterator[Finding]:
+    """Every broken invariant that shows at rest."""
+    yield from effects(world)
+    yield from cancelled(world, book, rest)
+    yield from claims(world, rest)
+    yield from targets(book, rest)
+    yield from imports(world, rest)
+    yield from readers(feed, rest)
+    yield from pushes(world, rest)
+    yield from counts(rest)
+
+
+def effects(world: World) -> Iterator[Finding]:
+    """No effect twice, none out of turn, never two steps of an order at the same time."""
+    ledger = world.sandbox.ledger
+    for call in ledger.repeats_after_effect():
+        if call.order is not None:
+            yield Finding("no step is sent again once it took effect", _tell(world, call))
+    for call in ledger.out_of_sequence():
+        if call.order is not None and Ref(_SHOP_OF[call.platform], call.order) not in world.edits:
+            yield Finding("no step is out of turn where nobody else moved the order", _tell(world, call))
+    for call in ledger.overlapping():
+        yield Finding("one step of an order at a time", _tell(world, call))
+
+
+def _tell(world: World, call: Any) -> str:
+    ref = Ref(_SHOP_OF[call.platform], call.order or "")
+    steps = [
+        f"{each.n} {each.step}{'!' if each.took_effect else ''} {each.fault or ''} {each.status}"
+        for each in world.sandbox.ledger.calls(ref.order)
+        if each.platform == call.platform
+    ]
+    edits = [f"{each.action} (after call {each.calls})" for each in world.edits.get(ref, [])]
+    return f"{ref.shop}/{ref.order} call {call.n} {call.step} {call.sent}\n    calls: {steps}\n    people: {edits}"
+
+
+def cancelled(world: World, book: Book, rest: Rest) -> Iterator[Finding]:
+    """What a person cancelled is not moved on: not by a target that came later (with `fresh_seconds` 0 the order is
+    read before its first step), and by none once we have told that it is cancelled."""
+    first_wish: dict[Ref, int] = {}
+    for each in book.wanted:
+        first_wish.setdefault(each.ref, each.calls)
+    for ref, edits in world.edits.items():
+        if [each.action for each in edits].count("cancel") != 1 or edits[-1].action != "cancel":
+            continue
+        at = edits[-1].calls
+        late = [call for call in world.effects(ref) if call.n > at and first_wish.get(ref, 0) > at]
+        for call in late:
+            yield Finding("what was cancelled before it was wanted is left alone", _tell(world, call))
+    for ref, events in _by_order(rest.events).items():
+        is_cancelled = False
+        for event in events:
+            if event["type"] == "order.drifted":
+                is_cancelled = event["data"]["to"] in _CANCELLED
+            elif event["type"] == "step.started" and is_cancelled:
+                yield Finding("no step begins once we know of the cancellation", f"{ref}: {event}")
+
+
+def claims(world: World, rest: Rest) -> Iterator[Finding]:
+    """What the feed says was called took effect at the platform, as often as it says."""
+    for ref, events in _by_order(rest.events).items():
+        said = Counter(
+            event["data"]["step"]
+            for event in events
+            if event["type"] == "step.done" and event["data"]["how"] in ("called", "found_done")
+        )
+        did = Counter(call.step for call in world.sandbox.ledger.calls(ref.order) if call.took_effect)
+        del said["record"]
+        for step, times in (said - did).items():
+            if ref not in world.edits:
+                yield Finding("no step is told as done that was not", f"{ref} {step}: {times} more than took effect")
+
+
+def targets(book: Book, rest: Rest) -> Iterator[Finding]:
+    """Each accepted target is told once, ends once, or waits with a reason that can be seen."""
+    told = Counter(event["target"] for event in rest.events if event["type"] == "target.submitted")
+    ends: dict[str, list[str]] = defaultdict(list)
+    for event in rest.events:
+        if event["type"] in _ENDS:
+            ends[event["target"]].append(_ENDS[event["type"]])
+    orders = {Ref(order["shop"], order["id"]): order for order in rest.orders}
+    mine = {each.target: each for each in book.wanted if each.target is not None}
+    if len(mine) != sum(each.target is not None for each in book.wanted):
+        yield Finding("each key has a target of its own", "two keys were answered with the same target")
+    for target in told.keys() - mine.keys():
+        yield Finding("no target that nobody wanted", str(target))
+    for target, wish in mine.items():
+        now = rest.targets[target]
+        if told[target] != 1:
+            yield Finding("each accepted target is told once", f"{target} {told[target]} times")
+        if ends[target] != ([now["status"]] if now["status"] in _ENDS.values() else []):
+            yield Finding("each target ends once, as told", f"{target} is {now['status']}, told {ends[target]}")
+        if now["status"] == "blocked" and not now["problem"]:
+            yield Finding("what is blocked says why", f"{target}: {now}")
+        if now["status"] in ("queued", "running"):
+            order = orders[wish.ref]
+            if not (order["wait"] or order["problem"] or order["situation"] == "held"):
+                yield Finding("each target ends or waits for a reason", f"{target} {now['status']}: {order}")
+
+
+def imports(world: World, rest: Rest) -> Iterator[Finding]:
+    """Every order of every platform is here, and what cannot be read is set aside."""
+    known = {Ref(order["shop"], order["id"]) for order in rest.orders}
+    imported = Counter(Ref(e["shop"], e["order"]) for e in rest.events if e["type"] == "order.imported")
+    for shop in SHOPS:
+        for order in world.orders(shop):
+            ref = Ref(shop, order)
+            if ref in world.garbage:
+                if not any(order in str(each["payload"]) and each["shop"] == shop for each in rest.rejected):
+                    yield Finding("what cannot be read is set aside", f"{ref}")
+            elif ref not in known or imported[ref] != 1:
+                yield Finding("every order is imported, once", f"{ref} known={ref in known} told={imported[ref]}")
+
+
+def readers(feed: Feed, rest: Rest) -> Iterator[Finding]:
+    """The feed is gapless, and every reader saw all of it up to where it is, in order."""
+    cursors = [event["cursor"] for event in rest.events]
+    if cursors != list(range(1, len(cursors) + 1)):
+        gaps = [each for before, each in zip([0, *cursors], cursors, strict=False) if each != before + 1]
+        yield Finding("the feed is gapless", f"first gaps before {gaps[:5]}")
+    now = {event["cursor"]: event for event in rest.events}
+    for cursor, event in feed.events.items():
+        if now.get(cursor) != event:
+            yield Finding("what was read once stays in the feed", f"{event} is now {now.get(cursor)}")
+    for reader, seen in feed.read.items():
+        if "repeats" in reader:
+            seen = sorted(set(seen))
+        if seen != list(range(1, len(seen) + 1)):
+            wrong = next(each for n, each in enumerate(seen, 1) if each != n)
+            yield Finding("a reader misses nothing and sees nothing twice", f"{reader}: wrong from {wrong} on")
+
+
+def pushes(world: World, rest: Rest) -> Iterator[Finding]:
+    """Every event was taken by the receiver, the first time in the order of its order; a message is always the same."""
+    taken: dict[int, _Event] = {}
+    last: dict[tuple[str, str], int] = {}
+    for each in world.receiver.taken:
+        event = {**each.body, "data": {n: v for n, v in each.body["data"].items() if n != "payload"}}
+        if each.cursor in taken:
+            continue
+        taken[each.cursor] = event
+        lane = event["shop"], event["order"] or ""
+        if event["cursor"] < last.get(lane, 0) and event["order"] is not None:
+            yield Finding("pushes keep the order of each order", f"{lane}: {event['cursor']} after {last[lane]}")
+        last[lane] = event["cursor"]
+    for event in rest.events:
+        if event["type"].partition(".")[0] in ("order", "fulfillment"):
+            got = taken.get(event["cursor"])
+            if got is None:
+                yield Finding("every event is pushed", str(event))
+            elif got["type"] != event["type"] or got["order"] != event["order"]:
+                yield Finding("what is pushed is what the feed says", f"{got} for {event}")
+
+
+def counts(rest: Rest) -> Iterator[Finding]:
+    """The status dump is what one counts by hand."""
+    totals = rest.status["totals"]
+    situations = Counter(order["situation"] for order in rest.orders)
+    if totals["orders"] != len(rest.orders):
+        yield Finding("the status counts right", f"orders: {totals['orders']}, counted {len(rest.orders)}")
+    told = {name: count for name, count in totals["by_situation"].items() if count}
+    if told != dict(situations):
+        yield Finding("the status counts right", f"by_situation: {told}, counted {dict(situations)}")
+    for shop in rest.status["shops"]:
+        states = Counter(order["state"] for order in rest.orders if order["shop"] == shop["name"])
+        told = {name: count for name, count in shop["by_state"].items() if count}
+        if told != dict(states):
+            yield Finding("the status counts right", f"{shop['name']} by_state: {told}, counted {dict(states)}")
+    pending = sum(len(order["targets"]) for order in rest.orders)
+    if totals["targets_pending"] != pending:
+        yield Finding("the status counts right", f"targets_pending: {totals['targets_pending']}, counted {pending}")
+
+
+def _by_order(events: Iterable[_Event]) -> dict[Ref, list[_Event]]:
+    found: dict[Ref, list[_Event]] = defaultdict(list)
+    for event in events:
+        if event["order"] is not None:
+            found[Ref(event["shop"], event["order"])].append(event)
+    return found

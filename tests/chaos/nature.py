@@ -1,0 +1,204 @@
+"""What happens to the daemon and around it: kills, stops, freezes, clocks, reloads, and calls that go wrong."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from orchestrator.crash import POINTS
+from tests.chaos.world import PLATFORM_OF, SHOPS, World
+from tests.support.process import Unreachable
+
+HOUR_MS = 3_600_000
+_STEPS_MS = (-24 * HOUR_MS, -HOUR_MS, -5_000, 0, 5_000, HOUR_MS, 24 * HOUR_MS)
+_ARMED_SECONDS = 3.0
+_KILLED = -signal.SIGKILL
+
+WEATHER: tuple[dict[str, float], ...] = (
+    {},
+    {"mixed": 0.1},
+    {"mixed": 0.4},
+    {"drop_after": 0.3},
+    {"error_after": 0.2, "garbage": 0.2},
+    {"throttle": 0.1},
+    {"stall_after": 0.1},
+    {"error_before": 1.0},
+    {"webhook_lost": 0.3, "webhook_twice": 0.3, "webhook_shuffled": 0.5, "mixed": 0.05},
+)
+"""Rates of faults that come and go. `stall_before` is none of them: a platform that does what it was asked after the
+asker has given up is outside of what is promised (docs/guarantees.md)."""
+
+
+class Nature:
+    """Keeps the daemon alive, and does to it what nature does. One actor, so that at most one thing happens to the
+    process at a time."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.rng = world.settings.rng("nature")
+        self.kills = 0
+
+    async def rage(self) -> None:
+        """Until all kills are spent."""
+        turns: list[tuple[int, Callable[[], Awaitable[None]]]] = [
+            (6, self.kill),
+            (5, self.crash),
+            (3, self.stop),
+            (3, self.freeze),
+            (4, self.set_clock),
+            (3, self.leave_or_return),
+            (3, self.change_keys),
+        ]
+        weights = [weight for weight, _ in turns]
+        pause = self.world.settings.seconds / self.world.settings.kills / 2
+        while self.kills < self.world.settings.kills:
+            await anyio.sleep(self.rng.uniform(0.1, 2) * pause)
+            self._look()
+            turn = self.rng.choices(turns, weights)[0][1]
+            await turn()
+
+    async def start(self, crash: str | None = None) -> None:
+        """A life of the daemon, armed with a crash point or not; waits until it is ready or died."""
+        self.world.note("nature", "start", crash=crash)
+        self.world.daemon.start(crash)
+        try:
+            await self.world.daemon.ready()
+        except Unreachable:
+            await self.ended()
+
+    async def ended(self) -> None:
+        """The end of a life that nobody asked for: only a crash point may cause it."""
+        code = await self.world.daemon.exited()
+        if code != _KILLED:
+            self.world.broken("the daemon ends only when it is told to", f"it ended with {code}")
+        self.kills += 1
+
+    def _look(self) -> None:
+        if self.world.daemon.process is not None and self.world.daemon.process.poll() is not None:
+            raise AssertionError("every turn leaves a daemon that runs")
+
+    async def kill(self) -> None:
+        """SIGKILL at a random moment."""
+        self.kills += 1
+        self.world.note("nature", "kill")
+        self.world.daemon.kill()
+        await anyio.sleep(self.rng.choice((0, 0, 0.5)))
+        await self._start_somehow()
+
+    async def crash(self) -> None:
+        """SIGKILL at a named point, if the work comes by there in time."""
+        point = f"{self.rng.choice(POINTS)}:{self.rng.randint(1, 8)}"
+        self.world.daemon.kill()
+        self.kills += 1
+        await self.start(point)
+        if self.world.daemon.is_running:
+            with anyio.move_on_after(_ARMED_SECONDS):
+                await self.ended()
+                self.world.note("nature", "crash", point=point)
+        if not self.world.daemon.is_running:
+            await self._start_somehow()
+
+    async def begin_again(self) -> None:
+        """A life without a crash point ahead, whatever was before."""
+        if self.world.daemon.is_running:
+            await self.kill()
+        else:
+            await self._start_somehow()
+
+    async def stop(self) -> None:
+        """SIGTERM and a drain, or the impatient second signal."""
+        self.world.note("nature", "stop")
+        assert self.world.daemon.process is not None
+        self.world.daemon.process.send_signal(self.rng.choice((signal.SIGTERM, signal.SIGINT)))
+        is_impatient = self.rng.random() < 0.3
+        if is_impatient:
+            await anyio.sleep(self.rng.uniform(0, 0.3))
+            self.world.daemon.process.send_signal(signal.SIGTERM)
+        code = await self.world.daemon.exited()
+        if code != 0 and not is_impatient:
+            self.world.broken("a drain ends with exit code 0", f"it ended with {code}")
+        await self._start_somehow()
+
+    async def _start_somehow(self) -> None:
+        while not self.world.daemon.is_running:
+            await self.start()
+
+    async def freeze(self) -> None:
+        """The whole process stands still, longer than a call may take or not."""
+        seconds = self.rng.choice((0.2, 1.0, 4.0))
+        self.world.note("nature", "freeze", seconds=seconds)
+        process = self.world.daemon.process
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        try:
+            await anyio.sleep(seconds)
+        finally:
+            process.send_signal(signal.SIGCONT)
+
+    async def set_clock(self) -> None:
+        """The time of day is another one."""
+        self.world.daemon.offset.ms = offset = self.rng.choice(_STEPS_MS)
+        self.world.note("nature", "set_clock", seconds=offset // 1000)
+
+    async def leave_or_return(self) -> None:
+        """A shop leaves the config, or comes back to it."""
+        shop = self.rng.choice(SHOPS)
+        self.world.absent ^= {shop}
+        self.world.note("nature", "leave" if shop in self.world.absent else "return", shop=shop)
+        self.reload()
+
+    async def change_keys(self) -> None:
+        """A shop's credentials are replaced, or its access tokens end; the config follows a moment later."""
+        shop = self.rng.choice(SHOPS)
+        if self.rng.random() < 0.5 and _expire(self.world, shop):
+            return
+        self.world.panel(shop, "change_token", token=f"changed-{self.rng.getrandbits(48):012x}")
+        self.world.note("nature", "change_keys", shop=shop)
+        await anyio.sleep(self.rng.uniform(0, 1))
+        self.reload()
+
+    def reload(self) -> None:
+        """Writes the config as it should be now, and SIGHUP."""
+        self.world.write_config()
+        if self.world.daemon.process is not None and self.world.daemon.is_running:
+            self.world.daemon.process.send_signal(signal.SIGHUP)
+            self.world.note("nature", "reload")
+
+
+def _expire(world: World, shop: str) -> bool:
+    action = {"cloudsuite": "expire_tokens", "xsale": "expire_tokens", "shopify": "expire_token"}.get(PLATFORM_OF[shop])
+    if action is None:
+        return False
+    world.panel(shop, action)
+    world.note("nature", action, shop=shop)
+    return True
+
+
+async def weather(world: World) -> None:
+    """Calls to the platforms, and their webhooks, go wrong at rates that change."""
+    rng = world.settings.rng("weather")
+    while True:
+        rates = rng.choice(WEATHER)
+        world.sandbox.faults.set_rates(rates)
+        world.note("weather", "change", **{name: f"{rate:g}" for name, rate in rates.items()})
+        await anyio.sleep(rng.uniform(0.5, 2.5))
+
+
+async def receiver_moods(world: World) -> None:
+    """The ERP's receiver answers, refuses, or loses its own answers."""
+    rng = world.settings.rng("receiver")
+    while True:
+        set_mood(world, rng, rng.choice(("good", "good", "refuses", "flaky", "loses")))
+        await anyio.sleep(rng.uniform(0.5, 2))
+
+
+def set_mood(world: World, rng: random.Random, mood: str) -> None:
+    """How the receiver is from now on."""
+    world.note("receiver", mood)
+    chances = {"refuses": 1.0, "flaky": 0.3}
+    chance, loses = chances.get(mood, 0.0), 0.3 if mood == "loses" else 0.0
+    world.receiver.judge = lambda _: rng.choice((400, 410, 429, 500, 503)) if rng.random() < chance else 204
+    world.receiver.loses = lambda _: rng.random() < loses

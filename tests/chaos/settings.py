@@ -1,0 +1,38 @@
+"""How long and how hard a run is, and from which seed: from the environment."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The storm ends after `seconds` or with the last of `kills`, whatever comes first; the calm comes on top.
+
+    `orders`: of each shop at the beginning.
+    """
+
+    seconds: float = 60
+    kills: int = 40
+    seed: int = 1
+    orders: int = 8
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """`CHAOS_SECONDS`, `CHAOS_KILLS`, `CHAOS_SEED` (else one by chance), `CHAOS_ORDERS`. Raises ValueError."""
+        seconds = float(environ.get("CHAOS_SECONDS", cls.seconds))
+        kills = int(environ.get("CHAOS_KILLS", max(1, round(seconds * 2 / 3))))
+        seed = int(environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
+        return cls(seconds, kills, seed, int(environ.get("CHAOS_ORDERS", cls.orders)))
+
+    def rng(self, actor: str) -> random.Random:
+        """An actor's own chance, so that what one decides does not depend on how often others were asked."""
+        return random.Random(f"{self.seed}/{actor}")
+
+    @property
+    def command(self) -> str:
+        """What repeats the run."""
+        return f"CHAOS_SEED={self.seed} CHAOS_SECONDS={self.seconds:g} CHAOS_KILLS={self.kills} make chaos"

@@ -1,0 +1,154 @@
+"""What all actors of a run share: the platforms, the daemon, the ERP's receiver, and the record of what happened."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from orchestrator.sandbox.ledger import Call
+from orchestrator.sandbox.server import Sandbox
+from tests.chaos.settings import Settings
+from tests.chaos.stepped import Offset
+from tests.push.erp import SECRET, Erp
+from tests.support.process import DaemonProcess
+
+PLATFORM_OF = {"acme": "selldone", "cs": "cloudsuite", "xs": "xsale", "shopy": "shopify"}
+SHOPS = tuple(PLATFORM_OF)
+_PACE: dict[str, Any] = {
+    "poll": {"interval_seconds": 1},
+    "limits": {"concurrency": 8, "rate_per_second": 10_000, "burst": 10_000, "window": {"calls": 0}},
+    "retry": {"attempts": 6, "base_seconds": 0.05, "max_seconds": 1},
+    "circuit": {"failures": 8, "cooldown_seconds": 0.5},
+    "timeout_seconds": 3,
+    # A target's first step is never taken on what was known before the target came: see `judge.cancelled`.
+    "fresh_seconds": 0,
+}
+
+
+class Ref(NamedTuple):
+    """An order, by the shop's name in our config."""
+
+    shop: str
+    order: str
+
+
+class Finding(NamedTuple):
+    """A broken invariant and what shows it."""
+
+    invariant: str
+    detail: str
+
+
+@dataclass
+class Edit:
+    """What a person did to an order. `calls`: how many calls its platform had got by then."""
+
+    action: str
+    calls: int
+    at: float
+
+
+class ChaosDaemon(DaemonProcess):
+    """The daemon under a clock that can be set."""
+
+    program = ("-m", "tests.chaos.stepped")
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.errors = folder / "daemon.log"
+        self.variables = {"CHAOS_CLOCK": str(folder / "clock")}
+        self.offset = Offset(folder / "clock")
+
+
+@dataclass
+class World:
+    """One run. `did` counts what was done; `journal` has it with its time, for the report."""
+
+    settings: Settings
+    folder: Path
+    sandbox: Sandbox
+    daemon: ChaosDaemon
+    receiver: Erp
+    webhook_port: int
+    began: float = field(default_factory=time.monotonic)
+    absent: set[str] = field(default_factory=set)
+    """Shops that are not in the config just now."""
+    findings: list[Finding] = field(default_factory=list)
+    did: Counter[str] = field(default_factory=Counter)
+    journal: list[str] = field(default_factory=list)
+    edits: dict[Ref, list[Edit]] = field(default_factory=dict)
+    """What people did to orders, at the platforms and with `skip`."""
+    garbage: set[Ref] = field(default_factory=set)
+    """Orders that nobody can read."""
+    secrets: set[str] = field(default_factory=lambda: {SECRET})
+    """Everything that must show nowhere."""
+
+    def note(self, actor: str, did: str, **words: object) -> None:
+        """Keeps what somebody did."""
+        self.did[f"{actor} {did}"] += 1
+        told = " ".join(f"{name}={value}" for name, value in words.items())
+        self.journal.append(f"{time.monotonic() - self.began:7.2f} {actor:10} {did} {told}".rstrip())
+
+    def broken(self, invariant: str, detail: str) -> None:
+        """Keeps a broken invariant, at the moment when it shows."""
+        self.findings.append(Finding(invariant, detail))
+        self.note("judge", "broken", invariant=invariant)
+
+    def edited(self, ref: Ref, action: str) -> None:
+        """A person changed an order elsewhere."""
+        self.edits.setdefault(ref, []).append(Edit(action, len(self.sandbox.ledger.calls()), time.monotonic()))
+
+    def panel(self, shop: str, action: str, **given: Any) -> dict[str, Any]:
+        """Does something in a platform's back office. Raises PanelError where it makes no sense there."""
+        return self.sandbox.platforms[PLATFORM_OF[shop]].operate({"action": action, **given})
+
+    def orders(self, shop: str) -> list[str]:
+        """Ids that the platform has now."""
+        found: list[str] = getattr(self.sandbox, PLATFORM_OF[shop]).order_ids()
+        return found
+
+    def effects(self, ref: Ref) -> list[Call]:
+        """The calls that changed the order at its platform, as it did."""
+        platform = PLATFORM_OF[ref.shop]
+        return [c for c in self.sandbox.ledger.calls(ref.order) if c.took_effect and c.platform == platform]
+
+    def any_order(self, rng: random.Random) -> Ref:
+        """One of the orders that can be read."""
+        shop = rng.choice(SHOPS)
+        return Ref(shop, rng.choice([each for each in self.orders(shop) if Ref(shop, each) not in self.garbage]))
+
+    def write_config(self) -> None:
+        """The config of now: the platforms' keys of now, without the shops that left."""
+        config = self.sandbox.config()
+        self.secrets |= set(_secrets(config["shops"]))
+        shops = {name: {**shop, **_PACE} for name, shop in config["shops"].items() if name not in self.absent}
+        urls = {"orders_url": self.receiver.url(), "products_url": self.receiver.url("/products")}
+        config |= {
+            "shops": shops,
+            "webhooks": {"port": self.webhook_port, "public_url": f"http://127.0.0.1:{self.webhook_port}"},
+            "delivery": {**urls, "secret": SECRET, "max_wait_seconds": 0.5, "timeout_seconds": 3},
+            "drain_seconds": 5,
+            "log": {"level": "info", "format": "json"},
+        }
+        beside = self.folder / "config.new"
+        beside.write_text(json.dumps(config, indent=1))
+        beside.replace(self.folder / "config.json")
+
+
+_SECRET_KEYS = {"token", "client_secret", "password", "webhook_secret", "refresh_token"}
+
+
+def _secrets(config: Mapping[str, Any]) -> list[str]:
+    found: list[str] = []
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            found += _secrets(value)
+        elif name in _SECRET_KEYS:
+            found += value if isinstance(value, list) else [str(value)]
+    return found

@@ -1,0 +1,140 @@
+"""A short run of `make chaos`, so that it cannot rot; and the judge itself, shown runs in which something broke."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from tests.chaos import judge
+from tests.chaos.calm import Rest
+from tests.chaos.erp import Book, Order
+from tests.chaos.readers import Feed
+from tests.chaos.remains import inspect
+from tests.chaos.run import run
+from tests.chaos.settings import Settings
+from tests.chaos.world import ChaosDaemon, Finding, Ref, World
+from tests.push.erp import SECRET, Delivered, Erp
+
+NOTHING = Rest(orders=[], events=[], targets={}, status={}, rejected=[])
+
+
+@pytest.mark.e2e
+@pytest.mark.crash
+async def test_a_short_storm_breaks_nothing(tmp_path: Path) -> None:
+    world, report = await run(Settings(seconds=20, kills=6, seed=7, orders=3), tmp_path)
+    assert not world.findings, "\n".join(report)
+    assert world.sandbox.ledger.summary()["effects"] > 0
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(Settings(), tmp_path, Sandbox(SandboxSettings(orders=0)), ChaosDaemon(tmp_path), Erp(), 0)
+
+
+def invariants(findings: Iterator[Finding]) -> list[str]:
+    return [finding.invariant for finding in findings]
+
+
+def step(world: World, name: str, *, took_effect: bool = True) -> None:
+    call = world.sandbox.ledger.begin("selldone", "12345", "1", name, "PUT", "/")
+    if took_effect:
+        world.sandbox.ledger.effect(call)
+    world.sandbox.ledger.end(call, 200)
+
+
+def event(cursor: int, kind: str, target: str | None = None, **data: Any) -> dict[str, Any]:
+    return {"cursor": cursor, "type": kind, "shop": "acme", "order": "1", "target": target, "data": data}
+
+
+def test_a_step_that_is_sent_again_is_found(world: World) -> None:
+    step(world, "confirm")
+    assert invariants(judge.effects(world)) == []
+    step(world, "confirm", took_effect=False)
+    assert invariants(judge.effects(world)) == ["no step is sent again once it took effect"]
+
+
+def test_an_order_that_moves_after_its_cancellation_is_found(world: World) -> None:
+    ref = Ref("acme", "1")
+    world.edited(ref, "cancel")
+    step(world, "confirm")
+    before, after = (Book(world, [Order("k", ref, {}, calls)]) for calls in (0, 1))
+    assert invariants(judge.cancelled(world, before, NOTHING)) == []
+    assert invariants(judge.cancelled(world, after, NOTHING)) == [
+        "what was cancelled before it was wanted is left alone"
+    ]
+    known = [event(1, "order.drifted", to="Canceled"), event(2, "step.started", step="confirm")]
+    assert invariants(judge.cancelled(world, before, replace(NOTHING, events=known))) == [
+        "no step begins once we know of the cancellation"
+    ]
+
+
+def test_a_step_that_is_only_told_is_found(world: World) -> None:
+    rest = replace(NOTHING, events=[event(1, "step.done", step="confirm", how="called")])
+    assert invariants(judge.claims(world, rest)) == ["no step is told as done that was not"]
+    step(world, "confirm")
+    assert invariants(judge.claims(world, rest)) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "found"),
+    [
+        ("reached", ["target.submitted", "target.reached"], []),
+        ("reached", ["target.submitted"], ["each target ends once, as told"]),
+        ("reached", ["target.submitted", "target.reached", "target.failed"], ["each target ends once, as told"]),
+        ("reached", ["target.reached"], ["each accepted target is told once"]),
+        ("queued", ["target.submitted"], ["each target ends or waits for a reason"]),
+        ("blocked", ["target.submitted"], ["what is blocked says why"]),
+    ],
+)
+def test_a_target_that_is_lost_or_ends_wrong_is_found(
+    world: World, status: str, told: list[str], found: list[str]
+) -> None:
+    ref = Ref("acme", "1")
+    order = {"shop": "acme", "id": "1", "wait": None, "problem": None, "situation": "idle"}
+    rest = replace(
+        NOTHING,
+        orders=[order],
+        targets={"t": {"status": status, "problem": None}},
+        events=[event(n, kind, "t") for n, kind in enumerate(told, 1)],
+    )
+    assert invariants(judge.targets(Book(world, [Order("k", ref, {}, 0, "t")]), rest)) == found
+
+
+def test_gaps_and_other_contents_of_the_feed_are_found(world: World) -> None:
+    feed = Feed(world)
+    feed.take("pages", event(1, "order.imported"))
+    feed.take("pages", event(3, "order.held"))
+    rest = replace(NOTHING, events=[event(1, "order.imported"), event(3, "order.held")])
+    assert invariants(judge.readers(feed, rest)) == [
+        "the feed is gapless",
+        "a reader misses nothing and sees nothing twice",
+    ]
+    feed.take("stream", event(1, "order.held"))
+    assert [finding.invariant for finding in world.findings] == ["a cursor is never another event"]
+
+
+def test_events_that_are_not_pushed_or_overtake_are_found(world: World) -> None:
+    events = [event(1, "order.imported"), event(2, "order.held")]
+    rest = replace(NOTHING, events=events)
+    world.receiver.taken = [Delivered("/orders", {}, "", each) for each in events]
+    assert invariants(judge.pushes(world, rest)) == []
+    world.receiver.taken.reverse()
+    assert invariants(judge.pushes(world, rest)) == ["pushes keep the order of each order"]
+    world.receiver.taken.pop()
+    assert invariants(judge.pushes(world, rest)) == ["every event is pushed"]
+
+
+def test_orders_that_were_never_imported_are_found(world: World) -> None:
+    world.panel("acme", "add")
+    assert invariants(judge.imports(world, NOTHING)) == ["every order is imported, once"]
+
+
+async def test_secrets_and_tracebacks_in_what_is_left_are_found(world: World, tmp_path: Path) -> None:
+    (tmp_path / "fulfilld.db").touch()
+    world.daemon.errors.write_text(f"Traceback (most recent call last)\nsent with {SECRET}\n")
+    assert invariants(inspect(world, NOTHING)) == ["the log has no traceback", "no secret shows"]
