@@ -53,6 +53,7 @@ _RETRY_AFTER_SECONDS = 30.0
 _MAX_RETRY_AFTER_SECONDS = 3600.0
 _MOST_FETCHED_SECRETS = 64  # that are remembered: a year of hourly tokens would be thousands
 _MAX_ERROR_BYTES = 256 * 1024  # of a JSON error: beyond that it is none
+_CLOSED = "the shop was stopped or its config changed before the call left"
 _NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
@@ -134,7 +135,7 @@ class Caller:
         `is_effect`: the call changes something, so a failure after sending is ambiguous. `is_login`: it asks for
         access, and the caller judges a 401 by its body. `is_counted` False: it is for a token, from a server with
         limits of its own. Raises Transient (network, 408, 429, 3xx, 5xx, oversized answer; the rate limit was said to
-        be used up, and nothing was sent) and AccessDenied (401); every other status is returned.
+        be used up or the shop has stopped, and nothing was sent) and AccessDenied (401); every other status is returned.
         """
         if not is_counted:
             return await self._send(method, url, is_effect, body, headers, is_login, None)
@@ -154,6 +155,8 @@ class Caller:
         is_login: bool,
         meter: Meter | None,
     ) -> Answer:
+        if self._session.closed:  # who looks at webhooks or asks by the API may outlast the shop's worker
+            raise Transient(_CLOSED)
         try:
             async with self._session.request(
                 method, url, data=body, headers=headers, allow_redirects=False

@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 120
 """The bound of the calm: what is not at rest by then is stuck."""
 
 _MOVING = {"queued", "running", "retrying"}
-_PASSING = {"retry_after", "circuit", "platform"}
+_PASSING = {"retry_after", "circuit"}
 
 
 @dataclass(frozen=True)

@@ -340,3 +340,13 @@ def test_only_the_words_of_an_error_are_told(body: bytes, words: str) -> None:
 def test_a_skewed_clock_is_worth_a_warning(date: str, status: str, detail: str) -> None:
     finding = skew_finding(Answer(200, b"", CIMultiDictProxy(CIMultiDict({"Date": date}))), CLOCK)
     assert (finding.check, finding.status, finding.detail) == ("clock", status, detail)
+
+
+@pytest.mark.parametrize("is_effect", [True, False])
+async def test_a_call_that_outlasts_its_shop_is_to_be_made_again_and_was_not_sent(is_effect: bool) -> None:
+    caller = open_caller()
+    await caller.aclose()
+    failure = await failure_of(caller, "http://127.0.0.1:1/", is_effect=is_effect)
+    assert isinstance(failure, Transient)
+    assert not failure.is_ambiguous
+    assert "config changed" in failure.detail
