@@ -44,13 +44,13 @@ class Nature:
     async def rage(self) -> None:
         """Until all kills are spent."""
         turns: list[tuple[int, Callable[[], Awaitable[None]]]] = [
-            (6, self.kill),
+            (4, self.kill),
             (5, self.crash),
-            (3, self.stop),
+            (2, self.stop),
             (3, self.freeze),
             (4, self.set_clock),
-            (3, self.leave_or_return),
-            (3, self.change_keys),
+            (4, self.leave_or_return),
+            (4, self.change_keys),
         ]
         weights = [weight for weight, _ in turns]
         pause = self.world.settings.seconds / self.world.settings.kills / 2
