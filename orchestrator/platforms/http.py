@@ -135,7 +135,8 @@ class Caller:
         `is_effect`: the call changes something, so a failure after sending is ambiguous. `is_login`: it asks for
         access, and the caller judges a 401 by its body. `is_counted` False: it is for a token, from a server with
         limits of its own. Raises Transient (network, 408, 429, 3xx, 5xx, oversized answer; the rate limit was said to
-        be used up or the shop has stopped, and nothing was sent) and AccessDenied (401); every other status is returned.
+        be used up or the shop has stopped, and nothing was sent) and AccessDenied (401); every other status is
+        returned.
         """
         if not is_counted:
             return await self._send(method, url, is_effect, body, headers, is_login, None)
