@@ -11,12 +11,12 @@ that cannot be undone and cannot be narrowed is refused with them (`narrowing`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
+from statemachines.numbers import decimal_of, plain
 from statemachines.target import Json
 
 _GLOBAL = "gid://"
-_LARGEST_EXPONENT = 400
 
 
 class SenselessItems(ValueError):
@@ -62,18 +62,6 @@ def number_of(value: Json, kind: str | None) -> str:
     return number
 
 
-def decimal_of(value: Json) -> Decimal | None:
-    """A number, or a text with one, as a decimal; None for anything else, and for what no double could hold: spelled
-    out, 1e9999999 would fill the memory."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        return None
-    try:
-        found = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return found if found.is_finite() and abs(found.adjusted()) <= _LARGEST_EXPONENT else None
-
-
 def foreign_reason(asked: Mapping[str, Decimal | None] | None, own: Sequence[str]) -> str | None:
     """Why items are not this order's; None where they are."""
     foreign = [line for line in asked or () if own and line not in own]
@@ -104,8 +92,3 @@ def gap(asked: Mapping[str, Decimal | None], lines: Mapping[str, Json] | None) -
         return foreign
     missing = [line for line, count in lines.items() if line not in asked and decimal_of(count) != 0]
     return f"they leave out {', '.join(missing)}" if missing else part_reason(asked, lines)
-
-
-def plain(number: Decimal) -> str:
-    """A decimal as people write it."""
-    return format(number.normalize(), "f")

@@ -7,7 +7,6 @@ and no half of a surrogate pair, which neither the store nor a platform could ta
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -18,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 from orchestrator.api.problems import ApiError, Invalid
 from orchestrator.api.validation import errors_of
 from orchestrator.encoding import UTF8_MARK, encoding_of
+from statemachines.numbers import exact_float
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -98,7 +98,7 @@ def parse_json(raw: bytes, slug: str) -> Any:
     try:
         text = raw.removeprefix(UTF8_MARK).decode("utf-8")
         value = json.loads(
-            text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_without_repetition
+            text, parse_constant=_no_constant, parse_float=exact_float, object_pairs_hook=_without_repetition
         )
     except json.JSONDecodeError as error:
         detail = f"line {error.lineno}, column {error.colno}: {error.msg}"
@@ -150,13 +150,6 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"the number {text[:20]} is too large")
-    return number
 
 
 def _depth_exceeds(value: Any, deepest: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Seen
@@ -42,7 +43,7 @@ def told_order(source: str, payload: bytes) -> Seen | None:
     if platform is None or platform.webhooks is None:
         return None
     try:
-        return platform.webhooks.order(json.loads(payload), payload)
+        return platform.webhooks.order(json.loads(payload, parse_float=Decimal), payload)
     except (ValueError, RecursionError):
         return None
 

@@ -18,7 +18,7 @@ from decimal import Decimal
 from hashlib import blake2b
 
 from orchestrator.platforms.json_text import storable
-from statemachines.items import decimal_of
+from statemachines.numbers import decimal_of, shortest, total, written
 from statemachines.target import Json
 
 AMOUNTS = frozenset(
@@ -28,9 +28,6 @@ AMOUNTS = frozenset(
     }
 )
 """Names of members whose texts are decimals: "36.30" and "36.3" are the same amount. Other texts are what they are."""
-
-
-_LONGEST_EXPONENT = 60  # an amount of more digits than that is written as the platform did, not spelled out
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +50,8 @@ NOTHING_APART = Apart()
 
 def decimal(value: Json) -> str | None:
     """An amount as text with the platform's own digits; None for what is no number, nor a text of one."""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        return None
-    if isinstance(value, str):
-        return value.strip() if _number(value) is not None else None
-    if isinstance(value, Decimal):
-        exponent = value.as_tuple().exponent
-        is_short = isinstance(exponent, int) and abs(exponent) <= _LONGEST_EXPONENT
-        return format(value, "f") if is_short else str(value)
-    return str(value)
+    number = None if isinstance(value, float) else decimal_of(value)
+    return None if number is None else written(number)
 
 
 def price(*, net: Json = None, gross: Json = None, stated: Json = None) -> dict[str, Json]:
@@ -74,7 +64,7 @@ def sum_of(*amounts: Json) -> str | None:
     told = [decimal(each) for each in amounts if each is not None]
     if not told or None in told:
         return None
-    return decimal(sum((Decimal(each) for each in told if each is not None), Decimal(0)))
+    return written(total([Decimal(each) for each in told if each is not None]))
 
 
 def text(value: Json) -> str | None:
@@ -137,7 +127,7 @@ def without(content: Mapping[str, Json], patterns: Iterable[str]) -> Json:
 
 def is_same_amount(one: str, other: str) -> bool:
     """Whether two texts are the same number."""
-    return one == other or ((number := _number(one)) is not None and number == _number(other))
+    return one == other or ((number := decimal_of(one)) is not None and number == decimal_of(other))
 
 
 def _less(value: Json, path: list[str]) -> Json:
@@ -156,13 +146,9 @@ def _canonical(name: str | None, value: Json) -> Json:
         return {each: _canonical(each, inner) for each, inner in value.items()}
     if isinstance(value, list):
         return [_canonical(name, each) for each in value]
-    if name in AMOUNTS and isinstance(value, str) and (number := _number(value)) is not None:
-        return str(number.normalize() + 0)
+    if name in AMOUNTS and isinstance(value, str) and (number := decimal_of(value)) is not None:
+        return str(shortest(number))
     return value
-
-
-def _number(value: str) -> Decimal | None:
-    return decimal_of(value.strip())
 
 
 def _dumped(value: Json) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from orchestrator.platforms.json_text import Broken, member_text, read_value, storable, write_value
-from statemachines.items import decimal_of
+from statemachines.numbers import decimal_of
 from statemachines.target import Json
 
 P = ParamSpec("P")

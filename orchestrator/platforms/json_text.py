@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
+from statemachines.numbers import decimal_of, written
 from statemachines.target import Json
 
 _LARGEST_EXPONENT = 400  # beyond what a double holds: spelled out, such a number would fill the memory
@@ -121,14 +122,17 @@ def read_object(body: bytes) -> dict[str, Json] | None:
 
 
 def write_value(value: Json) -> str:
-    """JSON text with each decimal as it was written: a float could say it in other digits. Raises ValueError."""
+    """JSON text with each decimal in its own digits, which a float could say in others, and without an exponent.
+
+    Raises ValueError.
+    """
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{json.dumps(str(name))}:{write_value(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(write_value(inner) for inner in value) + "]"
-    if isinstance(value, Decimal):
-        return str(value)
-    return json.dumps(value, allow_nan=False, ensure_ascii=False)
+    if isinstance(value, Decimal | float) and (number := decimal_of(value)) is not None:
+        return written(number)
+    return str(value) if isinstance(value, Decimal) else json.dumps(value, allow_nan=False, ensure_ascii=False)
 
 
 def walk_object(text: str, take: Callable[[str, int], int]) -> None:

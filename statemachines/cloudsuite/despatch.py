@@ -11,9 +11,9 @@ import datetime
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-from statemachines.items import decimal_of
+from statemachines.numbers import decimal_of, plain, shortest
 from statemachines.target import Json
 
 _FIELDS = frozenset(
@@ -21,8 +21,8 @@ _FIELDS = frozenset(
 )
 _LINE_FIELDS = frozenset({"erp_line_number", "quantity", "part_number"})
 _NOT_IN_XML = re.compile(r"[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
-_MOST = Decimal(10) ** 8
-_SMALLEST = Decimal("0.0001")  # decimal(12,4): eight digits before the point, four behind it
+_MOST = Decimal(10) ** 8  # decimal(12,4): eight digits before the point, four behind it
+_DECIMALS = 4
 
 
 class SenselessDespatch(ValueError):
@@ -76,9 +76,22 @@ def slip_gap(despatch: Despatch, lines: Iterable[Mapping[str, Json]]) -> str | N
         own = asked.get(told["erp"])
         if (own is None or own.part_number is None) and not told.get("part"):
             return f"despatch {despatch.number}: the order tells no part number of line {told['erp']}; send part_number"
-        if (own is None or own.quantity is None) and (decimal_of(told.get("quantity")) or 0) <= 0:
-            return f"despatch {despatch.number}: the order tells no quantity of line {told['erp']}; send quantity"
+        if own is None or own.quantity is None:
+            place = f"despatch {despatch.number}: the order tells"
+            quantity = decimal_of(told.get("quantity"))
+            if quantity is None or quantity <= 0:
+                return f"{place} no quantity of line {told['erp']}; send quantity"
+            if (reason := quantity_reason(quantity)) is not None:
+                return f"{place} {plain(quantity)} of line {told['erp']}, and a slip carries {reason}; send quantity"
     return None
+
+
+def quantity_reason(quantity: Decimal) -> str | None:
+    """What a slip's quantity has to be (decimal(12,4), cloudsuite.md §6) and this one is not; None where it is."""
+    if not 0 < quantity < _MOST:
+        return "numbers above 0 and below 100000000 alone"
+    exponent = shortest(quantity).as_tuple().exponent
+    return "four decimals at most" if isinstance(exponent, int) and exponent < -_DECIMALS else None
 
 
 def is_xml_text(text: str) -> bool:
@@ -131,14 +144,11 @@ def _line(raw: Json, at: str) -> DespatchLine:
 def _quantity(value: Json, at: str) -> Decimal | None:
     if value is None:
         return None
-    try:
-        quantity = Decimal(str(value)) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
-    except InvalidOperation:
-        quantity = None
-    if quantity is None or not quantity.is_finite() or not 0 < quantity < _MOST:
-        raise SenselessDespatch(f"{at}.quantity is no number above 0 and below {_MOST}")
-    if quantity % _SMALLEST:
-        raise SenselessDespatch(f"{at}.quantity has more than four decimals")
+    quantity = decimal_of(value)
+    if quantity is None:
+        raise SenselessDespatch(f"{at}.quantity is {str(value)[:40]!r}, which is no number")
+    if (reason := quantity_reason(quantity)) is not None:
+        raise SenselessDespatch(f"{at}.quantity is {plain(quantity)}, and a slip carries {reason}")
     return quantity
 
 

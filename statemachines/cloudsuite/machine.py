@@ -349,6 +349,9 @@ def _lines_reason(
         return f"the ERP line number {twice[0]} would stand on more than one line"
     if request.confirmation == "cxml" and not (request.erp_order_number or facts.get("erp_order_number")):
         return "a confirmation by cXML needs the erp_order_number"
+    uncounted = [line for line, told in lines.items() if told.get("quantity") is None]
+    if request.confirmation == "cxml" and uncounted:
+        return f"a confirmation by cXML tells how many, and the order tells no quantity of line {', '.join(uncounted)}"
     if request.confirmation == "cxml" and bare:
         return f"a confirmation by cXML needs erp_lines for every line, {', '.join(bare)} have none"
     for despatch in despatches:

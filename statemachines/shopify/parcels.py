@@ -25,7 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from statemachines.items import SenselessItems, plain, read_items
+from statemachines.items import SenselessItems, read_items
+from statemachines.numbers import plain
 from statemachines.shopify.facts import (
     LINE,
     SHIPS,

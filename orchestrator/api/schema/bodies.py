@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -21,7 +20,7 @@ from pydantic import (
 from pydantic.json_schema import WithJsonSchema
 
 from orchestrator.api.schema.fields import IDEMPOTENCY_KEY, LONGEST_ID, PLAIN, check_key, check_plain
-from statemachines.items import decimal_of, plain
+from statemachines.numbers import decimal_of, plain
 from statemachines.target import ErpLine, TargetRequest, Tracking
 
 M = TypeVar("M", bound=BaseModel)
@@ -51,7 +50,7 @@ def _quantity(value: Any) -> Any:
         raise ValueError("must be above 0")
     if number > _MOST:
         raise ValueError(f"must be at most {_MOST}")
-    return int(number) if number == number.to_integral_value() else plain(Decimal(number))
+    return int(number) if number == number.to_integral_value() else plain(number)
 
 
 def _day(text: str) -> str:

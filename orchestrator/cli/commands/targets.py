@@ -105,8 +105,10 @@ def target_body(
     body = {name: value for name, value in fields.items() if value is not None}
     if data is None:
         return body
+    from statemachines.numbers import exact_float
+
     try:
-        further = json.loads(data)
+        further = json.loads(data, parse_float=exact_float)
     except ValueError as error:
         raise typer.BadParameter(f"--data is no JSON: {error}") from None
     if not isinstance(further, dict):

@@ -325,8 +325,8 @@ class CloudsuiteClient:
         self._expect(seen, "confirm_order", _UNDERWAY)
         number = request.erp_order_number or seen.facts["erp_order_number"]
         lines = numbered(seen.facts, request)
-        if number is None or any(line["erp"] is None for line in lines.values()):
-            raise OutOfSequence("the ERP's number or line numbers do not fit the order as it is now")
+        if number is None or any(line["erp"] is None or line["quantity"] is None for line in lines.values()):
+            raise OutOfSequence("the ERP's number, line numbers or quantities do not fit the order as it is now")
         await self._throttle()
         await self._proxy.confirm(read_value(text), number, lines)
         return StepAnswer(None)

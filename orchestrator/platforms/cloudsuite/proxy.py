@@ -24,8 +24,8 @@ from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
 from orchestrator.platforms.cloudsuite.xml import SlipLine, Verdict, confirmation, desadv, verdict
 from orchestrator.platforms.failures import OutOfSequence, Rejected
 from orchestrator.platforms.http import Answer, Caller
-from statemachines.cloudsuite.despatch import Despatch
-from statemachines.items import decimal_of
+from statemachines.cloudsuite.despatch import Despatch, quantity_reason
+from statemachines.numbers import decimal_of
 from statemachines.target import Json, Tracking
 
 _DESADV = {"Content-Type": "application/xml"}
@@ -144,6 +144,10 @@ def slip_lines(despatch: Despatch, seen: Seen) -> list[SlipLine]:
         if (told := by_number.get(number)) is None:
             raise OutOfSequence(f"no line of the order has the ERP line number {number}")
         amount = quantity if quantity is not None else decimal_of(told["quantity"]) or Decimal(0)
+        if (reason := quantity_reason(amount)) is not None:
+            raise OutOfSequence(
+                f"the order tells {told['quantity']} of line {number}, and a packing slip carries {reason}"
+            )
         slip.append(SlipLine(number, f"{amount:.4f}", part or told["part"] or ""))
     return slip
 

@@ -29,7 +29,7 @@ from orchestrator.platforms.fields import (
     word,
 )
 from orchestrator.platforms.json_text import decoded, encoded, members, read_value
-from statemachines.items import decimal_of, plain
+from statemachines.numbers import decimal_of, plain
 from statemachines.target import Json
 
 PAYMENT = {"closed_success": "paid", "paid": "paid", "account": "invoice"}

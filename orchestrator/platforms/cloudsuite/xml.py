@@ -19,6 +19,7 @@ from defusedxml.ElementTree import ParseError, fromstring
 from orchestrator.platforms.cloudsuite.errors import is_html
 from orchestrator.platforms.garbage import is_json, looks_like_json
 from statemachines.cloudsuite.despatch import Despatch, as_xml_text
+from statemachines.numbers import decimal_of, written
 from statemachines.target import Json, Tracking
 
 _ERROR_ELEMENTS = frozenset({"error", "errors", "fault", "exception"})
@@ -88,8 +89,9 @@ def confirmation(
 ) -> bytes:
     """An order confirmation as cXML, which carries the ERP's number and line numbers (cloudsuite.md §7).
 
-    `order` is the platform's own JSON, `lines` what is known of each line by its id, with ERP numbers. It is the same
-    document for the same order, so repeating it is an update without effect.
+    `order` is the platform's own JSON with its numbers as they stand there (`json_text`), `lines` what is known of each
+    line by its id, with quantities and ERP numbers. It is the same document for the same order, so repeating it is an
+    update without effect.
     """
     root = Element("cXML", payloadID=f"{order.get('reference')}-{erp_order_number}@fulfilld", timestamp=timestamp)
     request = SubElement(SubElement(root, "Request"), "OrderRequest")
@@ -107,12 +109,12 @@ def confirmation(
     _extrinsic(header, "CloudSuiteCustomerOrderNumber", order.get("customer_order_number"))
     for line in order.get("order_lines") or ():
         told = lines[str(line["id"])]
-        quantity = told.get("quantity") or "0"
+        quantity = told["quantity"]
         item = SubElement(request, "ItemOut", quantity=quantity, lineNumber=str(told["erp"]))
         _put(SubElement(item, "ItemID"), "SupplierPartID", told.get("part") or "")
         detail = SubElement(item, "ItemDetail")
         price = SubElement(SubElement(detail, "UnitPrice"), "Money", currency=_text(order.get("currency")))
-        price.text = _text(line.get("unit_price"))
+        price.text = _number(line.get("unit_price"))
         _put(detail, "Description", _text(line.get("description")))
         wished = order.get("requested_delivery_date")
         if wished is not None:
@@ -161,6 +163,12 @@ def _extrinsic(parent: Element, name: str, value: Json) -> None:
     if value is not None:
         extrinsic = SubElement(parent, "Extrinsic", name=name)
         extrinsic.text = _text(value)
+
+
+def _number(value: Json) -> str:
+    """A platform's number to the digit, and without an exponent, which XML's decimals have not."""
+    number = decimal_of(value)
+    return _text(value) if number is None else written(number)
 
 
 def _text(value: Json) -> str:

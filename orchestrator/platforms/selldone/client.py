@@ -6,7 +6,6 @@ built once. What an answer means is decided in `selldone_errors`, what an order 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -27,7 +26,7 @@ from orchestrator.platforms.failures import (
 from orchestrator.platforms.fields import order_number
 from orchestrator.platforms.horizon import Present
 from orchestrator.platforms.http import Answer, Caller, date_ms, open_session, skew_finding
-from orchestrator.platforms.json_text import read_object
+from orchestrator.platforms.json_text import read_object, write_value
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.selldone.delivery import leaves_out, merged_text
 from orchestrator.platforms.selldone.errors import is_refusal, refusal
@@ -254,7 +253,7 @@ def open_client(settings: ClientSettings) -> PlatformClient:
 
 def _dump(data: dict[str, Json]) -> bytes:
     try:
-        return json.dumps(data, separators=(",", ":"), allow_nan=False).encode()
+        return write_value(data).encode()
     except ValueError as error:
         raise Rejected(f"the target's data is no JSON: {error}") from error
 

@@ -10,7 +10,6 @@ Reading is lenient but for what we decide on: `id`, `delivery_state`, `status`, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 from orchestrator.platforms.client import Age, Seen, UnreadableItem
 from orchestrator.platforms.content import digest, text
@@ -32,7 +31,7 @@ from orchestrator.platforms.selldone.content import APART, content_of
 from orchestrator.platforms.selldone.delivery import paths_of
 from orchestrator.platforms.selldone.returns import returns_fact
 from orchestrator.platforms.selldone.withdrawal import withdrawal_fact
-from statemachines.items import decimal_of
+from statemachines.numbers import decimal_of, plain
 from statemachines.target import Json
 from statemachines.withdrawal import WITHDRAWN
 
@@ -173,8 +172,8 @@ def _item_counts(items: Json) -> dict[str, Json]:
 
 
 def _count_text(value: Json) -> str | None:
-    is_told = isinstance(value, int | float | str | Decimal) and not isinstance(value, bool)
-    return str(value) if is_told and decimal_of(value) is not None else None
+    number = decimal_of(value)
+    return None if number is None else plain(number)
 
 
 def _count(value: Json) -> int | None:

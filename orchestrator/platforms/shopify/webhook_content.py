@@ -135,7 +135,7 @@ def _id(thing: Mapping[str, Json], kind: str) -> str | None:
 
 _MEMBERS: tuple[tuple[str, str, Callable[[Json], Json]], ...] = (
     ("language", "customer_locale", text),
-    ("test", "test", lambda told: told),
+    ("test", "test", lambda told: told if isinstance(told, bool) else None),
     ("currency", "currency", text),
     ("parcels", "fulfillments", _parcels),
     ("ship_to", "shipping_address", _address),

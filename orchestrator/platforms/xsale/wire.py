@@ -35,7 +35,7 @@ from orchestrator.platforms.json_text import (
 from orchestrator.platforms.xsale.content import APART, content_of
 from orchestrator.platforms.xsale.options import Payment, XsaleFields
 from orchestrator.platforms.xsale.statuses import StatusRef, StatusTable, unified, whole
-from statemachines.items import decimal_of, plain
+from statemachines.numbers import decimal_of, plain
 from statemachines.target import Json
 
 LIST_NAMES = ("Items", "items", "data", "Data", "results", "Results", "orders", "Orders", "statuses", "Statuses")

@@ -79,6 +79,7 @@ def parse_confirmation(body: bytes) -> dict[str, Json]:
             "line_number": item.get("lineNumber"),
             "quantity": item.get("quantity"),
             "part": item.findtext("ItemID/SupplierPartID"),
+            "price": item.findtext("ItemDetail/UnitPrice/Money"),
             "description": item.findtext("ItemDetail/Description"),
         }
         for item in root.findall("Request/OrderRequest/ItemOut")

@@ -21,6 +21,7 @@ from orchestrator.platforms.cloudsuite.wire import Reading, read_listing, read_s
 from orchestrator.platforms.cloudsuite.xml import SlipLine, Verdict, confirmation, desadv, verdict
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
+from orchestrator.platforms.json_text import read_value
 from statemachines.cloudsuite.despatch import Despatch
 from statemachines.target import Tracking
 
@@ -286,6 +287,28 @@ def test_a_confirmation_carries_the_erps_numbers_in_the_orders_own_lines() -> No
     schedule = items[1].find("ScheduleLine")
     assert schedule is not None
     assert dict(schedule.items()) == {"quantity": "2", "requestedDeliveryDate": "2023-03-11"}
+
+
+@pytest.mark.parametrize(
+    ("told", "sent"),
+    [
+        ("0.00001", "0.00001"),
+        ("1e-05", "0.00001"),
+        ("1E+3", "1000"),
+        ("12.30", "12.30"),
+        ("-0.0", "0.0"),
+        ("0.12345678901234567890", "0.12345678901234567890"),
+        ('"19.90"', "19.90"),
+        ("7", "7"),
+    ],
+)
+def test_a_confirmation_tells_prices_to_the_digit_and_without_an_exponent(told: str, sent: str) -> None:
+    text = json.dumps(order())
+    one = order()["order_lines"][0]["unit_price"]
+    whole = read_value(text.replace(f'"unit_price": {one}', f'"unit_price": {told}', 1))
+    lines = {str(line["id"]): {"erp": 1, "part": "P", "quantity": "1"} for line in whole["order_lines"]}
+    root = fromstring(confirmation(whole, "ERP-1", lines, timestamp="2026-07-01"))
+    assert root.findtext("Request/OrderRequest/ItemOut/ItemDetail/UnitPrice/Money") == sent
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""Numbers as they were told: read exactly or not at all, and written without an exponent.
+
+Nothing is made to fit: a comma, a group mark or another script's digits are no number here, for to read them would be
+to guess. Nor is a number rounded because a context has so many digits.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import Context, Decimal
+
+from statemachines.target import Json
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
+_LARGEST_EXPONENT = 400
+"""Beyond what a double holds: spelled out, 1e9999999 would fill the memory."""
+_LONGEST = 2 * _LARGEST_EXPONENT  # digits, as they are written
+_LARGEST = 10**_LARGEST_EXPONENT
+_EXACT = Context(prec=4 * _LARGEST_EXPONENT)
+
+
+def decimal_of(value: Json) -> Decimal | None:
+    """A number, or a text with one, as an exact decimal; None for anything else, NaN and infinite ones too."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        return None
+    if isinstance(value, int):
+        return Decimal(value) if abs(value) < _LARGEST else None
+    if isinstance(value, Decimal):
+        found = value
+    else:
+        text = str(value).strip()
+        if len(text) > _LONGEST or _NUMBER.fullmatch(text) is None:
+            return None
+        found = Decimal(text)
+    is_short = found.is_finite() and abs(found.adjusted()) <= _LARGEST_EXPONENT
+    return found if is_short and len(found.as_tuple().digits) <= _LONGEST else None
+
+
+def exact_float(text: str) -> float:
+    """A JSON number with a point or an exponent that comes out as it went in.
+
+    Raises ValueError for one that is too large, or that has more digits than readers of JSON are sure to keep (RFC 8259
+    §6): what they drop nobody would see.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    if decimal_of(text) != decimal_of(number):
+        raise ValueError(f"the number {text[:40]} has more digits than a JSON number is sure to keep: send fewer")
+    return number
+
+
+def written(number: Decimal) -> str:
+    """A decimal with its own digits, trailing zeros too, without an exponent; zero has no sign."""
+    text = format(number, "f")
+    return text.removeprefix("-") if number.is_zero() else text
+
+
+def plain(number: Decimal) -> str:
+    """A decimal as people write it: as `written`, without zeros that say nothing."""
+    text = written(number)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def shortest(number: Decimal) -> Decimal:
+    """The same number without trailing zeros, to the last digit."""
+    return _EXACT.plus(_EXACT.normalize(number))
+
+
+def total(numbers: list[Decimal]) -> Decimal:
+    """The exact sum."""
+    found = Decimal(0)
+    for number in numbers:
+        found = _EXACT.add(found, number)
+    return found
