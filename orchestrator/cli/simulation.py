@@ -10,20 +10,34 @@ import anyio
 from orchestrator.sandbox.server import SandboxSettings, serve
 
 
+class PortRefused(Exception):
+    """Nobody can be served at the port; the message says why."""
+
+
 def run_sandbox(settings: SandboxSettings) -> None:
-    """Serves until SIGTERM or SIGINT. Raises ValueError for bad settings, OSError if the port is taken."""
+    """Serves until SIGTERM or SIGINT. Raises ValueError for bad settings, PortRefused if the port is taken, OSError
+    when the first line cannot be written."""
     anyio.run(_serve, settings)
 
 
 async def _serve(settings: SandboxSettings) -> None:
-    failures: list[ValueError | OSError] = []
+    failures: list[Exception] = []
+    is_served = False
+
+    def announce(config: str) -> None:
+        nonlocal is_served
+        is_served = True
+        sys.stdout.write(config + "\n")
+        sys.stdout.flush()
 
     async def serve_or_fail() -> None:
         try:
-            await serve(settings, _announce)
-        except (ValueError, OSError) as error:
+            await serve(settings, announce)
+        except ValueError as error:
             failures.append(error)
-            group.cancel_scope.cancel()
+        except OSError as error:
+            failures.append(error if is_served else PortRefused(error.strerror or str(error)))
+        group.cancel_scope.cancel()
 
     # Signals first: one that comes right after the first line must already end this in good order.
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -34,8 +48,3 @@ async def _serve(settings: SandboxSettings) -> None:
                 break
     if failures:
         raise failures[0]
-
-
-def _announce(config: str) -> None:
-    sys.stdout.write(config + "\n")
-    sys.stdout.flush()

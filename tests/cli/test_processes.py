@@ -155,11 +155,11 @@ def test_errors_on_a_full_disk_are_told_without_a_traceback(daemon: FakeDaemon) 
     assert "No space left" in result.stderr
 
 
-@pytest.mark.parametrize("option", ["--help", "--version"])
-def test_so_are_those_of_what_is_printed_before_there_is_a_command(option: str) -> None:
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["sandbox", "--orders", "0"]])
+def test_so_are_those_of_what_is_printed_before_a_command_or_by_the_sandbox(words: list[str]) -> None:
     with Path("/dev/full").open("wb") as nowhere:
         result = subprocess.run(
-            [*COMMAND, option], stdout=nowhere, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_SECONDS, check=False
+            [*COMMAND, *words], stdout=nowhere, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_SECONDS, check=False
         )
     assert (result.returncode, result.stderr) == (
         1,

@@ -50,7 +50,7 @@ def sandbox(
 ) -> None:
     """Run simulated platforms. The first line on stdout is a ready config with a shop for each."""
     from orchestrator.cli.failures import Failure
-    from orchestrator.cli.simulation import run_sandbox
+    from orchestrator.cli.simulation import PortRefused, run_sandbox
     from orchestrator.sandbox.server import SandboxSettings
 
     settings = SandboxSettings(
@@ -64,8 +64,8 @@ def sandbox(
         run_sandbox(settings)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    except OSError as error:
-        raise Failure(f"port {port} cannot be used: {error.strerror or error}", remedy="name another --port") from None
+    except PortRefused as error:
+        raise Failure(f"port {port} cannot be used: {error}", remedy="name another --port") from None
 
 
 def demo(
