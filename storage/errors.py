@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class StoreError(Exception):
     """The store failed."""
@@ -24,6 +26,16 @@ class StoreLost(StoreUnavailable):
     def again(self) -> StoreLost:
         """The same for another task: each raises one of its own."""
         return StoreLost(self.what)
+
+
+class AnotherLog(StoreError):
+    """Beside the store's file lies the log of another store: the one that was in its place before."""
+
+    def __init__(self, database: Path, log: Path) -> None:
+        super().__init__(
+            f"{database} is a copy, and {log} beside it belongs to the store that was there before: "
+            "move that file and the one that ends in -shm away, and start again"
+        )
 
 
 class NewerStore(StoreError):

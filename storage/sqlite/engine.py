@@ -25,7 +25,7 @@ import anyio
 from storage.errors import NotAStore, StoreError, StoreLost, StoreUnavailable
 from storage.identity import mark_copy
 from storage.migrations import migrate
-from storage.sqlite.footing import Footing
+from storage.sqlite.footing import Footing, refuse_another_log
 from storage.transaction import Published, Row, Transaction, Value
 
 T = TypeVar("T")
@@ -415,8 +415,9 @@ async def open_sqlite(path: Path, now_ms: int, *, guarded: Sequence[Path] = ()) 
 
     The caller holds the store's lock (locks.StoreLock). `guarded`: files beside the store's own without which it is
     lost, such as that lock. At the end everything that was handed to `write` is committed.
-    Raises NewerStore, NotAStore, StoreUnavailable.
+    Raises NewerStore, NotAStore, AnotherLog, StoreUnavailable.
     """
+    refuse_another_log(path)
     opened: list[_Connection] = []
     store: SqliteStore | None = None
     try:
@@ -464,6 +465,7 @@ def backup(source: Path, target: Path, now_ms: int) -> None:
     """
     if not source.is_file():
         raise StoreError(f"{source} does not exist; name the store's file")
+    refuse_another_log(source)
     try:
         _create_private(target)
     except FileExistsError:

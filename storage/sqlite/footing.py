@@ -17,7 +17,26 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.errors import StoreLost
+from storage.errors import AnotherLog, StoreLost
+
+_HEADER_BYTES = 20
+_MAGIC = b"SQLite format 3\0"
+_NEVER_HAD_A_LOG = 1  # the header's byte 18, as VACUUM INTO writes it; the first start turns it into 2
+
+
+def refuse_another_log(database: Path) -> None:
+    """Raises AnotherLog where a copy was put into the place of a store whose log is still there. SQLite takes a log for
+    that of the file beside it, whatever that is, and would bring back pages of the old store among those of the copy.
+    """
+    log = Path(os.path.realpath(database) + "-wal")
+    try:
+        with database.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+        has_log = log.stat().st_size > 0
+    except OSError:
+        return
+    if has_log and header.startswith(_MAGIC) and header[18:19] == bytes([_NEVER_HAD_A_LOG]):
+        raise AnotherLog(database, log)
 
 
 class _Identity(NamedTuple):

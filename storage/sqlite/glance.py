@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from storage.errors import StoreError
 from storage.sqlite.engine import SqliteTransaction
+from storage.sqlite.footing import refuse_another_log
 from storage.transaction import Transaction
 
 T = TypeVar("T")
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 def glance(path: Path, unit: Callable[[Transaction], T]) -> T:
     """What a unit reads of the store's file. Raises StoreError when it is no store of this version's schema."""
+    refuse_another_log(path)
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)) as connection:
             connection.execute("BEGIN")

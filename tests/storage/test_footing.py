@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from storage.errors import StoreUnavailable
+from storage.errors import AnotherLog, StoreUnavailable
 from storage.events import append_event, list_events
 from storage.sqlite.engine import SqliteStore, backup, open_sqlite
 from storage.transaction import Transaction
@@ -134,6 +134,29 @@ async def test_a_store_that_is_named_by_a_link_is_lost_when_the_link_leads_elsew
         link.unlink()
         link.symlink_to(tmp_path / "other.db")
         assert str(link) in await refused(store)
+
+
+async def test_a_copy_beside_the_log_of_the_store_before_is_refused(tmp_path: Path) -> None:
+    path, copy = tmp_path / "s.db", tmp_path / "copy.db"
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    async with open_sqlite(path, NOW) as store:
+        await store.write(note("before"))
+        backup(path, copy, NOW)
+        await store.write(note("after"))
+        for name in ("s.db", "s.db-wal"):
+            shutil.copyfile(tmp_path / name, killed / name)
+    shutil.copyfile(copy, killed / "s.db")
+    with pytest.raises(AnotherLog, match=r"s\.db-wal beside it belongs to the store that was there before"):
+        async with open_sqlite(killed / "s.db", NOW):
+            pass
+    with pytest.raises(AnotherLog):
+        backup(killed / "s.db", tmp_path / "second.db", NOW)
+    assert not (tmp_path / "second.db").exists()
+    (killed / "s.db-wal").unlink()
+    async with open_sqlite(killed / "s.db", NOW) as restored:
+        found = await restored.read(lambda tx: list_events(tx, 0, 9))
+    assert [event.type for event in found] == ["before"]
 
 
 async def test_what_was_committed_before_the_log_was_removed_is_in_the_file_at_the_end(tmp_path: Path) -> None:
