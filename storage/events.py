@@ -92,6 +92,18 @@ def acknowledge(tx: Transaction, name: str, cursor: int, now_ms: int) -> int:
     return consumer_cursor(tx, name)
 
 
+def seek_consumer(tx: Transaction, name: str, cursor: int) -> bool:
+    """Puts a consumer's cursor where it is wanted, also back; answers whether there is such a consumer."""
+    return tx.execute("UPDATE consumers SET cursor = ? WHERE name = ?", (cursor, name)) > 0
+
+
+def forget_consumer(tx: Transaction, name: str) -> int | None:
+    """Forgets a consumer; answers where it was, None if there is no such consumer."""
+    rows = tx.query("SELECT cursor FROM consumers WHERE name = ?", (name,))
+    tx.execute("DELETE FROM consumers WHERE name = ?", (name,))
+    return rows[0][0] if rows else None
+
+
 def list_consumers(tx: Transaction) -> list[tuple[str, int, int]]:
     """Every consumer: name, cursor, when it last acknowledged. A name that begins with a dot is the daemon's own."""
     found = tx.query("SELECT name, cursor, updated_at FROM consumers WHERE name NOT LIKE '.%' ORDER BY name")

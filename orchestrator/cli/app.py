@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from orchestrator.cli.commands import (
+    consumer,
     delivery,
     feed,
     machines,
@@ -45,6 +46,9 @@ delivery_commands = typer.Typer(
     help="Pause or resume the pushes of events to the ERP.", no_args_is_help=True, rich_markup_mode=None
 )
 
+consumer_commands = typer.Typer(
+    help="Show, set or forget the consumers of the feed.", no_args_is_help=True, rich_markup_mode=None
+)
 secret_commands = typer.Typer(help="Make secrets.", no_args_is_help=True, rich_markup_mode=None)
 
 app.command("run")(service.run)
@@ -65,6 +69,10 @@ app.command("sync", cls=WaitCommand)(shops.sync)
 app.add_typer(delivery_commands, name="delivery")
 delivery_commands.command("pause")(delivery.pause)
 delivery_commands.command("resume")(delivery.resume)
+app.add_typer(consumer_commands, name="consumer")
+consumer_commands.command("list")(consumer.list_all)
+consumer_commands.command("seek")(consumer.seek)
+consumer_commands.command("forget")(consumer.forget)
 app.command("dump")(feed.dump)
 app.command("machines")(machines.machines)
 app.add_typer(config_commands, name="config")
@@ -80,7 +88,7 @@ app.command("backup")(upkeep.backup)
 app.command("sandbox")(service.sandbox)
 app.command("demo")(service.demo)
 
-for _group in (app, config_commands, delivery_commands, secret_commands):
+for _group in (app, config_commands, consumer_commands, delivery_commands, secret_commands):
     for _command in _group.registered_commands:
         if _command.cls is None or not issubclass(_command.cls, UsualCommand):
             _command.cls = UsualCommand

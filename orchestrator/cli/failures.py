@@ -71,6 +71,7 @@ _REMEDIES = {
     "order-not-found": "check the id on the platform",
     "target-not-found": "`fulfilld order SHOP ID` shows an order's targets",
     "platform-not-found": "`fulfilld machines` shows the platforms",
+    "consumer-not-found": "`fulfilld consumer list` shows the consumers",
     "not-blocked": "`fulfilld order SHOP ID` shows what the order is doing",
     "not-held": "`fulfilld order SHOP ID` shows what the order is doing",
     "not-adjacent": "submit the states one at a time",

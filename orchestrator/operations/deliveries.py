@@ -57,6 +57,13 @@ def consumer_views(tx: Transaction, now_ms: int) -> list[dict[str, Json]]:
     ]
 
 
+def no_consumer(tx: Transaction, name: str) -> Refused:
+    """The refusal of a name that is no consumer's, with those that there are."""
+    known = ", ".join(each.name for each in consumer_lags(tx))
+    there = f"there are {known}" if known else "nobody has acknowledged an event yet"
+    return Refused("consumer-not-found", f"there is no consumer {name!r}, {there}; acknowledging makes one")
+
+
 def no_receiver(name: str, outlets: Sequence[OutletFacts]) -> Refused:
     """The refusal of a name that is no receiver's, with those that there are."""
     if not outlets:

@@ -14,7 +14,7 @@ import anyio
 
 from orchestrator.clock import Clock
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.deliveries import OutletFacts, consumer_views, delivery_views
+from orchestrator.operations.deliveries import OutletFacts, consumer_views, delivery_views, no_consumer
 from orchestrator.operations.dump import dump_lines
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.ports import NodeFacts
@@ -32,7 +32,15 @@ from orchestrator.operations.views import (
 from orchestrator.runtime.reports import ShopFacts
 from statemachines.machine import Milestone
 from statemachines.target import Json
-from storage.events import EventFilter, acknowledge, consumer_cursor, last_cursor, list_events
+from storage.events import (
+    EventFilter,
+    acknowledge,
+    consumer_cursor,
+    forget_consumer,
+    last_cursor,
+    list_events,
+    seek_consumer,
+)
 from storage.identity import feed_id
 from storage.orders import OrderFilter, count_orders, get_order, get_payload, list_orders
 from storage.products import StoredProduct, list_products
@@ -235,6 +243,38 @@ class Queries:
         def unit(tx: Transaction) -> tuple[int, str]:
             _refuse_foreign_cursor(tx, cursor, feed)
             return acknowledge(tx, name, cursor, self._clock.now_ms()), feed_id(tx)
+
+        return await self._store.write(unit)
+
+    async def consumers(self) -> list[dict[str, Json]]:
+        """Every consumer whose cursor is kept here, by name, and how far it is behind."""
+        now = self._clock.now_ms()
+        return await self._store.read(lambda tx: consumer_views(tx, now))
+
+    async def seek(self, name: str, cursor: int, feed: str | None = None) -> str:
+        """Puts a consumer's cursor where it is wanted, also back; answers the id of the feed.
+
+        Raises Refused `cursor-ahead` as `acknowledge`, `consumer-not-found`.
+        """
+
+        def unit(tx: Transaction) -> str:
+            _refuse_foreign_cursor(tx, cursor, feed)
+            if not seek_consumer(tx, name, cursor):
+                raise no_consumer(tx, name)
+            return feed_id(tx)
+
+        return await self._store.write(unit)
+
+    async def forget_consumer(self, name: str) -> tuple[int, str]:
+        """Forgets a consumer, which begins at 0 should it come again; answers where it was, and in which feed.
+
+        Raises Refused `consumer-not-found`.
+        """
+
+        def unit(tx: Transaction) -> tuple[int, str]:
+            if (cursor := forget_consumer(tx, name)) is None:
+                raise no_consumer(tx, name)
+            return cursor, feed_id(tx)
 
         return await self._store.write(unit)
 

@@ -51,7 +51,7 @@ def test_help_names_the_commands_and_the_version_is_told() -> None:
     assert finished("--version").stdout.startswith("fulfilld ")
 
 
-@pytest.mark.parametrize("group", [[], ["config"], ["delivery"]])
+@pytest.mark.parametrize("group", [[], ["config"], ["consumer"], ["delivery"]])
 def test_help_describes_every_command_in_full_on_80_columns(monkeypatch: pytest.MonkeyPatch, group: list[str]) -> None:
     # As a process: the library's runner for tests gives the page two columns more than a terminal does.
     monkeypatch.setenv("COLUMNS", "80")

@@ -44,6 +44,26 @@ async def acknowledge(call: Call[Query]) -> web.StreamResponse:
     return answer({"name": name, "cursor": cursor, "feed": feed})
 
 
+async def list_consumers(call: Call[Query]) -> web.StreamResponse:
+    """The consumers whose cursor is kept here."""
+    return answer({"consumers": await call.services.queries.consumers()})
+
+
+async def seek(call: Call[Query]) -> web.StreamResponse:
+    """Puts a consumer's cursor where it is wanted."""
+    name = call.path["name"]
+    body = checked(ACK, await read_json(call.request), "invalid-request")
+    feed = await call.services.queries.seek(name, body.cursor, body.feed)
+    return answer({"name": name, "cursor": body.cursor, "feed": feed})
+
+
+async def forget_consumer(call: Call[Query]) -> web.StreamResponse:
+    """Forgets a consumer."""
+    name = call.path["name"]
+    cursor, feed = await call.services.queries.forget_consumer(name)
+    return answer({"name": name, "cursor": cursor, "feed": feed})
+
+
 async def _events(call: Call[FeedQuery], after: int) -> web.StreamResponse:
     query = call.query
     wanted = EventFilter(shop=query.shop, order=query.order, types=query.type)

@@ -421,6 +421,12 @@ class ConsumerStatus(Document):
     last_seen_at: Annotated[Instant, Field(description="When it last acknowledged")]
 
 
+class Consumers(Document):
+    """The consumers whose cursor is kept here, by name."""
+
+    consumers: list[ConsumerStatus]
+
+
 class Status(Document):
     """The status dump."""
 

@@ -255,7 +255,7 @@ class SkipBody(Body):
 
 
 class AckBody(Body):
-    """How far a consumer has come."""
+    """How far a consumer has come, or where it is to go on."""
 
     cursor: Annotated[int, Field(ge=0, le=10**18 - 1)]
     feed: Annotated[Line | None, Field(description="The id of the feed that the cursor is of")] = None
