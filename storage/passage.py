@@ -45,6 +45,13 @@ def save_passage(tx: Transaction, passage: Passage) -> None:
     )
 
 
+def measured_now(tx: Transaction, now_ms: int) -> int:
+    """The instant by which retention goes, which is not later than it really is and at most an hour old; `now_ms` in a
+    store in which nobody has measured."""
+    passage = get_passage(tx)
+    return now_ms if passage is None else passage.wall_at - passage.ahead_ms
+
+
 def newest_at(tx: Transaction) -> int | None:
     """The latest instant at which anything is known to have happened; None in an empty store."""
     events = tx.query("SELECT at FROM events ORDER BY cursor DESC LIMIT 1")

@@ -18,6 +18,8 @@ from __future__ import annotations
 from orchestrator.decisions.draft import Context, Policy
 from orchestrator.platforms.client import Age
 from storage.orders import get_order
+from storage.passage import measured_now
+from storage.records import Shop
 from storage.shops import get_shop
 from storage.transaction import Transaction
 
@@ -37,11 +39,18 @@ def is_history(tx: Transaction, ctx: Context, order: str, age: Age) -> bool:
     if _is_before(age.ordered_at, policy.import_since):
         return True
     shop = get_shop(tx, policy.shop)
-    began = shop.followed_since if shop is not None else None
+    began = _followed_since(shop, ctx.now) if shop is not None else None
     made = age.ordered_at
     if made is not None and began is not None and began - _COARSE_MS <= made:
-        return policy.retention_ms is not None and made < ctx.now - policy.retention_ms
+        return policy.retention_ms is not None and made < measured_now(tx, ctx.now) - policy.retention_ms
     return policy.import_since is None
+
+
+def _followed_since(shop: Shop, now: int) -> int | None:
+    """Since when a shop is followed; 0 where that has yet to come. Our clock was ahead then and nobody knows since when
+    it is: after the first sync what is over and not known is rather a new order than one from before."""
+    since = shop.followed_since
+    return 0 if since is not None and since > now and shop.last_sync_at is not None else since
 
 
 def _is_before(made: int | None, since: int | None) -> bool:

@@ -18,7 +18,8 @@ from statemachines.selldone import MACHINE
 from storage.history import forget_skipped, note_skipped
 from storage.migrations import migrate
 from storage.orders import insert_order
-from storage.shops import follow_shop, get_shop, take_lease
+from storage.passage import Passage, save_passage
+from storage.shops import follow_shop, get_shop, save_sync, take_lease
 from storage.sqlite.engine import DIALECT, SqliteTransaction
 from tests.storage.samples import order
 
@@ -77,6 +78,23 @@ def test_a_shop_is_followed_since_its_first_start(tx: SqliteTransaction) -> None
     shop = get_shop(tx, "acme")
     assert shop is not None
     assert shop.followed_since == BEGAN
+
+
+def test_a_clock_that_is_500_days_ahead_makes_no_new_order_history(tx: SqliteTransaction) -> None:
+    """Made and ended while we watched: it is as old as the time that passed."""
+    save_passage(tx, Passage(NOW + 500 * DAY, None, 0, 500 * DAY, 0, 0))
+    ctx = Context(MACHINE, POLICY, NOW + 500 * DAY)
+    assert not is_history(tx, ctx, "1", Age(NOW - DAY, is_over=True))
+    assert is_history(tx, ctx, "1", Age(BEGAN, is_over=True)), "it was known, and is forgotten since"
+
+
+def test_a_shop_that_was_first_followed_by_a_clock_that_was_ahead_misses_no_order(tx: SqliteTransaction) -> None:
+    tx.execute("UPDATE shops SET followed_since = ?", (NOW + DAY,))
+    new, old = Age(NOW - 1, is_over=True), Age(NOW - 60 * DAY, is_over=True)
+    assert left_out(tx, new), "the first sync takes what is open"
+    save_sync(tx, "acme", None, NOW)
+    assert not left_out(tx, new)
+    assert left_out(tx, old)
 
 
 def test_an_order_that_is_left_out_is_counted_once(tx: SqliteTransaction) -> None:
