@@ -17,13 +17,15 @@ PATIENCE_SECONDS = 120
 """The bound of the calm: what is not at rest by then is stuck."""
 
 _MOVING = {"queued", "running", "retrying"}
+_OVER = {"delivered", "cancelled"}
 _PASSING = {"retry_after", "circuit"}
 
 
 @dataclass(frozen=True)
 class Rest:
-    """What the API shows at rest."""
+    """What the API shows at rest. `missed`: orders that a look at the platform found in another state than ours."""
 
+    missed: list[str]
     orders: list[dict[str, Any]]
     events: list[dict[str, Any]]
     targets: dict[str, dict[str, Any]]
@@ -88,6 +90,7 @@ async def _restless(world: World) -> str:
 
 async def look(world: World, book: Book) -> Rest:
     """Everything that the API shows."""
+    missed = await _look_again(world)
     targets = {
         each.target: (await call(world, "GET", f"/v1/targets/{each.target}")).body
         for each in book.wanted
@@ -95,7 +98,19 @@ async def look(world: World, book: Book) -> Rest:
     }
     events = await _pages(world, "/v1/events?limit=1000", "events")
     rejected = await _pages(world, "/v1/rejected?limit=100", "rejected")
-    return Rest(await _orders(world), events, targets, (await call(world, "GET", "/v1/status")).body, rejected)
+    return Rest(missed, await _orders(world), events, targets, (await call(world, "GET", "/v1/status")).body, rejected)
+
+
+async def _look_again(world: World) -> list[str]:
+    """Refreshes every order that is open: polls and webhooks should have left no news."""
+    missed = []
+    for order in await _orders(world):
+        if order["milestone"] not in _OVER:
+            path = f"/v1/shops/{order['shop']}/orders/{order['id']}/refresh"
+            status, now = await call(world, "POST", path)
+            if status != 200 or now["state"] != order["state"]:
+                missed.append(f"{order['shop']}/{order['id']} was {order['state']}, a look says {status} {now}")
+    return missed
 
 
 async def _orders(world: World) -> list[dict[str, Any]]:

@@ -128,7 +128,9 @@ def targets(book: Book, rest: Rest) -> Iterator[Finding]:
 
 
 def imports(world: World, rest: Rest) -> Iterator[Finding]:
-    """Every order of every platform is here, and what cannot be read is set aside."""
+    """Every order of every platform is here, as it is there, and what cannot be read is set aside."""
+    for told in rest.missed:
+        yield Finding("no change of an open order is missed", told)
     known = {Ref(order["shop"], order["id"]) for order in rest.orders}
     imported = Counter(Ref(e["shop"], e["order"]) for e in rest.events if e["type"] == "order.imported")
     for shop in SHOPS:

@@ -20,7 +20,7 @@ from tests.chaos.settings import Settings
 from tests.chaos.world import ChaosDaemon, Finding, Ref, World
 from tests.push.erp import SECRET, Delivered, Erp
 
-NOTHING = Rest(orders=[], events=[], targets={}, status={}, rejected=[])
+NOTHING = Rest(missed=[], orders=[], events=[], targets={}, status={}, rejected=[])
 
 
 @pytest.mark.e2e
