@@ -63,7 +63,7 @@ class Book:
             order.target, order.problem = told, None
         elif order.target is None:
             order.problem = str(answer.body.get("type"))
-        self.world.note("erp", "sent", key=order.key, answer=answer.status, problem=order.problem)
+        self.world.note("erp", "sent", key=order.key, answer=answer.status, problem=order.problem, body=order.body)
 
     async def send_changed(self, order: Order) -> None:
         """The same key with another body: refused once the key is known."""
@@ -79,7 +79,8 @@ class Book:
     def want(self, rng: random.Random, ref: Ref, items: Any) -> Order:
         """A new wish for the order."""
         state = rng.choice(_STATES[PLATFORM_OF[ref.shop]])
-        act = Act(state, has_erp=PLATFORM_OF[ref.shop] == "cloudsuite" and state == "shipped" and rng.random() < 0.7)
+        is_numbered = PLATFORM_OF[ref.shop] == "cloudsuite" and state == "shipped" and rng.random() < 0.7
+        act = Act(state, has_erp=is_numbered and bool(items))
         body = act.body(ref.order, items)
         number = len(self.wanted) + 1
         if state in ("shipped", "delivered") and rng.random() < 0.6:
@@ -107,9 +108,9 @@ async def submit(world: World, book: Book, number: int) -> None:
                 await _withdraw(world, rng.choice(book.wanted))
             else:
                 ref = world.any_order(rng)
-                if ref not in lines:
+                if not lines.get(ref):
                     lines[ref] = await _lines(world, ref)
-                await book.send(book.want(rng, ref, lines[ref] or ()))
+                await book.send(book.want(rng, ref, lines[ref]))
         except Unreachable:
             world.did["erp unanswered"] += 1
 
@@ -127,4 +128,4 @@ async def _withdraw(world: World, order: Order) -> None:
 
 async def _lines(world: World, ref: Ref) -> Any:
     answer = await call(world, "GET", f"/v1/shops/{ref.shop}/orders/{ref.order}?include=payload")
-    return items_of(answer.body.get("payload")) if answer.status == 200 else None
+    return items_of(answer.body.get("payload")) if answer.status == 200 else []

@@ -16,7 +16,7 @@ class Settings:
     """
 
     seconds: float = 60
-    kills: int = 40
+    kills: int = 20
     seed: int = 1
     orders: int = 8
 
@@ -24,7 +24,7 @@ class Settings:
     def of(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """`CHAOS_SECONDS`, `CHAOS_KILLS`, `CHAOS_SEED` (else one by chance), `CHAOS_ORDERS`. Raises ValueError."""
         seconds = float(environ.get("CHAOS_SECONDS", cls.seconds))
-        kills = int(environ.get("CHAOS_KILLS", max(1, round(seconds * 2 / 3))))
+        kills = int(environ.get("CHAOS_KILLS", max(1, round(seconds / 3))))
         seed = int(environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
         return cls(seconds, kills, seed, int(environ.get("CHAOS_ORDERS", cls.orders)))
 
