@@ -33,7 +33,7 @@ asker has given up is outside of what is promised (docs/guarantees.md)."""
 
 
 class Nature:
-    """Keeps the daemon alive, and does to it what nature does. One actor, so that at most one thing happens to the
+    """Keeps the daemon alive, and ends or freezes it. One actor, so that at most one thing happens to the
     process at a time."""
 
     def __init__(self, world: World) -> None:
@@ -48,24 +48,25 @@ class Nature:
             (5, self.crash),
             (2, self.stop),
             (3, self.freeze),
-            (4, self.set_clock),
-            (4, self.leave_or_return),
-            (4, self.change_keys),
         ]
         weights = [weight for weight, _ in turns]
         pause = self.world.settings.seconds / self.world.settings.kills / 2
         while self.kills < self.world.settings.kills:
             await anyio.sleep(self.rng.uniform(0.1, 2) * pause)
-            self._look()
+            if not self.world.daemon.is_running:  # a crash point that was armed long ago
+                await self.ended()
+                await self._start_somehow()
             turn = self.rng.choices(turns, weights)[0][1]
             await turn()
 
     async def start(self, crash: str | None = None) -> None:
         """A life of the daemon, armed with a crash point or not; waits until it is ready or died."""
         self.world.note("nature", "start", crash=crash)
+        self.world.daemon.is_ready = False
         self.world.daemon.start(crash)
         try:
             await self.world.daemon.ready()
+            self.world.daemon.is_ready = True
         except Unreachable:
             await self.ended()
 
@@ -75,29 +76,21 @@ class Nature:
         if code != _KILLED:
             self.world.broken("the daemon ends only when it is told to", f"it ended with {code}")
         self.kills += 1
-
-    def _look(self) -> None:
-        if self.world.daemon.process is not None and self.world.daemon.process.poll() is not None:
-            raise AssertionError("every turn leaves a daemon that runs")
+        self.world.note("nature", "crash")
 
     async def kill(self) -> None:
         """SIGKILL at a random moment."""
-        self.kills += 1
-        self.world.note("nature", "kill")
-        self.world.daemon.kill()
+        self._kill()
         await anyio.sleep(self.rng.choice((0, 0, 0.5)))
         await self._start_somehow()
 
     async def crash(self) -> None:
         """SIGKILL at a named point, if the work comes by there in time."""
-        point = f"{self.rng.choice(POINTS)}:{self.rng.randint(1, 8)}"
-        self.world.daemon.kill()
-        self.kills += 1
-        await self.start(point)
+        self._kill()
+        await self.start(f"{self.rng.choice(POINTS)}:{self.rng.randint(1, 8)}")
         if self.world.daemon.is_running:
             with anyio.move_on_after(_ARMED_SECONDS):
                 await self.ended()
-                self.world.note("nature", "crash", point=point)
         if not self.world.daemon.is_running:
             await self._start_somehow()
 
@@ -111,6 +104,7 @@ class Nature:
     async def stop(self) -> None:
         """SIGTERM and a drain, or the impatient second signal."""
         self.world.note("nature", "stop")
+        self.world.daemon.is_ready = False
         assert self.world.daemon.process is not None
         self.world.daemon.process.send_signal(self.rng.choice((signal.SIGTERM, signal.SIGINT)))
         is_impatient = self.rng.random() < 0.3
@@ -121,6 +115,11 @@ class Nature:
         if code != 0 and not is_impatient:
             self.world.broken("a drain ends with exit code 0", f"it ended with {code}")
         await self._start_somehow()
+
+    def _kill(self) -> None:
+        self.kills += 1
+        self.world.note("nature", "kill")
+        self.world.daemon.kill()
 
     async def _start_somehow(self) -> None:
         while not self.world.daemon.is_running:
@@ -138,35 +137,6 @@ class Nature:
         finally:
             process.send_signal(signal.SIGCONT)
 
-    async def set_clock(self) -> None:
-        """The time of day is another one."""
-        self.world.daemon.offset.ms = offset = self.rng.choice(_STEPS_MS)
-        self.world.note("nature", "set_clock", seconds=offset // 1000)
-
-    async def leave_or_return(self) -> None:
-        """A shop leaves the config, or comes back to it."""
-        shop = self.rng.choice(SHOPS)
-        self.world.absent ^= {shop}
-        self.world.note("nature", "leave" if shop in self.world.absent else "return", shop=shop)
-        self.reload()
-
-    async def change_keys(self) -> None:
-        """A shop's credentials are replaced, or its access tokens end; the config follows a moment later."""
-        shop = self.rng.choice(SHOPS)
-        if self.rng.random() < 0.5 and _expire(self.world, shop):
-            return
-        self.world.panel(shop, "change_token", token=f"changed-{self.rng.getrandbits(48):012x}")
-        self.world.note("nature", "change_keys", shop=shop)
-        await anyio.sleep(self.rng.uniform(0, 1))
-        self.reload()
-
-    def reload(self) -> None:
-        """Writes the config as it should be now, and SIGHUP."""
-        self.world.write_config()
-        if self.world.daemon.process is not None and self.world.daemon.is_running:
-            self.world.daemon.process.send_signal(signal.SIGHUP)
-            self.world.note("nature", "reload")
-
 
 def _expire(world: World, shop: str) -> bool:
     action = {"cloudsuite": "expire_tokens", "xsale": "expire_tokens", "shopify": "expire_token"}.get(PLATFORM_OF[shop])
@@ -175,6 +145,53 @@ def _expire(world: World, shop: str) -> bool:
     world.panel(shop, action)
     world.note("nature", action, shop=shop)
     return True
+
+
+async def changes(world: World) -> None:
+    """The time of day, the shops of the config and their keys change, whatever the daemon does just then."""
+    rng = world.settings.rng("changes")
+    while True:
+        await anyio.sleep(rng.uniform(0.5, 4))
+        match rng.randrange(4):
+            case 0 | 1:
+                set_clock(world, rng)
+            case 2:
+                leave_or_return(world, rng)
+            case _:
+                await change_keys(world, rng)
+
+
+def set_clock(world: World, rng: random.Random) -> None:
+    """The time of day is another one."""
+    world.daemon.offset.ms = offset = rng.choice(_STEPS_MS)
+    world.note("nature", "set_clock", seconds=offset // 1000)
+
+
+def leave_or_return(world: World, rng: random.Random) -> None:
+    """A shop leaves the config, or comes back to it."""
+    shop = rng.choice(SHOPS)
+    world.absent ^= {shop}
+    world.note("nature", "leave" if shop in world.absent else "return", shop=shop)
+    reload(world)
+
+
+async def change_keys(world: World, rng: random.Random) -> None:
+    """A shop's credentials are replaced, or its access tokens end; the config follows a moment later."""
+    shop = rng.choice(SHOPS)
+    if rng.random() < 0.5 and _expire(world, shop):
+        return
+    world.panel(shop, "change_token", token=f"changed-{rng.getrandbits(48):012x}")
+    world.note("nature", "change_keys", shop=shop)
+    await anyio.sleep(rng.uniform(0, 1))
+    reload(world)
+
+
+def reload(world: World) -> None:
+    """Writes the config as it should be now, and SIGHUP; a daemon that is not ready reads it by itself."""
+    world.write_config()
+    if world.daemon.is_ready and world.daemon.process is not None:
+        world.daemon.process.send_signal(signal.SIGHUP)
+        world.note("nature", "reload")
 
 
 async def weather(world: World) -> None:

@@ -47,7 +47,14 @@ async def _rage(world: World, storm: nature.Nature, book: erp.Book, feed: reader
         async with anyio.create_task_group() as group:
             for read in (readers.by_page, readers.by_long_poll, readers.by_stream, readers.by_consumer):
                 group.start_soon(read, world, feed)
-            for act in (people.merchants, people.operators, people.typists, nature.weather, nature.receiver_moods):
+            for act in (
+                people.merchants,
+                people.operators,
+                people.typists,
+                nature.weather,
+                nature.changes,
+                nature.receiver_moods,
+            ):
                 group.start_soon(act, world)
             for number in range(_ERP_WORKERS):
                 group.start_soon(erp.submit, world, book, number)

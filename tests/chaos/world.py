@@ -64,6 +64,8 @@ class ChaosDaemon(DaemonProcess):
         self.errors = folder / "daemon.log"
         self.variables = {"CHAOS_CLOCK": str(folder / "clock")}
         self.offset = Offset(folder / "clock")
+        self.is_ready = False
+        """Whether this life was ready: before, SIGHUP is none that a process knows."""
 
 
 @dataclass
