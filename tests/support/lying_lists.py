@@ -58,7 +58,8 @@ class LyingLists:
         self.calls += 1
         assert self.calls < 500, "the sweep does not end"
         if self.lie is not None and status == 200:
-            body = self._told(self.lie(self._listed(json.loads(body))))
+            listing = json.loads(body)
+            body = json.dumps(self._told(self.lie(self._listed(listing)), listing)).encode()
         shown = web.Response(body=body, status=status, headers={"Content-Type": media_type})
         shown.headers["Date"] = date if self.date is None else self.date
         return shown
@@ -87,23 +88,20 @@ class LyingLists:
                 page = answer["data"]["orders"]
                 return Listed(self.calls, page["nodes"], page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"])
 
-    def _told(self, listed: Listed) -> bytes:
-        answer: Any
+    def _told(self, listed: Listed, answer: Any) -> Any:
         match self.platform:
             case "selldone":
-                answer = {"error": None, "orders": listed.rows, "total": listed.total}
+                return {**answer, "orders": listed.rows, "total": listed.total}
             case "cloudsuite":
-                following = None
-                if listed.has_more and listed.cursor is not None:
-                    is_address = "://" in listed.cursor
-                    following = listed.cursor if is_address else f"http://cs/api/order/?limit=2&cursor={listed.cursor}"
-                answer = {"count": listed.total, "next": following, "previous": None, "results": listed.rows}
+                following = listed.cursor if listed.has_more else None
+                if following is not None and "://" not in following:
+                    following = f"http://cs/api/order/?limit=2&cursor={following}"
+                return {**answer, "count": listed.total, "next": following, "results": listed.rows}
             case "xsale":
-                answer = listed.rows
+                return listed.rows
             case _:
                 info = {"hasNextPage": listed.has_more, "endCursor": listed.cursor}
-                answer = {"data": {"orders": {"nodes": listed.rows, "pageInfo": info}}}
-        return json.dumps(answer).encode()
+                return {**answer, "data": {"orders": {"nodes": listed.rows, "pageInfo": info}}}
 
 
 def _without_our_cursors(sent: bytes) -> bytes:
