@@ -10,68 +10,22 @@ go through a `LineWriter`, and errors of a stream are swallowed.
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
-import re
 import sys
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Final, Literal, TextIO, cast
-from urllib.parse import quote, quote_plus
+from typing import Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from orchestrator.clock import Clock, rfc3339
+from orchestrator.masking import Mask
 from orchestrator.process.log_writer import LineWriter
 
 LogFormat = Literal["json", "text"]
 LogLevel = Literal["debug", "info", "warning", "error"]
-
-MASK: Final = "***"
-_SHORTEST_SECRET = 4
-"""Shorter values are no use as secrets, and masking them would mangle every line."""
-
-
-class SecretMask:
-    """Replaces known secrets in finished lines: the last line of defence, after SecretStr."""
-
-    def __init__(self) -> None:
-        self._forms: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
-
-    def add(self, secrets: Iterable[str]) -> None:
-        """Makes secrets known. They stay known: an old one may still turn up after it was changed."""
-        for secret in secrets:
-            if len(secret) >= _SHORTEST_SECRET:
-                self._forms.update(spellings(secret))
-        # The longest first: one secret may begin with another.
-        ordered = sorted(self._forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
-
-    def apply(self, text: str) -> str:
-        """`text` with every known secret masked."""
-        return text if self._pattern is None else self._pattern.sub(MASK, text)
-
-
-def spellings(secret: str) -> set[str]:
-    """How a secret can look in a text: as it is, escaped in JSON or in a repr, in a URL or a form, in base64."""
-    raw = secret.encode("utf-8", "surrogatepass")
-    if len(secret) < _SHORTEST_SECRET:
-        return {secret} - {""}
-    return {
-        secret,
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        repr(secret)[1:-1],
-        quote(raw, safe=""),
-        quote(raw),
-        quote_plus(raw),
-        base64.b64encode(raw).decode().rstrip("="),
-        base64.urlsafe_b64encode(raw).decode().rstrip("="),
-    }
 
 
 def get_logger() -> FilteringBoundLogger:
@@ -94,7 +48,7 @@ def configure(
     level: LogLevel,
     stream: TextIO | None = None,
     *,
-    mask: SecretMask | None = None,
+    mask: Mask | None = None,
     clock: Clock | None = None,
     writer: LineWriter | None = None,
 ) -> None:
@@ -103,7 +57,7 @@ def configure(
     `mask` holds the secrets to hide; the caller keeps it and adds to it when the config changes. `writer`: takes the
     lines instead of `stream`, which is still asked for its encoding and whether it is a terminal.
     """
-    sink = _Sink(stream if stream is not None else sys.stderr, mask or SecretMask(), writer)
+    sink = _Sink(stream if stream is not None else sys.stderr, mask or Mask(), writer)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -142,7 +96,7 @@ def _notice(processors: list[Processor], count: int) -> str:
 class _Sink:
     """Where finished lines go; a structlog logger whose methods all do the same."""
 
-    def __init__(self, stream: TextIO, mask: SecretMask, writer: LineWriter | None) -> None:
+    def __init__(self, stream: TextIO, mask: Mask, writer: LineWriter | None) -> None:
         self._stream = stream
         self._mask = mask
         self._writer = writer

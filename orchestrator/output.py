@@ -7,7 +7,8 @@ import sys
 from typing import Final
 
 from orchestrator.config import Config
-from orchestrator.logs import SecretMask, configure
+from orchestrator.logs import configure
+from orchestrator.masking import Mask
 from orchestrator.process.descriptors import occupy_standard_descriptors
 from orchestrator.process.log_writer import LineWriter
 
@@ -20,7 +21,7 @@ class Output:
 
     def __init__(self) -> None:
         occupy_standard_descriptors()
-        self._mask = SecretMask()
+        self._mask = Mask()
         descriptor = _descriptor_of_stderr()
         self._writer = None if descriptor is None else LineWriter(descriptor)
 

@@ -41,7 +41,10 @@ def is_page(body: bytes) -> bool:
 
 def prose(body: bytes) -> str:
     """The words of a text or of a page for people, without tags."""
-    words = _TAGS.sub(b" ", body[:_PROSE_BYTES]).decode("utf-8", "replace")
+    head = body[:_PROSE_BYTES]
+    if len(body) > _PROSE_BYTES:
+        head = b"".join(head.rsplit(maxsplit=1)[:1])  # half a word may be half a secret, which nobody would know
+    words = _TAGS.sub(b" ", head).decode("utf-8", "replace")
     return " ".join(html.unescape(words).split())
 
 

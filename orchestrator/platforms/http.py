@@ -32,7 +32,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from orchestrator.clock import Clock
-from orchestrator.logs import spellings
+from orchestrator.masking import Mask
 from orchestrator.network import network_words
 from orchestrator.platforms.allowance import allowance_of
 from orchestrator.platforms.client import Finding
@@ -52,6 +52,7 @@ _SPARE_CONNECTIONS = 4  # polls and checks beside the drivers, so that nobody wa
 _RETRY_AFTER_SECONDS = 30.0
 _MAX_RETRY_AFTER_SECONDS = 3600.0
 _MOST_FETCHED_SECRETS = 64  # that are remembered: a year of hourly tokens would be thousands
+_MOST_CLEANED = 16 * DETAIL_LENGTH  # far more than is kept, so that nothing that is kept ends in half a secret
 _MAX_ERROR_BYTES = 256 * 1024  # of a JSON error: beyond that it is none
 _CLOSED = "the shop was stopped or its config changed before the call left"
 _NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
@@ -90,7 +91,7 @@ def open_session(*, headers: Mapping[str, str], timeout_seconds: float, concurre
 
 class Caller:
     """Calls of one shop over one session. `secrets` never show in a failure's detail. `meter` counts them (None: one of
-    its own that holds nothing back)."""
+    its own that holds nothing back). `mask` hides them, and what was fetched since."""
 
     def __init__(
         self,
@@ -106,18 +107,17 @@ class Caller:
         self._clock = clock
         self._known = tuple(secrets)
         self._fetched: deque[str] = deque(maxlen=_MOST_FETCHED_SECRETS)
-        self._hidden = self._spelt()
+        self.mask = self._masking()
         self._max_body_bytes = max_body_bytes
 
     def hide(self, secret: str) -> None:
         """Another text that must not show (an access token that was fetched later), however it is spelt."""
-        if secret and secret not in self._hidden:
+        if secret and secret not in self._fetched:
             self._fetched.append(secret)
-            self._hidden = self._spelt()
+            self.mask = self._masking()
 
-    def _spelt(self) -> list[str]:
-        forms = {form for secret in (*self._known, *self._fetched) for form in spellings(secret)}
-        return sorted(forms, key=len, reverse=True)  # the longest first: one may begin with another
+    def _masking(self) -> Mask:
+        return Mask((*self._known, *self._fetched), shortest=1)
 
     async def call(
         self,
@@ -195,9 +195,7 @@ class Caller:
 
     def garbled(self, answer: Answer, *, is_effect: bool = False) -> Garbled:
         """The failure that an answer means which is none of the API's (`garbage`)."""
-        kept = answer.body[:KEPT_BYTES]
-        for secret in self._hidden:
-            kept = kept.replace(secret.encode(), b"***")
+        kept = self.mask.apply_bytes(answer.body[: KEPT_BYTES + _MOST_CLEANED])[:KEPT_BYTES]
         words = self.clean(f"HTTP {answer.status}: {said_instead(answer.body)}")
         return Garbled(words, kept, is_ambiguous=is_effect)
 
@@ -231,8 +229,7 @@ class Caller:
 
     def clean(self, text: str) -> str:
         """A platform's words without secrets, cut to a length."""
-        for secret in self._hidden:
-            text = text.replace(secret, "***")
+        text = self.mask.apply(text[:_MOST_CLEANED])
         return text if len(text) <= DETAIL_LENGTH else text[: DETAIL_LENGTH - 1] + "…"
 
     def _refusal(self, answer: Answer, is_effect: bool) -> PlatformFailure:

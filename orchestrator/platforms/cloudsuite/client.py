@@ -34,6 +34,7 @@ from orchestrator.platforms.cloudsuite.wire import (
     read_listing,
     read_single,
 )
+from orchestrator.platforms.discretion import discreet
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
@@ -68,6 +69,7 @@ _ONE_ROW = f"{LIST_PATH}?limit=1&offset=0"
 _WRITE_ATTEMPTS = 4  # looks at an order that keeps changing under us before a PUT is put off; two must agree
 
 
+@discreet
 class CloudsuiteClient:
     """`PlatformClient` of one CloudSuite shop. Has to be made inside a running event loop."""
 

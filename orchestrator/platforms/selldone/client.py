@@ -14,6 +14,7 @@ from yarl import URL
 
 from orchestrator.platforms.bystanders import about_order
 from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.discretion import discreet
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
@@ -53,6 +54,7 @@ _SEND = b'{"state":"SentOrder","list":null,"delivery_info":null}'
 _DELIVER = b'{"state":"ToCustomer","list":null,"delivery_info":null}'
 
 
+@discreet
 class SelldoneClient:
     """`PlatformClient` of one Selldone shop. Has to be made inside a running event loop."""
 

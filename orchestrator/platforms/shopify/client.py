@@ -8,6 +8,7 @@ from dataclasses import replace
 from yarl import URL
 
 from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.discretion import discreet
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Unreadable
 from orchestrator.platforms.fields import SenselessOrder
 from orchestrator.platforms.horizon import Present
@@ -34,6 +35,7 @@ from statemachines.target import Json, TargetRequest
 _MAX_PAGE = 250  # of any connection (shopify.dev: pagination)
 
 
+@discreet
 class ShopifyClient:
     """`PlatformClient` of one Shopify shop. Has to be made inside a running event loop."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -26,7 +26,7 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.garbage import is_json
-from orchestrator.platforms.http import DETAIL_LENGTH, Answer, Caller
+from orchestrator.platforms.http import Answer, Caller
 from orchestrator.platforms.json_text import Broken, decoded, outline, read_object
 from orchestrator.platforms.meter import Meter
 from orchestrator.platforms.points import PointsTold
@@ -152,7 +152,7 @@ class ShopifyDoor:
         payload = self.told(answer, is_effect=True).get(field)
         if not isinstance(payload, dict):
             raise Transient(f"the answer has no {field}", is_ambiguous=True)
-        if refusal := refusal_of(payload):
+        if refusal := self.refusal_of(payload):
             raise refusal
         if not any(payload.values()):
             raise Transient(f"the answer of {field} says neither yes nor no", is_ambiguous=True)
@@ -168,7 +168,15 @@ class ShopifyDoor:
             raise Transient(f"the answer of {field} says neither yes nor no", is_ambiguous=True)
         if all(each.get("code") == done_already for each in errors):
             return
-        raise refusal_of({"userErrors": errors}) or Rejected(field)
+        raise self.refusal_of({"userErrors": errors}) or Rejected(field)
+
+    def refusal_of(self, payload: Mapping[str, Json]) -> PlatformFailure | None:
+        """What a mutation's user errors mean; None where there are none."""
+        return refusal_of(payload, self._caller.clean)
+
+    def words_of(self, errors: Sequence[Json]) -> str:
+        """What user errors say to a person."""
+        return words_of(errors, self._caller.clean)
 
     def told(self, answer: Answer, *, is_effect: bool) -> dict[str, Json]:
         """The `data` of an answer without errors. Raises PlatformFailure."""
@@ -179,7 +187,7 @@ class ShopifyDoor:
             words = f"the answer is no JSON object ({len(answer.body)} bytes with HTTP {answer.status})"
             raise Transient(words, is_ambiguous=True) if is_effect else Unreadable(words, answer.body)
         if errors := body.get("errors"):
-            raise failure_of(errors, body, is_effect=is_effect)
+            raise failure_of(errors, body, is_effect=is_effect, clean=self._caller.clean)
         data = body.get("data")
         if isinstance(data, Broken):
             words = f"the answer's data makes no sense: {data.error}"
@@ -200,15 +208,21 @@ def _members(body: bytes) -> dict[str, Json] | None:
         return None
 
 
-def failure_of(errors: Json, body: Mapping[str, Json], *, is_effect: bool) -> PlatformFailure:
-    """What top-level `errors` mean (shopify.md §8).
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def failure_of(
+    errors: Json, body: Mapping[str, Json], *, is_effect: bool, clean: Callable[[str], str] = _as_it_is
+) -> PlatformFailure:
+    """What top-level `errors` mean (shopify.md §8). `clean` takes secrets out of their words and cuts them.
 
     A mutation may have been done where its field has a value and only a part of that is missing, and where nobody knows
     what the error means: such answers are ambiguous. A read with such an error (a TIMEOUT) is worth another try.
     """
     listed = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
     codes = {_code_of(each) for each in listed} or {""}
-    words = _cut("; ".join(str(each.get("message")) for each in listed) or str(errors))
+    words = clean("; ".join(str(each.get("message")) for each in listed) or str(errors))
     data = body.get("data")
     if is_effect and isinstance(data, dict) and any(value is not None for value in data.values()):
         return Transient(words, is_ambiguous=True)
@@ -228,19 +242,19 @@ def _code_of(error: Mapping[str, Json]) -> str:
     return str(extensions.get("code") or "") if isinstance(extensions, dict) else ""
 
 
-def refusal_of(payload: Mapping[str, Json]) -> PlatformFailure | None:
-    """What a mutation's user errors mean; None where there are none."""
+def refusal_of(payload: Mapping[str, Json], clean: Callable[[str], str] = _as_it_is) -> PlatformFailure | None:
+    """What a mutation's user errors mean; None where there are none. `clean` as in `failure_of`."""
     errors = payload.get("userErrors") or payload.get("orderCancelUserErrors")
     if not errors:
         return None
-    words = words_of(errors)
+    words = words_of(errors, clean)
     is_elsewhere = any(phrase in words.lower() for phrase in _ELSEWHERE)
     return OutOfSequence(words) if is_elsewhere else Rejected(words)
 
 
-def words_of(errors: Sequence[Json]) -> str:
-    """What user errors say to a person."""
-    return _cut("; ".join(str(each.get("message")) for each in errors if isinstance(each, dict)))
+def words_of(errors: Sequence[Json], clean: Callable[[str], str] = _as_it_is) -> str:
+    """What user errors say to a person. `clean` as in `failure_of`."""
+    return clean("; ".join(str(each.get("message")) for each in errors if isinstance(each, dict)))
 
 
 def throttle_seconds(body: Mapping[str, Json]) -> float:
@@ -281,7 +295,3 @@ def points_told(body: bytes) -> PointsTold | None:
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= DETAIL_LENGTH else text[: DETAIL_LENGTH - 1] + "…"

@@ -16,7 +16,7 @@ import anyio
 from orchestrator.clock import Clock
 from orchestrator.platforms.client import Seen, StepAnswer, Throttle
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient, Unreadable
-from orchestrator.platforms.shopify.graphql import ALREADY_CANCELLED, ShopifyDoor, words_of
+from orchestrator.platforms.shopify.graphql import ALREADY_CANCELLED, ShopifyDoor
 from orchestrator.platforms.shopify.options import CANCEL_RESULT_SINCE, ShopifyOptions
 from orchestrator.platforms.shopify.webhooks import id_of_gid
 from orchestrator.platforms.shopify.wire import ARRIVED
@@ -269,7 +269,7 @@ class ShopifySteps:
             return unsaid
         told = data.get("node")
         errors = told.get("errors") if isinstance(told, dict) else None
-        said = words_of(errors) if isinstance(errors, list) else ""
+        said = self.door.words_of(errors) if isinstance(errors, list) else ""
         return f"Shopify could not cancel the order: {said}" if said else unsaid
 
     async def _once_read(self, order_id: str) -> Seen:

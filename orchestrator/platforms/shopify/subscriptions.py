@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from orchestrator.platforms.client import Throttle
 from orchestrator.platforms.failures import Rejected, Unreadable
-from orchestrator.platforms.shopify.graphql import ShopifyDoor, refusal_of
+from orchestrator.platforms.shopify.graphql import ShopifyDoor
 from orchestrator.platforms.shopify.options import PROGRESS_SINCE
 from orchestrator.platforms.shopify.webhooks import PRODUCT_TOPICS, PROGRESS_TOPICS, TOPICS, topic_enum
 from orchestrator.platforms.subscriptions import Subscription
@@ -66,7 +66,7 @@ class ShopifySubscriptions:
     async def _change(self, document: str, field: str, variables: Mapping[str, Json]) -> bool:
         await self._throttle()
         answer = await self._door.send(document, variables, is_effect=True)
-        refusal = refusal_of(self._door.told(answer, is_effect=True).get(field) or {})
+        refusal = self._door.refusal_of(self._door.told(answer, is_effect=True).get(field) or {})
         if refusal is not None and _TAKEN not in refusal.detail:
             raise Rejected(refusal.detail)
         return refusal is None

@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 
 from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.discretion import discreet
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
@@ -46,6 +47,7 @@ LARGE_BODY_BYTES = 256 * 1024
 _ERROR_NAMES = ("errors", "error", "Error", "Errors", "Message", "ExceptionMessage")
 
 
+@discreet
 class XsaleClient:
     """`PlatformClient` of one xSale organization. Has to be made inside a running event loop."""
 

@@ -1,0 +1,116 @@
+"""A platform, or a proxy in front of it, repeats our secrets in what it says. None leaves a client, on any platform."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from orchestrator.platforms.failures import Garbled, PlatformFailure, Unreadable
+from tests.platforms.stage import WAYS, staged
+
+SECRETS = {
+    "selldone": "sandbox-token",
+    "cloudsuite": "sandbox-password",
+    "xsale": "sandbox-client-secret-1",
+    "shopify": "sandbox-secret-1",
+}
+"""A secret of the sandbox's shop on each platform."""
+
+every_platform = pytest.mark.parametrize("platform", sorted(WAYS))
+
+
+def spellings(secret: str) -> Iterator[str]:
+    yield secret
+    yield "".join(f"%{byte:02x}" for byte in secret.encode())
+    yield "".join(f"\\u{ord(letter):04x}" for letter in secret)
+    yield base64.b64encode(f"user:{secret}".encode()).decode().rstrip("=")
+
+
+def told(secret: str) -> str:
+    return " ".join(f"({spelt})" for spelt in spellings(secret))
+
+
+def bodies(secret: str) -> Iterator[bytes]:
+    words = told(secret)
+    yield json.dumps({"error": words, "code": words, "message": words}).encode()
+    yield json.dumps({"errors": [{"message": words}], "data": None}).encode()
+    yield json.dumps({"errors": [{"message": f"{words} {'x' * 2000}"}]}).encode()
+    yield f"<html><h1>{words}</h1></html>".encode()
+    yield json.dumps({"error": f"{'x ' * 232}{words}"}).encode()  # where words are cut
+
+
+def assert_clean(failure: PlatformFailure, secret: str) -> None:
+    seen = [failure.detail, str(failure), repr(failure.args)]
+    if isinstance(failure, Unreadable | Garbled):
+        seen.append(failure.payload.decode())
+    for spelt in spellings(secret):
+        assert not [text for text in seen if spelt[:9] in text]
+
+
+@every_platform
+@pytest.mark.parametrize("status", [200, 307, 400, 403, 404, 422, 429, 500, 503])
+async def test_no_refusal_of_a_step_holds_a_secret(platform: str, status: int) -> None:
+    secret = SECRETS[platform]
+    async with staged(platform) as stage:
+        for body in bodies(secret):
+            stage.sandbox.faults.script_answer(status, body, step=WAYS[platform][0].step, times=2)
+            try:  # CloudSuite need not say what came of a write, so some good answers are none of a failure
+                await stage.perform(WAYS[platform][0])
+            except PlatformFailure as failure:
+                assert_clean(failure, secret)
+            else:
+                assert status == 200
+            stage.sandbox.faults.script_answer(status, body, step="read", times=2)
+            with pytest.raises(PlatformFailure) as caught:
+                await stage.client.read(stage.order)
+            assert_clean(caught.value, secret)
+            stage.sandbox.faults.forget()
+
+
+async def test_shopifys_refusal_at_a_good_status_holds_none_either() -> None:
+    secret = SECRETS["shopify"]
+    for field in ("fulfillmentOrderReportProgress", "fulfillmentCreate"):
+        payload = {field: {"userErrors": [{"field": None, "message": told(secret)}]}}
+        async with staged("shopify") as stage:
+            stage.sandbox.faults.script_answer(200, json.dumps({"data": payload}).encode(), step="report_progress")
+            with pytest.raises(PlatformFailure) as caught:
+                await stage.perform(WAYS["shopify"][0])
+            assert_clean(caught.value, secret)
+
+
+@every_platform
+async def test_nothing_that_doctor_finds_holds_one(platform: str) -> None:
+    secret = SECRETS[platform]
+    for body in bodies(secret):
+        for status in (200, 403, 500):
+            async with staged(platform) as stage:
+                for step in ("list", "shop", "access", "statuses", "read"):
+                    stage.sandbox.faults.script_answer(status, body, step=step, times=3)
+                for finding in await stage.client.check():
+                    assert not [spelt for spelt in spellings(secret) if spelt[:9] in finding.detail]
+
+
+@every_platform
+async def test_a_row_that_cannot_be_read_is_kept_without_them(platform: str) -> None:
+    secret = SECRETS[platform]
+    async with staged(platform) as stage:
+        row = {"id": "x", "secret": told(secret)}
+        shapes = {
+            "selldone": {"orders": [row], "total": 1},
+            "cloudsuite": {"count": 1, "next": None, "results": [row]},
+            "xsale": [row],
+            "shopify": {"data": {"orders": {"nodes": [row], "pageInfo": {"hasNextPage": False, "endCursor": None}}}},
+        }
+        stage.sandbox.faults.script_answer(200, json.dumps(shapes[platform]).encode(), step="list", times=3)
+        try:
+            pages, _ = await stage.sweep()
+        except PlatformFailure as failure:
+            assert_clean(failure, secret)
+        else:
+            rows = [row for page in pages for row in page.unreadable]
+            assert rows
+            for spelt in spellings(secret):
+                assert not [row for row in rows if spelt[:9] in row.payload.decode() + row.error]
