@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,14 @@ _MODE = 0o640
 def appearing(path: Path) -> Iterator[BinaryIO]:
     """A file that takes its name when it is complete and on disk, and leaves nothing behind when it does not get there.
 
-    What was at `path` is replaced, its mode with it. Raises OSError.
+    What was at `path` is replaced, its mode with it; of a link that is the file that it leads to. What is no file (a
+    device, a pipe) is written to as it is: a name must never be taken from it. Raises OSError.
     """
+    if _is_no_file(path):
+        with path.open("wb") as device:
+            yield device
+        return
+    path = Path(os.path.realpath(path))
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     # EXCL takes no link and no older file, whose mode would be another
     descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _MODE)
@@ -29,3 +36,10 @@ def appearing(path: Path) -> Iterator[BinaryIO]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _is_no_file(path: Path) -> bool:
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False

@@ -51,3 +51,37 @@ def test_a_file_that_is_not_completed_leaves_the_old_one_and_nothing_else(tmp_pa
         cut_off()
     assert os.listdir(tmp_path) == ["dump.ndjson"]
     assert path.read_bytes() == b"old"
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with appearing(pipe) as file:
+            file.write(b"all of it")
+        assert os.read(reader, 100) == b"all of it"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_device_tells_its_own_errors() -> None:
+    full = Path("/dev/full")
+    before = full.stat()
+    with pytest.raises(OSError, match="No space left"), appearing(full) as file:
+        file.write(b"all of it")
+    assert (full.stat().st_ino, full.stat().st_rdev) == (before.st_ino, before.st_rdev)
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    path, link = tmp_path / "there" / "dump.ndjson", tmp_path / "link"
+    path.parent.mkdir()
+    link.symlink_to(path)
+    for text in (b"first", b"second"):
+        with appearing(link) as file:
+            file.write(text)
+        assert path.read_bytes() == text
+    assert link.is_symlink()
+    assert mode(path) == 0o640
