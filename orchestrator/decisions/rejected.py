@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.platforms.json_text import storable
 from storage.events import append_event
 from storage.rejected import add_rejected
 from storage.transaction import Transaction
@@ -14,6 +15,7 @@ def set_aside(
 
     `source`: where it came from (`poll`, `read`, `webhook`).
     """
+    error, order = storable(error), None if order is None else storable(order)
     kept = add_rejected(tx, shop, source, order, error, payload, now_ms)
     if kept is None:
         return False

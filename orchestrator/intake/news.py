@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from decimal import Decimal
+import structlog
 
 from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Seen
+from orchestrator.platforms.fields import stumble
+from orchestrator.platforms.json_text import read_body
 from orchestrator.platforms.webhooks import News, OrderNews, Unimportant, Unreadable
 from statemachines.target import Json
+
+log = structlog.get_logger()
 
 HINT = "hint"
 """Source of webhooks whose address alone is secret; the source of a signed one is the platform that signed it."""
@@ -24,8 +27,8 @@ def news_of(source: str, topic: str | None, payload: bytes) -> News:
     if source == TEST:
         return Unimportant(topic)
     try:
-        body: Json = json.loads(payload) if payload else None
-    except (ValueError, RecursionError) as error:
+        body: Json = read_body(payload) if payload else None
+    except ValueError as error:
         if source == HINT:  # it said that something happened, whatever the words
             return OrderNews(None)
         return Unreadable(f"the body is no JSON: {str(error)[:200]}")
@@ -34,7 +37,11 @@ def news_of(source: str, topic: str | None, payload: bytes) -> News:
     platform = PLATFORMS.get(source)
     if platform is None or platform.webhooks is None:
         return Unreadable(f"nobody knows how {source} signs webhooks")
-    return platform.webhooks.news(topic, body)
+    try:
+        return platform.webhooks.news(topic, body)
+    except Exception as error:  # noqa: BLE001 - supervised: one webhook is not the others
+        log.error("webhook.stumbled", source=source, topic=topic, error=stumble(error))
+        return Unreadable(f"reading the body raised {stumble(error)}")
 
 
 def told_order(source: str, payload: bytes) -> Seen | None:
@@ -43,8 +50,11 @@ def told_order(source: str, payload: bytes) -> Seen | None:
     if platform is None or platform.webhooks is None:
         return None
     try:
-        return platform.webhooks.order(json.loads(payload, parse_float=Decimal), payload)
-    except (ValueError, RecursionError):
+        return platform.webhooks.order(read_body(payload), payload)
+    except ValueError:
+        return None
+    except Exception as error:  # noqa: BLE001 - supervised: the read of the order tells more
+        log.error("webhook.stumbled", source=source, error=stumble(error))
         return None
 
 

@@ -7,18 +7,19 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import anyio
-from pydantic_core import from_json
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.crash import CrashPoints
 from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.refusals import Refused
+from orchestrator.decisions.rejected import set_aside
 from orchestrator.decisions.submission import Submission, accept, plan_or_refuse, preview
 from orchestrator.metrics import Metrics
 from orchestrator.operations.deliveries import DeliverySwitch, no_receiver
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
+from orchestrator.platforms.json_text import is_whole
 from orchestrator.runtime.accounts import resume
 from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.reports import SyncReport
@@ -205,7 +206,17 @@ class DaemonCommands:
 
     async def _import(self, worker: ShopWorker, order: str) -> Order:
         async with _platform_refusals(self._store, worker, order):
-            return await worker.refresh(order)
+            try:
+                return await worker.refresh(order)
+            except Unreadable as failure:
+                await self._set_aside(worker.name, order, failure)
+                raise
+
+    async def _set_aside(self, shop: str, order: str, failure: Unreadable) -> None:
+        """Keeps what the platform shows of an order and nobody can read, unless it is no answer about an order."""
+        if is_whole(failure.payload):
+            now = self._clock.now_ms()
+            await self._store.write(lambda tx: set_aside(tx, shop, "read", order, failure.detail, failure.payload, now))
 
     async def _ask(self, worker: ShopWorker, order: str) -> tuple[Seen, int]:
         async with _platform_refusals(self._store, worker, order):
@@ -312,7 +323,7 @@ class _platform_refusals:  # noqa: N801 - reads as a block
                 detail = f"the platform refuses our credentials for shop {self._shop}: {error.detail}; {MEND_ACCESS}"
                 extra = {"paused_by": "access_denied"}
                 raise Refused("platform-unreachable", detail, retry_after_seconds=60, extra=extra) from None
-            case Unreadable(payload=payload) if self._order is None or not _is_json(payload):
+            case Unreadable(payload=payload) if self._order is None or not is_whole(payload):
                 # Not an order that makes no sense, but no answer of the API at all: a page for people, half a body.
                 detail = f"what the platform answers cannot be read: {error.detail}"
                 raise Refused("platform-unreachable", detail, retry_after_seconds=60) from None
@@ -348,11 +359,3 @@ class _platform_refusals:  # noqa: N801 - reads as a block
         if other := next((found for found in known if found.id != name), None):
             detail += f"; the order with the reference {other.reference} has the id {other.id}"
         return Refused("order-not-found", detail)
-
-
-def _is_json(body: bytes) -> bool:
-    try:
-        from_json(body)
-    except ValueError:
-        return False
-    return True

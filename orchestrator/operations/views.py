@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from orchestrator.clock import optional_rfc3339, rfc3339
 from orchestrator.decisions.draft import problem_of
+from orchestrator.platforms.json_text import servable
 from orchestrator.runtime.reports import ShopFacts, SyncReport, WebhookHealth
 from statemachines.machine import Plan, PlatformMachine, Standing
 from statemachines.target import Json
@@ -285,6 +286,7 @@ def payload_text(payload: bytes | None) -> str:
     """An order's payload as JSON text, as it was received.
 
     The platform's own text is embedded, not parsed and written again: big numbers and decimals stay what they were.
+    Half a surrogate pair, on which strict readers give the whole answer up, is U+FFFD in it.
     What is no JSON becomes a string (base64 when it is no UTF-8), no payload becomes null.
     """
     if payload is None:
@@ -297,7 +299,7 @@ def payload_text(payload: bytes | None) -> str:
         json.loads(text, parse_int=str, parse_float=str, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return json.dumps(text)
-    return text.strip()
+    return servable(text.strip())
 
 
 def _no_constant(name: str) -> None:

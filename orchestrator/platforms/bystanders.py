@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from pydantic_core import from_json
-
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Rejected, Transient
 from orchestrator.platforms.http import Answer, Caller
+from orchestrator.platforms.json_text import read_object
 
 _STATUSES = frozenset({401, 402, 403, 404, 410, 423})
 """What says, from the platform, that the shop may not or that there is no such order."""
@@ -23,10 +22,7 @@ IsOwn = Callable[[bytes], bool]
 
 def is_own(body: bytes) -> bool:
     """Whether a refusal has the form of the platforms' JSON errors, an object; a page, text or nothing has not."""
-    try:
-        return isinstance(from_json(body), dict)
-    except ValueError:
-        return False
+    return read_object(body) is not None
 
 
 async def about_order(

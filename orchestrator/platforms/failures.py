@@ -88,6 +88,12 @@ class AccessDenied(PlatformFailure):
         self.is_page = is_page
 
 
+class Stumbled(PlatformFailure):
+    """Something that nobody foresaw ended what was asked for: a bug of ours, which the daemon's log has in full."""
+
+    kind = "internal"
+
+
 class Unreadable(PlatformFailure):
     """The platform answered a read with JSON that cannot be understood; `payload` holds its bytes."""
 

@@ -249,6 +249,15 @@ def _decode_or_pass(text: str, at: int) -> tuple[Json, int]:
         return Broken(str(error)), value_end(text, at)
 
 
+def is_whole(body: bytes) -> bool:
+    """Whether a body is one object or array to its end, told by brackets alone: not a page, nor half an answer."""
+    text = decoded(body).strip(" \t\n\r")
+    try:
+        return text[:1] in ("{", "[") and value_end(text, 0) == len(text)
+    except ValueError:
+        return False
+
+
 def value_end(text: str, at: int) -> int:
     """Where the value that begins at `at` ends, told by its brackets alone.
 

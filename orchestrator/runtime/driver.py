@@ -22,12 +22,13 @@ from orchestrator.decisions.draft import Context, Draft, Policy
 from orchestrator.decisions.outcomes import apply_answer, apply_failure, apply_read, apply_read_failure
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.metrics import Metrics
-from orchestrator.platforms.client import PlatformClient
+from orchestrator.platforms.client import PlatformClient, Seen
 from orchestrator.platforms.failures import OutOfSequence, PlatformFailure, Unreadable
 from orchestrator.runtime.access import tell_gate
 from orchestrator.runtime.gate import Gate
+from orchestrator.runtime.reading import not_adopted, read_order
 from statemachines.machine import PlatformMachine
-from storage.errors import StaleLease
+from storage.errors import StaleLease, StoreError
 from storage.orders import get_kept
 from storage.store import Store
 from storage.transaction import Transaction
@@ -65,16 +66,21 @@ class Driver:
         draft: Draft | None = None
         apply: Apply | None = None
         refused: str | None = None
+        seen: Seen | None = None
         has_kept = has_read = False
         while True:
             has_turn = has_kept or e.gate.try_take()
             has_kept = False
             try:
                 draft, move = await self._commit(order_id, draft, apply, has_turn=has_turn, has_read=has_read)
-            except BaseException:
+            except BaseException as error:
                 if has_turn:
                     e.gate.give_back()
-                raise
+                if seen is None or draft is None or not isinstance(error, Exception) or isinstance(error, StoreError):
+                    raise
+                apply, has_read = await self._unread(draft, not_adopted(seen, error)), False
+                seen = None
+                continue
             is_resting = not isinstance(move, (Call, Read))
             if has_turn and is_resting:
                 e.gate.give_back()
@@ -87,9 +93,10 @@ class Driver:
                 continue
             match move:
                 case Call():
-                    (apply, refused), has_read = await self._call(draft, move), False
+                    (apply, refused), seen = await self._call(draft, move), None
                 case Read():
-                    (apply, has_read), refused = await self._read(draft, refused), None
+                    (apply, seen), refused = await self._read(draft, refused), None
+            has_read = seen is not None
 
     # -- the store -------------------------------------------------------------------------------------------------
 
@@ -143,24 +150,28 @@ class Driver:
         e.crash.hit("after_call")
         return partial(apply_answer, answer=answer, how="found_done" if answer.is_found else "called"), None
 
-    async def _read(self, draft: Draft, refused: str | None) -> tuple[Apply, bool]:
-        """Reads the order; answers what that does to it, and whether it was seen."""
+    async def _read(self, draft: Draft, refused: str | None) -> tuple[Apply, Seen | None]:
+        """Reads the order; answers what that does to it, and the order if it was seen."""
         e = self._e
         try:
-            seen = await e.client.read(draft.order.id)
+            seen = await read_order(e.client, draft.order.id)
         except PlatformFailure as failure:
             e.metrics.call_finished(e.policy.shop, "read", failure.kind)
-            counts, jitter = await self._note(failure), e.chance.jitter()
-            if isinstance(failure, Unreadable):
-                await self._keep_unreadable(draft, failure)
-            return partial(apply_read_failure, failure=failure, jitter=jitter, counts=counts), False
+            return await self._unread(draft, failure), None
         except BaseException:
             e.gate.abandoned()
             raise
         e.gate.succeeded()
         e.metrics.call_finished(e.policy.shop, "read", "done")
         e.crash.hit("after_read")
-        return partial(apply_read, seen=seen, refused=refused), True
+        return partial(apply_read, seen=seen, refused=refused), seen
+
+    async def _unread(self, draft: Draft, failure: PlatformFailure) -> Apply:
+        """What a read that failed does to the order."""
+        counts, jitter = await self._note(failure), self._e.chance.jitter()
+        if isinstance(failure, Unreadable):
+            await self._keep_unreadable(draft, failure)
+        return partial(apply_read_failure, failure=failure, jitter=jitter, counts=counts)
 
     async def _note(self, failure: PlatformFailure) -> bool:
         """Tells the gate what a failure says about the whole shop; answers whether it costs the order an attempt."""

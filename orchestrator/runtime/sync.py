@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import anyio
+import structlog
 
 from orchestrator.decisions.draft import Context
 from orchestrator.decisions.history import is_history, may_be_history
@@ -23,20 +24,26 @@ from orchestrator.platforms.failures import (
     Inconsistent,
     NotFound,
     PlatformFailure,
+    Stumbled,
     Transient,
     Unreadable,
 )
+from orchestrator.platforms.fields import stumble
 from orchestrator.platforms.progress import Progress
-from orchestrator.runtime.asking import ask
+from orchestrator.runtime.asking import GateClosed, ask
 from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.reading import not_adopted, read_order
 from orchestrator.runtime.reports import SyncReport
 from statemachines.target import Json
+from storage.errors import StoreError
 from storage.events import append_event
 from storage.history import is_skipped, note_skipped
 from storage.orders import get_order, stalest_orders, touch_order
 from storage.records import Shop
 from storage.shops import fence, get_shop, save_sync, save_sync_error
 from storage.transaction import Transaction
+
+log = structlog.get_logger()
 
 _BATCH = 50  # orders adopted in one unit of work: short enough that steps do not wait behind an import
 
@@ -126,7 +133,7 @@ class Poller:
         async with self._one_at_a_time:
             started, self.got_on = self._e.clock.monotonic(), False
             try:
-                report = await self._sweep(is_asked_for=is_asked_for)
+                report = await self._sweep_or_stumble(is_asked_for=is_asked_for)
             except PlatformFailure as failure:
                 self._stuck += 1
                 self._e.metrics.sync_finished(self._e.policy.shop, failure.kind, self._e.clock.monotonic() - started)
@@ -134,6 +141,16 @@ class Poller:
                 raise
             self._e.metrics.sync_finished(self._e.policy.shop, "done", self._e.clock.monotonic() - started)
             return report
+
+    async def _sweep_or_stumble(self, *, is_asked_for: bool) -> SyncReport:
+        """As `_sweep`, Stumbled in place of what nobody foresaw: people are told of it as of any other failure."""
+        try:
+            return await self._sweep(is_asked_for=is_asked_for)
+        except (PlatformFailure, GateClosed, StoreError):
+            raise
+        except Exception as error:
+            log.exception("sync.stumbled", shop=self._e.policy.shop)
+            raise Stumbled(f"the sync raised {stumble(error)}") from error
 
     async def _sweep(self, *, is_asked_for: bool) -> SyncReport:
         e = self._e
@@ -294,7 +311,7 @@ class Poller:
     async def _adopt_one(self, order_id: str, tally: _Tally) -> None:
         read_at = self._e.clock.now_ms()
         try:
-            seen = await ask(self._e, "read", partial(self._e.client.read, order_id))
+            seen = await ask(self._e, "read", partial(read_order, self._e.client, order_id))
         except NotFound as failure:
             self._missed.discard(order_id)
             await self._note_gone(order_id, failure.detail, read_at)
@@ -304,8 +321,7 @@ class Poller:
             await self._touch(order_id, read_at)
             await self._set_aside((UnreadableItem(order_id, failure.detail, failure.payload),), tally)
             return
-        (result,) = await self._adopt_batch([Look(seen, read_at)], frozenset(), tally)
-        if result is Adopted.STALE:
+        if Adopted.STALE in await self._adopt_batch([Look(seen, read_at)], frozenset(), tally):
             self._missed.add(order_id)
         else:
             self._missed.discard(order_id)
@@ -327,7 +343,12 @@ class Poller:
                     results.append(adopt(tx, ctx, look)[1])
             return results, skipped
 
-        results, skipped = await e.store.write(unit)
+        try:
+            results, skipped = await e.store.write(unit)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - supervised: one order of the batch, which is undone alone
+            return await self._adopt_apart(looks, skip_if_new, tally, error)
         tally.skipped += skipped
         self.got_on = self.got_on or bool(results)
         for result in results:
@@ -339,6 +360,21 @@ class Poller:
         if any(result in (Adopted.DRIFTED, Adopted.UPDATED) for result in results):
             self._on_adopted()
         return results
+
+    async def _adopt_apart(
+        self, looks: list[Look], skip_if_new: frozenset[str], tally: _Tally, error: Exception
+    ) -> list[Adopted]:
+        """As `_adopt_batch`, of which none was adopted: halves, until the order that raised stands alone. It is set
+        aside."""
+        if len(looks) == 1:
+            seen = looks[0].seen
+            failure = not_adopted(seen, error)
+            await self._touch(seen.id, looks[0].read_at)
+            await self._set_aside((UnreadableItem(seen.id, failure.detail, failure.payload),), tally)
+            return []
+        middle = len(looks) // 2
+        first = await self._adopt_batch(looks[:middle], skip_if_new, tally)
+        return first + await self._adopt_batch(looks[middle:], skip_if_new, tally)
 
     async def _set_aside(self, items: tuple[UnreadableItem, ...], tally: _Tally) -> None:
         e = self._e

@@ -12,7 +12,8 @@ import anyio
 import structlog
 
 from orchestrator.clock import Clock
-from orchestrator.platforms.failures import PlatformFailure
+from orchestrator.platforms.failures import PlatformFailure, Stumbled
+from orchestrator.platforms.fields import stumble
 from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.sync import Poller
@@ -100,9 +101,9 @@ class Sweeps:
         except StoreError as error:
             log.error("sync.failed", shop=self._shop, kind="storage", detail=str(error))
             return None, error
-        except Exception as error:  # supervised: a payload that breaks the poller must not stop the steps
+        except Exception as error:  # supervised: what breaks even the poller's own record must not stop the steps
             log.exception("sync.stumbled", shop=self._shop)
-            return None, error
+            return None, Stumbled(f"the sync raised {stumble(error)}")
 
 
 class _Asked:

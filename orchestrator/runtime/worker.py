@@ -28,6 +28,7 @@ from orchestrator.runtime.access_watch import mind_access, tell_resumed
 from orchestrator.runtime.asking import ask
 from orchestrator.runtime.driver import Driver, Equipment
 from orchestrator.runtime.gate import Gate
+from orchestrator.runtime.reading import not_adopted, read_order
 from orchestrator.runtime.reports import WebhookHealth
 from orchestrator.runtime.sync import Poller
 from orchestrator.runtime.sync_schedule import Sweeps
@@ -143,7 +144,7 @@ class ShopWorker:
         """Reads an order from the platform and answers when the read began. Raises GateClosed, PlatformFailure."""
         e = self.equipment
         read_at = e.clock.now_ms()  # before the turn: an earlier time only makes the look more careful
-        return await ask(e, "read", partial(e.client.read, order_id)), read_at
+        return await ask(e, "read", partial(read_order, e.client, order_id)), read_at
 
     async def order_of_part(self, part: str) -> str | None:
         """The order that a part belongs to, where the platform can tell. Raises GateClosed, PlatformFailure."""
@@ -209,7 +210,12 @@ class ShopWorker:
                 return None
             return adopt(tx, ctx, Look(seen, read_at, cause))
 
-        result = await self.equipment.store.write(unit)
+        try:
+            result = await self.equipment.store.write(unit)
+        except StoreError:
+            raise
+        except Exception as error:
+            raise not_adopted(seen, error) from error
         if result is not None and result[1] is Adopted.IMPORTED:
             self.equipment.crash.hit("after_import")
         self.wake()

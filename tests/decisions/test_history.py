@@ -119,7 +119,7 @@ def test_an_order_that_is_left_out_is_counted_once(tx: SqliteTransaction) -> Non
         (None, "2024-03-01", 1_709_333_999_999),
         ("2024-03-01T10:00:00", "2020-01-01", 1_709_283_600_000),
         ({"at": 1}, "soon", None),
-        ("9999-12-31T23:59:59", None, 253_402_297_199_000),
+        ("9999-12-31T23:59:59", None, None),  # how a database writes that there is none
         ("0001-01-01T00:00:00", "0001-01-01", None),  # before there is time in UTC
     ],
 )
