@@ -1,4 +1,4 @@
-"""What is wrong only between sections: one port for two listeners, one account under two names.
+"""What is wrong only between sections: one port for two listeners, one account under two names, one file for two uses.
 
 Looked for in the file as it is written, not in checked sections: a secret that is missing in one of them must not hide
 that its port is taken.
@@ -6,13 +6,16 @@ that its port is taken.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from pathlib import Path as FilePath
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic_core import PydanticUndefined
 
+from orchestrator.config.model import ConfigFile
 from orchestrator.config.problems import Path
 from orchestrator.config.push import WebhookSettings
 from orchestrator.config.references import UNRESOLVED
@@ -33,6 +36,24 @@ def across(tree: Mapping[str, Any], borrowed: AbstractSet[Path]) -> Iterator[Fin
     if _share_a_port(tree.get("api"), tree.get("webhooks")):
         yield ("webhooks", "port"), "is the port of api.tcp too - give each its own"
     yield from _shared_accounts(tree.get("shops"), borrowed)
+
+
+def shared_files(location: FilePath, file: ConfigFile) -> Iterator[Finding]:
+    """Files that are written and are another one's too: a signal that writes the status must not replace the store.
+    `location`: the config file itself."""
+    taken = {os.path.realpath(location): "the config file"}
+    if file.webhooks is not None and (tls := file.webhooks.tls) is not None:
+        taken |= dict.fromkeys(map(os.path.realpath, (tls.certificate, tls.key)), "a file of webhooks.tls")
+    written: list[tuple[Path, FilePath, tuple[str, ...], str]] = [
+        (("storage", "url"), file.storage.path, ("", "-wal", "-shm", ".lock"), "a file of the store"),
+        (("api", "socket"), file.api.socket, ("",), "the socket of the API"),
+        (("status_file",), file.status_file, ("",), "the status file"),
+    ]
+    for place, path, suffixes, what in written:
+        names = [os.path.realpath(path) + suffix for suffix in suffixes]
+        if others := [taken[name] for name in names if name in taken]:
+            yield place, f"is {others[0]} too - name another file"
+        taken |= dict.fromkeys(names, what)
 
 
 def _share_a_port(api: Any, webhooks: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.clock import Clock
-from orchestrator.config.across import across
+from orchestrator.config.across import across, shared_files
 from orchestrator.config.again import Source
 from orchestrator.config.explain import explain, keys_of, no_key_of_any, one_of
 from orchestrator.config.fields import instant_ms
@@ -56,6 +56,8 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ, clock: Clock
     shops = _shops(check, tree.get("shops", {}))
     file = check.validate(ConfigFile, _completed(check, sections), (), also_known=["shops"])
     for place, message in across(tree, resolved.borrowed):
+        check.refuse(place, message)
+    for place, message in shared_files(location, file) if file is not None else ():
         check.refuse(place, message)
     if check.problems or file is None:
         raise ConfigError(check.in_order_of(tree))

@@ -95,6 +95,23 @@ def test_every_error_is_told_at_once(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("tree", "told"),
+    [
+        ({"status_file": "fulfilld.db"}, "status_file: is a file of the store too - name another file"),
+        ({"status_file": "here/../fulfilld.db-wal"}, "status_file: is a file of the store too - name another file"),
+        ({"status_file": "fulfilld.json"}, "status_file: is the config file too - name another file"),
+        ({"status_file": "fulfilld.sock"}, "status_file: is the socket of the API too - name another file"),
+        ({"api": {"socket": "fulfilld.db.lock"}}, "api.socket: is a file of the store too - name another file"),
+        ({"storage": {"url": "sqlite:///fulfilld.json"}}, "storage.url: is the config file too - name another file"),
+    ],
+)
+def test_one_file_for_two_uses_is_an_error(tmp_path: Path, tree: dict[str, Any], told: str) -> None:
+    (tmp_path / "here").mkdir()
+    whole = {"storage": {"url": "sqlite:///fulfilld.db"}, "api": {"socket": "fulfilld.sock"}, **tree}
+    assert errors(tmp_path, whole) == [told]
+
+
 @pytest.mark.parametrize("odd", [[], {}, 5, "x", None, {"tcp": []}, {"tcp": {"port": [1]}}, {"tcp": {"host": {}}}])
 def test_sections_of_any_shape_are_refused_in_lines(tmp_path: Path, odd: Any) -> None:
     errors(tmp_path, {"api": odd, "webhooks": {"port": 1}, "shops": {"a": odd, "b": odd}})
