@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import time
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -40,6 +41,7 @@ class Nature:
         self.world = world
         self.rng = world.settings.rng("nature")
         self.kills = 0
+        self._start_seconds = 0.0
 
     async def rage(self) -> None:
         """Until all kills are spent."""
@@ -52,7 +54,8 @@ class Nature:
         weights = [weight for weight, _ in turns]
         pause = self.world.settings.seconds / self.world.settings.kills / 2
         while self.kills < self.world.settings.kills:
-            await anyio.sleep(self.rng.uniform(0.1, 2) * pause)
+            # A life has to be worth its start, which takes long where others use the machine too.
+            await anyio.sleep(self.rng.uniform(0.1, 2) * max(pause, self._start_seconds))
             if not self.world.daemon.is_running:  # a crash point that was armed long ago
                 await self.ended()
                 await self._start_somehow()
@@ -63,9 +66,11 @@ class Nature:
         """A life of the daemon, armed with a crash point or not; waits until it is ready or died."""
         self.world.note("nature", "start", crash=crash)
         self.world.daemon.is_ready = False
+        began = time.monotonic()
         self.world.daemon.start(crash)
         try:
             await self.world.daemon.ready()
+            self._start_seconds = time.monotonic() - began
             self.world.daemon.is_ready = True
         except Unreachable:
             await self.ended()
