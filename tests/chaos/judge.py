@@ -17,6 +17,8 @@ _CANCELLED = {"Canceled", "cancel", "Anulowane", "CANCELLED"}
 _IN_PLACE = {"edit", "pay"}
 """Edits that leave an order where it is. What people moved on or ended before anybody saw it is history to us, and not
 imported (docs/configure.md, docs/guarantees.md)."""
+_SHOWN_BY_REFUSAL = {"send_despatch", "prepare_pickup"}
+"""Steps that no read shows: after a lost answer they are sent again, and the platform refuses what it has already."""
 _SHOP_OF = {platform: shop for shop, platform in PLATFORM_OF.items()}
 _Event = dict[str, Any]
 
@@ -37,7 +39,7 @@ def effects(world: World) -> Iterator[Finding]:
     """No effect twice, none out of turn, never two steps of an order at the same time."""
     ledger = world.sandbox.ledger
     for call in ledger.repeats_after_effect():
-        if call.order is not None:
+        if call.order is not None and (call.took_effect or call.step not in _SHOWN_BY_REFUSAL):
             yield Finding("no step is sent again once it took effect", _tell(world, call))
     for call in ledger.out_of_sequence():
         if call.order is not None and Ref(_SHOP_OF[call.platform], call.order) not in world.edits:
