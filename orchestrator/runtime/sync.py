@@ -162,7 +162,7 @@ class Poller:
         try:
             if shop is not None and not self._has_caught_up and _wants_older(shop, e.policy.import_since):
                 await self._walk(None, tally, only_new=True)
-                self._has_caught_up = True
+                self._has_caught_up, self._unfinished = True, None
         except Inconsistent as failure:  # what changed is in another list
             broken = failure
         try:

@@ -14,7 +14,7 @@ from orchestrator.clock import Clock
 from orchestrator.config import Config, WebhookSettings
 from orchestrator.intake import subscriptions
 from orchestrator.intake.subscriptions import Inspection, SubscriptionWatch, address_of, inspect
-from orchestrator.platforms.failures import PlatformFailure
+from orchestrator.platforms.failures import PlatformFailure, Unreadable
 from orchestrator.platforms.shopify.webhooks import TOPICS
 from orchestrator.platforms.subscriptions import PushingClient
 from orchestrator.runtime.reports import WebhookHealth
@@ -109,6 +109,32 @@ async def test_a_webhook_in_a_form_that_we_do_not_take_is_mended_in_place() -> N
         found = await inspect(client(stage), ADDRESS)
         (mended,) = (each for each in found.subscriptions if each.topic == "orders/paid")
         assert (mended.id, mended.is_readable, set(found.made)) == (known.id, True, set(TOPICS))
+
+
+@pytest.mark.parametrize(
+    ("cursor", "words"),
+    [('"again"', "named before"), ("null", "more follows, and not where"), ("7", "more follows, and not where")],
+)
+async def test_a_list_of_webhooks_without_an_end_is_not_taken_for_the_whole(cursor: str, words: str) -> None:
+    async with staged("shopify") as stage:
+        node = '{"id":"gid://shopify/WebhookSubscription/1","topic":"ORDERS_PAID","uri":"https://a.example"}'
+        info = f'{{"hasNextPage":true,"endCursor":{cursor}}}'
+        body = f'{{"data":{{"webhookSubscriptions":{{"nodes":[{node}],"pageInfo":{info}}}}}}}'
+        stage.sandbox.faults.script_answer(200, body.encode(), step="webhookSubscriptions", times=50)
+        with pytest.raises(Unreadable, match=words):
+            await client(stage).list_subscriptions()
+
+
+async def test_more_webhooks_than_ten_pages_hold_are_all_listed() -> None:
+    async with staged("shopify") as stage:
+        for page in range(12):
+            node = (
+                f'{{"id":"gid://shopify/WebhookSubscription/{page}","topic":"ORDERS_PAID","uri":"https://a.example"}}'
+            )
+            info = f'{{"hasNextPage":{"true" if page < 11 else "false"},"endCursor":"page-{page}"}}'
+            body = f'{{"data":{{"webhookSubscriptions":{{"nodes":[{node}],"pageInfo":{info}}}}}}}'
+            stage.sandbox.faults.script_answer(200, body.encode(), step="webhookSubscriptions")
+        assert len(await client(stage).list_subscriptions()) == 12
 
 
 async def test_the_order_of_a_fulfilment_order() -> None:

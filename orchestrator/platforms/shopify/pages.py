@@ -5,6 +5,9 @@ time, and that of the fulfilment order whose lines it shows, which moves alone w
 that tells another one than the first makes the whole read begin again. Change times are whole seconds, so what changes
 within the very second of the last change is not seen here; a poll reads such an order again (`shopify_sweep`).
 
+A list whose pages do not lead on (a cursor that comes again, something that was shown before) is read again as well:
+goods that count twice would be shipped twice. Should it stay like that, the order is set aside, and no other waits.
+
 Every page asks for a part of what the first page asks for, so none costs more than that one does (shopify.md §8).
 """
 
@@ -30,6 +33,10 @@ class _Changed(Exception):
     """A page shows the order as another one does not."""
 
 
+class _Astray(Exception):
+    """The pages of a list do not lead on; the message says how."""
+
+
 class _Endless(Exception):
     """The order has more pages than are read; the message says so."""
 
@@ -44,9 +51,10 @@ class OrderPages:
         """The order's node with all of its lists, and its text: Shopify's own where one page shows everything, else
         JSON written anew.
 
-        Raises NotFound, Unreadable for an order of too many pages, Transient where it changes all the time, and what
-        calls raise.
+        Raises NotFound, Unreadable for an order of too many pages or whose pages do not lead on, Transient where it
+        changes all the time, and what calls raise.
         """
+        unreadable: Unreadable | None = None
         for attempt in range(TRIES):
             if attempt:
                 await self._throttle()
@@ -59,12 +67,18 @@ class OrderPages:
             try:
                 await rest.read()
             except _Changed:
+                unreadable = None
+                continue
+            except _Astray as error:
+                unreadable = Unreadable(f"order {order_id}: {error}", encoded(text))
                 continue
             except _Endless as error:
                 raise Unreadable(f"order {order_id}: {error}", encoded(text)) from None
             if rest.pages:
                 text = write_value(node)
             return node, text
+        if unreadable is not None:
+            raise unreadable
         raise Transient(f"the order changed {TRIES} times while its pages were read")
 
 
@@ -77,7 +91,7 @@ class _Rest:
         self.pages = 0
 
     async def read(self) -> None:
-        """Raises _Changed, _Endless, PlatformFailure."""
+        """Raises _Changed, _Astray, _Endless, PlatformFailure."""
         order = self._order
         await self._follow(order, "lineItems", "order_lines", "order")
         await self._follow(order, "shippingLines", "order_shipping_lines", "order")
@@ -95,7 +109,11 @@ class _Rest:
     async def _follow(self, owner: Json, name: str, document: str, field: str) -> None:
         """Reads the rest of the list `name` of `owner`, which `document` shows as its `field`."""
         shared = {each: value for each, value in self._variables.items() if f"${each}: Boolean!" in text_of(document)}
+        cursors: set[str] = set()
         while (after := _next_cursor(owner, name)) is not None:
+            if after in cursors:
+                raise _Astray(f"a cursor of its {name} was named before: {after[:80]}")
+            cursors.add(after)
             if self.pages == MOST_PAGES:
                 raise _Endless(f"{MOST_PAGES + 1} pages do not show all of its lines, fulfilment orders and parcels")
             self.pages += 1
@@ -107,8 +125,10 @@ class _Rest:
             page = data.get(field)
             if not isinstance(page, dict) or not self._is_as_before(owner, page):
                 raise _Changed
-            if _next_cursor(page, name) == after or not isinstance(page.get(name), dict):
-                raise Transient(f"a page of {name} does not lead on")
+            if not isinstance(page.get(name), dict):
+                raise _Astray(f"a page of its {name} shows none")
+            if again := _ids(_nodes(owner, name)) & _ids(_nodes(page, name)):
+                raise _Astray(f"two pages of its {name} show {min(again)}")
             owner[name]["nodes"] += _nodes(page, name)
             owner[name]["pageInfo"] = page[name].get("pageInfo")
 
@@ -126,6 +146,11 @@ def _next_cursor(owner: Json, name: str) -> str | None:
         return None
     after = info.get("endCursor")
     return after if isinstance(after, str) and isinstance(owner.get("id"), str) else None
+
+
+def _ids(nodes: list[Json]) -> set[str]:
+    """What tells nodes apart; some have nothing."""
+    return {node["id"] for node in nodes if isinstance(node, dict) and isinstance(node.get("id"), str)}
 
 
 def _nodes(owner: Json, name: str) -> list[Json]:

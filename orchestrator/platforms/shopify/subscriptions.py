@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from orchestrator.platforms.client import Throttle
 from orchestrator.platforms.failures import Rejected, Unreadable
+from orchestrator.platforms.progress import Progress
 from orchestrator.platforms.shopify.graphql import ShopifyDoor
 from orchestrator.platforms.shopify.options import PROGRESS_SINCE
 from orchestrator.platforms.shopify.webhooks import PRODUCT_TOPICS, PROGRESS_TOPICS, TOPICS, topic_enum
 from orchestrator.platforms.subscriptions import Subscription
 from statemachines.target import Json
 
-_PAGES = 10  # of 100 each
 _TAKEN = "already been taken"  # shopify.md §2.5: the same topic and address again
 _BY_ENUM = {topic_enum(topic): topic for topic in TOPICS}
 
@@ -32,23 +32,29 @@ class ShopifySubscriptions:
 
     async def list(self) -> list[Subscription]:
         """The app's webhooks. Shopify deletes one after eight failures in a row, so they are worth a look at start
-        and now and then (shopify.md §2.3). Raises PlatformFailure."""
+        and now and then (shopify.md §2.3). Raises PlatformFailure, among them Unreadable for a list without an end:
+        half of it would have the others taken for missing."""
         found: list[Subscription] = []
         after: str | None = None
-        for page in range(_PAGES):
-            if page:
-                await self._throttle()
+        progress = Progress()
+        while True:
             data, answer = await self._door.query("subscriptions", {"after": after})
             try:
                 connection = data["webhookSubscriptions"]
-                found += [_subscription(node) for node in connection["nodes"]]
+                shown = [_subscription(node) for node in connection["nodes"]]
                 info = connection["pageInfo"]
-                after = info["endCursor"] if info["hasNextPage"] else None
-            except (KeyError, TypeError) as error:
+                has_more, after = info["hasNextPage"], info.get("endCursor")
+            except (KeyError, TypeError, AttributeError) as error:
                 raise Unreadable(f"the list of webhooks makes no sense: {error}", answer.body) from None
-            if after is None:
-                break
-        return found
+            found += shown
+            if not has_more:
+                return list({each.id: each for each in found}.values())
+            words = progress.complaint((each.id for each in shown), after)
+            if words is None and not isinstance(after, str):
+                words = "it says that more follows, and not where"
+            if words is not None:
+                raise Unreadable(f"the list of webhooks is not to be relied on: {words}", answer.body)
+            await self._throttle()
 
     async def create(self, topic: str, address: str) -> bool:
         """Asks for a topic at an address; False: Shopify says that it sends that already.

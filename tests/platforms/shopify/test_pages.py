@@ -238,6 +238,31 @@ async def test_a_page_that_makes_no_sense_is_no_half_order(answer: Any) -> None:
             await this.client.read(this.id)
 
 
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [((5, 6), "a cursor of its lineItems was named before: again"), ((1,), "two pages of its lineItems show gid://")],
+)
+async def test_an_order_whose_pages_do_not_lead_on_is_set_aside_and_counts_nothing_twice(
+    lines: tuple[int, ...], words: str
+) -> None:
+    async with reading(lines=10) as this:
+        whole = json.loads((await this.client.read(this.id)).payload)
+        this.turns.clear()
+
+        def go_astray(turn: int) -> None:
+            place = turn % (len(lines) + 1) - 1
+            if place >= 0:  # else the order's first page again
+                node = whole["lineItems"]["nodes"][lines[place]]
+                page = {"nodes": [node], "pageInfo": {"hasNextPage": True, "endCursor": "again"}}
+                body = json.dumps({"data": {"order": {"updatedAt": whole["updatedAt"], "lineItems": page}}})
+                this.stage.sandbox.faults.script_answer(200, body.encode(), step="read")
+
+        this.between = go_astray
+        with pytest.raises(Unreadable, match=words):
+            await this.client.read(this.id)
+        assert len([sent for sent in this.sent() if "after" not in sent]) == 1 + TRIES
+
+
 async def test_of_a_parcel_of_more_lines_than_one_call_takes_the_rest_leaves_with_the_next_call() -> None:
     async with reading(lines=700, most_nodes=250) as this:
         request = TargetRequest("shipped", tracking=Tracking("1Z"))
