@@ -89,9 +89,14 @@ class Door:
     async def open(self) -> None:
         """Listens on a new socket; one that was open before ends, its calls go on. Raises ServeError."""
         listener = await anyio.to_thread.run_sync(_Listener, self._path, self._mode)
+        site = _UnixSite(self._runner, listener.sock)
+        try:
+            await site.start()
+        except OSError as error:
+            listener.close()
+            raise _unusable(self._path, error) from None
         old_listener, old_site = self._listener, self._site
-        self._listener, self._site = listener, _UnixSite(self._runner, listener.sock)
-        await self._site.start()
+        self._listener, self._site = listener, site
         if old_site is not None and old_listener is not None:
             await old_site.stop()
             old_listener.close()
@@ -143,7 +148,10 @@ class _Listener:
             )
         if (lost := lost_directory(path)) is not None:
             raise ServeError(f"there is no directory {lost} for the socket {path}; make it or set api.socket")
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:  # no descriptor is free
+            raise _unusable(path, error) from None
         try:
             # Only the default place can lack more than one: a run-time directory that others may enter is none.
             path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -155,8 +163,7 @@ class _Listener:
         except BaseException as error:
             self.sock.close()
             if isinstance(error, OSError):
-                reason = (error.strerror or str(error)).lower()
-                raise ServeError(f"the socket {path} cannot be made: {reason}; set api.socket") from None
+                raise _unusable(path, error) from None
             raise
 
     def is_reachable(self) -> bool:
@@ -172,6 +179,11 @@ class _Listener:
         with suppress(OSError):
             if _identity(self._path) == self._identity:
                 self._path.unlink()
+
+
+def _unusable(path: Path, error: OSError) -> ServeError:
+    reason = (error.strerror or str(error)).lower()
+    return ServeError(f"the socket {path} cannot be made: {reason}; set api.socket")
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import stat
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import anyio
 import pytest
+import structlog.testing
 from aiohttp import web
 
 from orchestrator.api.server import ServeError, serving
@@ -139,6 +141,25 @@ async def test_a_socket_that_another_daemon_has_made_meanwhile_stays(folder: Pat
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(str(folder / "s"))
     assert (folder / "s").exists()
+
+
+async def test_a_socket_that_cannot_be_made_anew_for_want_of_descriptors_is_waited_for(folder: Path) -> None:
+    async with serving(an_app(), settings(folder / "s")) as served:
+        (folder / "s").unlink()
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+        try:
+            with structlog.testing.capture_logs() as logs:
+                await served.door.look()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert [(each["event"], "too many open files" in each["detail"]) for each in logs] == [
+            ("api.socket_lost", True)
+        ]
+        await served.door.look()
+        assert (folder / "s").is_socket()
 
 
 async def test_a_port_in_use_is_told_and_leaves_nothing_behind(folder: Path) -> None:
