@@ -43,10 +43,10 @@ from orchestrator.process.passage import Watchman
 from orchestrator.process.restored import Here, settle
 from orchestrator.process.signals import EXIT_AT_ONCE, Signals
 from orchestrator.push.deliveries import Deliveries
+from orchestrator.registry import PLATFORMS
 from orchestrator.renewal import Renewal
 from orchestrator.runtime.reports import ShopFacts
 from orchestrator.runtime.supervisor import Supervisor
-from statemachines import BUILDERS
 from storage.errors import StoreError
 from storage.events import last_cursor
 from storage.records import Shop
@@ -195,8 +195,8 @@ class Daemon:
         for shop in kept:
             if shop.name in facts:
                 machine = facts[shop.name].machine
-            elif shop.platform in BUILDERS:
-                machine = BUILDERS[shop.platform]({})
+            elif shop.platform in PLATFORMS:
+                machine = PLATFORMS[shop.platform].machine({})
             else:
                 continue
             found[shop.name] = [state.name for state in machine.states.values() if state.is_end]

@@ -23,12 +23,12 @@ from orchestrator.config import (
 )
 from orchestrator.config.tls import tls_context
 from orchestrator.intake.subscriptions import inspect
-from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.platforms.meter import LastWord
 from orchestrator.platforms.subscriptions import PushingClient
 from orchestrator.process.locks import Holder, living_holder
+from orchestrator.registry import PLATFORMS
 from storage.errors import StoreError
 from storage.shops import identities
 from storage.sqlite.glance import glance

@@ -14,9 +14,9 @@ from orchestrator.clock import Clock
 from orchestrator.config import Config, ShopConfig
 from orchestrator.config.fields import public_url_of
 from orchestrator.intake.subscriptions import Inspection, address_of, inspect
-from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.platforms.subscriptions import PushingClient
+from orchestrator.registry import PLATFORMS
 
 _INDENT = 2
 _WIDTH = 80 - _INDENT

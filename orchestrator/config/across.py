@@ -20,7 +20,7 @@ from orchestrator.config.problems import Path
 from orchestrator.config.push import WebhookSettings
 from orchestrator.config.references import UNRESOLVED
 from orchestrator.config.settled import identity_of
-from orchestrator.platforms import PLATFORMS
+from orchestrator.registry import PLATFORMS
 
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
 _LOOPBACK = "127.0.0.1"

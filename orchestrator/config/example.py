@@ -9,9 +9,10 @@ from pydantic import BaseModel
 
 from orchestrator.config.explain import models_in
 from orchestrator.config.model import ConfigFile, ShopSettings
-from orchestrator.platforms import PLATFORMS
+from orchestrator.platforms.platform import DefaultLimits
+from orchestrator.registry import PLATFORMS
 
-EXAMPLE: Final[dict[str, Any]] = {
+_WITHOUT_SHOPS: Final[dict[str, Any]] = {
     "storage": {"url": "sqlite:///fulfilld.db"},
     "api": {
         "socket": "fulfilld.sock",
@@ -42,132 +43,38 @@ EXAMPLE: Final[dict[str, Any]] = {
     "status_file": "status.json",
     "log": {"format": "json", "level": "info"},
     "recovery_limit": 5,
-    "shops": {
-        "acme": {
-            "platform": "selldone",
-            "shop_id": 12345,
-            "token": {"env": "ACME_TOKEN"},
-            "updated_at_unit": "s",
-            "base_url": "https://api.selldone.com",
-            "chaining": "auto",
-            "poll": {"enabled": True, "interval_seconds": 60, "page_size": 100, "lookback_seconds": 120},
-            "circuit": {"failures": 5, "cooldown_seconds": 30},
-            "fresh_seconds": 300,
-            "import_since": None,
-            "ship_withdrawn": False,
-            "limits": {
-                "concurrency": 8,
-                "rate_per_second": 1.1,
-                "burst": 10,
-                "window": {"calls": 80, "seconds": 60},
-            },
-            "retry": {"attempts": 8, "base_seconds": 1, "max_seconds": 300},
-            "timeout_seconds": 30,
-            "webhook_secret": [{"env": "ACME_WEBHOOK_SECRET"}],
-        },
-        "cs": {
-            "platform": "cloudsuite",
-            "webshop": 1,
-            "proxy_shop": 1,
-            "proxy_user": 10,
-            "credentials": {
-                "client_id": {"env": "CS_ID"},
-                "client_secret": {"env": "CS_SECRET"},
-                "token_url": "https://id.cloudsuite.io/realms/CloudSuite/protocol/openid-connect/token",
-            },
-            "timezone": "Europe/Amsterdam",
-            "payment_check": "on",
-            "desadv_on_timeout": "resend_same_number",
-            "offline_orders": "skip",
-            "confirmed_since": None,
-            "modified_filter": None,
-            "duplicate_words": ["already", "exists", "duplicate"],
-            "proxy_error_words": ["error", "fault", "exception", "invalid", "failed"],
-            "buyer_party": {},
-            "status_notes": {},
-            "status_note_style": "list",
-        },
-        "cs-by-key": {
-            "platform": "cloudsuite",
-            "token": {"env": "CS_KEY"},
-        },
-        "xs": {
-            "platform": "xsale",
-            "organization": "myorg_1234",
-            "credentials": {
-                "client_id": {"env": "XS_ID"},
-                "client_secret": {"env": "XS_SECRET"},
-                "username": {"env": "XS_USER"},
-                "password": {"env": "XS_PASSWORD"},
-                "login_url": "https://login.futuriti.pl/oauth/token",
-                "audience": "https://api.xsale.ai",
-                "scope": "openid profile email xsale production",
-            },
-            "flow": [
-                "Nowe",
-                "Zaimportowano do ERP",
-                "W trakcie realizacji",
-                "Przygotowywane do wysyłki",
-                "Wysłane",
-                "Zrealizowane",
-            ],
-            "milestones": {
-                "new": "Nowe",
-                "accepted": "Zaimportowano do ERP",
-                "preparing": "Przygotowywane do wysyłki",
-                "shipped": "Wysłane",
-                "delivered": "Zrealizowane",
-                "attention": "Do obsługi ręcznej",
-                "cancelled": "Anulowane",
-            },
-            "status_filter": "statusidin",
-            "array_style": "repeat",
-            "list_query": {},
-            "paging": "none",
-            "envelope": "auto",
-            "list_open": True,
-            "single_get": True,
-            "status_body": "StatusId",
-            "look_first": True,
-            "verify_changes": True,
-            "fields": {"reference": "ForeignNumber", "payment": "PaymentStatus"},
-            "payments": {
-                "Opłacone": "paid",
-                "Nadpłacone": "paid",
-                "Nieopłacone": "unpaid",
-                "Niedopłacone": "unpaid",
-            },
-        },
-        "shopy": {
-            "platform": "shopify",
-            "domain": "shopy.myshopify.com",
-            "credentials": {"client_id": {"env": "SHOPY_ID"}, "client_secret": {"env": "SHOPY_SECRET"}},
-            "api_version": "2026-10",
-            "customer_data": True,
-            "notify_customer": False,
-            "restock_on_cancel": True,
-            "refund_on_cancel": False,
-            "cancel_wait_seconds": 120,
-            "lost_answer_seconds": 2,
-            "routing_timeout_seconds": 300,
-        },
-        "shopy-by-refresh": {
-            "platform": "shopify",
-            "domain": "shopy-by-refresh.myshopify.com",
-            "credentials": {
-                "client_id": {"env": "APP_ID"},
-                "client_secret": {"env": "APP_SECRET"},
-                "refresh_token": {"env": "SHOPY_REFRESH_TOKEN"},
-            },
-        },
-        "shopy-by-token": {
-            "platform": "shopify",
-            "domain": "shopy-by-token.myshopify.com",
-            "token": {"env": "SHOPY_TOKEN"},
-            "webhook_secret": [{"env": "SHOPY_WEBHOOK_SECRET"}],
-        },
-    },
 }
+
+_OF_EVERY_SHOP: Final[dict[str, Any]] = {
+    "chaining": "auto",
+    "poll": {"enabled": True, "interval_seconds": 60, "page_size": 100, "lookback_seconds": 120},
+    "circuit": {"failures": 5, "cooldown_seconds": 30},
+    "fresh_seconds": 300,
+    "import_since": None,
+    "ship_withdrawn": False,
+    "limits": {},
+    "retry": {"attempts": 8, "base_seconds": 1, "max_seconds": 300},
+    "timeout_seconds": 30,
+    "webhook_secret": [{"env": "ACME_WEBHOOK_SECRET"}],
+}
+"""The keys that shops of all platforms have: the first shop shows them, its `limits` and address as its platform's."""
+
+
+def _shop_examples() -> dict[str, Any]:
+    shops = {name: dict(shop) for platform in PLATFORMS.values() for name, shop in platform.example.items()}
+    first = next(iter(shops.values()))
+    platform = PLATFORMS[first["platform"]]
+    first |= {"base_url": platform.default_base_url, **_OF_EVERY_SHOP, "limits": _limits(platform.default_limits)}
+    return shops
+
+
+def _limits(default: DefaultLimits) -> dict[str, Any]:
+    limits = {name: getattr(default, name) for name in ("concurrency", "rate_per_second", "burst")}
+    window = default.window
+    return limits if window is None else {**limits, "window": {"calls": window.calls, "seconds": window.seconds}}
+
+
+EXAMPLE: Final[dict[str, Any]] = {**_WITHOUT_SHOPS, "shops": _shop_examples()}
 """Every key that this version knows, at its default where it has one."""
 
 _HEAD = """\

@@ -31,8 +31,9 @@ from orchestrator.config.references import resolve
 from orchestrator.config.settled import Config, Limits, ShopConfig
 from orchestrator.config.source import read
 from orchestrator.config.unwise import unwise
-from orchestrator.platforms import PLATFORMS, DefaultLimits
+from orchestrator.platforms.platform import DefaultLimits
 from orchestrator.platforms.window import WindowLimit
+from orchestrator.registry import PLATFORMS
 
 SHOP_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 
@@ -216,7 +217,8 @@ def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
         if not isinstance(platform, str):
             return None
         is_shown = (*path, "platform") not in check.borrowed
-        check.refuse((*path, "platform"), one_of(platform if is_shown else None, PLATFORMS))
+        trouble = PLATFORMS.troubles.get(platform) if is_shown else None
+        check.refuse((*path, "platform"), trouble or one_of(platform if is_shown else None, PLATFORMS))
         return None
     spec = PLATFORMS[platform]
     own = {key: value for key, value in tree.items() if key not in common}

@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from orchestrator.config.load import SHOP_NAME
 from orchestrator.config.model import ConfigFile, ShopSettings
-from orchestrator.platforms import PLATFORMS
+from orchestrator.registry import PLATFORMS
 
 _REFERENCE = {
     "description": "A value that stands in an environment variable or in a file",

@@ -25,9 +25,10 @@ from orchestrator.config.model import (
 )
 from orchestrator.config.problems import ConfigProblem
 from orchestrator.config.push import DeliverySettings, WebhookSettings
-from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.meter import Meter, calls_path, open_meter
+from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.window import WindowLimit
+from orchestrator.registry import PLATFORMS
 
 ANOTHER_SHOP_REMEDY = (
     "what is kept under this name would be looked for in the other shop: give that one a name of its own in the config,"
@@ -84,7 +85,7 @@ class ShopConfig:
     import_since: int | None = None  # Unix milliseconds
 
     def machine_options(self) -> dict[str, Any]:
-        """What the shop's machine is built from (`statemachines.BUILDERS`)."""
+        """What the shop's machine is built from (`statemachines.PLATFORMS`)."""
         return {**self.options.model_dump(), "ship_withdrawn": self.ship_withdrawn}
 
     def credentials_fingerprint(self) -> str:

@@ -11,7 +11,7 @@ from orchestrator.config.fields import SIGNING_PREFIX, is_loopback, is_standard_
 from orchestrator.config.problems import ConfigProblem, written
 from orchestrator.config.push import DeliverySettings, WebhookSettings
 from orchestrator.config.settled import ShopConfig
-from orchestrator.platforms import PLATFORMS
+from orchestrator.registry import PLATFORMS
 
 _SHORTEST_SECRET = 8
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import structlog
 
-from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.fields import stumble
 from orchestrator.platforms.json_text import read_body
 from orchestrator.platforms.webhooks import News, OrderNews, Unimportant, Unreadable
+from orchestrator.registry import PLATFORMS
 from statemachines.target import Json
 
 log = structlog.get_logger()

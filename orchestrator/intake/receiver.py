@@ -24,8 +24,8 @@ from orchestrator.config.load import SHOP_NAME
 from orchestrator.crash import CrashPoints
 from orchestrator.intake.listener import SERVER
 from orchestrator.intake.news import HINT, TEST
-from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.webhooks import Envelope, SignedWebhooks
+from orchestrator.registry import PLATFORMS
 from storage.errors import StoreError
 from storage.store import Store
 from storage.webhooks import Arrival, add_webhook

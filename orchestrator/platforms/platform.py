@@ -1,8 +1,8 @@
-"""What the rest of the program may know of a platform without importing its client: name, defaults, options, door."""
+"""A platform as one object: all that the rest of the program knows of it; client and simulation by name alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from orchestrator.platforms.meter import Meter
 from orchestrator.platforms.points import PointsLimit
 from orchestrator.platforms.webhooks import SignedWebhooks
 from orchestrator.platforms.window import WindowLimit
+from orchestrator.registry import API, load
+from statemachines.machine import PlatformMachine
+from statemachines.target import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ async def no_throttle() -> None:
 class ClientSettings:
     """All that a client of one shop is built from.
 
-    `options` is the shop's platform options (an instance of the spec's `options` model); `base_url` has no trailing
+    `options` is the shop's platform options (an instance of the platform's `options` model); `base_url` has no trailing
     slash; `timeout_seconds` bounds one HTTP call; `lookback_seconds` is how far each sweep reads back behind the
     last one; `concurrency` how many calls the runtime may have out at once; `throttle` see `client.Throttle`;
     `meter` counts every call (None: nobody does); `state_directory` is where a client may keep tokens across restarts
@@ -75,24 +78,41 @@ class ClientSettings:
     crash: CrashPoints = field(default_factory=CrashPoints)
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformSpec:
-    """One platform as config, daemon and CLI see it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """One platform as config, daemon, sandbox and CLI see it.
 
-    `identity` are the keys of its own by which a shop is told from others on the platform, beside the address.
+    `title`: its name as people write it. `identity` are the keys of its own by which a shop is told from others on the
+    platform, beside the address; where webhooks are signed, the first is what they name their sender by.
     `options` is the pydantic model of the platform's own config keys of a shop, without those that every shop has.
+    `machine` builds the order machine from a shop's machine options.
+    `client` is the place, as `module:function`, of what makes a client from `ClientSettings`; `sandbox` that of the
+    `SimulatedPlatform` class; None: it cannot be simulated. Both are imported when they are needed.
+    `example`: shops of the example config by name, with every key of the platform once.
     `webhooks`: how it signs them; None: it does not, and an address is all that tells where one comes from.
     `default_webhook_secrets`: what a shop's webhooks are known by, from its `options`, where the config does not say.
     `warnings`: what of a shop's `options` is usable but surely not meant, by key.
-    `open` makes the client; it has to be called inside a running event loop and opens no connection by itself.
+    `token_link(scopes, locale)` answers where a shop owner makes a token (no scopes: those that this program needs) and
+    raises ValueError for what cannot be one; None: tokens are not made by a link. `api`: the version of this interface.
     """
 
     name: str
+    title: str
     default_base_url: str
     default_limits: DefaultLimits
     options: type[BaseModel]
     identity: tuple[str, ...]
-    open: Callable[[ClientSettings], PlatformClient]
+    machine: Callable[[Mapping[str, Json]], PlatformMachine]
+    client: str
+    example: Mapping[str, Mapping[str, Any]]
+    sandbox: str | None = None
     webhooks: SignedWebhooks | None = None
     default_webhook_secrets: Callable[[Any], tuple[SecretStr, ...]] = _no_secrets
     warnings: Callable[[Any], Iterable[tuple[str, str]]] = _no_warnings
+    token_link: Callable[[Sequence[str], str | None], str] | None = None
+    api: int = API
+
+    def open(self, settings: ClientSettings) -> PlatformClient:
+        """A client of one shop; has to be called inside a running event loop and opens no connection by itself."""
+        client: PlatformClient = load(self.client)(settings)
+        return client

@@ -22,9 +22,9 @@ from orchestrator.config import Config, ShopConfig, diff, reread
 from orchestrator.crash import CrashPoints
 from orchestrator.decisions.draft import Policy
 from orchestrator.metrics import Metrics
-from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.meter import LastWord, Meter
+from orchestrator.registry import PLATFORMS
 from orchestrator.runtime.access_watch import save_fingerprint
 from orchestrator.runtime.accounts import keep_account, tell_changed
 from orchestrator.runtime.driver import Equipment
@@ -33,7 +33,6 @@ from orchestrator.runtime.leaving import log_moves, note_moves
 from orchestrator.runtime.renewing import renewing
 from orchestrator.runtime.reports import ShopFacts
 from orchestrator.runtime.worker import ShopWorker
-from statemachines import BUILDERS
 from statemachines.machine import PlatformMachine
 from statemachines.target import Json
 from storage.errors import StoreError
@@ -163,7 +162,7 @@ class Supervisor:
 
     def _add(self, shop: ShopConfig) -> None:
         assert self._group is not None
-        machine = BUILDERS[shop.platform](shop.machine_options())
+        machine = PLATFORMS[shop.platform].machine(shop.machine_options())
         slot = self._slots[shop.name] = _Slot(shop, machine)
         self._group.start_soon(self._keep, slot)
 

@@ -8,10 +8,14 @@ is atomic and its order unambiguous.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NoReturn, Protocol, TypeAlias
+from typing import Any, ClassVar, NoReturn, Protocol, TypeAlias
+
+from orchestrator.clock import Clock
+from orchestrator.sandbox.faults import FaultPlan
+from orchestrator.sandbox.ledger import Ledger
 
 Json: TypeAlias = Any
 
@@ -79,12 +83,36 @@ class Operation:
     sent: Json = None
 
 
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What a simulated platform begins with: `orders` for each of `shops` shops, drawn by `seed`."""
+
+    orders: int
+    seed: int
+    shops: int
+
+
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+"""Something that a platform does by itself, until it is cancelled."""
+
+
 class SimulatedPlatform(Protocol):
     """One platform of the sandbox, mounted under `/{name}`."""
 
-    @property
-    def name(self) -> str:
-        """The platform's name in the contract, and its prefix."""
+    name: ClassVar[str]
+    """The platform's name in the contract, and its prefix."""
+    options: ClassVar[type]
+    """What the facts leave open, as switches of a frozen dataclass; each has a default."""
+
+    def __init__(self, clock: Clock, ledger: Ledger, options: Any, stock: Stock) -> None: ...
+
+    @staticmethod
+    def with_real_limits(options: Any) -> Any:
+        """Options under which calls are counted as the platform documents it."""
+        ...
+
+    def background(self, faults: FaultPlan) -> Iterable[Work]:
+        """What runs beside the answers while the sandbox serves, such as the sending of webhooks."""
         ...
 
     def open(self, incoming: Incoming) -> Operation:

@@ -6,26 +6,18 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import anyio
 from aiohttp import web
 
 from orchestrator.clock import Clock
-from orchestrator.sandbox.cloudsuite.platform import CloudsuitePlatform
-from orchestrator.sandbox.cloudsuite.shop import CloudsuiteOptions
+from orchestrator.registry import PLATFORMS, load
 from orchestrator.sandbox.control import Control
 from orchestrator.sandbox.exchange import Exchange
 from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Json, SimulatedPlatform
-from orchestrator.sandbox.selldone.platform import SelldonePlatform
-from orchestrator.sandbox.selldone.shop import SelldoneOptions
-from orchestrator.sandbox.selldone.throttle import DOCUMENTED
-from orchestrator.sandbox.shopify.platform import ShopifyPlatform
-from orchestrator.sandbox.shopify.sender import WebhookSender
-from orchestrator.sandbox.shopify.shop import SMALLEST_BUCKET, SMALLEST_RESTORE_RATE, ShopifyOptions
-from orchestrator.sandbox.xsale.platform import XsalePlatform
-from orchestrator.sandbox.xsale.shop import XsaleOptions
+from orchestrator.sandbox.platform import Json, SimulatedPlatform, Stock
 
 _CLOSE_SECONDS = 5.0
 
@@ -47,6 +39,7 @@ class SandboxSettings:
     `faults`: rates from 0 to 1 by name (`faults.RATE_NAMES`). `shops`: how many a platform has.
     `stall_seconds`, `throttle_seconds`: as `FaultPlan`'s. `has_real_limits`: calls are counted as the platforms
     document it, and the ready config leaves fulfilld's limits as they are; else so many are taken that none matters.
+    `options`: a platform's own options by its name, where they are not to be its defaults.
     """
 
     port: int = 0
@@ -58,14 +51,12 @@ class SandboxSettings:
     stall_seconds: float = 60
     throttle_seconds: int = 1
     has_real_limits: bool = False
-    selldone: SelldoneOptions = field(default_factory=SelldoneOptions)
-    cloudsuite: CloudsuiteOptions = field(default_factory=CloudsuiteOptions)
-    xsale: XsaleOptions = field(default_factory=XsaleOptions)
-    shopify: ShopifyOptions = field(default_factory=ShopifyOptions)
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 class Sandbox:
-    """The simulated platforms with their ledger and faults; `async with sandbox.running():` serves them.
+    """The simulated platforms with their ledger and faults; `async with sandbox.running():` serves them. Each is an
+    attribute by its name, too.
 
     Raises ValueError for unknown faults and senseless numbers.
     """
@@ -74,12 +65,6 @@ class Sandbox:
         self.settings = settings = settings or SandboxSettings()
         if settings.orders < 0 or settings.shops < 1 or settings.latency_ms < 0:
             raise ValueError("the sandbox needs at least one shop, and neither orders nor latency below 0")
-        if settings.has_real_limits:
-            settings = replace(
-                settings,
-                selldone=replace(settings.selldone, calls_per_minute=DOCUMENTED),
-                shopify=replace(settings.shopify, bucket=SMALLEST_BUCKET, restore_rate=SMALLEST_RESTORE_RATE),
-            )
         self.clock = clock or Clock()
         self.ledger = Ledger(self.clock)
         self.faults = FaultPlan(
@@ -89,44 +74,23 @@ class Sandbox:
             stall_seconds=settings.stall_seconds,
             throttle_seconds=settings.throttle_seconds,
         )
-        self.selldone = SelldonePlatform(
-            self.clock,
-            self.ledger,
-            settings.selldone,
-            orders=settings.orders,
-            seed=settings.seed,
-            shop_count=settings.shops,
-        )
-        self.xsale = XsalePlatform(
-            self.clock,
-            self.ledger,
-            settings.xsale,
-            orders=settings.orders,
-            seed=settings.seed,
-            shop_count=settings.shops,
-        )
-        self.cloudsuite = CloudsuitePlatform(
-            self.clock,
-            self.ledger,
-            settings.cloudsuite,
-            orders=settings.orders,
-            seed=settings.seed,
-            shop_count=settings.shops,
-        )
-        self.shopify = ShopifyPlatform(
-            self.clock,
-            self.ledger,
-            settings.shopify,
-            orders=settings.orders,
-            seed=settings.seed,
-            shop_count=settings.shops,
-        )
-        self.senders = [WebhookSender(shop, self.clock, self.faults) for shop in self.shopify.shop_list]
-        """Of the webhooks of each Shopify shop."""
-        # Where platforms are registered: mounting, config, panel and summary follow.
-        registered: tuple[SimulatedPlatform, ...] = (self.selldone, self.cloudsuite, self.xsale, self.shopify)
-        self.platforms = {platform.name: platform for platform in registered}
+        stock = Stock(settings.orders, settings.seed, settings.shops)
+        self.platforms: dict[str, SimulatedPlatform] = {}
+        for name, platform in PLATFORMS.items():
+            if platform.sandbox is not None:
+                simulated: type[SimulatedPlatform] = load(platform.sandbox)
+                options = settings.options.get(name) or simulated.options()
+                if settings.has_real_limits:
+                    options = simulated.with_real_limits(options)
+                self.platforms[name] = simulated(self.clock, self.ledger, options, stock)
+        if strange := settings.options.keys() - self.platforms.keys():
+            raise ValueError(f"no platform of the sandbox is named {', '.join(sorted(strange))}")
         self._port: int | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.__dict__.get("platforms", ()):
+            return self.platforms[name]
+        raise AttributeError(f"the sandbox has no platform {name!r}")
 
     @property
     def base_url(self) -> str:
@@ -158,7 +122,7 @@ class Sandbox:
         try:
             await web.TCPSite(runner, "127.0.0.1", self._port or self.settings.port, backlog=1024).start()
             self._port = runner.addresses[0][1]
-            async with _beside([sender.run for sender in self.senders]):
+            async with _beside([work for each in self.platforms.values() for work in each.background(self.faults)]):
                 yield self
         finally:
             self.faults.close()

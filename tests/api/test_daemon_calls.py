@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from orchestrator import __version__
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 from storage.errors import StoreUnavailable
 from storage.records import Problem, Situation
 from storage.rejected import add_rejected
@@ -161,7 +161,7 @@ async def test_a_rejected_payload_that_cannot_be_there_is_not_found(rejected: st
 async def test_machines_are_shown_as_data_and_drawn() -> None:
     async with bench() as b:
         listed = (await b.get("/v1/machines")).json()["machines"]
-        assert [machine["platform"] for machine in listed] == sorted(BUILDERS)
+        assert [machine["platform"] for machine in listed] == sorted(PLATFORMS)
         machine = (await b.get("/v1/machines/selldone")).json()
         assert machine in listed
         assert (await b.get("/v1/machines/selldone?shop=acme")).json() == machine
@@ -185,7 +185,7 @@ async def test_machines_are_shown_as_data_and_drawn() -> None:
 async def test_a_shops_own_machine_is_shown_where_its_config_names_the_states(form: str) -> None:
     options = {"flow": ["Nowe", "W drodze", "Zrealizowane"], "milestones": {"new": "Nowe", "shipped": "W drodze"}}
     async with bench() as b:
-        own = replace(shop_facts("xs"), platform="xsale", machine=BUILDERS["xsale"](options))
+        own = replace(shop_facts("xs"), platform="xsale", machine=PLATFORMS["xsale"].machine(options))
         b.node.known["xs"] = own
         assert b"W drodze" in (await b.get(f"/v1/machines/xsale?format={form}&shop=xs")).body
         assert b"W drodze" not in (await b.get(f"/v1/machines/xsale?format={form}")).body

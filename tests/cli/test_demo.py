@@ -21,7 +21,7 @@ from orchestrator.cli.client import Client
 from orchestrator.cli.demo.outcome import tell_deliveries, tell_ledger
 from orchestrator.cli.demo.receiver import Receiver
 from orchestrator.cli.demo.script import Item, cast, items_of, personal, scenes
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 from statemachines.machine import Refusal, Standing
 from statemachines.selldone import MACHINE
 
@@ -46,9 +46,9 @@ FACTS: dict[str, dict[str, Any]] = {
 ITEMS = [Item("1", 1.0), Item("2", 2.5)]
 
 
-@pytest.mark.parametrize("platform", sorted(BUILDERS))
+@pytest.mark.parametrize("platform", sorted(PLATFORMS))
 def test_the_machine_agrees_with_every_scene(platform: str) -> None:
-    machine = BUILDERS[platform]({})
+    machine = PLATFORMS[platform].machine({})
     for scene in scenes(machine.describe()):
         standing = Standing(machine.initial, machine.initial, "paid", FACTS.get(platform, {}))
         for act in scene.acts:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 from tests.cli.fake import FakeDaemon, Run, a_problem, a_status, a_target, an_event, an_order
 
 ORDER = "/v1/shops/acme/orders/67890"
@@ -250,13 +250,13 @@ def test_all_machines_are_drawn_as_text(daemon: FakeDaemon, fulfilld: Run) -> No
 def test_all_machines_are_drawn_in_every_format_with_and_without_a_daemon(run: Run) -> None:
     result = run("machines", "--format", "mermaid")
     assert result.exit_code == 0, result.output
-    assert result.stdout.count("stateDiagram-v2\n") == len(BUILDERS)
+    assert result.stdout.count("stateDiagram-v2\n") == len(PLATFORMS)
     result = run("machines", "--format", "svg")
     assert result.exit_code == 0, result.output
     root = ET.fromstring(result.stdout)
-    assert len(root.findall("{http://www.w3.org/2000/svg}svg")) == len(BUILDERS)
-    assert len(json.loads(run("machines", "--format", "json").stdout)["machines"]) == len(BUILDERS)
-    assert run("machines").stdout.count("MILESTONE\n") == len(BUILDERS)
+    assert len(root.findall("{http://www.w3.org/2000/svg}svg")) == len(PLATFORMS)
+    assert len(json.loads(run("machines", "--format", "json").stdout)["machines"]) == len(PLATFORMS)
+    assert run("machines").stdout.count("MILESTONE\n") == len(PLATFORMS)
 
 
 def test_one_machine_is_drawn_in_the_wanted_format(daemon: FakeDaemon, fulfilld: Run) -> None:

@@ -8,15 +8,14 @@ import json
 import os
 import re
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.cli.doctor import sqlite_finding
-from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.client import Finding
+from orchestrator.platforms.platform import Platform
 from orchestrator.process.locks import StoreLock
 from storage.sqlite.engine import open_sqlite
 from tests.cli.fake import FakeDaemon, Run, a_status
@@ -298,8 +297,7 @@ def test_doctor_asks_every_shop_and_fails_when_one_does(
 ) -> None:
     write_config(alone)
     patient = _Patient(Finding("credentials", status, "the token's own words"))
-    spec: Any = replace(PLATFORMS["selldone"], open=lambda settings: patient)
-    monkeypatch.setitem(PLATFORMS, "selldone", spec)
+    monkeypatch.setattr(Platform, "open", lambda platform, settings: patient)
     result = run("doctor")
     assert result.exit_code == code, result.output
     assert "the token's own words" in result.stdout

@@ -12,8 +12,8 @@ from orchestrator.config.example import EXAMPLE
 from orchestrator.config.explain import PATTERNS
 from orchestrator.config.problems import written
 from orchestrator.event_types import EVENT_TYPES
-from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.window import WindowLimit
+from orchestrator.registry import PLATFORMS
 from tests.support.config_files import errors, loaded, places, replaced, shop, with_shop, write
 
 COMMENT = "a comment - comments stand on lines of their own, which begin with //"

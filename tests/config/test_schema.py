@@ -13,7 +13,7 @@ from orchestrator.config import json_schema, load
 from orchestrator.config.example import EXAMPLE, example
 from orchestrator.config.explain import models_in
 from orchestrator.config.model import ConfigFile, ShopSettings
-from orchestrator.platforms import PLATFORMS
+from orchestrator.registry import PLATFORMS
 from tests.support.config_files import ENVIRON, errors, replaced, with_shop, write
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.diagrams import drawing as diagrams
 from orchestrator.diagrams.layout import Box, lay_out
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 from statemachines.machine import Milestone, PlatformMachine, State, Step
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -40,7 +40,7 @@ def odd_machine() -> PlatformMachine:
     return PlatformMachine("odd", states, steps, line, "Nowe")
 
 
-MACHINES = {**{name: build({}) for name, build in BUILDERS.items()}, "odd": odd_machine()}
+MACHINES = {**{name: platform.machine({}) for name, platform in PLATFORMS.items()}, "odd": odd_machine()}
 
 
 @pytest.fixture(params=sorted(MACHINES))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.diagrams.drawing import mermaid
 from orchestrator.platforms.selldone.options import SelldoneOptions
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 from tests.support.config_files import ENVIRON, loaded
 
 PAGE = (Path(__file__).parents[2] / "docs" / "platforms" / "selldone.md").read_text()
@@ -23,7 +23,7 @@ def test_the_page_names_every_option_and_no_other() -> None:
 
 def test_the_page_shows_the_machine_as_it_is() -> None:
     (shown,) = re.findall(r"```mermaid\n(.*?)```", PAGE, re.DOTALL)
-    assert shown == mermaid(BUILDERS["selldone"]({}))
+    assert shown == mermaid(PLATFORMS["selldone"].machine({}))
 
 
 def test_the_pages_config_is_good(tmp_path: Path) -> None:

@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 
 from orchestrator.diagrams.drawing import mermaid
-from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.shopify.options import ShopifyOptions
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "platforms" / "shopify.md").read_text()
 
@@ -29,13 +28,13 @@ def test_every_option_is_told_and_no_other() -> None:
 
 
 def test_every_step_is_told_twice_what_it_does_and_how_its_effect_is_found_out() -> None:
-    steps = set(BUILDERS["shopify"]({}).steps)
+    steps = set(PLATFORMS["shopify"].machine({}).steps)
     assert first_cells(section("Steps and guards")) == steps
     assert first_cells(section("What is done when an answer is lost")) == steps
 
 
 def test_the_picture_is_that_of_the_machine() -> None:
-    assert f"```mermaid\n{mermaid(BUILDERS['shopify']({}))}```" in PAGE
+    assert f"```mermaid\n{mermaid(PLATFORMS['shopify'].machine({}))}```" in PAGE
 
 
 def test_the_shop_to_start_from_is_a_good_one() -> None:

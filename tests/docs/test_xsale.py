@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.config.explain import models_in
 from orchestrator.diagrams.drawing import mermaid
 from orchestrator.platforms.xsale.options import XsaleOptions
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 from tests.support.config_files import ENVIRON, loaded
 
 PAGE = (Path(__file__).parents[2] / "docs" / "platforms" / "xsale.md").read_text()
@@ -36,7 +36,7 @@ def test_the_page_names_every_option_and_no_other() -> None:
 
 def test_the_page_shows_the_machine_as_it_is() -> None:
     (shown,) = re.findall(r"```mermaid\n(.*?)```", PAGE, re.DOTALL)
-    assert shown == mermaid(BUILDERS["xsale"]({}))
+    assert shown == mermaid(PLATFORMS["xsale"].machine({}))
 
 
 def test_the_pages_config_is_good(tmp_path: Path) -> None:

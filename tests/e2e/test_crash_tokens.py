@@ -32,7 +32,7 @@ fetched = pytest.mark.parametrize("kind", ["client_credentials", "refresh_token"
 
 def short_lived(kind: Kind, seconds: int = 1) -> Sandbox:
     lives = Lives(client_credentials=seconds, offline=seconds)
-    return Sandbox(SandboxSettings(orders=3, shopify=ShopifyOptions(access=kind, lives=lives)))
+    return Sandbox(SandboxSettings(orders=3, options={"shopify": ShopifyOptions(access=kind, lives=lives)}))
 
 
 @asynccontextmanager

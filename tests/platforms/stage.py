@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.client import Page, PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.platform import ClientSettings
+from orchestrator.registry import PLATFORMS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from statemachines import BUILDERS
 from statemachines.machine import PlatformMachine, Standing
 from statemachines.target import ErpLine, Json, TargetRequest, Tracking
 
@@ -143,10 +143,11 @@ async def staged(
     page_size: int = 100,
     lookback_seconds: float = 120,
     options: Mapping[str, Json] | None = None,
+    simulated: Mapping[str, object] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Stage]:
-    """A stage; `settings` are the sandbox's, `options` change the shop's own."""
-    async with Sandbox(SandboxSettings(**{"orders": 3, **settings})).running() as sandbox:
+    """A stage; `settings` are the sandbox's, `simulated` its platforms' options, `options` change the shop's own."""
+    async with Sandbox(SandboxSettings(**{"orders": 3, **settings}, options=simulated or {})).running() as sandbox:
         shops = sandbox.config()["shops"].values()
         shop = next(shop for shop in shops if shop["platform"] == platform)
         spec = PLATFORMS[platform]
@@ -162,6 +163,6 @@ async def staged(
             )
         )
         try:
-            yield Stage(platform, sandbox, client, BUILDERS[platform]({}))
+            yield Stage(platform, sandbox, client, PLATFORMS[platform].machine({}))
         finally:
             await client.aclose()

@@ -9,7 +9,6 @@ from typing import Any
 import anyio
 import pytest
 
-from orchestrator.platforms import PLATFORMS
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
@@ -18,7 +17,7 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 from tests.platforms.stage import BESIDE_THE_WAY, LISTS_ALL_WORK, REFUSES_NOTHING, STEPS, UNSEEN, WAYS, Stage, staged
 
 every_platform = pytest.mark.parametrize("platform", list(WAYS))
@@ -38,7 +37,7 @@ def test_every_registered_platform_has_its_way_here() -> None:
 
 @every_platform
 def test_the_way_has_every_step_that_the_machine_has(platform: str) -> None:
-    machine = BUILDERS[platform]({})
+    machine = PLATFORMS[platform].machine({})
     cancelling = {step.name for step in machine.steps.values() if machine.milestone(step.to or "") == "cancelled"}
     beside = {step for name, step in BESIDE_THE_WAY if name == platform}
     assert {move.step for move in WAYS[platform]} == set(machine.steps) - cancelling - beside

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.failures import PlatformFailure, Transient
 from orchestrator.platforms.meter import open_meter
+from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.window import WindowLimit
+from orchestrator.registry import PLATFORMS
 from tests.platforms.selldone.shop import serving
 from tests.support.stopwatch import Stopwatch
 

@@ -78,7 +78,7 @@ def config_with_file(sandbox: Sandbox, folder: Path, place: str) -> tuple[Config
 @asynccontextmanager
 async def rotating(folder: Path, place: str) -> AsyncIterator[Rotation]:
     shopify = ShopifyOptions(access="token" if place == "shopify by token" else "client_credentials")
-    sandbox = Sandbox(SandboxSettings(orders=1, shopify=shopify))
+    sandbox = Sandbox(SandboxSettings(orders=1, options={"shopify": shopify}))
     async with sandbox.running():
         config, secret = config_with_file(sandbox, folder, place)
         async with working_on(sandbox, config, folder) as floor:

@@ -46,7 +46,7 @@ class Post:
 
     @property
     def waiting(self) -> int:
-        return self.sandbox.senders[0].waiting
+        return self.sandbox.shopify.senders[0].waiting
 
     def subscribe(self, *topics: str, path: str = "/orders") -> None:
         for topic in topics:
@@ -55,7 +55,7 @@ class Post:
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Waits for outcomes of attempts until it is so."""
         while not is_so():
-            await self.sandbox.senders[0].outcome()
+            await self.sandbox.shopify.senders[0].outcome()
 
     async def panel(self, action: str, **fields: Any) -> Any:
         url = f"{self.sandbox.base_url}/_sandbox/shopify/panel"
@@ -77,7 +77,7 @@ async def posting(
     """`is_timed`: by a clock that stands still until it is moved. `options`: of ShopifyOptions."""
     time = HandClock()
     shopify = ShopifyOptions(**{"webhook_retry_seconds": 0.001, **options})
-    settings = SandboxSettings(orders=3, shopify=shopify, faults=faults or {})
+    settings = SandboxSettings(orders=3, options={"shopify": shopify}, faults=faults or {})
     sandbox = Sandbox(settings, clock=time.clock() if is_timed else Clock())
     async with aiohttp.ClientSession() as session, receiving() as receiver, sandbox.running():
         yield Post(sandbox, receiver, session, time)

@@ -79,7 +79,7 @@ async def probing(**settings: Any) -> AsyncIterator[Probe]:
     """A running sandbox with these settings (keys of SandboxSettings, or of SelldoneOptions in `options`)."""
     time = HandClock()
     options = SelldoneOptions(**settings.pop("options", {}))
-    sandbox = Sandbox(SandboxSettings(**{"orders": 3, **settings}, selldone=options), clock=time.clock())
+    sandbox = Sandbox(SandboxSettings(**{"orders": 3, **settings}, options={"selldone": options}), clock=time.clock())
     # The session outlives the server: aiohttp leaks the connection of a GET that it repeats while it is being closed.
     async with aiohttp.ClientSession() as session, sandbox.running():
         yield Probe(sandbox, session, time)

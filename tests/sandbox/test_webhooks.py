@@ -132,7 +132,7 @@ async def test_what_was_on_its_way_when_the_sandbox_stopped_is_sent_when_it_is_b
         async with sandbox.running():
             sandbox.shopify.panel.add()
             await receiver.first("orders/create")
-        assert sandbox.senders[0].waiting == 1
+        assert sandbox.shopify.senders[0].waiting == 1
         receiver.let_go()
         async with sandbox.running():
             await receiver.until(lambda: len(receiver.got) == 2)

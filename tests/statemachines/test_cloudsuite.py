@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 from statemachines.cloudsuite.despatch import SenselessDespatch, read_despatches
 from statemachines.cloudsuite.machine import MACHINE, CloudsuiteMachine
 from statemachines.machine import Plan, PlatformMachine, Refusal, Standing
@@ -110,7 +110,7 @@ def test_released_orders_go_on(status: str) -> None:
 
 def test_a_payment_is_checked_before_processing_and_not_after() -> None:
     assert planned(standing("processing", payment_status="none"), wish("sent")) == [("mark_sent", "processing", "sent")]
-    unchecked = BUILDERS["cloudsuite"]({"payment_check": "off"})
+    unchecked = PLATFORMS["cloudsuite"].machine({"payment_check": "off"})
     assert planned(standing("confirmed", payment_status="none"), wish("accepted"), unchecked)
 
 
@@ -135,7 +135,7 @@ def test_milestones_that_the_platform_has_not_are_unreachable(milestone: str) ->
 
 @pytest.mark.parametrize("fields", [{"despatch": [SLIP]}, {"confirmation": "cxml", **ERP}])
 def test_a_shop_without_proxy_values_refuses_what_needs_them(fields: dict[str, Any]) -> None:
-    machine = BUILDERS["cloudsuite"]({"proxy_shop": None, "proxy_user": None})
+    machine = PLATFORMS["cloudsuite"].machine({"proxy_shop": None, "proxy_user": None})
     assert "proxy_shop" in refused(standing("processing"), wish("sent", **fields), machine).detail
 
 
@@ -200,7 +200,7 @@ def test_a_final_despatch_counts_while_the_platform_shows_processing_only() -> N
 
 @pytest.mark.parametrize(("on_timeout", "answer"), [("resend_same_number", False), ("ask", None)])
 def test_a_despatch_cannot_be_read_back(on_timeout: str, answer: bool | None) -> None:
-    machine = BUILDERS["cloudsuite"]({"desadv_on_timeout": on_timeout})
+    machine = PLATFORMS["cloudsuite"].machine({"desadv_on_timeout": on_timeout})
     here = standing("processing")
     assert machine.is_done("send_despatch", here, here, wish("sent", despatch=[SLIP])) is answer
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 from statemachines.machine import Milestone, Plan, PlannedStep, PlatformMachine, Refusal, Standing, State, Step
 from statemachines.target import Json, TargetRequest
 
@@ -77,7 +77,7 @@ CASES = [(platform, n) for platform, options in OPTIONS.items() for n, _ in enum
 
 
 def test_every_machine_is_looked_at() -> None:
-    assert set(OPTIONS) == set(FACTS) == set(BUILDERS)
+    assert set(OPTIONS) == set(FACTS) == set(PLATFORMS)
 
 
 def too_far(machine: PlatformMachine, plan: Plan) -> list[PlannedStep]:
@@ -107,7 +107,7 @@ def requests_of(machine: PlatformMachine) -> Iterator[TargetRequest]:
 
 @pytest.mark.parametrize(("platform", "n"), CASES)
 def test_no_machine_shows_the_outside_more_than_was_asked_for(platform: str, n: int) -> None:
-    machine = BUILDERS[platform](OPTIONS[platform][n])
+    machine = PLATFORMS[platform].machine(OPTIONS[platform][n])
     planned = 0
     for state in machine.states:
         for facts in FACTS[platform]:
@@ -121,7 +121,7 @@ def test_no_machine_shows_the_outside_more_than_was_asked_for(platform: str, n: 
 
 @pytest.mark.parametrize(("platform", "n"), CASES)
 def test_a_state_beside_the_way_is_one_step_away_or_out_of_reach(platform: str, n: int) -> None:
-    machine = BUILDERS[platform](OPTIONS[platform][n])
+    machine = PLATFORMS[platform].machine(OPTIONS[platform][n])
     for wanted in set(machine.states) - set(machine.mainline):
         for state in machine.states:
             for facts in FACTS[platform]:

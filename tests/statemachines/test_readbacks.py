@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.decisions.draft import Draft
 from orchestrator.decisions.outcomes import apply_read
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 from statemachines.machine import Standing
 from statemachines.target import Json, TargetRequest, Tracking
 from storage.records import Intent
@@ -21,7 +21,7 @@ ERP = {"erp_order_number": "E-1", "erp_lines": [{"line": "1", "erp_line_number":
 
 def is_done(platform: str, step: str, before: Standing, shown: Standing, **request: Json) -> bool | None:
     wanted = TargetRequest.from_json({"state": "delivered", **request})
-    return BUILDERS[platform]({}).is_done(step, before, shown, wanted)
+    return PLATFORMS[platform].machine({}).is_done(step, before, shown, wanted)
 
 
 def plainly(state: str, **facts: Json) -> Standing:
@@ -266,7 +266,7 @@ def test_a_refused_step_whose_data_no_read_shows_is_not_found_done(
 
 
 def test_the_steps_whose_data_no_read_shows() -> None:
-    machine = BUILDERS["selldone"]({})
+    machine = PLATFORMS["selldone"].machine({})
     told = TargetRequest("shipped", items=("1",), delivery_info={"type": "Cargo"}, tracking=Tracking("A"))
     plain = TargetRequest("shipped")
     assert {step for step in machine.steps if not machine.is_evident(step, told)} == {"confirm", "prepare"}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transitions import MachineError
 
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 from statemachines.machine import (
     DefinitionError,
     Milestone,
@@ -449,7 +449,7 @@ def test_a_request_survives_being_stored(request: TargetRequest) -> None:
 
 
 def test_the_description_names_every_state_and_step() -> None:
-    described = BUILDERS["selldone"]({}).describe()
+    described = PLATFORMS["selldone"].machine({}).describe()
     assert [state["name"] for state in described["states"]] == [*STATES[:5], "Returned", "Canceled", "attention"]
     assert {step["step"] for step in described["steps"]} == set(MACHINE.steps)
     assert described["milestones"]["shipped"] == "SentOrder"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transitions import MachineError
 
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 from statemachines.machine import DefinitionError, Plan, Refusal, Standing
 from statemachines.target import TargetRequest, Tracking
 from statemachines.xsale import DEFAULT_FLOW, DEFAULT_MILESTONES, XsaleMachine, build
@@ -30,7 +30,7 @@ def way(source: str, wanted: str) -> list[str] | str:
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
-    described = BUILDERS["xsale"]({}).describe()
+    described = PLATFORMS["xsale"].machine({}).describe()
     assert described["mainline"] == list(DEFAULT_FLOW)
     assert described["milestones"] == dict(DEFAULT_MILESTONES)
     assert {step["step"] for step in described["steps"]} == {"change_status"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.platforms.xsale.options import XsaleOptions
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 from tests.support.config_files import errors, loaded
 
 ACCOUNT = {"client_id": "id-1", "client_secret": "s3cret-of-xs", "username": "u", "password": "passw0rd-of-xs"}
@@ -25,7 +25,7 @@ def options(folder: Path, **keys: Any) -> XsaleOptions:
 
 
 def milestones(folder: Path, **keys: Any) -> dict[str, str]:
-    described = BUILDERS["xsale"](options(folder, **keys).model_dump()).describe()
+    described = PLATFORMS["xsale"].machine(options(folder, **keys).model_dump()).describe()
     return dict(described["milestones"])
 
 

@@ -11,13 +11,13 @@ from orchestrator.api.call import Call
 from orchestrator.api.reading import shown
 from orchestrator.api.schema.queries import MachineQuery, MachinesQuery
 from orchestrator.decisions.refusals import Refused
-from statemachines import BUILDERS
+from orchestrator.registry import PLATFORMS
 from statemachines.machine import PlatformMachine
 
 
 async def list_machines(call: Call[MachinesQuery]) -> web.StreamResponse:
     """Every platform's machine with its default options, as data or drawn one below the other."""
-    machines = [BUILDERS[platform]({}) for platform in sorted(BUILDERS)]
+    machines = [PLATFORMS[platform].machine({}) for platform in sorted(PLATFORMS)]
     if call.query.format == "json":
         return answer({"machines": [machine.describe() for machine in machines]})
     return _drawn(machines, call.query.format)
@@ -46,12 +46,12 @@ def _drawn(machines: list[PlatformMachine], form: Literal["mermaid", "svg", "tex
 
 def _machine(call: Call[MachineQuery]) -> PlatformMachine:
     platform, shop = call.path["platform"], call.query.shop
-    if platform not in BUILDERS:
+    if platform not in PLATFORMS:
         raise Refused(
-            "platform-not-found", f"no platform is named {shown(platform)!r}; known are {', '.join(BUILDERS)}"
+            "platform-not-found", f"no platform is named {shown(platform)!r}; known are {', '.join(PLATFORMS)}"
         )
     if shop is None:
-        return BUILDERS[platform]({})
+        return PLATFORMS[platform].machine({})
     facts = call.services.node.shops().get(shop)
     if facts is None or facts.platform != platform:
         raise Refused("shop-not-found", f"no shop on {platform} is named {shop!r}")

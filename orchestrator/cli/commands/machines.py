@@ -49,9 +49,9 @@ def _shown(context: typer.Context, platform: str | None, form: Format) -> str:
 
 def _all_own(form: Format) -> str:
     from orchestrator.diagrams import drawing as diagrams
-    from statemachines import BUILDERS
+    from orchestrator.registry import PLATFORMS
 
-    machines = [BUILDERS[name]({}) for name in sorted(BUILDERS)]
+    machines = [PLATFORMS[name].machine({}) for name in sorted(PLATFORMS)]
     match form:
         case Format.TEXT:
             return "\n".join(map(diagrams.text, machines))
@@ -66,12 +66,12 @@ def _all_own(form: Format) -> str:
 def _own(platform: str, form: Format) -> str:
     from orchestrator.cli.failures import ExitCode, Failure
     from orchestrator.diagrams import drawing as diagrams
-    from statemachines import BUILDERS
+    from orchestrator.registry import PLATFORMS
 
-    if platform not in BUILDERS:
-        known = ", ".join(sorted(BUILDERS))
+    if platform not in PLATFORMS:
+        known = ", ".join(sorted(PLATFORMS))
         raise Failure(f"no platform is named {platform}", ExitCode.NOT_FOUND, remedy=f"there are {known}")
-    machine = BUILDERS[platform]({})
+    machine = PLATFORMS[platform].machine({})
     match form:
         case Format.TEXT:
             return diagrams.text(machine)

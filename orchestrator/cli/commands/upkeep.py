@@ -50,7 +50,7 @@ def backup(
 
 
 def auth_url(
-    platform: Annotated[str, typer.Argument(metavar="PLATFORM", help="selldone", show_default=False)],
+    platform: Annotated[str, typer.Argument(metavar="PLATFORM", help="Such as selldone.", show_default=False)],
     scope: Annotated[
         list[str] | None,
         typer.Option("--scope", metavar="S", help="A permission; repeatable. Default: what fulfilld needs."),
@@ -60,10 +60,13 @@ def auth_url(
     ] = None,
 ) -> None:
     """Print the link where a shop owner makes a token."""
-    from orchestrator.platforms.selldone.options import auth_url as link
+    from orchestrator.registry import PLATFORMS
 
-    if platform.casefold() != "selldone":
-        raise typer.BadParameter("only selldone makes its tokens by a link; name selldone")
+    links = {name: each.token_link for name, each in PLATFORMS.items() if each.token_link is not None}
+    link = links.get(platform.casefold())
+    if link is None:
+        known = " or ".join(links)
+        raise typer.BadParameter(f"only {known} makes its tokens by a link; name {known}")
     try:
         sys.stdout.write(link(tuple(scope or ()), locale) + "\n")
     except ValueError as error:

@@ -19,13 +19,13 @@ def webhooks(
         typer.Option(
             "--register",
             metavar="[ADDRESS]",
-            help="Ask Shopify for what is missing. ADDRESS: where the webhook listener is reached, such as "
+            help="Ask the platform for what is missing. ADDRESS: where the webhook listener is reached, such as "
             "https://hooks.example; by default webhooks.public_url of the config.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show which webhooks Shopify sends for a shop; ask for others."""
+    """Show which webhooks the platform sends for a shop; ask for others."""
     import anyio
 
     from orchestrator.cli.blocks import show

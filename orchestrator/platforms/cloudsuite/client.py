@@ -374,7 +374,7 @@ class CloudsuiteClient:
 
 
 def open_client(settings: ClientSettings) -> PlatformClient:
-    """The client of a shop (`PlatformSpec.open`)."""
+    """The client of a shop (`Platform.open`)."""
     return CloudsuiteClient(settings)
 
 

@@ -249,7 +249,7 @@ class SelldoneClient:
 
 
 def open_client(settings: ClientSettings) -> PlatformClient:
-    """The client of a shop (`PlatformSpec.open`)."""
+    """The client of a shop (`Platform.open`)."""
     return SelldoneClient(settings)
 
 

@@ -195,5 +195,5 @@ def _secrets(options: ShopifyOptions) -> list[str]:
 
 
 def open_client(settings: ClientSettings) -> PlatformClient:
-    """The client of a shop (`PlatformSpec.open`)."""
+    """The client of a shop (`Platform.open`)."""
     return ShopifyClient(settings)

@@ -312,7 +312,7 @@ class XsaleClient:
 
 
 def open_client(settings: ClientSettings) -> PlatformClient:
-    """The client of a shop (`PlatformSpec.open`)."""
+    """The client of a shop (`Platform.open`)."""
     return XsaleClient(settings)
 
 

@@ -6,8 +6,9 @@ What a write does is in `cloudsuite_shop`, the XML calls are in `cloudsuite_xml`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from typing import ClassVar
 from urllib.parse import parse_qs
 
 from orchestrator.clock import Clock
@@ -16,8 +17,9 @@ from orchestrator.sandbox.cloudsuite.list import list_orders
 from orchestrator.sandbox.cloudsuite.orders import CloudsuiteOrder, Json, encode
 from orchestrator.sandbox.cloudsuite.panel import CloudsuitePanel
 from orchestrator.sandbox.cloudsuite.shop import STEP_OF, Change, CloudsuiteOptions, CloudsuiteShop
+from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, parse_object
+from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, Stock, Work, parse_object
 
 FIRST_SECRET = "sandbox-password"  # noqa: S105 - opens nothing but the sandbox
 FIRST_ORDER_ID = 900_012_345  # far from the ids of the other platforms: the ledger looks orders up by their id
@@ -29,22 +31,31 @@ Act = Callable[[CloudsuiteShop], Reply]
 
 
 class CloudsuitePlatform:
-    """`shop_count` simulated accounts, each with one webshop (1, 2, …), its own credentials and `orders` orders."""
+    """Simulated accounts, each with one webshop (1, 2, …) and its own credentials."""
 
-    name = "cloudsuite"
+    name: ClassVar[str] = "cloudsuite"
+    options: ClassVar[type] = CloudsuiteOptions
 
-    def __init__(
-        self, clock: Clock, ledger: Ledger, options: CloudsuiteOptions, *, orders: int, seed: int, shop_count: int
-    ) -> None:
+    def __init__(self, clock: Clock, ledger: Ledger, options: CloudsuiteOptions, stock: Stock) -> None:
         self._ledger = ledger
         self._options = options
         self.shops_by_number: dict[int, CloudsuiteShop] = {}
-        for n in range(1, shop_count + 1):
+        for n in range(1, stock.shops + 1):
             secret = FIRST_SECRET if n == 1 else f"{FIRST_SECRET}-{n}"
             first = FIRST_ORDER_ID + (n - 1) * _ORDER_IDS_PER_SHOP
             self.shops_by_number[n] = CloudsuiteShop.stocked(
-                n, secret, clock, options, orders=orders, seed=seed, first=first
+                n, secret, clock, options, orders=stock.orders, seed=stock.seed, first=first
             )
+
+    @staticmethod
+    def with_real_limits(options: CloudsuiteOptions) -> CloudsuiteOptions:
+        """As `SimulatedPlatform.with_real_limits`."""
+        return options
+
+    def background(self, faults: FaultPlan) -> Iterable[Work]:
+        """As `SimulatedPlatform.background`."""
+        del faults
+        return ()
 
     # -- for tests and people --------------------------------------------------------------------------------------
 

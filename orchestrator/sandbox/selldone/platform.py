@@ -5,19 +5,21 @@ Facts: platforms/selldone.md §1, §2, §6; the answers are those of its samples
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
 from orchestrator.clock import Clock
+from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply
+from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, Stock, Work
 from orchestrator.sandbox.selldone.baskets import Basket, Json, encode
 from orchestrator.sandbox.selldone.calls import parse_body, perform
 from orchestrator.sandbox.selldone.list import find_page, parse_list
 from orchestrator.sandbox.selldone.panel import SelldonePanel
 from orchestrator.sandbox.selldone.shop import STEP_OF, Accepted, Invalid, Refused, SelldoneOptions, SelldoneShop
-from orchestrator.sandbox.selldone.throttle import Turn
+from orchestrator.sandbox.selldone.throttle import DOCUMENTED, Turn
 
 FIRST_SHOP_ID = 12345
 FIRST_TOKEN = "sandbox-token"  # noqa: S105 - opens nothing but the sandbox
@@ -47,23 +49,32 @@ _ORDER_ROUTES = {
 
 
 class SelldonePlatform:
-    """`shop_count` simulated shops with ids from 12345 on, each with its own token and `orders` orders."""
+    """Simulated shops with ids from 12345 on, each with its own token."""
 
-    name = "selldone"
+    name: ClassVar[str] = "selldone"
+    options: ClassVar[type] = SelldoneOptions
 
-    def __init__(
-        self, clock: Clock, ledger: Ledger, options: SelldoneOptions, *, orders: int, seed: int, shop_count: int
-    ) -> None:
+    def __init__(self, clock: Clock, ledger: Ledger, options: SelldoneOptions, stock: Stock) -> None:
         self._ledger = ledger
         self._options = options
         self.shop_by_id: dict[int, SelldoneShop] = {}
-        for n in range(shop_count):
+        for n in range(stock.shops):
             token = FIRST_TOKEN if n == 0 else f"{FIRST_TOKEN}-{n + 1}"
             first_id = FIRST_ORDER_ID + n * _ORDER_IDS_PER_SHOP
             shop_id = FIRST_SHOP_ID + n
             self.shop_by_id[shop_id] = SelldoneShop.stocked(
-                shop_id, token, clock, options, orders=orders, seed=seed, first_id=first_id
+                shop_id, token, clock, options, orders=stock.orders, seed=stock.seed, first_id=first_id
             )
+
+    @staticmethod
+    def with_real_limits(options: SelldoneOptions) -> SelldoneOptions:
+        """As `SimulatedPlatform.with_real_limits`."""
+        return replace(options, calls_per_minute=DOCUMENTED)
+
+    def background(self, faults: FaultPlan) -> Iterable[Work]:
+        """As `SimulatedPlatform.background`."""
+        del faults
+        return ()
 
     # -- for tests and people --------------------------------------------------------------------------------------
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from functools import partial
+from typing import ClassVar
 
 from orchestrator.clock import Clock
+from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, parse_object
+from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, Stock, Work, parse_object
 from orchestrator.sandbox.shopify import reads
 from orchestrator.sandbox.shopify.goods import prepare_pickup
 from orchestrator.sandbox.shopify.orders import Json, fulfillment_node, gid
@@ -23,7 +25,14 @@ from orchestrator.sandbox.shopify.reads import id_of
 from orchestrator.sandbox.shopify.refusals import Denied, Refused, TooMany
 from orchestrator.sandbox.shopify.scopes import check_scopes
 from orchestrator.sandbox.shopify.selection import BadDocument, Document, Field, parse, project
-from orchestrator.sandbox.shopify.shop import ShopifyOptions, ShopifyShop, number_of
+from orchestrator.sandbox.shopify.sender import WebhookSender
+from orchestrator.sandbox.shopify.shop import (
+    SMALLEST_BUCKET,
+    SMALLEST_RESTORE_RATE,
+    ShopifyOptions,
+    ShopifyShop,
+    number_of,
+)
 from orchestrator.sandbox.shopify.subscriptions import enum_of
 
 VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10")
@@ -55,16 +64,29 @@ _NO_ID = {"message": "invalid id", "extensions": {"code": "RESOURCE_NOT_FOUND"}}
 
 
 class ShopifyPlatform:
-    """`shop_count` simulated shops, each with `orders` orders. A shop's `base_url` ends with its domain."""
+    """Simulated shops. A shop's `base_url` ends with its domain."""
 
-    name = "shopify"
+    name: ClassVar[str] = "shopify"
+    options: ClassVar[type] = ShopifyOptions
 
-    def __init__(
-        self, clock: Clock, ledger: Ledger, options: ShopifyOptions, *, orders: int, seed: int, shop_count: int
-    ) -> None:
+    def __init__(self, clock: Clock, ledger: Ledger, options: ShopifyOptions, stock: Stock) -> None:
         self._clock = clock
         self._ledger = ledger
-        self.shop_list = [ShopifyShop.stocked(n, clock, options, orders=orders, seed=seed) for n in range(shop_count)]
+        self.shop_list = [
+            ShopifyShop.stocked(n, clock, options, orders=stock.orders, seed=stock.seed) for n in range(stock.shops)
+        ]
+        self.senders: list[WebhookSender] = []
+        """Of the webhooks of each shop, since the sandbox was first served."""
+
+    @staticmethod
+    def with_real_limits(options: ShopifyOptions) -> ShopifyOptions:
+        """As `SimulatedPlatform.with_real_limits`."""
+        return replace(options, bucket=SMALLEST_BUCKET, restore_rate=SMALLEST_RESTORE_RATE)
+
+    def background(self, faults: FaultPlan) -> Iterable[Work]:
+        """As `SimulatedPlatform.background`."""
+        self.senders = self.senders or [WebhookSender(shop, self._clock, faults) for shop in self.shop_list]
+        return [sender.run for sender in self.senders]
 
     # -- for tests and people --------------------------------------------------------------------------------------
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import ClassVar
 
 from orchestrator.clock import Clock
+from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, parse_object
+from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, Stock, Work, parse_object
 from orchestrator.sandbox.xsale.account import AUDIENCE, log_in, organizations, owner
 from orchestrator.sandbox.xsale.list import find_orders
 from orchestrator.sandbox.xsale.panel import XsalePanel
@@ -27,13 +29,12 @@ _DENIED = b'{"Message":"Authorization has been denied for this request."}'
 
 
 class XsalePlatform:
-    """`shop_count` simulated organizations, each with an account of its own and `orders` orders."""
+    """Simulated organizations, each with an account of its own."""
 
-    name = "xsale"
+    name: ClassVar[str] = "xsale"
+    options: ClassVar[type] = XsaleOptions
 
-    def __init__(
-        self, clock: Clock, ledger: Ledger, options: XsaleOptions, *, orders: int, seed: int, shop_count: int
-    ) -> None:
+    def __init__(self, clock: Clock, ledger: Ledger, options: XsaleOptions, stock: Stock) -> None:
         self._ledger = ledger
         self._options = options
         self.shop_list = [
@@ -42,12 +43,22 @@ class XsalePlatform:
                 _account(n),
                 clock,
                 options,
-                orders=orders,
-                seed=seed,
+                orders=stock.orders,
+                seed=stock.seed,
                 first_id=FIRST_ORDER_ID + n * _ORDER_IDS_PER_SHOP,
             )
-            for n in range(shop_count)
+            for n in range(stock.shops)
         ]
+
+    @staticmethod
+    def with_real_limits(options: XsaleOptions) -> XsaleOptions:
+        """As `SimulatedPlatform.with_real_limits`."""
+        return options
+
+    def background(self, faults: FaultPlan) -> Iterable[Work]:
+        """As `SimulatedPlatform.background`."""
+        del faults
+        return ()
 
     # -- for tests and people --------------------------------------------------------------------------------------
 

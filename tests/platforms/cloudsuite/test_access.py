@@ -10,10 +10,11 @@ import anyio
 import pytest
 from pydantic import ValidationError
 
-from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions as Options
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient
+from orchestrator.platforms.platform import ClientSettings
+from orchestrator.registry import PLATFORMS
 from orchestrator.sandbox.cloudsuite.shop import CloudsuiteOptions
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.sandbox.probe import HandClock
@@ -33,7 +34,8 @@ async def shop(
         turns.append("turn")
 
     options = CloudsuiteOptions(**settings)
-    async with Sandbox(SandboxSettings(orders=3, cloudsuite=options), clock=time.clock()).running() as sandbox:
+    settings = SandboxSettings(orders=3, options={"cloudsuite": options})
+    async with Sandbox(settings, clock=time.clock()).running() as sandbox:
         told = {**sandbox.config()["shops"]["cs"], **(changes or {})}
         own = {name: told[name] for name in Options.model_fields if name in told}
         given = ClientSettings("cs", Options(**own), told["base_url"], clock=time.clock(), throttle=throttle)

@@ -153,14 +153,15 @@ async def test_a_conflict_says_that_the_despatch_is_there_where_an_answer_was_lo
 
 
 async def test_a_shipment_that_the_platform_derives_from_despatches_is_seen() -> None:
-    async with staged("cloudsuite", cloudsuite=CloudsuiteOptions(marks_sent=True)) as stage:
+    async with staged("cloudsuite", simulated={"cloudsuite": CloudsuiteOptions(marks_sent=True)}) as stage:
         await stage.walk(WAY[:4])
         await stage.perform(Move("send_despatch", "sent", TargetRequest("sent", despatch=({"number": "ALL"},))))
         assert (await stage.client.read(stage.order)).state == "sent"
 
 
 async def test_doctor_says_that_despatches_need_proxy_values() -> None:
-    from orchestrator.platforms import PLATFORMS, ClientSettings
+    from orchestrator.platforms.platform import ClientSettings
+    from orchestrator.registry import PLATFORMS
 
     async with staged("cloudsuite") as stage:
         shop = stage.sandbox.config()["shops"]["cs"]

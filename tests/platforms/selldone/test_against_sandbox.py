@@ -18,7 +18,7 @@ WAY = WAYS["selldone"]
 
 
 def selldone(**options: Any) -> dict[str, Any]:
-    return {"platform": "selldone", "selldone": SelldoneOptions(**options)}
+    return {"platform": "selldone", "simulated": {"selldone": SelldoneOptions(**options)}}
 
 
 async def state_of(stage: Stage) -> str:

@@ -9,13 +9,14 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.failures import (
     NotFound,
     Rejected,
 )
+from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.selldone.client import SelldoneClient
 from orchestrator.platforms.selldone.options import DEFAULT_SCOPES, SelldoneOptions, auth_url
+from orchestrator.registry import PLATFORMS
 from statemachines.target import TargetRequest, Tracking
 from tests.platforms.selldone.shop import (
     BASE_URL,

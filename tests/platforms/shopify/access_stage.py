@@ -89,7 +89,9 @@ class AccessStage:
 async def access_stage(folder: Path, kind: Kind = "client_credentials", **options: Any) -> AsyncIterator[AccessStage]:
     """`options`: of the sandbox's Shopify."""
     time = HandClock()
-    sandbox = Sandbox(SandboxSettings(orders=1, shopify=SandboxOptions(access=kind, **options)), clock=time.clock())
+    sandbox = Sandbox(
+        SandboxSettings(orders=1, options={"shopify": SandboxOptions(access=kind, **options)}), clock=time.clock()
+    )
     async with sandbox.running():
         stage = AccessStage(sandbox, folder, time, kind, sandbox.config()["shops"]["shopy"])
         async with stage.opened:

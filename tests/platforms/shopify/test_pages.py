@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.platforms import PLATFORMS, ClientSettings
 from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.failures import NotFound, Transient, Unreadable
+from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.shopify.pages import MOST_PAGES, TRIES
+from orchestrator.registry import PLATFORMS
 from orchestrator.sandbox.shopify.orders import Order
 from orchestrator.sandbox.shopify.shop import ShopifyOptions
 from statemachines.target import TargetRequest, Tracking
@@ -43,7 +44,7 @@ class Reading:
 @asynccontextmanager
 async def reading(lines: int = 10, most_nodes: int = PAGE) -> AsyncIterator[Reading]:
     """An order of so many lines that last changed a minute ago, in a shop whose pages hold `most_nodes`."""
-    async with staged("shopify", shopify=ShopifyOptions(most_nodes=most_nodes)) as stage:
+    async with staged("shopify", simulated={"shopify": ShopifyOptions(most_nodes=most_nodes)}) as stage:
         made = stage.operate("add", lines=lines, pieces=2)["order"]
         order = stage.sandbox.shopify.panel.order(made)
         order.updated -= 60_000

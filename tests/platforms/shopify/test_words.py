@@ -9,15 +9,15 @@ from graphql import GraphQLEnumType
 
 from orchestrator.platforms.shopify.content import STATUS
 from orchestrator.platforms.shopify.wire import read_order
+from orchestrator.registry import PLATFORMS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from statemachines import BUILDERS
 from statemachines.machine import Plan, Refusal
 from statemachines.shopify.facts import OPEN, remaining
 from statemachines.shopify.returns import UNDERWAY, came_back
 from statemachines.target import TargetRequest
 from tests.platforms.shopify.schema import VERSIONS, admin_schema
 
-MACHINE = BUILDERS["shopify"]({})
+MACHINE = PLATFORMS["shopify"].machine({})
 NOW = 1_800_000_000_000
 
 

@@ -11,7 +11,6 @@ import pytest
 from aiohttp import web
 
 from orchestrator.clock import Clock
-from orchestrator.platforms import ClientSettings
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
@@ -21,6 +20,7 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
+from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.xsale.client import XsaleClient
 from orchestrator.platforms.xsale.lists import Cursor, filtered, turn
 from orchestrator.platforms.xsale.options import XsaleOptions
@@ -43,7 +43,7 @@ def sample(name: str) -> bytes:
 
 
 def platform(**options: Any) -> dict[str, Any]:
-    return {"xsale": Simulated(**options)}
+    return {"simulated": {"xsale": Simulated(**options)}}
 
 
 async def failure_of(stage: Stage, request: TargetRequest = ACCEPT, standing: Standing = NEW) -> PlatformFailure:

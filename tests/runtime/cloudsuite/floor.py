@@ -28,7 +28,7 @@ CHANGES = (
 
 def cloudsuite(orders: int = 1, **options: Any) -> Sandbox:
     settings = {name: options.pop(name) for name in list(options) if name in SandboxSettings.__dataclass_fields__}
-    return Sandbox(SandboxSettings(orders=orders, cloudsuite=CloudsuiteOptions(**options), **settings))
+    return Sandbox(SandboxSettings(orders=orders, options={"cloudsuite": CloudsuiteOptions(**options)}, **settings))
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ WAYS = [
 
 
 def selldone(returned_state: str) -> Sandbox:
-    return Sandbox(SandboxSettings(orders=1, selldone=SelldoneOptions(returned_state=returned_state)))
+    return Sandbox(SandboxSettings(orders=1, options={"selldone": SelldoneOptions(returned_state=returned_state)}))
 
 
 @pytest.mark.parametrize(("shown", "way"), WAYS)

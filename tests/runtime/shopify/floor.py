@@ -21,7 +21,7 @@ CHANGES = {"report_progress", "fulfill", "update_tracking", "mark_delivered", "c
 
 def shopify(orders: int = 2, **options: Any) -> Sandbox:
     settings = {name: options.pop(name) for name in list(options) if name in SandboxSettings.__dataclass_fields__}
-    return Sandbox(SandboxSettings(orders=orders, shopify=ShopifyOptions(**options), **settings))
+    return Sandbox(SandboxSettings(orders=orders, options={"shopify": ShopifyOptions(**options)}, **settings))
 
 
 @asynccontextmanager

@@ -9,13 +9,13 @@ import pytest
 
 from orchestrator.operations.views import order_view
 from orchestrator.platforms.shopify.parts import ASK_AGAIN_SECONDS
+from orchestrator.registry import PLATFORMS
 from orchestrator.sandbox.platform import PanelError
-from statemachines import BUILDERS
 from storage.records import TargetStatus
 from tests.runtime.shopify.floor import SHOP, SPREAD, WHOLE, effects, floor_of, order_at, reach, shopify
 from tests.support.shopfloor import Shopfloor
 
-MACHINE = BUILDERS["shopify"]({})
+MACHINE = PLATFORMS["shopify"].machine({})
 
 
 def panel(floor: Shopfloor, action: str, order: str, **fields: Any) -> dict[str, Any]:

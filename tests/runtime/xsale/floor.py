@@ -27,7 +27,7 @@ async def xsale(
     folder: Path, changes: dict[str, Any] | None = None, *, orders: int = 1, **options: Any
 ) -> AsyncIterator[tuple[Shopfloor, Sandbox]]:
     """A shop floor with one xSale shop; `options` are the platform's, `changes` the shop's config."""
-    sandbox = Sandbox(SandboxSettings(orders=orders, xsale=XsaleOptions(**options)))
+    sandbox = Sandbox(SandboxSettings(orders=orders, options={"xsale": XsaleOptions(**options)}))
     async with shopfloor(sandbox, folder, changes, platform="xsale") as floor:
         yield floor, sandbox
 

@@ -63,7 +63,7 @@ async def test_every_page_is_asked_for_also_when_they_are_shorter_than_asked(
 
 
 async def test_a_platform_that_overlooks_paging_ends_the_sweep_all_the_same(tmp_path: Path) -> None:
-    sandbox = Sandbox(SandboxSettings(orders=4, xsale=XsaleOptions(paging="limit_offset")))
+    sandbox = Sandbox(SandboxSettings(orders=4, options={"xsale": XsaleOptions(paging="limit_offset")}))
     shop = sandbox.xsale.shop
     async with sandbox.running():
         body = f"[{','.join(shop.encode(order) for order in shop.orders.values())}]".encode()

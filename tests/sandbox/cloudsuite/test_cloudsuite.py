@@ -58,7 +58,7 @@ class Probe:
 @asynccontextmanager
 async def probing(orders: int = 3, **options: Any) -> AsyncIterator[Probe]:
     time = HandClock()
-    settings = SandboxSettings(orders=orders, cloudsuite=CloudsuiteOptions(**options))
+    settings = SandboxSettings(orders=orders, options={"cloudsuite": CloudsuiteOptions(**options)})
     sandbox = Sandbox(settings, clock=time.clock())
     async with sandbox.running(), aiohttp.ClientSession() as session:
         probe = Probe(sandbox, session, time)

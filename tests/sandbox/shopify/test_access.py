@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Incoming, PanelError, Reply
+from orchestrator.sandbox.platform import Incoming, PanelError, Reply, Stock
 from orchestrator.sandbox.shopify.access import DAY_SECONDS
 from orchestrator.sandbox.shopify.platform import ShopifyPlatform
 from orchestrator.sandbox.shopify.shop import ShopifyOptions
@@ -26,7 +26,7 @@ class Shop:
     def __init__(self) -> None:
         self.time = HandClock()
         clock = self.time.clock()
-        self.platform = ShopifyPlatform(clock, Ledger(clock), ShopifyOptions(), orders=1, seed=1, shop_count=1)
+        self.platform = ShopifyPlatform(clock, Ledger(clock), ShopifyOptions(), Stock(orders=1, seed=1, shops=1))
         self.domain = self.platform.shop.domain
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:

@@ -12,7 +12,7 @@ import pytest
 from orchestrator.clock import Clock
 from orchestrator.platforms.shopify import webhooks
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Incoming, PanelError
+from orchestrator.sandbox.platform import Incoming, PanelError, Stock
 from orchestrator.sandbox.shopify.orders import gid
 from orchestrator.sandbox.shopify.platform import ShopifyPlatform
 from orchestrator.sandbox.shopify.shop import ShopifyOptions
@@ -29,7 +29,7 @@ _PROGRESS = """mutation P($id: ID!) { fulfillmentOrderReportProgress(id: $id) {
 
 def platform(orders: int = 3, **options: Any) -> ShopifyPlatform:
     clock = Clock()
-    return ShopifyPlatform(clock, Ledger(clock), ShopifyOptions(**options), orders=orders, seed=1, shop_count=1)
+    return ShopifyPlatform(clock, Ledger(clock), ShopifyOptions(**options), Stock(orders, seed=1, shops=1))
 
 
 def ask(shopify: ShopifyPlatform, query: str, **variables: Any) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Caller:
 @asynccontextmanager
 async def calling(*, shops: int = 1, orders: int = 3, **options: Any) -> AsyncIterator[Caller]:
     time = HandClock()
-    settings = SandboxSettings(orders=orders, shops=shops, xsale=XsaleOptions(**options))
+    settings = SandboxSettings(orders=orders, shops=shops, options={"xsale": XsaleOptions(**options)})
     async with Sandbox(settings, clock=time.clock()).running() as sandbox, aiohttp.ClientSession() as session:
         caller = Caller(sandbox, session, time, {})
         status, tokens = await caller.log_in()
