@@ -126,10 +126,10 @@ class SqliteStore:
         self._closing = False
 
     def wal_bytes(self) -> int:
-        """How large the write-ahead log is."""
+        """How large the write-ahead log is; 0 where there is none, whatever became of it."""
         try:
             return self.path.with_name(f"{self.path.name}-wal").stat().st_size
-        except FileNotFoundError:
+        except OSError:
             return 0
 
     @property

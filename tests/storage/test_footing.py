@@ -125,6 +125,16 @@ async def test_a_log_that_another_program_wrote_into_is_noticed_and_spoils_nothi
         assert (await again.read(lambda tx: list_events(tx, 0, 9)))[0].type == "in the file"
 
 
+async def test_a_folder_that_gave_way_to_a_file_is_noticed_by_the_look_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    async with open_sqlite(folder / "s.db", NOW) as store:
+        folder.rename(tmp_path / "aside")
+        folder.write_text("in the way")
+        assert store.wal_bytes() == 0
+        assert str(folder / "s.db") in await refused(store)
+
+
 async def test_a_store_that_is_named_by_a_link_is_lost_when_the_link_leads_elsewhere(tmp_path: Path) -> None:
     path, link = tmp_path / "s.db", tmp_path / "link.db"
     link.symlink_to(path)
