@@ -64,7 +64,7 @@ class Chance:
 
 
 def rfc3339(ms: int) -> str:
-    """Milliseconds as RFC 3339 UTC with `Z` (contract: times)."""
+    """Milliseconds as RFC 3339 UTC with `Z` (docs/api.md)."""
     stamp = datetime.fromtimestamp(ms / 1000, UTC)
     return stamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 

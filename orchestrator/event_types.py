@@ -1,4 +1,4 @@
-"""The types of events that the feed can carry, and what each of them tells (contract: Event)."""
+"""The types of events that the feed can carry, and what each of them tells (docs/api.md)."""
 
 from __future__ import annotations
 

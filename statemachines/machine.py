@@ -399,7 +399,7 @@ class PlatformMachine:
         return None
 
     def describe(self) -> dict[str, Any]:
-        """The machine as plain data: states, steps, milestones (contract: `GET /v1/machines/{platform}`)."""
+        """The machine as plain data: states, steps, milestones (docs/api.md)."""
         return {
             "platform": self.platform,
             "initial": self.initial,

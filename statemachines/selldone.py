@@ -1,6 +1,6 @@
 """Selldone's order machine: CheckQueue → OrderConfirm → PreparingOrder → SentOrder → ToCustomer, with returns.
 
-Facts: platforms/selldone.md §5. `Returned` is ours: delivery-returned was called and accepted, by us or in the panel;
+Facts: selldone.md §5. `Returned` is ours: delivery-returned was called and accepted, by us or in the panel;
 what the platform shows then (PreparingOrder, as far as known) is kept as the platform state and is no drift; sending it
 again begins there. Only an order that was sent is returned: none is sent for that. `Canceled` is the payment side's
 status, seen and never set.

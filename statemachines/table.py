@@ -69,7 +69,7 @@ def trigger_name(step: str, to: str | None) -> str:
 
 
 def state_view(state: State) -> dict[str, Json]:
-    """A state as plain data (contract: `GET /v1/machines/{platform}`)."""
+    """A state as plain data (docs/api.md)."""
     return {
         "name": state.name,
         "milestone": state.milestone.value if state.milestone else None,

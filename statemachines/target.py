@@ -35,7 +35,7 @@ class ErpLine:
 
 @dataclass(frozen=True, slots=True)
 class TargetRequest:
-    """A target as submitted (contract: Target, request). Absent fields are None.
+    """A target as submitted (docs/api.md). Absent fields are None.
 
     `items` are the ids confirmed or shipped, each a string or `{"id", "quantity"}`; None means all. `tracking` is the
     first of the parcel's numbers, `further_tracking` are those behind it. `key`: the idempotency key that the target

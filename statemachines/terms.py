@@ -15,7 +15,7 @@ class DefinitionError(Exception):
 
 
 class Milestone(StrEnum):
-    """States that mean the same on every platform (contract: State names)."""
+    """States that mean the same on every platform (docs/api.md)."""
 
     NEW = "new"
     ACCEPTED = "accepted"
@@ -112,7 +112,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a target is not accepted; `slug` is the problem type of the contract.
+    """Why a target is not accepted; `slug` is the problem type of the API.
 
     `blocks_as`: the type of the problem when a target that was accepted before is refused like this on its way.
     """

@@ -1,6 +1,6 @@
 """xSale's order machine: one chain of statuses a shop, made from its config; one call leads to any of them.
 
-Facts: platforms/xsale.md §5. xSale's statuses are labels: the server refuses no change, so the sequence is ours. The
+Facts: xsale.md §5. xSale's statuses are labels: the server refuses no change, so the sequence is ours. The
 chain (`flow`) is walked from status to status, because a change can trigger automations and messages to the sales
 channel. Beside it stand two: *needs a person*, which every order before the end can go to and come back from, to the
 status that a target names, in one change; and *cancelled*, which every order before the end can go to and none leaves.
@@ -39,7 +39,7 @@ DEFAULT_MILESTONES: Mapping[str, str] = MappingProxyType(
         "cancelled": "Anulowane",
     }
 )
-"""What the default statuses mean (contract: State names)."""
+"""What the default statuses mean (docs/api.md)."""
 
 _ASIDE = (Milestone.ATTENTION.value, Milestone.CANCELLED.value)
 _TOLD = (Milestone.SHIPPED.value, Milestone.DELIVERED.value)

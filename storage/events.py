@@ -25,7 +25,7 @@ class EventFilter:
 def append_event(
     tx: Transaction,
     at: int,
-    type: str,  # noqa: A002 - the contract's name
+    type: str,  # noqa: A002 - the API's name
     *,
     shop: str | None = None,
     order: str | None = None,

@@ -17,7 +17,7 @@ Json: TypeAlias = Any
 
 
 class Situation(StrEnum):
-    """What an order is doing right now (contract: Order). `waiting` may also be shown for an order that would go
+    """What an order is doing right now (docs/api.md). `waiting` may also be shown for an order that would go
     on (`HELD_UP`) while its shop is paused or waits for its platform: that is derived when it is read, never written
     to ten thousand rows."""
 
@@ -52,7 +52,7 @@ class TargetStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why something stands still (contract: Problem). `detail` carries the platform's own words."""
+    """Why something stands still (docs/api.md). `detail` carries the platform's own words."""
 
     type: str
     title: str
@@ -63,7 +63,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What an order waits for: `reason` is one of the contract's, `until` is None where nobody knows."""
+    """What an order waits for: `reason` is one of the API's, `until` is None where nobody knows."""
 
     reason: str
     until: int | None
@@ -160,7 +160,7 @@ class Order:
         *,
         shop: str,
         platform: str,
-        id: str,  # noqa: A002 - the contract's name
+        id: str,  # noqa: A002 - the API's name
         reference: str | None,
         state: str,
         platform_state: str,

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class ExitCode(IntEnum):
-    """What a command's end means (contract: Exit codes)."""
+    """What a command's end means (docs/cli.md)."""
 
     DONE = 0
     FAILED = 1

@@ -83,7 +83,7 @@ class _MayFollow(UsualCommand):
 
 
 class WaitCommand(_MayFollow):
-    """A command with `--wait [SECONDS]` (contract: Commands)."""
+    """A command with `--wait [SECONDS]` (docs/cli.md)."""
 
     option, value, usual = "--wait", _NUMBER, f"{WAIT_SECONDS:g}"
 

@@ -1,4 +1,4 @@
-"""Where the daemon is, and where the config file is (contract: Commands).
+"""Where the daemon is, and where the config file is (docs/cli.md).
 
 A client command needs no config. It finds the socket in this order: `--socket` or `--url`, `$FULFILLD_SOCKET` or
 `$FULFILLD_URL`, the config file (`--config`, else `config.json` here), the default path.

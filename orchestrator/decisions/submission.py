@@ -39,7 +39,7 @@ class Submission:
 
 
 def plan_or_refuse(ctx: Context, standing: Standing, request: TargetRequest) -> Plan:
-    """The plan from where the order will be. Raises Refused with the contract's slugs."""
+    """The plan from where the order will be. Raises Refused with the API's slugs."""
     plan = ctx.machine.plan(standing, request, ctx.policy.chaining)
     if isinstance(plan, Refusal):
         is_a_guard = plan.slug == "not-allowed"  # it says why; an empty list would read as "nothing is allowed"

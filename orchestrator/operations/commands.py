@@ -302,7 +302,7 @@ class DaemonCommands:
 
 
 class _platform_refusals:  # noqa: N801 - reads as a block
-    """Turns what the platform answered to a read into the contract's refusals."""
+    """Turns what the platform answered to a read into the API's refusals."""
 
     def __init__(self, store: Store, worker: ShopWorker, order: str | None) -> None:
         self._store, self._worker, self._shop, self._order = store, worker, worker.name, order

@@ -1,4 +1,4 @@
-"""Everything as NDJSON, streamed page by page (contract: `fulfilld dump`).
+"""Everything as NDJSON, streamed page by page (docs/cli.md).
 
 One snapshot of a large store would hold its write-ahead log back for as long as the slowest reader takes (pitfalls S6).
 So each page is a snapshot of its own: a line is consistent in itself, two lines may be moments apart.

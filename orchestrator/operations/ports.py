@@ -45,7 +45,7 @@ class NodeFacts(Protocol):
 
 
 class Commands(Protocol):
-    """Everything that changes something. Each method raises Refused (refusals.py) with the contract's slugs."""
+    """Everything that changes something. Each method raises Refused (refusals.py) with the API's slugs."""
 
     async def submit(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Target:
         """Accepts a target: durable when this returns. An unknown order is read from the platform first."""

@@ -1,4 +1,4 @@
-"""The status dump: what the daemon does right now, in numbers (contract: Status dump)."""
+"""The status dump: what the daemon does right now, in numbers (docs/api.md)."""
 
 from __future__ import annotations
 

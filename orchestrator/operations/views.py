@@ -1,4 +1,4 @@
-"""Records as the outside sees them: plain JSON with the contract's names and times.
+"""Records as the outside sees them: plain JSON with the API's names and times.
 
 What is derived when it is read is derived here: a queued order of a shop that stands still is shown as waiting, with
 the shop's reason, so that pausing a shop does not have to write to ten thousand orders.

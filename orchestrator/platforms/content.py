@@ -1,4 +1,4 @@
-"""What the ERP is given of an order, in the words of the contract's Content, and what every platform needs to write it.
+"""What the ERP is given of an order, in the words of the API's `content`, and what every platform needs to write it.
 
 Each platform has a module that turns its own JSON into this one shape (`NAME_content`). The rules are the same for all:
 a member that the platform does not tell, or may not be asked for, is left out; one that it tells as empty is null, `[]`
@@ -55,7 +55,7 @@ def decimal(value: Json) -> str | None:
 
 
 def price(*, net: Json = None, gross: Json = None, stated: Json = None) -> dict[str, Json]:
-    """A price (contract: Content). `stated`: nobody says whether tax is in it."""
+    """A price (docs/api.md). `stated`: nobody says whether tax is in it."""
     return {"net": decimal(net), "gross": decimal(gross), "stated": decimal(stated)}
 
 
@@ -104,7 +104,7 @@ def plain(value: Json) -> Json:
 
 
 def texts(value: Json) -> dict[str, str]:
-    """An object of texts (contract: `attributes`); what is nested is its own JSON text."""
+    """An object of texts (docs/api.md); what is nested is its own JSON text."""
     found = plain(value)
     if not isinstance(found, dict):
         return {}

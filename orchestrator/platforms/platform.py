@@ -23,7 +23,7 @@ from statemachines.target import Json
 
 @dataclass(frozen=True, slots=True)
 class DefaultLimits:
-    """What a shop may ask of its platform unless its config says otherwise (contract: Config, `limits`).
+    """What a shop may ask of its platform unless its config says otherwise (docs/configure.md).
 
     `rate_per_second` and `burst` describe the token bucket, `concurrency` how many calls may be out at once. `window`:
     the calls that the platform counts in any stretch of time, `points`: its bucket of points; None: it has none.

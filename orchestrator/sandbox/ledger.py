@@ -27,7 +27,7 @@ _OrderKey = tuple[str, str, str]
 class Call:
     """One request to a platform. Grows while it is served, so it is not frozen.
 
-    `n` counts from 1 in order of arrival, `at_ms` is Unix time in milliseconds. `step` is the contract's name, `read`
+    `n` counts from 1 in order of arrival, `at_ms` is Unix time in milliseconds. `step` is the machine's name, `read`
     or `list` for reads, `unknown` for what no platform knows. `status` is the HTTP status answered: None while the call
     is served and for ever when its connection was dropped. `took_effect`: it changed something. `in_sequence`: False
     when the platform refused it because the order was not where the step begins. `is_repeat`: the same step of the same

@@ -1,6 +1,6 @@
 """The seam between the sandbox and one simulated platform.
 
-A platform turns a request into an `Operation`: who is meant, which step of the contract it is, and a plain function
+A platform turns a request into an `Operation`: who is meant, which step of the machine it is, and a plain function
 that does it. The exchange runs that function between the faults; everything in a platform is synchronous, so an effect
 is atomic and its order unambiguous.
 """
@@ -100,7 +100,7 @@ class SimulatedPlatform(Protocol):
     """One platform of the sandbox, mounted under `/{name}`."""
 
     name: ClassVar[str]
-    """The platform's name in the contract, and its prefix."""
+    """The platform's name in the config, and its prefix."""
     options: ClassVar[type]
     """What the facts leave open, as switches of a frozen dataclass; each has a default."""
 

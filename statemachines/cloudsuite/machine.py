@@ -1,6 +1,6 @@
 """CloudSuite's order machine: confirmed → processing → sent → done, or cancel; ERP data and despatches on the way.
 
-Facts: platforms/cloudsuite.md §5, §6, §9. The native state is composite: `sent` is `shipment_state` sent while `state`
+Facts: cloudsuite.md §5, §6, §9. The native state is composite: `sent` is `shipment_state` sent while `state`
 is processing (or confirmed, for an offline order). It is also what we call an order whose final despatch went out: no
 read shows despatches, so their numbers are facts that only we keep. So is that we set `shipment_state`, where the
 platform takes it and shows no such member (the body of a read is not published, §4).

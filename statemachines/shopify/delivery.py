@@ -3,7 +3,7 @@
 All of them, or those that its code or its items select. A delivery cannot be taken back, so whatever does not select
 whole parcels, or could mean more than one, is refused with the codes that there are.
 
-Facts as in `shopify_facts`.
+Facts as in `facts`.
 """
 
 from __future__ import annotations

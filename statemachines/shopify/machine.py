@@ -1,10 +1,10 @@
 """Shopify's order machine, over an order's fulfilment orders (FO): UNFULFILLED → IN_PROGRESS → FULFILLED → DELIVERED.
 
-Facts: platforms/shopify.md §4-§7. The order's own display status names the state; `DELIVERED`, `CANCELLED` and
+Facts: shopify.md §4-§7. The order's own display status names the state; `DELIVERED`, `CANCELLED` and
 `RETURNED` are told from its fulfilments, `cancelledAt` and its returns. A target may ship a part of the order, then
-it ends in PARTIALLY_FULFILLED. The table is in `shopify_table`, the steps that a target takes in `shopify_plan`: which
-goods go into which call in `shopify_parcels` and `shopify_ways`, which tracking goes where in `shopify_tracking`, what
-is delivered in `shopify_delivery`, what came back in `shopify_returns`. RETURNED is no end: what is sent in exchange
+it ends in PARTIALLY_FULFILLED. The table is in `table`, the steps that a target takes in `plan`: which
+goods go into which call in `parcels` and `ways`, which tracking goes where in `tracking`, what
+is delivered in `delivery`, what came back in `returns`. RETURNED is no end: what is sent in exchange
 leads on.
 
 FOs are made after the order, asynchronously; until they are there, and while they are on hold or scheduled, the order
@@ -57,7 +57,7 @@ DEFAULT_ROUTING_SECONDS = 300.0
 
 
 class ShopifyMachine(PlatformMachine):
-    """The machine of Shopify's orders. Facts it reads: those of `shopify_facts`, of the modules that plan, and
+    """The machine of Shopify's orders. Facts it reads: those of `facts`, of the modules that plan, and
     `age_seconds`.
 
     `routing_seconds`: how long an order may be without fulfilment orders.
@@ -138,7 +138,7 @@ class ShopifyMachine(PlatformMachine):
         return Whole(standing.facts.get("lines"), places, LINE)
 
     def withdrawn_reason(self, standing: Standing, request: TargetRequest) -> str | None:
-        """What the buyer or the merchant is taking back before it was sent (`shopify_withheld`)."""
+        """What the buyer or the merchant is taking back before it was sent (`withheld`)."""
         return super().withdrawn_reason(standing, request) or withheld_reason(standing.facts, request)
 
     def location_of(self, request: TargetRequest) -> str | None:
@@ -175,7 +175,7 @@ class ShopifyMachine(PlatformMachine):
         return {**seen.facts, **kept}
 
     def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
-        """The read-backs of shopify.md §7 (`shopify_readbacks`). No state but CANCELLED proves a step: what a step is
+        """The read-backs of shopify.md §7 (`readbacks`). No state but CANCELLED proves a step: what a step is
         about shows in fulfilment orders and fulfilments, told by their ids. That goods are ready for pickup shows
         nowhere; Shopify refuses to be told twice."""
         match step:

@@ -14,7 +14,7 @@ from the facts, so a shipment of several parcels that was cut off goes on where 
 A code that is known selects its parcel: a target without items that comes once more under it ships nothing, though
 goods are left. One whose parcels have not all left yet goes on; that it was begun is our record as well (`unfinished`).
 
-Facts: those of `shopify_facts`, `shipped_as_asked` {asked, lines: {order line: quantity}, parcels: [fulfilment id, ""
+Facts: those of `facts`, `shipped_as_asked` {asked, lines: {order line: quantity}, parcels: [fulfilment id, ""
 if not known]}, `shipped_by_key` {key: the same}, `unfinished`: the numbers of a target of which more is to be shipped.
 """
 

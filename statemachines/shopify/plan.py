@@ -2,7 +2,7 @@
 
 A `fulfill` for each parcel that is left, `prepare_pickup` for what waits in a store, `update_tracking` for what was
 shipped before, `mark_delivered` for the parcels that arrived. Made anew after each step, so all of it is told from what
-is left. Facts as in `shopify_facts`, and `ready_for_pickup` [FO]: those of which Shopify was told that they are ready.
+is left. Facts as in `facts`, and `ready_for_pickup` [FO]: those of which Shopify was told that they are ready.
 """
 
 from __future__ import annotations

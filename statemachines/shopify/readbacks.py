@@ -5,7 +5,7 @@ without the one that we were to mark, and past IN_PROGRESS although nobody ever 
 looks for the very things that the step is about, by their ids. Where they do not show it, the state that was reached by
 another hand is drift, which is adopted and planned from.
 
-Facts as in `shopify_facts`.
+Facts as in `facts`.
 """
 
 from __future__ import annotations

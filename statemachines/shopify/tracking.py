@@ -5,7 +5,7 @@ nothing new, and a link or a further number that comes with a known code is that
 new tracking for the parcels of the target's items, or for all; where these went out under different codes nobody could
 tell which one is meant, and the target is refused.
 
-Facts as in `shopify_facts`, and `retracking` {asked, parcels: [fulfilment id]}: parcels of one code that were being
+Facts as in `facts`, and `retracking` {asked, parcels: [fulfilment id]}: parcels of one code that were being
 given another one when an answer was lost. Some carry it by then, which would pass for a parcel that is known.
 """
 

@@ -60,7 +60,7 @@ def shop_facts(name: str) -> ShopFacts:
 
 
 class FakeCommands:
-    """Keeps to the contract's answers and calls no platform. `submitted` is what came in, in order."""
+    """Keeps to the API's answers and calls no platform. `submitted` is what came in, in order."""
 
     def __init__(self, store: SqliteStore, clock: Clock) -> None:
         self._store, self._clock, self._chance = store, clock, Chance()

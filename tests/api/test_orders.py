@@ -20,7 +20,7 @@ async def ids(b: Bench, query: str) -> list[str]:
     return [order["id"] for order in got.json()["orders"]]
 
 
-async def test_an_order_is_shown_with_all_that_the_contract_names() -> None:
+async def test_an_order_is_shown_with_all_that_the_documentation_names() -> None:
     problem = Problem("rejected", "The platform refused the step", "not paid", "prepare", 1_772_000_000_001)
     order = an_order(problem=problem, situation=Situation.BLOCKED, attempts=3)
     async with bench(order) as b:

@@ -1,4 +1,4 @@
-"""Exit codes and sentences by what the daemon answers (contract: Exit codes)."""
+"""Exit codes and sentences by what the daemon answers (docs/cli.md)."""
 
 from __future__ import annotations
 

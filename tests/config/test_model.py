@@ -32,7 +32,7 @@ def test_an_empty_config_has_every_default(tmp_path: Path) -> None:
     assert config.shops == {}
 
 
-def test_a_shop_has_the_defaults_of_the_contract_and_of_its_platform(tmp_path: Path) -> None:
+def test_a_shop_has_the_documented_defaults_and_those_of_its_platform(tmp_path: Path) -> None:
     acme = loaded(tmp_path, with_shop()).shops["acme"]
     assert (acme.name, acme.platform, acme.base_url) == ("acme", "selldone", "https://api.selldone.com")
     assert acme.limits == Limits(8, 1.1, 10, WindowLimit(80, 60)), "no minute has more than 80 calls"

@@ -71,7 +71,7 @@ class Scene:
 
 @asynccontextmanager
 async def scene(platform: str, folder: Path) -> AsyncIterator[Scene]:
-    sandbox = Sandbox(SandboxSettings(orders=ORDERS, xsale=XsaleOptions(paging="limit_offset")))
+    sandbox = Sandbox(SandboxSettings(orders=ORDERS, options={"xsale": XsaleOptions(paging="limit_offset")}))
     async with sandbox.running(), lying_lists(sandbox, platform) as lists:
         yield Scene(sandbox, folder, lists)
 

@@ -15,7 +15,7 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings, ready_config, 
 from tests.sandbox.probe import probing
 
 
-async def test_the_ledger_names_calls_as_the_contract_does() -> None:
+async def test_the_ledger_names_calls_as_the_machines_do() -> None:
     async with probing() as probe:
         await probe.list()
         await probe.read()
@@ -230,7 +230,7 @@ async def test_the_ready_config_leads_to_every_shop() -> None:
                 assert (await response.json())["total"] == 3
 
 
-def test_the_ready_config_has_what_the_contract_names() -> None:
+def test_the_ready_config_has_what_the_documentation_names() -> None:
     assert ready_config("http://127.0.0.1:1")["shops"]["acme"] == {
         "platform": "selldone",
         "shop_id": 12345,

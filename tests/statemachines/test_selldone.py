@@ -1,4 +1,4 @@
-"""The planner on Selldone's machine: examples from the facts and the contract, and what holds for every order."""
+"""The planner on Selldone's machine: examples from the facts and the documentation, and what holds for every order."""
 
 from __future__ import annotations
 

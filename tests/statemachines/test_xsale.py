@@ -29,7 +29,7 @@ def way(source: str, wanted: str) -> list[str] | str:
     return [step.to for step in plan.steps] if isinstance(plan, Plan) else plan.slug
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
+def test_the_defaults_are_those_that_are_documented() -> None:
     described = PLATFORMS["xsale"].machine({}).describe()
     assert described["mainline"] == list(DEFAULT_FLOW)
     assert described["milestones"] == dict(DEFAULT_MILESTONES)

@@ -77,7 +77,7 @@ TWO_PARCELS = Scene(
 
 
 def scenes(machine: Mapping[str, Any]) -> list[Scene]:
-    """The scenes that a platform's machine (contract: `GET /v1/machines/{platform}`) can play."""
+    """The scenes that a platform's machine (docs/api.md) can play."""
     states = {state["milestone"]: state for state in machine["states"] if state["milestone"]}
     settable = {name for name, state in states.items() if state["settable"] and not state["record_only"]}
     ways = [name for name in ("accepted", "preparing", "shipped", "delivered") if name in settable]

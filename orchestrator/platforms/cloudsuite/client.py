@@ -2,8 +2,8 @@
 
 The platform takes any state at any time and keeps no sequence (§5.1), so every step that would harm an order that is
 elsewhere looks at it first and says so instead: a cancelled order must not come to life because our picture of it was
-old. What the calls have to carry is built in `cloudsuite_lines` and `cloudsuite_proxy`, what an order is in
-`cloudsuite_wire`, how a sweep pages in `cloudsuite_sweep`.
+old. What the calls have to carry is built in `lines` and `proxy`, what an order is in
+`wire`, how a sweep pages in `sweep`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """CloudSuite's proxy calls: packing slips, order confirmations, timeline lines (cloudsuite.md §2 rows 8-10).
 
-How they answer is not documented. The reply is judged in `cloudsuite_xml`; what cannot be told is ambiguous.
+How they answer is not documented. The reply is judged in `xml`; what cannot be told is ambiguous.
 """
 
 from __future__ import annotations

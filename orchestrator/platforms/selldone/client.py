@@ -1,7 +1,7 @@
 """Selldone's client: the list, single orders, and one call a step (facts: selldone.md).
 
 The calls of one shop go to a handful of addresses with a handful of bodies, most of which never change, so those are
-built once. What an answer means is decided in `selldone_errors`, what an order is in `selldone_wire`.
+built once. What an answer means is decided in `errors`, what an order is in `wire`.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class ShopifyClient:
         return seen
 
     async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
-        """Looks at the order and makes the calls of `step` that are still missing (`shopify_steps`)."""
+        """Looks at the order and makes the calls of `step` that are still missing (`steps`)."""
         return await self._steps.perform(step, order_id, standing, request)
 
     async def check(self) -> list[Finding]:

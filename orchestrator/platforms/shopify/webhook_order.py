@@ -131,7 +131,7 @@ def _uncarried(lines: list[_Line]) -> list[str]:
 
 
 def _fulfillment_fact(fulfillment: _Fulfillment) -> dict[str, Json]:
-    """As a read would tell it (`shopify_wire`)."""
+    """As a read would tell it (`wire`)."""
     return {
         "id": _number(fulfillment, "Fulfillment"),
         "is_live": (fulfillment.status or "").upper() in LIVE,

@@ -239,7 +239,7 @@ MOST_FULFILLMENTS = 100
 
 
 def _all_shown(order: OrderNode) -> None:
-    """Half an order would be shipped wrongly, so one that is not whole after all of its pages (`shopify_pages`) is set
+    """Half an order would be shipped wrongly, so one that is not whole after all of its pages (`pages`) is set
     aside for a person."""
     pages = [order.line_items.page_info, order.fulfillment_orders.page_info]
     pages += [each.page_info for each in (order.shipping_lines, order.discount_applications) if each is not None]

@@ -1,6 +1,6 @@
 """The simulated CloudSuite: its routes, tokens and errors over HTTP (cloudsuite.md §1, §2, §8).
 
-What a write does is in `cloudsuite_shop`, the XML calls are in `cloudsuite_xml`.
+What a write does is in `shop`, the XML calls are in `xml`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ STATES = ("draft", "quotation", "confirmed", "processing", "done", "cancel")
 PAYMENTS = ("closed_success", "paid", "account", "closed_canceled", "started", "none")
 """Every `payment_status` (cloudsuite.md §5.2)."""
 STEP_OF = {"processing": "process", "done": "finish", "cancel": "cancel"}
-"""The contract's name of the step that sets each state."""
+"""The machine's name of the step that sets each state."""
 
 _SOURCES = {"process": ("confirmed",), "finish": ("processing",), "cancel": ("confirmed", "processing")}
 _READ_ONLY = frozenset({"id", "reference", "create_date", "modified_date", "confirm_date", "offline"})

@@ -1,6 +1,6 @@
 """Selldone's orders as the simulated platform keeps and writes them.
 
-Facts: platforms/selldone.md §4. Products and variants are shared between orders and kept as JSON text, so that ten
+Facts: selldone.md §4. Products and variants are shared between orders and kept as JSON text, so that ten
 thousand orders take little memory and a page of 250 is written in a few milliseconds.
 """
 

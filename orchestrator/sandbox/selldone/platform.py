@@ -1,6 +1,6 @@
 """The simulated Selldone: its routes, tokens, validation and errors over HTTP.
 
-Facts: platforms/selldone.md §1, §2, §6; the answers are those of its samples. What orders may do is in `selldone_shop`.
+Facts: selldone.md §1, §2, §6; the answers are those of its samples. What orders may do is in `shop`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TEXTS = {
 }
 _NOT_FOUND = frozenset({"NOT_FOUND_SHOP_ERROR", "NOT_FOUNT_BASKET_ERROR", "NOT_FOUNT_BASKET_ITEM_ERROR"})
 
-# (what follows `baskets/{id}`, method) → step of the contract; `state` is told apart by its body.
+# (what follows `baskets/{id}`, method) → step of the machine; `state` is told apart by its body.
 _ORDER_ROUTES = {
     ("", "GET"): "read",
     ("state", "POST"): "state",

@@ -1,6 +1,6 @@
 """One simulated Selldone shop: its orders, its clock of changes and the rules of its state machine.
 
-Facts: platforms/selldone.md §5, §6, §8. Rules are plain functions of the order and the request: they return an
+Facts: selldone.md §5, §6, §8. Rules are plain functions of the order and the request: they return an
 `Accepted` or a `Refused` and never half of a change. What the facts leave open is a switch in `SelldoneOptions`.
 """
 
@@ -19,7 +19,7 @@ from orchestrator.sandbox.selldone.throttle import RAISED, Throttle
 CHAIN = ("CheckQueue", "OrderConfirm", "PreparingOrder", "SentOrder", "ToCustomer")
 """The delivery states in order (selldone.md §5.2)."""
 STEP_OF = {"OrderConfirm": "confirm", "PreparingOrder": "prepare", "SentOrder": "send", "ToCustomer": "deliver"}
-"""The contract's name of the step that leads into each state."""
+"""The machine's name of the step that leads into each state."""
 STATUSES = ("Open", "Reserved", "Payed", "Canceled", "COD")
 """Payment statuses (selldone.md §5.1)."""
 RETURN_STATES = ("Pending", "Accepted", "Rejected")
@@ -56,7 +56,7 @@ class SelldoneOptions:
     `is_backward_allowed`: endpoint 3 takes earlier states too. `returned_state`: after delivery-returned.
     `is_repeat_refused`: a repeated state is refused, not answered with `changed: false`. `unreleased_orders`: how many
     Reserved, Open and Canceled orders there are beside the others. `has_big_id`: the first order's id is beyond 2^53.
-    `calls_per_minute`: what the account may do in any minute; `selldone_throttle.DOCUMENTED` is what is documented.
+    `calls_per_minute`: what the account may do in any minute; `throttle.DOCUMENTED` is what is documented.
     """
 
     envelope: Literal["bare", "basket", "order"] = "bare"

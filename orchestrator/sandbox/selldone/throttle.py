@@ -1,6 +1,6 @@
 """How the simulated Selldone counts requests: so many in any minute, with the headers of Laravel's throttle.
 
-Facts: platforms/selldone.md §6, §9. Laravel sends `X-RateLimit-Limit` and `-Remaining` with every answer, `Retry-After`
+Facts: selldone.md §6, §9. Laravel sends `X-RateLimit-Limit` and `-Remaining` with every answer, `Retry-After`
 and `X-RateLimit-Reset` (Unix seconds) with a 429 alone, and does not count what it refuses. Its minute begins with the
 first request of it; here any minute counts, which is stricter: who keeps to this keeps to both.
 """

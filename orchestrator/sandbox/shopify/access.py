@@ -38,7 +38,7 @@ ACCESS_ACTIONS: dict[str, tuple[str, ...]] = {
     "uninstall": (),
     "install": (),
 }
-"""What a person can do about the access, with the fields that each must have (`shopify_panel.ACTIONS`)."""
+"""What a person can do about the access, with the fields that each must have (`panel.ACTIONS`)."""
 
 
 @dataclass(frozen=True, slots=True)

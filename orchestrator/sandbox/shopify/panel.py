@@ -58,8 +58,8 @@ ACTIONS: dict[str, tuple[str, ...]] = {
 }
 """Every action with the fields that it must have (`POST /_sandbox/shopify/panel`); others may be left out: `reason`,
 `tracking`, `payload`, `routing_seconds`, `pieces` and `lines` of add, `title` of products, `format` of subscribe, and
-`lines` and `exchange` of returns (`shopify_sent_back`), for set_lives seconds by the names of `Lives`, and what
-`shopify_goods` and `shopify_edits` say."""
+`lines` and `exchange` of returns (`sent_back`), for set_lives seconds by the names of `Lives`, and what
+`goods` and `edits` say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class ShopifyPanel:
         self.shop.tell_parts(found, "fulfillment_request_rejected", asked)
 
     def return_(self, order: str | int, action: str = "return", **request: Json) -> str:
-        """One of the actions about returns (`shopify_sent_back`), by default all that can be returned came back and the
+        """One of the actions about returns (`sent_back`), by default all that can be returned came back and the
         return was closed; answers the return's id. Raises PanelError with Shopify's words."""
         found = self.order(order)
         return str(act(self.shop, found, action, request)["return"])
@@ -201,7 +201,7 @@ class ShopifyPanel:
         self.shop.touch(found)
 
     def goods(self, order: str | int, action: str, /, **request: Json) -> dict[str, Json]:
-        """One of the actions about goods (`shopify_goods`). Raises PanelError."""
+        """One of the actions about goods (`goods`). Raises PanelError."""
         return act_on_goods(self.shop, self.order(order), action, request)
 
     def edit(self, order: str | int, receiver_name: str) -> None:
@@ -213,7 +213,7 @@ class ShopifyPanel:
         self.change("pay", order)
 
     def change(self, action: str, order: str | int, **told: Json) -> None:
-        """One of the changes of `shopify_edits`. Raises PanelError for what makes no sense."""
+        """One of the changes of `edits`. Raises PanelError for what makes no sense."""
         edit(self.shop, self.order(order), action, told)
 
     def route(self, order: str | int) -> None:

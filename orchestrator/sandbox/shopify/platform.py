@@ -53,7 +53,7 @@ _STEPS = {
     "fulfillmentEventCreate": "mark_delivered",
     "orderCancel": "cancel",
 }
-"""Names of the contract for what is asked for; all else is in the ledger by its own name."""
+"""The machine's names for what is asked for; all else is in the ledger by its own name."""
 _QUERY_COST, _MUTATION_COST = 20, 10
 """What documents did cost in the end (shopify.md §8: typical costs)."""
 _REQUESTED = {"order": 300, "orders": 60}

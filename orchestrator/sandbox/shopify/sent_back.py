@@ -1,4 +1,4 @@
-"""What people do about returns in the admin of a simulated Shopify shop (`shopify_returns` has the rules).
+"""What people do about returns in the admin of a simulated Shopify shop (`returns` has the rules).
 
 Each action ends in the webhooks that tell of it (shopify.md §2.4).
 """

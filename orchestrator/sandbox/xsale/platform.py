@@ -1,6 +1,6 @@
 """The simulated xSale: login, organizations, statuses, lists, orders and the change of a status over HTTP.
 
-Facts: platforms/xsale.md §1, §2, §6. As strict as they allow: both tokens on every call, ids of the organization's own,
+Facts: xsale.md §1, §2, §6. As strict as they allow: both tokens on every call, ids of the organization's own,
 parameters and bodies in the one coding that it understands.
 """
 

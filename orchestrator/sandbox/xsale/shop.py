@@ -1,6 +1,6 @@
 """One simulated xSale organization: its statuses, its orders, the tokens of its account, and what automations did.
 
-Facts: platforms/xsale.md §1-§6. The server refuses no change of status: statuses are labels. What a client may do
+Facts: xsale.md §1-§6. The server refuses no change of status: statuses are labels. What a client may do
 nevertheless is judged here, by the vendor's own chain (§5), and every change fires the organization's automations,
 also one to the status that the order has already.
 """
