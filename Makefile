@@ -1,6 +1,7 @@
 # Needs make and Python 3.11 or newer, nothing else: the environment is made in .venv.
 #   make demo     sandbox and daemon together, orders driven to their targets
 #   make test     lint, types and all tests
+#   make quick    the tests that take seconds, while you write
 #   make bench    measurements
 #   make chaos    kills, faults, people and clocks against the daemon (CHAOS_SECONDS, CHAOS_KILLS, CHAOS_SEED)
 #   make install  the command, as .venv/bin/fulfilld
@@ -16,7 +17,7 @@ LOCK := requirements/test.lock
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test lint check bench chaos install lock clean
+.PHONY: demo test quick lint check bench chaos install lock clean
 .DEFAULT_GOAL := test
 
 demo: .venv/installed
@@ -26,6 +27,9 @@ test: lint check
 
 check: .venv/installed-for-tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+quick: .venv/installed-for-tests
+	@$(BIN)/python -m pytest -q -m "not hypothesis" tests/statemachines tests/decisions tests/config tests/storage $(PYTEST_ARGS)
 
 lint: .venv/installed-for-tests
 	@$(BIN)/ruff check .
