@@ -29,7 +29,8 @@ _MEANINGS = {IDEMPOTENCY_KEY: f"must be {KEY_MEANING}", CURSOR: "must be a curso
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Q_co]):
-    """What a handler gets. `path` are the decoded path parameters; a `shop` among them is a configured one."""
+    """What a handler gets. `path` are the decoded path parameters; a `shop` among them is a configured one, or one that
+    has left the config."""
 
     request: web.Request
     services: Services
@@ -41,14 +42,15 @@ Handler = Callable[[Call[Any]], Awaitable[web.StreamResponse]]
 
 
 async def begin(request: web.Request, query: type[Query], *, is_change: bool) -> Call[Any]:
-    """Checks what all calls have in common, an unknown shop before anything else.
+    """Checks what all calls have in common, an unknown shop before anything else. One that has left the config is
+    known: it may be read, and what is wanted of its orders cancelled.
 
     Raises Refused (`shop-not-found`, `draining`), Invalid (`invalid-request`).
     """
     services = request.app[SERVICES]
     path = dict(request.match_info)
     shop = path.get("shop")
-    if shop is not None and shop not in services.node.shops():
+    if shop is not None and shop not in services.node.shops() and not await services.queries.has_left(shop):
         raise Refused("shop-not-found", f"no shop is named {shown(shop)!r}")
     if is_change and services.node.is_draining:
         raise Refused("draining", "the daemon is shutting down; try again when it is back")

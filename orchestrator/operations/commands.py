@@ -62,7 +62,7 @@ class DaemonCommands:
     async def submit(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Target:
         """Accepts a target: durable when this returns. An order that is unknown or gone is read first; so is one that
         nothing fresh is known of, before it refuses a target."""
-        worker = self._worker(shop)
+        worker = await self._worker(shop)
         wanted = replace(request, key=key)
         submission = Submission(self._chance.target_id(self._clock.now_ms()), shop, order, wanted, key)
         target = await self._store.write(lambda tx: self._accept(tx, worker, submission))
@@ -97,7 +97,7 @@ class DaemonCommands:
 
     async def preview(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Plan:
         """The plan that `submit` would make; changes nothing."""
-        worker = self._worker(shop)
+        worker = await self._worker(shop)
         request = replace(request, key=key)
         draft = await self._store.read(lambda tx: Draft.load(tx, shop, order))
         if draft is not None and draft.order.gone_at is None:
@@ -118,7 +118,7 @@ class DaemonCommands:
         if await self._has_left(found.shop):
             await self._drop(found.shop, found.order, found)
             return await self._store.read(lambda tx: get_target(tx, target)) or found
-        worker = self._worker(found.shop)
+        worker = await self._worker(found.shop)
 
         def unit(tx: Transaction) -> Target:
             draft = self._draft(tx, found.shop, found.order)
@@ -136,7 +136,7 @@ class DaemonCommands:
 
     async def retry(self, shop: str, order: str) -> Order:
         """Tries a blocked step, or one that waits, now."""
-        worker = self._worker(shop)
+        worker = await self._worker(shop)
         known = await self._store.read(lambda tx: self._draft(tx, shop, order))
         if known.order.problem is not None and known.order.problem.type == "unknown-state":
             return await self.refresh(shop, order)  # only another look can tell a state that we know
@@ -144,25 +144,25 @@ class DaemonCommands:
 
     async def skip(self, shop: str, order: str, reason: str | None) -> Order:
         """Marks the blocked step as done by hand."""
-        return await self._change(self._worker(shop), order, lambda d, c: interventions.skip(d, c, reason))
+        return await self._change(await self._worker(shop), order, lambda d, c: interventions.skip(d, c, reason))
 
     async def hold(self, shop: str, order: str, reason: str | None) -> Order:
         """Stops before the next step until released."""
-        return await self._change(self._worker(shop), order, lambda d, c: interventions.hold(d, c, reason))
+        return await self._change(await self._worker(shop), order, lambda d, c: interventions.hold(d, c, reason))
 
     async def release(self, shop: str, order: str) -> Order:
         """Ends a hold."""
-        return await self._change(self._worker(shop), order, interventions.release)
+        return await self._change(await self._worker(shop), order, interventions.release)
 
     async def cancel(self, shop: str, order: str) -> Order:
         """Drops all targets of the order."""
         if await self._has_left(shop):
             return await self._drop(shop, order, None)
-        return await self._change(self._worker(shop), order, interventions.cancel)
+        return await self._change(await self._worker(shop), order, interventions.cancel)
 
     async def refresh(self, shop: str, order: str) -> Order:
         """Reads the order from the platform now."""
-        return await self._import(self._worker(shop), order)
+        return await self._import(await self._worker(shop), order)
 
     async def _has_left(self, shop: str) -> bool:
         """Whether it is a shop of the store that is not in the config any more: its orders are nobody's to drive, but
@@ -226,7 +226,7 @@ class DaemonCommands:
 
     async def pause(self, shop: str, reason: str | None) -> None:
         """Stops a shop's steps and polls until it is resumed; running calls finish."""
-        worker = self._worker(shop)
+        worker = await self._worker(shop)
 
         def unit(tx: Transaction) -> None:
             now = self._clock.now_ms()
@@ -239,7 +239,7 @@ class DaemonCommands:
     async def resume(self, shop: str) -> None:
         """Ends a pause, whoever caused it, and closes the circuit. A shop whose name means another account, of which
         that pause did not tell, waits on for that."""
-        worker = self._worker(shop)
+        worker = await self._worker(shop)
         identity = self._supervisor.shops()[shop].identity
 
         def unit(tx: Transaction) -> bool:
@@ -253,7 +253,7 @@ class DaemonCommands:
 
     async def sync(self, shop: str, wait_seconds: float | None = None) -> SyncReport | None:
         """Polls now; with `wait_seconds` answers what was found, or None when time ran out."""
-        worker = self._worker(shop)
+        worker = await self._worker(shop)
         if wait_seconds is None:
             worker.sweeps.ask_soon()
             return None
@@ -286,19 +286,28 @@ class DaemonCommands:
                 f"payload {rejected_id} names no order that could be read; sync {payload.shop} reads the list again"
             )
             raise Refused("not-allowed", detail, extra={"reason": payload.error})
-        order = await self._import(self._worker(payload.shop), order_id)
+        order = await self._import(await self._worker(payload.shop), order_id)
         await self._store.write(lambda tx: remove_rejected(tx, rejected_id))
         return order
 
-    def _worker(self, shop: str) -> ShopWorker:
+    async def _worker(self, shop: str) -> ShopWorker:
         if self._supervisor.is_draining:
             raise Refused("draining", "the daemon is shutting down; try again when it is back")
         if not self._supervisor.is_configured(shop):
-            raise Refused("shop-not-found", f"no shop is named {shop!r}")
+            raise await self._not_configured(shop)
         worker = self._supervisor.worker(shop)
         if worker is None:
             raise Refused("overloaded", f"shop {shop} is being started; try again in a moment", retry_after_seconds=1)
         return worker
+
+    async def _not_configured(self, shop: str) -> Refused:
+        if await self._store.read(lambda tx: get_shop(tx, shop)) is None:
+            return Refused("shop-not-found", f"no shop is named {shop!r}")
+        detail = (
+            f"shop {shop} is not in the config any more: its orders can be read and their targets cancelled; for all"
+            " else put it back into the config under its name and send SIGHUP"
+        )
+        return Refused("shop-not-found", detail)
 
 
 class _platform_refusals:  # noqa: N801 - reads as a block

@@ -128,6 +128,10 @@ class Queries:
         views = [shop_view(facts, rows.get(facts.name), now) for facts in configured.values()]
         return [*views, *map(left_shop_view, left)]
 
+    async def has_left(self, name: str) -> bool:
+        """Whether the store knows the name as that of a shop, which is not in the config any more."""
+        return name.isprintable() and await self._store.read(lambda tx: get_shop(tx, name)) is not None
+
     async def shop(self, name: str) -> dict[str, Json]:
         """One shop, also one that has left the config. Raises Refused `shop-not-found`."""
         facts, row = self._node.shops().get(name), await self._store.read(lambda tx: get_shop(tx, name))

@@ -247,7 +247,10 @@ async def test_a_shop_that_never_was_is_a_mistake_and_one_that_left_keeps_its_hi
         del b.node.known["acme"]
         [order] = (await b.get("/v1/orders?shop=acme")).json()["orders"]
         assert (order["id"], order["allowed"]) == ("67890", [])
-        assert (await b.get("/v1/shops/acme/orders/67890")).slug == "shop-not-found"
+        shown = (await b.get("/v1/shops/acme/orders/67890")).json()
+        assert (shown["id"], shown["allowed"]) == ("67890", [])
+        assert (await b.get("/v1/shops/acme/orders/1")).slug == "order-not-found"
+        assert (await b.get("/v1/shops/nope/orders/67890")).slug == "shop-not-found"
 
 
 async def test_a_repeated_parameter_counts_once() -> None:

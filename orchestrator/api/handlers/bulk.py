@@ -107,8 +107,6 @@ class _Bulk:
     def _begin(self, line: _Line, raw: bytes | None, group: TaskGroup) -> None:
         try:
             body = _parse(raw)
-            if body.shop not in self._services.node.shops():
-                raise Refused("shop-not-found", f"no shop is named {body.shop!r}")
         except Exception as error:  # noqa: BLE001 - supervised: a bad line fails alone
             self._finish(line, _refusal(line, problem_of(error)))
             return
@@ -157,6 +155,8 @@ class _Bulk:
 
 async def _submitted(services: Services, line: _Line, body: BulkLine) -> bytes:
     try:
+        if body.shop not in services.node.shops() and not await services.queries.has_left(body.shop):
+            raise Refused("shop-not-found", f"no shop is named {body.shop!r}")
         target = await services.commands.submit(body.shop, body.order, body.to_request(), key=body.key)
         view = await services.queries.shown(target)
     except Exception as error:  # noqa: BLE001 - supervised: a bad line fails alone
