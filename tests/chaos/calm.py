@@ -47,6 +47,8 @@ async def settle(world: World, nature: Nature, book: Book) -> Rest:
             while not all(each.is_answered for each in book.wanted):
                 for each in [each for each in book.wanted if not each.is_answered]:
                     await book.send(each)
+            for each in [each for each in book.wanted if each.target is not None]:
+                await book.send(each)  # every key still answers with its target
             await _come_to_rest(world)
     except TimeoutError:
         world.broken("everything comes to rest", await _restless(world))

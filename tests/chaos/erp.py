@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 
-from orchestrator.cli.demo.script import Act, items_of
+from orchestrator.cli.demo.script import Act, Item, items_of
 from tests.chaos.talk import Answer, call
 from tests.chaos.world import PLATFORM_OF, Ref, World
 from tests.support.process import Unreachable
@@ -22,7 +23,7 @@ _STATES = {
 
 
 @dataclass
-class Order:
+class Wish:
     """A target that the ERP wants, under its key. `target`: its id once accepted; `problem`: the type of a refusal.
 
     `calls`: how many calls the platform had got when it was sent for the first time.
@@ -46,37 +47,37 @@ class Book:
     """Everything that the ERP ever sent."""
 
     world: World
-    wanted: list[Order] = field(default_factory=list)
+    wanted: list[Wish] = field(default_factory=list)
 
-    async def send(self, order: Order) -> None:
+    async def send(self, wish: Wish) -> None:
         """Sends it, for the first time or once more. The same key must answer with the same target, always."""
-        path = f"/v1/shops/{order.ref.shop}/orders/{order.ref.order}/targets"
-        answer = await call(self.world, "POST", path, order.body, {"Idempotency-Key": order.key})
+        path = f"/v1/shops/{wish.ref.shop}/orders/{wish.ref.order}/targets"
+        answer = await call(self.world, "POST", path, wish.body, {"Idempotency-Key": wish.key})
         if _comes_later(answer):
             return
         told = answer.body.get("id") if answer.status in (200, 202) else None
-        if order.target is not None and told != order.target:
+        if wish.target is not None and told != wish.target:
             self.world.broken(
-                "a key is one target", f"{order.key} was {order.target}, answered {answer.status} {answer.body}"
+                "a key is one target", f"{wish.key} was {wish.target}, answered {answer.status} {answer.body}"
             )
         if told is not None:
-            order.target, order.problem = told, None
-        elif order.target is None:
-            order.problem = str(answer.body.get("type"))
-        self.world.note("erp", "sent", key=order.key, answer=answer.status, problem=order.problem, body=order.body)
+            wish.target, wish.problem = told, None
+        elif wish.target is None:
+            wish.problem = str(answer.body.get("type"))
+        self.world.note("erp", "sent", key=wish.key, answer=answer.status, problem=wish.problem, body=wish.body)
 
-    async def send_changed(self, order: Order) -> None:
+    async def send_changed(self, wish: Wish) -> None:
         """The same key with another body: refused once the key is known."""
-        if order.target is None:
+        if wish.target is None:
             return
-        path = f"/v1/shops/{order.ref.shop}/orders/{order.ref.order}/targets"
-        body = {**order.body, "reason": "changed"}
-        answer = await call(self.world, "POST", path, body, {"Idempotency-Key": order.key})
-        self.world.note("erp", "changed", key=order.key, answer=answer.status)
+        path = f"/v1/shops/{wish.ref.shop}/orders/{wish.ref.order}/targets"
+        body = {**wish.body, "reason": "changed"}
+        answer = await call(self.world, "POST", path, body, {"Idempotency-Key": wish.key})
+        self.world.note("erp", "changed", key=wish.key, answer=answer.status)
         if not _comes_later(answer) and (answer.status, answer.body.get("type")) != (422, "idempotency-key-reused"):
-            self.world.broken("a key with another body is refused", f"{order.key}: {answer.status} {answer.body}")
+            self.world.broken("a key with another body is refused", f"{wish.key}: {answer.status} {answer.body}")
 
-    def want(self, rng: random.Random, ref: Ref, items: Any) -> Order:
+    def want(self, rng: random.Random, ref: Ref, items: Sequence[Item]) -> Wish:
         """A new wish for the order."""
         state = rng.choice(_STATES[PLATFORM_OF[ref.shop]])
         is_numbered = PLATFORM_OF[ref.shop] == "cloudsuite" and state == "shipped" and rng.random() < 0.7
@@ -87,15 +88,15 @@ class Book:
             body["tracking"] = {"code": f"T{ref.order}", "url": f"https://track.example/T{ref.order}"}
         if PLATFORM_OF[ref.shop] == "shopify" and state == "shipped" and items and rng.random() < 0.3:
             body["items"] = [items[0].id]
-        order = Order(f"key-{number}", ref, body, len(self.world.sandbox.ledger.calls()))
-        self.wanted.append(order)
-        return order
+        wish = Wish(f"key-{number}", ref, body, len(self.world.sandbox.ledger.calls()))
+        self.wanted.append(wish)
+        return wish
 
 
 async def submit(world: World, book: Book, number: int) -> None:
     """Wishes for more and more, asks again where no answer came, and at times where one did."""
     rng = world.settings.rng(f"erp {number}")
-    lines: dict[Ref, Any] = {}
+    lines: dict[Ref, list[Item]] = {}
     while True:
         await anyio.sleep(rng.uniform(0.02, 0.25))
         open_ones = [each for each in book.wanted if not each.is_answered]
@@ -120,12 +121,12 @@ def _comes_later(answer: Answer) -> bool:
     return answer.status == 503 or answer.body.get("type") == "shop-not-found"
 
 
-async def _withdraw(world: World, order: Order) -> None:
-    if order.target is not None:
-        answer = await call(world, "DELETE", f"/v1/targets/{order.target}")
-        world.note("erp", "withdraw", key=order.key, answer=answer.status)
+async def _withdraw(world: World, wish: Wish) -> None:
+    if wish.target is not None:
+        answer = await call(world, "DELETE", f"/v1/targets/{wish.target}")
+        world.note("erp", "withdraw", key=wish.key, answer=answer.status)
 
 
-async def _lines(world: World, ref: Ref) -> Any:
+async def _lines(world: World, ref: Ref) -> list[Item]:
     answer = await call(world, "GET", f"/v1/shops/{ref.shop}/orders/{ref.order}?include=payload")
     return items_of(answer.body.get("payload")) if answer.status == 200 else []

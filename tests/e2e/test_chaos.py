@@ -12,7 +12,7 @@ import pytest
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.chaos import judge
 from tests.chaos.calm import Rest
-from tests.chaos.erp import Book, Order
+from tests.chaos.erp import Book, Wish
 from tests.chaos.readers import Feed
 from tests.chaos.remains import inspect
 from tests.chaos.run import run
@@ -62,7 +62,7 @@ def test_an_order_that_moves_after_its_cancellation_is_found(world: World) -> No
     ref = Ref("acme", "1")
     world.edited(ref, "cancel")
     step(world, "confirm")
-    before, after = (Book(world, [Order("k", ref, {}, calls)]) for calls in (0, 1))
+    before, after = (Book(world, [Wish("k", ref, {}, calls)]) for calls in (0, 1))
     assert invariants(judge.cancelled(world, before, NOTHING)) == []
     assert invariants(judge.cancelled(world, after, NOTHING)) == [
         "what was cancelled before it was wanted is left alone"
@@ -102,7 +102,7 @@ def test_a_target_that_is_lost_or_ends_wrong_is_found(
         targets={"t": {"status": status, "problem": None}},
         events=[event(n, kind, "t") for n, kind in enumerate(told, 1)],
     )
-    assert invariants(judge.targets(Book(world, [Order("k", ref, {}, 0, "t")]), rest)) == found
+    assert invariants(judge.targets(Book(world, [Wish("k", ref, {}, 0, "t")]), rest)) == found
 
 
 def test_gaps_and_other_contents_of_the_feed_are_found(world: World) -> None:
