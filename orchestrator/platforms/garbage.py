@@ -9,6 +9,8 @@ import html
 import json
 import re
 
+from orchestrator.platforms.json_text import is_whole
+
 _PROSE_BYTES = 16 * 1024  # of a page, in which words are looked for
 _TAGS = re.compile(
     rb"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|</?[a-z!?][^<>]*>", re.DOTALL | re.IGNORECASE
@@ -19,11 +21,12 @@ KEPT_BYTES = 64 * 1024
 
 
 def is_json(body: bytes) -> bool:
-    """Whether a body is JSON, however odd: what is too deep or too large to be read is JSON all the same."""
+    """Whether a body is JSON, however odd: what is too deep or too large to be read is JSON all the same, and so is an
+    object or array that ends where its brackets do, for what makes no sense in it would make none the next time."""
     try:
         json.loads(body.decode("utf-8", "surrogateescape").removeprefix("\ufeff"), parse_int=str, parse_float=str)
     except ValueError:
-        return False
+        return is_whole(body)
     except RecursionError:
         return True
     return True

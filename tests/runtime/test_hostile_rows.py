@@ -15,6 +15,7 @@ import pytest
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.views import payload_text
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from statemachines.target import TargetRequest
 from storage.orders import get_payload
 from storage.records import Rejected, TargetStatus
 from storage.rejected import list_rejected
@@ -87,6 +88,7 @@ HOSTILE = {
     "rather deep": b'{"a":' * 400 + b"1" + b"}" * 400,
     "twice": b'1, "id": "1", "id": null, "Id": []',
     "no JSON": b"undefined",
+    "line break": b'"a\nb"',
 }
 
 
@@ -111,7 +113,8 @@ async def looked_after(floor: Shopfloor, platform: str, bad: Mapping[str, Place]
         assert order in known or is_named or is_nameless or place in MAY_BE_ANOTHERS, f"{order} is lost: {place}"
     for order in known:
         payload = await floor.store.read(lambda tx, order=order: get_payload(tx, SHOPS[platform], order))
-        json.loads(payload_text(payload).encode("utf-8"))
+        shown = json.loads(payload_text(payload))
+        json.dumps(shown, ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
@@ -132,8 +135,14 @@ async def test_whatever_one_order_holds_its_neighbours_are_imported_and_driven(
             assert report is not None
             await looked_after(floor, platform, places, good)
             for order in spoilt:
-                with suppress(Refused):  # never anything else
-                    await floor.commands.refresh(shop, order)
+                request = TargetRequest(NEXT[platform])
+                for ask in (
+                    floor.commands.refresh(shop, order),
+                    floor.commands.preview(shop, order, request),
+                    floor.commands.submit(shop, order, request),
+                ):
+                    with suppress(Refused):  # never anything else
+                        await ask
             assert (await floor.reach(good[-1], NEXT[platform], shop)).status is TargetStatus.REACHED
             again = await floor.commands.sync(shop, 60)
             assert again is not None
