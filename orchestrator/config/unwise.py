@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from orchestrator.config.fields import SIGNING_PREFIX, is_loopback, is_standard_base64
-from orchestrator.config.problems import ConfigProblem, written
+from orchestrator.config.problems import ConfigProblem, Path, written
 from orchestrator.config.push import DeliverySettings, WebhookSettings
 from orchestrator.config.settled import ShopConfig
 from orchestrator.registry import PLATFORMS
@@ -32,6 +33,7 @@ def unwise(
         yield ConfigProblem("webhooks", told)
     if delivery is not None:
         yield from _of_signing(delivery.secret)
+        yield from _of_edges(delivery.secret, ("delivery", "secret"))
 
 
 def is_easy_to_guess(secret: SecretStr) -> bool:
@@ -54,6 +56,9 @@ def _of_shop(shop: ShopConfig, *, is_listening: bool) -> Iterator[ConfigProblem]
         path = written(("shops", shop.name, "base_url"))
         yield ConfigProblem(path, "credentials will cross the network in the clear - use https")
     yield from _of_limits(shop, is_here=is_here)
+    yield from _of_edges(shop.options, ("shops", shop.name))
+    if shop.asks_for_webhooks:
+        yield from _of_edges(shop.webhook_secrets, ("shops", shop.name, "webhook_secret"))
     for key, told in PLATFORMS[shop.platform].warnings(shop.options):
         yield ConfigProblem(written(("shops", shop.name, key)), told)
     path = written(("shops", shop.name, "webhook_secret"))
@@ -63,6 +68,22 @@ def _of_shop(shop: ShopConfig, *, is_listening: bool) -> Iterator[ConfigProblem]
         yield ConfigProblem(path, told)
     if shop.asks_for_webhooks and any(map(is_easy_to_guess, shop.webhook_secrets)):
         yield _guessable(path)
+
+
+def _of_edges(value: Any, path: Path) -> Iterator[ConfigProblem]:
+    """Of every secret in a value that which an editor or a copied line leaves behind: no platform will know it."""
+    match value:
+        case SecretStr():
+            text = value.get_secret_value()
+            if text != text.strip() or not text.isprintable():
+                told = "begins or ends with a blank or line break, or holds what cannot be printed - write it alone"
+                yield ConfigProblem(written(path), told)
+        case BaseModel():
+            for name, inner in value:
+                yield from _of_edges(inner, (*path, name))
+        case list() | tuple():
+            for inner in value:
+                yield from _of_edges(inner, path)
 
 
 def _of_limits(shop: ShopConfig, *, is_here: bool) -> Iterator[ConfigProblem]:

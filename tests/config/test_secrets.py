@@ -12,6 +12,7 @@ from tests.support.config_files import ENVIRON, loaded, places, replaced, shop, 
 
 SENTINEL = "S3NT1NEL-that-nobody-may-ever-see"
 SHORT = "S3NT1NEL"
+XSALE_SECRETS = ("client_id", "client_secret", "username", "password")
 
 
 PLACES = list(places(EXAMPLE))
@@ -158,3 +159,31 @@ def test_the_secret_of_deliveries_is_read_again_from_its_file(tmp_path: Path) ->
     assert fresh.secret.get_secret_value() == "whsec_dHdvLXNlY3JldC0xMjM0NTY3OA=="
     (tmp_path / "secret").write_text("")
     assert reread_delivery(config.delivery, config.delivery_source) is None
+
+
+@pytest.mark.parametrize("left", ["\n\n", " \n", "\r\n\r\n", "\t", "\0", "\u200b"])
+def test_what_an_editor_leaves_behind_a_secret_is_told_without_the_secret(tmp_path: Path, left: str) -> None:
+    (tmp_path / "secret").write_bytes(f"{SENTINEL}{left}".encode())
+    here = {"file": "secret"}
+    xsale = {"platform": "xsale", "organization": "o_1", "credentials": dict.fromkeys(XSALE_SECRETS, here)}
+    hints = shop(token="good-token", webhook_secret=[here])
+    tree = {
+        "webhooks": {"port": 1},
+        "delivery": {"orders_url": "https://erp.example/orders", "secret": here},
+        "shops": {"xs": xsale, "acme": hints},
+    }
+    warnings = [str(warning) for warning in loaded(tmp_path, tree).warnings]
+    told = {warning.partition(":")[0] for warning in warnings if "write it alone" in warning}
+    assert told == {
+        *(f"shops.xs.credentials.{name}" for name in XSALE_SECRETS),
+        "shops.acme.webhook_secret",
+        "delivery.secret",
+    }
+    assert SENTINEL not in "".join(warnings)
+
+
+def test_a_secret_that_stands_alone_in_its_file_is_not_warned_of(tmp_path: Path) -> None:
+    for end in ("", "\n", "\r\n"):
+        (tmp_path / "secret").write_bytes(f"{SENTINEL}{end}".encode())
+        config = loaded(tmp_path, {"shops": {"acme": shop(token={"file": "secret"})}})
+        assert not [warning for warning in config.warnings if "write it alone" in str(warning)]
