@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ class Scene:
     folder: Path
     lists: LyingLists
     is_by_change: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def platform(self) -> str:
@@ -59,7 +60,7 @@ class Scene:
             changes["paging"] = "limit_offset"
         if self.platform == "cloudsuite" and self.is_by_change:
             changes["modified_filter"] = "modified_date__gte"
-        config = config_of(self.sandbox, self.folder, changes, platform=self.platform)
+        config = config_of(self.sandbox, self.folder, {**changes, **self.options}, platform=self.platform)
         async with working_on(self.sandbox, config, self.folder) as floor:
             yield floor
 
@@ -169,6 +170,18 @@ async def test_known_orders_are_read_though_the_list_is_no_use(platform: str, tm
             with pytest.raises(Refused):
                 await floor.commands.sync(it.shop, 60)
             assert (await floor.order(order, it.shop)).milestone == "cancelled"
+
+
+async def test_an_order_that_only_lists_show_is_not_looked_for_without_an_end(tmp_path: Path) -> None:
+    async with scene("xsale", tmp_path) as it:
+        it.options = {"single_get": False}
+        async with it.working() as floor:
+            await floor.commands.sync(it.shop, 60)
+            it.lists.lie = ENDLESS["two pages under ever new cursors"]()
+            with pytest.raises(Refused) as refused:
+                await floor.commands.refresh(it.shop, sorted(it.ids)[-1])
+            assert refused.value.slug == "platform-unreachable"
+            assert "does not end" in refused.value.detail
 
 
 # -- counts ------------------------------------------------------------------------------------------------------------
