@@ -1,6 +1,6 @@
 """CloudSuite's proxy calls: packing slips, order confirmations, timeline lines (cloudsuite.md §2 rows 8-10).
 
-How they answer is not documented. The reply is judged in `xml`; what cannot be told is ambiguous.
+How they answer is not documented. The reply is judged in `replies`; what cannot be told is ambiguous.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from orchestrator.platforms.cloudsuite.access import CloudsuiteAccess
 from orchestrator.platforms.cloudsuite.errors import is_html
 from orchestrator.platforms.cloudsuite.notes import note
 from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
-from orchestrator.platforms.cloudsuite.xml import SlipLine, Verdict, confirmation, desadv, verdict
+from orchestrator.platforms.cloudsuite.replies import Verdict, says_duplicate, verdict
+from orchestrator.platforms.cloudsuite.xml import SlipLine, confirmation, desadv
 from orchestrator.platforms.failures import OutOfSequence, Rejected
 from orchestrator.platforms.http import Answer, Caller
 from statemachines.cloudsuite.despatch import Despatch, quantity_reason
@@ -88,7 +89,7 @@ class CloudsuiteProxy:
         answer = await self._post("des_adv_xml/delivery", {}, body, _DESADV)
         if self._says(answer) is not Verdict.REFUSED:
             return False
-        exists = answer.status == 409 or self._duplicate.search(answer.body.decode("utf-8", "replace"))
+        exists = says_duplicate(answer.status, answer.body, self._duplicate)
         if not exists or not may_be_found or self._options.desadv_on_timeout == "ask":
             raise Rejected(self._caller.words(answer))
         return True

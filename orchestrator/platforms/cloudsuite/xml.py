@@ -1,39 +1,20 @@
-"""CloudSuite's XML: packing slips and order confirmations out, the proxy's answers in (cloudsuite.md §6, §7).
+"""CloudSuite's XML: packing slips and order confirmations (cloudsuite.md §6, §7).
 
-Documents are built as trees, never by putting text together, so no product name can break one. Answers are read with
-`defusedxml`: a platform's answer is foreign input, and the standard parser would follow entities wherever they lead.
+Documents are built as trees, never by putting text together, so no product name can break one.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from enum import Enum
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import ParseError, fromstring
-
-from orchestrator.platforms.cloudsuite.errors import is_html
-from orchestrator.platforms.garbage import is_json, looks_like_json
 from statemachines.cloudsuite.despatch import Despatch, as_xml_text
 from statemachines.numbers import decimal_of, written
 from statemachines.target import Json, Tracking
 
-_ERROR_ELEMENTS = frozenset({"error", "errors", "fault", "exception"})
-_PAGES = frozenset({"html", "head", "body"})
-"""Roots of pages for people, some of which are XML."""
 _HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
-
-
-class Verdict(Enum):
-    """What an answer of a proxy call says."""
-
-    DONE = "done"
-    REFUSED = "refused"
-    SENSELESS = "senseless"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,34 +101,6 @@ def confirmation(
         if wished is not None:
             SubElement(item, "ScheduleLine", quantity=quantity, requestedDeliveryDate=_text(wished))
     return _document(root)
-
-
-def verdict(body: bytes, error_pattern: re.Pattern[str]) -> Verdict:
-    """What a 2xx answer of a proxy call says: its form is not documented (cloudsuite.md §8, §11).
-
-    Refused: XML with an error element or a cXML status of 400 and more, or text with the shop's `error_pattern`.
-    Senseless, so that nobody can tell: a page for people, or XML or JSON that is cut off or unsafe.
-    """
-    text = body.decode("utf-8", "replace").strip()
-    if is_html(body):
-        return Verdict.SENSELESS
-    if looks_like_json(body) and not is_json(body):
-        return Verdict.SENSELESS
-    if not text.startswith("<"):
-        return Verdict.REFUSED if error_pattern.search(text) else Verdict.DONE
-    try:
-        root = fromstring(body.strip())
-    except (ParseError, DefusedXmlException, ValueError):
-        return Verdict.SENSELESS
-    if str(root.tag).rpartition("}")[2].lower() in _PAGES:
-        return Verdict.SENSELESS
-    for element in root.iter():
-        name = str(element.tag).rpartition("}")[2].lower()
-        code = element.get("code", "")
-        if name in _ERROR_ELEMENTS or (name == "status" and code.isdecimal() and int(code) >= 400):
-            return Verdict.REFUSED
-    told = " ".join(root.itertext())
-    return Verdict.REFUSED if error_pattern.search(told) else Verdict.DONE
 
 
 def _document(root: Element) -> bytes:

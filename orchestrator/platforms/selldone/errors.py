@@ -14,22 +14,33 @@ from statemachines.machine import PlatformWait
 from statemachines.target import Json
 
 _CONSTANT = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
-_PLACES = ("error", "code", "error_msg", "message")
-"""Members where a constant may stand; `message` is where Laravel's own 403 and 404 carry it."""
+_CODES = ("error", "code")
+"""Members that are there for constants: what stands in them decides before any text."""
+_TEXTS = ("error_msg", "message")
+"""Texts that may begin with one; `message` is where Laravel's own 403 and 404 carry it."""
 
 _OUT_OF_SEQUENCE = ("CAN_NOT_APPLY_CHANGE_ERROR", "ORDER_CANCELED_ERROR", "ORDER_NOT_DELIVERED_NOT_CONFIRMED_ERROR")
+_OF_ORDER = (
+    *_OUT_OF_SEQUENCE,
+    "NOT_FOUNT_BASKET_ERROR",
+    "NOT_FOUNT_BASKET_ITEM_ERROR",
+    "ORDER_ON_REJECT_PERIOD_ERROR",
+    "DATABASE_TRANSACTION_FAILED",
+)
 _ACCESS = ("TOKEN_HAS_NO_ACCESS_ERROR", "NOT_FOUND_SHOP_ERROR")
 """An unknown shop is a wrong `shop_id` or another shop's token: every order of the shop would fail alike, and only a
 changed config helps. So it stops the shop, with one alarm, as a refused token does."""
 
 
 def constants(data: dict[str, Json] | None) -> frozenset[str]:
-    """The backend's constants in an answer."""
-    found: set[str] = set()
-    for place in _PLACES:
-        if data is not None and isinstance(text := data.get(place), str):
-            found.update(_CONSTANT.findall(text))
-    return frozenset(found)
+    """The backend's constants in an answer: those of its codes, where it has any there, else those that its texts
+    begin with. One within a sentence may be an echo of what we sent."""
+    members = data or {}
+    codes = [text for name in _CODES if isinstance(text := members.get(name), str)]
+    if found := frozenset(constant for text in codes for constant in _CONSTANT.findall(text)):
+        return found
+    texts = [text for name in _TEXTS if isinstance(text := members.get(name), str)]
+    return frozenset(first[0] for text in texts if (first := _CONSTANT.match(text.lstrip())) is not None)
 
 
 def is_refusal(status: int, data: dict[str, Json] | None) -> bool:
@@ -40,7 +51,8 @@ def is_refusal(status: int, data: dict[str, Json] | None) -> bool:
 def refusal(status: int, data: dict[str, Json] | None, words: str, *, is_effect: bool) -> PlatformFailure:
     """The failure that a refusing answer means. `words` are its own, `data` its members (None: no JSON object)."""
     named = constants(data)
-    if named.intersection(_ACCESS) or status in (401, 403):
+    # A 403 that names what is the matter with the order says nothing of our access (selldone.md §6: body first).
+    if named.intersection(_ACCESS) or status == 401 or (status == 403 and not named.intersection(_OF_ORDER)):
         return AccessDenied(words)
     if "NOT_FOUNT_BASKET_ERROR" in named:
         return NotFound(words)

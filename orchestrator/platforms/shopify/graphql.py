@@ -62,6 +62,18 @@ _ELSEWHERE = (
     "outstanding fulfillments",
 )
 """Words of refusals that say that the order is elsewhere than we thought (shopify.md §7; samples)."""
+_ELSEWHERE_CODES = frozenset(
+    {
+        "NOT_FOUND",
+        "FULFILLMENT_ORDER_NOT_FOUND",
+        "FULFILLMENT_ORDER_STATUS_INVALID",
+        "FULFILLMENT_ORDER_UNSUPPORTED_ACTION",
+        "FULFILLMENT_ORDER_INVALID",
+    }
+)
+"""The same as codes, of the mutations that have any (Admin schema: the enums `…UserErrorCode`)."""
+_TELLS_NOTHING = frozenset({"", "INVALID"})
+"""Codes of which only words tell what is the matter."""
 
 
 SINCE: Final = {
@@ -243,13 +255,26 @@ def _code_of(error: Mapping[str, Json]) -> str:
 
 
 def refusal_of(payload: Mapping[str, Json], clean: Callable[[str], str] = _as_it_is) -> PlatformFailure | None:
-    """What a mutation's user errors mean; None where there are none. `clean` as in `failure_of`."""
-    errors = payload.get("userErrors") or payload.get("orderCancelUserErrors")
+    """What a mutation's user errors mean; None where there are none. `clean` as in `failure_of`.
+
+    Few have codes (shopify.md §8), but one that says enough decides, whatever the words.
+    """
+    errors = payload.get("orderCancelUserErrors") or payload.get("userErrors")
     if not errors:
         return None
     words = words_of(errors, clean)
-    is_elsewhere = any(phrase in words.lower() for phrase in _ELSEWHERE)
-    return OutOfSequence(words) if is_elsewhere else Rejected(words)
+    listed = [each for each in errors if isinstance(each, dict)]
+    if any(each.get("code") == "INTERNAL_ERROR" for each in listed):
+        return Transient(words, is_ambiguous=True)
+    return OutOfSequence(words) if any(map(_is_elsewhere, listed)) else Rejected(words)
+
+
+def _is_elsewhere(error: Mapping[str, Json]) -> bool:
+    code = str(error.get("code") or "")
+    if code not in _TELLS_NOTHING:
+        return code in _ELSEWHERE_CODES
+    said = str(error.get("message")).lower()
+    return any(phrase in said for phrase in _ELSEWHERE)
 
 
 def words_of(errors: Sequence[Json], clean: Callable[[str], str] = _as_it_is) -> str:

@@ -72,8 +72,9 @@ class ShopifySubscriptions:
     async def _change(self, document: str, field: str, variables: Mapping[str, Json]) -> bool:
         await self._throttle()
         answer = await self._door.send(document, variables, is_effect=True)
-        refusal = self._door.refusal_of(self._door.told(answer, is_effect=True).get(field) or {})
-        if refusal is not None and _TAKEN not in refusal.detail:
+        payload = self._door.told(answer, is_effect=True).get(field) or {}
+        refusal = self._door.refusal_of(payload)
+        if refusal is not None and not all(_TAKEN in str(each) for each in payload["userErrors"]):
             raise Rejected(refusal.detail)
         return refusal is None
 

@@ -25,6 +25,8 @@ _LIFE_SECONDS = {"client_credentials": 86_399, "refresh_token": 3600}
 
 _REFRESH_ENDS = ("invalid_grant", "active refresh_token")
 """Words of an answer that says that a refresh token is no good any more."""
+_CLIENT_CODES = ("invalid_client", "unauthorized_client")
+"""Codes of an answer that is about the app and its secret, whatever else it says."""
 _OAUTH_PAGE = "oauth error"
 """Words of the page that Shopify shows a person where an app asks for what it may not have."""
 
@@ -89,10 +91,10 @@ class TokenEndpoint:
 
     def _refusal(self, answer: Answer, grant: str) -> PlatformFailure:
         """What a 4xx means. A page of HTML is a proxy's, unless it is that on which Shopify itself says no."""
-        words = self._caller.words(answer)
-        if read_object(answer.body) is None and _OAUTH_PAGE not in words.lower():
+        words, told = self._caller.words(answer), read_object(answer.body)
+        if told is None and _OAUTH_PAGE not in words.lower():
             return Transient(f"no access token: {words}")
-        is_chain_over = grant == "refresh_token" and any(part in words for part in _REFRESH_ENDS)
+        is_chain_over = grant == "refresh_token" and _ends_chain((told or {}).get("error"), words)
         return AccessDenied(f"no access token: {words} - {_CHAIN_REMEDY if is_chain_over else _CLIENT_REMEDY}")
 
     def _read(self, answer: Answer, grant: str, refresh: str | None, known: ShopifyTokens | None) -> ShopifyTokens:
@@ -152,6 +154,14 @@ class TokenEndpoint:
     def secrets_of(tokens: ShopifyTokens) -> tuple[str, ...]:
         """As `TokenSource.secrets_of`."""
         return tokens.access_token, tokens.refresh_token or ""
+
+
+def _ends_chain(code: Json, words: str) -> bool:
+    """Whether a refusal is about the refresh token: `error` says so, and where it is none of the codes that do or do
+    not, the words."""
+    if code in _CLIENT_CODES:
+        return False
+    return code == "invalid_grant" or any(part in words for part in _REFRESH_ENDS)
 
 
 def digest_of(credentials: ShopifyCredentials, domain: str, url: URL) -> str:

@@ -273,9 +273,9 @@ class XsaleClient:
             shown = None
         if shown is not None and shown != to:
             raise OutOfSequence(f"{to} was asked for and the order is in {shown}")
-        if isinstance(data, dict) and any(data.get(name) for name in _ERROR_NAMES):
+        if shown is None and isinstance(data, dict) and any(data.get(name) for name in _ERROR_NAMES):
             raise OutOfSequence(f"the status was not taken: {self._caller.words(answer)}")
-        return shown is not None
+        return shown is not None  # whatever message comes with the status that was asked for
 
     async def _verify(self, calls: Turn, order_id: str, to: str, answer: Answer) -> None:
         """Looks whether the order shows the status that a good answer promised (xsale.md §9)."""

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from orchestrator.platforms.cloudsuite.content import APART, content_of
 from orchestrator.platforms.cloudsuite.lines import with_erp_lines
+from orchestrator.platforms.cloudsuite.replies import Verdict, says_duplicate, verdict
 from orchestrator.platforms.cloudsuite.wire import Reading, read_listing, read_single
-from orchestrator.platforms.cloudsuite.xml import SlipLine, Verdict, confirmation, desadv, verdict
+from orchestrator.platforms.cloudsuite.xml import SlipLine, confirmation, desadv
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.json_text import read_value
@@ -336,6 +337,50 @@ def test_a_confirmation_tells_prices_to_the_digit_and_without_an_exponent(told: 
 )
 def test_an_answer_of_the_proxy_is_judged_and_never_trusted(body: bytes, said: Verdict) -> None:
     assert verdict(body, ERRORS) is said
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'<cXML><Response><Status code="200" text="OK">no errors found</Status></Response></cXML>', Verdict.DONE),
+        (b'<cXML><Response><Status code="500" text="OK">done</Status></Response></cXML>', Verdict.REFUSED),
+        (b"<Response><Status>200</Status><Text>failed: 0</Text></Response>", Verdict.DONE),
+        (b'<Response><Status code="200"/><Errors/></Response>', Verdict.DONE),
+        (b'<Response><Status code="200"/><Errors>0</Errors></Response>', Verdict.DONE),
+        (b'<Response><Status code="200"/><Error>unknown user</Error></Response>', Verdict.REFUSED),
+        (b"<Response><Error/></Response>", Verdict.REFUSED),
+        (b'{"success": true, "message": "invalid lines: none, errors: 0"}', Verdict.DONE),
+        (b'{"success": false, "message": "thanks"}', Verdict.REFUSED),
+        (b'{"status": 422, "message": "thanks"}', Verdict.REFUSED),
+        (b'{"status": "ok", "message": "0 errors"}', Verdict.DONE),
+        (b'{"status": "error"}', Verdict.REFUSED),
+        (b'{"errors": [], "failed": 0}', Verdict.DONE),
+        (b'{"errors": ["no such line"]}', Verdict.REFUSED),
+        (b'{"detail": "Error: no despatch"}', Verdict.REFUSED),
+    ],
+)
+def test_what_an_answer_says_by_its_structure_decides_before_its_words(body: bytes, said: Verdict) -> None:
+    assert verdict(body, ERRORS) is said
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_duplicate"),
+    [
+        (409, b"", True),
+        (400, b'{"DesadvNumber": ["already exists"]}', True),
+        (200, b"<Response><Error>PS-1 already exists</Error></Response>", True),
+        (422, b"duplicate", True),
+        (403, b"user already blocked", False),
+        (404, b"no such order exists", False),
+        (200, b'<Response><Status code="403">user already blocked</Status></Response>', False),
+        (200, b'<Response><Status code="409">no</Status></Response>', True),
+        (400, b"unknown user", False),
+    ],
+)
+def test_only_a_conflict_or_a_refusal_without_a_code_is_a_duplicate(
+    status: int, body: bytes, is_duplicate: bool
+) -> None:
+    assert says_duplicate(status, body, re.compile(r"\b(?:already|exists|duplicate)", re.IGNORECASE)) is is_duplicate
 
 
 def test_quantities_keep_their_decimals() -> None:

@@ -11,6 +11,7 @@ import pytest
 from orchestrator.platforms.client import Seen, StepAnswer
 from orchestrator.platforms.failures import (
     AccessDenied,
+    Garbled,
     NotFound,
     OutOfSequence,
     PlatformFailure,
@@ -138,9 +139,21 @@ def refused(constant: str, place: str = "error") -> bytes:
 )
 async def test_a_constant_decides_before_the_status(constant: str, kind: type[PlatformFailure], status: int) -> None:
     failure = await refusal_of("send", refused(constant), status)
-    expected = AccessDenied if status == 403 else kind
-    assert type(failure) is expected
+    assert type(failure) is kind
     assert constant in failure.detail
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ({"error": "ORDER_CANCELED_ERROR", "error_msg": "TOKEN_HAS_NO_ACCESS_ERROR"}, OutOfSequence),
+        ({"error": True, "code": "ORDER_CANCELED_ERROR", "message": "NOT_FOUNT_BASKET_ERROR"}, OutOfSequence),
+        ({"error": True, "error_msg": "The tracking code NOT_FOUND_SHOP_ERROR is not known."}, OutOfSequence),
+        ({"error": "NOT_FOUNT_BASKET_ERROR", "message": "ORDER_CANCELED_ERROR"}, NotFound),
+    ],
+)
+async def test_a_code_decides_before_a_text(answer: dict[str, Any], kind: type[PlatformFailure]) -> None:
+    assert type(await refusal_of("send", json.dumps(answer).encode())) is kind
 
 
 @pytest.mark.parametrize("place", ["error", "code", "error_msg", "message"])
@@ -240,7 +253,7 @@ async def test_another_order_than_asked_for_is_unreadable() -> None:
         (b'{"error": true, "error_msg": "?"}', 200, Transient),
         (b'{"error": "CAN_NOT_APPLY_CHANGE_ERROR"}', 200, Transient),
         (b"{}", 400, Transient),
-        (b"<html>Just a moment...</html>", 200, Unreadable),
+        (b"<html>Just a moment...</html>", 200, Garbled),
         (b'{"basket": {"id": 15002}}', 200, Unreadable),
     ],
 )
@@ -254,7 +267,7 @@ async def test_a_read_that_fails_is_never_ambiguous(body: bytes, status: int, ki
 @pytest.mark.parametrize(
     ("body", "status", "kind"),
     [
-        (b"<html>Just a moment...</html>", 200, Unreadable),
+        (b"<html>Just a moment...</html>", 200, Garbled),
         (b'{"total": 3}', 200, Unreadable),
         (b'{"error": "TOKEN_HAS_NO_ACCESS_ERROR", "orders": []}', 200, AccessDenied),
         (b'{"error": "DATABASE_TRANSACTION_FAILED"}', 200, Transient),

@@ -242,6 +242,7 @@ def test_a_cursor_survives_being_json() -> None:
         (429, b"{}", Transient),
         (500, b"{}", Transient),
         (200, b'{"Message":"Order is locked"}', OutOfSequence),
+        (409, b'{"Message":"OK, changed","Success":true}', OutOfSequence),
         (200, b'{"errors":{"StatusId":["no"]}}', OutOfSequence),
         (200, b'{"Id":700040001,"StatusId":1041,"StatusName":"x"}', OutOfSequence),
         (200, b"<html>Checking your browser</html>", Transient),
@@ -271,6 +272,14 @@ async def test_an_answer_that_shows_the_new_status_is_enough() -> None:
     async with staged("xsale", **platform(reply="order")) as stage:
         await stage.client.perform("change_status", stage.order, NEW, ACCEPT)
         assert [call.step for call in stage.sandbox.ledger.calls(stage.order)] == ["read", "change_status"]
+
+
+async def test_the_new_status_counts_whatever_message_comes_with_it() -> None:
+    async with staged("xsale") as stage:
+        number = int(stage.order)
+        body = f'{{"Id": {number}, "StatusName": "Zaimportowano do ERP", "Message": "Error e-mail sent"}}'.encode()
+        stage.sandbox.faults.script_answer(200, body, step="change_status", moment="after")
+        assert (await stage.client.perform("change_status", stage.order, NEW, ACCEPT)).state == "Zaimportowano do ERP"
 
 
 @pytest.mark.parametrize(("reply", "between"), [("nothing", ["read"]), ("order", [])])
