@@ -255,7 +255,7 @@ class Shop:
     itself (`retry_after`, `circuit`). `credentials` is a fingerprint, never the secret: a changed one ends an
     access_denied pause.
     `followed_since`: when the daemon first worked for the shop; `swept_since`: the `import_since` of the last complete
-    sweep; `skipped`: how many orders are left out as history.
+    sweep; `skipped`: how many orders are left out as history; `rejected`: how many payloads are set aside.
     """
 
     name: str
@@ -276,6 +276,7 @@ class Shop:
     followed_since: int | None = None
     swept_since: int | None = None
     skipped: int = 0
+    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)

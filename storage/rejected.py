@@ -1,8 +1,12 @@
-"""Payloads that could not be read: set aside byte for byte, each once, until somebody reads them again."""
+"""Payloads that could not be read: one row for each order, and for each payload that names none.
+
+A row holds the newest payload byte for byte, and when it is read again. It goes when the order could be read.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 from storage.records import Rejected
 from storage.transaction import Transaction
@@ -10,17 +14,118 @@ from storage.transaction import Transaction
 _COLUMNS = "id, shop, source, at, error, payload"
 
 
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What is kept of a subject beside its payload. `told`: digests of the troubles that the feed has told of;
+    `attempts`: how often it was read again; `next_at`: when it is next, Unix milliseconds; `webhook`: the id of the one
+    that is worked off again where there is no `order` to read."""
+
+    id: int
+    order: str | None
+    webhook: int | None
+    told: tuple[str, ...]
+    attempts: int
+    next_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """What is kept of a new subject beside its payload; see `Aside`."""
+
+    subject: str
+    webhook: int | None = None
+    told: str = ""
+    next_at: int = 0
+
+
+def get_aside(tx: Transaction, shop: str, subject: str) -> Aside | None:
+    """What is kept of a subject."""
+    sql = "SELECT id, order_id, webhook, told, attempts, next_at FROM rejected WHERE shop = ? AND subject = ?"
+    rows = tx.query(sql, (shop, subject))
+    return _aside(rows[0]) if rows else None
+
+
 def add_rejected(
-    tx: Transaction, shop: str, source: str, order: str | None, error: str, payload: bytes, now_ms: int
+    tx: Transaction,
+    shop: str,
+    source: str,
+    order: str | None,
+    error: str,
+    payload: bytes,
+    now_ms: int,
+    aside: Fresh | None = None,
 ) -> int | None:
-    """Keeps a payload; answers its id, or None when the same bytes of this shop are kept already."""
-    digest = hashlib.blake2b(payload, digest_size=16).hexdigest()
-    if tx.query("SELECT 1 FROM rejected WHERE shop = ? AND digest = ?", (shop, digest)):
+    """Keeps a payload; answers its id, or None when something is kept of its subject already."""
+    aside = aside or Fresh(subject_of(order, payload))
+    if get_aside(tx, shop, aside.subject) is not None:
         return None
     return tx.insert(
-        "INSERT INTO rejected (shop, source, order_id, at, error, digest, payload) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (shop, source, order, now_ms, error, digest, payload),
+        "INSERT INTO rejected (shop, subject, source, order_id, webhook, at, error, payload, told, attempts, next_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
+        (shop, aside.subject, source, order, aside.webhook, now_ms, error, payload, aside.told, aside.next_at),
     )
+
+
+def subject_of(order: str | None, likeness: bytes) -> str:
+    """What a payload is about: its order, or, where it names none, what it looks like."""
+    if order is not None:
+        return f"order {order}"
+    return f"payload {hashlib.blake2b(likeness, digest_size=16).hexdigest()}"
+
+
+def renew_rejected(tx: Transaction, aside: Aside, source: str, error: str, payload: bytes, now_ms: int) -> None:
+    """Keeps the newest payload of what is set aside already, and the rest as `aside` has it."""
+    tx.execute(
+        "UPDATE rejected SET source = ?, webhook = ?, at = ?, error = ?, payload = ?, told = ?, attempts = ?,"
+        " next_at = ? WHERE id = ?",
+        (
+            source,
+            aside.webhook,
+            now_ms,
+            error,
+            payload,
+            " ".join(aside.told),
+            aside.attempts,
+            aside.next_at,
+            aside.id,
+        ),
+    )
+
+
+def postpone_rejected(tx: Transaction, aside: Aside) -> None:
+    """Keeps when it is read again."""
+    sql = "UPDATE rejected SET attempts = ?, next_at = ? WHERE id = ?"
+    tx.execute(sql, (aside.attempts, aside.next_at, aside.id))
+
+
+def due_rejected(tx: Transaction, shop: str, due_at: int | None, ahead_at: int, limit: int) -> list[Aside]:
+    """What can be read again and is due at `due_at` (None: all of it), longest due first. What is put off beyond
+    `ahead_at` was put off by a clock that was ahead, and is due."""
+    where, values = "", []
+    if due_at is not None:
+        where, values = " AND (next_at <= ? OR next_at > ?)", [due_at, ahead_at]
+    sql = (
+        "SELECT id, order_id, webhook, told, attempts, next_at FROM rejected"  # noqa: S608
+        f" WHERE shop = ? AND (order_id IS NOT NULL OR webhook IS NOT NULL){where} ORDER BY next_at, id LIMIT ?"
+    )
+    return [_aside(row) for row in tx.query(sql, [shop, *values, limit])]
+
+
+def next_reread_at(tx: Transaction, shop: str) -> int | None:
+    """When the first of a shop's payloads is read again, None where there is none."""
+    sql = "SELECT min(next_at) FROM rejected WHERE shop = ? AND (order_id IS NOT NULL OR webhook IS NOT NULL)"
+    found: int | None = tx.query(sql, (shop,))[0][0]
+    return found
+
+
+def hasten_rejected(tx: Transaction, shop: str) -> None:
+    """All that is set aside of a shop is due: what reads it now may be another version."""
+    tx.execute("UPDATE rejected SET next_at = 0, attempts = 0 WHERE shop = ?", (shop,))
+
+
+def is_set_aside(tx: Transaction, shop: str, order: str) -> bool:
+    """Whether an order could not be read lately."""
+    return bool(tx.query("SELECT 1 FROM rejected WHERE shop = ? AND subject = ?", (shop, subject_of(order, b""))))
 
 
 def list_rejected(tx: Transaction, after: int, limit: int, shop: str | None = None) -> list[Rejected]:
@@ -42,5 +147,15 @@ def remove_rejected(tx: Transaction, rejected_id: int) -> None:
 
 
 def remove_rejected_of(tx: Transaction, shop: str, order: str) -> None:
-    """Forgets the payloads of an order that has been read since."""
-    tx.execute("DELETE FROM rejected WHERE shop = ? AND order_id = ?", (shop, order))
+    """Forgets the payload of an order that has been read since."""
+    tx.execute("DELETE FROM rejected WHERE shop = ? AND subject = ?", (shop, subject_of(order, b"")))
+
+
+def remove_rejected_by(tx: Transaction, webhook: int) -> None:
+    """Forgets the payload of a webhook that has been understood since."""
+    tx.execute("DELETE FROM rejected WHERE webhook = ?", (webhook,))
+
+
+def _aside(row: tuple[object, ...]) -> Aside:
+    id_, order, webhook, told, attempts, next_at = row
+    return Aside(id_, order, webhook, tuple(str(told).split()), attempts, next_at)  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ from storage.transaction import Transaction
 
 _COLUMNS = (
     "name, platform, paused_at, paused_by, paused_reason, gate_reason, gate_until, gate_detail, circuit, credentials,"
-    " sync_position, last_sync_at, last_sync_error, lease_holder, lease_epoch, followed_since, swept_since, skipped"
+    " sync_position, last_sync_at, last_sync_error, lease_holder, lease_epoch, followed_since, swept_since, skipped,"
+    " (SELECT count(*) FROM rejected WHERE rejected.shop = shops.name)"
 )
 
 

@@ -105,6 +105,12 @@ def finish_webhook(tx: Transaction, webhook: int, now_ms: int) -> bool:
     return bool(tx.execute(sql, (now_ms, webhook)))
 
 
+def reopen_webhook(tx: Transaction, webhook: int, now_ms: int) -> bool:
+    """A webhook is worked off once more; False when retention has taken it."""
+    sql = "UPDATE webhooks SET processed_at = NULL, due_at = ? WHERE id = ?"
+    return bool(tx.execute(sql, (now_ms, webhook)))
+
+
 def postpone_webhook(tx: Transaction, webhook: int, due_at: int, *, is_failure: bool) -> None:
     """The webhook is looked at again at `due_at`; a failed read is counted."""
     sql = "UPDATE webhooks SET attempts = attempts + ?, due_at = ? WHERE id = ?"

@@ -104,7 +104,8 @@ def _shops_narrowly(shops: Iterable[Json]) -> list[Line | Grid]:
 
 def _by_state(shop: Json) -> str:
     texts = [f"{state} {number}" for state, number in shop["by_state"].items() if number]
-    return ", ".join([*texts, *([f"{left_out} left out as history"] if (left_out := shop.get("skipped")) else [])])
+    texts += [f"{left_out} left out as history"] if (left_out := shop.get("skipped")) else []
+    return ", ".join([*texts, *([f"{aside} cannot be read"] if (aside := shop.get("rejected")) else [])])
 
 
 def _waiting(shop: Json) -> str:

@@ -51,6 +51,7 @@ class Look:
 def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
     """Imports an unknown order, or takes over what a known one shows. Answers the order and what happened."""
     shop, seen = ctx.policy.shop, look.seen
+    remove_rejected_of(tx, shop, seen.id)
     order = get_order(tx, shop, seen.id)
     if order is None:
         return _import(tx, ctx, look), Adopted.IMPORTED
@@ -68,7 +69,6 @@ def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
         has_changed = adopt_seen(draft, ctx, seen, look.read_at)
     advance(draft, ctx)  # never begins a call: the context has no turn
     draft.save(tx, ctx.now)
-    remove_rejected_of(tx, shop, seen.id)
     if draft.order.state != order.state:
         return draft.order, Adopted.DRIFTED
     return draft.order, Adopted.UPDATED if has_changed else Adopted.UNCHANGED
@@ -103,6 +103,7 @@ def _is_known(tx: Transaction, order: Order, told: Seen) -> bool:
 def note_gone(tx: Transaction, ctx: Context, order_id: str, detail: str, read_at: int) -> None:
     """A read that began at `read_at` found that the platform has no such order; one that we never had is no news, nor
     is one that no read has shown before."""
+    remove_rejected_of(tx, ctx.policy.shop, order_id)
     order = get_order(tx, ctx.policy.shop, order_id)
     if order is None or order.is_told or _is_stale(ctx, order, read_at):
         return
@@ -179,6 +180,5 @@ def _import(tx: Transaction, ctx: Context, look: Look) -> Order:
     draft.emit("order.imported", state=state, milestone=order.milestone, reference=seen.reference, payment=seen.payment)
     advance(draft, ctx)
     draft.save(tx, now)
-    remove_rejected_of(tx, order.shop, order.id)
     forget_skipped(tx, order.shop, order.id)
     return draft.order

@@ -32,6 +32,7 @@ from orchestrator.platforms.client import Seen
 from orchestrator.platforms.webhooks import News, OrderNews, ProductNews, Unimportant, Unreadable
 from orchestrator.runtime.worker import ShopWorker
 from storage.errors import StoreError
+from storage.rejected import remove_rejected_by
 from storage.shops import fence
 from storage.store import Store
 from storage.transaction import Transaction
@@ -230,9 +231,11 @@ class Inbox:
         await self._store.write(unit)
 
     def _settle(self, tx: Transaction, webhook: Webhook, news: News, now: int) -> None:
+        if not isinstance(news, Unreadable):
+            remove_rejected_by(tx, webhook.id)
         match news:
             case Unreadable(error):
-                set_aside(tx, webhook.shop, "webhook", None, error, webhook.payload, now)
+                set_aside(tx, webhook.shop, "webhook", None, error, webhook.payload, now, webhook=webhook.id)
             case ProductNews():
                 settle_product(tx, webhook, news, now)
             case OrderNews():

@@ -182,6 +182,7 @@ def left_shop_view(shop: Shop) -> dict[str, Json]:
         "next_sync_at": None,
         "import_since": None,
         "skipped": shop.skipped,
+        "rejected": shop.rejected,
         "rate_limit": None,
         "webhooks": None,
     }
@@ -206,6 +207,7 @@ def shop_view(facts: ShopFacts, shop: Shop | None, now_ms: int) -> dict[str, Jso
         "next_sync_at": optional_rfc3339(facts.next_sync_at),
         "import_since": _instant(facts.import_since),
         "skipped": shop.skipped if shop is not None else 0,
+        "rejected": shop.rejected if shop is not None else 0,
         "rate_limit": dict(facts.rate_limit),
         "webhooks": _webhooks_view(facts.webhooks),
     }

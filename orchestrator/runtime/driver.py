@@ -30,6 +30,7 @@ from orchestrator.runtime.reading import not_adopted, read_order
 from statemachines.machine import PlatformMachine
 from storage.errors import StaleLease, StoreError
 from storage.orders import get_kept
+from storage.rejected import remove_rejected_of
 from storage.store import Store
 from storage.transaction import Transaction
 
@@ -114,6 +115,7 @@ class Driver:
             ctx = Context(e.machine, e.policy, e.clock.now_ms(), may_begin=has_turn, has_just_read=has_read)
             if has_read:
                 draft.kept = get_kept(tx, e.policy.shop, order_id)
+                remove_rejected_of(tx, e.policy.shop, order_id)
             if apply is not None:
                 apply(draft, ctx)
             move = advance(draft, ctx)

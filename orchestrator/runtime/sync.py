@@ -32,14 +32,17 @@ from orchestrator.platforms.fields import stumble
 from orchestrator.platforms.progress import Progress
 from orchestrator.runtime.asking import GateClosed, ask
 from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.patience import Patience
 from orchestrator.runtime.reading import not_adopted, read_order
 from orchestrator.runtime.reports import SyncReport
+from orchestrator.runtime.rereading import Rereads
 from statemachines.target import Json
 from storage.errors import StoreError
 from storage.events import append_event
 from storage.history import is_skipped, note_skipped
 from storage.orders import get_order, stalest_orders, touch_order
 from storage.records import Shop
+from storage.rejected import is_set_aside, remove_rejected_of
 from storage.shops import fence, get_shop, save_sync, save_sync_error
 from storage.transaction import Transaction
 
@@ -53,6 +56,10 @@ class _Tally:
     counts: dict[Adopted, int] = field(default_factory=dict)
     rejected: int = 0
     skipped: int = 0  # for the first time
+
+    def count(self, result: Adopted) -> None:
+        """An order was looked at."""
+        self.counts[result] = self.counts.get(result, 0) + 1
 
     def report(self) -> SyncReport:
         count = self.counts.get
@@ -111,9 +118,11 @@ class Poller:
     """Sweeps one shop. `on_adopted` is called after each batch that may have made orders due. `got_on`: the last sweep
     looked at orders, however it ended."""
 
-    def __init__(self, equipment: Equipment, on_adopted: Callable[[], None]) -> None:
+    def __init__(self, equipment: Equipment, on_adopted: Callable[[], None], rereads: Rereads) -> None:
         self._e = equipment
         self._on_adopted = on_adopted
+        self._rereads = rereads
+        self._patience = Patience()
         self._one_at_a_time = anyio.Lock()
         self._is_quiet = False  # the last sweep went well and found nothing: no need to say so again
         self._last_error: str | None = None
@@ -157,6 +166,7 @@ class Poller:
         shop = await e.store.read(lambda tx: get_shop(tx, e.policy.shop))
         position = shop.sync_position if shop is not None else None
         began_at = e.clock.now_ms()
+        self._patience.begin()
         tally = _Tally()
         broken: Inconsistent | None = None
         try:
@@ -171,12 +181,15 @@ class Poller:
             broken = failure
         if e.client.rereads_open:
             await self._reread_open(began_at, tally)
-        for order_id in sorted(self._missed):
-            await self._adopt_one(order_id, tally)
+        await self._read_all(sorted(self._missed), tally)
+        self._read_rows.clear()
+        for result in await self._rereads.look(everything=is_asked_for):
+            tally.count(result)
         self._unfinished = None
         if broken is not None:
             self.got_on = False  # what the next sweep would be shown is the same: it waits longer each time
             raise broken
+        self._patience.clear()
         report = tally.report()
         await self._complete(position, report, is_asked_for=is_asked_for)
         return report
@@ -223,29 +236,47 @@ class Poller:
         rows = [order for order in worth if order not in self._read_rows]
         await self._read_all(rows, tally)
 
-    async def _read_all(self, rows: list[str], tally: _Tally) -> None:
+    async def _read_all(self, rows: Iterable[str], tally: _Tally, *, gives_way: bool = False) -> None:
         """Reads rows one by one. One that fails stands in no other's way and is read again behind them; what was read
-        is remembered, so that a page that breaks off all the same goes on with the rest. Raises PlatformFailure."""
-        in_a_row = 0
+        is remembered, so that a page that breaks off all the same goes on with the rest. `gives_way`: no more than some
+        are read while steps want the rate. Raises PlatformFailure, unless patience with all that is left is over."""
+        left, in_a_row, count = self._patience.in_turn(rows), 0, 0
         last: Transient | None = None
         for _ in range(_ROUNDS):
-            failed: list[str] = []
-            for order_id in rows:
+            for order_id in tuple(left):
+                if gives_way and count >= _REREADS_AT_LEAST and self._e.gate.is_contended:
+                    return  # the rest waits for the next poll
+                count += 1
                 try:
                     await self._adopt_one(order_id, tally)
                 except Transient as failure:
-                    in_a_row, last = in_a_row + 1, failure
-                    if failure.retry_after_seconds is not None or in_a_row >= _FAILURES_IN_A_ROW:
+                    if failure.retry_after_seconds is not None:
                         raise
-                    failed.append(order_id)
+                    self._patience.failed(order_id, failure)
+                    in_a_row, last = in_a_row + 1, failure
+                    if in_a_row >= _FAILURES_IN_A_ROW:
+                        await self._give_up(left, last, tally)
+                        return
                 else:
-                    in_a_row = 0
+                    self._patience.succeeded(order_id)
                     self._read_rows.add(order_id)
-            if not failed:
-                return
-            rows = failed
-        assert last is not None
-        raise last
+                    left.remove(order_id)
+                    in_a_row = 0
+        if last is not None and left:
+            await self._give_up(left, last, tally)
+
+    async def _give_up(self, rows: list[str], failure: Transient, tally: _Tally) -> None:
+        """Sets rows aside that failed too often, to be read again by themselves. Raises the failure while there are
+        others among them."""
+        shop, read_at = self._e.policy.shop, self._e.clock.now_ms()
+        known = await self._e.store.read(lambda tx: [row for row in rows if is_set_aside(tx, shop, row)])
+        if not self._patience.is_over(rows, known):
+            raise failure
+        await self._set_aside(self._patience.items(rows), tally)
+        for row in rows:
+            await self._touch(row, read_at)
+            self._missed.discard(row)
+        self._read_rows.update(rows)
 
     async def _worth_reading(self, page: Page, tally: _Tally, *, only_new: bool) -> tuple[str, ...]:
         """The rows to be read one by one, without those that are of interest only if we knew the order already, and
@@ -283,11 +314,13 @@ class Poller:
         e = self._e
         ends = tuple(state.name for state in e.machine.states.values() if state.is_end)
         now = e.clock.now_ms()
-        ids = await e.store.read(lambda tx: stalest_orders(tx, e.policy.shop, ends, began_at, _REREADS, now))
-        for index, order_id in enumerate(ids):
-            if index >= _REREADS_AT_LEAST and e.gate.is_contended:
-                break  # steps want the rate: the rest waits for the next poll
-            await self._adopt_one(order_id, tally)
+
+        def look(tx: Transaction) -> list[str]:
+            ids = stalest_orders(tx, e.policy.shop, ends, began_at, _REREADS, now)
+            # What is set aside has pauses of its own.
+            return [order for order in ids if not is_set_aside(tx, e.policy.shop, order)]
+
+        await self._read_all(await e.store.read(look), tally, gives_way=True)
 
     async def _note_gone(self, order_id: str, detail: str, read_at: int) -> None:
         e = self._e
@@ -338,6 +371,7 @@ class Poller:
                 is_doubtful = order in skip_if_new and get_order(tx, e.policy.shop, order) is None
                 if is_history(tx, ctx, order, age) or (is_doubtful and age.is_over):
                     skipped += note_skipped(tx, e.policy.shop, order)
+                    remove_rejected_of(tx, e.policy.shop, order)
                     results.append(Adopted.SKIPPED)
                 elif not is_doubtful:
                     results.append(adopt(tx, ctx, look)[1])
@@ -352,7 +386,7 @@ class Poller:
         tally.skipped += skipped
         self.got_on = self.got_on or bool(results)
         for result in results:
-            tally.counts[result] = tally.counts.get(result, 0) + 1
+            tally.count(result)
         imported, drifted = results.count(Adopted.IMPORTED), results.count(Adopted.DRIFTED)
         e.metrics.orders_adopted(e.policy.shop, imported=imported, drifted=drifted)
         if imported:

@@ -30,6 +30,7 @@ from orchestrator.runtime.driver import Driver, Equipment
 from orchestrator.runtime.gate import Gate
 from orchestrator.runtime.reading import not_adopted, read_order
 from orchestrator.runtime.reports import WebhookHealth
+from orchestrator.runtime.rereading import Rereads
 from orchestrator.runtime.sync import Poller
 from orchestrator.runtime.sync_schedule import Sweeps
 from statemachines.target import Json
@@ -37,6 +38,7 @@ from storage.errors import StoreError
 from storage.history import note_skipped
 from storage.orders import due_orders, get_order, next_due_at
 from storage.records import Order, Shop, Situation
+from storage.rejected import hasten_rejected, remove_rejected_of
 from storage.shops import fence, follow_shop, get_shop, resume_shop, save_credentials, save_gate
 from storage.transaction import Transaction
 
@@ -66,7 +68,8 @@ class ShopWorker:
         self._gate = equipment.gate
         self._gate.on_change = self.gate_changed
         self._driver = Driver(equipment)
-        self.sweeps = Sweeps(self.name, Poller(equipment, self.wake), equipment.clock)
+        self._rereads = Rereads(equipment, partial(self.follow, cause=None))
+        self.sweeps = Sweeps(self.name, Poller(equipment, self.wake, self._rereads), equipment.clock)
         self._poll_seconds = poll_seconds
         self._fingerprint = fingerprint
         self._is_after_death = is_after_death
@@ -205,8 +208,10 @@ class ShopWorker:
             ctx = self.context()
             if not imports_any and is_history(tx, ctx, seen.id, seen.age):
                 note_skipped(tx, self.name, seen.id)
+                remove_rejected_of(tx, self.name, seen.id)
                 return None
             if not (imports_any or seen.is_released) and get_order(tx, self.name, seen.id) is None:
+                remove_rejected_of(tx, self.name, seen.id)
                 return None
             return adopt(tx, ctx, Look(seen, read_at, cause))
 
@@ -239,6 +244,7 @@ class ShopWorker:
                 group.start_soon(self._keep_gate)
                 group.start_soon(mind_access, self.equipment, self.reset_gate)
                 group.start_soon(self.sweeps.run, self._poll_seconds)
+                group.start_soon(self._rereads.run)
                 await self._dispatch(group)
         finally:
             self.sweeps.close()
@@ -257,6 +263,7 @@ class ShopWorker:
                 if shop.paused_by == "access_denied" and resume_shop(tx, self.name):
                     tell_resumed(tx, now, self.name)
                 save_credentials(tx, self.name, self._fingerprint)
+            hasten_rejected(tx, self.name)
             count = recover(tx, self.context(), is_after_death=self._is_after_death)
             self._take_over(tx, now)
             return count

@@ -273,6 +273,37 @@ async def test_a_webhook_that_nobody_can_settle_is_set_aside_and_stops_no_other(
         assert kept.payload == product("2026-01-01T00:00:00Z", "Mug", 1)
 
 
+async def test_a_webhook_that_was_set_aside_is_worked_off_again_and_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_mended = False
+
+    def settle(tx: Transaction, webhook: Webhook, news: ProductNews, now: int) -> None:
+        if not is_mended:
+            raise ZeroDivisionError
+        settle_product(tx, webhook, news, now)
+
+    monkeypatch.setattr("orchestrator.intake.inbox.settle_product", settle)
+    async with front(tmp_path) as it:
+        for second in (0, 1):  # nothing but a time differs
+            body = product(f"2026-01-01T00:00:0{second}Z", "Mug")
+            assert await it.signed("products/create", body, url=PRODUCTS) == 200
+            await it.worked_off()
+        for _ in range(2):
+            await it.floor.commands.sync("acme", 30)
+            it.inbox.wake()
+            await it.worked_off()
+        (kept,) = await it.floor.store.read(lambda tx: list_rejected(tx, 0, 10))
+        assert kept.payload == product("2026-01-01T00:00:01Z", "Mug")
+        assert len(await it.floor.events("import.rejected")) == 1
+        is_mended = True
+        await it.floor.commands.sync("acme", 30)
+        it.inbox.wake()
+        await it.worked_off()
+        assert [each.id for each in await products(it)] == ["7"]
+        assert await it.floor.store.read(lambda tx: list_rejected(tx, 0, 10)) == []
+
+
 @pytest.mark.parametrize("at", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
 async def test_a_time_that_no_clock_shows_is_none(tmp_path: Path, at: str) -> None:
     async with front(tmp_path) as it:

@@ -36,7 +36,7 @@ async def test_a_rejected_payload_is_kept_once_byte_for_byte(engine: Engine) -> 
         def unit(tx: Transaction) -> list[int | None]:
             return [
                 add_rejected(tx, "acme", "poll", "7", "no such field", odd, NOW),
-                add_rejected(tx, "acme", "webhook", None, "again", odd, NOW + 1),
+                add_rejected(tx, "acme", "webhook", "7", "again", b"another payload", NOW + 1),
                 add_rejected(tx, "other", "poll", None, "theirs", odd, NOW + 2),
                 add_rejected(tx, "acme", "poll", None, "another", b"", NOW + 3),
             ]

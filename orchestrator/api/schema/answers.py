@@ -230,6 +230,7 @@ class Shop(Document):
     next_sync_at: Annotated[Instant | None, Field(description="When it is polled next; null while it is, or is not")]
     import_since: Annotated[Instant | None, Field(description="Orders made before are left out, by the config")]
     skipped: Annotated[int, Field(ge=0, description="How many orders are left out now as history, each counted once")]
+    rejected: Annotated[int, Field(ge=0, description="How many payloads are set aside now because they cannot be read")]
     rate_limit: Annotated[RateLimit | None, Field(description="null where it is not configured")]
     webhooks: Annotated[
         WebhooksOfShop | None, Field(description="Null where the platform is not asked for webhooks, or not yet")

@@ -21,6 +21,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "set_payment": ("order", "payment_status"),
     "add": (),
     "add_garbage": (),
+    "mend": ("order",),
     "delete": ("order",),
     "change_token": ("token",),
     "expire_tokens": (),
@@ -80,6 +81,10 @@ class CloudsuitePanel:
         order.garbage = encode(bad if payload is None else payload)
         return str(order.id)
 
+    def mend(self, order: str) -> None:
+        """Shows an order of `add_garbage` as it is; its change time does not tell."""
+        self.order(order).garbage = None
+
     def delete(self, order: str) -> None:
         """Removes the order: it is in no list any more and reading it is a 404."""
         del self.shop.orders[self.order(order).id]
@@ -115,6 +120,9 @@ class CloudsuitePanel:
             case "expire_tokens":
                 self.expire_tokens()
                 return {}
+            case "mend":
+                self.mend(order)
+                return {"order": str(order)}
             case "delete":
                 self.delete(order)
                 return {"order": order}

@@ -28,6 +28,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "pay": ("order",),
     "add": (),
     "add_garbage": (),
+    "mend": ("order",),
     "delete": ("order",),
     "change_token": ("token",),
     "limit": ("calls_per_minute",),
@@ -133,6 +134,10 @@ class SelldonePanel:
         basket.garbage = encode({"id": basket.id, **_GARBAGE} if payload is None else payload)
         return str(basket.id)
 
+    def mend(self, order: str | int) -> None:
+        """Shows an order of `add_garbage` as it is; its change time does not tell."""
+        self.basket(order).garbage = None
+
     def delete(self, order: str | int) -> None:
         """Removes the order: it is in no list any more and reading it is a 404."""
         self.shop.forget(self.basket(order))
@@ -169,6 +174,9 @@ class SelldonePanel:
             case "limit":
                 self.limit(request["calls_per_minute"])
                 return {}
+            case "mend":
+                self.mend(order)
+                return {"order": str(order)}
             case "delete":
                 self.delete(order)
                 return {"order": str(order)}

@@ -47,6 +47,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "route": ("order",),
     "add": (),
     "add_garbage": (),
+    "mend": ("order",),
     "delete": ("order",),
     **ACCESS_ACTIONS,
     "add_product": (),
@@ -242,6 +243,10 @@ class ShopifyPanel:
         order.garbage = Unshaped({"id": gid("Order", order.id), "name": 17, **(payload or {})})
         return str(order.id)
 
+    def mend(self, order: str | int) -> None:
+        """Shows an order of `add_garbage` as it is; its change time does not tell."""
+        self.order(order).garbage = None
+
     def delete(self, order: str | int) -> None:
         """Removes the order."""
         self.shop.remove(self.order(order))
@@ -295,8 +300,8 @@ class ShopifyPanel:
         if (answer := self._operate_shop(action, request)) is not None:
             return answer
         order = request.get("order", "")
-        if action == "delete":
-            self.delete(order)
+        if action in ("mend", "delete"):
+            (self.mend if action == "mend" else self.delete)(order)
             return {"order": str(order)}
         if action in GOODS_ACTIONS:
             return {"order": str(order), **self.goods(order, action, **request)}

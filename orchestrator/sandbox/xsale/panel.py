@@ -23,6 +23,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "pay": ("order",),
     "add": (),
     "add_garbage": (),
+    "mend": ("order",),
     "delete": ("order",),
     "add_status": ("name",),
     "rename_status": ("name", "to"),
@@ -71,6 +72,10 @@ class XsalePanel:
         order = self.shop.add()
         order.garbage = encode({"Id": order.id, "StatusId": ["Nowe"], "Items": "none"} if payload is None else payload)
         return str(order.id)
+
+    def mend(self, order: str | int) -> None:
+        """Shows an order of `add_garbage` as it is; its change time does not tell."""
+        self.order(order).garbage = None
 
     def delete(self, order: str | int) -> None:
         """Removes the order: it is in no list any more and reading it is a 404."""
@@ -153,6 +158,8 @@ class XsalePanel:
                 self.edit(found.id, str(request["receiver_name"]))
             case "pay":
                 self.pay(found.id)
+            case "mend":
+                self.mend(found.id)
             case _:
                 self.delete(found.id)
         return {"order": str(found.id), "status": self.shop.statuses.get(found.status)}

@@ -1,0 +1,124 @@
+"""Reads again what was set aside: at each sweep what is due, all of it when somebody asked for the sweep, and between
+sweeps whenever something falls due, for those may be an hour apart where webhooks come in.
+
+A read that fails here fails no sweep: the platform was there for the list, and the order has its own pause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import anyio
+import structlog
+
+from orchestrator.decisions.reconciliation import Adopted
+from orchestrator.decisions.rejected import LONGEST_PAUSE_MS, postponed, set_aside
+from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
+from orchestrator.runtime.asking import GateClosed
+from orchestrator.runtime.driver import Equipment
+from storage.records import Order
+from storage.rejected import Aside, due_rejected, next_reread_at, postpone_rejected
+from storage.shops import fence
+from storage.transaction import Transaction
+from storage.webhooks import reopen_webhook
+
+log = structlog.get_logger()
+
+Follow = Callable[[str], Awaitable[tuple[Order, Adopted] | None]]
+"""Reads an order and adopts it, as `ShopWorker.follow` does."""
+
+_MOST = 50  # in one look: the rest waits for the next, and a sweep is not held up for long
+_AT_LEAST = 5  # read even when steps want the rate
+_FAILURES_IN_A_ROW = 3  # then it is not the orders: the rest waits
+_SHORTEST_REST_SECONDS, _LONGEST_REST_SECONDS = 1.0, 60.0
+
+
+class Rereads:
+    """What is set aside of one shop. `run` lasts until it is cancelled."""
+
+    def __init__(self, equipment: Equipment, follow: Follow) -> None:
+        self._e, self._follow = equipment, follow
+        self._one_at_a_time = anyio.Lock()
+
+    async def run(self) -> None:
+        """Reads what falls due. Raises StaleLease, StoreUnavailable."""
+        while True:
+            await anyio.sleep(await self._rest_seconds())
+            if self._e.gate.is_open:
+                await self.look()
+
+    async def look(self, *, everything: bool = False) -> list[Adopted]:
+        """Reads what is due, or all of it, as much as one look may take; answers what the orders that could be read
+        were adopted as. Raises StaleLease, StoreUnavailable."""
+        e, found, in_a_row = self._e, list[Adopted](), 0
+        async with self._one_at_a_time:
+            for index, aside in enumerate(await self._due(everything=everything)):
+                if index >= _AT_LEAST and e.gate.is_contended:
+                    break  # steps want the rate
+                try:
+                    adopted = await self._read(aside)
+                except (GateClosed, AccessDenied):
+                    break
+                except PlatformFailure as failure:
+                    in_a_row += 1
+                    await self._put_off(aside, failure)
+                    is_throttled = isinstance(failure, Transient) and failure.retry_after_seconds is not None
+                    if is_throttled or in_a_row >= _FAILURES_IN_A_ROW:
+                        break
+                else:
+                    in_a_row = 0
+                    found += [] if adopted is None else [adopted]
+        return found
+
+    async def _due(self, *, everything: bool) -> list[Aside]:
+        now = self._e.clock.now_ms()
+        due_at = None if everything else now
+        shop, ahead_at = self._e.policy.shop, now + LONGEST_PAUSE_MS
+        return await self._e.store.read(lambda tx: due_rejected(tx, shop, due_at, ahead_at, _MOST))
+
+    async def _read(self, aside: Aside) -> Adopted | None:
+        """Tries once more; None where no order came of it. Raises GateClosed and PlatformFailure."""
+        if aside.order is None:
+            await self._reopen(aside)
+            return None
+        try:
+            looked = await self._follow(aside.order)
+        except NotFound:
+            return None
+        except Unreadable as failure:
+            await self._keep(aside.order, failure)
+            return None
+        return None if looked is None else looked[1]
+
+    async def _keep(self, order: str, failure: Unreadable) -> None:
+        e = self._e
+
+        def unit(tx: Transaction) -> None:
+            fence(tx, e.policy.shop, e.epoch)
+            set_aside(tx, e.policy.shop, "read", order, failure.detail, failure.payload, e.clock.now_ms())
+
+        await e.store.write(unit)
+
+    async def _reopen(self, aside: Aside) -> None:
+        """The webhook is worked off again: what could not be told from its bytes may be now."""
+
+        def unit(tx: Transaction) -> None:
+            now = self._e.clock.now_ms()
+            if aside.webhook is not None:
+                reopen_webhook(tx, aside.webhook, now)
+            postpone_rejected(tx, postponed(aside, now))
+
+        await self._e.store.write(unit)
+
+    async def _put_off(self, aside: Aside, failure: PlatformFailure) -> None:
+        log.info("reread.failed", shop=self._e.policy.shop, order=aside.order, detail=failure.detail)
+        later = postponed(aside, self._e.clock.now_ms())
+        await self._e.store.write(lambda tx: postpone_rejected(tx, later))
+
+    async def _rest_seconds(self) -> float:
+        next_at = await self._e.store.read(partial(next_reread_at, shop=self._e.policy.shop))
+        if next_at is None:
+            return _LONGEST_REST_SECONDS
+        seconds = (next_at - self._e.clock.now_ms()) / 1000
+        return min(max(seconds, _SHORTEST_REST_SECONDS), _LONGEST_REST_SECONDS)
