@@ -36,7 +36,7 @@ async def test_garbage_in_place_of_an_effects_answer_is_ambiguous(platform: str,
     async with staged(platform) as stage:
         move = WAYS[platform][0]
         stage.sandbox.faults.script(fault, step=move.step)
-        if (platform, fault) == ("xsale", "empty"):  # nothing says what an answer looks like: the order is looked at
+        if fault == "empty" and platform in ("xsale", "cloudsuite"):  # some answer so always: the order is looked at
             assert (await stage.perform(move)).state == move.state
             return
         with pytest.raises(Transient) as caught:

@@ -264,6 +264,10 @@ class CloudsuiteClient:
         """PATCH changes the given fields only. An answer that tells the order has to show the change, but for a
         shipment of which neither it nor the read `before` says anything (cloudsuite.md §4)."""
         data = await self._write("PATCH", order_id, _dump(change))
+        if data is None:
+            data = await self._look_behind(order_id)
+            if any(data[name] != value for name, value in change.items() if name in data):
+                raise Transient("nothing was answered, and the order shows no change", is_ambiguous=True)
         state = _told_state(data)
         if "shipment_state" in change and "shipment_state" not in data:
             is_hidden = before is not None and before.facts.get("hides_shipment") is True
@@ -291,7 +295,11 @@ class CloudsuiteClient:
                 body = with_erp_lines(text, numbers, _hidden(standing, seen))
             except ValueError as error:
                 raise OutOfSequence(str(error)) from None
-            await self._write("PUT", order_id, body.encode())
+            if await self._write("PUT", order_id, body.encode()) is None:
+                shown = await self._look_behind(order_id)
+                told = {str(line.get("id")): line.get("erp_line_number") for line in shown.get("order_lines") or ()}
+                if any(str(told.get(line)) != str(number) for line, number in numbers.items()):
+                    raise Transient("nothing was answered, and the order shows no change", is_ambiguous=True)
             return StepAnswer(None)
         raise Transient("the order keeps changing, so its lines are written later")
 
@@ -307,14 +315,25 @@ class CloudsuiteClient:
         if seen.state not in sources:
             raise OutOfSequence(f"the order is in {seen.state}, where {step} does not begin")
 
-    async def _write(self, method: str, order_id: str, body: bytes) -> dict[str, Json]:
-        """The members of the answer to a write, none where it says that it has no body (204)."""
+    async def _look_behind(self, order_id: str) -> dict[str, Json]:
+        """The order after a write whose answer is empty: nothing says that it was the platform's own."""
+        await self._throttle()
+        try:
+            _, text = await self._look(order_id)
+        except PlatformFailure as failure:
+            raise Transient(
+                f"nothing was answered to the write, and then: {failure.detail}", is_ambiguous=True
+            ) from None
+        return read_object(text.encode()) or {}
+
+    async def _write(self, method: str, order_id: str, body: bytes) -> dict[str, Json] | None:
+        """The members of the answer to a write, none where it says that it has no body (204); None: it is empty."""
         send = self._access.call(method, self._order_url(order_id), is_effect=True, body=body, headers=_JSON)
         answer = await about_order(send, self._ask_list, self._caller, is_effect=True)
         if answer.status >= 400:
             raise order_refusal(answer, self._caller.words(answer), is_effect=True)
-        if answer.status == 204:
-            return {}
+        if answer.status == 204 or not answer.body.strip():
+            return {} if answer.status == 204 else None
         data = read_object(answer.body)
         if data is None:
             raise self._caller.garbled(answer, is_effect=True)
