@@ -77,7 +77,8 @@ async def test_half_an_answer_tells_nothing_of_the_customer() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"NaN", b'"\\ud83d"', b"9" * 5000, b"[" * 5000 + b"]" * 5000, b"1e999999999", b'"\xff"']
+    "body",
+    [b"NaN", b'"\\ud83d"', b"9" * 5000, b"[" * 5000 + b"]" * 5000, b"1e999999999", b'"\xff"', b'{"a": undefined}'],
 )
 def test_odd_json_is_json_all_the_same(body: bytes) -> None:
     assert is_json(body)
