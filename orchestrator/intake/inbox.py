@@ -26,9 +26,10 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.decisions.reconciliation import adopt_told
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.decisions.webhook_facts import settle_fulfillment, settle_product
-from orchestrator.intake.looking import CLOSED, LONGEST_WAIT, Item, Looker, Place, Wait, cause_of
+from orchestrator.intake.looking import CLOSED, LONGEST_WAIT, LOOKS, Item, Looker, Place, Wait, cause_of
 from orchestrator.intake.news import news_of, told_order
 from orchestrator.platforms.client import Seen
+from orchestrator.platforms.fields import stumble
 from orchestrator.platforms.webhooks import News, OrderNews, ProductNews, Unimportant, Unreadable
 from orchestrator.runtime.worker import ShopWorker
 from storage.errors import StoreError
@@ -162,9 +163,12 @@ class Inbox:
         async with turns:
             try:
                 wait = await self._looker.look(worker, place, items)
-            except Exception as error:  # supervised: one order's hints are tried again later
+            except Exception as error:  # supervised: one order's hints are tried again later, and not for ever
                 log.error("inbox.stumbled", shop=worker.name, order=place[0], exc_info=error)
                 wait = LONGEST_WAIT
+                if not isinstance(error, StoreError) and min(item[0].attempts for item in items) + 1 >= LOOKS:
+                    told = Unreadable(f"looking at what it is about raised {stumble(error)}")
+                    items, wait = [(webhook, told) for webhook, _ in items], None
             await (self._finish_each(items) if wait is None else self._postpone(worker, items, wait))
 
     async def _postpone(self, worker: ShopWorker | None, items: Sequence[Item], wait: Wait) -> None:
@@ -185,7 +189,13 @@ class Inbox:
             webhook = items[0][0]
             log.error("inbox.stumbled", shop=webhook.shop, webhook=webhook.id, exc_info=error)
             later = replace(LONGEST_WAIT, is_failure=False)
-            await self._store.write(lambda tx: self._put_off(tx, items, later))
+            told = f"taking the order as it is told raised {stumble(error)}"
+
+            def aside(tx: Transaction) -> None:
+                set_aside(tx, webhook.shop, "webhook", None, told, webhook.payload, self._clock.now_ms())
+                self._put_off(tx, items, later)
+
+            await self._store.write(aside)
 
     def _put_off(self, tx: Transaction, items: Sequence[Item], wait: Wait, heard: Sequence[Item] = ()) -> None:
         due_at = self._clock.now_ms() + wait.ms
@@ -216,7 +226,7 @@ class Inbox:
                 return
             ((webhook, _),) = items
             log.error("inbox.stumbled", shop=webhook.shop, webhook=webhook.id, exc_info=error)
-            told = f"what follows from it raised {type(error).__name__}: that is a bug, the daemon's log has it"
+            told = f"what follows from it raised {stumble(error)}"
             await self._finish([(webhook, Unreadable(told))])
 
     async def _finish(self, items: Sequence[Item]) -> None:

@@ -25,7 +25,8 @@ from storage.webhooks import LONGEST_WAIT_MS, Webhook
 log = structlog.get_logger()
 
 _FIRST_WAIT_MS = 1_000
-_LOOKS = 4  # a webhook can be quicker than the platform's own reads: they show no order then, or an older one
+LOOKS = 4
+"""A webhook can be quicker than the platform's own reads: they show no order then, or an older one."""
 
 Item = tuple[Webhook, News]
 Place = tuple[str | None, str | None]
@@ -61,13 +62,13 @@ class Looker:
         except GateClosed:
             return CLOSED
         except NotFound as failure:
-            if min(attempts) + 1 < _LOOKS:
+            if min(attempts) + 1 < LOOKS:
                 return self._wait_after(min(attempts))
             log.info("webhook.order_not_found", shop=worker.name, order=place[0], detail=failure.detail)
         except Unreadable as failure:
             await self._set_aside(worker.name, place[0], failure)
         except (PlatformFailure, StoreError) as failure:
-            if not _is_refusal(failure) or min(attempts) + 1 < _LOOKS:
+            if not _is_refusal(failure) or min(attempts) + 1 < LOOKS:
                 log.info("webhook.read_failed", shop=worker.name, order=place[0], detail=str(failure))
                 return self._wait_after(max(attempts))
             log.warning("webhook.order_not_read", shop=worker.name, order=place[0], detail=str(failure))
@@ -100,7 +101,7 @@ class Looker:
         attempts = [webhook.attempts for webhook, _ in items]
         if adopted is Adopted.STALE:  # a step is or was out, and may fail without a trace: look again
             return self._wait_after(max(attempts))
-        if min(attempts) + 1 < _LOOKS and _is_before(shown.platform_updated_at, told_at):
+        if min(attempts) + 1 < LOOKS and _is_before(shown.platform_updated_at, told_at):
             return self._wait_after(min(attempts))  # the read was behind the webhook
         return None
 

@@ -7,7 +7,7 @@ Readers are lenient but for what is decided on. What they raise is about the one
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import wraps
 from pathlib import Path
@@ -92,6 +92,13 @@ def member_or_none(value: Json, raw: str, name: str) -> Json:
         return read_value(member_text(raw, name)) if isinstance(value, Broken) else None
     except ValueError:
         return None
+
+
+def at(value: Json, path: str) -> Json:
+    """What stands at a path such as `Payment.Status`; None where there is no such path."""
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def order_number(text: str) -> int | None:

@@ -23,6 +23,7 @@ from orchestrator.decisions.reconciliation import Adopted, Look, adopt, note_gon
 from orchestrator.decisions.recovery import recover
 from orchestrator.platforms.client import Age, RemembersRefusal, Seen
 from orchestrator.platforms.failures import NotFound
+from orchestrator.platforms.fields import stumble
 from orchestrator.platforms.subscriptions import PushingClient
 from orchestrator.runtime.access_watch import mind_access, tell_resumed
 from orchestrator.runtime.asking import ask
@@ -371,9 +372,9 @@ class ShopWorker:
             raise
         except Exception as error:  # supervised: a bug in one order's driving must not stop the shop
             log.exception("order.stumbled", shop=self.name, order=order)
-            await self._set_back(order, type(error).__name__)
+            await self._set_back(order, stumble(error))
 
-    async def _set_back(self, order_id: str, name: str) -> None:
+    async def _set_back(self, order_id: str, what: str) -> None:
         """An order whose driving raised is looked at again later, and after some times given to a person."""
 
         def unit(tx: Transaction) -> None:
@@ -386,7 +387,7 @@ class ShopWorker:
                 draft.change(intent=order.intent.cut_off())
             draft.change(read_attempts=order.read_attempts + 1)
             if draft.order.read_attempts >= ctx.policy.attempts:
-                detail = f"driving this order raised {name} each time: that is a bug, the daemon's log has it"
+                detail = f"driving this order raised {what}, each time: that is a bug, the daemon's log has it"
                 problem = problem_of("attempts-exhausted", detail, step, ctx.now)
                 draft.block(replace(problem, title="The daemon cannot drive the order"))
             else:

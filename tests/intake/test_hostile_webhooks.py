@@ -6,10 +6,12 @@ import itertools
 import json
 from pathlib import Path
 
+import anyio
 import pytest
 
 from orchestrator.operations.views import payload_text
 from orchestrator.platforms.shopify import news as shopify_news
+from orchestrator.runtime.worker import ShopWorker
 from storage.products import list_products
 from storage.rejected import list_rejected
 from tests.intake.front import SECRET, Front, front
@@ -89,4 +91,25 @@ async def test_a_webhook_that_no_reader_foresaw_is_set_aside_and_stops_no_other(
         await it.floor.event("import.rejected")
         (aside,) = await it.floor.store.read(lambda tx: list_rejected(tx, 0, 10))
         assert (aside.source, aside.payload) == ("webhook", b'{"id": 7, "title": "a"}')
+        assert "ZeroDivisionError" in aside.error
+
+
+async def test_a_webhook_whose_look_raises_each_time_is_set_aside_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def order_of_part(self: ShopWorker, part: str) -> str | None:
+        raise ZeroDivisionError("no such luck")
+
+    monkeypatch.setattr(ShopWorker, "order_of_part", order_of_part)
+    body = b'{"fulfillment_order": {"id": "gid://shopify/FulfillmentOrder/5"}}'
+    async with front(tmp_path, is_working=False) as it:
+        assert await it.signed("fulfillment_orders/moved", body) == 200
+        await it.floor.store.write(lambda tx: tx.execute("UPDATE webhooks SET attempts = 3"))
+        async with anyio.create_task_group() as group:
+            group.start_soon(it.inbox.run)
+            await it.floor.event("import.rejected")
+            await it.worked_off()
+            group.cancel_scope.cancel()
+        (aside,) = await it.floor.store.read(lambda tx: list_rejected(tx, 0, 10))
+        assert aside.payload == body
         assert "ZeroDivisionError" in aside.error

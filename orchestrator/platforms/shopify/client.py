@@ -10,7 +10,7 @@ from yarl import URL
 from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
 from orchestrator.platforms.discretion import discreet
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Unreadable
-from orchestrator.platforms.fields import SenselessOrder
+from orchestrator.platforms.fields import SenselessOrder, at
 from orchestrator.platforms.horizon import Present
 from orchestrator.platforms.http import Caller, date_ms, open_session, skew_finding
 from orchestrator.platforms.json_text import encoded
@@ -167,8 +167,7 @@ class ShopifyClient:
         if part.startswith(RETURN_PART):
             return await self._orders.order_of(part.removeprefix(RETURN_PART))
         data, _ = await self._door.query("fulfillment_order", {"id": f"gid://shopify/FulfillmentOrder/{part}"})
-        node = data.get("fulfillmentOrder") or {}
-        return id_of_gid((node.get("order") or {}).get("id"), "Order")
+        return id_of_gid(at(data, "fulfillmentOrder.order.id"), "Order")
 
     # -- checking --------------------------------------------------------------------------------------------------
 

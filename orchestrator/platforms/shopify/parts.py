@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from orchestrator.clock import Clock
 from orchestrator.platforms.client import Throttle
 from orchestrator.platforms.failures import AccessDenied
+from orchestrator.platforms.fields import at
 from orchestrator.platforms.shopify.graphql import ShopifyDoor
 from orchestrator.platforms.shopify.pages import OrderPages
 from orchestrator.platforms.shopify.webhooks import id_of_gid
@@ -96,7 +97,7 @@ class OptionalParts:
             if "for return field" not in failure.detail:
                 raise
             return None
-        return id_of_gid(((data.get("return") or {}).get("order") or {}).get("id"), "Order")
+        return id_of_gid(at(data, "return.order.id"), "Order")
 
     def _may_ask(self, part: Part) -> bool:
         until = self._denied_until.get(part.variable)

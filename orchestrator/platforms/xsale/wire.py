@@ -16,6 +16,7 @@ from orchestrator.platforms.content import digest, text
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.fields import (
     SenselessOrder,
+    at,
     member_or_none,
     object_of,
     of_one_order,
@@ -59,7 +60,7 @@ class Reading:
 
     def payment(self, order: Mapping[str, Json]) -> str:
         """Our word for the order's payment status; every one that is not named is `unknown`."""
-        word = _at(order, self.fields.payment)
+        word = at(order, self.fields.payment)
         wanted = unified(word).casefold() if isinstance(word, str) else None
         return next((mine for theirs, mine in self.payments.items() if theirs.casefold() == wanted), "unknown")
 
@@ -159,8 +160,8 @@ def read_order(value: Json, payload: bytes, reading: Reading, table: StatusTable
     for name in ("Items", "OrderItemArticles"):
         if order.get(name) is not None and not isinstance(order[name], list):
             raise SenselessOrder(f"{name} is no list: {shown(order[name])}")
-    reference, payment = text(_at(order, reading.fields.reference)), reading.payment(order)
-    content = content_of(order, reference=reference, payment=payment, raw=_at(order, reading.fields.payment))
+    reference, payment = text(at(order, reading.fields.reference)), reading.payment(order)
+    content = content_of(order, reference=reference, payment=payment, raw=at(order, reading.fields.payment))
     state = table.name_of(status_of(order))
     return Seen(
         id=str(order_id),
@@ -215,11 +216,3 @@ def _lines(items: Json) -> dict[str, Json]:
         quantity = decimal_of(item.get("Quantity"))
         lines[str(number)] = None if quantity is None else plain(quantity)
     return lines
-
-
-def _at(order: Mapping[str, Json], path: str) -> Json:
-    """What stands at a path such as `Payment.Status`."""
-    value: Json = order
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
