@@ -6,7 +6,6 @@ back far enough that nothing between two sweeps is missed. What cannot be read i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,9 +28,9 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.fields import stumble
-from orchestrator.platforms.progress import Progress
 from orchestrator.runtime.asking import GateClosed, ask
 from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.pages_watch import PagesWatch
 from orchestrator.runtime.patience import Patience
 from orchestrator.runtime.reading import not_adopted, read_order
 from orchestrator.runtime.reports import SyncReport
@@ -89,23 +88,6 @@ class _Unfinished:
     cursor: Json
 
 
-class _Watch:
-    """Whether the pages of one walk fit together: each list of it is watched by itself."""
-
-    def __init__(self) -> None:
-        self._part: int | None = None
-        self._list = Progress()
-
-    def flaw(self, page: Page) -> str | None:
-        """Takes a page in; in words what is wrong with the list, None while nothing is."""
-        if page.flaw is not None or page.next is None:
-            return page.flaw
-        if page.part != self._part:
-            self._part, self._list = page.part, Progress()
-        cursor = page.cursor if page.cursor is not None else json.dumps(page.next)
-        return self._list.complaint(page.rows(), cursor)
-
-
 def _wants_older(shop: Shop, import_since: int | None) -> bool:
     """Whether the last complete sweep left orders out that the config has wanted since: those are only found from the
     beginning of the list."""
@@ -127,7 +109,7 @@ class Poller:
         self._is_quiet = False  # the last sweep went well and found nothing: no need to say so again
         self._last_error: str | None = None
         self._unfinished: _Unfinished | None = None
-        self._progress = _Watch()  # of the walk at hand
+        self._pages = PagesWatch()  # of the walk at hand
         self._read_rows: set[str] = set()  # of the page at hand
         self._missed: set[str] = set()  # read while a step was out: the list will not name them again for that
         self.got_on = False
@@ -207,7 +189,7 @@ class Poller:
             await self._adopt_page(page, read_at, tally, only_new=only_new)
             self._read_rows.clear()
             e.crash.hit("after_sync")
-            if (flaw := self._progress.flaw(page)) is not None:
+            if (flaw := self._pages.flaw(page)) is not None:
                 self._unfinished = None
                 words = "what it showed was taken in, and the next sync begins where this one began"
                 raise Inconsistent(f"the list of orders is not to be relied on: {flaw}; {words}")
@@ -222,7 +204,7 @@ class Poller:
         if left is None or left.position != position or self._stuck >= _TRIES_AT_A_PAGE:
             self._stuck = 0
             self._read_rows.clear()
-            self._progress = _Watch()
+            self._pages = PagesWatch()
             return None
         return left.cursor
 
