@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from orchestrator.backoff import Growing
 from statemachines.machine import Chaining, PlatformMachine, Standing
 from statemachines.target import Json, TargetRequest
 from storage.events import append_events
@@ -38,6 +39,7 @@ PROBLEM_TITLES = {
 class Policy:
     """A shop's rules for driving, and for what is imported. Times in milliseconds.
 
+    `backoff`: between attempts at a step, or at a read of an order.
     `import_since`: Unix time before which orders are history (`intake.history`), None: there is none. `retention_ms`:
     how long orders at rest are kept.
     """
@@ -47,8 +49,7 @@ class Policy:
     chaining: Chaining
     fresh_ms: int
     attempts: int
-    base_ms: int
-    max_ms: int
+    backoff: Growing
     recovery_limit: int
     import_since: int | None = None
     retention_ms: int | None = None
@@ -56,7 +57,7 @@ class Policy:
     @property
     def longest_ms(self) -> int:
         """No order of the shop is put off for longer than this: by backoff, or to look again at what holds it up."""
-        return max(self.max_ms, LONGEST_RECHECK_MS)
+        return max(int(self.backoff.longest), LONGEST_RECHECK_MS)
 
 
 @dataclass(frozen=True, slots=True)

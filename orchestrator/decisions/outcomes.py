@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from orchestrator.backoff import full_jitter
 from orchestrator.decisions.changes import changes_of
 from orchestrator.decisions.draft import Context, Draft, problem_json, problem_of
 from orchestrator.platforms.client import Seen, StepAnswer
@@ -16,12 +17,6 @@ from orchestrator.platforms.failures import (
 )
 from statemachines.target import Json
 from storage.records import Intent, Kept, Order, Problem, TargetStatus, changed
-
-
-def backoff_ms(attempt: int, base_ms: int, max_ms: int, jitter: float) -> int:
-    """Full jitter: a random part of a wait that doubles with each attempt (the first is attempt 1)."""
-    ceiling = min(max_ms, base_ms * 2 ** min(attempt - 1, 32))
-    return int(ceiling * jitter)
 
 
 def apply_answer(
@@ -109,7 +104,7 @@ def _count_attempt(
         _emit_failed(draft, order, failure, attempts, None)
         _block_own(draft, order.intent, problem_of("attempts-exhausted", failure.detail, order.intent.step, ctx.now))
         return
-    wait = backoff_ms(attempts, ctx.policy.base_ms, ctx.policy.max_ms, jitter) if counts else 0
+    wait = int(full_jitter(ctx.policy.backoff.after(attempts), jitter)) if counts else 0
     draft.change(next_attempt_at=ctx.now + wait if wait else None)
     shop_wait = getattr(failure, "retry_after_seconds", None) or 0
     _emit_failed(draft, order, failure, order.attempts + 1, ctx.now + max(wait, int(shop_wait * 1000)))
@@ -237,7 +232,7 @@ def apply_read_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jit
                 unread = problem_of("attempts-exhausted", detail, step, ctx.now)
                 draft.block(replace(unread, title="No read of the order succeeded"))  # no step ran out of anything
             elif counts:
-                next_attempt_at = ctx.now + max(backoff_ms(attempts, ctx.policy.base_ms, ctx.policy.max_ms, jitter), 1)
+                next_attempt_at = ctx.now + max(int(full_jitter(ctx.policy.backoff.after(attempts), jitter)), 1)
                 draft.change(next_attempt_at=next_attempt_at)
                 told = {"kind": failure.kind, "attempt": attempts, "detail": failure.detail}
                 draft.emit("read.failed", None, **told, next_attempt_at=next_attempt_at)

@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 from hashlib import blake2b
 
+from orchestrator.backoff import Growing
 from orchestrator.platforms.json_text import storable
 from storage.events import append_event
 from storage.rejected import Aside, Fresh, add_rejected, get_aside, renew_rejected, subject_of
@@ -27,7 +28,7 @@ _TIMES = re.compile(
 
 def pause_ms(attempts: int) -> int:
     """How long until a payload is read again that was read again `attempts` times, in milliseconds."""
-    return min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS << min(attempts, 16))
+    return int(Growing(FIRST_PAUSE_MS, LONGEST_PAUSE_MS).after(attempts + 1))
 
 
 def set_aside(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from orchestrator.backoff import Growing, equal_jitter
 from orchestrator.clock import Chance, Clock
 from orchestrator.decisions.reconciliation import Adopted
 from orchestrator.decisions.rejected import set_aside
@@ -24,7 +25,7 @@ from storage.webhooks import LONGEST_WAIT_MS, Webhook
 
 log = structlog.get_logger()
 
-_FIRST_WAIT_MS = 1_000
+_WAIT_MS = Growing(1_000, LONGEST_WAIT_MS)
 LOOKS = 4
 """A webhook can be quicker than the platform's own reads: they show no order then, or an older one."""
 
@@ -110,8 +111,7 @@ class Looker:
         return None if known is None else known.platform_updated_at
 
     def _wait_after(self, attempts: int) -> Wait:
-        longest = min(LONGEST_WAIT_MS, _FIRST_WAIT_MS << min(attempts, 20))
-        return Wait(int(longest * (0.5 + self._chance.jitter() / 2)))
+        return Wait(int(equal_jitter(_WAIT_MS.after(attempts + 1), self._chance.jitter())))
 
     async def _set_aside(self, shop: str, order: str | None, failure: Unreadable) -> None:
         now = self._clock.now_ms()

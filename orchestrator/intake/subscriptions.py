@@ -14,6 +14,7 @@ from urllib.parse import quote
 import anyio
 import structlog
 
+from orchestrator.backoff import Growing
 from orchestrator.clock import Clock
 from orchestrator.config import ShopConfig, WebhookSettings
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Rejected
@@ -29,8 +30,7 @@ from storage.transaction import Transaction
 
 log = structlog.get_logger()
 
-_FIRST_REST_SECONDS = 2.0  # after a look that did not succeed; then twice as long each time
-_LONGEST_REST_SECONDS = 600.0
+_REST_SECONDS = Growing(2.0, 600.0)  # after looks that did not succeed
 _FAILURES = 3  # of calls in one look; then the platform is left alone for a while
 _NOT_SENT = "the platform has no such webhook"
 
@@ -125,12 +125,11 @@ class SubscriptionWatch:
         """Looks at every shop; and until it is time for all of them again, ever more rarely at those where something is
         missing: a refused topic costs a call each time, and a person may take days to see to it."""
         ends_at = self._clock.monotonic() + settings.check_interval_seconds
-        left, rest = set(self._shops()), _FIRST_REST_SECONDS
+        left, looks = set(self._shops()), 0
         while not self._wake.is_set() and (remaining := ends_at - self._clock.monotonic()) > 0:
-            left = await self._look_at_all(left, settings)
-            with anyio.move_on_after(min(rest, remaining) if left else remaining):
+            left, looks = await self._look_at_all(left, settings), looks + 1
+            with anyio.move_on_after(min(_REST_SECONDS.after(looks), remaining) if left else remaining):
                 await self._wake.wait()
-            rest = min(rest * 2, _LONGEST_REST_SECONDS)
 
     async def _look_at_all(self, names: Collection[str], settings: WebhookSettings) -> set[str]:
         """Looks at these shops; answers those that are to be looked at again soon."""

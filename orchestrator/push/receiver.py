@@ -10,6 +10,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from orchestrator.backoff import Growing, equal_jitter
 from orchestrator.push.envelope import Outlet, Parcel, payload_of
 from orchestrator.push.round import Late, Pace, Run
 from orchestrator.push.sender import Means
@@ -81,9 +82,8 @@ class Receiver:
 
     def wait_seconds(self, attempt: int) -> float:
         """How long to wait after so many attempts."""
-        growing = self._means.first_wait_seconds * 2.0 ** min(attempt - 1, 30)
-        longest = min(self._means.settings.max_wait_seconds, growing)
-        return longest * (0.5 + self._means.chance.jitter() / 2)
+        waits = Growing(self._means.first_wait_seconds, self._means.settings.max_wait_seconds)
+        return equal_jitter(waits.after(attempt), self._means.chance.jitter())
 
     @property
     def longest_wait_ms(self) -> int:

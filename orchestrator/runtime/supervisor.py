@@ -17,6 +17,7 @@ import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
+from orchestrator.backoff import Growing
 from orchestrator.clock import Chance, Clock, optional_rfc3339, rfc3339
 from orchestrator.config import Config, ShopConfig, diff, reread
 from orchestrator.crash import CrashPoints
@@ -44,8 +45,7 @@ from storage.transaction import Transaction
 
 log = structlog.get_logger()
 
-_FIRST_PAUSE_SECONDS = 1.0
-_LONGEST_PAUSE_SECONDS = 30.0
+_PAUSE_SECONDS = Growing(1.0, 30.0)
 _NOTE_AGAIN_SECONDS = 5.0
 
 
@@ -178,7 +178,7 @@ class Supervisor:
 
     async def _keep(self, slot: _Slot) -> None:
         """Keeps one shop's worker alive until it is stopped."""
-        pause = _FIRST_PAUSE_SECONDS
+        faults = 0  # in a row, short of a while in which the worker lived
         try:
             with slot.scope:
                 while not slot.is_stopping:
@@ -189,10 +189,9 @@ class Supervisor:
                         _log_fault(slot.config.name, error)
                     slot.worker = None
                     slot.started.set()
-                    if self._clock.monotonic() - began > _LONGEST_PAUSE_SECONDS:
-                        pause = _FIRST_PAUSE_SECONDS
-                    await anyio.sleep(pause)
-                    pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                    has_lived = self._clock.monotonic() - began > _PAUSE_SECONDS.longest
+                    faults = 1 if has_lived else faults + 1
+                    await anyio.sleep(_PAUSE_SECONDS.after(faults))
         finally:
             slot.worker = None
             slot.started.set()
@@ -239,8 +238,7 @@ class Supervisor:
             chaining=shop.chaining,
             fresh_ms=int(shop.fresh_seconds * 1000),
             attempts=shop.retry.attempts,
-            base_ms=int(shop.retry.base_seconds * 1000),
-            max_ms=int(shop.retry.max_seconds * 1000),
+            backoff=Growing(int(shop.retry.base_seconds * 1000), int(shop.retry.max_seconds * 1000)),
             recovery_limit=self._config.recovery_limit,
             import_since=shop.import_since,
             retention_ms=self._config.retention_days * 86_400_000,

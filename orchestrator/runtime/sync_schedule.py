@@ -11,7 +11,8 @@ import math
 import anyio
 import structlog
 
-from orchestrator.clock import Clock
+from orchestrator.backoff import Growing, spread
+from orchestrator.clock import Chance, Clock
 from orchestrator.platforms.failures import PlatformFailure, Stumbled
 from orchestrator.platforms.fields import stumble
 from orchestrator.runtime.asking import GateClosed
@@ -29,8 +30,8 @@ class Sweeps:
     """The sweeps of one shop. `run` lasts until it is cancelled; `next_at`: when the next one begins, Unix
     milliseconds; None while one runs, and where none will."""
 
-    def __init__(self, shop: str, poller: Poller, clock: Clock) -> None:
-        self._shop, self._poller, self._clock = shop, poller, clock
+    def __init__(self, shop: str, poller: Poller, clock: Clock, chance: Chance) -> None:
+        self._shop, self._poller, self._clock, self._chance = shop, poller, clock, chance
         self._now = anyio.Event()
         self._asked: list[_Asked] = []
         self._served: list[_Asked] = []
@@ -77,10 +78,15 @@ class Sweeps:
             asked.done.set()
 
     def _wait_seconds(self, interval_seconds: float | None) -> float:
-        if not self._failures:
-            return math.inf if interval_seconds is None else interval_seconds
-        longest = _LONGEST_REST_SECONDS if interval_seconds is None else interval_seconds
-        return min(longest, _FIRST_REST_SECONDS * 2.0 ** min(self._failures - 1, 30))
+        """Shops whose sweeps began in step, at the start of the daemon or when their platform was back, part."""
+        if self._failures:
+            longest = _LONGEST_REST_SECONDS if interval_seconds is None else interval_seconds
+            wait = Growing(_FIRST_REST_SECONDS, longest).after(self._failures)
+        elif interval_seconds is None:
+            return math.inf
+        else:
+            wait = interval_seconds
+        return spread(wait, self._chance.jitter())
 
     def _add(self) -> _Asked:
         asked = _Asked()

@@ -70,7 +70,7 @@ class ShopWorker:
         self._gate.on_change = self.gate_changed
         self._driver = Driver(equipment)
         self._rereads = Rereads(equipment, partial(self.follow, cause=None))
-        self.sweeps = Sweeps(self.name, Poller(equipment, self.wake, self._rereads), equipment.clock)
+        self.sweeps = Sweeps(self.name, Poller(equipment, self.wake, self._rereads), equipment.clock, equipment.chance)
         self._poll_seconds = poll_seconds
         self._fingerprint = fingerprint
         self._is_after_death = is_after_death

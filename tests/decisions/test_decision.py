@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.backoff import Growing
 from orchestrator.decisions.decision import Call, Move, Read, Rest, advance
 from orchestrator.decisions.draft import Context, Draft, Policy, problem_of
 from statemachines.selldone import MACHINE
@@ -15,7 +16,7 @@ from storage.records import Intent, Order, PlanEntry, Situation, Target, TargetS
 from tests.storage.engines import NOW
 from tests.storage.samples import order, target
 
-POLICY = Policy("acme", "selldone", "auto", 300_000, 8, 1000, 300_000, 5)
+POLICY = Policy("acme", "selldone", "auto", 300_000, 8, Growing(1000, 300_000), 5)
 CTX = Context(MACHINE, POLICY, NOW, may_begin=True)
 WITHOUT_TURN = replace(CTX, may_begin=False)
 REJECTING = {"status": "Payed", "reject_at": "2025-10-09 08:00:00", "reject": "no stock"}

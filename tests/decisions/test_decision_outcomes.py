@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from orchestrator.backoff import Growing
 from orchestrator.decisions.draft import Context, Draft, Policy, problem_of
 from orchestrator.decisions.outcomes import (
     adopt_seen,
@@ -16,7 +15,6 @@ from orchestrator.decisions.outcomes import (
     apply_failure,
     apply_read,
     apply_read_failure,
-    backoff_ms,
 )
 from orchestrator.platforms.client import Seen, StepAnswer
 from orchestrator.platforms.failures import (
@@ -34,7 +32,7 @@ from storage.records import Intent, Kept, PlanEntry, Situation, TargetStatus
 from tests.storage.engines import NOW
 from tests.storage.samples import order, target
 
-POLICY = Policy("acme", "selldone", "auto", 300_000, 3, 1000, 300_000, 5)
+POLICY = Policy("acme", "selldone", "auto", 300_000, 3, Growing(1000, 300_000), 5)
 CTX = Context(MACHINE, POLICY, NOW)
 CONFIRM = Intent("t-1", "confirm", "CheckQueue", "OrderConfirm", NOW - 5)
 
@@ -54,26 +52,6 @@ def seen(state: str = "CheckQueue", **fields: Any) -> Seen:
 
 def events(draft: Draft) -> list[tuple[str, dict[str, Any]]]:
     return [(type_, data or {}) for type_, _, data in draft._events]
-
-
-# -- backoff -----------------------------------------------------------------------------------------------------------
-
-
-@given(
-    st.integers(1, 10_000), st.integers(1, 10**6), st.integers(1, 10**9), st.floats(0, 1, exclude_max=True), st.data()
-)
-def test_a_backoff_is_a_random_part_of_a_doubling_wait(
-    attempt: int, base: int, most: int, jitter: float, data: st.DataObject
-) -> None:
-    wait = backoff_ms(attempt, base, most, jitter)
-    assert 0 <= wait <= most
-    assert wait <= base * 2 ** min(attempt - 1, 32)
-    assert wait <= backoff_ms(attempt + 1, base, most, jitter), "later attempts wait no less"
-    assert backoff_ms(attempt, base, most, data.draw(st.floats(0, jitter))) <= wait
-
-
-def test_a_backoff_doubles_up_to_the_most() -> None:
-    assert [backoff_ms(attempt, 1000, 5000, 1.0) for attempt in (1, 2, 3, 4, 40)] == [1000, 2000, 4000, 5000, 5000]
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------

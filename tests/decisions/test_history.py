@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from orchestrator.backoff import Growing
 from orchestrator.decisions.draft import Context, Policy
 from orchestrator.decisions.history import is_history
 from orchestrator.platforms.client import Age
@@ -26,7 +27,7 @@ from tests.storage.samples import order
 DAY = 86_400_000
 NOW = 1_800_000_000_000
 BEGAN = NOW - 100 * DAY
-POLICY = Policy("acme", "selldone", "auto", 1, 1, 1, 1, 1, None, 50 * DAY)
+POLICY = Policy("acme", "selldone", "auto", 1, 1, Growing(1, 1), 1, None, 50 * DAY)
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from orchestrator.backoff import Growing
 from orchestrator.clock import Clock
 from orchestrator.config import Config, WebhookSettings
 from orchestrator.intake import subscriptions
@@ -218,7 +219,7 @@ async def test_a_platform_that_does_not_answer_is_asked_again(tmp_path: Path) ->
 async def test_a_shop_whose_webhooks_are_all_there_is_not_asked_again_for_anothers_sake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriptions, "_FIRST_REST_SECONDS", 0.001)
+    monkeypatch.setattr(subscriptions, "_REST_SECONDS", Growing(0.001, 600.0))
     sandbox = Sandbox(SandboxSettings(orders=1))
     looks = 0
     enough = anyio.Event()

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from typing import cast
 
+import anyio
 import pytest
 
+from orchestrator.clock import Chance, Clock
 from orchestrator.operations.views import shop_view
 from orchestrator.runtime import sync_schedule as sweeps
+from orchestrator.runtime.reports import SyncReport
+from orchestrator.runtime.sync import Poller
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
+
+NOW = 1_700_000_000_000
+
+
+class Empty:
+    """A poller that finds nothing."""
+
+    got_on = False
+
+    async def sweep(self, *, is_asked_for: bool) -> SyncReport:
+        return SyncReport()
+
+
+class Drawing(random.Random):
+    """Chance that is none."""
+
+    def __init__(self, drawn: float) -> None:
+        super().__init__()
+        self._drawn = drawn
+
+    def random(self) -> float:
+        return self._drawn
 
 
 def next_sync(floor: Shopfloor) -> int | None:
@@ -28,8 +56,21 @@ async def test_the_next_poll_is_told_once_one_has_ended(tmp_path: Path) -> None:
         await floor.commands.sync("acme", 30)
         again = next_sync(floor)
         assert again is not None
-        assert again >= first
+        assert again > now + 3_000_000, "counted from the end of the sync, less what parts the shops"
         assert shop_view(floor.supervisor.shops()["acme"], None, now)["next_sync_at"].endswith("Z")
+
+
+@pytest.mark.parametrize("drawn", [0.0, 0.25, 0.75])
+async def test_shops_that_were_swept_in_step_part(drawn: float) -> None:
+    clock = Clock(now_ms=lambda: NOW)
+    poller = cast("Poller", Empty())
+    schedule = sweeps.Sweeps("acme", poller, clock, Chance(Drawing(drawn)))
+    async with anyio.create_task_group() as group:
+        group.start_soon(schedule.run, 3600.0)
+        await schedule.ask()
+        await anyio.wait_all_tasks_blocked()
+        assert schedule.next_at == NOW + 3_600_000 - int(360_000 * drawn), "a tenth sooner at most, never later"
+        group.cancel_scope.cancel()
 
 
 async def test_a_sweep_that_came_to_nothing_is_made_again_before_its_time(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
+from orchestrator.backoff import Growing
 from orchestrator.clock import Chance, Clock
 from orchestrator.crash import CrashPoints
 from orchestrator.decisions.draft import Context, Draft, Policy
@@ -213,7 +214,7 @@ class DrivenOrder:
         self.numbers = 0
         limits = Limits(rate_per_second=1e9, burst=10**9, concurrency=1, failures=4, cooldown_seconds=5.0)
         clock = Clock(lambda: self.now_ms, lambda: self.now_ms / 1000)
-        policy = Policy(SHOP, "selldone", chaining, 300_000, attempts, 100, 1000, 5)  # type: ignore[arg-type]
+        policy = Policy(SHOP, "selldone", chaining, 300_000, attempts, Growing(100, 1000), 5)  # type: ignore[arg-type]
         self.equipment = Equipment(
             policy=policy,
             machine=MACHINE,
