@@ -139,6 +139,10 @@ class SimulatedPlatform(Protocol):
         """Counts of what the platform holds, for people."""
         ...
 
+    def order_ids(self) -> list[str]:
+        """Ids of the first shop's orders, oldest first."""
+        ...
+
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
