@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -322,7 +323,7 @@ async def bench(*orders: Order, clock: Clock | None = None, **api: Any) -> Async
             made = Bench(store, node, FakeCommands(store, clock), Feed(), clock)
             store.on_commit = made.feed.publish
             for shop in SHOPS:
-                await store.write(lambda tx, shop=shop: take_lease(tx, shop, "selldone", "test"))
+                await store.write(partial(take_lease, name=shop, platform="selldone", holder="test"))
             await made.add(*orders)
             app = build_app(made.queries, made.commands, node, made.feed, made.metrics, clock)
             async with serving(app, settings(folder / "api.sock", **api)) as made.served:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -122,7 +123,9 @@ async def test_rejected_payloads_are_shown_as_they_came() -> None:
     async with bench(an_order()) as b:
         for order, payload in ((None, b"{oops"), ("67890", b"\xff\x00"), ("404", b"x")):
             await b.store.write(
-                lambda tx, order=order, payload=payload: add_rejected(tx, "acme", "poll", order, "no JSON", payload, 5)
+                partial(
+                    add_rejected, shop="acme", source="poll", order=order, error="no JSON", payload=payload, now_ms=5
+                )
             )
         page = (await b.get("/v1/rejected?limit=2")).json()
         first, second = page["rejected"]

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.core.result import Ok
 
 from orchestrator.api.openapi import openapi_document
 from orchestrator.api.problems import STATUS_BY_SLUG
@@ -130,7 +131,11 @@ def _operations() -> list[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         schema = schemathesis.openapi.from_dict(json.loads(json.dumps(DOCUMENT)))
-        return [found.ok() for found in schema.get_all_operations()]
+        operations = []
+        for found in schema.get_all_operations():
+            assert isinstance(found, Ok), found
+            operations.append(found.ok())
+        return operations
 
 
 def _aim(case: Any) -> None:

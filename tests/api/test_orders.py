@@ -152,7 +152,9 @@ async def test_an_id_that_cannot_be_one_is_refused(order: str) -> None:
 
 async def test_orders_come_in_pages_that_miss_and_repeat_nothing() -> None:
     async with bench(*(an_order(str(n)) for n in range(100, 107))) as b:
-        found, after, pages = [], "", 0
+        found: list[str] = []
+        after: Any = ""
+        pages = 0
         while after is not None:
             page = (await b.get(f"/v1/orders?limit=3{f'&after={after}' if after else ''}")).json()
             found += [order["id"] for order in page["orders"]]

@@ -178,7 +178,8 @@ async def test_numbers_are_taken_as_ids_however_big() -> None:
 async def test_null_means_absent() -> None:
     names = ("items", "delivery_info", "tracking", "erp_order_number", "erp_lines", "despatch", "confirmation")
     async with bench(an_order()) as b:
-        got = await b.submit("accepted", **dict.fromkeys((*names, "reason", "notify_customer", "replace")))
+        nothing: dict[str, Any] = dict.fromkeys((*names, "reason", "notify_customer", "replace"))
+        got = await b.submit("accepted", **nothing)
         assert got.status == 202
         assert b.commands.submitted[-1][2].to_json() == {"state": "accepted"}
 

@@ -44,7 +44,7 @@ def main() -> None:
 
     offset = Offset(Path(os.environ["CHAOS_CLOCK"]))
     clock = Clock(lambda: time.time_ns() // 1_000_000 + offset.ms)
-    orchestrator.daemon.Clock = lambda: clock  # type: ignore[assignment,misc]
+    orchestrator.daemon.Clock = lambda: clock  # type: ignore[attr-defined,assignment,misc]
     run()
 
 

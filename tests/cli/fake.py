@@ -47,7 +47,8 @@ class FakeDaemon:
         if isinstance(answer, list):
             answer = answer.pop(0) if len(answer) > 1 else answer[0]
         if callable(answer):
-            return await answer(request)
+            made: web.StreamResponse = await answer(request)
+            return made
         call = (request.method, request.path, dict(request.query), await request.text(), dict(request.headers))
         self.calls.append(call)
         if answer is None:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -118,14 +119,17 @@ def test_files_of_tls_that_another_user_keeps_to_himself_are_told_by_config_chec
     """As of a private key in a directory of root's, where even whether it is there is a secret."""
     make_certificate(alone)
     with_tls(alone)
-    look, stat = Path.read_bytes, Path.stat
 
-    def refused(path: Path) -> None:
-        if path.name == "key.pem":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    def refusing(real: Callable[..., object]) -> Callable[..., object]:
+        def call(path: Path, **options: Any) -> object:
+            if path.name == "key.pem":
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return real(path, **options)
 
-    monkeypatch.setattr(Path, "read_bytes", lambda path: refused(path) or look(path))
-    monkeypatch.setattr(Path, "stat", lambda path, **options: refused(path) or stat(path, **options))
+        return call
+
+    monkeypatch.setattr(Path, "read_bytes", refusing(Path.read_bytes))
+    monkeypatch.setattr(Path, "stat", refusing(Path.stat))
     checked = run("config", "check")
     assert checked.exit_code == 2
     assert f"webhooks.tls.key: {alone / 'key.pem'} cannot be read: permission denied" in checked.stderr

@@ -13,7 +13,7 @@ from orchestrator.platforms.shopify.webhooks import TOPICS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.cli.fake import FakeDaemon, Run, a_status
 
-LISTENER = {"port": 8443}
+LISTENER: dict[str, object] = {"port": 8443}
 PUBLIC = "https://hooks.example"
 
 

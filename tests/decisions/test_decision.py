@@ -248,8 +248,6 @@ def test_ending_a_target_behind_a_blocked_one_leaves_the_problem() -> None:
     head = wants("accepted", status=TargetStatus.BLOCKED, problem=problem)
     draft = Draft(order(situation=Situation.BLOCKED, problem=problem), [head, wants("shipped", "t-2")])
     draft.finish(draft.targets[1], TargetStatus.CANCELLED, NOW)
-    assert draft.order.problem == problem
-    assert draft.targets == [head]
+    assert (draft.order.problem, draft.targets) == (problem, [head])
     draft.finish(head, TargetStatus.CANCELLED, NOW)
-    assert draft.order.problem is None
-    assert draft.targets == []
+    assert (draft.order.problem, draft.targets) == (None, [])

@@ -72,8 +72,8 @@ def test_the_docs_install_from_what_one_has_as_no_index_has_it() -> None:
 
 def test_alerts_ask_for_metrics_and_labels_that_there_are() -> None:
     known = {}
-    for collector in Metrics().registry._collector_to_names:
-        for name in Metrics().registry._get_names(collector):
+    for collector, names in Metrics().registry._collector_to_names.items():
+        for name in names:
             known[name] = {*getattr(collector, "_labelnames", ()), "instance", "job"}
     asked = set(re.findall(r"fulfilld_\w+", ALERTS))
 

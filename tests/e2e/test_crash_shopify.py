@@ -22,7 +22,8 @@ ORDERS = 6
 
 
 def _lines(sandbox: Sandbox, order: str) -> list[Line]:
-    return sandbox.shopify.panel.order(order).lines
+    lines: list[Line] = sandbox.shopify.panel.order(order).lines
+    return lines
 
 
 def _targets(sandbox: Sandbox, order: str) -> list[dict[str, Any]]:

@@ -107,10 +107,8 @@ async def facing(
     """The listener alone. `shops`: in place of the one shop with `secrets`; `reread`: as in `Reception`."""
     own = {SHOP: replace(shop, webhook_secrets=tuple(map(SecretStr, secrets)))}
     inbox = Inbox(floor.store, floor.supervisor.worker, Clock(), Chance(random.Random(1)))
-    chosen = WebhookSettings.model_construct(
-        **{"host": "127.0.0.1", "port": ANY_PORT, "tls": None, "max_body_bytes": 100_000, "read_timeout_seconds": 5.0}
-        | settings
-    )
+    plain = {"host": "127.0.0.1", "port": ANY_PORT, "tls": None, "max_body_bytes": 100_000, "read_timeout_seconds": 5.0}
+    chosen = WebhookSettings.model_construct(None, **plain | settings)
     reception = Reception(floor.store, shops or (lambda: own), chosen, Clock(), CrashPoints(), inbox.wake)
     if reread is not None:
         reception = replace(reception, reread=reread)

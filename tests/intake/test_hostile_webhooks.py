@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.operations.views import payload_text
 from orchestrator.platforms.shopify import news as shopify_news
+from orchestrator.platforms.shopify.webhooks import product_of
 from orchestrator.runtime.worker import ShopWorker
 from storage.products import list_products
 from storage.rejected import list_rejected
@@ -76,8 +77,6 @@ async def test_a_hostile_hint_stands_in_no_other_s_way(hostile: str, tmp_path: P
 async def test_a_webhook_that_no_reader_foresaw_is_set_aside_and_stops_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    product_of = shopify_news.product_of
-
     def raises(body: dict[str, object]) -> object:
         if body["id"] == 7:
             raise ZeroDivisionError("no such luck")

@@ -270,11 +270,11 @@ async def test_senders_that_say_nothing_are_no_more_than_half_of_the_files_that_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_encrypted: bool
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (6, 6))
-    tls: dict[str, object] = {}
+    tls = None
     if is_encrypted:
         certificate, key = make_certificate(tmp_path)
-        tls = {"tls": TlsSettings(certificate=certificate, key=key)}
-    async with front(tmp_path, is_working=False, read_timeout_seconds=300, **tls) as it, AsyncExitStack() as senders:
+        tls = TlsSettings(certificate=certificate, key=key)
+    async with front(tmp_path, is_working=False, read_timeout_seconds=300, tls=tls) as it, AsyncExitStack() as senders:
         inside = [await senders.enter_async_context(await anyio.connect_tcp(*it.address)) for _ in range(3)]
         with anyio.fail_after(30), suppress(anyio.BrokenResourceError):
             async with await anyio.connect_tcp(*it.address) as outside:

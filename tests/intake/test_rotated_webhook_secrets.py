@@ -12,7 +12,8 @@ import pytest
 
 from orchestrator import renewal
 from orchestrator.clock import Clock
-from orchestrator.config import Config, load
+from orchestrator.config import Config, ShopConfig, load
+from orchestrator.config.load import reread
 from orchestrator.renewal import Renewal
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.intake.front import Front, facing
@@ -50,11 +51,10 @@ async def fronting(
         shop["webhook_secret"] = [{"file": "secret"}]
     (folder / "config.json").write_text(json.dumps({**raw, "shops": {name: shop}}))
     held = Held(load(folder / "config.json"))
-    real = renewal.reread
 
-    def counted(shop: object) -> object:
+    def counted(shop: ShopConfig) -> ShopConfig | None:
         held.reads += 1
-        return real(shop)  # type: ignore[arg-type]
+        return reread(shop)
 
     monkeypatch.setattr(renewal, "reread", counted)
     async with sandbox.running(), working_on(sandbox, held.config, folder) as floor:

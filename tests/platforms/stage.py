@@ -101,7 +101,7 @@ class Stage:
     @property
     def order(self) -> str:
         """An order in the initial state."""
-        return self.sandbox.platforms[self.platform].order_ids()[0]  # type: ignore[attr-defined, no-any-return]
+        return self.sandbox.platforms[self.platform].order_ids()[0]
 
     def operate(self, action: str, **fields: Json) -> dict[str, Json]:
         """Does something in the platform's back office."""

@@ -113,7 +113,7 @@ async def test_a_page_while_lists_cannot_be_had_is_worth_another_try(platform: s
 async def test_the_platforms_own_words_decide_without_a_second_look(platform: str) -> None:
     denied, unknown = OWN[platform]
     async with staged(platform) as stage:
-        (order, *_) = stage.sandbox.platforms[platform].order_ids()  # type: ignore[attr-defined]
+        (order, *_) = stage.sandbox.platforms[platform].order_ids()
         standing = (await stage.client.read(order)).standing()
         move = WAYS[platform][0]
         stage.sandbox.faults.script_answer(403, denied, step=move.step, times=2)

@@ -51,7 +51,7 @@ def test_the_way_has_every_step_that_the_machine_has(platform: str) -> None:
 async def test_a_sweep_imports_every_order(platform: str, orders: int, page_size: int) -> None:
     async with staged(platform, orders=orders, page_size=page_size) as stage:
         found = await stage.seen()
-        assert set(found) == set(stage.sandbox.platforms[platform].order_ids())  # type: ignore[attr-defined]
+        assert set(found) == set(stage.sandbox.platforms[platform].order_ids())
         assert {seen.state for seen in found.values()} <= {stage.machine.initial}
 
 
@@ -105,7 +105,7 @@ async def test_a_payload_that_cannot_be_read_takes_no_other_with_it(platform: st
 @pytest.mark.parametrize("gone", [1, 4, 9, 17])
 async def test_a_list_that_moves_under_a_sweep_loses_no_order(platform: str, gone: int) -> None:
     async with staged(platform, orders=40, page_size=10) as stage:
-        ids: list[str] = stage.sandbox.platforms[platform].order_ids()  # type: ignore[attr-defined]
+        ids: list[str] = stage.sandbox.platforms[platform].order_ids()
         found: set[str] = set()
         page = await stage.client.list_page(None, None)
         found |= {seen.id for seen in page.orders} | set(page.must_read)
@@ -280,7 +280,7 @@ async def test_doctor_finds_nothing_wrong(platform: str) -> None:
 @every_platform
 async def test_many_calls_at_once_use_few_connections_and_wait_for_none(platform: str) -> None:
     async with staged(platform, orders=60, latency_ms=5) as stage:
-        ids: list[str] = stage.sandbox.platforms[platform].order_ids()  # type: ignore[attr-defined]
+        ids: list[str] = stage.sandbox.platforms[platform].order_ids()
         found: list[Any] = []
 
         async def read(order_id: str) -> None:

@@ -21,7 +21,7 @@ TOKENS = {"access_token": "a" * 20, "id_token": "i" * 20, "expires_in": 3600, "t
 
 def options_of(platform: str, login: str) -> dict[str, Any]:
     account = {"client_id": "id-1234567", "client_secret": "secret-1234567"}
-    return {
+    options: dict[str, dict[str, Any]] = {
         "selldone": {"shop_id": 1, "token": "token-1234567"},
         "cloudsuite": {"credentials": {**account, "token_url": login}},
         "xsale": {
@@ -29,7 +29,8 @@ def options_of(platform: str, login: str) -> dict[str, Any]:
             "credentials": {**account, "username": "user-1234567", "password": "pass-1234567", "login_url": login},
         },
         "shopify": {"domain": "s.myshopify.com", "credentials": account},
-    }[platform]
+    }
+    return options[platform]
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

@@ -102,7 +102,7 @@ def fail_to(monkeypatch: pytest.MonkeyPatch, name: str, times: int = 1) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(*given, **named)
 
-    monkeypatch.setattr(token_file.os, name, full)
+    monkeypatch.setattr(os, name, full)
 
 
 # -- one fetch ---------------------------------------------------------------------------------------------------------
@@ -223,7 +223,8 @@ async def test_tokens_that_were_answered_and_cannot_be_kept_are_never_used(
     keeper = issuer.keeper(tmp_path)
     old = await keeper.tokens()
     issuer.ms = old.expires_at
-    fetch, done = issuer.fetch, []
+    fetch = issuer.fetch
+    done: list[bool] = []
 
     async def fetch_then_fill(known: Kept | None) -> Kept:
         got = await fetch(known)

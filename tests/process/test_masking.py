@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -67,12 +68,12 @@ def test_a_secret_is_masked_however_it_is_spelt(spelt: str) -> None:
 @pytest.mark.parametrize("more", ["", "x", ":y"])
 @pytest.mark.parametrize("is_padded", [False, True])
 def test_base64_is_masked_whatever_stands_around_the_secret(
-    encode: type[base64.b64encode],  # type: ignore[valid-type]
+    encode: Callable[[bytes], bytes],
     user: str,
     more: str,
     is_padded: bool,
 ) -> None:
-    spelt = encode(f"{user}{SECRET}{more}".encode()).decode()  # type: ignore[call-arg, attr-defined]
+    spelt = encode(f"{user}{SECRET}{more}".encode()).decode()
     told = spelt if is_padded else spelt.rstrip("=")
     mask = Mask([SECRET])
     assert mask.apply(f'"Authorization": "Basic {told}"') == f'"Authorization": "Basic {MASK}"'

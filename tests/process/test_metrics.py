@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from orchestrator.metrics import Metrics
@@ -39,7 +40,7 @@ def scraped(
     return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
 
 
-def value(metrics: Metrics, name: str, dump: dict[str, Any] | None = None, **labels: str) -> float | None:
+def value(metrics: Metrics, name: str, dump: dict[str, Any] | None = None, /, **labels: str) -> float | None:
     return scraped(metrics, dump).get((name, frozenset(labels.items())))
 
 
@@ -178,9 +179,8 @@ def test_the_docs_list_every_metric_with_its_labels() -> None:
     documented = {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
     built = {}
     for collector in Metrics().registry._collector_to_names:
-        name = getattr(collector, "_name", "")
-        if name.startswith("fulfilld_"):
-            kind = collector._type
+        if isinstance(collector, MetricWrapperBase) and collector._name.startswith("fulfilld_"):
+            kind, name = collector._type, collector._name
             shown = f"{name}_total" if kind == "counter" else name
             built[shown] = (kind, frozenset(collector._labelnames))
 

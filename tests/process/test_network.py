@@ -18,7 +18,7 @@ from orchestrator.network import bind_refusal, bind_words, network_words
 from tests.support.certificate import make_certificate
 
 SECRET = "s3cret-of-the-shop"
-KEY = ConnectionKey("shop.example", 443, True, True, None, None, None)  # type: ignore[arg-type]
+KEY = ConnectionKey("shop.example", 443, True, True, None, None, None)
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 

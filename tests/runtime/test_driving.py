@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -22,7 +23,7 @@ async def test_two_hundred_orders_walk_to_delivered_once_in_order_and_side_by_si
         orders = [order.id for order in await floor.orders()]
         async with anyio.create_task_group() as group:
             for order in orders:
-                group.start_soon(lambda order=order: floor.reach(order, "delivered", tracking=TRACKING))
+                group.start_soon(partial(floor.reach, order, "delivered", tracking=TRACKING))
         assert len(orders) == 200
         for order in orders:
             calls = [call.step for call in sandbox.ledger.calls(order) if call.step != "read"]

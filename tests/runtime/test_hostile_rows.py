@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,7 @@ async def looked_after(floor: Shopfloor, platform: str, bad: Mapping[str, Place]
         is_nameless = place[-1:] in (("id",), ("Id",)) and any(each.payload for each in aside)
         assert order in known or is_named or is_nameless or place in MAY_BE_ANOTHERS, f"{order} is lost: {place}"
     for order in known:
-        payload = await floor.store.read(lambda tx, order=order: get_payload(tx, SHOPS[platform], order))
+        payload = await floor.store.read(partial(get_payload, shop=SHOPS[platform], order=order))
         shown = json.loads(payload_text(payload))
         json.dumps(shown, ensure_ascii=False).encode()
 
@@ -124,7 +125,7 @@ async def test_whatever_one_order_holds_its_neighbours_are_imported_and_driven(
 ) -> None:
     sandbox = Sandbox(SandboxSettings(orders=len(FIELDS[platform]) + 2))
     async with sandbox.running():
-        ids = sandbox.platforms[platform].order_ids()  # type: ignore[attr-defined]
+        ids = sandbox.platforms[platform].order_ids()
         places = dict(zip(ids[1:], FIELDS[platform], strict=False))
         spoilt = {order: [Spoilt(place, HOSTILE[hostile])] for order, place in places.items()}
         tamper(monkeypatch, lambda body: spoil(body, spoilt))

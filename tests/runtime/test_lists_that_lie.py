@@ -45,7 +45,7 @@ class Scene:
 
     @property
     def ids(self) -> set[str]:
-        return set(self.sandbox.platforms[self.platform].order_ids())  # type: ignore[attr-defined]
+        return set(self.sandbox.platforms[self.platform].order_ids())
 
     def operate(self, action: str, **fields: Any) -> dict[str, Any]:
         return self.sandbox.platforms[self.platform].operate({"action": action, **fields})
@@ -107,7 +107,7 @@ def one_row(listed: Listed) -> Listed:
     return Listed(listed.number, listed.rows[:1], True, f"cursor-{listed.number}", 10_000)
 
 
-ENDLESS = {
+ENDLESS: dict[str, Callable[[], Lie]] = {
     "the same cursor again": endless(cursor=lambda number: "cursor", pages=1),
     "two cursors in turn": endless(cursor=lambda number: f"cursor-{number % 2}", pages=2),
     "one page under ever new cursors": endless(cursor=lambda number: f"cursor-{number}", pages=1),

@@ -96,7 +96,7 @@ async def test_a_quantity_that_the_platform_cannot_carry_is_refused(
     async with shopfloor(sandbox, tmp_path, platform=platform) as floor:
         (order,) = await floor.orders()
         facts = order.facts
-        line, *others = facts.get("lines") or facts.get("items") or ()
+        line, *others = facts.get("lines") or facts["items"]
         items = [{"id": line, "quantity": quantity}, *others]
         with pytest.raises(Refused) as refused:
             await floor.submit(order.id, "shipped", SHOPS[platform], items=items)

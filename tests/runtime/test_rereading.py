@@ -91,7 +91,7 @@ async def test_a_poll_reads_it_again_once_its_pause_is_over(tmp_path: Path, plat
     watch, shop = Watch(), SHOPS[platform]
     sandbox = Sandbox(SandboxSettings(orders=2))
     async with sandbox.running():
-        bad = sandbox.platforms[platform].order_ids()[0]  # type: ignore[attr-defined]
+        bad = sandbox.platforms[platform].order_ids()[0]
         sandbox.faults.script_answer(200, SENSELESS[platform], step="read", order=bad)
         config = config_of(sandbox, tmp_path, {"poll": {"enabled": False}}, platform=platform)
         async with working_on(sandbox, config, tmp_path, clock=watch.clock) as floor:
@@ -174,7 +174,7 @@ async def test_an_order_that_is_never_shown_stops_neither_the_others_nor_the_pos
 ) -> None:
     sandbox, shop = Sandbox(SandboxSettings(orders=12)), SHOPS[platform]
     async with sandbox.running():
-        bad = sandbox.platforms[platform].order_ids()[:3]  # type: ignore[attr-defined]
+        bad = sandbox.platforms[platform].order_ids()[:3]
         for order in bad:
             sandbox.faults.script(fault, step="read", order=order, times=1000)
         config = config_of(sandbox, tmp_path, {"poll": {"enabled": False}}, platform=platform)

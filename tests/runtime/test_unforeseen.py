@@ -57,7 +57,7 @@ async def test_an_order_whose_mapping_raises_is_set_aside_with_its_payload(
     platform: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = Sandbox(SandboxSettings(orders=3))
-    bad = sandbox.platforms[platform].order_ids()[1]  # type: ignore[attr-defined]
+    bad = sandbox.platforms[platform].order_ids()[1]
     wire = import_module(f"orchestrator.platforms.{platform}.wire")
     told = raising_for(
         bad, wire.content_of, lambda order, **_: str(order.get("id", order.get("Id"))).rpartition("/")[2]
@@ -85,7 +85,7 @@ async def test_an_order_whose_adoption_raises_is_undone_alone(
     platform: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = Sandbox(SandboxSettings(orders=7))
-    bad = sandbox.platforms[platform].order_ids()[2]  # type: ignore[attr-defined]
+    bad = sandbox.platforms[platform].order_ids()[2]
     adoption_raises(monkeypatch, bad)
     async with shopfloor(sandbox, tmp_path, platform=platform) as floor:
         assert len(await floor.orders()) == 6
@@ -112,7 +112,7 @@ async def test_an_order_whose_read_raises_stands_in_no_other_s_way(
     sandbox = Sandbox(SandboxSettings(orders=2))
     changes = {"fresh_seconds": 0, "retry": {"attempts": 2, "base_seconds": 0.01, "max_seconds": 0.02}}
     async with shopfloor(sandbox, tmp_path, changes, platform=platform) as floor:
-        shop, (bad, good) = SHOPS[platform], sandbox.platforms[platform].order_ids()  # type: ignore[attr-defined]
+        shop, (bad, good) = SHOPS[platform], sandbox.platforms[platform].order_ids()
         client = client_of(floor, shop)
         monkeypatch.setattr(client, "read", raising_for(bad, client.read, lambda order: order))
         with pytest.raises(Refused) as refused:
@@ -134,7 +134,7 @@ async def test_an_order_whose_read_back_cannot_be_taken_in_is_blocked_with_the_r
     sandbox = Sandbox(SandboxSettings(orders=2))
     changes = {"fresh_seconds": 0, "retry": {"attempts": 2, "base_seconds": 0.01, "max_seconds": 0.02}}
     async with shopfloor(sandbox, tmp_path, changes, platform=platform) as floor:
-        shop, (bad, good) = SHOPS[platform], sandbox.platforms[platform].order_ids()  # type: ignore[attr-defined]
+        shop, (bad, good) = SHOPS[platform], sandbox.platforms[platform].order_ids()
         driver = import_module("orchestrator.runtime.driver")
 
         def id_of(draft: Draft, *_: object, **__: object) -> str:

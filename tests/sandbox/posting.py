@@ -42,11 +42,13 @@ class Post:
 
     @property
     def shop(self) -> ShopifyShop:
-        return self.sandbox.shopify.shop
+        shop: ShopifyShop = self.sandbox.shopify.shop
+        return shop
 
     @property
     def waiting(self) -> int:
-        return self.sandbox.shopify.senders[0].waiting
+        waiting: int = self.sandbox.shopify.senders[0].waiting
+        return waiting
 
     def subscribe(self, *topics: str, path: str = "/orders") -> None:
         for topic in topics:

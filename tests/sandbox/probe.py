@@ -40,7 +40,7 @@ class Probe:
 
     @property
     def order(self) -> str:
-        return self.sandbox.selldone.order_ids()[0]
+        return self.sandbox.platforms["selldone"].order_ids()[0]
 
     def url(self, path: str, shop: int | str = 12345) -> str:
         return f"{self.sandbox.base_url}/selldone/shops/{shop}/process-center/{path}"

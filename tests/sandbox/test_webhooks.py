@@ -174,8 +174,10 @@ async def test_waits_between_attempts_double() -> None:
         post.subscribe("orders/create")
         post.subscribe("products/create", path="/marks")
         post.receiver.answer = lambda received: 200 if received.path == "/marks" else 500
-        attempts = lambda: len(post.receiver.of("orders/create"))  # noqa: E731
         post.sandbox.shopify.panel.add()
+
+        def attempts() -> int:
+            return len(post.receiver.of("orders/create"))
 
         async def looked_at() -> None:
             """The sender has looked at the clock: something later has arrived."""

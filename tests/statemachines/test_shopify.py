@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.platforms.shopify.wire import MOST_FULFILLMENTS, SenselessOrder, read_order
+from orchestrator.platforms.fields import SenselessOrder
+from orchestrator.platforms.shopify.wire import MOST_FULFILLMENTS, read_order
 from statemachines.machine import Plan, Refusal, Standing
 from statemachines.shopify.facts import remaining, shipped
 from statemachines.shopify.machine import MACHINE, build

@@ -56,8 +56,8 @@ def test_an_order_is_returned_when_each_piece_that_travelled_is_back(
     st.lists(st.tuples(st.sampled_from(STATES), st.sampled_from("abc"), st.integers(1, 4)), max_size=5),
 )
 def test_no_piece_that_is_not_back_is_overlooked(lines: dict[str, int], rows: list[tuple[str, str, int]]) -> None:
-    returns = [back(state, **{line: count}) for state, line, count in rows]
-    facts = {"fulfillments": [sent(**lines)], "returns": returns}
+    returns = [{**back(state), "lines": [{"id": line, "quantity": count}]} for state, line, count in rows]
+    facts = {"fulfillments": [{**sent(), "lines": lines}], "returns": returns}
     closed = {line: sum(n for state, of, n in rows if state == "CLOSED" and of == line) for line in lines}
     assert is_all_back(facts, set("abc")) is all(closed[line] >= lines[line] for line in lines)
     assert sum(came_back(facts).values()) == sum(n for state, _, n in rows if state == "CLOSED")

@@ -11,14 +11,14 @@ from statemachines.target import Json, TargetRequest
 A, B = "11", "12"
 
 
-def part(number: str, line: str, left: int = 1, **more: Json) -> Json:
+def part(number: str, line: str, left: int = 1, /, **more: Json) -> Json:
     told = {"location": "1", "method": "SHIPPING", "actions": ["CREATE_FULFILLMENT"], "hold": None, "fulfill_at": None}
     status = "OPEN" if left else "CLOSED"
     return {"id": number, "status": status, **told, "lines": {f"{number}0": [line, left]}, **more}
 
 
 def parcel(line: str, quantity: int = 1) -> Json:
-    empty = {"codes": [], "urls": [], "carriers": []}
+    empty: dict[str, list[str]] = {"codes": [], "urls": [], "carriers": []}
     return {"id": "7", "is_live": True, "is_delivered": False, **empty, "lines": {line: quantity}}
 
 

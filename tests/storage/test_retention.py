@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ async def test_only_resting_orders_are_forgotten_with_all_that_is_theirs(engine:
             for situation in Situation:
                 if situation is not Situation.IDLE:
                     insert_order(tx, order(situation.value, situation=situation, updated_at=OLD), b"busy")
-            ended = {"status": TargetStatus.REACHED, "finished_at": OLD}
+            ended: dict[str, Any] = {"status": TargetStatus.REACHED, "finished_at": OLD}
             insert_target(tx, target("of-old", "old", **ended), None, None)
             insert_target(tx, target("of-other", "old", shop="other", **ended), None, None)
 
@@ -212,7 +213,7 @@ async def test_an_order_that_was_opened_again_since_it_was_found_is_not_forgotte
 
 async def test_targets_and_their_keys_go_together(engine: Engine) -> None:
     async with engine.open() as store:
-        ended = {"status": TargetStatus.REACHED, "finished_at": OLD}
+        ended: dict[str, Any] = {"status": TargetStatus.REACHED, "finished_at": OLD}
         await store.write(lambda tx: insert_target(tx, target("ended", **ended), "key", "hash"))
         assert await store.read(lambda tx: target_by_key(tx, "key")) is not None
         assert await forget(store, retention.TARGETS) == 1

@@ -50,7 +50,8 @@ class DaemonProcess:
     def configure(self, sandbox: Sandbox, platform: str = "selldone", **changes: Any) -> str:
         """Writes a config with the sandbox's shop of one platform; answers the shop's name."""
         config = sandbox.config()
-        name, shop = next((n, s) for n, s in config["shops"].items() if s["platform"] == platform)
+        shops: dict[str, Any] = config["shops"]
+        name, shop = next((n, s) for n, s in shops.items() if s["platform"] == platform)
         config["shops"] = {name: {**shop, **QUICK, **changes}}
         config["log"] = {"level": "warning"}
         (self.folder / "config.json").write_text(json.dumps(config))
@@ -58,7 +59,8 @@ class DaemonProcess:
 
     def start(self, crash: str | None = None, *options: str, config: str = "config.json") -> subprocess.Popen[bytes]:
         """Starts the daemon, armed with a crash point or not."""
-        environment = {key: value for key, value in os.environ.items() if key != "FULFILLD_CRASH"} | self.variables
+        environment = {key: value for key, value in os.environ.items() if key != "FULFILLD_CRASH"}
+        environment |= self.variables
         if crash is not None:
             environment["FULFILLD_CRASH"] = crash
         command = [sys.executable, *self.program, "--config", str(self.folder / config), "run", *options]

@@ -32,7 +32,7 @@ class Scene:
 
     @property
     def orders(self) -> list[str]:
-        return self.sandbox.shopify.order_ids()
+        return self.sandbox.platforms["shopify"].order_ids()
 
     async def start(self, crash: str | None = None) -> None:
         self.daemon.start(crash)

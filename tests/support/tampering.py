@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,7 @@ def orders_in(value: Any) -> Iterator[dict[str, Any]]:
         yield from orders_in(each)
 
 
-def spoil(body: bytes, spoilt: dict[str, Sequence[Spoilt]]) -> bytes:
+def spoil(body: bytes, spoilt: Mapping[str, Sequence[Spoilt]]) -> bytes:
     """An answer with the orders of these ids spoilt."""
     try:
         answer = json.loads(body)
@@ -65,8 +65,10 @@ def _put(order: Any, path: Path, value: Any) -> None:
             order = order[name]
         except (LookupError, TypeError):
             return
-    if (isinstance(order, dict) and last in order) or (isinstance(order, list) and len(order) > int(last)):
+    if isinstance(order, dict) and last in order:
         order[last] = value
+    elif isinstance(order, list) and len(order) > int(last):
+        order[int(last)] = value
 
 
 def tamper(monkeypatch: pytest.MonkeyPatch, edit: Callable[[bytes], bytes]) -> None:

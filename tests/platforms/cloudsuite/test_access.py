@@ -34,8 +34,8 @@ async def shop(
         turns.append("turn")
 
     options = CloudsuiteOptions(**settings)
-    settings = SandboxSettings(orders=3, options={"cloudsuite": options})
-    async with Sandbox(settings, clock=time.clock()).running() as sandbox:
+    three = SandboxSettings(orders=3, options={"cloudsuite": options})
+    async with Sandbox(three, clock=time.clock()).running() as sandbox:
         told = {**sandbox.config()["shops"]["cs"], **(changes or {})}
         own = {name: told[name] for name in Options.model_fields if name in told}
         given = ClientSettings("cs", Options(**own), told["base_url"], clock=time.clock(), throttle=throttle)

@@ -20,6 +20,7 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.selldone import client as selldone_module
+from orchestrator.platforms.selldone.wire import read_listing
 from statemachines.target import TargetRequest
 from tests.platforms.selldone.shop import (
     BASKET,
@@ -294,13 +295,11 @@ async def test_the_sample_list_is_read_and_cancelled_orders_are_marked() -> None
 
 
 async def test_a_large_page_is_read_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-
     threads: list[bool] = []
-    original = selldone_module.read_listing
 
     def watched(body: bytes) -> Any:
         threads.append(threading.current_thread() is threading.main_thread())
-        return original(body)
+        return read_listing(body)
 
     monkeypatch.setattr(selldone_module, "read_listing", watched)
     small = sample("orders_list_response")

@@ -143,7 +143,7 @@ async def test_what_is_no_item_id_is_rejected_before_anything_is_sent(item: str)
         async with selldone_client() as client:
             with pytest.raises(Rejected, match="is no Selldone item id"):
                 await client.perform("confirm", ORDER, STANDING, TargetRequest("OrderConfirm", items=(item,)))
-        http.assert_not_called()
+        assert not http.requests
 
 
 async def test_delivery_info_that_is_no_json_is_rejected_before_anything_is_sent() -> None:
@@ -152,7 +152,7 @@ async def test_delivery_info_that_is_no_json_is_rejected_before_anything_is_sent
         async with selldone_client() as client:
             with pytest.raises(Rejected, match="no JSON"):
                 await client.perform("prepare", ORDER, STANDING, request)
-        http.assert_not_called()
+        assert not http.requests
 
 
 @pytest.mark.parametrize("order_id", ["abc", "", "1/../2", "1?x=1", "0", "-5", "%31"])
@@ -163,7 +163,7 @@ async def test_what_cannot_be_an_order_id_is_not_found_without_a_call(order_id: 
                 await client.read(order_id)
             with pytest.raises(NotFound):
                 await client.perform("send", order_id, STANDING, NOTHING)
-        http.assert_not_called()
+        assert not http.requests
 
 
 async def test_an_unknown_step_is_a_programming_error() -> None:

@@ -36,7 +36,8 @@ class AccessStage:
 
     @property
     def access(self) -> AppAccess:
-        return self.sandbox.shopify.shop.access
+        access: AppAccess = self.sandbox.shopify.shop.access
+        return access
 
     @property
     def faults(self) -> FaultPlan:
@@ -44,7 +45,7 @@ class AccessStage:
 
     @property
     def order(self) -> str:
-        return self.sandbox.shopify.order_ids()[0]
+        return self.sandbox.platforms["shopify"].order_ids()[0]
 
     @property
     def file(self) -> Path:

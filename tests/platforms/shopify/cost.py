@@ -64,7 +64,7 @@ class _Count:
         """What the fields cost that are selected of an object, without the object."""
         if is_abstract_type(owner):
             shared = self._fields(selection, owner)
-            possible = self._schema.get_possible_types(owner)  # type: ignore[arg-type]
+            possible = self._schema.get_possible_types(owner)
             return shared + max((self._only(selection, each) for each in possible), default=0)
         return self._fields(selection, owner) + self._only(selection, owner)
 
@@ -81,7 +81,7 @@ class _Count:
                 continue
             condition = each.type_condition
             wanted = kind if condition is None else self._schema.type_map[condition.name.value]
-            is_meant = wanted is kind or (is_abstract_type(wanted) and self._schema.is_sub_type(wanted, kind))  # type: ignore[arg-type]
+            is_meant = wanted is kind or (is_abstract_type(wanted) and self._schema.is_sub_type(wanted, kind))
             total += self.selected(each.selection_set, kind) if is_meant else 0
         return total
 
@@ -105,6 +105,7 @@ class _Count:
             if not isinstance(each, FieldNode) or each.selection_set is None or each.name.value == "pageInfo":
                 continue
             kind = get_named_type(connection.fields[each.name.value].type)  # type: ignore[attr-defined]
+            assert is_composite_type(kind)
             if each.name.value == "nodes":
                 total += 1 + self.selected(each.selection_set, kind)
             elif each.name.value == "edges":
@@ -112,7 +113,7 @@ class _Count:
         return total
 
     def _first(self, node: FieldNode) -> int:
-        for argument in node.arguments:
+        for argument in node.arguments or ():
             if argument.name.value in ("first", "last"):
                 value = argument.value
                 if isinstance(value, IntValueNode):

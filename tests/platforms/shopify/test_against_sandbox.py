@@ -212,5 +212,5 @@ async def test_without_the_scope_for_products_their_webhooks_are_missing_and_no_
         assert all("read_products" in why for why in found.missing.values())
         assert set(found.made) == set(TOPICS) - set(PRODUCT_TOPICS)
         stage.operate("grant_scope", scope="write_products")
-        stage.client.forget_refusal()  # as a resume does: else a fresh token is fetched for a scope once an hour
+        client(stage).forget_refusal()  # as a resume does: else a fresh token is fetched for a scope once an hour
         assert set((await inspect(client(stage), "https://hooks.example/webhooks/shopy")).made) == set(PRODUCT_TOPICS)

@@ -77,7 +77,7 @@ def faults_of(name: str, sent: dict[str, Any]) -> list[Any]:
     """What the real schema has against the variables that go with a document."""
     (operation,) = parse(document(name)).definitions
     assert isinstance(operation, OperationDefinitionNode)
-    found = get_variable_values(admin_schema(), operation.variable_definitions, sent)
+    found = get_variable_values(admin_schema(), operation.variable_definitions or (), sent)
     return found if isinstance(found, list) else []
 
 

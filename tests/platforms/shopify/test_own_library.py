@@ -11,7 +11,7 @@ from typing import Any
 import anyio.to_thread
 import httpx
 import pytest
-from shopify_app import ShopifyApp
+from shopify_app import RequestInput, ShopifyApp
 
 from orchestrator.platforms.failures import AccessDenied
 from orchestrator.platforms.shopify.webhooks import verify
@@ -92,7 +92,7 @@ async def test_a_webhook_is_genuine_for_both_or_for_neither(tmp_path: Path, secr
         digest = hmac.new(secret.encode(), body.encode(), hashlib.sha256).digest()
         signature = base64.b64encode(digest).decode()
         headers = {"X-Shopify-Hmac-Sha256": signature, "X-Shopify-Shop-Domain": stage.config["domain"]}
-        request = {"method": "POST", "headers": headers, "url": "https://hooks.example", "body": body}
+        request: RequestInput = {"method": "POST", "headers": headers, "url": "https://hooks.example", "body": body}
         theirs = app_of(stage).verify_webhook_req(request)
         ours = verify(body.encode(), signature, [stage.credentials()["client_secret"]])
         assert theirs.ok is ours is (secret == "sandbox-secret-1")

@@ -97,9 +97,14 @@ def test_every_financial_status_has_a_word_of_ours(version: str) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_parcel_has_arrived_when_it_was_delivered_or_picked_up_and_only_then(version: str) -> None:
     for word in words("FulfillmentDisplayStatus", version):
-        parcel = {"id": "gid://shopify/Fulfillment/1", "status": "SUCCESS", "displayStatus": word, "deliveredAt": None}
+        parcel: dict[str, Any] = {"id": "gid://shopify/Fulfillment/1", "status": "SUCCESS", "displayStatus": word}
         lines = {"nodes": [], "pageInfo": {"hasNextPage": False}}
-        parcel |= {"createdAt": "2026-10-06T06:33:03Z", "trackingInfo": [], "fulfillmentLineItems": lines}
+        parcel |= {
+            "deliveredAt": None,
+            "createdAt": "2026-10-06T06:33:03Z",
+            "trackingInfo": [],
+            "fulfillmentLineItems": lines,
+        }
         arrived = seen(displayFulfillmentStatus="FULFILLED", fulfillments=[parcel]).state == "DELIVERED"
         assert arrived is (word in ("DELIVERED", "PICKED_UP"))
 

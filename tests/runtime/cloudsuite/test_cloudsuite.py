@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -29,7 +30,7 @@ async def test_summaries_are_completed_by_reading_each_order(tmp_path: Path) -> 
         orders = await floor.orders()
         assert len(orders) == 3
         for order in orders:
-            payload = await floor.store.read(lambda tx, order=order: get_payload(tx, CS, order.id))
+            payload = await floor.store.read(partial(get_payload, shop=CS, order=order.id))
             assert payload == floor.sandbox.cloudsuite.panel.order(order.id).detail().encode()
             assert order.facts["lines"]
             assert order.reference == f"CS{order.id}"
@@ -111,7 +112,7 @@ async def test_orders_walk_to_done_with_erp_data_and_despatches_in_sequence(tmp_
         orders = await floor.orders()
         async with anyio.create_task_group() as group:
             for order in orders:
-                group.start_soon(lambda order=order: floor.reach(order.id, "delivered", CS, **erp(order, "A", "B")))
+                group.start_soon(partial(floor.reach, order.id, "delivered", CS, **erp(order, "A", "B")))
         for order in orders:
             assert effects(sandbox, order.id) == WALK
             told = [event.data["step"] for event in await floor.events("step.done", order=order.id)]

@@ -106,7 +106,8 @@ async def test_an_order_is_kept_with_all_that_it_takes_to_book_it(tmp_path: Path
         shown.discount, shown.shipping, shown.financial = 1_000, 490, "PAID"
         await floor.commands.refresh(SHOP, order)
         found = await content(floor, order)
-        payload = json.loads(await floor.store.read(lambda tx: get_payload(tx, SHOP, order)) or b"")
+        kept = await floor.store.read(lambda tx: get_payload(tx, SHOP, order))
+        payload = json.loads(kept or b"")
         assert {"billingAddress", "taxesIncluded", "currentTaxLines", "discountApplications", "test", "app"} <= set(
             payload
         )

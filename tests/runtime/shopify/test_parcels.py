@@ -33,7 +33,8 @@ def told(floor: Shopfloor, order: str) -> list[list[tuple[Any, Any]]]:
 
 
 def parcel(floor: Shopfloor, order: str, place: int) -> Fulfillment:
-    return floor.sandbox.shopify.panel.order(order).live()[place]
+    found: Fulfillment = floor.sandbox.shopify.panel.order(order).live()[place]
+    return found
 
 
 async def two_parcels(floor: Shopfloor, codes: tuple[str, str] = ("C1", "C2")) -> Order:

@@ -19,7 +19,7 @@ MACHINE = PLATFORMS["shopify"].machine({})
 
 
 def panel(floor: Shopfloor, action: str, order: str, **fields: Any) -> dict[str, Any]:
-    return floor.sandbox.shopify.operate({"action": action, "order": order, **fields})
+    return floor.sandbox.platforms["shopify"].operate({"action": action, "order": order, **fields})
 
 
 async def shown(floor: Shopfloor, order: str) -> tuple[str, list[dict[str, Any]]]:

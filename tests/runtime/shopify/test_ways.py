@@ -28,7 +28,7 @@ from tests.runtime.shopify.floor import (
 from tests.support.shopfloor import Shopfloor
 
 
-async def with_line(floor: Shopfloor, place: int = WHOLE, **told: Any) -> tuple[Order, str]:
+async def with_line(floor: Shopfloor, place: int = WHOLE, /, **told: Any) -> tuple[Order, str]:
     """An order of two lines to be shipped and one line more; its id."""
     order = await order_at(floor, place)
     line = floor.sandbox.shopify.panel.goods(order.id, "add_line", **told)["line"]

@@ -33,6 +33,7 @@ async def test_the_order_is_kept_as_it_came_with_positions_and_articles_apart(tm
     async with xsale(tmp_path) as (floor, sandbox):
         (order,) = await floor.orders()
         payload = await floor.store.read(lambda tx: get_payload(tx, "xs", order.id))
+        assert payload is not None
         assert payload == sandbox.xsale.shop.encode(sandbox.xsale.shop.orders[int(order.id)]).encode()
         items = json.loads(payload)["Items"]
         assert all("PriceGross" in item and "Code" in item["OrderItemArticles"][0] for item in items)

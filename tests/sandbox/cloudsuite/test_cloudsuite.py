@@ -36,7 +36,8 @@ class Probe:
 
     @property
     def order(self) -> CloudsuiteOrder:
-        return next(iter(self.sandbox.cloudsuite.shop.orders.values()))
+        first: CloudsuiteOrder = next(iter(self.sandbox.cloudsuite.shop.orders.values()))
+        return first
 
     async def call(self, method: str, path: str, **extra: Any) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {self.token}"}

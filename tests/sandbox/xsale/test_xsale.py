@@ -27,7 +27,7 @@ class Caller:
 
     @property
     def order(self) -> str:
-        return self.sandbox.xsale.order_ids()[0]
+        return self.sandbox.platforms["xsale"].order_ids()[0]
 
     async def call(self, method: str, path: str, **extra: Any) -> tuple[int, Any]:
         url = f"{self.sandbox.base_url}/xsale/{path}"
