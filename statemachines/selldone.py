@@ -78,29 +78,30 @@ class SelldoneMachine(PlatformMachine):
     def __init__(self, *, ships_withdrawn: bool = False) -> None:
         super().__init__("selldone", _STATES, _STEPS, _MAINLINE, "CheckQueue", ships_withdrawn=ships_withdrawn)
 
-    def has_passed(self, standing: Standing, wanted: str) -> bool:
+    def has_reached(self, standing: Standing, wanted: str) -> bool:
         """A returned order stands where the platform put it; it can be sent again, so SentOrder lies ahead of it."""
-        return standing.state == wanted or super().has_passed(_on_platform(standing), wanted)
+        return standing.state == wanted or super().has_reached(_on_platform(standing), wanted)
 
     def allowed(self, standing: Standing) -> tuple[str, ...]:
         """As the base; of a returned order, what the platform takes next."""
         return super().allowed(_on_platform(standing))
 
-    def _path(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
-        return () if standing.state == wanted else super()._path(_on_platform(standing), wanted)
+    def route(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
+        """As the base; of a returned order, from where the platform put it."""
+        return () if standing.state == wanted else super().route(_on_platform(standing), wanted)
 
-    def _with_actions(
-        self, standing: Standing, path: tuple[PlannedStep, ...], request: TargetRequest
+    def with_actions(
+        self, standing: Standing, route: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
         """The way of a returned order begins in `Returned`, and with what the platform takes where it put the order."""
-        steps = super()._with_actions(_on_platform(standing), path, request)
+        steps = super().with_actions(_on_platform(standing), route, request)
         ours = {_on_platform(standing).state: standing.state}
         return tuple(PlannedStep(s.step, ours.get(s.source, s.source), ours.get(s.to, s.to)) for s in steps)
 
     def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
         """Only released orders of goods go on (selldone.md §1, §5.1); confirmed items must be the order's own; a
         tracking link must be a web link."""
-        if self.has_passed(standing, wanted.name):
+        if self.has_reached(standing, wanted.name):
             return self._tracking_guard(standing, request, wanted)
         if (kind := standing.facts.get("type")) not in (None, "PHYSICAL"):
             reason = f"the order's type is {kind}, only PHYSICAL orders go this way"
@@ -189,7 +190,7 @@ class SelldoneMachine(PlatformMachine):
             case _:
                 here = _on_platform(before)
                 due = self.apply(here.state, step, self.destination(here, step, request))
-                return super().has_passed(replace(seen, state=self.observe(None, seen)), due)
+                return super().has_reached(replace(seen, state=self.observe(None, seen)), due)
 
     def is_evident(self, step: str, request: TargetRequest) -> bool:
         """No read shows which items were confirmed, nor whose delivery info an order has."""

@@ -2,12 +2,140 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from transitions import Machine
+from transitions import Machine, MachineError
 
-from statemachines.target import Json
-from statemachines.terms import DefinitionError, PlannedStep, State, Step
+from statemachines.terms import RECORD, DefinitionError, PlannedStep, State, Step
+
+
+class _Token:
+    """The light model that a trigger is fired on: 49 bytes, never registered with the machine (pitfalls T8)."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+
+
+class Table:
+    """A platform's states and steps. Immutable once built.
+
+    `mainline` lists the states of the normal way in order: an order at or past a target on it has reached that target.
+    All other states lie beside it (cancelled, returned).
+
+    Raises DefinitionError when built from a table with unknown, unreachable or ambiguous states.
+    """
+
+    def __init__(
+        self, platform: str, states: Sequence[State], steps: Sequence[Step], mainline: Sequence[str], initial: str
+    ) -> None:
+        self.platform = platform
+        self.states: dict[str, State] = {state.name: state for state in states}
+        self.rows = tuple(steps)
+        self.steps: dict[str, Step] = {step.name: step for step in reversed(self.rows)}
+        self.mainline = tuple(mainline)
+        self.initial = initial
+        self._rank = {name: rank for rank, name in enumerate(self.mainline)}
+        self._names = index_names(platform, states)
+        validate(platform, states, self.rows, self.mainline, initial)
+        counts = Counter(step.name for step in steps)
+        self._is_shared = {RECORD: False} | {name: count > 1 for name, count in counts.items()}
+        self._machine = _build(states, self.rows, initial, self._is_shared)
+        self._applied: dict[tuple[str, str, str | None], str] = {}
+        self._ways: dict[tuple[str, str], tuple[PlannedStep, ...] | None] = {}
+
+    # -- names -----------------------------------------------------------------------------------------------------
+
+    def resolve(self, name: str) -> State | None:
+        """The state meant by a native name or a milestone, without regard to case; None if the machine has neither."""
+        return self._names.get(name.strip().casefold())
+
+    def knows(self, state: str) -> bool:
+        """Whether `state` is a platform state of this machine (a record-only milestone is none)."""
+        found = self.states.get(state)
+        return found is not None and not found.record_only
+
+    def milestone(self, state: str) -> str | None:
+        """The milestone of a native state, None for unknown states and states between milestones."""
+        found = self.states.get(state)
+        return found.milestone.value if found is not None and found.milestone is not None else None
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that a target may carry here: native names of settable states, then milestones."""
+        natives = [s.name for s in self.states.values() if s.settable]
+        milestones = [s.milestone.value for s in self.states.values() if s.settable and s.milestone is not None]
+        return tuple(dict.fromkeys([*natives, *milestones]))
+
+    def rank(self, state: str | None) -> int | None:
+        """How far along the main line a state is, from 0; None beside it."""
+        return None if state is None else self._rank.get(state)
+
+    # -- steps -----------------------------------------------------------------------------------------------------
+
+    def row(self, planned: PlannedStep) -> Step:
+        """The row of a planned step; among those that share its name the one that leads where it does."""
+        first = self.steps[planned.step]
+        if not self._is_shared[planned.step]:
+            return first
+        return next((row for row in self.rows if row.name == planned.step and row.to == planned.to), first)
+
+    def moves(self, state: str) -> list[tuple[Step, str]]:
+        """The steps that lead from a state to others, each with where it leads."""
+        return [(row, row.to) for row in self.rows if row.to is not None and state in row.sources]
+
+    def apply(self, state: str, step: str, to: str | None = None) -> str:
+        """The state after `step` succeeded in `state`. Raises transitions.MachineError where no row says so.
+
+        `to` tells rows that share the name apart; a step of one row has no need of it.
+        """
+        if step == RECORD:
+            return state
+        after = self._applied.get((state, step, to))
+        if after is None:  # the table never changes, so each row of it is fired once and remembered
+            event = self._machine.events.get(_trigger_name(step, to)) or self._machine.events.get(step)
+            if event is None:
+                raise MachineError(f"{self.platform}: no step {step!r} leads from {state!r} to {to!r}")
+            token = _Token(state)
+            event.trigger(token)
+            after = self._applied[state, step, to] = token.state
+        return after
+
+    # -- ways ------------------------------------------------------------------------------------------------------
+
+    def shortest_way(self, start: str, wanted: str) -> tuple[PlannedStep, ...] | None:
+        """Fewest steps from a state to another; None when no way leads there.
+
+        **No way goes further than what is asked for:** a step that is seen outside is on it only to `wanted` itself or
+        to a state before it on the main line.
+        """
+        key = (start, wanted)
+        if key not in self._ways:
+            self._ways[key] = self._search(start, wanted)
+        return self._ways[key]
+
+    def _search(self, start: str, wanted: str) -> tuple[PlannedStep, ...] | None:
+        came: dict[str, PlannedStep] = {}
+        queue = deque([start])
+        while queue:
+            here = queue.popleft()
+            for step, to in self.moves(here):
+                if to in came or to == start or self._goes_too_far(step, wanted):
+                    continue
+                came[to] = PlannedStep(step.name, here, to)
+                if to == wanted:
+                    return _walk_back(came, start, wanted)
+                if not self.states[to].is_aside:
+                    queue.append(to)
+        return None
+
+    def _goes_too_far(self, step: Step, wanted: str) -> bool:
+        """Whether the outside would see more than was asked for: a shipment on the way to a return, for example."""
+        if step.to == wanted or not step.is_seen_outside:
+            return False
+        there, most = self.rank(step.to), self.rank(wanted)
+        return there is None or most is None or there > most
 
 
 def index_names(platform: str, states: Iterable[State]) -> dict[str, State]:
@@ -49,11 +177,11 @@ def validate(
             raise DefinitionError(f"{platform}: no step leads to {state.name!r}")
 
 
-def build_table(states: Sequence[State], steps: Sequence[Step], initial: str, is_shared: Mapping[str, bool]) -> Machine:
+def _build(states: Sequence[State], steps: Sequence[Step], initial: str, is_shared: Mapping[str, bool]) -> Machine:
     """The rows as `transitions` holds and checks them; `is_shared`: whether several rows have the step's name."""
     rows = [
         {
-            "trigger": trigger_name(step.name, step.to if is_shared[step.name] else None),
+            "trigger": _trigger_name(step.name, step.to if is_shared[step.name] else None),
             "source": list(step.sources),
             "dest": step.to if step.to is not None else "=",
         }
@@ -63,23 +191,12 @@ def build_table(states: Sequence[State], steps: Sequence[Step], initial: str, is
     return Machine(model=None, states=names, transitions=rows, initial=initial, auto_transitions=False)
 
 
-def trigger_name(step: str, to: str | None) -> str:
+def _trigger_name(step: str, to: str | None) -> str:
     """The table's name for a row: its step's, with the destination where several rows share that."""
     return step if to is None else f"{step} to {to}"
 
 
-def state_view(state: State) -> dict[str, Json]:
-    """A state as plain data (docs/api.md)."""
-    return {
-        "name": state.name,
-        "milestone": state.milestone.value if state.milestone else None,
-        "settable": state.settable,
-        "record_only": state.record_only,
-        "end": state.is_end,
-    }
-
-
-def walk_back(came: Mapping[str, PlannedStep], start: str, wanted: str) -> tuple[PlannedStep, ...]:
+def _walk_back(came: Mapping[str, PlannedStep], start: str, wanted: str) -> tuple[PlannedStep, ...]:
     """The way from `start` to `wanted`; `came` holds the step that led to each state of it."""
     steps: list[PlannedStep] = []
     here = wanted

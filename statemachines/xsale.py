@@ -75,7 +75,7 @@ class XsaleMachine(PlatformMachine):
 
     def sends(self, standing: Standing, to: str) -> bool:
         """Whether a change to `to` is the one that the buyer hears of goods by that leave."""
-        here, there, sent = (self._rank.get(name) for name in (standing.state, to, self._sent))
+        here, there, sent = (self.rank(name) for name in (standing.state, to, self._sent))
         return there is not None and sent is not None and there >= sent and (here is None or here < sent)
 
     def wanted(self, standing: Standing, request: TargetRequest) -> State | None:

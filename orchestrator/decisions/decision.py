@@ -67,7 +67,7 @@ def advance(draft: Draft, ctx: Context) -> Move:
         if target.status is TargetStatus.QUEUED and not _is_fresh(ctx, _known_at(ctx, order)):
             return _want_read(draft, ctx, is_resolving=False)
         if (step := _next_step(draft, ctx, target)) is not None:
-            if ctx.machine.is_blind(step.step) and not _is_fresh(ctx, ctx.passed(order.observed_at)):
+            if ctx.machine.is_blind(step) and not _is_fresh(ctx, ctx.passed(order.observed_at)):
                 return _want_read(draft, ctx, is_resolving=False)
             return _begin(draft, ctx, draft.targets[0], step)
 

@@ -94,21 +94,22 @@ class CloudsuiteMachine(PlatformMachine):
         is_early = standing.state == "confirmed" and not standing.facts.get("is_offline")
         return tuple(state for state in found if not (is_early and state == "sent"))
 
-    def _path(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
+    def route(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
+        """As the base; only offline orders skip processing."""
         is_early = standing.state == "confirmed" and not standing.facts.get("is_offline")
         if is_early and wanted in ("sent", "done"):
-            later = super()._path(replace(standing, state="processing"), wanted)
+            later = super().route(replace(standing, state="processing"), wanted)
             return None if later is None else (PlannedStep("process", "confirmed", "processing"), *later)
-        return super()._path(standing, wanted)
+        return super().route(standing, wanted)
 
-    def _with_actions(
-        self, standing: Standing, path: tuple[PlannedStep, ...], request: TargetRequest
+    def with_actions(
+        self, standing: Standing, route: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
         """A final despatch moves the order to sent and saves mark_sent."""
         waiting = iter(_pending_despatches(standing.facts, request))
         steps: list[PlannedStep] = []
         here = standing.state
-        for step in super()._with_actions(standing, path, request):
+        for step in super().with_actions(standing, route, request):
             if step.step == "mark_sent" and here == "sent":
                 continue
             to = step.to
@@ -154,7 +155,7 @@ class CloudsuiteMachine(PlatformMachine):
         reason = self._parcel_reason(standing, request, wanted) or _repeat_reason(standing.facts, request)
         if wanted.name == "cancel":
             return None if reason is None else Refusal("not-allowed", reason, reason=reason)
-        if reason is None and not self.has_passed(standing, wanted.name):
+        if reason is None and not self.has_reached(standing, wanted.name):
             reason = self._payment_reason(standing)
         if reason is None and self._carries_data(standing, wanted):
             reason = self._data_reason(standing.facts, request)
@@ -162,7 +163,7 @@ class CloudsuiteMachine(PlatformMachine):
 
     def _parcel_reason(self, standing: Standing, request: TargetRequest, wanted: State) -> str | None:
         """An order is done, or cancelled, as a whole: a code of one of its despatches does not narrow that."""
-        if wanted.name not in ("done", "cancel") or self.has_passed(standing, wanted.name) or request.despatch:
+        if wanted.name not in ("done", "cancel") or self.has_reached(standing, wanted.name) or request.despatch:
             return None
         codes = {each.code for each in request.trackings if each.code}
         sent = {told["code"] for told in standing.facts.get("despatches", {}).values() if told.get("code")}
@@ -272,17 +273,15 @@ class CloudsuiteMachine(PlatformMachine):
     def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
         """A payment that fell back after the target was accepted: the order is looked at until it is settled again."""
         wanted = self.resolve(request.state)
-        if wanted is None or wanted.record_only or wanted.name == "cancel" or self.has_passed(standing, wanted.name):
+        if wanted is None or wanted.record_only or wanted.name == "cancel" or self.has_reached(standing, wanted.name):
             return None
         reason = self._payment_reason(standing)
         return None if reason is None else PlatformWait("payment", None, reason)
 
-    def describe(self) -> dict[str, Json]:
-        """As the base, with the way of a final despatch: in the table the step leaves the state."""
-        told = super().describe()
-        final = {"step": "send_despatch", "from": ["processing"], "to": "sent", "uses": ["despatch"]}
-        rows = [row for each in told["steps"] for row in ([each, final] if each["step"] == "send_despatch" else [each])]
-        return {**told, "steps": rows}
+    def shown_rows(self) -> tuple[Step, ...]:
+        """The table, with the way of a final despatch: there the step leaves the state."""
+        final = Step("send_despatch", ("processing",), "sent", uses=("despatch",))
+        return tuple(row for each in self.rows for row in ((each, final) if each.name == final.name else (each,)))
 
 
 def next_despatch(facts: Mapping[str, Json], request: TargetRequest) -> Despatch | None:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from statemachines.items import SenselessItems
-from statemachines.machine import PlannedStep, PlatformMachine, PlatformWait, Refusal, Standing, State
+from statemachines.machine import PlannedStep, PlatformMachine, PlatformWait, Refusal, Standing, State, Step
 from statemachines.narrowing import Whole
 from statemachines.shopify.facts import (
     LINE,
@@ -71,17 +71,14 @@ class ShopifyMachine(PlatformMachine):
 
     # -- planning --------------------------------------------------------------------------------------------------
 
-    def _path(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
-        """As the base, for the whole order; a part is cut out of it afterwards."""
+    def route(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
+        """Of the whole order; a part is cut out of it afterwards. Straight: reporting progress and shipping a part are
+        done only where they are asked for."""
         if wanted == "PARTIALLY_FULFILLED" and not self._is_past_shipping(standing):
             wanted = "FULFILLED"
-        return super()._path(standing, wanted)
-
-    def _is_past_shipping(self, standing: Standing) -> bool:
-        return super().has_passed(standing, "FULFILLED")
-
-    def _shortest_way(self, start: str, wanted: str) -> tuple[PlannedStep, ...] | None:
-        """Straight: reporting progress and shipping a part are done only where they are asked for."""
+        if self.has_reached(standing, wanted):
+            return ()
+        start = standing.state
         fulfil = PlannedStep("fulfill", start, "FULFILLED")
         can_ship = start in self.steps["fulfill"].sources
         match wanted:
@@ -91,21 +88,24 @@ class ShopifyMachine(PlatformMachine):
                 delivery = PlannedStep("mark_delivered", "FULFILLED", "DELIVERED")
                 return (fulfil, delivery) if can_ship else (delivery,) if start == "FULFILLED" else None
             case _:
-                return super()._shortest_way(start, wanted)
+                return super().route(standing, wanted)
 
-    def _with_actions(
-        self, standing: Standing, path: tuple[PlannedStep, ...], request: TargetRequest
+    def _is_past_shipping(self, standing: Standing) -> bool:
+        return self.has_reached(standing, "FULFILLED")
+
+    def with_actions(
+        self, standing: Standing, route: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
         """The steps that are left of the target, in place of the way of a whole order."""
         wanted, facts, here = self.resolve(request.state), standing.facts, standing.state
         if wanted is None:
-            return path
+            return route
         if wanted.name == "DELIVERED":
             return delivering(facts, here, request, is_shipped=self._is_past_shipping(standing)).steps
         if wanted.name == "IN_PROGRESS":
-            return path if self._is_past_shipping(standing) else preparing(facts, here, request, path)
+            return route if self._is_past_shipping(standing) else preparing(facts, here, request, route)
         steps: tuple[PlannedStep, ...] = ()
-        if any(step.step == "fulfill" for step in path):
+        if any(step.step == "fulfill" for step in route):
             steps = shipping(facts, here, request, is_part=self._names_part(request)).steps
         if not steps and here in RETRACKABLE and retracked(facts, request):
             steps = (PlannedStep("update_tracking", here, here),)
@@ -247,14 +247,11 @@ class ShopifyMachine(PlatformMachine):
             return routing_wait(standing.facts, self._routing_seconds)
         return goods_wait(standing.facts, request, is_progress=is_progress)
 
-    def describe(self) -> dict[str, Json]:
-        """As the base; rows that stay in their state are one that leaves it."""
-        told = super().describe()
-        stays = [row for row in told["steps"] if row["from"] == [row["to"]]]
-        moves = [row for row in told["steps"] if row not in stays]
-        if stays:
-            moves.append({**stays[0], "from": [row["to"] for row in stays], "to": None})
-        return {**told, "steps": moves}
+    def shown_rows(self) -> tuple[Step, ...]:
+        """The table; rows that stay in their state are one that leaves it."""
+        stays = [row for row in self.rows if row.sources == (row.to,)]
+        moves = tuple(row for row in self.rows if row not in stays)
+        return (*moves, replace(stays[0], sources=tuple(row.sources[0] for row in stays), to=None))
 
 
 MACHINE = ShopifyMachine()

@@ -279,8 +279,8 @@ def test_a_returned_order_goes_on_from_where_the_platform_put_it(
 ) -> None:
     returned = MACHINE.after(standing("SentOrder"), "return_delivery", TargetRequest("returned"), shown, {})
     assert MACHINE.allowed(returned) == allowed
-    assert MACHINE.has_passed(returned, "OrderConfirm") is is_accepted
-    assert not MACHINE.has_passed(returned, "SentOrder")
+    assert MACHINE.has_reached(returned, "OrderConfirm") is is_accepted
+    assert not MACHINE.has_reached(returned, "SentOrder")
     plan = MACHINE.plan(returned, TargetRequest("returned", tracking=Tracking(code=CODE)))
     assert isinstance(plan, Plan)
     assert (plan.steps, plan.unused) == ((), ("tracking",)), "a parcel that comes back is told nobody"
@@ -376,7 +376,7 @@ def test_a_plan_is_a_way_that_the_machine_can_walk(here: Standing, request: Targ
         rest = MACHINE.plan(at, request)
         assert isinstance(rest, Plan)
         assert rest.steps == plan.steps[n + 1 :], "planning again on the way gives the rest of the way"
-    assert at.state == plan.state or MACHINE.has_passed(at, plan.state) or MACHINE.states[plan.state].record_only
+    assert at.state == plan.state or MACHINE.has_reached(at, plan.state) or MACHINE.states[plan.state].record_only
     if chaining == "strict":
         assert len([step for step in plan.steps if step.source != step.to]) <= 1
 

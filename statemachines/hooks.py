@@ -1,0 +1,208 @@
+"""What a platform may say of its machine beside the table: each public name of `Hooks` is a hook, with what it means
+where nothing is said. The planner (`machine`) calls these; nothing else of a machine can be overridden.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar
+
+from statemachines.narrowing import Whole
+from statemachines.table import Table
+from statemachines.target import Json, TargetRequest
+from statemachines.terms import (
+    Chaining,
+    DefinitionError,
+    Plan,
+    PlannedStep,
+    PlatformWait,
+    Refusal,
+    Standing,
+    State,
+    Step,
+)
+from statemachines.withdrawal import withdrawn_words
+
+
+class Hooks(Table):
+    """The hooks of a machine. All are pure functions of what they are given.
+
+    `takes_several_trackings`: a parcel has room for more numbers than one.
+
+    Raises DefinitionError when a class overrides anything else of its base.
+    """
+
+    takes_several_trackings: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if (foreign := foreign_overrides(cls)) != ():
+            raise DefinitionError(
+                f"{cls.__qualname__} overrides {', '.join(foreign)}, which is the base's own;"
+                f" hooks are {', '.join(sorted(HOOKS))}"
+            )
+
+    @abstractmethod
+    def plan(self, standing: Standing, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
+        """The planner's (`machine.PlatformMachine`): no hook."""
+
+    # -- planning --------------------------------------------------------------------------------------------------
+
+    def wanted(self, standing: Standing, request: TargetRequest) -> State | None:
+        """The state that a target names, for this order; None if the machine has none such."""
+        del standing
+        return self.resolve(request.state)
+
+    def has_reached(self, standing: Standing, wanted: str) -> bool:
+        """Whether an order standing here is at or past `wanted` on the main line."""
+        here, there = self.rank(standing.state), self.rank(wanted)
+        return standing.state == wanted or (here is not None and there is not None and here >= there)
+
+    def route(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
+        """The state-changing steps to `wanted`; empty when it is reached, None when no way leads there."""
+        return () if self.has_reached(standing, wanted) else self.shortest_way(standing.state, wanted)
+
+    def with_actions(
+        self, standing: Standing, route: tuple[PlannedStep, ...], request: TargetRequest
+    ) -> tuple[PlannedStep, ...]:
+        """The steps of a plan: those of the route, and each action that the target brings in the first state on the way
+        that allows it. Not asked for a state beside the main line: nothing is brought there."""
+        waiting = [self.steps[name] for name in self.pending_actions(standing, request)]
+        steps: list[PlannedStep] = []
+        for here, move in [*((step.source, step) for step in route), (route[-1].to if route else standing.state, None)]:
+            for action in [a for a in waiting if here in a.sources]:
+                steps.append(PlannedStep(action.name, here, here))
+                waiting.remove(action)
+            if move is not None:
+                steps.append(move)
+        return tuple(steps)
+
+    def allowed(self, standing: Standing) -> tuple[str, ...]:
+        """Native names of the states one step away that a target may ask for."""
+        ways = dict.fromkeys(to for _, to in self.moves(standing.state))
+        return tuple(to for to in ways if to != standing.state and self.states[to].settable)
+
+    def pending_actions(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+        """State-leaving steps that the target brings data for and that are not done yet, in sequence."""
+        del standing, request
+        return ()
+
+    def satisfied(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+        """Fields of the target that the order carries already, so nothing has to be sent for them."""
+        del standing, request
+        return ()
+
+    def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
+        """What on the platform's side holds this order up right now on its way to what is asked for, or None."""
+        del standing, request
+        return None
+
+    # -- guards ----------------------------------------------------------------------------------------------------
+
+    def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
+        """Why this order may not go to `wanted` with this data, or None. Pure."""
+        del standing, request, wanted
+        return None
+
+    def whole(self, standing: Standing) -> Whole:
+        """The order's lines and locations, so that a field that names all of them is told from one that narrows."""
+        del standing
+        return Whole()
+
+    def location_of(self, request: TargetRequest) -> str | None:
+        """The target's location as the platform names it; None where it brings none."""
+        return request.location
+
+    def withdrawn_reason(self, standing: Standing, request: TargetRequest) -> str | None:
+        """Why nothing of the order may be sent any more that the target would send, or None. Pure."""
+        del request
+        return withdrawn_words(standing.facts)
+
+    # -- what calls and reads tell -----------------------------------------------------------------------------------
+
+    def destination(self, standing: Standing, step: str, request: TargetRequest) -> str | None:
+        """Where `step` leads from here; among rows that share its name, the one on the way to what is asked for.
+
+        None where no row leads on from here.
+        """
+        if not self._is_shared[step]:
+            row = self.steps.get(step)
+            is_here = row is None or standing.state in row.sources
+            return (row and row.to) or standing.state if is_here else None
+        plan = self.plan(standing, request)
+        planned = plan.steps[:1] if isinstance(plan, Plan) else ()
+        return planned[0].to if planned and planned[0].step == step else None
+
+    def observe(self, standing: Standing | None, seen: Standing) -> str:
+        """Our name for what the platform shows now, given what we knew (None: nothing)."""
+        del standing
+        return seen.platform_state
+
+    def merged_facts(self, standing: Standing, seen: Standing) -> dict[str, Json]:
+        """The facts after a read: the platform's own, and what only we know (numbers that we sent) where it matters."""
+        del standing
+        return dict(seen.facts)
+
+    def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
+        """Whether `step`, begun in `before`, has taken effect according to a fresh read `seen`.
+
+        True needs proof: the order shows what this very step does. By default that is the state that it leads to and no
+        other, for a state beyond may have been reached by another hand and another way. Then the answer is False: what
+        shows is adopted as drift and planned from, which reaches the target without a call where nothing is left to
+        do. None: nobody can tell, and the step must not be repeated without a person. False lets it be repeated from
+        the state that shows, so a step whose effect no read shows may only answer False where the platform itself
+        refuses a repeat.
+        """
+        expected = self.apply(before.state, step, self.destination(before, step, request))
+        return self.observe(None, seen) == expected
+
+    def is_evident(self, step: str, request: TargetRequest) -> bool:
+        """Whether a read shows all that `step` carries of the target.
+
+        Where it does not (which items were confirmed, say), an effect that shows proves the step only if a call of ours
+        may have gone out and nobody heard its answer: after a refusal somebody else did the like of it.
+        """
+        del step, request
+        return True
+
+    def after(
+        self, standing: Standing, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+    ) -> Standing:
+        """Where the order stands once `step` succeeded. `answered`: the platform state that the answer told, if any;
+        `facts`: facts that the answer changed."""
+        state = self.apply(standing.state, step, self.destination(standing, step, request))
+        merged = {**standing.facts, **facts} if facts else standing.facts
+        return replace(standing, state=state, platform_state=answered or state, facts=merged)
+
+    def after_lost_answer(self, standing: Standing, step: str, request: TargetRequest) -> Mapping[str, Json]:
+        """The facts once the answer to `step` was lost and no read showed its effect: that it may have taken effect
+        is remembered where the platform's answer to the next call means something else because of it."""
+        del step, request
+        return standing.facts
+
+    # -- for people ------------------------------------------------------------------------------------------------
+
+    def shown_rows(self) -> tuple[Step, ...]:
+        """The steps as documents and pictures show them, where the table has to say it in another way."""
+        return self.rows
+
+
+HOOKS = frozenset(
+    name
+    for name, value in vars(Hooks).items()
+    if not name.startswith("_") and not getattr(value, "__isabstractmethod__", False)
+)
+"""The names that a platform's machine may override."""
+
+
+def foreign_overrides(machine: type[Hooks]) -> tuple[str, ...]:
+    """What a platform's machine overrides beside hooks: private names and what the planner relies on."""
+    bases = [base for base in machine.__mro__ if base.__module__ in _OWN]
+    fixed = {name for base in bases for name in vars(base) if not name.startswith("__")} - HOOKS
+    own = [each for each in machine.__mro__ if each not in bases]
+    return tuple(sorted({name for each in own for name in vars(each) if name in fixed}))
+
+
+_OWN = frozenset({"statemachines.table", __name__, "statemachines.machine"})
