@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from statemachines.items import SenselessItems, gap, read_items
-from statemachines.shopify.facts import LINE, Facts, mark, name_of, parcels, total
+from statemachines.shopify.facts import LINE, Facts, mark, name_of, parcels, summed
 from statemachines.shopify.parcels import asked_items, left
 from statemachines.shopify.tracking import known_parcels
 from statemachines.target import Json, TargetRequest
@@ -70,7 +70,7 @@ def delivery_reason(facts: Facts, request: TargetRequest) -> str | None:
 
 
 def _under_way(chosen: list[Mapping[str, Json]], line: str) -> int:
-    return total(each["lines"] for each in chosen).get(line, 0)
+    return summed(each["lines"] for each in chosen).get(line, 0)
 
 
 def _several(chosen: list[Mapping[str, Json]], asked: Mapping[str, int | None]) -> str | None:

@@ -19,7 +19,7 @@ from statemachines.target import Json, TargetRequest, Tracking
 
 Facts: TypeAlias = Mapping[str, Json]
 
-OPEN = frozenset({"OPEN", "IN_PROGRESS", "SCHEDULED", "ON_HOLD", "INCOMPLETE"})
+OPEN_STATUSES = frozenset({"OPEN", "IN_PROGRESS", "SCHEDULED", "ON_HOLD", "INCOMPLETE"})
 """FO states whose remaining quantity counts; a closed FO may still show some (shopify.md §6). What a fulfilment service
 gave back (INCOMPLETE) has not left, whoever ships it in the end."""
 SHIPS, REPORTS = "CREATE_FULFILLMENT", "REPORT_PROGRESS"
@@ -40,7 +40,7 @@ def orders(facts: Facts) -> list[Mapping[str, Json]]:
 
 def open_orders(facts: Facts) -> list[Mapping[str, Json]]:
     """The FOs that still have to be shipped."""
-    return [each for each in orders(facts) if each["status"] in OPEN]
+    return [each for each in orders(facts) if each["status"] in OPEN_STATUSES]
 
 
 def is_carried(facts: Facts, line: str) -> bool:
@@ -58,7 +58,7 @@ def left_in(each: Mapping[str, Json]) -> dict[str, int]:
     return counts
 
 
-def total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+def summed(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """Quantities by order line, added up."""
     counts: dict[str, int] = {}
     for part in parts:
@@ -69,7 +69,7 @@ def total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def remaining(facts: Facts) -> dict[str, int]:
     """The goods that are not shipped yet, by order line."""
-    counts = total(left_in(each) for each in open_orders(facts))
+    counts = summed(left_in(each) for each in open_orders(facts))
     return {line: quantity for line, quantity in counts.items() if is_carried(facts, line)}
 
 
@@ -87,7 +87,7 @@ def parcels(facts: Facts) -> list[Mapping[str, Json]]:
 
 def shipped(facts: Facts, marks: tuple[Tracking, ...] | None = None) -> dict[str, int]:
     """What live fulfilments carry, by order line; with `marks`, those under one of them alone."""
-    return total(each["lines"] for each in live(facts) if marks is None or is_marked(each, marks))
+    return summed(each["lines"] for each in live(facts) if marks is None or is_marked(each, marks))
 
 
 def state_of(facts: Facts) -> str:
@@ -136,7 +136,7 @@ def name_of(fulfillment: Mapping[str, Json]) -> str:
     return ", ".join(fulfillment["codes"]) or f"no code (fulfillment {fulfillment['id'] or 'under way'})"
 
 
-def numbered(pairs: Iterable[tuple[str | None, str | None]], carrier: str | None) -> dict[str, Json]:
+def tracking_fields(pairs: Iterable[tuple[str | None, str | None]], carrier: str | None) -> dict[str, Json]:
     """The members of a fulfilment that tell its tracking: codes with their links, and one carrier."""
     kept = [[code, url] for code, url in pairs if code or url]
     return {

@@ -46,7 +46,7 @@ from statemachines.shopify.plan import (
 )
 from statemachines.shopify.readbacks import has_delivered, has_reported, has_retracked, has_shipped
 from statemachines.shopify.table import MAINLINE, RETRACKABLE, SHIPPED, STATES, STEPS, TRACKED, UNSHIPPED
-from statemachines.shopify.tracking import RETRACKING, retracked, unanswered, with_tracking
+from statemachines.shopify.tracking import RETRACKING, retracked, retracking_unanswered, with_tracking
 from statemachines.shopify.waits import goods_wait, routing_wait
 from statemachines.shopify.ways import PICKUP
 from statemachines.shopify.withheld import withheld_reason
@@ -231,7 +231,7 @@ class ShopifyMachine(PlatformMachine):
 
     def after_lost_answer(self, standing: Standing, step: str, request: TargetRequest) -> Mapping[str, Json]:
         """Which parcels were being given other tracking is kept: some may carry it by now."""
-        return unanswered(standing.facts, request) if step == "update_tracking" else standing.facts
+        return retracking_unanswered(standing.facts, request) if step == "update_tracking" else standing.facts
 
     def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
         """Fulfilment orders that are not there yet, on hold or scheduled, where the target needs them (§6)."""

@@ -37,15 +37,15 @@ from statemachines.shopify.facts import (
     live,
     location_of,
     mark,
-    numbered,
     numbers_of,
     remaining,
     shipped,
+    tracking_fields,
 )
 from statemachines.shopify.ways import PICKUP, due_orders, takes
 from statemachines.target import Json, TargetRequest, Tracking
 
-RECORD, RECORDS, UNFINISHED = "shipped_as_asked", "shipped_by_key", "unfinished"
+AS_ASKED, BY_KEY, UNFINISHED = "shipped_as_asked", "shipped_by_key", "unfinished"
 
 MADE, MADE_DELIVERED = "made", "made_delivered"
 """What a call's answer adds to the facts seen before it: the id of the fulfilment that it made, and whether that is
@@ -229,7 +229,9 @@ def after_parcel(
         "id": fulfillment,
         "is_live": True,
         "is_delivered": parcel.method == PICKUP if is_delivered is None else is_delivered,
-        **numbered([(each.code, each.url) for each in numbers], next((n.carrier for n in numbers if n.carrier), None)),
+        **tracking_fields(
+            [(each.code, each.url) for each in numbers], next((n.carrier for n in numbers if n.carrier), None)
+        ),
         "lines": parcel.quantities(),
     }
     changed: dict[str, Json] = {
@@ -246,9 +248,9 @@ def after_parcel(
         ids = [*(_record_of(facts, request).get("parcels") or ()), fulfillment]
         record = {"asked": _asked_text(request), "lines": {**done, **counts}, "parcels": ids}
         if request.key is None:
-            changed[RECORD] = record
+            changed[AS_ASKED] = record
         else:
-            changed[RECORDS] = {**(facts.get(RECORDS) or {}), request.key: record}
+            changed[BY_KEY] = {**(facts.get(BY_KEY) or {}), request.key: record}
     return changed
 
 
@@ -270,10 +272,10 @@ def new_parcels(before: Facts, seen: Facts, marks: tuple[Tracking, ...] | None =
 def kept_records(before: Facts, seen: Facts) -> dict[str, Json]:
     """Our own records after a read: a parcel whose id is not known is the new fulfilment of just its lines."""
     kept: dict[str, Json] = {}
-    if record := before.get(RECORD):
-        kept[RECORD] = _named(record, before, seen)
-    if records := before.get(RECORDS):
-        kept[RECORDS] = {key: _named(record, before, seen) for key, record in records.items()}
+    if record := before.get(AS_ASKED):
+        kept[AS_ASKED] = _named(record, before, seen)
+    if records := before.get(BY_KEY):
+        kept[BY_KEY] = {key: _named(record, before, seen) for key, record in records.items()}
     if (unfinished := before.get(UNFINISHED)) and remaining(seen):
         kept[UNFINISHED] = unfinished
     return kept
@@ -291,7 +293,7 @@ def _named(record: Mapping[str, Json], before: Facts, seen: Facts) -> Mapping[st
 
 
 def _record_of(facts: Facts, request: TargetRequest) -> Mapping[str, Json]:
-    record = facts.get(RECORD) if request.key is None else (facts.get(RECORDS) or {}).get(request.key)
+    record = facts.get(AS_ASKED) if request.key is None else (facts.get(BY_KEY) or {}).get(request.key)
     return record if record and record["asked"] == _asked_text(request) else {}
 
 

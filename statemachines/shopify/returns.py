@@ -18,8 +18,8 @@ from collections.abc import Collection
 
 from statemachines.shopify.facts import Facts, shipped
 
-CLOSED, OPEN = "CLOSED", "OPEN"
-UNDERWAY = frozenset({"REQUESTED", OPEN})
+_CLOSED, _OPEN = "CLOSED", "OPEN"
+UNDERWAY = frozenset({"REQUESTED", _OPEN})
 """States of returns that may still change what is in the buyer's hands."""
 
 
@@ -27,10 +27,10 @@ def came_back(facts: Facts) -> dict[str, int]:
     """How many of each order line came back."""
     counts: dict[str, int] = {}
     for each in facts.get("returns") or ():
-        if each["state"] == CLOSED:
+        if each["state"] == _CLOSED:
             rows = [(line["id"], line["quantity"]) for line in each["lines"]]
         else:
-            rows = list(each["processed"].items()) if each["state"] == OPEN else []
+            rows = list(each["processed"].items()) if each["state"] == _OPEN else []
         for line, quantity in rows:
             counts[line] = counts.get(line, 0) + quantity
     return counts

@@ -15,7 +15,17 @@ from collections.abc import Mapping
 from itertools import zip_longest
 
 from statemachines.items import SenselessItems
-from statemachines.shopify.facts import Facts, is_marked, live, mark, name_of, numbered, numbers_of, orders, remaining
+from statemachines.shopify.facts import (
+    Facts,
+    is_marked,
+    live,
+    mark,
+    name_of,
+    numbers_of,
+    orders,
+    remaining,
+    tracking_fields,
+)
 from statemachines.shopify.parcels import asked_items
 from statemachines.target import Json, TargetRequest, Tracking, is_web_link
 
@@ -127,13 +137,13 @@ def with_tracking(facts: Facts, request: TargetRequest) -> dict[str, Json]:
     """The facts once the fulfilments that the target's numbers are for carry them."""
     chosen = [id(each) for each in retracked(facts, request)]  # what is only planned has no number yet
     told = [
-        {**each, **numbered(*overwritten(each, request))} if id(each) in chosen else each
+        {**each, **tracking_fields(*overwritten(each, request))} if id(each) in chosen else each
         for each in facts.get("fulfillments") or ()
     ]
     return {name: value for name, value in {**facts, "fulfillments": told}.items() if name != RETRACKING}
 
 
-def unanswered(facts: Facts, request: TargetRequest) -> Mapping[str, Json]:
+def retracking_unanswered(facts: Facts, request: TargetRequest) -> Mapping[str, Json]:
     """The facts once the answer about new tracking of several parcels was lost: which parcels it is for is kept."""
     chosen = [each["id"] for each in retracked(facts, request)]
     if len(chosen) < 2:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statemachines.machine import Plan, Standing
-from statemachines.shopify.facts import live, shipped, state_of, total
+from statemachines.shopify.facts import live, shipped, state_of, summed
 from statemachines.shopify.machine import MACHINE
 from statemachines.target import Json, TargetRequest
 
@@ -101,10 +101,10 @@ def test_every_target_ends_and_nothing_is_shipped_twice(
         here = walked(here, request, made)
         if here.state == "CANCELLED":
             return
-        left = total(
+        left = summed(
             {line: count} for each in here.facts["fulfillment_orders"] for line, count in each["lines"].values()
         )
-        assert total([shipped(here.facts), left]) == whole
+        assert summed([shipped(here.facts), left]) == whole
         if live(here.facts):
             assert here.state in (state_of(here.facts), "IN_PROGRESS", before.state)
         keeps_others(before, here, request)
