@@ -18,14 +18,16 @@ _OLD_INTENT_FIELDS = 6  # without is_unanswered
 _COLUMNS = (
     "seq, shop, platform, id, reference, state, platform_state, milestone, payment, situation, facts, content_hash,"
     " platform_updated_at, observed_at, moved_at, due_at, intent, attempts, read_attempts, crashes, next_attempt_at,"
-    " wait, problem, held_at, held_reason, imported_at, updated_at, version, gone_at, gone_detail"
+    " wait, problem, held_at, held_reason, imported_at, updated_at, version, gone_at, gone_detail,"
+    " is_provisional"
 )
 
 _INSERT = (
     "INSERT INTO orders (shop, platform, id, imported_at, version, updated_at, state, platform_state, milestone,"
     " situation, observed_at, moved_at, due_at, intent, attempts, read_attempts, crashes, next_attempt_at, wait,"
     " problem, reference, payment, facts, content_hash, platform_updated_at, held_at, held_reason, gone_at,"
-    " gone_detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " gone_detail, is_provisional) VALUES"
+    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 _SAVE_STEP = (
@@ -36,7 +38,7 @@ _SAVE_STEP = (
 
 _SAVE_REST = (
     "UPDATE orders SET reference = ?, payment = ?, facts = ?, content_hash = ?, platform_updated_at = ?, held_at = ?,"
-    " held_reason = ?, gone_at = ?, gone_detail = ? WHERE seq = ?"
+    " held_reason = ?, gone_at = ?, gone_detail = ?, is_provisional = ? WHERE seq = ?"
 )
 
 SELDOM = frozenset(
@@ -50,6 +52,7 @@ SELDOM = frozenset(
         "held_reason",
         "gone_at",
         "gone_detail",
+        "is_provisional",
     }
 )
 """Fields that a step mostly leaves alone: written apart, only when they changed."""
@@ -294,6 +297,7 @@ def _seldom_values(order: Order) -> tuple[Value, ...]:
         order.held_reason,
         order.gone_at,
         order.gone_detail,
+        int(order.is_provisional),
     )
 
 
@@ -316,4 +320,5 @@ def _order(row: Row) -> Order:
     values[16] = None if row[16] is None else _load_intent(row[16])
     values[21] = None if row[21] is None else Wait(*load_json(row[21]))
     values[22] = load_problem(row[22])
+    values[30] = bool(row[30])
     return Order(*values)

@@ -115,7 +115,7 @@ class Order:
     with every change and fences lost updates.
     `attempts` counts calls of the current step, `read_attempts` failed reads in a row, `crashes` daemon deaths in it.
     `gone_at`: since when the platform has no such order, with its words in `gone_detail`; nothing is wanted of it then.
-    `content_hash` is empty while no read has shown the order and webhooks alone tell of it.
+    `is_provisional`: imported from a webhook and not yet confirmed by a read.
     """
 
     seq: int
@@ -148,11 +148,7 @@ class Order:
     version: int
     gone_at: int | None = None
     gone_detail: str | None = None
-
-    @property
-    def is_told(self) -> bool:
-        """Known by webhooks alone: no read has shown it yet."""
-        return not self.content_hash
+    is_provisional: bool = False
 
     @classmethod
     def first_seen(
@@ -171,6 +167,7 @@ class Order:
         platform_updated_at: int | None,
         observed_at: int,
         now: int,
+        is_provisional: bool = False,
     ) -> Order:
         """An order that is not kept yet: at rest, and nothing was ever asked of it. `now`: when it is imported."""
         return cls(
@@ -202,6 +199,7 @@ class Order:
             imported_at=now,
             updated_at=now,
             version=1,
+            is_provisional=is_provisional,
         )
 
 

@@ -41,7 +41,7 @@ def changes_of(order: Order, kept: Kept | None, seen: Seen, *, is_cancelled: boo
         found = less(found, seen.apart.steps)
     if is_cancelled and kept.content.get("cancelled") is None and seen.content.get("cancelled") is not None:
         found = less(found, seen.apart.cancel)  # a person's cancellation finds the order in another state
-    if not found and order.is_told and seen.content_hash and _is_newer(order, seen):
+    if not found and order.is_provisional and not seen.is_provisional and _is_newer(order, seen):
         return [""]  # the first read: it shows what the webhook did not tell, some of which may have changed
     return bounded(found)
 

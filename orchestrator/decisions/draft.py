@@ -212,6 +212,17 @@ class Draft:
         target = self.targets[0].id if self.targets else None
         self.emit("order.blocked", target, problem=problem_json(problem), state=self.order.state)
 
+    def release(self, by: str) -> None:
+        """The world moved on (`by`: how): what blocked the order no longer describes it, so it is planned again from
+        what is now."""
+        if self.order.problem is None:
+            return
+        head = self.targets[0] if self.targets else None
+        if head is not None and head.status is TargetStatus.BLOCKED:
+            self.put(changed(head, status=TargetStatus.RUNNING, problem=None))
+        self.change(problem=None, attempts=0, read_attempts=0, next_attempt_at=None)
+        self.emit("order.released", head.id if head is not None else None, by=by)
+
     def keep_look(self, payload: bytes, content: dict[str, Json], read_at: int) -> None:
         """The platform's newest payload goes in with the rest, and what the ERP is given of it."""
         self._look = (payload, content, read_at)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import Enum
 
 from orchestrator.backoff import full_jitter
-from orchestrator.decisions.changes import changes_of
 from orchestrator.decisions.draft import Context, Draft, problem_json, problem_of
+from orchestrator.decisions.reconciliation import reconcile
 from orchestrator.platforms.client import Seen, StepAnswer
 from orchestrator.platforms.failures import (
     AccessDenied,
@@ -16,7 +17,7 @@ from orchestrator.platforms.failures import (
     Transient,
 )
 from statemachines.target import Json
-from storage.records import Intent, Kept, Order, Problem, TargetStatus, changed
+from storage.records import Intent, Order, Problem, TargetStatus, changed
 
 
 def apply_answer(
@@ -111,104 +112,60 @@ def _count_attempt(
 
 
 def apply_read(draft: Draft, ctx: Context, seen: Seen, refused: str | None) -> None:
-    """A fresh read: settles an uncertain intent, adopts what the platform shows, tells of drift.
+    """A fresh read: settles an intent in doubt, then takes over what the platform shows.
 
-    `refused`: the words of an out-of-sequence refusal that led to this read. When the read shows just the state that
-    the step was meant for, the refusal was no misunderstanding: the order is blocked with those words.
+    `refused`: the words of an out-of-sequence refusal that led to this read.
     """
     intent = draft.order.intent
-    if intent is not None:
-        standing = draft.standing()
-        shown = seen.standing()
-        request = draft.request_of_intent()
-        is_done = ctx.machine.is_done(intent.step, standing, shown, request)
-        if is_done and not intent.is_unanswered and not ctx.machine.is_evident(intent.step, request):
-            is_done = False  # the platform answered, and it was no yes: somebody else did the like of it
-        if is_done is None:
-            refused = f"nobody can tell whether {intent.step} took effect: look, then retry it or skip it"
-        if is_done:
-            before = draft.order
-            apply_answer(draft, ctx, StepAnswer(seen.state), how="found_done")
-            _release(draft, before, "found_done")
-        else:
-            draft.change(intent=None, next_attempt_at=None)
-            if intent.is_unanswered:
-                facts = ctx.machine.after_lost_answer(standing, intent.step, request)
-                if facts is not standing.facts:
-                    draft.change(facts=dict(facts))
-            is_there = ctx.machine.observe(standing, shown) == standing.state
-            if refused is not None and is_there and ctx.machine.wait(shown, request) is None:
-                adopt_seen(draft, ctx, seen, ctx.now)
-                _block_own(draft, intent, problem_of("rejected", refused, intent.step, ctx.now))
-                return
+    problem = None if intent is None else settle_intent(draft, ctx, seen, refused)
     draft.change(read_attempts=0)
-    adopt_seen(draft, ctx, seen, ctx.now)
+    reconcile(draft, ctx, seen, ctx.now)
+    if intent is not None and problem is not None:
+        _block_own(draft, intent, problem)
 
 
-def adopt_seen(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
-    """Takes over what the platform shows; answers whether anything that matters differed.
+def settle_intent(draft: Draft, ctx: Context, seen: Seen, refused: str | None) -> Problem | None:
+    """Ends the draft's intent by what a read shows: its step is done, or it may be sent again.
 
-    The platform is the truth about its state: another state than ours is drift, which is recorded and planned from.
+    Answers the problem where it may not. That is so after a refusal (`refused`: its words) when the read shows just
+    the state that the step was meant for, so that the refusal was no misunderstanding; and when nobody can tell.
     """
-    order, kept = draft.order, draft.kept
-    state = ctx.machine.observe(draft.standing(), seen.standing())
-    news = changes_of(order, kept, seen, is_cancelled=ctx.machine.milestone(order.state) == "cancelled")
-    is_back = order.gone_at is not None
-    is_settled = order.payment == "unpaid" and seen.payment not in ("unpaid", "unknown")
-    is_unsettled = seen.payment == "unpaid" and order.payment not in ("unpaid", "unknown")
-    draft.change(
-        reference=seen.reference,
-        state=state,
-        platform_state=seen.state,
-        milestone=ctx.machine.milestone(state),
-        payment=seen.payment,
-        facts=ctx.machine.merged_facts(draft.standing(), seen.standing()),
-        content_hash=seen.content_hash,
-        platform_updated_at=seen.platform_updated_at,
-        observed_at=read_at,
-        moved_at=ctx.passed(order.moved_at),
-        gone_at=None,
-        gone_detail=None,
-    )
-    if _differs(order, kept, seen):
-        draft.keep_look(seen.payload, seen.content, read_at)
-    if is_settled:
-        draft.emit("order.payment_settled", payment=seen.payment)
-    if is_unsettled and not any(each in ("", "/payment", "/payment/status") for each in news):
-        news = sorted([*news, "/payment/status"])
-    if news or is_back:
-        told: dict[str, Json] = {"found_again": True} if is_back else {}
-        told |= {"reference": seen.reference, "payment": seen.payment, "state": state, "changed": news}
-        draft.emit("order.updated", **told)
-    if state == order.state:
-        is_mended = draft.order.facts != order.facts or draft.order.payment != order.payment
-        if is_mended and order.problem is not None and order.problem.step is None:
-            _release(draft, order, "change")  # a guard refused, and what it looks at is another now
-        return bool(news) or is_back or is_settled or is_mended
-    draft.emit("order.drifted", **{"from": order.state}, to=state, milestone=ctx.machine.milestone(state))
-    _release(draft, order, "drift")
-    return True
+    intent = draft.order.intent
+    assert intent is not None
+    effect = _effect(draft, ctx, seen)
+    if effect is _Effect.DONE:
+        apply_answer(draft, ctx, StepAnswer(seen.state), how="found_done")
+        draft.release("found_done")
+        return None
+    standing, request = draft.standing(), draft.request_of_intent()
+    draft.change(intent=None, next_attempt_at=None)
+    if intent.is_unanswered:
+        draft.change(facts=dict(ctx.machine.after_lost_answer(standing, intent.step, request)))
+    if effect is _Effect.UNKNOWN:
+        refused = f"nobody can tell whether {intent.step} took effect: look, then retry it or skip it"
+    is_explained = ctx.machine.observe(standing, seen.standing()) != standing.state
+    if refused is None or is_explained or ctx.machine.wait(seen.standing(), request) is not None:
+        return None
+    return problem_of("rejected", refused, intent.step, ctx.now)
 
 
-def _differs(order: Order, kept: Kept | None, seen: Seen) -> bool:
-    """Whether a look shows anything that the last one that was kept did not."""
-    known = (order.platform_state, order.payment, order.facts, order.content_hash, order.platform_updated_at)
-    shown = (seen.state, seen.payment, seen.facts, seen.content_hash, seen.platform_updated_at)
-    is_first_after_a_step = order.observed_at <= order.moved_at
-    return (
-        order.is_told or is_first_after_a_step or known != shown or (kept is not None and kept.content != seen.content)
-    )
+class _Effect(Enum):
+    """What a read shows of a step whose call is in doubt."""
+
+    DONE = "done"
+    NONE = "none"
+    UNKNOWN = "unknown"
 
 
-def _release(draft: Draft, before: Order, by: str) -> None:
-    """The world moved on: what blocked the order no longer describes it, so it is planned again from what is now."""
-    if before.problem is None:
-        return
-    head = draft.targets[0] if draft.targets else None
-    if head is not None and head.status is TargetStatus.BLOCKED:
-        draft.put(changed(head, status=TargetStatus.RUNNING, problem=None))
-    draft.change(problem=None, attempts=0, read_attempts=0, next_attempt_at=None)
-    draft.emit("order.released", head.id if head is not None else None, by=by)
+def _effect(draft: Draft, ctx: Context, seen: Seen) -> _Effect:
+    intent, request = draft.order.intent, draft.request_of_intent()
+    assert intent is not None
+    is_done = ctx.machine.is_done(intent.step, draft.standing(), seen.standing(), request)
+    if is_done is None:
+        return _Effect.UNKNOWN
+    if is_done and (intent.is_unanswered or ctx.machine.is_evident(intent.step, request)):
+        return _Effect.DONE
+    return _Effect.NONE  # even where it looks done: the platform's answer was no yes, so somebody else did it
 
 
 def apply_read_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jitter: float, *, counts: bool) -> None:
@@ -218,7 +175,7 @@ def apply_read_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jit
     """
     order = draft.order
     match failure:
-        case NotFound() if not order.is_told or order.read_attempts + 1 >= ctx.policy.attempts:
+        case NotFound() if not order.is_provisional or order.read_attempts + 1 >= ctx.policy.attempts:
             draft.change(intent=None)
             apply_gone(draft, ctx, failure.detail)
         case AccessDenied():

@@ -1,184 +1,96 @@
-"""The one road by which an order comes in, is seen again or is gone: polls, refreshes, hints and rejected payloads all
-end here.
+"""What a look at an order changes of what we know of it. Pure.
 
-A list shows how an order was when the platform made the list. If a step of ours is out, or ended after the list was
-asked for, the list may be older than what we know: its state is then left alone, and a later look tells.
+The platform is the truth about its state: another state than ours is drift, which is recorded and planned from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-
-from orchestrator.decisions.decision import advance
+from orchestrator.decisions.changes import changes_of
 from orchestrator.decisions.draft import Context, Draft
-from orchestrator.decisions.history import is_history
-from orchestrator.decisions.outcomes import adopt_seen, apply_gone, apply_read
 from orchestrator.platforms.client import Seen
-from statemachines.machine import PlatformMachine, Standing
 from statemachines.target import Json
-from storage.history import forget_skipped, note_skipped
-from storage.orders import get_kept, get_order, get_payload, insert_order, touch_order
-from storage.records import Order, Situation
-from storage.rejected import remove_rejected_of
-from storage.transaction import Transaction
+from storage.records import Order
 
-_NEVER = 0  # when a read showed an order that webhooks alone tell of; what is wanted of it begins with a read
+_WHERE_PAYMENT_STANDS = frozenset({"", "/payment", "/payment/status"})
+_NOT_PAID = frozenset({"unpaid", "unknown"})
 
 
-class Adopted(StrEnum):
-    """What a look at an order changed."""
-
-    IMPORTED = "imported"
-    DRIFTED = "drifted"
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-    STALE = "stale"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One order as seen at `read_at` (Unix milliseconds, when the request began). `cause`: the webhook that led to it
-    (`webhook`, `topic`), for the events."""
-
-    seen: Seen
-    read_at: int
-    cause: Mapping[str, Json] | None = None
-
-
-def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
-    """Imports an unknown order, or takes over what a known one shows. Answers the order and what happened."""
-    shop, seen = ctx.policy.shop, look.seen
-    remove_rejected_of(tx, shop, seen.id)
-    order = get_order(tx, shop, seen.id)
-    if order is None:
-        return _import(tx, ctx, look), Adopted.IMPORTED
-    if _is_stale(ctx, order, look.read_at):
-        return _note_news(tx, ctx, order, look), Adopted.STALE
-    if order.intent is None and order.gone_at is None and _shows_nothing_new(ctx.machine, order, seen):
-        touch_order(tx, order.seq, look.read_at, ctx.now)
-        return order, Adopted.UNCHANGED
-    draft = Draft.of(tx, order)
-    draft.cause, draft.kept = look.cause, get_kept(tx, shop, order.id)
-    if order.intent is not None:
-        apply_read(draft, ctx, seen, None)
-        has_changed = True
-    else:
-        has_changed = adopt_seen(draft, ctx, seen, look.read_at)
-    advance(draft, ctx)  # never begins a call: the context has no turn
-    draft.save(tx, ctx.now)
-    if draft.order.state != order.state:
-        return draft.order, Adopted.DRIFTED
-    return draft.order, Adopted.UPDATED if has_changed else Adopted.UNCHANGED
-
-
-def adopt_told(tx: Transaction, ctx: Context, seen: Seen, cause: Mapping[str, Json]) -> None:
-    """Takes an order as a webhook tells it, for there is no reading it now. One that a read has shown is left alone:
-    the next read tells more."""
-    order = get_order(tx, ctx.policy.shop, seen.id)
-    if order is None:
-        if is_history(tx, ctx, seen.id, seen.age):
-            note_skipped(tx, ctx.policy.shop, seen.id)
-        else:
-            _import(tx, ctx, Look(seen, _NEVER, cause))
-        return
-    if not order.is_told or order.intent is not None or _is_known(tx, order, seen):
-        return
-    draft = Draft.of(tx, order)
-    draft.cause, draft.kept = cause, get_kept(tx, order.shop, order.id)
-    adopt_seen(draft, ctx, seen, _NEVER)
-    advance(draft, ctx)
-    draft.save(tx, ctx.now)
-
-
-def _is_known(tx: Transaction, order: Order, told: Seen) -> bool:
-    """Whether a webhook tells what was told before. Change times have whole seconds: an equal one may be news."""
-    known_at, told_at = order.platform_updated_at, told.platform_updated_at
-    is_older = known_at is not None and (told_at is None or told_at < known_at)
-    return is_older or get_payload(tx, order.shop, order.id) == told.payload
-
-
-def note_gone(tx: Transaction, ctx: Context, order_id: str, detail: str, read_at: int) -> None:
-    """A read that began at `read_at` found that the platform has no such order; one that we never had is no news, nor
-    is one that no read has shown before."""
-    remove_rejected_of(tx, ctx.policy.shop, order_id)
-    order = get_order(tx, ctx.policy.shop, order_id)
-    if order is None or order.is_told or _is_stale(ctx, order, read_at):
-        return
-    if order.gone_at is not None:
-        touch_order(tx, order.seq, read_at, ctx.now)
-        return
-    draft = Draft.of(tx, order)
-    draft.change(intent=None)
-    apply_gone(draft, ctx, detail)
-    advance(draft, ctx)
-    draft.save(tx, ctx.now)
-
-
-def _is_stale(ctx: Context, order: Order, read_at: int) -> bool:
-    """Whether what we know is newer than the look, or will be in a moment. A look that began later than now is one that
-    our clock was set back behind: nobody can say what it is older than, and the next one tells.
-
-    An uncertain call is the driver's to resolve, unless nothing drives the order: one that is blocked or held is
-    resolved by any look, or nobody would see what a person did about it on the platform.
-    """
-    if read_at > ctx.now or read_at <= ctx.passed(order.moved_at) or read_at <= ctx.passed(order.observed_at):
+def reconcile(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
+    """Takes over what the platform shows, in a look that began at `read_at`; answers whether anything that matters
+    differed. What blocked the order is released where it no longer describes it."""
+    before = draft.order
+    pointers = _pointers(draft, ctx, seen)
+    _take_over(draft, ctx, seen, read_at)
+    is_news = _tell(draft, before, pointers)
+    if draft.order.state != before.state:
+        _tell_drift(draft, ctx, before)
+        draft.release("drift")
         return True
-    if order.intent is None:
-        return False
-    return not order.intent.is_uncertain or order.situation not in (Situation.BLOCKED, Situation.HELD)
+    is_mended = (draft.order.facts, draft.order.payment) != (before.facts, before.payment)
+    if is_mended and before.problem is not None and before.problem.step is None:
+        draft.release("change")  # a guard refused, and what it looks at is another now
+    return is_news or is_mended
 
 
-def _note_news(tx: Transaction, ctx: Context, order: Order, look: Look) -> Order:
-    """A look that says nothing certain of the state, for a step is out, may yet show that somebody changed the order:
-    then what the driver knows is not to be relied on for a step that it would send without a look."""
-    is_changed = bool(order.content_hash) and look.seen.content_hash != order.content_hash
-    if order.intent is None or not is_changed or look.read_at <= ctx.passed(order.observed_at):
-        return order
-    draft = Draft.of(tx, order)
-    draft.change(observed_at=0)
-    draft.save(tx, ctx.now)
-    return draft.order
+def _pointers(draft: Draft, ctx: Context, seen: Seen) -> list[str]:
+    """Where the order differs from the look before, for the ERP. A payment that is taken back is named in any case."""
+    order = draft.order
+    is_cancelled = ctx.machine.milestone(order.state) == "cancelled"
+    found = changes_of(order, draft.kept, seen, is_cancelled=is_cancelled)
+    is_taken_back = seen.payment == "unpaid" and order.payment not in _NOT_PAID
+    if is_taken_back and _WHERE_PAYMENT_STANDS.isdisjoint(found):
+        return sorted([*found, "/payment/status"])
+    return found
 
 
-def _shows_nothing_new(machine: PlatformMachine, order: Order, seen: Seen) -> bool:
-    """Most orders of most polls: told apart without changing the row."""
-    known = Standing(order.state, order.platform_state, order.payment, order.facts)
-    return (
-        seen.content_hash == order.content_hash
-        and seen.platform_updated_at == order.platform_updated_at
-        and seen.state == order.platform_state
-        and seen.payment == order.payment
-        and machine.knows(order.state)
-        and order.observed_at > order.moved_at  # the first look after a step of ours: what the step did is kept
-        and machine.merged_facts(known, seen.standing()) == order.facts
-    )
-
-
-def _import(tx: Transaction, ctx: Context, look: Look) -> Order:
-    seen, now = look.seen, ctx.now
-    state = ctx.machine.observe(None, seen.standing())
-    order = Order.first_seen(
-        shop=ctx.policy.shop,
-        platform=ctx.policy.platform,
-        id=seen.id,
+def _take_over(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> None:
+    """The order as it is shown, and its payload where that shows anything that the one before did not."""
+    order, known = draft.order, draft.standing()
+    is_another = _shows_another(draft, seen)
+    state = ctx.machine.observe(known, seen.standing())
+    draft.change(
         reference=seen.reference,
         state=state,
         platform_state=seen.state,
         milestone=ctx.machine.milestone(state),
         payment=seen.payment,
-        facts=seen.facts,
+        facts=ctx.machine.merged_facts(known, seen.standing()),
         content_hash=seen.content_hash,
         platform_updated_at=seen.platform_updated_at,
-        observed_at=look.read_at,
-        now=now,
+        observed_at=read_at,
+        moved_at=ctx.passed(order.moved_at),
+        gone_at=None,
+        gone_detail=None,
+        is_provisional=seen.is_provisional,
     )
-    draft = Draft(insert_order(tx, order, seen.payload, seen.content), ())
-    draft.cause = look.cause
-    draft.emit("order.imported", state=state, milestone=order.milestone, reference=seen.reference, payment=seen.payment)
-    advance(draft, ctx)
-    draft.save(tx, now)
-    forget_skipped(tx, order.shop, order.id)
-    return draft.order
+    if is_another:
+        draft.keep_look(seen.payload, seen.content, read_at)
+
+
+def _shows_another(draft: Draft, seen: Seen) -> bool:
+    """Whether a look shows anything that the last one that was kept did not."""
+    order, kept = draft.order, draft.kept
+    known = (order.platform_state, order.payment, order.facts, order.content_hash, order.platform_updated_at)
+    shown = (seen.state, seen.payment, seen.facts, seen.content_hash, seen.platform_updated_at)
+    is_first_after_a_step = order.observed_at <= order.moved_at
+    is_other_content = kept is not None and kept.content != seen.content
+    return order.is_provisional or is_first_after_a_step or known != shown or is_other_content
+
+
+def _tell(draft: Draft, before: Order, pointers: list[str]) -> bool:
+    """Tells of payment, of what differs and of an order that is found again; answers whether there was any of it."""
+    order = draft.order
+    is_settled = before.payment == "unpaid" and order.payment not in _NOT_PAID
+    if is_settled:
+        draft.emit("order.payment_settled", payment=order.payment)
+    is_back = before.gone_at is not None
+    if pointers or is_back:
+        told: dict[str, Json] = {"found_again": True} if is_back else {}
+        told |= {"reference": order.reference, "payment": order.payment, "state": order.state, "changed": pointers}
+        draft.emit("order.updated", **told)
+    return is_settled or is_back or bool(pointers)
+
+
+def _tell_drift(draft: Draft, ctx: Context, before: Order) -> None:
+    state = draft.order.state
+    draft.emit("order.drifted", **{"from": before.state}, to=state, milestone=ctx.machine.milestone(state))

@@ -23,7 +23,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from orchestrator.clock import Chance, Clock
-from orchestrator.decisions.reconciliation import adopt_told
+from orchestrator.decisions.adoption import adopt_told
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.decisions.webhook_facts import settle_fulfillment, settle_product
 from orchestrator.intake.looking import CLOSED, LONGEST_WAIT, LOOKS, Item, Looker, Place, Wait, cause_of

@@ -9,7 +9,7 @@ import structlog
 
 from orchestrator.backoff import Growing, equal_jitter
 from orchestrator.clock import Chance, Clock
-from orchestrator.decisions.reconciliation import Adopted
+from orchestrator.decisions.adoption import Adopted
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.intake.news import told_order
 from orchestrator.platforms.client import Age

@@ -37,7 +37,8 @@ class Seen:
     are told apart without comparing. `platform_updated_at`: the platform's own change time in Unix milliseconds, None
     if it has none.
     `is_released` False: not for the ERP (not paid for, no goods to ship). Such an order is imported only when somebody
-    asks for it by its id. `age`: whether it is history (`decisions.history`).
+    asks for it by its id. `age`: whether it is history (`decisions.history`). `is_provisional`: a webhook's word, which
+    a read has yet to confirm.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Seen:
     content: dict[str, Json] = field(default_factory=dict)
     apart: Apart = NOTHING_APART
     age: Age = Age()
+    is_provisional: bool = False
 
     def standing(self) -> Standing:
         """As the machine sees it."""

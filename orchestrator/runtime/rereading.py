@@ -12,7 +12,7 @@ from functools import partial
 import anyio
 import structlog
 
-from orchestrator.decisions.reconciliation import Adopted
+from orchestrator.decisions.adoption import Adopted
 from orchestrator.decisions.rejected import LONGEST_PAUSE_MS, postponed, set_aside
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.runtime.asking import GateClosed

@@ -13,9 +13,9 @@ from functools import partial
 import anyio
 import structlog
 
+from orchestrator.decisions.adoption import Adopted, Look, adopt, note_gone
 from orchestrator.decisions.draft import Context
 from orchestrator.decisions.history import is_history, may_be_history
-from orchestrator.decisions.reconciliation import Adopted, Look, adopt, note_gone
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.platforms.client import Age, Page, UnreadableItem
 from orchestrator.platforms.failures import (

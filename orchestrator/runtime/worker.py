@@ -17,9 +17,9 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
+from orchestrator.decisions.adoption import Adopted, Look, adopt, note_gone
 from orchestrator.decisions.draft import Context, Draft, problem_of
 from orchestrator.decisions.history import is_history, may_be_history
-from orchestrator.decisions.reconciliation import Adopted, Look, adopt, note_gone
 from orchestrator.decisions.recovery import recover
 from orchestrator.platforms.client import Age, RemembersRefusal, Seen
 from orchestrator.platforms.failures import NotFound

@@ -10,12 +10,12 @@ import pytest
 from orchestrator.backoff import Growing
 from orchestrator.decisions.draft import Context, Draft, Policy, problem_of
 from orchestrator.decisions.outcomes import (
-    adopt_seen,
     apply_answer,
     apply_failure,
     apply_read,
     apply_read_failure,
 )
+from orchestrator.decisions.reconciliation import reconcile
 from orchestrator.platforms.client import Seen, StepAnswer
 from orchestrator.platforms.failures import (
     AccessDenied,
@@ -220,7 +220,7 @@ def test_a_read_that_fails_is_told_with_when_it_is_made_again() -> None:
 
 def test_what_shows_nothing_new_changes_only_when_it_was_seen() -> None:
     draft = Draft(order(facts={"status": "Payed"}, observed_at=NOW - 9), ())
-    assert adopt_seen(draft, CTX, seen(), NOW) is False
+    assert reconcile(draft, CTX, seen(), NOW) is False
     assert draft.order == order(facts={"status": "Payed"}, observed_at=NOW)
     assert events(draft) == []
     assert draft._look is None
@@ -230,7 +230,7 @@ def test_an_edit_is_told_and_its_payload_kept() -> None:
     draft = Draft(order(), ())
     draft.kept = Kept({"note": None}, NOW - 9, NOW - 9)
     look = seen(content_hash="new", payload=b"new", reference="R", content={"note": "ring"})
-    assert adopt_seen(draft, CTX, look, NOW) is True
+    assert reconcile(draft, CTX, look, NOW) is True
     told = {"reference": "R", "payment": "paid", "state": "CheckQueue", "changed": ["/note"]}
     assert events(draft) == [("order.updated", told)]
     assert (draft.order.reference, draft._look) == ("R", (b"new", {"note": "ring"}, NOW))
@@ -249,14 +249,14 @@ def test_an_edit_is_told_and_its_payload_kept() -> None:
 )
 def test_a_payment_that_is_settled_or_is_so_no_more_is_told(before: str, now: str, told: list[str]) -> None:
     draft = Draft(order(payment=before), ())
-    adopt_seen(draft, CTX, seen(payment=now), NOW)
+    reconcile(draft, CTX, seen(payment=now), NOW)
     assert [type_ for type_, _ in events(draft)] == told
 
 
 def test_drift_releases_what_was_blocked() -> None:
     draft = calling(intent=None)
     draft.block(problem_of("rejected", "no", "confirm", NOW))
-    adopt_seen(draft, CTX, seen("OrderConfirm"), NOW)
+    reconcile(draft, CTX, seen("OrderConfirm"), NOW)
     assert draft.order.problem is None
     assert draft.targets[0].status is TargetStatus.RUNNING
     assert [type_ for type_, _ in events(draft)] == ["order.blocked", "order.drifted", "order.released"]
@@ -265,6 +265,6 @@ def test_drift_releases_what_was_blocked() -> None:
 def test_what_is_seen_again_where_it_was_stays_blocked() -> None:
     draft = calling(intent=None)
     draft.block(problem_of("rejected", "no", "confirm", NOW))
-    adopt_seen(draft, CTX, seen(), NOW)
+    reconcile(draft, CTX, seen(), NOW)
     assert draft.order.problem is not None
     assert draft.targets[0].status is TargetStatus.BLOCKED

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.decisions.adoption import adopt_told
 from orchestrator.decisions.draft import Context
-from orchestrator.decisions.reconciliation import adopt_told
 from orchestrator.decisions.refusals import Refused
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import NotFound
@@ -147,7 +147,7 @@ async def test_a_body_of_which_fields_were_left_out_is_enough(tmp_path: Path) ->
         assert told == {"state": "UNFULFILLED", "payment": "paid", "reference": None, "topic": "orders/create"}
         await worked_off(floor)
         assert await types_of(floor, NOWHERE) == ["order.imported"]
-        assert (await floor.order(NOWHERE, name)).is_told
+        assert (await floor.order(NOWHERE, name)).is_provisional
 
 
 async def test_a_target_of_it_waits_for_reads_that_are_behind_the_webhook(

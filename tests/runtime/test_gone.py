@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.decisions.reconciliation import note_gone
+from orchestrator.decisions.adoption import note_gone
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.views import order_view
 from orchestrator.sandbox.server import Sandbox, SandboxSettings

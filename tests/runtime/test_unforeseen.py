@@ -42,7 +42,7 @@ def raising_for(order: str, call: Callable[..., Any], id_of: Callable[..., str])
 
 
 def adoption_raises(monkeypatch: pytest.MonkeyPatch, order: str) -> None:
-    module = import_module("orchestrator.decisions.reconciliation")
+    module = import_module("orchestrator.decisions.adoption")
     monkeypatch.setattr(module, "advance", raising_for(order, module.advance, lambda draft, ctx: draft.order.id))
 
 

@@ -49,6 +49,7 @@ FULL_ORDER = replace(
     held_reason="ask Ünal first",
     gone_at=NOW - 7,
     gone_detail="404: nie ma takiego zamówienia",
+    is_provisional=True,
 )
 """An order with something in every field."""
 

@@ -86,3 +86,22 @@ def test_a_shop_of_before_history_was_kept_is_followed_since_its_last_sweep(monk
     migrate(tx, DIALECT, NOW)
     rows = tx.query("SELECT name, followed_since, swept_since, skipped FROM shops ORDER BY name")
     assert [tuple(row) for row in rows] == [("new", None, None, 0), ("swept", NOW - 5, None, 0)]
+
+
+def test_an_order_that_only_webhooks_told_of_is_provisional(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = all_migrations()
+    (provisional,) = [each.version for each in known if each.name == "provisional"]
+    tx = empty()
+    only(monkeypatch, [each for each in known if each.version < provisional])
+    migrate(tx, DIALECT, NOW)
+    for order, content_hash in (("told", ""), ("read", "h")):
+        tx.execute(
+            "INSERT INTO orders (shop, platform, id, state, platform_state, payment, situation, facts, content_hash,"
+            " observed_at, moved_at, attempts, read_attempts, crashes, imported_at, updated_at, version)"
+            " VALUES ('acme', 'shopify', ?, 's', 's', 'paid', 'idle', '{}', ?, 0, 0, 0, 0, 0, 1, 1, 1)",
+            (order, content_hash),
+        )
+    only(monkeypatch, known)
+    migrate(tx, DIALECT, NOW)
+    rows = tx.query("SELECT id, is_provisional FROM orders ORDER BY id")
+    assert [tuple(row) for row in rows] == [("read", 0), ("told", 1)]

@@ -12,8 +12,8 @@ from typing import TypeVar, cast
 from orchestrator.backoff import Growing
 from orchestrator.clock import Chance, Clock
 from orchestrator.crash import CrashPoints
+from orchestrator.decisions.adoption import Adopted, Look, adopt
 from orchestrator.decisions.draft import Context, Draft, Policy
-from orchestrator.decisions.reconciliation import Adopted, Look, adopt
 from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import PlatformClient, Seen, StepAnswer
 from orchestrator.platforms.failures import (

@@ -77,8 +77,8 @@ _ORDER: TypeAdapter[_Order] = TypeAdapter(_Order)
 
 def told_order(body: Json, payload: bytes) -> Seen | None:
     """The order that a body of `orders/*` is; None where it makes no sense. A subscription may leave fields out
-    (`includeFields`), so all but the id may be missing. `payload`: the body's bytes. Its content hash is empty, which
-    says that no read has shown the order."""
+    (`includeFields`), so all but the id may be missing. `payload`: the body's bytes. It is provisional: a
+    body has no digest that a read's could be compared with."""
     try:
         order = _ORDER.validate_python(body)
     except ValidationError:
@@ -112,6 +112,7 @@ def told_order(body: Json, payload: bytes) -> Seen | None:
         ),
         content=told_content(body, is_on_account=payment == "invoice"),
         apart=APART,
+        is_provisional=True,
     )
 
 
