@@ -237,8 +237,3 @@ class TokenKeeper(Generic[T]):
     def _hide(self, tokens: T) -> None:
         for secret in self._source.secrets_of(tokens):
             self._caller.hide(secret)
-
-
-def is_header_safe(token: str) -> bool:
-    """Whether a token can go into a header as it is."""
-    return bool(token) and all("!" <= character <= "~" for character in token)

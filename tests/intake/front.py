@@ -23,7 +23,7 @@ from orchestrator.crash import CrashPoints
 from orchestrator.intake.inbox import Inbox
 from orchestrator.intake.listener import listening
 from orchestrator.intake.receiver import Reception, build_receiver
-from orchestrator.platforms.shopify.webhooks import signature_of
+from orchestrator.platforms.base.signing import signature_of
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.transaction import Transaction
 from storage.webhooks import shops_with_webhooks

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from orchestrator.config import TlsSettings, WebhookSettings
 from orchestrator.intake.listener import ListenError, listening
-from orchestrator.platforms.shopify.webhooks import signature_of
+from orchestrator.platforms.base.signing import signature_of
 from storage.errors import StoreUnavailable
 from tests.intake.front import OLD_SECRET, SECRET, Front, front
 from tests.support.certificate import make_certificate

@@ -4,40 +4,16 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, model_validator
+
+from orchestrator.platforms.base.options import Secret, Section, Token, WebAddress
 
 DEFAULT_BASE_URL = "https://api.cloudsuite.io"
 """The API's host (cloudsuite.md §1)."""
 DEFAULT_TOKEN_URL = "https://id.cloudsuite.io/realms/CloudSuite/protocol/openid-connect/token"  # noqa: S105 - no secret
 """Where access tokens come from (cloudsuite.md §1)."""
-
-
-def _header_safe(secret: SecretStr) -> SecretStr:
-    """A token goes into a header as it is; the message must not repeat it."""
-    text = secret.get_secret_value()
-    if not text or not all("!" <= character <= "~" for character in text):
-        raise ValueError("a token is visible ASCII without blanks")
-    return secret
-
-
-def _not_empty(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().strip():
-        raise ValueError("must not be empty")
-    return secret
-
-
-def _web_address(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        is_good = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.username is None
-    except ValueError:
-        is_good = False
-    if not is_good or not all("!" <= character <= "~" for character in url):
-        raise ValueError("must be an https address without a user name")
-    return url
 
 
 def _zone(name: str) -> str:
@@ -56,30 +32,24 @@ def _day(text: str) -> str:
     return text
 
 
-Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
 ProxyValue = Annotated[str, Field(min_length=1)] | int
 Word = Annotated[str, Field(min_length=1)]
 Parameter = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
-class CloudsuiteCredentials(BaseModel):
+class CloudsuiteCredentials(Section):
     """OAuth2 client credentials: `client_id` is the user name, `client_secret` the password (cloudsuite.md §1)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
     client_id: Annotated[Secret, Field(description="The API user's name")]
     client_secret: Annotated[Secret, Field(description="The API user's password")]
     token_url: Annotated[
-        str,
-        AfterValidator(_web_address),
+        WebAddress,
         Field(description="Where access tokens come from; the realm is CloudSuite-test for the test system"),
     ] = DEFAULT_TOKEN_URL
 
 
-class CloudsuiteOptions(BaseModel):
+class CloudsuiteOptions(Section):
     """A shop's access to CloudSuite (`credentials` or `token`), and what about its API nobody wrote down."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
     webshop: Annotated[
         int | None, Field(gt=0, description="The webshop's number; when left out, orders of all webshops are taken")
@@ -92,7 +62,7 @@ class CloudsuiteOptions(BaseModel):
     ] = None
     credentials: Annotated[CloudsuiteCredentials | None, Field(description="OAuth2 client credentials")] = None
     token: Annotated[
-        Annotated[SecretStr, AfterValidator(_header_safe)] | None,
+        Token | None,
         Field(description="The deprecated API key, in place of credentials"),
     ] = None
     timezone: Annotated[

@@ -7,43 +7,29 @@ built once. What an answer means is decided in `errors`, what an order is in `wi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-import anyio.to_thread
 from yarl import URL
 
-from orchestrator.platforms.bystanders import about_order
-from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
-from orchestrator.platforms.discretion import discreet
-from orchestrator.platforms.failures import (
-    AccessDenied,
-    NotFound,
-    OutOfSequence,
-    PlatformFailure,
-    Rejected,
-    Transient,
-    Unreadable,
-)
+from orchestrator.platforms.base.listing import Listing
+from orchestrator.platforms.base.offset import sweep_page
+from orchestrator.platforms.base.rest import Probe, RestClient, json_body
+from orchestrator.platforms.client import Page, PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
 from orchestrator.platforms.fields import order_number
-from orchestrator.platforms.horizon import Present
-from orchestrator.platforms.http import Answer, Caller, date_ms, open_session, skew_finding
-from orchestrator.platforms.json_text import read_object, write_value
+from orchestrator.platforms.http import Answer
+from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.selldone.delivery import leaves_out, merged_text
 from orchestrator.platforms.selldone.errors import is_refusal, refusal
 from orchestrator.platforms.selldone.options import SelldoneOptions
-from orchestrator.platforms.selldone.sweep import Sweep, turn
-from orchestrator.platforms.selldone.wire import Listing, read_listing, read_single
+from orchestrator.platforms.selldone.wire import read_listing, read_single
 from statemachines.items import SenselessItems, read_items
 from statemachines.machine import Standing
 from statemachines.target import Json, TargetRequest
 
 MAX_PAGE_SIZE = 250
 """The list's largest `limit` (selldone.md §9)."""
-LARGE_BODY_BYTES = 256 * 1024
-"""A list larger than this is read in a worker thread: it would hold up everybody else for tens of milliseconds."""
 
-_JSON_HEADERS = {"Content-Type": "application/json"}
 _SYNC_QUERY = (
     "&sortBy=reserved_at&sortDesc=false&statuses[]=Payed&statuses[]=COD&statuses[]=Canceled"
     "&with[]=items&with[]=buyer&with[]=products"
@@ -54,63 +40,30 @@ _SEND = b'{"state":"SentOrder","list":null,"delivery_info":null}'
 _DELIVER = b'{"state":"ToCustomer","list":null,"delivery_info":null}'
 
 
-@discreet
-class SelldoneClient:
+class SelldoneClient(RestClient):
     """`PlatformClient` of one Selldone shop. Has to be made inside a running event loop."""
 
     def __init__(self, settings: ClientSettings) -> None:
         options = settings.options
         assert isinstance(options, SelldoneOptions)
         token = options.token.get_secret_value()
-        session = open_session(
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-            timeout_seconds=settings.timeout_seconds,
-            concurrency=settings.concurrency,
-        )
-        self._caller = Caller(session, clock=settings.clock, secrets=(token,), meter=settings.meter)
-        self._clock = settings.clock
-        self._throttle = settings.throttle
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        super().__init__(settings, secrets=(token,), headers=headers)
         self._shop_id = options.shop_id
         self._lookback_ms = int(settings.lookback_seconds * 1000)
         self._unit_ms = 1000 if options.updated_at_unit == "s" else 1
-        # Two rows at least: pages overlap, and a page of one row would never get on.
-        self._page_size = min(max(settings.page_size, 2), MAX_PAGE_SIZE)
-        center = f"{settings.base_url.rstrip('/')}/shops/{options.shop_id}/process-center"
+        self._page_size = min(settings.page_size, MAX_PAGE_SIZE)
+        center = f"{self._base_url}/shops/{options.shop_id}/process-center"
         self._list_url = f"{center}/baskets-PHYSICAL?offset="
         self._basket_url = f"{center}/baskets/"
 
-    @property
-    def rereads_open(self) -> bool:
-        """No: the list is asked for by change time (selldone.md §3)."""
-        return False
-
     async def list_page(self, position: Json, cursor: Json) -> Page:
         """One page of Payed, COD and Canceled orders that changed since `position`, oldest checkout first."""
-        now = Present(self._clock.now_ms())
-        sweep = Sweep.resume(position, cursor, now)
-        listing, answer = await self._list(sweep.offset, self._page_size, sweep.since)
-        turned = turn(sweep, listing, self._page_size, replace(now, platform_ms=date_ms(answer)))
-        return Page(
-            orders=listing.orders,
-            unreadable=listing.unreadable,
-            skip_if_new=frozenset(seen.id for seen in listing.orders if not seen.is_released),
-            next=None if turned.is_complete else turned.sweep.to_json(),
-            position=turned.sweep.position if turned.is_complete else None,
-            flaw=turned.flaw,
-        )
+        return await sweep_page(self._list, position, cursor, page_size=self._page_size, clock=self._clock)
 
     async def read(self, order_id: str) -> Seen:
         """One order. Raises NotFound also for what cannot be an id: Selldone's are integers."""
-        answer = await self._about_order("GET", self._order_url(order_id), is_effect=False)
-        if answer.status >= 400:
-            raise self._refusal(answer, read_object(answer.body), is_effect=False)
-        with self._caller.reading(answer):
-            found = read_single(answer.body)
-        if isinstance(found, dict):
-            raise self._refusal(answer, found, is_effect=False)
-        if found.id != order_id:
-            raise Unreadable(f"order {found.id} was answered when {order_id} was asked for", answer.body)
-        return found
+        return await self._single(order_id, self._order_url(order_id), self._order_in)
 
     async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
         """Makes the call of `step` (selldone.md §2 rows 3-5, §5.2)."""
@@ -132,24 +85,23 @@ class SelldoneClient:
             case _:
                 raise ValueError(f"selldone has no step {step!r}")
 
-    async def check(self) -> list[Finding]:
-        """One list call tells what `doctor` asks."""
-        try:
-            listing, answer = await self._list(0, 1, None)
-        except AccessDenied as failure:
-            return [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", failure.detail)]
-        except PlatformFailure as failure:
-            return [Finding("reachable", "failed", failure.detail)]
+    async def probe(self) -> Probe:
+        """As `RestClient.probe`: the first row of the list."""
+        listing, answer = await self._list(0, 1, None)
         total = "an unknown number of" if listing.total is None else str(listing.total)
-        return [
-            Finding("reachable", "ok", "it answers"),
-            Finding("credentials", "ok", f"shop {self._shop_id} may be read, {total} orders"),
-            skew_finding(answer, self._clock),
-        ]
+        return Probe(answer, f"shop {self._shop_id} may be read, {total} orders")
 
-    async def aclose(self) -> None:
-        """Closes connections."""
-        await self._caller.aclose()
+    def refusal(self, answer: Answer, *, is_effect: bool) -> PlatformFailure | None:
+        """As `RestClient.refusal`; what reads answer at a good status is looked at where it is read."""
+        if answer.status < 400 and not is_effect:
+            return None
+        data = read_object(answer.body)
+        return self._refusal(answer, data, is_effect=is_effect) if is_refusal(answer.status, data) else None
+
+    def list_refusal(self, answer: Answer) -> PlatformFailure | None:
+        """A list has no order that could be missing: its address was not found."""
+        failure = self.refusal(answer, is_effect=False)
+        return Transient(failure.detail) if isinstance(failure, NotFound) else failure
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
@@ -158,23 +110,21 @@ class SelldoneClient:
         if since_ms is not None:
             # "After" is taken to be strict and the unit may be coarse: one unit more, so that nothing hides in it.
             url += f"&updated_at={max(0, (since_ms - self._lookback_ms) // self._unit_ms - 1)}"
-        answer = await self._caller.call("GET", URL(url, encoded=True), is_effect=False)
-        if answer.status >= 400:
-            failure = self._refusal(answer, read_object(answer.body), is_effect=False)
-            # A list has no order that could be missing: its address was not found.
-            raise Transient(failure.detail) if isinstance(failure, NotFound) else failure
-        with self._caller.reading(answer):
-            if len(answer.body) > LARGE_BODY_BYTES:
-                listing = await anyio.to_thread.run_sync(read_listing, answer.body)
-            else:
-                listing = read_listing(answer.body)
+        answer = await self._send("GET", URL(url, encoded=True))
+        listing = await self._listed(answer, read_listing)
         if listing.refusal is not None:
             raise self._refusal(answer, listing.refusal, is_effect=False)
         return listing, answer
 
+    def _order_in(self, answer: Answer) -> Seen:
+        found = read_single(answer.body)
+        if isinstance(found, dict):
+            raise self._refusal(answer, found, is_effect=False)
+        return found
+
     async def _set_state(self, order_id: str, state: str, body: bytes, *, carries: bool = False) -> StepAnswer:
         """`carries`: the call tells more than the state, so that an order which was there before did not take it."""
-        data = await self._effect("POST", self._order_url(order_id, "/state"), body)
+        data = self._members(await self._effect("POST", self._order_url(order_id, "/state"), body))
         answered = self._answered_state(data)
         if answered != state:
             raise OutOfSequence(f"{state} was asked for and the order is in {answered}")
@@ -190,17 +140,14 @@ class SelldoneClient:
             return _PREPARE
         wanted = dict(request.delivery_info)
         if not leaves_out(wanted, standing.facts.get("delivery_info") or []):
-            return _dump({"state": "PreparingOrder", "list": None, "delivery_info": wanted})
-        try:
-            seen = await self.read(order_id)
-        except Unreadable as failure:  # nothing was sent yet: the look is worth another try
-            raise Transient(failure.detail) from None
-        await self._throttle()
+            return json_body({"state": "PreparingOrder", "list": None, "delivery_info": wanted})
+        seen = await self._first(order_id)
         info = merged_text(seen.payload.decode(), wanted)
         return f'{{"state":"PreparingOrder","list":null,"delivery_info":{info}}}'.encode()
 
     async def _set_tracking(self, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
-        data = await self._effect("PUT", self._order_url(order_id, "/tracking"), _tracking_body(standing, request))
+        body = _tracking_body(standing, request)
+        data = self._members(await self._effect("PUT", self._order_url(order_id, "/tracking"), body))
         if data.get("success") is False:
             raise OutOfSequence("the platform did not take the tracking and gave no reason")
         if "success" not in data and "delivery_info" not in data:
@@ -209,29 +156,11 @@ class SelldoneClient:
 
     async def _return_delivery(self, order_id: str) -> StepAnswer:
         """What the platform shows afterwards is not documented, so the answer is taken as it is (selldone.md §5.2)."""
-        data = await self._effect("POST", self._order_url(order_id, "/delivery-returned"), None)
+        data = self._members(await self._effect("POST", self._order_url(order_id, "/delivery-returned")))
         answered = self._answered_state(data)
         if answered == "ToCustomer" or (answered == "SentOrder" and data.get("changed") is not True):
             raise OutOfSequence(f"the order did not come back, it is in {answered}")
         return StepAnswer(answered)
-
-    async def _effect(self, method: str, url: URL, body: bytes | None) -> dict[str, Json]:
-        answer = await self._about_order(method, url, body, is_effect=True)
-        data = read_object(answer.body)
-        if is_refusal(answer.status, data):
-            raise self._refusal(answer, data, is_effect=True)
-        if data is None:
-            raise self._caller.garbled(answer, is_effect=True)
-        return data
-
-    async def _about_order(self, method: str, url: URL, body: bytes | None = None, *, is_effect: bool) -> Answer:
-        async def ask_list() -> None:
-            await self._throttle()
-            await self._list(0, 1, None)
-
-        headers = _JSON_HEADERS if body else None
-        send = self._caller.call(method, url, is_effect=is_effect, body=body, headers=headers)
-        return await about_order(send, ask_list, self._caller, is_effect=is_effect)
 
     def _answered_state(self, data: Mapping[str, Json]) -> str:
         state = data.get("delivery_state")
@@ -253,13 +182,6 @@ def open_client(settings: ClientSettings) -> PlatformClient:
     return SelldoneClient(settings)
 
 
-def _dump(data: dict[str, Json]) -> bytes:
-    try:
-        return write_value(data).encode()
-    except ValueError as error:
-        raise Rejected(f"the target's data is no JSON: {error}") from error
-
-
 def _confirm_body(request: TargetRequest) -> bytes:
     """`list` holds the ids of the items that can be delivered, null all of them (selldone.md §5.2)."""
     if request.items is None:
@@ -273,7 +195,7 @@ def _confirm_body(request: TargetRequest) -> bytes:
         if (number := order_number(text)) is None:
             raise Rejected(f"{text!r} is no Selldone item id")
         numbers.append(number)
-    return _dump({"state": "OrderConfirm", "list": numbers})
+    return json_body({"state": "OrderConfirm", "list": numbers})
 
 
 def _tracking_body(standing: Standing, request: TargetRequest) -> bytes:
@@ -284,4 +206,4 @@ def _tracking_body(standing: Standing, request: TargetRequest) -> bytes:
     known = {name: standing.facts.get(name) for name in ("tracking_code", "tracking_url")}
     if not told.get("tracking_code") or told["tracking_code"] == known["tracking_code"]:
         told = {name: told.get(name) or known[name] for name in known}
-    return _dump({name: value for name, value in told.items() if value})
+    return json_body({name: value for name, value in told.items() if value})

@@ -9,24 +9,21 @@ Reading is lenient but for what we decide on: `id`, `delivery_state`, `status`, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from orchestrator.platforms.client import Age, Seen, UnreadableItem
+from orchestrator.platforms.base.listing import Listing, listing_of
+from orchestrator.platforms.client import Age, Seen
 from orchestrator.platforms.content import digest, text
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.fields import (
     SenselessOrder,
     id_of,
-    id_or_none,
     instant_ms,
-    member_or_none,
     object_of,
     of_one_order,
     optional_ms,
     payload_of,
     word,
 )
-from orchestrator.platforms.json_text import decoded, encoded, member_text, members, read_value
+from orchestrator.platforms.json_text import decoded, member_text, members, read_value
 from orchestrator.platforms.selldone.content import APART, content_of
 from orchestrator.platforms.selldone.delivery import paths_of
 from orchestrator.platforms.selldone.returns import returns_fact
@@ -41,22 +38,6 @@ RELEASED = frozenset({"Payed", "COD"})
 """Statuses of the orders that the ERP is handed (selldone.md §5.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """One answer of the list, in sequence: what could be read and what not.
-
-    `ids` holds the ids of all rows that tell theirs, `rows` counts every row, `total` is the platform's count over all
-    pages (None where it tells none). `refusal` holds the answer's members when its `error` is truthy, else None.
-    """
-
-    orders: tuple[Seen, ...]
-    unreadable: tuple[UnreadableItem, ...] = ()
-    ids: tuple[str, ...] = ()
-    rows: int = 0
-    total: int | None = None
-    refusal: dict[str, Json] | None = None
-
-
 def read_listing(body: bytes) -> Listing:
     """The orders of a list's answer. Raises Unreadable if the whole makes no sense or has no `orders`."""
     try:
@@ -67,20 +48,7 @@ def read_listing(body: bytes) -> Listing:
         return Listing((), refusal=answer)
     if rows is None:
         raise Unreadable("the list has no orders", body)
-    orders: list[Seen] = []
-    unreadable: list[UnreadableItem] = []
-    ids: list[str] = []
-    for value, raw in rows:
-        try:
-            seen = read_order(value, payload_of(raw))
-        except SenselessOrder as error:
-            order_id = id_or_none(member_or_none(value, raw, "id"))
-            unreadable.append(UnreadableItem(order_id, str(error), encoded(raw)))
-            ids += [order_id] if order_id is not None else []
-        else:
-            orders.append(seen)
-            ids.append(seen.id)
-    return Listing(tuple(orders), tuple(unreadable), tuple(ids), len(rows), _count(answer.get("total")))
+    return listing_of(rows, read_order, answer.get("total"))
 
 
 def read_single(body: bytes) -> Seen | dict[str, Json]:
@@ -174,9 +142,3 @@ def _item_counts(items: Json) -> dict[str, Json]:
 def _count_text(value: Json) -> str | None:
     number = decimal_of(value)
     return None if number is None else plain(number)
-
-
-def _count(value: Json) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

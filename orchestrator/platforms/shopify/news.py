@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from orchestrator.platforms.base.signing import verify
 from orchestrator.platforms.shopify.webhook_order import told_order
 from orchestrator.platforms.shopify.webhooks import (
     fulfillment_order_of,
@@ -15,7 +16,6 @@ from orchestrator.platforms.shopify.webhooks import (
     time_ms,
     topic_of,
     updated_at_ms,
-    verify,
     whole_id,
 )
 from orchestrator.platforms.webhooks import (

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, model_validator
 
+from orchestrator.platforms.base.options import Secret, Section, Token
 from statemachines.shopify.machine import DEFAULT_ROUTING_SECONDS
 
 DEFAULT_BASE_URL = "https://{domain}"
@@ -31,23 +32,6 @@ def _host_name(domain: str) -> str:
     return domain
 
 
-def _header_safe(token: SecretStr) -> SecretStr:
-    """A token goes into a header as it is; the message must not repeat it."""
-    text = token.get_secret_value()
-    if not text or not all("!" <= character <= "~" for character in text):
-        raise ValueError("a token is visible ASCII without blanks")
-    return token
-
-
-def _not_empty(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().strip():
-        raise ValueError("must not be empty")
-    return secret
-
-
-Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
-Token = Annotated[SecretStr, AfterValidator(_header_safe)]
-
 _OWN_DOMAIN = ".myshopify.com"
 
 
@@ -55,11 +39,9 @@ def _given(name: str) -> dict[str, Any]:
     return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
 
 
-class ShopifyCredentials(BaseModel):
+class ShopifyCredentials(Section):
     """What access tokens are asked for with (shopify.md §1.1): the app's client, and for an app that others installed
     the refresh token that its authorisation gave."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
     client_id: Annotated[Secret, Field(description="Client id of the app, from the Dev Dashboard")]
     client_secret: Annotated[Secret, Field(description="Client secret of the app, from the Dev Dashboard")]
@@ -72,16 +54,10 @@ class ShopifyCredentials(BaseModel):
     ] = None
 
 
-class ShopifyOptions(BaseModel):
+class ShopifyOptions(Section):
     """A shop's access to Shopify (`token` or `credentials`), and how its orders are read, shipped and cancelled."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        hide_input_in_errors=True,
-        json_schema_extra={"oneOf": [_given("token"), _given("credentials")]},
-    )
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_given("token"), _given("credentials")]})
 
     domain: Annotated[
         str, AfterValidator(_host_name), Field(description="The shop's own host name, as *.myshopify.com")

@@ -10,13 +10,14 @@ from hashlib import blake2b
 from yarl import URL
 
 from orchestrator.clock import Clock
+from orchestrator.platforms.base.options import is_header_safe
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
 from orchestrator.platforms.fields import seconds_of
 from orchestrator.platforms.garbage import is_page
 from orchestrator.platforms.http import Answer, Caller
 from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.shopify.options import ShopifyCredentials
-from orchestrator.platforms.token_keeper import is_header_safe, renewal_time
+from orchestrator.platforms.token_keeper import renewal_time
 from statemachines.target import Json
 
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}

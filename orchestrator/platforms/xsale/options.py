@@ -11,15 +11,13 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    SecretStr,
     ValidationInfo,
     field_validator,
 )
 
+from orchestrator.platforms.base.options import Secret, Section
 from statemachines.machine import DefinitionError
 from statemachines.xsale import DEFAULT_FLOW, build, usual_milestones
 from statemachines.xsale import DEFAULT_MILESTONES as USUAL_MILESTONES
@@ -49,12 +47,6 @@ def _path_safe(name: str) -> str:
     return name
 
 
-def _not_empty(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().strip():
-        raise ValueError("must not be empty")
-    return secret
-
-
 def _login_address(url: str) -> str:
     """The password goes there, so it is https, or this machine. The message must not repeat the address."""
     try:
@@ -76,15 +68,10 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
 StatusName = Annotated[str, BeforeValidator(_unified), Field(min_length=1, pattern=r"\S")]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-
-class XsaleCredentials(_Section):
+class XsaleCredentials(Section):
     """The API account that the vendor's helpdesk made, and where it logs in (xsale.md §1)."""
 
     client_id: Annotated[Secret, Field(description="Client id of the API account")]
@@ -100,7 +87,7 @@ class XsaleCredentials(_Section):
     )
 
 
-class XsaleMilestones(_Section):
+class XsaleMilestones(Section):
     """Which status means what. Those of the way name statuses in `flow`, the last two name statuses beside it."""
 
     new: Annotated[StatusName | None, Field(description="Where orders are imported from: the first of the flow")] = None
@@ -115,7 +102,7 @@ class XsaleMilestones(_Section):
 DEFAULT_MILESTONES = XsaleMilestones(**USUAL_MILESTONES)
 
 
-class XsaleFields(_Section):
+class XsaleFields(Section):
     """Where an order says what; a path such as `Payment.Status` goes into objects (xsale.md §4)."""
 
     reference: Annotated[str, Field(min_length=1, description="What a person calls the order; else its Id")] = (
@@ -132,7 +119,7 @@ _DEFAULT_PAYMENTS: dict[str, Payment] = {
 }
 
 
-class XsaleOptions(_Section):
+class XsaleOptions(Section):
     """A shop's access to xSale, its statuses, and switches for what nobody wrote down about the API.
 
     `milestones` are taken as a whole: what is left out of them does not exist. Left out themselves they are the usual
@@ -153,7 +140,9 @@ class XsaleOptions(_Section):
         "statusidin"
     )
     array_style: Annotated[ArrayStyle, Field(description="How several values of a filter are written")] = "repeat"
-    list_query: Annotated[dict[str, str], Field(description="Further parameters of every list, as they are")] = {}
+    list_query: Annotated[dict[str, str], Field(description="Further parameters of every list, as they are")] = Field(
+        default_factory=dict
+    )
     paging: Annotated[
         Paging, Field(description="How lists are paged: not, by limit and offset, or by page and pageSize")
     ] = "none"

@@ -15,6 +15,7 @@ from hashlib import blake2b
 from yarl import URL
 
 from orchestrator.clock import Clock
+from orchestrator.platforms.base.options import is_header_safe
 from orchestrator.platforms.bystanders import is_own
 from orchestrator.platforms.failures import AccessDenied, Transient
 from orchestrator.platforms.fields import seconds_of
@@ -23,7 +24,7 @@ from orchestrator.platforms.http import Answer, Caller
 from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.token_file import TokenFile
-from orchestrator.platforms.token_keeper import TokenKeeper, is_header_safe, renewal_time
+from orchestrator.platforms.token_keeper import TokenKeeper, renewal_time
 from orchestrator.platforms.xsale.options import XsaleCredentials
 from statemachines.target import Json
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.platforms.base import offset as sweeps
+from orchestrator.platforms.base.listing import Listing
+from orchestrator.platforms.base.offset import OVERLAP_ROWS, Sweep, Turn
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.horizon import MARGIN_MS, Present
-from orchestrator.platforms.selldone import sweep as sweeps
-from orchestrator.platforms.selldone.sweep import OVERLAP_ROWS, Sweep, Turn
-from orchestrator.platforms.selldone.wire import Listing
 from statemachines.target import Json
 
 DATE_MS = 1_000_000

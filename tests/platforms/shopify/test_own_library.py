@@ -13,8 +13,8 @@ import httpx
 import pytest
 from shopify_app import RequestInput, ShopifyApp
 
+from orchestrator.platforms.base.signing import verify
 from orchestrator.platforms.failures import AccessDenied
-from orchestrator.platforms.shopify.webhooks import verify
 from tests.platforms.shopify.access_stage import AccessStage, access_stage
 
 PAST = "2020-01-01T00:00:00Z"

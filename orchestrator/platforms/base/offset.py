@@ -1,26 +1,33 @@
-"""How a sweep over Selldone's list pages through rows that move (selldone.md §3). Pure: the client makes the calls.
+"""How a sweep pages through a list that is cut by offset and filtered by change time, while its rows move.
 
-The list is cut by offset, oldest checkout first. While a sweep pages on, rows may leave the filter and later ones move
-up, over the cut, unseen. So every page begins a few rows before the end of the last one and must show a row from there;
-when it shows none, the sweep steps back until it does. Rows seen twice are harmless.
+The list has a fixed sequence, such as oldest checkout first. While a sweep pages on, rows may leave the filter and
+later ones move up, over the cut, unseen. So every page begins a few rows before the end of the last one
+and must show a row from there; when it shows none, the sweep steps back until it does. Rows seen twice are harmless.
 
 The list ends where the platform's count says so, if that fits what it shows: a full page is followed by a look at the
 next, for a count may be too small, and a list that ends before its count is not believed to be whole. Without a count
 it ends with a page that shows the shared rows and no others.
 
-The next sweep begins at the largest `updated_at` that this one saw, but not after the moment when it began
+The next sweep begins at the largest change time that this one saw, but not after the moment when it began
 (`platforms/horizon`): a row that changed behind the sweep's back, on a page already read, changed after that. Without
-a `Date` the largest `updated_at` of the first page bounds it as well.
+a `Date` the largest change time of the first page bounds it as well.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
 
+from orchestrator.clock import Clock
+from orchestrator.platforms.base.listing import Listing
+from orchestrator.platforms.client import Page
 from orchestrator.platforms.horizon import Present
+from orchestrator.platforms.http import Answer, date_ms
 from orchestrator.platforms.progress import PATIENCE_PAGES
-from orchestrator.platforms.selldone.wire import Listing
 from statemachines.target import Json
+
+Ask = Callable[[int, int, int | None], Awaitable[tuple[Listing, Answer]]]
+"""Asks for rows by offset, limit, and change time (Unix milliseconds; None: whenever they changed)."""
 
 OVERLAP_ROWS = 5
 """Rows that two pages share; more than one, because rows of the same second have no fixed sequence."""
@@ -34,7 +41,7 @@ class Sweep:
     """Where a sweep stands, as JSON in `Page.next`. Instants are the platform's, in Unix milliseconds.
 
     `since`: what the sweep began from. `anchors`: the last ids of the page before, `shared`: how many of its rows this
-    one begins with. `high`: the largest `updated_at` seen. `cap`: the latest position, set by the first page. `lost`:
+    one begins with. `high`: the largest change time seen. `cap`: the latest position, set by the first page. `lost`:
     pages that showed none of the rows before them; the first ones make the sweep step back.
     """
 
@@ -79,6 +86,23 @@ class Turn:
     sweep: Sweep
     is_complete: bool
     flaw: str | None = None
+
+
+async def sweep_page(ask: Ask, position: Json, cursor: Json, *, page_size: int, clock: Clock) -> Page:
+    """As `PlatformClient.list_page`, by a list that is cut by offset. Raises what `ask` does."""
+    page_size = max(page_size, 2)  # pages overlap, and a page of one row would never get on
+    now = Present(clock.now_ms())
+    sweep = Sweep.resume(position, cursor, now)
+    listing, answer = await ask(sweep.offset, page_size, sweep.since)
+    turned = turn(sweep, listing, page_size, replace(now, platform_ms=date_ms(answer)))
+    return Page(
+        orders=listing.orders,
+        unreadable=listing.unreadable,
+        skip_if_new=frozenset(seen.id for seen in listing.orders if not seen.is_released),
+        next=None if turned.is_complete else turned.sweep.to_json(),
+        position=turned.sweep.position if turned.is_complete else None,
+        flaw=turned.flaw,
+    )
 
 
 def turn(sweep: Sweep, listing: Listing, page_size: int, now: Present) -> Turn:

@@ -1,0 +1,56 @@
+"""One answer of a list whose rows are whole orders: what could be read and what not, in sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.platforms.client import Seen, UnreadableItem
+from orchestrator.platforms.fields import SenselessOrder, id_or_none, member_or_none, payload_of
+from orchestrator.platforms.json_text import encoded
+from statemachines.target import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """`ids` holds the ids of all rows that tell theirs, `rows` counts every row, `total` is the platform's count over
+    all pages (None where it tells none). `refusal`: the members of an answer that refuses at a good status, else None.
+    """
+
+    orders: tuple[Seen, ...]
+    unreadable: tuple[UnreadableItem, ...] = ()
+    ids: tuple[str, ...] = ()
+    rows: int = 0
+    total: int | None = None
+    refusal: dict[str, Json] | None = None
+
+
+def listing_of(
+    rows: Sequence[tuple[Json, str]], read: Callable[[Json, bytes], Seen], total: Json = None, *, id_name: str = "id"
+) -> Listing:
+    """The orders of a list's rows (`json_text.members`, `json_text.elements`), each read by itself.
+
+    `read` makes an order of its JSON and its bytes and raises SenselessOrder for what is none: that row alone is
+    unreadable. `total`: the platform's count, whatever stands there. `id_name`: the member that holds an order's id.
+    """
+    orders: list[Seen] = []
+    unreadable: list[UnreadableItem] = []
+    ids: list[str] = []
+    for value, raw in rows:
+        try:
+            seen = read(value, payload_of(raw))
+        except SenselessOrder as error:
+            order_id = id_or_none(member_or_none(value, raw, id_name))
+            unreadable.append(UnreadableItem(order_id, str(error), encoded(raw)))
+            ids += [order_id] if order_id is not None else []
+        else:
+            orders.append(seen)
+            ids.append(seen.id)
+    return Listing(tuple(orders), tuple(unreadable), tuple(ids), len(rows), count_of(total))
+
+
+def count_of(value: Json) -> int | None:
+    """A count, also as a text; None for what is none."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,268 @@
+"""The client of a platform that is asked for JSON over HTTP: all that such clients do alike.
+
+A platform's client says how its lists are asked for, what its answers mean and what each step sends. Given here: one
+session, access that is renewed when it is refused, turns under the shop's rate limit, large lists read off the loop,
+refusals of bystanders (`bystanders`), secrets that never show (`discretion`), and the findings of `doctor`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+import anyio.to_thread
+from yarl import URL
+
+from orchestrator.platforms.base.turns import by_turns, take_turn
+from orchestrator.platforms.bystanders import IsOwn, about_order, is_own
+from orchestrator.platforms.client import Finding, Page, Seen, StepAnswer
+from orchestrator.platforms.discretion import discreet
+from orchestrator.platforms.failures import (
+    AccessDenied,
+    NotFound,
+    OutOfSequence,
+    PlatformFailure,
+    Rejected,
+    Transient,
+    Unreadable,
+)
+from orchestrator.platforms.http import Answer, Caller, open_session, skew_finding
+from orchestrator.platforms.json_text import read_object, write_value
+from orchestrator.platforms.platform import ClientSettings
+from statemachines.machine import Standing
+from statemachines.target import Json, TargetRequest
+
+T = TypeVar("T")
+
+LARGE_BODY_BYTES: Final = 256 * 1024
+"""A list larger than this is read in a worker thread: it would hold up everybody else for tens of milliseconds."""
+
+_JSON_BODY: Final = {"Content-Type": "application/json"}
+_READS: Final = frozenset({"GET", "HEAD"})
+
+
+class Access(Protocol):
+    """What calls show in their headers, where that is fetched and renewed. Raises AccessDenied and Transient."""
+
+    async def headers(self) -> Mapping[str, str]:
+        """The headers as they are known, or fetched now."""
+        ...
+
+    async def renewed(self, refused: Mapping[str, str]) -> tuple[Mapping[str, str], bool]:
+        """Others in place of refused ones, and whether they are the last to try."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a small call told that shows whether the shop can be reached. `access`: what its credentials open, in words;
+    `findings`: what else `doctor` is to know."""
+
+    answer: Answer
+    access: str
+    findings: tuple[Finding, ...] = ()
+
+
+class RestClient(ABC):
+    """A `PlatformClient` over REST; has to be made inside a running event loop.
+
+    Each request takes its turn and is sent at most once; a body is JSON unless `headers` say otherwise. Every public
+    coroutine method of a subclass is an operation of its own (`base.turns`) whose result and failures hold no secret.
+    """
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        discreet(by_turns(cls))
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        *,
+        secrets: Sequence[str],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """`headers` go with every request. Where access is fetched, a subclass sets `_access`, whose headers go with
+        those that `_send` makes."""
+        session = open_session(
+            headers=headers or {}, timeout_seconds=settings.timeout_seconds, concurrency=settings.concurrency
+        )
+        self._caller = Caller(session, clock=settings.clock, secrets=secrets, meter=settings.meter)
+        self._clock = settings.clock
+        self._throttle = settings.throttle
+        self._base_url = settings.base_url.rstrip("/")
+        self._access: Access | None = None
+
+    # -- to write --------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def list_page(self, position: Json, cursor: Json) -> Page:
+        """As `PlatformClient.list_page`; `base.offset.sweep_page` does it for a list that is cut by offset."""
+
+    @abstractmethod
+    async def read(self, order_id: str) -> Seen:
+        """As `PlatformClient.read`; `_single` does it for an address that answers with one order."""
+
+    @abstractmethod
+    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+        """As `PlatformClient.perform`."""
+
+    @abstractmethod
+    async def probe(self) -> Probe:
+        """A small call about no order, such as a list of one row. Raises PlatformFailure."""
+
+    @property
+    def rereads_open(self) -> bool:
+        """No: the list shows what changed."""
+        return False
+
+    def refusal(self, answer: Answer, *, is_effect: bool) -> PlatformFailure | None:
+        """What an answer about one order refuses, None if it does not: by its status alone."""
+        return None if answer.status < 400 else by_status(answer, self._caller.words(answer), is_effect=is_effect)
+
+    def list_refusal(self, answer: Answer) -> PlatformFailure | None:
+        """What an answer to a list refuses: it is about no order, so none is missing and the shop is in trouble."""
+        failure = self.refusal(answer, is_effect=False)
+        return failure if failure is None or isinstance(failure, AccessDenied) else Transient(failure.detail)
+
+    def denial(self, answer: Answer) -> AccessDenied | None:
+        """Whether an answer refuses the access that the call showed, in another way than by 401."""
+        del answer
+        return None
+
+    async def ask_list(self) -> None:
+        """Asks for a list, for a bystander refused a call about one order. Raises PlatformFailure."""
+        await self.probe()
+
+    # -- given -----------------------------------------------------------------------------------------------------
+
+    async def check(self) -> list[Finding]:
+        """As `PlatformClient.check`: a probe tells what `doctor` asks."""
+        try:
+            probe = await self.probe()
+        except AccessDenied as failure:
+            return [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", failure.detail)]
+        except PlatformFailure as failure:
+            return [Finding("reachable", "failed", failure.detail)]
+        return [
+            Finding("reachable", "ok", "it answers"),
+            Finding("credentials", "ok", probe.access),
+            *probe.findings,
+            skew_finding(probe.answer, self._clock),
+        ]
+
+    async def aclose(self) -> None:
+        """Closes connections."""
+        await self._caller.aclose()
+
+    async def _send(
+        self, method: str, url: URL, body: bytes | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Sends with the shop's access when the turn has come; every method but GET changes something.
+
+        A call whose access was refused has changed nothing, so it is sent again with other access where there is some.
+        Raises as `Caller.call`.
+        """
+        sent = headers if headers is not None else _JSON_BODY if body is not None else {}
+        if self._access is None:
+            return await self._try(method, url, body, sent)
+        access, is_last = await self._access.headers(), False
+        while True:
+            try:
+                return await self._try(method, url, body, {**sent, **access})
+            except AccessDenied as failure:
+                denied = failure
+            if is_last:
+                raise denied
+            access, is_last = await self._access.renewed(access)
+
+    async def _try(self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        await take_turn(self._throttle)
+        is_effect = method not in _READS
+        answer = await self._caller.call(method, url, is_effect=is_effect, body=body, headers=headers)
+        if (denied := self.denial(answer)) is not None:
+            raise denied
+        return answer
+
+    async def _about_order(
+        self,
+        method: str,
+        url: URL,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        is_own: IsOwn = is_own,
+    ) -> Answer:
+        """Sends a call about one order, whatever it answers. Raises as `bystanders.about_order`."""
+        send = self._send(method, url, body, headers=headers)
+        return await about_order(send, self.ask_list, self._caller, is_effect=method not in _READS, is_own=is_own)
+
+    async def _effect(
+        self, method: str, url: URL, body: bytes | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Sends a change of one order. Raises also what its answer refuses."""
+        answer = await self._about_order(method, url, body, headers=headers)
+        if (failure := self.refusal(answer, is_effect=True)) is not None:
+            raise failure
+        return answer
+
+    def _members(self, answer: Answer) -> dict[str, Json]:
+        """The members of what a change answered. Raises Garbled, ambiguous, where it is no JSON object."""
+        members = read_object(answer.body)
+        if members is None:
+            raise self._caller.garbled(answer, is_effect=True)
+        return members
+
+    async def _single(
+        self, order_id: str, url: URL, read: Callable[[Answer], Seen], *, headers: Mapping[str, str] | None = None
+    ) -> Seen:
+        """One order by its address. Raises NotFound, Unreadable (also for another order), and what is refused."""
+        answer = await self._about_order("GET", url, headers=headers)
+        if (failure := self.refusal(answer, is_effect=False)) is not None:
+            raise failure
+        with self._caller.reading(answer):
+            seen = read(answer)
+        if seen.id != order_id:
+            raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", answer.body)
+        return seen
+
+    async def _first(self, order_id: str) -> Seen:
+        """The look before a step. One that makes no sense is worth another try: nothing was sent yet."""
+        try:
+            return await self.read(order_id)
+        except Unreadable as failure:
+            detail = failure.detail
+        raise Transient(detail)
+
+    async def _listed(self, answer: Answer, read: Callable[..., T], *args: Any) -> T:
+        """What `read(body, *args)` makes of a list's answer; a large one is read in a worker thread, so `read` is to be
+        pure. Raises what the list refuses, and Garbled and Unreadable."""
+        if (failure := self.list_refusal(answer)) is not None:
+            raise failure
+        with self._caller.reading(answer):
+            if len(answer.body) > LARGE_BODY_BYTES:
+                return await anyio.to_thread.run_sync(read, answer.body, *args)
+            return read(answer.body, *args)
+
+
+def by_status(
+    answer: Answer, words: str, *, is_effect: bool, out_of_sequence: frozenset[int] = frozenset({409, 412})
+) -> PlatformFailure:
+    """What an answer of 400 and more to a call about one order means, where its status alone tells.
+
+    A read that is refused refuses no step. `out_of_sequence`: what says that the order is elsewhere than we think.
+    """
+    if answer.status in (404, 410):
+        return NotFound(words)
+    if not is_effect:
+        return Transient(words, is_refused_read=True)
+    return OutOfSequence(words) if answer.status in out_of_sequence else Rejected(words)
+
+
+def json_body(data: Json) -> bytes:
+    """A body as JSON, decimals in their own digits. Raises Rejected for what is none: it comes from a target."""
+    try:
+        return write_value(data).encode()
+    except ValueError as error:
+        raise Rejected(f"the target's data is no JSON: {error}") from error
