@@ -20,7 +20,7 @@ import psutil
 
 from storage.orders import insert_order
 from storage.records import Order
-from storage.sqlite.engine import SqliteStore, open_sqlite
+from storage.sqlite.store import SqliteStore, open_sqlite
 from storage.transaction import Transaction
 
 STATES = (("CheckQueue", "new"), ("OrderConfirm", "accepted"), ("SentOrder", "shipped"), ("ToCustomer", "delivered"))

@@ -38,7 +38,6 @@ from orchestrator.private import appearing
 from orchestrator.process import systemd
 from orchestrator.process.blocked_log import BlockedLog
 from orchestrator.process.housekeeping import feed_watchdog, forget_forever, measure
-from orchestrator.process.locks import StoreLock, StoreLocked, StoreLockUnusable
 from orchestrator.process.passage import Watchman
 from orchestrator.process.restored import Here, settle
 from orchestrator.process.signals import EXIT_AT_ONCE, Signals
@@ -47,10 +46,11 @@ from orchestrator.registry import PLATFORMS
 from orchestrator.renewal import Renewal
 from orchestrator.runtime.reports import ShopFacts
 from orchestrator.runtime.supervisor import Supervisor
-from storage.errors import StoreError
+from storage.engines import Exclusion
+from storage.errors import StoreError, StoreLocked, StoreLockUnusable
 from storage.events import last_cursor
 from storage.records import Shop
-from storage.sqlite.engine import SqliteStore, open_sqlite
+from storage.store import Commits, Store
 from storage.transaction import Published
 
 log = structlog.get_logger()
@@ -68,7 +68,9 @@ class Daemon:
     def __init__(
         self,
         config: Config,
-        store: SqliteStore,
+        store: Store,
+        commits: Commits,
+        metrics: Metrics,
         signals: Signals,
         crash: CrashPoints,
         output: Output,
@@ -84,9 +86,9 @@ class Daemon:
         self.is_ready = False
         self._output = output
         self._store = store
-        self._here, self._drives_restored = Here.of(config.storage.path), drives_restored
+        self._here, self._drives_restored = Here.of(config.storage.engine), drives_restored
         self.feed = Feed()
-        self.metrics = Metrics()
+        self.metrics = metrics
         self.metrics.follow_log(lambda: output.lines_lost)
         self.supervisor = Supervisor(store, f"{self.node}:{self.pid}", self.clock, self.chance, crash, self.metrics)
         self.commands = DaemonCommands(store, self.supervisor, self.clock, self.chance, crash, self.metrics)
@@ -105,8 +107,7 @@ class Daemon:
         self._door: Door | None = None
         self._blocked_log = BlockedLog(store)
         self._watchman = Watchman(store, self.clock, self._retention_ms)
-        store.on_commit = self._on_commit
-        store.on_group = self.metrics.committed
+        commits.follow(self._on_commit)
 
     @property
     def is_draining(self) -> bool:
@@ -182,7 +183,7 @@ class Daemon:
         group.start_soon(feed_watchdog)
         if self._door is not None:
             group.start_soon(self._door.keep)
-        group.start_soon(measure, self.metrics, self.clock, self._store.wal_bytes)
+        group.start_soon(measure, self.metrics, self.clock, self._store)
 
     def _retention_ms(self) -> int:
         return self.config.retention_days * _DAY_MS
@@ -205,11 +206,10 @@ class Daemon:
     async def _end_when_lost(self) -> None:
         """Gives up once the store's files are not ours any more. Raises StoreLost, whose exit code keeps systemd from
         starting on a new, empty store at once."""
-        await self._store.watch(_STORE_LOOK_SECONDS)
-        assert self._store.lost is not None
-        log.error("store.lost", detail=str(self._store.lost))
+        lost = await self._store.watch(_STORE_LOOK_SECONDS)
+        log.error("store.lost", detail=str(lost))
         await anyio.sleep(_LAST_WORDS_SECONDS)
-        raise self._store.lost
+        raise lost
 
     async def _obey(self) -> None:
         """Reloads and writes the status dump when asked; cancelled when the shutdown begins."""
@@ -309,7 +309,8 @@ async def _main(config: Config, crash: CrashPoints, output: Output, manner: Mann
 
 async def _hold(config: Config, signals: Signals, crash: CrashPoints, output: Output, manner: Manner) -> int:
     """Takes the store's lock, works, gives it back; answers the exit code."""
-    lock = StoreLock(config.storage.path)
+    engine = config.storage.engine
+    lock = engine.exclusive(Clock().now_ms)
     try:
         if not manner.standby:
             lock.acquire()
@@ -318,8 +319,10 @@ async def _hold(config: Config, signals: Signals, crash: CrashPoints, output: Ou
     except (StoreLocked, StoreLockUnusable) as error:
         return output.fail(str(error), EXIT_USAGE)
     try:
-        async with open_sqlite(config.storage.path, Clock().now_ms(), guarded=[lock.path]) as store:
-            daemon = Daemon(config, store, signals, crash, output, drives_restored=manner.drives_restored)
+        commits, metrics = Commits(), Metrics()
+        async with engine.open(Clock().now_ms(), on_commit=commits, on_group=metrics.committed) as store:
+            restored = manner.drives_restored
+            daemon = Daemon(config, store, commits, metrics, signals, crash, output, drives_restored=restored)
             await daemon.run()
     except (StoreError, ServeError, ListenError) as error:
         return output.fail(str(error), EXIT_USAGE)
@@ -334,7 +337,7 @@ async def _hold(config: Config, signals: Signals, crash: CrashPoints, output: Ou
     return EXIT_OK
 
 
-async def _wait_for(lock: StoreLock, signals: Signals) -> bool:
+async def _wait_for(lock: Exclusion, signals: Signals) -> bool:
     """Waits for the lock as a warm standby; False when a signal ended the wait."""
     got = False
     async with anyio.create_task_group() as group:

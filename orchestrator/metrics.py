@@ -89,7 +89,7 @@ class Metrics:
         )
         self._commit_seconds = self._histogram("commit_seconds", "How long one commit took", _COMMIT_SECONDS)
         self._commit_units = self._histogram("commit_units", "Units of work in one commit", _COMMIT_UNITS)
-        self._wal_bytes = self._gauge("wal_bytes", "Size of the store's write-ahead log")
+        self._store_gauges = {"wal_bytes": self._gauge("wal_bytes", "Size of the store's write-ahead log")}
         self._lines_lost = Gauge(
             "fulfilld_log_lines_lost", "Log lines that could not be written since the start", registry=self.registry
         )
@@ -179,9 +179,10 @@ class Metrics:
         self._commit_units.observe(units)
         self._commit_seconds.observe(seconds)
 
-    def wal_measured(self, size_bytes: int) -> None:
-        """The write-ahead log has this size now."""
-        self._wal_bytes.set(size_bytes)
+    def store_measured(self, gauges: Mapping[str, float]) -> None:
+        """What the store's engine measures now, by the metric's name; what no metric shows is left out."""
+        for name in gauges.keys() & self._store_gauges.keys():
+            self._store_gauges[name].set(gauges[name])
 
     def follow_log(self, lines_lost: Callable[[], int]) -> None:
         """`lines_lost` answers at each scrape how many log lines could not be written since the start."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -54,3 +55,41 @@ class StaleLease(StoreError):
 
 class NotAStore(StoreError):
     """The file is no fulfilld store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock, as written in its file. Fields are None while the holder is just writing them."""
+
+    pid: int | None = None
+    host: str | None = None
+    started_at: str | None = None
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "another process"
+        where = f" on {self.host}" if self.host else ""
+        since = f" since {self.started_at}" if self.started_at else ""
+        return f"process {self.pid}{where}{since}"
+
+
+class StoreLocked(StoreError):
+    """Another daemon holds the store. `holder` says which one; the text is one sentence for a person."""
+
+    def __init__(self, store: Path, holder: Holder) -> None:
+        super().__init__(f"the store {store} is held by {holder}; stop it first, or wait for it with --standby")
+        self.store = store
+        self.holder = holder
+
+
+class StoreLockUnusable(StoreError):
+    """The lock file cannot be opened or locked (no directory, no permission, a file system without locks)."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        if isinstance(error, FileNotFoundError):
+            told = f"there is no directory {path.parent} for the store; make it, or name another in storage.url"
+        else:
+            why = error.strerror or type(error).__name__
+            told = f"the lock file {path} cannot be used: {why}; let the daemon's user write there, on a local disk"
+        super().__init__(told)
+        self.path = path

@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol, TypeAlias, TypeVar
 
+from storage.errors import StoreLost
 from storage.transaction import Published, Transaction
 
 T = TypeVar("T")
+
+OnCommit: TypeAlias = Callable[[list[Published]], object]
+"""Called in the event loop after each commit with the events that it published."""
+
+OnGroup: TypeAlias = Callable[[int, float], object]
+"""Called after each commit of several units with how many there were and the seconds it took."""
+
+
+def unheard(*_: object) -> None:
+    """Nobody listens."""
+
+
+class Commits:
+    """Whoever has to know of commits. Made before the store, for listeners that need the store to be made join later;
+    until then they have missed nothing, for they have not looked either."""
+
+    def __init__(self) -> None:
+        self._listeners: list[OnCommit] = []
+
+    def follow(self, listener: OnCommit) -> None:
+        """Calls `listener` as `OnCommit` from now on."""
+        self._listeners.append(listener)
+
+    def __call__(self, published: list[Published]) -> None:
+        for listener in self._listeners:
+            listener(published)
 
 
 class Store(Protocol):
     """Runs units of work. Raises StoreUnavailable when the disk or the database is not there."""
 
-    #: called in the event loop after each commit with the events that it published
-    on_commit: Callable[[list[Published]], None]
-
     @property
     def url(self) -> str:
         """Where the data is, without secrets."""
+        ...
+
+    @property
+    def state_directory(self) -> Path:
+        """Where on this machine the daemon may keep files that belong to the store, such as access tokens."""
         ...
 
     async def write(self, unit: Callable[[Transaction], T], /) -> T:
@@ -27,4 +57,12 @@ class Store(Protocol):
 
     async def read(self, unit: Callable[[Transaction], T], /) -> T:
         """Runs `unit` in one consistent read-only snapshot."""
+        ...
+
+    async def watch(self, every_seconds: float) -> StoreLost:
+        """Answers once the store is lost for good, looking every so often; never where that cannot be."""
+        ...
+
+    def gauges(self) -> Mapping[str, float]:
+        """What the engine measures of itself right now, by the name of the metric."""
         ...

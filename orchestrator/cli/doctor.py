@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sqlite3
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,17 +26,12 @@ from orchestrator.platforms.client import Finding
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.platforms.meter import LastWord
 from orchestrator.platforms.subscriptions import PushingClient
-from orchestrator.process.locks import Holder, living_holder
 from orchestrator.registry import PLATFORMS
-from storage.errors import StoreError
+from storage.errors import Holder, StoreError
 from storage.shops import identities
-from storage.sqlite.glance import glance
 
 _SHOP_SECONDS = 60.0
 _LITTLE = 10  # less than a tenth is worth a word
-_WAL_FIXED_IN = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
-"""The first version with the fix of the WAL-reset bug, by branch (https://sqlite.org/wal.html)."""
-
 _TONES: dict[str, Tone] = {"ok": "good", "warning": "busy", "failed": "bad"}
 
 
@@ -63,20 +57,20 @@ async def examine(config: Config) -> list[Check]:
 
 
 def here(config: Config) -> list[Finding]:
-    """This machine: config warnings, the certificate for webhooks, SQLite, the store's file, the socket's directory."""
+    """This machine: config warnings, the certificate for webhooks, the store, the socket's directory."""
+    store = config.storage.engine
     return [
         *(Finding("config", "warning", str(warning)) for warning in config.warnings),
         *_certificate(config.webhooks),
-        sqlite_finding(sqlite3.sqlite_version_info),
-        _store(config.storage.path),
-        _socket(config.api.socket, living_holder(config.storage.path)),
+        *(Finding(check.name, check.status, check.detail) for check in store.checks()),
+        _socket(config.api.socket, store.holder()),
     ]
 
 
 def mistaken(config: Config) -> dict[str, list[Finding]]:
     """Shops whose name in the config has come to mean another shop than the one that the store has orders of."""
     try:
-        kept = glance(config.storage.path, identities)
+        kept = config.storage.engine.glance(identities)
     except StoreError:  # none yet, or one of an older version: nothing is known
         return {}
     found = {}
@@ -102,21 +96,6 @@ def findings_page(checks: list[Check]) -> Page:
     return [grid(("WHERE", "CHECK", "", "WHAT"), rows)]
 
 
-def sqlite_finding(version: tuple[int, ...]) -> Finding:
-    """Whether the linked SQLite has the fix of the WAL-reset bug; without it fulfilld is careful, others must be."""
-    text = ".".join(map(str, version))
-    is_fixed = version >= _WAL_FIXED_IN[-1] or any(
-        version[:2] == fixed[:2] and version >= fixed for fixed in _WAL_FIXED_IN
-    )
-    if is_fixed:
-        return Finding("sqlite", "ok", f"SQLite {text}")
-    detail = (
-        f"SQLite {text} has the WAL-reset bug (fixed in 3.51.3): fulfilld avoids it, but let no other program write to "
-        "or checkpoint the store"
-    )
-    return Finding("sqlite", "warning", detail)
-
-
 def _certificate(webhooks: WebhookSettings | None) -> list[Finding]:
     if webhooks is None or webhooks.tls is None:
         return []
@@ -125,19 +104,6 @@ def _certificate(webhooks: WebhookSettings | None) -> list[Finding]:
     except ConfigError as error:
         return [Finding("certificate", "failed", str(problem)) for problem in error.errors]
     return [Finding("certificate", "ok", f"{webhooks.tls.certificate} can be shown to those who send webhooks")]
-
-
-def _store(path: Path) -> Finding:
-    if path.exists():
-        if not path.is_file():
-            return Finding("store", "failed", f"{path} is no file")
-        if not os.access(path, os.R_OK | os.W_OK):
-            return Finding("store", "failed", f"{path} may not be written by this user")
-    elif not path.parent.is_dir():
-        return Finding("store", "failed", f"{path.parent} does not exist; make the directory")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        return Finding("store", "failed", f"{path.parent} may not be written by this user, but WAL and lock go there")
-    return Finding("store", "ok", f"{path} can be written" if path.exists() else f"{path} will be made")
 
 
 def _socket(path: Path, daemon: Holder | None) -> Finding:

@@ -1,19 +1,20 @@
-"""Where the store's file is: as the config says, or as the running daemon says."""
+"""Which store it is: as the config says, or as the running daemon says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.failures import ExitCode, Failure
 from orchestrator.cli.place import config_failure
 
-_SQLITE = "sqlite:///"
+if TYPE_CHECKING:
+    from storage.engines import Engine
 
 
-def store_of_config(path: Path, environ: Mapping[str, str]) -> Path:
-    """The store's file by a config. Only that one key has to be right: secrets of shops may be unset in a cron job.
+def store_of_config(path: Path, environ: Mapping[str, str]) -> Engine:
+    """The store by a config. Only that one key has to be right: secrets of shops may be unset in a cron job.
 
     Raises Failure (2).
     """
@@ -33,14 +34,17 @@ def store_of_config(path: Path, environ: Mapping[str, str]) -> Path:
         raise config_failure(path, error) from None
     except ValidationError:
         raise Failure(f"storage in {path} is wrong", ExitCode.USAGE, remedy="see `fulfilld config check`") from None
-    return settings.path
+    return settings.engine
 
 
-def store_of_status(dump: Mapping[str, Any]) -> Path:
-    """The store's file by the status dump's `daemon.storage`. Raises Failure when it is no SQLite store."""
+def store_of_status(dump: Mapping[str, Any]) -> Engine:
+    """The store by the status dump's `daemon.storage`. Raises Failure when it is none that can be looked for here."""
+    from storage.engines import engine_of
+
     storage = dump["daemon"]["storage"]
-    text = storage.get("url") or storage.get("path") if isinstance(storage, Mapping) else storage
-    path = Path(str(text).removeprefix(_SQLITE))
-    if not path.is_absolute():
-        raise Failure(f"the daemon's store is {text}, which is no SQLite file", remedy="name its config with --config")
-    return path
+    text = str(storage.get("url") or storage.get("path") if isinstance(storage, Mapping) else storage)
+    try:
+        return engine_of(text)
+    except ValueError:
+        told = f"the daemon's store is {text}, which this fulfilld does not know"
+        raise Failure(told, remedy="name its config with --config") from None

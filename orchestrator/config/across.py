@@ -7,7 +7,7 @@ that its port is taken.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path as FilePath
 from typing import Any
@@ -44,13 +44,13 @@ def shared_files(location: FilePath, file: ConfigFile) -> Iterator[Finding]:
     taken = {os.path.realpath(location): "the config file"}
     if file.webhooks is not None and (tls := file.webhooks.tls) is not None:
         taken |= dict.fromkeys(map(os.path.realpath, (tls.certificate, tls.key)), "a file of webhooks.tls")
-    written: list[tuple[Path, FilePath, tuple[str, ...], str]] = [
-        (("storage", "url"), file.storage.path, ("", "-wal", "-shm", ".lock"), "a file of the store"),
-        (("api", "socket"), file.api.socket, ("",), "the socket of the API"),
-        (("status_file",), file.status_file, ("",), "the status file"),
+    written: list[tuple[Path, Sequence[FilePath], str]] = [
+        (("storage", "url"), file.storage.engine.files, "a file of the store"),
+        (("api", "socket"), [file.api.socket], "the socket of the API"),
+        (("status_file",), [file.status_file], "the status file"),
     ]
-    for place, path, suffixes, what in written:
-        names = [os.path.realpath(path) + suffix for suffix in suffixes]
+    for place, paths, what in written:
+        names = [os.path.realpath(path) for path in paths]
         if others := [taken[name] for name in names if name in taken]:
             yield place, f"is {others[0]} too - name another file"
         taken |= dict.fromkeys(names, what)

@@ -12,8 +12,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
+from storage.engines import located
+
 _LONGEST_SOCKET_BYTES = 107  # sun_path of Linux holds 108 with the final NUL
-_SQLITE = "sqlite:///"
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 SIGNING_PREFIX = "whsec_"
 """Stands before a secret that signs deliveries, as Standard Webhooks write them."""
@@ -39,17 +40,7 @@ def _short_enough(path: Path) -> Path:
 
 def _store_url(url: str, info: ValidationInfo) -> str:
     # The URL is never repeated: one for another database may hold a password.
-    scheme, separator, _rest = url.partition("://")
-    if separator and scheme.split("+")[0] in ("postgres", "postgresql"):
-        raise ValueError("postgresql is not supported by this version - use sqlite:///FILE")
-    if not url.startswith(_SQLITE):
-        raise ValueError("must be sqlite:///FILE (relative to the config file) or sqlite:////ABSOLUTE/FILE")
-    name = url.removeprefix(_SQLITE)
-    if name in ("", ":memory:") or name.endswith("/"):
-        raise ValueError("must name a file - nothing else outlives the daemon")
-    if any(character in name for character in "?#\0"):
-        raise ValueError("must name a file, without ? or # behind it")
-    return f"{_SQLITE}{_located(Path(name), info)}"
+    return located(url, info.context["directory"] if info.context else Path())
 
 
 def _mode(text: str) -> str:

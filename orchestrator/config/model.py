@@ -32,6 +32,7 @@ from orchestrator.config.problems import ConfigError, ConfigProblem
 from orchestrator.config.push import DeliverySettings, WebhookSecrets, WebhookSettings
 from orchestrator.config.section import Section
 from orchestrator.logs import LogFormat, LogLevel
+from storage.engines import Engine, engine_of
 
 DAY_SECONDS = 86_400
 DEFAULT_STATUS_FILE = "status.json"
@@ -77,9 +78,9 @@ class StorageSettings(Section):
     )
 
     @property
-    def path(self) -> Path:
-        """The database file."""
-        return Path(self.url.removeprefix("sqlite:///"))
+    def engine(self) -> Engine:
+        """The store that the URL names, each time a new one."""
+        return engine_of(self.url)
 
 
 class TcpSettings(Section):

@@ -175,7 +175,7 @@ class Config:
     @property
     def state_directory(self) -> Path:
         """Where the daemon, and whoever asks platforms beside it, keep access tokens: beside the store."""
-        return self.storage.path.parent
+        return self.storage.engine.state_directory
 
     def secret_values(self) -> frozenset[str]:
         """Every secret of the config in the clear, for the log's mask and for nothing else."""

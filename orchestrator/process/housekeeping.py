@@ -68,10 +68,11 @@ async def feed_watchdog() -> None:
         await anyio.sleep(interval)
 
 
-async def measure(metrics: Metrics, clock: Clock, wal_bytes: Callable[[], int]) -> None:
-    """Measures how late the event loop wakes a sleeper (the first sign of work that blocks it), and the log's size."""
+async def measure(metrics: Metrics, clock: Clock, store: Store) -> None:
+    """Measures how late the event loop wakes a sleeper (the first sign of work that blocks it), and what the store's
+    engine measures."""
     while True:
         before = clock.monotonic()
         await anyio.sleep(_LAG_SECONDS)
         metrics.loop_lagged(max(0.0, clock.monotonic() - before - _LAG_SECONDS))
-        metrics.wal_measured(wal_bytes())
+        metrics.store_measured(store.gauges())

@@ -21,6 +21,7 @@ from pathlib import Path
 import structlog
 
 from orchestrator.clock import Chance, Clock, rfc3339
+from storage.engines import Engine
 from storage.events import append_event
 from storage.identity import Identity, mark_restored, read_identity, settle_identity
 from storage.orders import forget_looks
@@ -45,13 +46,14 @@ class Here:
     place: str
 
     @staticmethod
-    def of(store: Path, machine_id: Path = MACHINE_ID) -> Here:
-        """The place of a store's file. The machine's id is never kept itself, only a digest of it."""
+    def of(store: Engine, machine_id: Path = MACHINE_ID) -> Here:
+        """The place of a store. The machine's id, which is never kept itself, only a digest of it, says nothing of one
+        that lies elsewhere."""
         host = None
         with suppress(OSError):
-            if text := machine_id.read_bytes().strip():
+            if store.is_local and (text := machine_id.read_bytes().strip()):
                 host = hashlib.blake2b(text, digest_size=8, person=b"fulfilld.host").hexdigest()
-        return Here(host, str(store.resolve()))
+        return Here(host, store.place)
 
 
 async def settle(

@@ -103,7 +103,7 @@ class Supervisor:
     async def start(self, group: TaskGroup, config: Config) -> None:
         """Starts every shop's worker in `group`; returns when each has started or failed once."""
         self._group, self._config = group, config
-        self._state_directory = config.state_directory  # where the store is, whatever a reload says
+        self._state_directory = self._store.state_directory  # whatever a reload says
         self._restored_at = (await self._store.read(read_identity)).restored_at
         await self._note_moves()
         for shop in config.shops.values():

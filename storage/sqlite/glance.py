@@ -10,7 +10,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from storage.errors import StoreError
-from storage.sqlite.engine import SqliteTransaction
+from storage.sqlite.connection import SqliteTransaction
 from storage.sqlite.footing import refuse_another_log
 from storage.transaction import Transaction
 

@@ -27,12 +27,13 @@ from orchestrator.runtime.reports import ShopFacts, SyncReport
 from statemachines.machine import Plan, Refusal, Standing
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
+from storage.engines import open_store
 from storage.events import append_event
 from storage.orders import get_order, insert_order, save_order
 from storage.records import Order, PlanEntry, Problem, Situation, Target, TargetStatus
 from storage.rejected import get_rejected, remove_rejected
 from storage.shops import pause_shop, resume_shop, take_lease
-from storage.sqlite.engine import SqliteStore, open_sqlite
+from storage.store import Store
 from storage.targets import get_target, insert_target, pending_targets, save_target, target_by_key
 from storage.transaction import Transaction
 
@@ -63,7 +64,7 @@ def shop_facts(name: str) -> ShopFacts:
 class FakeCommands:
     """Keeps to the API's answers and calls no platform. `submitted` is what came in, in order."""
 
-    def __init__(self, store: SqliteStore, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock, self._chance = store, clock, Chance()
         self.submitted: list[tuple[str, str, TargetRequest, str | None]] = []
         self.gate: anyio.Event | None = None
@@ -268,7 +269,7 @@ class Got:
 class Bench:
     """What a test works with."""
 
-    def __init__(self, store: SqliteStore, node: Node, commands: FakeCommands, feed: Feed, clock: Clock) -> None:
+    def __init__(self, store: Store, node: Node, commands: FakeCommands, feed: Feed, clock: Clock) -> None:
         self.store, self.node, self.commands, self.feed, self.clock = store, node, commands, feed, clock
         self.metrics = Metrics()
         self.queries = Queries(store, node, feed, clock)
@@ -318,10 +319,10 @@ async def bench(*orders: Order, clock: Clock | None = None, **api: Any) -> Async
     clock = clock or Clock()
     with tempfile.TemporaryDirectory(prefix="f-") as name:  # pytest's own paths are too long for a socket
         folder = Path(name)
-        async with open_sqlite(folder / "fulfilld.db", clock.now_ms()) as store:
+        feed = Feed()
+        async with open_store(f"sqlite:///{folder}/fulfilld.db", clock.now_ms(), on_commit=feed.publish) as store:
             node = Node(known={name: shop_facts(name) for name in SHOPS})
-            made = Bench(store, node, FakeCommands(store, clock), Feed(), clock)
-            store.on_commit = made.feed.publish
+            made = Bench(store, node, FakeCommands(store, clock), feed, clock)
             for shop in SHOPS:
                 await store.write(partial(take_lease, name=shop, platform="selldone", holder="test"))
             await made.add(*orders)

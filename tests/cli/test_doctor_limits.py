@@ -51,6 +51,6 @@ async def test_its_calls_take_room_from_a_daemon_on_the_same_store(tmp_path: Pat
         config = config_of(sandbox, tmp_path, {"limits": {}})
         await examine(config)
         calls = len(sandbox.ledger.calls())
-    meter = config.shops["acme"].meter(Clock(), config.storage.path.parent)
+    meter = config.shops["acme"].meter(Clock(), config.state_directory)
     assert calls
     assert meter.room() == 80 - calls

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.doctor import sqlite_finding
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.platform import Platform
-from orchestrator.process.locks import StoreLock
-from storage.sqlite.engine import open_sqlite
+from storage.sqlite.checks import check_version
+from storage.sqlite.lock import StoreLock
+from storage.sqlite.store import open_sqlite
 from tests.cli.fake import FakeDaemon, Run, a_status
 from tests.support.certificate import make_certificate
 
@@ -278,7 +278,7 @@ def test_a_store_that_is_wrong_in_the_config_is_a_usage_error(run: Run, alone: P
     ],
 )
 def test_doctor_knows_the_versions_with_the_wal_bug(version: tuple[int, ...], status: str) -> None:
-    assert sqlite_finding(version).status == status
+    assert check_version(version).status == status
 
 
 class _Patient:
@@ -333,7 +333,7 @@ def test_doctor_tells_a_daemon_that_listens_from_a_socket_that_was_left(
 
 def test_doctor_tells_of_a_daemon_whose_socket_is_gone(run: Run, alone: Path) -> None:
     write_config(alone, shops={})
-    with StoreLock(alone / "store.db"):
+    with StoreLock(alone / "store.db", lambda: 0):
         told = " ".join(run("doctor").stdout.split())
         assert f"is gone, though a daemon runs (process {os.getpid()}" in told
         assert "SIGHUP" in told

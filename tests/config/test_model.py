@@ -22,7 +22,7 @@ COMMA = "a comma with nothing behind it - drop the comma"
 
 def test_an_empty_config_has_every_default(tmp_path: Path) -> None:
     config = loaded(tmp_path, {})
-    assert config.storage.path == tmp_path / "fulfilld.db"
+    assert config.storage.engine.place == str(tmp_path / "fulfilld.db")
     assert config.api.socket == default_socket()
     assert config.api.socket_permissions == 0o660
     assert config.api.tcp is None
@@ -112,7 +112,7 @@ def test_relative_paths_start_at_the_config_file_and_not_where_the_daemon_was_st
     tree = {"storage": {"url": "sqlite:///data/o.db"}, "api": {"socket": "run/f.sock"}, "status_file": "../s.json"}
     config = load(os.path.relpath(write(folder, tree)))
     assert config.storage.url == f"sqlite:///{folder}/data/o.db"
-    assert config.storage.path == folder / "data/o.db"
+    assert config.storage.engine.place == str(folder / "data/o.db")
     assert config.api.socket == folder / "run/f.sock"
     assert config.status_file == folder / "../s.json"
 
@@ -120,7 +120,7 @@ def test_relative_paths_start_at_the_config_file_and_not_where_the_daemon_was_st
 def test_absolute_paths_stay(tmp_path: Path) -> None:
     config = loaded(tmp_path, {"storage": {"url": "sqlite:////var/o.db"}, "api": {"socket": "/run/f.sock"}})
     assert config.storage.url == "sqlite:////var/o.db"
-    assert config.storage.path == Path("/var/o.db")
+    assert config.storage.engine.place == str(Path("/var/o.db"))
     assert config.api.socket == Path("/run/f.sock")
 
 
@@ -128,7 +128,7 @@ def test_lines_that_begin_with_two_slashes_are_comments(tmp_path: Path) -> None:
     text = '// head\n{\n  // about "days\n  "retention_days": 7,\n  "storage": {"url":\n"sqlite:////x//y.db"}\n}\n//end'
     config = loaded(tmp_path, "\ufeff" + text)
     assert config.retention_days == 7
-    assert config.storage.path == Path("/x/y.db")
+    assert config.storage.engine.place == str(Path("/x/y.db"))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from storage.migrations import migrate
 from storage.orders import insert_order
 from storage.passage import Passage, save_passage
 from storage.shops import follow_shop, get_shop, save_sync, take_lease
-from storage.sqlite.engine import DIALECT, SqliteTransaction
+from storage.sqlite.connection import SqliteTransaction
+from storage.sqlite.store import DIALECT
 from tests.storage.samples import order
 
 DAY = 86_400_000

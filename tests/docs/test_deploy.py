@@ -46,7 +46,7 @@ def test_the_units_config_is_valid_and_keeps_to_its_directories(tmp_path: Path) 
 
     config = load(path)
 
-    assert config.storage.path.parent == Path("/var/lib") / setting("StateDirectory")
+    assert config.state_directory == Path("/var/lib") / setting("StateDirectory")
     assert config.api.socket.parent == Path("/run") / setting("RuntimeDirectory")
     assert config.status_file.parent == Path("/run") / setting("RuntimeDirectory")
 

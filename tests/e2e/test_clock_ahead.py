@@ -12,11 +12,13 @@ from orchestrator.clock import Clock
 from orchestrator.config import Config
 from orchestrator.crash import CrashPoints
 from orchestrator.daemon import Daemon
+from orchestrator.metrics import Metrics
 from orchestrator.output import Output
 from orchestrator.process.signals import Signals
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from storage.engines import open_store
 from storage.orders import list_orders
-from storage.sqlite.engine import open_sqlite
+from storage.store import Commits
 from storage.targets import target_by_key
 from tests.support.process import daemon_process
 from tests.support.watch import DAY_MS
@@ -33,7 +35,7 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def kept(folder: Path) -> tuple[list[str], list[str], bool]:
-    async with open_sqlite(folder / "fulfilld.db", 1) as store:
+    async with open_store(f"sqlite:///{folder}/fulfilld.db", 1) as store:
         orders = await store.read(lambda tx: [order.id for order in list_orders(tx, 0, 99)])
         events = await store.read(lambda tx: tx.query("SELECT type FROM events WHERE type = 'order.imported'"))
         return orders, [row[0] for row in events], await store.read(lambda tx: target_by_key(tx, "k")) is not None
@@ -61,8 +63,9 @@ async def test_a_start_with_the_clock_500_days_ahead_deletes_nothing(
 
         monkeypatch.setattr("orchestrator.process.housekeeping.anyio.sleep", _only(3600.0, sleep_once))
         config = _config(tmp_path)
-        async with open_sqlite(config.storage.path, 1) as store, anyio.create_task_group() as group:
-            group.start_soon(Daemon(config, store, Signals(), CrashPoints(None), Output()).run)
+        commits = Commits()
+        async with open_store(config.storage.url, 1, on_commit=commits) as store, anyio.create_task_group() as group:
+            group.start_soon(Daemon(config, store, commits, Metrics(), Signals(), CrashPoints(None), Output()).run)
             with anyio.fail_after(30):
                 await forgotten.wait()
             group.cancel_scope.cancel()

@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.process.restored import Here
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from storage.sqlite.engine import backup
+from storage.engines import engine_of
+from storage.sqlite.backup import backup
 from tests.support.process import DaemonProcess, daemon_process
 
 NOW = 1_760_000_000_000
@@ -152,7 +153,7 @@ async def test_a_shop_that_is_new_in_the_config_waits_with_the_others(tmp_path: 
 def test_a_machine_without_an_id_is_known_by_the_path_alone(tmp_path: Path, text: bytes | None) -> None:
     if text is not None:
         (tmp_path / "machine-id").write_bytes(text)
-    here = Here.of(tmp_path / "fulfilld.db", tmp_path / "machine-id")
+    here = Here.of(engine_of(f"sqlite:///{tmp_path}/fulfilld.db"), tmp_path / "machine-id")
     assert here == Here(None, str((tmp_path / "fulfilld.db").resolve()))
 
 
@@ -160,7 +161,7 @@ def test_a_machines_id_is_kept_as_a_digest_and_links_are_followed(tmp_path: Path
     (tmp_path / "machine-id").write_text("0123456789abcdef0123456789abcdef\n")
     (tmp_path / "data").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "data")
-    here = Here.of(tmp_path / "link" / "fulfilld.db", tmp_path / "machine-id")
-    assert here == Here.of(tmp_path / "data" / "fulfilld.db", tmp_path / "machine-id")
+    here = Here.of(engine_of(f"sqlite:///{tmp_path}/link/fulfilld.db"), tmp_path / "machine-id")
+    assert here == Here.of(engine_of(f"sqlite:///{tmp_path}/data/fulfilld.db"), tmp_path / "machine-id")
     assert here.host is not None
     assert "0123" not in here.host

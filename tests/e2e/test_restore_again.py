@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from storage.sqlite.engine import backup
+from storage.sqlite.backup import backup
 from tests.support.process import DaemonProcess, daemon_process
 
 NOW = 1_760_000_000_000

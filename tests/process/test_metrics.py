@@ -93,7 +93,7 @@ def test_odd_methods_of_requests_do_not_make_new_series() -> None:
 def test_store_and_loop_measures_are_shown() -> None:
     metrics = Metrics()
     metrics.committed(12, 0.003)
-    metrics.wal_measured(4096)
+    metrics.store_measured({"wal_bytes": 4096, "of_another_engine": 1})
     metrics.loop_lagged(0.25)
 
     assert value(metrics, "fulfilld_commit_units_sum") == 12

@@ -13,7 +13,7 @@ from orchestrator.clock import Clock, Uptime
 from orchestrator.process.passage import Watchman, advance
 from storage.events import append_event
 from storage.passage import Passage
-from storage.sqlite.engine import SqliteStore, open_sqlite
+from storage.sqlite.store import SqliteStore, open_sqlite
 
 DAY = 86_400_000
 NOW = 1_760_000_000_000

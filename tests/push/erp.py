@@ -18,8 +18,9 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
 from orchestrator.operations.deliveries import delivery_views
 from orchestrator.push.deliveries import Deliveries
+from storage.engines import open_store
 from storage.events import append_event
-from storage.sqlite.engine import SqliteStore, open_sqlite
+from storage.store import Commits, Store
 from storage.transaction import Transaction
 
 SECRET = "whsec_ZXJwLXNlY3JldC0xMjM0NTY3OA=="
@@ -122,7 +123,7 @@ async def running_erp(port: int = 0, erp: Erp | None = None) -> AsyncIterator[Er
 class Dispatch:
     """A store with its couriers."""
 
-    store: SqliteStore
+    store: Store
     deliveries: Deliveries
 
     async def tell(self, *orders: str, type_: str = "order.updated", **data: Any) -> None:
@@ -154,9 +155,10 @@ def settings(erp: Erp, **changes: Any) -> DeliverySettings:
 async def dispatching(folder: Path, chosen: DeliverySettings, **waits: float) -> AsyncIterator[Dispatch]:
     """May be entered again on the same folder, as a restart is."""
     clock, chance = Clock(), Chance(random.Random(1))
-    async with open_sqlite(folder / "fulfilld.db", clock.now_ms()) as store:
+    commits = Commits()
+    async with open_store(f"sqlite:///{folder}/fulfilld.db", clock.now_ms(), on_commit=commits) as store:
         deliveries = Deliveries(chosen, store, clock, chance, **({"first_wait_seconds": 0.01} | waits))
-        store.on_commit = deliveries.wake
+        commits.follow(deliveries.wake)
         async with anyio.create_task_group() as group:
             group.start_soon(deliveries.run)
             try:

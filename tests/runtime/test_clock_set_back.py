@@ -13,7 +13,7 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.products import list_products
 from storage.records import Situation, TargetStatus
 from storage.shops import save_gate
-from storage.sqlite.engine import open_sqlite
+from storage.sqlite.store import open_sqlite
 from storage.webhooks import Arrival, add_webhook, postpone_webhook
 from tests.push.erp import dispatching, running_erp, settings
 from tests.support.shopfloor import SHOP, config_of, shopfloor, working_on

@@ -183,7 +183,7 @@ async def test_a_shop_without_orders_may_become_another(tmp_path: Path) -> None:
 
 def test_doctor_knows_nothing_of_a_store_that_is_not_there(tmp_path: Path) -> None:
     config = load_example(tmp_path)
-    assert not config.storage.path.exists()
+    assert not config.storage.engine.files[0].exists()
     assert mistaken(config) == {}
 
 

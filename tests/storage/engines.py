@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.sqlite.engine import open_sqlite
-from storage.store import Store
+from storage.engines import open_store
+from storage.store import OnCommit, Store, unheard
 
 NOW = 1_760_000_000_000
 
@@ -18,11 +18,14 @@ class Engine:
     """Opens a store that keeps what it was given: opening it again is a restart."""
 
     name: str
-    open: Callable[[], AbstractAsyncContextManager[Store]]
+    url: str
+
+    def open(self, on_commit: OnCommit = unheard) -> AbstractAsyncContextManager[Store]:
+        return open_store(self.url, NOW, on_commit=on_commit)
 
 
 def sqlite(folder: Path) -> Engine:
-    return Engine("sqlite", lambda: open_sqlite(folder / "fulfilld.db", NOW))
+    return Engine("sqlite", f"sqlite:///{folder}/fulfilld.db")
 
 
 ENGINES: dict[str, Callable[[Path], Engine]] = {"sqlite": sqlite}

@@ -14,7 +14,8 @@ import pytest
 
 from storage.errors import AnotherLog, StoreUnavailable
 from storage.events import append_event, list_events
-from storage.sqlite.engine import SqliteStore, backup, open_sqlite
+from storage.sqlite.backup import backup
+from storage.sqlite.store import SqliteStore, open_sqlite
 from storage.transaction import Transaction
 from tests.storage.engines import NOW
 
@@ -131,7 +132,7 @@ async def test_a_folder_that_gave_way_to_a_file_is_noticed_by_the_look_alone(tmp
     async with open_sqlite(folder / "s.db", NOW) as store:
         folder.rename(tmp_path / "aside")
         folder.write_text("in the way")
-        assert store.wal_bytes() == 0
+        assert store.gauges() == {"wal_bytes": 0}
         assert str(folder / "s.db") in await refused(store)
 
 
@@ -182,7 +183,7 @@ async def test_what_was_committed_before_the_log_was_removed_is_in_the_file_at_t
 async def test_a_store_that_grows_over_its_checkpoints_stays_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.sqlite.engine._CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("storage.sqlite.writer._CHECKPOINT_SECONDS", 0.0)
     async with open_sqlite(tmp_path / "s.db", NOW) as store:
         for _ in range(5):
             await store.write(note("x" * 2_000_000))

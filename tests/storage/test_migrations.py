@@ -9,7 +9,8 @@ import pytest
 
 from storage.errors import NewerStore
 from storage.migrations import Migration, all_migrations, migrate
-from storage.sqlite.engine import DIALECT, SqliteTransaction
+from storage.sqlite.connection import SqliteTransaction
+from storage.sqlite.store import DIALECT
 from tests.storage.engines import NOW
 
 Schema = list[tuple[str, str, str]]

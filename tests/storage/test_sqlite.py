@@ -16,7 +16,8 @@ import pytest
 from storage.errors import NewerStore, NotAStore, StoreError, StoreUnavailable
 from storage.events import append_event, list_events
 from storage.orders import get_payload, insert_order, list_orders
-from storage.sqlite.engine import SqliteStore, backup, open_sqlite
+from storage.sqlite.backup import backup
+from storage.sqlite.store import SqliteStore, open_sqlite
 from storage.transaction import Transaction
 from tests.storage.engines import NOW
 from tests.storage.samples import order
@@ -55,9 +56,8 @@ async def test_after_a_clean_end_the_file_alone_has_everything(tmp_path: Path) -
 
 
 async def test_a_full_disk_fails_whole_groups_and_the_store_works_again_afterwards(tmp_path: Path) -> None:
-    async with open_sqlite(tmp_path / "s.db", NOW) as store:
-        heard: list[object] = []
-        store.on_commit = heard.extend
+    heard: list[object] = []
+    async with open_sqlite(tmp_path / "s.db", NOW, on_commit=heard.extend) as store:
         await set_disk_size(store, 20)
         failed: list[str] = []
 
@@ -87,8 +87,8 @@ async def test_a_failed_checkpoint_is_not_the_end(tmp_path: Path, monkeypatch: p
     def checkpoint(connection: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr("storage.sqlite.engine._CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr("storage.sqlite.engine._truncate_wal", checkpoint)
+    monkeypatch.setattr("storage.sqlite.writer._CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("storage.sqlite.writer._truncate_wal", checkpoint)
     async with open_sqlite(tmp_path / "s.db", NOW) as store:
         for number in range(3):
             await store.write(lambda tx, n=number: insert_order(tx, order(str(n)), b""))  # type: ignore[misc]
@@ -96,7 +96,7 @@ async def test_a_failed_checkpoint_is_not_the_end(tmp_path: Path, monkeypatch: p
 
 
 async def test_the_log_is_cut_by_the_periodic_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.sqlite.engine._CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("storage.sqlite.writer._CHECKPOINT_SECONDS", 0.0)
     path = tmp_path / "s.db"
     log = Path(f"{path}-wal")
     async with open_sqlite(path, NOW) as store:
@@ -256,7 +256,7 @@ import os, sys
 from pathlib import Path
 import anyio
 from storage.orders import insert_order
-from storage.sqlite.engine import open_sqlite
+from storage.sqlite.store import open_sqlite
 from tests.storage.samples import order
 
 async def main(path, orders):

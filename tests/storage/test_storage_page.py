@@ -7,7 +7,8 @@ import sqlite3
 from pathlib import Path
 
 from storage.migrations import migrate
-from storage.sqlite.engine import DIALECT, SqliteTransaction
+from storage.sqlite.connection import SqliteTransaction
+from storage.sqlite.store import DIALECT
 from tests.storage.engines import NOW
 
 PAGE = Path(__file__).parents[2] / "docs" / "storage.md"

@@ -16,9 +16,8 @@ from tests.storage.samples import order
 
 
 async def test_a_unit_that_raises_undoes_itself_and_its_group_mates_commit(engine: Engine) -> None:
-    async with engine.open() as store:
-        heard: list[Published] = []
-        store.on_commit = heard.extend
+    heard: list[Published] = []
+    async with engine.open(heard.extend) as store:
 
         def good(number: int, tx: Transaction) -> int:
             insert_order(tx, order(str(number)), b"")
@@ -48,10 +47,9 @@ async def test_a_unit_that_raises_undoes_itself_and_its_group_mates_commit(engin
 
 
 async def test_a_cancelled_callers_unit_is_committed_and_leaves_no_open_transaction(engine: Engine) -> None:
-    async with engine.open() as store:
+    heard = anyio.Event()
+    async with engine.open(lambda _: heard.set()) as store:
         begun, go_on = threading.Event(), threading.Event()
-        heard = anyio.Event()
-        store.on_commit = lambda _: heard.set()
 
         def slow(tx: Transaction) -> None:
             begun.set()
@@ -89,15 +87,14 @@ async def test_a_cancelled_reader_gives_its_place_back(engine: Engine) -> None:
 
 
 async def test_listeners_hear_of_events_only_once_they_can_be_read(engine: Engine) -> None:
-    async with engine.open() as store:
-        heard: list[Published] = []
-        is_heard = anyio.Event()
+    heard: list[Published] = []
+    is_heard = anyio.Event()
 
-        def on_commit(published: list[Published]) -> None:
-            heard.extend(published)
-            is_heard.set()
+    def on_commit(published: list[Published]) -> None:
+        heard.extend(published)
+        is_heard.set()
 
-        store.on_commit = on_commit
+    async with engine.open(on_commit) as store:
         in_unit = threading.Event()
         go_on = threading.Event()
 

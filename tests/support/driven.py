@@ -34,7 +34,8 @@ from storage.migrations import migrate
 from storage.orders import get_order
 from storage.records import Order
 from storage.shops import take_lease
-from storage.sqlite.engine import DIALECT, SqliteTransaction
+from storage.sqlite.connection import SqliteTransaction
+from storage.sqlite.store import DIALECT
 from storage.store import Store
 from storage.transaction import Published, Transaction
 

@@ -19,10 +19,11 @@ from orchestrator.operations.feed import Feed
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.sandbox.server import Sandbox
 from statemachines.target import TargetRequest
+from storage.engines import open_store
 from storage.events import EventFilter, list_events
 from storage.orders import get_order, list_orders
 from storage.records import Event, Order, Situation, Target
-from storage.sqlite.engine import SqliteStore, open_sqlite
+from storage.store import Store
 from storage.targets import get_target
 
 SHOP = "acme"
@@ -41,10 +42,11 @@ QUICK: dict[str, Any] = {
 class Shopfloor:
     """What a test works with."""
 
-    def __init__(self, sandbox: Sandbox, store: SqliteStore, supervisor: Supervisor, commands: DaemonCommands) -> None:
+    def __init__(
+        self, sandbox: Sandbox, store: Store, supervisor: Supervisor, commands: DaemonCommands, feed: Feed
+    ) -> None:
         self.sandbox, self.store, self.supervisor, self.commands = sandbox, store, supervisor, commands
-        self.feed = Feed()
-        store.on_commit = self.feed.publish
+        self.feed = feed
 
     async def orders(self) -> list[Order]:
         return await self.store.read(lambda tx: list_orders(tx, 0, 100_000))
@@ -135,10 +137,11 @@ async def working_on(
 ) -> AsyncIterator[Shopfloor]:
     """Store and workers over a running sandbox; may be entered again on the same folder, as a restart is."""
     clock, chance = clock or Clock(), Chance(random.Random(seed))
-    async with open_sqlite(folder / "fulfilld.db", clock.now_ms()) as store:
+    feed = Feed()
+    async with open_store(f"sqlite:///{folder}/fulfilld.db", clock.now_ms(), on_commit=feed.publish) as store:
         supervisor = Supervisor(store, "test", clock, chance, CrashPoints(crash), Metrics())
         commands = DaemonCommands(store, supervisor, clock, chance, CrashPoints(crash), Metrics())
-        floor = Shopfloor(sandbox, store, supervisor, commands)
+        floor = Shopfloor(sandbox, store, supervisor, commands, feed)
         async with anyio.create_task_group() as group:
             await supervisor.start(group, config)
             try:

@@ -36,7 +36,7 @@ def _outside(config: Config) -> list[ConfigProblem]:
     from orchestrator.config import ConfigError, ConfigProblem, lost_directory
 
     problems = []
-    directory = config.storage.path.parent
+    directory = config.state_directory
     if not directory.is_dir():
         problems.append(ConfigProblem("storage.url", f"there is no directory {directory} - make it, or name another"))
     if (lost := lost_directory(config.api.socket)) is not None:

@@ -29,12 +29,11 @@ def backup(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The new file.", show_default=False)],
 ) -> None:
-    """Copy the SQLite store in one consistent state. The daemon may run meanwhile."""
+    """Copy the store in one consistent state. The daemon may run meanwhile."""
     from orchestrator.cli.failures import Failure
     from orchestrator.cli.store import store_of_config, store_of_status
     from orchestrator.clock import Clock
     from storage.errors import StoreError
-    from storage.sqlite.engine import backup as copy
 
     place = place_of(context)
     # Whoever names a daemon means that one's store, whatever config.json happens to be here.
@@ -43,10 +42,10 @@ def backup(
     else:
         source = store_of_status(client_of(context).get("/v1/status").json())
     try:
-        copy(source, file, Clock().now_ms())
+        source.backup(file, Clock().now_ms())
     except StoreError as error:
         raise Failure(str(error)) from None
-    sys.stdout.write(f"{file} has a copy of {source}, {file.stat().st_size:,} bytes\n")
+    sys.stdout.write(f"{file} has a copy of {source.place}, {file.stat().st_size:,} bytes\n")
 
 
 def auth_url(

@@ -14,31 +14,16 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import anyio
 
-from orchestrator.clock import Clock, rfc3339
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds a lock, as written in its file. Fields are None while the holder is just writing them."""
-
-    pid: int | None = None
-    host: str | None = None
-    started_at: str | None = None
-
-    def __str__(self) -> str:
-        if self.pid is None:
-            return "another process"
-        where = f" on {self.host}" if self.host else ""
-        since = f" since {self.started_at}" if self.started_at else ""
-        return f"process {self.pid}{where}{since}"
+from storage.errors import Holder, StoreLocked, StoreLockUnusable
 
 
 def living_holder(store: Path) -> Holder | None:
@@ -62,37 +47,16 @@ def living_holder(store: Path) -> Holder | None:
     return holder
 
 
-class StoreLocked(Exception):
-    """Another daemon holds the store. `holder` says which one; the text is one sentence for a person."""
-
-    def __init__(self, store: Path, holder: Holder) -> None:
-        super().__init__(f"the store {store} is held by {holder}; stop it first, or wait for it with --standby")
-        self.store = store
-        self.holder = holder
-
-
-class StoreLockUnusable(Exception):
-    """The lock file cannot be opened or locked (no directory, no permission, a file system without locks)."""
-
-    def __init__(self, path: Path, error: OSError) -> None:
-        if isinstance(error, FileNotFoundError):
-            told = f"there is no directory {path.parent} for the store; make it, or name another in storage.url"
-        else:
-            why = error.strerror or type(error).__name__
-            told = f"the lock file {path} cannot be used: {why}; let the daemon's user write there, on a local disk"
-        super().__init__(told)
-        self.path = path
-
-
 class StoreLock:
     """The lock of one SQLite store; also a context manager that acquires and releases.
 
     `store` is the database file. Symbolic links in it are followed first, so that two names of one store have one lock.
+    `now_ms`: Unix time in milliseconds, for people who look into the file.
     """
 
-    def __init__(self, store: Path, clock: Clock | None = None) -> None:
+    def __init__(self, store: Path, now_ms: Callable[[], int]) -> None:
         self._store = store
-        self._clock = clock or Clock()
+        self._now_ms = now_ms
         self._descriptor: int | None = None
         self.path = Path(os.path.realpath(store) + ".lock")
 
@@ -168,7 +132,7 @@ class StoreLock:
         return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
 
     def _sign(self, descriptor: int) -> None:
-        holder = Holder(os.getpid(), socket.gethostname(), rfc3339(self._clock.now_ms()))
+        holder = Holder(os.getpid(), socket.gethostname(), _stamp(self._now_ms()))
         text = json.dumps(asdict(holder)).encode() + b"\n"
         try:
             os.ftruncate(descriptor, 0)
@@ -177,6 +141,11 @@ class StoreLock:
             self._descriptor = None
             os.close(descriptor)
             raise StoreLockUnusable(self.path, error) from error
+
+
+def _stamp(now_ms: int) -> str:
+    text = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 def _read_holder(descriptor: int) -> Holder:

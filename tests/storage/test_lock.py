@@ -1,3 +1,5 @@
+"""The lock file: one holder, whatever becomes of it and of the file."""
+
 import os
 import socket
 import subprocess
@@ -7,15 +9,19 @@ from pathlib import Path
 import anyio
 import pytest
 
-from orchestrator.clock import Clock
-from orchestrator.process import systemd
-from orchestrator.process.locks import Holder, StoreLock, StoreLocked, StoreLockUnusable
+from storage.errors import Holder, StoreLocked, StoreLockUnusable
+from storage.sqlite.lock import StoreLock
+
+
+def now() -> int:
+    return 1_700_000_000_123
+
 
 HOLD = """
 import sys
 from pathlib import Path
-from orchestrator.process.locks import StoreLock
-lock = StoreLock(Path(sys.argv[1]))
+from storage.sqlite.lock import StoreLock
+lock = StoreLock(Path(sys.argv[1]), lambda: 0)
 lock.acquire()
 print("held", flush=True)
 sys.stdin.read()
@@ -41,7 +47,7 @@ def test_a_second_holder_is_refused_in_one_sentence_that_names_the_first(tmp_pat
     process = hold_in_a_process(store)
     try:
         with pytest.raises(StoreLocked) as refused:
-            StoreLock(store).acquire()
+            StoreLock(store, now).acquire()
     finally:
         end(process)
     assert refused.value.holder.pid == process.pid
@@ -54,19 +60,19 @@ def test_the_lock_of_a_killed_process_is_free_at_once_though_its_file_names_it(t
     store = tmp_path / "orders.db"
     end(hold_in_a_process(store))
     assert (tmp_path / "orders.db.lock").stat().st_size > 0
-    with StoreLock(store) as lock:
+    with StoreLock(store, now) as lock:
         assert lock.is_held
 
 
 def test_the_holder_signs_with_its_process_and_the_time(tmp_path: Path) -> None:
     store = tmp_path / "orders.db"
-    with StoreLock(store, Clock(now_ms=lambda: 1_700_000_000_123)), pytest.raises(StoreLocked) as refused:
-        StoreLock(store).acquire()
+    with StoreLock(store, now), pytest.raises(StoreLocked) as refused:
+        StoreLock(store, now).acquire()
     assert refused.value.holder == Holder(os.getpid(), socket.gethostname(), "2023-11-14T22:13:20.123Z")
 
 
 def test_a_released_lock_leaves_an_empty_file_and_can_be_taken_again(tmp_path: Path) -> None:
-    lock = StoreLock(tmp_path / "orders.db")
+    lock = StoreLock(tmp_path / "orders.db", now)
     for _ in range(2):
         lock.acquire()
         lock.release()
@@ -77,17 +83,17 @@ def test_a_released_lock_leaves_an_empty_file_and_can_be_taken_again(tmp_path: P
 
 def test_a_holder_that_is_still_writing_its_name_is_not_misread(tmp_path: Path) -> None:
     store = tmp_path / "orders.db"
-    with StoreLock(store) as lock:
+    with StoreLock(store, now) as lock:
         for cut in (b"", b'{"pid": 12', b"[1]", b'{"pid": true, "host": 5}'):
             lock.path.write_bytes(cut)
             with pytest.raises(StoreLocked, match="held by another process"):
-                StoreLock(store).acquire()
+                StoreLock(store, now).acquire()
 
 
 def test_a_lock_file_that_was_swapped_while_we_locked_it_is_locked_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = StoreLock(tmp_path / "orders.db")
+    lock = StoreLock(tmp_path / "orders.db", now)
     first_look = iter([True])
     look = lock._is_current
 
@@ -100,36 +106,36 @@ def test_a_lock_file_that_was_swapped_while_we_locked_it_is_locked_anew(
     monkeypatch.setattr(lock, "_is_current", swap_then_look)
     lock.acquire()
     with pytest.raises(StoreLocked):
-        StoreLock(tmp_path / "orders.db").acquire()
+        StoreLock(tmp_path / "orders.db", now).acquire()
     lock.release()
 
 
 def test_two_names_of_one_store_share_a_lock(tmp_path: Path) -> None:
     (tmp_path / "real.db").touch()
     (tmp_path / "other.db").symlink_to("real.db")
-    with StoreLock(tmp_path / "real.db"), pytest.raises(StoreLocked):
-        StoreLock(tmp_path / "other.db").acquire()
+    with StoreLock(tmp_path / "real.db", now), pytest.raises(StoreLocked):
+        StoreLock(tmp_path / "other.db", now).acquire()
 
 
 def test_a_child_process_does_not_inherit_the_lock(tmp_path: Path) -> None:
     store = tmp_path / "orders.db"
-    lock = StoreLock(store)
+    lock = StoreLock(store, now)
     lock.acquire()
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, close_fds=False) as child:
         lock.release()
-        StoreLock(store).acquire()
+        StoreLock(store, now).acquire()
         assert child.poll() is None
         child.communicate()
 
 
 def test_a_lock_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     with pytest.raises(StoreLockUnusable, match=r"there is no directory .*; make it"):
-        StoreLock(tmp_path / "missing" / "orders.db").acquire()
+        StoreLock(tmp_path / "missing" / "orders.db", now).acquire()
 
 
 async def test_a_standby_takes_over_as_soon_as_the_holder_lets_go(tmp_path: Path) -> None:
     store = tmp_path / "orders.db"
-    holder, standby = StoreLock(store), StoreLock(store)
+    holder, standby = StoreLock(store, now), StoreLock(store, now)
     holder.acquire()
     async with anyio.create_task_group() as group:
         group.start_soon(standby.wait_acquire, 0.001)
@@ -142,7 +148,7 @@ async def test_a_standby_takes_over_as_soon_as_the_holder_lets_go(tmp_path: Path
 
 async def test_a_cancelled_standby_holds_nothing(tmp_path: Path) -> None:
     store = tmp_path / "orders.db"
-    holder, standby = StoreLock(store), StoreLock(store)
+    holder, standby = StoreLock(store, now), StoreLock(store, now)
     holder.acquire()
     async with anyio.create_task_group() as group:
         group.start_soon(standby.wait_acquire, 0.001)
@@ -150,33 +156,4 @@ async def test_a_cancelled_standby_holds_nothing(tmp_path: Path) -> None:
         group.cancel_scope.cancel()
     holder.release()
     assert not standby.is_held
-    StoreLock(store).acquire()
-
-
-@pytest.mark.parametrize("is_abstract", [False, True])
-def test_systemd_is_told_on_file_and_abstract_sockets(tmp_path: Path, is_abstract: bool) -> None:
-    name = f"@fulfilld-test-{os.getpid()}" if is_abstract else str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind("\0" + name[1:] if is_abstract else name)
-        assert systemd.notify(systemd.READY, "STATUS=up", environ={"NOTIFY_SOCKET": name})
-        assert listener.recv(100) == b"READY=1\nSTATUS=up"
-
-
-@pytest.mark.parametrize("address", ["", "vsock:2:1", "/no/such/socket", "/" + "x" * 200])
-def test_without_systemd_nothing_is_sent_and_nothing_fails(address: str) -> None:
-    assert not systemd.notify(systemd.WATCHDOG, environ={"NOTIFY_SOCKET": address})
-
-
-@pytest.mark.parametrize(
-    ("environ", "interval_seconds"),
-    [
-        ({}, None),
-        ({"WATCHDOG_USEC": "30000000"}, 15.0),
-        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"}, 15.0),
-        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"}, None),
-        ({"WATCHDOG_USEC": "0"}, None),
-        ({"WATCHDOG_USEC": "often"}, None),
-    ],
-)
-def test_the_watchdog_is_fed_twice_as_often_as_asked(environ: dict[str, str], interval_seconds: float | None) -> None:
-    assert systemd.watchdog_interval_seconds(environ, pid=7) == interval_seconds
+    StoreLock(store, now).acquire()

@@ -1,0 +1,114 @@
+"""Connections to one SQLite file, each with a thread of its own, and the transaction that units of work see."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+import aiosqlite
+import anyio
+
+from storage.transaction import Published, Row, Value
+
+T = TypeVar("T")
+
+BUSY_MS = 5000
+"""How long a statement waits for somebody else's lock."""
+
+
+class SqliteTransaction:
+    """A `Transaction` on one sqlite3 connection; used only inside its thread."""
+
+    __slots__ = ("_connection", "published")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.published: list[Published] = []
+
+    def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
+        """Runs a statement, answers how many rows it changed."""
+        return self._run(sql, parameters).rowcount
+
+    def insert(self, sql: str, parameters: Sequence[Value]) -> int:
+        """Runs an INSERT, answers the new identity."""
+        identity = self._run(sql, parameters).lastrowid
+        assert identity is not None
+        return identity
+
+    def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
+        """All rows of a SELECT."""
+        return self._run(sql, parameters).fetchall()
+
+    def _run(self, sql: str, parameters: Sequence[Value]) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(sql, parameters)
+        except UnicodeEncodeError:  # half of a surrogate pair, as JSON may bring it: rare, so looked for only here
+            return self._connection.execute(sql, [_storable(value) for value in parameters])
+
+
+def _storable(value: Value) -> Value:
+    """Text without lone surrogates, which no database takes: a platform's cut emoji must not stop its whole sweep."""
+    if isinstance(value, str):
+        return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in value)
+    return value
+
+
+class Connection(aiosqlite.Connection):
+    async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Runs a function with the raw connection in this connection's thread, in one hop."""
+        return await self._execute(function, self._conn)  # type: ignore[no-untyped-call, no-any-return]
+
+    async def open(self) -> None:
+        """Connects. A failure is raised once the thread has ended: one that outlives the loop ends with a traceback."""
+        try:
+            await self
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._thread.join)
+            raise
+
+
+def create_private(path: Path) -> None:
+    """Makes an empty file that only its owner and group can read, whatever the umask: orders hold people's addresses.
+    Raises OSError."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o640)
+    try:
+        os.fchmod(descriptor, 0o640)
+    finally:
+        os.close(descriptor)
+
+
+async def connect(path: Path, *, read_only: bool) -> Connection:
+    """Opens a connection of its own to the file, which is made where there is none. Raises sqlite3.Error."""
+    uri = f"file:{quote(str(path))}?mode={'ro' if read_only else 'rwc'}"
+
+    def connector() -> sqlite3.Connection:
+        if not read_only:
+            with suppress(OSError):  # what is wrong with the folder, SQLite says better
+                create_private(path)
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=256)
+
+    connection = Connection(connector, 64)
+    await connection.open()
+    return connection
+
+
+def take_part(connection: sqlite3.Connection) -> None:
+    """A connection keeps its share of the file's lock from its first read on; `close_all` depends on that."""
+    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+
+
+async def close_all(connections: list[Connection], *, is_overwritten: bool) -> None:
+    """Closes connections, the writer first in the list."""
+    # aiosqlite threads keep a process alive until they are closed (S3). The writer, opened first, goes last: the last
+    # one to close brings the WAL into the file, which a reader cannot, and people copy the file alone. When either was
+    # overwritten it goes first: a backup that was copied over the file must not get our WAL, nor the file what is left
+    # of that.
+    with anyio.CancelScope(shield=True):
+        for connection in connections if is_overwritten else reversed(connections):
+            await connection.close()

@@ -1,0 +1,166 @@
+"""The one connection that writes: units wait in a list until the writer task takes all of them into one transaction and
+commits once with synchronous=FULL. While one group waits for the disk the next one gathers: the more is going on, the
+cheaper each unit becomes.
+
+Exactly one connection writes and checkpoints; SQLite before 3.51.3 can lose commits when one connection checkpoints
+while another commits (pitfalls S0). A caller that is cancelled does not undo its unit: it is committed or not as if the
+caller had waited, and the listeners hear of it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+
+from storage.errors import StoreLost, StoreUnavailable
+from storage.sqlite.connection import BUSY_MS, Connection
+from storage.sqlite.footing import Footing
+from storage.sqlite.group import Pending, Unit, run_group
+from storage.store import OnCommit, OnGroup
+from storage.transaction import Published
+
+T = TypeVar("T")
+
+_GROUP_LIMIT = 256  # units in one commit: bounds how long a unit can wait behind others
+_CHECKPOINT_SECONDS = 300.0
+
+
+class Writer:
+    """Owns the writing connection. `lost` says why the store is given up (its files were removed or replaced): it does
+    not come back."""
+
+    def __init__(
+        self, path: Path, connection: Connection, footing: Footing, on_commit: OnCommit, on_group: OnGroup
+    ) -> None:
+        self.lost: StoreLost | None = None
+        self._path = path
+        self._connection = connection
+        self._footing = footing
+        self._on_commit, self._on_group = on_commit, on_group
+        self._is_lost = anyio.Event()
+        self._queue: list[Pending[Any]] = []
+        self._wake = anyio.Event()
+        self._closing = False
+
+    async def write(self, unit: Unit[T]) -> T:
+        """As `Store.write`."""
+        if self._closing:
+            raise StoreUnavailable("the store is closed")
+        self.refuse_lost()
+        pending = Pending(unit)
+        self._queue.append(pending)
+        self._wake.set()
+        await pending.done.wait()
+        if pending.error is not None:
+            raise pending.error
+        return pending.result  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Lets `run` end once everything that waits is committed."""
+        self._closing = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """The writer task: gathers, commits, wakes. Ends when the store is closing and nothing waits."""
+        last_checkpoint = anyio.current_time()
+        while True:
+            if not self._queue:
+                if self._closing:
+                    return
+                self._wake = anyio.Event()
+                with anyio.move_on_after(_CHECKPOINT_SECONDS):
+                    await self._wake.wait()
+            if anyio.current_time() - last_checkpoint > _CHECKPOINT_SECONDS:
+                with suppress(sqlite3.Error):  # tried again next time; commits tell what is wrong with the disk
+                    await self._connection.run(self._checkpoint)
+                last_checkpoint = anyio.current_time()
+            group, self._queue = self._queue[:_GROUP_LIMIT], self._queue[_GROUP_LIMIT:]
+            if group:
+                await self._commit(group)
+
+    # -- whether the store is still ours -----------------------------------------------------------------------------
+
+    def refuse_lost(self) -> None:
+        """Raises StoreLost once the store is lost."""
+        if self.lost is not None:
+            raise self.lost.again()
+
+    async def watch(self, every_seconds: float) -> StoreLost:
+        """Answers once the store is lost; looks for it also while nothing is written."""
+        while self.lost is None:
+            with anyio.move_on_after(every_seconds):
+                await self._is_lost.wait()
+            if self.lost is None:
+                try:
+                    await self._connection.run(lambda _: self._footing.check())
+                except StoreLost as lost:
+                    self._lose(lost)
+        return self.lost
+
+    async def is_overwritten(self) -> bool:
+        """Whether another program wrote into the files, at the end too."""
+        return await self._connection.run(lambda _: self._footing.overwritten()) is not None
+
+    def _lose(self, lost: StoreLost) -> None:
+        self.lost = self.lost or lost
+        self._is_lost.set()
+
+    # -- in the connection's thread, and around it -------------------------------------------------------------------
+
+    async def _commit(self, group: list[Pending[Any]]) -> None:
+        published: list[Published] = []
+        began = anyio.current_time()
+        try:
+            published = await self._connection.run(lambda connection: self._run_on_footing(connection, group))
+        except StoreLost as lost:
+            self._lose(lost)
+            for pending in group:
+                pending.error = lost.again()
+        except sqlite3.Error as error:
+            for pending in group:  # one each: several tasks raise them
+                pending.error = StoreUnavailable(
+                    f"writing {self._path} failed: {error}; free disk space or mend the disk"
+                )
+                pending.error.__cause__ = error
+        except BaseException:
+            for pending in group:  # nobody may take silence for success
+                pending.error = StoreUnavailable(f"the writer of {self._path} ended")
+            raise
+        finally:
+            for pending in group:
+                pending.done.set()
+        self._on_group(len(group), anyio.current_time() - began)
+        if published:
+            self._on_commit(published)
+
+    def _run_on_footing(self, connection: sqlite3.Connection, group: list[Pending[Any]]) -> list[Published]:
+        """Commits the group. It is believed only if the store's names still lead to what was written; a group that
+        comes after that is not even begun. Raises StoreLost."""
+        if self.lost is not None:
+            raise self.lost
+        self._footing.check()
+        try:
+            published = run_group(connection, group)
+        finally:
+            self._footing.wrote()
+        self._footing.check()
+        return published
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        try:
+            _truncate_wal(connection)
+        finally:
+            self._footing.wrote()
+
+
+def _truncate_wal(connection: sqlite3.Connection) -> None:
+    """Only if no reader is in the way: waiting for one (a backup) would keep every commit waiting."""
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
