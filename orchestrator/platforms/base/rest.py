@@ -43,15 +43,45 @@ _JSON_BODY: Final = {"Content-Type": "application/json"}
 _READS: Final = frozenset({"GET", "HEAD"})
 
 
-class Access(Protocol):
-    """What calls show in their headers, where that is fetched and renewed. Raises AccessDenied and Transient."""
+class Tokens(Protocol):
+    """What calls show to be let in."""
 
-    async def headers(self) -> Mapping[str, str]:
-        """The headers as they are known, or fetched now."""
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of a call."""
         ...
 
-    async def renewed(self, refused: Mapping[str, str]) -> tuple[Mapping[str, str], bool]:
+
+A = TypeVar("A", bound=Tokens)
+
+
+class Access(Protocol[A]):
+    """Where tokens come from, if they are fetched and renewed (`TokenKeeper`). Raises AccessDenied and Transient."""
+
+    async def tokens(self) -> A:
+        """Those that are known, or are fetched now."""
+        ...
+
+    async def renewed(self, refused: A) -> tuple[A, bool]:
         """Others in place of refused ones, and whether they are the last to try."""
+        ...
+
+
+class Send(Protocol):
+    """Sends a call (`RestClient`)."""
+
+    async def __call__(self, method: str, url: URL, body: bytes | None = None) -> Answer:
+        """The answer, whatever it is. Raises as `Caller.call`."""
+        ...
+
+
+class AboutOrder(Protocol):
+    """Sends a call about one order (`RestClient`)."""
+
+    async def __call__(
+        self, method: str, url: URL, body: bytes | None = None, *, headers: Mapping[str, str] | None, is_own: IsOwn
+    ) -> Answer:
+        """The answer, whatever it is. Raises as `bystanders.about_order`."""
         ...
 
 
@@ -92,7 +122,7 @@ class RestClient(ABC):
         self._clock = settings.clock
         self._throttle = settings.throttle
         self._base_url = settings.base_url.rstrip("/")
-        self._access: Access | None = None
+        self._access: Access[Any] | None = None
 
     # -- to write --------------------------------------------------------------------------------------------------
 
@@ -148,8 +178,8 @@ class RestClient(ABC):
         return [
             Finding("reachable", "ok", "it answers"),
             Finding("credentials", "ok", probe.access),
-            *probe.findings,
             skew_finding(probe.answer, self._clock),
+            *probe.findings,
         ]
 
     async def aclose(self) -> None:
@@ -167,15 +197,15 @@ class RestClient(ABC):
         sent = headers if headers is not None else _JSON_BODY if body is not None else {}
         if self._access is None:
             return await self._try(method, url, body, sent)
-        access, is_last = await self._access.headers(), False
+        tokens, is_last = await self._access.tokens(), False
         while True:
             try:
-                return await self._try(method, url, body, {**sent, **access})
+                return await self._try(method, url, body, {**sent, **tokens.headers})
             except AccessDenied as failure:
                 denied = failure
             if is_last:
                 raise denied
-            access, is_last = await self._access.renewed(access)
+            tokens, is_last = await self._access.renewed(tokens)
 
     async def _try(self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         await take_turn(self._throttle)
@@ -198,12 +228,12 @@ class RestClient(ABC):
         send = self._send(method, url, body, headers=headers)
         return await about_order(send, self.ask_list, self._caller, is_effect=method not in _READS, is_own=is_own)
 
-    async def _effect(
+    async def _accepted(
         self, method: str, url: URL, body: bytes | None = None, *, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Sends a change of one order. Raises also what its answer refuses."""
+        """As `_about_order`; raises also what the answer refuses."""
         answer = await self._about_order(method, url, body, headers=headers)
-        if (failure := self.refusal(answer, is_effect=True)) is not None:
+        if (failure := self.refusal(answer, is_effect=method not in _READS)) is not None:
             raise failure
         return answer
 
@@ -215,15 +245,19 @@ class RestClient(ABC):
         return members
 
     async def _single(
-        self, order_id: str, url: URL, read: Callable[[Answer], Seen], *, headers: Mapping[str, str] | None = None
+        self,
+        order_id: str | None,
+        url: URL,
+        read: Callable[[Answer], Seen],
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> Seen:
-        """One order by its address. Raises NotFound, Unreadable (also for another order), and what is refused."""
-        answer = await self._about_order("GET", url, headers=headers)
-        if (failure := self.refusal(answer, is_effect=False)) is not None:
-            raise failure
+        """One order by its address; `order_id` None: it is named by something else. Raises Unreadable, also for another
+        order, and what is refused."""
+        answer = await self._accepted("GET", url, headers=headers)
         with self._caller.reading(answer):
             seen = read(answer)
-        if seen.id != order_id:
+        if order_id is not None and seen.id != order_id:
             raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", answer.body)
         return seen
 

@@ -8,7 +8,6 @@ old. What the calls have to carry is built in `lines` and `proxy`, what an order
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
@@ -18,10 +17,9 @@ from zoneinfo import ZoneInfo
 import structlog
 from yarl import URL
 
-from orchestrator.platforms.bystanders import about_order
+from orchestrator.platforms.base.rest import Probe, RestClient, by_status, json_body
 from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
 from orchestrator.platforms.cloudsuite.access import CloudsuiteAccess
-from orchestrator.platforms.cloudsuite.errors import list_refusal, order_refusal
 from orchestrator.platforms.cloudsuite.lines import with_erp_lines
 from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
 from orchestrator.platforms.cloudsuite.proxy import CloudsuiteProxy, slip_lines
@@ -34,18 +32,16 @@ from orchestrator.platforms.cloudsuite.wire import (
     read_listing,
     read_single,
 )
-from orchestrator.platforms.discretion import discreet
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
     OutOfSequence,
     PlatformFailure,
     Transient,
-    Unreadable,
 )
 from orchestrator.platforms.fields import SenselessOrder, order_number
 from orchestrator.platforms.horizon import Present
-from orchestrator.platforms.http import Answer, Caller, date_ms, open_session, skew_finding
+from orchestrator.platforms.http import Answer, date_ms
 from orchestrator.platforms.json_text import read_object, read_value
 from orchestrator.platforms.platform import ClientSettings
 from statemachines.cloudsuite.machine import RELEASED, may_be_there, next_despatch, numbered
@@ -69,28 +65,23 @@ _ONE_ROW = f"{LIST_PATH}?limit=1&offset=0"
 _WRITE_ATTEMPTS = 4  # looks at an order that keeps changing under us before a PUT is put off; two must agree
 
 
-@discreet
-class CloudsuiteClient:
+class CloudsuiteClient(RestClient):
     """`PlatformClient` of one CloudSuite shop. Has to be made inside a running event loop."""
 
     def __init__(self, settings: ClientSettings) -> None:
         options = settings.options
         assert isinstance(options, CloudsuiteOptions)
-        self._options = options
         secrets = [options.token.get_secret_value()] if options.token is not None else []
         if options.credentials is not None:
             secrets.append(options.credentials.client_secret.get_secret_value())
-        session = open_session(headers={}, timeout_seconds=settings.timeout_seconds, concurrency=settings.concurrency)
-        self._caller = Caller(session, clock=settings.clock, secrets=secrets, meter=settings.meter)
-        self._throttle = settings.throttle
+        headers = {"Authorization": f"Token {options.token.get_secret_value()}"} if options.token is not None else {}
+        super().__init__(settings, secrets=secrets, headers=headers)
+        if options.credentials is not None:
+            self._access = CloudsuiteAccess(self._caller, options.credentials, settings.clock)
+        self._options = options
         self._restored_at = settings.restored_at
-        self._access = CloudsuiteAccess(self._caller, options, settings.clock, settings.throttle)
-        self._clock = settings.clock
-        self._base_url = settings.base_url.rstrip("/")
         self._base_path = urlsplit(self._base_url).path
-        self._proxy = CloudsuiteProxy(
-            self._caller, self._access, options, settings.clock, self._base_url, self._ask_list
-        )
+        self._proxy = CloudsuiteProxy(self._caller, self._about_order, options, settings.clock, self._base_url)
         self._reading = Reading(ZoneInfo(options.timezone), options.payment_check == "on")
         self._search = Search(
             page_size=settings.page_size,
@@ -131,7 +122,13 @@ class CloudsuiteClient:
 
     async def read(self, order_id: str) -> Seen:
         """One order by its id; `ext:KEY` and a reference such as CS48193 find it too. Raises NotFound."""
-        return (await self._look(order_id))[0]
+        if order_number(order_id) is None and not order_id.startswith("ext:"):
+            order_id = await self._find(order_id)
+        number = None if order_number(order_id) is None else order_id
+        seen = await self._single(number, self._order_url(order_id), self._order_in, headers=_READ)
+        if self._is_of_another_webshop(seen):
+            raise NotFound(f"order {order_id} is not one of webshop {self._options.webshop}")
+        return seen
 
     async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
         """Makes the calls of `step` (cloudsuite.md §5.3, §6, §7)."""
@@ -150,41 +147,29 @@ class CloudsuiteClient:
                 raise ValueError(f"cloudsuite has no step {step!r}")
         return answer
 
-    async def check(self) -> list[Finding]:
-        """One list call tells what `doctor` asks."""
-        try:
-            listing, answer = await self._list(_ONE_ROW)
-        except AccessDenied as failure:
-            return [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", failure.detail)]
-        except PlatformFailure as failure:
-            return [Finding("reachable", "failed", failure.detail)]
+    async def probe(self) -> Probe:
+        """As `RestClient.probe`: the first row of the list."""
+        listing, answer = await self._list(_ONE_ROW)
         count = "an unknown number of" if listing.count is None else str(listing.count)
-        found = [
-            Finding("reachable", "ok", "it answers"),
-            Finding("credentials", "ok", f"orders may be read, {count} in all"),
-            skew_finding(answer, self._clock),
-        ]
+        further: tuple[Finding, ...] = ()
         if self._options.proxy_shop is None or self._options.proxy_user is None:
-            found.append(Finding("proxy", "warning", "proxy_shop and proxy_user are not set: no despatch can be sent"))
-        return found
+            missing = "proxy_shop and proxy_user are not set: no despatch can be sent"
+            further = (Finding("proxy", "warning", missing),)
+        return Probe(answer, f"orders may be read, {count} in all", further)
 
-    async def aclose(self) -> None:
-        """Closes connections."""
-        await self._caller.aclose()
+    def refusal(self, answer: Answer, *, is_effect: bool) -> PlatformFailure | None:
+        """As `RestClient.refusal`: no status of this API tells that the order is elsewhere."""
+        if answer.status < 400:
+            return None
+        return by_status(answer, self._caller.words(answer), is_effect=is_effect, out_of_sequence=frozenset())
+
+    def list_refusal(self, answer: Answer) -> PlatformFailure | None:
+        """As `RestClient.list_refusal`; 403 is never about one order here (cloudsuite.md §8)."""
+        return AccessDenied(self._caller.words(answer)) if answer.status == 403 else super().list_refusal(answer)
 
     async def _list(self, path: str) -> tuple[Listing, Answer]:
-        answer = await self._access.call("GET", self._url(path), is_effect=False, headers=_READ)
-        return self._listing(answer), answer
-
-    def _listing(self, answer: Answer) -> Listing:
-        if answer.status >= 400:
-            raise list_refusal(answer, self._caller.words(answer))
-        with self._caller.reading(answer):
-            return read_listing(answer.body)
-
-    async def _ask_list(self) -> None:
-        await self._throttle()
-        await self._list(_ONE_ROW)
+        answer = await self._send("GET", self._url(path), headers=_READ)
+        return await self._listed(answer, read_listing), answer
 
     def _here(self, listing: Listing) -> Listing:
         """The listing with `next` as path and query on our own host: the platform may name another one, which must
@@ -199,22 +184,8 @@ class CloudsuiteClient:
             path = LIST_PATH
         return replace(listing, next=f"{path}?{parts.query}")
 
-    async def _look(self, order_id: str) -> tuple[Seen, str]:
-        """An order and its own text."""
-        if order_number(order_id) is None and not order_id.startswith("ext:"):
-            order_id = await self._find(order_id)
-            await self._throttle()
-        send = self._access.call("GET", self._order_url(order_id), is_effect=False, headers=_READ)
-        answer = await about_order(send, self._ask_list, self._caller, is_effect=False)
-        if answer.status >= 400:
-            raise order_refusal(answer, self._caller.words(answer), is_effect=False)
-        with self._caller.reading(answer):
-            seen = read_single(answer.body, self._reading)
-        if order_number(order_id) is not None and seen.id != order_id:
-            raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", answer.body)
-        if self._is_of_another_webshop(seen):
-            raise NotFound(f"order {order_id} is not one of webshop {self._options.webshop}")
-        return seen, seen.payload.decode()
+    def _order_in(self, answer: Answer) -> Seen:
+        return read_single(answer.body, self._reading)
 
     async def _find(self, reference: str) -> str:
         """The id of the order that CloudSuite calls `reference`; with the webshop, where references repeat (§2).
@@ -225,10 +196,8 @@ class CloudsuiteClient:
         if self._options.webshop is not None:
             query.append(("webshop", str(self._options.webshop)))
         url = self._url(f"{LIST_PATH}?{urlencode(query)}")
-        send = self._access.call("GET", url, is_effect=False, headers=_READ)
         # A firewall may dislike the reference: the list that counts has none.
-        answer = await about_order(send, self._ask_list, self._caller, is_effect=False)
-        listing = self._listing(answer)
+        listing = await self._listed(await self._about_order("GET", url, headers=_READ), read_listing)
         if len(listing.rows) > 1:
             ids = ", ".join(row.id for row in listing.rows[:5])
             raise NotFound(f"several orders are called {reference!r}: {ids}; set webshop, or name one by its id")
@@ -245,7 +214,7 @@ class CloudsuiteClient:
 
     async def _move(self, step: str, order_id: str) -> StepAnswer:
         sources, change, to = _MOVES[step]
-        seen, _ = await self._look_first(order_id)
+        seen = await self._first(order_id)
         is_offline = seen.facts["is_offline"] is True
         may_begin = sources | {"confirmed"} if step == "mark_sent" and is_offline else sources
         self._expect(seen, step, may_begin)
@@ -253,7 +222,6 @@ class CloudsuiteClient:
             status = seen.facts["payment_status"]
             if status not in RELEASED:
                 raise OutOfSequence(f"the payment is not settled any more, payment_status is {status}")
-        await self._throttle()
         answer = await self._patch(order_id, change, to, seen)
         await self._tell_buyer(to, seen)
         return answer
@@ -263,7 +231,7 @@ class CloudsuiteClient:
     ) -> StepAnswer:
         """PATCH changes the given fields only. An answer that tells the order has to show the change, but for a
         shipment of which neither it nor the read `before` says anything (cloudsuite.md §4)."""
-        data = await self._write("PATCH", order_id, _dump(change))
+        data = await self._write("PATCH", order_id, json_body(change))
         if data is None:
             data = await self._look_behind(order_id)
             if any(data[name] != value for name, value in change.items() if name in data):
@@ -285,9 +253,9 @@ class CloudsuiteClient:
         numbers = {line.line: line.erp_line_number for line in request.erp_lines or ()}
         modified = None
         for _ in range(_WRITE_ATTEMPTS):
-            seen, text = await self._look_first(order_id)
+            seen = await self._first(order_id)
+            text = seen.payload.decode()
             self._expect(seen, "set_erp_lines", _UNDERWAY)
-            await self._throttle()
             was, modified = modified, read_value(text)["modified_date"]
             if was != modified:
                 continue
@@ -303,63 +271,46 @@ class CloudsuiteClient:
             return StepAnswer(None)
         raise Transient("the order keeps changing, so its lines are written later")
 
-    async def _look_first(self, order_id: str) -> tuple[Seen, str]:
-        """The look before a step. One that makes no sense is no reason to give the order up: nothing was sent yet."""
-        try:
-            return await self._look(order_id)
-        except Unreadable as failure:
-            detail = failure.detail
-        raise Transient(detail)
-
     def _expect(self, seen: Seen, step: str, sources: Collection[str]) -> None:
         if seen.state not in sources:
             raise OutOfSequence(f"the order is in {seen.state}, where {step} does not begin")
 
     async def _look_behind(self, order_id: str) -> dict[str, Json]:
         """The order after a write whose answer is empty: nothing says that it was the platform's own."""
-        await self._throttle()
         try:
-            _, text = await self._look(order_id)
+            seen = await self.read(order_id)
         except PlatformFailure as failure:
             raise Transient(
                 f"nothing was answered to the write, and then: {failure.detail}", is_ambiguous=True
             ) from None
-        return read_object(text.encode()) or {}
+        return read_object(seen.payload) or {}
 
     async def _write(self, method: str, order_id: str, body: bytes) -> dict[str, Json] | None:
         """The members of the answer to a write, none where it says that it has no body (204); None: it is empty."""
-        send = self._access.call(method, self._order_url(order_id), is_effect=True, body=body, headers=_JSON)
-        answer = await about_order(send, self._ask_list, self._caller, is_effect=True)
-        if answer.status >= 400:
-            raise order_refusal(answer, self._caller.words(answer), is_effect=True)
+        answer = await self._accepted(method, self._order_url(order_id), body, headers=_JSON)
         if answer.status == 204 or not answer.body.strip():
             return {} if answer.status == 204 else None
-        data = read_object(answer.body)
-        if data is None:
-            raise self._caller.garbled(answer, is_effect=True)
-        return data
+        return self._members(answer)
 
     # -- XML calls -------------------------------------------------------------------------------------------------
 
     async def _confirm_order(self, order_id: str, request: TargetRequest) -> StepAnswer:
-        seen, text = await self._look_first(order_id)
+        seen = await self._first(order_id)
         self._expect(seen, "confirm_order", _UNDERWAY)
         number = request.erp_order_number or seen.facts["erp_order_number"]
         lines = numbered(seen.facts, request)
         if number is None or any(line["erp"] is None or line["quantity"] is None for line in lines.values()):
             raise OutOfSequence("the ERP's number, line numbers or quantities do not fit the order as it is now")
-        await self._throttle()
-        await self._proxy.confirm(read_value(text), number, lines)
+        await self._proxy.confirm(read_value(seen.payload.decode()), number, lines)
         return StepAnswer(None)
 
     async def _send_despatch(self, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
         despatch = next_despatch(standing.facts, request)
         if despatch is None:
             raise OutOfSequence("every despatch of the target was sent already")
-        seen, _ = await self._look_first(order_id)
+        seen = await self._first(order_id)
         self._expect(seen, "send_despatch", _UNDERWAY)
         lines = slip_lines(despatch, seen)
-        await self._throttle()
         was_unanswered = may_be_there(standing.facts, despatch)
         may_be_found = was_unanswered or self._may_lack_calls(seen)
         is_found = await self._proxy.despatch(despatch, lines, seen, request.tracking, may_be_found=may_be_found)
@@ -378,7 +329,6 @@ class CloudsuiteClient:
         if not self._proxy.has_note(state):
             return
         try:
-            await self._throttle()
             await self._proxy.tell_buyer(state, seen)
         except PlatformFailure as failure:
             log.warning("cloudsuite.note_failed", state=state, detail=failure.detail)
@@ -409,7 +359,3 @@ def _hidden(standing: Standing, seen: Seen) -> dict[str, Json]:
     """What we set and the read does not show: a PUT without it would take it away."""
     is_ours = standing.facts.get("is_marked_sent") and seen.facts.get("hides_shipment")
     return {"shipment_state": "sent"} if is_ours else {}
-
-
-def _dump(data: dict[str, Json]) -> bytes:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()

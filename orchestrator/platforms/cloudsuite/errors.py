@@ -7,22 +7,8 @@ redirects never get here: the HTTP layer has taken them.
 from __future__ import annotations
 
 from orchestrator.platforms.bystanders import is_own
-from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Rejected, Transient
+from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
 from orchestrator.platforms.http import Answer
-
-
-def order_refusal(answer: Answer, words: str, *, is_effect: bool) -> PlatformFailure:
-    """The failure that a 4xx about one order means. A read that is refused refuses no step."""
-    match answer.status:
-        case 404 | 410:
-            return NotFound(words)
-        case _:
-            return Rejected(words) if is_effect else Transient(words, is_refused_read=True)
-
-
-def list_refusal(answer: Answer, words: str) -> PlatformFailure:
-    """The failure that a 4xx to the order list means: never about one order, so the shop as a whole is in trouble."""
-    return AccessDenied(words) if answer.status == 403 else Transient(words)
 
 
 def token_refusal(answer: Answer, words: str) -> PlatformFailure:

@@ -6,7 +6,7 @@ How they answer is not documented. The reply is judged in `replies`; what cannot
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import urlencode
@@ -15,9 +15,8 @@ from zoneinfo import ZoneInfo
 from yarl import URL
 
 from orchestrator.clock import Clock
-from orchestrator.platforms.bystanders import about_order
+from orchestrator.platforms.base.rest import AboutOrder
 from orchestrator.platforms.client import Seen
-from orchestrator.platforms.cloudsuite.access import CloudsuiteAccess
 from orchestrator.platforms.cloudsuite.errors import is_html
 from orchestrator.platforms.cloudsuite.notes import note
 from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
@@ -40,14 +39,12 @@ class CloudsuiteProxy:
     def __init__(
         self,
         caller: Caller,
-        access: CloudsuiteAccess,
+        about_order: AboutOrder,
         options: CloudsuiteOptions,
         clock: Clock,
         base_url: str,
-        ask_list: Callable[[], Awaitable[object]],
     ) -> None:
-        self._caller, self._access, self._options, self._clock = caller, access, options, clock
-        self._ask_list = ask_list
+        self._caller, self._about_order, self._options, self._clock = caller, about_order, options, clock
         self._base_url = f"{base_url}/proxy"
         self._zone = ZoneInfo(options.timezone)
         self._duplicate = _any_word(options.duplicate_words)
@@ -111,8 +108,7 @@ class CloudsuiteProxy:
         options = self._options
         access = {"shop": str(options.proxy_shop), **({"user": str(options.proxy_user)} if has_user else {})}
         url = URL(f"{self._base_url}/{path}/?{urlencode({**access, **query})}", encoded=True)
-        send = self._access.call("POST", url, is_effect=True, body=body, headers=headers)
-        return await about_order(send, self._ask_list, self._caller, is_effect=True, is_own=_is_no_page)
+        return await self._about_order("POST", url, body, headers=headers, is_own=_is_no_page)
 
     def _says(self, answer: Answer) -> Verdict:
         """What an answer means; raises where nobody can tell."""

@@ -124,7 +124,7 @@ class SelldoneClient(RestClient):
 
     async def _set_state(self, order_id: str, state: str, body: bytes, *, carries: bool = False) -> StepAnswer:
         """`carries`: the call tells more than the state, so that an order which was there before did not take it."""
-        data = self._members(await self._effect("POST", self._order_url(order_id, "/state"), body))
+        data = self._members(await self._accepted("POST", self._order_url(order_id, "/state"), body))
         answered = self._answered_state(data)
         if answered != state:
             raise OutOfSequence(f"{state} was asked for and the order is in {answered}")
@@ -147,7 +147,7 @@ class SelldoneClient(RestClient):
 
     async def _set_tracking(self, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
         body = _tracking_body(standing, request)
-        data = self._members(await self._effect("PUT", self._order_url(order_id, "/tracking"), body))
+        data = self._members(await self._accepted("PUT", self._order_url(order_id, "/tracking"), body))
         if data.get("success") is False:
             raise OutOfSequence("the platform did not take the tracking and gave no reason")
         if "success" not in data and "delivery_info" not in data:
@@ -156,7 +156,7 @@ class SelldoneClient(RestClient):
 
     async def _return_delivery(self, order_id: str) -> StepAnswer:
         """What the platform shows afterwards is not documented, so the answer is taken as it is (selldone.md §5.2)."""
-        data = self._members(await self._effect("POST", self._order_url(order_id, "/delivery-returned")))
+        data = self._members(await self._accepted("POST", self._order_url(order_id, "/delivery-returned")))
         answered = self._answered_state(data)
         if answered == "ToCustomer" or (answered == "SentOrder" and data.get("changed") is not True):
             raise OutOfSequence(f"the order did not come back, it is in {answered}")

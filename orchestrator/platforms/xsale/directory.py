@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 import anyio
 
 from orchestrator.clock import Clock
+from orchestrator.platforms.base.rest import by_status
 from orchestrator.platforms.failures import AccessDenied, Garbled, NotFound, PlatformFailure, Transient, Unreadable
-from orchestrator.platforms.xsale.calls import OrganizationCalls, Turn
+from orchestrator.platforms.xsale.calls import OrganizationCalls
 from orchestrator.platforms.xsale.statuses import StatusRef, StatusTable
 from orchestrator.platforms.xsale.wire import read_rows
 
@@ -29,36 +30,42 @@ class StatusDirectory:
         self._puzzles: dict[StatusRef, float] = {}
         self._lock = anyio.Lock()
 
-    async def table(self, turn: Turn) -> StatusTable:
+    async def table(
+        self,
+    ) -> StatusTable:
         """The statuses as they are known. Raises StatusMissing and every PlatformFailure of a read."""
         known = self._table
         if known is None:
             async with self._lock:
-                known = self._table or await self._fetch(turn)
+                known = self._table or await self._fetch()
         return known
 
-    async def renewed(self, turn: Turn) -> StatusTable:
+    async def renewed(
+        self,
+    ) -> StatusTable:
         """The statuses as they are now. Raises as `table`."""
         async with self._lock:
-            return await self._fetch(turn)
+            return await self._fetch()
 
-    async def is_renewed_for(self, turn: Turn, refs: Iterable[StatusRef]) -> bool:
+    async def is_renewed_for(self, refs: Iterable[StatusRef]) -> bool:
         """Asks again because of statuses that the table does not explain; False where it has just been tried."""
         now = self._clock.monotonic()
         fresh = [ref for ref in refs if now - self._puzzles.get(ref, -_PATIENCE_SECONDS) >= _PATIENCE_SECONDS]
         if not fresh:
             return False
-        await self.renewed(turn)
+        await self.renewed()
         self._puzzles = {ref: at for ref, at in self._puzzles.items() if now - at < _PATIENCE_SECONDS}
         self._puzzles |= dict.fromkeys(fresh, now)
         return True
 
-    async def _fetch(self, turn: Turn) -> StatusTable:
+    async def _fetch(
+        self,
+    ) -> StatusTable:
         """Replaces the table. While the config names a status that is missing there is none: nothing may go on."""
         self._table = None
-        answer = await self._calls.get(turn, "statuses")
+        answer = await self._calls.statuses()
         if answer.status >= 400:
-            raise await self._no_statuses(turn, self._calls.refusal(answer, is_effect=False))
+            raise await self._no_statuses(by_status(answer, self._calls.caller.words(answer), is_effect=False))
         try:
             with self._calls.caller.reading(answer):
                 rows = read_rows(answer.body, self._envelope)
@@ -71,11 +78,11 @@ class StatusDirectory:
         self._table = table
         return table
 
-    async def _no_statuses(self, turn: Turn, failure: PlatformFailure) -> PlatformFailure:
+    async def _no_statuses(self, failure: PlatformFailure) -> PlatformFailure:
         """An organization that is not found is a wrong name in the config: the account's own names are told."""
         if not isinstance(failure, NotFound):
             return Transient(failure.detail)  # every order needs them: the shop is in trouble
-        _, names = await self._calls.me(turn)
+        _, names = await self._calls.me()
         if self._calls.organization in names:
             return Transient(f"statuses: {failure.detail}")
         known = ", ".join(names) or "none"

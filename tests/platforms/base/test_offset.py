@@ -1,4 +1,4 @@
-"""A sweep misses no row that stays in the list, however the list moves under it (selldone.md §3)."""
+"""A sweep by offset misses no row that stays in the list, however the list moves under it."""
 
 from __future__ import annotations
 
