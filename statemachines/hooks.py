@@ -80,7 +80,7 @@ class Hooks(Table):
         return tuple(steps)
 
     def allowed(self, standing: Standing) -> tuple[str, ...]:
-        """Native names of the states one step away that a target may ask for."""
+        """Native names of the states one step away that a target may ask for, whoever makes the step."""
         ways = dict.fromkeys(to for _, to in self.moves(standing.state))
         return tuple(to for to in ways if to != standing.state and self.states[to].settable)
 

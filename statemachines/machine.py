@@ -111,6 +111,22 @@ class PlatformMachine(Hooks):
         """Whether the client sends the step without a look at the order just before."""
         return self.row(planned).is_blind
 
+    def awaited(self, planned: PlannedStep) -> PlatformWait | None:
+        """What a planned step waits for where the platform makes it; None where it is ours."""
+        if planned.step == RECORD or self.row(planned).by == "daemon":
+            return None
+        detail = f"{self.platform} itself takes the order from {planned.source} to {planned.to} ({planned.step})"
+        return PlatformWait("platform", None, detail)
+
+    def expected(self, standing: Standing, plan: Plan, request: TargetRequest) -> Standing:
+        """Where an order will stand once all of a plan has happened."""
+        for step in plan.steps:
+            if self.awaited(step) is not None:
+                standing = replace(standing, state=step.to, platform_state=step.to)
+            elif step.step != RECORD:
+                standing = self.after(standing, step.step, request, None, {})
+        return standing
+
     def describe(self) -> dict[str, Any]:
         """The machine as plain data: states, steps, milestones (docs/api.md)."""
         return {
@@ -118,7 +134,7 @@ class PlatformMachine(Hooks):
             "initial": self.initial,
             "states": [_state_view(state) for state in self.states.values()],
             "steps": [_step_view(row) for row in self.shown_rows()],
-            "milestones": {s.milestone.value: s.name for s in self.states.values() if s.milestone},
+            "milestones": {word.value: s.name for s in self.states.values() for word in s.milestones},
             "mainline": list(self.mainline),
         }
 
@@ -126,7 +142,7 @@ class PlatformMachine(Hooks):
 
     def _narrowing(self, standing: Standing, steps: Sequence[PlannedStep], request: TargetRequest) -> str | None:
         """Why the steps would do more than the target means."""
-        rows = [(self.row(step), self.states[step.to].milestone) for step in steps]
+        rows = [(self.row(step), self.states[step.to].milestones) for step in steps]
         sends = any("despatch" in row.uses for row in self.rows)
         whole, location = self.whole(standing), self.location_of(request)
         return narrowing_reason(rows, request, whole, location, sends_despatches=sends)
@@ -141,7 +157,8 @@ class PlatformMachine(Hooks):
         return Refusal("not-allowed", reason, reason=reason, blocks_as="not-allowed")
 
     def _sends(self, standing: Standing, step: PlannedStep) -> bool:
-        if not self.row(step).reaches_buyer:
+        row = self.row(step)
+        if not row.reaches_buyer or row.by == "platform":
             return False
         sent = self.resolve(Milestone.SHIPPED)
         return sent is None or not self.has_reached(replace(standing, state=step.source), sent.name)
@@ -181,4 +198,4 @@ def _state_view(state: State) -> dict[str, Json]:
 
 
 def _step_view(row: Step) -> dict[str, Json]:
-    return {"step": row.name, "from": list(row.sources), "to": row.to, "uses": list(row.uses)}
+    return {"step": row.name, "from": list(row.sources), "to": row.to, "uses": list(row.uses), "by": row.by}

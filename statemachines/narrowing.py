@@ -8,7 +8,7 @@ would be about more than was meant is refused. A field that names everything nar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from statemachines.items import SenselessItems, gap, read_items
@@ -30,7 +30,7 @@ class Whole:
 
 
 def narrowing_reason(
-    steps: Sequence[tuple[Step, Milestone | None]],
+    steps: Sequence[tuple[Step, Collection[Milestone]]],
     request: TargetRequest,
     whole: Whole,
     location: str | None,
@@ -38,18 +38,18 @@ def narrowing_reason(
     sends_despatches: bool,
 ) -> str | None:
     """Why a plan would do more than the target means; None where it does not. `steps` are those of the plan with the
-    milestone that each leads to, `location` is the target's as the platform names it; `sends_despatches`: the platform
+    milestones that each leads to, `location` is the target's as the platform names it; `sends_despatches`: the platform
     has a step that takes a despatch with its lines."""
-    for step, milestone in steps:
+    for step, milestones in steps:
         if not step.is_irrevocable:
             continue
         if "items" not in step.narrows and (reason := _items_gap(request, whole)) is not None:
             return f"{step.name} is about the whole order and cannot be narrowed to some items: {reason}"
         if location is not None and "location" not in step.narrows and whole.locations != {location}:
             return f"{step.name} is about the whole order and cannot be narrowed to location {location}"
-        if request.despatch and milestone is Milestone.CANCELLED:
+        if request.despatch and Milestone.CANCELLED in milestones:
             return f"a despatch tells that goods leave, so {step.name} cannot come with one"
-        is_leaving = milestone in _LEAVING and not sends_despatches
+        is_leaving = not _LEAVING.isdisjoint(milestones) and not sends_despatches
         if is_leaving and any(each.get("lines") for each in request.despatch or ()):
             return f"{step.name} is about the whole order and cannot be narrowed to the lines of a despatch"
     return None

@@ -33,14 +33,14 @@ _RELEASED = ("Payed", "COD")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _STATES = (
-    State("CheckQueue", Milestone.NEW),
-    State("OrderConfirm", Milestone.ACCEPTED),
-    State("PreparingOrder", Milestone.PREPARING),
-    State("SentOrder", Milestone.SHIPPED),
-    State("ToCustomer", Milestone.DELIVERED, is_end=True),
-    State("Returned", Milestone.RETURNED),
-    State("Canceled", Milestone.CANCELLED, settable=False, is_end=True),
-    State("attention", Milestone.ATTENTION, record_only=True),
+    State("CheckQueue", (Milestone.NEW,)),
+    State("OrderConfirm", (Milestone.ACCEPTED,)),
+    State("PreparingOrder", (Milestone.PREPARING,)),
+    State("SentOrder", (Milestone.SHIPPED,)),
+    State("ToCustomer", (Milestone.DELIVERED,), is_end=True),
+    State("Returned", (Milestone.RETURNED,)),
+    State("Canceled", (Milestone.CANCELLED,), settable=False, is_end=True),
+    State("attention", (Milestone.ATTENTION,), record_only=True),
 )
 
 _STEPS = (

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from transitions import Machine, MachineError
 
-from statemachines.terms import RECORD, DefinitionError, PlannedStep, State, Step
+from statemachines.terms import ON_THE_WAY, RECORD, DefinitionError, PlannedStep, State, Step
 
 
 class _Token:
@@ -17,6 +18,18 @@ class _Token:
 
     def __init__(self, state: str) -> None:
         self.state = state
+
+
+class _Way(NamedTuple):
+    """How a state is reached, by how many steps of the platform and by how many at all; shorter ways compare less."""
+
+    waits: int
+    length: int
+    steps: tuple[PlannedStep, ...]
+
+    def then(self, step: Step, planned: PlannedStep) -> _Way:
+        """The way with one step more."""
+        return _Way(self.waits + (step.by == "platform"), self.length + 1, (*self.steps, planned))
 
 
 class Table:
@@ -58,14 +71,14 @@ class Table:
         return found is not None and not found.record_only
 
     def milestone(self, state: str) -> str | None:
-        """The milestone of a native state, None for unknown states and states between milestones."""
+        """The furthest milestone of a native state, None for unknown states and states between milestones."""
         found = self.states.get(state)
         return found.milestone.value if found is not None and found.milestone is not None else None
 
     def names(self) -> tuple[str, ...]:
         """Every name that a target may carry here: native names of settable states, then milestones."""
         natives = [s.name for s in self.states.values() if s.settable]
-        milestones = [s.milestone.value for s in self.states.values() if s.settable and s.milestone is not None]
+        milestones = [word.value for s in self.states.values() if s.settable for word in s.milestones]
         return tuple(dict.fromkeys([*natives, *milestones]))
 
     def rank(self, state: str | None) -> int | None:
@@ -107,6 +120,7 @@ class Table:
     def shortest_way(self, start: str, wanted: str) -> tuple[PlannedStep, ...] | None:
         """Fewest steps from a state to another; None when no way leads there.
 
+        Of several ways one with fewer steps by the platform is shorter, however long it is: those are waited for.
         **No way goes further than what is asked for:** a step that is seen outside is on it only to `wanted` itself or
         to a state before it on the main line.
         """
@@ -116,18 +130,20 @@ class Table:
         return self._ways[key]
 
     def _search(self, start: str, wanted: str) -> tuple[PlannedStep, ...] | None:
-        came: dict[str, PlannedStep] = {}
-        queue = deque([start])
-        while queue:
-            here = queue.popleft()
+        found = {start: _Way(0, 0, ())}
+        nearest = deque([start])
+        while nearest:
+            here = min(nearest, key=lambda name: found[name][:2])
+            nearest.remove(here)
+            if here == wanted:
+                return found[here].steps
+            if self.states[here].is_aside and here != start:
+                continue
             for step, to in self.moves(here):
-                if to in came or to == start or self._goes_too_far(step, wanted):
-                    continue
-                came[to] = PlannedStep(step.name, here, to)
-                if to == wanted:
-                    return _walk_back(came, start, wanted)
-                if not self.states[to].is_aside:
-                    queue.append(to)
+                way = found[here].then(step, PlannedStep(step.name, here, to))
+                if not self._goes_too_far(step, wanted) and (to not in found or way[:2] < found[to][:2]):
+                    nearest.append(to)
+                    found[to] = way
         return None
 
     def _goes_too_far(self, step: Step, wanted: str) -> bool:
@@ -142,7 +158,8 @@ def index_names(platform: str, states: Iterable[State]) -> dict[str, State]:
     """Every name and milestone, without regard to case. Raises DefinitionError where one means two states."""
     names: dict[str, State] = {}
     for state in states:
-        for name in {state.name, state.milestone.value if state.milestone else state.name}:
+        _check_milestones(platform, state)
+        for name in {state.name, *(milestone.value for milestone in state.milestones)}:
             if names.setdefault(name.casefold(), state) is not state:
                 raise DefinitionError(f"{platform}: the name {name!r} means two states")
     return names
@@ -163,6 +180,7 @@ def validate(
     for name in (initial, *mainline):
         if name not in known:
             raise DefinitionError(f"{platform}: {name!r} on the main line is no state")
+    _check_makers(platform, steps)
     for step in steps:
         for name in (*step.sources, *([step.to] if step.to is not None else [])):
             if name not in known or known[name].record_only:
@@ -175,6 +193,31 @@ def validate(
     for state in states:
         if state.settable and not state.record_only and state.name not in reached:
             raise DefinitionError(f"{platform}: no step leads to {state.name!r}")
+
+
+def _check_milestones(platform: str, state: State) -> None:
+    words = state.milestones
+    if not isinstance(words, tuple):  # a milestone is a text as well, and would pass for a row of letters
+        raise DefinitionError(f"{platform}: the milestones of {state.name!r} are {words!r}; give a tuple of them")
+    if len(set(words)) < len(words):
+        raise DefinitionError(f"{platform}: {state.name!r} has a milestone twice")
+    beside = [word.value for word in words if word not in ON_THE_WAY]
+    if len(words) > 1 and beside:
+        raise DefinitionError(f"{platform}: {state.name!r} is {beside[0]}, which is beside the way, and more than that")
+
+
+def _check_makers(platform: str, steps: Sequence[Step]) -> None:
+    """What is planned, called and told by a step's name is one maker's; what the platform makes carries nothing."""
+    ours = {step.name for step in steps if step.by == "daemon"}
+    for step in steps:
+        if step.name == RECORD:
+            raise DefinitionError(f"{platform}: {RECORD} is the step of milestones that are our record only")
+        if step.by == "daemon":
+            continue
+        if step.name in ours:
+            raise DefinitionError(f"{platform}: {step.name} is made by the daemon and by the platform")
+        if step.to is None or step.uses or step.narrows or step.is_blind:
+            raise DefinitionError(f"{platform}: {step.name} is made by the platform: it moves the order, by no call")
 
 
 def _build(states: Sequence[State], steps: Sequence[Step], initial: str, is_shared: Mapping[str, bool]) -> Machine:
@@ -194,13 +237,3 @@ def _build(states: Sequence[State], steps: Sequence[Step], initial: str, is_shar
 def _trigger_name(step: str, to: str | None) -> str:
     """The table's name for a row: its step's, with the destination where several rows share that."""
     return step if to is None else f"{step} to {to}"
-
-
-def _walk_back(came: Mapping[str, PlannedStep], start: str, wanted: str) -> tuple[PlannedStep, ...]:
-    """The way from `start` to `wanted`; `came` holds the step that led to each state of it."""
-    steps: list[PlannedStep] = []
-    here = wanted
-    while here != start:
-        steps.append(came[here])
-        here = came[here].source
-    return tuple(reversed(steps))

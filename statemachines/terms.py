@@ -27,6 +27,10 @@ class Milestone(StrEnum):
     ATTENTION = "attention"
 
 
+ON_THE_WAY = (Milestone.NEW, Milestone.ACCEPTED, Milestone.PREPARING, Milestone.SHIPPED, Milestone.DELIVERED)
+"""The milestones that follow one another, nearest first; the others lie beside the way."""
+
+
 RECORD = "record"
 """The step of a milestone that is our record only: an event, no call, the state stays."""
 
@@ -37,22 +41,35 @@ Chaining = Literal["auto", "strict"]
 class State:
     """One state of a platform's order.
 
+    `milestones`: what it means, several where a platform tells no difference (a `completed` that is shipped and
+    delivered): a target may name each, and orders are found by each. Told of it is the furthest, `milestone`.
     `settable`: may be a target (others are seen only). `record_only`: no platform state at all, a target on it is
     recorded. `is_end`: nothing leads on from here by anybody's doing that we follow. `is_aside`: beside the way; an
     order goes there or leaves it only when that is asked for, no plan leads through it.
     """
 
     name: str
-    milestone: Milestone | None = None
+    milestones: tuple[Milestone, ...] = ()
     settable: bool = True
     record_only: bool = False
     is_end: bool = False
     is_aside: bool = False
 
+    @property
+    def milestone(self) -> Milestone | None:
+        """The furthest of its milestones, the one word that the outside is told; None where it has none."""
+        return max(self.milestones, key=_FAR.__getitem__, default=None)
+
+
+_FAR = {milestone: far for far, milestone in enumerate(Milestone)}
+
+By = Literal["daemon", "platform"]
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One external call. `to` None: the step leaves the state (an action such as set_tracking).
+    """One external call, or a move that the platform makes. `to` None: the step leaves the state (an action such as
+    set_tracking).
 
     Several rows may share a name when one call leads to many states (xSale's `change_status`): a row for each `to`.
     `uses`: fields of a target that it carries, for the answer's `unused`. `is_irrevocable`: nobody takes it back, or
@@ -60,6 +77,8 @@ class Step:
     `reaches_buyer`: by it the buyer hears that goods leave, so it is held back from an order that was withdrawn.
     `is_blind`: the client sends it without a look of its own, so the order is read before when the last read is not
     fresh any more.
+    `by`: who makes it. A step by the platform (on hold → processing, once it is paid) is seen and never made: plans go
+    round it where they can, and wait for it where no other way leads on.
     """
 
     name: str
@@ -70,6 +89,7 @@ class Step:
     narrows: tuple[str, ...] = ()
     reaches_buyer: bool = False
     is_blind: bool = False
+    by: By = "daemon"
 
     @property
     def is_seen_outside(self) -> bool:

@@ -58,15 +58,15 @@ class XsaleMachine(PlatformMachine):
     def __init__(self, flow: Sequence[str], milestones: Mapping[str, str]) -> None:
         _check(flow, milestones)
         attention, cancelled = (milestones.get(name) for name in _ASIDE)
-        meaning = {milestones[name]: Milestone(name) for name in _ON_THE_WAY if name in milestones}
-        meaning.setdefault(flow[0], Milestone.NEW)
-        states = [State(name, meaning.get(name), is_end=name == flow[-1]) for name in flow]
+        meaning = {milestones[name]: (Milestone(name),) for name in _ON_THE_WAY if name in milestones}
+        meaning.setdefault(flow[0], (Milestone.NEW,))
+        states = [State(name, meaning.get(name, ()), is_end=name == flow[-1]) for name in flow]
         if attention is None:
-            states.append(State("attention", Milestone.ATTENTION, record_only=True))
+            states.append(State("attention", (Milestone.ATTENTION,), record_only=True))
         else:
-            states.append(State(attention, Milestone.ATTENTION, is_aside=True))
+            states.append(State(attention, (Milestone.ATTENTION,), is_aside=True))
         if cancelled is not None:
-            states.append(State(cancelled, Milestone.CANCELLED, is_end=True))
+            states.append(State(cancelled, (Milestone.CANCELLED,), is_end=True))
         told_from = next((milestones[name] for name in _TOLD if name in milestones), flow[-1])
         rows = _rows(flow, attention, cancelled, flow.index(told_from))
         super().__init__("xsale", states, rows, flow, flow[0])

@@ -64,11 +64,13 @@ class LostUpdate(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """Which orders are wanted; None means all. `standing_shops`: shops whose orders wait, though they would go on."""
+    """Which orders are wanted; None means all. `passed`: states, by shop, that have the wanted milestone beside a
+    further one. `standing_shops`: shops whose orders wait, though they would go on."""
 
     shop: str | None = None
     states: tuple[str, ...] = ()
     milestone: str | None = None
+    passed: tuple[tuple[str, str], ...] = ()
     situation: str | None = None
     reference: str | None = None
     updated_after: int | None = None
@@ -224,11 +226,14 @@ def blocked_orders(tx: Transaction, limit: int) -> list[Order]:
 def _conditions(wanted: OrderFilter) -> tuple[str, list[Value]]:
     where: list[str] = []
     values: list[Value] = []
-    equal = (("shop", wanted.shop), ("milestone", wanted.milestone), ("reference", wanted.reference))
+    equal = (("shop", wanted.shop), ("reference", wanted.reference))
     for column, value in equal:
         if value is not None:
             where.append(f"{column} = ?")
             values.append(value)
+    if wanted.milestone is not None:
+        where.append(f"(milestone = ?{' OR (shop = ? AND state = ?)' * len(wanted.passed)})")
+        values += [wanted.milestone, *(value for pair in wanted.passed for value in pair)]
     if wanted.states:
         where.append(f"state IN ({', '.join('?' * len(wanted.states))})")
         values.extend(wanted.states)

@@ -67,9 +67,7 @@ def advance(draft: Draft, ctx: Context) -> Move:
         if target.status is TargetStatus.QUEUED and not _is_fresh(ctx, _known_at(ctx, order)):
             return _want_read(draft, ctx, is_resolving=False)
         if (step := _next_step(draft, ctx, target)) is not None:
-            if ctx.machine.is_blind(step) and not _is_fresh(ctx, ctx.passed(order.observed_at)):
-                return _want_read(draft, ctx, is_resolving=False)
-            return _begin(draft, ctx, draft.targets[0], step)
+            return _take(draft, ctx, draft.targets[0], step)
 
 
 def _known_at(ctx: Context, order: Order) -> int:
@@ -128,6 +126,15 @@ def _keep_plan(draft: Draft, target: Target, plan: Plan) -> None:
     left = tuple(PlanEntry(s.step, s.source, s.to) for s in plan.steps)
     if target.plan[target.steps_done :] != left:
         draft.put(changed(target, plan=(*target.plan[: target.steps_done], *left)))
+
+
+def _take(draft: Draft, ctx: Context, target: Target, step: PlannedStep) -> Move:
+    """Begins a step of ours, after a look where it is sent without one; one of the platform's own is waited for."""
+    if (wait := ctx.machine.awaited(step)) is not None:
+        return _wait(draft, ctx, wait)
+    if ctx.machine.is_blind(step) and not _is_fresh(ctx, ctx.passed(draft.order.observed_at)):
+        return _want_read(draft, ctx, is_resolving=False)
+    return _begin(draft, ctx, target, step)
 
 
 def _begin(draft: Draft, ctx: Context, target: Target, step: PlannedStep) -> Move:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from orchestrator.decisions.decision import advance
 from orchestrator.decisions.draft import Context, Draft, problem_of
 from orchestrator.decisions.refusals import Refused
-from statemachines.machine import RECORD, Milestone, Plan, PlatformMachine, Refusal, Standing
+from statemachines.machine import Milestone, Plan, PlatformMachine, Refusal, Standing
 from statemachines.target import Json, TargetRequest
 from storage.records import PlanEntry, Target, TargetStatus
 from storage.targets import insert_target
@@ -58,9 +58,7 @@ def expected_standing(draft: Draft, machine: PlatformMachine) -> Standing:
         plan = machine.plan(standing, request)
         if isinstance(plan, Refusal):
             continue
-        for step in plan.steps:
-            if step.step != RECORD:
-                standing = machine.after(standing, step.step, request, None, {})
+        standing = machine.expected(standing, plan, request)
     return standing
 
 
@@ -69,7 +67,7 @@ def is_replacing(machine: PlatformMachine, standing: Standing, request: TargetRe
     if request.replace is not None:
         return request.replace
     wanted = machine.wanted(standing, request)
-    return wanted is not None and wanted.milestone is Milestone.CANCELLED
+    return wanted is not None and Milestone.CANCELLED in wanted.milestones
 
 
 def preview(draft: Draft, ctx: Context, request: TargetRequest, by: str = "this target") -> Plan:

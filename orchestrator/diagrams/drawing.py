@@ -7,6 +7,7 @@ its pictures for nothing.
 from __future__ import annotations
 
 import textwrap
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -52,10 +53,10 @@ def text(machine: PlatformMachine) -> str:
 
     Ends with a newline.
     """
-    described = machine.describe()
+    described = _for_people(machine)
     states = [(s["name"], s["milestone"] or "-", ", ".join(_remarks(described, s))) for s in described["states"]]
     steps = [
-        (s["step"], _sources(described, s), s["to"] or "(stays)", ", ".join(s.get("uses", ())))
+        (s["step"], _sources(described, s), s["to"] or "(stays)", ", ".join([*s["uses"], *_maker(s)]))
         for s in described["steps"]
     ]
     parts = [
@@ -71,7 +72,7 @@ def mermaid(machine: PlatformMachine) -> str:
 
     States get plain ids (`s0`, …), because names may be of any script and could be words that Mermaid reserves.
     """
-    described = machine.describe()
+    described = _for_pictures(machine)
     states = described["states"]
     ids = {state["name"]: f"s{index}" for index, state in enumerate(states)}
     lines = ["stateDiagram-v2", "    direction LR"]
@@ -99,7 +100,7 @@ def svg(machine: PlatformMachine) -> str:
 
     Each state is a `<g class="state" data-state="NAME">`, so that a page can point one out. Ends with a newline.
     """
-    described = machine.describe()
+    described = _for_pictures(machine)
     drawn = _drawing(
         described, lay_out(described), ' xmlns="http://www.w3.org/2000/svg"', [f"<style>{STYLE}</style>", _TIP]
     )
@@ -108,7 +109,7 @@ def svg(machine: PlatformMachine) -> str:
 
 def svg_sheet(machines: Sequence[PlatformMachine]) -> str:
     """Machines below one another in one SVG document; else as `svg`. Ends with a newline."""
-    described = [machine.describe() for machine in machines]
+    described = [_for_pictures(machine) for machine in machines]
     layouts = [lay_out(each) for each in described]
     parts, y, width = [], 0.0, max((layout.width for layout in layouts), default=0.0)
     for each, layout in zip(described, layouts, strict=True):
@@ -119,6 +120,26 @@ def svg_sheet(machines: Sequence[PlatformMachine]) -> str:
     title = f"<title>{escape(', '.join(layout.platform for layout in layouts))}: states and steps of orders</title>"
     paper = '<rect class="paper" width="100%" height="100%"/>'
     return "\n".join([head, title, f"<style>{STYLE}</style>", _TIP, paper, *parts, "</svg>"]) + "\n"
+
+
+def _for_people(machine: PlatformMachine) -> dict[str, Any]:
+    """What a machine tells about itself, with all milestones of a state."""
+    told = machine.describe()
+    words: dict[str, list[str]] = defaultdict(list)
+    for milestone, state in told["milestones"].items():
+        words[state].append(milestone)
+    states = [{**each, "milestone": ", ".join(words[each["name"]]) or None} for each in told["states"]]
+    return {**told, "states": states}
+
+
+def _for_pictures(machine: PlatformMachine) -> dict[str, Any]:
+    """The same, with who makes a step that we do not in the step's label."""
+    told = _for_people(machine)
+    return {**told, "steps": [{**each, "step": " ".join([each["step"], *_maker(each)])} for each in told["steps"]]}
+
+
+def _maker(step: Mapping[str, Any]) -> list[str]:
+    return ["(by the platform)"] if step["by"] == "platform" else []
 
 
 def _drawing(described: Mapping[str, Any], layout: Layout, place: str, shared: list[str]) -> list[str]:

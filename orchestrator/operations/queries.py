@@ -332,6 +332,7 @@ def _order_page(
         shop=query.shop,
         states=() if query.state is None else _states(tx, configured, query.state, query.shop),
         milestone=query.milestone,
+        passed=_passed(configured, query.milestone),
         situation=query.situation,
         reference=query.reference,
         updated_after=query.updated_after,
@@ -349,6 +350,16 @@ def _order_page(
         is_there = each.shop in configured
         views.append(order_view(each, targets, shops.get(each.shop), machine, now, is_configured=is_there))
     return views, page[-1].seq if len(found) > limit else None
+
+
+def _passed(configured: Configured, milestone: str | None) -> tuple[tuple[str, str], ...]:
+    """The states, by shop, that have this milestone and are told by one that is further."""
+    return tuple(
+        (name, state.name)
+        for name, facts in configured.items()
+        for state in facts.machine.states.values()
+        if milestone in state.milestones and milestone != state.milestone
+    )
 
 
 def _states(tx: Transaction, configured: Configured, name: str, shop: str | None) -> tuple[str, ...]:

@@ -35,12 +35,12 @@ RELEASED = frozenset({"closed_success", "paid", "account"})
 _STATES = (
     State("draft", settable=False),
     State("quotation", settable=False),
-    State("confirmed", Milestone.NEW),
-    State("processing", Milestone.ACCEPTED),
-    State("sent", Milestone.SHIPPED),
-    State("done", Milestone.DELIVERED, is_end=True),
-    State("cancel", Milestone.CANCELLED, is_end=True),
-    State("attention", Milestone.ATTENTION, record_only=True),
+    State("confirmed", (Milestone.NEW,)),
+    State("processing", (Milestone.ACCEPTED,)),
+    State("sent", (Milestone.SHIPPED,)),
+    State("done", (Milestone.DELIVERED,), is_end=True),
+    State("cancel", (Milestone.CANCELLED,), is_end=True),
+    State("attention", (Milestone.ATTENTION,), record_only=True),
 )
 
 _WITH_ERP = ("processing", "sent")

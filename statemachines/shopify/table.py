@@ -8,18 +8,18 @@ from __future__ import annotations
 from statemachines.terms import Milestone, State, Step
 
 STATES = (
-    State("UNFULFILLED", Milestone.NEW),
-    State("accepted", Milestone.ACCEPTED, record_only=True),
-    State("IN_PROGRESS", Milestone.PREPARING),
+    State("UNFULFILLED", (Milestone.NEW,)),
+    State("accepted", (Milestone.ACCEPTED,), record_only=True),
+    State("IN_PROGRESS", (Milestone.PREPARING,)),
     State("PARTIALLY_FULFILLED"),
-    State("FULFILLED", Milestone.SHIPPED),
-    State("DELIVERED", Milestone.DELIVERED),
-    State("RETURNED", Milestone.RETURNED, settable=False),
-    State("CANCELLED", Milestone.CANCELLED, is_end=True),
+    State("FULFILLED", (Milestone.SHIPPED,)),
+    State("DELIVERED", (Milestone.DELIVERED,)),
+    State("RETURNED", (Milestone.RETURNED,), settable=False),
+    State("CANCELLED", (Milestone.CANCELLED,), is_end=True),
     State("ON_HOLD", settable=False),
     State("SCHEDULED", settable=False),
     State("FULFILLMENT_NOT_REQUIRED", settable=False),
-    State("attention", Milestone.ATTENTION, record_only=True),
+    State("attention", (Milestone.ATTENTION,), record_only=True),
 )
 MAINLINE = ("UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED")
 

@@ -12,6 +12,7 @@ from storage.orders import save_order
 from storage.records import Problem, Situation, Wait
 from storage.shops import pause_shop, save_gate
 from tests.api.bench import Bench, an_order, bench
+from tests.support.made_up import MACHINE as MADE_UP
 
 
 async def ids(b: Bench, query: str) -> list[str]:
@@ -186,6 +187,26 @@ async def test_orders_are_filtered() -> None:
         assert await ids(b, "updated_after=2026-02-25T06:13:20Z") == ["2"]
         assert await ids(b, "updated_after=2026-02-25T08:14:20.000%2B02:00") == []
         assert await ids(b, "updated_after=2026-02-25T08:14:19.999+02:00") == ["2"]
+
+
+async def test_orders_are_found_by_each_milestone_of_their_state() -> None:
+    """One state is shipped and delivered in one shop, and shipped alone in another that calls it the same."""
+    async with bench(
+        an_order("1", state="completed", milestone="delivered"),
+        an_order("2", shop="żółw & co", state="completed", milestone="delivered"),
+        an_order("3", state="packed", milestone="preparing"),
+        an_order("4", state="SentOrder", milestone="shipped", shop="żółw & co"),
+    ) as b:
+        b.node.known["acme"] = replace(b.node.known["acme"], platform="bazaar", machine=MADE_UP)
+        assert await ids(b, "milestone=delivered") == ["1", "2"]
+        assert await ids(b, "milestone=shipped") == ["1", "4"]
+        assert await ids(b, "milestone=shipped&shop=acme") == ["1"]
+        assert await ids(b, "milestone=shipped&state=SentOrder") == ["4"]
+        assert await ids(b, "milestone=shipped&situation=blocked") == []
+        assert await ids(b, "milestone=preparing") == ["3"]
+        assert await ids(b, "shop=acme&state=shipped") == ["1"]
+        shown = (await b.get("/v1/shops/acme/orders/1")).json()
+        assert (shown["state"], shown["milestone"]) == ("completed", "delivered")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.recovery import recover
 from orchestrator.decisions.refusals import Refused
-from orchestrator.decisions.submission import Submission, accept
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import OutOfSequence
 from orchestrator.runtime.driver import Driver
@@ -33,7 +32,6 @@ from storage.events import EventFilter, list_events
 from storage.records import Situation, TargetStatus
 from storage.shops import resume_shop
 from storage.targets import list_targets
-from storage.transaction import Transaction
 from tests.support.driven import (
     CALL_OUTCOMES,
     CRASH_POINTS,
@@ -89,12 +87,9 @@ class OrderMachine(RuleBasedStateMachine):
 
     def drive(self) -> None:
         """What the worker does: drives the order when it is due and the gate is open."""
-        row = self.floor.row()
-        if row.due_at is None or row.due_at > self.floor.now_ms or not self.floor.equipment.gate.is_open:
-            return
         self.floor.platform.most_calls = self.floor.platform.calls + MOST_CALLS
         try:
-            self.runner.run(self.floor.driver.drive(ORDER))
+            self.runner.run(self.floor.work())
         except CutOff:
             self.restart()
         except Died:
@@ -155,16 +150,8 @@ class OrderMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.floor.draft().targets) < 3)
     @rule(request=targets)
     def submit(self, request: dict[str, Any]) -> None:
-        self.floor.numbers += 1
-        wanted = Submission(f"t-{self.floor.numbers}", SHOP, ORDER, TargetRequest.from_json(request), None)
-
-        def unit(tx: Transaction) -> None:
-            draft = Draft.load(tx, SHOP, ORDER)
-            assert draft is not None
-            accept(tx, draft, self.floor.context(), wanted)
-
         with contextlib.suppress(Refused):
-            self.floor.store.run(unit)
+            self.floor.submit(TargetRequest.from_json(request))
 
     @precondition(is_busy)
     @rule(action=actions)

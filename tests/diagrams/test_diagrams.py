@@ -18,14 +18,14 @@ def odd_machine() -> PlatformMachine:
     """Names of every kind, skips, a way back, a state that is reached from everywhere and leads everywhere."""
     line = ("Nowe", "W trakcie realizacji", "Wysłane", "Zrealizowane")
     states = [
-        State("Nowe", Milestone.NEW),
+        State("Nowe", (Milestone.NEW,)),
         State("W trakcie realizacji"),
-        State("Wysłane", Milestone.SHIPPED),
-        State("Zrealizowane", Milestone.DELIVERED, is_end=True),
-        State(ODD, Milestone.ATTENTION),
-        State("Anulowane", Milestone.CANCELLED, is_end=True),
+        State("Wysłane", (Milestone.SHIPPED,)),
+        State("Zrealizowane", (Milestone.DELIVERED,), is_end=True),
+        State(ODD, (Milestone.ATTENTION,)),
+        State("Anulowane", (Milestone.CANCELLED,), is_end=True),
         State("Widziane", settable=False),
-        State("returned", Milestone.RETURNED, record_only=True),
+        State("returned", (Milestone.RETURNED,), record_only=True),
     ]
     steps = [
         *(Step(f"go_{rank}", (line[rank],), line[rank + 1]) for rank in range(3)),

@@ -475,8 +475,8 @@ GO = Step("go", ("a",), "b")
         ([A, State("A"), B], [GO], ["a"], "a"),
         ([State("a", is_end=True), B], [GO], ["a"], "a"),
         ([A, State("b", record_only=True)], [GO], ["a"], "a"),
-        ([State("a", Milestone.NEW), State("b", Milestone.NEW)], [GO], ["a"], "a"),
-        ([A, State("b", Milestone.NEW), State("new")], [GO, Step("on", ("a",), "new")], ["a"], "a"),
+        ([State("a", (Milestone.NEW,)), State("b", (Milestone.NEW,))], [GO], ["a"], "a"),
+        ([A, State("b", (Milestone.NEW,)), State("new")], [GO, Step("on", ("a",), "new")], ["a"], "a"),
     ],
 )
 def test_a_table_that_contradicts_itself_is_no_machine(

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from orchestrator.backoff import Growing
 from orchestrator.clock import Chance, Clock
 from orchestrator.crash import CrashPoints
 from orchestrator.decisions.adoption import Adopted, Look, adopt
 from orchestrator.decisions.draft import Context, Draft, Policy
+from orchestrator.decisions.submission import Submission, accept
 from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import PlatformClient, Seen, StepAnswer
 from orchestrator.platforms.failures import (
@@ -27,12 +29,12 @@ from orchestrator.platforms.failures import (
 )
 from orchestrator.runtime.driver import Driver, Equipment
 from orchestrator.runtime.gate import Gate, Limits
-from statemachines.machine import Standing
+from statemachines.machine import PlatformMachine, Standing
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
 from storage.migrations import migrate
 from storage.orders import get_order
-from storage.records import Order
+from storage.records import Order, Target
 from storage.shops import take_lease
 from storage.sqlite.connection import SqliteTransaction
 from storage.sqlite.store import DIALECT
@@ -59,13 +61,11 @@ class CutOff(BaseException):
 
 
 @dataclass(slots=True)
-class TinyPlatform:
-    """Selldone with one order. `script` tells what the next calls come to, `usual` those after them. `repeats` holds
+class ScriptedPlatform(ABC):
+    """A platform with one order. `script` tells what the next calls come to, `usual` those after them. `repeats` holds
     steps that were sent although an earlier call of ours had done them."""
 
-    state: str = "CheckQueue"
-    status: str = "Payed"
-    tracking: tuple[str | None, str | None] = (None, None)
+    state: str
     changes: int = 0
     done_by_us: dict[str, object] = field(default_factory=dict)
     repeats: list[str] = field(default_factory=list)
@@ -75,6 +75,72 @@ class TinyPlatform:
     is_gone: bool = False
     script: list[str] = field(default_factory=list)
     usual: str = "ok"
+
+    @abstractmethod
+    def seen(self) -> Seen:
+        """The order as a read shows it. Raises NotFound."""
+
+    @abstractmethod
+    def do(self, step: str, request: TargetRequest) -> None:
+        """The effect of a step, whoever asks for it. Raises OutOfSequence."""
+
+    @abstractmethod
+    def body(self, step: str, request: TargetRequest) -> object:
+        """What a call of the step carries: the same again repeats it."""
+
+    @abstractmethod
+    def answer(self, step: str) -> StepAnswer:
+        """What a call tells that took effect."""
+
+    def is_repeatable(self, step: str) -> bool:
+        """Whether the platform itself lets a step be done again."""
+        del step
+        return False
+
+    # -- as a client -----------------------------------------------------------------------------------------------
+
+    def _next(self, known: tuple[str, ...]) -> str:
+        self.calls += 1
+        assert self.calls < self.most_calls, "it goes round in circles"
+        wanted = self.script.pop(0) if self.script else self.usual
+        return wanted if wanted in known else "ok"
+
+    async def read(self, order_id: str) -> Seen:
+        _fail_before(outcome := self._next(READ_OUTCOMES))
+        if outcome == "unreadable":
+            raise Unreadable("half a page", b"<html>")
+        return self.seen()
+
+    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+        outcome = self._next(CALL_OUTCOMES)
+        if self.is_gone:
+            raise NotFound("no such order")
+        body = self.body(step, request)
+        if step in self.done_by_us and self.done_by_us[step] == body:
+            self.repeats.append(step)
+        _fail_before(outcome)
+        if outcome == "refused":
+            raise Rejected("no")
+        if outcome == "out_of_sequence":
+            raise OutOfSequence("not now")
+        self.do(step, request)
+        self.effects_of_us.append(step)
+        if not self.is_repeatable(step):
+            self.done_by_us[step] = body
+        if outcome == "cut_off":
+            raise CutOff
+        if outcome == "lost_after":
+            raise Transient("connection lost", is_ambiguous=True)
+        return self.answer(step)
+
+
+@dataclass(slots=True)
+class TinyPlatform(ScriptedPlatform):
+    """Selldone with one order."""
+
+    state: str = "CheckQueue"
+    status: str = "Payed"
+    tracking: tuple[str | None, str | None] = (None, None)
 
     FROM = {  # noqa: RUF012 - a constant
         "confirm": ("CheckQueue",),
@@ -100,7 +166,6 @@ class TinyPlatform:
         return Seen(ORDER, None, self.state, "paid", facts, b"{}", "h", START + self.changes)
 
     def do(self, step: str, request: TargetRequest) -> None:
-        """The effect of a step, whoever asks for it. Raises OutOfSequence."""
         if self.status == "Canceled" or self.state not in self.FROM[step]:
             raise OutOfSequence(f"{step} does not fit {self.state}")
         self.changes += 1
@@ -114,41 +179,14 @@ class TinyPlatform:
             for again in ("send", "deliver", "set_tracking", "return_delivery"):
                 self.done_by_us.pop(again, None)
 
-    # -- as a client -----------------------------------------------------------------------------------------------
+    def body(self, step: str, request: TargetRequest) -> object:
+        return request.tracking if step == "set_tracking" else None
 
-    def _next(self, known: tuple[str, ...]) -> str:
-        self.calls += 1
-        assert self.calls < self.most_calls, "it goes round in circles"
-        wanted = self.script.pop(0) if self.script else self.usual
-        return wanted if wanted in known else "ok"
-
-    async def read(self, order_id: str) -> Seen:
-        _fail_before(outcome := self._next(READ_OUTCOMES))
-        if outcome == "unreadable":
-            raise Unreadable("half a page", b"<html>")
-        return self.seen()
-
-    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
-        outcome = self._next(CALL_OUTCOMES)
-        if self.is_gone:
-            raise NotFound("no such order")
-        body = request.tracking if step == "set_tracking" else None
-        if step in self.done_by_us and self.done_by_us[step] == body:
-            self.repeats.append(step)
-        _fail_before(outcome)
-        if outcome == "refused":
-            raise Rejected("no")
-        if outcome == "out_of_sequence":
-            raise OutOfSequence("not now")
-        self.do(step, request)
-        self.effects_of_us.append(step)
-        if step != "return_delivery":
-            self.done_by_us[step] = body
-        if outcome == "cut_off":
-            raise CutOff
-        if outcome == "lost_after":
-            raise Transient("connection lost", is_ambiguous=True)
+    def answer(self, step: str) -> StepAnswer:
         return StepAnswer(self.state if step != "set_tracking" else None)
+
+    def is_repeatable(self, step: str) -> bool:
+        return step == "return_delivery"
 
 
 def _fail_before(outcome: str) -> None:
@@ -203,22 +241,25 @@ class _Crash:
             raise Died
 
 
-class DrivenOrder:
+P = TypeVar("P", bound=ScriptedPlatform)
+
+
+class Driven(Generic[P]):
     """The order, its platform, its driver."""
 
-    def __init__(self, *, chaining: str = "auto", attempts: int = 3) -> None:
+    def __init__(self, platform: P, machine: PlatformMachine, *, chaining: str = "auto", attempts: int = 3) -> None:
         self.now_ms = START
-        self.platform = TinyPlatform()
+        self.platform, self.machine = platform, machine
         self.store = _MemoryStore()
         self.crash = _Crash()
         self.crash.store = self.store
         self.numbers = 0
         limits = Limits(rate_per_second=1e9, burst=10**9, concurrency=1, failures=4, cooldown_seconds=5.0)
         clock = Clock(lambda: self.now_ms, lambda: self.now_ms / 1000)
-        policy = Policy(SHOP, "selldone", chaining, 300_000, attempts, Growing(100, 1000), 5)  # type: ignore[arg-type]
+        policy = Policy(SHOP, machine.platform, chaining, 300_000, attempts, Growing(100, 1000), 5)  # type: ignore[arg-type]
         self.equipment = Equipment(
             policy=policy,
-            machine=MACHINE,
+            machine=machine,
             client=cast("PlatformClient", self.platform),
             gate=Gate(limits, clock.monotonic),
             store=cast("Store", self.store),
@@ -229,13 +270,13 @@ class DrivenOrder:
             metrics=Metrics(),
         )
         self.driver = Driver(self.equipment)
-        self.store.run(lambda tx: take_lease(tx, SHOP, "selldone", "test"))
+        self.store.run(lambda tx: take_lease(tx, SHOP, machine.platform, "test"))
         self.adopt(self.platform.seen(), START)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
     def context(self) -> Context:
-        return Context(MACHINE, self.equipment.policy, self.now_ms)
+        return Context(self.machine, self.equipment.policy, self.now_ms)
 
     def row(self) -> Order:
         found = self.store.run(lambda tx: get_order(tx, SHOP, ORDER))
@@ -260,6 +301,32 @@ class DrivenOrder:
 
         self.store.run(unit)
 
+    def submit(self, request: TargetRequest) -> Target:
+        """What the ERP asks for. Raises Refused."""
+        self.numbers += 1
+        wanted = Submission(f"t-{self.numbers}", SHOP, ORDER, request, None)
+
+        def unit(tx: Transaction) -> Target:
+            draft = Draft.load(tx, SHOP, ORDER)
+            assert draft is not None
+            return accept(tx, draft, self.context(), wanted)
+
+        return self.store.run(unit)
+
+    async def work(self) -> None:
+        """What the worker does: drives the order when it is due and the gate is open."""
+        row = self.row()
+        if row.due_at is None or row.due_at > self.now_ms or not self.equipment.gate.is_open:
+            return
+        await self.driver.drive(ORDER)
+
     def adopt(self, seen: Seen, read_at: int) -> Adopted:
         """A poll that was asked for at `read_at` shows the order."""
         return self.store.run(lambda tx: adopt(tx, self.context(), Look(seen, read_at)))[1]
+
+
+class DrivenOrder(Driven[TinyPlatform]):
+    """An order of Selldone."""
+
+    def __init__(self, *, chaining: str = "auto", attempts: int = 3) -> None:
+        super().__init__(TinyPlatform(), MACHINE, chaining=chaining, attempts=attempts)

@@ -333,12 +333,13 @@ class MachineState(Document):
 
 
 class MachineStep(Document):
-    """A step of a machine; `to` null leaves the state."""
+    """A step of a machine; `to` null leaves the state. One by the platform is seen and waited for, never made."""
 
     step: str
     from_: Annotated[list[str], Field(alias="from")]
     to: str | None
     uses: list[str]
+    by: Literal["daemon", "platform"]
 
 
 class Machine(Document):

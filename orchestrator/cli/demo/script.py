@@ -78,8 +78,8 @@ TWO_PARCELS = Scene(
 
 def scenes(machine: Mapping[str, Any]) -> list[Scene]:
     """The scenes that a platform's machine (docs/api.md) can play."""
-    states = {state["milestone"]: state for state in machine["states"] if state["milestone"]}
-    settable = {name for name, state in states.items() if state["settable"] and not state["record_only"]}
+    states = {state["name"]: state for state in machine["states"] if state["settable"] and not state["record_only"]}
+    settable = {milestone for milestone, state in machine["milestones"].items() if state in states}
     ways = [name for name in ("accepted", "preparing", "shipped", "delivered") if name in settable]
     carried = [set(step["uses"]) for step in machine["steps"]]
     found = [
