@@ -6,108 +6,68 @@ What a write does is in `shop`, the XML calls are in `xml`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar
 from urllib.parse import parse_qs
 
-from orchestrator.clock import Clock
+from orchestrator.sandbox.base import ORDER_IDS_PER_SHOP, SimulatedShops
 from orchestrator.sandbox.cloudsuite import xml as cloudsuite_xml
 from orchestrator.sandbox.cloudsuite.list import list_orders
 from orchestrator.sandbox.cloudsuite.orders import CloudsuiteOrder, Json, encode
 from orchestrator.sandbox.cloudsuite.panel import CloudsuitePanel
 from orchestrator.sandbox.cloudsuite.shop import STEP_OF, Change, CloudsuiteOptions, CloudsuiteShop
-from orchestrator.sandbox.faults import FaultPlan
-from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, Stock, Work, parse_object
+from orchestrator.sandbox.platform import Incoming, Operation, Reply, Stock, parse_object
 
 FIRST_SECRET = "sandbox-password"  # noqa: S105 - opens nothing but the sandbox
 FIRST_ORDER_ID = 900_012_345  # far from the ids of the other platforms: the ledger looks orders up by their id
 PROXY_USER = 10
 TOKEN_PATH = "/realms/CloudSuite-test/protocol/openid-connect/token"  # noqa: S105 - an address
-_ORDER_IDS_PER_SHOP = 10_000_000
 
 Act = Callable[[CloudsuiteShop], Reply]
 
 
-class CloudsuitePlatform:
+class CloudsuitePlatform(SimulatedShops[CloudsuiteShop, CloudsuitePanel]):
     """Simulated accounts, each with one webshop (1, 2, …) and its own credentials."""
 
     name: ClassVar[str] = "cloudsuite"
     options: ClassVar[type] = CloudsuiteOptions
+    config_name: ClassVar[str] = "cs"
+    _options: CloudsuiteOptions
 
-    def __init__(self, clock: Clock, ledger: Ledger, options: CloudsuiteOptions, stock: Stock) -> None:
-        self._ledger = ledger
-        self._options = options
-        self.shops_by_number: dict[int, CloudsuiteShop] = {}
-        for n in range(1, stock.shops + 1):
-            secret = FIRST_SECRET if n == 1 else f"{FIRST_SECRET}-{n}"
-            first = FIRST_ORDER_ID + (n - 1) * _ORDER_IDS_PER_SHOP
-            self.shops_by_number[n] = CloudsuiteShop.stocked(
-                n, secret, clock, options, orders=stock.orders, seed=stock.seed, first=first
-            )
+    def stocked(self, n: int, stock: Stock) -> CloudsuiteShop:
+        """As `SimulatedShops.stocked`; webshops count from 1."""
+        secret = FIRST_SECRET if n == 0 else f"{FIRST_SECRET}-{n + 1}"
+        first = FIRST_ORDER_ID + n * ORDER_IDS_PER_SHOP
+        return CloudsuiteShop.stocked(
+            n + 1, secret, self._clock, self._options, orders=stock.orders, seed=stock.seed, first=first
+        )
 
-    @staticmethod
-    def with_real_limits(options: CloudsuiteOptions) -> CloudsuiteOptions:
-        """As `SimulatedPlatform.with_real_limits`."""
-        return options
+    def key_of(self, shop: CloudsuiteShop) -> str:
+        """As `SimulatedShops.key_of`."""
+        return str(shop.webshop)
 
-    def background(self, faults: FaultPlan) -> Iterable[Work]:
-        """As `SimulatedPlatform.background`."""
-        del faults
-        return ()
+    def panel_for(self, shop: CloudsuiteShop) -> CloudsuitePanel:
+        """As `SimulatedShops.panel_for`."""
+        return CloudsuitePanel(shop, self._ledger)
 
-    # -- for tests and people --------------------------------------------------------------------------------------
-
-    @property
-    def shop(self) -> CloudsuiteShop:
-        """The first account, mostly the only one."""
-        return self.shops_by_number[1]
-
-    @property
-    def panel(self) -> CloudsuitePanel:
-        """The first account's back office."""
-        return CloudsuitePanel(self.shop, self._ledger)
-
-    def order_ids(self) -> list[str]:
-        """Ids of the first account's orders, oldest first."""
-        return [str(order_id) for order_id in self.shop.orders]
-
-    def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
-        """As `SimulatedPlatform.operate`; `request["shop"]` chooses the account, by default the first."""
-        number = str(request.get("shop", 1))
-        shop = self.shops_by_number.get(int(number)) if number.isdecimal() else None
-        if shop is None:
-            raise PanelError(f"there is no account {number}; known are {', '.join(map(str, self.shops_by_number))}")
-        return CloudsuitePanel(shop, self._ledger).operate(request)
-
-    def shops(self, base_url: str) -> dict[str, dict[str, Json]]:
-        """As `SimulatedPlatform.shops`: `cs`, then `cs2` and so on."""
+    def config_of(self, shop: CloudsuiteShop, address: str) -> dict[str, Json]:
+        """As `SimulatedShops.config_of`."""
         return {
-            "cs" if n == 1 else f"cs{n}": {
-                "platform": self.name,
-                "webshop": n,
-                "proxy_shop": n,
-                "proxy_user": PROXY_USER,
-                "timezone": self._options.timezone,
-                "credentials": {
-                    "client_id": shop.client_id,
-                    "client_secret": shop.client_secret,
-                    "token_url": f"{base_url}/{self.name}{TOKEN_PATH}",
-                },
-                "base_url": f"{base_url}/{self.name}",
-            }
-            for n, shop in self.shops_by_number.items()
+            "webshop": shop.webshop,
+            "proxy_shop": shop.webshop,
+            "proxy_user": PROXY_USER,
+            "timezone": self._options.timezone,
+            "credentials": {
+                "client_id": shop.client_id,
+                "client_secret": shop.client_secret,
+                "token_url": f"{address}{TOKEN_PATH}",
+            },
         }
 
-    def summary(self) -> dict[str, Json]:
-        """Orders by state, account by account."""
-        counts: dict[str, dict[str, int]] = {}
-        for shop in self.shops_by_number.values():
-            by_state = counts.setdefault(str(shop.webshop), {})
-            for order in shop.orders.values():
-                by_state[order.state] = by_state.get(order.state, 0) + 1
-        return {"orders_by_state": counts}
+    def states_of(self, shop: CloudsuiteShop) -> Mapping[int, str]:
+        """As `SimulatedShops.states_of`."""
+        return {order_id: order.state for order_id, order in shop.orders.items()}
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -157,14 +117,14 @@ class CloudsuitePlatform:
     def _owner(self, incoming: Incoming) -> CloudsuiteShop | None:
         """Whose account a token belongs to, also one that has expired."""
         token = incoming.headers.get("Authorization", "").partition(" ")[2]
-        for shop in self.shops_by_number.values():
+        for shop in self.shops_by_key.values():
             if token.startswith(f"access-{shop.webshop}-") or token == shop.key:
                 return shop
         return None
 
     def _open_token(self, incoming: Incoming) -> Operation:
         form = {name: values[0] for name, values in parse_qs(incoming.body.decode("utf-8", "replace")).items()}
-        shop = next((s for s in self.shops_by_number.values() if s.client_id == form.get("client_id")), None)
+        shop = next((s for s in self.shops_by_key.values() if s.client_id == form.get("client_id")), None)
         return Operation(str(shop.webshop) if shop is not None else "", None, "token", partial(_token, shop, form))
 
     def _open_write(self, incoming: Incoming, shop: CloudsuiteShop | None, key: str) -> Operation:

@@ -5,15 +5,13 @@ Facts: selldone.md §1, §2, §6; the answers are those of its samples. What ord
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
-from orchestrator.clock import Clock
-from orchestrator.sandbox.faults import FaultPlan
-from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, Stock, Work
+from orchestrator.sandbox.base import ORDER_IDS_PER_SHOP, SimulatedShops, gateway_page
+from orchestrator.sandbox.platform import Incoming, Operation, Reply, Stock
 from orchestrator.sandbox.selldone.baskets import Basket, Json, encode
 from orchestrator.sandbox.selldone.calls import parse_body, perform
 from orchestrator.sandbox.selldone.list import find_page, parse_list
@@ -24,7 +22,6 @@ from orchestrator.sandbox.selldone.throttle import DOCUMENTED, Turn
 FIRST_SHOP_ID = 12345
 FIRST_TOKEN = "sandbox-token"  # noqa: S105 - opens nothing but the sandbox
 FIRST_ORDER_ID = 15002
-_ORDER_IDS_PER_SHOP = 10_000_000
 
 _TEXTS = {
     "CAN_NOT_APPLY_CHANGE_ERROR": "The requested changes cannot be applied.",
@@ -48,84 +45,52 @@ _ORDER_ROUTES = {
 }
 
 
-class SelldonePlatform:
+class SelldonePlatform(SimulatedShops[SelldoneShop, SelldonePanel]):
     """Simulated shops with ids from 12345 on, each with its own token."""
 
     name: ClassVar[str] = "selldone"
     options: ClassVar[type] = SelldoneOptions
-
-    def __init__(self, clock: Clock, ledger: Ledger, options: SelldoneOptions, stock: Stock) -> None:
-        self._ledger = ledger
-        self._options = options
-        self.shop_by_id: dict[int, SelldoneShop] = {}
-        for n in range(stock.shops):
-            token = FIRST_TOKEN if n == 0 else f"{FIRST_TOKEN}-{n + 1}"
-            first_id = FIRST_ORDER_ID + n * _ORDER_IDS_PER_SHOP
-            shop_id = FIRST_SHOP_ID + n
-            self.shop_by_id[shop_id] = SelldoneShop.stocked(
-                shop_id, token, clock, options, orders=stock.orders, seed=stock.seed, first_id=first_id
-            )
+    config_name: ClassVar[str] = "acme"
+    _options: SelldoneOptions
 
     @staticmethod
     def with_real_limits(options: SelldoneOptions) -> SelldoneOptions:
         """As `SimulatedPlatform.with_real_limits`."""
         return replace(options, calls_per_minute=DOCUMENTED)
 
-    def background(self, faults: FaultPlan) -> Iterable[Work]:
-        """As `SimulatedPlatform.background`."""
-        del faults
-        return ()
+    def stocked(self, n: int, stock: Stock) -> SelldoneShop:
+        """As `SimulatedShops.stocked`."""
+        token = FIRST_TOKEN if n == 0 else f"{FIRST_TOKEN}-{n + 1}"
+        first_id = FIRST_ORDER_ID + n * ORDER_IDS_PER_SHOP
+        return SelldoneShop.stocked(
+            FIRST_SHOP_ID + n,
+            token,
+            self._clock,
+            self._options,
+            orders=stock.orders,
+            seed=stock.seed,
+            first_id=first_id,
+        )
 
-    # -- for tests and people --------------------------------------------------------------------------------------
+    def key_of(self, shop: SelldoneShop) -> str:
+        """As `SimulatedShops.key_of`."""
+        return str(shop.id)
 
-    @property
-    def shop(self) -> SelldoneShop:
-        """The first shop, mostly the only one."""
-        return self.shop_by_id[FIRST_SHOP_ID]
+    def panel_for(self, shop: SelldoneShop) -> SelldonePanel:
+        """As `SimulatedShops.panel_for`."""
+        return SelldonePanel(shop, self._ledger)
 
-    @property
-    def panel(self) -> SelldonePanel:
-        """The first shop's back office."""
-        return self.panel_of(FIRST_SHOP_ID)
+    def config_of(self, shop: SelldoneShop, address: str) -> dict[str, Json]:
+        """As `SimulatedShops.config_of`."""
+        del address
+        return {"shop_id": shop.id, "token": shop.token}
 
-    def panel_of(self, shop_id: int) -> SelldonePanel:
-        """The back office of one shop. Raises PanelError if there is none."""
-        if shop_id not in self.shop_by_id:
-            raise PanelError(f"there is no shop {shop_id}; known are {', '.join(map(str, self.shop_by_id))}")
-        return SelldonePanel(self.shop_by_id[shop_id], self._ledger)
-
-    def order_ids(self) -> list[str]:
-        """Ids of the first shop's orders, oldest first."""
-        return [str(order_id) for order_id in self.shop.baskets]
-
-    def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
-        """As `SimulatedPlatform.operate`; `request["shop"]` chooses the shop, by default the first."""
-        shop_id = request.get("shop", FIRST_SHOP_ID)
-        if not str(shop_id).isdecimal():
-            raise PanelError(f"shop must be a shop's id, not {shop_id!r}")
-        return self.panel_of(int(shop_id)).operate(request)
-
-    def shops(self, base_url: str) -> dict[str, dict[str, Json]]:
-        """As `SimulatedPlatform.shops`: `acme`, then `acme2` and so on."""
+    def states_of(self, shop: SelldoneShop) -> Mapping[int, str]:
+        """As `SimulatedShops.states_of`."""
         return {
-            "acme" if n == 1 else f"acme{n}": {
-                "platform": self.name,
-                "shop_id": shop.id,
-                "token": shop.token,
-                "base_url": f"{base_url}/{self.name}",
-            }
-            for n, shop in enumerate(self.shop_by_id.values(), start=1)
+            order_id: "Canceled" if basket.status == "Canceled" else basket.state
+            for order_id, basket in shop.baskets.items()
         }
-
-    def summary(self) -> dict[str, Json]:
-        """Orders by state, shop by shop."""
-        counts: dict[str, dict[str, int]] = {}
-        for shop in self.shop_by_id.values():
-            by_state = counts.setdefault(str(shop.id), {})
-            for basket in shop.baskets.values():
-                state = "Canceled" if basket.status == "Canceled" else basket.state
-                by_state[state] = by_state.get(state, 0) + 1
-        return {"orders_by_state": counts}
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -212,7 +177,7 @@ class SelldonePlatform:
         owner = self._owner(incoming)
         if owner is None:
             return _json(401, {"message": "Unauthenticated."})
-        shop = self.shop_by_id.get(int(shop_text)) if _is_id(shop_text) else None
+        shop = self.shops_by_key.get(shop_text)
         if shop is None:
             return self._refused(Refused("NOT_FOUND_SHOP_ERROR"))
         if shop is not owner:
@@ -225,7 +190,7 @@ class SelldonePlatform:
         scheme, _, token = incoming.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        return next((shop for shop in self.shop_by_id.values() if shop.token == token.strip()), None)
+        return next((shop for shop in self.shops_by_key.values() if shop.token == token.strip()), None)
 
     def _refused(self, refused: Refused) -> Reply:
         """Ids that are unknown are 404; other refusals as the options say (selldone.md §6)."""
@@ -248,8 +213,7 @@ class SelldonePlatform:
         """As `SimulatedPlatform.broken`: Laravel's own 500, a proxy's page for the rest."""
         if status == 500:
             return Reply(500, b'{"message":"Server Error"}')
-        page = f"<html><head><title>{status}</title></head><body><center><h1>{status}</h1></center></body></html>"
-        return Reply(status, page.encode(), headers={"Content-Type": "text/html"})
+        return gateway_page(status)
 
 
 def _with(act: Callable[[], Reply], headers: Mapping[str, str]) -> Reply:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from orchestrator.sandbox.platform import Json, Reply, parse_object
 from orchestrator.sandbox.xsale.press import encode
@@ -14,7 +14,7 @@ _WINDOW_SECONDS = 60.0
 _NEEDED = ("client_id", "client_secret", "audience", "username", "password", "grant_type", "scope")
 
 
-def log_in(shops: list[XsaleShop], body: bytes) -> Reply:
+def log_in(shops: Collection[XsaleShop], body: bytes) -> Reply:
     """Both tokens for a good account, else what Auth0 answers. A login with anything missing is refused."""
     sent = parse_object(body)
     if sent is None or any(not isinstance(sent.get(name), str) or not sent[name] for name in _NEEDED):
@@ -44,7 +44,7 @@ def log_in(shops: list[XsaleShop], body: bytes) -> Reply:
     return Reply(200, encode(answer).encode(), took_effect=True)
 
 
-def owner(shops: list[XsaleShop], headers: Mapping[str, str]) -> XsaleShop | None:
+def owner(shops: Collection[XsaleShop], headers: Mapping[str, str]) -> XsaleShop | None:
     """Whose tokens a call carries: both, of one login, not expired."""
     scheme, _, access = headers.get("Authorization", "").partition(" ")
     for shop in shops:

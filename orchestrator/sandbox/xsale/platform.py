@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
-from orchestrator.clock import Clock
-from orchestrator.sandbox.faults import FaultPlan
-from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, Stock, Work, parse_object
+from orchestrator.sandbox.base import ORDER_IDS_PER_SHOP, SimulatedShops, gateway_page
+from orchestrator.sandbox.platform import Incoming, Operation, Reply, Stock, parse_object
 from orchestrator.sandbox.xsale.account import AUDIENCE, log_in, organizations, owner
 from orchestrator.sandbox.xsale.list import find_orders
 from orchestrator.sandbox.xsale.panel import XsalePanel
@@ -23,100 +21,47 @@ from orchestrator.sandbox.xsale.press import Json, Order, encode
 from orchestrator.sandbox.xsale.shop import XsaleOptions, XsaleShop
 
 FIRST_ORDER_ID = 700_040_001
-_ORDER_IDS_PER_SHOP = 10_000_000
 _LOGIN = "/oauth/token"
 _DENIED = b'{"Message":"Authorization has been denied for this request."}'
 
 
-class XsalePlatform:
+class XsalePlatform(SimulatedShops[XsaleShop, XsalePanel]):
     """Simulated organizations, each with an account of its own."""
 
     name: ClassVar[str] = "xsale"
     options: ClassVar[type] = XsaleOptions
+    config_name: ClassVar[str] = "xs"
+    _options: XsaleOptions
 
-    def __init__(self, clock: Clock, ledger: Ledger, options: XsaleOptions, stock: Stock) -> None:
-        self._ledger = ledger
-        self._options = options
-        self.shop_list = [
-            XsaleShop.stocked(
-                n,
-                _account(n),
-                clock,
-                options,
-                orders=stock.orders,
-                seed=stock.seed,
-                first_id=FIRST_ORDER_ID + n * _ORDER_IDS_PER_SHOP,
-            )
-            for n in range(stock.shops)
-        ]
+    def stocked(self, n: int, stock: Stock) -> XsaleShop:
+        """As `SimulatedShops.stocked`."""
+        first_id = FIRST_ORDER_ID + n * ORDER_IDS_PER_SHOP
+        return XsaleShop.stocked(
+            n, _account(n), self._clock, self._options, orders=stock.orders, seed=stock.seed, first_id=first_id
+        )
 
-    @staticmethod
-    def with_real_limits(options: XsaleOptions) -> XsaleOptions:
-        """As `SimulatedPlatform.with_real_limits`."""
-        return options
+    def key_of(self, shop: XsaleShop) -> str:
+        """As `SimulatedShops.key_of`."""
+        return shop.organization
 
-    def background(self, faults: FaultPlan) -> Iterable[Work]:
-        """As `SimulatedPlatform.background`."""
-        del faults
-        return ()
-
-    # -- for tests and people --------------------------------------------------------------------------------------
-
-    @property
-    def shop(self) -> XsaleShop:
-        """The first organization, mostly the only one."""
-        return self.shop_list[0]
-
-    @property
-    def panel(self) -> XsalePanel:
-        """The first organization's panel."""
-        return XsalePanel(self.shop, self._ledger)
-
-    def panel_of(self, organization: str) -> XsalePanel:
-        """The panel of one organization. Raises PanelError if there is none."""
-        shop = self._find(organization)
-        if shop is None:
-            known = ", ".join(shop.organization for shop in self.shop_list)
-            raise PanelError(f"there is no organization {organization}; known are {known}")
+    def panel_for(self, shop: XsaleShop) -> XsalePanel:
+        """As `SimulatedShops.panel_for`."""
         return XsalePanel(shop, self._ledger)
 
-    def order_ids(self) -> list[str]:
-        """Ids of the first organization's orders, oldest first."""
-        return [str(order_id) for order_id in self.shop.orders]
+    def config_of(self, shop: XsaleShop, address: str) -> dict[str, Json]:
+        """As `SimulatedShops.config_of`."""
+        credentials = {**shop.account, "login_url": f"{address}{_LOGIN}", "audience": AUDIENCE}
+        return {"organization": shop.organization, "credentials": credentials}
 
-    def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
-        """As `SimulatedPlatform.operate`; `request["shop"]` chooses the organization, by default the first."""
-        return self.panel_of(str(request.get("shop", self.shop.organization))).operate(request)
-
-    def shops(self, base_url: str) -> dict[str, dict[str, Json]]:
-        """As `SimulatedPlatform.shops`: `xs`, then `xs2` and so on."""
-        return {
-            "xs" if n == 1 else f"xs{n}": {
-                "platform": self.name,
-                "organization": shop.organization,
-                "credentials": {
-                    **shop.account,
-                    "login_url": f"{base_url}/{self.name}{_LOGIN}",
-                    "audience": AUDIENCE,
-                },
-                "base_url": f"{base_url}/{self.name}",
-            }
-            for n, shop in enumerate(self.shop_list, start=1)
-        }
+    def states_of(self, shop: XsaleShop) -> Mapping[int, str]:
+        """As `SimulatedShops.states_of`."""
+        return {order_id: shop.statuses.get(order.status, str(order.status)) for order_id, order in shop.orders.items()}
 
     def summary(self) -> dict[str, Json]:
-        """Orders by status, and how often automations fired, organization by organization."""
-        counts: dict[str, dict[str, int]] = {}
-        for shop in self.shop_list:
-            by_state = counts.setdefault(shop.organization, {})
-            for order in shop.orders.values():
-                state = shop.statuses.get(order.status, str(order.status))
-                by_state[state] = by_state.get(state, 0) + 1
-        return {
-            "orders_by_state": counts,
-            "automations": sum(len(shop.automations) for shop in self.shop_list),
-            "automations_repeated": sum(each.is_repeat for shop in self.shop_list for each in shop.automations),
-        }
+        """Orders by status, and how often automations fired."""
+        automations = [each for shop in self.shops_by_key.values() for each in shop.automations]
+        repeated = sum(each.is_repeat for each in automations)
+        return {**super().summary(), "automations": len(automations), "automations_repeated": repeated}
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -124,7 +69,7 @@ class XsalePlatform:
         """As `SimulatedPlatform.open` (xsale.md §2). Logins are in the ledger as `login`, without what they sent."""
         match incoming.method, incoming.path.split("/"):
             case "POST", ["", "oauth", "token"]:
-                return Operation("login", None, "login", partial(log_in, self.shop_list, incoming.body))
+                return Operation("login", None, "login", partial(log_in, self.shops_by_key.values(), incoming.body))
             case "GET", ["", "me"]:
                 return Operation("me", None, "me", partial(self._me, incoming))
             case "GET", ["", name, "statuses"]:
@@ -142,7 +87,7 @@ class XsalePlatform:
                 return Operation("", None, "unknown", _not_found)
 
     def _me(self, incoming: Incoming) -> Reply:
-        shop = owner(self.shop_list, incoming.headers)
+        shop = owner(self.shops_by_key.values(), incoming.headers)
         return Reply(401, _DENIED) if shop is None else _json(200, organizations(shop))
 
     def _statuses(self, incoming: Incoming, name: str) -> Reply:
@@ -190,7 +135,7 @@ class XsalePlatform:
 
     def _authorize(self, incoming: Incoming, name: str) -> XsaleShop | Reply:
         """The organization, if both tokens are good and it is one of the account's."""
-        shop = owner(self.shop_list, incoming.headers)
+        shop = owner(self.shops_by_key.values(), incoming.headers)
         if shop is None:
             return Reply(401, _DENIED)
         return shop if shop.organization == name else _not_found()
@@ -207,9 +152,6 @@ class XsalePlatform:
         envelope = self._options.envelope
         return Reply(200, (text if envelope == "bare" else f'{{"{envelope}":{text}}}').encode())
 
-    def _find(self, organization: str) -> XsaleShop | None:
-        return next((shop for shop in self.shop_list if shop.organization == organization), None)
-
     def throttled(self, wait_seconds: float) -> Reply:
         """As `SimulatedPlatform.throttled` (xsale.md §6)."""
         headers = {"Retry-After": str(math.ceil(wait_seconds))}
@@ -219,8 +161,7 @@ class XsalePlatform:
         """As `SimulatedPlatform.broken`: ASP.NET's own 500, a gateway's page for the rest."""
         if status == 500:
             return Reply(500, b'{"Message":"An error has occurred."}')
-        page = f"<html><head><title>{status}</title></head><body><center><h1>{status}</h1></center></body></html>"
-        return Reply(status, page.encode(), headers={"Content-Type": "text/html"})
+        return gateway_page(status)
 
 
 def _account(n: int) -> dict[str, str]:

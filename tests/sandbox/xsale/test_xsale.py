@@ -124,7 +124,7 @@ async def test_logins_are_counted_without_what_they_sent_and_too_many_are_thrott
 
 async def test_an_account_sees_its_own_organization_only() -> None:
     async with calling(shops=2) as caller:
-        first, second = caller.sandbox.xsale.shop_list
+        first, second = caller.sandbox.xsale.shops_by_key.values()
         _, me = await caller.call("GET", "me")
         assert [row["Name"] for row in me["Organizations"]] == [first.organization]
         assert (await caller.call("GET", f"{second.organization}/orders"))[0] == 404

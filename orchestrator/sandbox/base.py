@@ -1,0 +1,200 @@
+"""What simulated platforms do alike: shops by their keys, their back offices, the ready config, routes, lists of pages.
+
+A platform says how a shop is made, what it is asked for and what it answers. It may do all of it by itself as well: the
+sandbox asks for no more than `SimulatedPlatform`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from orchestrator.clock import Clock
+from orchestrator.sandbox.faults import FaultPlan
+from orchestrator.sandbox.ledger import Ledger
+from orchestrator.sandbox.platform import (
+    Incoming,
+    Json,
+    Operation,
+    PanelError,
+    Reply,
+    Stock,
+    Work,
+    checked_action,
+)
+
+ORDER_IDS_PER_SHOP = 10_000_000
+"""The ids of a platform's shops lie so far apart: the ledger looks orders up by their ids alone."""
+
+encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+"""JSON as most servers write it: compact, letters as they are."""
+
+
+class Panel(Protocol):
+    """The back office of one shop."""
+
+    def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
+        """As `SimulatedPlatform.operate`."""
+        ...
+
+
+S = TypeVar("S")
+P = TypeVar("P", bound=Panel)
+
+
+class BackOffice:
+    """A back office whose actions are methods of the same names; `actions` names the fields that each takes, in turn.
+
+    A method answers the order's id, or nothing. Raises PanelError for what makes no sense.
+    """
+
+    actions: ClassVar[Mapping[str, Sequence[str]]]
+
+    def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
+        """As `SimulatedPlatform.operate`."""
+        action = checked_action(request, self.actions)
+        order = getattr(self, action)(*(request[name] for name in self.actions[action]))
+        return {} if order is None else {"order": order}
+
+
+class SimulatedShops(ABC, Generic[S, P]):
+    """A `SimulatedPlatform` of shops that have nothing in common but their options.
+
+    `config_name`: what the first shop is called in the ready config; the others have a number behind it.
+    """
+
+    name: ClassVar[str]
+    options: ClassVar[type]
+    config_name: ClassVar[str]
+
+    def __init__(self, clock: Clock, ledger: Ledger, options: Any, stock: Stock) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self._options = options
+        self.shops_by_key: dict[str, S] = {}
+        for n in range(stock.shops):
+            shop = self.stocked(n, stock)
+            self.shops_by_key[self.key_of(shop)] = shop
+
+    # -- to write --------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def stocked(self, n: int, stock: Stock) -> S:
+        """The shop of a number (from 0 on) with its orders."""
+
+    @abstractmethod
+    def key_of(self, shop: S) -> str:
+        """What the ledger and the back office call a shop: what requests name it by."""
+
+    @abstractmethod
+    def panel_for(self, shop: S) -> P:
+        """A shop's back office."""
+
+    @abstractmethod
+    def config_of(self, shop: S, address: str) -> dict[str, Json]:
+        """fulfilld's config of a shop, but for `platform` and `base_url`; `address` is that of this platform."""
+
+    @abstractmethod
+    def states_of(self, shop: S) -> Mapping[int, str]:
+        """The state of each order by its id, oldest first."""
+
+    @abstractmethod
+    def open(self, incoming: Incoming) -> Operation:
+        """As `SimulatedPlatform.open`."""
+
+    # -- given -----------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def with_real_limits(options: Any) -> Any:
+        """As `SimulatedPlatform.with_real_limits`: nothing is counted."""
+        return options
+
+    def background(self, faults: FaultPlan) -> Iterable[Work]:
+        """As `SimulatedPlatform.background`: nothing."""
+        del faults
+        return ()
+
+    @property
+    def shop(self) -> S:
+        """The first shop, mostly the only one."""
+        return next(iter(self.shops_by_key.values()))
+
+    @property
+    def panel(self) -> P:
+        """The first shop's back office."""
+        return self.panel_for(self.shop)
+
+    def panel_of(self, key: str) -> P:
+        """The back office of one shop. Raises PanelError if there is none."""
+        if key not in self.shops_by_key:
+            raise PanelError(f"there is no shop {key}; known are {', '.join(self.shops_by_key)}")
+        return self.panel_for(self.shops_by_key[key])
+
+    def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
+        """As `SimulatedPlatform.operate`; `request["shop"]` chooses the shop, by default the first."""
+        return self.panel_of(str(request.get("shop", self.key_of(self.shop)))).operate(request)
+
+    def order_ids(self) -> list[str]:
+        """As `SimulatedPlatform.order_ids`."""
+        return [str(order_id) for order_id in self.states_of(self.shop)]
+
+    def shops(self, base_url: str) -> dict[str, dict[str, Json]]:
+        """As `SimulatedPlatform.shops`."""
+        address = f"{base_url}/{self.name}"
+        return {
+            self.config_name if n == 1 else f"{self.config_name}{n}": {
+                "platform": self.name,
+                **self.config_of(shop, address),
+                "base_url": address,
+            }
+            for n, shop in enumerate(self.shops_by_key.values(), start=1)
+        }
+
+    def summary(self) -> dict[str, Json]:
+        """As `SimulatedPlatform.summary`: orders by state, shop by shop."""
+        counted = {key: dict(Counter(self.states_of(shop).values())) for key, shop in self.shops_by_key.items()}
+        return {"orders_by_state": counted}
+
+    def throttled(self, wait_seconds: float) -> Reply:
+        """As `SimulatedPlatform.throttled`."""
+        seconds = math.ceil(wait_seconds)
+        return answer(429, {"message": "Too many requests."}, headers={"Retry-After": str(seconds)})
+
+    def broken(self, status: int) -> Reply:
+        """As `SimulatedPlatform.broken`: a word of its own for 500, a gateway's page for the rest."""
+        return answer(500, {"message": "Server Error"}) if status == 500 else gateway_page(status)
+
+
+def answer(status: int, body: Json, **what: Any) -> Reply:
+    """A reply of JSON; `what`: further members of `Reply`."""
+    return Reply(status, encode(body).encode(), **what)
+
+
+def gateway_page(status: int) -> Reply:
+    """What a gateway answers when nobody is behind it: a page for people."""
+    page = f"<html><head><title>{status}</title></head><body><center><h1>{status}</h1></center></body></html>"
+    return Reply(status, page.encode(), headers={"Content-Type": "text/html"})
+
+
+def bearer(headers: Mapping[str, str], scheme: str = "Bearer") -> str:
+    """The token that a request shows, empty where it shows none of that scheme."""
+    told, _, token = headers.get("Authorization", "").partition(" ")
+    return token.strip() if told.lower() == scheme.lower() else ""
+
+
+def number_in(text: str) -> int | None:
+    """The id that a piece of a path is, None if it is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+
+
+Act = Callable[[S], Reply]
+
+
+def for_owner(shop: S | None, act: Act[S], denied: Callable[[], Reply]) -> Callable[[], Reply]:
+    """What a request does, if it is let in: `shop` is whose access it shows."""
+    return denied if shop is None else partial(act, shop)
