@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -23,7 +23,7 @@ from orchestrator import __version__
 from orchestrator.api.app import build_app
 from orchestrator.api.server import Door, ServeError, serving
 from orchestrator.clock import Chance, Clock
-from orchestrator.config import Config, ConfigError, diff, load
+from orchestrator.config import Config, ConfigError, ShopConfig, diff, load
 from orchestrator.crash import CrashPointError, CrashPoints
 from orchestrator.intake.inbox import Inbox
 from orchestrator.intake.listener import ListenError, listening
@@ -90,19 +90,18 @@ class Daemon:
         self.feed = Feed()
         self.metrics = metrics
         self.metrics.follow_log(lambda: output.lines_lost)
-        self.supervisor = Supervisor(store, f"{self.node}:{self.pid}", self.clock, self.chance, crash, self.metrics)
-        self.commands = DaemonCommands(store, self.supervisor, self.clock, self.chance, crash, self.metrics)
-        self.queries = Queries(store, self, self.feed, self.clock)
+        node = f"{self.node}:{self.pid}"
+        self.supervisor = Supervisor(store, node, self.clock, self.chance, crash, self.metrics, self._took)
+        self._renewal = Renewal(lambda: self.config, self._use, self.supervisor.adopt, self.clock)
+        self.deliveries = Deliveries(config.delivery, store, self.clock, self.chance, self._renewal.look_at_delivery)
+        self.commands = DaemonCommands(
+            store, self.supervisor, self.clock, self.chance, crash, self.metrics, self.deliveries
+        )
+        self.queries = Queries(store, self, self.feed, self.clock, lambda: self.deliveries.outlets)
         self.inbox = Inbox(store, self.supervisor.worker, self.clock, self.chance)
         self.watch = SubscriptionWatch(
             store, lambda: self.config.shops, self.supervisor.worker, config.webhooks, self.clock
         )
-        self.deliveries = Deliveries(config.delivery, store, self.clock, self.chance)
-        self.commands.deliveries = self.deliveries
-        self._renewal = Renewal(lambda: self.config, self._use, self.supervisor.adopt, self.clock)
-        self.supervisor.on_secrets = self._renewal.took
-        self.deliveries.reread = self._renewal.look_at_delivery
-        self.queries.outlets = lambda: self.deliveries.outlets
         self._crash = crash
         self._door: Door | None = None
         self._blocked_log = BlockedLog(store)
@@ -116,7 +115,8 @@ class Daemon:
 
     def shops(self) -> dict[str, ShopFacts]:
         """The configured shops."""
-        return dict(self.supervisor.shops())
+        found = self.supervisor.shops()
+        return {name: replace(facts, webhooks=self.watch.health(name)) for name, facts in found.items()}
 
     async def run(self) -> None:
         """Serves until a signal ends it."""
@@ -219,6 +219,10 @@ class Daemon:
                 await self._write_status()
             if wants_reload:
                 await self._reload()
+
+    def _took(self, shop: ShopConfig) -> None:
+        """A shop works with other secrets from now on."""
+        self._renewal.took(shop)
 
     def _use(self, config: Config) -> None:
         """Takes a config with other secrets, which the log must not show either."""

@@ -1,4 +1,4 @@
-"""What a start does about calls that were out when the last run ended.
+"""What is done about orders whose driving was cut off: by the end of the last run, or by a bug.
 
 Recovery does not execute anything: it marks such calls as uncertain and puts their orders back in the queue, where the
 driver reads them before anything is sent again. There is one road into execution.
@@ -6,10 +6,14 @@ driver reads them before anything is sent again. There is one road into executio
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator.decisions.draft import Context, Draft, problem_of
 from storage.orders import orders_with_intent
 from storage.records import Situation
 from storage.transaction import Transaction
+
+_PAUSE_MS = 60_000  # of an order whose driving raised
 
 
 def recover(tx: Transaction, ctx: Context, *, is_after_death: bool) -> int:
@@ -32,3 +36,20 @@ def recover(tx: Transaction, ctx: Context, *, is_after_death: bool) -> int:
             draft.change(situation=Situation.QUEUED, due_at=order.next_attempt_at or ctx.now)
         draft.save(tx, ctx.now)
     return len(orders)
+
+
+def set_back(draft: Draft, ctx: Context, raised: str) -> None:
+    """An order whose driving raised something (`raised`: what and where) is looked at again later, and after some times
+    given to a person."""
+    order = draft.order
+    step = order.intent.step if order.intent is not None else None
+    if order.intent is not None:
+        draft.change(intent=order.intent.cut_off())
+    draft.change(read_attempts=order.read_attempts + 1)
+    if draft.order.read_attempts >= ctx.policy.attempts:
+        detail = f"driving this order raised {raised}, each time: that is a bug, the daemon's log has it"
+        problem = problem_of("attempts-exhausted", detail, step, ctx.now)
+        draft.block(replace(problem, title="The daemon cannot drive the order"))
+    else:
+        due_at = ctx.now + _PAUSE_MS
+        draft.change(situation=Situation.RETRYING, due_at=due_at, next_attempt_at=due_at)

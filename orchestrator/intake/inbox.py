@@ -34,7 +34,6 @@ from orchestrator.platforms.webhooks import News, OrderNews, ProductNews, Unimpo
 from orchestrator.runtime.worker import ShopWorker
 from storage.errors import StoreError
 from storage.rejected import remove_rejected_by
-from storage.shops import fence
 from storage.store import Store
 from storage.transaction import Transaction
 from storage.webhooks import (
@@ -70,6 +69,11 @@ class Inbox:
         self._wake = anyio.Event()
         self._lanes: set[str] = set()
         self._closed_until: dict[str, float] = {}  # shops that stood still, and when (monotonic) to look again
+
+    def __repr__(self) -> str:
+        now = self._clock.monotonic()
+        closed = sorted(shop for shop, until in self._closed_until.items() if until > now)
+        return f"<Inbox: at work for {sorted(self._lanes)}, leaves {closed} alone>"
 
     def wake(self) -> None:
         """There is something new."""
@@ -203,7 +207,7 @@ class Inbox:
             postpone_webhook(tx, item[0].id, due_at, is_failure=wait.is_failure or item in heard)
 
     def _hear(self, tx: Transaction, worker: ShopWorker, order: Seen | None, items: Sequence[Item]) -> None:
-        fence(tx, worker.name, worker.equipment.epoch)
+        worker.fence(tx)
         ctx = worker.context()
         if order is not None and all(webhook.source == ctx.policy.platform for webhook, _ in items):
             adopt_told(tx, ctx, order, cause_of(items) or {})

@@ -82,7 +82,7 @@ class Looker:
             worker.sweeps.ask_soon()
         if order is not None or part is None:
             return order
-        found = await worker.order_of_part(part)
+        found = await worker.reads.order_of_part(part)
         if found is None or await self._store.read(lambda tx: get_order(tx, worker.name, found)) is None:
             return None  # news of the order itself will come, and is read as a whole then
         return found
@@ -93,9 +93,9 @@ class Looker:
         if is_dated and _is_before(told_at, await self._known_at(worker.name, order)):
             return None  # older than what we know
         age = _told_age(order, items)
-        if age is not None and await worker.leaves_out(order, age):
+        if age is not None and await worker.reads.leaves_out(order, age):
             return None
-        looked = await worker.follow(order, cause_of(items))
+        looked = await worker.reads.follow(order, cause_of(items))
         if looked is None:
             return None
         shown, adopted = looked

@@ -19,7 +19,7 @@ from orchestrator.clock import Clock
 from orchestrator.config import ShopConfig, WebhookSettings
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Rejected
 from orchestrator.platforms.subscriptions import PushingClient, Subscription
-from orchestrator.runtime.asking import GateClosed, ask
+from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.reports import WebhookHealth
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.target import Json
@@ -107,6 +107,12 @@ class SubscriptionWatch:
         self._settings, self._clock = settings, clock
         self._wake = anyio.Event()
         self._told: dict[str, Mapping[str, str]] = {}
+        self._health: dict[str, WebhookHealth] = {}
+
+    def health(self, shop: str) -> WebhookHealth | None:
+        """What the last look at a shop's webhooks showed; None where there was none, or nobody is to look."""
+        config = self._shops().get(shop)
+        return self._health.get(shop) if config is not None and config.webhook_secrets else None
 
     def wake(self) -> None:
         """The config changed: look again."""
@@ -154,21 +160,22 @@ class SubscriptionWatch:
         worker = self._worker_of(shop.name)
         if worker is None:
             return False
-        client = worker.equipment.client
+        client = worker.client
         if not isinstance(client, PushingClient):
+            self._health.pop(shop.name, None)
             return True
         address = None if settings.public_url is None else address_of(settings.public_url, shop.name)
         now = self._clock.now_ms()
         try:
-            found = await ask(worker.equipment, "webhooks", partial(inspect, client, address))
+            found = await worker.ask("webhooks", partial(inspect, client, address))
         except GateClosed:
             return False
         except PlatformFailure as failure:
             log.warning("webhooks.not_checked", shop=shop.name, detail=failure.detail)
-            worker.webhooks = WebhookHealth(now, self._told.get(shop.name, {}), failure.detail)
+            self._health[shop.name] = WebhookHealth(now, self._told.get(shop.name, {}), failure.detail)
             return False
         await self._tell(shop.name, found)  # first: whoever sees that all is well finds in the feed what was done
-        worker.webhooks = WebhookHealth(now, found.missing)
+        self._health[shop.name] = WebhookHealth(now, found.missing)
         return not found.missing  # else look soon: a person may have seen to it
 
     async def _tell(self, shop: str, found: Inspection) -> None:

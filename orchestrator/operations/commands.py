@@ -16,6 +16,7 @@ from orchestrator.decisions.refusals import Refused
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.decisions.submission import Submission, accept, plan_or_refuse, preview
 from orchestrator.metrics import Metrics
+from orchestrator.operations.closed_shop import MEND_ACCESS, why_closed
 from orchestrator.operations.deliveries import DeliverySwitch, no_receiver
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
@@ -24,7 +25,7 @@ from orchestrator.runtime.accounts import resume
 from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.supervisor import Supervisor
-from orchestrator.runtime.worker import MEND_ACCESS, ShopWorker
+from orchestrator.runtime.worker import ShopWorker
 from statemachines.machine import Plan
 from statemachines.target import TargetRequest
 from storage.events import append_event
@@ -40,14 +41,22 @@ Change = Callable[[Draft, Context], None]
 
 
 class DaemonCommands:
-    """Carries out commands on the shops that this node works for.
+    """Carries out commands on the shops that this node works for, and on the receivers of events (`deliveries`; None:
+    nothing is pushed).
 
     Nothing here carries the lease's epoch, unlike what workers write: a command decides on rows that its own unit of
     work reads, so there is no older knowledge that a new holder of the shop could have overtaken.
     """
 
     def __init__(
-        self, store: Store, supervisor: Supervisor, clock: Clock, chance: Chance, crash: CrashPoints, metrics: Metrics
+        self,
+        store: Store,
+        supervisor: Supervisor,
+        clock: Clock,
+        chance: Chance,
+        crash: CrashPoints,
+        metrics: Metrics,
+        deliveries: DeliverySwitch | None = None,
     ) -> None:
         self._store = store
         self._supervisor = supervisor
@@ -55,7 +64,7 @@ class DaemonCommands:
         self._chance = chance
         self._crash = crash
         self._metrics = metrics
-        self.deliveries: DeliverySwitch | None = None  # None: nothing is pushed
+        self._deliveries = deliveries
 
     # -- targets ---------------------------------------------------------------------------------------------------
 
@@ -207,7 +216,7 @@ class DaemonCommands:
     async def _import(self, worker: ShopWorker, order: str) -> Order:
         async with _platform_refusals(self._store, worker, order):
             try:
-                return await worker.refresh(order)
+                return await worker.reads.refresh(order)
             except Unreadable as failure:
                 await self._set_aside(worker.name, order, failure)
                 raise
@@ -220,7 +229,7 @@ class DaemonCommands:
 
     async def _ask(self, worker: ShopWorker, order: str) -> tuple[Seen, int]:
         async with _platform_refusals(self._store, worker, order):
-            return await worker.read(order)
+            return await worker.reads.read(order)
 
     # -- shops -----------------------------------------------------------------------------------------------------
 
@@ -233,7 +242,7 @@ class DaemonCommands:
             if pause_shop(tx, shop, "person", reason or "", now):
                 append_event(tx, now, "shop.paused", shop=shop, data={"by": "person", "reason": reason})
 
-        worker.close_gate()
+        worker.pause()
         await self._store.write(unit)
 
     async def resume(self, shop: str) -> None:
@@ -248,7 +257,7 @@ class DaemonCommands:
 
         if not await self._store.write(unit):
             return
-        worker.reset_gate()
+        worker.resume()
         worker.sweeps.ask_soon()  # a person says that it works again, and wants to know whether it does
 
     async def sync(self, shop: str, wait_seconds: float | None = None) -> SyncReport | None:
@@ -264,16 +273,16 @@ class DaemonCommands:
 
     async def pause_delivery(self, name: str) -> None:
         """Sends a receiver of events nothing until it is resumed."""
-        if self.deliveries is None or not await self.deliveries.pause(name):
+        if self._deliveries is None or not await self._deliveries.pause(name):
             raise self._no_receiver(name)
 
     async def resume_delivery(self, name: str) -> None:
         """Sends to it again."""
-        if self.deliveries is None or not await self.deliveries.resume(name):
+        if self._deliveries is None or not await self._deliveries.resume(name):
             raise self._no_receiver(name)
 
     def _no_receiver(self, name: str) -> Refused:
-        return no_receiver(name, () if self.deliveries is None else self.deliveries.outlets)
+        return no_receiver(name, () if self._deliveries is None else self._deliveries.outlets)
 
     async def retry_rejected(self, rejected_id: int) -> Order:
         """Reads a rejected payload's order again and imports it."""
@@ -346,7 +355,7 @@ class _platform_refusals:  # noqa: N801 - reads as a block
 
     async def _closed(self) -> Refused:
         shop = await self._store.read(lambda tx: get_shop(tx, self._shop))
-        detail = f"shop {self._shop} is not asked now: {self._worker.why_closed(shop)}"
+        detail = f"shop {self._shop} is not asked now: {why_closed(self._worker.gate, shop)}"
         extra = {"paused_by": shop.paused_by} if shop is not None and shop.paused_by is not None else {}
         return Refused("platform-unreachable", detail, retry_after_seconds=30, extra=extra)
 

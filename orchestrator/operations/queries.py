@@ -79,17 +79,24 @@ class EventPage:
 
 
 class Queries:
-    """Reads the store for the outside."""
+    """Reads the store for the outside. `outlets` answers the receivers of events, as the config has them now."""
 
-    def __init__(self, store: Store, node: NodeFacts, feed: Feed, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        node: NodeFacts,
+        feed: Feed,
+        clock: Clock,
+        outlets: Callable[[], Sequence[OutletFacts]] = tuple,
+    ) -> None:
         self._store, self._node, self._feed, self._clock = store, node, feed, clock
-        self.outlets: Callable[[], Sequence[OutletFacts]] = tuple  # the receivers of events, as the config has them now
+        self._outlets = outlets
 
     # -- the daemon ------------------------------------------------------------------------------------------------
 
     async def status(self) -> dict[str, Json]:
         """The status dump."""
-        now, outlets = self._clock.now_ms(), self.outlets()
+        now, outlets = self._clock.now_ms(), self._outlets()
 
         def unit(tx: Transaction) -> tuple[Counts, list[dict[str, Json]], list[dict[str, Json]]]:
             return read_counts(tx), delivery_views(tx, outlets, now), consumer_views(tx, now)
@@ -100,7 +107,7 @@ class Queries:
 
     async def delivery(self, name: str) -> dict[str, Json]:
         """One receiver of events. Raises Refused `delivery-not-found`."""
-        now, wanted = self._clock.now_ms(), [outlet for outlet in self.outlets() if outlet.name == name]
+        now, wanted = self._clock.now_ms(), [outlet for outlet in self._outlets() if outlet.name == name]
         if not wanted:
             raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
         return (await self._store.read(lambda tx: delivery_views(tx, wanted, now)))[0]

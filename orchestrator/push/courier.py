@@ -69,6 +69,11 @@ class Courier:
         self._ahead: set[int] = set()  # what is done beyond the position
         self._judged = 0  # the receiver's arrivals that earlier rounds have seen
 
+    def __repr__(self) -> str:
+        receiver = self._receiver
+        state = f"{receiver.failures} failed rounds, {receiver.arrivals} arrived, {len(receiver.late)} late"
+        return f"<Courier to {self.outlet.name}: at cursor {self._position}, {len(self._ahead)} beyond it, {state}>"
+
     def wake(self) -> None:
         """There is a new event."""
         self._receiver.fresh.wake()

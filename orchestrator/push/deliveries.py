@@ -24,7 +24,11 @@ _ROUND_SECONDS = 5.0  # after that a round begins no further call and waits for 
 _STUMBLE_SECONDS = 5.0
 
 
-async def _nothing_changed() -> DeliverySettings | None:
+Reread = Callable[[], Awaitable[DeliverySettings | None]]
+"""Awaited when a receiver does not take our signature: the settings with another secret, None without."""
+
+
+async def nothing_changed() -> DeliverySettings | None:
     """Of a secret that stands in the config itself."""
     return None
 
@@ -38,6 +42,7 @@ class Deliveries:
         store: Store,
         clock: Clock,
         chance: Chance,
+        reread: Reread = nothing_changed,
         *,
         first_wait_seconds: float = _FIRST_WAIT_SECONDS,
         round_seconds: float = _ROUND_SECONDS,
@@ -47,8 +52,10 @@ class Deliveries:
         self._settings = settings
         self._couriers: tuple[Courier, ...] = ()
         self._changed = anyio.Event()
-        self.reread: Callable[[], Awaitable[DeliverySettings | None]] = _nothing_changed
-        """Awaited when a receiver does not take our signature: the settings with another secret, None without."""
+        self._reread = reread
+
+    def __repr__(self) -> str:
+        return f"<Deliveries: {', '.join(map(repr, self._couriers)) or 'no receiver'}>"
 
     @property
     def outlets(self) -> tuple[Outlet, ...]:
@@ -62,7 +69,7 @@ class Deliveries:
             self._changed.set()
 
     async def _look_again(self) -> None:
-        fresh = await self.reread()
+        fresh = await self._reread()
         if fresh is not None:
             log.info("delivery.secret_changed", detail="read again from its file")
             self.reload(fresh)

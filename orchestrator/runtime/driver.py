@@ -10,8 +10,9 @@ hand. After an ambiguous answer, and after a crash, the order is read before any
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeGuard
 
 import anyio
 
@@ -31,6 +32,7 @@ from statemachines.machine import PlatformMachine
 from storage.errors import StaleLease, StoreError
 from storage.orders import get_kept
 from storage.rejected import remove_rejected_of
+from storage.shops import fence
 from storage.store import Store
 from storage.transaction import Transaction
 
@@ -54,65 +56,85 @@ class Equipment:
     crash: CrashPoints
     metrics: Metrics
 
+    def context(self, *, may_begin: bool = False, has_just_read: bool = False) -> Context:
+        """What a decision about one of the shop's orders may look at, as of now."""
+        now = self.clock.now_ms()
+        return Context(self.machine, self.policy, now, may_begin=may_begin, has_just_read=has_just_read)
+
+    def fence(self, tx: Transaction) -> None:
+        """Raises StaleLease when another node works for the shop by now."""
+        fence(tx, self.policy.shop, self.epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What one round of driving hands to the next.
+
+    `draft`: the order as the last commit left it. `apply`: what the outcome does to it, which is not committed yet.
+    `seen`: what the read showed that this outcome comes from. `refused`: a refusal's words, which the read that follows
+    is to check. `has_turn`: a turn was waited for, and no call has used it yet.
+    """
+
+    draft: Draft | None = None
+    apply: Apply | None = None
+    seen: Seen | None = None
+    refused: str | None = None
+    has_turn: bool = False
+
 
 class Driver:
-    """Drives the orders of one shop; stateless between orders, so one instance serves all lanes."""
+    """Drives the orders of one shop; stateless between orders, so one instance serves all slots."""
 
     def __init__(self, equipment: Equipment) -> None:
         self._e = equipment
 
     async def drive(self, order_id: str) -> None:
         """Takes an order as far as it can go now. Raises StaleLease, StoreUnavailable."""
-        e = self._e
-        draft: Draft | None = None
-        apply: Apply | None = None
-        refused: str | None = None
-        seen: Seen | None = None
-        has_kept = has_read = False
-        while True:
-            has_turn = has_kept or e.gate.try_take()
-            has_kept = False
-            try:
-                draft, move = await self._commit(order_id, draft, apply, has_turn=has_turn, has_read=has_read)
-            except BaseException as error:
-                if has_turn:
-                    e.gate.give_back()
-                if seen is None or draft is None or not isinstance(error, Exception) or isinstance(error, StoreError):
-                    raise
-                apply, has_read = await self._unread(draft, not_adopted(seen, error)), False
-                seen = None
-                continue
-            is_resting = not isinstance(move, (Call, Read))
-            if has_turn and is_resting:
-                e.gate.give_back()
-            if draft is None or move is Rest.REST:
-                return
-            if not has_turn and not await e.gate.take():
-                return  # the gate is closed: the order stays due, and is fetched again when it opens
-            if is_resting:  # the step that was due may begin now, with the turn that was waited for
-                has_kept, apply = True, None
-                continue
-            match move:
-                case Call():
-                    (apply, refused), seen = await self._call(draft, move), None
-                case Read():
-                    (apply, seen), refused = await self._read(draft, refused), None
-            has_read = seen is not None
+        carried: Carried | None = Carried()
+        while carried is not None:
+            carried = await self._round(order_id, carried)
+
+    async def _round(self, order_id: str, carried: Carried) -> Carried | None:
+        """Commits what was carried, decides, and makes the call that is next; None when the order rests."""
+        gate = self._e.gate
+        has_turn = carried.has_turn or gate.try_take()
+        try:
+            draft, move = await self._commit(order_id, carried, has_turn=has_turn)
+        except BaseException as error:
+            if has_turn:
+                gate.give_back()
+            if carried.seen is None or carried.draft is None or not _is_unforeseen(error):
+                raise
+            failure = not_adopted(carried.seen, error)
+            return Carried(carried.draft, await self._unread(carried.draft, failure))
+        if has_turn and isinstance(move, Rest):
+            gate.give_back()
+        if draft is None or move is Rest.REST:
+            return None
+        if not has_turn and not await gate.take():
+            return None  # the gate is closed: the order stays due, and is fetched again when it opens
+        match move:
+            case Call():
+                apply, refused = await self._call(draft, move)
+                return Carried(draft, apply, refused=refused)
+            case Read():
+                apply, seen = await self._read(draft, carried.refused)
+                return Carried(draft, apply, seen)
+            case Rest():  # the step that was due may begin now, with the turn that was waited for
+                return replace(carried, draft=draft, apply=None, has_turn=True)
 
     # -- the store -------------------------------------------------------------------------------------------------
 
-    async def _commit(
-        self, order_id: str, known: Draft | None, apply: Apply | None, *, has_turn: bool, has_read: bool
-    ) -> tuple[Draft | None, Move]:
-        """Applies an outcome and decides the next move, in one unit of work. `has_read`: it is the outcome of a read,
-        which is compared with what was seen before."""
-        e = self._e
+    async def _commit(self, order_id: str, carried: Carried, *, has_turn: bool) -> tuple[Draft | None, Move]:
+        """Applies an outcome and decides the next move, in one unit of work. That of a read is compared with what was
+        seen before."""
+        e, apply, has_read = self._e, carried.apply, carried.seen is not None
 
         def unit(tx: Transaction) -> tuple[Draft | None, Move]:
-            draft = _fresh(tx, e, order_id, known)
+            draft = _fresh(tx, e, order_id, carried.draft)
             if draft is None:
                 return None, Rest.REST
-            ctx = Context(e.machine, e.policy, e.clock.now_ms(), may_begin=has_turn, has_just_read=has_read)
+            ctx = e.context(may_begin=has_turn, has_just_read=has_read)
             if has_read:
                 draft.kept = get_kept(tx, e.policy.shop, order_id)
                 remove_rejected_of(tx, e.policy.shop, order_id)
@@ -209,6 +231,11 @@ class Driver:
     def _measure(self, step: str, outcome: str, started: float) -> None:
         e = self._e
         e.metrics.step_finished(e.policy.shop, e.policy.platform, step, outcome, e.clock.monotonic() - started)
+
+
+def _is_unforeseen(error: BaseException) -> TypeGuard[Exception]:
+    """Whether it is a bug of ours that the order's data brought up: neither a shutdown nor the store."""
+    return isinstance(error, Exception) and not isinstance(error, StoreError)
 
 
 def _fresh(tx: Transaction, e: Equipment, order_id: str, known: Draft | None) -> Draft | None:

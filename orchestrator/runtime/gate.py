@@ -38,7 +38,13 @@ class Limits:
 class Gate:
     """Owned by a shop worker. `on_change` is called when the gate opens, closes or changes its reason."""
 
-    def __init__(self, limits: Limits, monotonic: Callable[[], float], meter: Meter | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        monotonic: Callable[[], float],
+        meter: Meter | None = None,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
         self.limits = limits
         self.meter = meter or Meter(Clock(monotonic=monotonic))
         self.meter.on_exhausted = self.throttled
@@ -46,7 +52,7 @@ class Gate:
         self.is_paused = False
         self.is_draining = False
         self._monotonic = monotonic
-        self.on_change: Callable[[], None] = lambda: None
+        self._on_change = on_change
         self._tokens = float(limits.burst)
         self._refilled_at = monotonic()
         self._failures = 0
@@ -55,6 +61,13 @@ class Gate:
         self._open_until = 0.0
         self._detail: str | None = None
         self._line = anyio.Lock()
+
+    def __repr__(self) -> str:
+        reason = self.reason()
+        state = "paused" if self.is_paused else "draining" if self.is_draining else "open" if self.is_open else "closed"
+        why = "" if reason is None else f" by {reason[0]} for {reason[1]:.1f} s"
+        waiting = self._line.statistics().tasks_waiting
+        return f"<Gate {state}{why}: circuit {self.circuit}, {self.available:.1f} turns, {waiting} waiting>"
 
     # -- turns -----------------------------------------------------------------------------------------------------
 
@@ -142,13 +155,13 @@ class Gate:
         self._probing = False
         self._throttled_until = max(self._throttled_until, self._monotonic() + seconds)
         self._detail = detail
-        self.on_change()
+        self._on_change()
 
     def abandoned(self) -> None:
         """A call was not made or was cut off: it says nothing about the platform."""
         if self._probing:
             self._probing = False
-            self.on_change()
+            self._on_change()
 
     def reset(self) -> None:
         """A person resumed the shop: forget the circuit and what the platform asked for."""
@@ -163,15 +176,16 @@ class Gate:
         """Follows the shop's row."""
         if self.is_paused != is_paused:
             self.is_paused = is_paused
-            self.on_change()
+            self._on_change()
 
     def drain(self) -> None:
         """No new call goes out any more."""
         self.is_draining = True
-        self.on_change()
+        self._on_change()
 
-    def restore(self, reason: str | None, seconds: float, detail: str | None) -> None:
-        """After a restart: goes on waiting for what a Retry-After or an open circuit had left."""
+    def restore(self, reason: str | None, seconds: float, detail: str | None, *, is_paused: bool = False) -> None:
+        """After a restart: goes on waiting for what a Retry-After or an open circuit had left. Nobody is told."""
+        self.is_paused = is_paused
         if seconds <= 0 or reason is None:
             return
         self._detail = detail
@@ -223,4 +237,4 @@ class Gate:
     def _set_circuit(self, circuit: Circuit) -> None:
         if self.circuit != circuit:
             self.circuit = circuit
-            self.on_change()
+            self._on_change()

@@ -26,13 +26,13 @@ from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.meter import LastWord, Meter
 from orchestrator.registry import PLATFORMS
-from orchestrator.runtime.access_watch import save_fingerprint
 from orchestrator.runtime.accounts import keep_account, tell_changed
 from orchestrator.runtime.driver import Equipment
 from orchestrator.runtime.gate import Gate, Limits
 from orchestrator.runtime.leaving import log_moves, note_moves
 from orchestrator.runtime.renewing import renewing
 from orchestrator.runtime.reports import ShopFacts
+from orchestrator.runtime.wakeups import Wakeups
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.machine import PlatformMachine
 from statemachines.target import Json
@@ -65,10 +65,18 @@ class _Slot:
 
 
 class Supervisor:
-    """Runs the workers of all configured shops inside one task group."""
+    """Runs the workers of all configured shops inside one task group. `on_secrets` is called with each shop whose
+    secrets were read again."""
 
     def __init__(
-        self, store: Store, node: str, clock: Clock, chance: Chance, crash: CrashPoints, metrics: Metrics
+        self,
+        store: Store,
+        node: str,
+        clock: Clock,
+        chance: Chance,
+        crash: CrashPoints,
+        metrics: Metrics,
+        on_secrets: Callable[[ShopConfig], None] = lambda _shop: None,
     ) -> None:
         self._store, self._node = store, node
         self._clock, self._chance, self._crash, self._metrics = clock, chance, crash, metrics
@@ -79,9 +87,8 @@ class Supervisor:
         self._noting = anyio.CancelScope()
         self._state_directory: Path | None = None
         self._restored_at: int | None = None
+        self._on_secrets = on_secrets
         self.is_draining = False
-        self.on_secrets: Callable[[ShopConfig], None] = lambda _shop: None
-        """Called with each shop whose secrets were read again."""
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -216,8 +223,7 @@ class Supervisor:
                 slot.started.set()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(5):
-                await worker.equipment.client.aclose()
-                worker.gate.meter.close()
+                await worker.aclose()
                 await self._store.write(lambda tx: release_lease(tx, shop.name, row.lease_epoch))
 
     def _equip(self, slot: _Slot, row: Shop) -> ShopWorker:
@@ -231,7 +237,8 @@ class Supervisor:
             cooldown_seconds=shop.circuit.cooldown_seconds,
         )
         meter = shop.meter(self._clock, self._state_directory)
-        gate = Gate(limits, self._clock.monotonic, meter)
+        wakeups = Wakeups()
+        gate = Gate(limits, self._clock.monotonic, meter, wakeups.gate_changed)
         policy = Policy(
             shop=shop.name,
             platform=shop.platform,
@@ -261,7 +268,7 @@ class Supervisor:
         interval = shop.poll.interval_seconds if shop.poll.enabled else None
         is_first = shop.name not in self._worked_for
         self._worked_for.add(shop.name)
-        return ShopWorker(equipment, interval, shop.access_fingerprint(), is_after_death=is_first)
+        return ShopWorker(equipment, wakeups, interval, shop.access_fingerprint(), is_after_death=is_first)
 
     def _open_client(self, gate: Gate, meter: Meter, shop: ShopConfig) -> PlatformClient:
         settings = shop.client_settings(self._state_directory)
@@ -279,7 +286,7 @@ class Supervisor:
         """A shop's client was given other credentials, which are none of a reload any more."""
         self.adopt(fresh)
         if slot.worker is not None:
-            await save_fingerprint(slot.worker.equipment, fresh.access_fingerprint())
+            await slot.worker.took_credentials(fresh.access_fingerprint())
 
     def adopt(self, fresh: ShopConfig) -> None:
         """Takes over a shop whose secrets were read again. Nothing is done to its worker."""
@@ -288,7 +295,7 @@ class Supervisor:
             return  # a reload was quicker
         slot.config = fresh
         self._config = replace(self._config, shops={**self._config.shops, fresh.name: fresh})
-        self.on_secrets(fresh)
+        self._on_secrets(fresh)
 
 
 async def reread_later(shop: ShopConfig) -> ShopConfig | None:
@@ -314,7 +321,6 @@ def _facts(name: str, slot: _Slot) -> ShopFacts:
             "available": round(worker.gate.available, 1) if worker is not None else None,
             **_last_word(worker.gate.meter.word if worker is not None else None),
         },
-        webhooks=worker.webhooks if worker is not None else None,
         import_since=slot.config.import_since,
         identity=slot.config.identity(),
     )

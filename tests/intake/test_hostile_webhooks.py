@@ -12,7 +12,7 @@ import pytest
 from orchestrator.operations.views import payload_text
 from orchestrator.platforms.shopify import news as shopify_news
 from orchestrator.platforms.shopify.webhooks import product_of
-from orchestrator.runtime.worker import ShopWorker
+from orchestrator.runtime.order_reads import OrderReads
 from storage.products import list_products
 from storage.rejected import list_rejected
 from tests.intake.front import SECRET, Front, front
@@ -96,10 +96,10 @@ async def test_a_webhook_that_no_reader_foresaw_is_set_aside_and_stops_no_other(
 async def test_a_webhook_whose_look_raises_each_time_is_set_aside_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def order_of_part(self: ShopWorker, part: str) -> str | None:
+    async def order_of_part(self: OrderReads, part: str) -> str | None:
         raise ZeroDivisionError("no such luck")
 
-    monkeypatch.setattr(ShopWorker, "order_of_part", order_of_part)
+    monkeypatch.setattr(OrderReads, "order_of_part", order_of_part)
     body = b'{"fulfillment_order": {"id": "gid://shopify/FulfillmentOrder/5"}}'
     async with front(tmp_path, is_working=False) as it:
         assert await it.signed("fulfillment_orders/moved", body) == 200

@@ -49,7 +49,7 @@ async def test_a_poll_finds_what_the_one_before_saw_while_a_step_was_out(
         worker = floor.supervisor.worker(SHOP)
         assert worker is not None
         out, go_on = anyio.Event(), anyio.Event()
-        monkeypatch.setattr(worker.equipment.client, "perform", refused_late(out, go_on))
+        monkeypatch.setattr(worker.client, "perform", refused_late(out, go_on))
         target = await floor.submit(order.id, "shipped", SHOP)
         await out.wait()
         await edit(floor, order.id)
@@ -71,14 +71,14 @@ async def test_a_webhook_that_came_while_a_step_was_out_is_looked_into_afterward
         worker = floor.supervisor.worker(name)
         assert worker is not None
         out, go_on, read = anyio.Event(), anyio.Event(), anyio.Event()
-        look = worker.equipment.client.read
+        look = worker.client.read
 
         async def noted(order_id: str) -> Seen:
             read.set()
             return await look(order_id)
 
-        monkeypatch.setattr(worker.equipment.client, "perform", refused_late(out, go_on))
-        monkeypatch.setattr(worker.equipment.client, "read", noted)
+        monkeypatch.setattr(worker.client, "perform", refused_late(out, go_on))
+        monkeypatch.setattr(worker.client, "read", noted)
         target = await floor.submit(order.id, "shipped", name)
         await out.wait()
         floor.sandbox.shopify.panel.edit(order.id, "Somebody Else")
@@ -105,7 +105,7 @@ async def test_what_a_hint_tells_of_is_found_though_the_poll_that_it_led_to_fail
                 async def list_page(*_: Any) -> Page:
                     raise Transient("no answer")
 
-                down.setattr(worker.equipment.client, "list_page", list_page)
+                down.setattr(worker.client, "list_page", list_page)
                 added = sandbox.selldone.panel.add()
                 async with anyio.create_task_group() as group:
                     group.start_soon(it.inbox.run)

@@ -57,10 +57,13 @@ async def fronting(
         return reread(shop)
 
     monkeypatch.setattr(renewal, "reread", counted)
-    async with sandbox.running(), working_on(sandbox, held.config, folder) as floor:
+
+    def took(shop: ShopConfig) -> None:
+        watch.took(shop)
+
+    async with sandbox.running(), working_on(sandbox, held.config, folder, on_secrets=took) as floor:
         clock = Clock(now_ms=lambda: held.ms, monotonic=lambda: held.ms / 1000)
         watch = Renewal(lambda: held.config, held.use, floor.supervisor.adopt, clock)
-        floor.supervisor.on_secrets = watch.took
         async with facing(
             floor, held.config.shops[name], shops=lambda: held.config.shops, reread=watch.look_at_shop
         ) as front:

@@ -168,21 +168,21 @@ async def watched(
                 group.cancel_scope.cancel()
 
 
-async def health(floor: Shopfloor, wanted: Callable[[WebhookHealth], bool]) -> WebhookHealth:
+async def health(watch: SubscriptionWatch, wanted: Callable[[WebhookHealth], bool]) -> WebhookHealth:
     """Waits until the shop's webhooks are as wanted."""
     with anyio.fail_after(10):
         while True:
-            found = floor.supervisor.shops()["shopy"].webhooks
+            found = watch.health("shopy")
             if found is not None and wanted(found):
                 return found
             await anyio.sleep(0.01)  # nothing tells of a look that found nothing new
 
 
 async def test_at_start_all_are_asked_for_and_told(tmp_path: Path) -> None:
-    async with watched(tmp_path) as (floor, _):
+    async with watched(tmp_path) as (floor, watch):
         (told,) = await floor.event("shop.webhooks_registered")
         assert told.data["topics"] == list(TOPICS)
-        assert (await health(floor, lambda found: not found.missing)).error is None
+        assert (await health(watch, lambda found: not found.missing)).error is None
         assert await floor.events("shop.webhooks_missing") == []
 
 
@@ -197,11 +197,11 @@ async def test_one_that_the_platform_deleted_is_asked_for_at_the_next_look(tmp_p
 
 
 async def test_without_a_public_address_what_is_missing_is_told_once(tmp_path: Path) -> None:
-    async with watched(tmp_path, public_url=None, interval_seconds=0.01) as (floor, _):
+    async with watched(tmp_path, public_url=None, interval_seconds=0.01) as (floor, watch):
         (told,) = await floor.event("shop.webhooks_missing")
-        first = await health(floor, lambda found: bool(found.missing))
+        first = await health(watch, lambda found: bool(found.missing))
         assert set(told.data["missing"]) == set(first.missing) == set(TOPICS)
-        await health(floor, lambda found: found.checked_at > first.checked_at)
+        await health(watch, lambda found: found.checked_at > first.checked_at)
         assert len(await floor.events("shop.webhooks_missing")) == 1
 
 
@@ -211,9 +211,9 @@ async def test_a_platform_that_does_not_answer_is_asked_again(tmp_path: Path) ->
         await floor.event("shop.webhooks_registered")
         floor.sandbox.faults.set_rates(sandbox_down)
         watch.wake()
-        assert (await health(floor, lambda found: found.error is not None)).missing == {}
+        assert (await health(watch, lambda found: found.error is not None)).missing == {}
         floor.sandbox.faults.set_rates({})
-        await health(floor, lambda found: found.error is None)
+        await health(watch, lambda found: found.error is None)
 
 
 async def test_a_shop_whose_webhooks_are_all_there_is_not_asked_again_for_anothers_sake(

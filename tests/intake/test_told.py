@@ -156,14 +156,14 @@ async def test_a_target_of_it_waits_for_reads_that_are_behind_the_webhook(
     async with pushing(tmp_path, 1) as (floor, name, courier):
         worker = floor.supervisor.worker(name)
         assert worker is not None
-        look, asked = worker.equipment.client.read, count(1)
+        look, asked = worker.client.read, count(1)
 
         async def read(order_id: str) -> Seen:
             if next(asked) <= 3:  # the webhook's look, then the target's
                 raise NotFound("no such order yet")
             return await look(order_id)
 
-        monkeypatch.setattr(worker.equipment.client, "read", read)
+        monkeypatch.setattr(worker.client, "read", read)
         added = floor.sandbox.shopify.panel.add()
         await courier.flush()
         await floor.event("order.imported", added)

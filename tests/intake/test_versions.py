@@ -21,14 +21,14 @@ async def test_versions_of_one_second_are_told_once_each_though_the_order_is_rea
         (order,) = await floor.orders()
         worker = floor.supervisor.worker(name)
         assert worker is not None
-        look, is_down = worker.equipment.client.read, True
+        look, is_down = worker.client.read, True
 
         async def read(order_id: str) -> Seen:
             if is_down:
                 raise Transient("no answer")
             return await look(order_id)
 
-        monkeypatch.setattr(worker.equipment.client, "read", read)
+        monkeypatch.setattr(worker.client, "read", read)
         parcel: dict[str, Any] = {"id": 5, "order_id": int(order.id), "updated_at": AT}
         for topic, status in (("fulfillments/create", "pending"), ("fulfillments/update", "success")):
             assert await courier.send([courier.delivery(topic, {**parcel, "status": status})]) == [200]

@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
 from orchestrator.operations.deliveries import delivery_views
-from orchestrator.push.deliveries import Deliveries
+from orchestrator.push.deliveries import Deliveries, Reread, nothing_changed
 from storage.engines import open_store
 from storage.events import append_event
 from storage.store import Commits, Store
@@ -152,12 +152,14 @@ def settings(erp: Erp, **changes: Any) -> DeliverySettings:
 
 
 @asynccontextmanager
-async def dispatching(folder: Path, chosen: DeliverySettings, **waits: float) -> AsyncIterator[Dispatch]:
+async def dispatching(
+    folder: Path, chosen: DeliverySettings, reread: Reread = nothing_changed, **waits: float
+) -> AsyncIterator[Dispatch]:
     """May be entered again on the same folder, as a restart is."""
     clock, chance = Clock(), Chance(random.Random(1))
     commits = Commits()
     async with open_store(f"sqlite:///{folder}/fulfilld.db", clock.now_ms(), on_commit=commits) as store:
-        deliveries = Deliveries(chosen, store, clock, chance, **({"first_wait_seconds": 0.01} | waits))
+        deliveries = Deliveries(chosen, store, clock, chance, reread, **({"first_wait_seconds": 0.01} | waits))
         commits.follow(deliveries.wake)
         async with anyio.create_task_group() as group:
             group.start_soon(deliveries.run)

@@ -347,8 +347,7 @@ async def test_a_signing_secret_that_was_replaced_in_its_file_is_read_when_a_rec
             return settings(erp, secret=new) if len(asked) > 1 else None  # the file is not there yet at first
 
         erp.judge = judge
-        async with dispatching(tmp_path, settings(erp)) as it:
-            it.deliveries.reread = reread
+        async with dispatching(tmp_path, settings(erp), reread) as it:
             await it.tell("7")
             (event,) = await erp.takes(1)
             assert is_genuine(event, new)

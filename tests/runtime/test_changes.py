@@ -127,6 +127,8 @@ async def test_an_order_of_an_older_version_that_changed_meanwhile_is_told_as_a_
 
 
 def known(floor: Shopfloor, shop: str) -> set[str]:
-    worker = floor.supervisor.worker(shop)
-    assert worker is not None
-    return {state.milestone for state in worker.equipment.machine.states.values() if state.milestone is not None}
+    return {
+        state.milestone
+        for state in floor.supervisor.shops()[shop].machine.states.values()
+        if state.milestone is not None
+    }

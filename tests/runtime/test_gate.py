@@ -266,9 +266,9 @@ def test_a_paused_or_draining_gate_is_closed_without_an_end(watch: Stopwatch) ->
 
 
 def test_who_watches_the_gate_hears_of_every_change_once(watch: Stopwatch) -> None:
-    gate = gate_of(watch, burst=100)
     heard: list[str] = []
-    gate.on_change = lambda: heard.append(gate.circuit)
+    limits = gate_of(watch, burst=100).limits
+    gate = Gate(limits, watch, on_change=lambda: heard.append(gate.circuit))
     gate.set_paused(True)
     gate.set_paused(True)
     gate.set_paused(False)

@@ -295,6 +295,6 @@ async def test_a_hint_about_history_imports_nothing(tmp_path: Path, platform: st
         async with stage.working(import_since=SINCE) as at:
             worker = at.floor.supervisor.worker(at.shop)
             assert worker is not None
-            assert await worker.follow(old, None) is None
+            assert await worker.reads.follow(old, None) is None
             assert await at.known() == []
             assert (await at.row()).skipped == 1

@@ -9,7 +9,10 @@ from pydantic import SecretStr
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
+from orchestrator.crash import CrashPoints
 from orchestrator.decisions.refusals import Refused
+from orchestrator.metrics import Metrics
+from orchestrator.operations.commands import DaemonCommands
 from orchestrator.push.deliveries import Deliveries
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Order
@@ -66,9 +69,12 @@ async def test_a_receiver_that_is_none_is_answered_with_those_that_there_are(tmp
         with pytest.raises(Refused, match="there is no receiver 'foo': the config has no delivery"):
             await floor.commands.pause_delivery("foo")
         settings = DeliverySettings(orders_url="https://erp.example", secret=SecretStr("whsec_c2VjcmV0LXNlY3JldA=="))
-        floor.commands.deliveries = Deliveries(settings, floor.store, Clock(), Chance())
+        deliveries = Deliveries(settings, floor.store, Clock(), Chance())
+        commands = DaemonCommands(
+            floor.store, floor.supervisor, Clock(), Chance(), CrashPoints(None), Metrics(), deliveries
+        )
         with pytest.raises(Refused, match="there is no receiver 'foo'; the config has orders_url"):
-            await floor.commands.resume_delivery("foo")
+            await commands.resume_delivery("foo")
 
 
 async def test_a_gone_order_is_not_answered_with_its_own_id(tmp_path: Path) -> None:

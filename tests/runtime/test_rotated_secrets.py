@@ -81,9 +81,9 @@ async def rotating(folder: Path, place: str) -> AsyncIterator[Rotation]:
     sandbox = Sandbox(SandboxSettings(orders=1, options={"shopify": shopify}))
     async with sandbox.running():
         config, secret = config_with_file(sandbox, folder, place)
-        async with working_on(sandbox, config, folder) as floor:
-            it = Rotation(floor, sandbox, PLACES[place][0], place.split(maxsplit=1)[0], config, secret)
-            floor.supervisor.on_secrets = lambda shop: it.told.append(shop.name)
+        told: list[str] = []
+        async with working_on(sandbox, config, folder, on_secrets=lambda shop: told.append(shop.name)) as floor:
+            it = Rotation(floor, sandbox, PLACES[place][0], place.split(maxsplit=1)[0], config, secret, told)
             await floor.commands.sync(it.name, 30)
             yield it
 
@@ -193,7 +193,7 @@ async def test_calls_that_are_refused_at_the_same_time_read_the_file_once(tmp_pa
         it.change("rotated")
         async with anyio.create_task_group() as group:
             for _ in range(8):
-                group.start_soon(worker.refresh, order)
+                group.start_soon(worker.reads.refresh, order)
         assert it.told == [it.name]
 
 

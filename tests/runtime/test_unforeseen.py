@@ -49,7 +49,7 @@ def adoption_raises(monkeypatch: pytest.MonkeyPatch, order: str) -> None:
 def client_of(floor: Shopfloor, shop: str) -> PlatformClient:
     worker = floor.supervisor.worker(shop)
     assert worker is not None
-    return worker.equipment.client
+    return worker.client
 
 
 @PLATFORMS

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 
 from orchestrator.clock import Chance, Clock
-from orchestrator.config import Config, load
+from orchestrator.config import Config, ShopConfig, load
 from orchestrator.crash import CrashPoints
 from orchestrator.metrics import Metrics
 from orchestrator.operations.commands import DaemonCommands
@@ -134,12 +134,13 @@ async def working_on(
     seed: int = 1,
     crash: str | None = None,
     clock: Clock | None = None,
+    on_secrets: Callable[[ShopConfig], None] = lambda _shop: None,
 ) -> AsyncIterator[Shopfloor]:
     """Store and workers over a running sandbox; may be entered again on the same folder, as a restart is."""
     clock, chance = clock or Clock(), Chance(random.Random(seed))
     feed = Feed()
     async with open_store(f"sqlite:///{folder}/fulfilld.db", clock.now_ms(), on_commit=feed.publish) as store:
-        supervisor = Supervisor(store, "test", clock, chance, CrashPoints(crash), Metrics())
+        supervisor = Supervisor(store, "test", clock, chance, CrashPoints(crash), Metrics(), on_secrets)
         commands = DaemonCommands(store, supervisor, clock, chance, CrashPoints(crash), Metrics())
         floor = Shopfloor(sandbox, store, supervisor, commands, feed)
         async with anyio.create_task_group() as group:

@@ -1,0 +1,36 @@
+"""Why a shop is not asked now, for people."""
+
+from __future__ import annotations
+
+from orchestrator.runtime.gate import Gate
+from storage.records import Shop
+
+MEND_ACCESS = "mend them in their files, or in the config and send SIGHUP, or resume the shop"
+"""What to do when a platform refuses our credentials."""
+
+_CLOSED = {"retry_after": "asked us to wait", "circuit": "does not answer and is left alone"}
+
+
+def why_closed(gate: Gate, shop: Shop | None) -> str:
+    """What keeps the gate closed, and what to do about it; `shop` is its row, which knows who paused it."""
+    if gate.is_draining:
+        return "the daemon is shutting down"
+    if gate.is_paused:
+        return _why_paused(shop)
+    reason = gate.reason()
+    if reason is None:
+        return "its platform is being tried again with one call"
+    return f"its platform {_CLOSED[reason[0]]} for {reason[1]:.0f} s more ({reason[2]})"
+
+
+def _why_paused(shop: Shop | None) -> str:
+    why = f" ({shop.paused_reason})" if shop is not None and shop.paused_reason else ""
+    match None if shop is None else shop.paused_by:
+        case "access_denied":
+            return f"its platform refused our credentials{why}; {MEND_ACCESS}"
+        case "restore":
+            return f"it waits until a person has looked{why}; resume it then"
+        case "another_account":
+            return f"its name means another account now{why}; mend the config, or resume it if it is the same shop"
+        case _:
+            return f"it is paused by a person{why}; resume it"

@@ -1,0 +1,56 @@
+"""The gate's state as the shop's row keeps it: people see it there, and a restart respects it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.wakeups import Wakeup
+from storage.records import Shop
+from storage.shops import save_gate
+from storage.transaction import Transaction
+
+_LONGEST_RETRY_AFTER_SECONDS = 3600.0  # no client takes more for an answer
+
+
+class AdmissionRow:
+    """Of one shop. `run` lasts until it is cancelled; `changed` tells it of the gate."""
+
+    def __init__(self, equipment: Equipment, changed: Wakeup) -> None:
+        self._e, self._gate, self._changed = equipment, equipment.gate, changed
+        self._saved: tuple[object, ...] = ()
+
+    async def take_over(self, shop: Shop) -> None:
+        """Has the gate go on with what the row says. What has run out since is over for whoever looks, too.
+
+        Raises StoreUnavailable.
+        """
+        reason, seconds = shop.gate_reason, 0.0
+        if shop.gate_until is not None:
+            seconds = (shop.gate_until - self._e.clock.now_ms()) / 1000
+            if seconds > self._longest_seconds(reason):
+                seconds = 0.0  # our clock has been set back since
+        self._gate.restore(reason, seconds, shop.gate_detail, is_paused=shop.paused_at is not None)
+        await self._e.store.write(self._unit())
+
+    async def run(self) -> None:
+        """Writes the state when it changes. Raises StoreUnavailable."""
+        while True:
+            await self._changed.wait()
+            reason = self._gate.reason()
+            state = (self._gate.circuit, reason and reason[0], reason and reason[2])
+            if state == self._saved and reason is None:
+                continue
+            self._saved = state
+            self._e.metrics.circuit_changed(self._e.policy.shop, self._gate.circuit)
+            await self._e.store.write(self._unit())
+
+    def _unit(self) -> Callable[[Transaction], None]:
+        """Writes the state as it is now. The unit runs on the store's thread, which must not look at the gate."""
+        circuit, reason = self._gate.circuit, self._gate.reason()
+        kind, seconds, detail = (None, None, None) if reason is None else reason
+        until = None if seconds is None else self._e.clock.now_ms() + int(seconds * 1000)
+        return lambda tx: save_gate(tx, self._e.policy.shop, circuit, kind, until, detail)
+
+    def _longest_seconds(self, reason: str | None) -> float:
+        return self._gate.limits.cooldown_seconds if reason == "circuit" else _LONGEST_RETRY_AFTER_SECONDS

@@ -1,0 +1,147 @@
+"""Keeps the slots of one shop busy with orders that are due.
+
+A slot is a task that drives one order after another and ends when nothing is due, so an order at rest costs no task and
+no memory. What is due is a question to the store; memory holds only a short list of ids and the set of orders that are
+being driven, which keeps each order strictly in sequence. Nobody but the dispatcher touches either.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from orchestrator.decisions.draft import Draft
+from orchestrator.decisions.recovery import set_back
+from orchestrator.platforms.fields import stumble
+from orchestrator.runtime.driver import Driver, Equipment
+from orchestrator.runtime.wakeups import Wakeup
+from storage.errors import StoreError
+from storage.orders import due_orders, next_due_at
+from storage.transaction import Transaction
+
+log = structlog.get_logger()
+
+_FETCH = 64  # due orders asked for at once, beside those that are being driven
+_LONGEST_REST_SECONDS = 30.0  # a wake-up that was missed costs at most this
+
+
+class Dispatcher:
+    """Drives what is due. `run` lasts until it is cancelled; `due` wakes it."""
+
+    def __init__(self, equipment: Equipment, due: Wakeup) -> None:
+        self._e, self._due = equipment, due
+        self._shop, self._gate = equipment.policy.shop, equipment.gate
+        self._driver = Driver(equipment)
+        self._buffer: deque[str] = deque()
+        self._driven: set[str] = set()
+        self._slots = 0
+        self._slot_ended = anyio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Dispatcher of {self._shop}: {self._slots} slots, {self.running} driven, {len(self._buffer)} listed>"
+
+    @property
+    def running(self) -> int:
+        """Orders that are being driven right now."""
+        return len(self._driven)
+
+    async def rested(self) -> None:
+        """Returns once no slot is open."""
+        while self._slots:
+            self._slot_ended = anyio.Event()
+            await self._slot_ended.wait()
+
+    async def run(self) -> None:
+        """Dispatches until cancelled. Raises StaleLease, StoreUnavailable."""
+        async with anyio.create_task_group() as group:
+            while True:
+                rest_seconds = await self._look(group)
+                with anyio.move_on_after(rest_seconds):
+                    await self._due.wait()
+
+    async def _look(self, group: TaskGroup) -> float:
+        """Opens slots for what is due; answers how long nothing else will be, in seconds."""
+        wait_seconds: float | None = None
+        if self._gate.is_open:
+            fetched_at = await self._fetch() if not self._buffer else None
+            self._open_slots(group)
+            if not self._buffer and fetched_at is not None:
+                wait_seconds = await self._seconds_to_next(fetched_at)
+        else:
+            self._buffer.clear()
+            wait_seconds = self._gate.seconds_closed() or None
+        return min(wait_seconds or _LONGEST_REST_SECONDS, _LONGEST_REST_SECONDS)
+
+    async def _fetch(self) -> int:
+        """Asks the store for due orders that are not being driven; answers up to when they were asked for."""
+        now = self._e.clock.now_ms()
+        limit = _FETCH + len(self._driven)
+        longest_ms = self._e.policy.longest_ms
+        due = await self._e.store.read(lambda tx: due_orders(tx, self._shop, now, limit, longest_ms))
+        known = self._driven.union(self._buffer)
+        self._buffer.extend(order for order, _ in due if order not in known)
+        return now
+
+    async def _seconds_to_next(self, fetched_at: int) -> float | None:
+        """How long until the next order falls due, counted from the last fetch: what fell due since is due now, and
+        asking from the present on would overlook it."""
+        due_at = await self._e.store.read(lambda tx: next_due_at(tx, self._shop, fetched_at))
+        return None if due_at is None else max(0.001, (due_at - self._e.clock.now_ms()) / 1000)
+
+    # -- slots -----------------------------------------------------------------------------------------------------
+
+    def _open_slots(self, group: TaskGroup) -> None:
+        for _ in range(min(self._gate.limits.concurrency - self._slots, len(self._buffer))):
+            self._slots += 1
+            group.start_soon(self._slot)
+
+    async def _slot(self) -> None:
+        """Drives one order after another until the list is empty or the gate closes."""
+        try:
+            while self._gate.is_open and (order := self._next()) is not None:
+                self._driven.add(order)
+                try:
+                    await self._drive(order)
+                finally:
+                    self._driven.discard(order)
+                if not self._buffer:
+                    await self._refill()
+        finally:
+            self._slots -= 1
+            self._slot_ended.set()
+            self._due.ring()
+
+    def _next(self) -> str | None:
+        while self._buffer:
+            order = self._buffer.popleft()
+            if order not in self._driven:
+                return order
+        return None
+
+    async def _refill(self) -> None:
+        """A slot that found the list empty fetches for all; it ends when there is nothing."""
+        if self._gate.is_open:
+            await self._fetch()
+            if self._buffer:
+                self._due.ring()
+
+    async def _drive(self, order: str) -> None:
+        try:
+            with structlog.contextvars.bound_contextvars(shop=self._shop, order=order):
+                await self._driver.drive(order)
+        except StoreError:
+            raise
+        except Exception as error:  # supervised: a bug in one order's driving must not stop the shop
+            log.exception("order.stumbled", shop=self._shop, order=order)
+            raised = stumble(error)
+            await self._e.store.write(lambda tx: self._set_back(tx, order, raised))
+
+    def _set_back(self, tx: Transaction, order: str, raised: str) -> None:
+        draft = Draft.load(tx, self._shop, order)
+        if draft is not None:
+            ctx = self._e.context()
+            set_back(draft, ctx, raised)
+            draft.save(tx, ctx.now)

@@ -1,0 +1,51 @@
+"""Whoever prints a part of the running daemon sees in one line what it is doing."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from orchestrator.clock import Chance, Clock
+from orchestrator.intake.inbox import Inbox
+from orchestrator.runtime.gate import Gate, Limits
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from tests.push.erp import dispatching, running_erp, settings
+from tests.support.shopfloor import shopfloor
+from tests.support.stopwatch import Stopwatch
+
+
+@pytest.fixture
+def watch() -> Stopwatch:
+    return Stopwatch()
+
+
+def test_a_gate_says_why_it_is_closed(watch: Stopwatch) -> None:
+    gate = Gate(Limits(1.0, 5, 2, 2, 30.0), watch)
+    assert repr(gate) == "<Gate open: circuit closed, 5.0 turns, 0 waiting>"
+    gate.throttled(4, "slow down")
+    assert repr(gate) == "<Gate closed by retry_after for 4.0 s: circuit closed, 5.0 turns, 0 waiting>"
+    gate.reset()
+    gate.try_take()
+    gate.set_paused(True)
+    assert repr(gate) == "<Gate paused: circuit closed, 4.0 turns, 0 waiting>"
+
+
+async def test_a_worker_says_what_is_driven_and_how_its_gate_stands(tmp_path: Path) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=1)), tmp_path) as floor:
+        worker = floor.supervisor.worker("acme")
+        shown = repr(worker)
+        assert "<ShopWorker acme: <Dispatcher of acme: 0 slots, 0 driven, 0 listed>, <Gate open" in shown
+        assert "\n" not in shown
+        inbox = Inbox(floor.store, floor.supervisor.worker, Clock(), Chance(random.Random(1)))
+        assert repr(inbox) == "<Inbox: at work for [], leaves [] alone>"
+
+
+async def test_a_courier_says_how_far_it_came(tmp_path: Path) -> None:
+    async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
+        await it.tell("7")
+        await erp.takes(1)
+        shown = repr(it.deliveries)
+        assert "<Courier to orders_url: at cursor" in shown
+        assert "0 failed rounds" in shown
