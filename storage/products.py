@@ -1,4 +1,4 @@
-"""Products as webhooks showed them, the latest version of each; and which version of a fulfilment was seen last."""
+"""Products as webhooks showed them, the latest version of each; and which version of a shipment was seen last."""
 
 from __future__ import annotations
 
@@ -58,30 +58,33 @@ def list_products(tx: Transaction, after: int, limit: int, shop: str | None = No
     return [StoredProduct(*row) for row in tx.query(sql, [*values, limit])]
 
 
-def note_fulfillment(
+def note_shipment(
     tx: Transaction,
     shop: str,
-    fulfillment: str,
+    shipment: str,
     updated_at: int | None,
     payload: bytes,
     now_ms: int,
     *,
-    is_heard: bool = False,
+    was_looked_at: bool = False,
 ) -> Version:
-    """Remembers a fulfilment's change time; answers whether it is news. The same second may bring two versions, the
+    """Remembers a shipment's change time; answers whether it is news. The same second may bring two versions, the
     same bytes are the same version.
 
-    `is_heard`: it was to be noted before, though an older daemon did not. A change time that is known is no news then.
+    `was_looked_at`: its webhook was looked at before, so a change time that is known is a repeat, though an older
+    daemon kept no bytes to tell it by.
     """
     digest = hashlib.blake2b(payload, digest_size=16).hexdigest()
-    rows = tx.query("SELECT updated_at, digest FROM fulfillments WHERE shop = ? AND id = ?", (shop, fulfillment))
-    if rows and (_is_older(updated_at, rows[0][0]) or rows[0][1] == digest or (is_heard and rows[0][0] == updated_at)):
+    rows = tx.query("SELECT updated_at, digest FROM fulfillments WHERE shop = ? AND id = ?", (shop, shipment))
+    if rows and (
+        _is_older(updated_at, rows[0][0]) or rows[0][1] == digest or (was_looked_at and rows[0][0] == updated_at)
+    ):
         return Version.STALE
     tx.execute(
         "INSERT INTO fulfillments (shop, id, updated_at, seen_at, digest) VALUES (?, ?, ?, ?, ?) ON CONFLICT (shop, id)"
         " DO UPDATE SET updated_at = coalesce(excluded.updated_at, fulfillments.updated_at),"
         " seen_at = excluded.seen_at, digest = excluded.digest",
-        (shop, fulfillment, updated_at, now_ms, digest),
+        (shop, shipment, updated_at, now_ms, digest),
     )
     return Version.NEWER if rows else Version.FIRST
 

@@ -8,21 +8,22 @@ from itertools import accumulate
 
 from storage.transaction import Transaction
 
-_COLUMNS = "id, shop, source, topic, payload, received_at, attempts"
+_COLUMNS = "id, shop, source, topic, payload, received_at, attempts, looked_at"
 
 
 class Which(Enum):
     """Some of what is to be worked off. LOCAL: its topic does not tell that it is about an order, so it needs no
-    platform. UNHEARD: it is signed, and nobody has looked at it yet."""
+    platform. NEW: it is signed, and nobody has looked at it yet."""
 
     ALL = ""
-    LOCAL = " AND source <> 'hint' AND (topic IS NULL OR topic LIKE 'products/%')"
-    UNHEARD = " AND source <> 'hint' AND attempts = 0"
+    LOCAL = " AND kind <> 'order'"
+    NEW = " AND source <> 'hint' AND looked_at IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A webhook as it came in. `source`: the platform that signed it, or `hint` where only the address was secret.
+    `kind`: what its topic says it is about: `order`, `product` or `other`.
 
     `webhook_id` tells repeats of this message, `event_id` with `topic` repeats of the same news; None: not told.
     """
@@ -34,11 +35,13 @@ class Arrival:
     event_id: str | None
     triggered_at: int | None
     payload: bytes
+    kind: str = "order"
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A kept webhook that is to be worked off. `attempts` counts the reads that failed so far."""
+    """A kept webhook that is to be worked off. `attempts` counts the reads that failed so far. `looked_at`: when
+    it was looked at first (Unix milliseconds), None while nobody has."""
 
     id: int
     shop: str
@@ -47,6 +50,7 @@ class Webhook:
     payload: bytes
     received_at: int
     attempts: int
+    looked_at: int | None
 
 
 def add_webhook(tx: Transaction, arrival: Arrival, now_ms: int) -> bool:
@@ -54,7 +58,7 @@ def add_webhook(tx: Transaction, arrival: Arrival, now_ms: int) -> bool:
     return bool(
         tx.execute(
             "INSERT INTO webhooks (shop, source, topic, webhook_id, event_id, triggered_at, received_at, payload,"
-            " due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            " due_at, kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
                 arrival.shop,
                 arrival.source,
@@ -65,6 +69,7 @@ def add_webhook(tx: Transaction, arrival: Arrival, now_ms: int) -> bool:
                 now_ms,
                 arrival.payload,
                 now_ms,
+                arrival.kind,
             ),
         )
     )
@@ -115,3 +120,8 @@ def postpone_webhook(tx: Transaction, webhook: int, due_at: int, *, is_failure: 
     """The webhook is looked at again at `due_at`; a failed read is counted."""
     sql = "UPDATE webhooks SET attempts = attempts + ?, due_at = ? WHERE id = ?"
     tx.execute(sql, (int(is_failure), due_at, webhook))
+
+
+def note_first_look(tx: Transaction, webhook: int, now_ms: int) -> None:
+    """Somebody has looked at the webhook: what it says by itself is taken over now."""
+    tx.execute("UPDATE webhooks SET looked_at = ? WHERE id = ? AND looked_at IS NULL", (now_ms, webhook))

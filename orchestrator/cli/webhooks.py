@@ -60,7 +60,7 @@ async def look(shop: ShopConfig, address: str | None, state_directory: Path) -> 
                 ExitCode.USAGE,
                 remedy=f"send them to /webhooks/{shop.name}/orders/SECRET on the webhook listener (docs/webhooks.md)",
             )
-        return await inspect(client, address)
+        return await inspect(client, address, shop.signing_secret)
     except PlatformFailure as failure:
         raise Failure(f"{shop.name}'s platform refused: {failure.detail}") from None
     finally:

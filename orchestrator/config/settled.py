@@ -84,6 +84,11 @@ class ShopConfig:
     ship_withdrawn: bool = False
     import_since: int | None = None  # Unix milliseconds
 
+    @property
+    def signing_secret(self) -> str | None:
+        """What a platform is told to sign webhooks with: the first of `webhook_secrets`; None: there is none."""
+        return self.webhook_secrets[0].get_secret_value() if self.webhook_secrets else None
+
     def machine_options(self) -> dict[str, Any]:
         """What the shop's machine is built from (`statemachines.PLATFORMS`)."""
         return {**self.options.model_dump(), "ship_withdrawn": self.ship_withdrawn}

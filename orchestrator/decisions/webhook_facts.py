@@ -1,4 +1,4 @@
-"""What follows from a webhook by itself, in the transaction that marks it as heard: rows and events."""
+"""What follows from a webhook by itself, in the transaction that marks it as worked off: rows and events."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from orchestrator.clock import optional_rfc3339
 from orchestrator.platforms.webhooks import OrderNews, ProductNews
 from statemachines.target import Json
 from storage.events import append_event
-from storage.products import Version, note_fulfillment, save_product
+from storage.products import Version, note_shipment, save_product
 from storage.transaction import Transaction
 from storage.webhooks import Webhook
 
@@ -21,12 +21,16 @@ def settle_product(tx: Transaction, webhook: Webhook, news: ProductNews, now: in
         append_event(tx, now, type_, shop=webhook.shop, data=data)
 
 
-def settle_fulfillment(tx: Transaction, webhook: Webhook, news: OrderNews, now: int, *, is_heard: bool = False) -> None:
-    """Remembers a fulfilment and tells of it, unless it is stale. `is_heard`: as `note_fulfillment`."""
-    told = news.fulfillment
+def settle_shipment(
+    tx: Transaction, webhook: Webhook, news: OrderNews, now: int, *, was_looked_at: bool = False
+) -> None:
+    """Remembers a shipment and tells of it, unless it is stale. `was_looked_at`: as `note_shipment`."""
+    told = news.shipment
     if told is None:
         return
-    version = note_fulfillment(tx, webhook.shop, told.id, told.updated_at_ms, webhook.payload, now, is_heard=is_heard)
+    version = note_shipment(
+        tx, webhook.shop, told.id, told.updated_at_ms, webhook.payload, now, was_looked_at=was_looked_at
+    )
     if version is not Version.STALE:
         type_ = "fulfillment.created" if told.is_new and version is Version.FIRST else "fulfillment.updated"
         data = {"id": told.id, "status": told.status, **_origin(webhook, told.topic, told.updated_at_ms)}

@@ -1,11 +1,11 @@
-"""Works off kept webhooks: products and fulfilments become events, everything about an order leads to a read of it.
+"""Works off kept webhooks: products and shipments become events, everything about an order leads to a read of it.
 
 What needs no read goes first: products must not wait behind the reads of a hundred thousand orders, nor for a shop that
-is paused. While a shop stands still its webhooks about orders are heard once, then left alone, however many there are,
+is paused. While a shop stands still its webhooks about orders are seen once, then left alone, however many there are,
 and its products are looked for now and then.
 
 What cannot be read at the first look is taken as the webhook tells it, where that is signed: an order that nobody knows
-yet, a fulfilment. The ERP hears of them, however long the platform is down; the reads that follow fill in the rest.
+yet, a shipment. The ERP hears of them, however long the platform is down; the reads that follow fill in the rest.
 
 A shop has a lane while it has something to work off. Many hints of one order that wait together cost one read. A row
 is done only when what follows from it is durable, so a crash anywhere repeats a read and loses nothing; a row whose
@@ -25,7 +25,7 @@ from anyio.abc import TaskGroup
 from orchestrator.clock import Chance, Clock
 from orchestrator.decisions.adoption import adopt_told
 from orchestrator.decisions.rejected import set_aside
-from orchestrator.decisions.webhook_facts import settle_fulfillment, settle_product
+from orchestrator.decisions.webhook_facts import settle_product, settle_shipment
 from orchestrator.intake.looking import CLOSED, LONGEST_WAIT, LOOKS, Item, Looker, Place, Wait, cause_of
 from orchestrator.intake.news import news_of, told_order
 from orchestrator.platforms.client import Seen
@@ -42,6 +42,7 @@ from storage.webhooks import (
     Which,
     due_webhooks,
     finish_webhook,
+    note_first_look,
     postpone_webhook,
     shops_with_webhooks,
 )
@@ -122,19 +123,20 @@ class Inbox:
     async def _work_off(self, shop: str) -> bool:
         """Works off one batch; False when nothing is due, or nothing that can be done now."""
         batch = await self._due(shop, Which.LOCAL)
+        worker = self._worker_of(shop)
         if not batch:
-            worker = self._worker_of(shop)
             is_open = worker is not None and worker.gate.is_open
             if worker is not None:
-                batch = await self._due(shop, Which.ALL if is_open else Which.UNHEARD)
+                batch = await self._due(shop, Which.ALL if is_open else Which.NEW)
             if not batch and not is_open:
                 self._closed_until[shop] = self._clock.monotonic() + CLOSED.ms / 1000
                 return False
+        platform = None if worker is None else worker.context().policy.platform
         by_order: dict[Place, list[Item]] = {}
         local: list[Item] = []
         for webhook in batch:
             await anyio.lowlevel.checkpoint()  # a large body takes a while to parse
-            news = news_of(webhook.source, webhook.topic, webhook.payload)
+            news = news_of(webhook.source, webhook.topic, webhook.payload, platform)
             if isinstance(news, OrderNews):
                 by_order.setdefault((news.order, news.part), []).append((webhook, news))
             else:
@@ -177,19 +179,19 @@ class Inbox:
 
     async def _postpone(self, worker: ShopWorker | None, items: Sequence[Item], wait: Wait) -> None:
         """Leaves webhooks of one order for later. At the first look, what they tell by themselves is taken before."""
-        unheard = [item for item in items if worker is not None and item[0].attempts == 0]
-        order = await _newest_order(unheard)
+        new = [item for item in items if worker is not None and item[0].looked_at is None]
+        order = await _newest_order(new)
 
         def unit(tx: Transaction) -> None:
             if worker is not None:
-                self._hear(tx, worker, order, unheard)
-            self._put_off(tx, items, wait, heard=unheard)
+                self._take_over(tx, worker, order, new)
+            self._put_off(tx, items, wait)
 
         try:
             await self._store.write(unit)
         except StoreError:
             raise
-        except Exception as error:  # supervised: one order's trouble is not the others', and its word stays unheard
+        except Exception as error:  # supervised: one order's trouble is not the others', and its word is not taken
             webhook = items[0][0]
             log.error("inbox.stumbled", shop=webhook.shop, webhook=webhook.id, exc_info=error)
             later = replace(LONGEST_WAIT, is_failure=False)
@@ -201,20 +203,22 @@ class Inbox:
 
             await self._store.write(aside)
 
-    def _put_off(self, tx: Transaction, items: Sequence[Item], wait: Wait, heard: Sequence[Item] = ()) -> None:
+    def _put_off(self, tx: Transaction, items: Sequence[Item], wait: Wait) -> None:
         due_at = self._clock.now_ms() + wait.ms
         for item in items:
-            postpone_webhook(tx, item[0].id, due_at, is_failure=wait.is_failure or item in heard)
+            postpone_webhook(tx, item[0].id, due_at, is_failure=wait.is_failure)
 
-    def _hear(self, tx: Transaction, worker: ShopWorker, order: Seen | None, items: Sequence[Item]) -> None:
+    def _take_over(self, tx: Transaction, worker: ShopWorker, order: Seen | None, items: Sequence[Item]) -> None:
+        """At the first look: what the webhooks say by themselves."""
         worker.fence(tx)
         ctx = worker.context()
         if order is not None and all(webhook.source == ctx.policy.platform for webhook, _ in items):
             adopt_told(tx, ctx, order, cause_of(items) or {})
         for webhook, news in items:
+            note_first_look(tx, webhook.id, ctx.now)
             # One that tells no time could not be told from a repeat when its turn comes again.
             if isinstance(news, OrderNews) and _is_dated(news):
-                settle_fulfillment(tx, webhook, news, ctx.now)
+                settle_shipment(tx, webhook, news, ctx.now)
 
     async def _finish_each(self, items: Sequence[Item]) -> None:
         """As `_finish`; should one of them raise, each by itself, and that one is set aside: it would be tried for ever
@@ -253,14 +257,14 @@ class Inbox:
             case ProductNews():
                 settle_product(tx, webhook, news, now)
             case OrderNews():
-                settle_fulfillment(tx, webhook, news, now, is_heard=webhook.attempts > 0 and _is_dated(news))
+                settle_shipment(tx, webhook, news, now, was_looked_at=webhook.looked_at is not None and _is_dated(news))
             case Unimportant(topic):
                 log.debug("webhook.unimportant", shop=webhook.shop, topic=topic)
 
 
 def _is_dated(news: OrderNews) -> bool:
     """Whether it is about a fulfilment whose change time it tells."""
-    return news.fulfillment is not None and news.fulfillment.updated_at_ms is not None
+    return news.shipment is not None and news.shipment.updated_at_ms is not None
 
 
 async def _newest_order(items: Sequence[Item]) -> Seen | None:

@@ -1,5 +1,6 @@
 """Where webhooks come in: proves that they are genuine, keeps them, answers. Nothing is read of a body that is not
-signed, nothing else is done before the answer: platforms give up after a few seconds and count failures.
+signed (but of a ping, which is short), nothing else is done before the answer: platforms give up after a few seconds
+and count failures.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from orchestrator.config.load import SHOP_NAME
 from orchestrator.crash import CrashPoints
 from orchestrator.intake.listener import SERVER
 from orchestrator.intake.news import HINT, TEST
-from orchestrator.platforms.webhooks import Envelope, SignedWebhooks
+from orchestrator.platforms.webhooks import Envelope, HintWebhooks, Kind, SignedWebhooks
 from orchestrator.registry import PLATFORMS
 from storage.errors import StoreError
 from storage.store import Store
@@ -36,6 +37,7 @@ _RETRY_AFTER_SECONDS = 30
 _COMPARE = "compare shops.{}.webhook_secret with the platform's; where they agree, the sender is somebody else"
 _LONGEST_NAME = 200  # of ids and topics; longer ones are none
 _LARGE_BYTES = 64 * 1024
+_LARGEST_PING_BYTES = 1024
 _AT_ONCE = 64  # larger bodies in memory at once
 _MOST_STRANGERS = 100  # domains and names of shops that are remembered as told of
 
@@ -86,14 +88,14 @@ class _Receiver:
         self._told: set[tuple[str, str]] = set()
 
     async def take_signed(self, request: web.Request) -> web.Response:
-        """A webhook whose body is signed, on a platform that signs (shopify.md §2.3)."""
+        """A webhook whose body is signed, on a platform that signs."""
         shop = self._shop(request)
         signed = PLATFORMS[shop.platform].webhooks
-        if signed is None:
+        if isinstance(signed, HintWebhooks):
             raise self._wrong_form(shop, f"send them to /webhooks/{shop.name}/orders/SECRET")
         envelope = signed.open(request.headers)
         if envelope.signature is None:
-            raise _Refused(400, "the signature header is missing")
+            return await self._answer_ping(request, shop, signed)
         async with AsyncExitStack() as turn:
             body = await self._body(request, turn)
             if not body:
@@ -102,22 +104,32 @@ class _Receiver:
             if not await self._is_proven(shop, is_genuine):
                 log.warning("webhook.not_genuine", shop=shop.name, size=len(body), remedy=_COMPARE.format(shop.name))
                 raise _Refused(401, "the signature is wrong")
-            self._mind_sender(envelope.sender, shop)
+            self._mind_sender(envelope.sender, shop, signed.sender_key)
             if envelope.is_test:
                 log.info("webhook.test", shop=shop.name, topic=_named(envelope.topic))
-            return await self._keep(_arrival(envelope, shop, body))
+            return await self._keep(_arrival(envelope, shop, body, signed))
+
+    async def _answer_ping(self, request: web.Request, shop: ShopConfig, signed: SignedWebhooks) -> web.Response:
+        """A request without a signature is good for nothing but to try the address out; nothing of it is kept."""
+        length = request.content_length
+        if signed.is_ping is not None and length is not None and length <= _LARGEST_PING_BYTES:
+            async with AsyncExitStack() as turn:
+                if signed.is_ping(request.headers, await self._body(request, turn)):
+                    log.info("webhook.test", shop=shop.name, topic=None)
+                    return web.Response(status=200)
+        raise _Refused(400, "the signature header is missing")
 
     async def take_hint(self, request: web.Request) -> web.Response:
-        """A webhook that nothing but its address proves genuine (selldone.md §7)."""
+        """A webhook that nothing but its address proves genuine."""
         shop = self._shop(request)
-        if PLATFORMS[shop.platform].webhooks is not None:
+        if isinstance(PLATFORMS[shop.platform].webhooks, SignedWebhooks):
             raise self._wrong_form(shop, f"send them to /webhooks/{shop.name}/orders, without a secret")
         if not await self._is_proven(shop, partial(_is_one_of, request.match_info["secret"])):
             log.warning("webhook.not_genuine", shop=shop.name, remedy=_COMPARE.format(shop.name))
             raise _Refused(401, "the secret is wrong")
         async with AsyncExitStack() as turn:
             body = await self._body(request, turn)
-            return await self._keep(Arrival(shop.name, HINT, None, None, None, None, body))
+            return await self._keep(Arrival(shop.name, HINT, None, None, None, None, body, Kind.ORDER))
 
     async def _is_proven(self, shop: ShopConfig, is_genuine: Callable[[Sequence[SecretStr]], bool]) -> bool:
         """Whether one of the shop's secrets proves a webhook, as they are or as their files hold them now."""
@@ -152,10 +164,10 @@ class _Receiver:
         self._told.add((event, name))
         log.warning(event, shop=name, remedy=remedy)
 
-    def _mind_sender(self, told: str | None, shop: ShopConfig) -> None:
-        """Says once when webhooks of another shop of the same app come here: one secret signs both."""
-        name = PLATFORMS[shop.platform].identity[0]
-        own = getattr(shop.options, name, None)
+    def _mind_sender(self, told: str | None, shop: ShopConfig, name: str | None) -> None:
+        """Says once when webhooks of another shop of the same app come here: one secret signs both. `name`: the key of
+        the config that senders are named by."""
+        own = None if name is None else getattr(shop.options, name, None)
         if told is None or own is None or told.lower() == str(own).lower() or (shop.name, told) in self._strangers:
             return
         if len(self._strangers) < _MOST_STRANGERS:
@@ -199,15 +211,15 @@ class _Receiver:
         return web.Response(status=200)
 
 
-def _arrival(envelope: Envelope, shop: ShopConfig, body: bytes) -> Arrival:
+def _arrival(envelope: Envelope, shop: ShopConfig, body: bytes, signed: SignedWebhooks) -> Arrival:
     """The webhook with its ids. One without an id is known by its bytes, so that a repeat of it is seen too."""
     topic, webhook_id = _named(envelope.topic), _named(envelope.webhook_id)
     if webhook_id is None:
         webhook_id = f"body:{topic or ''}:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
     topic = None if topic is None else topic.lower()
     event_id = _named(envelope.event_id)
-    source = TEST if envelope.is_test else shop.platform
-    return Arrival(shop.name, source, topic, webhook_id, event_id, envelope.triggered_at, body)
+    source, kind = (TEST, Kind.OTHER) if envelope.is_test else (shop.platform, signed.kind(topic))
+    return Arrival(shop.name, source, topic, webhook_id, event_id, envelope.triggered_at, body, kind)
 
 
 def _named(value: str | None) -> str | None:

@@ -53,8 +53,9 @@ def address_of(public_url: str, shop: str) -> str:
     return f"{public_url.rstrip('/')}/webhooks/{quote(shop, safe='')}"
 
 
-async def inspect(client: PushingClient, address: str | None) -> Inspection:
-    """Looks which topics are sent; with an `address` (`address_of`) asks for those that are not sent there.
+async def inspect(client: PushingClient, address: str | None, secret: str | None = None) -> Inspection:
+    """Looks which topics are sent; with an `address` (`address_of`) asks for those that are not sent there, signed with
+    `secret` where the platform has to be told one.
 
     Without one a topic counts as sent wherever it goes, as a proxy may have addresses of its own. A topic that the
     platform refuses, for want of a scope for example, stands in no other's way, nor does a call that fails.
@@ -74,8 +75,8 @@ async def inspect(client: PushingClient, address: str | None) -> Inspection:
             continue
         try:
             if known is not None:
-                await client.mend_subscription(known)
-            elif not await client.subscribe(topic, place):
+                await client.mend_subscription(known, secret)
+            elif not await client.subscribe(topic, place, secret):
                 continue  # sent already, under another spelling of the address
             made.append(topic)
         except (Rejected, AccessDenied) as failure:
@@ -167,7 +168,7 @@ class SubscriptionWatch:
         address = None if settings.public_url is None else address_of(settings.public_url, shop.name)
         now = self._clock.now_ms()
         try:
-            found = await worker.ask("webhooks", partial(inspect, client, address))
+            found = await worker.ask("webhooks", partial(inspect, client, address, shop.signing_secret))
         except GateClosed:
             return False
         except PlatformFailure as failure:

@@ -14,7 +14,7 @@ from orchestrator.crash import CrashPoints
 from orchestrator.platforms.client import PlatformClient, Throttle
 from orchestrator.platforms.meter import Meter
 from orchestrator.platforms.points import PointsLimit
-from orchestrator.platforms.webhooks import SignedWebhooks
+from orchestrator.platforms.webhooks import HINTS, Webhooks
 from orchestrator.platforms.window import WindowLimit
 from orchestrator.registry import API, load
 from statemachines.machine import PlatformMachine
@@ -83,13 +83,13 @@ class Platform:
     """One platform as config, daemon, sandbox and CLI see it.
 
     `title`: its name as people write it. `identity` are the keys of its own by which a shop is told from others on the
-    platform, beside the address; where webhooks are signed, the first is what they name their sender by.
+    platform, beside the address.
     `options` is the pydantic model of the platform's own config keys of a shop, without those that every shop has.
     `machine` builds the order machine from a shop's machine options.
     `client` is the place, as `module:function`, of what makes a client from `ClientSettings`; `sandbox` that of the
     `SimulatedPlatform` class; None: it cannot be simulated. Both are imported when they are needed.
     `example`: shops of the example config by name, with every key of the platform once.
-    `webhooks`: how it signs them; None: it does not, and an address is all that tells where one comes from.
+    `webhooks`: how they are taken, those that it signs or those that are hints.
     `default_webhook_secrets`: what a shop's webhooks are known by, from its `options`, where the config does not say.
     `warnings`: what of a shop's `options` is usable but surely not meant, by key.
     `token_link(scopes, locale)` answers where a shop owner makes a token (no scopes: those that this program needs) and
@@ -106,7 +106,7 @@ class Platform:
     client: str
     example: Mapping[str, Mapping[str, Any]]
     sandbox: str | None = None
-    webhooks: SignedWebhooks | None = None
+    webhooks: Webhooks = HINTS
     default_webhook_secrets: Callable[[Any], tuple[SecretStr, ...]] = _no_secrets
     warnings: Callable[[Any], Iterable[tuple[str, str]]] = _no_warnings
     token_link: Callable[[Sequence[str], str | None], str] | None = None

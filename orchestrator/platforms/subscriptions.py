@@ -35,15 +35,17 @@ class PushingClient(Protocol):
         """All webhooks that the platform sends for us."""
         ...
 
-    async def subscribe(self, topic: str, address: str) -> bool:
+    async def subscribe(self, topic: str, address: str, secret: str | None) -> bool:
         """Asks for a topic; False: the platform says that it sends it there already.
 
-        Raises Rejected with the platform's words.
+        `secret`: what these webhooks are to be signed with, where the platform does not choose that itself; None: the
+        config has none. Raises Rejected with the platform's words.
         """
         ...
 
-    async def mend_subscription(self, subscription: Subscription) -> None:
-        """Asks for the same in a form that we take. Raises Rejected with the platform's words."""
+    async def mend_subscription(self, subscription: Subscription, secret: str | None) -> None:
+        """Asks for the same in a form that we take. `secret`: as `subscribe`. Raises Rejected with the platform's
+        words."""
         ...
 
     async def order_of_part(self, part: str) -> str | None:

@@ -1,7 +1,7 @@
-"""What a webhook can be about, and how a platform that signs its webhooks tells us.
+"""What a webhook can be about, and how a platform's webhooks are taken: those it signs, and those that are hints.
 
 A webhook about an order is a hint: the order is read again from the platform, so a late or repeated one can at worst
-cost a read. Only of an order that no read has shown yet is the body taken as it is. Products and fulfilments are taken
+cost a read. Only of an order that no read has shown yet is the body taken as it is. Products and shipments are taken
 as they are told.
 """
 
@@ -9,10 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from enum import StrEnum
+from typing import Final, TypeAlias
 
 from orchestrator.platforms.client import Seen
 from statemachines.target import Json
+
+_LONGEST_ID = 200
+
+
+class Kind(StrEnum):
+    """What a webhook's topic says it is about. Orders need a read, so they wait for the platform; the others do not.
+    OTHER: the topic says nothing, or what nothing follows from."""
+
+    ORDER = "order"
+    PRODUCT = "product"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +60,8 @@ class ProductNews:
 
 
 @dataclass(frozen=True, slots=True)
-class FulfillmentNews:
-    """A fulfilment as it is now; `updated_at_ms` is None where it is untold. `is_new`: as in `ProductNews`."""
+class ShipmentNews:
+    """A shipment of an order as it is now; `updated_at_ms` is None where it is untold. `is_new`: as `ProductNews`."""
 
     topic: str
     id: str
@@ -70,7 +82,7 @@ class OrderNews:
     part: str | None = None
     is_whole: bool = False
     updated_at_ms: int | None = None
-    fulfillment: FulfillmentNews | None = None
+    shipment: ShipmentNews | None = None
 
 
 News: TypeAlias = Unreadable | Unimportant | ProductNews | OrderNews
@@ -93,16 +105,76 @@ class Envelope:
     is_test: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+def usual_topic(event_type: str) -> str:
+    """The topic in deliveries of a platform's own bodies for an event that no webhook named (docs/delivery.md).
+
+    An order that is new is `orders/create`, whatever was the first to show it; other news of orders `orders/updated`;
+    events of other kinds keep their type.
+    """
+    if event_type == "order.imported":
+        return "orders/create"
+    return "orders/updated" if event_type.startswith("order.") else event_type
+
+
+def order_named_in(*members: str) -> Callable[[Json], str | None]:
+    """Reads the order that a hint names: inside one of these members, or by a member such as `order_id`, or the body
+    itself is one."""
+
+    def hint(body: Json) -> str | None:
+        if not isinstance(body, dict):
+            return None
+        for name in members:
+            inner = body.get(name)
+            if isinstance(inner, dict) and (found := _id(inner.get("id"))):
+                return found
+        named = (_id(body.get(name)) for name in (*(f"{name}_id" for name in members), "id"))
+        return next((found for found in named if found), None)
+
+    return hint
+
+
+def _id(value: Json) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    text = str(value).strip()
+    return text if 0 < len(text) <= _LONGEST_ID and text.isprintable() else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignedWebhooks:
     """The webhooks of a platform that signs them; pure functions.
 
     `open` reads the headers; `is_genuine(body, signature, secrets)` takes as long for a wrong signature as for a right
-    one; `news` says what a parsed body of a topic is about (topic None: the header told none); `order` makes the best
-    of a parsed body and its bytes where the order cannot be read, None where the body is no order.
+    one; `kind` says what a topic is about (lower case; None: the headers told none); `news` says it of a parsed body of
+    a topic; `order` makes the best of a parsed body and its bytes where the order cannot be read, None where the body
+    is no order. `sender_key`: the shop's own config key that `Envelope.sender` is compared with, None: senders are not
+    named. `is_ping(headers, body)`: a message that the platform sends without a signature to try the address out; None:
+    it sends none. `topic_for`: the topic that an event of ours (`order.updated`) has in the platform's words.
     """
 
     open: Callable[[Mapping[str, str]], Envelope]
     is_genuine: Callable[[bytes, str, Sequence[str]], bool]
+    kind: Callable[[str | None], Kind]
     news: Callable[[str | None, Json], News]
     order: Callable[[Json, bytes], Seen | None]
+    sender_key: str | None = None
+    is_ping: Callable[[Mapping[str, str], bytes], bool] | None = None
+    topic_for: Callable[[str], str] = usual_topic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HintWebhooks:
+    """The webhooks of a platform that does not sign them: a secret in the address is all that proves them genuine.
+
+    `hint` finds the order that a parsed body names; None: none, so all orders are looked at. `topic_for`: as in
+    `SignedWebhooks`.
+    """
+
+    hint: Callable[[Json], str | None]
+    topic_for: Callable[[str], str] = usual_topic
+
+
+HINTS: Final = HintWebhooks(hint=order_named_in("order"))
+"""Of a platform of which nothing more is known."""
+
+Webhooks: TypeAlias = SignedWebhooks | HintWebhooks

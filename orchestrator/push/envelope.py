@@ -14,11 +14,14 @@ from standardwebhooks import Webhook as Signer
 from orchestrator import __version__
 from orchestrator.config.push import DeliveryFormat, DeliverySettings, event_types
 from orchestrator.operations.views import event_view, payload_text
+from orchestrator.platforms.webhooks import usual_topic
+from orchestrator.registry import PLATFORMS
 from statemachines.target import Json
 from storage.deliveries import consumer_of
 from storage.events import EventFilter
 from storage.orders import get_payload
 from storage.records import Event
+from storage.shops import get_shop
 from storage.transaction import Transaction
 from storage.webhooks import get_payload_of
 
@@ -50,10 +53,12 @@ class Outlet:
 
 
 class Payload(NamedTuple):
-    """The platform's own bytes and where they come from: a webhook, the last read of the order, or there are none."""
+    """The platform's own bytes and where they come from: a webhook, the last read of the order, or there are none.
+    `platform`: the shop's; None where there is no shop, or its platform is not known any more."""
 
     text: bytes | None
     source: Literal["webhook", "read", "none"]
+    platform: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +97,16 @@ def payload_of(tx: Transaction, event: Event, form: DeliveryFormat) -> Payload:
 
     Beside our event an order is always shown as it was read: its parts have the same names then, however it came.
     """
+    shop = None if event.shop is None else get_shop(tx, event.shop)
+    platform = None if shop is None else shop.platform
     webhook = event.data.get("webhook")
     is_webhooks = form == "platform" or not event.type.startswith("order.")
     if is_webhooks and isinstance(webhook, str) and webhook.isascii() and webhook.isdigit():
         kept = get_payload_of(tx, int(webhook))
         if kept is not None:
-            return Payload(kept, "webhook")
+            return Payload(kept, "webhook", platform)
     read = get_payload(tx, event.shop, event.order) if event.shop is not None and event.order is not None else None
-    return Payload(read, "none" if read is None else "read")
+    return Payload(read, "none" if read is None else "read", platform)
 
 
 def body_of(event: Event, payload: Payload, form: DeliveryFormat) -> bytes:
@@ -113,14 +120,14 @@ def body_of(event: Event, payload: Payload, form: DeliveryFormat) -> bytes:
     return f'{_dump(view)[:-1]}, "data": {inner}}}'.encode("utf-8", "replace")
 
 
-def topic_of(event: Event) -> str:
+def topic_of(event: Event, platform: str | None) -> str:
     """The platform's topic for an event: the webhook's own; for what was found by a read the one that says the same."""
-    if event.type == "order.imported":  # whichever webhook was the first: it is one that the ERP has not heard of
-        return "orders/create"
     told = event.data.get("topic")
-    if isinstance(told, str):
+    # Whichever webhook was the first to show an order: it is one that the ERP has not heard of.
+    if isinstance(told, str) and event.type != "order.imported":
         return told
-    return "orders/updated" if event.type.startswith("order.") else event.type
+    known = None if platform is None else PLATFORMS.get(platform)
+    return (usual_topic if known is None else known.webhooks.topic_for)(event.type)
 
 
 def headers_of(event: Event, body: bytes, signer: Signer, now_ms: int) -> dict[str, str]:
@@ -139,7 +146,7 @@ def headers_of(event: Event, body: bytes, signer: Signer, now_ms: int) -> dict[s
 def labels_of(event: Event, payload: Payload) -> dict[str, str]:
     """The headers that tell what a body of the platform's own is about."""
     return {
-        "X-Fulfilld-Topic": topic_of(event),
+        "X-Fulfilld-Topic": topic_of(event, payload.platform),
         "X-Fulfilld-Shop": event.shop or "",
         "X-Fulfilld-Event": event.type,
         "X-Fulfilld-Payload": payload.source,

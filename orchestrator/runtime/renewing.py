@@ -150,13 +150,13 @@ class RenewingPushingClient(RenewingClient):
         """As `PushingClient.list_subscriptions`."""
         return await self._push(lambda client: client.list_subscriptions())
 
-    async def subscribe(self, topic: str, address: str) -> bool:
+    async def subscribe(self, topic: str, address: str, secret: str | None) -> bool:
         """As `PushingClient.subscribe`."""
-        return await self._push(lambda client: client.subscribe(topic, address))
+        return await self._push(lambda client: client.subscribe(topic, address, secret))
 
-    async def mend_subscription(self, subscription: Subscription) -> None:
+    async def mend_subscription(self, subscription: Subscription, secret: str | None) -> None:
         """As `PushingClient.mend_subscription`."""
-        await self._push(lambda client: client.mend_subscription(subscription))
+        await self._push(lambda client: client.mend_subscription(subscription, secret))
 
     async def order_of_part(self, part: str) -> str | None:
         """As `PushingClient.order_of_part`."""

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.decisions.webhook_facts import settle_product
 from orchestrator.intake.news import news_of
-from orchestrator.platforms.webhooks import FulfillmentNews, OrderNews, ProductNews, Unimportant, Unreadable
+from orchestrator.platforms.webhooks import OrderNews, ProductNews, ShipmentNews, Unimportant, Unreadable
 from storage.products import StoredProduct, list_products
 from storage.records import Order
 from storage.rejected import list_rejected
@@ -327,7 +327,7 @@ def test_the_bodies_of_2019_are_told_by_their_shape() -> None:
     assert order.order is not None
     fulfilled = news_of("shopify", None, sample("guide2019_fulfillments_create"))
     assert isinstance(fulfilled, OrderNews)
-    assert isinstance(fulfilled.fulfillment, FulfillmentNews)
+    assert isinstance(fulfilled.shipment, ShipmentNews)
     assert isinstance(news_of("shopify", None, sample("guide2019_products_create")), ProductNews)
 
 

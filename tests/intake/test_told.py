@@ -200,8 +200,8 @@ async def test_a_webhook_whose_word_nobody_can_take_keeps_no_other_from_being_he
         added = floor.sandbox.shopify.panel.add()
         await courier.flush()
         await floor.event("order.imported", added)
-        waiting = await floor.store.read(lambda tx: tx.query("SELECT attempts FROM webhooks WHERE due_at IS NOT NULL"))
-        assert (0,) in waiting  # not heard yet: its turn comes again
+        waiting = await floor.store.read(lambda tx: tx.query("SELECT looked_at FROM webhooks WHERE due_at IS NOT NULL"))
+        assert (None,) in waiting  # its word is not taken yet: its turn comes again
 
 
 async def test_a_parcel_that_an_older_daemon_left_for_later_is_told(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ async def test_a_parcel_that_an_older_daemon_left_for_later_is_told(tmp_path: Pa
 
         def leave(tx: Transaction) -> None:
             add_webhook(tx, left, 1)
-            tx.execute("UPDATE webhooks SET attempts = 1")
+            tx.execute("UPDATE webhooks SET attempts = 1, looked_at = 1")
 
         await floor.store.write(leave)
         await tell(courier, "shop/update", {})  # wakes the inbox

@@ -106,3 +106,28 @@ def test_an_order_that_only_webhooks_told_of_is_provisional(monkeypatch: pytest.
     migrate(tx, DIALECT, NOW)
     rows = tx.query("SELECT id, is_provisional FROM orders ORDER BY id")
     assert [tuple(row) for row in rows] == [("read", 0), ("told", 1)]
+
+
+def test_webhooks_of_older_versions_keep_what_they_are_about_and_that_somebody_looked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = all_migrations()
+    (kind,) = [each.version for each in known if each.name == "webhook_kind"]
+    tx = empty()
+    only(monkeypatch, [each for each in known if each.version < kind])
+    migrate(tx, DIALECT, NOW)
+    for source, topic, attempts in (
+        ("shopify", "orders/paid", 0),
+        ("shopify", "products/create", 0),
+        ("shopify", None, 2),
+        ("hint", None, 0),
+    ):
+        tx.execute(
+            "INSERT INTO webhooks (shop, source, topic, received_at, payload, attempts, due_at)"
+            " VALUES ('acme', ?, ?, 7, ?, ?, 7)",
+            (source, topic, b"{}", attempts),
+        )
+    only(monkeypatch, known)
+    migrate(tx, DIALECT, NOW)
+    rows = [tuple(row) for row in tx.query("SELECT kind, looked_at FROM webhooks ORDER BY id")]
+    assert rows == [("order", None), ("product", None), ("other", 7), ("order", None)]

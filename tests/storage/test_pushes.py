@@ -24,7 +24,7 @@ from storage.deliveries import (
     unpark,
 )
 from storage.events import acknowledge, append_event
-from storage.products import StoredProduct, Version, list_products, note_fulfillment, save_product
+from storage.products import StoredProduct, Version, list_products, note_shipment, save_product
 from storage.transaction import Row, Transaction, Value
 from storage.webhooks import (
     Arrival,
@@ -72,7 +72,7 @@ async def test_the_inbox_is_worked_off_in_the_order_of_arrival(engine: Engine) -
             await store.write(lambda tx, n=number: add_webhook(tx, arrival(str(n)), NOW + n))  # type: ignore[misc]
         assert await store.read(shops_with_webhooks) == [("acme", NOW)]
         assert await store.read(lambda tx: due_webhooks(tx, "acme", NOW, 9, MANY)) == [
-            Webhook(1, "acme", "signed", "orders/paid", BODY, NOW, 0)
+            Webhook(1, "acme", "signed", "orders/paid", BODY, NOW, 0, None)
         ]
         assert [each.id for each in await store.read(lambda tx: due_webhooks(tx, "acme", NOW + 9, 2, MANY))] == [1, 2]
         assert await store.write(lambda tx: finish_webhook(tx, 1, NOW + 9)) is True
@@ -145,7 +145,7 @@ async def test_a_fulfilments_versions_are_told_apart_by_change_time_and_bytes(en
             (100, b"f", Version.STALE),
         ):
             noted = await store.write(
-                lambda tx, at=at, b=payload: note_fulfillment(tx, "acme", "f", at, b, NOW)  # type: ignore[misc]
+                lambda tx, at=at, b=payload: note_shipment(tx, "acme", "f", at, b, NOW)  # type: ignore[misc]
             )
             assert noted is version, payload
 

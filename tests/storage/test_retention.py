@@ -12,7 +12,7 @@ from storage import retention
 from storage.deliveries import list_parked, park
 from storage.events import append_event, list_events
 from storage.orders import get_order, get_payload, insert_order, list_orders, save_order
-from storage.products import note_fulfillment
+from storage.products import note_shipment
 from storage.records import Rejected, Situation, TargetStatus
 from storage.rejected import add_rejected, get_rejected, list_rejected, remove_rejected, remove_rejected_of
 from storage.store import Store
@@ -123,7 +123,7 @@ async def test_forgetting_goes_in_batches(engine: Engine, monkeypatch: pytest.Mo
                 add_rejected(tx, "acme", "poll", None, "?", str(number).encode(), OLD)
                 add_webhook(tx, Arrival("acme", "hint", None, None, None, None, b""), OLD)
                 finish_webhook(tx, number + 1, OLD)
-                note_fulfillment(tx, "acme", str(number), None, b"{}", OLD)
+                note_shipment(tx, "acme", str(number), None, b"{}", OLD)
             append_event(tx, NOW, "new")
 
         await store.write(unit)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from orchestrator.platforms.platform import DefaultLimits, Platform
 from orchestrator.platforms.selldone.options import DEFAULT_BASE_URL, SelldoneOptions, auth_url
+from orchestrator.platforms.webhooks import HintWebhooks, order_named_in
 from orchestrator.platforms.window import WindowLimit
 from statemachines.selldone import build
 
@@ -30,5 +31,6 @@ PLATFORM: Final = Platform(
     client="orchestrator.platforms.selldone.client:open_client",
     sandbox="orchestrator.sandbox.selldone.platform:SelldonePlatform",
     example=_EXAMPLE,
+    webhooks=HintWebhooks(hint=order_named_in("basket", "order")),  # selldone.md §7
     token_link=auth_url,
 )

@@ -154,12 +154,15 @@ class ShopifyClient:
         """As `PushingClient.list_subscriptions`. Raises PlatformFailure."""
         return await self._subscriptions.list()
 
-    async def subscribe(self, topic: str, address: str) -> bool:
-        """As `PushingClient.subscribe`. Raises Rejected with Shopify's words, PlatformFailure."""
+    async def subscribe(self, topic: str, address: str, secret: str | None) -> bool:
+        """As `PushingClient.subscribe`; the app's own secret signs. Raises Rejected with Shopify's words,
+        PlatformFailure."""
+        del secret
         return await self._subscriptions.create(topic, address)
 
-    async def mend_subscription(self, subscription: Subscription) -> None:
+    async def mend_subscription(self, subscription: Subscription, secret: str | None) -> None:
         """As `PushingClient.mend_subscription`. Raises Rejected with Shopify's words, PlatformFailure."""
+        del secret
         await self._subscriptions.mend(subscription)
 
     async def order_of_part(self, part: str) -> str | None:

@@ -20,10 +20,11 @@ from orchestrator.platforms.shopify.webhooks import (
 )
 from orchestrator.platforms.webhooks import (
     Envelope,
-    FulfillmentNews,
+    Kind,
     News,
     OrderNews,
     ProductNews,
+    ShipmentNews,
     SignedWebhooks,
     Unimportant,
     Unreadable,
@@ -49,6 +50,14 @@ def envelope(headers: Mapping[str, str]) -> Envelope:
     )
 
 
+def kind(topic: str | None) -> Kind:
+    """As `SignedWebhooks.kind`."""
+    area = (topic or "").partition("/")[0]
+    if area in _ORDER_AREAS:
+        return Kind.ORDER
+    return Kind.PRODUCT if area == "products" else Kind.OTHER
+
+
 def news(header_topic: str | None, body: Json) -> News:
     """As `SignedWebhooks.news`. The topic header decides; a body without one is told by its shape."""
     topic = topic_of({} if header_topic is None else {"X-Shopify-Topic": header_topic}, body)
@@ -68,7 +77,7 @@ def news(header_topic: str | None, body: Json) -> News:
         part=_part(area, body) if order is None else None,
         is_whole=area == "orders" and topic not in _NO_ORDERS,
         updated_at_ms=updated_at_ms(body) if area == "orders" else None,
-        fulfillment=_fulfillment(topic, body) if area == "fulfillments" else None,
+        shipment=_fulfillment(topic, body) if area == "fulfillments" else None,
     )
 
 
@@ -79,7 +88,7 @@ def _part(area: str, body: Json) -> str | None:
     return fulfillment_order_of(body) if area in _PART_AREAS else None
 
 
-def _fulfillment(topic: str, body: Json) -> FulfillmentNews | None:
+def _fulfillment(topic: str, body: Json) -> ShipmentNews | None:
     if not isinstance(body, dict):
         return None
     found = id_of_gid(body.get("admin_graphql_api_id"), "Fulfillment") or whole_id(body.get("id"))
@@ -87,12 +96,12 @@ def _fulfillment(topic: str, body: Json) -> FulfillmentNews | None:
         return None
     status = body.get("status")
     told = status if isinstance(status, str) else None
-    return FulfillmentNews(topic, found, told, updated_at_ms(body), _is_new(topic))
+    return ShipmentNews(topic, found, told, updated_at_ms(body), _is_new(topic))
 
 
 def _is_new(topic: str) -> bool:
     return topic.endswith("/create")
 
 
-SIGNED = SignedWebhooks(open=envelope, is_genuine=verify, news=news, order=told_order)
+SIGNED = SignedWebhooks(open=envelope, is_genuine=verify, kind=kind, news=news, order=told_order, sender_key="domain")
 """Shopify's webhooks."""

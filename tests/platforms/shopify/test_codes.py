@@ -65,10 +65,10 @@ async def test_a_subscription_is_there_only_if_nothing_else_was_wrong(messages: 
     async with staged("shopify") as stage:
         stage.sandbox.faults.script_answer(200, answer, step="webhookSubscriptionCreate")
         if is_taken:
-            assert not await stage.client.subscribe("orders/create", "https://hooks.example/a")  # type: ignore[attr-defined]
+            assert not await stage.client.subscribe("orders/create", "https://hooks.example/a", None)  # type: ignore[attr-defined]
             return
         with pytest.raises(Rejected, match="not allowed"):
-            await stage.client.subscribe("orders/create", "https://hooks.example/a")  # type: ignore[attr-defined]
+            await stage.client.subscribe("orders/create", "https://hooks.example/a", None)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
