@@ -1,7 +1,7 @@
 """Items of a target: which order lines it is about, and how many of each.
 
 A line's id comes in each form in which platforms and our own content give it: a text, a whole number, or a global id
-such as `gid://shopify/LineItem/487817672276298554`. Quantities are whole numbers or decimals, as numbers or as text:
+such as `gid://shop/LineItem/487817672276298554`. Quantities are whole numbers or decimals, as numbers or as text:
 1, 1.0, "1" and "1.0" are the same one piece.
 
 Items that name every line in full narrow nothing. All others are for steps that can be narrowed to some lines; a step

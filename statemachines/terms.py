@@ -71,7 +71,7 @@ class Step:
     """One external call, or a move that the platform makes. `to` None: the step leaves the state (an action such as
     set_tracking).
 
-    Several rows may share a name when one call leads to many states (xSale's `change_status`): a row for each `to`.
+    Several rows may share a name when one call leads to many states (`change_status`): a row for each `to`.
     `uses`: fields of a target that it carries, for the answer's `unused`. `is_irrevocable`: nobody takes it back, or
     the buyer hears of it. `narrows`: fields of a target that make such a step be about a part of the order.
     `reaches_buyer`: by it the buyer hears that goods leave, so it is held back from an order that was withdrawn.
@@ -101,8 +101,8 @@ class Step:
 class Standing:
     """Where an order stands, as far as machines care.
 
-    `state` is ours, `platform_state` what the platform showed last (they differ where a state is ours alone, as
-    Selldone's `Returned`). `facts` are platform facts the guards and read-backs need, plain JSON.
+    `state` is ours, `platform_state` what the platform showed last (they differ where a state is ours
+    alone). `facts` are platform facts the guards and read-backs need, plain JSON.
     """
 
     state: str

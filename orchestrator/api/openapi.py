@@ -22,6 +22,7 @@ from orchestrator.api.routes import BODY, EVERYWHERE, ROUTES
 from orchestrator.api.schema.answers import HttpProblem
 from orchestrator.api.schema.fields import CONSUMER_NAME, LONGEST_ID, PLAIN
 from orchestrator.api.schema.queries import Query
+from orchestrator.registry import PLATFORMS
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -35,7 +36,7 @@ _PATH_PARAMETERS: dict[str, tuple[dict[str, Any], str, str]] = {
         "0199a8f0-7c1e-7d2a-9b1f-0d4c5e6f7a8b",
     ),
     "name": ({"type": "string", "pattern": CONSUMER_NAME}, "A name that the consumer chooses", "erp"),
-    "platform": (_TEXT, "A platform's name", "selldone"),
+    "platform": (_TEXT, "A platform's name", next(iter(PLATFORMS))),
 }
 
 _DESCRIPTION = """\

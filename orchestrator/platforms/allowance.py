@@ -1,9 +1,9 @@
 """What an answer's headers say is left of the account's rate limit, in the spellings that are in use.
 
-`X-RateLimit-Limit`, `-Remaining` and `-Reset` (Laravel among many; selldone.md §6), the IETF drafts' `RateLimit-*`
-(up to draft 6) and `RateLimit` with `RateLimit-Policy` (draft 7 and later), and Shopify's
-`X-Shopify-Shop-Api-Call-Limit: n/40` (shopify.md §8). The budget may be shared with other users of the account, so this
-is worth more than our own count. It is also foreign data: a value that cannot be meant is as good as a missing one.
+`X-RateLimit-Limit`, `-Remaining` and `-Reset` (Laravel among many), the IETF drafts' `RateLimit-*` (up to draft 6) and
+`RateLimit` with `RateLimit-Policy` (draft 7 and later), and used calls of a bucket as a share, `n/40`, in a header
+`…-Api-Call-Limit`. The budget may be shared with other users of the account, so this is worth more than our own count.
+It is also foreign data: a value that cannot be meant is as good as a missing one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _EPOCH_MILLISECONDS = 1e11
 _LARGEST_COUNT = 10**9
 _COUNT = re.compile(r"\d{1,12}(?:\.\d{1,6})?", re.ASCII)
 _SHARE = re.compile(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", re.ASCII)
+_SHARE_OF_CALLS = "-api-call-limit"
 _PARAMETER = re.compile(r"""[;,]?\s*([a-z*][a-z0-9_.*-]*)\s*=\s*"?(-?[\d.]+)"?""", re.ASCII | re.IGNORECASE)
 
 
@@ -30,6 +31,10 @@ class Headers(Protocol):
 
     def __contains__(self, name: object, /) -> bool:
         """Whether there is such a header."""
+        ...
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in the spelling that they came in."""
         ...
 
     def getall(self, name: str) -> list[str]:
@@ -65,8 +70,8 @@ def _spoken(headers: Headers, now_ms: int) -> Iterator[Allowance | None]:
                 yield Allowance(_least(headers, f"{prefix}-Limit"), remaining, _reset(headers, prefix, now_ms))
     if "RateLimit" in headers:
         yield from _items(headers)
-    if "X-Shopify-Shop-Api-Call-Limit" in headers:
-        for text in headers.getall("X-Shopify-Shop-Api-Call-Limit"):
+    for name in {each for each in headers if each.lower().endswith(_SHARE_OF_CALLS)}:
+        for text in headers.getall(name):
             if (share := _SHARE.fullmatch(text)) and int(share[2]):
                 yield Allowance(int(share[2]), max(0, int(share[2]) - int(share[1])), None)
 

@@ -16,8 +16,6 @@ This is the hot path of the whole program: requests carry prebuilt headers and U
 
 from __future__ import annotations
 
-import json
-import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,8 +34,9 @@ from orchestrator.masking import Mask
 from orchestrator.network import network_words
 from orchestrator.platforms.allowance import allowance_of
 from orchestrator.platforms.client import Finding
+from orchestrator.platforms.error_texts import error_text, without_status
 from orchestrator.platforms.failures import AccessDenied, Garbled, PlatformFailure, Transient, Unreadable
-from orchestrator.platforms.garbage import KEPT_BYTES, is_json, prose, said_instead
+from orchestrator.platforms.garbage import KEPT_BYTES, is_json, said_instead
 from orchestrator.platforms.meter import Meter
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
@@ -53,7 +52,6 @@ _RETRY_AFTER_SECONDS = 30.0
 _MAX_RETRY_AFTER_SECONDS = 3600.0
 _MOST_FETCHED_SECRETS = 64  # that are remembered: a year of hourly tokens would be thousands
 _MOST_CLEANED = 16 * DETAIL_LENGTH  # far more than is kept, so that nothing that is kept ends in half a secret
-_MAX_ERROR_BYTES = 256 * 1024  # of a JSON error: beyond that it is none
 _CLOSED = "the shop was stopped or its config changed before the call left"
 _NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
@@ -190,7 +188,7 @@ class Caller:
 
     def words(self, answer: Answer) -> str:
         """The platform's own words in an answer: status, constant and message, without secrets, cut to a length."""
-        said = _without_status(told(answer.body), answer.status)
+        said = without_status(error_text(answer.body), answer.status)
         return self.clean(f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status} without a message")
 
     def garbled(self, answer: Answer, *, is_effect: bool = False) -> Garbled:
@@ -322,49 +320,3 @@ def skew_finding(answer: Answer, clock: Clock) -> Finding:
         side = "ahead of" if seconds > 0 else "behind"
         return Finding("clock", "warning", f"ours is {abs(seconds)} s {side} the platform's")
     return Finding("clock", "ok", f"within {_MAX_SKEW_SECONDS} s of the platform's")
-
-
-def told(body: bytes) -> str:
-    """What a body says to a person: the usual members of a JSON error, or the text of anything else.
-
-    Only the words are taken: an answer to a good call may hold a customer's data and does not belong into a log.
-    """
-    try:
-        data = json.loads(body) if len(body) <= _MAX_ERROR_BYTES else None
-    except (ValueError, RecursionError):
-        return prose(body)
-    if not isinstance(data, dict):
-        return json.dumps(data, ensure_ascii=False) if isinstance(data, list) and _is_complaint(data) else ""
-    words: list[str] = []
-    for name in ("error", "code", "error_msg", "message", "Message", "error_description", "detail", "title"):
-        value = data.get(name)
-        text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-        if value is not None and not isinstance(value, bool) and text and text not in words:
-            words.append(text)
-    # Shopify answers {"errors": "…"} to a bad token and to too many calls, others a list or the wrong fields.
-    if isinstance(errors := data.get("errors"), dict | list | str) and errors:
-        words.append(errors if isinstance(errors, str) else json.dumps(errors, ensure_ascii=False))
-    # Django REST Framework names the fields at the top, and those of inner objects inside:
-    # {"state": ["… is not a valid choice."], "order_lines": [{}, {"quantity": ["…"]}]}
-    fields = {name: value for name, value in data.items() if _is_complaint(value)}
-    if fields and not words:
-        words.append(json.dumps(fields, ensure_ascii=False))
-    return " – ".join(words)
-
-
-def _without_status(words: str, status: int) -> str:
-    """Words without the status that an error page begins with, often in its title and again in its text."""
-    rest = re.sub(rf"\A(?:{status}\b[\s:–-]*)+", "", words)
-    return re.sub(rf"\A(.+?)[\s–]+{status}[\s:–-]+\1(?!\w)", r"\1", rest)
-
-
-def _is_complaint(value: object) -> bool:
-    """Whether there are lists of sentences at every end of a value: an order's own members look otherwise."""
-    if isinstance(value, dict):
-        return bool(value) and all(_is_complaint(inner) for inner in value.values())
-    if not isinstance(value, list) or not value:
-        return False
-    inner = [each for each in value if each != {}]  # a row that is good
-    return all(isinstance(each, str) for each in value) or (
-        bool(inner) and all(isinstance(each, dict) and _is_complaint(each) for each in inner)
-    )

@@ -1,4 +1,4 @@
-"""A bucket of points from which calls take what they cost, as platforms with a query language count (shopify.md §8).
+"""A bucket of points from which calls take what they cost, as platforms with a query language count.
 
 A call needs the points that the platform estimates before it runs it (`requested`); what it then did not need comes
 back at once. So what is at hand is the platform's last word, plus what was restored since, less what our calls under

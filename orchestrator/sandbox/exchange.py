@@ -16,7 +16,7 @@ from orchestrator.sandbox.ledger import Call, Ledger
 from orchestrator.sandbox.platform import Incoming, Operation, Reply, SimulatedPlatform
 
 CORS = {"Access-Control-Allow-Origin": "*"}
-"""On every answer: the platform's own browser pages call it from another origin (selldone.md [D])."""
+"""On every answer: the platform's own browser pages call it from another origin."""
 _PREFLIGHT = {
     **CORS,
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",

@@ -16,6 +16,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from orchestrator.clock import Clock
+from orchestrator.platforms.error_texts import error_text
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
 from orchestrator.platforms.http import (
     DETAIL_LENGTH,
@@ -24,7 +25,6 @@ from orchestrator.platforms.http import (
     open_session,
     retry_after_seconds,
     skew_finding,
-    told,
 )
 from tests.platforms.selldone.shop import NOW_MS, answering, drop, serving
 from tests.support.aioresponses_compat import MockedHttp
@@ -309,7 +309,7 @@ def test_no_retry_after_makes_trouble(text: str, date: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_anything_can_be_told(body: bytes) -> None:
-    assert isinstance(told(body), str)
+    assert isinstance(error_text(body), str)
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_anything_can_be_told(body: bytes) -> None:
     ],
 )
 def test_only_the_words_of_an_error_are_told(body: bytes, words: str) -> None:
-    assert told(body) == words
+    assert error_text(body) == words
 
 
 @pytest.mark.parametrize(

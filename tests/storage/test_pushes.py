@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from storage.deliveries import (
     ConsumerLag,
@@ -95,9 +96,10 @@ async def test_what_is_worked_off_at_once_is_bounded_by_its_bytes(engine: Engine
             assert [each.id for each in found] == ids
 
 
-async def test_what_can_be_worked_off_without_the_platform_is_told_by_its_topic(engine: Engine) -> None:
+async def test_what_can_be_worked_off_without_the_platform_is_told_by_its_kind(engine: Engine) -> None:
     async with engine.open() as store:
-        arrivals = [arrival(topic, topic=topic) for topic in ("orders/paid", "products/update", None)]
+        kinds = {"orders/paid": "order", "products/update": "product", None: "other"}
+        arrivals = [replace(arrival(topic, topic=topic), kind=kind) for topic, kind in kinds.items()]
         for each in (*arrivals, Arrival("acme", "hint", None, None, None, None, BODY)):
             await store.write(lambda tx, a=each: add_webhook(tx, a, NOW))  # type: ignore[misc]
         found = await store.read(lambda tx: due_webhooks(tx, "acme", NOW, 9, MANY, Which.LOCAL))

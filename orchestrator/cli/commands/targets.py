@@ -36,7 +36,8 @@ def submit(
     ] = None,
     carrier: Annotated[str | None, typer.Option(metavar="N", help="Who carries it.")] = None,
     location: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only what is to be shipped from this location (Shopify).")
+        str | None,
+        typer.Option(metavar="ID", help="Only what is shipped from here, where a platform tells."),
     ] = None,
     erp_number: Annotated[str | None, typer.Option(metavar="N", help="The order's number in the ERP.")] = None,
     data: Annotated[

@@ -49,7 +49,7 @@ def backup(
 
 
 def auth_url(
-    platform: Annotated[str, typer.Argument(metavar="PLATFORM", help="Such as selldone.", show_default=False)],
+    platform: Annotated[str, typer.Argument(metavar="PLATFORM", help="As the config names it.", show_default=False)],
     scope: Annotated[
         list[str] | None,
         typer.Option("--scope", metavar="S", help="A permission; repeatable. Default: what fulfilld needs."),

@@ -1,4 +1,4 @@
-"""What happens at the platform while the demo runs: an order and products that Shopify's webhooks bring.
+"""What happens at the platform while the demo runs: an order and products that its webhooks bring.
 
 The sandbox sends them, signed, to the daemon's listener, because the daemon asked for them at its start. No poll of
 that shop comes while the demo lasts, so that what arrives, arrives by webhook.
@@ -13,9 +13,7 @@ from typing import Any
 from orchestrator.cli.client import Client
 from orchestrator.cli.demo.erp import order_path
 from orchestrator.cli.failures import Failure
-
-PUSHING = "shopify"
-"""The platform whose simulation pushes."""
+from orchestrator.platforms.platform import Platform
 
 ROUTING_SECONDS = 2.0
 """How long after the order its goods are assigned to a location: until then nothing of it can be shipped."""
@@ -34,10 +32,10 @@ class Arrival:
 
 
 class PushingShop:
-    """A shop whose platform pushes: `daemon` and `sandbox` are clients of the two, `name` is the shop's."""
+    """A shop whose `platform` pushes: `daemon` and `sandbox` are clients of the two, `name` is the shop's."""
 
-    def __init__(self, daemon: Client, sandbox: Client, name: str) -> None:
-        self._daemon, self._sandbox, self.name = daemon, sandbox, name
+    def __init__(self, daemon: Client, sandbox: Client, name: str, platform: Platform) -> None:
+        self._daemon, self._sandbox, self.name, self.platform = daemon, sandbox, name, platform
 
     def subscribed(self) -> list[str]:
         """Waits until the daemon has asked for its webhooks; what they are about. Raises Failure."""
@@ -86,7 +84,7 @@ class PushingShop:
         return found
 
     def _panel(self, action: str, **fields: Any) -> Any:
-        return self._sandbox.post(f"/_sandbox/{PUSHING}/panel", {"action": action, **fields}).json()
+        return self._sandbox.post(f"/_sandbox/{self.platform.name}/panel", {"action": action, **fields}).json()
 
     def _await(self, what: str, look: Any) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS

@@ -92,7 +92,7 @@ def tell_ledger(client: Client, sandbox: Client) -> bool:
     say(f"{found} steps lost their answer and were found done by reading the order again")
     if refused:
         again = "1 despatch" if refused == 1 else f"{refused} despatches"
-        say(f"{again} went out again under the same number: CloudSuite refused it, for the first had arrived")
+        say(f"{again} went out again under the same number: the platform refused it, for the first had arrived")
     show([line(Cell(f"done twice: {twice}, out of turn: {astray}", tone))])
     return not twice and not astray
 

@@ -80,9 +80,9 @@ def _play(stage: Stage, orders: int) -> ExitCode:
 
 def _push(stage: Stage) -> Submitted:
     """An order and products come by webhook; the order's targets are submitted before its goods are anywhere."""
-    shop = PushingShop(stage.client, stage.sandbox, stage.pushing_shop)
+    shop = PushingShop(stage.client, stage.sandbox, stage.pushing_shop, stage.pushing_platform)
     say("")
-    say(f"{shop.name}: Shopify was asked for webhooks about {', '.join(shop.subscribed())}")
+    say(f"{shop.name}: {shop.platform.title} was asked for webhooks about {', '.join(shop.subscribed())}")
     arrival = shop.buy()
     say(
         f"{shop.name}: order {arrival.order} came by signed webhook, imported {arrival.seconds:.1f} s after it was made"

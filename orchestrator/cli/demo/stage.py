@@ -19,10 +19,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from orchestrator.cli.client import Client
-from orchestrator.cli.demo.arrival import PUSHING
 from orchestrator.cli.demo.receiver import Receiver
 from orchestrator.cli.failures import Failure
 from orchestrator.cli.place import Address
+from orchestrator.platforms.platform import Platform
+from orchestrator.platforms.webhooks import SignedWebhooks
+from orchestrator.registry import PLATFORMS
 
 FAULTS = ("drop_after=0.03", "error_before=0.03", "webhook_twice=0.1")
 """What goes wrong in the demo: some calls take effect but lose their answer, some fail, some webhooks come twice. Which
@@ -89,9 +91,17 @@ class Stage:
 
     @property
     def pushing_shop(self) -> str:
-        """The shop whose platform sends webhooks."""
-        found = [name for name, shop in self.config["shops"].items() if shop["platform"] == PUSHING]
-        return str(found[0])
+        """The first shop whose platform sends signed webhooks."""
+        shops: list[str] = list(self.config["shops"])
+        return next(name for name in shops if isinstance(self._platform(name).webhooks, SignedWebhooks))
+
+    @property
+    def pushing_platform(self) -> Platform:
+        """The platform of `pushing_shop`."""
+        return self._platform(self.pushing_shop)
+
+    def _platform(self, shop: str) -> Platform:
+        return PLATFORMS[self.config["shops"][shop]["platform"]]
 
     @property
     def sandbox_url(self) -> str:

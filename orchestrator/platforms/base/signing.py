@@ -1,4 +1,4 @@
-"""Webhooks that are signed by HMAC-SHA256 over the bytes of their body, in base64 (Shopify and many others)."""
+"""Webhooks that are signed by HMAC-SHA256 over the bytes of their body, in base64, as many platforms do."""
 
 from __future__ import annotations
 
