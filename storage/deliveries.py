@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from storage.events import consumer_cursor, list_consumers
+from storage.events import COLUMNS, consumer_cursor, list_consumers
 from storage.records import Event
-from storage.text import load_json
+from storage.rows import Columns
 from storage.transaction import Transaction
 
 _FAR_MS = 2**62
@@ -28,6 +28,9 @@ class DeliveryState:
     last_error: str | None = None
     last_error_at: int | None = None
     delivered_at: int | None = None
+
+
+_STATE = Columns(DeliveryState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,8 @@ def consumer_of(name: str) -> str:
 
 def delivery_state(tx: Transaction, name: str) -> DeliveryState:
     """What is kept of a receiver."""
-    sql = "SELECT paused_at, last_error, last_error_at, delivered_at FROM deliveries WHERE name = ?"
-    rows = tx.query(sql, (name,))
-    return DeliveryState(*rows[0]) if rows else DeliveryState()
+    rows = tx.query(f"SELECT {_STATE.sql} FROM deliveries WHERE name = ?", (name,))  # noqa: S608
+    return _STATE.read(rows[0]) if rows else DeliveryState()
 
 
 def pause_delivery(tx: Transaction, name: str, paused_at: int | None) -> bool:
@@ -140,13 +142,10 @@ def parked_heads(tx: Transaction, name: str, limit: int, latest_ms: int = _FAR_M
 def list_parked(tx: Transaction, name: str, lane: str, limit: int) -> list[Parked]:
     """The first events of a lane, in order."""
     sql = (
-        "SELECT e.cursor, e.at, e.type, e.shop, e.order_id, e.target, e.data, p.attempts FROM parked p"
+        f"SELECT {COLUMNS.of('e')}, p.attempts FROM parked p"  # noqa: S608
         " JOIN events e ON e.cursor = p.cursor WHERE p.name = ? AND p.lane = ? ORDER BY p.cursor LIMIT ?"
     )
-    found = []
-    for cursor, at, type_, shop, order, target, data, attempts in tx.query(sql, (name, lane, limit)):
-        found.append(Parked(Event(cursor, at, type_, shop, order, target, load_json(data)), lane, attempts))
-    return found
+    return [Parked(COLUMNS.read(row[:-1]), lane, row[-1]) for row in tx.query(sql, (name, lane, limit))]
 
 
 def parked_lanes(tx: Transaction, name: str, lanes: Iterable[str]) -> set[str]:

@@ -50,7 +50,10 @@ class NewerStore(StoreError):
 
 
 class StaleLease(StoreError):
-    """Another node holds the shop now; nothing was written."""
+    """Another node works for the shop now; nothing was written."""
+
+    def __init__(self, shop: str) -> None:
+        super().__init__(f"another node works for shop {shop} now")
 
 
 class NotAStore(StoreError):

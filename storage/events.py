@@ -1,14 +1,23 @@
-"""The feed: events with commit-ordered cursors, consumers that remember theirs."""
+"""The feed: events with commit-ordered cursors, consumers that remember theirs.
+
+A reader asks for what lies above the last cursor that it saw, so a cursor must not become visible after a higher one:
+it would be passed over for good. On SQLite that is so because there is one writer, whose transactions follow each
+other, and cursors are given inside them. A database with several writers gives a cursor when the row is inserted and
+shows it when the transaction commits, which may be in another order; so a transaction claims the feed before its first
+event (`_claim_feed`) and has it until it ends.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from storage.records import Event, Json
+from storage.rows import Columns
 from storage.text import dump_json, load_json
-from storage.transaction import Published, Row, Transaction, Value
+from storage.transaction import Published, Transaction, Value
 
-_COLUMNS = "cursor, at, type, shop, order_id, target, data"
+COLUMNS = Columns(Event, named={"order": "order_id"}, readers={"data": load_json})
+"""What a SELECT has to answer for an event."""
 
 _INSERT = "INSERT INTO events (at, type, shop, order_id, target, data) VALUES (?, ?, ?, ?, ?, ?)"
 
@@ -33,8 +42,8 @@ def append_event(
     data: dict[str, Json] | None = None,
 ) -> int:
     """Adds an event and tells listeners of it after the commit; answers its cursor."""
-    text = "{}" if data is None else dump_json(data)
-    cursor = tx.insert(_INSERT, (at, type, shop, order, target, text))
+    _claim_feed(tx)
+    cursor = tx.insert(_INSERT, (at, type, shop, order, target, _text(data)))
     tx.published.append(Published(cursor, shop, order, target, type))
     return cursor
 
@@ -43,12 +52,21 @@ def append_events(
     tx: Transaction, at: int, shop: str, order: str, events: list[tuple[str, str | None, dict[str, Json] | None]]
 ) -> None:
     """Adds several events (type, target, data) of one order in one statement; their cursors follow each other."""
-    values: list[Value] = []
-    for type_, target, data in events:
-        values += (at, type_, shop, order, target, "{}" if data is None else dump_json(data))
-    last = tx.insert(_INSERT + ", (?, ?, ?, ?, ?, ?)" * (len(events) - 1), values)
-    first = last - len(events) + 1
-    tx.published += [Published(first + index, shop, order, event[1], event[0]) for index, event in enumerate(events)]
+    _claim_feed(tx)
+    rows = [(at, type_, shop, order, target, _text(data)) for type_, target, data in events]
+    cursors = tx.insert_many(_INSERT, rows)
+    for cursor, (type_, target, _) in zip(cursors, events, strict=True):
+        tx.published.append(Published(cursor, shop, order, target, type_))
+
+
+def _claim_feed(tx: Transaction) -> None:
+    """Before a transaction's first event: no other one with events commits until this one ends."""
+    if not tx.published and tx.dialect.feed_claim is not None:
+        tx.query(tx.dialect.feed_claim)
+
+
+def _text(data: dict[str, Json] | None) -> str:
+    return "{}" if data is None else dump_json(data)
 
 
 def list_events(tx: Transaction, after: int, limit: int, wanted: EventFilter = EventFilter()) -> list[Event]:
@@ -56,8 +74,9 @@ def list_events(tx: Transaction, after: int, limit: int, wanted: EventFilter = E
     where = ["cursor > ?"]
     values: list[Value] = [after]
     if wanted.shop is not None:
-        # the plus keeps SQLite on the cursor: by the index of orders it would read and sort a shop's whole feed
-        where.append("shop = ?" if wanted.order is not None else "+shop = ?")
+        # by the index of orders a shop's whole feed would be read and sorted; the cursor leads there in order
+        column = "shop" if wanted.order is not None else tx.dialect.unindexed("shop")
+        where.append(f"{column} = ?")
         values.append(wanted.shop)
     if wanted.order is not None:
         where.append("order_id = ?")
@@ -65,8 +84,8 @@ def list_events(tx: Transaction, after: int, limit: int, wanted: EventFilter = E
     if wanted.types:
         where.append(f"type IN ({', '.join('?' * len(wanted.types))})")
         values.extend(wanted.types)
-    sql = f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(where)} ORDER BY cursor LIMIT ?"  # noqa: S608
-    return [_event(row) for row in tx.query(sql, [*values, limit])]
+    sql = f"SELECT {COLUMNS.sql} FROM events WHERE {' AND '.join(where)} ORDER BY cursor LIMIT ?"  # noqa: S608
+    return [COLUMNS.read(row) for row in tx.query(sql, [*values, limit])]
 
 
 def last_cursor(tx: Transaction) -> int:
@@ -108,8 +127,3 @@ def list_consumers(tx: Transaction) -> list[tuple[str, int, int]]:
     """Every consumer: name, cursor, when it last acknowledged. A name that begins with a dot is the daemon's own."""
     found = tx.query("SELECT name, cursor, updated_at FROM consumers WHERE name NOT LIKE '.%' ORDER BY name")
     return [(r[0], r[1], r[2]) for r in found]
-
-
-def _event(row: Row) -> Event:
-    cursor, at, type_, shop, order, target, data = row
-    return Event(cursor, at, type_, shop, order, target, load_json(data))

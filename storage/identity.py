@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from storage.rows import Columns
 from storage.transaction import Transaction
 
 
@@ -22,9 +23,12 @@ class Identity:
     restored_at: int | None = None
 
 
+_IDENTITY = Columns(Identity)
+
+
 def read_identity(tx: Transaction) -> Identity:
     """Which store this is."""
-    return Identity(*tx.query("SELECT feed, host, place, copied_at, restored_at FROM store_identity")[0])
+    return _IDENTITY.read(tx.query(f"SELECT {_IDENTITY.sql} FROM store_identity")[0])  # noqa: S608
 
 
 def feed_id(tx: Transaction) -> str:

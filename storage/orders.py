@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from storage.errors import StoreError
+from storage.errors import StaleLease, StoreError
 from storage.records import HELD_UP, Intent, Json, Kept, Order, Problem, Situation, Wait, changed
+from storage.rows import Columns
 from storage.text import dump_json, load_json
-from storage.transaction import Row, Transaction, Value
+from storage.transaction import Transaction, Value
 
 LONGEST_WAIT_MS = 86_400_000
 """No order is put off for longer than that, whatever the config says."""
 
 _FAR_MS = 2**62
 _OLD_INTENT_FIELDS = 6  # without is_unanswered
-
-_COLUMNS = (
-    "seq, shop, platform, id, reference, state, platform_state, milestone, payment, situation, facts, content_hash,"
-    " platform_updated_at, observed_at, moved_at, due_at, intent, attempts, read_attempts, crashes, next_attempt_at,"
-    " wait, problem, held_at, held_reason, imported_at, updated_at, version, gone_at, gone_detail,"
-    " is_provisional"
-)
 
 _INSERT = (
     "INSERT INTO orders (shop, platform, id, imported_at, version, updated_at, state, platform_state, milestone,"
@@ -79,8 +73,21 @@ class OrderFilter:
 
 def get_order(tx: Transaction, shop: str, order: str) -> Order | None:
     """One order, None if it is not known."""
-    rows = tx.query(f"SELECT {_COLUMNS} FROM orders WHERE shop = ? AND id = ?", (shop, order))  # noqa: S608
-    return _order(rows[0]) if rows else None
+    rows = tx.query(f"SELECT {_ORDER.sql} FROM orders WHERE shop = ? AND id = ?", (shop, order))  # noqa: S608
+    return _ORDER.read(rows[0]) if rows else None
+
+
+def is_unchanged(tx: Transaction, known: Order, epoch: int) -> bool:
+    """Whether an order is still as it was read, in one query with the fence. Raises StaleLease unless the lease of its
+    shop is of this epoch."""
+    rows = tx.query(
+        "SELECT lease_epoch, (SELECT version FROM orders WHERE seq = ? AND shop = shops.name)"  # noqa: S608
+        f" FROM shops WHERE name = ?{tx.dialect.row_lock}",
+        (known.seq, known.shop),
+    )
+    if not rows or rows[0][0] != epoch:
+        raise StaleLease(known.shop)
+    return bool(rows[0][1] == known.version)
 
 
 def insert_order(tx: Transaction, order: Order, payload: bytes, content: dict[str, Json] | None = None) -> Order:
@@ -157,8 +164,8 @@ def get_payload(tx: Transaction, shop: str, order: str) -> bytes | None:
 def list_orders(tx: Transaction, after: int, limit: int, wanted: OrderFilter = OrderFilter()) -> list[Order]:
     """Orders with `seq` above `after`, in the order of their import."""
     where, values = _conditions(wanted)
-    sql = f"SELECT {_COLUMNS} FROM orders WHERE seq > ?{where} ORDER BY seq LIMIT ?"  # noqa: S608
-    return [_order(row) for row in tx.query(sql, [after, *values, limit])]
+    sql = f"SELECT {_ORDER.sql} FROM orders WHERE seq > ?{where} ORDER BY seq LIMIT ?"  # noqa: S608
+    return [_ORDER.read(row) for row in tx.query(sql, [after, *values, limit])]
 
 
 def due_orders(
@@ -187,8 +194,8 @@ def next_due_at(tx: Transaction, shop: str, after: int) -> int | None:
 
 def orders_with_intent(tx: Transaction, shop: str) -> list[Order]:
     """Orders whose call was out: after a restart these are read before anything is sent again."""
-    sql = f"SELECT {_COLUMNS} FROM orders WHERE shop = ? AND intent IS NOT NULL"  # noqa: S608
-    return [_order(row) for row in tx.query(sql, (shop,))]
+    sql = f"SELECT {_ORDER.sql} FROM orders WHERE shop = ? AND intent IS NOT NULL"  # noqa: S608
+    return [_ORDER.read(row) for row in tx.query(sql, (shop,))]
 
 
 def stalest_orders(
@@ -219,8 +226,8 @@ def count_orders(tx: Transaction) -> list[tuple[str, str, str, int]]:
 
 def blocked_orders(tx: Transaction, limit: int) -> list[Order]:
     """Orders that wait for a person."""
-    sql = f"SELECT {_COLUMNS} FROM orders WHERE situation = 'blocked' ORDER BY updated_at LIMIT ?"  # noqa: S608
-    return [_order(row) for row in tx.query(sql, (limit,))]
+    sql = f"SELECT {_ORDER.sql} FROM orders WHERE situation = 'blocked' ORDER BY updated_at LIMIT ?"  # noqa: S608
+    return [_ORDER.read(row) for row in tx.query(sql, (limit,))]
 
 
 def _conditions(wanted: OrderFilter) -> tuple[str, list[Value]]:
@@ -265,9 +272,9 @@ def dump_problem(problem: Problem | None) -> str | None:
     return dump_json([problem.type, problem.title, problem.detail, problem.step, problem.since])
 
 
-def load_problem(text: str | None) -> Problem | None:
+def load_problem(text: str) -> Problem:
     """A problem from its JSON column."""
-    return None if text is None else Problem(*load_json(text))
+    return Problem(*load_json(text))
 
 
 def _step_values(order: Order) -> tuple[Value, ...]:
@@ -318,12 +325,18 @@ def _load_intent(text: str) -> Intent:
     return intent if len(fields) > _OLD_INTENT_FIELDS else replace(intent, is_unanswered=intent.is_uncertain)
 
 
-def _order(row: Row) -> Order:
-    values = list(row)
-    values[9] = Situation(row[9])
-    values[10] = load_json(row[10])
-    values[16] = None if row[16] is None else _load_intent(row[16])
-    values[21] = None if row[21] is None else Wait(*load_json(row[21]))
-    values[22] = load_problem(row[22])
-    values[30] = bool(row[30])
-    return Order(*values)
+def _load_wait(text: str) -> Wait:
+    return Wait(*load_json(text))
+
+
+_ORDER = Columns(
+    Order,
+    readers={
+        "situation": Situation,
+        "facts": load_json,
+        "intent": _load_intent,
+        "wait": _load_wait,
+        "problem": load_problem,
+        "is_provisional": bool,
+    },
+)

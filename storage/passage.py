@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from storage.rows import Columns
 from storage.transaction import Transaction
 
 
@@ -21,10 +22,13 @@ class Passage:
     jumped_ms: int
 
 
+_PASSAGE = Columns(Passage)
+
+
 def get_passage(tx: Transaction) -> Passage | None:
     """What was written last; None in a store that no daemon with this has run on."""
-    rows = tx.query("SELECT wall_at, boot, uptime_ms, ahead_ms, seen_ms, jumped_ms FROM passage WHERE id = 1")
-    return Passage(*rows[0]) if rows else None
+    rows = tx.query(f"SELECT {_PASSAGE.sql} FROM passage WHERE id = 1")  # noqa: S608
+    return _PASSAGE.read(rows[0]) if rows else None
 
 
 def save_passage(tx: Transaction, passage: Passage) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
+from storage.rows import Columns
 from storage.transaction import Transaction
 
 
@@ -28,6 +29,9 @@ class StoredProduct:
     title: str | None
     updated_at: int | None
     payload: bytes
+
+
+_PRODUCT = Columns(StoredProduct)
 
 
 def save_product(
@@ -54,8 +58,8 @@ def save_product(
 def list_products(tx: Transaction, after: int, limit: int, shop: str | None = None) -> list[StoredProduct]:
     """Products with a `seq` above `after`, in the order in which they were first seen."""
     where, values = (" AND shop = ?", [after, shop]) if shop is not None else ("", [after])
-    sql = f"SELECT seq, shop, id, title, updated_at, payload FROM products WHERE seq > ?{where} ORDER BY seq LIMIT ?"  # noqa: S608
-    return [StoredProduct(*row) for row in tx.query(sql, [*values, limit])]
+    sql = f"SELECT {_PRODUCT.sql} FROM products WHERE seq > ?{where} ORDER BY seq LIMIT ?"  # noqa: S608
+    return [_PRODUCT.read(row) for row in tx.query(sql, [*values, limit])]
 
 
 def note_shipment(

@@ -9,9 +9,10 @@ import hashlib
 from dataclasses import dataclass
 
 from storage.records import Rejected
+from storage.rows import Columns
 from storage.transaction import Transaction
 
-_COLUMNS = "id, shop, source, at, error, payload"
+_REJECTED = Columns(Rejected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,13 @@ class Aside:
     next_at: int
 
 
+def _load_told(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_ASIDE = Columns(Aside, named={"order": "order_id"}, readers={"told": _load_told})
+
+
 @dataclass(frozen=True, slots=True)
 class Fresh:
     """What is kept of a new subject beside its payload; see `Aside`."""
@@ -40,9 +48,9 @@ class Fresh:
 
 def get_aside(tx: Transaction, shop: str, subject: str) -> Aside | None:
     """What is kept of a subject."""
-    sql = "SELECT id, order_id, webhook, told, attempts, next_at FROM rejected WHERE shop = ? AND subject = ?"
+    sql = f"SELECT {_ASIDE.sql} FROM rejected WHERE shop = ? AND subject = ?"  # noqa: S608
     rows = tx.query(sql, (shop, subject))
-    return _aside(rows[0]) if rows else None
+    return _ASIDE.read(rows[0]) if rows else None
 
 
 def add_rejected(
@@ -105,10 +113,10 @@ def due_rejected(tx: Transaction, shop: str, due_at: int | None, ahead_at: int, 
     if due_at is not None:
         where, values = " AND (next_at <= ? OR next_at > ?)", [due_at, ahead_at]
     sql = (
-        "SELECT id, order_id, webhook, told, attempts, next_at FROM rejected"  # noqa: S608
+        f"SELECT {_ASIDE.sql} FROM rejected"  # noqa: S608
         f" WHERE shop = ? AND (order_id IS NOT NULL OR webhook IS NOT NULL){where} ORDER BY next_at, id LIMIT ?"
     )
-    return [_aside(row) for row in tx.query(sql, [shop, *values, limit])]
+    return [_ASIDE.read(row) for row in tx.query(sql, [shop, *values, limit])]
 
 
 def next_reread_at(tx: Transaction, shop: str) -> int | None:
@@ -131,14 +139,14 @@ def is_set_aside(tx: Transaction, shop: str, order: str) -> bool:
 def list_rejected(tx: Transaction, after: int, limit: int, shop: str | None = None) -> list[Rejected]:
     """Rejected payloads with an id above `after`, oldest first."""
     where, values = (" AND shop = ?", [after, shop]) if shop is not None else ("", [after])
-    sql = f"SELECT {_COLUMNS} FROM rejected WHERE id > ?{where} ORDER BY id LIMIT ?"  # noqa: S608
-    return [Rejected(*row) for row in tx.query(sql, [*values, limit])]
+    sql = f"SELECT {_REJECTED.sql} FROM rejected WHERE id > ?{where} ORDER BY id LIMIT ?"  # noqa: S608
+    return [_REJECTED.read(row) for row in tx.query(sql, [*values, limit])]
 
 
 def get_rejected(tx: Transaction, rejected_id: int) -> tuple[Rejected, str | None] | None:
     """One payload with the order id it was about, where that is known."""
-    rows = tx.query(f"SELECT {_COLUMNS}, order_id FROM rejected WHERE id = ?", (rejected_id,))  # noqa: S608
-    return (Rejected(*rows[0][:-1]), rows[0][-1]) if rows else None
+    rows = tx.query(f"SELECT {_REJECTED.sql}, order_id FROM rejected WHERE id = ?", (rejected_id,))  # noqa: S608
+    return (_REJECTED.read(rows[0][:-1]), rows[0][-1]) if rows else None
 
 
 def remove_rejected(tx: Transaction, rejected_id: int) -> None:
@@ -154,8 +162,3 @@ def remove_rejected_of(tx: Transaction, shop: str, order: str) -> None:
 def remove_rejected_by(tx: Transaction, webhook: int) -> None:
     """Forgets the payload of a webhook that has been understood since."""
     tx.execute("DELETE FROM rejected WHERE webhook = ?", (webhook,))
-
-
-def _aside(row: tuple[object, ...]) -> Aside:
-    id_, order, webhook, told, attempts, next_at = row
-    return Aside(id_, order, webhook, tuple(str(told).split()), attempts, next_at)  # type: ignore[arg-type]

@@ -1,53 +1,30 @@
-"""Shop rows: pause, gate, sync position, credentials' fingerprint, identity, lease."""
+"""Shop rows: pause, gate, sync position, credentials' fingerprint, identity. Leases have `storage.leases`."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from storage.errors import StaleLease
 from storage.records import Json, Shop
+from storage.rows import Columns
 from storage.text import dump_json, load_json
 from storage.transaction import Transaction
 
-_COLUMNS = (
-    "name, platform, paused_at, paused_by, paused_reason, gate_reason, gate_until, gate_detail, circuit, credentials,"
-    " sync_position, last_sync_at, last_sync_error, lease_holder, lease_epoch, followed_since, swept_since, skipped,"
-    " (SELECT count(*) FROM rejected WHERE rejected.shop = shops.name)"
+_SHOP = Columns(
+    Shop,
+    named={"rejected": "(SELECT count(*) FROM rejected WHERE rejected.shop = shops.name)"},
+    readers={"sync_position": load_json},
 )
 
 
 def get_shop(tx: Transaction, name: str) -> Shop | None:
     """One shop's row."""
-    rows = tx.query(f"SELECT {_COLUMNS} FROM shops WHERE name = ?", (name,))  # noqa: S608
-    return _shop(rows[0]) if rows else None
+    rows = tx.query(f"SELECT {_SHOP.sql} FROM shops WHERE name = ?", (name,))  # noqa: S608
+    return _SHOP.read(rows[0]) if rows else None
 
 
 def list_shops(tx: Transaction) -> list[Shop]:
-    """Every shop that the store has ever held, by name."""
-    return [_shop(row) for row in tx.query(f"SELECT {_COLUMNS} FROM shops ORDER BY name")]  # noqa: S608
-
-
-def take_lease(tx: Transaction, name: str, platform: str, holder: str) -> Shop:
-    """Makes `holder` the one that works for the shop; the grown epoch fences whoever held it before."""
-    tx.execute(
-        "INSERT INTO shops (name, platform, lease_holder, lease_epoch) VALUES (?, ?, ?, 1) ON CONFLICT (name) DO UPDATE"
-        " SET platform = excluded.platform, lease_holder = excluded.lease_holder, lease_epoch = shops.lease_epoch + 1",
-        (name, platform, holder),
-    )
-    shop = get_shop(tx, name)
-    assert shop is not None
-    return shop
-
-
-def release_lease(tx: Transaction, name: str, epoch: int) -> None:
-    """Gives the shop up; nothing happens when somebody else has it already."""
-    tx.execute("UPDATE shops SET lease_holder = NULL WHERE name = ? AND lease_epoch = ?", (name, epoch))
-
-
-def fence(tx: Transaction, name: str, epoch: int) -> None:
-    """Raises StaleLease unless the shop's lease is of this epoch."""
-    if not tx.query("SELECT 1 FROM shops WHERE name = ? AND lease_epoch = ?", (name, epoch)):
-        raise StaleLease(f"another node works for shop {name} now")
+    """Every shop that the store has ever had, by name."""
+    return [_SHOP.read(row) for row in tx.query(f"SELECT {_SHOP.sql} FROM shops ORDER BY name")]  # noqa: S608
 
 
 def pause_shop(tx: Transaction, name: str, by: str, reason: str, now_ms: int) -> bool:
@@ -153,9 +130,12 @@ class Member(NamedTuple):
     left_at: int | None
 
 
+_MEMBER = Columns(Member)
+
+
 def list_members(tx: Transaction) -> list[Member]:
     """Every shop that the store has ever had, by name."""
-    return [Member(*row) for row in tx.query("SELECT name, identity, left_at FROM shops ORDER BY name")]
+    return [_MEMBER.read(row) for row in tx.query(f"SELECT {_MEMBER.sql} FROM shops ORDER BY name")]  # noqa: S608
 
 
 def mark_left(tx: Transaction, name: str, left_at: int | None) -> None:
@@ -185,9 +165,3 @@ def save_sync(tx: Transaction, name: str, position: Json, now_ms: int, import_si
 def save_sync_error(tx: Transaction, name: str, error: str) -> None:
     """A sweep failed; the position stays."""
     tx.execute("UPDATE shops SET last_sync_error = ? WHERE name = ?", (error, name))
-
-
-def _shop(row: tuple[Json, ...]) -> Shop:
-    values = list(row)
-    values[10] = None if row[10] is None else load_json(row[10])
-    return Shop(*values)

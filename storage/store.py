@@ -47,6 +47,11 @@ class Store(Protocol):
         ...
 
     @property
+    def is_exclusive(self) -> bool:
+        """Whether no other process can have the store open to write."""
+        ...
+
+    @property
     def state_directory(self) -> Path:
         """Where on this machine the daemon may keep files that belong to the store, such as access tokens."""
         ...

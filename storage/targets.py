@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from storage.orders import dump_problem, load_problem
 from storage.records import PlanEntry, Target, TargetStatus, changed
+from storage.rows import Columns
 from storage.text import dump_json, load_json
-from storage.transaction import Row, Transaction
-
-_COLUMNS = (
-    "seq, id, shop, order_id, state, milestone, status, request, plan, steps_done, unused, submitted_at, finished_at,"
-    " problem"
-)
+from storage.transaction import Transaction
 
 
 def insert_target(tx: Transaction, target: Target, key: str | None, request_hash: str | None) -> Target:
@@ -65,42 +61,43 @@ def save_target(tx: Transaction, target: Target) -> None:
 
 def get_target(tx: Transaction, target: str) -> Target | None:
     """One target by its id."""
-    rows = tx.query(f"SELECT {_COLUMNS} FROM targets WHERE id = ?", (target,))  # noqa: S608
-    return _target(rows[0]) if rows else None
+    rows = tx.query(f"SELECT {_TARGET.sql} FROM targets WHERE id = ?", (target,))  # noqa: S608
+    return _TARGET.read(rows[0]) if rows else None
 
 
 def target_by_key(tx: Transaction, key: str) -> tuple[Target, str] | None:
     """The target that was submitted with an idempotency key, and the hash of the body it came with."""
-    rows = tx.query(f"SELECT {_COLUMNS}, request_hash FROM targets WHERE idempotency_key = ?", (key,))  # noqa: S608
-    return (_target(rows[0][:-1]), rows[0][-1]) if rows else None
+    rows = tx.query(f"SELECT {_TARGET.sql}, request_hash FROM targets WHERE idempotency_key = ?", (key,))  # noqa: S608
+    return (_TARGET.read(rows[0][:-1]), rows[0][-1]) if rows else None
 
 
 def pending_targets(tx: Transaction, shop: str, order: str) -> list[Target]:
     """The order's targets that have not ended, first in first."""
     rows = tx.query(
-        f"SELECT {_COLUMNS} FROM targets WHERE shop = ? AND order_id = ? AND finished_at IS NULL ORDER BY seq",  # noqa: S608
+        f"SELECT {_TARGET.sql} FROM targets WHERE shop = ? AND order_id = ? AND finished_at IS NULL ORDER BY seq",  # noqa: S608
         (shop, order),
     )
-    return [_target(row) for row in rows]
+    return [_TARGET.read(row) for row in rows]
 
 
 def pending_targets_of(tx: Transaction, shop: str, orders: list[str]) -> dict[str, list[Target]]:
     """The pending targets of several orders of a shop, in one query."""
     marks = ", ".join("?" * len(orders))
     rows = tx.query(
-        f"SELECT {_COLUMNS} FROM targets WHERE shop = ? AND order_id IN ({marks}) AND finished_at IS NULL ORDER BY seq",  # noqa: S608
+        f"SELECT {_TARGET.sql} FROM targets WHERE shop = ? AND order_id IN ({marks})"  # noqa: S608
+        " AND finished_at IS NULL ORDER BY seq",
         (shop, *orders),
     )
     found: dict[str, list[Target]] = {}
-    for target in map(_target, rows):
+    for target in map(_TARGET.read, rows):
         found.setdefault(target.order, []).append(target)
     return found
 
 
 def list_targets(tx: Transaction, shop: str, order: str) -> list[Target]:
     """All targets of an order, ended ones too."""
-    sql = f"SELECT {_COLUMNS} FROM targets WHERE shop = ? AND order_id = ? ORDER BY seq"  # noqa: S608
-    return [_target(row) for row in tx.query(sql, (shop, order))]
+    sql = f"SELECT {_TARGET.sql} FROM targets WHERE shop = ? AND order_id = ? ORDER BY seq"  # noqa: S608
+    return [_TARGET.read(row) for row in tx.query(sql, (shop, order))]
 
 
 def count_pending(tx: Transaction) -> tuple[int, dict[str, int]]:
@@ -113,11 +110,22 @@ def _dump_plan(plan: tuple[PlanEntry, ...]) -> str:
     return dump_json([[e.step, e.source, e.to] for e in plan])
 
 
-def _target(row: Row) -> Target:
-    values = list(row)
-    values[6] = TargetStatus(row[6])
-    values[7] = load_json(row[7])
-    values[8] = tuple(PlanEntry(*entry) for entry in load_json(row[8]))
-    values[10] = tuple(load_json(row[10]))
-    values[13] = load_problem(row[13])
-    return Target(*values)
+def _load_plan(text: str) -> tuple[PlanEntry, ...]:
+    return tuple(PlanEntry(*entry) for entry in load_json(text))
+
+
+def _load_names(text: str) -> tuple[str, ...]:
+    return tuple(load_json(text))
+
+
+_TARGET = Columns(
+    Target,
+    named={"order": "order_id"},
+    readers={
+        "status": TargetStatus,
+        "request": load_json,
+        "plan": _load_plan,
+        "unused": _load_names,
+        "problem": load_problem,
+    },
+)

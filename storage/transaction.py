@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from storage.dialect import Dialect
+
 Value: TypeAlias = str | int | float | bytes | None
 Row: TypeAlias = tuple[Any, ...]
 
@@ -18,12 +20,22 @@ class Transaction(Protocol):
 
     published: list[Published]
 
+    @property
+    def dialect(self) -> Dialect:
+        """How this database spells what others spell otherwise."""
+        ...
+
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
         """Runs a statement, answers how many rows it changed."""
         ...
 
     def insert(self, sql: str, parameters: Sequence[Value]) -> int:
         """Runs an INSERT into a table with an identity column, answers the new identity."""
+        ...
+
+    def insert_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> list[int]:
+        """As `insert` for several rows at once: `sql` is for one row and ends with its places alone, `VALUES (?, …)`.
+        Answers the identities in the order of `rows`."""
         ...
 
     def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:

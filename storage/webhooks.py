@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate
 
+from storage.rows import Columns
 from storage.transaction import Transaction
-
-_COLUMNS = "id, shop, source, topic, payload, received_at, attempts, looked_at"
 
 
 class Which(Enum):
@@ -53,6 +52,9 @@ class Webhook:
     looked_at: int | None
 
 
+_WEBHOOK = Columns(Webhook)
+
+
 def add_webhook(tx: Transaction, arrival: Arrival, now_ms: int) -> bool:
     """Keeps a webhook; False when it is a repeat, which changes nothing."""
     return bool(
@@ -94,8 +96,8 @@ def due_webhooks(
     now = (shop, now_ms, now_ms + LONGEST_WAIT_MS)
     sizes = tx.query(f"SELECT length(payload) FROM webhooks WHERE {where} ORDER BY id LIMIT ?", (*now, limit))  # noqa: S608
     count = sum(total <= most_bytes for total in accumulate(size for (size,) in sizes))
-    sql = f"SELECT {_COLUMNS} FROM webhooks WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608
-    return [Webhook(*row) for row in tx.query(sql, (*now, max(1, count)))] if sizes else []
+    sql = f"SELECT {_WEBHOOK.sql} FROM webhooks WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608
+    return [_WEBHOOK.read(row) for row in tx.query(sql, (*now, max(1, count)))] if sizes else []
 
 
 def get_payload_of(tx: Transaction, webhook: int) -> bytes | None:

@@ -195,7 +195,7 @@ def shop_view(facts: ShopFacts, shop: Shop | None, now_ms: int) -> dict[str, Jso
         "platform": facts.platform,
         "chaining": facts.chaining,
         "configured": True,
-        "held": facts.is_held,
+        "held": facts.is_leased,
         "paused": shop is not None and shop.paused_at is not None,
         "paused_at": optional_rfc3339(shop.paused_at) if shop is not None else None,
         "paused_by": shop.paused_by if shop is not None else None,

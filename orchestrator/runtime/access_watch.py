@@ -9,7 +9,8 @@ import anyio
 from orchestrator.platforms.client import RenewsAccess
 from orchestrator.runtime.driver import Equipment
 from storage.events import append_event
-from storage.shops import fence, get_shop, resume_shop, save_credentials
+from storage.leases import fence
+from storage.shops import get_shop, resume_shop, save_credentials
 from storage.transaction import Transaction
 
 LOOK_SECONDS = 5.0

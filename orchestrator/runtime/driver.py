@@ -29,10 +29,10 @@ from orchestrator.runtime.access import tell_gate
 from orchestrator.runtime.gate import Gate
 from orchestrator.runtime.reading import not_adopted, read_order
 from statemachines.machine import PlatformMachine
-from storage.errors import StaleLease, StoreError
-from storage.orders import get_kept
+from storage.errors import StoreError
+from storage.leases import fence
+from storage.orders import get_kept, is_unchanged
 from storage.rejected import remove_rejected_of
-from storage.shops import fence
 from storage.store import Store
 from storage.transaction import Transaction
 
@@ -240,17 +240,8 @@ def _is_unforeseen(error: BaseException) -> TypeGuard[Exception]:
 
 def _fresh(tx: Transaction, e: Equipment, order_id: str, known: Draft | None) -> Draft | None:
     """The order as this transaction sees it: the copy at hand when nobody changed it since. Raises StaleLease."""
+    if known is not None and is_unchanged(tx, known.order, e.epoch):
+        return known.fork()
     if known is None:
-        draft = Draft.load(tx, e.policy.shop, order_id)
-        rows = tx.query("SELECT lease_epoch FROM shops WHERE name = ?", (e.policy.shop,))
-    else:
-        rows = tx.query(
-            "SELECT s.lease_epoch, o.version FROM shops s JOIN orders o ON o.shop = s.name"
-            " WHERE s.name = ? AND o.seq = ?",
-            (e.policy.shop, known.order.seq),
-        )
-        is_same = bool(rows) and rows[0][1] == known.order.version
-        draft = known.fork() if is_same else Draft.load(tx, e.policy.shop, order_id)
-    if rows and rows[0][0] != e.epoch:
-        raise StaleLease(f"another node works for shop {e.policy.shop} now")
-    return draft
+        e.fence(tx)
+    return Draft.load(tx, e.policy.shop, order_id)

@@ -36,7 +36,7 @@ class WebhookHealth:
 
 @dataclass(frozen=True, slots=True)
 class ShopFacts:
-    """A configured shop as the outside may see it. `is_held`: this node works for it. `rate_limit`: JSON for the
+    """A configured shop as the outside may see it. `is_leased`: this node works for it. `rate_limit`: JSON for the
     status dump (`rate_per_second`, `burst`, `concurrency`, `available`). `webhooks`: None where nobody looks.
     `next_sync_at`: when the next sweep begins, Unix milliseconds; None while one runs, and where none will.
     `import_since`: as the config says, Unix milliseconds. `identity`: which shop of its platform it is, in words."""
@@ -45,7 +45,7 @@ class ShopFacts:
     platform: str
     chaining: Chaining
     machine: PlatformMachine
-    is_held: bool
+    is_leased: bool
     running: int
     rate_limit: Mapping[str, Json]
     webhooks: WebhookHealth | None = None

@@ -17,9 +17,9 @@ from orchestrator.decisions.rejected import LONGEST_PAUSE_MS, postponed, set_asi
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.driver import Equipment
+from storage.leases import fence
 from storage.records import Order
 from storage.rejected import Aside, due_rejected, next_reread_at, postpone_rejected
-from storage.shops import fence
 from storage.transaction import Transaction
 from storage.webhooks import reopen_webhook
 

@@ -29,6 +29,7 @@ from orchestrator.registry import PLATFORMS
 from orchestrator.runtime.accounts import keep_account, tell_changed
 from orchestrator.runtime.driver import Equipment
 from orchestrator.runtime.gate import Gate, Limits
+from orchestrator.runtime.leases import Leases
 from orchestrator.runtime.leaving import log_moves, note_moves
 from orchestrator.runtime.renewing import renewing
 from orchestrator.runtime.reports import ShopFacts
@@ -39,7 +40,6 @@ from statemachines.target import Json
 from storage.errors import StoreError
 from storage.identity import read_identity
 from storage.records import Shop
-from storage.shops import release_lease, take_lease
 from storage.store import Store
 from storage.transaction import Transaction
 
@@ -78,7 +78,8 @@ class Supervisor:
         metrics: Metrics,
         on_secrets: Callable[[ShopConfig], None] = lambda _shop: None,
     ) -> None:
-        self._store, self._node = store, node
+        self._store = store
+        self._leases = Leases(store, node, clock)
         self._clock, self._chance, self._crash, self._metrics = clock, chance, crash, metrics
         self._config: Config | None = None
         self._slots: dict[str, _Slot] = {}
@@ -208,23 +209,26 @@ class Supervisor:
         shop = slot.config
         identity = shop.identity()
 
-        def unit(tx: Transaction) -> tuple[Shop, str | None]:
-            row = take_lease(tx, shop.name, shop.platform, self._node)
-            return row, keep_account(tx, shop.name, identity, self._clock.now_ms())
+        def first(tx: Transaction) -> str | None:
+            return keep_account(tx, shop.name, identity, self._clock.now_ms())
 
-        row, was = await self._store.write(unit)
+        while (acquired := await self._leases.acquire(shop.name, shop.platform, first)) is None:
+            slot.started.set()
+            await anyio.sleep(self._leases.pause_seconds)
+        row, was = acquired
         if was is not None:
             tell_changed(shop.name, was, identity)
         worker = self._equip(slot, row)
         try:
             async with anyio.create_task_group() as group:
+                group.start_soon(self._leases.keep, shop.name, row.lease_epoch)
                 await group.start(worker.run)
                 slot.worker = worker
                 slot.started.set()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(5):
                 await worker.aclose()
-                await self._store.write(lambda tx: release_lease(tx, shop.name, row.lease_epoch))
+                await self._leases.release(shop.name, row.lease_epoch)
 
     def _equip(self, slot: _Slot, row: Shop) -> ShopWorker:
         shop = slot.config
@@ -310,7 +314,7 @@ def _facts(name: str, slot: _Slot) -> ShopFacts:
         platform=slot.config.platform,
         chaining=slot.config.chaining,
         machine=slot.machine,
-        is_held=worker is not None,
+        is_leased=worker is not None,
         running=worker.running if worker is not None else 0,
         next_sync_at=worker.sweeps.next_at if worker is not None else None,
         rate_limit={

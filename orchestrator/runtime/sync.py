@@ -39,10 +39,11 @@ from statemachines.target import Json
 from storage.errors import StoreError
 from storage.events import append_event
 from storage.history import is_skipped, note_skipped
+from storage.leases import fence
 from storage.orders import get_order, stalest_orders, touch_order
 from storage.records import Shop
 from storage.rejected import is_set_aside, remove_rejected_of
-from storage.shops import fence, get_shop, save_sync, save_sync_error
+from storage.shops import get_shop, save_sync, save_sync_error
 from storage.transaction import Transaction
 
 log = structlog.get_logger()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -39,10 +39,10 @@ def all_migrations() -> list[Migration]:
     return sorted(found, key=lambda migration: migration.version)
 
 
-def migrate(tx: Transaction, dialect: dict[str, str], now_ms: int) -> list[int]:
+def migrate(tx: Transaction, now_ms: int) -> list[int]:
     """Brings the store to this version's schema; answers the versions that were applied.
 
-    `dialect` fills the `{name}` places that databases spell differently (identity columns, byte strings).
+    `Dialect.types` fills the `{name}` places that databases spell differently (identity columns, byte strings).
     Raises NewerStore when the store was written by a later version.
     """
     tx.execute(_LEDGER)
@@ -56,7 +56,7 @@ def migrate(tx: Transaction, dialect: dict[str, str], now_ms: int) -> list[int]:
         if migration.version in done:
             continue
         for statement in migration.statements():
-            tx.execute(_spelled(statement, dialect))
+            tx.execute(_spelled(statement, tx.dialect.types))
         tx.execute(
             "INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)",
             (migration.version, migration.name, now_ms),
@@ -65,7 +65,7 @@ def migrate(tx: Transaction, dialect: dict[str, str], now_ms: int) -> list[int]:
     return applied
 
 
-def _spelled(statement: str, dialect: dict[str, str]) -> str:
-    for name, text in dialect.items():
+def _spelled(statement: str, types: Mapping[str, str]) -> str:
+    for name, text in types.items():
         statement = statement.replace("{" + name + "}", text)
     return statement

@@ -13,9 +13,16 @@ from urllib.parse import quote
 import aiosqlite
 import anyio
 
+from storage.dialect import Dialect
 from storage.transaction import Published, Row, Value
 
 T = TypeVar("T")
+
+DIALECT = Dialect(
+    types={"identity": "INTEGER PRIMARY KEY AUTOINCREMENT", "bytes": "BLOB", "random": "lower(hex(randomblob(8)))"},
+    barrier="+",  # a unary plus: the column is an expression then, which no index is of
+)
+"""Neither rows nor the feed are locked: there is one writer, and it runs one transaction after the other."""
 
 BUSY_MS = 5000
 """How long a statement waits for somebody else's lock."""
@@ -25,6 +32,8 @@ class SqliteTransaction:
     """A `Transaction` on one sqlite3 connection; used only inside its thread."""
 
     __slots__ = ("_connection", "published")
+
+    dialect = DIALECT
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -39,6 +48,17 @@ class SqliteTransaction:
         identity = self._run(sql, parameters).lastrowid
         assert identity is not None
         return identity
+
+    def insert_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> list[int]:
+        """Runs an INSERT of one row for several, answers the new identities in their order.
+
+        They follow each other: SQLite numbers the rows of a statement one by one, and nobody else writes meanwhile.
+        """
+        if not rows:
+            return []
+        more = f", ({', '.join('?' * len(rows[0]))})" * (len(rows) - 1)
+        last = self.insert(sql + more, [value for row in rows for value in row])
+        return list(range(last - len(rows) + 1, last + 1))
 
     def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
         """All rows of a SELECT."""

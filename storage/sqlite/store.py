@@ -24,12 +24,6 @@ from storage.store import OnCommit, OnGroup, unheard
 
 T = TypeVar("T")
 
-DIALECT = {
-    "identity": "INTEGER PRIMARY KEY AUTOINCREMENT",
-    "bytes": "BLOB",
-    "random": "lower(hex(randomblob(8)))",
-}
-
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 _READERS = 4
 _APPLICATION_ID = int.from_bytes(b"fulf")  # in the file's header: tells our files from other programs
@@ -48,6 +42,11 @@ class SqliteStore:
     def url(self) -> str:
         """The storage URL of this file."""
         return f"sqlite:///{self.path}"
+
+    @property
+    def is_exclusive(self) -> bool:
+        """One daemon has the file's lock."""
+        return True
 
     @property
     def state_directory(self) -> Path:
@@ -108,7 +107,7 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path, now_ms: int) -> 
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-        migrate(SqliteTransaction(connection), DIALECT, now_ms)
+        migrate(SqliteTransaction(connection), now_ms)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -29,10 +29,11 @@ from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
 from storage.engines import open_store
 from storage.events import append_event
+from storage.leases import acquire
 from storage.orders import get_order, insert_order, save_order
 from storage.records import Order, PlanEntry, Problem, Situation, Target, TargetStatus
 from storage.rejected import get_rejected, remove_rejected
-from storage.shops import pause_shop, resume_shop, take_lease
+from storage.shops import pause_shop, resume_shop
 from storage.store import Store
 from storage.targets import get_target, insert_target, pending_targets, save_target, target_by_key
 from storage.transaction import Transaction
@@ -324,7 +325,7 @@ async def bench(*orders: Order, clock: Clock | None = None, **api: Any) -> Async
             node = Node(known={name: shop_facts(name) for name in SHOPS})
             made = Bench(store, node, FakeCommands(store, clock), feed, clock)
             for shop in SHOPS:
-                await store.write(partial(take_lease, name=shop, platform="selldone", holder="test"))
+                await store.write(partial(acquire, name=shop, platform="selldone", holder="test"))
             await made.add(*orders)
             app = build_app(made.queries, made.commands, node, made.feed, made.metrics, clock)
             async with serving(app, settings(folder / "api.sock", **api)) as made.served:

@@ -17,12 +17,12 @@ from orchestrator.platforms.cloudsuite.wire import age_of
 from orchestrator.platforms.xsale.wire import ordered_at
 from statemachines.selldone import MACHINE
 from storage.history import forget_skipped, note_skipped
+from storage.leases import acquire
 from storage.migrations import migrate
 from storage.orders import insert_order
 from storage.passage import Passage, save_passage
-from storage.shops import follow_shop, get_shop, save_sync, take_lease
+from storage.shops import follow_shop, get_shop, save_sync
 from storage.sqlite.connection import SqliteTransaction
-from storage.sqlite.store import DIALECT
 from tests.storage.samples import order
 
 DAY = 86_400_000
@@ -36,8 +36,8 @@ AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 def tx() -> Iterator[SqliteTransaction]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     made = SqliteTransaction(connection)
-    migrate(made, DIALECT, NOW)
-    take_lease(made, "acme", "selldone", "test")
+    migrate(made, NOW)
+    acquire(made, "acme", "selldone", "test")
     follow_shop(made, "acme", BEGAN)
     yield made
     connection.close()

@@ -10,7 +10,6 @@ import pytest
 from storage.errors import NewerStore
 from storage.migrations import Migration, all_migrations, migrate
 from storage.sqlite.connection import SqliteTransaction
-from storage.sqlite.store import DIALECT
 from tests.storage.engines import NOW
 
 Schema = list[tuple[str, str, str]]
@@ -32,18 +31,18 @@ def only(monkeypatch: pytest.MonkeyPatch, migrations: Sequence[Migration]) -> No
 def test_a_fresh_store_and_one_migrated_version_by_version_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     known = all_migrations()
     fresh, grown = empty(), empty()
-    assert migrate(fresh, DIALECT, NOW) == [each.version for each in known]
+    assert migrate(fresh, NOW) == [each.version for each in known]
     for count in range(1, len(known) + 1):
         only(monkeypatch, known[:count])
-        assert migrate(grown, DIALECT, NOW) == [known[count - 1].version]
+        assert migrate(grown, NOW) == [known[count - 1].version]
     assert schema(grown) == schema(fresh)
 
 
 def test_migrating_again_changes_nothing() -> None:
     tx = empty()
-    migrate(tx, DIALECT, NOW)
+    migrate(tx, NOW)
     before = schema(tx), tx.query("SELECT * FROM schema_migrations")
-    assert migrate(tx, DIALECT, NOW + 1) == []
+    assert migrate(tx, NOW + 1) == []
     assert (schema(tx), tx.query("SELECT * FROM schema_migrations")) == before
 
 
@@ -57,7 +56,7 @@ def test_every_statement_is_found_and_spelled_for_the_database() -> None:
         assert len(statements) == migration.sql.count(";\n")
         assert not [each for each in statements if each.startswith("--")]
     tx = empty()
-    migrate(tx, DIALECT, NOW)
+    migrate(tx, NOW)
     assert not [name for _, name, sql in schema(tx) if sql and "{" in sql]
 
 
@@ -68,11 +67,11 @@ def test_a_comment_with_a_semicolon_is_no_statement() -> None:
 
 def test_a_newer_store_is_refused() -> None:
     tx = empty()
-    migrate(tx, DIALECT, NOW)
+    migrate(tx, NOW)
     newest = all_migrations()[-1].version
     tx.execute("INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, 'later', 1)", (newest + 1,))
     with pytest.raises(NewerStore, match=f"schema version {newest + 1}, this version of fulfilld knows up to {newest}"):
-        migrate(tx, DIALECT, NOW)
+        migrate(tx, NOW)
 
 
 def test_a_shop_of_before_history_was_kept_is_followed_since_its_last_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,11 +79,11 @@ def test_a_shop_of_before_history_was_kept_is_followed_since_its_last_sweep(monk
     (history,) = [each.version for each in known if each.name == "history"]
     tx = empty()
     only(monkeypatch, [each for each in known if each.version < history])
-    migrate(tx, DIALECT, NOW)
+    migrate(tx, NOW)
     for name, last_sync_at in (("swept", NOW - 5), ("new", None)):
         tx.execute("INSERT INTO shops (name, platform, last_sync_at) VALUES (?, 'selldone', ?)", (name, last_sync_at))
     only(monkeypatch, known)
-    migrate(tx, DIALECT, NOW)
+    migrate(tx, NOW)
     rows = tx.query("SELECT name, followed_since, swept_since, skipped FROM shops ORDER BY name")
     assert [tuple(row) for row in rows] == [("new", None, None, 0), ("swept", NOW - 5, None, 0)]
 
@@ -94,7 +93,7 @@ def test_an_order_that_only_webhooks_told_of_is_provisional(monkeypatch: pytest.
     (provisional,) = [each.version for each in known if each.name == "provisional"]
     tx = empty()
     only(monkeypatch, [each for each in known if each.version < provisional])
-    migrate(tx, DIALECT, NOW)
+    migrate(tx, NOW)
     for order, content_hash in (("told", ""), ("read", "h")):
         tx.execute(
             "INSERT INTO orders (shop, platform, id, state, platform_state, payment, situation, facts, content_hash,"
@@ -103,7 +102,7 @@ def test_an_order_that_only_webhooks_told_of_is_provisional(monkeypatch: pytest.
             (order, content_hash),
         )
     only(monkeypatch, known)
-    migrate(tx, DIALECT, NOW)
+    migrate(tx, NOW)
     rows = tx.query("SELECT id, is_provisional FROM orders ORDER BY id")
     assert [tuple(row) for row in rows] == [("read", 0), ("told", 1)]
 
@@ -115,7 +114,7 @@ def test_webhooks_of_older_versions_keep_what_they_are_about_and_that_somebody_l
     (kind,) = [each.version for each in known if each.name == "webhook_kind"]
     tx = empty()
     only(monkeypatch, [each for each in known if each.version < kind])
-    migrate(tx, DIALECT, NOW)
+    migrate(tx, NOW)
     for source, topic, attempts in (
         ("shopify", "orders/paid", 0),
         ("shopify", "products/create", 0),
@@ -128,6 +127,6 @@ def test_webhooks_of_older_versions_keep_what_they_are_about_and_that_somebody_l
             (source, topic, b"{}", attempts),
         )
     only(monkeypatch, known)
-    migrate(tx, DIALECT, NOW)
+    migrate(tx, NOW)
     rows = [tuple(row) for row in tx.query("SELECT kind, looked_at FROM webhooks ORDER BY id")]
     assert rows == [("order", None), ("product", None), ("other", 7), ("order", None)]

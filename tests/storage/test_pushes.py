@@ -222,7 +222,8 @@ async def test_what_is_parked_is_found_without_a_walk_through_all_of_it(engine: 
 
         def __init__(self, tx: Transaction) -> None:
             self.tx, self.published = tx, tx.published
-            self.execute, self.insert = tx.execute, tx.insert
+            self.execute, self.insert, self.insert_many = tx.execute, tx.insert, tx.insert_many
+            self.dialect = tx.dialect
 
         def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
             plans.extend(str(row[-1]) for row in self.tx.query(f"EXPLAIN QUERY PLAN {sql}", parameters))

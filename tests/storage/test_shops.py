@@ -7,19 +7,17 @@ from dataclasses import replace
 import pytest
 
 from storage.errors import StaleLease
+from storage.leases import acquire, fence, release
 from storage.records import Shop
 from storage.shops import (
-    fence,
     get_shop,
     list_shops,
     pause_shop,
-    release_lease,
     resume_shop,
     save_credentials,
     save_gate,
     save_sync,
     save_sync_error,
-    take_lease,
 )
 from storage.store import Store
 from tests.storage.engines import NOW, Engine
@@ -32,7 +30,9 @@ async def shop(store: Store, name: str = "acme") -> Shop:
 
 
 async def taken(store: Store, name: str = "acme", holder: str = "a") -> Shop:
-    return await store.write(lambda tx: take_lease(tx, name, "selldone", holder))
+    found = await store.write(lambda tx: acquire(tx, name, "selldone", holder))
+    assert found is not None
+    return found
 
 
 async def test_a_taken_shop_begins_with_nothing_known(engine: Engine) -> None:
@@ -63,9 +63,9 @@ async def test_whoever_takes_a_lease_fences_the_holder_before(engine: Engine) ->
 async def test_only_the_holder_gives_a_lease_up(engine: Engine) -> None:
     async with engine.open() as store:
         first, second = await taken(store, holder="a"), await taken(store, holder="b")
-        await store.write(lambda tx: release_lease(tx, "acme", first.lease_epoch))
+        await store.write(lambda tx: release(tx, "acme", first.lease_epoch))
         assert (await shop(store)).lease_holder == "b"
-        await store.write(lambda tx: release_lease(tx, "acme", second.lease_epoch))
+        await store.write(lambda tx: release(tx, "acme", second.lease_epoch))
         given_up = await shop(store)
         assert given_up.lease_holder is None
         assert (await taken(store)).lease_epoch > second.lease_epoch, "an epoch never comes again"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from storage.migrations import migrate
 from storage.sqlite.connection import SqliteTransaction
-from storage.sqlite.store import DIALECT
 from tests.storage.engines import NOW
 
 PAGE = Path(__file__).parents[2] / "docs" / "storage.md"
@@ -17,7 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "storage.md"
 def schema() -> dict[str, set[str]]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     tx = SqliteTransaction(connection)
-    migrate(tx, DIALECT, NOW)
+    migrate(tx, NOW)
     names = tx.query("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     found = {name: {row[1] for row in tx.query(f"PRAGMA table_info({name})")} for (name,) in names}
     connection.close()

@@ -32,12 +32,11 @@ from orchestrator.runtime.gate import Gate, Limits
 from statemachines.machine import PlatformMachine, Standing
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
+from storage.leases import acquire
 from storage.migrations import migrate
 from storage.orders import get_order
 from storage.records import Order, Target
-from storage.shops import take_lease
 from storage.sqlite.connection import SqliteTransaction
-from storage.sqlite.store import DIALECT
 from storage.store import Store
 from storage.transaction import Published, Transaction
 
@@ -204,7 +203,7 @@ class _MemoryStore:
 
     def __init__(self) -> None:
         self.tx = SqliteTransaction(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
-        migrate(self.tx, DIALECT, START)
+        migrate(self.tx, START)
         self.is_dead = False
         self.url = "memory"
         self.on_commit: Callable[[list[Published]], None] = lambda _: None
@@ -270,7 +269,7 @@ class Driven(Generic[P]):
             metrics=Metrics(),
         )
         self.driver = Driver(self.equipment)
-        self.store.run(lambda tx: take_lease(tx, SHOP, machine.platform, "test"))
+        self.store.run(lambda tx: acquire(tx, SHOP, machine.platform, "test"))
         self.adopt(self.platform.seen(), START)
 
     # -- looking ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,81 @@
+"""Which shops are this node's: a lease each, renewed while the shop is worked for and given up at the end.
+
+On a store that one node alone can have open a lease is taken from whoever had it and never ends. Elsewhere it ends by
+itself when its node dies; a node that cannot renew in time gives its shop up, for it cannot know whether it still has
+it. That is decided by the time since the last renewal was *begun*, on a clock that nobody sets. Nodes compare ends by
+their wall clocks: one that is ahead by a term takes shops too early, and the fence keeps what that could spoil.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio
+
+from orchestrator.clock import Clock
+from storage.errors import StaleLease, StoreUnavailable
+from storage.leases import Term, acquire, release, renew
+from storage.records import Shop
+from storage.store import Store
+from storage.transaction import Transaction
+
+T = TypeVar("T")
+
+TERM_SECONDS = 15.0
+"""How long a node that died keeps its shops."""
+
+_RENEWALS = 3  # in a term: two may fail
+
+
+class Leases:
+    """The leases of one node. `node` names it, the same in no other process."""
+
+    def __init__(self, store: Store, node: str, clock: Clock, term_seconds: float = TERM_SECONDS) -> None:
+        self._store, self._node, self._clock = store, node, clock
+        self._seconds = term_seconds
+        self.pause_seconds = term_seconds / _RENEWALS
+        """How long to wait before a shop that another node has is asked for again."""
+
+    async def acquire(self, name: str, platform: str, first: Callable[[Transaction], T]) -> tuple[Shop, T] | None:
+        """Takes a shop, and does `first` in the same transaction; None when another node has it."""
+
+        def unit(tx: Transaction) -> tuple[Shop, T] | None:
+            shop = acquire(tx, name, platform, self._node, self._term())
+            return None if shop is None else (shop, first(tx))
+
+        return await self._store.write(unit)
+
+    async def keep(self, name: str, epoch: int) -> None:
+        """Renews a lease until it is cancelled; returns at once where a lease has no end. Raises StaleLease when
+        another node has the shop, or may have it."""
+        if self._store.is_exclusive:
+            return
+        good_until = self._clock.monotonic() + self._seconds
+        while True:
+            await anyio.sleep(self.pause_seconds)
+            began = self._clock.monotonic()
+            with anyio.move_on_after(max(0.0, good_until - began)):
+                if await self._has_renewed(name, epoch):
+                    good_until = began + self._seconds
+            if self._clock.monotonic() >= good_until:
+                raise StaleLease(name)
+
+    async def release(self, name: str, epoch: int) -> None:
+        """Gives a shop up. Raises StoreUnavailable."""
+        await self._store.write(lambda tx: release(tx, name, epoch))
+
+    async def _has_renewed(self, name: str, epoch: int) -> bool:
+        term = self._term()
+        assert term is not None
+        try:
+            await self._store.write(lambda tx: renew(tx, name, epoch, term.until_ms))
+        except StoreUnavailable:
+            return False
+        return True
+
+    def _term(self) -> Term | None:
+        if self._store.is_exclusive:
+            return None
+        now_ms = self._clock.now_ms()
+        return Term(now_ms, now_ms + int(self._seconds * 1000))

@@ -1,0 +1,29 @@
+"""What databases spell differently, each difference with a name; everything else in the queries is portable.
+
+`Transaction.insert` and `insert_many` are the rest of it: every database has its own way to tell new identities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one kind of database spells it.
+
+    `types` fills the `{name}` places of migrations: identity columns, byte strings, random text. `barrier` stands
+    before a column that no index is wanted for. `row_lock` ends a SELECT whose rows nobody may change before the
+    transaction ends. `feed_claim` is a statement that makes every other transaction with events wait for the end of
+    this one; None where writes never overlap.
+    """
+
+    types: Mapping[str, str]
+    barrier: str = ""
+    row_lock: str = ""
+    feed_claim: str | None = None
+
+    def unindexed(self, column: str) -> str:
+        """A column for a condition that the query planner must not choose an index for."""
+        return f"{self.barrier}{column}"
