@@ -24,6 +24,7 @@ from orchestrator.sandbox.platform import (
     PanelError,
     Reply,
     Stock,
+    Walk,
     Work,
     checked_action,
 )
@@ -106,6 +107,11 @@ class SimulatedShops(ABC, Generic[S, P]):
     @abstractmethod
     def open(self, incoming: Incoming) -> Operation:
         """As `SimulatedPlatform.open`."""
+
+    @staticmethod
+    @abstractmethod
+    def walk() -> Walk:
+        """As `SimulatedPlatform.walk`."""
 
     # -- given -----------------------------------------------------------------------------------------------------
 

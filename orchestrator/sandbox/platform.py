@@ -92,6 +92,47 @@ class Stock:
     shops: int
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step of a whole walk: the step of the machine, the platform's state after it, and the target that it is a
+    part of, as a body of the API."""
+
+    step: str
+    state: str
+    target: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Another way to set a platform up. `simulated`: options of the simulation (None: its defaults), `shop`: keys of a
+    shop's config that fit them."""
+
+    simulated: object = None
+    shop: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """What a platform's first order can go through, for the tests that every platform has to pass.
+
+    `moves`: every step that the machine has, at least once, but for those that cancel and those `beside`, which are for
+    orders of another kind. `delivered`: the steps by which a new order with a tracking code gets to be delivered; where
+    `is_by_place`, each is made once for every place that goods lie at. `unseen`: steps whose effect no read shows: they
+    are sent again, and the platform refuses the repeat. `lists_all_work`: nothing tells what changed, so that the list
+    is all the work each time. `refuses_nothing`: a state is a label that can always be set. `variants`: other ways to
+    set the platform up in which all of this holds too, by a name for people.
+    """
+
+    moves: tuple[Move, ...]
+    delivered: tuple[str, ...]
+    is_by_place: bool = False
+    beside: frozenset[str] = frozenset()
+    unseen: frozenset[str] = frozenset()
+    lists_all_work: bool = False
+    refuses_nothing: bool = False
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+
+
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 """Something that a platform does by itself, until it is cancelled."""
 
@@ -105,6 +146,11 @@ class SimulatedPlatform(Protocol):
     """What the facts leave open, as switches of a frozen dataclass; each has a default."""
 
     def __init__(self, clock: Clock, ledger: Ledger, options: Any, stock: Stock) -> None: ...
+
+    @staticmethod
+    def walk() -> Walk:
+        """What an order can go through here, and in which ways the platform can be set up."""
+        ...
 
     @staticmethod
     def with_real_limits(options: Any) -> Any:

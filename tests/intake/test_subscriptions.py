@@ -21,7 +21,7 @@ from orchestrator.platforms.subscriptions import PushingClient
 from orchestrator.runtime.reports import WebhookHealth
 from orchestrator.runtime.worker import ShopWorker
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from tests.platforms.stage import Stage, staged
+from orchestrator.testing.stage import Stage, staged
 from tests.support.shopfloor import Shopfloor, config_of, working_on
 
 PUBLIC = "https://hooks.example"

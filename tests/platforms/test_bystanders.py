@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Rejected, Transient
-from tests.platforms.stage import WAYS, Stage, staged
+from orchestrator.registry import PLATFORMS
+from orchestrator.testing.stage import Stage, moves_of, staged
 
 PAGE = b"<!DOCTYPE html><html><title>Blocked</title><h1>Request 4711 was blocked by policy</h1></html>"
 FOREIGN = [PAGE, b"<h1>Request 4711 was blocked</h1>", b"Request 4711 was blocked", b"", b'"blocked"', b"[]"]
@@ -20,13 +21,13 @@ OWN = {
 LISTS = {"selldone": "list", "cloudsuite": "list", "xsale": "statuses", "shopify": "shop"}
 PAUSING_LISTS = {"selldone": "list", "cloudsuite": "list", "xsale": "list", "shopify": "list"}
 
-every_platform = pytest.mark.parametrize("platform", sorted(WAYS))
+every_platform = pytest.mark.parametrize("platform", sorted(PLATFORMS))
 every_status = pytest.mark.parametrize("status", [403, 404, 410])
 
 
 async def refused_step(stage: Stage) -> PlatformFailure:
     with pytest.raises(PlatformFailure) as caught:
-        await stage.perform(WAYS[stage.platform][0])
+        await stage.perform(moves_of(stage.platform)[0])
     return caught.value
 
 
@@ -37,7 +38,7 @@ async def refused_read(stage: Stage) -> PlatformFailure:
 
 
 def effect_of(platform: str) -> str:
-    return WAYS[platform][0].step
+    return moves_of(platform)[0].step
 
 
 @every_platform
@@ -115,7 +116,7 @@ async def test_the_platforms_own_words_decide_without_a_second_look(platform: st
     async with staged(platform) as stage:
         (order, *_) = stage.sandbox.platforms[platform].order_ids()
         standing = (await stage.client.read(order)).standing()
-        move = WAYS[platform][0]
+        move = moves_of(platform)[0]
         stage.sandbox.faults.script_answer(403, denied, step=move.step, times=2)
         with pytest.raises(Rejected if platform == "cloudsuite" else AccessDenied):
             await stage.perform(move, standing)
@@ -135,7 +136,7 @@ async def test_a_reference_that_a_firewall_dislikes_is_no_refused_list() -> None
 @pytest.mark.parametrize("step", ["confirm_order", "send_despatch"])
 async def test_a_proxy_call_that_a_page_refuses_is_this_orders_trouble(step: str) -> None:
     async with staged("cloudsuite") as stage:
-        way = WAYS["cloudsuite"]
+        way = moves_of("cloudsuite")
         at = next(n for n, move in enumerate(way) if move.step == step)
         await stage.walk(way[:at])
         page = PAGE.replace(b"was blocked", b"already exists and was blocked")

@@ -6,7 +6,8 @@ import pytest
 
 from orchestrator.platforms.failures import Garbled, Transient
 from orchestrator.platforms.garbage import is_json, said_instead
-from tests.platforms.stage import WAYS, staged
+from orchestrator.registry import PLATFORMS
+from orchestrator.testing.stage import moves_of, staged
 
 PAGE = b"""<!DOCTYPE html><html><head><title>Maintenance</title><style>b { color: red }</style></head>
 <body><!-- <b>build 7</b> --><h1>Back&nbsp;at noon</h1><script>var a = "<b>";</script></body></html>"""
@@ -18,7 +19,7 @@ SECRETS = {
     "shopify": b"sandbox-secret-1",
 }
 
-every_platform = pytest.mark.parametrize("platform", list(WAYS))
+every_platform = pytest.mark.parametrize("platform", list(PLATFORMS))
 every_garbage = pytest.mark.parametrize("body", GARBAGE)
 
 
@@ -40,7 +41,7 @@ async def test_garbage_for_a_list_or_a_read_is_trouble_that_passes(platform: str
 @pytest.mark.parametrize("fault", ["html", "cut_off", "empty"])
 async def test_garbage_in_place_of_an_effects_answer_is_ambiguous(platform: str, fault: str) -> None:
     async with staged(platform) as stage:
-        move = WAYS[platform][0]
+        move = moves_of(platform)[0]
         stage.sandbox.faults.script(fault, step=move.step)
         if fault == "empty" and platform in ("xsale", "cloudsuite"):  # some answer so always: the order is looked at
             assert (await stage.perform(move)).state == move.state

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.platforms.failures import Garbled, PlatformFailure, Unreadable
-from tests.platforms.stage import WAYS, staged
+from orchestrator.registry import PLATFORMS
+from orchestrator.testing.stage import moves_of, staged
 
 SECRETS = {
     "selldone": "sandbox-token",
@@ -19,7 +20,7 @@ SECRETS = {
 }
 """A secret of the sandbox's shop on each platform."""
 
-every_platform = pytest.mark.parametrize("platform", sorted(WAYS))
+every_platform = pytest.mark.parametrize("platform", sorted(PLATFORMS))
 
 
 def spellings(secret: str) -> Iterator[str]:
@@ -56,9 +57,9 @@ async def test_no_refusal_of_a_step_holds_a_secret(platform: str, status: int) -
     secret = SECRETS[platform]
     async with staged(platform) as stage:
         for body in bodies(secret):
-            stage.sandbox.faults.script_answer(status, body, step=WAYS[platform][0].step, times=2)
+            stage.sandbox.faults.script_answer(status, body, step=moves_of(platform)[0].step, times=2)
             try:  # CloudSuite need not say what came of a write, so some good answers are none of a failure
-                await stage.perform(WAYS[platform][0])
+                await stage.perform(moves_of(platform)[0])
             except PlatformFailure as failure:
                 assert_clean(failure, secret)
             else:
@@ -77,7 +78,7 @@ async def test_shopifys_refusal_at_a_good_status_holds_none_either() -> None:
         async with staged("shopify") as stage:
             stage.sandbox.faults.script_answer(200, json.dumps({"data": payload}).encode(), step="report_progress")
             with pytest.raises(PlatformFailure) as caught:
-                await stage.perform(WAYS["shopify"][0])
+                await stage.perform(moves_of("shopify")[0])
             assert_clean(caught.value, secret)
 
 

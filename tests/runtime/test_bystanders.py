@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from orchestrator.testing.stage import moves_of
 from storage.records import Situation, TargetStatus
 from storage.shops import get_shop
-from tests.platforms.stage import WAYS
 from tests.support.shopfloor import Shopfloor, shopfloor
 
 SHOPS = {"selldone": "acme", "cloudsuite": "cs", "xsale": "xs", "shopify": "shopy"}
@@ -32,7 +32,7 @@ async def test_the_order_is_blocked_with_the_pages_words_and_others_go_on(
 ) -> None:
     sandbox = Sandbox(SandboxSettings(orders=2))
     async with shopfloor(sandbox, tmp_path, platform=platform) as floor:
-        shop, state, step = SHOPS[platform], STATES.get(platform, "accepted"), WAYS[platform][0].step
+        shop, state, step = SHOPS[platform], STATES.get(platform, "accepted"), moves_of(platform)[0].step
         disliked, other = await floor.orders()
         sandbox.faults.script_answer(status, PAGE, step=step, order=disliked.id, times=1000)
         target = await floor.reach(disliked.id, state, shop)

@@ -17,7 +17,7 @@ from orchestrator.sandbox.cloudsuite.list import list_orders
 from orchestrator.sandbox.cloudsuite.orders import CloudsuiteOrder, Json, encode
 from orchestrator.sandbox.cloudsuite.panel import CloudsuitePanel
 from orchestrator.sandbox.cloudsuite.shop import STEP_OF, Change, CloudsuiteOptions, CloudsuiteShop
-from orchestrator.sandbox.platform import Incoming, Operation, Reply, Stock, parse_object
+from orchestrator.sandbox.platform import Incoming, Move, Operation, Reply, Stock, Variant, Walk, parse_object
 
 FIRST_SECRET = "sandbox-password"  # noqa: S105 - opens nothing but the sandbox
 FIRST_ORDER_ID = 900_012_345  # far from the ids of the other platforms: the ledger looks orders up by their id
@@ -25,6 +25,38 @@ PROXY_USER = 10
 TOKEN_PATH = "/realms/CloudSuite-test/protocol/openid-connect/token"  # noqa: S105 - an address
 
 Act = Callable[[CloudsuiteShop], Reply]
+
+_PLAIN: Mapping[str, Json] = {"state": "delivered"}
+_LINES: Json = [{"line": f"900012345{n}", "erp_line_number": 10 * (n + 1)} for n in range(3)]
+_SLIP: Json = {
+    "number": "PS-1",
+    "tracking_code": "3SABC",
+    "lines": [{"erp_line_number": 10, "quantity": 1}],
+}
+_CONFIRMED: Mapping[str, Json] = {
+    "state": "sent",
+    "erp_order_number": "ERP-2",
+    "erp_lines": _LINES,
+    "confirmation": "cxml",
+}
+WALK = Walk(
+    moves=(
+        Move("process", "processing", _PLAIN),
+        Move("set_erp_number", "processing", {"state": "sent", "erp_order_number": "ERP-1"}),
+        Move("set_erp_lines", "processing", {"state": "sent", "erp_lines": _LINES[:1]}),
+        Move("confirm_order", "processing", _CONFIRMED),
+        Move("send_despatch", "processing", {"state": "sent", "despatch": [_SLIP]}),
+        Move("mark_sent", "sent", _PLAIN),
+        Move("finish", "done", _PLAIN),
+    ),
+    delivered=("process", "mark_sent", "finish"),
+    unseen=frozenset({"send_despatch"}),
+    variants={
+        "writes answer with what was sent": Variant(CloudsuiteOptions(writes_answer="echo", proxy_style="text")),
+        "short pages": Variant(CloudsuiteOptions(max_limit=7)),
+    },
+)
+"""What the first order can go through (cloudsuite.md §5, §6, §7)."""
 
 
 class CloudsuitePlatform(SimulatedShops[CloudsuiteShop, CloudsuitePanel]):
@@ -34,6 +66,11 @@ class CloudsuitePlatform(SimulatedShops[CloudsuiteShop, CloudsuitePanel]):
     options: ClassVar[type] = CloudsuiteOptions
     config_name: ClassVar[str] = "cs"
     _options: CloudsuiteOptions
+
+    @staticmethod
+    def walk() -> Walk:
+        """As `SimulatedPlatform.walk`."""
+        return WALK
 
     def stocked(self, n: int, stock: Stock) -> CloudsuiteShop:
         """As `SimulatedShops.stocked`; webshops count from 1."""

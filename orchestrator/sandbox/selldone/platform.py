@@ -11,7 +11,7 @@ from functools import partial
 from typing import ClassVar
 
 from orchestrator.sandbox.base import ORDER_IDS_PER_SHOP, SimulatedShops, gateway_page
-from orchestrator.sandbox.platform import Incoming, Operation, Reply, Stock
+from orchestrator.sandbox.platform import Incoming, Move, Operation, Reply, Stock, Variant, Walk
 from orchestrator.sandbox.selldone.baskets import Basket, Json, encode
 from orchestrator.sandbox.selldone.calls import parse_body, perform
 from orchestrator.sandbox.selldone.list import find_page, parse_list
@@ -44,6 +44,29 @@ _ORDER_ROUTES = {
     ("reject", "DELETE"): "unreject",
 }
 
+_PLAIN: Mapping[str, Json] = {"state": "delivered"}
+_TRACKED: Mapping[str, Json] = {
+    "state": "shipped",
+    "tracking": {"code": "1Z827WK74630", "url": "https://example.com/track/1Z827"},
+}
+WALK = Walk(
+    moves=(
+        Move("confirm", "OrderConfirm", _PLAIN),
+        Move("prepare", "PreparingOrder", _PLAIN),
+        Move("set_tracking", "PreparingOrder", _TRACKED),
+        Move("send", "SentOrder", _PLAIN),
+        Move("return_delivery", "PreparingOrder", _PLAIN),
+        Move("send", "SentOrder", _PLAIN),
+        Move("deliver", "ToCustomer", _PLAIN),
+    ),
+    delivered=("confirm", "prepare", "set_tracking", "send", "deliver"),
+    variants={
+        "milliseconds": Variant(SelldoneOptions(updated_at_unit="ms"), {"updated_at_unit": "ms"}),
+        "in an envelope": Variant(SelldoneOptions(envelope="order", refusal="status")),
+    },
+)
+"""What the first order can go through (selldone.md §5.2)."""
+
 
 class SelldonePlatform(SimulatedShops[SelldoneShop, SelldonePanel]):
     """Simulated shops with ids from 12345 on, each with its own token."""
@@ -57,6 +80,11 @@ class SelldonePlatform(SimulatedShops[SelldoneShop, SelldonePanel]):
     def with_real_limits(options: SelldoneOptions) -> SelldoneOptions:
         """As `SimulatedPlatform.with_real_limits`."""
         return replace(options, calls_per_minute=DOCUMENTED)
+
+    @staticmethod
+    def walk() -> Walk:
+        """As `SimulatedPlatform.walk`."""
+        return WALK
 
     def stocked(self, n: int, stock: Stock) -> SelldoneShop:
         """As `SimulatedShops.stocked`."""

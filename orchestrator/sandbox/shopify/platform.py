@@ -16,7 +16,7 @@ from typing import ClassVar
 from orchestrator.clock import Clock
 from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, Stock, Work, parse_object
+from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, Stock, Walk, Work, parse_object
 from orchestrator.sandbox.shopify import reads
 from orchestrator.sandbox.shopify.goods import prepare_pickup
 from orchestrator.sandbox.shopify.orders import Json, fulfillment_node, gid
@@ -34,6 +34,7 @@ from orchestrator.sandbox.shopify.shop import (
     number_of,
 )
 from orchestrator.sandbox.shopify.subscriptions import enum_of
+from orchestrator.sandbox.shopify.walk import WALK
 
 VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10")
 _SINCE = {"fulfillmentOrderReportProgress": "2026-04", "jobResult": "2026-10"}
@@ -77,6 +78,11 @@ class ShopifyPlatform:
         ]
         self.senders: list[WebhookSender] = []
         """Of the webhooks of each shop, since the sandbox was first served."""
+
+    @staticmethod
+    def walk() -> Walk:
+        """As `SimulatedPlatform.walk`."""
+        return WALK
 
     @staticmethod
     def with_real_limits(options: ShopifyOptions) -> ShopifyOptions:

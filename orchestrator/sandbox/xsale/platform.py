@@ -13,7 +13,7 @@ from functools import partial
 from typing import ClassVar
 
 from orchestrator.sandbox.base import ORDER_IDS_PER_SHOP, SimulatedShops, gateway_page
-from orchestrator.sandbox.platform import Incoming, Operation, Reply, Stock, parse_object
+from orchestrator.sandbox.platform import Incoming, Move, Operation, Reply, Stock, Variant, Walk, parse_object
 from orchestrator.sandbox.xsale.account import AUDIENCE, log_in, organizations, owner
 from orchestrator.sandbox.xsale.list import find_orders
 from orchestrator.sandbox.xsale.panel import XsalePanel
@@ -24,6 +24,32 @@ FIRST_ORDER_ID = 700_040_001
 _LOGIN = "/oauth/token"
 _DENIED = b'{"Message":"Authorization has been denied for this request."}'
 
+_PLAIN: Mapping[str, Json] = {"state": "delivered"}
+WALK = Walk(
+    moves=(
+        Move("change_status", "Zaimportowano do ERP", _PLAIN),
+        Move("change_status", "Do obsługi ręcznej", {"state": "attention", "reason": "no such article"}),
+        Move("change_status", "W trakcie realizacji", {"state": "W trakcie realizacji"}),
+        Move("change_status", "Przygotowywane do wysyłki", _PLAIN),
+        Move("change_status", "Wysłane", _PLAIN),
+        Move("change_status", "Zrealizowane", _PLAIN),
+    ),
+    delivered=("change_status",) * 5,
+    lists_all_work=True,
+    refuses_nothing=True,
+    variants={
+        "pages, in an envelope": Variant(
+            XsaleOptions(paging="limit_offset", page_cap=7, envelope="Data", array_style="comma", reply="order"),
+            {"paging": "limit_offset", "envelope": "Data", "array_style": "comma"},
+        ),
+        "statuses as objects": Variant(
+            XsaleOptions(paging="page", array_style="json", status_shape="object", status_body="bare"),
+            {"paging": "page", "array_style": "json", "status_body": "bare"},
+        ),
+    },
+)
+"""What the first order can go through (xsale.md §5)."""
+
 
 class XsalePlatform(SimulatedShops[XsaleShop, XsalePanel]):
     """Simulated organizations, each with an account of its own."""
@@ -32,6 +58,11 @@ class XsalePlatform(SimulatedShops[XsaleShop, XsalePanel]):
     options: ClassVar[type] = XsaleOptions
     config_name: ClassVar[str] = "xs"
     _options: XsaleOptions
+
+    @staticmethod
+    def walk() -> Walk:
+        """As `SimulatedPlatform.walk`."""
+        return WALK
 
     def stocked(self, n: int, stock: Stock) -> XsaleShop:
         """As `SimulatedShops.stocked`."""

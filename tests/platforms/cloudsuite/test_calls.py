@@ -14,12 +14,12 @@ from orchestrator.platforms.cloudsuite.sweep import Search
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
 from orchestrator.sandbox.cloudsuite.orders import CloudsuiteOrder
 from orchestrator.sandbox.cloudsuite.shop import CloudsuiteOptions
+from orchestrator.testing.stage import Move, Stage, moves_of, staged
 from statemachines.cloudsuite.machine import MACHINE
 from statemachines.target import TargetRequest
-from tests.platforms.stage import WAYS, Move, Stage, staged
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "cloudsuite"
-WAY = WAYS["cloudsuite"]
+WAY = moves_of("cloudsuite")
 CANCEL = Move("cancel", "cancel", TargetRequest("cancel"))
 
 

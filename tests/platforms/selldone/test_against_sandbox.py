@@ -10,11 +10,11 @@ import pytest
 from orchestrator.clock import Clock
 from orchestrator.platforms.failures import OutOfSequence, Rejected, Transient
 from orchestrator.sandbox.selldone.shop import SelldoneOptions
+from orchestrator.testing.stage import Stage, moves_of, staged
 from statemachines.selldone import REJECT_COUNTDOWN_MS
 from statemachines.target import TargetRequest, Tracking
-from tests.platforms.stage import WAYS, Stage, staged
 
-WAY = WAYS["selldone"]
+WAY = moves_of("selldone")
 
 
 def selldone(**options: Any) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from orchestrator.platforms.failures import AccessDenied, OutOfSequence, Transie
 from orchestrator.platforms.shopify.client import ShopifyClient
 from orchestrator.platforms.shopify.webhooks import PRODUCT_TOPICS, RETURN_TOPICS, TOPICS
 from orchestrator.sandbox.shopify.shop import ShopifyOptions
+from orchestrator.testing.stage import Stage, staged
 from statemachines.target import TargetRequest, Tracking
-from tests.platforms.stage import Stage, staged
 
 SPREAD = 1
 

@@ -10,9 +10,9 @@ import pytest
 
 from orchestrator.platforms.failures import AccessDenied, OutOfSequence, PlatformFailure, Rejected, Transient
 from orchestrator.platforms.shopify.graphql import refusal_of
+from orchestrator.testing.stage import staged
 from statemachines.target import TargetRequest
 from tests.platforms.shopify.access_stage import access_stage
-from tests.platforms.stage import staged
 
 CANCELLED = "Cannot cancel an order that has already been canceled"
 

@@ -25,9 +25,9 @@ from orchestrator.platforms.shopify.options import PROGRESS_SINCE
 from orchestrator.platforms.shopify.subscriptions import addresses
 from orchestrator.platforms.shopify.webhooks import PROGRESS_TOPICS, topic_enum
 from orchestrator.sandbox.shopify import selection as shopify_selection
+from orchestrator.testing.stage import staged
 from statemachines.target import TargetRequest, Tracking
 from tests.platforms.shopify.schema import VERSIONS, admin_schema
-from tests.platforms.stage import staged
 
 _SAMPLES = Path(__file__).parents[2] / "samples" / "shopify"
 

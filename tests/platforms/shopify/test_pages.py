@@ -17,8 +17,8 @@ from orchestrator.platforms.shopify.pages import MOST_PAGES, TRIES
 from orchestrator.registry import PLATFORMS
 from orchestrator.sandbox.shopify.orders import Order
 from orchestrator.sandbox.shopify.shop import ShopifyOptions
+from orchestrator.testing.stage import Stage, staged
 from statemachines.target import TargetRequest, Tracking
-from tests.platforms.stage import Stage, staged
 
 PAGE = 3
 

@@ -26,10 +26,10 @@ from orchestrator.platforms.xsale.lists import Cursor, filtered, turn
 from orchestrator.platforms.xsale.options import XsaleOptions
 from orchestrator.platforms.xsale.recent_states import FRESH_SECONDS, RecentLooks
 from orchestrator.sandbox.xsale.shop import XsaleOptions as Simulated
+from orchestrator.testing.stage import Stage, staged
 from statemachines.machine import Standing
 from statemachines.target import TargetRequest
 from tests.platforms.selldone.shop import serving
-from tests.platforms.stage import Stage, staged
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "xsale"
 ORGANIZATION = "Futuriti_00000000-0000-0000-0000-000000000000"

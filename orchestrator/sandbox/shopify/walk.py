@@ -1,0 +1,23 @@
+"""What the first order of a simulated Shopify can go through (shopify.md §5)."""
+
+from __future__ import annotations
+
+from orchestrator.sandbox.platform import Move, Variant, Walk
+
+WALK = Walk(
+    moves=(
+        Move("report_progress", "IN_PROGRESS", {"state": "preparing"}),
+        Move("fulfill", "FULFILLED", {"state": "shipped", "tracking": {"code": "1Z-B", "carrier": "UPS"}}),
+        Move(
+            "update_tracking",
+            "FULFILLED",
+            {"state": "shipped", "items": ["487817672276298002"], "tracking": {"code": "1Z-C"}},
+        ),
+        Move("mark_delivered", "DELIVERED", {"state": "delivered"}),
+    ),
+    delivered=("fulfill", "mark_delivered"),
+    is_by_place=True,
+    beside=frozenset({"prepare_pickup"}),
+    variants={"without customers' data": Variant(shop={"customer_data": False})},
+)
+"""Orders that are picked up, and those in several parts, have tests of their own."""
