@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ import aiohttp
 import anyio
 import psutil
 
+from benchmarks.run import started, until_ready
 from storage.orders import insert_order
 from storage.records import Order
 from storage.sqlite.store import SqliteStore, open_sqlite
@@ -64,15 +64,6 @@ async def _insert(store: SqliteStore, numbers: range, now: int) -> None:
     await store.write(unit)
 
 
-def wait_for(socket: Path) -> None:
-    """Returns once the daemon listens."""
-    for _ in range(1200):
-        if socket.is_socket():
-            return
-        time.sleep(0.05)
-    raise SystemExit("the daemon did not come up")
-
-
 async def status_seconds(socket: Path) -> list[float]:
     """How long each status dump takes, after a first one."""
     seconds = []
@@ -103,11 +94,10 @@ def main() -> None:
         config = {"api": {"socket": "d.sock"}, "log": {"level": "error"}, "shops": {"acme": shop}}
         (folder / "config.json").write_text(json.dumps(config))
         command = [sys.executable, "-m", "orchestrator", "--config", str(folder / "config.json"), "run"]
-        with subprocess.Popen(command) as daemon:
-            wait_for(folder / "d.sock")
+        with started(command) as daemon:
+            anyio.run(until_ready, folder / "d.sock")
             seconds = anyio.run(status_seconds, folder / "d.sock")
             memory = psutil.Process(daemon.pid).memory_info().rss
-            daemon.terminate()
         print(f"{arguments.orders} orders at rest: {memory / 2**20:.0f} MB resident after {STATUS_CALLS} status dumps")
         print(f"GET /v1/status: median {statistics.median(seconds) * 1000:.1f} ms, worst {max(seconds) * 1000:.1f} ms")
 
