@@ -2,6 +2,8 @@
 #   make demo     sandbox and daemon together, orders driven to their targets
 #   make test     lint, types and all tests
 #   make quick    the tests that take seconds, while you write
+#   make test-all the tests on each of Python 3.11 to 3.13 that is there; SUITE=quick for those that take seconds
+#   make coverage the tests, and in which files they leave much out: those under COVERAGE_BELOW=90 per cent
 #   make bench    measurements
 #   make chaos    kills, faults, people and clocks against the daemon (CHAOS_SECONDS, CHAOS_KILLS, CHAOS_SEED)
 #   make install  the command, as .venv/bin/fulfilld
@@ -14,38 +16,58 @@ PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3; do 
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
 LOCK := requirements/test.lock
-BIN := .venv/bin
+VENV := .venv
+BIN := $(VENV)/bin
+SUITE ?= check
+COVERAGE_BELOW ?= 90
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test quick lint check bench chaos install lock clean
+.PHONY: demo test test-all quick lint check coverage bench chaos install lock clean
 .DEFAULT_GOAL := test
 
-demo: .venv/installed
+demo: $(VENV)/installed
 	@$(BIN)/fulfilld demo
 
 test: lint check
 
-check: .venv/installed-for-tests
+check: $(VENV)/installed-for-tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
-quick: .venv/installed-for-tests
+quick: $(VENV)/installed-for-tests
 	@$(BIN)/python -m pytest -q -m "not hypothesis" tests/statemachines tests/decisions tests/config tests/storage $(PYTEST_ARGS)
 
-lint: .venv/installed-for-tests
+# Each interpreter has an environment of its own, made and kept as .venv is. One that fails does not stop the others.
+test-all:
+	@found=; failed=; for version in 3.11 3.12 3.13; do \
+	python$$version -c 'import ensurepip, venv' >/dev/null 2>&1 || continue; \
+	echo "python$$version: $(SUITE)"; found="$$found $$version"; \
+	$(MAKE) --no-print-directory $(SUITE) VENV=.venv-$$version PYTHON=python$$version || failed="$$failed $$version"; done; \
+	test -n "$$found" || { echo "None of python3.11, python3.12 and python3.13 was found" >&2; exit 1; }; \
+	test -z "$$failed" || { echo "failed on Python$$failed" >&2; exit 1; }; echo "passed on Python$$found"
+
+# What the tests' own processes run counts, until one is killed. A test that fails does not cost the table.
+coverage: $(VENV)/installed-for-tests
+	@$(BIN)/coverage erase
+	-@$(BIN)/coverage run -m pytest -q -n auto --dist worksteal $(PYTEST_ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --sort=cover | awk -v below=$(COVERAGE_BELOW) \
+	'NR == 1 { n = NF; for (i = 1; i <= NF; i++) if ($$i == "Cover") n = i } /^(Name|TOTAL|-)/ || $$n + 0 < below'
+
+lint: $(VENV)/installed-for-tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-bench: .venv/installed-for-tests
+bench: $(VENV)/installed-for-tests
 	@$(BIN)/python -m benchmarks.run
 	@$(BIN)/python -m benchmarks.rest
 	@$(BIN)/python -m benchmarks.webhooks
 
-chaos: .venv/installed-for-tests
+chaos: $(VENV)/installed-for-tests
 	@$(BIN)/python -m tests.chaos
 
-install: .venv/installed
+install: $(VENV)/installed
 	@echo "installed: $(CURDIR)/$(BIN)/fulfilld"
 
 # uv reads no configuration of pip, so no constraint or index of this machine gets into a lock.
@@ -59,22 +81,22 @@ lock:
 	compile --extra test --output-file $(LOCK); \
 	compile --constraint $(LOCK) --output-file requirements/run.lock
 
-.venv/pyvenv.cfg:
+$(VENV)/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found: install one" \
 	"(Debian: apt-get install python3 python3-venv) or name it, make PYTHON=/path/to/python" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "fulfilld needs Python 3.11 or newer")'
-	@echo "making .venv with $(PYTHON)"
-	@$(PYTHON) -m venv --clear .venv
+	@echo "making $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv --clear $(VENV)
 
 # Stamps: what is installed is as new as the list of what is needed.
-.venv/installed: pyproject.toml | .venv/pyvenv.cfg
+$(VENV)/installed: pyproject.toml | $(VENV)/pyvenv.cfg
 	@echo "installing fulfilld"
 	@$(PIP) install --editable .
 	@touch $@
 
 # Tests, lint and CI run on exactly what the lock names, the build backend included. It holds what the command needs too.
-.venv/installed-for-tests: pyproject.toml $(LOCK) | .venv/pyvenv.cfg
+$(VENV)/installed-for-tests: pyproject.toml $(LOCK) | $(VENV)/pyvenv.cfg
 	@echo "installing what the tests need, as locked in $(LOCK)"
 	@$(PIP) install --require-hashes --requirement $(LOCK)
 	@$(PIP) install --no-deps --no-build-isolation --editable .
-	@touch .venv/installed $@
+	@touch $(VENV)/installed $@

@@ -78,10 +78,10 @@ def test_a_lock_names_no_place_to_install_from(text: str) -> None:
 def test_what_ci_runs_installs_from_the_lock_alone() -> None:
     assert (ROOT / ".ci" / "run").read_text("utf-8").rstrip().endswith("exec make test")
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    rule = re.search(r"(?m)^\.venv/installed-for-tests: (.*)\n((?:\t.*\n)+)", makefile)
+    rule = re.search(r"(?m)^\$\(VENV\)/installed-for-tests: (.*)\n((?:\t.*\n)+)", makefile)
     assert rule is not None
     assert "$(LOCK)" in rule[1]
-    assert ".venv/installed" not in rule[1].split()  # it installs what is newest
+    assert "$(VENV)/installed" not in rule[1].split()  # it installs what is newest
     locked, project = re.findall(r"\$\(PIP\) install (.*)", rule[2])
     assert locked == "--require-hashes --requirement $(LOCK)"
     assert {"--no-deps", "--no-build-isolation"} <= set(project.split())
