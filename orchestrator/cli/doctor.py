@@ -57,10 +57,12 @@ async def examine(config: Config) -> list[Check]:
 
 
 def here(config: Config) -> list[Finding]:
-    """This machine: config warnings, the certificate for webhooks, the store, the socket's directory."""
+    """This machine: config warnings, platforms of other packages that cannot be used, the certificate for webhooks, the
+    store, the socket's directory."""
     store = config.storage.engine
     return [
         *(Finding("config", "warning", str(warning)) for warning in config.warnings),
+        *(Finding("platforms", "warning", trouble) for trouble in PLATFORMS.troubles.values()),
         *_certificate(config.webhooks),
         *(Finding(check.name, check.status, check.detail) for check in store.checks()),
         _socket(config.api.socket, store.holder()),

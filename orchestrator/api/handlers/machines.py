@@ -11,6 +11,7 @@ from orchestrator.api.call import Call
 from orchestrator.api.reading import shown
 from orchestrator.api.schema.queries import MachineQuery, MachinesQuery
 from orchestrator.decisions.refusals import Refused
+from orchestrator.operations.machines import machine_text, machine_view
 from orchestrator.registry import PLATFORMS
 from statemachines.machine import PlatformMachine
 
@@ -19,7 +20,7 @@ async def list_machines(call: Call[MachinesQuery]) -> web.StreamResponse:
     """Every platform's machine with its default options, as data or drawn one below the other."""
     machines = [PLATFORMS[platform].machine({}) for platform in sorted(PLATFORMS)]
     if call.query.format == "json":
-        return answer({"machines": [machine.describe() for machine in machines]})
+        return answer({"machines": [machine_view(machine) for machine in machines]})
     return _drawn(machines, call.query.format)
 
 
@@ -27,7 +28,7 @@ async def read_machine(call: Call[MachineQuery]) -> web.StreamResponse:
     """One platform's machine, as data or drawn."""
     machine = _machine(call)
     if call.query.format == "json":
-        return answer(machine.describe())
+        return answer(machine_view(machine))
     return _drawn([machine], call.query.format)
 
 
@@ -41,7 +42,7 @@ def _drawn(machines: list[PlatformMachine], form: Literal["mermaid", "svg", "tex
             drawing = diagrams.svg(machines[0]) if len(machines) == 1 else diagrams.svg_sheet(machines)
             return text_answer(drawing, "image/svg+xml")
         case "text":
-            return text_answer("\n".join(map(diagrams.text, machines)), "text/plain")
+            return text_answer("\n".join(map(machine_text, machines)), "text/plain")
 
 
 def _machine(call: Call[MachineQuery]) -> PlatformMachine:

@@ -351,6 +351,7 @@ class Machine(Document):
     steps: list[MachineStep]
     milestones: dict[str, str]
     mainline: list[str]
+    package: Annotated[str | None, Field(description="What brings the platform, where that is another package")] = None
 
 
 class Machines(Document):

@@ -49,23 +49,25 @@ def _shown(context: typer.Context, platform: str | None, form: Format) -> str:
 
 def _all_own(form: Format) -> str:
     from orchestrator.diagrams import drawing as diagrams
+    from orchestrator.operations.machines import machine_text, machine_view
     from orchestrator.registry import PLATFORMS
 
     machines = [PLATFORMS[name].machine({}) for name in sorted(PLATFORMS)]
     match form:
         case Format.TEXT:
-            return "\n".join(map(diagrams.text, machines))
+            return "\n".join(map(machine_text, machines))
         case Format.MERMAID:
             return "\n".join(map(diagrams.mermaid, machines))
         case Format.SVG:
             return diagrams.svg_sheet(machines)
         case Format.JSON:
-            return _compact({"machines": [machine.describe() for machine in machines]})
+            return _compact({"machines": [machine_view(machine) for machine in machines]})
 
 
 def _own(platform: str, form: Format) -> str:
     from orchestrator.cli.failures import ExitCode, Failure
     from orchestrator.diagrams import drawing as diagrams
+    from orchestrator.operations.machines import machine_text, machine_view
     from orchestrator.registry import PLATFORMS
 
     if platform not in PLATFORMS:
@@ -74,13 +76,13 @@ def _own(platform: str, form: Format) -> str:
     machine = PLATFORMS[platform].machine({})
     match form:
         case Format.TEXT:
-            return diagrams.text(machine)
+            return machine_text(machine)
         case Format.MERMAID:
             return diagrams.mermaid(machine)
         case Format.SVG:
             return diagrams.svg(machine)
         case Format.JSON:
-            return _compact(machine.describe())
+            return _compact(machine_view(machine))
 
 
 def _compact(value: Any) -> str:

@@ -1,0 +1,69 @@
+"""Platforms that other packages bring, as the commands and the API show them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator.registry import BUILT_IN, GROUP, PLATFORMS, Registry
+from tests.api.bench import bench
+from tests.cli.fake import Run
+from tests.support.made_up import MACHINE
+
+PACKAGE = "platform-bazaar 1.2"
+
+
+def build(options: Mapping[str, Any]) -> Any:
+    del options
+    return MACHINE
+
+
+BAZAAR = SimpleNamespace(name="bazaar", api=1, machine=build)
+
+
+def point(name: str, attribute: str) -> EntryPoint:
+    found = EntryPoint(name, f"{__name__}:{attribute}", GROUP)
+    vars(found)["dist"] = SimpleNamespace(name="platform-bazaar", version="1.2")
+    return found
+
+
+@pytest.fixture
+def bazaar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package brings one platform that can be used and one that cannot."""
+    installed = [point("bazaar", "BAZAAR"), point("broken", "MISSING")]
+    monkeypatch.setitem(vars(PLATFORMS), "_brought", Registry(BUILT_IN, lambda: installed)._brought)
+    monkeypatch.setattr(PLATFORMS, "_loaded", dict(PLATFORMS._loaded))
+
+
+@pytest.mark.usefixtures("bazaar", "alone")
+def test_machines_name_the_package_that_brings_a_platform(run: Run) -> None:
+    assert f"bazaar is of the package {PACKAGE}\n" in run("machines", "bazaar").stdout
+    assert run("machines").stdout.count(PACKAGE) == 1
+    listed = {each["platform"]: each for each in json.loads(run("machines", "--format", "json").stdout)["machines"]}
+    assert listed["bazaar"]["package"] == json.loads(run("machines", "bazaar", "--format", "json").stdout)["package"]
+    assert [name for name, each in listed.items() if each.get("package") == PACKAGE] == ["bazaar"]
+    assert "package" not in listed[next(iter(BUILT_IN))]
+
+
+@pytest.mark.usefixtures("bazaar")
+async def test_the_api_names_the_package_too() -> None:
+    async with bench() as b:
+        machine = (await b.get("/v1/machines/bazaar")).json()
+        assert machine == {**MACHINE.describe(), "package": PACKAGE}
+        assert PACKAGE in (await b.get("/v1/machines/bazaar?format=text")).body.decode()
+
+
+@pytest.mark.usefixtures("bazaar")
+def test_doctor_says_which_package_brings_a_platform_that_cannot_be_used(run: Run, alone: Any) -> None:
+    (alone / "config.json").write_text(json.dumps({"storage": {"url": "sqlite:///s.db"}, "shops": {}}))
+    result = run("doctor")
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.stdout.split())
+    assert f"the platform 'broken' of {PACKAGE} cannot be loaded" in told
+    assert "update or remove that package" in told
+    assert "'bazaar'" not in told
