@@ -22,9 +22,9 @@ from anyio.abc import TaskGroup
 from orchestrator import __version__
 from orchestrator.api.app import build_app
 from orchestrator.api.server import Door, ServeError, serving
+from orchestrator.checkpoints import CheckpointError, Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ConfigError, ShopConfig, diff, load
-from orchestrator.crash import CrashPointError, CrashPoints
 from orchestrator.intake.inbox import Inbox
 from orchestrator.intake.listener import ListenError, listening
 from orchestrator.intake.receiver import Reception, build_receiver
@@ -72,7 +72,7 @@ class Daemon:
         commits: Commits,
         metrics: Metrics,
         signals: Signals,
-        crash: CrashPoints,
+        checkpoints: Checkpoints,
         output: Output,
         *,
         drives_restored: bool = False,
@@ -91,18 +91,18 @@ class Daemon:
         self.metrics = metrics
         self.metrics.follow_log(lambda: output.lines_lost)
         node = f"{self.node}:{self.pid}"
-        self.supervisor = Supervisor(store, node, self.clock, self.chance, crash, self.metrics, self._took)
+        self.supervisor = Supervisor(store, node, self.clock, self.chance, checkpoints, self.metrics, self._took)
         self._renewal = Renewal(lambda: self.config, self._use, self.supervisor.adopt, self.clock)
         self.deliveries = Deliveries(config.delivery, store, self.clock, self.chance, self._renewal.look_at_delivery)
         self.commands = DaemonCommands(
-            store, self.supervisor, self.clock, self.chance, crash, self.metrics, self.deliveries
+            store, self.supervisor, self.clock, self.chance, checkpoints, self.metrics, self.deliveries
         )
         self.queries = Queries(store, self, self.feed, self.clock, lambda: self.deliveries.outlets)
         self.inbox = Inbox(store, self.supervisor.worker, self.clock, self.chance)
         self.watch = SubscriptionWatch(
             store, lambda: self.config.shops, self.supervisor.worker, config.webhooks, self.clock
         )
-        self._crash = crash
+        self._checkpoints = checkpoints
         self._door: Door | None = None
         self._blocked_log = BlockedLog(store)
         self._watchman = Watchman(store, self.clock, self._retention_ms)
@@ -157,7 +157,7 @@ class Daemon:
             shops=lambda: self.config.shops,
             settings=settings,
             clock=self.clock,
-            crash=self._crash,
+            checkpoints=self._checkpoints,
             arrived=self.inbox.wake,
             reread=self._renewal.look_at_shop,
         )
@@ -285,33 +285,33 @@ def run(config_path: Path, manner: Manner = Manner()) -> int:
     output = Output()
     try:
         config = load(config_path)
-        crash = CrashPoints.from_environment(os.environ)
+        checkpoints = Checkpoints.from_environment(os.environ)
     except ConfigError as error:
         return output.fail(
             f"{config_path} {error.heading}\n" + "\n".join(f"  {each}" for each in error.errors), EXIT_USAGE
         )
-    except CrashPointError as error:
+    except CheckpointError as error:
         return output.fail(str(error), EXIT_USAGE)
     output.follow(config)
     _warn_of(config)
     try:
-        return anyio.run(_main, config, crash, output, manner, backend_options={"use_uvloop": _has_uvloop()})
+        return anyio.run(_main, config, checkpoints, output, manner, backend_options={"use_uvloop": _has_uvloop()})
     except KeyboardInterrupt:
         return EXIT_AT_ONCE
     finally:
         output.close()
 
 
-async def _main(config: Config, crash: CrashPoints, output: Output, manner: Manner) -> int:
+async def _main(config: Config, checkpoints: Checkpoints, output: Output, manner: Manner) -> int:
     signals = Signals()
     async with anyio.create_task_group() as group:
         await group.start(signals.listen)
-        code = await _hold(config, signals, crash, output, manner)
+        code = await _hold(config, signals, checkpoints, output, manner)
         group.cancel_scope.cancel()
     return code
 
 
-async def _hold(config: Config, signals: Signals, crash: CrashPoints, output: Output, manner: Manner) -> int:
+async def _hold(config: Config, signals: Signals, checkpoints: Checkpoints, output: Output, manner: Manner) -> int:
     """Takes the store's lock, works, gives it back; answers the exit code."""
     engine = config.storage.engine
     lock = engine.exclusive(Clock().now_ms)
@@ -326,7 +326,7 @@ async def _hold(config: Config, signals: Signals, crash: CrashPoints, output: Ou
         commits, metrics = Commits(), Metrics()
         async with engine.open(Clock().now_ms(), on_commit=commits, on_group=metrics.committed) as store:
             restored = manner.drives_restored
-            daemon = Daemon(config, store, commits, metrics, signals, crash, output, drives_restored=restored)
+            daemon = Daemon(config, store, commits, metrics, signals, checkpoints, output, drives_restored=restored)
             await daemon.run()
     except (StoreError, ServeError, ListenError) as error:
         return output.fail(str(error), EXIT_USAGE)

@@ -19,10 +19,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Clock
 from orchestrator.config import ShopConfig, WebhookSettings
 from orchestrator.config.load import SHOP_NAME
-from orchestrator.crash import CrashPoints
 from orchestrator.intake.listener import SERVER
 from orchestrator.intake.news import HINT, TEST
 from orchestrator.platforms.webhooks import Envelope, HintWebhooks, Kind, SignedWebhooks
@@ -64,7 +64,7 @@ class Reception:
     shops: Callable[[], Mapping[str, ShopConfig]]
     settings: WebhookSettings
     clock: Clock
-    crash: CrashPoints
+    checkpoints: Checkpoints
     arrived: Callable[[], None]
     reread: Callable[[str], Awaitable[None]] = _nothing_changed
 
@@ -205,7 +205,7 @@ class _Receiver:
         now = reception.clock.now_ms()
         is_new = await reception.store.write(lambda tx: add_webhook(tx, arrival, now))
         if is_new:
-            reception.crash.hit("after_webhook")
+            await reception.checkpoints.reach("after_webhook")
             reception.arrived()
         log.debug("webhook.kept" if is_new else "webhook.repeated", shop=arrival.shop, topic=arrival.topic)
         return web.Response(status=200)

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import anyio
 
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
-from orchestrator.crash import CrashPoints
 from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.refusals import Refused
@@ -54,7 +54,7 @@ class DaemonCommands:
         supervisor: Supervisor,
         clock: Clock,
         chance: Chance,
-        crash: CrashPoints,
+        checkpoints: Checkpoints,
         metrics: Metrics,
         deliveries: DeliverySwitch | None = None,
     ) -> None:
@@ -62,7 +62,7 @@ class DaemonCommands:
         self._supervisor = supervisor
         self._clock = clock
         self._chance = chance
-        self._crash = crash
+        self._checkpoints = checkpoints
         self._metrics = metrics
         self._deliveries = deliveries
 
@@ -81,7 +81,7 @@ class DaemonCommands:
             target = await self._store.write(lambda tx: self._accept(tx, worker, found, has_read=True))
             if target is None:
                 raise Refused("order-not-found", f"shop {shop} has no order {order}")
-        self._crash.hit("after_submit")
+        await self._checkpoints.reach("after_submit")
         self._metrics.target_submitted(shop)
         worker.wake()
         return target

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Clock
-from orchestrator.crash import CrashPoints
 from orchestrator.platforms.client import PlatformClient, Throttle
 from orchestrator.platforms.meter import Meter
 from orchestrator.platforms.points import PointsLimit
@@ -59,8 +59,8 @@ class ClientSettings:
     last one; `concurrency` how many calls the runtime may have out at once; `throttle` see `client.Throttle`;
     `meter` counts every call (None: nobody does); `state_directory` is where a client may keep tokens across restarts
     (files of mode 0600), None: nowhere. `restored_at` (Unix milliseconds): when the store took another one's place, so
-    that calls of ours which it knows nothing of may have gone out about older orders; None: it never did. `crash`: the
-    armed crash point, for tests.
+    that calls of ours which it knows nothing of may have gone out about older orders; None: it never did.
+    `checkpoints`: for tests.
     """
 
     shop: str
@@ -75,7 +75,7 @@ class ClientSettings:
     state_directory: Path | None = None
     restored_at: int | None = None
     clock: Clock = field(default_factory=Clock)
-    crash: CrashPoints = field(default_factory=CrashPoints)
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,8 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Clock
-from orchestrator.crash import CrashPoints
 from orchestrator.platforms.failures import AccessDenied, Transient
 from orchestrator.platforms.http import Caller
 from orchestrator.platforms.token_file import TokenFile, UnusableTokens
@@ -100,13 +100,13 @@ class TokenKeeper(Generic[T]):
         clock: Clock,
         *,
         file: TokenFile | None,
-        crash: CrashPoints | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self._source = source
         self._caller = caller
         self._clock = clock
         self._file = file
-        self._crash = crash or CrashPoints()
+        self._checkpoints = checkpoints or Checkpoints()
         self._tokens: T | None = None
         self._refusal: tuple[AccessDenied, float] | None = None
         self._renewal_waits_until = 0.0
@@ -186,13 +186,13 @@ class TokenKeeper(Generic[T]):
             raise AccessDenied(self._refusal[0].detail)
         part = await self._reserve()
         try:
-            self._crash.hit("before_token")
+            await self._checkpoints.reach("before_token")
             try:
                 tokens = await self._source.fetch(known)
             except AccessDenied as failure:
                 self._refusal = failure, self._clock.monotonic() + _REFUSED_SECONDS
                 raise
-            self._crash.hit("after_token")
+            await self._checkpoints.reach("after_token")
             self._refusal = None
             self._hide(tokens)
             with anyio.CancelScope(shield=True):
@@ -201,7 +201,7 @@ class TokenKeeper(Generic[T]):
             if part is not None and self._file is not None:
                 self._file.discard(part)
             raise
-        self._crash.hit("after_token_kept")
+        await self._checkpoints.reach("after_token_kept")
         self._tokens = tokens
         return tokens
 
@@ -221,7 +221,7 @@ class TokenKeeper(Generic[T]):
             return
         try:
             await anyio.to_thread.run_sync(self._file.save, self._source.pack(tokens), part)
-            self._crash.hit("after_token_written")
+            await self._checkpoints.reach("after_token_written")
             await anyio.to_thread.run_sync(self._file.publish, part)
         except OSError as error:
             self._file.discard(part)

@@ -16,8 +16,8 @@ from typing import TypeGuard
 
 import anyio
 
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
-from orchestrator.crash import CrashPoints
 from orchestrator.decisions.decision import Call, Move, Read, Rest, advance
 from orchestrator.decisions.draft import Context, Draft, Policy
 from orchestrator.decisions.outcomes import apply_answer, apply_failure, apply_read, apply_read_failure
@@ -53,7 +53,7 @@ class Equipment:
     epoch: int
     clock: Clock
     chance: Chance
-    crash: CrashPoints
+    checkpoints: Checkpoints
     metrics: Metrics
 
     def context(self, *, may_begin: bool = False, has_just_read: bool = False) -> Context:
@@ -146,9 +146,9 @@ class Driver:
 
         result = await e.store.write(unit)
         if apply is not None:
-            e.crash.hit("after_outcome")
+            await e.checkpoints.reach("after_outcome")
         if isinstance(result[1], Call):
-            e.crash.hit("after_intent")
+            await e.checkpoints.reach("after_intent")
         return result
 
     # -- the platform ----------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class Driver:
             except PlatformFailure as failure:
                 self._measure(move.step, failure.kind, started)
                 counts, jitter = await self._note(failure), e.chance.jitter()
-                e.crash.hit("after_call")
+                await e.checkpoints.reach("after_call")
                 refused = failure.detail if isinstance(failure, OutOfSequence) else None
                 return partial(apply_failure, failure=failure, jitter=jitter, counts=counts), refused
         except BaseException:
@@ -171,7 +171,7 @@ class Driver:
             raise
         e.gate.succeeded()
         self._measure(move.step, "done", started)
-        e.crash.hit("after_call")
+        await e.checkpoints.reach("after_call")
         return partial(apply_answer, answer=answer, how="found_done" if answer.is_found else "called"), None
 
     async def _read(self, draft: Draft, refused: str | None) -> tuple[Apply, Seen | None]:
@@ -187,7 +187,7 @@ class Driver:
             raise
         e.gate.succeeded()
         e.metrics.call_finished(e.policy.shop, "read", "done")
-        e.crash.hit("after_read")
+        await e.checkpoints.reach("after_read")
         return partial(apply_read, seen=seen, refused=refused), seen
 
     async def _unread(self, draft: Draft, failure: PlatformFailure) -> Apply:

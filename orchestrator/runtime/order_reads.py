@@ -95,7 +95,7 @@ class OrderReads:
         except Exception as error:
             raise not_adopted(seen, error) from error
         if result is not None and result[1] is Adopted.IMPORTED:
-            self._e.crash.hit("after_import")
+            await self._e.checkpoints.reach("after_import")
         self._on_adopted()
         return result
 

@@ -18,9 +18,9 @@ import structlog
 from anyio.abc import TaskGroup
 
 from orchestrator.backoff import Growing
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock, optional_rfc3339, rfc3339
 from orchestrator.config import Config, ShopConfig, diff, reread
-from orchestrator.crash import CrashPoints
 from orchestrator.decisions.draft import Policy
 from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import PlatformClient
@@ -74,13 +74,13 @@ class Supervisor:
         node: str,
         clock: Clock,
         chance: Chance,
-        crash: CrashPoints,
+        checkpoints: Checkpoints,
         metrics: Metrics,
         on_secrets: Callable[[ShopConfig], None] = lambda _shop: None,
     ) -> None:
         self._store = store
         self._leases = Leases(store, node, clock)
-        self._clock, self._chance, self._crash, self._metrics = clock, chance, crash, metrics
+        self._clock, self._chance, self._checkpoints, self._metrics = clock, chance, checkpoints, metrics
         self._config: Config | None = None
         self._slots: dict[str, _Slot] = {}
         self._group: TaskGroup | None = None
@@ -266,7 +266,7 @@ class Supervisor:
             epoch=row.lease_epoch,
             clock=self._clock,
             chance=self._chance,
-            crash=self._crash,
+            checkpoints=self._checkpoints,
             metrics=self._metrics,
         )
         interval = shop.poll.interval_seconds if shop.poll.enabled else None
@@ -282,7 +282,7 @@ class Supervisor:
             meter=meter,
             restored_at=self._restored_at,
             clock=self._clock,
-            crash=self._crash,
+            checkpoints=self._checkpoints,
         )
         return PLATFORMS[shop.platform].open(ours)
 

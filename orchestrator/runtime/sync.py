@@ -189,7 +189,7 @@ class Poller:
             self._stuck = 0
             await self._adopt_page(page, read_at, tally, only_new=only_new)
             self._read_rows.clear()
-            e.crash.hit("after_sync")
+            await e.checkpoints.reach("after_sync")
             if (flaw := self._pages.flaw(page)) is not None:
                 self._unfinished = None
                 words = "what it showed was taken in, and the next sync begins where this one began"
@@ -373,7 +373,7 @@ class Poller:
         imported, drifted = results.count(Adopted.IMPORTED), results.count(Adopted.DRIFTED)
         e.metrics.orders_adopted(e.policy.shop, imported=imported, drifted=drifted)
         if imported:
-            e.crash.hit("after_import")
+            await e.checkpoints.reach("after_import")
         if any(result in (Adopted.DRIFTED, Adopted.UPDATED) for result in results):
             self._on_adopted()
         return results

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from orchestrator.crash import POINTS
+from orchestrator.checkpoints import POINTS
 from tests.chaos.world import PLATFORM_OF, SHOPS, World
 from tests.support.process import Unreachable
 

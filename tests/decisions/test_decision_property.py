@@ -97,7 +97,7 @@ class OrderMachine(RuleBasedStateMachine):
 
     def restart(self) -> None:
         floor = self.floor
-        floor.store.is_dead, floor.crash.armed = False, None
+        floor.store.is_dead, floor.checkpoints.armed = False, None
         floor.now_ms += 1
         gate = floor.equipment.gate
         gate.reset()
@@ -128,9 +128,9 @@ class OrderMachine(RuleBasedStateMachine):
     @rule(script=st.lists(outcomes, max_size=3), point=st.sampled_from(CRASH_POINTS))
     def die(self, script: list[str], point: str) -> None:
         self.floor.platform.script = list(script)
-        self.floor.crash.armed = point
+        self.floor.checkpoints.armed = point
         self.drive()
-        self.floor.crash.armed = None
+        self.floor.checkpoints.armed = None
 
     @rule(ms=st.sampled_from([1, 400_000]))
     def time_passes(self, ms: int) -> None:

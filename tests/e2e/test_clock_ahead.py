@@ -8,9 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Clock
 from orchestrator.config import Config
-from orchestrator.crash import CrashPoints
 from orchestrator.daemon import Daemon
 from orchestrator.metrics import Metrics
 from orchestrator.output import Output
@@ -65,7 +65,7 @@ async def test_a_start_with_the_clock_500_days_ahead_deletes_nothing(
         config = _config(tmp_path)
         commits = Commits()
         async with open_store(config.storage.url, 1, on_commit=commits) as store, anyio.create_task_group() as group:
-            group.start_soon(Daemon(config, store, commits, Metrics(), Signals(), CrashPoints(None), Output()).run)
+            group.start_soon(Daemon(config, store, commits, Metrics(), Signals(), Checkpoints(None), Output()).run)
             with anyio.fail_after(30):
                 await forgotten.wait()
             group.cancel_scope.cancel()

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from orchestrator.crash import POINTS
+from orchestrator.checkpoints import POINTS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.support.process import DaemonProcess, Unreachable, daemon_process
 

@@ -17,17 +17,16 @@ import aiohttp
 import anyio
 from pydantic import SecretStr
 
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import ShopConfig, WebhookSettings
-from orchestrator.crash import CrashPoints
 from orchestrator.intake.inbox import Inbox
 from orchestrator.intake.listener import listening
 from orchestrator.intake.receiver import Reception, build_receiver
 from orchestrator.platforms.base.signing import signature_of
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.transaction import Transaction
-from storage.webhooks import shops_with_webhooks
-from tests.support.shopfloor import SHOP, Shopfloor, config_of, working_on
+from tests.support.shopfloor import SHOP, Shopfloor, config_of, worked_off, working_on
 
 SECRET, OLD_SECRET = "signing-secret", "old-signing-secret"
 ANY_PORT = 0
@@ -68,8 +67,7 @@ class Front:
 
     async def worked_off(self) -> None:
         """Returns once nothing waits in the inbox."""
-        while await self.floor.store.read(shops_with_webhooks):  # noqa: ASYNC110 - nothing tells of an empty inbox
-            await anyio.sleep(0.01)
+        await worked_off(self.floor)
 
 
 @asynccontextmanager
@@ -109,7 +107,7 @@ async def facing(
     inbox = Inbox(floor.store, floor.supervisor.worker, Clock(), Chance(random.Random(1)))
     plain = {"host": "127.0.0.1", "port": ANY_PORT, "tls": None, "max_body_bytes": 100_000, "read_timeout_seconds": 5.0}
     chosen = WebhookSettings.model_construct(None, **plain | settings)
-    reception = Reception(floor.store, shops or (lambda: own), chosen, Clock(), CrashPoints(), inbox.wake)
+    reception = Reception(floor.store, shops or (lambda: own), chosen, Clock(), Checkpoints(), inbox.wake)
     if reread is not None:
         reception = replace(reception, reread=reread)
     async with listening(build_receiver(reception), chosen) as address, aiohttp.ClientSession() as http:

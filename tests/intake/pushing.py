@@ -9,15 +9,14 @@ from pathlib import Path
 
 import anyio
 
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import WebhookSettings
-from orchestrator.crash import CrashPoints
 from orchestrator.intake.inbox import Inbox
 from orchestrator.intake.listener import listening
 from orchestrator.intake.receiver import Reception, build_receiver
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.sandbox.shopify.webhooks import Courier
-from storage.webhooks import shops_with_webhooks
 from tests.support.shopfloor import Shopfloor, config_of, working_on
 
 
@@ -34,7 +33,7 @@ async def pushing(folder: Path, orders: int) -> AsyncIterator[tuple[Shopfloor, s
             settings = WebhookSettings.model_construct(
                 host="127.0.0.1", port=0, tls=None, max_body_bytes=100_000, read_timeout_seconds=5.0
             )
-            reception = Reception(floor.store, lambda: config.shops, settings, Clock(), CrashPoints(), inbox.wake)
+            reception = Reception(floor.store, lambda: config.shops, settings, Clock(), Checkpoints(), inbox.wake)
             async with (
                 listening(build_receiver(reception), settings) as (host, port),
                 anyio.create_task_group() as group,
@@ -48,9 +47,3 @@ async def pushing(folder: Path, orders: int) -> AsyncIterator[tuple[Shopfloor, s
                 )
                 yield floor, name, courier
                 group.cancel_scope.cancel()
-
-
-async def worked_off(floor: Shopfloor) -> None:
-    """Returns once nothing waits in the inbox."""
-    while await floor.store.read(shops_with_webhooks):  # noqa: ASYNC110 - nothing tells of an empty inbox
-        await anyio.sleep(0.01)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from storage.shops import get_shop
-from tests.intake.pushing import pushing, worked_off
-from tests.support.shopfloor import Shopfloor
+from tests.intake.pushing import pushing
+from tests.support.shopfloor import Shopfloor, worked_off
 
 LONG_AGO = 1_709_251_200_000
 

@@ -14,8 +14,8 @@ from orchestrator.platforms.client import Page, Seen, StepAnswer
 from orchestrator.platforms.failures import Rejected, Transient
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.intake.front import SECRET, facing
-from tests.intake.pushing import pushing, worked_off
-from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
+from tests.intake.pushing import pushing
+from tests.support.shopfloor import Shopfloor, config_of, shopfloor, worked_off, working_on
 
 SHOP = "shopy"
 _LONG_AGO_MS = 60_000  # a list that shows a change of just now has it read once more

@@ -21,8 +21,8 @@ from orchestrator.sandbox.shopify.webhooks import Courier
 from storage.orders import get_payload
 from storage.transaction import Transaction
 from storage.webhooks import Arrival, add_webhook
-from tests.intake.pushing import pushing, worked_off
-from tests.support.shopfloor import Shopfloor
+from tests.intake.pushing import pushing
+from tests.support.shopfloor import Shopfloor, worked_off
 
 NOWHERE = "5000000000000000001"  # Shopify does not show it
 AT = "2026-11-23T10:00:0{}Z"

@@ -9,7 +9,8 @@ import pytest
 
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import Transient
-from tests.intake.pushing import pushing, worked_off
+from tests.intake.pushing import pushing
+from tests.support.shopfloor import worked_off
 
 AT = "2026-11-23T10:00:00Z"
 

@@ -140,3 +140,24 @@ async def test_steps_of_a_slow_shop_go_on_while_its_orders_are_looked_at(tmp_pat
                 for target in targets:
                     assert (await floor.finished(target)).status is TargetStatus.REACHED
             group.cancel_scope.cancel()
+
+
+async def test_a_hold_between_a_durable_intent_and_its_call_lets_that_step_end_and_no_other_begin(
+    tmp_path: Path,
+) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=1)), tmp_path) as floor:
+        (order,) = await floor.orders()
+        with floor.checkpoints.hold("after_intent") as held:
+            target = await floor.submit(order.id, "shipped")
+            await held.reached()
+            await floor.commands.hold("acme", order.id, "wait")
+            assert (await floor.order(order.id)).intent is not None
+            held.release()
+            found = await floor.in_situation(order.id, Situation.HELD)
+        found = await floor.until(order.id, lambda now: now.intent is None)
+        assert (found.state, found.situation) == ("OrderConfirm", Situation.HELD)
+        with floor.checkpoints.signal("after_outcome") as done:
+            await floor.commands.release("acme", order.id)
+            await done.reached()
+            assert (await floor.order(order.id)).version > found.version
+        assert (await floor.finished(target)).status.value == "reached"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
-from orchestrator.crash import CrashPoints
 from orchestrator.decisions.refusals import Refused
 from orchestrator.metrics import Metrics
 from orchestrator.operations.commands import DaemonCommands
@@ -71,7 +71,7 @@ async def test_a_receiver_that_is_none_is_answered_with_those_that_there_are(tmp
         settings = DeliverySettings(orders_url="https://erp.example", secret=SecretStr("whsec_c2VjcmV0LXNlY3JldA=="))
         deliveries = Deliveries(settings, floor.store, Clock(), Chance())
         commands = DaemonCommands(
-            floor.store, floor.supervisor, Clock(), Chance(), CrashPoints(None), Metrics(), deliveries
+            floor.store, floor.supervisor, Clock(), Chance(), Checkpoints(None), Metrics(), deliveries
         )
         with pytest.raises(Refused, match="there is no receiver 'foo'; the config has orders_url"):
             await commands.resume_delivery("foo")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
 from orchestrator.backoff import Growing
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
-from orchestrator.crash import CrashPoints
 from orchestrator.decisions.adoption import Adopted, Look, adopt
 from orchestrator.decisions.draft import Context, Draft, Policy
 from orchestrator.decisions.submission import Submission, accept
@@ -229,12 +229,12 @@ class _MemoryStore:
         self.tx._connection.close()
 
 
-class _Crash:
+class _Checkpoints:
     def __init__(self) -> None:
         self.armed: str | None = None
         self.store: _MemoryStore | None = None
 
-    def hit(self, point: str) -> None:
+    async def reach(self, point: str) -> None:
         if point == self.armed and self.store is not None:
             self.store.is_dead = True
             raise Died
@@ -250,8 +250,8 @@ class Driven(Generic[P]):
         self.now_ms = START
         self.platform, self.machine = platform, machine
         self.store = _MemoryStore()
-        self.crash = _Crash()
-        self.crash.store = self.store
+        self.checkpoints = _Checkpoints()
+        self.checkpoints.store = self.store
         self.numbers = 0
         limits = Limits(rate_per_second=1e9, burst=10**9, concurrency=1, failures=4, cooldown_seconds=5.0)
         clock = Clock(lambda: self.now_ms, lambda: self.now_ms / 1000)
@@ -265,7 +265,7 @@ class Driven(Generic[P]):
             epoch=1,
             clock=clock,
             chance=Chance(random.Random(1)),
-            crash=cast("CrashPoints", self.crash),
+            checkpoints=cast("Checkpoints", self.checkpoints),
             metrics=Metrics(),
         )
         self.driver = Driver(self.equipment)

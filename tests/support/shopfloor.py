@@ -10,9 +10,9 @@ from typing import Any
 
 import anyio
 
+from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ShopConfig, load
-from orchestrator.crash import CrashPoints
 from orchestrator.metrics import Metrics
 from orchestrator.operations.commands import DaemonCommands
 from orchestrator.operations.feed import Feed
@@ -25,6 +25,8 @@ from storage.orders import get_order, list_orders
 from storage.records import Event, Order, Situation, Target
 from storage.store import Store
 from storage.targets import get_target
+from storage.webhooks import shops_with_webhooks
+from tests.support.committed import Committed
 
 SHOP = "acme"
 PLATFORM = "selldone"
@@ -43,10 +45,17 @@ class Shopfloor:
     """What a test works with."""
 
     def __init__(
-        self, sandbox: Sandbox, store: Store, supervisor: Supervisor, commands: DaemonCommands, feed: Feed
+        self,
+        sandbox: Sandbox,
+        store: Store,
+        supervisor: Supervisor,
+        commands: DaemonCommands,
+        feed: Feed,
+        committed: Committed,
+        checkpoints: Checkpoints,
     ) -> None:
         self.sandbox, self.store, self.supervisor, self.commands = sandbox, store, supervisor, commands
-        self.feed = feed
+        self.feed, self.committed, self.checkpoints = feed, committed, checkpoints
 
     async def orders(self) -> list[Order]:
         return await self.store.read(lambda tx: list_orders(tx, 0, 100_000))
@@ -82,14 +91,8 @@ class Shopfloor:
         return await self.finished(await self.submit(order, state, shop, **fields))
 
     async def until(self, order: str, condition: Callable[[Order], bool], shop: str = SHOP) -> Order:
-        """Waits until an order is as wanted; woken by every commit's events."""
-        while True:
-            cursor = self.feed.last_cursor
-            found = await self.order(order, shop)
-            if condition(found):
-                return found
-            with anyio.move_on_after(0.05):  # states change without events too
-                await self.feed.wait_beyond(cursor)
+        """Waits until an order is as wanted."""
+        return await self.committed.until(lambda: self.order(order, shop), condition)
 
     async def in_situation(self, order: str, situation: Situation) -> Order:
         return await self.until(order, lambda found: found.situation is situation)
@@ -132,17 +135,17 @@ async def working_on(
     folder: Path,
     *,
     seed: int = 1,
-    crash: str | None = None,
     clock: Clock | None = None,
     on_secrets: Callable[[ShopConfig], None] = lambda _shop: None,
 ) -> AsyncIterator[Shopfloor]:
     """Store and workers over a running sandbox; may be entered again on the same folder, as a restart is."""
     clock, chance = clock or Clock(), Chance(random.Random(seed))
-    feed = Feed()
-    async with open_store(f"sqlite:///{folder}/fulfilld.db", clock.now_ms(), on_commit=feed.publish) as store:
-        supervisor = Supervisor(store, "test", clock, chance, CrashPoints(crash), Metrics(), on_secrets)
-        commands = DaemonCommands(store, supervisor, clock, chance, CrashPoints(crash), Metrics())
-        floor = Shopfloor(sandbox, store, supervisor, commands, feed)
+    feed, committed, points = Feed(), Committed(), Checkpoints()
+    url = f"sqlite:///{folder}/fulfilld.db"
+    async with open_store(url, clock.now_ms(), on_commit=feed.publish, on_group=committed) as store:
+        supervisor = Supervisor(store, "test", clock, chance, points, Metrics(), on_secrets)
+        commands = DaemonCommands(store, supervisor, clock, chance, points, Metrics())
+        floor = Shopfloor(sandbox, store, supervisor, commands, feed, committed, points)
         async with anyio.create_task_group() as group:
             await supervisor.start(group, config)
             try:
@@ -169,3 +172,8 @@ async def shopfloor(
         for shop in floor.supervisor.shops():
             await floor.commands.sync(shop, 30)
         yield floor
+
+
+async def worked_off(floor: Shopfloor) -> None:
+    """Returns once nothing waits in the inbox."""
+    await floor.committed.until(lambda: floor.store.read(shops_with_webhooks), lambda waiting: not waiting)

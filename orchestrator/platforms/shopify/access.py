@@ -53,7 +53,7 @@ class ShopifyAccess:
                 digest = digest_of(credentials, options.domain, url)
                 file = TokenFile(directory / f"shopify-{settings.shop}.tokens", digest)
             source = TokenEndpoint(credentials, caller, url, settings.clock)
-            self._keeper = TokenKeeper(source, caller, settings.clock, file=file, crash=settings.crash)
+            self._keeper = TokenKeeper(source, caller, settings.clock, file=file, checkpoints=settings.checkpoints)
             self._is_chain = source.must_be_kept
 
     async def call(self, url: URL, body: bytes, *, is_effect: bool) -> Answer:

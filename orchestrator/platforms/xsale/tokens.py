@@ -129,7 +129,7 @@ def keeper_of(credentials: XsaleCredentials, caller: Caller, settings: ClientSet
     directory = settings.state_directory
     file = None if directory is None else TokenFile(directory / f"xsale-{settings.shop}.tokens", digest_of(credentials))
     source = XsaleTokens(credentials, caller, settings.clock)
-    return TokenKeeper(source, caller, settings.clock, file=file, crash=settings.crash)
+    return TokenKeeper(source, caller, settings.clock, file=file, checkpoints=settings.checkpoints)
 
 
 def digest_of(credentials: XsaleCredentials) -> str:

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from storage.records import TargetStatus
 from storage.webhooks import get_payload_of
-from tests.intake.pushing import pushing, worked_off
+from tests.intake.pushing import pushing
+from tests.support.shopfloor import worked_off
 
 
 async def test_repeated_and_shuffled_webhooks_lead_to_what_shopify_shows(tmp_path: Path) -> None:
