@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -293,6 +294,7 @@ class OrderMachine(RuleBasedStateMachine):
         assert Counter(platform.effects_of_us) <= told
 
 
+@pytest.mark.hypothesis
 def test_whatever_happens_to_an_order_each_step_takes_effect_once_and_each_target_ends() -> None:
     run_state_machine_as_test(
         OrderMachine,

@@ -278,6 +278,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert self.read(lambda tx, n=name: consumer_cursor(tx, n)) == cursor  # type: ignore[misc]
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("name", sorted(ENGINES))
 def test_the_store_answers_as_dicts_would(name: str) -> None:
     machine = type("StoreMachineOf" + name.title(), (StoreMachine,), {"engine_name": name})
