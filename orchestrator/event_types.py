@@ -18,7 +18,7 @@ EVENT_TYPES: Final[dict[str, str]] = {
     "target.failed": "a target cannot be reached any more (`data.problem`)",
     "target.cancelled": "a target was cancelled or superseded",
     "step.started": "the call of a step goes out (`data.step`, `data.from`, `data.to`)",
-    "step.done": "a step is done (`data.how`: called, found_done, by_hand, recorded)",
+    "step.done": "a step is done (`data.how`: called, found_done, by_hand, not_taken, recorded)",
     "step.failed": "a step failed (`data.kind`, `data.attempt`, `data.next_attempt_at`)",
     "read.failed": "an order could not be read before a step (`data.kind`, `data.attempt`, `data.next_attempt_at`)",
     "shop.paused": "a person paused a shop, or its store was restored (`data.by`)",

@@ -69,7 +69,9 @@ class Hooks(Table):
     ) -> tuple[PlannedStep, ...]:
         """The steps of a plan: those of the route, and each action that the target brings in the first state on the way
         that allows it. Not asked for a state beside the main line: nothing is brought there."""
-        waiting = [self.steps[name] for name in self.pending_actions(standing, request)]
+        pending = [self.steps[name] for name in self.pending_actions(standing, request)]
+        # what the platform had no use for is not brought any more: a step that carries nothing else is not asked again
+        waiting = [row for row in pending if not row.uses or set(row.uses) & set(request.brings())]
         steps: list[PlannedStep] = []
         for here, move in [*((step.source, step) for step in route), (route[-1].to if route else standing.state, None)]:
             for action in [a for a in waiting if here in a.sources]:

@@ -15,6 +15,9 @@ from statemachines.items import SenselessItems, gap, read_items
 from statemachines.target import Json, TargetRequest
 from statemachines.terms import Milestone, Step
 
+NARROWING = frozenset({"items", "location", "despatch"})
+"""Fields that can make a target be about a part of the order."""
+
 _LEAVING = frozenset({Milestone.SHIPPED, Milestone.DELIVERED, Milestone.RETURNED, Milestone.CANCELLED})
 """What goods do of which a despatch tells."""
 

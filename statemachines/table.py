@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from transitions import Machine, MachineError
 
+from statemachines.target import TargetRequest
 from statemachines.terms import ON_THE_WAY, RECORD, DefinitionError, PlannedStep, State, Step
 
 
@@ -93,6 +94,12 @@ class Table:
         if not self._is_shared[planned.step]:
             return first
         return next((row for row in self.rows if row.name == planned.step and row.to == planned.to), first)
+
+    def carried(self, planned: PlannedStep, request: TargetRequest) -> tuple[str, ...]:
+        """The fields of a target that the step brings to the platform, named as in `TargetRequest.brings`."""
+        uses = self.row(planned).uses
+        is_whole = "tracking" in uses
+        return tuple(name for name in request.brings() if name in uses or (is_whole and name.startswith("tracking[")))
 
     def moves(self, state: str) -> list[tuple[Step, str]]:
         """The steps that lead from a state to others, each with where it leads."""

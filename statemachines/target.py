@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -71,6 +71,24 @@ class TargetRequest:
         present += [f"tracking[{n}]" for n, _ in enumerate(self.further_tracking, start=1)]
         return tuple(present)
 
+    def named(self, fields: Collection[str]) -> tuple[str, ...]:
+        """Those of `brings()` that are among the fields; `tracking` names all of its parts."""
+        return tuple(name for name in self.brings() if name in fields or _whole_of(name) in fields)
+
+    def without(self, fields: Collection[str]) -> TargetRequest:
+        """The same target as if it had not brought these (names as in `brings`)."""
+        gone = set(self.named(fields))
+        kept: dict[str, Json] = {name: None for name in gone if name in _DATA_FIELDS}
+        first, *further = self.trackings or (None,)
+        if "tracking" in gone:
+            further = []
+        elif "tracking.carrier" in gone and first is not None:
+            kept["tracking"] = replace(first, carrier=None)
+        kept["further_tracking"] = tuple(
+            each for n, each in enumerate(further, start=1) if f"tracking[{n}]" not in gone
+        )
+        return replace(self, **kept)
+
     def to_json(self) -> dict[str, Json]:
         """The request as a JSON object without absent fields; `from_json` reads it back."""
         out: dict[str, Json] = {"state": self.state}
@@ -117,6 +135,11 @@ _DATA_FIELDS = (
     "notify_customer",
     "location",
 )
+
+
+def _whole_of(name: str) -> str:
+    """The field that a part of tracking belongs to."""
+    return "tracking" if name.startswith(("tracking.", "tracking[")) else name
 
 
 def is_web_link(url: str) -> bool:

@@ -205,11 +205,17 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class PlanEntry:
-    """A step of a stored plan, with the states before and after it."""
+    """A step of a stored plan, with the states before and after it.
+
+    `unused`: fields of the target that the platform turned out to have no use for when the step was asked for;
+    `is_taken` False: they were all that it carries, so it was passed over.
+    """
 
     step: str
     source: str
     to: str
+    unused: tuple[str, ...] = ()
+    is_taken: bool = True
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storage.orders import dump_problem, load_problem
-from storage.records import PlanEntry, Target, TargetStatus, changed
+from storage.records import Json, PlanEntry, Target, TargetStatus, changed
 from storage.rows import Columns
 from storage.text import dump_json, load_json
 from storage.transaction import Transaction
@@ -47,11 +47,13 @@ def save_progress(tx: Transaction, target: Target) -> None:
 def save_target(tx: Transaction, target: Target) -> None:
     """Writes what can change of a target."""
     tx.execute(
-        "UPDATE targets SET status = ?, plan = ?, steps_done = ?, finished_at = ?, problem = ? WHERE seq = ?",
+        "UPDATE targets SET status = ?, plan = ?, steps_done = ?, unused = ?, finished_at = ?, problem = ?"
+        " WHERE seq = ?",
         (
             target.status.value,
             _dump_plan(target.plan),
             target.steps_done,
+            dump_json(target.unused),
             target.finished_at,
             dump_problem(target.problem),
             target.seq,
@@ -107,11 +109,21 @@ def count_pending(tx: Transaction) -> tuple[int, dict[str, int]]:
 
 
 def _dump_plan(plan: tuple[PlanEntry, ...]) -> str:
-    return dump_json([[e.step, e.source, e.to] for e in plan])
+    return dump_json([_dump_entry(entry) for entry in plan])
+
+
+def _dump_entry(entry: PlanEntry) -> list[Json]:
+    told = [entry.step, entry.source, entry.to]
+    return [*told, entry.unused, entry.is_taken] if entry.unused else told
+
+
+def _entry(told: list[Json]) -> PlanEntry:
+    step, source, to, *rest = told
+    return PlanEntry(step, source, to, tuple(rest[0]), rest[1]) if rest else PlanEntry(step, source, to)
 
 
 def _load_plan(text: str) -> tuple[PlanEntry, ...]:
-    return tuple(PlanEntry(*entry) for entry in load_json(text))
+    return tuple(_entry(told) for told in load_json(text))
 
 
 def _load_names(text: str) -> tuple[str, ...]:

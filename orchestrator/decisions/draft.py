@@ -162,11 +162,12 @@ class Draft:
         return self.request(target) if target is not None else TargetRequest(intent.to)
 
     def request(self, target: Target) -> TargetRequest:
-        """What a target asks for, read from its JSON once."""
+        """What a target asks for, read from its JSON once, without what the platform turned out to have no use for."""
         known = self._requests.get(target.id)
         if known is None:
             known = self._requests[target.id] = TargetRequest.from_json(target.request)
-        return known
+        unused = {name for entry in target.plan[: target.steps_done] for name in entry.unused}
+        return known.without(unused) if unused else known
 
     def put(self, target: Target, *, is_progress_only: bool = False) -> None:
         """Replaces a pending target; an ended one leaves the queue."""

@@ -14,36 +14,85 @@ from orchestrator.platforms.failures import (
     NotFound,
     OutOfSequence,
     PlatformFailure,
+    Rejected,
     Transient,
 )
-from statemachines.target import Json
-from storage.records import Intent, Order, Problem, TargetStatus, changed
+from statemachines.narrowing import NARROWING
+from statemachines.target import Json, TargetRequest
+from statemachines.terms import PlannedStep
+from storage.records import Intent, Order, PlanEntry, Problem, TargetStatus, changed
+
+_ENDED: dict[str, Json] = {"intent": None, "attempts": 0, "read_attempts": 0, "crashes": 0, "next_attempt_at": None}
+"""What an order is like when the call of a step came to an end."""
 
 
 def apply_answer(
     draft: Draft, ctx: Context, answer: StepAnswer, how: str = "called", reason: str | None = None
 ) -> None:
-    """The step of the intent is done: the order moves, the target comes one step further. `reason`: a person's."""
+    """The step of the intent is done: the order moves, the target comes one step further. `reason`: a person's.
+
+    What the platform has no use for is kept with the target (`StepAnswer.unused`); where that is all that the step
+    carries and it leaves the state, the step was passed over and is told so.
+    """
     intent = draft.order.intent
     assert intent is not None
+    if answer.unused:
+        _apply_unused(draft, ctx, answer, how, intent)
+        return
+    _move(draft, ctx, answer, intent, draft.request_of_intent())
+    _count_step(draft, intent)
+    data: dict[str, Json] = {"step": intent.step, "from": intent.source, "to": draft.order.state, "how": how}
+    draft.emit("step.done", intent.target, **data, **({"reason": reason} if reason is not None else {}))
+
+
+def _apply_unused(draft: Draft, ctx: Context, answer: StepAnswer, how: str, intent: Intent) -> None:
+    request, planned = draft.request_of_intent(), PlannedStep(intent.step, intent.source, intent.to)
+    carried = ctx.machine.carried(planned, request)
+    unused = tuple(name for name in request.named(answer.unused) if name in carried)
+    if narrowing := sorted(NARROWING.intersection(unused)):
+        detail = f"{intent.step} cannot take {', '.join(narrowing)}, by which the target is about a part of the order"
+        apply_failure(draft, ctx, Rejected(f"{detail}; send a target without"), 0.0, counts=True)
+        return
+    is_taken = ctx.machine.row(planned).to is not None or not unused or unused != carried
+    if unused:
+        _keep_unused(draft, intent, unused, is_taken=is_taken)
+    if is_taken:
+        _move(draft, ctx, answer, intent, request.without(unused))
+    else:
+        draft.change(facts={**draft.order.facts, **answer.facts}, **_ENDED)
+    if not unused:
+        _count_step(draft, intent)
+    data: dict[str, Json] = {"step": intent.step, "from": intent.source, "to": draft.order.state}
+    data |= {"how": how if is_taken else "not_taken", **({"unused": list(unused)} if unused else {})}
+    draft.emit("step.done", intent.target, **data, **({"reason": answer.reason} if answer.reason else {}))
+
+
+def _keep_unused(draft: Draft, intent: Intent, unused: tuple[str, ...], *, is_taken: bool) -> None:
+    """Writes into the target's plan what was not used, at the step that told so: it is not brought again."""
+    target = draft.target(intent.target)
+    if target is None:
+        return
+    done, left = target.plan[: target.steps_done], target.plan[target.steps_done :]
+    if left and left[0].step == intent.step:
+        left = left[1:]
+    entry = PlanEntry(intent.step, intent.source, intent.to, unused, is_taken)
+    named = tuple(dict.fromkeys([*target.unused, *unused]))
+    draft.put(changed(target, plan=(*done, entry, *left), steps_done=len(done) + 1, unused=named))
+
+
+def _move(draft: Draft, ctx: Context, answer: StepAnswer, intent: Intent, request: TargetRequest) -> None:
+    """Takes the order to where it stands after the step."""
     facts = draft.order.facts
-    after = ctx.machine.after(draft.standing(), intent.step, draft.request_of_intent(), answer.state, answer.facts)
+    after = ctx.machine.after(draft.standing(), intent.step, request, answer.state, answer.facts)
     draft.change(
         state=after.state,
         platform_state=after.platform_state,
         milestone=ctx.machine.milestone(after.state),
         moved_at=ctx.now,
-        intent=None,
-        attempts=0,
-        read_attempts=0,
-        crashes=0,
-        next_attempt_at=None,
+        **_ENDED,
     )
     if after.facts is not facts:
         draft.change(facts=dict(after.facts))
-    _count_step(draft, intent)
-    data: dict[str, Json] = {"step": intent.step, "from": intent.source, "to": after.state, "how": how}
-    draft.emit("step.done", intent.target, **data, **({"reason": reason} if reason is not None else {}))
 
 
 def _count_step(draft: Draft, intent: Intent) -> None:

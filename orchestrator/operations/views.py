@@ -54,6 +54,8 @@ def target_view(target: Target, situation: Situation | None) -> dict[str, Json]:
     is_begun = is_out or target.status is TargetStatus.BLOCKED
     steps = []
     for index, entry in enumerate(target.plan):
+        if not entry.is_taken:
+            continue  # the feed and `unused` tell of it
         status = "done" if index < target.steps_done else "now" if is_begun and index == target.steps_done else "next"
         steps.append({"step": entry.step, "from": entry.source, "to": entry.to, "status": status})
     return {

@@ -112,11 +112,17 @@ class StepAnswer:
 
     `is_found`: a look showed that the step had taken effect before, as after a call whose answer was lost. What only
     *looks* done raises OutOfSequence instead: the read that follows decides what is adopted as drift.
+
+    `unused`: fields of the target that the step carries and this shop's platform has no use for (a plug-in that is not
+    installed), `reason` why, for people. A step that leaves the state and carries nothing else was not taken. The
+    target goes on without these fields, and names them.
     """
 
     state: str | None
     facts: dict[str, Json] = field(default_factory=dict)
     is_found: bool = False
+    unused: tuple[str, ...] = ()
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Context, Draft
-from orchestrator.decisions.recovery import recover
 from orchestrator.decisions.refusals import Refused
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.failures import OutOfSequence
-from orchestrator.runtime.driver import Driver
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
 from storage.events import EventFilter, list_events
@@ -92,18 +90,9 @@ class OrderMachine(RuleBasedStateMachine):
         try:
             self.runner.run(self.floor.work())
         except CutOff:
-            self.restart()
+            self.floor.restart()
         except Died:
-            self.restart()
-
-    def restart(self) -> None:
-        floor = self.floor
-        floor.store.is_dead, floor.checkpoints.armed = False, None
-        floor.now_ms += 1
-        gate = floor.equipment.gate
-        gate.reset()
-        floor.driver = Driver(floor.equipment)
-        floor.store.run(lambda tx: recover(tx, floor.context(), is_after_death=True))
+            self.floor.restart()
 
     @precondition(is_busy)
     @rule(ms=st.sampled_from([0, 2_000, 6_000]), times=st.integers(1, 4))

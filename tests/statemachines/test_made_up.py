@@ -7,8 +7,9 @@ from itertools import pairwise
 import pytest
 
 from orchestrator.diagrams.drawing import mermaid, svg, text
-from statemachines.machine import DefinitionError, Milestone, Plan, PlatformMachine, Refusal, State, Step
-from tests.support.made_up import MACHINE, MAINLINE, STATES, STEPS, at, target
+from statemachines.machine import DefinitionError, Milestone, Plan, PlatformMachine, Refusal, Standing, State, Step
+from statemachines.target import TargetRequest
+from tests.support.made_up import MACHINE, MAINLINE, STATES, STEPS, MadeUpMachine, at, target
 
 A, B = State("a"), State("b")
 
@@ -174,3 +175,57 @@ def test_senseless_steps_are_refused(row: Step) -> None:
     ours = [Step("back", ("b",), "c"), Step("on", ("a",), "b")]
     with pytest.raises(DefinitionError, match=f"{row.name} is"):
         PlatformMachine("toy", [A, B, State("c")], [row, *ours], ("a", "b"), "a")
+
+
+# -- what a platform has no use for --------------------------------------------------------------------------------
+
+
+class Stubborn(MadeUpMachine):
+    """Whose hook names a step whatever the target brings."""
+
+    def pending_actions(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+        del standing, request
+        return ("track",)
+
+
+def test_a_step_that_carries_nothing_of_the_target_is_not_planned() -> None:
+    asked = target("shipped", tracking={"code": "T1"})
+    assert steps_of(Stubborn().plan(at("processing"), asked)) == ["track", "pack", "complete"]
+    assert steps_of(Stubborn().plan(at("processing"), asked.without(["tracking"]))) == ["pack", "complete"]
+
+
+SEVERAL = target(
+    "shipped",
+    items=["1"],
+    tracking=[{"code": "A", "carrier": "DPD"}, {"code": "B"}, {"code": "C"}],
+    notify_customer=False,
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "left"),
+    [
+        ((), SEVERAL),
+        (("no field",), SEVERAL),
+        (("tracking",), target("shipped", items=["1"], notify_customer=False)),
+        (("notify_customer", "items"), target("shipped", tracking=SEVERAL.to_json()["tracking"])),
+        (
+            ("tracking.carrier",),
+            target("shipped", items=["1"], tracking=[{"code": code} for code in "ABC"], notify_customer=False),
+        ),
+        (
+            ("tracking[1]",),
+            target(
+                "shipped", items=["1"], tracking=[{"code": "A", "carrier": "DPD"}, {"code": "C"}], notify_customer=False
+            ),
+        ),
+    ],
+)
+def test_a_target_without_fields_is_one_that_never_brought_them(fields: tuple[str, ...], left: TargetRequest) -> None:
+    assert SEVERAL.without(fields) == left
+    assert set(SEVERAL.named(fields)).isdisjoint(left.brings()) or "tracking[1]" in fields
+
+
+def test_tracking_names_all_of_its_parts() -> None:
+    assert SEVERAL.named(["tracking"]) == ("tracking", "tracking.carrier", "tracking[1]", "tracking[2]")
+    assert SEVERAL.named(["tracking[2]", "reason"]) == ("tracking[2]",)

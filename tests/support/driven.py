@@ -15,6 +15,7 @@ from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.decisions.adoption import Adopted, Look, adopt
 from orchestrator.decisions.draft import Context, Draft, Policy
+from orchestrator.decisions.recovery import recover
 from orchestrator.decisions.submission import Submission, accept
 from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import PlatformClient, Seen, StepAnswer
@@ -318,6 +319,14 @@ class Driven(Generic[P]):
         if row.due_at is None or row.due_at > self.now_ms or not self.equipment.gate.is_open:
             return
         await self.driver.drive(ORDER)
+
+    def restart(self) -> None:
+        """The process is there again after it died."""
+        self.store.is_dead, self.checkpoints.armed = False, None
+        self.now_ms += 1
+        self.equipment.gate.reset()
+        self.driver = Driver(self.equipment)
+        self.store.run(lambda tx: recover(tx, self.context(), is_after_death=True))
 
     def adopt(self, seen: Seen, read_at: int) -> Adopted:
         """A poll that was asked for at `read_at` shows the order."""

@@ -24,13 +24,14 @@ STATES = (
 )
 STEPS = (
     Step("settle", ("on-hold",), "processing", by="platform"),
-    Step("pack", ("processing",), "packed"),
+    Step("pack", ("processing",), "packed", uses=("items",)),
     Step("track", ("processing", "packed", "completed"), None, uses=("tracking", "tracking.carrier")),
     Step("complete", ("packed",), "completed", is_irrevocable=True, reaches_buyer=True),
     Step("cancel", ("on-hold", "processing", "packed"), "cancelled", uses=("reason",), is_irrevocable=True),
     Step("refund", ("processing", "packed", "completed"), "refunded", by="platform"),
 )
 OURS = {step.name for step in STEPS if step.by == "daemon"}
+NO_PLUGIN = "the shop has no plug-in for tracking: install one, or send no tracking"
 MAINLINE = ("processing", "packed", "completed")
 
 
@@ -63,11 +64,15 @@ class MadeUpMachine(PlatformMachine):
 
 @dataclass(slots=True)
 class Bazaar(ScriptedPlatform):
-    """The platform with one order. `moves` is all that became of it, by whomever."""
+    """The platform with one order. `moves` is all that became of it, by whomever; `passed_over` are steps of ours that
+    it answered to have no use for."""
 
     state: str = "on-hold"
     tracking: str | None = None
+    has_plugin: bool = True
+    no_use_for: tuple[str, ...] = ()
     moves: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
 
     def seen(self) -> Seen:
         if self.is_gone:
@@ -79,6 +84,8 @@ class Bazaar(ScriptedPlatform):
         row = next(row for row in STEPS if row.name == step)
         if self.state not in row.sources:
             raise OutOfSequence(f"{step} does not fit {self.state}")
+        if step == "track" and not self.has_plugin:
+            return
         if step == "track":
             assert request.tracking is not None
             self.tracking = request.tracking.code
@@ -86,12 +93,18 @@ class Bazaar(ScriptedPlatform):
         self.changes += 1
         self.moves.append(step)
 
+    def is_repeatable(self, step: str) -> bool:
+        return step == "track" and not self.has_plugin
+
     def body(self, step: str, request: TargetRequest) -> object:
         assert step in OURS, f"{step} is the platform's own"
         return request.tracking if step == "track" else None
 
     def answer(self, step: str) -> StepAnswer:
-        return StepAnswer(None if step == "track" else self.state)
+        if step == "track" and not self.has_plugin:
+            self.passed_over.append(step)
+            return StepAnswer(None, unused=("tracking",), reason=NO_PLUGIN)
+        return StepAnswer(None if step == "track" else self.state, unused=self.no_use_for)
 
 
 def target(state: str, **brings: Any) -> TargetRequest:
