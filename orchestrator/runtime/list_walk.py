@@ -1,0 +1,76 @@
+"""Walks through a shop's list of changed orders, page by page. A walk that broke off is taken up at the page that it
+could not get, so that a large import gets through in spite of failures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from orchestrator.platforms.client import Page
+from orchestrator.platforms.failures import Inconsistent
+from orchestrator.runtime.asking import ask
+from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.list_adoption import ListAdoption, Tally
+from orchestrator.runtime.pages_watch import PagesWatch
+from orchestrator.runtime.row_reads import RowReads
+from statemachines.target import Json
+
+_TRIES_AT_A_PAGE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Unfinished:
+    """A walk that broke off: what it started from and the page that it could not get."""
+
+    position: Json
+    cursor: Json
+
+
+class ListWalk:
+    """Of one shop."""
+
+    def __init__(self, equipment: Equipment, adoption: ListAdoption, rows: RowReads) -> None:
+        self._e, self._adoption, self._rows = equipment, adoption, rows
+        self._unfinished: _Unfinished | None = None
+        self._pages = PagesWatch()  # of the walk at hand
+        self._stuck = 0  # sweeps in a row that broke off at the same page
+
+    def broke_off(self) -> None:
+        """The sweep failed."""
+        self._stuck += 1
+
+    def begin_anew(self) -> None:
+        """The next walk is none that goes on with the last one."""
+        self._unfinished = None
+
+    async def walk(self, position: Json, tally: Tally, *, only_new: bool = False) -> Page:
+        """Lists and adopts page after page; answers the last one. `only_new`: rows of orders that are known are not
+        read, for another walk looks after those. Raises GateClosed, PlatformFailure; Inconsistent where the list cannot
+        be whole or has no end."""
+        e, cursor = self._e, self._take_up(position)
+        while True:
+            read_at = e.clock.now_ms()
+            self._unfinished = _Unfinished(position, cursor)
+            page = await ask(e, "list", partial(e.client.list_page, position, cursor))
+            self._stuck = 0
+            await self._adoption.adopt_page(page, read_at, tally)
+            await self._rows.read_page(await self._adoption.worth_reading(page, tally, only_new=only_new), tally)
+            self._rows.turn_page()
+            await e.checkpoints.reach("after_sync")
+            if (flaw := self._pages.flaw(page)) is not None:
+                self._unfinished = None
+                words = "what it showed was taken in, and the next sync begins where this one began"
+                raise Inconsistent(f"the list of orders is not to be relied on: {flaw}; {words}")
+            if page.next is None:
+                return page
+            cursor = page.next
+
+    def _take_up(self, position: Json) -> Json:
+        """The cursor where the last walk broke off; after some failures at the same page it begins anew."""
+        left = self._unfinished
+        if left is None or left.position != position or self._stuck >= _TRIES_AT_A_PAGE:
+            self._stuck = 0
+            self._rows.turn_page()
+            self._pages = PagesWatch()
+            return None
+        return left.cursor
