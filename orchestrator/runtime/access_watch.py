@@ -9,7 +9,6 @@ import anyio
 from orchestrator.platforms.client import RenewsAccess
 from orchestrator.runtime.driver import Equipment
 from storage.events import append_event
-from storage.leases import fence
 from storage.shops import get_shop, resume_shop, save_credentials
 from storage.transaction import Transaction
 
@@ -31,7 +30,7 @@ async def mind_access(e: Equipment, resumed: Callable[[], None]) -> None:
 
 def _resume(tx: Transaction, e: Equipment) -> bool:
     name = e.policy.shop
-    fence(tx, name, e.epoch)
+    e.fence(tx)
     shop = get_shop(tx, name)
     if shop is None or shop.paused_by != "access_denied" or not resume_shop(tx, name):
         return False
@@ -43,7 +42,7 @@ async def save_fingerprint(e: Equipment, fingerprint: str) -> None:
     """The shop works with these credentials from now on. Raises StaleLease, StoreUnavailable."""
 
     def unit(tx: Transaction) -> None:
-        fence(tx, e.policy.shop, e.epoch)
+        e.fence(tx)
         save_credentials(tx, e.policy.shop, fingerprint)
 
     await e.store.write(unit)

@@ -17,7 +17,6 @@ from orchestrator.decisions.rejected import LONGEST_PAUSE_MS, postponed, set_asi
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.driver import Equipment
-from storage.leases import fence
 from storage.records import Order
 from storage.rejected import Aside, due_rejected, next_reread_at, postpone_rejected
 from storage.transaction import Transaction
@@ -95,7 +94,7 @@ class Rereads:
         e = self._e
 
         def unit(tx: Transaction) -> None:
-            fence(tx, e.policy.shop, e.epoch)
+            e.fence(tx)
             set_aside(tx, e.policy.shop, "read", order, failure.detail, failure.payload, e.clock.now_ms())
 
         await e.store.write(unit)
