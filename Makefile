@@ -4,6 +4,7 @@
 #   make quick    the tests that take seconds, while you write
 #   make test-all the tests on each of Python 3.11 to 3.13 that is there; SUITE=quick for those that take seconds
 #   make coverage the tests, and in which files they leave much out: those under COVERAGE_BELOW=90 per cent
+#   make docs     the parts of docs/ that follow from the code, anew
 #   make bench    measurements
 #   make chaos    kills, faults, people and clocks against the daemon (CHAOS_SECONDS, CHAOS_KILLS, CHAOS_SEED)
 #   make install  the command, as .venv/bin/fulfilld
@@ -22,7 +23,7 @@ SUITE ?= check
 COVERAGE_BELOW ?= 90
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test test-all quick lint check coverage bench chaos install lock clean
+.PHONY: demo test test-all quick lint check coverage docs bench chaos install lock clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/installed
@@ -58,6 +59,9 @@ lint: $(VENV)/installed-for-tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+docs: $(VENV)/installed
+	@$(BIN)/python -m orchestrator.config.page
 
 bench: $(VENV)/installed-for-tests
 	@$(BIN)/python -m benchmarks.run

@@ -44,7 +44,7 @@ class CloudsuiteCredentials(Section):
     client_secret: Annotated[Secret, Field(description="The API user's password")]
     token_url: Annotated[
         WebAddress,
-        Field(description="Where access tokens come from; the realm is CloudSuite-test for the test system"),
+        Field(description="Where access tokens come from. On the test system the realm is `CloudSuite-test`"),
     ] = DEFAULT_TOKEN_URL
 
 
@@ -52,59 +52,91 @@ class CloudsuiteOptions(Section):
     """A shop's access to CloudSuite (`credentials` or `token`), and what about its API nobody wrote down."""
 
     webshop: Annotated[
-        int | None, Field(gt=0, description="The webshop's number; when left out, orders of all webshops are taken")
+        int | None, Field(gt=0, description="The webshop's number. Left out: orders of all webshops of the account")
     ] = None
     proxy_shop: Annotated[
-        ProxyValue | None, Field(description="`shop` of the XML calls, as given by CloudSuite; despatches need it")
+        ProxyValue | None,
+        Field(
+            description=(
+                "`shop` of the XML calls, as CloudSuite gave it. Despatches, cXML confirmations and "
+                "`status_notes` need it"
+            )
+        ),
     ] = None
     proxy_user: Annotated[
-        ProxyValue | None, Field(description="`user` of the XML calls, as given by CloudSuite; despatches need it")
+        ProxyValue | None,
+        Field(description="`user` of the XML calls, as CloudSuite gave it. Despatches and cXML confirmations need it"),
     ] = None
     credentials: Annotated[CloudsuiteCredentials | None, Field(description="OAuth2 client credentials")] = None
     token: Annotated[
         Token | None,
-        Field(description="The deprecated API key, in place of credentials"),
+        Field(description="The deprecated API key, in place of `credentials`"),
     ] = None
     timezone: Annotated[
-        str, AfterValidator(_zone), Field(description="Zone of the platform's dates, which name none")
+        str, AfterValidator(_zone), Field(description="The zone of the platform's dates, which name none")
     ] = "Europe/Amsterdam"
     payment_check: Annotated[
         Literal["on", "off"],
-        Field(description="off: for a shop without a payment option, whose orders are all released"),
+        Field(description="`off` for a shop without a payment option: its orders are all released"),
     ] = "on"
     desadv_on_timeout: Annotated[
         Literal["resend_same_number", "ask"],
-        Field(description="A despatch whose answer was lost is sent again with its number, or a person is asked"),
+        Field(
+            description=(
+                "A despatch whose answer was lost is sent again with its number, which the platform refuses if "
+                "it has it; or a person is asked"
+            )
+        ),
     ] = "resend_same_number"
     offline_orders: Annotated[
         Literal["skip", "import"],
-        Field(description="Whether polls bring offline orders too: orders placed elsewhere, shown as history"),
+        Field(description="Whether polls bring offline orders too: placed elsewhere, shown as history"),
     ] = "skip"
     confirmed_since: Annotated[
         Annotated[str, AfterValidator(_day)] | None,
-        Field(description="Orders confirmed before this day are left out of polls"),
+        Field(description='Orders confirmed before this day (`"2026-01-31"`) are left out of polls'),
     ] = None
     modified_filter: Annotated[
         Parameter | None,
-        Field(description="Name of the list's filter by change time, if yours has one; null: open orders are re-read"),
+        Field(
+            description=(
+                "The name of the list's filter by change time, if yours has one, as `modified_date__gte`. Left "
+                "out: open orders are read again one by one"
+            )
+        ),
     ] = None
     duplicate_words: Annotated[
         tuple[Word, ...],
-        Field(description="Beginnings of words: a refused despatch that says one is there already"),
+        Field(
+            description=(
+                "Beginnings of words. A refused despatch that says one of them exists already: done if an answer "
+                "of ours was lost, else refused"
+            )
+        ),
     ] = ("already", "exists", "duplicate")
     proxy_error_words: Annotated[
         tuple[Word, ...],
-        Field(description="Beginnings of words: an answer of the XML calls that says one is no success"),
+        Field(
+            description=(
+                "Beginnings of words. An answer of the XML calls that says one of them is no success, whatever "
+                "its status"
+            )
+        ),
     ] = ("error", "fault", "exception", "invalid", "failed")
     buyer_party: Annotated[
-        dict[Parameter, str], Field(description="Elements of a despatch's DesadvParty/BuyerParty, by name")
+        dict[Parameter, str], Field(description="Elements of a despatch's `DesadvParty/BuyerParty` by name, as text")
     ] = Field(default_factory=dict)
     status_notes: Annotated[
         dict[Literal["processing", "sent", "done", "cancel"], dict[str, str]],
-        Field(description="Lines for the order's timeline, by the state that was reached and language such as nl_NL"),
+        Field(
+            description=(
+                'Lines for the order\'s timeline, by the state that was reached and language: `{"sent": {"nl_NL": '
+                '"Verzonden"}}`'
+            )
+        ),
     ] = Field(default_factory=dict)
     status_note_style: Annotated[
-        Literal["list", "object"], Field(description="How the texts of a timeline line are sent")
+        Literal["list", "object"], Field(description="How the texts of such a line are sent")
     ] = "list"
 
     @model_validator(mode="after")

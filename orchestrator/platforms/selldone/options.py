@@ -24,8 +24,21 @@ class SelldoneOptions(Section):
     """
 
     shop_id: Annotated[int, Field(gt=0, description="The shop's number on Selldone")]
-    token: Annotated[Token, Field(description="API token; see `fulfilld auth-url selldone`")]
-    updated_at_unit: Annotated[UpdatedAtUnit, Field(description="Unit of the list's updated_at filter")] = "s"
+    token: Annotated[
+        Token,
+        Field(
+            description="The API token. `fulfilld auth-url selldone` prints the link where the shop's owner makes one"
+        ),
+    ]
+    updated_at_unit: Annotated[
+        UpdatedAtUnit,
+        Field(
+            description=(
+                "The unit of the order list's `updated_at` filter. Selldone does not say; seconds unless your "
+                "shop shows otherwise"
+            )
+        ),
+    ] = "s"
 
 
 DEFAULT_SCOPES = ("backoffice:order:read", "backoffice:order:write")

@@ -43,13 +43,23 @@ class ShopifyCredentials(Section):
     """What access tokens are asked for with (shopify.md §1.1): the app's client, and for an app that others installed
     the refresh token that its authorisation gave."""
 
-    client_id: Annotated[Secret, Field(description="Client id of the app, from the Dev Dashboard")]
-    client_secret: Annotated[Secret, Field(description="Client secret of the app, from the Dev Dashboard")]
+    client_id: Annotated[
+        Secret,
+        Field(
+            description=(
+                "The client id of your app, from the Dev Dashboard. Access tokens are fetched with it and "
+                "replaced in time"
+            )
+        ),
+    ]
+    client_secret: Annotated[Secret, Field(description="Its client secret. Webhooks are signed with it too")]
     refresh_token: Annotated[
         Token | None,
         Field(
-            description="Refresh token of an app that was authorised with expiring offline tokens. It is the first of a"
-            " chain: each refresh replaces it, and what replaced it is kept beside the store"
+            description=(
+                "For an app that was authorised with expiring offline tokens: the refresh token that this gave. "
+                "It starts a chain that is kept beside the store; another one starts another"
+            )
         ),
     ] = None
 
@@ -60,38 +70,66 @@ class ShopifyOptions(Section):
     model_config = ConfigDict(json_schema_extra={"oneOf": [_given("token"), _given("credentials")]})
 
     domain: Annotated[
-        str, AfterValidator(_host_name), Field(description="The shop's own host name, as *.myshopify.com")
+        str, AfterValidator(_host_name), Field(description="The shop's own host name, such as `shopy.myshopify.com`")
     ]
     token: Annotated[
         Token | None,
-        Field(description="Permanent Admin API access token, of an app of before 2026; others have credentials"),
+        Field(
+            description=(
+                "The permanent Admin API access token of an app of before 2026. Exactly one of it and `credentials`"
+            )
+        ),
     ] = None
     credentials: Annotated[
         ShopifyCredentials | None,
         Field(description="The app's client id and secret, in place of a token: access tokens are fetched with them"),
     ] = None
     api_version: Annotated[
-        str, Field(pattern=r"^(20[0-9]{2}-(01|04|07|10)|unstable)$", description="Version of the Admin API")
+        str,
+        Field(
+            pattern=r"^(20[0-9]{2}-(01|04|07|10)|unstable)$",
+            description=(
+                "The version of the Admin API, as `YYYY-MM`. Before 2026-04 no progress can be reported, which "
+                "is warned of"
+            ),
+        ),
     ] = DEFAULT_API_VERSION
     customer_data: Annotated[
-        bool, Field(description="Whether orders are read with the buyer's address, email and phone; needs that access")
+        bool,
+        Field(
+            description="Whether orders are read with the buyer's address, email and phone; the app needs that access"
+        ),
     ] = True
     notify_customer: Annotated[
-        bool, Field(description="Whether Shopify mails the buyer when a target does not say notify_customer")
+        bool, Field(description="Whether Shopify mails the buyer when a target does not say `notify_customer`")
     ] = False
     restock_on_cancel: Annotated[bool, Field(description="Whether a cancelled order's goods go back to stock")] = True
     refund_on_cancel: Annotated[
         bool, Field(description="Whether a cancelled order is refunded to the original payment methods")
     ] = False
     cancel_wait_seconds: Annotated[
-        float, Field(gt=0, le=600, description="How long a cancellation, which takes its time, is waited for")
+        float,
+        Field(
+            gt=0,
+            le=600,
+            description="How long a step waits for a cancellation, which Shopify carries out in its own time",
+        ),
     ] = 120.0
     lost_answer_seconds: Annotated[
         float,
-        Field(ge=0, le=60, description="How long a shipment or cancellation whose answer was lost may take to show"),
+        Field(
+            ge=0,
+            le=60,
+            description=(
+                "How long a shipment or cancellation whose answer was lost may take to show, before the order is read"
+            ),
+        ),
     ] = 2.0
     routing_timeout_seconds: Annotated[
-        float, Field(gt=0, le=86_400, description="Age of an order without fulfillment orders that needs a person")
+        float,
+        Field(
+            gt=0, le=86_400, description="From which age on an order without fulfillment orders is blocked for a person"
+        ),
     ] = DEFAULT_ROUTING_SECONDS
 
     @model_validator(mode="after")

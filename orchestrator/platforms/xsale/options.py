@@ -74,15 +74,15 @@ StatusName = Annotated[str, BeforeValidator(_unified), Field(min_length=1, patte
 class XsaleCredentials(Section):
     """The API account that the vendor's helpdesk made, and where it logs in (xsale.md §1)."""
 
-    client_id: Annotated[Secret, Field(description="Client id of the API account")]
-    client_secret: Annotated[Secret, Field(description="Client secret of the API account")]
-    username: Annotated[Secret, Field(description="User name of the API account")]
-    password: Annotated[Secret, Field(description="Password of the API account")]
-    login_url: Annotated[str, AfterValidator(_login_address), Field(description="Where tokens are asked for")] = (
-        "https://login.futuriti.pl/oauth/token"
-    )
+    client_id: Annotated[Secret, Field(description="Client id of the API account, which the vendor's helpdesk makes")]
+    client_secret: Annotated[Secret, Field(description="Its client secret")]
+    username: Annotated[Secret, Field(description="Its user name")]
+    password: Annotated[Secret, Field(description="Its password")]
+    login_url: Annotated[
+        str, AfterValidator(_login_address), Field(description="Where tokens are asked for; https, or this machine")
+    ] = "https://login.futuriti.pl/oauth/token"
     audience: Annotated[str, Field(min_length=1, description="What the tokens are for")] = "https://api.xsale.ai"
-    scope: Annotated[str, Field(min_length=1, description="Scopes that are asked for with the tokens")] = (
+    scope: Annotated[str, Field(min_length=1, description="Scopes that are asked for")] = (
         "openid profile email xsale production"
     )
 
@@ -90,13 +90,24 @@ class XsaleCredentials(Section):
 class XsaleMilestones(Section):
     """Which status means what. Those of the way name statuses in `flow`, the last two name statuses beside it."""
 
-    new: Annotated[StatusName | None, Field(description="Where orders are imported from: the first of the flow")] = None
-    accepted: Annotated[StatusName | None, Field(description="Status of orders that the ERP took over")] = None
-    preparing: Annotated[StatusName | None, Field(description="Status of orders that are being packed")] = None
-    shipped: Annotated[StatusName | None, Field(description="Status of orders that are on their way")] = None
-    delivered: Annotated[StatusName | None, Field(description="Status of orders that are completed")] = None
-    attention: Annotated[StatusName | None, Field(description="Status of orders that need a person")] = None
-    cancelled: Annotated[StatusName | None, Field(description="Status of cancelled orders")] = None
+    new: Annotated[
+        StatusName | None,
+        Field(description="Where orders are imported from; the first status of the flow, also when left out"),
+    ] = None
+    accepted: Annotated[
+        StatusName | None, Field(description="The ERP took the order over; a status of the flow, as the next three")
+    ] = None
+    preparing: Annotated[StatusName | None, Field(description="The order is being packed")] = None
+    shipped: Annotated[StatusName | None, Field(description="The order is on its way")] = None
+    delivered: Annotated[StatusName | None, Field(description="The order is completed")] = None
+    attention: Annotated[
+        StatusName | None,
+        Field(description="The order needs a person; beside the flow. When left out, `attention` is our record only"),
+    ] = None
+    cancelled: Annotated[
+        StatusName | None,
+        Field(description="The order is cancelled; beside the flow. When left out, `cancelled` is refused"),
+    ] = None
 
 
 DEFAULT_MILESTONES = XsaleMilestones(**USUAL_MILESTONES)
@@ -105,10 +116,13 @@ DEFAULT_MILESTONES = XsaleMilestones(**USUAL_MILESTONES)
 class XsaleFields(Section):
     """Where an order says what; a path such as `Payment.Status` goes into objects (xsale.md §4)."""
 
-    reference: Annotated[str, Field(min_length=1, description="What a person calls the order; else its Id")] = (
-        "ForeignNumber"
-    )
-    payment: Annotated[str, Field(min_length=1, description="The payment status")] = "PaymentStatus"
+    reference: Annotated[
+        str,
+        Field(
+            min_length=1, description="Where an order has the number that people call it by; `A.B` goes into objects"
+        ),
+    ] = "ForeignNumber"
+    payment: Annotated[str, Field(min_length=1, description="Where an order has its payment status")] = "PaymentStatus"
 
 
 _DEFAULT_PAYMENTS: dict[str, Payment] = {
@@ -127,46 +141,71 @@ class XsaleOptions(Section):
     """
 
     organization: Annotated[
-        str, AfterValidator(_path_safe), Field(description="The organization's Name, as `GET /me` and doctor tell it")
+        str, AfterValidator(_path_safe), Field(description="The organization's `Name`, as `fulfilld doctor` tells it")
     ]
     credentials: Annotated[XsaleCredentials, Field(description="The API account")]
     flow: Annotated[
-        tuple[StatusName, ...], Field(description="Names of the statuses that an order goes through, in sequence")
+        tuple[StatusName, ...],
+        Field(description="The statuses that an order goes through, in sequence and spelt as in xSale; at least two"),
     ] = DEFAULT_FLOW
     milestones: Annotated[
         XsaleMilestones, Field(validate_default=True, description="Which status means what, as a whole")
     ] = DEFAULT_MILESTONES
-    status_filter: Annotated[StatusFilter, Field(description="Whether lists are asked for by status ids or names")] = (
-        "statusidin"
-    )
+    status_filter: Annotated[
+        StatusFilter, Field(description="Whether lists are asked for by ids or by names of statuses")
+    ] = "statusidin"
     array_style: Annotated[ArrayStyle, Field(description="How several values of a filter are written")] = "repeat"
-    list_query: Annotated[dict[str, str], Field(description="Further parameters of every list, as they are")] = Field(
-        default_factory=dict
-    )
+    list_query: Annotated[
+        dict[str, str],
+        Field(description='Further parameters of every list of orders, as text: `{"integrationid": "11"}`'),
+    ] = Field(default_factory=dict)
     paging: Annotated[
-        Paging, Field(description="How lists are paged: not, by limit and offset, or by page and pageSize")
+        Paging,
+        Field(
+            description="How lists are paged: not at all, by `limit` and `offset`, or by `page` (from 1) and `pageSize`"
+        ),
     ] = "none"
     envelope: Annotated[
-        str, Field(min_length=1, description="Member that holds a list's rows; auto: a bare array, or a usual name")
+        str,
+        Field(
+            min_length=1,
+            description="The member that holds a list's rows. `auto`: a bare array, or one of the usual names",
+        ),
     ] = "auto"
     list_open: Annotated[
-        bool, Field(description="Whether polls also list the open statuses, to re-read fewer orders one by one")
+        bool,
+        Field(
+            description=(
+                "Whether a poll also lists the other open statuses, so that fewer known orders are read one by one"
+            )
+        ),
     ] = True
     single_get: Annotated[
-        bool, Field(description="Whether an order can be read by its id; else lists are searched")
+        bool,
+        Field(
+            description="Whether an order can be read by its id. Without it lists are searched, which costs more calls"
+        ),
     ] = True
-    status_body: Annotated[StatusBody, Field(description="Key of change-status's body; bare: the number alone")] = (
-        "StatusId"
-    )
+    status_body: Annotated[
+        StatusBody, Field(description="Key of the body that changes a status; `bare`: the number alone")
+    ] = "StatusId"
     look_first: Annotated[
-        bool, Field(description="Whether the order is looked at just before its status is changed")
+        bool,
+        Field(
+            description=(
+                "Whether the order is read just before its status is changed, because xSale would overwrite a "
+                "person's change"
+            )
+        ),
     ] = True
     verify_changes: Annotated[
-        bool, Field(description="Whether a status change whose answer does not show it is looked at")
+        bool,
+        Field(description="Whether a change whose answer does not show the new status is looked at by one more call"),
     ] = True
     fields: Annotated[XsaleFields, Field(description="Where an order says what")] = XsaleFields()
     payments: Annotated[
-        dict[StatusName, Payment], Field(description="What the shop's payment statuses mean; others: unknown")
+        dict[StatusName, Payment],
+        Field(description="What payment statuses mean: `paid`, `unpaid` or `invoice`; every other one is `unknown`"),
     ] = _DEFAULT_PAYMENTS
 
     @field_validator("flow")
