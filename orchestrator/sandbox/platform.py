@@ -115,7 +115,7 @@ class Variant:
 class Walk:
     """What a platform's first order can go through, for the tests that every platform has to pass.
 
-    `moves`: every step that the machine has, at least once, but for those that cancel and those `beside`, which are for
+    `moves`: every step that we can make, at least once, but for those that cancel and those `beside`, which are for
     orders of another kind. `delivered`: the steps by which a new order with a tracking code gets to be delivered; where
     `is_by_place`, each is made once for every place that goods lie at. `unseen`: steps whose effect no read shows: they
     are sent again, and the platform refuses the repeat. `lists_all_work`: nothing tells what changed, so that the list

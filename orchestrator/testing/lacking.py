@@ -65,11 +65,11 @@ def _of_walk(name: str, platform: Platform) -> Iterator[str]:
     except ValidationError as error:
         yield f"walk(): a move's target is no body of the API: {error}"
         return
-    missing = machine.steps.keys() - made - walk.beside - _cancelling(machine)
+    missing = steps_to_walk(machine) - made - walk.beside
     if missing:
         yield f"walk() does not make {', '.join(sorted(missing))}: add moves, or name them in `beside`"
-    if strange := (made | walk.beside | walk.unseen | set(walk.delivered)) - machine.steps.keys():
-        yield f"walk() names {', '.join(sorted(strange))}, which are no steps of the machine"
+    if strange := (made | walk.beside | walk.unseen | set(walk.delivered)) - _ours(machine):
+        yield f"walk() names {', '.join(sorted(strange))}, which are no steps that the machine lets us make"
     if not walk.delivered:
         yield "walk().delivered is empty: name the steps by which a new order gets to be delivered"
     yield from _of_variants(walk, platform.options)
@@ -81,8 +81,13 @@ def _of_variants(walk: Walk, options: type[BaseModel]) -> Iterator[str]:
             yield f"the variant {label!r} sets {', '.join(sorted(strange))}, which its options do not have"
 
 
-def _cancelling(machine: PlatformMachine) -> set[str]:
-    return {step.name for step in machine.steps.values() if machine.milestone(step.to or "") == "cancelled"}
+def steps_to_walk(machine: PlatformMachine) -> set[str]:
+    """The steps that a walk has to make or name in `beside`: ours, but for those that cancel."""
+    return {name for name in _ours(machine) if machine.milestone(machine.steps[name].to or "") != "cancelled"}
+
+
+def _ours(machine: PlatformMachine) -> set[str]:
+    return {name for name, step in machine.steps.items() if step.by == "daemon"}
 
 
 def _of_simulation(name: str, simulated: type[SimulatedPlatform]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from orchestrator.diagrams.drawing import mermaid, svg, text
+from orchestrator.testing.lacking import steps_to_walk
 from statemachines.machine import DefinitionError, Milestone, Plan, PlatformMachine, Refusal, Standing, State, Step
 from statemachines.target import TargetRequest
 from tests.support.made_up import MACHINE, MAINLINE, STATES, STEPS, MadeUpMachine, at, target
@@ -157,6 +158,10 @@ def test_the_machine_and_its_pictures_say_who_makes_it() -> None:
         assert "complete (by the platform)" not in picture
     rows = [line for line in text(MACHINE).splitlines() if "(by the platform)" in line]
     assert [line.split()[0] for line in rows] == ["settle", "refund"]
+
+
+def test_a_walk_of_the_platform_suite_need_not_make_it() -> None:
+    assert steps_to_walk(MACHINE) == {"pack", "track", "complete"}
 
 
 @pytest.mark.parametrize(
