@@ -10,8 +10,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from orchestrator.clock import Clock
@@ -196,11 +195,3 @@ def bearer(headers: Mapping[str, str], scheme: str = "Bearer") -> str:
 def number_in(text: str) -> int | None:
     """The id that a piece of a path is, None if it is none."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
-
-
-Act = Callable[[S], Reply]
-
-
-def for_owner(shop: S | None, act: Act[S], denied: Callable[[], Reply]) -> Callable[[], Reply]:
-    """What a request does, if it is let in: `shop` is whose access it shows."""
-    return denied if shop is None else partial(act, shop)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.platforms.client import Seen, UnreadableItem
+from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.fields import SenselessOrder, id_or_none, member_or_none, payload_of
-from orchestrator.platforms.json_text import encoded
+from orchestrator.platforms.json_text import decoded, encoded, read_value
 from statemachines.target import Json
 
 
@@ -47,6 +48,15 @@ def listing_of(
             orders.append(seen)
             ids.append(seen.id)
     return Listing(tuple(orders), tuple(unreadable), tuple(ids), len(rows), count_of(total))
+
+
+def single_of(body: bytes, read: Callable[[Json, bytes], Seen]) -> Seen:
+    """The order that an answer is, by itself. Raises Unreadable if it makes no sense."""
+    whole = decoded(body)
+    try:
+        return read(read_value(whole), payload_of(whole.strip()))
+    except ValueError as error:
+        raise Unreadable(f"the order cannot be read: {error}", body) from error
 
 
 def count_of(value: Json) -> int | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from orchestrator.platforms.base.listing import single_of
 from orchestrator.platforms.client import Age, Seen, UnreadableItem
 from orchestrator.platforms.cloudsuite.content import APART, content_of
 from orchestrator.platforms.content import digest, text
@@ -24,11 +25,10 @@ from orchestrator.platforms.fields import (
     object_of,
     of_one_order,
     optional_ms,
-    payload_of,
     shown,
     word,
 )
-from orchestrator.platforms.json_text import decoded, encoded, members, read_value
+from orchestrator.platforms.json_text import decoded, encoded, members
 from statemachines.numbers import decimal_of, plain
 from statemachines.target import Json
 
@@ -102,11 +102,7 @@ def read_listing(body: bytes) -> Listing:
 
 def read_single(body: bytes, reading: Reading) -> Seen:
     """The order of a single order's answer. Raises Unreadable if it makes no sense."""
-    try:
-        whole = decoded(body)
-        return read_order(read_value(whole), payload_of(whole.strip()), reading)
-    except ValueError as error:
-        raise Unreadable(f"the order cannot be read: {error}", body) from error
+    return single_of(body, lambda value, payload: read_order(value, payload, reading))
 
 
 @of_one_order

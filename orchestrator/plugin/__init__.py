@@ -1,0 +1,34 @@
+"""What a platform of another package may import, version `API`: these four modules and nothing else of this program.
+
+Here is what a `Platform` is made of; `plugin.machine` is for its order machine, `plugin.client` for its client and
+`plugin.sandbox` for its simulation. They are apart because they are needed apart: to read a config loads no client, and
+a simulation must share nothing with the client that it is to try. A name that stands here keeps its meaning as long as
+`API` keeps its number; a platform says by `Platform.api` which one it was made for.
+
+The suite that a platform has to pass is `orchestrator.testing.platform_suite`; docs/add-a-platform.md tells the rest.
+"""
+
+from __future__ import annotations
+
+from orchestrator.platforms.base.options import Secret, Section, Token, WebAddress
+from orchestrator.platforms.base.signing import signature_of, verify
+from orchestrator.platforms.platform import ClientSettings, DefaultLimits, Platform
+from orchestrator.platforms.points import PointsLimit
+from orchestrator.platforms.window import WindowLimit
+from orchestrator.registry import API, GROUP
+
+__all__ = [
+    "API",
+    "GROUP",
+    "ClientSettings",
+    "DefaultLimits",
+    "Platform",
+    "PointsLimit",
+    "Secret",
+    "Section",
+    "Token",
+    "WebAddress",
+    "WindowLimit",
+    "signature_of",
+    "verify",
+]

@@ -1,0 +1,127 @@
+"""What the client of a platform is made of (`orchestrator.plugin`)."""
+
+from __future__ import annotations
+
+from yarl import URL
+
+from orchestrator.platforms.base.listing import Listing, listing_of, single_of
+from orchestrator.platforms.base.offset import sweep_page
+from orchestrator.platforms.base.options import is_header_safe
+from orchestrator.platforms.base.rest import Access, Probe, RestClient, Tokens, by_status, json_body
+from orchestrator.platforms.client import (
+    Age,
+    Finding,
+    Page,
+    PlatformClient,
+    RemembersRefusal,
+    RenewsAccess,
+    Seen,
+    StepAnswer,
+    UnreadableItem,
+)
+from orchestrator.platforms.content import (
+    NOTHING_APART,
+    Apart,
+    decimal,
+    digest,
+    instant,
+    price,
+    rows,
+    sum_of,
+    text,
+    texts,
+)
+from orchestrator.platforms.failures import (
+    AccessDenied,
+    NotFound,
+    OutOfSequence,
+    PlatformFailure,
+    Rejected,
+    Transient,
+    Unreadable,
+)
+from orchestrator.platforms.fields import (
+    SenselessOrder,
+    at,
+    id_of,
+    instant_ms,
+    object_of,
+    of_one_order,
+    optional_ms,
+    order_number,
+    payload_of,
+    seconds_of,
+    word,
+)
+from orchestrator.platforms.horizon import Present
+from orchestrator.platforms.http import Answer, Caller, date_ms
+from orchestrator.platforms.json_text import decoded, elements, members, read_object, read_value
+from orchestrator.platforms.platform import ClientSettings
+from orchestrator.platforms.token_file import TokenFile
+from orchestrator.platforms.token_keeper import TokenKeeper, TokenSource, renewal_time
+
+__all__ = [
+    "NOTHING_APART",
+    "URL",
+    "Access",
+    "AccessDenied",
+    "Age",
+    "Answer",
+    "Apart",
+    "Caller",
+    "ClientSettings",
+    "Finding",
+    "Listing",
+    "NotFound",
+    "OutOfSequence",
+    "Page",
+    "PlatformClient",
+    "PlatformFailure",
+    "Present",
+    "Probe",
+    "Rejected",
+    "RemembersRefusal",
+    "RenewsAccess",
+    "RestClient",
+    "Seen",
+    "SenselessOrder",
+    "StepAnswer",
+    "TokenFile",
+    "TokenKeeper",
+    "TokenSource",
+    "Tokens",
+    "Transient",
+    "Unreadable",
+    "UnreadableItem",
+    "at",
+    "by_status",
+    "date_ms",
+    "decimal",
+    "decoded",
+    "digest",
+    "elements",
+    "id_of",
+    "instant",
+    "instant_ms",
+    "is_header_safe",
+    "json_body",
+    "listing_of",
+    "members",
+    "object_of",
+    "of_one_order",
+    "optional_ms",
+    "order_number",
+    "payload_of",
+    "price",
+    "read_object",
+    "read_value",
+    "renewal_time",
+    "rows",
+    "seconds_of",
+    "single_of",
+    "sum_of",
+    "sweep_page",
+    "text",
+    "texts",
+    "word",
+]

@@ -1,0 +1,41 @@
+"""What the order machine of a platform is made of (`orchestrator.plugin`)."""
+
+from __future__ import annotations
+
+from statemachines.items import SenselessItems, read_items
+from statemachines.machine import (
+    DefinitionError,
+    Milestone,
+    PlannedStep,
+    PlatformMachine,
+    PlatformWait,
+    Refusal,
+    Standing,
+    State,
+    Step,
+)
+from statemachines.narrowing import Whole
+from statemachines.numbers import decimal_of, plain, written
+from statemachines.target import ErpLine, Json, TargetRequest, Tracking
+
+__all__ = [
+    "DefinitionError",
+    "ErpLine",
+    "Json",
+    "Milestone",
+    "PlannedStep",
+    "PlatformMachine",
+    "PlatformWait",
+    "Refusal",
+    "SenselessItems",
+    "Standing",
+    "State",
+    "Step",
+    "TargetRequest",
+    "Tracking",
+    "Whole",
+    "decimal_of",
+    "plain",
+    "read_items",
+    "written",
+]

@@ -1,0 +1,59 @@
+"""What the simulation of a platform is made of (`orchestrator.plugin`)."""
+
+from __future__ import annotations
+
+from orchestrator.clock import Clock
+from orchestrator.sandbox.base import (
+    ORDER_IDS_PER_SHOP,
+    BackOffice,
+    SimulatedShops,
+    answer,
+    bearer,
+    encode,
+    gateway_page,
+    number_in,
+)
+from orchestrator.sandbox.faults import FaultPlan
+from orchestrator.sandbox.ledger import Ledger
+from orchestrator.sandbox.platform import (
+    Incoming,
+    Json,
+    Move,
+    Operation,
+    PanelError,
+    Reply,
+    SimulatedPlatform,
+    Stock,
+    Variant,
+    Walk,
+    Work,
+    checked_ms,
+    parse_object,
+)
+
+__all__ = [
+    "ORDER_IDS_PER_SHOP",
+    "BackOffice",
+    "Clock",
+    "FaultPlan",
+    "Incoming",
+    "Json",
+    "Ledger",
+    "Move",
+    "Operation",
+    "PanelError",
+    "Reply",
+    "SimulatedPlatform",
+    "SimulatedShops",
+    "Stock",
+    "Variant",
+    "Walk",
+    "Work",
+    "answer",
+    "bearer",
+    "checked_ms",
+    "encode",
+    "gateway_page",
+    "number_in",
+    "parse_object",
+]
