@@ -1,9 +1,10 @@
-"""What a platform of another package may import, version `API`: these four modules and nothing else of this program.
+"""What a platform of another package may import, version `API`: these five modules and nothing else.
 
-Here is what a `Platform` is made of; `plugin.machine` is for its order machine, `plugin.client` for its client and
-`plugin.sandbox` for its simulation. They are apart because they are needed apart: to read a config loads no client, and
-a simulation must share nothing with the client that it is to try. A name that stands here keeps its meaning as long as
-`API` keeps its number; a platform says by `Platform.api` which one it was made for.
+Here is what a `Platform` is made of; `plugin.machine` is for its order machine, `plugin.client` for its client,
+`plugin.webhooks` for what it pushes and `plugin.sandbox` for its simulation. They are apart because they are needed
+apart: to read a config loads no client, and a simulation must share nothing with the client that it is to try. A name
+that stands here keeps its meaning as long as `API` keeps its number; a platform says by `Platform.api` which one it was
+made for.
 
 The suite that a platform has to pass is `orchestrator.testing.platform_suite`; docs/add-a-platform.md tells the rest.
 """
