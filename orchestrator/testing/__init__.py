@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("orchestrator.testing.platform_suite")
+pytest.register_assert_rewrite("orchestrator.testing.platform_suite", "orchestrator.testing.engine_suite")

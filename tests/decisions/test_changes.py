@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from orchestrator.decisions.changes import MOST_POINTERS, bounded, changed_pointers, changes_of, less
 from orchestrator.platforms.client import Seen
 from orchestrator.platforms.content import NOTHING_APART, Apart
+from orchestrator.testing.engine_suite.samples import order
+from orchestrator.testing.engine_suite.scratch import NOW
 from storage.records import Kept
-from tests.storage.engines import NOW
-from tests.storage.samples import order
 
 CONTENT: dict[str, Any] = {
     "numbers": {"order": "#1", "buyer": None},

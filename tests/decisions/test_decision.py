@@ -10,11 +10,11 @@ import pytest
 from orchestrator.backoff import Growing
 from orchestrator.decisions.decision import Call, Move, Read, Rest, advance
 from orchestrator.decisions.draft import Context, Draft, Policy, problem_of
+from orchestrator.testing.engine_suite.samples import order, target
+from orchestrator.testing.engine_suite.scratch import NOW
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
 from storage.records import Intent, Order, PlanEntry, Situation, Target, TargetStatus, Wait
-from tests.storage.engines import NOW
-from tests.storage.samples import order, target
 
 POLICY = Policy("acme", "selldone", "auto", 300_000, 8, Growing(1000, 300_000), 5)
 CTX = Context(MACHINE, POLICY, NOW, may_begin=True)

@@ -26,11 +26,11 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
+from orchestrator.testing.engine_suite.samples import order, target
+from orchestrator.testing.engine_suite.scratch import NOW
 from statemachines.machine import PlatformWait
 from statemachines.selldone import MACHINE
 from storage.records import Intent, Kept, PlanEntry, Situation, TargetStatus
-from tests.storage.engines import NOW
-from tests.storage.samples import order, target
 
 POLICY = Policy("acme", "selldone", "auto", 300_000, 3, Growing(1000, 300_000), 5)
 CTX = Context(MACHINE, POLICY, NOW)

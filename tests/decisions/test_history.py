@@ -15,6 +15,7 @@ from orchestrator.decisions.history import is_history
 from orchestrator.platforms.client import Age
 from orchestrator.platforms.cloudsuite.wire import age_of
 from orchestrator.platforms.xsale.wire import ordered_at
+from orchestrator.testing.engine_suite.samples import order
 from statemachines.selldone import MACHINE
 from storage.history import forget_skipped, note_skipped
 from storage.leases import acquire
@@ -23,7 +24,6 @@ from storage.orders import insert_order
 from storage.passage import Passage, save_passage
 from storage.shops import follow_shop, get_shop, save_sync
 from storage.sqlite.connection import SqliteTransaction
-from tests.storage.samples import order
 
 DAY = 86_400_000
 NOW = 1_800_000_000_000

@@ -18,7 +18,7 @@ def test_there_are_promises() -> None:
 
 @pytest.mark.parametrize(("promise", "shown_by"), PROMISES)
 def test_each_promise_names_tests_that_exist(promise: str, shown_by: str) -> None:
-    named = re.findall(r"`(tests/[^`]+)`", shown_by)
+    named = re.findall(r"`((?:tests|orchestrator/testing)/[^`]+)`", shown_by)
     assert named, promise
     for path in named:
         assert "def test_" in (ROOT / path).read_text(encoding="utf-8"), path

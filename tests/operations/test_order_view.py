@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator.operations.views import order_view
+from orchestrator.testing.engine_suite.samples import order
 from storage.records import Shop, Situation
-from tests.storage.samples import order
 
 NOW = 1_800_000_000_000
 

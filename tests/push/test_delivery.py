@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from orchestrator.config import DeliverySettings
 from orchestrator.push.envelope import signer_of
+from orchestrator.testing.engine_suite.samples import order as an_order
 from storage import retention
 from storage.deliveries import park
 from storage.errors import StoreUnavailable
@@ -20,7 +21,6 @@ from storage.orders import insert_order
 from storage.transaction import Transaction
 from storage.webhooks import Arrival, add_webhook
 from tests.push.erp import Delivered, dispatching, is_genuine, running_erp, settings
-from tests.storage.samples import order as an_order
 
 
 async def test_an_event_arrives_signed_with_the_payload_in_it(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ import pytest
 
 from orchestrator.clock import Clock
 from orchestrator.runtime.leases import Leases
+from orchestrator.testing.engine_suite.scratch import NOW
 from storage.engines import open_store
 from storage.errors import StaleLease, StoreUnavailable
 from storage.leases import Term, acquire
 from storage.store import Store
 from storage.transaction import Transaction
-from tests.storage.engines import NOW
 
 T = TypeVar("T")
 

@@ -1,12 +1,5 @@
 """Every test that asks for `engine` runs once on each engine, on an empty store of its own."""
 
-from pathlib import Path
+from orchestrator.testing.engine_suite.scratch import engine
 
-import pytest
-
-from tests.storage.engines import ENGINES, Engine
-
-
-@pytest.fixture(params=sorted(ENGINES))
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
-    return ENGINES[request.param](tmp_path)
+__all__ = ["engine"]

@@ -8,14 +8,13 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.testing.engine_suite.scratch import NOW
 from storage.dialect import Dialect
-from storage.events import EventFilter, append_event, append_events, list_events
+from storage.events import append_event, append_events, list_events
 from storage.leases import fence
 from storage.migrations import migrate
 from storage.sqlite.connection import SqliteTransaction
-from storage.store import Store
-from storage.transaction import Row, Transaction, Value
-from tests.storage.engines import NOW, Engine
+from storage.transaction import Row, Value
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,49 +70,6 @@ def test_listeners_hear_the_cursors_that_the_database_gave_in_whatever_order() -
     assert [each.type for each in tx.published] == ["one", "two", "three"]
 
 
-async def test_many_rows_at_once_are_numbered_in_their_order(engine: Engine) -> None:
-    async with engine.open() as store:
-        await store.write(lambda tx: append_event(tx, NOW, "before"))
-        sql = "INSERT INTO events (at, type, data) VALUES (?, ?, ?)"
-        names = [f"n{number}" for number in range(50)]
-        cursors = await store.write(lambda tx: tx.insert_many(sql, [(NOW, name, "{}") for name in names]))
-        assert await store.write(lambda tx: tx.insert_many(sql, [])) == []
-        events = await store.read(lambda tx: list_events(tx, 1, 99))
-        assert [(event.cursor, event.type) for event in events] == list(zip(cursors, names, strict=True))
-
-
-async def test_a_column_that_no_index_is_wanted_for_is_used_without_one(engine: Engine) -> None:
-    async with engine.open() as store:
-        found = {}
-        for wanted in (EventFilter(shop="acme"), EventFilter(shop="acme", order="1")):
-            found[wanted] = await _plan(store, wanted)
-    by_shop, by_order = found.values()
-    assert "PRIMARY KEY" in by_shop
-    assert "TEMP B-TREE" not in by_shop
-    assert "shop=?" in by_order
-
-
-async def _plan(store: Store, wanted: EventFilter) -> str:
-    """How the database goes about it; SQLite's words."""
-
-    def unit(tx: Transaction) -> str:
-        asked: list[tuple[str, Sequence[Value]]] = []
-
-        class Kept:
-            published, dialect = tx.published, tx.dialect
-            execute, insert, insert_many = tx.execute, tx.insert, tx.insert_many
-
-            def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
-                asked.append((sql, parameters))
-                return []
-
-        list_events(Kept(), 0, 9, wanted)
-        ((sql, parameters),) = asked
-        return " ".join(str(row[-1]) for row in tx.query(f"EXPLAIN QUERY PLAN {sql}", parameters))
-
-    return await store.read(unit)
-
-
 def test_a_fence_locks_the_row_where_the_database_can() -> None:
     tx = written()
     tx.execute("INSERT INTO shops (name, platform, lease_epoch) VALUES ('acme', 'selldone', 4)")
@@ -133,6 +89,8 @@ _SQL = re.compile(r"(SELECT|INSERT INTO|UPDATE|DELETE FROM) ")
 
 def test_sql_is_written_in_storage_alone() -> None:
     for path in sorted((ROOT / "orchestrator").rglob("*.py")):
+        if "testing" in path.parts:
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not _SQL.match(node.value), f"{path}:{node.lineno}: {node.value}"

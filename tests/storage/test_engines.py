@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.engines import ENGINES, engine_of, located, open_store
 from storage.errors import StoreLocked
 from storage.events import append_event, last_cursor
 from storage.store import Commits
 from storage.transaction import Published
-from tests.storage.engines import NOW, Engine
 
 
 @pytest.mark.parametrize("url", ["mysql://u:pass-word@h/db", "fulfilld.db", "SQLITE:///s.db", "sqlite3:///s.db", ""])

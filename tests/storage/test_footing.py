@@ -12,12 +12,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from orchestrator.testing.engine_suite.scratch import NOW
 from storage.errors import AnotherLog, StoreUnavailable
 from storage.events import append_event, list_events
 from storage.sqlite.backup import backup
 from storage.sqlite.store import SqliteStore, open_sqlite
 from storage.transaction import Transaction
-from tests.storage.engines import NOW
 
 
 def note(text: str) -> Callable[[Transaction], int]:

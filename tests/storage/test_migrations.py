@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from orchestrator.testing.engine_suite.scratch import NOW
 from storage.errors import NewerStore
 from storage.migrations import Migration, all_migrations, migrate
 from storage.sqlite.connection import SqliteTransaction
-from tests.storage.engines import NOW
 
 Schema = list[tuple[str, str, str]]
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import anyio
 import pytest
 
+from orchestrator.testing.engine_suite.samples import order
+from orchestrator.testing.engine_suite.scratch import NOW
 from storage.errors import NewerStore, NotAStore, StoreError, StoreUnavailable
 from storage.events import append_event, list_events
 from storage.orders import get_payload, insert_order, list_orders
 from storage.sqlite.backup import backup
 from storage.sqlite.store import SqliteStore, open_sqlite
 from storage.transaction import Transaction
-from tests.storage.engines import NOW
-from tests.storage.samples import order
 
 TOO_MUCH = b"x" * 1_000_000
 
@@ -257,7 +257,7 @@ from pathlib import Path
 import anyio
 from storage.orders import insert_order
 from storage.sqlite.store import open_sqlite
-from tests.storage.samples import order
+from orchestrator.testing.engine_suite.samples import order
 
 async def main(path, orders):
     async with open_sqlite(path, 1) as store:

@@ -6,9 +6,9 @@ import re
 import sqlite3
 from pathlib import Path
 
+from orchestrator.testing.engine_suite.scratch import NOW
 from storage.migrations import migrate
 from storage.sqlite.connection import SqliteTransaction
-from tests.storage.engines import NOW
 
 PAGE = Path(__file__).parents[2] / "docs" / "storage.md"
 

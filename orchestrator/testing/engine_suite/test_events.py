@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.events import (
     EventFilter,
     acknowledge,
@@ -18,7 +19,6 @@ from storage.records import Event
 from storage.retention import EVENTS
 from storage.store import Store
 from storage.transaction import Transaction
-from tests.storage.engines import NOW, Engine
 
 
 async def tell(store: Store, *types: str) -> list[int]:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.testing.engine_suite.samples import FULL_TARGET, PLAIN_TARGET, PROBLEM, target
+from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.records import Target, TargetStatus
 from storage.store import Store
 from storage.targets import (
@@ -19,8 +21,6 @@ from storage.targets import (
     save_target,
     target_by_key,
 )
-from tests.storage.engines import NOW, Engine
-from tests.storage.samples import FULL_TARGET, PLAIN_TARGET, PROBLEM, target
 
 
 async def keep(store: Store, *targets: Target) -> list[Target]:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.testing.engine_suite.samples import FULL_ORDER, PLAIN_ORDER, order
+from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.orders import (
     SELDOM,
     LostUpdate,
@@ -25,8 +27,6 @@ from storage.orders import (
 )
 from storage.records import Intent, Order, Situation
 from storage.store import Store
-from tests.storage.engines import NOW, Engine
-from tests.storage.samples import FULL_ORDER, PLAIN_ORDER, order
 
 
 async def keep(store: Store, *orders: Order) -> list[Order]:

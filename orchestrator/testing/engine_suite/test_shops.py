@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.errors import StaleLease
 from storage.leases import acquire, fence, release
 from storage.records import Shop
@@ -20,7 +21,6 @@ from storage.shops import (
     save_sync_error,
 )
 from storage.store import Store
-from tests.storage.engines import NOW, Engine
 
 
 async def shop(store: Store, name: str = "acme") -> Shop:
@@ -30,7 +30,7 @@ async def shop(store: Store, name: str = "acme") -> Shop:
 
 
 async def taken(store: Store, name: str = "acme", holder: str = "a") -> Shop:
-    found = await store.write(lambda tx: acquire(tx, name, "selldone", holder))
+    found = await store.write(lambda tx: acquire(tx, name, "example", holder))
     assert found is not None
     return found
 
@@ -40,7 +40,7 @@ async def test_a_taken_shop_begins_with_nothing_known(engine: Engine) -> None:
         assert await store.read(lambda tx: get_shop(tx, "acme")) is None
         new = await taken(store)
         assert new == Shop(
-            "acme", "selldone", None, None, None, None, None, None, "closed", None, None, None, None, "a", 1
+            "acme", "example", None, None, None, None, None, None, "closed", None, None, None, None, "a", 1
         )
         await taken(store, "aaa")
         assert [each.name for each in await store.read(list_shops)] == ["aaa", "acme"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from orchestrator.testing.engine_suite.scratch import NOW
 from storage.records import Intent, Order, PlanEntry, Problem, Situation, Target, TargetStatus, Wait
-from tests.storage.engines import NOW
 
 PLAIN_ORDER = Order.first_seen(
     shop="acme",
-    platform="selldone",
+    platform="example",
     id="1",
     reference=None,
     state="CheckQueue",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
+from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.deliveries import (
     ConsumerLag,
     DeliveryState,
@@ -26,7 +26,7 @@ from storage.deliveries import (
 )
 from storage.events import acknowledge, append_event
 from storage.products import StoredProduct, Version, list_products, note_shipment, save_product
-from storage.transaction import Row, Transaction, Value
+from storage.transaction import Transaction
 from storage.webhooks import (
     Arrival,
     Webhook,
@@ -38,7 +38,6 @@ from storage.webhooks import (
     postpone_webhook,
     shops_with_webhooks,
 )
-from tests.storage.engines import NOW, Engine
 
 BODY = b'\x00{"id": 1}\xff'
 MANY = 1_000_000
@@ -212,30 +211,6 @@ async def test_the_first_parked_event_of_a_lane_says_when_the_lane_is_due(engine
         await store.write(lambda tx: hurry_parked(tx, "orders", NOW))
         assert await heads() == [("2", -1), ("1", 0), ("3", 0)]
         assert await store.read(lambda tx: parked_heads(tx, "products", 9)) == [Head("1", NOW)]
-
-
-async def test_what_is_parked_is_found_without_a_walk_through_all_of_it(engine: Engine) -> None:
-    plans: list[str] = []
-
-    class Explained:
-        """Answers as the transaction does, and keeps how the database goes about it."""
-
-        def __init__(self, tx: Transaction) -> None:
-            self.tx, self.published = tx, tx.published
-            self.execute, self.insert, self.insert_many = tx.execute, tx.insert, tx.insert_many
-            self.dialect = tx.dialect
-
-        def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
-            plans.extend(str(row[-1]) for row in self.tx.query(f"EXPLAIN QUERY PLAN {sql}", parameters))
-            return self.tx.query(sql, parameters)
-
-    async with engine.open() as store:
-        await store.read(lambda tx: parked_heads(Explained(tx), "orders", 9))
-        await store.read(lambda tx: list_parked(Explained(tx), "orders", "1", 9))
-        await store.read(lambda tx: parked_lanes(Explained(tx), "orders", ["1"]))
-    steps = [plan for plan in plans if "parked" in plan or " p " in f"{plan} "]
-    assert len(steps) == 5
-    assert all("USING" in step and "parked_lane (name=?" in step for step in steps), steps
 
 
 async def test_the_lag_counts_what_lies_ahead_and_what_is_parked(engine: Engine) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.errors import StaleLease
 from storage.leases import Term, acquire, fence, release, renew
 from storage.records import Shop
 from storage.store import Store
-from tests.storage.engines import NOW, Engine
 
 TERM = Term(NOW, NOW + 15_000)
 
 
 async def asked(store: Store, holder: str, term: Term | None) -> Shop | None:
-    return await store.write(lambda tx: acquire(tx, "acme", "selldone", holder, term))
+    return await store.write(lambda tx: acquire(tx, "acme", "example", holder, term))
 
 
 async def taken(store: Store, holder: str, term: Term | None = TERM) -> int:

@@ -7,12 +7,12 @@ import threading
 import anyio
 import pytest
 
+from orchestrator.testing.engine_suite.samples import order
+from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.errors import StoreError
 from storage.events import append_event, list_events
 from storage.orders import LostUpdate, get_order, insert_order, list_orders
 from storage.transaction import Published, Transaction
-from tests.storage.engines import NOW, Engine
-from tests.storage.samples import order
 
 
 async def test_a_unit_that_raises_undoes_itself_and_its_group_mates_commit(engine: Engine) -> None:
@@ -167,3 +167,14 @@ async def test_the_url_names_the_store_without_secrets(engine: Engine) -> None:
     async with engine.open() as store:
         assert store.url.startswith(engine.name)
         assert "@" not in store.url
+
+
+async def test_many_rows_at_once_are_numbered_in_their_order(engine: Engine) -> None:
+    async with engine.open() as store:
+        await store.write(lambda tx: append_event(tx, NOW, "before"))
+        sql = "INSERT INTO events (at, type, data) VALUES (?, ?, ?)"
+        names = [f"n{number}" for number in range(50)]
+        cursors = await store.write(lambda tx: tx.insert_many(sql, [(NOW, name, "{}") for name in names]))
+        assert await store.write(lambda tx: tx.insert_many(sql, [])) == []
+        events = await store.read(lambda tx: list_events(tx, 1, 99))
+        assert [(event.cursor, event.type) for event in events] == list(zip(cursors, names, strict=True))

@@ -28,6 +28,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from orchestrator.testing.engine_suite.samples import order, target
+from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage import retention
 from storage.events import EventFilter, acknowledge, append_event, consumer_cursor, list_events
 from storage.orders import (
@@ -44,8 +46,6 @@ from storage.orders import (
 from storage.records import Event, Order, Situation, Target, TargetStatus
 from storage.targets import insert_target, list_targets, pending_targets, save_target, target_by_key
 from storage.transaction import Transaction
-from tests.storage.engines import ENGINES, NOW
-from tests.storage.samples import order, target
 
 T = TypeVar("T")
 
@@ -83,13 +83,13 @@ class _Undone(Exception):
 class StoreMachine(RuleBasedStateMachine):
     """One engine and its model."""
 
-    engine_name = "sqlite"
+    engine: Engine
 
     def __init__(self) -> None:
         super().__init__()
         self._stack = ExitStack()
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        self._engine = ENGINES[self.engine_name](folder)
+        self._engine = self.engine.another(folder)
         self._portal = self._stack.enter_context(start_blocking_portal())
         self._open()
         self._numbers = count(1)
@@ -279,9 +279,8 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.hypothesis
-@pytest.mark.parametrize("name", sorted(ENGINES))
-def test_the_store_answers_as_dicts_would(name: str) -> None:
-    machine = type("StoreMachineOf" + name.title(), (StoreMachine,), {"engine_name": name})
+def test_the_store_answers_as_dicts_would(engine: Engine) -> None:
+    machine = type("StoreMachineOf" + engine.name.title(), (StoreMachine,), {"engine": engine})
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from orchestrator.process import housekeeping
+from orchestrator.testing.engine_suite.samples import order, target
+from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage import retention
 from storage.deliveries import list_parked, park
 from storage.events import append_event, list_events
@@ -19,8 +21,6 @@ from storage.store import Store
 from storage.targets import get_target, insert_target, target_by_key
 from storage.transaction import Transaction
 from storage.webhooks import Arrival, add_webhook, finish_webhook
-from tests.storage.engines import NOW, Engine
-from tests.storage.samples import order, target
 
 OLD = NOW - 1000
 
