@@ -7,7 +7,7 @@ and its products are looked for now and then.
 What cannot be read at the first look is taken as the webhook tells it, where that is signed: an order that nobody knows
 yet, a shipment. The ERP hears of them, however long the platform is down; the reads that follow fill in the rest.
 
-A shop has a lane while it has something to work off. Many hints of one order that wait together cost one read. A row
+A shop has a task while it has something to work off. Many hints of one order that wait together cost one read. A row
 is done only when what follows from it is durable, so a crash anywhere repeats a read and loses nothing; a row whose
 read fails waits by itself, with a growing pause, and holds no other up.
 """
@@ -68,13 +68,13 @@ class Inbox:
         self._store, self._worker_of = store, worker_of
         self._clock, self._looker = clock, Looker(store, clock, chance)
         self._wake = anyio.Event()
-        self._lanes: set[str] = set()
+        self._at_work: set[str] = set()
         self._closed_until: dict[str, float] = {}  # shops that stood still, and when (monotonic) to look again
 
     def __repr__(self) -> str:
         now = self._clock.monotonic()
         closed = sorted(shop for shop, until in self._closed_until.items() if until > now)
-        return f"<Inbox: at work for {sorted(self._lanes)}, leaves {closed} alone>"
+        return f"<Inbox: at work for {sorted(self._at_work)}, leaves {closed} alone>"
 
     def wake(self) -> None:
         """There is something new."""
@@ -86,38 +86,38 @@ class Inbox:
             while True:
                 self._wake = anyio.Event()
                 try:
-                    rest_seconds = await self._open_lanes(group)
+                    rest_seconds = await self._start_tasks(group)
                 except StoreError as error:
                     log.error("inbox.not_read", detail=str(error))
                     rest_seconds = _STUMBLE_SECONDS
                 with anyio.move_on_after(rest_seconds):
                     await self._wake.wait()
 
-    async def _open_lanes(self, group: TaskGroup) -> float:
-        """Starts a lane for each shop with due rows; answers how long nothing else will be due (seconds)."""
+    async def _start_tasks(self, group: TaskGroup) -> float:
+        """Starts a task for each shop with due rows; answers how long nothing else will be due (seconds)."""
         rest_seconds = _LONGEST_REST_SECONDS
         now = self._clock.now_ms()
         for shop, due_at in await self._store.read(shops_with_webhooks):
-            if shop in self._lanes:
+            if shop in self._at_work:
                 continue
             until_due_ms = due_at - now if due_at <= now + LONGEST_WAIT_MS else 0
             wait_seconds = max(until_due_ms / 1000, self._closed_until.get(shop, 0.0) - self._clock.monotonic())
             if wait_seconds > 0:
                 rest_seconds = min(rest_seconds, max(0.01, wait_seconds))
                 continue
-            self._lanes.add(shop)
-            group.start_soon(self._lane, shop)
+            self._at_work.add(shop)
+            group.start_soon(self._work_for, shop)
         return rest_seconds
 
-    async def _lane(self, shop: str) -> None:
+    async def _work_for(self, shop: str) -> None:
         try:
             while await self._work_off(shop):
                 pass
-        except Exception as error:  # supervised: one shop's lane is not the others'
+        except Exception as error:  # supervised: one shop's task is not the others'
             log.error("inbox.stumbled", shop=shop, exc_info=error)
             await anyio.sleep(_STUMBLE_SECONDS)
         finally:
-            self._lanes.discard(shop)
+            self._at_work.discard(shop)
             self.wake()
 
     async def _work_off(self, shop: str) -> bool:

@@ -45,19 +45,23 @@ class LastWord:
 
 
 class Meter:
-    """Of one shop. `on_exhausted(seconds, detail)` is called when the platform says that nothing is left for longer
-    than a moment."""
+    """Of one shop."""
 
     def __init__(self, clock: Clock, window: Window | None = None, points: Points | None = None) -> None:
         self.window = window
         self.points = points
         self.word: LastWord | None = None
-        self.on_exhausted: Callable[[float, str], None] = _nobody
+        self._on_exhausted: Callable[[float, str], None] = _nobody
         self._clock = clock
         self._under_way = 0
         self._turns: list[float] = []
         self._left: int | None = None
         self._left_until = 0.0
+
+    def follow(self, on_exhausted: Callable[[float, str], None]) -> None:
+        """Has the shop's gate told (seconds, detail) when the platform says that nothing is left for longer than a
+        moment."""
+        self._on_exhausted = on_exhausted
 
     # -- turns: who is going to make a call ------------------------------------------------------------------------
 
@@ -143,7 +147,7 @@ class Meter:
             left = min(left, self._left)  # of the same period; answers overtake each other
         self._left, self._left_until = left, until
         if left <= 0 and until - now > _BRIEF_SECONDS:
-            self.on_exhausted(until - now, self._used_up())
+            self._on_exhausted(until - now, self._used_up())
 
     def hear_points(self, kind: str, cost: float, told: PointsTold) -> None:
         """An answer said what is left of the bucket; `kind`, `cost` as in `Points.told`."""

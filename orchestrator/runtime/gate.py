@@ -47,7 +47,7 @@ class Gate:
     ) -> None:
         self.limits = limits
         self.meter = meter or Meter(Clock(monotonic=monotonic))
-        self.meter.on_exhausted = self.throttled
+        self.meter.follow(self.throttled)
         self.circuit: Circuit = "closed"
         self.is_paused = False
         self.is_draining = False

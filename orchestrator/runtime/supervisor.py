@@ -49,7 +49,7 @@ _PAUSE_SECONDS = Growing(1.0, 30.0)
 _NOTE_AGAIN_SECONDS = 5.0
 
 
-class _Slot:
+class _Entry:
     """One configured shop on this node."""
 
     __slots__ = ("config", "ended", "is_stopping", "machine", "scope", "started", "worker")
@@ -82,7 +82,7 @@ class Supervisor:
         self._leases = Leases(store, node, clock)
         self._clock, self._chance, self._checkpoints, self._metrics = clock, chance, checkpoints, metrics
         self._config: Config | None = None
-        self._slots: dict[str, _Slot] = {}
+        self._entries: dict[str, _Entry] = {}
         self._group: TaskGroup | None = None
         self._worked_for: set[str] = set()
         self._noting = anyio.CancelScope()
@@ -95,16 +95,16 @@ class Supervisor:
 
     def is_configured(self, shop: str) -> bool:
         """Whether the config has this shop."""
-        return shop in self._slots
+        return shop in self._entries
 
     def worker(self, shop: str) -> ShopWorker | None:
         """The worker of a shop, None while it is being started."""
-        slot = self._slots.get(shop)
-        return slot.worker if slot is not None else None
+        entry = self._entries.get(shop)
+        return entry.worker if entry is not None else None
 
     def shops(self) -> Mapping[str, ShopFacts]:
         """The configured shops as the outside may see them."""
-        return {name: _facts(name, slot) for name, slot in sorted(self._slots.items())}
+        return {name: _facts(name, entry) for name, entry in sorted(self._entries.items())}
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -116,8 +116,8 @@ class Supervisor:
         await self._note_moves()
         for shop in config.shops.values():
             self._add(shop)
-        for slot in list(self._slots.values()):
-            await slot.started.wait()
+        for entry in list(self._entries.values()):
+            await entry.started.wait()
 
     async def reload(self, config: Config) -> None:
         """Applies a new config: shops added, removed, changed; the others go on undisturbed."""
@@ -125,12 +125,12 @@ class Supervisor:
         assert self._group is not None
         changes = diff(self._config, config)
         affects_all = "recovery_limit" in changes.settings_changed
-        changed = tuple(sorted(config.shops.keys() & self._slots.keys())) if affects_all else changes.changed
+        changed = tuple(sorted(config.shops.keys() & self._entries.keys())) if affects_all else changes.changed
         async with anyio.create_task_group() as group:
             for name in (*changes.removed, *changed):
-                group.start_soon(self._stop, self._slots[name], config.drain_seconds)
+                group.start_soon(self._stop, self._entries[name], config.drain_seconds)
         for name in changes.removed:
-            del self._slots[name]
+            del self._entries[name]
         self._config = config
         self._noting.cancel()
         try:
@@ -142,7 +142,7 @@ class Supervisor:
         for name in (*changed, *changes.added):
             self._add(config.shops[name])
         for name in (*changed, *changes.added):
-            await self._slots[name].started.wait()
+            await self._entries[name].started.wait()
         log.info("config.reloaded", added=changes.added, removed=changes.removed, changed=changed)
 
     async def _note_moves(self) -> None:
@@ -165,73 +165,73 @@ class Supervisor:
         self.is_draining = True
         self._noting.cancel()
         async with anyio.create_task_group() as group:
-            for slot in self._slots.values():
-                group.start_soon(self._stop, slot, seconds)
+            for entry in self._entries.values():
+                group.start_soon(self._stop, entry, seconds)
 
     def _add(self, shop: ShopConfig) -> None:
         assert self._group is not None
         machine = PLATFORMS[shop.platform].machine(shop.machine_options())
-        slot = self._slots[shop.name] = _Slot(shop, machine)
-        self._group.start_soon(self._keep, slot)
+        entry = self._entries[shop.name] = _Entry(shop, machine)
+        self._group.start_soon(self._keep, entry)
 
-    async def _stop(self, slot: _Slot, seconds: float) -> None:
-        slot.is_stopping = True
-        worker = slot.worker
+    async def _stop(self, entry: _Entry, seconds: float) -> None:
+        entry.is_stopping = True
+        worker = entry.worker
         if worker is not None:
             worker.drain()
             with anyio.move_on_after(seconds):
                 await worker.rested()
-        slot.scope.cancel()
-        await slot.ended.wait()
+        entry.scope.cancel()
+        await entry.ended.wait()
 
-    async def _keep(self, slot: _Slot) -> None:
+    async def _keep(self, entry: _Entry) -> None:
         """Keeps one shop's worker alive until it is stopped."""
         faults = 0  # in a row, short of a while in which the worker lived
         try:
-            with slot.scope:
-                while not slot.is_stopping:
+            with entry.scope:
+                while not entry.is_stopping:
                     began = self._clock.monotonic()
                     try:
-                        await self._work(slot)
+                        await self._work(entry)
                     except Exception as error:  # noqa: BLE001 - supervised: one shop's fault is not the others'
-                        _log_fault(slot.config.name, error)
-                    slot.worker = None
-                    slot.started.set()
+                        _log_fault(entry.config.name, error)
+                    entry.worker = None
+                    entry.started.set()
                     has_lived = self._clock.monotonic() - began > _PAUSE_SECONDS.longest
                     faults = 1 if has_lived else faults + 1
                     await anyio.sleep(_PAUSE_SECONDS.after(faults))
         finally:
-            slot.worker = None
-            slot.started.set()
-            slot.ended.set()
+            entry.worker = None
+            entry.started.set()
+            entry.ended.set()
 
-    async def _work(self, slot: _Slot) -> None:
-        shop = slot.config
+    async def _work(self, entry: _Entry) -> None:
+        shop = entry.config
         identity = shop.identity()
 
         def first(tx: Transaction) -> str | None:
             return keep_account(tx, shop.name, identity, self._clock.now_ms())
 
         while (acquired := await self._leases.acquire(shop.name, shop.platform, first)) is None:
-            slot.started.set()
+            entry.started.set()
             await anyio.sleep(self._leases.pause_seconds)
         row, was = acquired
         if was is not None:
             tell_changed(shop.name, was, identity)
-        worker = self._equip(slot, row)
+        worker = self._equip(entry, row)
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._leases.keep, shop.name, row.lease_epoch)
                 await group.start(worker.run)
-                slot.worker = worker
-                slot.started.set()
+                entry.worker = worker
+                entry.started.set()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(5):
                 await worker.aclose()
                 await self._leases.release(shop.name, row.lease_epoch)
 
-    def _equip(self, slot: _Slot, row: Shop) -> ShopWorker:
-        shop = slot.config
+    def _equip(self, entry: _Entry, row: Shop) -> ShopWorker:
+        shop = entry.config
         assert self._config is not None
         limits = Limits(
             rate_per_second=shop.limits.rate_per_second,
@@ -255,11 +255,11 @@ class Supervisor:
             retention_ms=self._config.retention_days * 86_400_000,
         )
         client = renewing(
-            shop, partial(self._open_client, gate, meter), reread_later, partial(self._renewed, slot), gate.throttle
+            shop, partial(self._open_client, gate, meter), reread_later, partial(self._renewed, entry), gate.throttle
         )
         equipment = Equipment(
             policy=policy,
-            machine=slot.machine,
+            machine=entry.machine,
             client=client,
             gate=gate,
             store=self._store,
@@ -286,18 +286,18 @@ class Supervisor:
         )
         return PLATFORMS[shop.platform].open(ours)
 
-    async def _renewed(self, slot: _Slot, fresh: ShopConfig) -> None:
+    async def _renewed(self, entry: _Entry, fresh: ShopConfig) -> None:
         """A shop's client was given other credentials, which are none of a reload any more."""
         self.adopt(fresh)
-        if slot.worker is not None:
-            await slot.worker.took_credentials(fresh.access_fingerprint())
+        if entry.worker is not None:
+            await entry.worker.took_credentials(fresh.access_fingerprint())
 
     def adopt(self, fresh: ShopConfig) -> None:
         """Takes over a shop whose secrets were read again. Nothing is done to its worker."""
-        slot = self._slots.get(fresh.name)
-        if slot is None or self._config is None or not fresh.is_but_for_secrets(slot.config):
+        entry = self._entries.get(fresh.name)
+        if entry is None or self._config is None or not fresh.is_but_for_secrets(entry.config):
             return  # a reload was quicker
-        slot.config = fresh
+        entry.config = fresh
         self._config = replace(self._config, shops={**self._config.shops, fresh.name: fresh})
         self._on_secrets(fresh)
 
@@ -307,13 +307,13 @@ async def reread_later(shop: ShopConfig) -> ShopConfig | None:
     return await anyio.to_thread.run_sync(reread, shop)
 
 
-def _facts(name: str, slot: _Slot) -> ShopFacts:
-    limits, worker = slot.config.limits, slot.worker
+def _facts(name: str, entry: _Entry) -> ShopFacts:
+    limits, worker = entry.config.limits, entry.worker
     return ShopFacts(
         name=name,
-        platform=slot.config.platform,
-        chaining=slot.config.chaining,
-        machine=slot.machine,
+        platform=entry.config.platform,
+        chaining=entry.config.chaining,
+        machine=entry.machine,
         is_leased=worker is not None,
         running=worker.running if worker is not None else 0,
         next_sync_at=worker.sweeps.next_at if worker is not None else None,
@@ -325,8 +325,8 @@ def _facts(name: str, slot: _Slot) -> ShopFacts:
             "available": round(worker.gate.available, 1) if worker is not None else None,
             **_last_word(worker.gate.meter.word if worker is not None else None),
         },
-        import_since=slot.config.import_since,
-        identity=slot.config.identity(),
+        import_since=entry.config.import_since,
+        identity=entry.config.identity(),
     )
 
 
