@@ -14,6 +14,7 @@ from orchestrator.decisions.outcomes import (
     apply_failure,
     apply_read,
     apply_read_failure,
+    settle_intent,
 )
 from orchestrator.decisions.reconciliation import reconcile
 from orchestrator.platforms.client import Seen, StepAnswer
@@ -268,3 +269,26 @@ def test_what_is_seen_again_where_it_was_stays_blocked() -> None:
     reconcile(draft, CTX, seen(), NOW)
     assert draft.order.problem is not None
     assert draft.targets[0].status is TargetStatus.BLOCKED
+
+
+def test_the_first_read_confirms_what_only_webhooks_told_of() -> None:
+    draft = Draft(order(is_provisional=True, facts={"status": "Payed"}, observed_at=0), ())
+    left = []
+    for look in (seen(is_provisional=True), seen(payload=b"whole")):
+        reconcile(draft, CTX, look, NOW)
+        left.append(draft.order.is_provisional)
+    assert left == [True, False], "another webhook confirms nothing"
+    assert draft._look == (b"whole", {}, NOW)
+
+
+def test_an_intent_ends_with_a_read_whatever_it_shows() -> None:
+    for shown in (seen(), seen("OrderConfirm"), seen("PreparingOrder")):
+        draft = calling()
+        assert settle_intent(draft, CTX, shown, None) is None
+        assert draft.order.intent is None
+
+
+def test_a_refusal_is_no_problem_while_the_platform_holds_the_order_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    draft = calling()
+    monkeypatch.setattr(type(MACHINE), "wait", lambda *_: PlatformWait("platform", None, "rejecting"))
+    assert settle_intent(draft, CTX, seen(), "cannot be applied") is None
