@@ -39,7 +39,8 @@ class TargetRequest:
 
     `items` are the ids confirmed or shipped, each a string or `{"id", "quantity"}`; None means all. `tracking` is the
     first of the parcel's numbers, `further_tracking` are those behind it. `key`: the idempotency key that the target
-    came with, which tells one shipment of the same goods from another.
+    came with, which tells one shipment of the same goods from another. `platform_data`: what the order's platform alone
+    has, in its own members.
     """
 
     state: str
@@ -56,6 +57,7 @@ class TargetRequest:
     location: str | None = None
     further_tracking: tuple[Tracking, ...] = ()
     key: str | None = None
+    platform_data: Mapping[str, Json] | None = None
 
     @property
     def trackings(self) -> tuple[Tracking, ...]:
@@ -134,6 +136,7 @@ _DATA_FIELDS = (
     "reason",
     "notify_customer",
     "location",
+    "platform_data",
 )
 
 

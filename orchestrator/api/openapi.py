@@ -15,11 +15,13 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from orchestrator import __version__
+from orchestrator.api import platform_data
 from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE
 from orchestrator.api.problems import PROBLEM_TYPE, STATUS_BY_SLUG, TITLE_BY_SLUG
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
 from orchestrator.api.routes import BODY, EVERYWHERE, ROUTES
 from orchestrator.api.schema.answers import HttpProblem
+from orchestrator.api.schema.bodies import BulkLine, TargetBody
 from orchestrator.api.schema.fields import CONSUMER_NAME, LONGEST_ID, PLAIN
 from orchestrator.api.schema.queries import Query
 from orchestrator.registry import PLATFORMS
@@ -192,10 +194,16 @@ def _schemas() -> dict[str, Any]:
         models += [model for answer in route.answers.values() for model in answer.content.values() if model is not None]
         if route.body is not None:
             models.append(route.body.model)
-    _, made = models_json_schema(
-        [(model, "validation") for model in _unique(models)], ref_template=_REFERENCE, title=None
+    own = dict(platform_data.models())
+    keys, made = models_json_schema(
+        [(model, "validation") for model in _unique([*models, *own.values()])], ref_template=_REFERENCE, title=None
     )
-    return {name: _tidy(schema) for name, schema in made["$defs"].items()}
+    schemas = {name: _tidy(schema) for name, schema in made["$defs"].items()}
+    if own:
+        shapes = [{"title": title, **keys[model, "validation"]} for title, model in own.items()]
+        for name in (TargetBody.__name__, BulkLine.__name__):
+            schemas[name]["properties"][platform_data.MEMBER]["anyOf"] += shapes
+    return schemas
 
 
 def _unique(models: Iterable[type[BaseModel]]) -> list[type[BaseModel]]:

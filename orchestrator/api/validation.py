@@ -45,16 +45,16 @@ _WORDS = {
 }
 
 
-def errors_of(error: ValueError, data: Any) -> list[dict[str, str]]:
-    """Every complaint about `data`, at most a hundred."""
+def errors_of(error: ValueError, data: Any, place: str = "") -> list[dict[str, str]]:
+    """Every complaint about `data`, at most a hundred. `place`: where in the request `data` stands."""
     assert isinstance(error, ValidationError)
     found = error.errors(include_input=False, include_url=False)[:_MOST_ERRORS]
-    return [{"path": _written(each["loc"], data), "message": _sentence(each)} for each in found]
+    return [{"path": _written(each["loc"], data, place), "message": _sentence(each)} for each in found]
 
 
-def _written(location: tuple[str | int, ...], data: Any) -> str:
+def _written(location: tuple[str | int, ...], data: Any, place: str) -> str:
     """A path as people write it: `despatch[0].lines[2].quantity`."""
-    text, node = "", data
+    text, node = place, data
     for part in location:
         if part in _UNION_TAGS and not (isinstance(node, Mapping) and part in node):
             continue

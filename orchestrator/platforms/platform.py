@@ -93,7 +93,10 @@ class Platform:
     `default_webhook_secrets`: what a shop's webhooks are known by, from its `options`, where the config does not say.
     `warnings`: what of a shop's `options` is usable but surely not meant, by key.
     `token_link(scopes, locale)` answers where a shop owner makes a token (no scopes: those that this program needs) and
-    raises ValueError for what cannot be one; None: tokens are not made by a link. `api`: the version of this interface.
+    raises ValueError for what cannot be one; None: tokens are not made by a link. `target_fields`: the
+    pydantic model of a target's `platform_data`, for what no other platform has; its fields have descriptions. The
+    machine finds it in `TargetRequest.platform_data`, and steps that carry it name that field in their `uses`; None: it
+    takes none. `api`: the version of this interface.
     """
 
     name: str
@@ -110,6 +113,7 @@ class Platform:
     default_webhook_secrets: Callable[[Any], tuple[SecretStr, ...]] = _no_secrets
     warnings: Callable[[Any], Iterable[tuple[str, str]]] = _no_warnings
     token_link: Callable[[Sequence[str], str | None], str] | None = None
+    target_fields: type[BaseModel] | None = None
     api: int = API
 
     def open(self, settings: ClientSettings) -> PlatformClient:

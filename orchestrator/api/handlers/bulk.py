@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup
 
 from orchestrator.api.answers import NDJSON_TYPE, cut_off, open_stream, to_json
 from orchestrator.api.call import Call
+from orchestrator.api.platform_data import with_platform_data
 from orchestrator.api.problems import ApiError, Problem, problem_of
 from orchestrator.api.reading import check_type, checked, is_ndjson, parse_json
 from orchestrator.api.schema.bodies import BULK_LINE, BulkLine
@@ -157,7 +158,8 @@ async def _submitted(services: Services, line: _Line, body: BulkLine) -> bytes:
     try:
         if body.shop not in services.node.shops() and not await services.queries.has_left(body.shop):
             raise Refused("shop-not-found", f"no shop is named {body.shop!r}")
-        target = await services.commands.submit(body.shop, body.order, body.to_request(), key=body.key)
+        request = with_platform_data(services, body.shop, body.to_request())
+        target = await services.commands.submit(body.shop, body.order, request, key=body.key)
         view = await services.queries.shown(target)
     except Exception as error:  # noqa: BLE001 - supervised: a bad line fails alone
         return _refusal(line, problem_of(error))

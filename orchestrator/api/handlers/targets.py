@@ -6,6 +6,7 @@ from aiohttp import web
 
 from orchestrator.api.answers import answer
 from orchestrator.api.call import Call, header
+from orchestrator.api.platform_data import with_platform_data
 from orchestrator.api.reading import checked, read_json
 from orchestrator.api.schema.bodies import TARGET
 from orchestrator.api.schema.fields import IDEMPOTENCY_KEY
@@ -19,7 +20,7 @@ async def submit_target(call: Call[SubmitQuery]) -> web.StreamResponse:
     services, shop, order = call.services, call.path["shop"], call.path["id"]
     key = header(call.request, "Idempotency-Key", IDEMPOTENCY_KEY)
     body = await read_json(call.request, "invalid-target")
-    request = checked(TARGET, body, "invalid-target").to_request()
+    request = with_platform_data(services, shop, checked(TARGET, body, "invalid-target").to_request())
     if call.query.dry_run:
         return answer(plan_view(await services.commands.preview(shop, order, request, key=key)))
     target = await services.commands.submit(shop, order, request, key=key)

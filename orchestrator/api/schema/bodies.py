@@ -196,6 +196,9 @@ class TargetBody(Body):
     reason: Line | None = None
     notify_customer: bool | None = None
     location: Annotated[Id | None, Field(description="Only what is to be shipped from there")] = None
+    platform_data: Annotated[
+        dict[str, Any] | None, Field(description="What the order's platform alone has, in its own members")
+    ] = None
     replace: Annotated[
         bool | None, Field(description="Takes the place of what is queued and not begun; default only for cancelled")
     ] = None
@@ -217,6 +220,7 @@ class TargetBody(Body):
             notify_customer=self.notify_customer,
             replace=self.replace,
             location=self.location,
+            platform_data=self.platform_data,
         )
 
 

@@ -1,0 +1,37 @@
+"""`platform_data` of a target: what its platform alone has, checked and described by the platform's own model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pydantic import BaseModel
+
+from orchestrator.api.problems import Invalid
+from orchestrator.api.services import Services
+from orchestrator.api.validation import errors_of
+from orchestrator.registry import PLATFORMS
+from statemachines.target import TargetRequest
+
+MEMBER = "platform_data"
+
+
+def with_platform_data(services: Services, shop: str, request: TargetRequest) -> TargetRequest:
+    """The request with its `platform_data` as the shop's platform takes it. On a platform that takes none it is left as
+    it is, and told as unused. Raises Invalid with every error."""
+    facts = services.node.shops().get(shop)
+    platform = None if facts is None else PLATFORMS.get(facts.platform)
+    if request.platform_data is None or platform is None or platform.target_fields is None:
+        return request
+    try:
+        checked = platform.target_fields.model_validate(dict(request.platform_data))
+    except ValueError as error:
+        raise Invalid("invalid-target", errors_of(error, request.platform_data, MEMBER)) from None
+    return replace(request, platform_data=checked.model_dump(mode="json", by_alias=True, exclude_unset=True))
+
+
+def models() -> Iterator[tuple[str, type[BaseModel]]]:
+    """Each platform that takes `platform_data`, by title, and the model of it."""
+    for platform in PLATFORMS.values():
+        if platform.target_fields is not None:
+            yield platform.title, platform.target_fields
