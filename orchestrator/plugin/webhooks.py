@@ -16,6 +16,8 @@ from orchestrator.platforms.webhooks import (
     SignedWebhooks,
     Unimportant,
     Unreadable,
+    order_named_in,
+    usual_topic,
 )
 
 __all__ = [
@@ -33,4 +35,6 @@ __all__ = [
     "Subscription",
     "Unimportant",
     "Unreadable",
+    "order_named_in",
+    "usual_topic",
 ]

@@ -53,6 +53,9 @@ def _of_platform(platform: Platform) -> Iterator[str]:
         yield f"Platform.example shows no {', '.join(missing)}: every key has to be there once"
     if strange := [key for key in platform.identity if key not in platform.options.model_fields]:
         yield f"Platform.identity names {', '.join(strange)}, which its options do not have"
+    sender_key = getattr(platform.webhooks, "sender_key", None)
+    if sender_key is not None and sender_key not in platform.options.model_fields:
+        yield f"Platform.webhooks names senders by {sender_key}, which its options do not have"
     if (told := platform.machine({}).platform) != platform.name:
         yield f"its machine says that it is of platform {told!r}"
 
