@@ -7,7 +7,7 @@ back far enough that nothing between two sweeps is missed. What cannot be read i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import anyio
@@ -35,6 +35,7 @@ from orchestrator.runtime.patience import Patience
 from orchestrator.runtime.reading import not_adopted, read_order
 from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.rereading import Rereads
+from orchestrator.runtime.tally import Tally
 from statemachines.target import Json
 from storage.errors import StoreError
 from storage.events import append_event
@@ -48,28 +49,6 @@ from storage.transaction import Transaction
 log = structlog.get_logger()
 
 _BATCH = 50  # orders adopted in one unit of work: short enough that steps do not wait behind an import
-
-
-@dataclass(slots=True)
-class _Tally:
-    counts: dict[Adopted, int] = field(default_factory=dict)
-    rejected: int = 0
-    skipped: int = 0  # for the first time
-
-    def count(self, result: Adopted) -> None:
-        """An order was looked at."""
-        self.counts[result] = self.counts.get(result, 0) + 1
-
-    def report(self) -> SyncReport:
-        count = self.counts.get
-        return SyncReport(
-            imported=count(Adopted.IMPORTED, 0),
-            updated=count(Adopted.UPDATED, 0),
-            drifted=count(Adopted.DRIFTED, 0),
-            rejected=self.rejected,
-            seen=sum(self.counts.values()) - count(Adopted.SKIPPED, 0),
-            skipped=self.skipped,
-        )
 
 
 _REREADS = 500  # open orders read again by one poll: the rate limit paces them, the rest wait for the next
@@ -149,7 +128,7 @@ class Poller:
         position = shop.sync_position if shop is not None else None
         began_at = e.clock.now_ms()
         self._patience.begin()
-        tally = _Tally()
+        tally = Tally()
         broken: Inconsistent | None = None
         try:
             if shop is not None and not self._has_caught_up and _wants_older(shop, e.policy.import_since):
@@ -176,7 +155,7 @@ class Poller:
         await self._complete(position, report, is_asked_for=is_asked_for)
         return report
 
-    async def _walk(self, position: Json, tally: _Tally, *, only_new: bool = False) -> Page:
+    async def _walk(self, position: Json, tally: Tally, *, only_new: bool = False) -> Page:
         """Lists and adopts page after page; answers the last one. `only_new`: rows of orders that are known are not
         read, for another sweep looks after those. Raises Inconsistent where the list cannot be whole or has no end."""
         e = self._e
@@ -208,7 +187,7 @@ class Poller:
             return None
         return left.cursor
 
-    async def _adopt_page(self, page: Page, read_at: int, tally: _Tally, *, only_new: bool) -> None:
+    async def _adopt_page(self, page: Page, read_at: int, tally: Tally, *, only_new: bool) -> None:
         looks = [Look(seen, read_at) for seen in page.orders]
         for start in range(0, len(looks), _BATCH):
             await self._adopt_batch(looks[start : start + _BATCH], page.skip_if_new, tally)
@@ -218,7 +197,7 @@ class Poller:
         rows = [order for order in worth if order not in self._read_rows]
         await self._read_all(rows, tally)
 
-    async def _read_all(self, rows: Iterable[str], tally: _Tally, *, gives_way: bool = False) -> None:
+    async def _read_all(self, rows: Iterable[str], tally: Tally, *, gives_way: bool = False) -> None:
         """Reads rows one by one. One that fails stands in no other's way and is read again behind them; what was read
         is remembered, so that a page that breaks off all the same goes on with the rest. `gives_way`: no more than some
         are read while steps want the rate. Raises PlatformFailure, unless patience with all that is left is over."""
@@ -247,7 +226,7 @@ class Poller:
         if last is not None and left:
             await self._give_up(left, last, tally)
 
-    async def _give_up(self, rows: list[str], failure: Transient, tally: _Tally) -> None:
+    async def _give_up(self, rows: list[str], failure: Transient, tally: Tally) -> None:
         """Sets rows aside that failed too often, to be read again by themselves. Raises the failure while there are
         others among them."""
         shop, read_at = self._e.policy.shop, self._e.clock.now_ms()
@@ -260,7 +239,7 @@ class Poller:
             self._missed.discard(row)
         self._read_rows.update(rows)
 
-    async def _worth_reading(self, page: Page, tally: _Tally, *, only_new: bool) -> tuple[str, ...]:
+    async def _worth_reading(self, page: Page, tally: Tally, *, only_new: bool) -> tuple[str, ...]:
         """The rows to be read one by one, without those that are of interest only if we knew the order already, and
         without those that are history; the latter are counted."""
         e = self._e
@@ -291,7 +270,7 @@ class Poller:
         fence(tx, self._e.policy.shop, self._e.epoch)
         return sum(note_skipped(tx, self._e.policy.shop, order) for order in orders)
 
-    async def _reread_open(self, began_at: int, tally: _Tally) -> None:
+    async def _reread_open(self, began_at: int, tally: Tally) -> None:
         """Looks at the open orders that the list did not show, stalest first, as many as a poll may take."""
         e = self._e
         ends = tuple(state.name for state in e.machine.states.values() if state.is_end)
@@ -323,7 +302,7 @@ class Poller:
 
         await e.store.write(unit)
 
-    async def _adopt_one(self, order_id: str, tally: _Tally) -> None:
+    async def _adopt_one(self, order_id: str, tally: Tally) -> None:
         read_at = self._e.clock.now_ms()
         try:
             seen = await ask(self._e, "read", partial(read_order, self._e.client, order_id))
@@ -341,7 +320,7 @@ class Poller:
         else:
             self._missed.discard(order_id)
 
-    async def _adopt_batch(self, looks: list[Look], skip_if_new: frozenset[str], tally: _Tally) -> list[Adopted]:
+    async def _adopt_batch(self, looks: list[Look], skip_if_new: frozenset[str], tally: Tally) -> list[Adopted]:
         e = self._e
 
         def unit(tx: Transaction) -> tuple[list[Adopted], int]:
@@ -378,7 +357,7 @@ class Poller:
         return results
 
     async def _adopt_apart(
-        self, looks: list[Look], skip_if_new: frozenset[str], tally: _Tally, error: Exception
+        self, looks: list[Look], skip_if_new: frozenset[str], tally: Tally, error: Exception
     ) -> list[Adopted]:
         """As `_adopt_batch`, of which none was adopted: halves, until the order that raised stands alone. It is set
         aside."""
@@ -392,7 +371,7 @@ class Poller:
         first = await self._adopt_batch(looks[:middle], skip_if_new, tally)
         return first + await self._adopt_batch(looks[middle:], skip_if_new, tally)
 
-    async def _set_aside(self, items: tuple[UnreadableItem, ...], tally: _Tally) -> None:
+    async def _set_aside(self, items: tuple[UnreadableItem, ...], tally: Tally) -> None:
         e = self._e
 
         def unit(tx: Transaction) -> int:
