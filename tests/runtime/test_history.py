@@ -115,7 +115,7 @@ async def test_one_that_is_asked_for_is_imported_and_followed(tmp_path: Path, pl
 
 
 def goes_on(before: Json, after: Json) -> bool:
-    """Whether a position is that one or a later one: a sweep of the second in which rows changed stops short of them."""
+    """Whether a position is that one or a later one: a sweep of the second in which rows changed stops short."""
     if not isinstance(before, dict) or not isinstance(after, dict):
         return bool(after == before or after > before)
     return before.keys() <= after.keys() and all(goes_on(before[name], after[name]) for name in before)
