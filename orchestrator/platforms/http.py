@@ -39,6 +39,7 @@ from orchestrator.platforms.client import Finding
 from orchestrator.platforms.failures import AccessDenied, Garbled, PlatformFailure, Transient, Unreadable
 from orchestrator.platforms.garbage import KEPT_BYTES, is_json, prose, said_instead
 from orchestrator.platforms.meter import Meter
+from statemachines.target import Json
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 """No page of orders comes near this; an endless answer must not take the daemon's memory."""
@@ -330,9 +331,12 @@ def told(body: bytes) -> str:
     Only the words are taken: an answer to a good call may hold a customer's data and does not belong into a log.
     """
     try:
-        data = json.loads(body) if len(body) <= _MAX_ERROR_BYTES else None
-    except (ValueError, RecursionError):
+        return _words_in(json.loads(body)) if len(body) <= _MAX_ERROR_BYTES else ""
+    except (ValueError, RecursionError):  # of reading it, or of walking through what is nested deeply
         return prose(body)
+
+
+def _words_in(data: Json) -> str:
     if not isinstance(data, dict):
         return json.dumps(data, ensure_ascii=False) if isinstance(data, list) and _is_complaint(data) else ""
     words: list[str] = []
