@@ -95,15 +95,16 @@ class Poller:
         self._has_caught_up = False  # older orders were looked for since import_since was changed
         self._stuck = 0  # sweeps in a row that broke off at the same page
 
-    async def sweep(self, *, is_asked_for: bool = False) -> SyncReport:
-        """One whole sweep. `is_asked_for`: somebody wants to hear of it even when it finds nothing.
+    async def sweep(self, *, is_asked_for: bool = False, rereads_all: bool = False) -> SyncReport:
+        """One whole sweep. `is_asked_for`: somebody wants to hear of it even when it finds nothing. `rereads_all`: what
+        is set aside is read again whether it is due or not.
 
         Raises GateClosed, PlatformFailure (after it was recorded), StaleLease, StoreUnavailable.
         """
         async with self._one_at_a_time:
             started, self.got_on = self._e.clock.monotonic(), False
             try:
-                report = await self._sweep_or_stumble(is_asked_for=is_asked_for)
+                report = await self._sweep_or_stumble(is_asked_for=is_asked_for, rereads_all=rereads_all)
             except PlatformFailure as failure:
                 self._stuck += 1
                 self._e.metrics.sync_finished(self._e.policy.shop, failure.kind, self._e.clock.monotonic() - started)
@@ -112,17 +113,17 @@ class Poller:
             self._e.metrics.sync_finished(self._e.policy.shop, "done", self._e.clock.monotonic() - started)
             return report
 
-    async def _sweep_or_stumble(self, *, is_asked_for: bool) -> SyncReport:
+    async def _sweep_or_stumble(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
         """As `_sweep`, Stumbled in place of what nobody foresaw: people are told of it as of any other failure."""
         try:
-            return await self._sweep(is_asked_for=is_asked_for)
+            return await self._sweep(is_asked_for=is_asked_for, rereads_all=rereads_all)
         except (PlatformFailure, GateClosed, StoreError):
             raise
         except Exception as error:
             log.exception("sync.stumbled", shop=self._e.policy.shop)
             raise Stumbled(f"the sync raised {stumble(error)}") from error
 
-    async def _sweep(self, *, is_asked_for: bool) -> SyncReport:
+    async def _sweep(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
         e = self._e
         shop = await e.store.read(lambda tx: get_shop(tx, e.policy.shop))
         position = shop.sync_position if shop is not None else None
@@ -144,7 +145,7 @@ class Poller:
             await self._reread_open(began_at, tally)
         await self._read_all(sorted(self._missed), tally)
         self._read_rows.clear()
-        for result in await self._rereads.look(everything=is_asked_for):
+        for result in await self._rereads.look(everything=rereads_all):
             tally.count(result)
         self._unfinished = None
         if broken is not None:

@@ -86,3 +86,31 @@ def test_a_shop_of_before_history_was_kept_is_followed_since_its_last_sweep(monk
     migrate(tx, DIALECT, NOW)
     rows = tx.query("SELECT name, followed_since, swept_since, skipped FROM shops ORDER BY name")
     assert [tuple(row) for row in rows] == [("new", None, None, 0), ("swept", NOW - 5, None, 0)]
+
+
+def test_of_many_payloads_of_one_order_the_newest_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = all_migrations()
+    (rejected,) = [each.version for each in known if each.name == "rejected"]
+    tx = empty()
+    only(monkeypatch, known[: rejected - 1])
+    migrate(tx, DIALECT, NOW)
+    for number, (shop, order) in enumerate([("a", "1"), ("a", "1"), ("a", None), ("a", None), ("b", "1"), ("a", "1")]):
+        row = (shop, order, NOW, str(number), b"x%d" % number)
+        columns = "shop, source, order_id, at, error, digest, payload"
+        tx.execute(f"INSERT INTO rejected ({columns}) VALUES (?, 'poll', ?, ?, '?', ?, ?)", row)
+    only(monkeypatch, known[:rejected])
+    migrate(tx, DIALECT, NOW)
+    kept = tx.query("SELECT id, shop, subject, payload, next_at FROM rejected ORDER BY id")
+    assert kept == [
+        (3, "a", "payload 2", b"x2", 0),
+        (4, "a", "payload 3", b"x3", 0),
+        (5, "b", "order 1", b"x4", 0),
+        (6, "a", "order 1", b"x5", 0),
+    ]
+    tx.execute("DELETE FROM rejected")
+    found = tx.insert(
+        "INSERT INTO rejected (shop, subject, source, at, error, payload, told, attempts, next_at)"
+        " VALUES ('a', 's', 'poll', 1, '?', x'', '', 0, 0)",
+        (),
+    )
+    assert found == 7, "an id is never another payload's"
