@@ -7,26 +7,14 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from orchestrator.platforms.secrets import Secret, Token
 
 DEFAULT_BASE_URL = "https://api.cloudsuite.io"
 """The API's host (cloudsuite.md §1)."""
 DEFAULT_TOKEN_URL = "https://id.cloudsuite.io/realms/CloudSuite/protocol/openid-connect/token"  # noqa: S105 - no secret
 """Where access tokens come from (cloudsuite.md §1)."""
-
-
-def _header_safe(secret: SecretStr) -> SecretStr:
-    """A token goes into a header as it is; the message must not repeat it."""
-    text = secret.get_secret_value()
-    if not text or not all("!" <= character <= "~" for character in text):
-        raise ValueError("a token is visible ASCII without blanks")
-    return secret
-
-
-def _not_empty(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().strip():
-        raise ValueError("must not be empty")
-    return secret
 
 
 def _web_address(url: str) -> str:
@@ -56,7 +44,6 @@ def _day(text: str) -> str:
     return text
 
 
-Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
 ProxyValue = Annotated[str, Field(min_length=1)] | int
 Word = Annotated[str, Field(min_length=1)]
 Parameter = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -92,7 +79,7 @@ class CloudsuiteOptions(BaseModel):
     ] = None
     credentials: Annotated[CloudsuiteCredentials | None, Field(description="OAuth2 client credentials")] = None
     token: Annotated[
-        Annotated[SecretStr, AfterValidator(_header_safe)] | None,
+        Token | None,
         Field(description="The deprecated API key, in place of credentials"),
     ] = None
     timezone: Annotated[

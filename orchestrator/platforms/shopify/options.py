@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from orchestrator.platforms.secrets import Secret, Token
 from statemachines.shopify.machine import DEFAULT_ROUTING_SECONDS
 
 DEFAULT_BASE_URL = "https://{domain}"
@@ -30,23 +31,6 @@ def _host_name(domain: str) -> str:
         raise ValueError("must be the shop's own host name, such as shopy.myshopify.com")
     return domain
 
-
-def _header_safe(token: SecretStr) -> SecretStr:
-    """A token goes into a header as it is; the message must not repeat it."""
-    text = token.get_secret_value()
-    if not text or not all("!" <= character <= "~" for character in text):
-        raise ValueError("a token is visible ASCII without blanks")
-    return token
-
-
-def _not_empty(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().strip():
-        raise ValueError("must not be empty")
-    return secret
-
-
-Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
-Token = Annotated[SecretStr, AfterValidator(_header_safe)]
 
 _OWN_DOMAIN = ".myshopify.com"
 

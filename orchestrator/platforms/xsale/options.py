@@ -15,11 +15,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    SecretStr,
     ValidationInfo,
     field_validator,
 )
 
+from orchestrator.platforms.secrets import Secret
 from statemachines.machine import DefinitionError
 from statemachines.xsale import DEFAULT_FLOW, build, usual_milestones
 from statemachines.xsale import DEFAULT_MILESTONES as USUAL_MILESTONES
@@ -49,12 +49,6 @@ def _path_safe(name: str) -> str:
     return name
 
 
-def _not_empty(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().strip():
-        raise ValueError("must not be empty")
-    return secret
-
-
 def _login_address(url: str) -> str:
     """The password goes there, so it is https, or this machine. The message must not repeat the address."""
     try:
@@ -76,7 +70,6 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
 StatusName = Annotated[str, BeforeValidator(_unified), Field(min_length=1, pattern=r"\S")]
 
 
