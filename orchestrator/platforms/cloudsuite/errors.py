@@ -34,5 +34,5 @@ def token_refusal(answer: Answer, words: str) -> PlatformFailure:
 
 def is_html(body: bytes) -> bool:
     """Whether a body is a page for people, which no call of this API answers with."""
-    start = body.lstrip()[:200].lower()
+    start = body.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
     return start.startswith((b"<!doctype html", b"<html"))
