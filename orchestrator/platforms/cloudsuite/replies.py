@@ -16,7 +16,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 from orchestrator.platforms.cloudsuite.errors import is_html
-from orchestrator.platforms.garbage import is_json, looks_like_json
+from orchestrator.platforms.garbage import is_binary, is_json, looks_like_json
 from orchestrator.platforms.json_text import read_body
 from statemachines.target import Json
 
@@ -31,7 +31,6 @@ _PAGES = frozenset(
     | {"header", "nav", "table", "font", "pre", "p", "span", "h1", "h2", "h3", "h4", "br", "hr", "a", "img"}
 )
 """Roots of pages for people and of pieces of them, some of which are XML."""
-_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _TELLS_NOTHING = frozenset({400, 422})
 """Codes of refusals of which only words tell what is the matter."""
@@ -85,8 +84,8 @@ def _read(body: bytes) -> _Reply | None:
         return None
     if body.startswith(_UTF_16):
         return _of_xml(body)
-    if _BINARY.search(body) is not None:
-        return None  # compressed without saying so, or worse
+    if is_binary(body):
+        return None
     if looks_like_json(body):
         return _of_json(body) if is_json(body) else None
     text = body.decode("utf-8", "replace").removeprefix("\ufeff").strip()
