@@ -38,6 +38,7 @@ from orchestrator.platforms.allowance import allowance_of
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.failures import AccessDenied, Garbled, PlatformFailure, Transient, Unreadable
 from orchestrator.platforms.garbage import KEPT_BYTES, is_json, prose, said_instead
+from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.meter import Meter
 from statemachines.target import Json
 
@@ -236,7 +237,7 @@ class Caller:
     def _refusal(self, answer: Answer, is_effect: bool) -> PlatformFailure:
         match answer.status:
             case 401:
-                return AccessDenied(self.words(answer), is_page=answer.body.lstrip()[:1] == b"<")
+                return AccessDenied(self.words(answer), is_page=read_object(answer.body) is None)
             case 429:
                 seconds = retry_after_seconds(answer.headers, self._clock)
                 return Transient(

@@ -21,7 +21,7 @@ from yarl import URL
 from orchestrator.platforms.bystanders import about_order
 from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
 from orchestrator.platforms.cloudsuite.access import CloudsuiteAccess
-from orchestrator.platforms.cloudsuite.errors import list_refusal, order_refusal
+from orchestrator.platforms.cloudsuite.errors import is_own_about_order, list_refusal, order_refusal
 from orchestrator.platforms.cloudsuite.lines import with_erp_lines
 from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
 from orchestrator.platforms.cloudsuite.proxy import CloudsuiteProxy, slip_lines
@@ -205,7 +205,7 @@ class CloudsuiteClient:
             order_id = await self._find(order_id)
             await self._throttle()
         send = self._access.call("GET", self._order_url(order_id), is_effect=False, headers=_READ)
-        answer = await about_order(send, self._ask_list, self._caller, is_effect=False)
+        answer = await about_order(send, self._ask_list, self._caller, is_effect=False, is_own=is_own_about_order)
         if answer.status >= 400:
             raise order_refusal(answer, self._caller.words(answer), is_effect=False)
         with self._caller.reading(answer):
@@ -227,7 +227,7 @@ class CloudsuiteClient:
         url = self._url(f"{LIST_PATH}?{urlencode(query)}")
         send = self._access.call("GET", url, is_effect=False, headers=_READ)
         # A firewall may dislike the reference: the list that counts has none.
-        answer = await about_order(send, self._ask_list, self._caller, is_effect=False)
+        answer = await about_order(send, self._ask_list, self._caller, is_effect=False, is_own=is_own_about_order)
         listing = self._listing(answer)
         if len(listing.rows) > 1:
             ids = ", ".join(row.id for row in listing.rows[:5])
@@ -329,7 +329,7 @@ class CloudsuiteClient:
     async def _write(self, method: str, order_id: str, body: bytes) -> dict[str, Json] | None:
         """The members of the answer to a write, none where it says that it has no body (204); None: it is empty."""
         send = self._access.call(method, self._order_url(order_id), is_effect=True, body=body, headers=_JSON)
-        answer = await about_order(send, self._ask_list, self._caller, is_effect=True)
+        answer = await about_order(send, self._ask_list, self._caller, is_effect=True, is_own=is_own_about_order)
         if answer.status >= 400:
             raise order_refusal(answer, self._caller.words(answer), is_effect=True)
         if answer.status == 204 or not answer.body.strip():

@@ -9,6 +9,13 @@ from __future__ import annotations
 from orchestrator.platforms.bystanders import is_own
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Rejected, Transient
 from orchestrator.platforms.http import Answer
+from orchestrator.platforms.json_text import read_object
+
+
+def is_own_about_order(body: bytes) -> bool:
+    """Whether a 401, 403 or 404 about one order is CloudSuite's: `detail` says what is the matter (cloudsuite.md §8).
+    Gateways answer with JSON as well, where they find no route or do not let a call through."""
+    return "detail" in (read_object(body) or {})
 
 
 def order_refusal(answer: Answer, words: str, *, is_effect: bool) -> PlatformFailure:

@@ -116,7 +116,7 @@ class ShopifyDoor:
         if name in _LISTS:
             answer = await send
         else:
-            answer = await about_order(send, self._ask_list, self._caller, is_effect=is_effect)
+            answer = await about_order(send, self._ask_list, self._caller, is_effect=is_effect, is_own=_is_own)
         if answer.status in _SHOP_STOPS:
             raise AccessDenied(self._caller.words(answer))
         if answer.status >= 400:
@@ -208,6 +208,11 @@ class ShopifyDoor:
             words = "the answer has neither data nor errors"
             raise Transient(words, is_ambiguous=True) if is_effect else Unreadable(words, answer.body)
         return data
+
+
+def _is_own(body: bytes) -> bool:
+    """Whether a refusal is Shopify's: a gateway's JSON has no `errors` (shopify.md §8)."""
+    return not (read_object(body) or {}).keys().isdisjoint(("errors", "error"))
 
 
 def _members(body: bytes) -> dict[str, Json] | None:

@@ -105,7 +105,10 @@ class OrganizationCalls:
         tokens, is_fetched = await self.keeper.tokens(), False
         answer = await self._try(turn, method, url, body, tokens.headers)
         while isinstance(answer, AccessDenied) and not is_fetched:
-            tokens, is_fetched = await self.keeper.renewed(tokens)
+            renewal = await self.keeper.renewed(tokens, is_page=answer.is_page)
+            if renewal is None:
+                break
+            tokens, is_fetched = renewal
             answer = await self._try(turn, method, url, body, tokens.headers)
         if isinstance(answer, AccessDenied):
             raise answer
