@@ -150,7 +150,7 @@ async def test_an_order_that_a_firewall_dislikes_does_not_use_up_logins(status: 
         stage.sandbox.faults.script_answer(status, PAGE, step="read", times=1000)
         for _ in range(5):
             assert isinstance(await refused_read(stage), Transient)
-        assert len(stage.sandbox.ledger.calls(step="login")) == 2, "the first, and one to see whether the tokens are to blame"
+        assert len(stage.sandbox.ledger.calls(step="login")) == 2  # one to see whether the tokens are to blame
 
 
 async def test_a_reference_that_a_firewall_dislikes_is_no_refused_list() -> None:

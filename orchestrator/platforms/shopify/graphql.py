@@ -297,9 +297,9 @@ def throttle_seconds(body: Mapping[str, Json]) -> float:
         status = cost["throttleStatus"]
         missing = float(cost["requestedQueryCost"]) - float(status["currentlyAvailable"])
         seconds = missing / float(status["restoreRate"])
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (KeyError, TypeError, ValueError, ArithmeticError):
         return _DEFAULT_THROTTLE_SECONDS
-    if seconds <= 0:
+    if not seconds > 0:  # nor NaN, which is what comes of numbers without an end
         return _DEFAULT_THROTTLE_SECONDS
     return min(max(seconds, 0.1), _MAX_THROTTLE_SECONDS)
 
@@ -323,5 +323,5 @@ def points_told(body: bytes) -> PointsTold | None:
             requested=float(cost["requestedQueryCost"]),
             actual=None if actual is None else float(actual),
         )
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return None
