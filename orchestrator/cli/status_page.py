@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, grid, line
 from orchestrator.cli.pages import Json, problem_cell
+from orchestrator.cli.standstill import access_remedy
 from orchestrator.operations.remedies import remedy
 
 _COUNTED = ("queued", "running", "retrying", "waiting")
@@ -149,11 +150,6 @@ def _denied(shops: Iterable[Json]) -> list[Line | Grid]:
         line(Cell("These shops were denied access:", "bad")),
         grid(("SHOP", "WHY", "WHAT HELPS"), rows, wraps=(1, 2)),
     ]
-
-
-def access_remedy(shop: str) -> str:
-    """What helps a shop whose credentials its platform does not accept."""
-    return f"check its credentials and address in the config and send SIGHUP, or `fulfilld resume {shop}`"
 
 
 def _not_sent(shops: Iterable[Json]) -> list[Line | Grid]:
