@@ -105,10 +105,14 @@ def target_body(
     body = {name: value for name, value in fields.items() if value is not None}
     if data is None:
         return body
+    from orchestrator.json_errors import explain_json
     from statemachines.numbers import exact_float
 
     try:
         further = json.loads(data, parse_float=exact_float)
+    except json.JSONDecodeError as error:
+        at, words = explain_json(data, error)
+        raise typer.BadParameter(f"--data is no JSON at character {at + 1}: {words}") from None
     except ValueError as error:
         raise typer.BadParameter(f"--data is no JSON: {error}") from None
     if not isinstance(further, dict):
