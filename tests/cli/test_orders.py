@@ -98,6 +98,40 @@ def test_status_says_why_a_shop_is_not_worked_for(
     assert f"  {shown}  " in fulfilld("status").stdout
 
 
+@pytest.mark.parametrize(
+    ("by", "reason", "sentence"),
+    [
+        ("restore", "the store was moved", "the store was moved; look, then `fulfilld resume SHOP`"),
+        ("another_account", "was a {1}", "was a {1}; mend the config, or `fulfilld resume SHOP`"),
+        ("person", "stocktaking {until} Monday", "stocktaking {until} Monday"),
+        ("access_denied", "401 Unauthenticated", "401 Unauthenticated"),
+    ],
+)
+def test_status_says_once_what_keeps_several_shops(
+    daemon: FakeDaemon, fulfilld: Run, by: str, reason: str, sentence: str
+) -> None:
+    dump = a_status()
+    paused = dump["shops"][0] | {"paused": True, "paused_by": by, "paused_reason": reason}
+    dump["shops"] = [paused | {"name": name} for name in ("acme", "bcme", "ccme", "dcme", "ecme")]
+    daemon.answers["GET", "/v1/status"] = dump
+    text = fulfilld("status").stdout
+    assert text.count(sentence) == 1
+    assert text.count("fulfilld resume") == (by != "person")
+    assert "acme, bcme, ccme and 2 more  " in text
+
+
+def test_status_says_once_why_the_syncs_of_several_shops_fail(daemon: FakeDaemon, fulfilld: Run) -> None:
+    dump = a_status()
+    for name, again in (("acme", "05"), ("bcme", "06")):
+        failed = {"last_sync_error": "the platform answered 502", "next_sync_at": f"2026-01-02T03:04:{again}.000Z"}
+        dump["shops"].append(dump["shops"][0] | {"name": name} | failed)
+    daemon.answers["GET", "/v1/status"] = dump
+    text = fulfilld("status").stdout
+    assert text.count("the platform answered 502") == 1
+    assert "  sync failed: tried again at 03:04:05Z  " in text
+    assert "  sync failed: tried again at 03:04:06Z  " in text
+
+
 def test_status_says_what_helps_a_shop_that_was_denied_access(daemon: FakeDaemon, fulfilld: Run) -> None:
     dump = a_status()
     dump["shops"][0] |= {"paused": True, "paused_by": "access_denied", "paused_reason": "401 Unauthenticated"}
