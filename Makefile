@@ -3,9 +3,11 @@
 #   make test     lint, types and all tests
 #   make quick    the tests that take seconds, while you write
 #   make bench    measurements
-#   make chaos    kills, faults, people and clocks against the daemon (CHAOS_SECONDS, CHAOS_KILLS, CHAOS_SEED)
+#   make chaos    kills, faults, people and clocks against the daemon; a calm follows the storm of CHAOS_SECONDS.
+#                 CHAOS_KILLS is a maximum; CHAOS_ORDERS, CHAOS_SEED (docs/guarantees.md)
 #   make install  the command, as .venv/bin/fulfilld
 #   make lock     requirements/*.lock anew, after pyproject.toml changed; LOCK_ARGS=--upgrade for newer versions
+#   make help     this
 # PYTHON=… picks the interpreter, PYTEST_ARGS=… narrows the tests.
 
 PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3; do \
@@ -17,8 +19,11 @@ LOCK := requirements/test.lock
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test quick lint check bench chaos install lock clean
+.PHONY: help demo test quick lint check bench chaos install lock
 .DEFAULT_GOAL := test
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
 
 demo: .venv/installed
 	@$(BIN)/fulfilld demo
