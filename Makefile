@@ -6,9 +6,11 @@
 #   make coverage the tests, and in which files they leave much out: those under COVERAGE_BELOW=90 per cent
 #   make docs     the parts of docs/ that follow from the code, anew
 #   make bench    measurements
-#   make chaos    kills, faults, people and clocks against the daemon (CHAOS_SECONDS, CHAOS_KILLS, CHAOS_SEED)
+#   make chaos    kills, faults, people and clocks against the daemon; a calm follows the storm of CHAOS_SECONDS.
+#                 CHAOS_KILLS is a maximum; CHAOS_ORDERS, CHAOS_SEED (docs/guarantees.md)
 #   make install  the command, as .venv/bin/fulfilld
 #   make lock     requirements/*.lock anew, after pyproject.toml changed; LOCK_ARGS=--upgrade for newer versions
+#   make help     this
 # PYTHON=… picks the interpreter, PYTEST_ARGS=… narrows the tests.
 
 PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3; do \
@@ -23,8 +25,11 @@ SUITE ?= check
 COVERAGE_BELOW ?= 90
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test test-all quick lint check coverage docs bench chaos install lock clean
+.PHONY: help demo test test-all quick lint check coverage docs bench chaos install lock clean
 .DEFAULT_GOAL := test
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
 
 demo: $(VENV)/installed
 	@$(BIN)/fulfilld demo

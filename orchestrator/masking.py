@@ -2,9 +2,9 @@
 
 A platform that repeats our call in its complaint repeats the token in it, and seldom as it is: percent-encoded in a
 link (in hexadecimal digits of either case), escaped in JSON or in JSON within JSON, with entities in a page, with `+`
-for a blank in a form, in base64 behind a user name. To list every spelling would take a list without an end. So it is
-the text that is unfolded, escape by escape and layer by layer, and the secret is looked for in each of its readings.
-What is found is traced back to where it stands in the original, and masked there.
+for a blank in a form, in base64 behind a user name, in two or four bytes a letter. To list every spelling would take a
+list without an end. So it is the text that is unfolded, escape by escape and layer by layer, and the secret is looked
+for in each of its readings. What is found is traced back to where it stands in the original, and masked there.
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ MASK: Final = "***"
 SHORTEST_SECRET: Final = 4
 """Shorter values are no use as secrets, and masking them would mangle every text."""
 
-_DEEPEST = 3  # layers of escapes; JSON that was put into JSON into a link has as many
+_DEEPEST = 4  # layers of escapes; a form in a link in a link has as many, with its `+` for blanks
 _MOST_CHARACTERS = 1_000_000  # of all readings together; a short text has a few dozen, a long one its first ones
 _SHORTEST_BASE64 = 6  # characters; fewer turn up by chance
 _BEGINNING = 4
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_=-]*")
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "0": "\0"}
-_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+|%[uU][0-9A-Fa-f]{4}")
 _BACKSLASH = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    r"|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|.)",
+    r"|u[0-9a-fA-F]{4}|u\{0*[0-9a-fA-F]{1,6}\}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[0-3][0-7]{2}|.)",
     re.DOTALL,
 )
-_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ENTITY = re.compile(
+    r"&(?:#0*[0-9]{1,7}(?![0-9]);?|#[xX]0*[0-9a-fA-F]{1,6}(?![0-9a-fA-F]);?|[A-Za-z][A-Za-z0-9]{1,31};)"
+)
+_WIDE = re.compile("[^\0]\0+")
 _PLUS = re.compile(r"\+")
 
 Piece = tuple[str, int]
@@ -167,13 +170,20 @@ def _readings(text: str) -> Iterator[_Reading]:
 
 
 def _of_percent(escape: str) -> Iterator[Piece]:
+    if escape[1] in "uU":  # ASP's own
+        yield chr(int(escape[2:], 16)), len(escape)
+        return
     for character in bytes.fromhex(escape.replace("%", "")).decode("utf-8", "surrogateescape"):
         yield character, 3 * len(character.encode("utf-8", "surrogateescape"))
 
 
 def _of_backslash(escape: str) -> Iterator[Piece]:
     digits = escape[2:]
-    if len(escape) > len(r"\U0001f600"):  # a pair of surrogates
+    if digits.startswith("{"):
+        yield chr(min(int(digits.strip("{}"), 16), 0x10FFFF)), len(escape)
+    elif digits and escape[1].isdigit():
+        yield chr(int(escape[1:], 8)), len(escape)
+    elif len(escape) > len(r"\U0001f600"):  # a pair of surrogates
         high, low = int(escape[2:6], 16), int(escape[8:], 16)
         yield chr(0x10000 + ((high - 0xD800) << 10) + low - 0xDC00), len(escape)
     elif digits:
@@ -192,6 +202,7 @@ _ESCAPES: tuple[tuple[str, re.Pattern[str], Callable[[str], Iterable[Piece]]], .
     ("\\", _BACKSLASH, _of_backslash),
     ("&", _ENTITY, _of_entity),
     ("+", _PLUS, lambda plus: [(" ", len(plus))]),
+    ("\0", _WIDE, lambda wide: [(wide[0], len(wide))]),
 )
 
 

@@ -90,7 +90,8 @@ class PlatformMachine(Hooks):
         if not wanted.settable:
             if wanted.name == standing.state:
                 return self._finish(wanted, (), request, standing)
-            return Refusal("unreachable", f"{wanted.name} can be seen but not set", self.allowed(standing))
+            detail = f"{wanted.name} can be seen but not set: do it on the platform itself; the next look finds it"
+            return Refusal("unreachable", detail, self.allowed(standing))
         if (refusal := self.guard(standing, request, wanted)) is not None:
             return refusal
         route = self.route(standing, wanted.name)

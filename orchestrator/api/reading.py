@@ -17,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 from orchestrator.api.problems import ApiError, Invalid
 from orchestrator.api.validation import errors_of
 from orchestrator.encoding import UTF8_MARK, encoding_of
+from orchestrator.json_errors import explain_json
 from statemachines.numbers import exact_float
 
 M = TypeVar("M", bound=BaseModel)
@@ -101,8 +102,7 @@ def parse_json(raw: bytes, slug: str) -> Any:
             text, parse_constant=_no_constant, parse_float=exact_float, object_pairs_hook=_without_repetition
         )
     except json.JSONDecodeError as error:
-        detail = f"line {error.lineno}, column {error.colno}: {error.msg}"
-        raise ApiError("malformed-json", detail) from None
+        raise ApiError("malformed-json", _place_and_words(text, error)) from None
     except UnicodeDecodeError as error:
         raise ApiError("malformed-json", f"byte {error.start} is no UTF-8") from None
     except RecursionError:
@@ -114,6 +114,13 @@ def parse_json(raw: bytes, slug: str) -> Any:
     if _SUSPECT.search(text) is not None and (errors := list(_unkeepable(value, ""))):
         raise Invalid(slug, errors)
     return value
+
+
+def _place_and_words(text: str, error: json.JSONDecodeError) -> str:
+    """Where a body is no JSON and why; of text on one line the column alone, for it may be a line of many."""
+    at, words = explain_json(text, error)
+    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    return f"line {line}, column {column}: {words}" if "\n" in text.strip() else f"column {column}: {words}"
 
 
 def as_object(value: Any, slug: str) -> dict[str, Any]:

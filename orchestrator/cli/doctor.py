@@ -10,7 +10,8 @@ from pathlib import Path
 import anyio
 
 from orchestrator.cli.blocks import Cell, Page, Tone, grid
-from orchestrator.cli.status_page import access_remedy, few
+from orchestrator.cli.standstill import access_remedy
+from orchestrator.cli.status_page import few
 from orchestrator.clock import Clock
 from orchestrator.config import (
     ANOTHER_SHOP_REMEDY,

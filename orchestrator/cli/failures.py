@@ -84,7 +84,8 @@ _ALLOWED = {"unknown-state": "known here", "platform-not-found": "known here"}
 
 
 def _sentence(problem: Mapping[str, Any], status: int) -> str:
-    title, detail = str(problem.get("title") or f"the daemon answered {status}"), problem.get("detail")
+    title, detail = str(problem.get("title") or f"the daemon answered {status}"), str(problem.get("detail") or "")
+    detail = detail.removesuffix(f" (and {len(problem.get('errors') or ()) - 1} more)")  # they are all told
     return f"{title}: {detail}" if detail and detail != title else title
 
 
@@ -106,7 +107,8 @@ def _details(problem: Mapping[str, Any]) -> list[str]:
     if allowed and allowed not in said:
         lines.append(f"{_ALLOWED.get(str(problem.get('type')), 'allowed from here')}: {allowed}")
     for error in problem.get("errors") or ():
-        message = str(error.get("message", "")) if isinstance(error, Mapping) else str(error)
-        if not message or message not in said:
-            lines.append(f"{error.get('path', '')}: {message}" if isinstance(error, Mapping) else message)
+        line = f"{error.get('path', '')}: {error.get('message', '')}" if isinstance(error, Mapping) else str(error)
+        is_said = said.startswith(line) or (isinstance(error, Mapping) and said == error.get("message"))
+        if not is_said:
+            lines.append(line)
     return lines

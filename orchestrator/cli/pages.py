@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, grid, line
+from orchestrator.cli.standstill import Standstill
 from orchestrator.operations.remedies import remedy
 
 Json = Mapping[str, Any]
@@ -143,11 +144,9 @@ def target_page(target: Json) -> Page:
     return page
 
 
-def hold_line(order: Json) -> Line:
-    """That a person holds an order, and how that ends; below a target that waits for it."""
-    reason = f": {order['held_reason']}" if order.get("held_reason") else ""
-    remedy = f"`fulfilld release {order['shop']} {order['id']}` lets it go on"
-    return line(Cell(f"the order is held{reason}", "bad"), f" - {remedy}", indent=2)
+def standstill_line(found: Standstill) -> Line:
+    """What a target waits for that does not end by itself, and what ends it; below the target."""
+    return line(Cell(found.text, "bad"), f" - {found.remedy}", indent=2)
 
 
 def preview_page(preview: Json) -> Page:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.cli.blocks import Cell, Grid, Line, Page, Tone, grid, line
 from orchestrator.cli.pages import Json, problem_cell
+from orchestrator.cli.standstill import access_remedy
 from orchestrator.operations.remedies import remedy
 
 _COUNTED = ("queued", "running", "retrying", "waiting")
@@ -30,7 +31,7 @@ def status_page(dump: Json) -> Page:
         ),
         line(),
     ]
-    page.append(_shops(dump["shops"]) if dump["shops"] else line("no shops; add one to the config"))
+    page += _shops(dump["shops"]) if dump["shops"] else [line("no shops; add one to the config")]
     page += _denied(dump["shops"])
     page += _not_sent(dump["shops"])
     if attention := dump.get("attention"):
@@ -66,13 +67,28 @@ def _what_helps(attention: Sequence[Json]) -> list[Line | Grid]:
     return [line(), grid(("PROBLEM", "WHAT HELPS"), rows, wraps=(1,))]
 
 
-def _shops(shops: Sequence[Json]) -> Grid:
-    holds = any(_on_hold(shop) for shop in shops)
+def _shops(shops: Sequence[Json]) -> list[Line | Grid]:
+    """The shops, and below them once what several have to say."""
+    works = [(shop, _work(shop)) for shop in shops]
+    whys: dict[tuple[str, str], list[str]] = {}
+    for shop, work in works:
+        whys.setdefault((work.detail, work.remedy), []).append(shop["name"])
+    shared = {why: names for why, names in whys.items() if any(why) and len(names) > 1}
+    brief = [(s, replace(w, detail="", remedy="") if (w.detail, w.remedy) in shared else w) for s, w in works]
+    page: list[Line | Grid] = [_shop_grid(brief)]
+    if shared:
+        rows = [(few(names), _Work("", "bad", *why).why("SHOP")) for why, names in shared.items()]
+        page += [line(), grid(("SHOPS", "WHY"), rows, wraps=(0, 1))]
+    return page
+
+
+def _shop_grid(works: Sequence[tuple[Json, _Work]]) -> Grid:
+    holds = any(_on_hold(shop) for shop, _ in works)
     rows = [
         (
             shop["name"],
             shop["platform"],
-            _work(shop).in_full(),
+            work.in_full(shop["name"]),
             _time_of_day(shop.get("last_sync_at")),
             *(str(shop.get(name, 0)) for name in _COUNTED),
             Cell(str(shop["blocked"]), "bad" if shop["blocked"] else "plain"),
@@ -80,22 +96,21 @@ def _shops(shops: Sequence[Json]) -> Grid:
             _seconds(shop.get("oldest_pending_seconds")),
             _by_state(shop),
         )
-        for shop in shops
+        for shop, work in works
     ]
     counted = (*(name.upper() for name in _COUNTED), "BLOCKED", *(["HELD"] if holds else []), "OLDEST")
     headers = ("SHOP", "PLATFORM", "WORK", "LAST SYNC", *counted, "ORDERS")
-    return grid(headers, rows, range(4, 4 + len(counted)), wraps=(2, len(headers) - 1), narrow=_shops_narrowly(shops))
+    return grid(headers, rows, range(4, 4 + len(counted)), wraps=(2, len(headers) - 1), narrow=_shops_narrowly(works))
 
 
-def _shops_narrowly(shops: Iterable[Json]) -> list[Line | Grid]:
+def _shops_narrowly(works: Sequence[tuple[Json, _Work]]) -> list[Line | Grid]:
     """The shops in three short tables: how each does, why one does not, where its orders are."""
-    works = [(shop, _work(shop)) for shop in shops]
     rows = [
         (shop["name"], Cell(work.word, work.tone), _time_of_day(shop.get("last_sync_at")), _waiting(shop))
         for shop, work in works
     ]
     page: list[Line | Grid] = [grid(("SHOP", "WORK", "LAST SYNC", "PENDING"), rows)]
-    if reasons := [(shop["name"], Cell(work.detail, work.tone)) for shop, work in works if work.detail]:
+    if reasons := [(shop["name"], why) for shop, work in works if (why := work.why(shop["name"])).text]:
         page += [line(), grid(("SHOP", "WHY"), reasons)]
     if orders := [(shop["name"], text) for shop, _ in works if (text := _by_state(shop))]:
         page += [line(), grid(("SHOP", "ORDERS"), orders)]
@@ -136,24 +151,16 @@ def _denied(shops: Iterable[Json]) -> list[Line | Grid]:
     denied = [shop for shop in shops if shop.get("paused") and shop.get("paused_by") == "access_denied"]
     if not denied:
         return []
-    rows = [
-        (
-            shop["name"],
-            Cell(shop.get("paused_reason") or "the platform does not accept the credentials", "bad"),
-            access_remedy(shop["name"]),
-        )
-        for shop in denied
-    ]
+    whys: dict[str, list[str]] = {}
+    for shop in denied:
+        why = shop.get("paused_reason") or "the platform does not accept the credentials"
+        whys.setdefault(why, []).append(shop["name"])
     return [
         line(),
         line(Cell("These shops were denied access:", "bad")),
-        grid(("SHOP", "WHY", "WHAT HELPS"), rows, wraps=(1, 2)),
+        grid(("SHOP", "WHY"), [(few(names), Cell(why, "bad")) for why, names in whys.items()]),
+        line(f"What helps: {access_remedy(denied[0]['name'] if len(denied) == 1 else 'SHOP')}"),
     ]
-
-
-def access_remedy(shop: str) -> str:
-    """What helps a shop whose credentials its platform does not accept."""
-    return f"check its credentials and address in the config and send SIGHUP, or `fulfilld resume {shop}`"
 
 
 def _not_sent(shops: Iterable[Json]) -> list[Line | Grid]:
@@ -174,14 +181,21 @@ def _not_sent(shops: Iterable[Json]) -> list[Line | Grid]:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """Whether a shop is worked for: a word, and what else is to be said of it."""
+    """Whether a shop is worked for: a word, why, what helps with {shop} for the shop's name, and when it goes on."""
 
     word: str
     tone: Tone
     detail: str = ""
+    remedy: str = ""
+    again: str = ""
 
-    def in_full(self) -> Cell:
-        return Cell(f"{self.word}: {self.detail}" if self.detail else self.word, self.tone)
+    def why(self, shop: str) -> Cell:
+        parts = (self.detail, self.remedy.format(shop=shop), self.again)
+        return Cell("; ".join(part for part in parts if part), self.tone)
+
+    def in_full(self, shop: str) -> Cell:
+        why = self.why(shop).text
+        return Cell(f"{self.word}: {why}" if why else self.word, self.tone)
 
 
 def few(names: Sequence[str], count: int = 3) -> str:
@@ -196,30 +210,29 @@ def _work(shop: Json) -> _Work:
     if shop.get("paused") and shop.get("paused_by") == "access_denied":
         return _Work("access denied", "bad")
     if shop.get("paused") and shop.get("paused_by") == "restore":
-        return _Work("restored", "bad", f"{shop.get('paused_reason')}; look, then `fulfilld resume {shop['name']}`")
+        return _Work("restored", "bad", shop.get("paused_reason") or "", "look, then `fulfilld resume {shop}`")
     if shop.get("paused") and shop.get("paused_by") == "another_account":
-        told = f"{shop.get('paused_reason')}; mend the config, or `fulfilld resume {shop['name']}`"
-        return _Work("another account", "bad", told)
+        remedy = "mend the config, or `fulfilld resume {shop}`"
+        return _Work("another account", "bad", shop.get("paused_reason") or "", remedy)
     if shop.get("paused"):
         return _Work("paused", "bad", shop.get("paused_reason") or "")
     if not shop.get("held", True):
         return _Work("elsewhere", "dim")
     if shop["circuit"] != "closed":
-        return _Work(f"circuit {shop['circuit'].replace('_', ' ')}", "bad", _sync_error(shop))
+        return _Work(f"circuit {shop['circuit'].replace('_', ' ')}", "bad", *_sync_error(shop))
     if wait := shop.get("wait"):
         until = f" until {wait['until']}" if wait.get("until") else ""
         return _Work("waits", "busy", f"{wait['reason']}{until}")
-    if error := _sync_error(shop):
-        return _Work("sync failed", "bad", error)
+    if shop.get("last_sync_error"):
+        return _Work("sync failed", "bad", *_sync_error(shop))
     return _Work("ok", "good")
 
 
-def _sync_error(shop: Json) -> str:
-    """Why the last sync failed, nothing if it did not. No trouble by itself: the next one makes up for it."""
+def _sync_error(shop: Json) -> tuple[str, str, str]:
+    """Why the last sync failed (nothing if it did not), no remedy, and when the next one is, which makes up for it."""
     if not (error := shop.get("last_sync_error")):
-        return ""
-    again = f"; tried again at {_time_of_day(at)}" if (at := shop.get("next_sync_at")) else ""
-    return f"{error}{again}"
+        return "", "", ""
+    return error, "", f"tried again at {_time_of_day(at)}" if (at := shop.get("next_sync_at")) else ""
 
 
 def _storage(storage: Any) -> str:

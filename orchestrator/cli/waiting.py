@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.cli.blocks import is_terminal
 from orchestrator.cli.failures import Failure
+from orchestrator.cli.standstill import of_order
 
 if TYPE_CHECKING:
     from orchestrator.cli.client import Answer, Client
@@ -53,8 +54,8 @@ def is_over(target: Mapping[str, Any]) -> bool:
     return target["status"] in _OVER
 
 
-def judge(target: Mapping[str, Any], wait_seconds: float, *, is_held: bool = False) -> None:
-    """Raises Failure (1) unless the target is reached. `is_held`: a person holds its order."""
+def judge(target: Mapping[str, Any], wait_seconds: float, order: Mapping[str, Any] | None = None) -> None:
+    """Raises Failure (1) unless the target is reached. `order`: its order as it is now, where that is known."""
     name = f"{target['shop']} {target['order']}"
     match target["status"]:
         case "reached":
@@ -66,14 +67,13 @@ def judge(target: Mapping[str, Any], wait_seconds: float, *, is_held: bool = Fal
             )
         case "failed" | "cancelled" as end:
             raise Failure(f"the target was {end}" if end == "cancelled" else "the target failed")
-        case status if is_held:
-            raise Failure(
-                f"the target is still {status} after {wait_seconds:g} s, for its order is held",
-                remedy=f"`fulfilld release {name}`",
-            )
         case status:
+            still = f"the target is still {status} after {wait_seconds:g} s"
+            if order is not None and (found := of_order(order)) is not None:
+                raise Failure(f"{still}, for {found.why}", remedy=found.remedy)
+            wait = (order or {}).get("wait")
             raise Failure(
-                f"the target is still {status} after {wait_seconds:g} s",
+                f"{still}, waiting for {wait['reason']}" if wait else still,
                 remedy=f"it goes on in the daemon; `fulfilld order {name}` shows it",
             )
 

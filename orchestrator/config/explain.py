@@ -7,6 +7,7 @@ text of keys that take one of a few words. Text of any other key may be a token 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple, get_args
@@ -41,6 +42,12 @@ _TYPES = {
     "list": "a list in [ ]",
     "tuple": "a list in [ ]",
 }
+_UNQUOTED = {
+    "int": re.compile(r"-?[0-9]+"),
+    "float": re.compile(r"-?[0-9]+(\.[0-9]+)?"),
+    "bool": re.compile(r"true|false"),
+}
+"""What needs nothing but to lose its quotes."""
 _BOUNDS = {
     "greater_than": ("more than", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -151,7 +158,8 @@ def _message(
         return f"must be {words} {int(limit) if limit == int(limit) else limit}{shown}"
     base, _, suffix = kind.rpartition("_")
     if suffix in ("type", "parsing") and base in _TYPES:
-        return f"must be {_TYPES[base]}{shown}{_remedy(base, _value(tree, path), is_borrowed=is_borrowed)}"
+        remedy = _remedy(base, _value(tree, path), field, is_borrowed=is_borrowed)
+        return f"must be {_TYPES[base]}{shown}{remedy}"
     if kind in _LENGTHS:
         words, name, what = _LENGTHS[kind]
         return f"must have {words} {context[name]} {what}"
@@ -185,14 +193,24 @@ def _missing(field: FieldInfo | None) -> str:
     return f"is missing - add it ({field.description})" if field.description else "is missing - add it"
 
 
-def _remedy(base: str, value: Any, *, is_borrowed: bool) -> str:
+def _remedy(base: str, value: Any, field: FieldInfo | None, *, is_borrowed: bool) -> str:
     if is_borrowed:
         return " - a variable or a file gives text only, so write the value here"
-    if isinstance(value, str) and base in ("int", "float", "bool"):
-        return " - write it without quotes"
     if base == "string":
         return ', or {"env": "NAME"} or {"file": "PATH"}'
-    return ""
+    if base not in _UNQUOTED or not isinstance(value, str):
+        return ""
+    if _UNQUOTED[base].fullmatch(value.strip()):
+        return " - write it without quotes"
+    return "" if base == "bool" else f", such as {_example(base, field)}"
+
+
+def _example(base: str, field: FieldInfo | None) -> str:
+    """A number that may stand there: the default where there is one."""
+    default = None if field is None else field.default
+    if isinstance(default, int | float):
+        return f"{default:g}" if isinstance(default, float) else str(default)
+    return "12345" if base == "int" else "1.5"
 
 
 def _shown(value: Any, field: FieldInfo | None) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
+from orchestrator.platforms.secrets import Secret
 from storage.engines import located
 
 _LONGEST_SOCKET_BYTES = 107  # sun_path of Linux holds 108 with the final NUL
@@ -75,19 +76,6 @@ def _host_name(host: str) -> str:
             "than ASCII) - without https://, port and path"
         )
     return name
-
-
-def _header_safe(token: SecretStr) -> SecretStr:
-    text = token.get_secret_value()
-    if not text or not _is_visible_ascii(text):
-        raise ValueError("must be visible ASCII without blanks, and not empty")
-    return token
-
-
-def _not_empty(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().strip():
-        raise ValueError("must not be empty")
-    return secret
 
 
 def is_standard_base64(text: str) -> bool:
@@ -179,9 +167,7 @@ StoreUrl = Annotated[str, AfterValidator(_store_url)]
 SocketMode = Annotated[str, AfterValidator(_mode)]
 LoopbackHost = Annotated[str, AfterValidator(_loopback)]
 HostName = Annotated[str, AfterValidator(_host_name)]
-BearerToken = Annotated[SecretStr, AfterValidator(_header_safe)]
-WebhookSecret = Annotated[SecretStr, AfterValidator(_not_empty)]
-SigningSecret = Annotated[WebhookSecret, AfterValidator(_read_alike)]
+SigningSecret = Annotated[Secret, AfterValidator(_read_alike)]
 ReceiverUrl = Annotated[str, AfterValidator(_receiver_url)]
 Instant = Annotated[str, AfterValidator(_instant)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]

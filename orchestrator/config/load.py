@@ -203,7 +203,9 @@ def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
     path: ConfigPath = ("shops", name)
     if not re.fullmatch(SHOP_NAME, name):
         check.refuse(
-            path, "is no name for a shop - up to 63 letters, digits, _ . and -, beginning with one of the first"
+            path,
+            "is no name for a shop - up to 63 of the characters A-Z, a-z, 0-9, _ . and -, and the first is a letter or"
+            " a digit",
         )
         return None
     if not isinstance(tree, dict):

@@ -17,7 +17,6 @@ from pydantic import Field, model_validator
 
 from orchestrator.config.fields import (
     BaseUrl,
-    BearerToken,
     Chaining,
     FilePath,
     HostName,
@@ -32,6 +31,7 @@ from orchestrator.config.problems import ConfigError, ConfigProblem
 from orchestrator.config.push import DeliverySettings, WebhookSecrets, WebhookSettings
 from orchestrator.config.section import Section
 from orchestrator.logs import LogFormat, LogLevel
+from orchestrator.platforms.secrets import Token
 from storage.engines import Engine, engine_of
 
 DAY_SECONDS = 86_400
@@ -88,7 +88,7 @@ class TcpSettings(Section):
 
     host: Annotated[LoopbackHost, Field(description="Loopback address to listen on")] = "127.0.0.1"
     port: Annotated[Port, Field(description="Port to listen on")]
-    token: Annotated[BearerToken, Field(description="Every call over TCP carries it as a bearer token")]
+    token: Annotated[Token, Field(description="Every call over TCP carries it as a bearer token")]
 
 
 class ApiSettings(Section):

@@ -8,9 +8,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from orchestrator.config.fields import FilePath, Port, PublicUrl, ReceiverUrl, SigningSecret, WebhookSecret
+from orchestrator.config.fields import FilePath, Port, PublicUrl, ReceiverUrl, SigningSecret
 from orchestrator.config.section import Section
 from orchestrator.event_types import EVENT_TYPES
+from orchestrator.platforms.secrets import Secret
 
 DeliveryFormat = Literal["event", "platform"]
 
@@ -87,7 +88,7 @@ def event_types(patterns: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in EVENT_TYPES if any(fnmatchcase(name, pattern) for pattern in patterns))
 
 
-WebhookSecrets = WebhookSecret | list[WebhookSecret]
+WebhookSecrets = Secret | list[Secret]
 """One secret, or several while one replaces another."""
 
 

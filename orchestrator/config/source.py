@@ -16,6 +16,7 @@ from typing import Any
 
 from orchestrator.config.problems import ConfigError, ConfigProblem, quoted
 from orchestrator.encoding import text_of
+from orchestrator.json_errors import explain_json
 
 NO_FILE_REMEDY = "name a config with --config FILE; `fulfilld config example` prints a start"
 
@@ -23,7 +24,6 @@ _COMMENT_LINE = re.compile(r"^[ \t]*//[^\r\n]*", re.MULTILINE)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+')
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DEEPEST = 32
-_SPARE_COMMA = "a comma with nothing behind it - drop the comma"
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -70,22 +70,7 @@ def _text(path: Path) -> str:
 
 
 def _no_json(text: str, name: str, error: json.JSONDecodeError) -> ConfigProblem:
-    """What is wrong, and for the usual slips what to do; else in the words of Python's reader."""
-    before, here = text[: error.pos].rstrip(), text[error.pos :].lstrip()
-    at, told = error.pos, error.msg
-    if here.startswith(("//", "/*", "#")):
-        told = "a comment - comments stand on lines of their own, which begin with //"
-    elif here[:1] in ("}", "]") and before.endswith(","):
-        # Newer versions of the reader point at the comma, older ones behind it.
-        at, told = len(before) - 1, _SPARE_COMMA
-    elif error.msg.startswith("Illegal trailing comma"):
-        told = _SPARE_COMMA
-    elif here.startswith("'"):
-        told = "single quotes - write double quotes"
-    elif error.msg.startswith("Expecting ',' delimiter") and here.startswith(('"', "{", "[")):
-        told = "a comma is missing in front of this - add it"
-    elif not here:
-        told = "the file ends too early - close every {, [ and quote"
+    at, told = explain_json(text, error, name="the file", comments=True)
     return _at(text, name, at, f"is no JSON here: {told}")
 
 

@@ -22,13 +22,16 @@ def unwise(
 ) -> Iterator[ConfigProblem]:
     """The warnings about a config without errors; `now_ms` is Unix time in milliseconds."""
     has_secret = False
+    if not (shops := list(shops)):
+        told = 'there are none, so nothing is done - add one, such as "shops": {"acme": {"platform": "selldone", …}}'
+        yield ConfigProblem("shops", told)
     for shop in shops:
         yield from _of_shop(shop, is_listening=webhooks is not None)
         if shop.import_since is not None and shop.import_since > now_ms:
             told = "lies in the future - until then no poll and no webhook imports an order"
             yield ConfigProblem(written(("shops", shop.name, "import_since")), told)
         has_secret |= bool(shop.webhook_secrets)
-    if webhooks is not None and not has_secret:
+    if webhooks is not None and shops and not has_secret:
         told = "no webhook is taken, for no shop has a webhook_secret - give it to those whose platform sends some"
         yield ConfigProblem("webhooks", told)
     if delivery is not None:
@@ -109,4 +112,5 @@ def _of_limits(shop: ShopConfig, *, is_here: bool) -> Iterator[ConfigProblem]:
 
 
 def _guessable(path: str) -> ConfigProblem:
-    return ConfigProblem(path, f"is easy to guess with fewer than {_SHORTEST_SECRET} characters - make a longer one")
+    told = f"is easy to guess with fewer than {_SHORTEST_SECRET} characters - `fulfilld secret new` prints a good one"
+    return ConfigProblem(path, told)

@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 _REST_SECONDS = Growing(2.0, 600.0)  # after looks that did not succeed
 _FAILURES = 3  # of calls in one look; then the platform is left alone for a while
-_NOT_SENT = "the platform has no such webhook"
+_NOT_SUBSCRIBED = "not subscribed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,11 @@ async def inspect(client: PushingClient, address: str | None, secret: str | None
     found = await client.list_subscriptions()
     if address is None:
         sent = {each.topic for each in found if each.is_readable}
-        return Inspection(tuple(found), (), {topic: _NOT_SENT for topic in client.addresses("") if topic not in sent})
+        missing = {topic: _NOT_SUBSCRIBED for topic in client.addresses("") if topic not in sent}
+        return Inspection(tuple(found), (), missing)
     by_place = {(each.topic, each.address): each for each in found}
     made: list[str] = []
-    missing: dict[str, str] = {}
+    missing = {}
     failures = 0
     for topic, place in client.addresses(address).items():
         known = by_place.get((topic, place))

@@ -63,12 +63,13 @@ async def _veil(failure: PlatformFailure, mask: Mask) -> None:
 
 async def _veiled(result: Any, mask: Mask) -> Any:
     match result:
-        case Page(unreadable=rows) if rows:
+        case Page(unreadable=rows):
             clean = [
                 replace(row, error=mask.apply(row.error), payload=await _without_secrets(row.payload, mask))
                 for row in rows
             ]
-            return replace(result, unreadable=tuple(clean))
+            flaw, cursor = (None if text is None else mask.apply(text) for text in (result.flaw, result.cursor))
+            return replace(result, unreadable=tuple(clean), flaw=flaw, cursor=cursor)
         case [Finding(), *_]:
             findings = cast("list[Finding]", result)
             return [replace(finding, detail=mask.apply(finding.detail)) for finding in findings]

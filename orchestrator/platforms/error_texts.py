@@ -6,6 +6,7 @@ import json
 import re
 
 from orchestrator.platforms.garbage import prose
+from statemachines.target import Json
 
 _MAX_ERROR_BYTES = 256 * 1024  # of a JSON error: beyond that it is none
 
@@ -16,9 +17,12 @@ def error_text(body: bytes) -> str:
     Only the words are taken: an answer to a good call may hold a customer's data and does not belong into a log.
     """
     try:
-        data = json.loads(body) if len(body) <= _MAX_ERROR_BYTES else None
-    except (ValueError, RecursionError):
+        return _words_in(json.loads(body)) if len(body) <= _MAX_ERROR_BYTES else ""
+    except (ValueError, RecursionError):  # of reading it, or of walking through what is nested deeply
         return prose(body)
+
+
+def _words_in(data: Json) -> str:
     if not isinstance(data, dict):
         return json.dumps(data, ensure_ascii=False) if isinstance(data, list) and _is_complaint(data) else ""
     words: list[str] = []

@@ -78,7 +78,7 @@ class NotFound(Rejected):
 class AccessDenied(PlatformFailure):
     """The shop's credentials are not accepted: the whole shop stops until they are changed.
 
-    `is_page`: a page for people says so, which may be a proxy's own (`bystanders`).
+    `is_page`: a page for people says so, or text, or nothing, which may be a proxy's own (`bystanders`).
     """
 
     kind = "access_denied"

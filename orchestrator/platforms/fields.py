@@ -6,6 +6,7 @@ Readers are lenient but for what is decided on. What they raise is about the one
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -28,6 +29,7 @@ find nothing any more."""
 _LONGEST_SHOWN = 80
 _LONGEST_ID = 20  # digits
 _LONGEST_LIFE_SECONDS = 10**10
+_HALF_A_WORD = re.compile(r"[^\s,:{}\[\]\"]+\Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
@@ -163,4 +165,5 @@ def seconds_of(value: Json) -> float | None:
 
 
 def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    """Cut between words: half a word may be half a secret, which nobody would know."""
+    return text if len(text) <= longest else _HALF_A_WORD.sub("", text[: longest - 1]) + "…"

@@ -15,6 +15,8 @@ _PROSE_BYTES = 16 * 1024  # of a page, in which words are looked for
 _TAGS = re.compile(
     rb"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|</?[a-z!?][^<>]*>", re.DOTALL | re.IGNORECASE
 )
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # in text there are tabs, line ends and colours
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 KEPT_BYTES = 64 * 1024
 """How much of such a body is kept."""
@@ -42,13 +44,25 @@ def is_page(body: bytes) -> bool:
     return body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 
+def is_binary(body: bytes) -> bool:
+    """Whether a body is no text at all: compressed without saying so, or worse."""
+    return not body.startswith(_UTF_16) and _BINARY.search(body, 0, _PROSE_BYTES) is not None
+
+
 def prose(body: bytes) -> str:
-    """The words of a text or of a page for people, without tags."""
+    """The words of a text or of a page for people, without tags. What is no UTF-8 is read as older pages are."""
+    if body.startswith(_UTF_16):
+        body = body.decode("utf-16", "replace").encode("utf-8", "replace")
     head = body[:_PROSE_BYTES]
     if len(body) > _PROSE_BYTES:
         head = b"".join(head.rsplit(maxsplit=1)[:1])  # half a word may be half a secret, which nobody would know
-    words = _TAGS.sub(b" ", head).decode("utf-8", "replace")
-    return " ".join(html.unescape(words).split())
+    bare = _TAGS.sub(b" ", head)
+    try:
+        words = bare.decode()
+    except UnicodeDecodeError as error:
+        is_cut = error.reason == "unexpected end of data"
+        words = bare.decode("utf-8" if is_cut else "cp1252", "replace")
+    return " ".join(html.unescape(words.removeprefix("\ufeff")).split())
 
 
 def said_instead(body: bytes) -> str:
@@ -60,5 +74,7 @@ def said_instead(body: bytes) -> str:
         return f"the answer is not of the shape that it should have ({len(body)} bytes)"
     if looks_like_json(body):
         return f"the answer is no JSON, it may be cut off ({len(body)} bytes)"
+    if is_binary(body):
+        return f"the answer is neither JSON nor text ({len(body)} bytes)"
     words = prose(body)
     return f"a page in place of an answer: {words}" if words else "a page without words in place of an answer"

@@ -37,6 +37,7 @@ from orchestrator.platforms.client import Finding
 from orchestrator.platforms.error_texts import error_text, without_status
 from orchestrator.platforms.failures import AccessDenied, Garbled, PlatformFailure, Transient, Unreadable
 from orchestrator.platforms.garbage import KEPT_BYTES, is_json, said_instead
+from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.meter import Meter
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
@@ -233,7 +234,7 @@ class Caller:
     def _refusal(self, answer: Answer, is_effect: bool) -> PlatformFailure:
         match answer.status:
             case 401:
-                return AccessDenied(self.words(answer), is_page=answer.body.lstrip()[:1] == b"<")
+                return AccessDenied(self.words(answer), is_page=read_object(answer.body) is None)
             case 429:
                 seconds = retry_after_seconds(answer.headers, self._clock)
                 return Transient(

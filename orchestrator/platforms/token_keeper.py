@@ -33,6 +33,7 @@ EARLY_MS = 300_000
 """How long before their end tokens are replaced, or a tenth of their life if that is less."""
 
 _REFUSED_SECONDS = 10.0  # calls that were on their way when a fetch was refused do not ask again
+_PAGE_SECONDS = 600.0  # between fetches because of pages, which a firewall may show for one order again and again
 _RENEWAL_PAUSE_SECONDS = 30.0  # between tries to replace tokens that are still good
 
 
@@ -110,6 +111,7 @@ class TokenKeeper(Generic[T]):
         self._tokens: T | None = None
         self._refusal: tuple[AccessDenied, float] | None = None
         self._renewal_waits_until = 0.0
+        self._page_waits_until = float("-inf")
         self._lock = anyio.Lock()
 
     @property
@@ -128,19 +130,26 @@ class TokenKeeper(Generic[T]):
                 return known
             return (await self._look_and_fetch(None)).tokens
 
-    async def renewed(self, refused: T) -> Renewal[T]:
+    async def renewed(self, refused: T, *, is_page: bool = False) -> Renewal[T] | None:
         """Other tokens than those that the platform refused; one fetch, however many calls were refused at once.
 
-        Raises AccessDenied and Transient.
+        `is_page`: the refusal may be a proxy's own, of one order. Now and then tokens are fetched for that too; None
+        where that was done lately, so that no order uses up the account's logins. Raises AccessDenied and Transient.
         """
         async with self._lock:
             if self._tokens is not None and self._tokens != refused:
                 return Renewal(self._tokens, is_fetched=False)
-            return await self._look_and_fetch(refused)
+            if is_page and self._clock.monotonic() < self._page_waits_until:
+                return None
+            found = await self._look_and_fetch(refused)
+            if is_page:
+                self._page_waits_until = self._clock.monotonic() + _PAGE_SECONDS
+            return found
 
     def forget_refusal(self) -> None:
         """Whoever needs tokens next asks for them, however short ago that was refused."""
         self._refusal = None
+        self._page_waits_until = float("-inf")
 
     async def _look_and_fetch(self, refused: T | None) -> Renewal[T]:
         """What another process left in the file, else fetched tokens; only one process is here at a time."""

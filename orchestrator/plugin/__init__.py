@@ -11,10 +11,11 @@ The suite that a platform has to pass is `orchestrator.testing.platform_suite`; 
 
 from __future__ import annotations
 
-from orchestrator.platforms.base.options import Secret, Section, Token, WebAddress
+from orchestrator.platforms.base.options import Section, WebAddress
 from orchestrator.platforms.base.signing import signature_of, verify
 from orchestrator.platforms.platform import ClientSettings, DefaultLimits, Platform
 from orchestrator.platforms.points import PointsLimit
+from orchestrator.platforms.secrets import Secret, Token
 from orchestrator.platforms.window import WindowLimit
 from orchestrator.registry import API, GROUP
 

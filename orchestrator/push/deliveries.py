@@ -83,7 +83,7 @@ class Deliveries:
     async def pause(self, name: str) -> bool:
         """Stops sending to a receiver until it is resumed, also over restarts; False: there is no such receiver."""
         now = self._clock.now_ms()
-        return await self._switch(name, lambda tx: pause_delivery(tx, name, now))
+        return await self._switch(name, lambda tx: pause_delivery(tx, name, now), is_paused=True)
 
     async def resume(self, name: str) -> bool:
         """Ends a pause, and tries at once what waits for its next attempt; False: there is no such receiver."""
@@ -93,13 +93,13 @@ class Deliveries:
             hurry_parked(tx, name, now)
             return pause_delivery(tx, name, None)
 
-        return await self._switch(name, unit)
+        return await self._switch(name, unit, is_paused=False)
 
-    async def _switch(self, name: str, unit: Callable[[Transaction], bool]) -> bool:
+    async def _switch(self, name: str, unit: Callable[[Transaction], bool], *, is_paused: bool) -> bool:
         if name not in {outlet.name for outlet in self.outlets}:
             return False
         if await self._store.write(unit):
-            log.info("delivery.switched", name=name)
+            log.info("delivery.switched", name=name, paused=is_paused)
         for courier in self._couriers:
             if courier.outlet.name == name:
                 courier.nudge()

@@ -60,7 +60,8 @@ class Rereads:
                 except (GateClosed, AccessDenied):
                     break
                 except PlatformFailure as failure:
-                    in_a_row += 1
+                    is_refused = isinstance(failure, Transient) and failure.is_refused_read
+                    in_a_row = 0 if is_refused else in_a_row + 1  # a platform that refuses one is there for the others
                     await self._put_off(aside, failure)
                     is_throttled = isinstance(failure, Transient) and failure.retry_after_seconds is not None
                     if is_throttled or in_a_row >= _FAILURES_IN_A_ROW:

@@ -24,7 +24,7 @@ from storage.transaction import Transaction
 _MOST_OPEN = 500  # open orders read again by one poll: the rate limit paces them, the rest wait for the next
 _LEAST_OPEN = 5  # read again even when steps want the rate, so that drift is found under constant load too
 _ROUNDS = 3  # looks at the rows of a page that could not be read
-_FAILURES_IN_A_ROW = 3  # then it is not the rows: the sweep breaks off
+_FAILURES_IN_A_ROW = 3  # that are no refusals: then it is not the rows, and the sweep breaks off
 
 
 class RowReads:
@@ -85,7 +85,8 @@ class RowReads:
                     if failure.retry_after_seconds is not None:
                         raise
                     self._patience.failed(order_id, failure)
-                    in_a_row, last = in_a_row + 1, failure
+                    # A platform that refuses to show these orders is there, so it goes on with the others.
+                    in_a_row, last = 0 if failure.is_refused_read else in_a_row + 1, failure
                     if in_a_row >= _FAILURES_IN_A_ROW:
                         await self._give_up(left, last, tally)
                         return

@@ -49,15 +49,16 @@ class Poller:
         """Whether the last sweep looked at orders, however it ended."""
         return self._tally.got_on
 
-    async def sweep(self, *, is_asked_for: bool = False) -> SyncReport:
-        """One whole sweep. `is_asked_for`: somebody wants to hear of it even when it finds nothing.
+    async def sweep(self, *, is_asked_for: bool = False, rereads_all: bool = False) -> SyncReport:
+        """One whole sweep. `is_asked_for`: somebody wants to hear of it even when it finds nothing. `rereads_all`: what
+        is set aside is read again whether it is due or not.
 
         Raises GateClosed, PlatformFailure (after it was recorded), StaleLease, StoreUnavailable.
         """
         async with self._one_at_a_time:
             started, self._tally = self._e.clock.monotonic(), Tally()
             try:
-                report = await self._sweep_or_stumble(is_asked_for=is_asked_for)
+                report = await self._sweep_or_stumble(is_asked_for=is_asked_for, rereads_all=rereads_all)
             except PlatformFailure as failure:
                 self._walk.broke_off()
                 self._measure(failure.kind, started)
@@ -66,17 +67,17 @@ class Poller:
             self._measure("done", started)
             return report
 
-    async def _sweep_or_stumble(self, *, is_asked_for: bool) -> SyncReport:
+    async def _sweep_or_stumble(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
         """As `_sweep`, Stumbled in place of what nobody foresaw: people are told of it as of any other failure."""
         try:
-            return await self._sweep(is_asked_for=is_asked_for)
+            return await self._sweep(is_asked_for=is_asked_for, rereads_all=rereads_all)
         except (PlatformFailure, GateClosed, StoreError):
             raise
         except Exception as error:
             log.exception("sync.stumbled", shop=self._shop)
             raise Stumbled(f"the sync raised {stumble(error)}") from error
 
-    async def _sweep(self, *, is_asked_for: bool) -> SyncReport:
+    async def _sweep(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
         e, tally = self._e, self._tally
         shop = await e.store.read(lambda tx: get_shop(tx, self._shop))
         began_at = e.clock.now_ms()
@@ -86,7 +87,7 @@ class Poller:
             await self._rows.read_open(began_at, tally)
         await self._rows.read_missed(tally)
         self._rows.turn_page()
-        for result in await self._rereads.look(everything=is_asked_for):
+        for result in await self._rereads.look(everything=rereads_all):
             tally.count(result)
         self._walk.begin_anew()
         if broken is not None:

@@ -40,7 +40,7 @@ class Sweeps:
 
     async def ask(self) -> SyncReport:
         """Sweeps as soon as possible and answers what was found. Raises PlatformFailure, GateClosed, StoreError."""
-        asked = self._add()
+        asked = self._add(is_waited_for=True)
         await asked.done.wait()
         if asked.error is not None:
             raise asked.error
@@ -49,7 +49,7 @@ class Sweeps:
 
     def ask_soon(self) -> None:
         """Sweeps as soon as possible; nobody waits for it."""
-        self._add()
+        self._add(is_waited_for=False)
 
     async def run(self, interval_seconds: float | None) -> None:
         """Sweeps at once, then every interval and whenever asked; None: only when asked. Raises StaleLease."""
@@ -59,7 +59,10 @@ class Sweeps:
             self._now = anyio.Event()
             self._served, self._asked = self._asked, []
             self.next_at = None
-            report, error = await self._sweep(is_asked_for=bool(self._served))
+            report, error = await self._sweep(
+                is_asked_for=bool(self._served),
+                rereads_all=any(asked.is_waited_for for asked in self._served),  # a flood of hints is no such wish
+            )
             for asked in self._served:
                 asked.report, asked.error = report, error
                 asked.done.set()
@@ -88,15 +91,15 @@ class Sweeps:
             wait = interval_seconds
         return spread(wait, self._chance.jitter())
 
-    def _add(self) -> _Asked:
-        asked = _Asked()
+    def _add(self, *, is_waited_for: bool) -> _Asked:
+        asked = _Asked(is_waited_for=is_waited_for)
         self._asked.append(asked)
         self._now.set()
         return asked
 
-    async def _sweep(self, *, is_asked_for: bool) -> tuple[SyncReport | None, Exception | None]:
+    async def _sweep(self, *, is_asked_for: bool, rereads_all: bool) -> tuple[SyncReport | None, Exception | None]:
         try:
-            return await self._poller.sweep(is_asked_for=is_asked_for), None
+            return await self._poller.sweep(is_asked_for=is_asked_for, rereads_all=rereads_all), None
         except GateClosed as closed:
             return None, closed
         except PlatformFailure as failure:
@@ -115,9 +118,10 @@ class Sweeps:
 class _Asked:
     """Somebody who asked for a sweep and waits for its report."""
 
-    __slots__ = ("done", "error", "report")
+    __slots__ = ("done", "error", "is_waited_for", "report")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_waited_for: bool) -> None:
+        self.is_waited_for = is_waited_for
         self.done = anyio.Event()
         self.report: SyncReport | None = None
         self.error: Exception | None = None

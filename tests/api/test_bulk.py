@@ -79,6 +79,8 @@ async def test_a_bad_line_fails_alone() -> None:
             (13, 202, None),
         ]
         assert answers[2]["problem"]["errors"][0]["path"] == "state"
+        garbage = answers[1]["problem"]["detail"]
+        assert garbage.startswith("column "), "the line is told beside it"
 
 
 async def test_a_line_that_is_too_long_fails_alone() -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: one run, by `CHAOS_SECONDS`, `CHAOS_KILLS`, `CHAOS_SEED`. Exit code 1 if something broke."""
+"""`python -m tests.chaos`: one run, by the variables of `Settings.of`. Exit code 1 if something broke."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def main() -> int:
     settings = Settings.of()
     folder = Path(tempfile.mkdtemp(prefix="fulfilld-chaos-"))
     print(f"chaos: {settings.command}\nfolder: {folder}", flush=True)
+    print(f"a storm of {settings.seconds:g} s or {settings.kills} kills, whichever ends first; then a calm", flush=True)
     world, lines = anyio.run(run, settings, folder)
     print("\n".join(lines), flush=True)
     return 1 if world.findings else 0

@@ -35,4 +35,5 @@ class Settings:
     @property
     def command(self) -> str:
         """What repeats the run."""
-        return f"CHAOS_SEED={self.seed} CHAOS_SECONDS={self.seconds:g} CHAOS_KILLS={self.kills} make chaos"
+        seconds = f"CHAOS_SECONDS={self.seconds:g} CHAOS_KILLS={self.kills}"
+        return f"CHAOS_SEED={self.seed} {seconds} CHAOS_ORDERS={self.orders} make chaos"

@@ -49,6 +49,22 @@ def test_every_error_of_an_invalid_target_is_told_with_its_path(daemon: FakeDaem
     assert result.stderr.splitlines()[1:] == ["  tracking.code: must be text", "  items: must be a list"]
 
 
+def test_every_error_is_told_in_full_and_once(daemon: FakeDaemon, fulfilld: Run) -> None:
+    errors = [{"path": path, "message": "is missing"} for path in ("state", "shop", "shop.id")]
+    problem = {
+        "type": "invalid-target",
+        "title": "The target is not valid",
+        "detail": "state: is missing (and 2 more)",
+        "errors": errors,
+    }
+    daemon.answers["POST", "/v1/shops/acme/orders/1/targets"] = (422, problem)
+    assert fulfilld("submit", "acme", "1", "shipped").stderr.splitlines() == [
+        "fulfilld: The target is not valid: state: is missing",
+        "  shop: is missing",
+        "  shop.id: is missing",
+    ]
+
+
 def test_what_the_detail_says_is_not_said_again(daemon: FakeDaemon, fulfilld: Run) -> None:
     errors = [{"path": "state", "message": "known are A, B"}]
     problem = {

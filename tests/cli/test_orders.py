@@ -98,6 +98,40 @@ def test_status_says_why_a_shop_is_not_worked_for(
     assert f"  {shown}  " in fulfilld("status").stdout
 
 
+@pytest.mark.parametrize(
+    ("by", "reason", "sentence"),
+    [
+        ("restore", "the store was moved", "the store was moved; look, then `fulfilld resume SHOP`"),
+        ("another_account", "was a {1}", "was a {1}; mend the config, or `fulfilld resume SHOP`"),
+        ("person", "stocktaking {until} Monday", "stocktaking {until} Monday"),
+        ("access_denied", "401 Unauthenticated", "401 Unauthenticated"),
+    ],
+)
+def test_status_says_once_what_keeps_several_shops(
+    daemon: FakeDaemon, fulfilld: Run, by: str, reason: str, sentence: str
+) -> None:
+    dump = a_status()
+    paused = dump["shops"][0] | {"paused": True, "paused_by": by, "paused_reason": reason}
+    dump["shops"] = [paused | {"name": name} for name in ("acme", "bcme", "ccme", "dcme", "ecme")]
+    daemon.answers["GET", "/v1/status"] = dump
+    text = fulfilld("status").stdout
+    assert text.count(sentence) == 1
+    assert text.count("fulfilld resume") == (by != "person")
+    assert "acme, bcme, ccme and 2 more  " in text
+
+
+def test_status_says_once_why_the_syncs_of_several_shops_fail(daemon: FakeDaemon, fulfilld: Run) -> None:
+    dump = a_status()
+    for name, again in (("acme", "05"), ("bcme", "06")):
+        failed = {"last_sync_error": "the platform answered 502", "next_sync_at": f"2026-01-02T03:04:{again}.000Z"}
+        dump["shops"].append(dump["shops"][0] | {"name": name} | failed)
+    daemon.answers["GET", "/v1/status"] = dump
+    text = fulfilld("status").stdout
+    assert text.count("the platform answered 502") == 1
+    assert "  sync failed: tried again at 03:04:05Z  " in text
+    assert "  sync failed: tried again at 03:04:06Z  " in text
+
+
 def test_status_says_what_helps_a_shop_that_was_denied_access(daemon: FakeDaemon, fulfilld: Run) -> None:
     dump = a_status()
     dump["shops"][0] |= {"paused": True, "paused_by": "access_denied", "paused_reason": "401 Unauthenticated"}
@@ -239,6 +273,55 @@ def test_a_sync_that_is_waited_for_tells_what_it_found(
 def test_a_sync_that_does_not_end_in_time_has_failed(daemon: FakeDaemon, fulfilld: Run) -> None:
     daemon.answers["POST", "/v1/shops/acme/sync"] = (202, {})
     assert fulfilld("sync", "--wait", "acme").exit_code == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["--wait", "1"], ["--json"]])
+def test_a_sync_of_a_shop_that_waits_for_a_person_has_failed(
+    daemon: FakeDaemon, fulfilld: Run, arguments: list[str]
+) -> None:
+    daemon.answers["POST", "/v1/shops/acme/sync"] = (202, {"shop": "acme"})
+    wait = {"reason": "paused", "until": None, "detail": "stocktaking"}
+    daemon.answers["GET", "/v1/shops/acme"] = {"name": "acme", "wait": wait}
+    result = fulfilld("sync", "acme", *arguments)
+    assert result.exit_code == 1
+    assert "not synced now, for shop acme is paused: stocktaking - `fulfilld resume acme`" in result.stderr
+    assert "being synced" not in result.stdout
+
+
+def test_a_sync_of_a_shop_that_may_not_be_asked_yet_says_until_when(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["POST", "/v1/shops/acme/sync"] = (202, {"shop": "acme"})
+    wait = {"reason": "circuit", "until": "2026-01-02T03:04:05.000Z", "detail": ""}
+    daemon.answers["GET", "/v1/shops/acme"] = {"name": "acme", "wait": wait}
+    result = fulfilld("sync", "acme")
+    assert result.exit_code == 0
+    assert result.stdout == "acme is to be synced, waiting for circuit until 2026-01-02T03:04:05.000Z\n"
+
+
+@pytest.mark.parametrize("command", [["order"], ["retry"], ["skip", "--reason", "by hand"], ["hold"], ["cancel"]])
+def test_an_order_that_is_not_known_can_be_read_from_its_platform(
+    daemon: FakeDaemon, fulfilld: Run, command: list[str]
+) -> None:
+    problem = {"type": "order-not-found", "title": "No such order", "status": 404, "detail": "no order 67890 is known"}
+    daemon.answers["GET", ORDER] = daemon.answers["POST", f"{ORDER}/{command[0]}"] = (404, problem)
+    result = fulfilld(*command, "acme", "67890")
+    assert result.exit_code == 4
+    assert "`fulfilld refresh acme 67890` reads it from the platform" in result.stderr
+
+
+def test_an_order_that_the_platform_does_not_have_is_not_said_to_be_refreshed(
+    daemon: FakeDaemon, fulfilld: Run
+) -> None:
+    problem = {"type": "order-not-found", "title": "No such order", "status": 404, "detail": "acme has no order 67890"}
+    daemon.answers["POST", f"{ORDER}/refresh"] = (404, problem)
+    assert "check the id on the platform" in fulfilld("refresh", "acme", "67890").stderr
+
+
+def test_a_cancel_says_when_nothing_was_pending(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["POST", f"{ORDER}/cancel"] = an_order()
+    daemon.answers["GET", ORDER] = an_order()
+    assert "nothing was pending" in fulfilld("cancel", "acme", "67890").stdout
+    daemon.answers["GET", ORDER] = an_order(targets=[a_target()])
+    assert "nothing was pending" not in fulfilld("cancel", "acme", "67890").stdout
 
 
 def test_all_machines_are_drawn_as_text(daemon: FakeDaemon, fulfilld: Run) -> None:

@@ -137,6 +137,42 @@ def test_a_target_of_a_held_order_is_shown_with_the_hold(daemon: FakeDaemon, ful
     assert "release" not in fulfilld("submit", "acme", "67890", "shipped").output
 
 
+@pytest.mark.parametrize(
+    ("reason", "why", "remedy"),
+    [
+        ("paused", "shop acme is paused", "`fulfilld resume acme`"),
+        ("restore", "shop acme waits until a person has looked", "`fulfilld resume acme`"),
+        ("access_denied", "the platform does not accept the credentials of shop acme", "`fulfilld resume acme`"),
+        ("another_account", "the name of shop acme means another account now", "`fulfilld resume acme`"),
+        ("not_configured", "shop acme is not in the config any more", "`fulfilld cancel acme 67890`"),
+    ],
+)
+def test_a_target_that_waits_for_a_person_says_for_what(
+    daemon: FakeDaemon, fulfilld: Run, reason: str, why: str, remedy: str
+) -> None:
+    daemon.answers[TARGETS] = (202, a_target())
+    wait = {"reason": reason, "until": None, "detail": "stocktaking"}
+    daemon.answers[ORDER] = an_order(situation="waiting", wait=wait)
+    at_once = fulfilld("submit", "acme", "67890", "shipped")
+    assert at_once.exit_code == 0
+    assert why in at_once.stdout
+    assert remedy in at_once.stdout
+    for form in ([], ["--json"]):
+        late = fulfilld("submit", "acme", "67890", "shipped", "--wait", "0", *form)
+        assert late.exit_code == 1
+        assert f"still queued after 0 s, for {why}" in late.stderr
+        assert remedy in late.stderr
+        assert "goes on" not in late.stderr
+
+
+def test_a_target_that_waits_for_what_ends_by_itself_says_so(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers[TARGETS] = (202, a_target())
+    wait = {"reason": "payment", "until": None, "detail": ""}
+    daemon.answers[ORDER] = an_order(situation="waiting", wait=wait)
+    late = fulfilld("submit", "acme", "67890", "shipped", "--wait", "0")
+    assert "still queued after 0 s, waiting for payment - it goes on in the daemon" in late.stderr
+
+
 def test_a_wait_without_a_number_may_stand_before_the_shop(daemon: FakeDaemon, fulfilld: Run) -> None:
     daemon.answers[TARGETS] = a_target(status="reached")
     result = fulfilld("submit", "--wait", "acme", "67890", "shipped", "--json")

@@ -37,6 +37,13 @@ def test_a_good_config_is_good(run: Run, alone: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, "config.json is good: 1 shop\n")
 
 
+def test_a_config_without_shops_is_good_with_a_warning(run: Run, alone: Path) -> None:
+    write_config(alone, shops={})
+    result = run("config", "check")
+    assert result.exit_code == 0
+    assert "warning: shops: there are none" in result.stderr
+
+
 def test_every_error_of_a_config_is_told_with_its_path(run: Run, alone: Path) -> None:
     shop = {"platform": "selldone", "shop_id": "one", "token": {"env": "NOBODY_SETS_THIS"}}
     path = write_config(alone, "bad.json", shops={"acme": shop}, retention_days=0)
@@ -222,6 +229,7 @@ def test_a_new_secret_is_read_alike_by_every_library(run: Run, alone: Path) -> N
         prefix, _, encoded = text.partition("_")
         assert (prefix, text[-1]) == ("whsec", "\n")
         assert len(base64.b64decode(encoded.rstrip("\n"), validate=True)) == 32
+        assert not set("+/") & set(encoded), "it may be the last part of a webhook's address"
         (alone / "made").write_text(text)
         write_config(alone, delivery={"orders_url": "https://e", "secret": {"file": "made"}})
         result = run("config", "check")

@@ -217,7 +217,11 @@ def test_a_misspelt_key_is_told_though_its_value_cannot_be_had(tmp_path: Path, p
         ({"retention_days": 1.5}, "retention_days: must be a whole number, not 1.5"),
         ({"retention_days": True}, "retention_days: must be a whole number, not true"),
         ({"retention_days": "7"}, "retention_days: must be a whole number - write it without quotes"),
+        ({"retention_days": "a week"}, "retention_days: must be a whole number, such as 400"),
+        ({"retention_days": "7.5"}, "retention_days: must be a whole number, such as 400"),
         ({"retention_days": None}, "retention_days: must be a whole number"),
+        ({"drain_seconds": "2.5"}, "drain_seconds: must be a number - write it without quotes"),
+        ({"drain_seconds": "2,5"}, "drain_seconds: must be a number, such as 30"),
         ({"drain_seconds": True}, "drain_seconds: must be a number, not true"),
         ({"drain_seconds": -1}, "drain_seconds: must be at least 0, not -1"),
         ({"log": "json"}, "log: must be an object in { }"),
@@ -238,8 +242,10 @@ def test_a_misspelt_key_is_told_though_its_value_cannot_be_had(tmp_path: Path, p
         ({"api": {"tcp": {"port": 65536, "token": "x"}}}, "api.tcp.port: must be at most 65535, not 65536"),
         (
             {"api": {"tcp": {"port": 1, "token": "two words"}}},
-            "api.tcp.token: must be visible ASCII without blanks, and not empty",
+            "api.tcp.token: must be visible ASCII without blanks",
         ),
+        ({"api": {"tcp": {"port": 1, "token": ""}}}, "api.tcp.token: must not be empty"),
+        ({"delivery": {"orders_url": "https://e", "secret": ""}}, "delivery.secret: must not be empty"),
         ({"shops": []}, 'shops: must be an object in { } with a shop for each name, such as {"acme": {…}}'),
         ({"shops": {"acme": 1}}, 'shops.acme: must be an object in { } with at least "platform"'),
         ({"shops": {"acme": {}}}, "shops.acme.platform: is missing - add it (The shop's platform)"),
@@ -255,7 +261,13 @@ def test_a_misspelt_key_is_told_though_its_value_cannot_be_had(tmp_path: Path, p
         (with_shop(poll={"enabled": 1}), "shops.acme.poll.enabled: must be true or false, not 1"),
         (with_shop(limits={"burst": 0}), "shops.acme.limits.burst: must be at least 1, not 0"),
         (with_shop(shop_id=True), "shops.acme.shop_id: must be a whole number, not true"),
+        (
+            with_shop(poll={"enabled": "true"}),
+            "shops.acme.poll.enabled: must be true or false - write it without quotes",
+        ),
+        (with_shop(poll={"enabled": "yes"}), "shops.acme.poll.enabled: must be true or false"),
         (with_shop(shop_id="1"), "shops.acme.shop_id: must be a whole number - write it without quotes"),
+        (with_shop(shop_id="abc"), "shops.acme.shop_id: must be a whole number, such as 12345"),
         (
             with_shop(updated_at_unit="us"),
             'shops.acme.updated_at_unit: must be one of "s", "ms", not "us"',
@@ -410,10 +422,20 @@ def test_credentials_in_the_clear_to_another_machine_are_warned_of(tmp_path: Pat
             "shops.acme.webhook_secret",
             "easy to guess",
         ),
-        ({"delivery": {"orders_url": "https://e", "secret": "s3cret7"}}, "delivery.secret", "easy to guess"),
-        ({"delivery": {"orders_url": "https://e", "secret": "whsec_s3cr"}}, "delivery.secret", "easy to guess"),
         (
-            {"delivery": {"orders_url": "https://e", "secret": "my-s3cret7-of-the-erp"}},
+            {**with_shop(), "delivery": {"orders_url": "https://e", "secret": "s3cret7"}},
+            "delivery.secret",
+            "easy to guess with fewer than 8 characters - `fulfilld secret new`",
+        ),
+        (
+            {**with_shop(), "delivery": {"orders_url": "https://e", "secret": "whsec_s3cr"}},
+            "delivery.secret",
+            "easy to guess",
+        ),
+        ({}, "shops", "there are none"),
+        ({"shops": {}, "webhooks": {"port": 8443}}, "shops", "there are none"),
+        (
+            {**with_shop(), "delivery": {"orders_url": "https://e", "secret": "my-s3cret7-of-the-erp"}},
             "delivery.secret",
             "no standard base64",
         ),
@@ -451,7 +473,8 @@ def test_a_signing_secret_that_libraries_read_differently_is_refused_unseen(tmp_
     "secret", ["whsec_ZXJwLXNlY3JldC0xMjM0NTY3OA==", "ZXJwLXNlY3JldC0xMjM0NTY3OA==", "whsec_" + 8 * "+/+/"]
 )
 def test_a_signing_secret_that_libraries_read_alike_is_good(tmp_path: Path, secret: str) -> None:
-    assert loaded(tmp_path, {"delivery": {"orders_url": "https://e", "secret": secret}}).warnings == ()
+    tree = {**with_shop(), "delivery": {"orders_url": "https://e", "secret": secret}}
+    assert loaded(tmp_path, tree).warnings == ()
 
 
 def test_a_simulated_platform_may_have_a_secret_though_no_webhooks_are_wanted(tmp_path: Path) -> None:
@@ -490,6 +513,7 @@ def test_a_shop_may_be_called(tmp_path: Path, name: str) -> None:
 def test_a_shop_may_not_be_called(tmp_path: Path, name: str) -> None:
     [line] = errors(tmp_path, {"shops": {name: shop()}})
     assert "is no name for a shop" in line
+    assert "the first is a letter or a digit" in line
 
 
 def test_odd_keys_are_quoted_in_paths_and_long_ones_cut() -> None:

@@ -52,6 +52,24 @@ def test_no_error_ever_shows_a_value_that_may_be_secret(tmp_path: Path, place: t
         assert SHORT not in everything_it_says(refusal)
 
 
+def at(place: tuple[str, ...]) -> Any:
+    node: Any = EXAMPLE
+    for part in place:
+        node = node[part]
+    return node
+
+
+BORROWED = [place for place in PLACES if isinstance(at(place), dict) and at(place).keys() in ({"env"}, {"file"})]
+
+
+@pytest.mark.parametrize("empty", ["", {"env": "EMPTY"}], ids=["written", "borrowed"])
+@pytest.mark.parametrize("place", BORROWED, ids=lambda place: ".".join(map(str, place)))
+def test_any_secret_that_is_empty_is_told_to_be(tmp_path: Path, place: tuple[str, ...], empty: Any) -> None:
+    with pytest.raises(ConfigError) as refused:
+        loaded(tmp_path, replaced(EXAMPLE, place, empty), ENVIRON | {"EMPTY": ""})
+    assert str(refused.value) == f"{'.'.join(place)}: must not be empty"
+
+
 def test_broken_json_is_not_repeated(tmp_path: Path) -> None:
     for text in (
         f'{{"shops": {{"acme": {{"token": "{SENTINEL}"',

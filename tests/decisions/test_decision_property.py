@@ -28,7 +28,7 @@ from orchestrator.platforms.failures import OutOfSequence
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
 from storage.events import EventFilter, list_events
-from storage.records import Situation, TargetStatus
+from storage.records import Order, Situation, TargetStatus
 from storage.shops import resume_shop
 from storage.targets import list_targets
 from tests.support.driven import (
@@ -55,6 +55,12 @@ targets = st.fixed_dictionaries(
 outcomes = st.sampled_from(sorted({*CALL_OUTCOMES, *READ_OUTCOMES, "ok"}))
 actions = st.sampled_from(["retry", "retry", "release", "release", "hold", "cancel", "cancel_first", "resume"])
 usuals = st.sampled_from(["ok", "unreadable", "lost_before", "lost_after", "refused"])
+
+
+def _cannot_be_met(row: Order) -> bool:
+    """Whether the order is blocked by a target that asks for another code than it left under: nothing but dropping it
+    helps."""
+    return row.problem is not None and "went out under" in row.problem.detail
 
 
 def _cancel_the_first(draft: Draft, ctx: Context) -> None:
@@ -262,7 +268,7 @@ class OrderMachine(RuleBasedStateMachine):
             self.drive()
             row = floor.row()
             if row.situation is Situation.BLOCKED:
-                self._change(interventions.retry)
+                self._change(_cancel_the_first if _cannot_be_met(row) else interventions.retry)
                 row = floor.row()
             if row.due_at is None and not floor.draft().targets:
                 break

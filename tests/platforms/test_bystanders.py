@@ -69,11 +69,13 @@ async def test_a_read_that_a_page_refuses_is_tried_again_and_says_nothing_of_the
 
 
 @every_platform
-async def test_a_proxys_own_login_is_no_refusal_of_our_credentials(platform: str) -> None:
+@pytest.mark.parametrize("body", [*FOREIGN, b"\xef\xbb\xbf" + PAGE, PAGE.decode().encode("utf-16")])
+async def test_a_proxys_own_login_is_no_refusal_of_our_credentials(platform: str, body: bytes) -> None:
     async with staged(platform) as stage:
-        stage.sandbox.faults.script_answer(401, PAGE, step=effect_of(platform), times=2)
+        stage.sandbox.faults.script_answer(401, body, step=effect_of(platform), times=2)
         assert type(await refused_step(stage)) is Rejected
-        stage.sandbox.faults.script_answer(401, PAGE, step="read", times=2)
+    async with staged(platform) as stage:
+        stage.sandbox.faults.script_answer(401, body, step="read", times=2)
         failure = await refused_read(stage)
         assert isinstance(failure, Transient)
         assert failure.is_refused_read
@@ -123,6 +125,33 @@ async def test_the_platforms_own_words_decide_without_a_second_look(platform: st
         stage.sandbox.faults.script_answer(404, unknown, step="read")
         with pytest.raises(AccessDenied if platform == "shopify" else NotFound):
             await stage.client.read(order)
+
+
+@pytest.mark.parametrize("platform", ["cloudsuite", "shopify"])
+@pytest.mark.parametrize(
+    "body", [b'{"message": "no Route matched with those values"}', b'{"message": "Forbidden"}', b"{}"]
+)
+@every_status
+async def test_a_gateways_json_is_none_of_a_platform_whose_errors_have_a_form(
+    platform: str, status: int, body: bytes
+) -> None:
+    async with staged(platform) as stage:
+        stage.sandbox.faults.script_answer(status, body, step=effect_of(platform))
+        assert type(await refused_step(stage)) is Rejected
+        stage.sandbox.faults.script_answer(status, body, step="read")
+        failure = await refused_read(stage)
+        assert isinstance(failure, Transient)
+        assert failure.is_refused_read
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_an_order_that_a_firewall_dislikes_does_not_use_up_logins(status: int) -> None:
+    async with staged("xsale") as stage:
+        assert (await stage.client.read(stage.order)).id == stage.order
+        stage.sandbox.faults.script_answer(status, PAGE, step="read", times=1000)
+        for _ in range(5):
+            assert isinstance(await refused_read(stage), Transient)
+        assert len(stage.sandbox.ledger.calls(step="login")) == 2  # one to see whether the tokens are to blame
 
 
 async def test_a_reference_that_a_firewall_dislikes_is_no_refused_list() -> None:

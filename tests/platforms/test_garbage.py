@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
 from orchestrator.platforms.failures import Garbled, Transient
@@ -99,3 +101,18 @@ def test_a_page_without_words_is_told_as_one() -> None:
 @pytest.mark.parametrize("body", GARBAGE[:2])
 def test_nothing_is_told_as_nothing(body: bytes) -> None:
     assert said_instead(body) == "the answer is empty"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1"])
+def test_a_page_is_told_in_its_own_words_however_it_is_written(encoding: str) -> None:
+    page = "<html><h1>Wartung läuft</h1></html>".encode(encoding)
+    assert said_instead(page) == "a page in place of an answer: Wartung läuft"
+
+
+def test_what_is_no_text_is_not_told_as_one() -> None:
+    body = gzip.compress(b"<html>Back at noon</html>")
+    assert said_instead(body) == f"the answer is neither JSON nor text ({len(body)} bytes)"
+
+
+def test_a_long_page_without_blanks_is_cut_between_its_letters() -> None:
+    assert "维护" in said_instead(b"<p>" + "维护中".encode() * 10_000)

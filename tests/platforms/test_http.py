@@ -312,6 +312,13 @@ def test_anything_can_be_told(body: bytes) -> None:
     assert isinstance(error_text(body), str)
 
 
+@pytest.mark.parametrize("depth", [200, 400, 900, 5000])
+def test_an_error_that_is_nested_deeply_can_be_told(depth: int) -> None:
+    deep = b"[" * depth + b'"a"' + b"]" * depth
+    for body in (deep, b'{"errors": %s}' % deep, b'{"message": %s}' % deep, b'{"state": %s}' % deep):
+        assert isinstance(error_text(body), str)
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.platforms.failures import Garbled, PlatformFailure, Unreadable
 from orchestrator.registry import PLATFORMS
+from orchestrator.runtime.pages_watch import PagesWatch
 from orchestrator.testing.stage import moves_of, staged
 
 SECRETS = {
@@ -92,6 +93,44 @@ async def test_nothing_that_doctor_finds_holds_one(platform: str) -> None:
                     stage.sandbox.faults.script_answer(status, body, step=step, times=3)
                 for finding in await stage.client.check():
                     assert not [spelt for spelt in spellings(secret) if spelt[:9] in finding.detail]
+
+
+@pytest.mark.parametrize("platform", ["cloudsuite", "shopify"])
+async def test_nothing_that_is_said_of_a_list_that_goes_round_holds_one(platform: str) -> None:
+    secret = SECRETS[platform]
+    for spelt in spellings(secret):
+        info = {"hasNextPage": True, "endCursor": spelt}
+        shapes = {
+            "cloudsuite": {"count": 1, "next": f"http://cs/api/order/?limit=2&token={spelt}", "results": []},
+            "shopify": {"data": {"orders": {"nodes": [], "pageInfo": info}}},
+        }
+        async with staged(platform) as stage:
+            watch, cursor, flaw = PagesWatch(), None, None
+            stage.sandbox.faults.script_answer(200, json.dumps(shapes[platform]).encode(), step="list", times=3)
+            while flaw is None:
+                page = await stage.client.list_page(None, cursor)
+                flaw, cursor = watch.flaw(page), page.next
+            assert spelt[:9] not in flaw
+
+
+@every_platform
+@pytest.mark.parametrize("blanks", range(40, 80, 4))
+async def test_a_value_that_is_cut_where_it_is_told_holds_no_half_of_one(platform: str, blanks: int) -> None:
+    secret = SECRETS[platform]
+    odd = ["x" * blanks, secret, "x" * 100]
+    row = {"id": 5, "Id": odd, "updated_at": odd, "modified_date": odd, "status": odd, "state": "x"}
+    node = {"id": " ".join(odd), "name": "x", "updatedAt": "2026-11-30T08:36:02Z", "displayFulfillmentStatus": "x"}
+    shapes = {
+        "selldone": {"orders": [row], "total": 1},
+        "cloudsuite": {"count": 1, "next": None, "results": [row]},
+        "xsale": [row],
+        "shopify": {"data": {"orders": {"nodes": [node], "pageInfo": {"hasNextPage": False}}}},
+    }
+    async with staged(platform) as stage:
+        stage.sandbox.faults.script_answer(200, json.dumps(shapes[platform]).encode(), step="list", times=3)
+        pages, _ = await stage.sweep()
+        (told,) = {row.error for page in pages for row in page.unreadable}
+        assert secret[:5] not in told
 
 
 @every_platform

@@ -127,7 +127,9 @@ async def test_who_is_refused_takes_what_another_process_fetched(tmp_path: Path)
     daemon, doctor = issuer.keeper(tmp_path), issuer.keeper(tmp_path)
     first = await daemon.tokens()
     assert await doctor.tokens() == first
-    second, is_fetched = await doctor.renewed(first)
+    renewal = await doctor.renewed(first)
+    assert renewal is not None
+    second, is_fetched = renewal
     assert (second.name, is_fetched) == ("t2", True)
     assert await daemon.renewed(first) == (second, False)
     assert issuer.asked_with == [None, "t1"]

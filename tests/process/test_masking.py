@@ -52,7 +52,15 @@ SPELLINGS = {
     "in a page": html.escape(SECRET),
     "in a page, by numbers": "".join(f"&#{ord(letter)};" for letter in SECRET),
     "in a page, by hexadecimal numbers": "".join(f"&#X{ord(letter):x};" for letter in SECRET),
+    "in a form in a link in a link": quote(quote(quote_plus(SECRET), safe=""), safe=""),
     "in a page in JSON": inner(html.escape(SECRET)),
+    "in a page, by long numbers": "".join(f"&#{ord(letter):09d};" for letter in SECRET),
+    "in a page, by long hexadecimal numbers": "".join(f"&#x{ord(letter):08x};" for letter in SECRET),
+    "in a page, by numbers without an end": "".join(f"&#{ord(letter):07d}" for letter in SECRET),
+    "in JavaScript": "".join(f"\\u{{{ord(letter):X}}}" for letter in SECRET),
+    "in JavaScript, by long numbers": "".join(f"\\u{{{ord(letter):08x}}}" for letter in SECRET),
+    "in octal": "".join(f"\\{ord(letter):03o}" if letter.isascii() else inner(letter) for letter in SECRET),
+    "in a link of ASP's": "".join(f"%u{ord(letter):04x}" if letter < "\uffff" else quote(letter) for letter in SECRET),
 }
 
 
@@ -61,6 +69,14 @@ def test_a_secret_is_masked_however_it_is_spelt(spelt: str) -> None:
     mask = Mask([SECRET])
     assert mask.apply(f"Bearer [{spelt}] is no good, [{spelt}]") == f"Bearer [{MASK}] is no good, [{MASK}]"
     assert mask.apply_bytes(f"ż [{spelt}]".encode() + b"\xff") == b"\xc5\xbc [***]\xff"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", ["{}", "Bearer {} is no good", '{{"token": "{}"}}'])
+def test_a_secret_in_wide_letters_is_masked(encoding: str, text: str) -> None:
+    masked = Mask(["shpat_0123+/="]).apply_bytes(text.format("shpat_0123+/=").encode(encoding))
+    assert MASK.encode() in masked
+    assert b"pat" not in masked.replace(b"\0", b"")
 
 
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])

@@ -270,8 +270,10 @@ async def test_a_receiver_that_never_answers_delays_only_itself(tmp_path: Path) 
 async def test_a_paused_receiver_gets_nothing_until_it_is_resumed_even_after_a_restart(tmp_path: Path) -> None:
     async with running_erp() as erp:
         async with dispatching(tmp_path, settings(erp)) as it:
-            assert await it.deliveries.pause("orders_url")
-            assert not await it.deliveries.pause("nobody")
+            with capture_logs() as logs:
+                assert await it.deliveries.pause("orders_url")
+                assert not await it.deliveries.pause("nobody")
+            assert [log["paused"] for log in logs if log["event"] == "delivery.switched"] == [True]
             await it.tell("1")
         async with dispatching(tmp_path, settings(erp)) as it:
             assert (await it.status())["paused"]

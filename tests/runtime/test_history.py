@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.runtime.reports import SyncReport
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from statemachines.target import Json
 from storage.records import Shop, TargetStatus
 from storage.shops import get_shop
 from tests.support.shopfloor import Shopfloor, config_of, working_on
@@ -113,6 +114,13 @@ async def test_one_that_is_asked_for_is_imported_and_followed(tmp_path: Path, pl
             assert (await at.floor.reach(old, "accepted", at.shop)).status is TargetStatus.REACHED
 
 
+def goes_on(before: Json, after: Json) -> bool:
+    """Whether a position is that one or a later one: a sweep of the second in which rows changed stops short."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return bool(after == before or after > before)
+    return before.keys() <= after.keys() and all(goes_on(before[name], after[name]) for name in before)
+
+
 @pytest.mark.parametrize("platform", SHOPS)
 async def test_an_earlier_import_since_finds_what_was_left_out(tmp_path: Path, platform: str) -> None:
     async with scene(tmp_path, platform) as stage:
@@ -128,7 +136,7 @@ async def test_an_earlier_import_since_finds_what_was_left_out(tmp_path: Path, p
             assert old in await at.known()
             assert older not in await at.known()
             assert (await at.row()).skipped == 1
-            assert (await at.row()).sync_position == position, "the sweep goes on where it was"
+            assert goes_on(position, (await at.row()).sync_position), "the sweep goes on where it was"
             await at.reload()
             await at.sync()
             assert older in await at.known()

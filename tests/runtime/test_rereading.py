@@ -195,6 +195,29 @@ async def test_an_order_that_is_never_shown_stops_neither_the_others_nor_the_pos
             assert await rejected_of(floor) == []
 
 
+@pytest.mark.parametrize("platform", ["cloudsuite", "shopify"])
+async def test_many_orders_that_the_platform_refuses_to_show_take_no_more_sweeps_than_one(
+    tmp_path: Path, platform: str
+) -> None:
+    sandbox, shop = Sandbox(SandboxSettings(orders=24)), SHOPS[platform]
+    async with sandbox.running():
+        bad = sandbox.platforms[platform].order_ids()[:20]
+        for order in bad:
+            sandbox.faults.script_answer(403, b"<html>no</html>", step="read", order=order, times=1000)
+        config = config_of(sandbox, tmp_path, {"poll": {"enabled": False}}, platform=platform)
+        async with working_on(sandbox, config, tmp_path) as floor:
+            for _ in range(SWEEPS - 1):
+                await fails_to_sync(floor, shop)
+            await floor.commands.sync(shop, 30)
+            assert len(await floor.orders()) == 4
+            assert {event.order for event in await floor.events("import.rejected")} == set(bad)
+            sandbox.faults.forget()
+            for order in bad[:10]:
+                sandbox.faults.script_answer(403, b"<html>no</html>", step="read", order=order, times=1000)
+            await floor.commands.sync(shop, 30)
+            assert len(await floor.orders()) == 14, "those that are refused still keep none of the others back"
+
+
 @pytest.mark.parametrize("platform", ["cloudsuite", "xsale"])
 async def test_a_known_order_that_is_never_shown_stops_no_poll_for_ever(tmp_path: Path, platform: str) -> None:
     sandbox, shop = Sandbox(SandboxSettings(orders=2)), SHOPS[platform]

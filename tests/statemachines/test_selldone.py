@@ -101,6 +101,11 @@ def test_what_cannot_be_reached_is_refused(state: str, target: str, slug: str, a
     assert (refused.slug, refused.allowed) == (slug, allowed)
 
 
+def test_a_state_that_is_only_seen_is_refused_with_what_to_do_instead() -> None:
+    refused = refusal(MACHINE.plan(standing("CheckQueue"), TargetRequest("cancelled")))
+    assert "do it on the platform itself" in refused.detail
+
+
 def test_strict_chaining_takes_one_step_at_a_time() -> None:
     far = refusal(MACHINE.plan(standing("CheckQueue"), TargetRequest("shipped"), "strict"))
     assert (far.slug, far.allowed) == ("not-adjacent", ("OrderConfirm",))

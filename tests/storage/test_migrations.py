@@ -130,3 +130,31 @@ def test_webhooks_of_older_versions_keep_what_they_are_about_and_that_somebody_l
     migrate(tx, NOW)
     rows = [tuple(row) for row in tx.query("SELECT kind, looked_at FROM webhooks ORDER BY id")]
     assert rows == [("order", None), ("product", None), ("other", 7), ("order", None)]
+
+
+def test_of_many_payloads_of_one_order_the_newest_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = all_migrations()
+    (rejected,) = [each.version for each in known if each.name == "rejected"]
+    tx = empty()
+    only(monkeypatch, known[: rejected - 1])
+    migrate(tx, NOW)
+    for number, (shop, order) in enumerate([("a", "1"), ("a", "1"), ("a", None), ("a", None), ("b", "1"), ("a", "1")]):
+        row = (shop, order, NOW, str(number), b"x%d" % number)
+        columns = "shop, source, order_id, at, error, digest, payload"
+        tx.execute(f"INSERT INTO rejected ({columns}) VALUES (?, 'poll', ?, ?, '?', ?, ?)", row)
+    only(monkeypatch, known[:rejected])
+    migrate(tx, NOW)
+    kept = tx.query("SELECT id, shop, subject, payload, next_at FROM rejected ORDER BY id")
+    assert kept == [
+        (3, "a", "payload 2", b"x2", 0),
+        (4, "a", "payload 3", b"x3", 0),
+        (5, "b", "order 1", b"x4", 0),
+        (6, "a", "order 1", b"x5", 0),
+    ]
+    tx.execute("DELETE FROM rejected")
+    found = tx.insert(
+        "INSERT INTO rejected (shop, subject, source, at, error, payload, told, attempts, next_at)"
+        " VALUES ('a', 's', 'poll', 1, '?', x'', '', 0, 0)",
+        (),
+    )
+    assert found == 7, "an id is never another payload's"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -80,7 +83,8 @@ def order(
     from orchestrator.cli.pages import order_page
 
     include = "payload,timeline" if payload else "timeline"
-    answer = client_of(context).get(order_path(shop, order), {"include": include})
+    with _known(shop, order):
+        answer = client_of(context).get(order_path(shop, order), {"include": include})
     if as_json:
         print_json(answer)
     else:
@@ -115,7 +119,10 @@ def release(context: typer.Context, shop: Shop, order: Order, as_json: AsJson = 
 
 def cancel(context: typer.Context, shop: Shop, order: Order, as_json: AsJson = False) -> None:
     """Drop all targets of an order. The order itself is not cancelled: submit `cancelled` for that."""
+    is_idle = not as_json and not _is_wanted(context, shop, order)
     _operate(context, shop, order, "cancel", None, as_json)
+    if is_idle:
+        sys.stdout.write("nothing was pending: there was no target to drop\n")
 
 
 def refresh(context: typer.Context, shop: Shop, order: Order, as_json: AsJson = False) -> None:
@@ -127,8 +134,33 @@ def _operate(context: typer.Context, shop: str, order: str, action: str, reason:
     from orchestrator.cli.blocks import show
     from orchestrator.cli.pages import brief
 
-    answer = client_of(context).post(order_path(shop, order, action), reason_body(reason))
+    with nullcontext() if action == "refresh" else _known(shop, order):
+        answer = client_of(context).post(order_path(shop, order, action), reason_body(reason))
     if as_json:
         print_json(answer)
     else:
         show([brief(answer.json())])
+
+
+@contextmanager
+def _known(shop: str, order: str) -> Iterator[None]:
+    """Says how to import an order that the daemon does not know."""
+    from orchestrator.cli.failures import Refusal
+
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.slug == "order-not-found":
+            command = f"fulfilld refresh {shlex.quote(shop)} {shlex.quote(order)}"
+            refusal.remedy = f"`{command}` reads it from the platform, if it is there"
+        raise
+
+
+def _is_wanted(context: typer.Context, shop: str, order: str) -> bool:
+    """Whether something is wanted of an order; true also where that cannot be known."""
+    from orchestrator.cli.failures import Failure
+
+    try:
+        return bool(client_of(context).get(order_path(shop, order)).json()["targets"])
+    except Failure:  # the command itself says why
+        return True

@@ -52,7 +52,7 @@ def status(
 
 def pause(context: typer.Context, shop: Shop, reason: Reason = None, as_json: AsJson = False) -> None:
     """Stop a shop's steps and polls until it is resumed. Running calls finish."""
-    answer = client_of(context).post(_path(shop, "pause"), reason_body(reason))
+    answer = client_of(context).post(f"{_path(shop)}/pause", reason_body(reason))
     if as_json:
         print_json(answer)
     else:
@@ -61,7 +61,7 @@ def pause(context: typer.Context, shop: Shop, reason: Reason = None, as_json: As
 
 def resume(context: typer.Context, shop: Shop, as_json: AsJson = False) -> None:
     """End a shop's pause, whoever caused it."""
-    answer = client_of(context).post(_path(shop, "resume"))
+    answer = client_of(context).post(f"{_path(shop)}/resume")
     if as_json:
         print_json(answer)
     else:
@@ -72,23 +72,47 @@ def sync(context: typer.Context, shop: Shop, wait: WaitSeconds = None, as_json: 
     """Poll a shop now."""
     from orchestrator.cli.failures import Failure
 
-    answer = client_of(context).post(_path(shop, "sync"), query={"wait": wait}, wait_seconds=wait or 0)
+    client = client_of(context)
+    answer = client.post(f"{_path(shop)}/sync", query={"wait": wait}, wait_seconds=wait or 0)
     if as_json:
         print_json(answer)
     elif answer.status == 200:
         report = answer.json()
         found = ", ".join(f"{number} {name}" for name, number in report.items() if isinstance(number, int))
         sys.stdout.write(f"{shop} is synced: {found}\n")
-    elif wait is None:
-        sys.stdout.write(f"{shop} is being synced\n")
-    if wait is not None and answer.status == 202:
-        raise Failure(f"the sync of {shop} did not end within {wait:g} s", remedy="it goes on in the daemon")
+    if answer.status != 202:
+        return
+    waits = _wait_of(client, shop)
+    if wait is not None:
+        told = f"the sync of {shop} did not end within {wait:g} s{waits}"
+        raise Failure(told, remedy="it goes on in the daemon")
+    if not as_json:
+        sys.stdout.write(f"{shop} is {'to be synced' if waits else 'being synced'}{waits}\n")
 
 
-def _path(shop: str, action: str) -> str:
+def _wait_of(client: Client, shop: str) -> str:
+    """What keeps a shop from being asked now, as words behind a sentence; none if it is asked, or nobody knows.
+
+    Raises Failure where a person has to end it.
+    """
+    from orchestrator.cli.failures import Failure
+    from orchestrator.cli.standstill import of_shop
+
+    try:
+        view = client.get(_path(shop)).json()
+    except Failure:  # what was asked for is under way: this is for information only
+        return ""
+    if (found := of_shop(view)) is not None:
+        raise Failure(f"{shop} is not synced now, for {found.text}", remedy=found.remedy)
+    if not (wait := view.get("wait")):
+        return ""
+    return f", waiting for {wait['reason']}" + (f" until {wait['until']}" if wait.get("until") else "")
+
+
+def _path(shop: str) -> str:
     from orchestrator.cli.client import segment
 
-    return f"/v1/shops/{segment(shop)}/{action}"
+    return f"/v1/shops/{segment(shop)}"
 
 
 def _watch(client: Client) -> None:

@@ -106,10 +106,14 @@ def target_body(
     body = {name: value for name, value in fields.items() if value is not None}
     if data is None:
         return body
+    from orchestrator.json_errors import explain_json
     from statemachines.numbers import exact_float
 
     try:
         further = json.loads(data, parse_float=exact_float)
+    except json.JSONDecodeError as error:
+        at, words = explain_json(data, error)
+        raise typer.BadParameter(f"--data is no JSON at character {at + 1}: {words}") from None
     except ValueError as error:
         raise typer.BadParameter(f"--data is no JSON: {error}") from None
     if not isinstance(further, dict):
@@ -135,31 +139,34 @@ def _submit_one(
     client: Client, path: str, body: Any, key: str | None, wait_seconds: float | None, as_json: bool
 ) -> None:
     from orchestrator.cli.blocks import show
-    from orchestrator.cli.pages import hold_line, target_page
+    from orchestrator.cli.pages import standstill_line, target_page
+    from orchestrator.cli.standstill import of_order
     from orchestrator.cli.waiting import is_over, judge, wait_for_target
 
     answer = client.post(path, body, headers={} if key is None else {"Idempotency-Key": key})
     if wait_seconds is not None:
         answer = wait_for_target(client, answer, wait_seconds, is_shown=not as_json)
     target = answer.json()
-    held = None if is_over(target) or as_json else _held(client, target)
+    is_silent = is_over(target) or (as_json and wait_seconds is None)
+    order = None if is_silent else _order_of(client, target)
+    found = None if order is None else of_order(order)
     if as_json:
         print_json(answer)
     else:
-        show([*target_page(target), *([hold_line(held)] if held is not None else [])])
+        show([*target_page(target), *([standstill_line(found)] if found is not None else [])])
     if wait_seconds is not None:
-        judge(target, wait_seconds, is_held=held is not None)
+        judge(target, wait_seconds, order)
 
 
-def _held(client: Client, target: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The target's order if a person holds it, which the target does not say; None also where that cannot be known."""
+def _order_of(client: Client, target: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The target's order, which says what it waits for; None where that cannot be known."""
     from orchestrator.cli.failures import Failure
 
     try:
-        order = client.get(order_path(target["shop"], target["order"])).json()
+        found: Mapping[str, Any] = client.get(order_path(target["shop"], target["order"])).json()
     except Failure:  # the target is accepted: this is for information only
         return None
-    return order if order.get("held_at") else None
+    return found
 
 
 def _only_file(others: list[str]) -> None:

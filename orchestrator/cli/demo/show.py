@@ -136,6 +136,7 @@ def _drive(client: Client, submitted: list[Submitted]) -> None:
     say(f"{total} targets submitted for {len(submitted)} orders")
     began = time.monotonic()
     deadline = began + _DRIVE_SECONDS + total * _SECONDS_PER_TARGET
+    dump = client.get("/v1/status").json()
     with _watching(total) as watch:
         while time.monotonic() < deadline:
             dump = client.get("/v1/status").json()
@@ -145,7 +146,8 @@ def _drive(client: Client, submitted: list[Submitted]) -> None:
             if not dump["totals"]["targets_pending"] or not is_moving:
                 break
             time.sleep(_LOOK_SECONDS)
-    say(f"driven in {time.monotonic() - began:.1f} s")
+    pending = dump["totals"]["targets_pending"]
+    say(f"driven in {time.monotonic() - began:.1f} s: {total - pending} of {total} targets have ended")
 
 
 @contextmanager
@@ -165,7 +167,7 @@ def _watching(total: int) -> Iterator[Callable[[Any], None]]:
         nonlocal told_at
         if time.monotonic() - told_at >= _TOLD_EVERY_SECONDS:
             told_at = time.monotonic()
-            say(f"  {total - dump['totals']['targets_pending']} of {total} targets")
+            say(f"  so far {total - dump['totals']['targets_pending']} of {total} targets have ended")
 
     yield tell
 

@@ -1,11 +1,11 @@
-"""Types of config keys that many platforms have: secrets, tokens, addresses. Complaints never repeat a value."""
+"""What config keys of many platforms have in common. Complaints never repeat a value; secrets: `platforms/secrets`."""
 
 from __future__ import annotations
 
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Section(BaseModel):
@@ -19,18 +19,6 @@ def is_header_safe(text: str) -> bool:
     return bool(text) and all("!" <= character <= "~" for character in text)
 
 
-def _token(secret: SecretStr) -> SecretStr:
-    if not is_header_safe(secret.get_secret_value()):
-        raise ValueError("a token is visible ASCII without blanks")
-    return secret
-
-
-def _not_empty(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().strip():
-        raise ValueError("must not be empty")
-    return secret
-
-
 def _web_address(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -42,9 +30,5 @@ def _web_address(url: str) -> str:
     return url
 
 
-Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
-"""A password or the like: anything but nothing."""
-Token = Annotated[SecretStr, AfterValidator(_token)]
-"""What goes into a header as it is."""
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 """A whole address, without credentials in it."""

@@ -62,8 +62,9 @@ class Access(Protocol[A]):
         """Those that are known, or are fetched now."""
         ...
 
-    async def renewed(self, refused: A) -> tuple[A, bool]:
-        """Others in place of refused ones, and whether they are the last to try."""
+    async def renewed(self, refused: A, *, is_page: bool) -> tuple[A, bool] | None:
+        """Others in place of refused ones, and whether they are the last to try. `is_page`: the refusal may be a
+        proxy's own, of one order; None where others were fetched for that lately."""
         ...
 
 
@@ -161,6 +162,10 @@ class RestClient(ABC):
         del answer
         return None
 
+    def is_own_refusal(self, body: bytes) -> bool:
+        """Whether the body of a refusal about one order is the platform's and no bystander's: by default any JSON."""
+        return is_own(body)
+
     async def ask_list(self) -> None:
         """Asks for a list, for a bystander refused a call about one order. Raises PlatformFailure."""
         await self.probe()
@@ -205,7 +210,10 @@ class RestClient(ABC):
                 denied = failure
             if is_last:
                 raise denied
-            tokens, is_last = await self._access.renewed(tokens)
+            renewal = await self._access.renewed(tokens, is_page=denied.is_page)
+            if renewal is None:
+                raise denied
+            tokens, is_last = renewal
 
     async def _try(self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         await take_turn(self._throttle)
@@ -222,10 +230,11 @@ class RestClient(ABC):
         body: bytes | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-        is_own: IsOwn = is_own,
+        is_own: IsOwn | None = None,
     ) -> Answer:
-        """Sends a call about one order, whatever it answers. Raises as `bystanders.about_order`."""
-        send = self._send(method, url, body, headers=headers)
+        """Sends a call about one order, whatever it answers. `is_own`: other than `is_own_refusal`. Raises as
+        `bystanders.about_order`."""
+        send, is_own = self._send(method, url, body, headers=headers), is_own or self.is_own_refusal
         return await about_order(send, self.ask_list, self._caller, is_effect=method not in _READS, is_own=is_own)
 
     async def _accepted(

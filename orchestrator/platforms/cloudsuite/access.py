@@ -62,8 +62,9 @@ class CloudsuiteAccess:
         """As `Access.tokens`."""
         return await self._good(None)
 
-    async def renewed(self, refused: _Token) -> tuple[_Token, bool]:
+    async def renewed(self, refused: _Token, *, is_page: bool = False) -> tuple[_Token, bool]:
         """As `Access.renewed`: once is enough, for a new token that is refused too is no token's fault."""
+        del is_page  # tokens cost nothing
         return await self._good(refused), True
 
     async def _good(self, refused: _Token | None) -> _Token:

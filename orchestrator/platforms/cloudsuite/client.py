@@ -20,6 +20,7 @@ from yarl import URL
 from orchestrator.platforms.base.rest import Probe, RestClient, by_status, json_body
 from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
 from orchestrator.platforms.cloudsuite.access import CloudsuiteAccess
+from orchestrator.platforms.cloudsuite.errors import is_own_about_order
 from orchestrator.platforms.cloudsuite.lines import with_erp_lines
 from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
 from orchestrator.platforms.cloudsuite.proxy import CloudsuiteProxy, slip_lines
@@ -183,6 +184,10 @@ class CloudsuiteClient(RestClient):
         if not path.startswith("/") or path.startswith("//"):
             path = LIST_PATH
         return replace(listing, next=f"{path}?{parts.query}")
+
+    def is_own_refusal(self, body: bytes) -> bool:
+        """As `errors.is_own_about_order`."""
+        return is_own_about_order(body)
 
     def _order_in(self, answer: Answer) -> Seen:
         return read_single(answer.body, self._reading)

@@ -9,6 +9,13 @@ from __future__ import annotations
 from orchestrator.platforms.bystanders import is_own
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
 from orchestrator.platforms.http import Answer
+from orchestrator.platforms.json_text import read_object
+
+
+def is_own_about_order(body: bytes) -> bool:
+    """Whether a 401, 403 or 404 about one order is CloudSuite's: `detail` says what is the matter (cloudsuite.md §8).
+    Gateways answer with JSON as well, where they find no route or do not let a call through."""
+    return "detail" in (read_object(body) or {})
 
 
 def token_refusal(answer: Answer, words: str) -> PlatformFailure:
@@ -20,5 +27,5 @@ def token_refusal(answer: Answer, words: str) -> PlatformFailure:
 
 def is_html(body: bytes) -> bool:
     """Whether a body is a page for people, which no call of this API answers with."""
-    start = body.lstrip()[:200].lower()
+    start = body.lstrip(b"\xef\xbb\xbf \t\r\n")[:200].lower()
     return start.startswith((b"<!doctype html", b"<html"))

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
-from orchestrator.platforms.base.options import Secret, Section, Token, WebAddress
+from orchestrator.platforms.base.options import Section, WebAddress
+from orchestrator.platforms.secrets import Secret, Token
 
 DEFAULT_BASE_URL = "https://api.cloudsuite.io"
 """The API's host (cloudsuite.md §1)."""

@@ -16,16 +16,22 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 from orchestrator.platforms.cloudsuite.errors import is_html
-from orchestrator.platforms.garbage import is_json, looks_like_json
+from orchestrator.platforms.garbage import is_binary, is_json, looks_like_json
 from orchestrator.platforms.json_text import read_body
 from statemachines.target import Json
 
 _ERROR_NAMES = frozenset({"error", "errors", "fault", "exception"})
 _CODE_NAMES = frozenset({"status", "code", "statuscode", "status_code"})
 _FLAG_NAMES = frozenset({"success", "ok"})
-_GOOD_WORDS = frozenset({"ok", "success", "accepted", "created", "done"})
-_PAGES = frozenset({"html", "head", "body"})
-"""Roots of pages for people, some of which are XML."""
+_STATE_NAMES = _FLAG_NAMES | {"status"}
+_GOOD_WORDS = frozenset({"ok", "success", "accepted", "created", "done", "true", "yes"})
+_BAD_WORDS = frozenset({"error", "fail", "failed", "failure", "invalid", "refused", "rejected", "false", "no"})
+_PAGES = frozenset(
+    {"html", "head", "body", "title", "meta", "style", "script", "center", "div", "main", "section", "article"}
+    | {"header", "nav", "table", "font", "pre", "p", "span", "h1", "h2", "h3", "h4", "br", "hr", "a", "img"}
+)
+"""Roots of pages for people and of pieces of them, some of which are XML."""
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _TELLS_NOTHING = frozenset({400, 422})
 """Codes of refusals of which only words tell what is the matter."""
 
@@ -74,11 +80,15 @@ def says_duplicate(status: int, body: bytes, duplicate_pattern: re.Pattern[str])
 
 
 def _read(body: bytes) -> _Reply | None:
-    text = body.decode("utf-8", "replace").strip()
     if is_html(body):
+        return None
+    if body.startswith(_UTF_16):
+        return _of_xml(body)
+    if is_binary(body):
         return None
     if looks_like_json(body):
         return _of_json(body) if is_json(body) else None
+    text = body.decode("utf-8", "replace").removeprefix("\ufeff").strip()
     return _of_xml(body) if text.startswith("<") else _Reply(None, None, text)
 
 
@@ -91,17 +101,21 @@ def _of_xml(body: bytes) -> _Reply | None:
         return None
     code: int | None = None
     is_error: bool | None = None
+    told: set[bool] = set()
     for element in root.iter():
         name = str(element.tag).rpartition("}")[2].lower()
         if name in _ERROR_NAMES:
-            told = " ".join(element.itertext()).strip()
+            words = " ".join(element.itertext()).strip()
             # an empty one beside a good code lists no error; by itself it is the whole answer
-            is_error = is_error or bool(element.attrib or told not in ("", "0"))
+            is_error = is_error or bool(element.attrib or words not in ("", "0"))
         if name in _CODE_NAMES and (found := _code(element.get("code") or element.text)) is not None:
             code = found if code is None else max(code, found)
-    if is_error is False and code is None:
+        told |= _told(name, element.text)
+        for attribute, value in element.attrib.items():
+            told |= _told(attribute.rpartition("}")[2].lower(), value)
+    if is_error is False and code is None and not told:
         is_error = True
-    return _Reply(code, is_error or None, " ".join(root.itertext()))
+    return _Reply(code, _verdict_of(is_error or None, told), " ".join(root.itertext()))
 
 
 def _of_json(body: bytes) -> _Reply:
@@ -109,28 +123,51 @@ def _of_json(body: bytes) -> _Reply:
         value = read_body(body)
     except ValueError:
         value = None
-    members = {str(name).lower(): inner for name, inner in value.items()} if isinstance(value, dict) else {}
-    codes = [code for name in _CODE_NAMES if (code := _code(members.get(name))) is not None]
+    codes: list[int] = []
+    texts: list[str] = []
+    told: set[bool] = set()
     is_error: bool | None = None
-    if any(members.get(name) for name in _ERROR_NAMES) or any(members.get(name) is False for name in _FLAG_NAMES):
-        is_error = True
-    elif any(members.get(name) is True for name in _FLAG_NAMES) or str(members.get("status")).lower() in _GOOD_WORDS:
-        is_error = False
-    return _Reply(max(codes, default=None), is_error, " ".join(_texts(value)))
+    for name, inner in _members(value):
+        if isinstance(inner, str):
+            texts.append(inner)
+        if name in _ERROR_NAMES and inner:
+            is_error = True
+        if name in _CODE_NAMES and (code := _code(inner)) is not None:
+            codes.append(code)
+        told |= _told(name, inner)
+    return _Reply(max(codes, default=None), _verdict_of(is_error, told), " ".join(texts))
+
+
+def _members(value: Json) -> Iterator[tuple[str, Json]]:
+    """Everything that stands in a value, however deep, with its name in small letters; without one in a list."""
+    left: list[tuple[str, Json]] = [("", value)]
+    while left:
+        name, inner = left.pop()
+        yield name, inner
+        if isinstance(inner, Mapping):
+            left += [(str(each).lower(), found) for each, found in inner.items()][::-1]
+        elif isinstance(inner, list):
+            left += [("", each) for each in inner][::-1]
+
+
+def _told(name: str, value: Json) -> set[bool]:
+    """Whether a flag or a status says yes (True) or no; nothing where it is neither."""
+    if name not in _STATE_NAMES or not isinstance(value, str | int):
+        return set()
+    word = str(value).strip().lower()
+    if name in _FLAG_NAMES and word in ("0", "1"):
+        return {word == "1"}
+    return {True} if word in _GOOD_WORDS else {False} if word in _BAD_WORDS else set()
+
+
+def _verdict_of(is_error: bool | None, told: set[bool]) -> bool | None:
+    """What errors and flags say together: one of them that says no is enough."""
+    if is_error or False in told:
+        return True
+    return False if told else None
 
 
 def _code(value: Json) -> int | None:
     """An HTTP-like code, as a number or a text."""
     text = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
     return int(text) if re.fullmatch(r"[1-5][0-9]{2}", text) else None
-
-
-def _texts(value: Json) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)

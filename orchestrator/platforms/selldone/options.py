@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orchestrator.platforms.base.options import Section, Token
+from orchestrator.platforms.base.options import Section
+from orchestrator.platforms.secrets import Token
 
 DEFAULT_BASE_URL = "https://api.selldone.com"
 """The API's host (selldone.md §1)."""

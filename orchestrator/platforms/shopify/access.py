@@ -71,9 +71,12 @@ class ShopifyAccess:
                 refusal = failure
             if answer is not None and not self._may_lack_scopes(answer):
                 return answer
-            if refusal is not None and is_fetched:
-                raise AccessDenied(refusal.detail, is_page=refusal.is_page)
-            tokens, is_fetched = await self._keeper.renewed(tokens)
+            is_page = refusal is not None and refusal.is_page
+            renewal = None if refusal and is_fetched else await self._keeper.renewed(tokens, is_page=is_page)
+            if renewal is None:
+                assert refusal is not None
+                raise AccessDenied(refusal.detail, is_page=is_page)
+            tokens, is_fetched = renewal
             if answer is not None:
                 self._no_scopes_until = self._clock.monotonic() + SCOPES_SECONDS
             await self.throttle()

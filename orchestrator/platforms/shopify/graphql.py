@@ -116,7 +116,7 @@ class ShopifyDoor:
         if name in _LISTS:
             answer = await send
         else:
-            answer = await about_order(send, self._ask_list, self._caller, is_effect=is_effect)
+            answer = await about_order(send, self._ask_list, self._caller, is_effect=is_effect, is_own=_is_own)
         if answer.status in _SHOP_STOPS:
             raise AccessDenied(self._caller.words(answer))
         if answer.status >= 400:
@@ -210,6 +210,11 @@ class ShopifyDoor:
         return data
 
 
+def _is_own(body: bytes) -> bool:
+    """Whether a refusal is Shopify's: a gateway's JSON has no `errors` (shopify.md §8)."""
+    return not (read_object(body) or {}).keys().isdisjoint(("errors", "error"))
+
+
 def _members(body: bytes) -> dict[str, Json] | None:
     """The members of an answer, `Broken` where a part of one is no JSON; None where it is no JSON object."""
     if (whole := read_object(body)) is not None:
@@ -292,9 +297,9 @@ def throttle_seconds(body: Mapping[str, Json]) -> float:
         status = cost["throttleStatus"]
         missing = float(cost["requestedQueryCost"]) - float(status["currentlyAvailable"])
         seconds = missing / float(status["restoreRate"])
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (KeyError, TypeError, ValueError, ArithmeticError):
         return _DEFAULT_THROTTLE_SECONDS
-    if seconds <= 0:
+    if not seconds > 0:  # nor NaN, which is what comes of numbers without an end
         return _DEFAULT_THROTTLE_SECONDS
     return min(max(seconds, 0.1), _MAX_THROTTLE_SECONDS)
 
@@ -318,5 +323,5 @@ def points_told(body: bytes) -> PointsTold | None:
             requested=float(cost["requestedQueryCost"]),
             actual=None if actual is None else float(actual),
         )
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return None

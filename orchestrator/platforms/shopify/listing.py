@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.platforms.client import UnreadableItem
 from orchestrator.platforms.failures import Unreadable
-from orchestrator.platforms.fields import SenselessOrder, member_or_none
+from orchestrator.platforms.fields import SenselessOrder, member_or_none, shown
 from orchestrator.platforms.json_text import decoded, encoded, member_text, members
 from orchestrator.platforms.shopify.webhooks import id_of_gid
 from orchestrator.platforms.shopify.wire import Row, read_row
@@ -54,4 +54,4 @@ def _onward(*, has_more: bool, end: Json) -> tuple[str | None, str | None]:
         return None, None
     if isinstance(end, str) and end:
         return end, None
-    return None, f"it says that more follows, and its cursor is {str(end)[:80]!r}"
+    return None, f"it says that more follows, and its cursor is {shown(end)}"

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, model_validator
 
-from orchestrator.platforms.base.options import Secret, Section, Token
+from orchestrator.platforms.base.options import Section
+from orchestrator.platforms.secrets import Secret, Token
 from statemachines.shopify.machine import DEFAULT_ROUTING_SECONDS
 
 DEFAULT_BASE_URL = "https://{domain}"

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 
 from orchestrator.platforms.client import Throttle
 from orchestrator.platforms.failures import NotFound, Transient, Unreadable
+from orchestrator.platforms.fields import shown
 from orchestrator.platforms.json_text import decoded, encoded, member_text, write_value
 from orchestrator.platforms.shopify.graphql import ShopifyDoor
 from orchestrator.platforms.shopify.graphql import document as text_of
@@ -112,7 +113,7 @@ class _Rest:
         cursors: set[str] = set()
         while (after := _next_cursor(owner, name)) is not None:
             if after in cursors:
-                raise _Astray(f"a cursor of its {name} was named before: {after[:80]}")
+                raise _Astray(f"a cursor of its {name} was named before: {shown(after)}")
             cursors.add(after)
             if self.pages == MOST_PAGES:
                 raise _Endless(f"{MOST_PAGES + 1} pages do not show all of its lines, fulfilment orders and parcels")

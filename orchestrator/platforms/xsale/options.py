@@ -17,7 +17,8 @@ from pydantic import (
     field_validator,
 )
 
-from orchestrator.platforms.base.options import Secret, Section
+from orchestrator.platforms.base.options import Section
+from orchestrator.platforms.secrets import Secret
 from statemachines.machine import DefinitionError
 from statemachines.xsale import DEFAULT_FLOW, build, usual_milestones
 from statemachines.xsale import DEFAULT_MILESTONES as USUAL_MILESTONES

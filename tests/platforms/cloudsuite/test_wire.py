@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from datetime import UTC, date, datetime
@@ -331,6 +332,15 @@ def test_a_confirmation_tells_prices_to_the_digit_and_without_an_exponent(told: 
         (b"<Response><Sta", Verdict.SENSELESS),
         (b"<!doctype html><html></html>", Verdict.SENSELESS),
         (b"<html><body>Just a moment", Verdict.SENSELESS),
+        (b"\xef\xbb\xbf<html><body>Just a moment", Verdict.SENSELESS),
+        (b"<div>Back at noon</div>", Verdict.SENSELESS),
+        (b"<center><h1>Maintenance</h1></center>", Verdict.SENSELESS),
+        (b"\xef\xbb\xbf<Response>OK</Response>", Verdict.DONE),
+        (gzip.compress(b"<Response/>"), Verdict.SENSELESS),
+        (b"OK\x00", Verdict.SENSELESS),
+        ("<Response><Error>no</Error></Response>".encode("utf-16"), Verdict.REFUSED),
+        ("<html>Back at noon</html>".encode("utf-16"), Verdict.SENSELESS),
+        (b'{"a":' * 900 + b'"ok"' + b"}" * 900, Verdict.DONE),
         (b'<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/hostname">]><r>&x;</r>', Verdict.SENSELESS),
         (b'<!DOCTYPE r [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><r>&b;</r>', Verdict.SENSELESS),
     ],
@@ -355,6 +365,18 @@ def test_an_answer_of_the_proxy_is_judged_and_never_trusted(body: bytes, said: V
         (b'{"status": "ok", "message": "0 errors"}', Verdict.DONE),
         (b'{"status": "error"}', Verdict.REFUSED),
         (b'{"errors": [], "failed": 0}', Verdict.DONE),
+        (b'{"status": "Failure", "message": "thanks"}', Verdict.REFUSED),
+        (b'{"success": "false"}', Verdict.REFUSED),
+        (b'{"success": 0}', Verdict.REFUSED),
+        (b'{"success": 1, "message": "0 errors"}', Verdict.DONE),
+        (b'{"result": {"error": "unknown order"}}', Verdict.REFUSED),
+        (b'[{"line": 10, "errors": ["unknown"]}]', Verdict.REFUSED),
+        (b'{"result": {"success": false}}', Verdict.REFUSED),
+        (b'{"response": {"status": 500, "text": "thanks"}}', Verdict.REFUSED),
+        (b"<Response><Success>false</Success></Response>", Verdict.REFUSED),
+        (b'<Response success="false">thanks</Response>', Verdict.REFUSED),
+        (b"<Response><Status>failure</Status></Response>", Verdict.REFUSED),
+        (b"<Response><Success>true</Success><Text>0 errors</Text></Response>", Verdict.DONE),
         (b'{"errors": ["no such line"]}', Verdict.REFUSED),
         (b'{"detail": "Error: no despatch"}', Verdict.REFUSED),
     ],

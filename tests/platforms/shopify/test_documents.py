@@ -18,6 +18,7 @@ from orchestrator.platforms.shopify.graphql import (
     document,
     document_names,
     failure_of,
+    points_told,
     refusal_of,
     throttle_seconds,
 )
@@ -196,6 +197,17 @@ def test_a_throttled_shop_waits_until_the_bucket_holds_enough() -> None:
     assert isinstance(failure, Transient)
     assert not failure.is_ambiguous
     assert throttle_seconds({}) > 0
+
+
+@pytest.mark.parametrize("odd", [10**400, "1e999", "nan", -(10**400), None, [], {"a": 1}])
+@pytest.mark.parametrize("place", ["requestedQueryCost", "currentlyAvailable", "restoreRate"])
+def test_odd_numbers_of_a_throttled_answer_are_a_wait_of_a_minute_at_most(odd: Any, place: str) -> None:
+    status = {"maximumAvailable": 1000, "currentlyAvailable": 100, "restoreRate": 50}
+    cost = {"requestedQueryCost": 200, "throttleStatus": status}
+    (cost if place in cost else status)[place] = odd
+    assert 0 < throttle_seconds({"extensions": {"cost": cost}}) <= 60
+    told = points_told(json.dumps({"extensions": {"cost": cost}}).encode())
+    assert told is None or not told.is_sensible or place == "restoreRate"
 
 
 def test_a_throttled_shop_whose_bucket_is_full_is_not_asked_at_once_again() -> None:

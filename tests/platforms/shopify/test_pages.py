@@ -241,7 +241,7 @@ async def test_a_page_that_makes_no_sense_is_no_half_order(answer: Any) -> None:
 
 @pytest.mark.parametrize(
     ("lines", "words"),
-    [((5, 6), "a cursor of its lineItems was named before: again"), ((1,), "two pages of its lineItems show gid://")],
+    [((5, 6), 'a cursor of its lineItems was named before: "again"'), ((1,), "two pages of its lineItems show gid://")],
 )
 async def test_an_order_whose_pages_do_not_lead_on_is_set_aside_and_counts_nothing_twice(
     lines: tuple[int, ...], words: str

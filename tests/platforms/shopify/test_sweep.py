@@ -100,10 +100,10 @@ def test_a_change_time_at_the_beginning_of_time_breaks_no_sweep(latest: int) -> 
         ({"hasNextPage": False, "endCursor": None}, None),
         ({"hasNextPage": False}, None),
         ({"hasNextPage": True, "endCursor": "a"}, None),
-        ({"hasNextPage": True, "endCursor": None}, "it says that more follows, and its cursor is 'None'"),
-        ({"hasNextPage": True, "endCursor": ""}, "it says that more follows, and its cursor is ''"),
-        ({"hasNextPage": True, "endCursor": 7}, "it says that more follows, and its cursor is '7'"),
-        ({"hasNextPage": True}, "it says that more follows, and its cursor is 'None'"),
+        ({"hasNextPage": True, "endCursor": None}, "it says that more follows, and its cursor is null"),
+        ({"hasNextPage": True, "endCursor": ""}, 'it says that more follows, and its cursor is ""'),
+        ({"hasNextPage": True, "endCursor": 7}, "it says that more follows, and its cursor is 7"),
+        ({"hasNextPage": True}, "it says that more follows, and its cursor is null"),
     ],
 )
 def test_a_list_that_goes_on_says_where(info: dict[str, object], flaw: str | None) -> None:

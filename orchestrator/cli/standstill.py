@@ -1,0 +1,71 @@
+"""What stands still until a person does something: an order that is held, a shop that is paused or not in the config.
+Pure: JSON of the API in, words out."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Standstill(NamedTuple):
+    """`why` in words, `detail` as the person or the daemon gave it (empty for none), and what ends it."""
+
+    why: str
+    detail: str
+    remedy: str
+
+    @property
+    def text(self) -> str:
+        """Why, with the detail."""
+        return f"{self.why}: {self.detail}" if self.detail else self.why
+
+
+_BY_REASON = {
+    "paused": ("shop {shop} is paused", "`fulfilld resume {shop}`"),
+    "access_denied": (
+        "the platform does not accept the credentials of shop {shop}",
+        "check its credentials and address in the config and send SIGHUP, or `fulfilld resume {shop}`",
+    ),
+    "restore": (
+        "shop {shop} waits until a person has looked",
+        "look at what is pending, then `fulfilld resume {shop}`",
+    ),
+    "another_account": (
+        "the name of shop {shop} means another account now",
+        "mend the config, or `fulfilld resume {shop}` if it is the same shop",
+    ),
+    "not_configured": (
+        "shop {shop} is not in the config any more",
+        "put it back into the config under its name and send SIGHUP, or `fulfilld cancel {shop} {order}`",
+    ),
+}
+"""By `wait.reason`: those that do not end by themselves."""
+
+
+def of_order(order: Mapping[str, Any]) -> Standstill | None:
+    """Why nothing more is done for an order before a person does something; None where it goes on by itself."""
+    shop, id_ = str(order["shop"]), str(order["id"])
+    if order.get("held_at"):
+        remedy = f"`fulfilld release {shlex.quote(shop)} {shlex.quote(id_)}` lets it go on"
+        return Standstill("the order is held", order.get("held_reason") or "", remedy)
+    return _of_wait(order.get("wait"), shop, shlex.quote(id_))
+
+
+def of_shop(shop: Mapping[str, Any]) -> Standstill | None:
+    """As `of_order`, for a shop."""
+    return _of_wait(shop.get("wait"), str(shop["name"]), "ID")
+
+
+def access_remedy(shop: str) -> str:
+    """What helps a shop whose credentials its platform does not accept."""
+    return _BY_REASON["access_denied"][1].format(shop=shlex.quote(shop))
+
+
+def _of_wait(wait: Mapping[str, Any] | None, shop: str, order: str) -> Standstill | None:
+    if wait is None or wait["reason"] not in _BY_REASON:
+        return None
+    why, remedy = _BY_REASON[wait["reason"]]
+    # What a shop that left waits for is said in full by the two.
+    detail = "" if wait["reason"] == "not_configured" else wait.get("detail") or ""
+    return Standstill(why.format(shop=shop), detail, remedy.format(shop=shlex.quote(shop), order=order))
