@@ -86,7 +86,7 @@ async def _restless(world: World) -> str:
     ]
     status = (await call(world, "GET", "/v1/status")).body
     moving += [f"{each['name']} lags {each}" for each in status["delivery"] if each["lag_events"]]
-    moving += [f"{sender.waiting} webhooks" for sender in world.sandbox.senders if sender.waiting]
+    moving += [f"{sender.waiting} webhooks" for sender in world.sandbox.shopify.senders if sender.waiting]
     return "; ".join(moving)
 
 
