@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -62,6 +63,15 @@ class Store(Protocol):
 
     async def read(self, unit: Callable[[Transaction], T], /) -> T:
         """Runs `unit` in one consistent read-only snapshot."""
+        ...
+
+    async def notify(self, channel: str, text: str) -> None:
+        """Tells whoever listens on a channel, at every process that has the store open. A hint: it may come late, twice
+        or not at all. Raises StoreUnavailable."""
+        ...
+
+    def listen(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """The notices of a channel from now on, without an end. Equal ones that wait may come as one."""
         ...
 
     async def watch(self, every_seconds: float) -> StoreLost:

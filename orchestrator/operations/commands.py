@@ -39,6 +39,8 @@ from storage.transaction import Transaction
 
 Change = Callable[[Draft, Context], None]
 
+_RETRY_SECONDS = 60  # every 503 says when to come again, also where the platform does not
+
 
 class DaemonCommands:
     """Carries out commands on the shops that this node works for, and on the receivers of events (`deliveries`; None:
@@ -333,23 +335,23 @@ class _platform_refusals:  # noqa: N801 - reads as a block
             case NotFound():
                 raise await self._not_found() from None
             case Transient(retry_after_seconds=seconds):
-                after = math.ceil(seconds) if seconds else None
+                after = math.ceil(seconds) if seconds else _RETRY_SECONDS
                 raise Refused("platform-unreachable", error.detail, retry_after_seconds=after) from None
             case GateClosed():
                 raise await self._closed() from None
             case AccessDenied():
                 detail = f"the platform refuses our credentials for shop {self._shop}: {error.detail}; {MEND_ACCESS}"
                 extra = {"paused_by": "access_denied"}
-                raise Refused("platform-unreachable", detail, retry_after_seconds=60, extra=extra) from None
+                raise Refused("platform-unreachable", detail, retry_after_seconds=_RETRY_SECONDS, extra=extra) from None
             case Unreadable(payload=payload) if self._order is None or not is_whole(payload):
                 # Not an order that makes no sense, but no answer of the API at all: a page for people, half a body.
                 detail = f"what the platform answers cannot be read: {error.detail}"
-                raise Refused("platform-unreachable", detail, retry_after_seconds=60) from None
+                raise Refused("platform-unreachable", detail, retry_after_seconds=_RETRY_SECONDS) from None
             case Unreadable():
                 detail = f"what the platform shows of the order cannot be read: {error.detail}"
                 raise Refused("not-allowed", detail, extra={"reason": error.detail}) from None
             case PlatformFailure():
-                raise Refused("platform-unreachable", error.detail, retry_after_seconds=60) from None
+                raise Refused("platform-unreachable", error.detail, retry_after_seconds=_RETRY_SECONDS) from None
             case _:
                 return
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from orchestrator.platforms.json_text import Broken, member_text, read_value, storable, write_value
-from statemachines.numbers import decimal_of
+from statemachines.numbers import decimal_of, plain
 from statemachines.target import Json
 
 P = ParamSpec("P")
@@ -129,6 +129,13 @@ def word(value: Json, field: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise SenselessOrder(f"{field} is no text: {shown(value)}")
     return value
+
+
+def quantity(value: Json) -> str | None:
+    """A number, or a text with one, written in one way: "36.30" and 36.3 are the same. What is no number ("1,5") tells
+    no quantity: None."""
+    number = decimal_of(value)
+    return None if number is None else plain(number)
 
 
 def instant_ms(value: Json, field: str, zone: tzinfo = UTC) -> int:

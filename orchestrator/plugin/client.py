@@ -50,6 +50,7 @@ from orchestrator.platforms.fields import (
     optional_ms,
     order_number,
     payload_of,
+    quantity,
     seconds_of,
     word,
 )
@@ -113,6 +114,7 @@ __all__ = [
     "order_number",
     "payload_of",
     "price",
+    "quantity",
     "read_object",
     "read_value",
     "renewal_time",

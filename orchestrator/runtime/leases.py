@@ -25,6 +25,7 @@ T = TypeVar("T")
 TERM_SECONDS = 15.0
 """How long a node that died keeps its shops."""
 
+_GIVEN_UP = "given_up"  # the channel of the names of shops
 _RENEWALS = 3  # in a term: two may fail
 
 
@@ -35,7 +36,7 @@ class Leases:
         self._store, self._node, self._clock = store, node, clock
         self._seconds = term_seconds
         self.pause_seconds = term_seconds / _RENEWALS
-        """How long to wait before a shop that another node has is asked for again."""
+        """How long to wait before a lease is renewed, or a shop that another node has is asked for again."""
 
     async def acquire(self, name: str, platform: str, first: Callable[[Transaction], T]) -> tuple[Shop, T] | None:
         """Takes a shop, and does `first` in the same transaction; None when another node has it."""
@@ -45,6 +46,14 @@ class Leases:
             return None if shop is None else (shop, first(tx))
 
         return await self._store.write(unit)
+
+    async def freed(self, name: str) -> None:
+        """Returns when it is worth a try to take a shop that another node has: it was given up, or a while is over."""
+        with anyio.move_on_after(self.pause_seconds):
+            async with self._store.listen(_GIVEN_UP) as notices:
+                async for shop in notices:
+                    if shop == name:
+                        return
 
     async def keep(self, name: str, epoch: int) -> None:
         """Renews a lease until it is cancelled; returns at once where a lease has no end. Raises StaleLease when
@@ -62,8 +71,10 @@ class Leases:
                 raise StaleLease(name)
 
     async def release(self, name: str, epoch: int) -> None:
-        """Gives a shop up. Raises StoreUnavailable."""
+        """Gives a shop up, and tells the nodes that wait for it. Raises StoreUnavailable."""
         await self._store.write(lambda tx: release(tx, name, epoch))
+        if not self._store.is_exclusive:
+            await self._store.notify(_GIVEN_UP, name)
 
     async def _has_renewed(self, name: str, epoch: int) -> bool:
         term = self._term()

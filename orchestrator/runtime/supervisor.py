@@ -214,7 +214,7 @@ class Supervisor:
 
         while (acquired := await self._leases.acquire(shop.name, shop.platform, first)) is None:
             entry.started.set()
-            await anyio.sleep(self._leases.pause_seconds)
+            await self._leases.freed(shop.name)
         row, was = acquired
         if was is not None:
             tell_changed(shop.name, was, identity)

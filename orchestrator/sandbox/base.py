@@ -97,7 +97,7 @@ class SimulatedShops(ABC, Generic[S, P]):
 
     @abstractmethod
     def config_of(self, shop: S, address: str) -> dict[str, Json]:
-        """fulfilld's config of a shop, but for `platform` and `base_url`; `address` is that of this platform."""
+        """fulfilld's config of a shop but for `platform`, and for `base_url` where that is `address`."""
 
     @abstractmethod
     def states_of(self, shop: S) -> Mapping[int, str]:
@@ -151,14 +151,12 @@ class SimulatedShops(ABC, Generic[S, P]):
     def shops(self, base_url: str) -> dict[str, dict[str, Json]]:
         """As `SimulatedPlatform.shops`."""
         address = f"{base_url}/{self.name}"
-        return {
-            self.config_name if n == 1 else f"{self.config_name}{n}": {
-                "platform": self.name,
-                **self.config_of(shop, address),
-                "base_url": address,
-            }
-            for n, shop in enumerate(self.shops_by_key.values(), start=1)
-        }
+        found: dict[str, dict[str, Json]] = {}
+        for n, shop in enumerate(self.shops_by_key.values(), start=1):
+            own = self.config_of(shop, address)
+            name = self.config_name if n == 1 else f"{self.config_name}{n}"
+            found[name] = {"platform": self.name, **own, "base_url": own.get("base_url", address)}
+        return found
 
     def summary(self) -> dict[str, Json]:
         """As `SimulatedPlatform.summary`: orders by state, shop by shop."""

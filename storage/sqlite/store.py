@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ import anyio
 
 from storage.errors import NotAStore, StoreLost, StoreUnavailable
 from storage.migrations import migrate
+from storage.notices import LocalNotices
 from storage.sqlite.connection import Connection, SqliteTransaction, close_all, connect, take_part
 from storage.sqlite.footing import Footing, refuse_another_log
 from storage.sqlite.group import Unit
@@ -37,6 +38,7 @@ class SqliteStore:
         self._writer = writer
         self._readers = readers
         self._free = anyio.Semaphore(len(readers))
+        self._notices = LocalNotices()
 
     @property
     def url(self) -> str:
@@ -87,6 +89,14 @@ class SqliteStore:
                 raise StoreUnavailable(f"reading {self.path} failed: {error}") from error
             finally:
                 self._readers.append(reader)
+
+    async def notify(self, channel: str, text: str) -> None:
+        """Tells the tasks of this process that listen: no other one has the file open."""
+        self._notices.notify(channel, text)
+
+    def listen(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """The notices of a channel from now on."""
+        return self._notices.listen(channel)
 
     @property
     def lost(self) -> StoreLost | None:

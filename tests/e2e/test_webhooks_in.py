@@ -166,6 +166,18 @@ async def test_nothing_but_webhooks_is_served_on_their_port(tmp_path: Path) -> N
             assert b" 404 " in (await _raw(it.port, head))[:20]
 
 
+async def test_the_daemon_shows_which_webhooks_the_platform_does_not_send(tmp_path: Path) -> None:
+    async with scene(tmp_path, orders=1) as it:
+        await it.start()
+        found = None
+        with anyio.fail_after(30):
+            while found is None:  # the look comes some time after the start, and no event follows it
+                _, view = await it.daemon.call("GET", f"/v1/shops/{it.shop}")
+                found = view["webhooks"]
+                await anyio.sleep(0.02)
+        assert "orders/create" in found["missing"]
+
+
 async def test_old_news_and_replays_change_nothing(tmp_path: Path) -> None:
     async with scene(tmp_path, orders=2) as it:
         await it.start()

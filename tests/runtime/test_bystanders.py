@@ -10,10 +10,9 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing.stage import moves_of
 from storage.records import Situation, TargetStatus
 from storage.shops import get_shop
+from tests.support.platforms import FIRST_STATES, SHOPS
 from tests.support.shopfloor import Shopfloor, shopfloor
 
-SHOPS = {"selldone": "acme", "cloudsuite": "cs", "xsale": "xs", "shopify": "shopy"}
-STATES = {"shopify": "preparing"}  # elsewhere "accepted" is a call
 PAGE = b"<!DOCTYPE html><html><h1>Request 4711 was blocked by policy</h1></html>"
 
 every_platform = pytest.mark.parametrize("platform", sorted(SHOPS))
@@ -32,7 +31,7 @@ async def test_the_order_is_blocked_with_the_pages_words_and_others_go_on(
 ) -> None:
     sandbox = Sandbox(SandboxSettings(orders=2))
     async with shopfloor(sandbox, tmp_path, platform=platform) as floor:
-        shop, state, step = SHOPS[platform], STATES.get(platform, "accepted"), moves_of(platform)[0].step
+        shop, state, step = SHOPS[platform], FIRST_STATES[platform], moves_of(platform)[0].step
         disliked, other = await floor.orders()
         sandbox.faults.script_answer(status, PAGE, step=step, order=disliked.id, times=1000)
         target = await floor.reach(disliked.id, state, shop)
@@ -53,7 +52,7 @@ async def test_no_page_declares_an_order_gone(tmp_path: Path, platform: str, sta
         shop = SHOPS[platform]
         (order,) = await floor.orders()
         sandbox.faults.script_answer(status, body, step="read", times=1000)
-        target = await floor.reach(order.id, STATES.get(platform, "accepted"), shop)
+        target = await floor.reach(order.id, FIRST_STATES[platform], shop)
         assert target.problem is not None
         assert (target.status, target.problem.type) == (TargetStatus.BLOCKED, "attempts-exhausted")
         found = await floor.order(order.id, shop)

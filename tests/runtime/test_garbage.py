@@ -11,10 +11,9 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import TargetStatus
 from storage.rejected import list_rejected
 from storage.shops import get_shop
+from tests.support.platforms import FIRST_STATES, SHOPS
 from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
 
-SHOPS = {"selldone": "acme", "cloudsuite": "cs", "xsale": "xs", "shopify": "shopy"}
-FIRST_STATES = {"shopify": "preparing"}  # elsewhere "accepted" is a call
 PAGE = b"<html><head><title>Maintenance</title></head><body><h1>Back at noon</h1></body></html>"
 WORDS = "HTTP 200: a page in place of an answer: Maintenance Back at noon"
 
@@ -82,7 +81,7 @@ async def test_a_step_that_is_answered_with_garbage_takes_effect_once(
     async with shopfloor(sandbox, tmp_path, platform=platform) as floor:
         (order,) = await floor.orders()
         sandbox.faults.script(fault, order=order.id)
-        target = await floor.reach(order.id, FIRST_STATES.get(platform, "accepted"), shop)
+        target = await floor.reach(order.id, FIRST_STATES[platform], shop)
         assert target.status is TargetStatus.REACHED
         assert len(sandbox.ledger.effects(order.id)) == 1
         assert sandbox.ledger.repeats_after_effect() == []

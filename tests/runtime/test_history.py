@@ -15,12 +15,12 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.target import Json
 from storage.records import Shop, TargetStatus
 from storage.shops import get_shop
+from tests.support.platforms import SHOPS
 from tests.support.shopfloor import Shopfloor, config_of, working_on
 
 SINCE = "2024-03-01"
 SINCE_MS = 1_709_251_200_000
 DAY_MS = 86_400_000
-SHOPS = {"selldone": "acme", "cloudsuite": "cs", "xsale": "xs", "shopify": "shopy"}
 
 
 @dataclass(slots=True)

@@ -21,12 +21,10 @@ from storage.orders import get_payload
 from storage.records import Rejected, TargetStatus
 from storage.rejected import list_rejected
 from storage.shops import get_shop
+from tests.support.platforms import FIRST_STATES, SHOPS
 from tests.support.shopfloor import Shopfloor, config_of, working_on
 from tests.support.tampering import Path as Place
 from tests.support.tampering import Spoilt, spoil, tamper
-
-SHOPS = {"selldone": "acme", "cloudsuite": "cs", "xsale": "xs", "shopify": "shopy"}
-NEXT = {"selldone": "OrderConfirm", "cloudsuite": "processing", "xsale": "accepted", "shopify": "IN_PROGRESS"}
 
 FIELDS: dict[str, tuple[Place, ...]] = {
     "selldone": (
@@ -136,7 +134,7 @@ async def test_whatever_one_order_holds_its_neighbours_are_imported_and_driven(
             assert report is not None
             await looked_after(floor, platform, places, good)
             for order in spoilt:
-                request = TargetRequest(NEXT[platform])
+                request = TargetRequest(FIRST_STATES[platform])
                 for ask in (
                     floor.commands.refresh(shop, order),
                     floor.commands.preview(shop, order, request),
@@ -144,7 +142,7 @@ async def test_whatever_one_order_holds_its_neighbours_are_imported_and_driven(
                 ):
                     with suppress(Refused):  # never anything else
                         await ask
-            assert (await floor.reach(good[-1], NEXT[platform], shop)).status is TargetStatus.REACHED
+            assert (await floor.reach(good[-1], FIRST_STATES[platform], shop)).status is TargetStatus.REACHED
             again = await floor.commands.sync(shop, 60)
             assert again is not None
             assert again.rejected == 0, "the same is told once"

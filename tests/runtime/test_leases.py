@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import anyio
 import pytest
 
-from orchestrator.clock import Clock
+from orchestrator.checkpoints import Checkpoints
+from orchestrator.clock import Chance, Clock
+from orchestrator.metrics import Metrics
 from orchestrator.runtime.leases import Leases
+from orchestrator.runtime.supervisor import Supervisor
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing.engine_suite.scratch import NOW
 from storage.engines import open_store
 from storage.errors import StaleLease, StoreUnavailable
 from storage.leases import Term, acquire
+from storage.shops import get_shop
 from storage.store import Store
 from storage.transaction import Transaction
+from tests.support.committed import Committed
+from tests.support.shopfloor import SHOP, config_of
 
 T = TypeVar("T")
 
@@ -29,10 +37,12 @@ class Shared:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.read, self.gauges = store.read, store.gauges
         self.is_down = False
         self.writes = 0
         self.was_written = anyio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
     async def write(self, unit: object) -> object:
         self.writes += 1
@@ -134,3 +144,51 @@ async def test_on_a_store_of_one_node_nobody_waits_and_nothing_is_renewed(tmp_pa
         acquired = await leases.acquire("acme", "selldone", nothing)
         assert acquired is not None
         await leases.keep("acme", acquired[0].lease_epoch)  # returns
+
+
+async def test_a_node_that_waits_for_a_shop_hears_when_it_is_given_up(tmp_path: Path) -> None:
+    async with shared(tmp_path) as store:
+        clock = Clock(now_ms=lambda: NOW)
+        first, second = node(store, "a", clock, term_seconds=3600.0), node(store, "b", clock, term_seconds=3600.0)
+        acquired = await first.acquire("acme", "selldone", nothing)
+        assert acquired is not None
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as group:
+                group.start_soon(second.freed, "acme")
+                await anyio.wait_all_tasks_blocked()
+                await store.notify("given_up", "another shop")
+                await anyio.wait_all_tasks_blocked()
+                assert await second.acquire("acme", "selldone", nothing) is None
+                await first.release("acme", acquired[0].lease_epoch)
+        assert await second.acquire("acme", "selldone", nothing) is not None
+
+
+async def test_a_node_asks_again_after_a_while_for_what_a_dead_one_gave_nobody(tmp_path: Path) -> None:
+    async with shared(tmp_path) as store:
+        with anyio.fail_after(30):
+            await node(store, "b", Clock(), term_seconds=0.003).freed("acme")
+
+
+async def test_the_second_of_two_nodes_takes_a_shop_over_when_the_first_leaves(tmp_path: Path) -> None:
+    sandbox, committed = Sandbox(SandboxSettings(orders=1)), Committed()
+    async with sandbox.running(), open_store(f"sqlite:///{tmp_path}/s.db", NOW, on_group=committed) as plain:
+        store, config = cast("Store", Shared(plain)), config_of(sandbox, tmp_path)
+
+        def supervisor(name: str) -> Supervisor:
+            return Supervisor(store, name, Clock(), Chance(random.Random(1)), Checkpoints(), Metrics())
+
+        first, second = supervisor("a"), supervisor("b")
+        async with anyio.create_task_group() as group:
+            await first.start(group, config)
+            await second.start(group, config)
+            assert [each.shops()[SHOP].is_leased for each in (first, second)] == [True, False]
+            await first.drain(5)
+            shop = await committed.until(
+                lambda: plain.read(lambda tx: get_shop(tx, SHOP)), lambda found: found and found.lease_holder == "b"
+            )
+            assert shop is not None
+            assert shop.lease_epoch == 2
+            await second.drain(5)
+        ended = await plain.read(lambda tx: get_shop(tx, SHOP))
+        assert ended is not None
+        assert ended.lease_holder is None

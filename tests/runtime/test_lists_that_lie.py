@@ -18,7 +18,8 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.sandbox.xsale.shop import XsaleOptions
 from storage.records import Shop
 from storage.shops import get_shop, save_sync
-from tests.support.lying_lists import CHANGED, SHOPS, Lie, Listed, LyingLists, lying_lists
+from tests.support.lying_lists import CHANGED, Lie, Listed, LyingLists, lying_lists
+from tests.support.platforms import SHOPS
 from tests.support.shopfloor import Shopfloor, config_of, working_on
 
 ORDERS = 5

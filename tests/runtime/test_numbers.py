@@ -12,9 +12,8 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.target import Json
 from storage.records import TargetStatus
 from tests.runtime.cloudsuite.floor import CS, cloudsuite, erp, floor_of
+from tests.support.platforms import SHOPS
 from tests.support.shopfloor import shopfloor
-
-SHOPS = {"selldone": "acme", "cloudsuite": "cs", "xsale": "xs", "shopify": "shopy"}
 
 
 def with_price(sandbox: Sandbox, order: str, **line: Any) -> None:

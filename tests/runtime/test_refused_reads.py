@@ -9,10 +9,9 @@ import pytest
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import TargetStatus
 from storage.shops import get_shop
+from tests.support.platforms import FIRST_STATES, SHOPS
 from tests.support.shopfloor import shopfloor
 
-SHOPS = {"selldone": "acme", "cloudsuite": "cs", "xsale": "xs", "shopify": "shopy"}
-FIRST_STATES = {"shopify": "preparing"}  # elsewhere "accepted" is a call
 READ_FIRST = {"fresh_seconds": 0, "circuit": {"failures": 3, "cooldown_seconds": 60}}
 WORDS = b'{"detail": "Not on a Sunday.", "message": "Not on a Sunday."}'
 
@@ -27,7 +26,7 @@ async def test_it_is_read_again_and_the_step_follows(tmp_path: Path, platform: s
     async with shopfloor(sandbox, tmp_path, READ_FIRST, platform=platform) as floor:
         (order,) = await floor.orders()
         sandbox.faults.script_answer(status, WORDS, step="read", times=4)
-        target = await floor.reach(order.id, FIRST_STATES.get(platform, "accepted"), SHOPS[platform])
+        target = await floor.reach(order.id, FIRST_STATES[platform], SHOPS[platform])
         assert target.status is TargetStatus.REACHED
         assert len(sandbox.ledger.effects(order.id)) == 1
 
@@ -42,7 +41,7 @@ async def test_when_it_goes_on_the_attempts_run_out_with_the_platforms_words(
         (order,) = await floor.orders()
         shop = SHOPS[platform]
         sandbox.faults.script_answer(status, WORDS, step="read", times=1000)
-        target = await floor.reach(order.id, FIRST_STATES.get(platform, "accepted"), shop)
+        target = await floor.reach(order.id, FIRST_STATES[platform], shop)
         assert target.problem is not None
         assert (target.status, target.problem.type) == (TargetStatus.BLOCKED, "attempts-exhausted")
         assert "Not on a Sunday." in target.problem.detail

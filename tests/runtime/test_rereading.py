@@ -15,10 +15,10 @@ from orchestrator.runtime.patience import SWEEPS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Rejected
 from storage.rejected import Aside, due_rejected, list_rejected
+from tests.support.platforms import SHOPS
 from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
 from tests.support.watch import DAY_MS, Watch
 
-SHOPS = {"selldone": "acme", "cloudsuite": "cs", "xsale": "xs", "shopify": "shopy"}
 READS_ONE_BY_ONE = ["cloudsuite", "shopify"]
 
 SENSELESS = {"cloudsuite": b'{"id": 5}', "shopify": b'{"data":{"order":{"id":5}}}'}

@@ -16,7 +16,7 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Rejected, Situation, TargetStatus
 from storage.rejected import list_rejected
 from storage.shops import get_shop
-from tests.runtime.test_hostile_rows import NEXT, SHOPS
+from tests.support.platforms import FIRST_STATES, SHOPS
 from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
 
 PLATFORMS = pytest.mark.parametrize("platform", SHOPS)
@@ -73,10 +73,10 @@ async def test_an_order_whose_mapping_raises_is_set_aside_with_its_payload(
         (told_event,) = await floor.events("import.rejected")
         assert told_event.order == bad
         with pytest.raises(Refused) as refused:
-            await floor.submit(bad, NEXT[platform], SHOPS[platform])
+            await floor.submit(bad, FIRST_STATES[platform], SHOPS[platform])
         assert refused.value.slug == "not-allowed"
         monkeypatch.undo()
-        assert (await floor.reach(bad, NEXT[platform], SHOPS[platform])).status is TargetStatus.REACHED
+        assert (await floor.reach(bad, FIRST_STATES[platform], SHOPS[platform])).status is TargetStatus.REACHED
         assert await rejected(floor) == [], "it was read since"
 
 
@@ -118,12 +118,12 @@ async def test_an_order_whose_read_raises_stands_in_no_other_s_way(
         with pytest.raises(Refused) as refused:
             await floor.commands.refresh(shop, bad)
         assert refused.value.slug == "not-allowed"
-        blocked = await floor.reach(bad, NEXT[platform], shop)
+        blocked = await floor.reach(bad, FIRST_STATES[platform], shop)
         assert blocked.status is TargetStatus.BLOCKED
         order = await floor.order(bad, shop)
         assert order.problem is not None
         assert "Unforeseen" in order.problem.detail
-        assert (await floor.reach(good, NEXT[platform], shop)).status is TargetStatus.REACHED
+        assert (await floor.reach(good, FIRST_STATES[platform], shop)).status is TargetStatus.REACHED
         assert any(bad.encode() in each.payload for each in await rejected(floor))
 
 
@@ -141,14 +141,14 @@ async def test_an_order_whose_read_back_cannot_be_taken_in_is_blocked_with_the_r
             return draft.order.id
 
         monkeypatch.setattr(driver, "apply_read", raising_for(bad, driver.apply_read, id_of))
-        target = await floor.reach(bad, NEXT[platform], shop)
+        target = await floor.reach(bad, FIRST_STATES[platform], shop)
         assert target.status is TargetStatus.BLOCKED
         order = await floor.order(bad, shop)
         assert order.situation is Situation.BLOCKED
         assert order.problem is not None
         assert "Unforeseen" in order.problem.detail
         assert [bad.encode() in each.payload for each in await rejected(floor)] == [True]
-        assert (await floor.reach(good, NEXT[platform], shop)).status is TargetStatus.REACHED
+        assert (await floor.reach(good, FIRST_STATES[platform], shop)).status is TargetStatus.REACHED
         monkeypatch.undo()
         await floor.commands.retry(shop, bad)
         assert (await floor.finished(await floor.target(target.id))).status is TargetStatus.REACHED

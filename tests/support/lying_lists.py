@@ -13,7 +13,6 @@ from aiohttp import ClientSession, web
 
 from orchestrator.sandbox.server import Sandbox
 
-SHOPS = {"selldone": "acme", "cloudsuite": "cs", "xsale": "xs", "shopify": "shopy"}
 CHANGED = {"selldone": "updated_at", "cloudsuite": "modified_date", "shopify": "updatedAt"}
 """Where a row has its change time."""
 

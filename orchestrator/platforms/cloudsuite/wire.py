@@ -25,11 +25,11 @@ from orchestrator.platforms.fields import (
     object_of,
     of_one_order,
     optional_ms,
+    quantity,
     shown,
     word,
 )
 from orchestrator.platforms.json_text import decoded, encoded, members
-from statemachines.numbers import decimal_of, plain
 from statemachines.target import Json
 
 PAYMENT = {"closed_success": "paid", "paid": "paid", "account": "invoice"}
@@ -190,7 +190,7 @@ def _lines(lines: Json) -> dict[str, Json]:
         found[id_of(line.get("id"), f"order_lines[{n}].id")] = {
             "erp": _erp_line(line.get("erp_line_number"), n),
             "part": text(product.get("key")) if isinstance(product, dict) else None,
-            "quantity": _amount(line.get("quantity")),
+            "quantity": quantity(line.get("quantity")),
         }
     return found
 
@@ -203,10 +203,3 @@ def _erp_line(value: Json, n: int) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         return int(value)
     raise SenselessOrder(f"order_lines[{n}].erp_line_number is no whole number: {shown(value)}")
-
-
-def _amount(value: Json) -> str | None:
-    """A number or a text with one, written in one way: "36.30" and 36.3 are the same amount (cloudsuite.md §4). What is
-    no number ("1,5") tells no amount."""
-    number = decimal_of(value)
-    return None if number is None else plain(number)

@@ -21,6 +21,7 @@ from orchestrator.platforms.fields import (
     of_one_order,
     optional_ms,
     payload_of,
+    quantity,
     word,
 )
 from orchestrator.platforms.json_text import decoded, member_text, members, read_value
@@ -28,7 +29,6 @@ from orchestrator.platforms.selldone.content import APART, content_of
 from orchestrator.platforms.selldone.delivery import paths_of
 from orchestrator.platforms.selldone.returns import returns_fact
 from orchestrator.platforms.selldone.withdrawal import withdrawal_fact
-from statemachines.numbers import decimal_of, plain
 from statemachines.target import Json
 from statemachines.withdrawal import WITHDRAWN
 
@@ -136,9 +136,4 @@ def _item_ids(items: Json) -> list[str]:
 
 def _item_counts(items: Json) -> dict[str, Json]:
     """How many of each item, as text, since a count may be fractional (selldone.md §4.2); None where none is told."""
-    return {str(item["id"]): _count_text(item.get("count")) for item in items or ()}
-
-
-def _count_text(value: Json) -> str | None:
-    number = decimal_of(value)
-    return None if number is None else plain(number)
+    return {str(item["id"]): quantity(item.get("count")) for item in items or ()}

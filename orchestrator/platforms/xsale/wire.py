@@ -21,6 +21,7 @@ from orchestrator.platforms.fields import (
     object_of,
     of_one_order,
     payload_of,
+    quantity,
     shown,
 )
 from orchestrator.platforms.json_text import (
@@ -36,7 +37,6 @@ from orchestrator.platforms.json_text import (
 from orchestrator.platforms.xsale.content import APART, content_of
 from orchestrator.platforms.xsale.options import Payment, XsaleFields
 from orchestrator.platforms.xsale.statuses import StatusRef, StatusTable, unified, whole
-from statemachines.numbers import decimal_of, plain
 from statemachines.target import Json
 
 LIST_NAMES = ("Items", "items", "data", "Data", "results", "Results", "orders", "Orders", "statuses", "Statuses")
@@ -213,6 +213,5 @@ def _lines(items: Json) -> dict[str, Json]:
         number = whole(item.get("Id")) if isinstance(item, dict) else None
         if number is None:
             return {}
-        quantity = decimal_of(item.get("Quantity"))
-        lines[str(number)] = None if quantity is None else plain(quantity)
+        lines[str(number)] = quantity(item.get("Quantity"))
     return lines

@@ -14,9 +14,10 @@ from functools import partial
 from typing import ClassVar
 
 from orchestrator.clock import Clock
+from orchestrator.sandbox.base import SimulatedShops
 from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Incoming, Operation, PanelError, Reply, Stock, Walk, Work, parse_object
+from orchestrator.sandbox.platform import Incoming, Operation, Reply, Stock, Walk, Work, parse_object
 from orchestrator.sandbox.shopify import reads
 from orchestrator.sandbox.shopify.goods import prepare_pickup
 from orchestrator.sandbox.shopify.orders import Json, fulfillment_node, gid
@@ -64,18 +65,16 @@ _TOO_MANY = {"code": "MAX_INPUT_SIZE_EXCEEDED"}
 _NO_ID = {"message": "invalid id", "extensions": {"code": "RESOURCE_NOT_FOUND"}}
 
 
-class ShopifyPlatform:
+class ShopifyPlatform(SimulatedShops[ShopifyShop, ShopifyPanel]):
     """Simulated shops. A shop's `base_url` ends with its domain."""
 
     name: ClassVar[str] = "shopify"
     options: ClassVar[type] = ShopifyOptions
+    config_name: ClassVar[str] = "shopy"
+    _options: ShopifyOptions
 
     def __init__(self, clock: Clock, ledger: Ledger, options: ShopifyOptions, stock: Stock) -> None:
-        self._clock = clock
-        self._ledger = ledger
-        self.shop_list = [
-            ShopifyShop.stocked(n, clock, options, orders=stock.orders, seed=stock.seed) for n in range(stock.shops)
-        ]
+        super().__init__(clock, ledger, options, stock)
         self.senders: list[WebhookSender] = []
         """Of the webhooks of each shop, since the sandbox was first served."""
 
@@ -91,58 +90,42 @@ class ShopifyPlatform:
 
     def background(self, faults: FaultPlan) -> Iterable[Work]:
         """As `SimulatedPlatform.background`."""
-        self.senders = self.senders or [WebhookSender(shop, self._clock, faults) for shop in self.shop_list]
+        self.senders = self.senders or [WebhookSender(shop, self._clock, faults) for shop in self.shops_by_key.values()]
         return [sender.run for sender in self.senders]
 
-    # -- for tests and people --------------------------------------------------------------------------------------
+    def stocked(self, n: int, stock: Stock) -> ShopifyShop:
+        """As `SimulatedShops.stocked`."""
+        return ShopifyShop.stocked(n, self._clock, self._options, orders=stock.orders, seed=stock.seed)
 
-    @property
-    def shop(self) -> ShopifyShop:
-        """The first shop, mostly the only one."""
-        return self.shop_list[0]
+    def key_of(self, shop: ShopifyShop) -> str:
+        """As `SimulatedShops.key_of`."""
+        return shop.domain
 
-    @property
-    def panel(self) -> ShopifyPanel:
-        """The first shop's panel."""
-        return ShopifyPanel(self.shop, self._ledger)
+    def panel_for(self, shop: ShopifyShop) -> ShopifyPanel:
+        """As `SimulatedShops.panel_for`."""
+        return ShopifyPanel(shop, self._ledger)
 
-    def order_ids(self) -> list[str]:
-        """Ids of the first shop's orders, oldest first."""
-        return [str(order_id) for order_id in self.shop.orders]
-
-    def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
-        """As `SimulatedPlatform.operate`; `request["shop"]` chooses the shop by its domain, by default the first."""
-        domain = str(request.get("shop", self.shop.domain))
-        shop = self._find(domain)
-        if shop is None:
-            known = ", ".join(each.domain for each in self.shop_list)
-            raise PanelError(f"there is no shop {domain}; known are {known}")
-        return ShopifyPanel(shop, self._ledger).operate(request)
-
-    def shops(self, base_url: str) -> dict[str, dict[str, Json]]:
-        """As `SimulatedPlatform.shops`: `shopy`, then `shopy2` and so on."""
+    def config_of(self, shop: ShopifyShop, address: str) -> dict[str, Json]:
+        """As `SimulatedShops.config_of`; each shop has an address of its own."""
         return {
-            "shopy" if n == 1 else f"shopy{n}": {
-                "platform": self.name,
-                "domain": shop.domain,
-                **shop.access.config(shop.options.access),
-                "webhook_secret": [shop.webhook_secret],
-                "base_url": f"{base_url}/{self.name}/{shop.domain}",
-            }
-            for n, shop in enumerate(self.shop_list, start=1)
+            "domain": shop.domain,
+            **shop.access.config(shop.options.access),
+            "webhook_secret": [shop.webhook_secret],
+            "base_url": f"{address}/{shop.domain}",
+        }
+
+    def states_of(self, shop: ShopifyShop) -> Mapping[int, str]:
+        """As `SimulatedShops.states_of`."""
+        now = self._clock.now_ms()
+        return {
+            order_id: "CANCELLED" if order.cancelled is not None else order.state(now)
+            for order_id, order in shop.orders.items()
         }
 
     def summary(self) -> dict[str, Json]:
         """Orders by state and what became of webhooks, shop by shop."""
-        now = self._clock.now_ms()
-        counts: dict[str, dict[str, int]] = {}
-        for shop in self.shop_list:
-            by_state = counts.setdefault(shop.domain, {})
-            for order in shop.orders.values():
-                state = "CANCELLED" if order.cancelled is not None else order.state(now)
-                by_state[state] = by_state.get(state, 0) + 1
-        webhooks = {shop.domain: asdict(shop.webhooks) for shop in self.shop_list}
-        return {"orders_by_state": counts, "webhooks": webhooks}
+        webhooks = {domain: asdict(shop.webhooks) for domain, shop in self.shops_by_key.items()}
+        return {**super().summary(), "webhooks": webhooks}
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -153,7 +136,7 @@ class ShopifyPlatform:
             return self._token(to_endpoint["shop"], incoming)
         found = _PATH.fullmatch(incoming.path)
         domain = found["shop"] if found is not None else ""
-        shop = self._find(domain)
+        shop = self.shops_by_key.get(domain)
         body = parse_object(incoming.body)
         if found is None or shop is None or incoming.method != "POST":
             return Operation(domain, None, "unknown", lambda: Reply(404, b'{"errors":"Not Found"}'))
@@ -176,7 +159,7 @@ class ShopifyPlatform:
         return Operation(domain, str(order) if order is not None else None, step, act, variables)
 
     def _token(self, domain: str, incoming: Incoming) -> Operation:
-        shop = self._find(domain)
+        shop = self.shops_by_key.get(domain)
         if shop is None or incoming.method != "POST":
             return Operation(domain, None, "unknown", lambda: Reply(404, b'{"errors":"Not Found"}'))
         return Operation(domain, None, "token", partial(shop.access.grant, incoming.headers, incoming.body))
@@ -244,9 +227,6 @@ class ShopifyPlatform:
             return Reply(500, b'{"errors":"Internal Server Error"}')
         page = f"<html><head><title>{status}</title></head><body><h1>{status} Bad Gateway</h1></body></html>"
         return Reply(status, page.encode(), headers={"Content-Type": "text/html"})
-
-    def _find(self, domain: str) -> ShopifyShop | None:
-        return next((shop for shop in self.shop_list if shop.domain == domain), None)
 
 
 _THROTTLED = {

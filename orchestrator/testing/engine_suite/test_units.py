@@ -178,3 +178,31 @@ async def test_many_rows_at_once_are_numbered_in_their_order(engine: Engine) -> 
         assert await store.write(lambda tx: tx.insert_many(sql, [])) == []
         events = await store.read(lambda tx: list_events(tx, 1, 99))
         assert [(event.cursor, event.type) for event in events] == list(zip(cursors, names, strict=True))
+
+
+async def test_a_notice_reaches_whoever_listens_on_its_channel_by_then(engine: Engine) -> None:
+    async with engine.open() as store:
+        await store.notify("a", "before anybody listened")
+        async with store.listen("a") as one, store.listen("a") as other, store.listen("b") as apart:
+            for channel, text in (("a", "first"), ("a", "second"), ("b", "third")):
+                await store.notify(channel, text)
+            with anyio.fail_after(30):
+                assert [await anext(one), await anext(one)] == ["first", "second"]
+                assert [await anext(other), await anext(other)] == ["first", "second"]
+                assert await anext(apart) == "third"
+        await store.notify("a", "after they left")
+
+
+async def test_who_waits_for_a_notice_is_woken_by_it(engine: Engine) -> None:
+    async with engine.open() as store, store.listen("a") as notices:
+        heard: list[str] = []
+
+        async def hear() -> None:
+            heard.append(await anext(notices))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(hear)
+            await anyio.wait_all_tasks_blocked()
+            assert heard == []
+            await store.notify("a", "now")
+        assert heard == ["now"]
