@@ -25,7 +25,7 @@ def webhooks(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show which webhooks the platform sends for a shop; ask for others."""
+    """Show which webhooks a platform sends for a shop; ask for others."""
     import anyio
 
     from orchestrator.cli.blocks import show
