@@ -8,7 +8,10 @@ _BYTES = 32
 
 
 def new() -> None:
-    """Print a new secret, as Standard Webhooks write them: for delivery.secret, or a webhook_secret that you choose."""
+    """Print a new secret, as Standard Webhooks write them.
+
+    For delivery.secret, or a webhook_secret that you choose.
+    """
     import base64
     import secrets
 
