@@ -327,7 +327,8 @@ class CloudsuiteClient:
         return read_object(text.encode()) or {}
 
     async def _write(self, method: str, order_id: str, body: bytes) -> dict[str, Json] | None:
-        """The members of the answer to a write, none where it says that it has no body (204); None: it is empty."""
+        """The members of the answer to a write, none where it says that it has no body (204); None: nothing of the
+        order is in it, so that anybody may have answered."""
         send = self._access.call(method, self._order_url(order_id), is_effect=True, body=body, headers=_JSON)
         answer = await about_order(send, self._ask_list, self._caller, is_effect=True, is_own=is_own_about_order)
         if answer.status >= 400:
@@ -337,7 +338,8 @@ class CloudsuiteClient:
         data = read_object(answer.body)
         if data is None:
             raise self._caller.garbled(answer, is_effect=True)
-        return data
+        is_of_order = "state" in data or str(data.get("id")) == order_id
+        return data if is_of_order else None
 
     # -- XML calls -------------------------------------------------------------------------------------------------
 
