@@ -33,6 +33,10 @@ DROP TABLE rejected;
 
 ALTER TABLE rejected_anew RENAME TO rejected;
 
+-- Whole lists, most of them pages of maintenance, are no orders: nothing would ever read or forget them. (Deleted only
+-- now, so that their ids are never another payload's.)
+DELETE FROM rejected WHERE source = 'poll' AND order_id IS NULL AND error LIKE 'the list %';
+
 -- to find what is to be read again
 CREATE INDEX rejected_due ON rejected (shop, next_at);
 

@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from orchestrator.platforms.failures import Garbled, Transient
+from orchestrator.platforms.failures import Garbled, OutOfSequence, Transient, Unreadable
 from orchestrator.platforms.garbage import is_json, said_instead
 from orchestrator.registry import PLATFORMS
 from orchestrator.testing.stage import moves_of, staged
@@ -52,6 +52,31 @@ async def test_garbage_in_place_of_an_effects_answer_is_ambiguous(platform: str,
             await stage.perform(move)
         assert caught.value.is_ambiguous
         assert (await stage.client.read(stage.order)).state == move.state
+
+
+ANOTHERS = [
+    b"{}",
+    b'{"message": "in maintenance"}',
+    b'{"orders": []}',
+    b'{"data": {}}',
+    b'{"id": 1}',
+    b'{"data": {"a": 1}}',
+]
+
+
+@every_platform
+@pytest.mark.parametrize("body", ANOTHERS)
+async def test_json_that_is_not_about_the_order_says_nothing_of_it(platform: str, body: bytes) -> None:
+    async with staged(platform) as stage:
+        order, move = stage.order, WAYS[platform][0]
+        standing = (await stage.client.read(order)).standing()
+        stage.sandbox.faults.script_answer(200, body, step=move.step, order=order)
+        with pytest.raises((Transient, OutOfSequence)):
+            await stage.client.perform(move.step, order, standing, move.request)
+        assert stage.sandbox.ledger.effects(order) == []
+        stage.sandbox.faults.script_answer(200, body, step="read", order=order)
+        with pytest.raises((Transient, Unreadable)):
+            await stage.client.read(order)
 
 
 @every_platform

@@ -132,7 +132,7 @@ def test_webhooks_of_older_versions_keep_what_they_are_about_and_that_somebody_l
     assert rows == [("order", None), ("product", None), ("other", 7), ("order", None)]
 
 
-def test_of_many_payloads_of_one_order_the_newest_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_payloads_of_one_order_the_newest_stays_and_no_list_does(monkeypatch: pytest.MonkeyPatch) -> None:
     known = all_migrations()
     (rejected,) = [each.version for each in known if each.name == "rejected"]
     tx = empty()
@@ -142,6 +142,9 @@ def test_of_many_payloads_of_one_order_the_newest_stays(monkeypatch: pytest.Monk
         row = (shop, order, NOW, str(number), b"x%d" % number)
         columns = "shop, source, order_id, at, error, digest, payload"
         tx.execute(f"INSERT INTO rejected ({columns}) VALUES (?, 'poll', ?, ?, '?', ?, ?)", row)
+    for number, error in enumerate(["the list cannot be read: '{' is missing", "the list of orders has no nodes"]):
+        row = (NOW, error, f"list {number}", b"<html>")
+        tx.execute(f"INSERT INTO rejected ({columns}) VALUES ('a', 'poll', NULL, ?, ?, ?, ?)", row)
     only(monkeypatch, known[:rejected])
     migrate(tx, NOW)
     kept = tx.query("SELECT id, shop, subject, payload, next_at FROM rejected ORDER BY id")
@@ -157,4 +160,4 @@ def test_of_many_payloads_of_one_order_the_newest_stays(monkeypatch: pytest.Monk
         " VALUES ('a', 's', 'poll', 1, '?', x'', '', 0, 0)",
         (),
     )
-    assert found == 7, "an id is never another payload's"
+    assert found == 9, "an id is never another payload's"

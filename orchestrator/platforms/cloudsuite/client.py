@@ -291,11 +291,13 @@ class CloudsuiteClient(RestClient):
         return read_object(seen.payload) or {}
 
     async def _write(self, method: str, order_id: str, body: bytes) -> dict[str, Json] | None:
-        """The members of the answer to a write, none where it says that it has no body (204); None: it is empty."""
+        """The members of the answer to a write, none where it says that it has no body (204); None: nothing of the
+        order is in it, so that anybody may have answered."""
         answer = await self._accepted(method, self._order_url(order_id), body, headers=_JSON)
         if answer.status == 204 or not answer.body.strip():
             return {} if answer.status == 204 else None
-        return self._members(answer)
+        data = self._members(answer)
+        return data if "state" in data or str(data.get("id")) == order_id else None
 
     # -- XML calls -------------------------------------------------------------------------------------------------
 

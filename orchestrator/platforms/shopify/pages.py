@@ -60,7 +60,9 @@ class OrderPages:
             if attempt:
                 await self._throttle()
             data, answer = await self._door.query("order", variables)
-            node = data.get("order")
+            if "order" not in data:  # null says that there is none, nothing says nothing
+                raise Transient("the answer does not say whether there is such an order")
+            node = data["order"]
             if node is None:
                 raise NotFound(f"Shopify has no order {order_id}")
             text = member_text(member_text(decoded(answer.body), "data"), "order")
