@@ -68,7 +68,7 @@ ANOTHERS = [
 @pytest.mark.parametrize("body", ANOTHERS)
 async def test_json_that_is_not_about_the_order_says_nothing_of_it(platform: str, body: bytes) -> None:
     async with staged(platform) as stage:
-        order, move = stage.order, WAYS[platform][0]
+        order, move = stage.order, moves_of(platform)[0]
         standing = (await stage.client.read(order)).standing()
         stage.sandbox.faults.script_answer(200, body, step=move.step, order=order)
         with pytest.raises((Transient, OutOfSequence)):

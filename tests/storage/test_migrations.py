@@ -143,8 +143,8 @@ def test_of_many_payloads_of_one_order_the_newest_stays_and_no_list_does(monkeyp
         columns = "shop, source, order_id, at, error, digest, payload"
         tx.execute(f"INSERT INTO rejected ({columns}) VALUES (?, 'poll', ?, ?, '?', ?, ?)", row)
     for number, error in enumerate(["the list cannot be read: '{' is missing", "the list of orders has no nodes"]):
-        row = (NOW, error, f"list {number}", b"<html>")
-        tx.execute(f"INSERT INTO rejected ({columns}) VALUES ('a', 'poll', NULL, ?, ?, ?, ?)", row)
+        of_a_list = (NOW, error, f"list {number}", b"<html>")
+        tx.execute(f"INSERT INTO rejected ({columns}) VALUES ('a', 'poll', NULL, ?, ?, ?, ?)", of_a_list)
     only(monkeypatch, known[:rejected])
     migrate(tx, NOW)
     kept = tx.query("SELECT id, shop, subject, payload, next_at FROM rejected ORDER BY id")
