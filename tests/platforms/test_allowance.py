@@ -35,6 +35,7 @@ def said(pairs: Pairs) -> Allowance | None:
          Allowance(50, 2, 99)),
         ([("X-Shopify-Shop-Api-Call-Limit", "39/40")], Allowance(40, 1, None)),
         ([("X-Shopify-Shop-Api-Call-Limit", "41/40")], Allowance(40, 0, None)),
+        ([("x-any-api-call-limit", "3/5")], Allowance(5, 2, None)),
     ],
 )  # fmt: skip
 def test_each_spelling_in_use_is_understood(pairs: Pairs, allowance: Allowance) -> None:

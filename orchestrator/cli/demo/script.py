@@ -123,7 +123,7 @@ def items_of(payload: Any) -> list[Item]:
 
 
 def _nodes(lines: Any) -> list[Any] | None:
-    """The elements of a list, or of a GraphQL connection."""
+    """The elements of a list, or of an object that holds them as `nodes`."""
     found = lines.get("nodes") if isinstance(lines, Mapping) else lines
     return found if isinstance(found, list) else None
 
