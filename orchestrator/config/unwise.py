@@ -23,7 +23,8 @@ def unwise(
     """The warnings about a config without errors; `now_ms` is Unix time in milliseconds."""
     has_secret = False
     if not (shops := list(shops)):
-        told = 'there are none, so nothing is done - add one, such as "shops": {"acme": {"platform": "selldone", …}}'
+        such = f'"shops": {{"acme": {{"platform": "{next(iter(PLATFORMS))}", …}}}}'
+        told = f"there are none, so nothing is done - add one, such as {such}"
         yield ConfigProblem("shops", told)
     for shop in shops:
         yield from _of_shop(shop, is_listening=webhooks is not None)
