@@ -31,11 +31,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 from orchestrator.push import parked
-from orchestrator.push.envelope import Outlet, Parcel, lane_of, lanes_of
+from orchestrator.push.envelope import Endpoint, PendingEvent, ordering_key, ordering_keys
 from orchestrator.push.parked import ParkedLoop
-from orchestrator.push.receiver import LONGEST_REST_SECONDS, Receiver, Room
-from orchestrator.push.round import Outcome, Round, Run
-from orchestrator.push.sender import Means, Sender
+from orchestrator.push.receiver import LONGEST_REST_SECONDS, OverdueLimit, Receiver
+from orchestrator.push.round import EventBatch, Outcome, Round
+from orchestrator.push.sender import PushContext, Sender
 from storage.deliveries import delivery_state, park, parked_lanes
 from storage.events import acknowledge, consumer_cursor, last_cursor, list_events
 from storage.transaction import Transaction
@@ -43,7 +43,7 @@ from storage.transaction import Transaction
 _BATCH = 64
 _PROBE = 8  # events that are tried while the receiver is down
 _AT_ONCE = 6
-_ROOM = Room(calls=40, weight=12 * 1024 * 1024)  # far more than parked ones get: those must not use it up
+_ROOM = OverdueLimit(calls=40, weight=12 * 1024 * 1024)  # far more than parked ones get: those must not use it up
 _STUBBORN_ROUNDS = 3  # rounds without success after which failing events are parked all the same
 _STRIDE = 1000  # how far the kept cursor may lag behind events of other types
 
@@ -53,18 +53,18 @@ class Todo:
     """What one round has to do. `fresh` come next in the feed, up to the cursor `end`; those in `blocked` lanes have to
     queue behind parked ones."""
 
-    fresh: list[Parcel]
+    fresh: list[PendingEvent]
     blocked: set[str]
     end: int
 
 
-class Courier:
+class EndpointPusher:
     """Serves one receiver; `run` lasts until it is cancelled."""
 
-    def __init__(self, outlet: Outlet, means: Means) -> None:
-        self.outlet = outlet
-        self._means, self._store, self._clock = means, means.store, means.clock
-        self._receiver = Receiver(outlet, means)
+    def __init__(self, endpoint: Endpoint, context: PushContext) -> None:
+        self.endpoint = endpoint
+        self._means, self._store, self._clock = context, context.store, context.clock
+        self._receiver = Receiver(endpoint, context)
         self._position = self._kept = 0
         self._ahead: set[int] = set()  # what is done beyond the position
         self._judged = 0  # the receiver's arrivals that earlier rounds have seen
@@ -78,22 +78,22 @@ class Courier:
         """There is a new event."""
         self._receiver.fresh.wake()
 
-    def nudge(self) -> None:
+    def wake_now(self) -> None:
         """A person paused or resumed: look at once, whatever is being waited for."""
-        self._receiver.fresh.nudge()
-        self._receiver.parked.nudge()
+        self._receiver.fresh.wake_now()
+        self._receiver.parked.wake_now()
 
     async def run(self) -> None:
         """Delivers until cancelled. Raises StoreError."""
-        self._receiver = Receiver(self.outlet, self._means)  # of an earlier run's late calls nobody hears
+        self._receiver = Receiver(self.endpoint, self._means)  # of an earlier run's late calls nobody hears
         self._judged = 0
         self._ahead = set()
         timeout = aiohttp.ClientTimeout(total=self._means.settings.timeout_seconds)
         connector = aiohttp.TCPConnector(limit=_AT_ONCE + parked.AT_ONCE + _ROOM.calls)
         jar = aiohttp.DummyCookieJar()
-        self._position = self._kept = await self._store.read(lambda tx: consumer_cursor(tx, self.outlet.consumer))
+        self._position = self._kept = await self._store.read(lambda tx: consumer_cursor(tx, self.endpoint.consumer))
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:
-            sender = Sender(self.outlet, self._means, session)
+            sender = Sender(self.endpoint, self._means, session)
             try:
                 async with anyio.create_task_group() as group:
                     group.start_soon(ParkedLoop(self._receiver, sender).run, group)
@@ -102,67 +102,71 @@ class Courier:
                 raise _first(errors) from errors
 
     async def _run_fresh(self, sender: Sender, group: TaskGroup) -> None:
-        alarm = self._receiver.fresh
+        wakeup = self._receiver.fresh
         while True:
-            alarm.listen()
+            wakeup.listen()
             todo = await self._store.read(self._load)
             if todo is None:
-                await alarm.rest(LONGEST_REST_SECONDS)
+                await wakeup.rest(LONGEST_REST_SECONDS)
             elif todo.fresh:
                 await self._work(sender, group, todo)
             else:
                 await self._leave_behind(todo)
-                await alarm.rest(LONGEST_REST_SECONDS)
+                await wakeup.rest(LONGEST_REST_SECONDS)
 
     # -- one round -------------------------------------------------------------------------------------------------
 
     def _load(self, tx: Transaction) -> Todo | None:
         """What is to be done next; None: a person wants nothing sent."""
-        name = self.outlet.name
+        name = self.endpoint.name
         if delivery_state(tx, name).paused_at is not None:
             return None
         limit = _PROBE if self._receiver.failures else _BATCH
-        events = list_events(tx, self._position, limit + len(self._ahead), self.outlet.wanted)
+        events = list_events(tx, self._position, limit + len(self._ahead), self.endpoint.wanted)
         is_all = len(events) < limit + len(self._ahead)
-        fresh = [Parcel(event, lane_of(event), 0) for event in events if event.cursor not in self._ahead]
+        fresh = [PendingEvent(event, ordering_key(event), 0) for event in events if event.cursor not in self._ahead]
         return Todo(
             fresh=self._receiver.with_payloads(tx, fresh),
-            blocked=parked_lanes(tx, name, {parcel.lane for parcel in fresh}),
+            blocked=parked_lanes(tx, name, {pending.ordering_key for pending in fresh}),
             end=max(self._position, last_cursor(tx)) if is_all else events[-1].cursor,
         )
 
     async def _work(self, sender: Sender, group: TaskGroup, todo: Todo) -> None:
         it = self._receiver
 
-        def has_room(runs: Sequence[Run]) -> bool:
+        def has_room(runs: Sequence[EventBatch]) -> bool:
             return it.has_room(runs, _ROOM)
 
-        lanes = [parcels for lane, parcels in lanes_of(todo.fresh).items() if lane not in todo.blocked]
-        outcome = await Round(sender, lanes, _AT_ONCE, it.pace).hold(group, it.round_seconds, has_room)
+        ordering_keys = [
+            pending_events
+            for ordering_key, pending_events in ordering_keys(todo.fresh).items()
+            if ordering_key not in todo.blocked
+        ]
+        outcome = await Round(sender, ordering_keys, _AT_ONCE, it.pace).hold(group, it.round_seconds, has_room)
         is_well = bool(outcome.arrived) or it.arrivals > self._judged
         can_move = self._judge(outcome, is_well)
-        behind = [parcel for parcel in todo.fresh if parcel.lane in todo.blocked]
-        waiting = [*behind, *outcome.left, *(late.parcel for late in outcome.late)]
-        turnless = {parcel.event.cursor for parcel in outcome.untouched}
+        behind = [pending for pending in todo.fresh if pending.ordering_key in todo.blocked]
+        waiting = [*behind, *outcome.left, *(late.pending for late in outcome.late)]
+        turnless = {pending.event.cursor for pending in outcome.untouched}
         end = min(turnless, default=todo.end + 1) - 1
 
         def unit(tx: Transaction, now: int) -> None:
-            for parcel, _ in outcome.failed:
-                it.park_failed(tx, parcel, now)
-            for parcel in waiting:
-                park(tx, self.outlet.name, parcel.event.cursor, parcel.lane, 0, now)
-            acknowledge(tx, self.outlet.consumer, end, now)
+            for pending, _ in outcome.failed:
+                it.park_failed(tx, pending, now)
+            for pending in waiting:
+                park(tx, self.endpoint.name, pending.event.cursor, pending.ordering_key, 0, now)
+            acknowledge(tx, self.endpoint.consumer, end, now)
 
         it.note_late(outcome.late)
         await it.record(unit if can_move else _nothing, len(outcome.arrived), outcome.error)
         if can_move:
             self._position = self._kept = end
-            done = self._ahead | {parcel.event.cursor for parcel in todo.fresh} - turnless
+            done = self._ahead | {pending.event.cursor for pending in todo.fresh} - turnless
             self._ahead = {cursor for cursor in done if cursor > end}
             it.settle(group, outcome.late, self._judged)
             it.parked.wake()
         self._judged = it.arrivals
-        if it.failures and lanes:
+        if it.failures and ordering_keys:
             await it.fresh.pause(it.wait_seconds(it.failures))
 
     def _judge(self, outcome: Outcome, is_well: bool) -> bool:
@@ -181,7 +185,7 @@ class Courier:
         self._position = todo.end
         if self._ahead or todo.end - self._kept >= _STRIDE:
             now = self._clock.now_ms()
-            await self._store.write(lambda tx: acknowledge(tx, self.outlet.consumer, todo.end, now))
+            await self._store.write(lambda tx: acknowledge(tx, self.endpoint.consumer, todo.end, now))
             self._kept, self._ahead = todo.end, set()
 
 

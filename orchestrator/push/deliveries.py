@@ -9,9 +9,9 @@ import structlog
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
-from orchestrator.push.courier import Courier
-from orchestrator.push.envelope import Outlet, outlets_of
-from orchestrator.push.sender import Means
+from orchestrator.push.envelope import Endpoint, endpoints_of
+from orchestrator.push.pusher import EndpointPusher
+from orchestrator.push.sender import PushContext
 from storage.deliveries import hurry_parked, pause_delivery
 from storage.errors import StoreError
 from storage.store import Store
@@ -50,7 +50,7 @@ class Deliveries:
         self._store, self._clock, self._chance = store, clock, chance
         self._waits = (first_wait_seconds, round_seconds)
         self._settings = settings
-        self._couriers: tuple[Courier, ...] = ()
+        self._couriers: tuple[EndpointPusher, ...] = ()
         self._changed = anyio.Event()
         self._reread = reread
 
@@ -58,9 +58,9 @@ class Deliveries:
         return f"<Deliveries: {', '.join(map(repr, self._couriers)) or 'no receiver'}>"
 
     @property
-    def outlets(self) -> tuple[Outlet, ...]:
+    def endpoints(self) -> tuple[Endpoint, ...]:
         """The receivers as the config has them now."""
-        return outlets_of(self._settings)
+        return endpoints_of(self._settings)
 
     def reload(self, settings: DeliverySettings | None) -> None:
         """Applies new settings. What is on its way is sent again: receivers know repeats by their id."""
@@ -76,9 +76,9 @@ class Deliveries:
 
     def wake(self, published: Sequence[Published]) -> None:
         """Called after each commit with what it published."""
-        for courier in self._couriers:
-            if any(told.type in courier.outlet.types for told in published):
-                courier.wake()
+        for pusher in self._couriers:
+            if any(told.type in pusher.endpoint.types for told in published):
+                pusher.wake()
 
     async def pause(self, name: str) -> bool:
         """Stops sending to a receiver until it is resumed, also over restarts; False: there is no such receiver."""
@@ -96,39 +96,39 @@ class Deliveries:
         return await self._switch(name, unit, is_paused=False)
 
     async def _switch(self, name: str, unit: Callable[[Transaction], bool], *, is_paused: bool) -> bool:
-        if name not in {outlet.name for outlet in self.outlets}:
+        if name not in {endpoint.name for endpoint in self.endpoints}:
             return False
         if await self._store.write(unit):
             log.info("delivery.switched", name=name, paused=is_paused)
-        for courier in self._couriers:
-            if courier.outlet.name == name:
-                courier.nudge()
+        for pusher in self._couriers:
+            if pusher.endpoint.name == name:
+                pusher.wake_now()
         return True
 
     async def run(self) -> None:
         """Delivers until cancelled."""
         while True:
             self._changed = anyio.Event()
-            self._couriers = tuple(self._courier(outlet) for outlet in self.outlets)
+            self._couriers = tuple(self._pusher(endpoint) for endpoint in self.endpoints)
             async with anyio.create_task_group() as group:
-                for courier in self._couriers:
-                    group.start_soon(_keep, courier)
+                for pusher in self._couriers:
+                    group.start_soon(_keep, pusher)
                 await self._changed.wait()
                 group.cancel_scope.cancel()
 
-    def _courier(self, outlet: Outlet) -> Courier:
+    def _pusher(self, endpoint: Endpoint) -> EndpointPusher:
         assert self._settings is not None
-        means = Means(self._settings, self._store, self._clock, self._chance, *self._waits, self._look_again)
-        return Courier(outlet, means)
+        context = PushContext(self._settings, self._store, self._clock, self._chance, *self._waits, self._look_again)
+        return EndpointPusher(endpoint, context)
 
 
-async def _keep(courier: Courier) -> None:
+async def _keep(pusher: EndpointPusher) -> None:
     """Keeps a courier going, whatever happens to it."""
     while True:
         try:
-            await courier.run()
+            await pusher.run()
         except StoreError as error:
-            log.error("delivery.stopped", name=courier.outlet.name, detail=str(error))
+            log.error("delivery.stopped", name=pusher.endpoint.name, detail=str(error))
         except Exception as error:  # supervised: one receiver's trouble is not the others'
-            log.error("delivery.stumbled", name=courier.outlet.name, exc_info=error)
+            log.error("delivery.stumbled", name=pusher.endpoint.name, exc_info=error)
         await anyio.sleep(_STUMBLE_SECONDS)

@@ -34,7 +34,7 @@ _BASE64: Final = re.compile("[A-Za-z0-9+/]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Outlet:
+class Endpoint:
     """A receiver: its name, where it is, and which types of events it gets."""
 
     name: str
@@ -62,28 +62,28 @@ class Payload(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class PendingEvent:
     """An event on its way. `attempts`: how often it was tried before. `payload`: None until it is needed."""
 
     event: Event
-    lane: str
+    ordering_key: str
     attempts: int
     payload: Payload | None = None
 
 
-def outlets_of(settings: DeliverySettings | None) -> tuple[Outlet, ...]:
+def endpoints_of(settings: DeliverySettings | None) -> tuple[Endpoint, ...]:
     """The receivers of a config."""
     if settings is None:
         return ()
     found = []
     if settings.orders_url is not None:
-        found.append(Outlet(ORDERS, settings.orders_url, event_types((*_ORDER_TYPES, *settings.orders_types))))
+        found.append(Endpoint(ORDERS, settings.orders_url, event_types((*_ORDER_TYPES, *settings.orders_types))))
     if settings.products_url is not None:
-        found.append(Outlet(PRODUCTS, settings.products_url, event_types(_PRODUCT_TYPES)))
+        found.append(Endpoint(PRODUCTS, settings.products_url, event_types(_PRODUCT_TYPES)))
     return tuple(found)
 
 
-def lane_of(event: Event) -> str:
+def ordering_key(event: Event) -> str:
     """What an event has to stay in order with: the events of its order, of its product, of its shop."""
     if event.order is not None:
         return f"{event.shop}/order/{event.order}"
@@ -161,12 +161,12 @@ def signer_of(secret: str) -> Signer:
     return Signer(secret if is_base64 else secret.encode())
 
 
-def lanes_of(parcels: Iterable[Parcel]) -> dict[str, list[Parcel]]:
+def ordering_keys(pending_events: Iterable[PendingEvent]) -> dict[str, list[PendingEvent]]:
     """Parcels by lane, in order."""
-    lanes: dict[str, list[Parcel]] = {}
-    for parcel in parcels:
-        lanes.setdefault(parcel.lane, []).append(parcel)
-    return lanes
+    ordering_keys: dict[str, list[PendingEvent]] = {}
+    for pending in pending_events:
+        ordering_keys.setdefault(pending.ordering_key, []).append(pending)
+    return ordering_keys
 
 
 def _dump(value: Json) -> str:

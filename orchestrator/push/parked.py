@@ -15,15 +15,15 @@ from dataclasses import dataclass
 
 from anyio.abc import TaskGroup
 
-from orchestrator.push.envelope import Parcel, lanes_of
-from orchestrator.push.receiver import LONGEST_REST_SECONDS, Receiver, Room
-from orchestrator.push.round import Round, Run
+from orchestrator.push.envelope import PendingEvent, ordering_keys
+from orchestrator.push.receiver import LONGEST_REST_SECONDS, OverdueLimit, Receiver
+from orchestrator.push.round import EventBatch, Round
 from orchestrator.push.sender import Sender
 from storage.deliveries import delivery_state, list_parked, parked_heads, unpark
 from storage.transaction import Transaction
 
 AT_ONCE = 2
-_ROOM = Room(calls=16, weight=4 * 1024 * 1024)
+_ROOM = OverdueLimit(calls=16, weight=4 * 1024 * 1024)
 _LANES = 64
 _RUN = 16  # events of a lane in a round
 _BATCH = 256  # events of all lanes in a round: their data is in memory
@@ -34,7 +34,7 @@ _SHORTEST_REST_SECONDS = 0.01
 class Due:
     """What one round has to do: events by lane. `next_at`: when the next lane is due, in Unix milliseconds."""
 
-    lanes: list[list[Parcel]]
+    ordering_keys: list[list[PendingEvent]]
     next_at: int | None
 
 
@@ -53,9 +53,13 @@ class ParkedLoop:
             due = await it.store.read(self._load)
             if due is None:
                 await it.parked.rest(LONGEST_REST_SECONDS)
-            elif lanes := [parcels for parcels in due.lanes if parcels[0].lane not in it.seen_late]:
+            elif ordering_keys := [
+                pending_events
+                for pending_events in due.ordering_keys
+                if pending_events[0].ordering_key not in it.seen_late
+            ]:
                 arrivals = it.arrivals
-                await self._work(group, lanes)
+                await self._work(group, ordering_keys)
                 if it.failures and it.arrivals == arrivals:
                     await it.parked.pause(it.wait_seconds(it.failures))
             else:
@@ -63,40 +67,40 @@ class ParkedLoop:
 
     def _load(self, tx: Transaction) -> Due | None:
         """What is due; None: a person wants nothing sent."""
-        it, name, now = self._receiver, self._receiver.outlet.name, self._receiver.clock.now_ms()
+        it, name, now = self._receiver, self._receiver.endpoint.name, self._receiver.clock.now_ms()
         if delivery_state(tx, name).paused_at is not None:
             return None
         late = set(it.seen_late)
-        lanes, run = (AT_ONCE, 1) if it.failures else (_LANES, _RUN)
+        ordering_keys, run = (AT_ONCE, 1) if it.failures else (_LANES, _RUN)
         heads = [
             head
-            for head in parked_heads(tx, name, lanes + len(late) + 1, now + it.longest_wait_ms)
-            if head.lane not in late
+            for head in parked_heads(tx, name, ordering_keys + len(late) + 1, now + it.longest_wait_ms)
+            if head.ordering_key not in late
         ]
-        parcels: list[Parcel] = []
-        for head in heads[:lanes]:
-            if head.due_at <= now and len(parcels) < _BATCH:
-                found = list_parked(tx, name, head.lane, run)
-                parcels += (Parcel(each.event, each.lane, each.attempts) for each in found)
+        pending_events: list[PendingEvent] = []
+        for head in heads[:ordering_keys]:
+            if head.due_at <= now and len(pending_events) < _BATCH:
+                found = list_parked(tx, name, head.ordering_key, run)
+                pending_events += (PendingEvent(each.event, each.ordering_key, each.attempts) for each in found)
         return Due(
-            lanes=list(lanes_of(it.with_payloads(tx, parcels)).values()),
+            ordering_keys=list(ordering_keys(it.with_payloads(tx, pending_events)).values()),
             next_at=next((head.due_at for head in heads if head.due_at > now), None),
         )
 
-    async def _work(self, group: TaskGroup, lanes: Sequence[list[Parcel]]) -> None:
+    async def _work(self, group: TaskGroup, ordering_keys: Sequence[list[PendingEvent]]) -> None:
         it = self._receiver
 
-        def has_room(runs: Sequence[Run]) -> bool:
+        def has_room(runs: Sequence[EventBatch]) -> bool:
             return it.has_room(runs, _ROOM)
 
-        outcome = await Round(self._sender, lanes, AT_ONCE, it.pace).hold(group, it.round_seconds, has_room)
+        outcome = await Round(self._sender, ordering_keys, AT_ONCE, it.pace).hold(group, it.round_seconds, has_room)
         it.note_late(outcome.late)
 
         def unit(tx: Transaction, now: int) -> None:
-            for parcel in outcome.arrived:
-                unpark(tx, it.outlet.name, parcel.event.cursor)
-            for parcel, _ in outcome.failed:
-                it.park_failed(tx, parcel, now)
+            for pending in outcome.arrived:
+                unpark(tx, it.endpoint.name, pending.event.cursor)
+            for pending, _ in outcome.failed:
+                it.park_failed(tx, pending, now)
 
         if outcome.arrived or outcome.failed:
             await it.record(unit, len(outcome.arrived), outcome.error)

@@ -11,9 +11,9 @@ import structlog
 from anyio.abc import TaskGroup
 
 from orchestrator.backoff import Growing, equal_jitter
-from orchestrator.push.envelope import Outlet, Parcel, payload_of
-from orchestrator.push.round import Late, Pace, Run
-from orchestrator.push.sender import Means
+from orchestrator.push.envelope import Endpoint, PendingEvent, payload_of
+from orchestrator.push.round import EventBatch, OverdueCall, Pace
+from orchestrator.push.sender import PushContext
 from storage.deliveries import hurry_parked, note_delivered, note_error, park, unpark
 from storage.transaction import Transaction
 
@@ -28,14 +28,14 @@ Unit = Callable[[Transaction, int], None]
 """A unit of work that is told the time."""
 
 
-class Room(NamedTuple):
+class OverdueLimit(NamedTuple):
     """How many calls of both loops may be late together, and how heavy, in bytes, before a loop waits for its own."""
 
     calls: int
     weight: int
 
 
-class Alarm:
+class Wakeup:
     """Ends a loop's rest. A loop listens first and looks for work then, so that nothing is missed."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Alarm:
         """There is work."""
         self._wake.set()
 
-    def nudge(self) -> None:
+    def wake_now(self) -> None:
         """Look at once, whatever is being waited for."""
         self._nudge.set()
         self._wake.set()
@@ -70,14 +70,14 @@ class Receiver:
     arrived, from any loop. `late`: calls that outlasted their round, by lane; their lanes have parked events.
     `seen_late`: lanes that were late at any time since `watch_late`: an older snapshot may not show it."""
 
-    def __init__(self, outlet: Outlet, means: Means) -> None:
-        self.outlet, self.store, self.clock = outlet, means.store, means.clock
-        self.round_seconds = means.round_seconds
-        self._means = means
-        self.fresh, self.parked = Alarm(), Alarm()
+    def __init__(self, endpoint: Endpoint, context: PushContext) -> None:
+        self.endpoint, self.store, self.clock = endpoint, context.store, context.clock
+        self.round_seconds = context.round_seconds
+        self._means = context
+        self.fresh, self.parked = Wakeup(), Wakeup()
         self.pace = Pace()
         self.failures = self.arrivals = 0
-        self.late: dict[str, Late] = {}
+        self.late: dict[str, OverdueCall] = {}
         self.seen_late: set[str] = set()
 
     def wait_seconds(self, attempt: int) -> float:
@@ -94,11 +94,11 @@ class Receiver:
         """New events were tried, and nothing arrives."""
         self.failures += 1
         if self.failures == 1:
-            log.warning("delivery.failed", name=self.outlet.name, detail=error)
+            log.warning("delivery.failed", name=self.endpoint.name, detail=error)
 
     async def record(self, unit: Unit, arrived: int, error: str | None) -> None:
         """Writes down what came of calls, `arrived` of which were taken, in one transaction. Raises StoreError."""
-        name, now = self.outlet.name, self.clock.now_ms()
+        name, now = self.endpoint.name, self.clock.now_ms()
         is_recovery = arrived > 0 and self.failures > 0
         self.arrivals += arrived
         if is_recovery:
@@ -116,15 +116,15 @@ class Receiver:
 
         await self.store.write(whole)
         if is_recovery:
-            self.fresh.nudge()
-            self.parked.nudge()
+            self.fresh.wake_now()
+            self.parked.wake_now()
 
-    def park_failed(self, tx: Transaction, parcel: Parcel, now: int) -> None:
+    def park_failed(self, tx: Transaction, pending: PendingEvent, now: int) -> None:
         """Parks an event until its next attempt, which is later each time."""
-        due_at = now + int(self.wait_seconds(parcel.attempts + 1) * 1000)
-        park(tx, self.outlet.name, parcel.event.cursor, parcel.lane, parcel.attempts + 1, due_at)
+        due_at = now + int(self.wait_seconds(pending.attempts + 1) * 1000)
+        park(tx, self.endpoint.name, pending.event.cursor, pending.ordering_key, pending.attempts + 1, due_at)
 
-    def has_room(self, runs: Sequence[Run], room: Room) -> bool:
+    def has_room(self, runs: Sequence[EventBatch], room: OverdueLimit) -> bool:
         """Whether these runs may be late as well."""
         late = self.late.values()
         weight = sum(run.weight for run in runs) + sum(each.weight for each in late)
@@ -134,19 +134,19 @@ class Receiver:
         """Begins `seen_late` anew."""
         self.seen_late = set(self.late)
 
-    def note_late(self, calls: Sequence[Late]) -> None:
+    def note_late(self, calls: Sequence[OverdueCall]) -> None:
         """From now on the lanes of these calls are let alone until their end is written down (`settle`)."""
         for each in calls:
-            self.late[each.parcel.lane] = each
-            self.seen_late.add(each.parcel.lane)
+            self.late[each.pending.ordering_key] = each
+            self.seen_late.add(each.pending.ordering_key)
 
-    def settle(self, group: TaskGroup, calls: Sequence[Late], arrivals: int | None = None) -> None:
+    def settle(self, group: TaskGroup, calls: Sequence[OverdueCall], arrivals: int | None = None) -> None:
         """Writes down the end of each late call when it comes. Its event is parked by now. With the arrivals of before
         its round, a bad end is a sign that the receiver is down, if nothing arrived since."""
         for late in calls:
             group.start_soon(self._settle, late, arrivals)
 
-    async def _settle(self, late: Late, arrivals: int | None) -> None:
+    async def _settle(self, late: OverdueCall, arrivals: int | None) -> None:
         await late.run.ended.wait()
         attempt = late.run.attempts[-1]
         if attempt.error is not None and not self.failures and arrivals == self.arrivals:
@@ -154,21 +154,21 @@ class Receiver:
 
         def unit(tx: Transaction, now: int) -> None:
             if attempt.error is None:
-                unpark(tx, self.outlet.name, late.parcel.event.cursor)
+                unpark(tx, self.endpoint.name, late.pending.event.cursor)
             else:
-                self.park_failed(tx, late.parcel, now)
+                self.park_failed(tx, late.pending, now)
 
         await self.record(unit, int(attempt.error is None), attempt.error)
-        if self.late.get(late.parcel.lane) is late:
-            del self.late[late.parcel.lane]
+        if self.late.get(late.pending.ordering_key) is late:
+            del self.late[late.pending.ordering_key]
         self.parked.wake()
 
-    def with_payloads(self, tx: Transaction, parcels: Sequence[Parcel]) -> list[Parcel]:
+    def with_payloads(self, tx: Transaction, pending_events: Sequence[PendingEvent]) -> list[PendingEvent]:
         """Reads payloads ahead, which is quick, but only so much: they may be large. The others are read when sent."""
-        found: list[Parcel] = []
+        found: list[PendingEvent] = []
         room = _READ_AHEAD_BYTES
-        for parcel in parcels:
-            payload = payload_of(tx, parcel.event, self._means.settings.format) if room > 0 else None
+        for pending in pending_events:
+            payload = payload_of(tx, pending.event, self._means.settings.format) if room > 0 else None
             room -= len(payload.text) if payload is not None and payload.text is not None else 0
-            found.append(replace(parcel, payload=payload))
+            found.append(replace(pending, payload=payload))
         return found

@@ -2,7 +2,7 @@
 
 A round does not wait for its slowest call. One that is out for a while gives its place among those that are made at
 once to another lane. What has not been answered when the time is up is *late*: the call goes on without the round, and
-whoever held the round hears of its end (`Run.ended`). Late calls hold bodies and connections, so the caller says
+whoever held the round hears of its end (`EventBatch.ended`). Late calls hold bodies and connections, so the caller says
 whether there is room for more of them; for as long as there is not, the round goes on.
 
 All that is for receivers that hang for some events. One that is slow because it has much to do would only get more to
@@ -20,18 +20,18 @@ from dataclasses import dataclass, field, replace
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from orchestrator.push.envelope import Parcel
+from orchestrator.push.envelope import PendingEvent
 from orchestrator.push.sender import Attempt, Sender
 
 _LOOKS = 5  # how often a round looks at what is out
 
 
 @dataclass(slots=True, eq=False)
-class Run:
+class EventBatch:
     """Events of one lane, sent in order until one fails or the round is over; `attempts` are of the first of them.
     `weight`: the bytes of the body that is out now. `seen_out`: so often the round has found this call out."""
 
-    parcels: list[Parcel]
+    pending_events: list[PendingEvent]
     attempts: list[Attempt] = field(default_factory=list)
     is_out: bool = False
     weight: int = 0
@@ -48,11 +48,11 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Late:
+class OverdueCall:
     """A call that goes on after its round. `run.attempts[-1]` is its end, once `run.ended` is set."""
 
-    parcel: Parcel
-    run: Run
+    pending: PendingEvent
+    run: EventBatch
     weight: int
 
 
@@ -61,11 +61,11 @@ class Outcome:
     """What a round came to. `left`: not tried, because one before it failed or is late, or the time was up;
     `untouched`: of lanes whose turn did not come."""
 
-    arrived: list[Parcel]
-    failed: list[tuple[Parcel, Attempt]]
-    late: list[Late]
-    left: list[Parcel]
-    untouched: list[Parcel]
+    arrived: list[PendingEvent]
+    failed: list[tuple[PendingEvent, Attempt]]
+    late: list[OverdueCall]
+    left: list[PendingEvent]
+    untouched: list[PendingEvent]
 
     @property
     def error(self) -> str | None:
@@ -74,17 +74,17 @@ class Outcome:
 
 
 class Round:
-    """Sends `lanes`; `hold` it once."""
+    """Sends `ordering_keys`; `hold` it once."""
 
-    def __init__(self, sender: Sender, lanes: Sequence[list[Parcel]], at_once: int, pace: Pace) -> None:
+    def __init__(self, sender: Sender, ordering_keys: Sequence[list[PendingEvent]], at_once: int, pace: Pace) -> None:
         self._sender, self._at_once, self._pace = sender, at_once, pace
-        self._runs = [Run(parcels) for parcels in lanes]
+        self._runs = [EventBatch(pending_events) for pending_events in ordering_keys]
         self._waiting = deque(self._runs)
         self._working = 0
         self._is_over = False
         self._done = anyio.Event()
 
-    async def hold(self, group: TaskGroup, seconds: float, has_room: Callable[[Sequence[Run]], bool]) -> Outcome:
+    async def hold(self, group: TaskGroup, seconds: float, has_room: Callable[[Sequence[EventBatch]], bool]) -> Outcome:
         """Makes calls in tasks of `group` until all is done or the time is up. `has_room` tells whether runs that are
         out now may become late. At least one call is made by each task, however short the time."""
         for _ in range(min(self._at_once, len(self._runs))):
@@ -108,7 +108,7 @@ class Round:
         self._is_over = True
         return self._outcome()
 
-    async def _replace(self, group: TaskGroup, out: Sequence[Run]) -> None:
+    async def _replace(self, group: TaskGroup, out: Sequence[EventBatch]) -> None:
         """Gives the places of calls that take long to lanes that wait."""
         for run in out:
             if self._waiting and run.seen_out > 1 and not run.is_replaced:
@@ -129,12 +129,12 @@ class Round:
         if not self._working:
             self._done.set()
 
-    async def _follow(self, run: Run) -> None:
-        for parcel in run.parcels:
+    async def _follow(self, run: EventBatch) -> None:
+        for pending in run.pending_events:
             run.is_out, run.seen_out = True, 0
-            letter = await self._sender.pack(parcel)
-            run.weight = len(letter.body)
-            attempt = await self._sender.post(letter)
+            signed = await self._sender.pack(pending)
+            run.weight = len(signed.body)
+            attempt = await self._sender.post(signed)
             run.is_out = False
             run.attempts.append(attempt)
             if run.seen_out > 1:
@@ -148,16 +148,16 @@ class Round:
         for run in self._runs:
             tried = len(run.attempts)
             if not tried and not run.is_out:
-                found.untouched.extend(run.parcels)
+                found.untouched.extend(run.pending_events)
                 continue
-            for parcel, attempt in zip(run.parcels, run.attempts, strict=False):
+            for pending, attempt in zip(run.pending_events, run.attempts, strict=False):
                 if attempt.error is None:
-                    found.arrived.append(parcel)
+                    found.arrived.append(pending)
                 else:
-                    found.failed.append((parcel, attempt))
+                    found.failed.append((pending, attempt))
             if run.is_out:
-                found.late.append(Late(replace(run.parcels[tried], payload=None), run, run.weight))
+                found.late.append(OverdueCall(replace(run.pending_events[tried], payload=None), run, run.weight))
                 tried += 1
-            found.left.extend(run.parcels[tried:])
-            del run.parcels[tried:]  # a late call may last: it keeps no payloads but its own
+            found.left.extend(run.pending_events[tried:])
+            del run.pending_events[tried:]  # a late call may last: it keeps no payloads but its own
         return found

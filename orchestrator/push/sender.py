@@ -13,7 +13,7 @@ from yarl import URL
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
 from orchestrator.network import network_words
-from orchestrator.push.envelope import Outlet, Parcel, body_of, headers_of, labels_of, payload_of, signer_of
+from orchestrator.push.envelope import Endpoint, PendingEvent, body_of, headers_of, labels_of, payload_of, signer_of
 from storage.store import Store
 
 _LARGEST_ANSWER_BYTES = 64 * 1024
@@ -30,7 +30,7 @@ class Attempt:
     is_refusal: bool = False
 
 
-class Letter(NamedTuple):
+class SignedRequest(NamedTuple):
     """An event as it goes out."""
 
     body: bytes
@@ -38,7 +38,7 @@ class Letter(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class PushContext:
     """What all that serves a receiver works with. `first_wait_seconds`: the pause after the first failure, which grows
     from there; `round_seconds`: how long a round waits for its calls. `refused` is awaited when the receiver does not
     take our signature."""
@@ -55,30 +55,30 @@ class Means:
 class Sender:
     """Sends to one receiver over a session of the caller's."""
 
-    def __init__(self, outlet: Outlet, means: Means, session: aiohttp.ClientSession) -> None:
-        self._settings, self._store, self._clock = means.settings, means.store, means.clock
+    def __init__(self, endpoint: Endpoint, context: PushContext, session: aiohttp.ClientSession) -> None:
+        self._settings, self._store, self._clock = context.settings, context.store, context.clock
         self._session = session
-        self._refused = means.refused
-        self._url = URL(outlet.url, encoded=True)
-        self._signer = signer_of(means.settings.secret.get_secret_value())
+        self._refused = context.refused
+        self._url = URL(endpoint.url, encoded=True)
+        self._signer = signer_of(context.settings.secret.get_secret_value())
 
-    async def pack(self, parcel: Parcel) -> Letter:
+    async def pack(self, pending: PendingEvent) -> SignedRequest:
         """Body and signed headers; reads the payload if nobody has yet. Raises StoreError."""
         form = self._settings.format
-        payload = parcel.payload
+        payload = pending.payload
         if payload is None:
-            payload = await self._store.read(lambda tx: payload_of(tx, parcel.event, form))
-        body = body_of(parcel.event, payload, form)
-        headers = headers_of(parcel.event, body, self._signer, self._clock.now_ms())
+            payload = await self._store.read(lambda tx: payload_of(tx, pending.event, form))
+        body = body_of(pending.event, payload, form)
+        headers = headers_of(pending.event, body, self._signer, self._clock.now_ms())
         if form == "platform":
-            headers |= labels_of(parcel.event, payload)
-        return Letter(body, headers)
+            headers |= labels_of(pending.event, payload)
+        return SignedRequest(body, headers)
 
-    async def post(self, letter: Letter) -> Attempt:
+    async def post(self, signed: SignedRequest) -> Attempt:
         """One call. It ends with the time-out at the latest."""
         try:
             async with self._session.post(
-                self._url, data=letter.body, headers=letter.headers, allow_redirects=False
+                self._url, data=signed.body, headers=signed.headers, allow_redirects=False
             ) as response:
                 status = response.status
                 with suppress(aiohttp.ClientError, TimeoutError):  # the status has been told already

@@ -136,8 +136,8 @@ class Dispatch:
         await self.store.write(unit)
 
     async def status(self, name: str = "orders_url") -> dict[str, Any]:
-        outlets = [outlet for outlet in self.deliveries.outlets if outlet.name == name]
-        return (await self.store.read(lambda tx: delivery_views(tx, outlets, Clock().now_ms())))[0]
+        endpoints = [endpoint for endpoint in self.deliveries.endpoints if endpoint.name == name]
+        return (await self.store.read(lambda tx: delivery_views(tx, endpoints, Clock().now_ms())))[0]
 
     async def until(self, condition: Callable[[dict[str, Any]], bool], name: str = "orders_url") -> dict[str, Any]:
         """Waits until the status is as wanted."""

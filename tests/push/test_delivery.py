@@ -294,7 +294,7 @@ async def test_new_settings_apply_at_once_and_the_cursor_stays(tmp_path: Path) -
         (event,) = await new.takes(1)
         assert event.body["order"] == "2"
         it.deliveries.reload(None)
-        assert it.deliveries.outlets == ()
+        assert it.deliveries.endpoints == ()
 
 
 @pytest.mark.parametrize("secret", ["whsec_ZXJwLXNlY3JldA==", "ZXJwLXNlY3JldA"])

@@ -10,9 +10,9 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from orchestrator.push.envelope import Parcel
+from orchestrator.push.envelope import PendingEvent
 from orchestrator.push.round import Outcome, Pace, Round
-from orchestrator.push.sender import Attempt, Letter
+from orchestrator.push.sender import Attempt, SignedRequest
 from storage.records import Event
 from tests.push.erp import Delivered, Dispatch, Erp, dispatching, running_erp, settings
 
@@ -92,25 +92,25 @@ class Desk:
         self.out: dict[str, anyio.Event] = {}
         self.begun = 0
 
-    async def pack(self, parcel: Parcel) -> Letter:
-        return Letter(parcel.lane.encode(), {})
+    async def pack(self, pending: PendingEvent) -> SignedRequest:
+        return SignedRequest(pending.ordering_key.encode(), {})
 
-    async def post(self, letter: Letter) -> Attempt:
+    async def post(self, signed: SignedRequest) -> Attempt:
         self.begun += 1
-        done = self.out[letter.body.decode()] = anyio.Event()
+        done = self.out[signed.body.decode()] = anyio.Event()
         await done.wait()
-        del self.out[letter.body.decode()]
+        del self.out[signed.body.decode()]
         return Attempt(None)
 
 
 async def test_a_receiver_that_is_slow_for_all_gets_no_more_calls_at_once(tmp_path: Path) -> None:
     desk, pace = Desk(), Pace()
-    lanes = [[Parcel(Event(n, 0, "x", None, None, None, {}), str(n), 0)] for n in range(40)]
+    ordering_keys = [[PendingEvent(Event(n, 0, "x", None, None, None, {}), str(n), 0)] for n in range(40)]
     most: list[int] = []
     outcomes: list[Outcome] = []
 
     async def hold(group: TaskGroup) -> None:
-        round_ = Round(desk, lanes, 2, pace)  # type: ignore[arg-type]
+        round_ = Round(desk, ordering_keys, 2, pace)  # type: ignore[arg-type]
         outcomes.append(await round_.hold(group, 1.0, lambda _: len(desk.out) < 6))
 
     async with anyio.create_task_group() as group:
@@ -120,7 +120,7 @@ async def test_a_receiver_that_is_slow_for_all_gets_no_more_calls_at_once(tmp_pa
         next(iter(desk.out.values())).set()
         while not pace.is_slow:  # noqa: ASYNC110 - nothing tells of it
             await anyio.sleep(0.001)
-        while desk.begun < len(lanes) and not outcomes:
+        while desk.begun < len(ordering_keys) and not outcomes:
             most.append(len(desk.out))
             for done in list(desk.out.values()):
                 done.set()
@@ -129,7 +129,7 @@ async def test_a_receiver_that_is_slow_for_all_gets_no_more_calls_at_once(tmp_pa
             done.set()
     (outcome,) = outcomes
     assert outcome.late == [], "the round waited for its calls"
-    assert len(outcome.arrived) + len(outcome.untouched) == len(lanes)
+    assert len(outcome.arrived) + len(outcome.untouched) == len(ordering_keys)
     assert most[-1] <= 2
 
 
