@@ -97,7 +97,7 @@ class Daemon:
         self.commands = DaemonCommands(
             store, self.supervisor, self.clock, self.chance, checkpoints, self.metrics, self.deliveries
         )
-        self.queries = Queries(store, self, self.feed, self.clock, lambda: self.deliveries.outlets)
+        self.queries = Queries(store, self, self.feed, self.clock, lambda: self.deliveries.endpoints)
         self.inbox = Inbox(store, self.supervisor.worker, self.clock, self.chance)
         self.watch = SubscriptionWatch(
             store, lambda: self.config.shops, self.supervisor.worker, config.webhooks, self.clock

@@ -284,7 +284,7 @@ class DaemonCommands:
             raise self._no_receiver(name)
 
     def _no_receiver(self, name: str) -> Refused:
-        return no_receiver(name, () if self._deliveries is None else self._deliveries.outlets)
+        return no_receiver(name, () if self._deliveries is None else self._deliveries.endpoints)
 
     async def retry_rejected(self, rejected_id: int) -> Order:
         """Reads a rejected payload's order again and imports it."""

@@ -12,7 +12,7 @@ from storage.deliveries import consumer_lags, delivery_state, lag_of
 from storage.transaction import Transaction
 
 
-class OutletFacts(Protocol):
+class EndpointFacts(Protocol):
     """A receiver as the config has it."""
 
     @property
@@ -30,7 +30,7 @@ class DeliverySwitch(Protocol):
     """Pauses and resumes receivers; both answer False for a name that the config does not have."""
 
     @property
-    def outlets(self) -> Sequence[OutletFacts]:
+    def endpoints(self) -> Sequence[EndpointFacts]:
         """The receivers that the config has."""
         ...
 
@@ -64,22 +64,22 @@ def no_consumer(tx: Transaction, name: str) -> Refused:
     return Refused("consumer-not-found", f"there is no consumer {name!r}, {there}; acknowledging makes one")
 
 
-def no_receiver(name: str, outlets: Sequence[OutletFacts]) -> Refused:
+def no_receiver(name: str, endpoints: Sequence[EndpointFacts]) -> Refused:
     """The refusal of a name that is no receiver's, with those that there are."""
-    if not outlets:
+    if not endpoints:
         return Refused("delivery-not-found", f"there is no receiver {name!r}: the config has no delivery")
-    known = ", ".join(outlet.name for outlet in outlets)
+    known = ", ".join(endpoint.name for endpoint in endpoints)
     return Refused("delivery-not-found", f"there is no receiver {name!r}; the config has {known}")
 
 
-def delivery_views(tx: Transaction, outlets: Sequence[OutletFacts], now_ms: int) -> list[dict[str, Json]]:
+def delivery_views(tx: Transaction, endpoints: Sequence[EndpointFacts], now_ms: int) -> list[dict[str, Json]]:
     """The status dump's `delivery`. `lag_events` ends at `storage.deliveries.MOST_COUNTED`."""
     found = []
-    for outlet in outlets:
-        lag, state = lag_of(tx, outlet.name, outlet.types), delivery_state(tx, outlet.name)
+    for endpoint in endpoints:
+        lag, state = lag_of(tx, endpoint.name, endpoint.types), delivery_state(tx, endpoint.name)
         found.append(
             {
-                "name": outlet.name,
+                "name": endpoint.name,
                 "lag_events": lag.events,
                 "lag_seconds": 0.0 if lag.since is None else max(0, now_ms - lag.since) / 1000,
                 "last_error": state.last_error,

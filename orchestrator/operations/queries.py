@@ -14,7 +14,7 @@ import anyio
 
 from orchestrator.clock import Clock
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.deliveries import OutletFacts, consumer_views, delivery_views, no_consumer
+from orchestrator.operations.deliveries import EndpointFacts, consumer_views, delivery_views, no_consumer
 from orchestrator.operations.dump import dump_lines
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.ports import NodeFacts
@@ -79,7 +79,7 @@ class EventPage:
 
 
 class Queries:
-    """Reads the store for the outside. `outlets` answers the receivers of events, as the config has them now."""
+    """Reads the store for the outside. `endpoints` answers the receivers of events, as the config has them now."""
 
     def __init__(
         self,
@@ -87,19 +87,19 @@ class Queries:
         node: NodeFacts,
         feed: Feed,
         clock: Clock,
-        outlets: Callable[[], Sequence[OutletFacts]] = tuple,
+        endpoints: Callable[[], Sequence[EndpointFacts]] = tuple,
     ) -> None:
         self._store, self._node, self._feed, self._clock = store, node, feed, clock
-        self._outlets = outlets
+        self._endpoints = endpoints
 
     # -- the daemon ------------------------------------------------------------------------------------------------
 
     async def status(self) -> dict[str, Json]:
         """The status dump."""
-        now, outlets = self._clock.now_ms(), self._outlets()
+        now, endpoints = self._clock.now_ms(), self._endpoints()
 
         def unit(tx: Transaction) -> tuple[Counts, list[dict[str, Json]], list[dict[str, Json]]]:
-            return read_counts(tx), delivery_views(tx, outlets, now), consumer_views(tx, now)
+            return read_counts(tx), delivery_views(tx, endpoints, now), consumer_views(tx, now)
 
         counts, deliveries, consumers = await self._store.read(unit)
         dump = status_dump(counts, self._node, self._store.url, now, deliveries)
@@ -107,7 +107,7 @@ class Queries:
 
     async def delivery(self, name: str) -> dict[str, Json]:
         """One receiver of events. Raises Refused `delivery-not-found`."""
-        now, wanted = self._clock.now_ms(), [outlet for outlet in self._outlets() if outlet.name == name]
+        now, wanted = self._clock.now_ms(), [endpoint for endpoint in self._endpoints() if endpoint.name == name]
         if not wanted:
             raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
         return (await self._store.read(lambda tx: delivery_views(tx, wanted, now)))[0]
