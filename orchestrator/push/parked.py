@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from anyio.abc import TaskGroup
 
+from orchestrator.push.batch import EventBatch, Round
+from orchestrator.push.endpoint import LONGEST_REST_SECONDS, OverdueLimit, Receiver
 from orchestrator.push.envelope import PendingEvent, ordering_keys
-from orchestrator.push.receiver import LONGEST_REST_SECONDS, OverdueLimit, Receiver
-from orchestrator.push.round import EventBatch, Round
 from orchestrator.push.sender import Sender
 from storage.deliveries import delivery_state, list_parked, parked_heads, unpark
 from storage.transaction import Transaction

@@ -10,8 +10,8 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
+from orchestrator.push.batch import Outcome, Pace, Round
 from orchestrator.push.envelope import PendingEvent
-from orchestrator.push.round import Outcome, Pace, Round
 from orchestrator.push.sender import Attempt, SignedRequest
 from storage.records import Event
 from tests.push.erp import Delivered, Dispatch, Erp, dispatching, running_erp, settings

@@ -11,8 +11,8 @@ import structlog
 from anyio.abc import TaskGroup
 
 from orchestrator.backoff import Growing, equal_jitter
+from orchestrator.push.batch import EventBatch, OverdueCall, Pace
 from orchestrator.push.envelope import Endpoint, PendingEvent, payload_of
-from orchestrator.push.round import EventBatch, OverdueCall, Pace
 from orchestrator.push.sender import PushContext
 from storage.deliveries import hurry_parked, note_delivered, note_error, park, unpark
 from storage.transaction import Transaction

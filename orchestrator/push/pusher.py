@@ -31,10 +31,10 @@ import anyio
 from anyio.abc import TaskGroup
 
 from orchestrator.push import parked
+from orchestrator.push.batch import EventBatch, Outcome, Round
+from orchestrator.push.endpoint import LONGEST_REST_SECONDS, OverdueLimit, Receiver
 from orchestrator.push.envelope import Endpoint, PendingEvent, ordering_key, ordering_keys
 from orchestrator.push.parked import ParkedLoop
-from orchestrator.push.receiver import LONGEST_REST_SECONDS, OverdueLimit, Receiver
-from orchestrator.push.round import EventBatch, Outcome, Round
 from orchestrator.push.sender import PushContext, Sender
 from storage.deliveries import delivery_state, park, parked_lanes
 from storage.events import acknowledge, consumer_cursor, last_cursor, list_events
