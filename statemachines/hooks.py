@@ -15,11 +15,11 @@ from statemachines.target import Json, TargetRequest
 from statemachines.terms import (
     Chaining,
     DefinitionError,
+    OrderState,
     Plan,
     PlannedStep,
     PlatformWait,
     Refusal,
-    Standing,
     State,
     Step,
 )
@@ -45,27 +45,27 @@ class Hooks(Table):
             )
 
     @abstractmethod
-    def plan(self, standing: Standing, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
+    def plan(self, standing: OrderState, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
         """The planner's (`machine.PlatformMachine`): no hook."""
 
     # -- planning --------------------------------------------------------------------------------------------------
 
-    def wanted(self, standing: Standing, request: TargetRequest) -> State | None:
+    def wanted(self, standing: OrderState, request: TargetRequest) -> State | None:
         """The state that a target names, for this order; None if the machine has none such."""
         del standing
         return self.resolve(request.state)
 
-    def has_reached(self, standing: Standing, wanted: str) -> bool:
+    def has_reached(self, standing: OrderState, wanted: str) -> bool:
         """Whether an order standing here is at or past `wanted` on the main line."""
         here, there = self.rank(standing.state), self.rank(wanted)
         return standing.state == wanted or (here is not None and there is not None and here >= there)
 
-    def route(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
+    def route(self, standing: OrderState, wanted: str) -> tuple[PlannedStep, ...] | None:
         """The state-changing steps to `wanted`; empty when it is reached, None when no way leads there."""
         return () if self.has_reached(standing, wanted) else self.shortest_way(standing.state, wanted)
 
     def with_actions(
-        self, standing: Standing, route: tuple[PlannedStep, ...], request: TargetRequest
+        self, standing: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
         """The steps of a plan: those of the route, and each action that the target brings in the first state on the way
         that allows it. Not asked for a state beside the main line: nothing is brought there."""
@@ -81,34 +81,34 @@ class Hooks(Table):
                 steps.append(move)
         return tuple(steps)
 
-    def allowed(self, standing: Standing) -> tuple[str, ...]:
+    def allowed(self, standing: OrderState) -> tuple[str, ...]:
         """Native names of the states one step away that a target may ask for, whoever makes the step."""
         ways = dict.fromkeys(to for _, to in self.moves(standing.state))
         return tuple(to for to in ways if to != standing.state and self.states[to].settable)
 
-    def pending_actions(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+    def pending_actions(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """State-leaving steps that the target brings data for and that are not done yet, in sequence."""
         del standing, request
         return ()
 
-    def satisfied(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+    def satisfied(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """Fields of the target that the order carries already, so nothing has to be sent for them."""
         del standing, request
         return ()
 
-    def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
+    def wait(self, standing: OrderState, request: TargetRequest) -> PlatformWait | None:
         """What on the platform's side holds this order up right now on its way to what is asked for, or None."""
         del standing, request
         return None
 
     # -- guards ----------------------------------------------------------------------------------------------------
 
-    def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
+    def guard(self, standing: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
         """Why this order may not go to `wanted` with this data, or None. Pure."""
         del standing, request, wanted
         return None
 
-    def whole(self, standing: Standing) -> Whole:
+    def whole(self, standing: OrderState) -> Whole:
         """The order's lines and locations, so that a field that names all of them is told from one that narrows."""
         del standing
         return Whole()
@@ -117,14 +117,14 @@ class Hooks(Table):
         """The target's location as the platform names it; None where it brings none."""
         return request.location
 
-    def withdrawn_reason(self, standing: Standing, request: TargetRequest) -> str | None:
+    def withdrawn_reason(self, standing: OrderState, request: TargetRequest) -> str | None:
         """Why nothing of the order may be sent any more that the target would send, or None. Pure."""
         del request
         return withdrawn_words(standing.facts)
 
     # -- what calls and reads tell -----------------------------------------------------------------------------------
 
-    def destination(self, standing: Standing, step: str, request: TargetRequest) -> str | None:
+    def destination(self, standing: OrderState, step: str, request: TargetRequest) -> str | None:
         """Where `step` leads from here; among rows that share its name, the one on the way to what is asked for.
 
         None where no row leads on from here.
@@ -137,17 +137,17 @@ class Hooks(Table):
         planned = plan.steps[:1] if isinstance(plan, Plan) else ()
         return planned[0].to if planned and planned[0].step == step else None
 
-    def observe(self, standing: Standing | None, seen: Standing) -> str:
+    def observe(self, standing: OrderState | None, seen: OrderState) -> str:
         """Our name for what the platform shows now, given what we knew (None: nothing)."""
         del standing
         return seen.platform_state
 
-    def merged_facts(self, standing: Standing, seen: Standing) -> dict[str, Json]:
+    def merged_facts(self, standing: OrderState, seen: OrderState) -> dict[str, Json]:
         """The facts after a read: the platform's own, and what only we know (numbers that we sent) where it matters."""
         del standing
         return dict(seen.facts)
 
-    def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
+    def is_done(self, step: str, before: OrderState, seen: OrderState, request: TargetRequest) -> bool | None:
         """Whether `step`, begun in `before`, has taken effect according to a fresh read `seen`.
 
         True needs proof: the order shows what this very step does. By default that is the state that it leads to and no
@@ -170,15 +170,15 @@ class Hooks(Table):
         return True
 
     def after(
-        self, standing: Standing, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
-    ) -> Standing:
+        self, standing: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+    ) -> OrderState:
         """Where the order stands once `step` succeeded. `answered`: the platform state that the answer told, if any;
         `facts`: facts that the answer changed."""
         state = self.apply(standing.state, step, self.destination(standing, step, request))
         merged = {**standing.facts, **facts} if facts else standing.facts
         return replace(standing, state=state, platform_state=answered or state, facts=merged)
 
-    def after_lost_answer(self, standing: Standing, step: str, request: TargetRequest) -> Mapping[str, Json]:
+    def after_lost_answer(self, standing: OrderState, step: str, request: TargetRequest) -> Mapping[str, Json]:
         """The facts once the answer to `step` was lost and no read showed its effect: that it may have taken effect
         is remembered where the platform's answer to the next call means something else because of it."""
         del step, request

@@ -22,11 +22,11 @@ from statemachines.terms import (
     Chaining,
     DefinitionError,
     Milestone,
+    OrderState,
     Plan,
     PlannedStep,
     PlatformWait,
     Refusal,
-    Standing,
     State,
     Step,
 )
@@ -71,7 +71,7 @@ class PlatformMachine(Hooks):
         super().__init__(platform, states, steps, mainline, initial)
         self.ships_withdrawn = ships_withdrawn
 
-    def plan(self, standing: Standing, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
+    def plan(self, standing: OrderState, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
         """The steps from `standing` to the requested state, in sequence, or why there are none.
 
         A target that is reached already plans only the actions that it still brings (new tracking), mostly none.
@@ -119,7 +119,7 @@ class PlatformMachine(Hooks):
         detail = f"{self.platform} itself takes the order from {planned.source} to {planned.to} ({planned.step})"
         return PlatformWait("platform", None, detail)
 
-    def expected(self, standing: Standing, plan: Plan, request: TargetRequest) -> Standing:
+    def expected(self, standing: OrderState, plan: Plan, request: TargetRequest) -> OrderState:
         """Where an order will stand once all of a plan has happened."""
         for step in plan.steps:
             if self.awaited(step) is not None:
@@ -141,14 +141,14 @@ class PlatformMachine(Hooks):
 
     # -- parts of a plan -------------------------------------------------------------------------------------------
 
-    def _narrowing(self, standing: Standing, steps: Sequence[PlannedStep], request: TargetRequest) -> str | None:
+    def _narrowing(self, standing: OrderState, steps: Sequence[PlannedStep], request: TargetRequest) -> str | None:
         """Why the steps would do more than the target means."""
         rows = [(self.row(step), self.states[step.to].milestones) for step in steps]
         sends = any("despatch" in row.uses for row in self.rows)
         whole, location = self.whole(standing), self.location_of(request)
         return narrowing_reason(rows, request, whole, location, sends_despatches=sends)
 
-    def _held_back(self, standing: Standing, request: TargetRequest, steps: Iterable[PlannedStep]) -> Refusal | None:
+    def _held_back(self, standing: OrderState, request: TargetRequest, steps: Iterable[PlannedStep]) -> Refusal | None:
         """Nothing of a withdrawn order is sent. What was sent before goes on: it is on its way whatever we do."""
         if self.ships_withdrawn or not any(self._sends(standing, step) for step in steps):
             return None
@@ -157,14 +157,14 @@ class PlatformMachine(Hooks):
             return None
         return Refusal("not-allowed", reason, reason=reason, blocks_as="not-allowed")
 
-    def _sends(self, standing: Standing, step: PlannedStep) -> bool:
+    def _sends(self, standing: OrderState, step: PlannedStep) -> bool:
         row = self.row(step)
         if not row.reaches_buyer or row.by == "platform":
             return False
         sent = self.resolve(Milestone.SHIPPED)
         return sent is None or not self.has_reached(replace(standing, state=step.source), sent.name)
 
-    def _no_way(self, standing: Standing, wanted: str) -> str:
+    def _no_way(self, standing: OrderState, wanted: str) -> str:
         """Why there is no plan, and for a state beside the main line what has to be there first."""
         detail = f"no way leads from {standing.state} to {wanted}"
         sources = dict.fromkeys(source for row in self.rows if row.to == wanted for source in row.sources)
@@ -175,7 +175,7 @@ class PlatformMachine(Hooks):
         return f"{detail}; submit {' or '.join(ahead)} first if that is meant" if ahead else detail
 
     def _finish(
-        self, wanted: State, steps: tuple[PlannedStep, ...], request: TargetRequest, standing: Standing
+        self, wanted: State, steps: tuple[PlannedStep, ...], request: TargetRequest, standing: OrderState
     ) -> Plan:
         milestone = wanted.milestone.value if wanted.milestone is not None else None
         taken = {name for step in steps if step.step != RECORD for name in self.row(step).uses}

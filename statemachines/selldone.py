@@ -15,11 +15,11 @@ from datetime import UTC, datetime, timedelta
 from statemachines.items import SenselessItems, foreign_reason, part_reason, read_items
 from statemachines.machine import (
     Milestone,
+    OrderState,
     PlannedStep,
     PlatformMachine,
     PlatformWait,
     Refusal,
-    Standing,
     State,
     Step,
 )
@@ -78,27 +78,27 @@ class SelldoneMachine(PlatformMachine):
     def __init__(self, *, ships_withdrawn: bool = False) -> None:
         super().__init__("selldone", _STATES, _STEPS, _MAINLINE, "CheckQueue", ships_withdrawn=ships_withdrawn)
 
-    def has_reached(self, standing: Standing, wanted: str) -> bool:
+    def has_reached(self, standing: OrderState, wanted: str) -> bool:
         """A returned order stands where the platform put it; it can be sent again, so SentOrder lies ahead of it."""
         return standing.state == wanted or super().has_reached(_on_platform(standing), wanted)
 
-    def allowed(self, standing: Standing) -> tuple[str, ...]:
+    def allowed(self, standing: OrderState) -> tuple[str, ...]:
         """As the base; of a returned order, what the platform takes next."""
         return super().allowed(_on_platform(standing))
 
-    def route(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
+    def route(self, standing: OrderState, wanted: str) -> tuple[PlannedStep, ...] | None:
         """As the base; of a returned order, from where the platform put it."""
         return () if standing.state == wanted else super().route(_on_platform(standing), wanted)
 
     def with_actions(
-        self, standing: Standing, route: tuple[PlannedStep, ...], request: TargetRequest
+        self, standing: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
         """The way of a returned order begins in `Returned`, and with what the platform takes where it put the order."""
         steps = super().with_actions(_on_platform(standing), route, request)
         ours = {_on_platform(standing).state: standing.state}
         return tuple(PlannedStep(s.step, ours.get(s.source, s.source), ours.get(s.to, s.to)) for s in steps)
 
-    def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
+    def guard(self, standing: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
         """Only released orders of goods go on (selldone.md §1, §5.1); confirmed items must be the order's own; a
         tracking link must be a web link."""
         if self.has_reached(standing, wanted.name):
@@ -115,7 +115,7 @@ class SelldoneMachine(PlatformMachine):
             return refusal
         return self._tracking_guard(standing, request, wanted)
 
-    def whole(self, standing: Standing) -> Whole:
+    def whole(self, standing: OrderState) -> Whole:
         """The items that go on: those that were confirmed, all where nothing was left out. No locations."""
         counts: Mapping[str, Json] = standing.facts.get("counts") or {}
         items: list[str] = standing.facts.get("items") or []
@@ -123,7 +123,7 @@ class SelldoneMachine(PlatformMachine):
         confirmed = None if is_unconfirmed else standing.facts.get("confirmed")
         return Whole({item: counts.get(item) for item in items if confirmed is None or item in confirmed})
 
-    def _tracking_guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
+    def _tracking_guard(self, standing: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
         urls = [each.url for each in request.trackings if each.url]
         if foreign := [url for url in urls if not is_web_link(url)]:
             reason = f"tracking.url {foreign[0]!r} is no http(s) link"
@@ -136,7 +136,7 @@ class SelldoneMachine(PlatformMachine):
             return Refusal("not-allowed", reason, reason=reason)
         return None
 
-    def withdrawn_reason(self, standing: Standing, request: TargetRequest) -> str | None:
+    def withdrawn_reason(self, standing: OrderState, request: TargetRequest) -> str | None:
         """As the base, and a return that the buyer asked for before the order was ever sent (selldone.md §5.2). In an
         order that came back the requests are what it came back for."""
         reason = super().withdrawn_reason(standing, request)
@@ -148,25 +148,25 @@ class SelldoneMachine(PlatformMachine):
         told = ", ".join(f"{each['id']} ({each['state']})" for each in asked)
         return f"the buyer asked to return items before the order was sent, requests {told}: reject them to ship it"
 
-    def pending_actions(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+    def pending_actions(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """set_tracking, when the target brings a code or link that the order does not carry yet."""
         tracking = request.tracking
         if tracking is None or not (tracking.code or tracking.url) or _has_tracking(standing.facts, request):
             return ()
         return ("set_tracking",)
 
-    def satisfied(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+    def satisfied(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """Tracking that the order carries already."""
         return ("tracking",) if request.tracking is not None and _has_tracking(standing.facts, request) else ()
 
-    def merged_facts(self, standing: Standing, seen: Standing) -> dict[str, Json]:
+    def merged_facts(self, standing: OrderState, seen: OrderState) -> dict[str, Json]:
         """What the platform shows, and which items were confirmed: no read tells that. A look that says nothing of
         returns takes none away."""
         confirmed = standing.facts.get("confirmed")
         known = {name: standing.facts[name] for name in ("returns",) if name in standing.facts}
         return {**known, **seen.facts, **({"confirmed": confirmed} if confirmed is not None else {})}
 
-    def observe(self, standing: Standing | None, seen: Standing) -> str:
+    def observe(self, standing: OrderState | None, seen: OrderState) -> str:
         """Canceled wins over the delivery state; a returned order keeps our name while the platform shows the same. One
         that was sent and can be shipped again came back, whoever called for that: nothing else takes an order back."""
         if seen.facts.get("status") == "Canceled":
@@ -177,7 +177,7 @@ class SelldoneMachine(PlatformMachine):
             return "Returned"
         return seen.platform_state
 
-    def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
+    def is_done(self, step: str, before: OrderState, seen: OrderState, request: TargetRequest) -> bool | None:
         """The read-backs of selldone.md §8. Selldone itself lets no order skip a state, so one that is past the state
         that a step leads to went through it. Only delivery-returned takes an order back, to where it can be shipped
         from again: a state that nobody knows proves nothing, and neither does the end of the order.
@@ -203,8 +203,8 @@ class SelldoneMachine(PlatformMachine):
                 return True
 
     def after(
-        self, standing: Standing, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
-    ) -> Standing:
+        self, standing: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+    ) -> OrderState:
         """As the base; set_tracking leaves its data in the facts, return_delivery keeps what the platform answered."""
         if step == "set_tracking" and request.tracking is not None:
             told = {"tracking_code": request.tracking.code, "tracking_url": request.tracking.url}
@@ -220,7 +220,7 @@ class SelldoneMachine(PlatformMachine):
             standing = _on_platform(standing)
         return super().after(standing, step, request, answered, facts)
 
-    def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
+    def wait(self, standing: OrderState, request: TargetRequest) -> PlatformWait | None:
         """The reject countdown: writes are refused until it is undone or the order is cancelled (selldone.md §5.2)."""
         del request
         rejected_at = standing.facts.get("reject_at")
@@ -235,7 +235,7 @@ class SelldoneMachine(PlatformMachine):
         )
 
 
-def _on_platform(standing: Standing) -> Standing:
+def _on_platform(standing: OrderState) -> OrderState:
     """A returned order where the platform put it, any other as it is. What the platform shows then is not documented:
     a state that is not before PreparingOrder is taken for that (selldone.md §5.2, §10)."""
     if standing.state != "Returned":

@@ -98,7 +98,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OrderState:
     """Where an order stands, as far as machines care.
 
     `state` is ours, `platform_state` what the platform showed last (they differ where a state is ours

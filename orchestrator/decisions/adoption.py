@@ -16,8 +16,8 @@ from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.history import is_history
 from orchestrator.decisions.outcomes import apply_gone, apply_read
 from orchestrator.decisions.reconciliation import reconcile
-from orchestrator.platforms.client import Seen
-from statemachines.machine import PlatformMachine, Standing
+from orchestrator.platforms.client import OrderSnapshot
+from statemachines.machine import OrderState, PlatformMachine
 from statemachines.target import Json
 from storage.history import forget_skipped, note_skipped
 from storage.orders import get_kept, get_order, get_payload, insert_order, touch_order
@@ -40,16 +40,16 @@ class Adopted(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Observation:
     """One order as seen at `read_at` (Unix milliseconds, when the request began). `cause`: the webhook that led to it
     (`webhook`, `topic`), for the events."""
 
-    seen: Seen
+    seen: OrderSnapshot
     read_at: int
     cause: Mapping[str, Json] | None = None
 
 
-def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
+def adopt(tx: Transaction, ctx: Context, look: Observation) -> tuple[Order, Adopted]:
     """Imports an unknown order, or takes over what a known one shows. Answers the order and what happened."""
     shop, seen = ctx.policy.shop, look.seen
     remove_rejected_of(tx, shop, seen.id)
@@ -75,7 +75,7 @@ def adopt(tx: Transaction, ctx: Context, look: Look) -> tuple[Order, Adopted]:
     return draft.order, Adopted.UPDATED if has_changed else Adopted.UNCHANGED
 
 
-def adopt_told(tx: Transaction, ctx: Context, seen: Seen, cause: Mapping[str, Json]) -> None:
+def adopt_told(tx: Transaction, ctx: Context, seen: OrderSnapshot, cause: Mapping[str, Json]) -> None:
     """Takes an order as a webhook tells it, for there is no reading it now. One that a read has shown is left alone:
     the next read tells more."""
     order = get_order(tx, ctx.policy.shop, seen.id)
@@ -83,7 +83,7 @@ def adopt_told(tx: Transaction, ctx: Context, seen: Seen, cause: Mapping[str, Js
         if is_history(tx, ctx, seen.id, seen.age):
             note_skipped(tx, ctx.policy.shop, seen.id)
         else:
-            _import(tx, ctx, Look(seen, _NEVER, cause))
+            _import(tx, ctx, Observation(seen, _NEVER, cause))
         return
     if not order.is_provisional or order.intent is not None or _is_known(tx, order, seen):
         return
@@ -94,7 +94,7 @@ def adopt_told(tx: Transaction, ctx: Context, seen: Seen, cause: Mapping[str, Js
     draft.save(tx, ctx.now)
 
 
-def _is_known(tx: Transaction, order: Order, told: Seen) -> bool:
+def _is_known(tx: Transaction, order: Order, told: OrderSnapshot) -> bool:
     """Whether a webhook tells what was told before. Change times have whole seconds: an equal one may be news."""
     known_at, told_at = order.platform_updated_at, told.platform_updated_at
     is_older = known_at is not None and (told_at is None or told_at < known_at)
@@ -132,7 +132,7 @@ def _is_stale(ctx: Context, order: Order, read_at: int) -> bool:
     return not order.intent.is_uncertain or order.situation not in (Situation.BLOCKED, Situation.HELD)
 
 
-def _note_news(tx: Transaction, ctx: Context, order: Order, look: Look) -> Order:
+def _note_news(tx: Transaction, ctx: Context, order: Order, look: Observation) -> Order:
     """A look that says nothing certain of the state, for a step is out, may yet show that somebody changed the order:
     then what the driver knows is not to be relied on for a step that it would send without a look."""
     is_changed = not order.is_provisional and look.seen.content_hash != order.content_hash
@@ -144,9 +144,9 @@ def _note_news(tx: Transaction, ctx: Context, order: Order, look: Look) -> Order
     return draft.order
 
 
-def _shows_nothing_new(machine: PlatformMachine, order: Order, seen: Seen) -> bool:
+def _shows_nothing_new(machine: PlatformMachine, order: Order, seen: OrderSnapshot) -> bool:
     """Most orders of most polls: told apart without changing the row."""
-    known = Standing(order.state, order.platform_state, order.payment, order.facts)
+    known = OrderState(order.state, order.platform_state, order.payment, order.facts)
     return (
         seen.is_provisional == order.is_provisional
         and seen.content_hash == order.content_hash
@@ -159,7 +159,7 @@ def _shows_nothing_new(machine: PlatformMachine, order: Order, seen: Seen) -> bo
     )
 
 
-def _import(tx: Transaction, ctx: Context, look: Look) -> Order:
+def _import(tx: Transaction, ctx: Context, look: Observation) -> Order:
     seen, now = look.seen, ctx.now
     state = ctx.machine.observe(None, seen.standing())
     order = Order.first_seen(

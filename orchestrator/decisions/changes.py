@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.content import AMOUNTS, is_same_amount
 from statemachines.target import Json
 from storage.records import Kept, Order
@@ -27,7 +27,7 @@ _PRICE = frozenset({"net", "gross", "stated"})
 _ATTRIBUTES = "/attributes"
 
 
-def changes_of(order: Order, kept: Kept | None, seen: Seen, *, is_cancelled: bool) -> list[str]:
+def changes_of(order: Order, kept: Kept | None, seen: OrderSnapshot, *, is_cancelled: bool) -> list[str]:
     """What a look at an order shows that is news for the ERP: less what our own steps did, bounded.
 
     `kept`: the look before; `is_cancelled`: the order was cancelled before this look, as far as we knew. An order that
@@ -46,11 +46,11 @@ def changes_of(order: Order, kept: Kept | None, seen: Seen, *, is_cancelled: boo
     return bounded(found)
 
 
-def _is_touched(order: Order, kept: Kept, seen: Seen) -> bool:
+def _is_touched(order: Order, kept: Kept, seen: OrderSnapshot) -> bool:
     return _is_newer(order, seen) and order.moved_at <= kept.received_at
 
 
-def _is_newer(order: Order, seen: Seen) -> bool:
+def _is_newer(order: Order, seen: OrderSnapshot) -> bool:
     known, shown = order.platform_updated_at, seen.platform_updated_at
     return known is not None and shown is not None and shown > known
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.backoff import Growing
-from statemachines.machine import Chaining, PlatformMachine, Standing
+from statemachines.machine import Chaining, OrderState, PlatformMachine
 from statemachines.target import Json, TargetRequest
 from storage.events import append_events
 from storage.orders import SELDOM, get_order, save_order, save_payload
@@ -140,10 +140,10 @@ class Draft:
         copy.cause = self.cause
         return copy
 
-    def standing(self) -> Standing:
+    def standing(self) -> OrderState:
         """Where the order stands, for the machine."""
         order = self.order
-        return Standing(order.state, order.platform_state, order.payment, order.facts)
+        return OrderState(order.state, order.platform_state, order.payment, order.facts)
 
     def change(self, **fields: Json) -> None:
         """Replaces fields of the order."""

@@ -8,7 +8,7 @@ from enum import Enum
 from orchestrator.backoff import full_jitter
 from orchestrator.decisions.draft import Context, Draft, problem_json, problem_of
 from orchestrator.decisions.reconciliation import reconcile
-from orchestrator.platforms.client import Seen, StepAnswer
+from orchestrator.platforms.client import OrderSnapshot, StepAnswer
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
@@ -160,7 +160,7 @@ def _count_attempt(
     _emit_failed(draft, order, failure, order.attempts + 1, ctx.now + max(wait, int(shop_wait * 1000)))
 
 
-def apply_read(draft: Draft, ctx: Context, seen: Seen, refused: str | None) -> None:
+def apply_read(draft: Draft, ctx: Context, seen: OrderSnapshot, refused: str | None) -> None:
     """A fresh read: settles an intent in doubt, then takes over what the platform shows.
 
     `refused`: the words of an out-of-sequence refusal that led to this read.
@@ -173,7 +173,7 @@ def apply_read(draft: Draft, ctx: Context, seen: Seen, refused: str | None) -> N
         _block_own(draft, intent, problem)
 
 
-def settle_intent(draft: Draft, ctx: Context, seen: Seen, refused: str | None) -> Problem | None:
+def settle_intent(draft: Draft, ctx: Context, seen: OrderSnapshot, refused: str | None) -> Problem | None:
     """Ends the draft's intent by what a read shows: its step is done, or it may be sent again.
 
     Answers the problem where it may not. That is so after a refusal (`refused`: its words) when the read shows just
@@ -206,7 +206,7 @@ class _Effect(Enum):
     UNKNOWN = "unknown"
 
 
-def _effect(draft: Draft, ctx: Context, seen: Seen) -> _Effect:
+def _effect(draft: Draft, ctx: Context, seen: OrderSnapshot) -> _Effect:
     intent, request = draft.order.intent, draft.request_of_intent()
     assert intent is not None
     is_done = ctx.machine.is_done(intent.step, draft.standing(), seen.standing(), request)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from orchestrator.decisions.changes import changes_of
 from orchestrator.decisions.draft import Context, Draft
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from statemachines.target import Json
 from storage.records import Order
 
@@ -15,7 +15,7 @@ _WHERE_PAYMENT_STANDS = frozenset({"", "/payment", "/payment/status"})
 _NOT_PAID = frozenset({"unpaid", "unknown"})
 
 
-def reconcile(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
+def reconcile(draft: Draft, ctx: Context, seen: OrderSnapshot, read_at: int) -> bool:
     """Takes over what the platform shows, in a look that began at `read_at`; answers whether anything that matters
     differed. What blocked the order is released where it no longer describes it."""
     before = draft.order
@@ -32,7 +32,7 @@ def reconcile(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> bool:
     return is_news or is_mended
 
 
-def _pointers(draft: Draft, ctx: Context, seen: Seen) -> list[str]:
+def _pointers(draft: Draft, ctx: Context, seen: OrderSnapshot) -> list[str]:
     """Where the order differs from the look before, for the ERP. A payment that is taken back is named in any case."""
     order = draft.order
     is_cancelled = ctx.machine.milestone(order.state) == "cancelled"
@@ -43,7 +43,7 @@ def _pointers(draft: Draft, ctx: Context, seen: Seen) -> list[str]:
     return found
 
 
-def _take_over(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> None:
+def _take_over(draft: Draft, ctx: Context, seen: OrderSnapshot, read_at: int) -> None:
     """The order as it is shown, and its payload where that shows anything that the one before did not."""
     order, known = draft.order, draft.standing()
     is_another = _shows_another(draft, seen)
@@ -67,7 +67,7 @@ def _take_over(draft: Draft, ctx: Context, seen: Seen, read_at: int) -> None:
         draft.keep_look(seen.payload, seen.content, read_at)
 
 
-def _shows_another(draft: Draft, seen: Seen) -> bool:
+def _shows_another(draft: Draft, seen: OrderSnapshot) -> bool:
     """Whether a look shows anything that the last one that was kept did not."""
     order, kept = draft.order, draft.kept
     known = (order.platform_state, order.payment, order.facts, order.content_hash, order.platform_updated_at)

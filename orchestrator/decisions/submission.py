@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from orchestrator.decisions.decision import advance
 from orchestrator.decisions.draft import Context, Draft, problem_of
 from orchestrator.decisions.refusals import Refused
-from statemachines.machine import Milestone, Plan, PlatformMachine, Refusal, Standing
+from statemachines.machine import Milestone, OrderState, Plan, PlatformMachine, Refusal
 from statemachines.target import Json, TargetRequest
 from storage.records import PlanEntry, Target, TargetStatus
 from storage.targets import insert_target
@@ -38,7 +38,7 @@ class Submission:
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def plan_or_refuse(ctx: Context, standing: Standing, request: TargetRequest) -> Plan:
+def plan_or_refuse(ctx: Context, standing: OrderState, request: TargetRequest) -> Plan:
     """The plan from where the order will be. Raises Refused with the API's slugs."""
     plan = ctx.machine.plan(standing, request, ctx.policy.chaining)
     if isinstance(plan, Refusal):
@@ -50,7 +50,7 @@ def plan_or_refuse(ctx: Context, standing: Standing, request: TargetRequest) -> 
     return plan
 
 
-def expected_standing(draft: Draft, machine: PlatformMachine) -> Standing:
+def expected_standing(draft: Draft, machine: PlatformMachine) -> OrderState:
     """Where the order will be once everything that is pending has been reached."""
     standing = draft.standing()
     for target in draft.targets:
@@ -62,7 +62,7 @@ def expected_standing(draft: Draft, machine: PlatformMachine) -> Standing:
     return standing
 
 
-def is_replacing(machine: PlatformMachine, standing: Standing, request: TargetRequest) -> bool:
+def is_replacing(machine: PlatformMachine, standing: OrderState, request: TargetRequest) -> bool:
     """Whether the target takes the place of what is queued (default: only a cancellation does)."""
     if request.replace is not None:
         return request.replace

@@ -28,7 +28,7 @@ from orchestrator.decisions.rejected import set_aside
 from orchestrator.decisions.webhook_facts import settle_product, settle_shipment
 from orchestrator.intake.looking import CLOSED, LONGEST_WAIT, LOOKS, Item, Looker, Place, Wait, cause_of
 from orchestrator.intake.news import news_of, told_order
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.fields import stumble
 from orchestrator.platforms.webhooks import News, OrderNews, ProductNews, Unimportant, Unreadable
 from orchestrator.runtime.worker import ShopWorker
@@ -208,7 +208,9 @@ class Inbox:
         for item in items:
             postpone_webhook(tx, item[0].id, due_at, is_failure=wait.is_failure)
 
-    def _take_over(self, tx: Transaction, worker: ShopWorker, order: Seen | None, items: Sequence[Item]) -> None:
+    def _take_over(
+        self, tx: Transaction, worker: ShopWorker, order: OrderSnapshot | None, items: Sequence[Item]
+    ) -> None:
         """At the first look: what the webhooks say by themselves."""
         worker.fence(tx)
         ctx = worker.context()
@@ -267,7 +269,7 @@ def _is_dated(news: OrderNews) -> bool:
     return news.shipment is not None and news.shipment.updated_at_ms is not None
 
 
-async def _newest_order(items: Sequence[Item]) -> Seen | None:
+async def _newest_order(items: Sequence[Item]) -> OrderSnapshot | None:
     """The order as the newest of the webhooks tells it that has all of it."""
     told = []
     for webhook, news in items:

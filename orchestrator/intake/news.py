@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.fields import stumble
 from orchestrator.platforms.json_text import read_body
 from orchestrator.platforms.webhooks import (
@@ -49,7 +49,7 @@ def news_of(source: str, topic: str | None, payload: bytes, platform: str | None
         return Unreadable(f"reading the body raised {stumble(error)}")
 
 
-def told_order(source: str, payload: bytes) -> Seen | None:
+def told_order(source: str, payload: bytes) -> OrderSnapshot | None:
     """The order that a signed webhook is by itself; None where it is none. A hint is nobody's word."""
     signed = _signed_by(source)
     if signed is None:

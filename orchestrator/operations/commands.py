@@ -18,7 +18,7 @@ from orchestrator.decisions.submission import Submission, accept, plan_or_refuse
 from orchestrator.metrics import Metrics
 from orchestrator.operations.closed_shop import MEND_ACCESS, why_closed
 from orchestrator.operations.deliveries import DeliverySwitch, no_receiver
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.platforms.json_text import is_whole
 from orchestrator.runtime.accounts import resume
@@ -229,7 +229,7 @@ class DaemonCommands:
             now = self._clock.now_ms()
             await self._store.write(lambda tx: set_aside(tx, shop, "read", order, failure.detail, failure.payload, now))
 
-    async def _ask(self, worker: ShopWorker, order: str) -> tuple[Seen, int]:
+    async def _ask(self, worker: ShopWorker, order: str) -> tuple[OrderSnapshot, int]:
         async with _platform_refusals(self._store, worker, order):
             return await worker.reads.read(order)
 

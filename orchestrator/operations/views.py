@@ -14,7 +14,7 @@ from orchestrator.clock import optional_rfc3339, rfc3339
 from orchestrator.decisions.draft import problem_of
 from orchestrator.platforms.json_text import servable
 from orchestrator.runtime.reports import ShopFacts, SyncReport, WebhookHealth
-from statemachines.machine import Plan, PlatformMachine, Standing
+from statemachines.machine import OrderState, Plan, PlatformMachine
 from statemachines.target import Json
 from statemachines.withdrawal import withdrawal_of
 from storage.products import StoredProduct
@@ -310,8 +310,8 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def _standing(order: Order) -> Standing:
-    return Standing(order.state, order.platform_state, order.payment, order.facts)
+def _standing(order: Order) -> OrderState:
+    return OrderState(order.state, order.platform_state, order.payment, order.facts)
 
 
 def _instant(ms: int | None) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from orchestrator.platforms.content import NOTHING_APART, Apart
-from statemachines.machine import Standing
+from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest
 
 Throttle = Callable[[], Awaitable[None]]
@@ -28,7 +28,7 @@ class Age:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class OrderSnapshot:
     """One order as the platform showed it.
 
     `state` is the platform's own state (composite where the platform has several fields), `facts` what the machine
@@ -55,9 +55,9 @@ class Seen:
     age: Age = Age()
     is_provisional: bool = False
 
-    def standing(self) -> Standing:
+    def standing(self) -> OrderState:
         """As the machine sees it."""
-        return Standing(self.state, self.state, self.payment, self.facts)
+        return OrderState(self.state, self.state, self.payment, self.facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Page:
     and its position stays. `position` must not lie in the future (`platforms/horizon`).
     """
 
-    orders: tuple[Seen, ...]
+    orders: tuple[OrderSnapshot, ...]
     unreadable: tuple[UnreadableItem, ...] = ()
     must_read: tuple[str, ...] = ()
     skip_if_new: frozenset[str] = frozenset()
@@ -152,11 +152,11 @@ class PlatformClient(Protocol):
         `Page.next` of the page before."""
         ...
 
-    async def read(self, order_id: str) -> Seen:
+    async def read(self, order_id: str) -> OrderSnapshot:
         """One order. Raises NotFound if the platform has none, Unreadable if the answer makes no sense."""
         ...
 
-    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
         """Makes the call of `step`. Returning means that the platform confirmed it.
 
         Where a read does not show a step's effect, `standing` tells by its facts whether an earlier call of the step

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from statemachines.target import Json
 
 _LONGEST_ID = 200
@@ -156,7 +156,7 @@ class SignedWebhooks:
     is_genuine: Callable[[bytes, str, Sequence[str]], bool]
     kind: Callable[[str | None], Kind]
     news: Callable[[str | None, Json], News]
-    order: Callable[[Json, bytes], Seen | None]
+    order: Callable[[Json, bytes], OrderSnapshot | None]
     sender_key: str | None = None
     is_ping: Callable[[Mapping[str, str], bytes], bool] | None = None
     topic_for: Callable[[str], str] = usual_topic

@@ -11,11 +11,11 @@ from orchestrator.platforms.base.rest import Access, Probe, RestClient, Tokens, 
 from orchestrator.platforms.client import (
     Age,
     Finding,
+    OrderSnapshot,
     Page,
     PlatformClient,
     RemembersRefusal,
     RenewsAccess,
-    Seen,
     StepAnswer,
     UnreadableItem,
 )

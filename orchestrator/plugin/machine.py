@@ -6,11 +6,11 @@ from statemachines.items import SenselessItems, read_items
 from statemachines.machine import (
     DefinitionError,
     Milestone,
+    OrderState,
     PlannedStep,
     PlatformMachine,
     PlatformWait,
     Refusal,
-    Standing,
     State,
     Step,
 )

@@ -23,7 +23,7 @@ from orchestrator.decisions.draft import Context, Draft, Policy
 from orchestrator.decisions.outcomes import apply_answer, apply_failure, apply_read, apply_read_failure
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.metrics import Metrics
-from orchestrator.platforms.client import PlatformClient, Seen
+from orchestrator.platforms.client import OrderSnapshot, PlatformClient
 from orchestrator.platforms.failures import OutOfSequence, PlatformFailure, Unreadable
 from orchestrator.runtime.access import tell_gate
 from orchestrator.runtime.gate import Gate
@@ -77,7 +77,7 @@ class Carried:
 
     draft: Draft | None = None
     apply: Apply | None = None
-    seen: Seen | None = None
+    seen: OrderSnapshot | None = None
     refused: str | None = None
     has_turn: bool = False
 
@@ -174,7 +174,7 @@ class Driver:
         await e.checkpoints.reach("after_call")
         return partial(apply_answer, answer=answer, how="found_done" if answer.is_found else "called"), None
 
-    async def _read(self, draft: Draft, refused: str | None) -> tuple[Apply, Seen | None]:
+    async def _read(self, draft: Draft, refused: str | None) -> tuple[Apply, OrderSnapshot | None]:
         """Reads the order; answers what that does to it, and the order if it was seen."""
         e = self._e
         try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
-from orchestrator.decisions.adoption import Adopted, Look, adopt, note_gone
+from orchestrator.decisions.adoption import Adopted, Observation, adopt, note_gone
 from orchestrator.decisions.history import is_history, may_be_history
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.platforms.client import Age, Page, UnreadableItem
@@ -61,13 +61,13 @@ class ListAdoption:
     async def adopt_page(self, page: Page, read_at: int, tally: Tally) -> None:
         """Adopts the orders that a page shows as a whole, and sets aside what of it cannot be understood. Raises
         StaleLease, StoreUnavailable."""
-        looks = [Look(seen, read_at) for seen in page.orders]
+        looks = [Observation(seen, read_at) for seen in page.orders]
         for start in range(0, len(looks), _BATCH):
             await self._adopt_batch(looks[start : start + _BATCH], page.skip_if_new, tally)
         if page.unreadable:
             await self.set_aside(page.unreadable, tally)
 
-    async def adopt_one(self, look: Look, tally: Tally) -> Adopted | None:
+    async def adopt_one(self, look: Observation, tally: Tally) -> Adopted | None:
         """Adopts an order that was read by itself; None where that raised, and it was set aside."""
         results = await self._adopt_batch([look], frozenset(), tally)
         return results[0] if results else None
@@ -139,7 +139,7 @@ class ListAdoption:
         self._e.fence(tx)
         return sum(note_skipped(tx, self._shop, order) for order in orders)
 
-    async def _adopt_batch(self, looks: list[Look], skip_if_new: frozenset[str], tally: Tally) -> list[Adopted]:
+    async def _adopt_batch(self, looks: list[Observation], skip_if_new: frozenset[str], tally: Tally) -> list[Adopted]:
         try:
             results, skipped = await self._e.store.write(lambda tx: self._adopt(tx, looks, skip_if_new))
         except StoreError:
@@ -153,7 +153,9 @@ class ListAdoption:
         await self._tell(results)
         return results
 
-    def _adopt(self, tx: Transaction, looks: Iterable[Look], skip_if_new: frozenset[str]) -> tuple[list[Adopted], int]:
+    def _adopt(
+        self, tx: Transaction, looks: Iterable[Observation], skip_if_new: frozenset[str]
+    ) -> tuple[list[Adopted], int]:
         """Answers what each order was adopted as, and how many are history for the first time."""
         self._e.fence(tx)
         ctx = self._e.context()
@@ -178,7 +180,7 @@ class ListAdoption:
             self._on_adopted()
 
     async def _adopt_apart(
-        self, looks: list[Look], skip_if_new: frozenset[str], tally: Tally, error: Exception
+        self, looks: list[Observation], skip_if_new: frozenset[str], tally: Tally, error: Exception
     ) -> list[Adopted]:
         """As `_adopt_batch`, of which none was adopted: halves, until the order that raised stands alone. It is set
         aside."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from orchestrator.decisions.adoption import Adopted, Look, adopt, note_gone
+from orchestrator.decisions.adoption import Adopted, Observation, adopt, note_gone
 from orchestrator.decisions.history import is_history, may_be_history
-from orchestrator.platforms.client import Age, Seen
+from orchestrator.platforms.client import Age, OrderSnapshot
 from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.subscriptions import PushingClient
 from orchestrator.runtime.asking import ask
@@ -28,7 +28,7 @@ class OrderReads:
     def __init__(self, equipment: Equipment, on_adopted: Callable[[], None]) -> None:
         self._e, self._shop, self._on_adopted = equipment, equipment.policy.shop, on_adopted
 
-    async def read(self, order_id: str) -> tuple[Seen, int]:
+    async def read(self, order_id: str) -> tuple[OrderSnapshot, int]:
         """Reads an order from the platform and answers when the read began. Raises GateClosed, PlatformFailure."""
         e = self._e
         read_at = e.clock.now_ms()  # before the turn: an earlier time only makes the look more careful
@@ -57,7 +57,7 @@ class OrderReads:
         return looked[0]
 
     async def follow(self, order_id: str, cause: Mapping[str, Json] | None = None) -> tuple[Order, Adopted] | None:
-        """As `refresh`, because of webhooks (`cause`: as in `Look`); answers also what the read changed.
+        """As `refresh`, because of webhooks (`cause`: as in `Observation`); answers also what the read changed.
 
         None: an unknown order that is history or not released is left alone, as a poll leaves it; of the latter's
         payment news will come.
@@ -87,7 +87,7 @@ class OrderReads:
         except NotFound as failure:
             await self._note_gone(order_id, failure.detail, asked_at)
             raise
-        look = Look(seen, read_at, cause)
+        look = Observation(seen, read_at, cause)
         try:
             result = await self._e.store.write(lambda tx: self._adopt(tx, look, imports_any=imports_any))
         except StoreError:
@@ -99,7 +99,7 @@ class OrderReads:
         self._on_adopted()
         return result
 
-    def _adopt(self, tx: Transaction, look: Look, *, imports_any: bool) -> tuple[Order, Adopted] | None:
+    def _adopt(self, tx: Transaction, look: Observation, *, imports_any: bool) -> tuple[Order, Adopted] | None:
         self._e.fence(tx)
         ctx, seen = self._e.context(), look.seen
         if not imports_any and is_history(tx, ctx, seen.id, seen.age):

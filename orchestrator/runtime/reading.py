@@ -11,7 +11,7 @@ import json
 
 import structlog
 
-from orchestrator.platforms.client import PlatformClient, Seen
+from orchestrator.platforms.client import OrderSnapshot, PlatformClient
 from orchestrator.platforms.failures import PlatformFailure, Unreadable
 from orchestrator.platforms.fields import stumble
 from storage.errors import StoreError
@@ -19,7 +19,7 @@ from storage.errors import StoreError
 log = structlog.get_logger()
 
 
-async def read_order(client: PlatformClient, order_id: str) -> Seen:
+async def read_order(client: PlatformClient, order_id: str) -> OrderSnapshot:
     """As `PlatformClient.read`. Raises PlatformFailure, StoreError; Unreadable in place of everything unforeseen."""
     try:
         return await client.read(order_id)
@@ -31,7 +31,7 @@ async def read_order(client: PlatformClient, order_id: str) -> Seen:
         raise Unreadable(f"reading order {order_id} raised {stumble(error)}", kept) from error
 
 
-def not_adopted(seen: Seen, error: Exception) -> Unreadable:
+def not_adopted(seen: OrderSnapshot, error: Exception) -> Unreadable:
     """What an order is whose adoption raised something unforeseen."""
     log.error("order.not_adopted", order=seen.id, error=stumble(error))
     return Unreadable(f"adopting order {seen.id} raised {stumble(error)}", seen.payload)

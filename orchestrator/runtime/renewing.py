@@ -14,10 +14,18 @@ import anyio
 import structlog
 
 from orchestrator.config import ShopConfig
-from orchestrator.platforms.client import Finding, Page, PlatformClient, RemembersRefusal, Seen, StepAnswer, Throttle
+from orchestrator.platforms.client import (
+    Finding,
+    OrderSnapshot,
+    Page,
+    PlatformClient,
+    RemembersRefusal,
+    StepAnswer,
+    Throttle,
+)
 from orchestrator.platforms.failures import AccessDenied
 from orchestrator.platforms.subscriptions import PushingClient, Subscription
-from statemachines.machine import Standing
+from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest
 
 log = structlog.get_logger()
@@ -108,11 +116,11 @@ class RenewingClient:
         """As `PlatformClient.list_page`."""
         return await self._ask(lambda client: client.list_page(position, cursor))
 
-    async def read(self, order_id: str) -> Seen:
+    async def read(self, order_id: str) -> OrderSnapshot:
         """As `PlatformClient.read`."""
         return await self._ask(lambda client: client.read(order_id))
 
-    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
         """As `PlatformClient.perform`."""
         return await self._ask(lambda client: client.perform(step, order_id, standing, request))
 

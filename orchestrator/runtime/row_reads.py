@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from orchestrator.decisions.adoption import Adopted, Look
+from orchestrator.decisions.adoption import Adopted, Observation
 from orchestrator.platforms.client import UnreadableItem
 from orchestrator.platforms.failures import NotFound, Transient, Unreadable
 from orchestrator.runtime.asking import ask
@@ -109,7 +109,7 @@ class RowReads:
             item = UnreadableItem(order_id, failure.detail, failure.payload)
             await self._adoption.set_aside_read(item, read_at, tally)
         else:
-            result = await self._adoption.adopt_one(Look(seen, read_at), tally)
+            result = await self._adoption.adopt_one(Observation(seen, read_at), tally)
         if result is Adopted.STALE:
             self._missed.add(order_id)
         else:

@@ -9,12 +9,12 @@ from functools import cache
 from typing import Any
 
 from orchestrator.api.schema.bodies import TARGET
-from orchestrator.platforms.client import Page, PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.client import OrderSnapshot, Page, PlatformClient, StepAnswer
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.registry import PLATFORMS, load
 from orchestrator.sandbox.platform import SimulatedPlatform, Walk
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from statemachines.machine import PlatformMachine, Standing
+from statemachines.machine import OrderState, PlatformMachine
 from statemachines.target import Json, TargetRequest
 
 
@@ -65,7 +65,7 @@ class Stage:
         """Does something in the platform's back office."""
         return self.sandbox.platforms[self.platform].operate({"action": action, **fields})
 
-    async def perform(self, move: Move, before: Standing | None = None) -> StepAnswer:
+    async def perform(self, move: Move, before: OrderState | None = None) -> StepAnswer:
         """Makes one step of the order; `before`: what is known of it, None: what a read shows."""
         standing = before or (await self.client.read(self.order)).standing()
         return await self.client.perform(move.step, self.order, standing, move.request)
@@ -86,7 +86,7 @@ class Stage:
                 return pages, page.position
             cursor = page.next
 
-    async def seen(self, position: Json = None) -> dict[str, Seen]:
+    async def seen(self, position: Json = None) -> dict[str, OrderSnapshot]:
         """The orders of a whole sweep, those that have to be read one by one included."""
         pages, _ = await self.sweep(position)
         found = {seen.id: seen for page in pages for seen in page.orders}

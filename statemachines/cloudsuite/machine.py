@@ -18,11 +18,11 @@ from statemachines.cloudsuite.despatch import Despatch, SenselessDespatch, is_xm
 from statemachines.cloudsuite.sent import UNANSWERED, repeat_reason, told_in, unanswered
 from statemachines.machine import (
     Milestone,
+    OrderState,
     PlannedStep,
     PlatformMachine,
     PlatformWait,
     Refusal,
-    Standing,
     State,
     Step,
 )
@@ -88,13 +88,13 @@ class CloudsuiteMachine(PlatformMachine):
 
     # -- planning --------------------------------------------------------------------------------------------------
 
-    def allowed(self, standing: Standing) -> tuple[str, ...]:
+    def allowed(self, standing: OrderState) -> tuple[str, ...]:
         """As the base; only offline orders go from confirmed to sent."""
         found = super().allowed(standing)
         is_early = standing.state == "confirmed" and not standing.facts.get("is_offline")
         return tuple(state for state in found if not (is_early and state == "sent"))
 
-    def route(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
+    def route(self, standing: OrderState, wanted: str) -> tuple[PlannedStep, ...] | None:
         """As the base; only offline orders skip processing."""
         is_early = standing.state == "confirmed" and not standing.facts.get("is_offline")
         if is_early and wanted in ("sent", "done"):
@@ -103,7 +103,7 @@ class CloudsuiteMachine(PlatformMachine):
         return super().route(standing, wanted)
 
     def with_actions(
-        self, standing: Standing, route: tuple[PlannedStep, ...], request: TargetRequest
+        self, standing: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
         """A final despatch moves the order to sent and saves mark_sent."""
         waiting = iter(_pending_despatches(standing.facts, request))
@@ -121,7 +121,7 @@ class CloudsuiteMachine(PlatformMachine):
             here = to
         return tuple(steps)
 
-    def pending_actions(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+    def pending_actions(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """ERP number and lines, or the cXML confirmation in their place, then one step per despatch."""
         facts = standing.facts
         steps: list[str] = []
@@ -133,7 +133,7 @@ class CloudsuiteMachine(PlatformMachine):
             steps += ["set_erp_lines"] if not _has_lines(facts, request) else []
         return (*steps, *("send_despatch" for _ in _pending_despatches(facts, request)))
 
-    def satisfied(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+    def satisfied(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """ERP data that the order carries and despatches that were sent already."""
         facts = standing.facts
         has_number, has_lines = _has_number(facts, request), _has_lines(facts, request)
@@ -146,11 +146,11 @@ class CloudsuiteMachine(PlatformMachine):
 
     # -- guards ----------------------------------------------------------------------------------------------------
 
-    def whole(self, standing: Standing) -> Whole:
+    def whole(self, standing: OrderState) -> Whole:
         """The lines of the last read; CloudSuite tells no locations."""
         return Whole({line: told.get("quantity") for line, told in _lines(standing.facts).items()})
 
-    def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
+    def guard(self, standing: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
         """The payment is settled before the ERP takes the order over, and what the target brings can be sent."""
         reason = self._parcel_reason(standing, request, wanted) or _repeat_reason(standing.facts, request)
         if wanted.name == "cancel":
@@ -161,7 +161,7 @@ class CloudsuiteMachine(PlatformMachine):
             reason = self._data_reason(standing.facts, request)
         return None if reason is None else Refusal("not-allowed", reason, reason=reason)
 
-    def _parcel_reason(self, standing: Standing, request: TargetRequest, wanted: State) -> str | None:
+    def _parcel_reason(self, standing: OrderState, request: TargetRequest, wanted: State) -> str | None:
         """An order is done, or cancelled, as a whole: a code of one of its despatches does not narrow that."""
         if wanted.name not in ("done", "cancel") or self.has_reached(standing, wanted.name) or request.despatch:
             return None
@@ -174,11 +174,11 @@ class CloudsuiteMachine(PlatformMachine):
             f" narrowed to {', '.join(sorted(codes))}"
         )
 
-    def _carries_data(self, standing: Standing, wanted: State) -> bool:
+    def _carries_data(self, standing: OrderState, wanted: State) -> bool:
         states = (standing.state, wanted.name)
         return standing.state in ("confirmed", *_WITH_ERP) and any(state in _WITH_ERP for state in states)
 
-    def _payment_reason(self, standing: Standing) -> str | None:
+    def _payment_reason(self, standing: OrderState) -> str | None:
         status = standing.facts.get("payment_status")
         if not self._checks_payment or standing.state != "confirmed" or standing.facts.get("is_offline"):
             return None
@@ -207,7 +207,7 @@ class CloudsuiteMachine(PlatformMachine):
 
     # -- what calls and reads tell -----------------------------------------------------------------------------------
 
-    def observe(self, standing: Standing | None, seen: Standing) -> str:
+    def observe(self, standing: OrderState | None, seen: OrderState) -> str:
         """An order whose final despatch we sent is sent, whether or not the platform shows it; so is one that we marked
         sent, where the platform never shows it."""
         known = standing.facts if standing is not None else {}
@@ -219,12 +219,12 @@ class CloudsuiteMachine(PlatformMachine):
         is_ours = known.get("is_marked_sent") and seen.facts.get("hides_shipment")
         return "sent" if is_underway and is_ours else seen.platform_state
 
-    def merged_facts(self, standing: Standing, seen: Standing) -> dict[str, Json]:
+    def merged_facts(self, standing: OrderState, seen: OrderState) -> dict[str, Json]:
         """What the platform shows, and what we did that no read shows: despatches, a shipment that it hides."""
         ours = (*_OURS, "is_marked_sent") if seen.facts.get("hides_shipment") else _OURS
         return {**seen.facts, **{name: standing.facts[name] for name in ours if standing.facts.get(name)}}
 
-    def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
+    def is_done(self, step: str, before: OrderState, seen: OrderState, request: TargetRequest) -> bool | None:
         """The read-backs of cloudsuite.md §9. A despatch cannot be read back: it is sent again with its own number,
         which the platform refuses if it has it, or a person looks."""
         match step:
@@ -240,8 +240,8 @@ class CloudsuiteMachine(PlatformMachine):
                 return super().is_done(step, before, seen, request)
 
     def after(
-        self, standing: Standing, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
-    ) -> Standing:
+        self, standing: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+    ) -> OrderState:
         """As the base; ERP data and the despatch that was sent become facts, a final despatch makes the order sent."""
         own: dict[str, Json] = {}
         is_final = False
@@ -262,7 +262,7 @@ class CloudsuiteMachine(PlatformMachine):
         after = super().after(standing, step, request, answered, {**own, **facts})
         return replace(after, state="sent") if is_final and after.state == "processing" else after
 
-    def after_lost_answer(self, standing: Standing, step: str, request: TargetRequest) -> Mapping[str, Json]:
+    def after_lost_answer(self, standing: OrderState, step: str, request: TargetRequest) -> Mapping[str, Json]:
         """The number of a despatch is kept: only then does "exists already" mean that it is ours (cloudsuite.md §9)."""
         despatch = next_despatch(standing.facts, request) if step == "send_despatch" else None
         if despatch is None or may_be_there(standing.facts, despatch):
@@ -270,7 +270,7 @@ class CloudsuiteMachine(PlatformMachine):
         doubtful = {**unanswered(standing.facts), despatch.number: told_in(despatch, request)}
         return {**standing.facts, UNANSWERED: doubtful}
 
-    def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
+    def wait(self, standing: OrderState, request: TargetRequest) -> PlatformWait | None:
         """A payment that fell back after the target was accepted: the order is looked at until it is settled again."""
         wanted = self.resolve(request.state)
         if wanted is None or wanted.record_only or wanted.name == "cancel" or self.has_reached(standing, wanted.name):

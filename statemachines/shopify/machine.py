@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from statemachines.items import SenselessItems
-from statemachines.machine import PlannedStep, PlatformMachine, PlatformWait, Refusal, Standing, State, Step
+from statemachines.machine import OrderState, PlannedStep, PlatformMachine, PlatformWait, Refusal, State, Step
 from statemachines.narrowing import Whole
 from statemachines.shopify.facts import (
     LINE,
@@ -71,7 +71,7 @@ class ShopifyMachine(PlatformMachine):
 
     # -- planning --------------------------------------------------------------------------------------------------
 
-    def route(self, standing: Standing, wanted: str) -> tuple[PlannedStep, ...] | None:
+    def route(self, standing: OrderState, wanted: str) -> tuple[PlannedStep, ...] | None:
         """Of the whole order; a part is cut out of it afterwards. Straight: reporting progress and shipping a part are
         done only where they are asked for."""
         if wanted == "PARTIALLY_FULFILLED" and not self._is_past_shipping(standing):
@@ -90,11 +90,11 @@ class ShopifyMachine(PlatformMachine):
             case _:
                 return super().route(standing, wanted)
 
-    def _is_past_shipping(self, standing: Standing) -> bool:
+    def _is_past_shipping(self, standing: OrderState) -> bool:
         return self.has_reached(standing, "FULFILLED")
 
     def with_actions(
-        self, standing: Standing, route: tuple[PlannedStep, ...], request: TargetRequest
+        self, standing: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
         """The steps that are left of the target, in place of the way of a whole order."""
         wanted, facts, here = self.resolve(request.state), standing.facts, standing.state
@@ -114,7 +114,7 @@ class ShopifyMachine(PlatformMachine):
     def _names_part(self, request: TargetRequest) -> bool:
         return request.state.strip().casefold() == "partially_fulfilled"
 
-    def satisfied(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+    def satisfied(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """Tracking that the order's fulfilments carry already, and items that were shipped."""
         facts, found = standing.facts, []
         if standing.state in SHIPPED or live(facts):
@@ -124,7 +124,7 @@ class ShopifyMachine(PlatformMachine):
                 found += TRACKED
         return tuple(found)
 
-    def allowed(self, standing: Standing) -> tuple[str, ...]:
+    def allowed(self, standing: OrderState) -> tuple[str, ...]:
         """As the base; only what waits in a store is delivered in one step."""
         found = super().allowed(standing)
         waits = standing.state == "FULFILLED" or any(each["method"] == PICKUP for each in open_orders(standing.facts))
@@ -132,12 +132,12 @@ class ShopifyMachine(PlatformMachine):
 
     # -- guards ----------------------------------------------------------------------------------------------------
 
-    def whole(self, standing: Standing) -> Whole:
+    def whole(self, standing: OrderState) -> Whole:
         """The order's lines, and where its fulfilment orders are assigned to."""
         places = frozenset(str(each["location"]) for each in orders(standing.facts) if each["location"] is not None)
         return Whole(standing.facts.get("lines"), places, LINE)
 
-    def withdrawn_reason(self, standing: Standing, request: TargetRequest) -> str | None:
+    def withdrawn_reason(self, standing: OrderState, request: TargetRequest) -> str | None:
         """What the buyer or the merchant is taking back before it was sent (`withheld`)."""
         return super().withdrawn_reason(standing, request) or withheld_reason(standing.facts, request)
 
@@ -148,7 +148,7 @@ class ShopifyMachine(PlatformMachine):
         except SenselessItems:
             return request.location
 
-    def guard(self, standing: Standing, request: TargetRequest, wanted: State) -> Refusal | None:
+    def guard(self, standing: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
         """The items are the order's own and there, a tracking link is a web link, what is delivered selects whole
         parcels, nothing of a cancelled one was sent."""
         reason = None
@@ -163,7 +163,7 @@ class ShopifyMachine(PlatformMachine):
 
     # -- what calls and reads tell -----------------------------------------------------------------------------------
 
-    def merged_facts(self, standing: Standing, seen: Standing) -> dict[str, Json]:
+    def merged_facts(self, standing: OrderState, seen: OrderState) -> dict[str, Json]:
         """What the platform shows, and what no read tells: our record of parts that were shipped without a tracking
         code, what we told to be ready for pickup, parcels that are being given other tracking."""
         kept = kept_records(standing.facts, seen.facts)
@@ -174,7 +174,7 @@ class ShopifyMachine(PlatformMachine):
             kept[RETRACKING] = pending
         return {**seen.facts, **kept}
 
-    def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
+    def is_done(self, step: str, before: OrderState, seen: OrderState, request: TargetRequest) -> bool | None:
         """The read-backs of shopify.md §7 (`readbacks`). No state but CANCELLED proves a step: what a step is
         about shows in fulfilment orders and fulfilments, told by their ids. That goods are ready for pickup shows
         nowhere; Shopify refuses to be told twice."""
@@ -192,7 +192,7 @@ class ShopifyMachine(PlatformMachine):
             case _:
                 return super().is_done(step, before, seen, request)
 
-    def destination(self, standing: Standing, step: str, request: TargetRequest) -> str | None:
+    def destination(self, standing: OrderState, step: str, request: TargetRequest) -> str | None:
         """As the base; a parcel, and a delivery, lead to where the rest of the order says."""
         match step:
             case "fulfill" if standing.state in self.steps["fulfill"].sources:
@@ -205,8 +205,8 @@ class ShopifyMachine(PlatformMachine):
                 return super().destination(standing, step, request)
 
     def after(
-        self, standing: Standing, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
-    ) -> Standing:
+        self, standing: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+    ) -> OrderState:
         """`facts` are those that the client saw just before its call (none: ours); the step's effect is put on top."""
         base: dict[str, Json] = {**standing.facts, **facts}
         match step:
@@ -229,11 +229,11 @@ class ShopifyMachine(PlatformMachine):
                 state = self.apply(standing.state, step)
         return replace(standing, state=state, platform_state=answered or state, facts=base)
 
-    def after_lost_answer(self, standing: Standing, step: str, request: TargetRequest) -> Mapping[str, Json]:
+    def after_lost_answer(self, standing: OrderState, step: str, request: TargetRequest) -> Mapping[str, Json]:
         """Which parcels were being given other tracking is kept: some may carry it by now."""
         return retracking_unanswered(standing.facts, request) if step == "update_tracking" else standing.facts
 
-    def wait(self, standing: Standing, request: TargetRequest) -> PlatformWait | None:
+    def wait(self, standing: OrderState, request: TargetRequest) -> PlatformWait | None:
         """Fulfilment orders that are not there yet, on hold or scheduled, where the target needs them (§6)."""
         wanted = self.resolve(request.state)
         if wanted is None or wanted.record_only or wanted.name not in (*SHIPPED, "IN_PROGRESS"):

@@ -24,7 +24,7 @@ from orchestrator.metrics import Metrics
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.queries import Queries
 from orchestrator.runtime.reports import ShopFacts, SyncReport
-from statemachines.machine import Plan, Refusal, Standing
+from statemachines.machine import OrderState, Plan, Refusal
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
 from storage.engines import open_store
@@ -117,7 +117,7 @@ class FakeCommands:
 
     def _plan(self, tx: Transaction, shop: str, order: str, request: TargetRequest) -> Plan:
         found = self._order(tx, shop, order)
-        standing = Standing(found.state, found.platform_state, found.payment, found.facts)
+        standing = OrderState(found.state, found.platform_state, found.payment, found.facts)
         plan = MACHINE.plan(standing, request)
         if isinstance(plan, Refusal):
             extra = {"allowed": list(plan.allowed)} | ({"reason": plan.reason} if plan.reason else {})

@@ -22,7 +22,7 @@ from orchestrator.cli.demo.outcome import tell_deliveries, tell_ledger
 from orchestrator.cli.demo.receiver import Receiver
 from orchestrator.cli.demo.script import Item, cast, items_of, personal, scenes
 from orchestrator.registry import PLATFORMS
-from statemachines.machine import Refusal, Standing
+from statemachines.machine import OrderState, Refusal
 from statemachines.selldone import MACHINE
 
 GOODS = {
@@ -50,7 +50,7 @@ ITEMS = [Item("1", 1.0), Item("2", 2.5)]
 def test_the_machine_agrees_with_every_scene(platform: str) -> None:
     machine = PLATFORMS[platform].machine({})
     for scene in scenes(machine.describe()):
-        standing = Standing(machine.initial, machine.initial, "paid", FACTS.get(platform, {}))
+        standing = OrderState(machine.initial, machine.initial, "paid", FACTS.get(platform, {}))
         for act in scene.acts:
             request = TARGET.validate_json(json.dumps(act.body("77", ITEMS))).to_request()
             plan = machine.plan(standing, request)

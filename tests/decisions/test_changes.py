@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.decisions.changes import MOST_POINTERS, bounded, changed_pointers, changes_of, less
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.content import NOTHING_APART, Apart
 from orchestrator.testing.engine_suite.samples import order
 from orchestrator.testing.engine_suite.scratch import NOW
@@ -174,8 +174,8 @@ def test_what_stands_apart_is_left_out() -> None:
 # -- two looks ---------------------------------------------------------------------------------------------------------
 
 
-def look(content: dict[str, Any], updated_at: int | None = None, apart: Apart = NOTHING_APART) -> Seen:
-    return Seen("1", None, "CheckQueue", "paid", {}, b"{}", "h", updated_at, content=content, apart=apart)
+def look(content: dict[str, Any], updated_at: int | None = None, apart: Apart = NOTHING_APART) -> OrderSnapshot:
+    return OrderSnapshot("1", None, "CheckQueue", "paid", {}, b"{}", "h", updated_at, content=content, apart=apart)
 
 
 KEPT = Kept({"parcels": [], "totals": {"total": "5"}, "cancelled": None}, NOW - 10, NOW - 10)

@@ -17,7 +17,7 @@ from orchestrator.decisions.outcomes import (
     settle_intent,
 )
 from orchestrator.decisions.reconciliation import reconcile
-from orchestrator.platforms.client import Seen, StepAnswer
+from orchestrator.platforms.client import OrderSnapshot, StepAnswer
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
@@ -46,8 +46,8 @@ def calling(**fields: Any) -> Draft:
     return Draft(known, [head, target("t-2")])
 
 
-def seen(state: str = "CheckQueue", **fields: Any) -> Seen:
-    plain = Seen("1", None, state, "paid", {"status": "Payed"}, b"{}", "h", None)
+def seen(state: str = "CheckQueue", **fields: Any) -> OrderSnapshot:
+    plain = OrderSnapshot("1", None, state, "paid", {"status": "Payed"}, b"{}", "h", None)
     return replace(plain, **fields)
 
 

@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.refusals import Refused
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.failures import OutOfSequence
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
@@ -79,7 +79,7 @@ class OrderMachine(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.floor = DrivenOrder(attempts=2)
-        self.old_look: tuple[Seen, int] | None = None
+        self.old_look: tuple[OrderSnapshot, int] | None = None
 
     def teardown(self) -> None:
         try:

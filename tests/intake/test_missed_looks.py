@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from orchestrator.platforms.client import Page, Seen, StepAnswer
+from orchestrator.platforms.client import OrderSnapshot, Page, StepAnswer
 from orchestrator.platforms.failures import Rejected, Transient
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.intake.front import SECRET, facing
@@ -73,7 +73,7 @@ async def test_a_webhook_that_came_while_a_step_was_out_is_looked_into_afterward
         out, go_on, read = anyio.Event(), anyio.Event(), anyio.Event()
         look = worker.client.read
 
-        async def noted(order_id: str) -> Seen:
+        async def noted(order_id: str) -> OrderSnapshot:
             read.set()
             return await look(order_id)
 

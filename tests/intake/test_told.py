@@ -14,7 +14,7 @@ import pytest
 from orchestrator.decisions.adoption import adopt_told
 from orchestrator.decisions.draft import Context
 from orchestrator.decisions.refusals import Refused
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.shopify.webhook_order import told_order
 from orchestrator.sandbox.shopify.webhooks import Courier
@@ -158,7 +158,7 @@ async def test_a_target_of_it_waits_for_reads_that_are_behind_the_webhook(
         assert worker is not None
         look, asked = worker.client.read, count(1)
 
-        async def read(order_id: str) -> Seen:
+        async def read(order_id: str) -> OrderSnapshot:
             if next(asked) <= 3:  # the webhook's look, then the target's
                 raise NotFound("no such order yet")
             return await look(order_id)
@@ -188,7 +188,7 @@ async def test_a_first_read_that_shows_a_newer_order_than_its_webhook_is_an_upda
 async def test_a_webhook_whose_word_nobody_can_take_keeps_no_other_from_being_heard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def take(tx: Transaction, ctx: Context, seen: Seen, cause: Mapping[str, Any]) -> None:
+    def take(tx: Transaction, ctx: Context, seen: OrderSnapshot, cause: Mapping[str, Any]) -> None:
         if seen.id == NOWHERE:
             raise ZeroDivisionError
         adopt_told(tx, ctx, seen, cause)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.failures import Transient
 from tests.intake.pushing import pushing
 from tests.support.shopfloor import worked_off
@@ -24,7 +24,7 @@ async def test_versions_of_one_second_are_told_once_each_though_the_order_is_rea
         assert worker is not None
         look, is_down = worker.client.read, True
 
-        async def read(order_id: str) -> Seen:
+        async def read(order_id: str) -> OrderSnapshot:
             if is_down:
                 raise Transient("no answer")
             return await look(order_id)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.platforms.client import Seen, UnreadableItem
+from orchestrator.platforms.client import OrderSnapshot, UnreadableItem
 from orchestrator.platforms.cloudsuite import wire as cloudsuite
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.selldone import wire as selldone
@@ -145,7 +145,7 @@ def test_the_rows_beside_a_spoilt_one_come_through(platform: str, data: st.DataO
         assert item.payload == bad.encode("utf-8", "surrogateescape").strip()
         item.error.encode()
     for seen in found.read:
-        if isinstance(seen, Seen):
+        if isinstance(seen, OrderSnapshot):
             json.dumps([seen.facts, seen.content, seen.reference], ensure_ascii=False).encode()
             seen.payload.decode()
 

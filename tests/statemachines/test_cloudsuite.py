@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.registry import PLATFORMS
 from statemachines.cloudsuite.despatch import SenselessDespatch, read_despatches
 from statemachines.cloudsuite.machine import MACHINE, CloudsuiteMachine
-from statemachines.machine import Plan, PlatformMachine, Refusal, Standing
+from statemachines.machine import OrderState, Plan, PlatformMachine, Refusal
 from statemachines.target import Json, TargetRequest
 
 LINES = {
@@ -26,28 +26,28 @@ SLIP = {"number": "PS-1", "lines": [{"erp_line_number": 10, "quantity": 2}]}
 FINAL = {"number": "PS-2", "final": True}
 
 
-def standing(state: str, **facts: Json) -> Standing:
+def standing(state: str, **facts: Json) -> OrderState:
     shown = {"is_offline": False, "payment_status": "paid", "erp_order_number": None, "lines": LINES}
-    return Standing(state, state, "paid", {**shown, **facts})
+    return OrderState(state, state, "paid", {**shown, **facts})
 
 
 def wish(state: str, **fields: Json) -> TargetRequest:
     return TargetRequest.from_json({"state": state, **fields})
 
 
-def planned(here: Standing, request: TargetRequest, machine: PlatformMachine = MACHINE) -> list[tuple[str, str, str]]:
+def planned(here: OrderState, request: TargetRequest, machine: PlatformMachine = MACHINE) -> list[tuple[str, str, str]]:
     plan = machine.plan(here, request)
     assert isinstance(plan, Plan), plan
     return [(step.step, step.source, step.to) for step in plan.steps]
 
 
-def refused(here: Standing, request: TargetRequest, machine: PlatformMachine = MACHINE) -> Refusal:
+def refused(here: OrderState, request: TargetRequest, machine: PlatformMachine = MACHINE) -> Refusal:
     plan = machine.plan(here, request)
     assert isinstance(plan, Refusal), plan
     return plan
 
 
-def walked(here: Standing, request: TargetRequest) -> tuple[Standing, list[str]]:
+def walked(here: OrderState, request: TargetRequest) -> tuple[OrderState, list[str]]:
     """Plans anew after each step, as the driver does."""
     steps: list[str] = []
     while True:

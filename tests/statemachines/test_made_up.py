@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.diagrams.drawing import mermaid, svg, text
 from orchestrator.testing.lacking import steps_to_walk
-from statemachines.machine import DefinitionError, Milestone, Plan, PlatformMachine, Refusal, Standing, State, Step
+from statemachines.machine import DefinitionError, Milestone, OrderState, Plan, PlatformMachine, Refusal, State, Step
 from statemachines.target import TargetRequest
 from tests.support.made_up import MACHINE, MAINLINE, STATES, STEPS, MadeUpMachine, at, target
 
@@ -188,7 +188,7 @@ def test_senseless_steps_are_refused(row: Step) -> None:
 class Stubborn(MadeUpMachine):
     """Whose hook names a step whatever the target brings."""
 
-    def pending_actions(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+    def pending_actions(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
         del standing, request
         return ("track",)
 

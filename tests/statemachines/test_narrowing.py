@@ -10,7 +10,7 @@ import pytest
 
 from statemachines import selldone, xsale
 from statemachines.cloudsuite import machine as cloudsuite
-from statemachines.machine import Plan, PlatformMachine, Refusal, Standing
+from statemachines.machine import OrderState, Plan, PlatformMachine, Refusal
 from statemachines.shopify import machine as shopify
 from statemachines.target import Json, TargetRequest
 
@@ -83,8 +83,8 @@ WAYS = {
 """From every state that an order can be in to every one that a target can name."""
 
 
-def standing(platform: str, state: str) -> Standing:
-    return Standing(state, state, "paid", FACTS[platform](state))
+def standing(platform: str, state: str) -> OrderState:
+    return OrderState(state, state, "paid", FACTS[platform](state))
 
 
 def final_steps(platform: str, plan: Plan) -> list[str]:
@@ -149,7 +149,7 @@ def test_a_refusal_says_which_lines_are_left_out() -> None:
 
 
 def test_items_are_not_guessed_where_the_lines_are_not_known() -> None:
-    found = XSALE.plan(Standing("Nowe", "Nowe"), TargetRequest("shipped", items=("1",)))
+    found = XSALE.plan(OrderState("Nowe", "Nowe"), TargetRequest("shipped", items=("1",)))
     assert isinstance(found, Refusal)
     assert "not known" in (found.reason or "")
 
@@ -159,14 +159,14 @@ def test_what_was_confirmed_is_what_there_is_to_send_on_selldone() -> None:
     here = machine.after(
         standing("selldone", "CheckQueue"), "confirm", TargetRequest("accepted", items=("1",)), None, {}
     )
-    seen = Standing("OrderConfirm", "OrderConfirm", "paid", FACTS["selldone"]("OrderConfirm"))
-    kept = Standing("OrderConfirm", "OrderConfirm", "paid", machine.merged_facts(here, seen))
+    seen = OrderState("OrderConfirm", "OrderConfirm", "paid", FACTS["selldone"]("OrderConfirm"))
+    kept = OrderState("OrderConfirm", "OrderConfirm", "paid", machine.merged_facts(here, seen))
     assert isinstance(machine.plan(kept, TargetRequest("shipped", items=("1",))), Plan)
     assert isinstance(machine.plan(kept, TargetRequest("shipped", items=("2",))), Refusal)
 
 
 def test_a_delivery_under_another_code_than_the_orders_own_is_refused_on_selldone() -> None:
-    sent = Standing("SentOrder", "SentOrder", "paid", {**FACTS["selldone"](""), "tracking_code": "C1"})
+    sent = OrderState("SentOrder", "SentOrder", "paid", {**FACTS["selldone"](""), "tracking_code": "C1"})
     wish = {"state": "delivered", "tracking": {"code": "C2"}}
     refused = selldone.MACHINE.plan(sent, TargetRequest.from_json(wish))
     assert isinstance(refused, Refusal)

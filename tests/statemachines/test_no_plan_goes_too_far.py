@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.registry import PLATFORMS
-from statemachines.machine import Milestone, Plan, PlannedStep, PlatformMachine, Refusal, Standing, State, Step
+from statemachines.machine import Milestone, OrderState, Plan, PlannedStep, PlatformMachine, Refusal, State, Step
 from statemachines.target import Json, TargetRequest
 
 OWN_FLOW = ["Nowe", "Pakowane", "Wysłane", "Odebrane", "Zwrócone"]
@@ -113,7 +113,7 @@ def test_no_machine_shows_the_outside_more_than_was_asked_for(platform: str, n: 
         for facts in FACTS[platform]:
             for request in requests_of(machine):
                 for shown in (state, machine.initial):
-                    plan = machine.plan(Standing(state, shown, "paid", facts), request)
+                    plan = machine.plan(OrderState(state, shown, "paid", facts), request)
                     planned += isinstance(plan, Plan) and bool(plan.steps)
                     assert isinstance(plan, Refusal) or not too_far(machine, plan), (state, request, plan)
     assert planned > 20
@@ -127,7 +127,7 @@ def test_a_state_beside_the_way_is_one_step_away_or_out_of_reach(platform: str, 
             for facts in FACTS[platform]:
                 for brought in BRINGS:
                     request = TargetRequest.from_json({"state": wanted, **brought})
-                    plan = machine.plan(Standing(state, state, "paid", facts), request)
+                    plan = machine.plan(OrderState(state, state, "paid", facts), request)
                     assert isinstance(plan, Refusal) or len(plan.steps) <= 1, (state, request, plan)
 
 
@@ -148,7 +148,7 @@ def test_whatever_a_table_says_no_plan_goes_too_far(length: int, drawn: list[Any
     states = [State(name, settable=name in reached) for name in NAMES]
     machine = PlatformMachine("any", states, rows, mainline, NAMES[0])
     here, wanted = data.draw(st.sampled_from(NAMES)), data.draw(st.sampled_from(sorted(reached)))
-    plan = machine.plan(Standing(here, here), TargetRequest(wanted))
+    plan = machine.plan(OrderState(here, here), TargetRequest(wanted))
     if isinstance(plan, Plan):
         assert too_far(machine, plan) == []
     elif not any(row.is_seen_outside for row in rows):

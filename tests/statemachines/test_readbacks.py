@@ -10,7 +10,7 @@ import pytest
 from orchestrator.decisions.draft import Draft
 from orchestrator.decisions.outcomes import apply_read
 from orchestrator.registry import PLATFORMS
-from statemachines.machine import Standing
+from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest, Tracking
 from storage.records import Intent
 from tests.decisions.test_decision_outcomes import CTX, calling, events, seen
@@ -19,13 +19,13 @@ LINES = {"1": {"erp": None, "part": "A", "quantity": "2"}}
 ERP = {"erp_order_number": "E-1", "erp_lines": [{"line": "1", "erp_line_number": 10}]}
 
 
-def is_done(platform: str, step: str, before: Standing, shown: Standing, **request: Json) -> bool | None:
+def is_done(platform: str, step: str, before: OrderState, shown: OrderState, **request: Json) -> bool | None:
     wanted = TargetRequest.from_json({"state": "delivered", **request})
     return PLATFORMS[platform].machine({}).is_done(step, before, shown, wanted)
 
 
-def plainly(state: str, **facts: Json) -> Standing:
-    return Standing(state, state, "paid", facts)
+def plainly(state: str, **facts: Json) -> OrderState:
+    return OrderState(state, state, "paid", facts)
 
 
 # -- Selldone: the platform lets no order skip a state -----------------------------------------------------------------
@@ -148,7 +148,7 @@ def parcel(number: str, count: int = 2, code: str | None = None, **more: Json) -
     return {"id": number, "lines": {"1": count}, "codes": [code] if code else [], **known, **more}
 
 
-def shop(state: str, *orders: dict[str, Json], parcels: tuple[Json, ...] = ()) -> Standing:
+def shop(state: str, *orders: dict[str, Json], parcels: tuple[Json, ...] = ()) -> OrderState:
     return plainly(state, fulfillment_orders=list(orders), fulfillments=list(parcels), lines={"1": 2})
 
 
@@ -166,7 +166,7 @@ OPEN = shop("UNFULFILLED", fo(2))
         (shop("CANCELLED", fo(0, "CLOSED")), False),
     ],
 )
-def test_progress_is_proved_by_the_fulfilment_orders(shown: Standing, proof: bool) -> None:
+def test_progress_is_proved_by_the_fulfilment_orders(shown: OrderState, proof: bool) -> None:
     assert is_done("shopify", "report_progress", OPEN, shown) is proof
 
 
@@ -181,7 +181,7 @@ def test_progress_is_proved_by_the_fulfilment_orders(shown: Standing, proof: boo
         (shop("RETURNED", fo(0, "CLOSED"), parcels=(parcel("7", is_live=False),)), None, False),
     ],
 )
-def test_a_shipment_is_proved_by_its_parcel(shown: Standing, code: str | None, proof: bool) -> None:
+def test_a_shipment_is_proved_by_its_parcel(shown: OrderState, code: str | None, proof: bool) -> None:
     request: dict[str, Json] = {"tracking": {"code": code}} if code else {}
     assert is_done("shopify", "fulfill", OPEN, shown, **request) is proof
 

@@ -14,11 +14,11 @@ from orchestrator.registry import PLATFORMS
 from statemachines.machine import (
     DefinitionError,
     Milestone,
+    OrderState,
     Plan,
     PlannedStep,
     PlatformMachine,
     Refusal,
-    Standing,
     State,
     Step,
 )
@@ -31,10 +31,10 @@ TRACKING = Tracking(CODE, URL)
 STEP_STATE = {"confirm": "OrderConfirm", "prepare": "PreparingOrder", "send": "SentOrder", "deliver": "ToCustomer"}
 
 
-def standing(state: str, **facts: Json) -> Standing:
+def standing(state: str, **facts: Json) -> OrderState:
     shown = {"Returned": "PreparingOrder", "Canceled": "CheckQueue"}.get(state, state)
     status = "Canceled" if state == "Canceled" else "Payed"
-    return Standing(state, shown, "paid", {"status": status, "items": ["1", "2"], **facts})
+    return OrderState(state, shown, "paid", {"status": status, "items": ["1", "2"], **facts})
 
 
 def steps(plan: Plan | Refusal) -> list[str]:
@@ -250,7 +250,7 @@ def test_a_returned_order_keeps_our_name_while_the_platform_shows_the_same() -> 
 def test_an_order_that_can_be_shipped_again_after_it_was_sent_was_returned(
     known: str, shown: str, is_returned: bool
 ) -> None:
-    seen = Standing(shown, shown, "paid", {"status": "Payed"})
+    seen = OrderState(shown, shown, "paid", {"status": "Payed"})
     assert (MACHINE.observe(standing(known), seen) == "Returned") is is_returned
     assert MACHINE.observe(standing(known), replace(seen, facts={"status": "Canceled"})) == "Canceled"
 
@@ -294,7 +294,7 @@ def test_a_returned_order_goes_on_from_where_the_platform_put_it(
 
 
 def test_items_are_checked_where_a_returned_order_is_confirmed_again() -> None:
-    returned = Standing("Returned", "CheckQueue", "paid", {"status": "Payed", "items": ["1"]})
+    returned = OrderState("Returned", "CheckQueue", "paid", {"status": "Payed", "items": ["1"]})
     assert isinstance(MACHINE.plan(returned, TargetRequest("shipped", items=("2",))), Refusal)
 
 
@@ -364,7 +364,7 @@ standings = st.builds(
 
 
 @given(standings, requests, st.sampled_from(["auto", "strict"]))
-def test_a_plan_is_a_way_that_the_machine_can_walk(here: Standing, request: TargetRequest, chaining: Any) -> None:
+def test_a_plan_is_a_way_that_the_machine_can_walk(here: OrderState, request: TargetRequest, chaining: Any) -> None:
     plan = MACHINE.plan(here, request, chaining)
     if isinstance(plan, Refusal):
         assert plan.detail
@@ -387,7 +387,7 @@ def test_a_plan_is_a_way_that_the_machine_can_walk(here: Standing, request: Targ
 
 
 @given(standings, requests)
-def test_every_field_is_used_or_named_as_unused(here: Standing, request: TargetRequest) -> None:
+def test_every_field_is_used_or_named_as_unused(here: OrderState, request: TargetRequest) -> None:
     plan = MACHINE.plan(here, request)
     if isinstance(plan, Plan):
         assert set(plan.unused) <= set(request.brings())
@@ -397,7 +397,7 @@ def test_every_field_is_used_or_named_as_unused(here: Standing, request: TargetR
 
 
 @given(standings, requests)
-def test_an_order_that_is_not_released_is_never_moved(here: Standing, request: TargetRequest) -> None:
+def test_an_order_that_is_not_released_is_never_moved(here: OrderState, request: TargetRequest) -> None:
     plan = MACHINE.plan(here, request)
     if isinstance(plan, Plan) and here.facts["status"] not in ("Payed", "COD"):
         assert all(step.source == step.to for step in plan.steps)
@@ -425,7 +425,7 @@ def test_lost_answers_are_resolved_by_reading_whatever_got_lost(
     assert MACHINE.observe(here, platform) == here.state
 
 
-def _moved(platform: Standing, step: str, request: TargetRequest) -> Standing:
+def _moved(platform: OrderState, step: str, request: TargetRequest) -> OrderState:
     """The platform's own state after a call that it took."""
     if step == "set_tracking":
         assert request.tracking is not None
@@ -494,6 +494,6 @@ def test_a_table_that_contradicts_itself_is_no_machine(
 def test_the_shortest_way_is_taken() -> None:
     states = [State(name) for name in "abcd"]
     table = [Step("ab", ("a",), "b"), Step("bc", ("b",), "c"), Step("cd", ("c",), "d"), Step("bd", ("b",), "d")]
-    plan = PlatformMachine("toy", states, table, (), "a").plan(Standing("a", "a"), TargetRequest("d"))
+    plan = PlatformMachine("toy", states, table, (), "a").plan(OrderState("a", "a"), TargetRequest("d"))
     assert isinstance(plan, Plan)
     assert plan.steps == (PlannedStep("ab", "a", "b"), PlannedStep("bd", "b", "d"))

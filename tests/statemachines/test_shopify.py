@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from orchestrator.platforms.fields import SenselessOrder
 from orchestrator.platforms.shopify.wire import MOST_FULFILLMENTS, read_order
-from statemachines.machine import Plan, Refusal, Standing
+from statemachines.machine import OrderState, Plan, Refusal
 from statemachines.shopify.facts import remaining, shipped
 from statemachines.shopify.machine import MACHINE, build
 from statemachines.shopify.parcels import after_parcel, next_parcel
@@ -36,10 +36,10 @@ def fo(number: str, lines: dict[str, int], location: str = "1", status: str = "O
     } | more
 
 
-def standing(state: str = "UNFULFILLED", orders: list[Json] | None = None, **facts: Json) -> Standing:
+def standing(state: str = "UNFULFILLED", orders: list[Json] | None = None, **facts: Json) -> OrderState:
     orders = [fo("9", {"1": 3, "2": 1})] if orders is None else orders
     lines = {line: count for order in orders for line, count in order["lines"].values()}
-    return Standing(state, state, "paid", {"fulfillment_orders": orders, "fulfillments": [], "lines": lines} | facts)
+    return OrderState(state, state, "paid", {"fulfillment_orders": orders, "fulfillments": [], "lines": lines} | facts)
 
 
 def steps(found: Plan | Refusal) -> list[tuple[str, str]]:
@@ -137,9 +137,9 @@ def test_the_same_part_without_a_code_is_the_same_parcel() -> None:
     part = ask("shipped", {"id": "1", "quantity": 1})
     after = MACHINE.after(standing(), "fulfill", part, None, {})
     assert steps(MACHINE.plan(after, part)) == []
-    seen = Standing(after.state, after.state, "paid", {**after.facts, "shipped_as_asked": None})
+    seen = OrderState(after.state, after.state, "paid", {**after.facts, "shipped_as_asked": None})
     kept = MACHINE.merged_facts(after, seen)
-    assert steps(MACHINE.plan(Standing(after.state, after.state, "paid", kept), part)) == []
+    assert steps(MACHINE.plan(OrderState(after.state, after.state, "paid", kept), part)) == []
 
 
 def test_tracking_of_the_rest_leaves_that_of_the_part_alone() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statemachines.machine import Plan, Standing
+from statemachines.machine import OrderState, Plan
 from statemachines.shopify.machine import MACHINE
 from statemachines.target import Json, TargetRequest
 
@@ -25,7 +25,7 @@ def fulfillment_order(number: str, location: str) -> dict[str, Json]:
 def test_the_same_items_at_another_location_are_another_shipment() -> None:
     orders = [fulfillment_order("1", "10"), fulfillment_order("2", "20")]
     facts = {"fulfillment_orders": orders, "fulfillments": [], "lines": {"7": 4}}
-    standing = Standing("UNFULFILLED", "UNFULFILLED", "paid", facts)
+    standing = OrderState("UNFULFILLED", "UNFULFILLED", "paid", facts)
     for location, state in (("10", "PARTIALLY_FULFILLED"), ("20", "FULFILLED")):
         request = TargetRequest("shipped", items=({"id": "7", "quantity": 2},), location=location)
         plan = MACHINE.plan(standing, request)

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statemachines.machine import Plan, Standing
+from statemachines.machine import OrderState, Plan
 from statemachines.shopify.facts import live, shipped, state_of, summed
 from statemachines.shopify.machine import MACHINE
 from statemachines.target import Json, TargetRequest
@@ -39,7 +39,7 @@ targets = st.tuples(
 )
 
 
-def order_of(given_parts: list[tuple[int, str, str | None, str]], uncarried: int | None) -> Standing:
+def order_of(given_parts: list[tuple[int, str, str | None, str]], uncarried: int | None) -> OrderState:
     orders: list[Json] = [
         {
             "id": f"9{n}",
@@ -59,7 +59,7 @@ def order_of(given_parts: list[tuple[int, str, str | None, str]], uncarried: int
     facts: dict[str, Json] = {"fulfillment_orders": orders, "fulfillments": [], "lines": lines}
     if uncarried is not None and uncarried < len(given_parts):
         facts["uncarried"] = [str(uncarried)]
-    return Standing("UNFULFILLED", "UNFULFILLED", "paid", facts)
+    return OrderState("UNFULFILLED", "UNFULFILLED", "paid", facts)
 
 
 def request_of(target: tuple[Any, ...]) -> TargetRequest:
@@ -72,7 +72,7 @@ def request_of(target: tuple[Any, ...]) -> TargetRequest:
     return TargetRequest.from_json(wish)
 
 
-def walked(here: Standing, request: TargetRequest, made: list[int]) -> Standing:
+def walked(here: OrderState, request: TargetRequest, made: list[int]) -> OrderState:
     """Plans anew after each step, as the driver does, with what the platform would show."""
     for _ in range(MOST_STEPS):
         plan = MACHINE.plan(here, request)
@@ -110,7 +110,7 @@ def test_every_target_ends_and_nothing_is_shipped_twice(
         keeps_others(before, here, request)
 
 
-def keeps_others(before: Standing, here: Standing, request: TargetRequest) -> None:
+def keeps_others(before: OrderState, here: OrderState, request: TargetRequest) -> None:
     """A code that was known changes no parcel but its own; what has arrived stays arrived."""
     codes = {each.code for each in request.trackings if each.code}
     known = [each for each in live(before.facts) if codes & set(each["codes"])]

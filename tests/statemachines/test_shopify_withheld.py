@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from statemachines.machine import Plan, Refusal, Standing
+from statemachines.machine import OrderState, Plan, Refusal
 from statemachines.shopify.machine import MACHINE, build
 from statemachines.target import Json, TargetRequest
 
@@ -26,12 +26,12 @@ def back(state: str, line: str, quantity: int = 1) -> Json:
     return {"id": "9", "state": state, "lines": [{"id": line, "quantity": quantity}], "processed": {}, "exchange": 0}
 
 
-def standing(state: str = "UNFULFILLED", **facts: Json) -> Standing:
+def standing(state: str = "UNFULFILLED", **facts: Json) -> OrderState:
     known = {"lines": {A: 1, B: 1}, "fulfillment_orders": [part("1", A), part("2", B)], "fulfillments": []}
-    return Standing(state, state, "paid", {**known, **facts})
+    return OrderState(state, state, "paid", {**known, **facts})
 
 
-def planned(at: Standing, state: str = "shipped", **fields: Json) -> Plan | Refusal:
+def planned(at: OrderState, state: str = "shipped", **fields: Json) -> Plan | Refusal:
     return MACHINE.plan(at, TargetRequest.from_json({"state": state, **fields}))
 
 
@@ -71,7 +71,7 @@ def test_more_than_was_sent_cannot_come_back_of_what_was_sent() -> None:
 def test_preparing_and_cancelling_go_on() -> None:
     at = standing(returns=[back("REQUESTED", A)])
     reports = {**at.facts, "fulfillment_orders": [part("1", A, actions=["CREATE_FULFILLMENT", "REPORT_PROGRESS"])]}
-    assert isinstance(planned(Standing(at.state, at.state, "paid", reports), "preparing"), Plan)
+    assert isinstance(planned(OrderState(at.state, at.state, "paid", reports), "preparing"), Plan)
     assert isinstance(planned(at, "cancelled"), Plan)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from transitions import MachineError
 
 from orchestrator.registry import PLATFORMS
-from statemachines.machine import DefinitionError, Plan, Refusal, Standing
+from statemachines.machine import DefinitionError, OrderState, Plan, Refusal
 from statemachines.target import TargetRequest, Tracking
 from statemachines.xsale import DEFAULT_FLOW, DEFAULT_MILESTONES, XsaleMachine, build
 
@@ -19,8 +19,8 @@ ATTENTION, CANCELLED = "Do obsługi ręcznej", "Anulowane"
 STATES = (*DEFAULT_FLOW, ATTENTION, CANCELLED)
 
 
-def at(state: str, **facts: object) -> Standing:
-    return Standing(state, state, facts=facts)
+def at(state: str, **facts: object) -> OrderState:
+    return OrderState(state, state, facts=facts)
 
 
 def way(source: str, wanted: str) -> list[str] | str:

@@ -13,12 +13,12 @@ from typing import Generic, TypeVar, cast
 from orchestrator.backoff import Growing
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
-from orchestrator.decisions.adoption import Adopted, Look, adopt
+from orchestrator.decisions.adoption import Adopted, Observation, adopt
 from orchestrator.decisions.draft import Context, Draft, Policy
 from orchestrator.decisions.recovery import recover
 from orchestrator.decisions.submission import Submission, accept
 from orchestrator.metrics import Metrics
-from orchestrator.platforms.client import PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.client import OrderSnapshot, PlatformClient, StepAnswer
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
@@ -30,7 +30,7 @@ from orchestrator.platforms.failures import (
 )
 from orchestrator.runtime.driver import Driver, Equipment
 from orchestrator.runtime.gate import Gate, Limits
-from statemachines.machine import PlatformMachine, Standing
+from statemachines.machine import OrderState, PlatformMachine
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
 from storage.leases import acquire
@@ -77,7 +77,7 @@ class ScriptedPlatform(ABC):
     usual: str = "ok"
 
     @abstractmethod
-    def seen(self) -> Seen:
+    def seen(self) -> OrderSnapshot:
         """The order as a read shows it. Raises NotFound."""
 
     @abstractmethod
@@ -105,13 +105,13 @@ class ScriptedPlatform(ABC):
         wanted = self.script.pop(0) if self.script else self.usual
         return wanted if wanted in known else "ok"
 
-    async def read(self, order_id: str) -> Seen:
+    async def read(self, order_id: str) -> OrderSnapshot:
         _fail_before(outcome := self._next(READ_OUTCOMES))
         if outcome == "unreadable":
             raise Unreadable("half a page", b"<html>")
         return self.seen()
 
-    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
         outcome = self._next(CALL_OUTCOMES)
         if self.is_gone:
             raise NotFound("no such order")
@@ -158,12 +158,12 @@ class TinyPlatform(ScriptedPlatform):
         "return_delivery": "PreparingOrder",
     }
 
-    def seen(self) -> Seen:
+    def seen(self) -> OrderSnapshot:
         if self.is_gone:
             raise NotFound("no such order")
         code, url = self.tracking
         facts = {"status": self.status, "tracking_code": code, "tracking_url": url}
-        return Seen(ORDER, None, self.state, "paid", facts, b"{}", "h", START + self.changes)
+        return OrderSnapshot(ORDER, None, self.state, "paid", facts, b"{}", "h", START + self.changes)
 
     def do(self, step: str, request: TargetRequest) -> None:
         if self.status == "Canceled" or self.state not in self.FROM[step]:
@@ -328,9 +328,9 @@ class Driven(Generic[P]):
         self.driver = Driver(self.equipment)
         self.store.run(lambda tx: recover(tx, self.context(), is_after_death=True))
 
-    def adopt(self, seen: Seen, read_at: int) -> Adopted:
+    def adopt(self, seen: OrderSnapshot, read_at: int) -> Adopted:
         """A poll that was asked for at `read_at` shows the order."""
-        return self.store.run(lambda tx: adopt(tx, self.context(), Look(seen, read_at)))[1]
+        return self.store.run(lambda tx: adopt(tx, self.context(), Observation(seen, read_at)))[1]
 
 
 class DrivenOrder(Driven[TinyPlatform]):

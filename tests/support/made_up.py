@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.platforms.client import Seen, StepAnswer
+from orchestrator.platforms.client import OrderSnapshot, StepAnswer
 from orchestrator.platforms.failures import NotFound, OutOfSequence
-from statemachines.machine import Milestone, PlatformMachine, Standing, State, Step
+from statemachines.machine import Milestone, OrderState, PlatformMachine, State, Step
 from statemachines.target import Json, TargetRequest
 from tests.support.driven import ORDER, START, ScriptedPlatform
 
@@ -41,22 +41,22 @@ class MadeUpMachine(PlatformMachine):
     def __init__(self) -> None:
         super().__init__("bazaar", STATES, STEPS, MAINLINE, "on-hold")
 
-    def pending_actions(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+    def pending_actions(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
         tracking = request.tracking
         is_told = tracking is None or standing.facts.get("tracking") == tracking.code
         return () if is_told else ("track",)
 
-    def satisfied(self, standing: Standing, request: TargetRequest) -> tuple[str, ...]:
+    def satisfied(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
         return () if self.pending_actions(standing, request) else ("tracking", "tracking.carrier")
 
-    def is_done(self, step: str, before: Standing, seen: Standing, request: TargetRequest) -> bool | None:
+    def is_done(self, step: str, before: OrderState, seen: OrderState, request: TargetRequest) -> bool | None:
         if step == "track":
             return not self.pending_actions(seen, request)
         return super().is_done(step, before, seen, request)
 
     def after(
-        self, standing: Standing, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
-    ) -> Standing:
+        self, standing: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+    ) -> OrderState:
         if step == "track" and request.tracking is not None:
             facts = {"tracking": request.tracking.code, **facts}
         return super().after(standing, step, request, answered, facts)
@@ -74,11 +74,11 @@ class Bazaar(ScriptedPlatform):
     moves: list[str] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
 
-    def seen(self) -> Seen:
+    def seen(self) -> OrderSnapshot:
         if self.is_gone:
             raise NotFound("no such order")
         facts = {"tracking": self.tracking}
-        return Seen(ORDER, None, self.state, "paid", facts, b"{}", "h", START + self.changes)
+        return OrderSnapshot(ORDER, None, self.state, "paid", facts, b"{}", "h", START + self.changes)
 
     def do(self, step: str, request: TargetRequest) -> None:
         row = next(row for row in STEPS if row.name == step)
@@ -112,9 +112,9 @@ def target(state: str, **brings: Any) -> TargetRequest:
     return TargetRequest.from_json({"state": state, **brings})
 
 
-def at(state: str, **facts: Json) -> Standing:
+def at(state: str, **facts: Json) -> OrderState:
     """An order that stands there."""
-    return Standing(state, state, "paid", facts)
+    return OrderState(state, state, "paid", facts)
 
 
 MACHINE = MadeUpMachine()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.platforms.client import Seen, UnreadableItem
+from orchestrator.platforms.client import OrderSnapshot, UnreadableItem
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.fields import SenselessOrder, id_or_none, member_or_none, payload_of
 from orchestrator.platforms.json_text import decoded, encoded, read_value
@@ -18,7 +18,7 @@ class Listing:
     all pages (None where it tells none). `refusal`: the members of an answer that refuses at a good status, else None.
     """
 
-    orders: tuple[Seen, ...]
+    orders: tuple[OrderSnapshot, ...]
     unreadable: tuple[UnreadableItem, ...] = ()
     ids: tuple[str, ...] = ()
     rows: int = 0
@@ -27,14 +27,18 @@ class Listing:
 
 
 def listing_of(
-    rows: Sequence[tuple[Json, str]], read: Callable[[Json, bytes], Seen], total: Json = None, *, id_name: str = "id"
+    rows: Sequence[tuple[Json, str]],
+    read: Callable[[Json, bytes], OrderSnapshot],
+    total: Json = None,
+    *,
+    id_name: str = "id",
 ) -> Listing:
     """The orders of a list's rows (`json_text.members`, `json_text.elements`), each read by itself.
 
     `read` makes an order of its JSON and its bytes and raises SenselessOrder for what is none: that row alone is
     unreadable. `total`: the platform's count, whatever stands there. `id_name`: the member that holds an order's id.
     """
-    orders: list[Seen] = []
+    orders: list[OrderSnapshot] = []
     unreadable: list[UnreadableItem] = []
     ids: list[str] = []
     for value, raw in rows:
@@ -50,7 +54,7 @@ def listing_of(
     return Listing(tuple(orders), tuple(unreadable), tuple(ids), len(rows), count_of(total))
 
 
-def single_of(body: bytes, read: Callable[[Json, bytes], Seen]) -> Seen:
+def single_of(body: bytes, read: Callable[[Json, bytes], OrderSnapshot]) -> OrderSnapshot:
     """The order that an answer is, by itself. Raises Unreadable if it makes no sense."""
     whole = decoded(body)
     try:

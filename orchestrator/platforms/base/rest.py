@@ -17,7 +17,7 @@ from yarl import URL
 
 from orchestrator.platforms.base.turns import by_turns, take_turn
 from orchestrator.platforms.bystanders import IsOwn, about_order, is_own
-from orchestrator.platforms.client import Finding, Page, Seen, StepAnswer
+from orchestrator.platforms.client import Finding, OrderSnapshot, Page, StepAnswer
 from orchestrator.platforms.discretion import discreet
 from orchestrator.platforms.failures import (
     AccessDenied,
@@ -31,7 +31,7 @@ from orchestrator.platforms.failures import (
 from orchestrator.platforms.http import Answer, Caller, open_session, skew_finding
 from orchestrator.platforms.json_text import read_object, write_value
 from orchestrator.platforms.platform import ClientSettings
-from statemachines.machine import Standing
+from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest
 
 T = TypeVar("T")
@@ -132,11 +132,11 @@ class RestClient(ABC):
         """As `PlatformClient.list_page`; `base.offset.sweep_page` does it for a list that is cut by offset."""
 
     @abstractmethod
-    async def read(self, order_id: str) -> Seen:
+    async def read(self, order_id: str) -> OrderSnapshot:
         """As `PlatformClient.read`; `_single` does it for an address that answers with one order."""
 
     @abstractmethod
-    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
         """As `PlatformClient.perform`."""
 
     @abstractmethod
@@ -257,10 +257,10 @@ class RestClient(ABC):
         self,
         order_id: str | None,
         url: URL,
-        read: Callable[[Answer], Seen],
+        read: Callable[[Answer], OrderSnapshot],
         *,
         headers: Mapping[str, str] | None = None,
-    ) -> Seen:
+    ) -> OrderSnapshot:
         """One order by its address; `order_id` None: it is named by something else. Raises Unreadable, also for another
         order, and what is refused."""
         answer = await self._accepted("GET", url, headers=headers)
@@ -270,7 +270,7 @@ class RestClient(ABC):
             raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", answer.body)
         return seen
 
-    async def _first(self, order_id: str) -> Seen:
+    async def _first(self, order_id: str) -> OrderSnapshot:
         """The look before a step. One that makes no sense is worth another try: nothing was sent yet."""
         try:
             return await self.read(order_id)

@@ -18,7 +18,7 @@ import structlog
 from yarl import URL
 
 from orchestrator.platforms.base.rest import Probe, RestClient, by_status, json_body
-from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.client import Finding, OrderSnapshot, Page, PlatformClient, StepAnswer
 from orchestrator.platforms.cloudsuite.access import CloudsuiteAccess
 from orchestrator.platforms.cloudsuite.errors import is_own_about_order
 from orchestrator.platforms.cloudsuite.lines import with_erp_lines
@@ -46,7 +46,7 @@ from orchestrator.platforms.http import Answer, date_ms
 from orchestrator.platforms.json_text import read_object, read_value
 from orchestrator.platforms.platform import ClientSettings
 from statemachines.cloudsuite.machine import RELEASED, may_be_there, next_despatch, numbered
-from statemachines.machine import Standing
+from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest
 
 log = structlog.get_logger()
@@ -121,7 +121,7 @@ class CloudsuiteClient(RestClient):
             flaw=turned.flaw,
         )
 
-    async def read(self, order_id: str) -> Seen:
+    async def read(self, order_id: str) -> OrderSnapshot:
         """One order by its id; `ext:KEY` and a reference such as CS48193 find it too. Raises NotFound."""
         if order_number(order_id) is None and not order_id.startswith("ext:"):
             order_id = await self._find(order_id)
@@ -131,7 +131,7 @@ class CloudsuiteClient(RestClient):
             raise NotFound(f"order {order_id} is not one of webshop {self._options.webshop}")
         return seen
 
-    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
         """Makes the calls of `step` (cloudsuite.md §5.3, §6, §7)."""
         match step:
             case "process" | "mark_sent" | "finish" | "cancel":
@@ -189,7 +189,7 @@ class CloudsuiteClient(RestClient):
         """As `errors.is_own_about_order`."""
         return is_own_about_order(body)
 
-    def _order_in(self, answer: Answer) -> Seen:
+    def _order_in(self, answer: Answer) -> OrderSnapshot:
         return read_single(answer.body, self._reading)
 
     async def _find(self, reference: str) -> str:
@@ -210,7 +210,7 @@ class CloudsuiteClient(RestClient):
             raise NotFound(f"no order is called {reference!r}")
         return listing.rows[0].id
 
-    def _is_of_another_webshop(self, seen: Seen) -> bool:
+    def _is_of_another_webshop(self, seen: OrderSnapshot) -> bool:
         wanted = self._options.webshop
         told = read_value(seen.payload.decode()).get("webshop") if wanted is not None else None
         return isinstance(told, int) and not isinstance(told, bool) and told != wanted
@@ -232,7 +232,7 @@ class CloudsuiteClient(RestClient):
         return answer
 
     async def _patch(
-        self, order_id: str, change: dict[str, Json], to: str | None, before: Seen | None = None
+        self, order_id: str, change: dict[str, Json], to: str | None, before: OrderSnapshot | None = None
     ) -> StepAnswer:
         """PATCH changes the given fields only. An answer that tells the order has to show the change, but for a
         shipment of which neither it nor the read `before` says anything (cloudsuite.md §4)."""
@@ -253,7 +253,7 @@ class CloudsuiteClient(RestClient):
                 raise OutOfSequence(f"{name} was to be {value} and the order has {data[name]}")
         return StepAnswer(state if to is not None else None)
 
-    async def _set_erp_lines(self, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+    async def _set_erp_lines(self, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
         """PUT of the whole order as it is right now: read, built, looked at once more, written (cloudsuite.md §9)."""
         numbers = {line.line: line.erp_line_number for line in request.erp_lines or ()}
         modified = None
@@ -276,7 +276,7 @@ class CloudsuiteClient(RestClient):
             return StepAnswer(None)
         raise Transient("the order keeps changing, so its lines are written later")
 
-    def _expect(self, seen: Seen, step: str, sources: Collection[str]) -> None:
+    def _expect(self, seen: OrderSnapshot, step: str, sources: Collection[str]) -> None:
         if seen.state not in sources:
             raise OutOfSequence(f"the order is in {seen.state}, where {step} does not begin")
 
@@ -311,7 +311,7 @@ class CloudsuiteClient(RestClient):
         await self._proxy.confirm(read_value(seen.payload.decode()), number, lines)
         return StepAnswer(None)
 
-    async def _send_despatch(self, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+    async def _send_despatch(self, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
         despatch = next_despatch(standing.facts, request)
         if despatch is None:
             raise OutOfSequence("every despatch of the target was sent already")
@@ -325,13 +325,13 @@ class CloudsuiteClient(RestClient):
             await self._tell_buyer("sent", seen)
         return StepAnswer(None, is_found=is_found)
 
-    def _may_lack_calls(self, seen: Seen) -> bool:
+    def _may_lack_calls(self, seen: OrderSnapshot) -> bool:
         """Whether calls of ours may have gone out about the order of which a store that was put back knows nothing."""
         if self._restored_at is None:
             return False
         return seen.age.ordered_at is None or seen.age.ordered_at <= self._restored_at
 
-    async def _tell_buyer(self, state: str, seen: Seen) -> None:
+    async def _tell_buyer(self, state: str, seen: OrderSnapshot) -> None:
         """The optional line on the order's timeline; its failure is nobody's problem."""
         if not self._proxy.has_note(state):
             return
@@ -362,7 +362,7 @@ def _told_state(data: dict[str, Json]) -> str | None:
         return None
 
 
-def _hidden(standing: Standing, seen: Seen) -> dict[str, Json]:
+def _hidden(standing: OrderState, seen: OrderSnapshot) -> dict[str, Json]:
     """What we set and the read does not show: a PUT without it would take it away."""
     is_ours = standing.facts.get("is_marked_sent") and seen.facts.get("hides_shipment")
     return {"shipment_state": "sent"} if is_ours else {}

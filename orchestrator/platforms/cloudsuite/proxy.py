@@ -16,7 +16,7 @@ from yarl import URL
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.base.rest import AboutOrder
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.cloudsuite.errors import is_html
 from orchestrator.platforms.cloudsuite.notes import note
 from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
@@ -64,7 +64,7 @@ class CloudsuiteProxy:
         self,
         despatch: Despatch,
         lines: Sequence[SlipLine],
-        seen: Seen,
+        seen: OrderSnapshot,
         tracking: Tracking | None,
         *,
         may_be_found: bool,
@@ -95,7 +95,7 @@ class CloudsuiteProxy:
         """Whether the shop wants a timeline line when an order reaches `state`."""
         return bool(self._texts(state))
 
-    async def tell_buyer(self, state: str, seen: Seen) -> None:
+    async def tell_buyer(self, state: str, seen: OrderSnapshot) -> None:
         """Adds the timeline line for `state`."""
         body = note(seen.reference or seen.id, self._texts(state), self._options.status_note_style, self._now())
         answer = await self._post("v1/orderstatus", {}, body, _JSON, has_user=False)
@@ -126,7 +126,7 @@ class CloudsuiteProxy:
         return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).astimezone(self._zone)
 
 
-def slip_lines(despatch: Despatch, seen: Seen) -> list[SlipLine]:
+def slip_lines(despatch: Despatch, seen: OrderSnapshot) -> list[SlipLine]:
     """The lines of a packing slip; what the despatch leaves out is the order line's own.
 
     Raises OutOfSequence where the order, as it is now, lacks the ERP line numbers.

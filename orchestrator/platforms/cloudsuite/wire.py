@@ -11,7 +11,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from orchestrator.platforms.base.listing import single_of
-from orchestrator.platforms.client import Age, Seen, UnreadableItem
+from orchestrator.platforms.client import Age, OrderSnapshot, UnreadableItem
 from orchestrator.platforms.cloudsuite.content import APART, content_of
 from orchestrator.platforms.content import digest, text
 from orchestrator.platforms.failures import Unreadable
@@ -100,13 +100,13 @@ def read_listing(body: bytes) -> Listing:
     )
 
 
-def read_single(body: bytes, reading: Reading) -> Seen:
+def read_single(body: bytes, reading: Reading) -> OrderSnapshot:
     """The order of a single order's answer. Raises Unreadable if it makes no sense."""
     return single_of(body, lambda value, payload: read_order(value, payload, reading))
 
 
 @of_one_order
-def read_order(value: Json, payload: bytes, reading: Reading) -> Seen:
+def read_order(value: Json, payload: bytes, reading: Reading) -> OrderSnapshot:
     """One order, read from its parsed JSON; `payload` are its bytes. Raises SenselessOrder."""
     order = object_of(value)
     order_id = id_of(order.get("id"), "id")
@@ -123,7 +123,7 @@ def read_order(value: Json, payload: bytes, reading: Reading) -> Seen:
     content = content_of(order)
     unsettled = "unpaid" if reading.checks_payment and not is_offline else "unknown"
     state = composite_state(order)
-    return Seen(
+    return OrderSnapshot(
         id=order_id,
         reference=text(order.get("reference")) or order_id,
         state=state,

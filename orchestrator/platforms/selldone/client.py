@@ -13,7 +13,7 @@ from yarl import URL
 from orchestrator.platforms.base.listing import Listing
 from orchestrator.platforms.base.offset import sweep_page
 from orchestrator.platforms.base.rest import Probe, RestClient, json_body
-from orchestrator.platforms.client import Page, PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.client import OrderSnapshot, Page, PlatformClient, StepAnswer
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
 from orchestrator.platforms.fields import order_number
 from orchestrator.platforms.http import Answer
@@ -24,7 +24,7 @@ from orchestrator.platforms.selldone.errors import is_refusal, refusal
 from orchestrator.platforms.selldone.options import SelldoneOptions
 from orchestrator.platforms.selldone.wire import read_listing, read_single
 from statemachines.items import SenselessItems, read_items
-from statemachines.machine import Standing
+from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest
 
 MAX_PAGE_SIZE = 250
@@ -61,11 +61,11 @@ class SelldoneClient(RestClient):
         """One page of Payed, COD and Canceled orders that changed since `position`, oldest checkout first."""
         return await sweep_page(self._list, position, cursor, page_size=self._page_size, clock=self._clock)
 
-    async def read(self, order_id: str) -> Seen:
+    async def read(self, order_id: str) -> OrderSnapshot:
         """One order. Raises NotFound also for what cannot be an id: Selldone's are integers."""
         return await self._single(order_id, self._order_url(order_id), self._order_in)
 
-    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
         """Makes the call of `step` (selldone.md §2 rows 3-5, §5.2)."""
         match step:
             case "confirm":
@@ -116,7 +116,7 @@ class SelldoneClient(RestClient):
             raise self._refusal(answer, listing.refusal, is_effect=False)
         return listing, answer
 
-    def _order_in(self, answer: Answer) -> Seen:
+    def _order_in(self, answer: Answer) -> OrderSnapshot:
         found = read_single(answer.body)
         if isinstance(found, dict):
             raise self._refusal(answer, found, is_effect=False)
@@ -133,7 +133,7 @@ class SelldoneClient(RestClient):
             raise OutOfSequence(f"the order was in {state} already, so what the call carried was not taken")
         return StepAnswer(answered, is_found=was_there)
 
-    async def _prepare_body(self, order_id: str, standing: Standing, request: TargetRequest) -> bytes:
+    async def _prepare_body(self, order_id: str, standing: OrderState, request: TargetRequest) -> bytes:
         """`delivery_info` replaces the order's as a whole, null leaves it (selldone.md §5.2). Where the target names
         only some of its values, the order is read first, and the others are told once more."""
         if request.delivery_info is None:
@@ -145,7 +145,7 @@ class SelldoneClient(RestClient):
         info = merged_text(seen.payload.decode(), wanted)
         return f'{{"state":"PreparingOrder","list":null,"delivery_info":{info}}}'.encode()
 
-    async def _set_tracking(self, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+    async def _set_tracking(self, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
         body = _tracking_body(standing, request)
         data = self._members(await self._accepted("PUT", self._order_url(order_id, "/tracking"), body))
         if data.get("success") is False:
@@ -198,7 +198,7 @@ def _confirm_body(request: TargetRequest) -> bytes:
     return json_body({"state": "OrderConfirm", "list": numbers})
 
 
-def _tracking_body(standing: Standing, request: TargetRequest) -> bytes:
+def _tracking_body(standing: OrderState, request: TargetRequest) -> bytes:
     """Empty ones are left out (selldone.md §2, row 5). The call overwrites (§8), so what the target does not change is
     told once more: the code of a new link, the link of the same code; that of another code goes with it."""
     tracking = request.tracking

@@ -10,7 +10,7 @@ Reading is lenient but for what we decide on: `id`, `delivery_state`, `status`, 
 from __future__ import annotations
 
 from orchestrator.platforms.base.listing import Listing, listing_of
-from orchestrator.platforms.client import Age, Seen
+from orchestrator.platforms.client import Age, OrderSnapshot
 from orchestrator.platforms.content import digest, text
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.fields import (
@@ -51,7 +51,7 @@ def read_listing(body: bytes) -> Listing:
     return listing_of(rows, read_order, answer.get("total"))
 
 
-def read_single(body: bytes) -> Seen | dict[str, Json]:
+def read_single(body: bytes) -> OrderSnapshot | dict[str, Json]:
     """The order of a single order's answer: bare, in `basket` or in `order` (selldone.md §10).
 
     The payload is the order's own text without the envelope. An answer whose `error` is truthy is given back as its
@@ -75,7 +75,7 @@ def read_single(body: bytes) -> Seen | dict[str, Json]:
 
 
 @of_one_order
-def read_order(value: Json, payload: bytes) -> Seen:
+def read_order(value: Json, payload: bytes) -> OrderSnapshot:
     """One order, read from its parsed JSON; `payload` are its bytes. Raises SenselessOrder.
 
     `reference` is what a person calls the order: its label, else a guest's code, else its id.
@@ -101,7 +101,7 @@ def read_order(value: Json, payload: bytes) -> Seen:
         facts[WITHDRAWN] = withdrawn
     if (returns := returns_fact(order)) is not None:
         facts["returns"] = returns
-    return Seen(
+    return OrderSnapshot(
         id=order_id,
         reference=text(order.get("label")) or text(order.get("code")) or order_id,
         state=word(order.get("delivery_state"), "delivery_state"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from yarl import URL
 
-from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.client import Finding, OrderSnapshot, Page, PlatformClient, StepAnswer
 from orchestrator.platforms.discretion import discreet
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Unreadable
 from orchestrator.platforms.fields import SenselessOrder, at
@@ -28,7 +28,7 @@ from orchestrator.platforms.shopify.sweep import Sweep
 from orchestrator.platforms.shopify.webhooks import RETURN_PART, id_of_gid, whole_id
 from orchestrator.platforms.shopify.wire import read_order
 from orchestrator.platforms.subscriptions import Subscription
-from statemachines.machine import Standing
+from statemachines.machine import OrderState
 from statemachines.shopify import machine as machines
 from statemachines.target import Json, TargetRequest
 
@@ -96,7 +96,7 @@ class ShopifyClient:
             flaw=listed.flaw,
         )
 
-    async def read(self, order_id: str) -> Seen:
+    async def read(self, order_id: str) -> OrderSnapshot:
         """One order, with its fulfilment orders and fulfilments, of as many pages as that takes."""
         if whole_id(order_id) != order_id:
             raise NotFound(f"{order_id!r} is no Shopify order id")
@@ -110,7 +110,7 @@ class ShopifyClient:
             raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", seen.payload)
         return seen
 
-    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
         """Looks at the order and makes the calls of `step` that are still missing (`steps`)."""
         return await self._steps.perform(step, order_id, standing, request)
 

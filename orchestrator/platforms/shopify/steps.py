@@ -14,14 +14,14 @@ from typing import TypeAlias
 import anyio
 
 from orchestrator.clock import Clock
-from orchestrator.platforms.client import Seen, StepAnswer, Throttle
+from orchestrator.platforms.client import OrderSnapshot, StepAnswer, Throttle
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient, Unreadable
 from orchestrator.platforms.shopify.graphql import ALREADY_CANCELLED, ShopifyDoor
 from orchestrator.platforms.shopify.options import CANCEL_RESULT_SINCE, ShopifyOptions
 from orchestrator.platforms.shopify.webhooks import id_of_gid
 from orchestrator.platforms.shopify.wire import ARRIVED
 from statemachines.items import SenselessItems
-from statemachines.machine import PlatformMachine, Standing
+from statemachines.machine import OrderState, PlatformMachine
 from statemachines.shopify.delivery import delivery_reason, to_deliver
 from statemachines.shopify.facts import SHIPS, Facts, is_routed, live, numbers_of, open_orders, remaining
 from statemachines.shopify.parcels import MADE, MADE_DELIVERED, Parcel, can_tell, next_parcel
@@ -38,8 +38,8 @@ _NOTHING_TO_PREPARE = "NO_LINE_ITEMS_TO_PREPARE_FOR_FULFILLMENT_ORDER"
 _POLL_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)  # then every five
 _SLOW_POLL_SECONDS = 5.0
 
-Read = Callable[[str], Awaitable[Seen]]
-_Known: TypeAlias = tuple[str, Standing, Standing, TargetRequest]
+Read = Callable[[str], Awaitable[OrderSnapshot]]
+_Known: TypeAlias = tuple[str, OrderState, OrderState, TargetRequest]
 """A step, where its order stood when it was planned, where the look before it shows it, and the target."""
 
 
@@ -58,7 +58,7 @@ class ShopifySteps:
     throttle: Throttle
     clock: Clock
 
-    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
         """As `PlatformClient.perform`. The answer's facts are those seen before the call: `after` puts its effect on
         top of them."""
         try:
@@ -85,7 +85,7 @@ class ShopifySteps:
             case _:
                 raise ValueError(f"shopify has no step {step!r}")
 
-    async def _report_progress(self, order_id: str, now: Standing, known: _Known) -> StepAnswer:
+    async def _report_progress(self, order_id: str, now: OrderState, known: _Known) -> StepAnswer:
         if now.state in ("IN_PROGRESS", "PARTIALLY_FULFILLED", "FULFILLED", "DELIVERED"):
             return self._nothing_left(known)
         self._in(now, "UNFULFILLED", "ON_HOLD", "SCHEDULED")
@@ -136,7 +136,7 @@ class ShopifySteps:
         made = id_of_gid(told.get("id"), "Fulfillment")
         return StepAnswer(None, {**now.facts, MADE: made or "", MADE_DELIVERED: told.get("displayStatus") in ARRIVED})
 
-    async def _prepare_pickup(self, now: Standing, request: TargetRequest) -> StepAnswer:
+    async def _prepare_pickup(self, now: OrderState, request: TargetRequest) -> StepAnswer:
         """Each fulfilment order by itself. One that has nothing left to prepare was told of before: by a person, or by
         a call whose answer was lost (Admin schema, FulfillmentOrderLineItemsPreparedForPickupUserErrorCode)."""
         self._routed(now)
@@ -150,7 +150,7 @@ class ShopifySteps:
         return StepAnswer(None, _plain(now.facts))
 
     async def _change(
-        self, order_id: str, now: Standing, name: str, field: str, variables: Mapping[str, Json]
+        self, order_id: str, now: OrderState, name: str, field: str, variables: Mapping[str, Json]
     ) -> dict[str, Json]:
         """A mutation of fulfilment orders as they were seen `now`. One that is refused because they were closed, split
         or moved since is worth planning anew, whatever its words: they are the same as for what is final."""
@@ -177,7 +177,7 @@ class ShopifySteps:
                 await anyio.sleep(self.options.lost_answer_seconds)
             raise
 
-    async def _update_tracking(self, before: Standing, now: Standing, request: TargetRequest) -> StepAnswer:
+    async def _update_tracking(self, before: OrderState, now: OrderState, request: TargetRequest) -> StepAnswer:
         """Of the parcels that were meant before the call those that do not carry the tracking yet, oldest first. When
         one has it and the next one fails, the answer is as good as lost: the parcels that are meant are kept then."""
         self._in(now, *RETRACKABLE)
@@ -201,7 +201,7 @@ class ShopifySteps:
             has_told = True
         return StepAnswer(now.state, _plain(now.facts))
 
-    async def _mark_delivered(self, now: Standing, known: _Known) -> StepAnswer:
+    async def _mark_delivered(self, now: OrderState, known: _Known) -> StepAnswer:
         request = known[3]
         if now.state == "DELIVERED":
             return self._nothing_left(known)
@@ -221,7 +221,7 @@ class ShopifySteps:
 
     # -- cancelling ------------------------------------------------------------------------------------------------
 
-    async def _cancel(self, order_id: str, now: Standing, request: TargetRequest, known: _Known) -> StepAnswer:
+    async def _cancel(self, order_id: str, now: OrderState, request: TargetRequest, known: _Known) -> StepAnswer:
         if now.state == "CANCELLED":
             return self._nothing_left(known)
         self._in(now, "UNFULFILLED", "IN_PROGRESS", "ON_HOLD", "SCHEDULED", "FULFILLMENT_NOT_REQUIRED")
@@ -272,11 +272,11 @@ class ShopifySteps:
         said = self.door.words_of(errors) if isinstance(errors, list) else ""
         return f"Shopify could not cancel the order: {said}" if said else unsaid
 
-    async def _once_read(self, order_id: str) -> Seen:
+    async def _once_read(self, order_id: str) -> OrderSnapshot:
         await self.throttle()
         return await self.read(order_id)
 
-    async def _once_cancelled(self, order_id: str) -> Seen:
+    async def _once_cancelled(self, order_id: str) -> OrderSnapshot:
         """The order as soon as it shows the cancellation that Shopify says it has: while the job of the first one runs
         a second one is refused, and a lost answer took the job's id with it. Raises Transient where it takes too
         long."""
@@ -303,7 +303,7 @@ class ShopifySteps:
                 return
             job = data.get("job")
 
-    def _still_wanted(self, before: Standing, now: Standing, request: TargetRequest) -> None:
+    def _still_wanted(self, before: OrderState, now: OrderState, request: TargetRequest) -> None:
         """Goods that are being taken back since the step was planned are for the planner to judge: a shop may ship
         those too, and what it knew of it planned on."""
         is_news = self.machine.withdrawn_reason(before, request) is None
@@ -323,11 +323,11 @@ class ShopifySteps:
             raise OutOfSequence(words)
         raise Transient(words, is_ambiguous=True)  # no refusal, which would be a person's to look into
 
-    def _in(self, now: Standing, *states: str) -> None:
+    def _in(self, now: OrderState, *states: str) -> None:
         if now.state not in states:
             raise OutOfSequence(f"the order is {now.state}")
 
-    def _routed(self, now: Standing) -> None:
+    def _routed(self, now: OrderState) -> None:
         """The order has fulfilment orders. A missing scope looks the same as an order that has none (§1)."""
         if is_routed(now.facts):
             return

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.shopify.content import APART
 from orchestrator.platforms.shopify.payment import payment_of
 from orchestrator.platforms.shopify.webhook_content import told_content
@@ -75,7 +75,7 @@ class _Order(_Body):
 _ORDER: TypeAdapter[_Order] = TypeAdapter(_Order)
 
 
-def told_order(body: Json, payload: bytes) -> Seen | None:
+def told_order(body: Json, payload: bytes) -> OrderSnapshot | None:
     """The order that a body of `orders/*` is; None where it makes no sense. A subscription may leave fields out
     (`includeFields`), so all but the id may be missing. `payload`: the body's bytes. It is provisional: a
     body has no digest that a read's could be compared with."""
@@ -96,7 +96,7 @@ def told_order(body: Json, payload: bytes) -> Seen | None:
         facts["uncarried"] = uncarried
     terms = order.payment_terms.payment_terms_type if order.payment_terms is not None else None
     payment = payment_of((order.financial_status or "").upper(), (terms or "").upper())
-    return Seen(
+    return OrderSnapshot(
         id=found,
         reference=order.name,
         state=_state_of(order, facts),

@@ -1,4 +1,4 @@
-"""What Shopify's answers about orders mean: from JSON to `Seen` and to rows of a list. Pure (shopify.md §4-§6).
+"""What Shopify's answers about orders mean: from JSON to `OrderSnapshot` and to rows of a list. Pure (shopify.md §4-§6).
 
 The text of the order node is kept as the payload. Ids are cut out of gids as text and stay text.
 """
@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 
-from orchestrator.platforms.client import Age, Seen
+from orchestrator.platforms.client import Age, OrderSnapshot
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.fields import (
     FIRST_YEAR,
@@ -74,7 +74,7 @@ def read_row(node: Json) -> Row:
 
 
 @of_one_order
-def read_order(node: Json, text: str, now_ms: int) -> Seen:
+def read_order(node: Json, text: str, now_ms: int) -> OrderSnapshot:
     """An order as the machine sees it; `text` is the node's own. Raises SenselessOrder."""
     try:
         order = _ORDER.validate_python(object_of(node))
@@ -99,7 +99,7 @@ def read_order(node: Json, text: str, now_ms: int) -> Seen:
     state = _state_of(order, facts)
     if not facts["fulfillment_orders"] and state in _SHIPS_MORE:
         facts["age_seconds"] = max(0, now_ms - _ms(order.created_at)) // 1000
-    return Seen(
+    return OrderSnapshot(
         id=number(order.id, "Order"),
         reference=order.name,
         state=state,

@@ -15,7 +15,7 @@ from yarl import URL
 
 from orchestrator.platforms.base.rest import Probe, RestClient
 from orchestrator.platforms.bystanders import is_own
-from orchestrator.platforms.client import Finding, Page, PlatformClient, Seen, StepAnswer
+from orchestrator.platforms.client import Finding, OrderSnapshot, Page, PlatformClient, StepAnswer
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
@@ -38,7 +38,7 @@ from orchestrator.platforms.xsale.statuses import StatusMissing, StatusTable, wh
 from orchestrator.platforms.xsale.tokens import keeper_of
 from orchestrator.platforms.xsale.wire import Listing, Reading, read_listing, read_single, status_of
 from statemachines import xsale as machines
-from statemachines.machine import Standing
+from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest
 
 _ERROR_NAMES = ("errors", "error", "Error", "Errors", "Message", "ExceptionMessage")
@@ -91,7 +91,7 @@ class XsaleClient(RestClient):
             flaw=flaw(at, listing.names, self._page_size),
         )
 
-    async def read(self, order_id: str) -> Seen:
+    async def read(self, order_id: str) -> OrderSnapshot:
         """One order. Raises NotFound also for what cannot be an id: xSale's are whole numbers."""
         number = _id_or_raise(order_id)
         if not self._options.single_get:
@@ -106,7 +106,7 @@ class XsaleClient(RestClient):
             seen, _ = read_single(answer.body, self._reading, await self._directory.table())
         return seen
 
-    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
         """Changes the status to the next one on the way to what the target asks for (xsale.md §2, row 4)."""
         if step != machines.CHANGE_STATUS:
             raise ValueError(f"xsale has no step {step!r}")
@@ -168,7 +168,7 @@ class XsaleClient(RestClient):
             listing = await self._listed(answer, read_listing, self._reading, table)
         return listing
 
-    async def _find(self, order_id: str) -> Seen:
+    async def _find(self, order_id: str) -> OrderSnapshot:
         """One order where only lists can be read: in the open statuses, then in the ends, then in all the others.
 
         An order that moves on meanwhile moves to where is looked later. Before it is given up, the statuses that the
@@ -186,7 +186,7 @@ class XsaleClient(RestClient):
             return seen
         raise NotFound(f"no status lists order {order_id}")
 
-    async def _find_in(self, names: Sequence[str], order_id: str) -> Seen | None:
+    async def _find_in(self, names: Sequence[str], order_id: str) -> OrderSnapshot | None:
         at: Cursor | None = Cursor()
         progress = Progress()
         while names and at is not None:
@@ -204,7 +204,7 @@ class XsaleClient(RestClient):
 
     # -- changing --------------------------------------------------------------------------------------------------
 
-    async def _is_there(self, order_id: str, standing: Standing, to: str, request: TargetRequest) -> bool:
+    async def _is_there(self, order_id: str, standing: OrderState, to: str, request: TargetRequest) -> bool:
         """Looks before a change, unless somebody just did: xSale would take it from any status (xsale.md §5). The
         change that tells the buyer of goods that leave has a look of its own: it must not cost a cancellation.
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from orchestrator.platforms.client import Age, Seen, UnreadableItem
+from orchestrator.platforms.client import Age, OrderSnapshot, UnreadableItem
 from orchestrator.platforms.content import digest, text
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.fields import (
@@ -70,7 +70,7 @@ class Listing:
     """One answer of the list: what could be read and what not. `names` tells every row apart: its id, or its text
     where that cannot be read; `unexplained` are the statuses that the table does not have like that."""
 
-    orders: tuple[Seen, ...]
+    orders: tuple[OrderSnapshot, ...]
     unreadable: tuple[UnreadableItem, ...]
     names: tuple[str, ...]
     unexplained: frozenset[StatusRef]
@@ -78,7 +78,7 @@ class Listing:
 
 def read_listing(body: bytes, reading: Reading, table: StatusTable) -> Listing:
     """The orders of a list's answer. Raises Unreadable if the whole makes no sense."""
-    orders: list[Seen] = []
+    orders: list[OrderSnapshot] = []
     unreadable: list[UnreadableItem] = []
     names: list[str] = []
     unexplained: set[StatusRef] = set()
@@ -97,7 +97,7 @@ def read_listing(body: bytes, reading: Reading, table: StatusTable) -> Listing:
     return Listing(tuple(orders), tuple(unreadable), tuple(names), frozenset(unexplained))
 
 
-def read_single(body: bytes, reading: Reading, table: StatusTable) -> tuple[Seen, StatusRef]:
+def read_single(body: bytes, reading: Reading, table: StatusTable) -> tuple[OrderSnapshot, StatusRef]:
     """The order of a single order's answer, bare or in an envelope, and its status. Raises Unreadable.
 
     The payload is the order's own text without the envelope.
@@ -151,7 +151,7 @@ def _may_be_order(row: Json) -> bool:
 
 
 @of_one_order
-def read_order(value: Json, payload: bytes, reading: Reading, table: StatusTable) -> Seen:
+def read_order(value: Json, payload: bytes, reading: Reading, table: StatusTable) -> OrderSnapshot:
     """One order, read from its parsed JSON; `payload` are its bytes. Raises SenselessOrder."""
     order = object_of(value)
     order_id = whole(order.get("Id"))
@@ -163,7 +163,7 @@ def read_order(value: Json, payload: bytes, reading: Reading, table: StatusTable
     reference, payment = text(at(order, reading.fields.reference)), reading.payment(order)
     content = content_of(order, reference=reference, payment=payment, raw=at(order, reading.fields.payment))
     state = table.name_of(status_of(order))
-    return Seen(
+    return OrderSnapshot(
         id=str(order_id),
         reference=reference or str(order_id),
         state=state,

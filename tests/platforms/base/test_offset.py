@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.platforms.base import offset as sweeps
 from orchestrator.platforms.base.listing import Listing
 from orchestrator.platforms.base.offset import OVERLAP_ROWS, Sweep, Turn
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.horizon import MARGIN_MS, Present
 from statemachines.target import Json
 
@@ -28,8 +28,8 @@ def turn(sweep: Sweep, listing: Listing, page_size: int, platform_ms: int | None
     return sweeps.turn(sweep, listing, page_size, Present(DATE_MS, platform_ms))
 
 
-def seen(order_id: int, updated_at: int = 500_000) -> Seen:
-    return Seen(str(order_id), None, "CheckQueue", "paid", {"status": "Payed"}, b"{}", "", updated_at)
+def seen(order_id: int, updated_at: int = 500_000) -> OrderSnapshot:
+    return OrderSnapshot(str(order_id), None, "CheckQueue", "paid", {"status": "Payed"}, b"{}", "", updated_at)
 
 
 def page(rows: Sequence[int], sweep: Sweep, page_size: int, *, has_total: bool = True) -> Listing:

@@ -14,7 +14,7 @@ from orchestrator.clock import Clock
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.selldone.client import SelldoneClient
 from orchestrator.platforms.selldone.options import SelldoneOptions
-from statemachines.machine import Standing
+from statemachines.machine import OrderState
 from statemachines.target import TargetRequest, Tracking
 
 TOKEN = "tok-3cr3t-0123456789"
@@ -22,7 +22,7 @@ SHOP_ID = 12345
 BASE_URL = "https://api.selldone.com"
 CENTER = f"{BASE_URL}/shops/{SHOP_ID}/process-center"
 NOW_MS = 1_724_000_000_000
-STANDING = Standing("PreparingOrder", "PreparingOrder")
+STANDING = OrderState("PreparingOrder", "PreparingOrder")
 _SAMPLES = Path(__file__).parents[2] / "samples" / "selldone"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.platforms.client import Seen, StepAnswer
+from orchestrator.platforms.client import OrderSnapshot, StepAnswer
 from orchestrator.platforms.failures import (
     AccessDenied,
     Garbled,
@@ -53,7 +53,7 @@ async def refusal_of(step: str, answer: bytes, status: int = 200) -> PlatformFai
     return caught.value
 
 
-async def read(body: bytes, status: int = 200, order_id: str = ORDER) -> Seen:
+async def read(body: bytes, status: int = 200, order_id: str = ORDER) -> OrderSnapshot:
     with MockedHttp() as http:
         http.get(BASKET, status=status, body=body)
         async with selldone_client() as client:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.fields import order_number
@@ -26,13 +26,13 @@ ORDERS = [
 ]
 
 
-def read(order: dict[str, Any]) -> Seen:
+def read(order: dict[str, Any]) -> OrderSnapshot:
     return read_order(order, json.dumps(order).encode())
 
 
-def single(body: bytes) -> Seen:
+def single(body: bytes) -> OrderSnapshot:
     seen = read_single(body)
-    assert isinstance(seen, Seen)
+    assert isinstance(seen, OrderSnapshot)
     return seen
 
 

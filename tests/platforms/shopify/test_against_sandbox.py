@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.decisions.changes import changed_pointers, less
 from orchestrator.intake.subscriptions import inspect
-from orchestrator.platforms.client import Seen
+from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.failures import AccessDenied, OutOfSequence, Transient
 from orchestrator.platforms.shopify.client import ShopifyClient
 from orchestrator.platforms.shopify.webhooks import PRODUCT_TOPICS, RETURN_TOPICS, TOPICS
@@ -181,7 +181,7 @@ async def test_money_that_went_back_is_an_edit_unless_a_cancellation_gave_it_bac
     async with staged("shopify") as stage:
         order = stage.sandbox.shopify.shop.orders[int(stage.order)]
 
-        async def look(financial: str) -> Seen:
+        async def look(financial: str) -> OrderSnapshot:
             order.financial = financial
             return await stage.client.read(stage.order)
 

@@ -27,14 +27,14 @@ from orchestrator.platforms.xsale.options import XsaleOptions
 from orchestrator.platforms.xsale.recent_states import FRESH_SECONDS, RecentLooks
 from orchestrator.sandbox.xsale.shop import XsaleOptions as Simulated
 from orchestrator.testing.stage import Stage, staged
-from statemachines.machine import Standing
+from statemachines.machine import OrderState
 from statemachines.target import TargetRequest
 from tests.platforms.selldone.shop import serving
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "xsale"
 ORGANIZATION = "Futuriti_00000000-0000-0000-0000-000000000000"
-NEW = Standing("Nowe", "Nowe")
-ACCEPTED = Standing("Zaimportowano do ERP", "Zaimportowano do ERP")
+NEW = OrderState("Nowe", "Nowe")
+ACCEPTED = OrderState("Zaimportowano do ERP", "Zaimportowano do ERP")
 ACCEPT = TargetRequest("accepted")
 
 
@@ -46,7 +46,7 @@ def platform(**options: Any) -> dict[str, Any]:
     return {"simulated": {"xsale": Simulated(**options)}}
 
 
-async def failure_of(stage: Stage, request: TargetRequest = ACCEPT, standing: Standing = NEW) -> PlatformFailure:
+async def failure_of(stage: Stage, request: TargetRequest = ACCEPT, standing: OrderState = NEW) -> PlatformFailure:
     with pytest.raises(PlatformFailure) as caught:
         await stage.client.perform("change_status", stage.order, standing, request)
     return caught.value
@@ -289,7 +289,7 @@ async def test_a_chain_looks_once_at_most_between_two_changes(reply: str, betwee
         for _ in range(3):
             answer = await stage.client.perform("change_status", stage.order, standing, TargetRequest("delivered"))
             assert answer.state is not None
-            standing = Standing(answer.state, answer.state)
+            standing = OrderState(answer.state, answer.state)
         steps = [call.step for call in stage.sandbox.ledger.calls(stage.order)]
         # whoever read it before, a target's first change has a look of its own: somebody may have cancelled since
         assert steps == ["read", "read", *(["change_status", *between] * 3)]

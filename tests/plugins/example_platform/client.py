@@ -10,11 +10,11 @@ from orchestrator.plugin.client import (
     ClientSettings,
     Listing,
     NotFound,
+    OrderSnapshot,
     OutOfSequence,
     Page,
     Probe,
     RestClient,
-    Seen,
     StepAnswer,
     Unreadable,
     decoded,
@@ -33,7 +33,7 @@ from orchestrator.plugin.client import (
     text,
     word,
 )
-from orchestrator.plugin.machine import Json, Standing, TargetRequest
+from orchestrator.plugin.machine import Json, OrderState, TargetRequest
 from tests.plugins.example_platform import ExampleOptions
 
 _LEADS_TO = {"confirm": "confirmed", "send": "sent", "finish": "done", "cancel": "void"}
@@ -53,11 +53,11 @@ class ExampleClient(RestClient):
         """As `PlatformClient.list_page`."""
         return await sweep_page(self._list, position, cursor, page_size=self._page_size, clock=self._clock)
 
-    async def read(self, order_id: str) -> Seen:
+    async def read(self, order_id: str) -> OrderSnapshot:
         """As `PlatformClient.read`."""
         return await self._single(order_id, self._order_url(order_id), lambda each: single_of(each.body, read_order))
 
-    async def perform(self, step: str, order_id: str, standing: Standing, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
         """As `PlatformClient.perform`; the platform itself refuses what is out of turn."""
         change: dict[str, Json] = {"state": _LEADS_TO[step]}
         if step == "send" and request.tracking is not None:
@@ -97,7 +97,7 @@ def read_listing(body: bytes) -> Listing:
 
 
 @of_one_order
-def read_order(value: Json, payload: bytes) -> Seen:
+def read_order(value: Json, payload: bytes) -> OrderSnapshot:
     """One order of its JSON and its bytes. Raises SenselessOrder."""
     order = object_of(value)
     state = word(order.get("state"), "state")
@@ -106,7 +106,7 @@ def read_order(value: Json, payload: bytes) -> Seen:
         "numbers": {"order": text(order.get("number"))},
         "ship_to": {"name": text(order.get("receiver"))},
     }
-    return Seen(
+    return OrderSnapshot(
         id=id_of(order.get("id"), "id"),
         reference=text(order.get("number")),
         state=state,
