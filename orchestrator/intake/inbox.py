@@ -26,7 +26,7 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.decisions.adoption import adopt_told
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.decisions.webhook_facts import settle_product, settle_shipment
-from orchestrator.intake.looking import CLOSED, LONGEST_WAIT, LOOKS, Item, Looker, Place, Wait, cause_of
+from orchestrator.intake.looking import CLOSED, LONGEST_WAIT, LOOKS, Item, Place, Wait, WebhookReader, cause_of
 from orchestrator.intake.news import news_of, told_order
 from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.fields import stumble
@@ -66,7 +66,7 @@ class Inbox:
         self, store: Store, worker_of: Callable[[str], ShopWorker | None], clock: Clock, chance: Chance
     ) -> None:
         self._store, self._worker_of = store, worker_of
-        self._clock, self._looker = clock, Looker(store, clock, chance)
+        self._clock, self._reader = clock, WebhookReader(store, clock, chance)
         self._wake = anyio.Event()
         self._at_work: set[str] = set()
         self._closed_until: dict[str, float] = {}  # shops that stood still, and when (monotonic) to look again
@@ -168,7 +168,7 @@ class Inbox:
     ) -> None:
         async with turns:
             try:
-                wait = await self._looker.look(worker, place, items)
+                wait = await self._reader.look(worker, place, items)
             except Exception as error:  # supervised: one order's hints are tried again later, and not for ever
                 log.error("inbox.stumbled", shop=worker.name, order=place[0], exc_info=error)
                 wait = LONGEST_WAIT

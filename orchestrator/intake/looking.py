@@ -48,7 +48,7 @@ LONGEST_WAIT = Wait(LONGEST_WAIT_MS)
 """For what nobody expected."""
 
 
-class Looker:
+class WebhookReader:
     """Reads orders for the inbox."""
 
     def __init__(self, store: Store, clock: Clock, chance: Chance) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 
 from orchestrator.platforms.client import RenewsAccess
-from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.driver import ShopServices
 from storage.events import append_event
 from storage.shops import get_shop, resume_shop, save_credentials
 from storage.transaction import Transaction
@@ -16,7 +16,7 @@ LOOK_SECONDS = 5.0
 """How often the files of a shop whose credentials were refused are looked at."""
 
 
-async def mind_access(e: Equipment, resumed: Callable[[], None]) -> None:
+async def mind_access(e: ShopServices, resumed: Callable[[], None]) -> None:
     """Ends a pause that refused credentials caused as soon as the shop's files hold others; a person's pause stays.
 
     Raises StaleLease, StoreUnavailable.
@@ -28,7 +28,7 @@ async def mind_access(e: Equipment, resumed: Callable[[], None]) -> None:
             resumed()
 
 
-def _resume(tx: Transaction, e: Equipment) -> bool:
+def _resume(tx: Transaction, e: ShopServices) -> bool:
     name = e.policy.shop
     e.fence(tx)
     shop = get_shop(tx, name)
@@ -38,7 +38,7 @@ def _resume(tx: Transaction, e: Equipment) -> bool:
     return True
 
 
-async def save_fingerprint(e: Equipment, fingerprint: str) -> None:
+async def save_fingerprint(e: ShopServices, fingerprint: str) -> None:
     """The shop works with these credentials from now on. Raises StaleLease, StoreUnavailable."""
 
     def unit(tx: Transaction) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.wakeups import Wakeup
 from storage.records import Shop
 from storage.shops import save_gate
@@ -16,8 +16,8 @@ _LONGEST_RETRY_AFTER_SECONDS = 3600.0  # no client takes more for an answer
 class AdmissionRow:
     """Of one shop. `run` lasts until it is cancelled; `changed` tells it of the gate."""
 
-    def __init__(self, equipment: Equipment, changed: Wakeup) -> None:
-        self._e, self._gate, self._changed = equipment, equipment.gate, changed
+    def __init__(self, services: ShopServices, changed: Wakeup) -> None:
+        self._e, self._gate, self._changed = services, services.gate, changed
         self._saved: tuple[object, ...] = ()
 
     async def take_over(self, shop: Shop) -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.runtime.access import tell_gate
-from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.driver import ShopServices
 
 T = TypeVar("T")
 
@@ -16,7 +16,7 @@ class GateClosed(Exception):
     """The shop stands still (paused, waiting for its platform, draining), so it is not asked now."""
 
 
-async def ask(e: Equipment, kind: str, call: Callable[[], Awaitable[T]]) -> T:
+async def ask(e: ShopServices, kind: str, call: Callable[[], Awaitable[T]]) -> T:
     """Takes a turn and makes the call; `kind` (`read`, `list`) is for the metrics.
 
     Raises GateClosed without calling, or the call's own PlatformFailure once the gate knows of it.

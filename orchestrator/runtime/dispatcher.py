@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 from orchestrator.decisions.draft import Draft
 from orchestrator.decisions.recovery import set_back
 from orchestrator.platforms.fields import stumble
-from orchestrator.runtime.driver import Driver, Equipment
+from orchestrator.runtime.driver import Driver, ShopServices
 from orchestrator.runtime.wakeups import Wakeup
 from storage.errors import StoreError
 from storage.orders import due_orders, next_due_at
@@ -31,10 +31,10 @@ _LONGEST_REST_SECONDS = 30.0  # a wake-up that was missed costs at most this
 class Dispatcher:
     """Drives what is due. `run` lasts until it is cancelled; `due` wakes it."""
 
-    def __init__(self, equipment: Equipment, due: Wakeup) -> None:
-        self._e, self._due = equipment, due
-        self._shop, self._gate = equipment.policy.shop, equipment.gate
-        self._driver = Driver(equipment)
+    def __init__(self, services: ShopServices, due: Wakeup) -> None:
+        self._e, self._due = services, due
+        self._shop, self._gate = services.policy.shop, services.gate
+        self._driver = Driver(services)
         self._buffer: deque[str] = deque()
         self._driven: set[str] = set()
         self._slots = 0

@@ -42,7 +42,7 @@ _LAST_WRITE_SECONDS = 2.0  # for the shielded write of a call that a shutdown cu
 
 
 @dataclass(frozen=True, slots=True)
-class Equipment:
+class ShopServices:
     """What a shop's driving needs: its rules, its road to the platform, the store, time and chance."""
 
     policy: Policy
@@ -85,8 +85,8 @@ class Carried:
 class Driver:
     """Drives the orders of one shop; stateless between orders, so one instance serves all slots."""
 
-    def __init__(self, equipment: Equipment) -> None:
-        self._e = equipment
+    def __init__(self, services: ShopServices) -> None:
+        self._e = services
 
     async def drive(self, order_id: str) -> None:
         """Takes an order as far as it can go now. Raises StaleLease, StoreUnavailable."""
@@ -238,7 +238,7 @@ def _is_unforeseen(error: BaseException) -> TypeGuard[Exception]:
     return isinstance(error, Exception) and not isinstance(error, StoreError)
 
 
-def _fresh(tx: Transaction, e: Equipment, order_id: str, known: Draft | None) -> Draft | None:
+def _fresh(tx: Transaction, e: ShopServices, order_id: str, known: Draft | None) -> Draft | None:
     """The order as this transaction sees it: the copy at hand when nobody changed it since. Raises StaleLease."""
     if known is not None and is_unchanged(tx, known.order, e.epoch):
         return known.fork()

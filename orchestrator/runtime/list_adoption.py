@@ -13,7 +13,7 @@ from orchestrator.decisions.adoption import Adopted, Observation, adopt, note_go
 from orchestrator.decisions.history import is_history, may_be_history
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.platforms.client import Age, Page, UnreadableItem
-from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.reading import not_adopted
 from orchestrator.runtime.reports import SyncReport
 from storage.errors import StoreError
@@ -55,8 +55,8 @@ class Tally:
 class ListAdoption:
     """Of one shop. `on_adopted` is called after each batch that may have made orders due."""
 
-    def __init__(self, equipment: Equipment, on_adopted: Callable[[], None]) -> None:
-        self._e, self._shop, self._on_adopted = equipment, equipment.policy.shop, on_adopted
+    def __init__(self, services: ShopServices, on_adopted: Callable[[], None]) -> None:
+        self._e, self._shop, self._on_adopted = services, services.policy.shop, on_adopted
 
     async def adopt_page(self, page: Page, read_at: int, tally: Tally) -> None:
         """Adopts the orders that a page shows as a whole, and sets aside what of it cannot be understood. Raises

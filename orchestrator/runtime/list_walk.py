@@ -9,7 +9,7 @@ from functools import partial
 from orchestrator.platforms.client import Page
 from orchestrator.platforms.failures import Inconsistent
 from orchestrator.runtime.asking import ask
-from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.list_adoption import ListAdoption, Tally
 from orchestrator.runtime.pages_watch import PagesWatch
 from orchestrator.runtime.row_reads import RowReads
@@ -29,8 +29,8 @@ class _Unfinished:
 class ListWalk:
     """Of one shop."""
 
-    def __init__(self, equipment: Equipment, adoption: ListAdoption, rows: RowReads) -> None:
-        self._e, self._adoption, self._rows = equipment, adoption, rows
+    def __init__(self, services: ShopServices, adoption: ListAdoption, rows: RowReads) -> None:
+        self._e, self._adoption, self._rows = services, adoption, rows
         self._unfinished: _Unfinished | None = None
         self._pages = PagesWatch()  # of the walk at hand
         self._stuck = 0  # sweeps in a row that broke off at the same page

@@ -11,7 +11,7 @@ from orchestrator.platforms.client import Age, OrderSnapshot
 from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.subscriptions import PushingClient
 from orchestrator.runtime.asking import ask
-from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.reading import not_adopted, read_order
 from statemachines.target import Json
 from storage.errors import StoreError
@@ -25,8 +25,8 @@ from storage.transaction import Transaction
 class OrderReads:
     """Of one shop. `on_adopted` is called when something may be due."""
 
-    def __init__(self, equipment: Equipment, on_adopted: Callable[[], None]) -> None:
-        self._e, self._shop, self._on_adopted = equipment, equipment.policy.shop, on_adopted
+    def __init__(self, services: ShopServices, on_adopted: Callable[[], None]) -> None:
+        self._e, self._shop, self._on_adopted = services, services.policy.shop, on_adopted
 
     async def read(self, order_id: str) -> tuple[OrderSnapshot, int]:
         """Reads an order from the platform and answers when the read began. Raises GateClosed, PlatformFailure."""

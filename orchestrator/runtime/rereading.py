@@ -16,7 +16,7 @@ from orchestrator.decisions.adoption import Adopted
 from orchestrator.decisions.rejected import LONGEST_PAUSE_MS, postponed, set_aside
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.runtime.asking import GateClosed
-from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.driver import ShopServices
 from storage.records import Order
 from storage.rejected import Aside, due_rejected, next_reread_at, postpone_rejected
 from storage.transaction import Transaction
@@ -36,8 +36,8 @@ _SHORTEST_REST_SECONDS, _LONGEST_REST_SECONDS = 1.0, 60.0
 class Rereads:
     """What is set aside of one shop. `run` lasts until it is cancelled."""
 
-    def __init__(self, equipment: Equipment, follow: Follow) -> None:
-        self._e, self._follow = equipment, follow
+    def __init__(self, services: ShopServices, follow: Follow) -> None:
+        self._e, self._follow = services, follow
         self._one_at_a_time = anyio.Lock()
 
     async def run(self) -> None:

@@ -13,7 +13,7 @@ from orchestrator.decisions.adoption import Adopted, Observation
 from orchestrator.platforms.client import UnreadableItem
 from orchestrator.platforms.failures import NotFound, Transient, Unreadable
 from orchestrator.runtime.asking import ask
-from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.list_adoption import ListAdoption, Tally
 from orchestrator.runtime.patience import Patience
 from orchestrator.runtime.reading import read_order
@@ -30,8 +30,8 @@ _FAILURES_IN_A_ROW = 3  # that are no refusals: then it is not the rows, and the
 class RowReads:
     """Of one shop. A sweep lies between `begin` and `complete`; one that breaks off is followed by another `begin`."""
 
-    def __init__(self, equipment: Equipment, adoption: ListAdoption) -> None:
-        self._e, self._shop, self._adoption = equipment, equipment.policy.shop, adoption
+    def __init__(self, services: ShopServices, adoption: ListAdoption) -> None:
+        self._e, self._shop, self._adoption = services, services.policy.shop, adoption
         self._patience = Patience()
         self._done: set[str] = set()  # of the page at hand
         self._missed: set[str] = set()  # read while a step was out: the list will not name them again for that

@@ -27,7 +27,7 @@ from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.meter import LastWord, Meter
 from orchestrator.registry import PLATFORMS
 from orchestrator.runtime.accounts import keep_account, tell_changed
-from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.gate import Gate, Limits
 from orchestrator.runtime.leases import Leases
 from orchestrator.runtime.leaving import log_moves, note_moves
@@ -257,7 +257,7 @@ class Supervisor:
         client = renewing(
             shop, partial(self._open_client, gate, meter), reread_later, partial(self._renewed, entry), gate.throttle
         )
-        equipment = Equipment(
+        services = ShopServices(
             policy=policy,
             machine=entry.machine,
             client=client,
@@ -272,7 +272,7 @@ class Supervisor:
         interval = shop.poll.interval_seconds if shop.poll.enabled else None
         is_first = shop.name not in self._worked_for
         self._worked_for.add(shop.name)
-        return ShopWorker(equipment, wakeups, interval, shop.access_fingerprint(), is_after_death=is_first)
+        return ShopWorker(services, wakeups, interval, shop.access_fingerprint(), is_after_death=is_first)
 
     def _open_client(self, gate: Gate, meter: Meter, shop: ShopConfig) -> PlatformClient:
         settings = shop.client_settings(self._state_directory)

@@ -14,7 +14,7 @@ import structlog
 from orchestrator.platforms.failures import AccessDenied, Inconsistent, PlatformFailure, Stumbled
 from orchestrator.platforms.fields import stumble
 from orchestrator.runtime.asking import GateClosed
-from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.list_adoption import ListAdoption, Tally
 from orchestrator.runtime.list_walk import ListWalk
 from orchestrator.runtime.reports import SyncReport
@@ -30,14 +30,14 @@ from storage.transaction import Transaction
 log = structlog.get_logger()
 
 
-class Poller:
+class ShopSync:
     """Sweeps one shop. `on_adopted` is called after each batch that may have made orders due."""
 
-    def __init__(self, equipment: Equipment, on_adopted: Callable[[], None], rereads: Rereads) -> None:
-        self._e, self._shop, self._rereads = equipment, equipment.policy.shop, rereads
-        self._adoption = ListAdoption(equipment, on_adopted)
-        self._rows = RowReads(equipment, self._adoption)
-        self._walk = ListWalk(equipment, self._adoption, self._rows)
+    def __init__(self, services: ShopServices, on_adopted: Callable[[], None], rereads: Rereads) -> None:
+        self._e, self._shop, self._rereads = services, services.policy.shop, rereads
+        self._adoption = ListAdoption(services, on_adopted)
+        self._rows = RowReads(services, self._adoption)
+        self._walk = ListWalk(services, self._adoption, self._rows)
         self._tally = Tally()  # of the last sweep
         self._one_at_a_time = anyio.Lock()
         self._is_quiet = False  # the last sweep went well and found nothing: no need to say so again

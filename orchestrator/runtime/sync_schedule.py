@@ -17,7 +17,7 @@ from orchestrator.platforms.failures import PlatformFailure, Stumbled
 from orchestrator.platforms.fields import stumble
 from orchestrator.runtime.asking import GateClosed
 from orchestrator.runtime.reports import SyncReport
-from orchestrator.runtime.sync import Poller
+from orchestrator.runtime.sync import ShopSync
 from storage.errors import StaleLease, StoreError
 
 log = structlog.get_logger()
@@ -26,12 +26,12 @@ _FIRST_REST_SECONDS = 2.0  # after a sweep that failed; then twice as long each 
 _LONGEST_REST_SECONDS = 600.0  # where nothing but a hint leads to sweeps: what it told of must not be missed
 
 
-class Sweeps:
+class SyncSchedule:
     """The sweeps of one shop. `run` lasts until it is cancelled; `next_at`: when the next one begins, Unix
     milliseconds; None while one runs, and where none will."""
 
-    def __init__(self, shop: str, poller: Poller, clock: Clock, chance: Chance) -> None:
-        self._shop, self._poller, self._clock, self._chance = shop, poller, clock, chance
+    def __init__(self, shop: str, sync: ShopSync, clock: Clock, chance: Chance) -> None:
+        self._shop, self._sync, self._clock, self._chance = shop, sync, clock, chance
         self._now = anyio.Event()
         self._asked: list[_Asked] = []
         self._served: list[_Asked] = []
@@ -66,7 +66,7 @@ class Sweeps:
             for asked in self._served:
                 asked.report, asked.error = report, error
                 asked.done.set()
-            self._failures = 0 if error is None else 1 if self._poller.got_on else self._failures + 1
+            self._failures = 0 if error is None else 1 if self._sync.got_on else self._failures + 1
             if not self._asked:
                 wait_seconds = self._wait_seconds(interval_seconds)
                 if wait_seconds < math.inf:
@@ -99,7 +99,7 @@ class Sweeps:
 
     async def _sweep(self, *, is_asked_for: bool, rereads_all: bool) -> tuple[SyncReport | None, Exception | None]:
         try:
-            return await self._poller.sweep(is_asked_for=is_asked_for, rereads_all=rereads_all), None
+            return await self._sync.sweep(is_asked_for=is_asked_for, rereads_all=rereads_all), None
         except GateClosed as closed:
             return None, closed
         except PlatformFailure as failure:

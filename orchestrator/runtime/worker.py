@@ -20,12 +20,12 @@ from orchestrator.runtime.access_watch import mind_access, save_fingerprint, tel
 from orchestrator.runtime.admission_row import AdmissionRow
 from orchestrator.runtime.asking import ask
 from orchestrator.runtime.dispatcher import Dispatcher
-from orchestrator.runtime.driver import Equipment
+from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.gate import Gate
 from orchestrator.runtime.order_reads import OrderReads
 from orchestrator.runtime.rereading import Rereads
-from orchestrator.runtime.sync import Poller
-from orchestrator.runtime.sync_schedule import Sweeps
+from orchestrator.runtime.sync import ShopSync
+from orchestrator.runtime.sync_schedule import SyncSchedule
 from orchestrator.runtime.wakeups import Wakeups
 from storage.records import Shop
 from storage.rejected import hasten_rejected
@@ -41,26 +41,26 @@ class ShopWorker:
     """Works for one shop. `run` lasts until it is cancelled or the lease is lost; everything else may be called from
     other tasks meanwhile.
 
-    `wakeups`: those that the gate of `equipment` rings. `reads`: of single orders. `sweeps`: of the shop's list.
+    `wakeups`: those that the gate of `services` rings. `reads`: of single orders. `sweeps`: of the shop's list.
     """
 
     def __init__(
         self,
-        equipment: Equipment,
+        services: ShopServices,
         wakeups: Wakeups,
         poll_seconds: float | None,
         fingerprint: str,
         *,
         is_after_death: bool = True,
     ) -> None:
-        self.name = equipment.policy.shop
-        self.reads = OrderReads(equipment, wakeups.due.ring)
-        self._e, self._wakeups = equipment, wakeups
-        self._rereads = Rereads(equipment, self.reads.follow)
-        poller = Poller(equipment, wakeups.due.ring, self._rereads)
-        self.sweeps = Sweeps(self.name, poller, equipment.clock, equipment.chance)
-        self._dispatcher = Dispatcher(equipment, wakeups.due)
-        self._row = AdmissionRow(equipment, wakeups.gate)
+        self.name = services.policy.shop
+        self.reads = OrderReads(services, wakeups.due.ring)
+        self._e, self._wakeups = services, wakeups
+        self._rereads = Rereads(services, self.reads.follow)
+        sync = ShopSync(services, wakeups.due.ring, self._rereads)
+        self.sweeps = SyncSchedule(self.name, sync, services.clock, services.chance)
+        self._dispatcher = Dispatcher(services, wakeups.due)
+        self._row = AdmissionRow(services, wakeups.gate)
         self._poll_seconds = poll_seconds
         self._fingerprint = fingerprint
         self._is_after_death = is_after_death

@@ -187,8 +187,8 @@ class OrderMachine(RuleBasedStateMachine):
 
     def resume(self) -> None:
         self.floor.store.run(lambda tx: resume_shop(tx, SHOP))
-        self.floor.equipment.gate.set_paused(False)
-        self.floor.equipment.gate.reset()
+        self.floor.services.gate.set_paused(False)
+        self.floor.services.gate.reset()
 
     # -- the platform ----------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.operations.views import shop_view
 from orchestrator.runtime import sync_schedule as sweeps
 from orchestrator.runtime.reports import SyncReport
-from orchestrator.runtime.sync import Poller
+from orchestrator.runtime.sync import ShopSync
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
 
@@ -61,8 +61,8 @@ async def test_the_next_poll_is_told_once_one_has_ended(tmp_path: Path) -> None:
 @pytest.mark.parametrize("drawn", [0.0, 0.25, 0.75])
 async def test_shops_that_were_swept_in_step_part(drawn: float) -> None:
     clock = Clock(now_ms=lambda: NOW)
-    poller = cast("Poller", Empty())
-    schedule = sweeps.Sweeps("acme", poller, clock, Chance(Drawing(drawn)))
+    sync = cast("Poller", Empty())
+    schedule = sweeps.SyncSchedule("acme", sync, clock, Chance(Drawing(drawn)))
     async with anyio.create_task_group() as group:
         group.start_soon(schedule.run, 3600.0)
         await schedule.ask()

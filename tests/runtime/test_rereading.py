@@ -40,7 +40,7 @@ async def sweep(floor: Shopfloor, shop: str) -> None:
     """A sweep that nobody asked for."""
     worker = floor.supervisor.worker(shop)
     assert worker is not None
-    await worker.sweeps._poller.sweep()
+    await worker.sweeps._sync.sweep()
 
 
 async def fails_to_sync(floor: Shopfloor, shop: str) -> None:

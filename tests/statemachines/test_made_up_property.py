@@ -155,8 +155,8 @@ class MadeUpOrder(RuleBasedStateMachine):
             floor.platform.do("settle", target("x"))
         for _ in range(30):
             floor.now_ms += 300_000
-            floor.equipment.gate.set_paused(False)
-            floor.equipment.gate.reset()
+            floor.services.gate.set_paused(False)
+            floor.services.gate.reset()
             self.drive()
             if floor.row().situation is Situation.BLOCKED:
                 floor.change(interventions.retry)

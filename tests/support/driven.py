@@ -28,7 +28,7 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
-from orchestrator.runtime.driver import Driver, Equipment
+from orchestrator.runtime.driver import Driver, ShopServices
 from orchestrator.runtime.gate import Gate, Limits
 from statemachines.machine import OrderState, PlatformMachine
 from statemachines.selldone import MACHINE
@@ -257,7 +257,7 @@ class Driven(Generic[P]):
         limits = Limits(rate_per_second=1e9, burst=10**9, concurrency=1, failures=4, cooldown_seconds=5.0)
         clock = Clock(lambda: self.now_ms, lambda: self.now_ms / 1000)
         policy = Policy(SHOP, machine.platform, chaining, 300_000, attempts, Growing(100, 1000), 5)  # type: ignore[arg-type]
-        self.equipment = Equipment(
+        self.services = ShopServices(
             policy=policy,
             machine=machine,
             client=cast("PlatformClient", self.platform),
@@ -269,14 +269,14 @@ class Driven(Generic[P]):
             checkpoints=cast("Checkpoints", self.checkpoints),
             metrics=Metrics(),
         )
-        self.driver = Driver(self.equipment)
+        self.driver = Driver(self.services)
         self.store.run(lambda tx: acquire(tx, SHOP, machine.platform, "test"))
         self.adopt(self.platform.seen(), START)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
     def context(self) -> Context:
-        return Context(self.machine, self.equipment.policy, self.now_ms)
+        return Context(self.machine, self.services.policy, self.now_ms)
 
     def row(self) -> Order:
         found = self.store.run(lambda tx: get_order(tx, SHOP, ORDER))
@@ -316,7 +316,7 @@ class Driven(Generic[P]):
     async def work(self) -> None:
         """What the worker does: drives the order when it is due and the gate is open."""
         row = self.row()
-        if row.due_at is None or row.due_at > self.now_ms or not self.equipment.gate.is_open:
+        if row.due_at is None or row.due_at > self.now_ms or not self.services.gate.is_open:
             return
         await self.driver.drive(ORDER)
 
@@ -324,8 +324,8 @@ class Driven(Generic[P]):
         """The process is there again after it died."""
         self.store.is_dead, self.checkpoints.armed = False, None
         self.now_ms += 1
-        self.equipment.gate.reset()
-        self.driver = Driver(self.equipment)
+        self.services.gate.reset()
+        self.driver = Driver(self.services)
         self.store.run(lambda tx: recover(tx, self.context(), is_after_death=True))
 
     def adopt(self, seen: OrderSnapshot, read_at: int) -> Adopted:
