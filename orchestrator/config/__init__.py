@@ -16,8 +16,8 @@ from orchestrator.config.model import (
 )
 from orchestrator.config.problems import ConfigError, ConfigProblem
 from orchestrator.config.push import DeliverySettings, TlsSettings, WebhookSettings
+from orchestrator.config.resolved import ANOTHER_SHOP_REMEDY, Config, Limits, ShopConfig, is_other_account
 from orchestrator.config.schema import json_schema
-from orchestrator.config.settled import ANOTHER_SHOP_REMEDY, Config, Limits, ShopConfig, is_other_account
 
 __all__ = [
     "ANOTHER_SHOP_REMEDY",

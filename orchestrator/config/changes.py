@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.config.settled import Config
+from orchestrator.config.resolved import Config
 
 _NEEDS_RESTART = ("storage", "api", "webhooks")
 _APPLIES_AT_ONCE = ("delivery", "retention_days", "drain_seconds", "status_file", "log", "recovery_limit")

@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.clock import Clock
-from orchestrator.config.across import across, shared_files
-from orchestrator.config.again import Source
+from orchestrator.config.cross_checks import across, shared_files
 from orchestrator.config.explain import explain, keys_of, no_key_of_any, one_of
 from orchestrator.config.fields import instant_ms
 from orchestrator.config.model import (
@@ -28,9 +27,10 @@ from orchestrator.config.problems import ConfigError, ConfigProblem, written
 from orchestrator.config.problems import Path as ConfigPath
 from orchestrator.config.push import DeliverySettings, all_of
 from orchestrator.config.references import resolve
-from orchestrator.config.settled import Config, Limits, ShopConfig
+from orchestrator.config.rereading import Source
+from orchestrator.config.resolved import Config, Limits, ShopConfig
 from orchestrator.config.source import read
-from orchestrator.config.unwise import unwise
+from orchestrator.config.warnings import unwise
 from orchestrator.platforms.platform import DefaultLimits
 from orchestrator.platforms.window import WindowLimit
 from orchestrator.registry import PLATFORMS

@@ -26,8 +26,8 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.decisions.adoption import adopt_told
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.decisions.webhook_facts import settle_product, settle_shipment
-from orchestrator.intake.looking import CLOSED, LONGEST_WAIT, LOOKS, Item, Place, Wait, WebhookReader, cause_of
 from orchestrator.intake.news import news_of, told_order
+from orchestrator.intake.webhook_reads import CLOSED, LONGEST_WAIT, LOOKS, Item, Place, Wait, WebhookReader, cause_of
 from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.fields import stumble
 from orchestrator.platforms.webhooks import News, OrderNews, ProductNews, Unimportant, Unreadable

@@ -19,7 +19,7 @@ from orchestrator.clock import Clock
 from orchestrator.config import ShopConfig, WebhookSettings
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Rejected
 from orchestrator.platforms.subscriptions import PushingClient, Subscription
-from orchestrator.runtime.asking import GateClosed
+from orchestrator.runtime.calls import GateClosed
 from orchestrator.runtime.reports import WebhookHealth
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.target import Json

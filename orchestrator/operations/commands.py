@@ -22,7 +22,7 @@ from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.platforms.json_text import is_whole
 from orchestrator.runtime.accounts import resume
-from orchestrator.runtime.asking import GateClosed
+from orchestrator.runtime.calls import GateClosed
 from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.runtime.worker import ShopWorker

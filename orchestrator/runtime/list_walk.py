@@ -8,7 +8,7 @@ from functools import partial
 
 from orchestrator.platforms.client import Page
 from orchestrator.platforms.failures import Inconsistent
-from orchestrator.runtime.asking import ask
+from orchestrator.runtime.calls import ask
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.list_adoption import ListAdoption, Tally
 from orchestrator.runtime.pages_watch import PagesWatch

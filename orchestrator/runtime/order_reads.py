@@ -10,7 +10,7 @@ from orchestrator.decisions.history import is_history, may_be_history
 from orchestrator.platforms.client import Age, OrderSnapshot
 from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.subscriptions import PushingClient
-from orchestrator.runtime.asking import ask
+from orchestrator.runtime.calls import ask
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.reading import not_adopted, read_order
 from statemachines.target import Json

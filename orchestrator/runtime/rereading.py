@@ -15,7 +15,7 @@ import structlog
 from orchestrator.decisions.adoption import Adopted
 from orchestrator.decisions.rejected import LONGEST_PAUSE_MS, postponed, set_aside
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
-from orchestrator.runtime.asking import GateClosed
+from orchestrator.runtime.calls import GateClosed
 from orchestrator.runtime.driver import ShopServices
 from storage.records import Order
 from storage.rejected import Aside, due_rejected, next_reread_at, postpone_rejected

@@ -12,7 +12,7 @@ from functools import partial
 from orchestrator.decisions.adoption import Adopted, Observation
 from orchestrator.platforms.client import UnreadableItem
 from orchestrator.platforms.failures import NotFound, Transient, Unreadable
-from orchestrator.runtime.asking import ask
+from orchestrator.runtime.calls import ask
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.list_adoption import ListAdoption, Tally
 from orchestrator.runtime.patience import Patience

@@ -13,7 +13,7 @@ import structlog
 
 from orchestrator.platforms.failures import AccessDenied, Inconsistent, PlatformFailure, Stumbled
 from orchestrator.platforms.fields import stumble
-from orchestrator.runtime.asking import GateClosed
+from orchestrator.runtime.calls import GateClosed
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.list_adoption import ListAdoption, Tally
 from orchestrator.runtime.list_walk import ListWalk

@@ -15,7 +15,7 @@ from orchestrator.backoff import Growing, spread
 from orchestrator.clock import Chance, Clock
 from orchestrator.platforms.failures import PlatformFailure, Stumbled
 from orchestrator.platforms.fields import stumble
-from orchestrator.runtime.asking import GateClosed
+from orchestrator.runtime.calls import GateClosed
 from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.sync import ShopSync
 from storage.errors import StaleLease, StoreError

@@ -18,7 +18,7 @@ from orchestrator.decisions.recovery import recover
 from orchestrator.platforms.client import PlatformClient, RemembersRefusal
 from orchestrator.runtime.access_watch import mind_access, save_fingerprint, tell_resumed
 from orchestrator.runtime.admission_row import AdmissionRow
-from orchestrator.runtime.asking import ask
+from orchestrator.runtime.calls import ask
 from orchestrator.runtime.dispatcher import Dispatcher
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.gate import Gate

@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr
 from orchestrator.config.fields import SIGNING_PREFIX, is_loopback, is_standard_base64
 from orchestrator.config.problems import ConfigProblem, Path, written
 from orchestrator.config.push import DeliverySettings, WebhookSettings
-from orchestrator.config.settled import ShopConfig
+from orchestrator.config.resolved import ShopConfig
 from orchestrator.registry import PLATFORMS
 
 _SHORTEST_SECRET = 8

@@ -15,7 +15,7 @@ from orchestrator.intake.news import told_order
 from orchestrator.platforms.client import Age
 from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected, Transient, Unreadable
 from orchestrator.platforms.webhooks import News, OrderNews
-from orchestrator.runtime.asking import GateClosed
+from orchestrator.runtime.calls import GateClosed
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.target import Json
 from storage.errors import StoreError

@@ -13,7 +13,6 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from orchestrator.clock import Clock
-from orchestrator.config.again import Source
 from orchestrator.config.fields import Chaining
 from orchestrator.config.model import (
     ApiSettings,
@@ -25,6 +24,7 @@ from orchestrator.config.model import (
 )
 from orchestrator.config.problems import ConfigProblem
 from orchestrator.config.push import DeliverySettings, WebhookSettings
+from orchestrator.config.rereading import Source
 from orchestrator.platforms.meter import Meter, calls_path, open_meter
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.window import WindowLimit

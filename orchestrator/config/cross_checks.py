@@ -19,7 +19,7 @@ from orchestrator.config.model import ConfigFile
 from orchestrator.config.problems import Path
 from orchestrator.config.push import WebhookSettings
 from orchestrator.config.references import UNRESOLVED
-from orchestrator.config.settled import identity_of
+from orchestrator.config.resolved import identity_of
 from orchestrator.registry import PLATFORMS
 
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
