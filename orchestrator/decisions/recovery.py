@@ -16,10 +16,10 @@ from storage.transaction import Transaction
 _PAUSE_MS = 60_000  # of an order whose driving raised
 
 
-def recover(tx: Transaction, ctx: Context, *, is_after_death: bool) -> int:
+def recover(tx: Transaction, ctx: Context, *, is_process_start: bool) -> int:
     """Re-enqueues every order of the shop whose call was out; answers how many.
 
-    `is_after_death`: the process is new, so an intent not marked uncertain means that it died during that
+    `is_process_start`: the process is new, so an intent not marked uncertain means that it died during that
     call (a worker that is restarted in a living daemon, after a full disk say, proves nothing). After `recovery_limit`
     deaths in the same step the order is quarantined for a person: the call itself may be what kills the daemon.
     """
@@ -27,7 +27,7 @@ def recover(tx: Transaction, ctx: Context, *, is_after_death: bool) -> int:
     for order in orders:
         assert order.intent is not None
         draft = Draft.of(tx, order)
-        crashes = order.crashes + (1 if is_after_death and not order.intent.is_uncertain else 0)
+        crashes = order.crashes + (1 if is_process_start and not order.intent.is_uncertain else 0)
         draft.change(intent=order.intent.cut_off(), crashes=crashes, moved_at=ctx.now)
         if crashes >= ctx.policy.recovery_limit and order.situation is not Situation.BLOCKED:
             detail = f"the daemon died {crashes} times in step {order.intent.step}"

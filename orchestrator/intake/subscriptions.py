@@ -19,7 +19,7 @@ from orchestrator.clock import Clock
 from orchestrator.config import ShopConfig, WebhookSettings
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Rejected
 from orchestrator.platforms.subscriptions import PushingClient, Subscription
-from orchestrator.runtime.calls import GateClosed
+from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.reports import WebhookHealth
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.target import Json
@@ -170,7 +170,7 @@ class SubscriptionWatch:
         now = self._clock.now_ms()
         try:
             found = await worker.ask("webhooks", partial(inspect, client, address, shop.signing_secret))
-        except GateClosed:
+        except NotAdmitted:
             return False
         except PlatformFailure as failure:
             log.warning("webhooks.not_checked", shop=shop.name, detail=failure.detail)

@@ -15,7 +15,7 @@ from orchestrator.intake.news import told_order
 from orchestrator.platforms.client import Age
 from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected, Transient, Unreadable
 from orchestrator.platforms.webhooks import News, OrderNews
-from orchestrator.runtime.calls import GateClosed
+from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.target import Json
 from storage.errors import StoreError
@@ -60,7 +60,7 @@ class WebhookReader:
         try:
             order = await self._order_at(worker, place)
             return None if order is None else await self._read(worker, order, items)
-        except GateClosed:
+        except NotAdmitted:
             return CLOSED
         except NotFound as failure:
             if min(attempts) + 1 < LOOKS:

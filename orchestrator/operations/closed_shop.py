@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.runtime.gate import Gate
+from orchestrator.runtime.gate import Admission
 from storage.records import Shop
 
 MEND_ACCESS = "mend them in their files, or in the config and send SIGHUP, or resume the shop"
@@ -11,7 +11,7 @@ MEND_ACCESS = "mend them in their files, or in the config and send SIGHUP, or re
 _CLOSED = {"retry_after": "asked us to wait", "circuit": "does not answer and is left alone"}
 
 
-def why_closed(gate: Gate, shop: Shop | None) -> str:
+def why_closed(gate: Admission, shop: Shop | None) -> str:
     """What keeps the gate closed, and what to do about it; `shop` is its row, which knows who paused it."""
     if gate.is_draining:
         return "the daemon is shutting down"

@@ -22,7 +22,7 @@ from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.platforms.json_text import is_whole
 from orchestrator.runtime.accounts import resume
-from orchestrator.runtime.calls import GateClosed
+from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.runtime.worker import ShopWorker
@@ -337,7 +337,7 @@ class _platform_refusals:  # noqa: N801 - reads as a block
             case Transient(retry_after_seconds=seconds):
                 after = math.ceil(seconds) if seconds else _RETRY_SECONDS
                 raise Refused("platform-unreachable", error.detail, retry_after_seconds=after) from None
-            case GateClosed():
+            case NotAdmitted():
                 raise await self._closed() from None
             case AccessDenied():
                 detail = f"the platform refuses our credentials for shop {self._shop}: {error.detail}; {MEND_ACCESS}"

@@ -6,7 +6,7 @@ import structlog
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
-from orchestrator.runtime.gate import Gate
+from orchestrator.runtime.gate import Admission
 from storage.events import append_event
 from storage.shops import get_shop, pause_shop
 from storage.store import Store
@@ -15,7 +15,7 @@ from storage.transaction import Transaction
 log = structlog.get_logger()
 
 
-async def pause_for_access(store: Store, gate: Gate, clock: Clock, shop: str, detail: str) -> None:
+async def pause_for_access(store: Store, gate: Admission, clock: Clock, shop: str, detail: str) -> None:
     """Closes the gate at once and keeps the pause as a row; a shop that is paused already stays as it is."""
 
     def unit(tx: Transaction) -> tuple[bool, bool]:
@@ -34,7 +34,7 @@ async def pause_for_access(store: Store, gate: Gate, clock: Clock, shop: str, de
         log.error("shop.access_denied", shop=shop, detail=detail, remedy=remedy)
 
 
-async def tell_gate(store: Store, gate: Gate, clock: Clock, shop: str, failure: PlatformFailure) -> bool:
+async def tell_gate(store: Store, gate: Admission, clock: Clock, shop: str, failure: PlatformFailure) -> bool:
     """Tells the gate of a failed call; answers whether it costs its order an attempt."""
     match failure:
         case Transient(retry_after_seconds=seconds) if seconds is not None:

@@ -12,7 +12,7 @@ from orchestrator.runtime.driver import ShopServices
 T = TypeVar("T")
 
 
-class GateClosed(Exception):
+class NotAdmitted(Exception):
     """The shop stands still (paused, waiting for its platform, draining), so it is not asked now."""
 
 
@@ -21,8 +21,8 @@ async def ask(e: ShopServices, kind: str, call: Callable[[], Awaitable[T]]) -> T
 
     Raises GateClosed without calling, or the call's own PlatformFailure once the gate knows of it.
     """
-    if not await e.gate.take():
-        raise GateClosed
+    if not await e.gate.acquire():
+        raise NotAdmitted
     try:
         result = await call()
     except PlatformFailure as failure:

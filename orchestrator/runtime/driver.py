@@ -26,7 +26,7 @@ from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import OrderSnapshot, PlatformClient
 from orchestrator.platforms.failures import OutOfSequence, PlatformFailure, Unreadable
 from orchestrator.runtime.access import tell_gate
-from orchestrator.runtime.gate import Gate
+from orchestrator.runtime.gate import Admission
 from orchestrator.runtime.reading import not_adopted, read_order
 from statemachines.machine import PlatformMachine
 from storage.errors import StoreError
@@ -48,7 +48,7 @@ class ShopServices:
     policy: Policy
     machine: PlatformMachine
     client: PlatformClient
-    gate: Gate
+    gate: Admission
     store: Store
     epoch: int
     clock: Clock
@@ -97,21 +97,21 @@ class Driver:
     async def _round(self, order_id: str, carried: Carried) -> Carried | None:
         """Commits what was carried, decides, and makes the call that is next; None when the order rests."""
         gate = self._e.gate
-        has_turn = carried.has_turn or gate.try_take()
+        has_turn = carried.has_turn or gate.try_acquire()
         try:
             draft, move = await self._commit(order_id, carried, has_turn=has_turn)
         except BaseException as error:
             if has_turn:
-                gate.give_back()
+                gate.release_unused()
             if carried.seen is None or carried.draft is None or not _is_unforeseen(error):
                 raise
             failure = not_adopted(carried.seen, error)
             return Carried(carried.draft, await self._unread(carried.draft, failure))
         if has_turn and isinstance(move, Rest):
-            gate.give_back()
+            gate.release_unused()
         if draft is None or move is Rest.REST:
             return None
-        if not has_turn and not await gate.take():
+        if not has_turn and not await gate.acquire():
             return None  # the gate is closed: the order stays due, and is fetched again when it opens
         match move:
             case Call():

@@ -35,7 +35,7 @@ class Limits:
     cooldown_seconds: float
 
 
-class Gate:
+class Admission:
     """Owned by a shop worker. `on_change` is called when the gate opens, closes or changes its reason."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Gate:
 
     # -- turns -----------------------------------------------------------------------------------------------------
 
-    def try_take(self) -> bool:
+    def try_acquire(self) -> bool:
         """Takes a turn if one is free at once."""
         if not self.is_open or self._line.locked():
             return False
@@ -79,7 +79,7 @@ class Gate:
 
     async def take(self) -> bool:
         """Waits for a turn; False when the gate is closed (a caller then rests instead of waiting)."""
-        if self.try_take():
+        if self.try_acquire():
             return True
         async with self._line:
             while self.is_open:
@@ -101,7 +101,7 @@ class Gate:
             self._tokens -= 1
             self.meter.promise()
 
-    def give_back(self) -> None:
+    def release_unused(self) -> None:
         """The turn was not used."""
         self._tokens += 1
         self.meter.take_back()
@@ -198,7 +198,7 @@ class Gate:
     # -- state -----------------------------------------------------------------------------------------------------
 
     @property
-    def is_open(self) -> bool:
+    def admits_calls(self) -> bool:
         """Whether a call may go out, rate aside."""
         if self.is_paused or self.is_draining or self._probing:
             return False

@@ -15,7 +15,7 @@ import structlog
 from orchestrator.decisions.adoption import Adopted
 from orchestrator.decisions.rejected import LONGEST_PAUSE_MS, postponed, set_aside
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
-from orchestrator.runtime.calls import GateClosed
+from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.driver import ShopServices
 from storage.records import Order
 from storage.rejected import Aside, due_rejected, next_reread_at, postpone_rejected
@@ -44,7 +44,7 @@ class Rereads:
         """Reads what falls due. Raises StaleLease, StoreUnavailable."""
         while True:
             await anyio.sleep(await self._rest_seconds())
-            if self._e.gate.is_open:
+            if self._e.gate.admits_calls:
                 await self.look()
 
     async def look(self, *, everything: bool = False) -> list[Adopted]:
@@ -57,7 +57,7 @@ class Rereads:
                     break  # steps want the rate
                 try:
                     adopted = await self._read(aside)
-                except (GateClosed, AccessDenied):
+                except (NotAdmitted, AccessDenied):
                     break
                 except PlatformFailure as failure:
                     is_refused = isinstance(failure, Transient) and failure.is_refused_read

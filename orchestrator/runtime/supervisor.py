@@ -29,7 +29,7 @@ from orchestrator.registry import PLATFORMS
 from orchestrator.runtime.accounts import keep_account, tell_changed
 from orchestrator.runtime.departures import log_moves, note_moves
 from orchestrator.runtime.driver import ShopServices
-from orchestrator.runtime.gate import Gate, Limits
+from orchestrator.runtime.gate import Admission, Limits
 from orchestrator.runtime.leases import Leases
 from orchestrator.runtime.renewal import renewing
 from orchestrator.runtime.reports import ShopFacts
@@ -242,7 +242,7 @@ class Supervisor:
         )
         meter = shop.meter(self._clock, self._state_directory)
         wakeups = Wakeups()
-        gate = Gate(limits, self._clock.monotonic, meter, wakeups.gate_changed)
+        gate = Admission(limits, self._clock.monotonic, meter, wakeups.gate_changed)
         policy = Policy(
             shop=shop.name,
             platform=shop.platform,
@@ -272,9 +272,9 @@ class Supervisor:
         interval = shop.poll.interval_seconds if shop.poll.enabled else None
         is_first = shop.name not in self._worked_for
         self._worked_for.add(shop.name)
-        return ShopWorker(services, wakeups, interval, shop.access_fingerprint(), is_after_death=is_first)
+        return ShopWorker(services, wakeups, interval, shop.access_fingerprint(), is_process_start=is_first)
 
-    def _open_client(self, gate: Gate, meter: Meter, shop: ShopConfig) -> PlatformClient:
+    def _open_client(self, gate: Admission, meter: Meter, shop: ShopConfig) -> PlatformClient:
         settings = shop.client_settings(self._state_directory)
         ours = replace(
             settings,

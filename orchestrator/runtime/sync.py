@@ -13,7 +13,7 @@ import structlog
 
 from orchestrator.platforms.failures import AccessDenied, Inconsistent, PlatformFailure, Stumbled
 from orchestrator.platforms.fields import stumble
-from orchestrator.runtime.calls import GateClosed
+from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.list_adoption import ListAdoption, Tally
 from orchestrator.runtime.list_walk import ListWalk
@@ -71,7 +71,7 @@ class ShopSync:
         """As `_sweep`, Stumbled in place of what nobody foresaw: people are told of it as of any other failure."""
         try:
             return await self._sweep(is_asked_for=is_asked_for, rereads_all=rereads_all)
-        except (PlatformFailure, GateClosed, StoreError):
+        except (PlatformFailure, NotAdmitted, StoreError):
             raise
         except Exception as error:
             log.exception("sync.stumbled", shop=self._shop)

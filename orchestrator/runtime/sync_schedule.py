@@ -15,7 +15,7 @@ from orchestrator.backoff import Growing, spread
 from orchestrator.clock import Chance, Clock
 from orchestrator.platforms.failures import PlatformFailure, Stumbled
 from orchestrator.platforms.fields import stumble
-from orchestrator.runtime.calls import GateClosed
+from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.sync import ShopSync
 from storage.errors import StaleLease, StoreError
@@ -77,7 +77,7 @@ class SyncSchedule:
     def close(self) -> None:
         """Nobody sweeps any more: whoever waits is told so."""
         for asked in (*self._asked, *self._served):
-            asked.error = asked.error or GateClosed()
+            asked.error = asked.error or NotAdmitted()
             asked.done.set()
 
     def _wait_seconds(self, interval_seconds: float | None) -> float:
@@ -100,7 +100,7 @@ class SyncSchedule:
     async def _sweep(self, *, is_asked_for: bool, rereads_all: bool) -> tuple[SyncReport | None, Exception | None]:
         try:
             return await self._sync.sweep(is_asked_for=is_asked_for, rereads_all=rereads_all), None
-        except GateClosed as closed:
+        except NotAdmitted as closed:
             return None, closed
         except PlatformFailure as failure:
             log.warning("sync.failed", shop=self._shop, kind=failure.kind, detail=failure.detail)

@@ -21,7 +21,7 @@ from orchestrator.runtime.admission_row import AdmissionRow
 from orchestrator.runtime.calls import ask
 from orchestrator.runtime.dispatcher import Dispatcher
 from orchestrator.runtime.driver import ShopServices
-from orchestrator.runtime.gate import Gate
+from orchestrator.runtime.gate import Admission
 from orchestrator.runtime.order_reads import OrderReads
 from orchestrator.runtime.rereading import Rereads
 from orchestrator.runtime.sync import ShopSync
@@ -51,7 +51,7 @@ class ShopWorker:
         poll_seconds: float | None,
         fingerprint: str,
         *,
-        is_after_death: bool = True,
+        is_process_start: bool = True,
     ) -> None:
         self.name = services.policy.shop
         self.reads = OrderReads(services, wakeups.due.ring)
@@ -63,7 +63,7 @@ class ShopWorker:
         self._row = AdmissionRow(services, wakeups.gate)
         self._poll_seconds = poll_seconds
         self._fingerprint = fingerprint
-        self._is_after_death = is_after_death
+        self._is_after_death = is_process_start
 
     def __repr__(self) -> str:
         return f"<ShopWorker {self.name}: {self._dispatcher!r}, {self.gate!r}>"
@@ -71,7 +71,7 @@ class ShopWorker:
     # -- from outside ----------------------------------------------------------------------------------------------
 
     @property
-    def gate(self) -> Gate:
+    def gate(self) -> Admission:
         """The shop's gate, to look at."""
         return self._e.gate
 
@@ -163,7 +163,7 @@ class ShopWorker:
                 tell_resumed(tx, ctx.now, self.name)
             save_credentials(tx, self.name, self._fingerprint)
         hasten_rejected(tx, self.name)
-        count = recover(tx, ctx, is_after_death=self._is_after_death)
+        count = recover(tx, ctx, is_process_start=self._is_after_death)
         return count, self._row_of(tx)
 
     def _row_of(self, tx: Transaction) -> Shop:

@@ -14,7 +14,7 @@ from orchestrator.platforms.failures import Transient
 from orchestrator.platforms.http import Caller, open_session
 from orchestrator.platforms.meter import Meter, open_meter
 from orchestrator.platforms.window import WindowLimit
-from orchestrator.runtime.gate import Gate, Limits
+from orchestrator.runtime.gate import Admission, Limits
 from tests.platforms.selldone.shop import serving
 from tests.support.stopwatch import Stopwatch, sleep_by
 
@@ -25,8 +25,8 @@ def meter_of(watch: Stopwatch, calls: int = 80) -> Meter:
     return open_meter(watch.clock(), window=WindowLimit(calls, 60) if calls else None)
 
 
-def gate_of(watch: Stopwatch, meter: Meter) -> Gate:
-    return Gate(LIMITS, watch, meter)
+def gate_of(watch: Stopwatch, meter: Meter) -> Admission:
+    return Admission(LIMITS, watch, meter)
 
 
 async def call(meter: Meter, said: Allowance | None = None) -> None:
@@ -36,9 +36,9 @@ async def call(meter: Meter, said: Allowance | None = None) -> None:
     meter.end(slot)
 
 
-def take_all(gate: Gate) -> int:
+def take_all(gate: Admission) -> int:
     count = 0
-    while gate.try_take():
+    while gate.try_acquire():
         count += 1
     return count
 
@@ -53,9 +53,9 @@ async def test_nothing_left_holds_the_shop_until_the_reset() -> None:
         42.0,
         "the platform says that the account's rate limit is used up (0 of 80 calls left)",
     )
-    assert not gate.try_take()
+    assert not gate.try_acquire()
     watch.now += 42
-    assert gate.try_take()
+    assert gate.try_acquire()
 
 
 async def test_a_call_of_a_clients_own_fails_by_it_as_by_a_429_and_is_not_made() -> None:
@@ -75,7 +75,7 @@ async def test_a_moment_is_waited_for_where_the_call_is(monkeypatch: pytest.Monk
     meter = meter_of(watch, calls=0)
     gate = gate_of(watch, meter)
     await call(meter, Allowance(10, 0, 1.5))
-    assert gate.is_open, "nobody has to be told of that"
+    assert gate.admits_calls, "nobody has to be told of that"
     await call(meter)
     assert sum(slept) == pytest.approx(1.5)
 
@@ -130,7 +130,7 @@ async def test_a_person_who_resumes_the_shop_is_believed() -> None:
     gate = gate_of(watch, meter)
     await call(meter, Allowance(80, 0, 3600))
     gate.reset()
-    assert gate.try_take()
+    assert gate.try_acquire()
     await call(meter)
 
 
@@ -139,7 +139,7 @@ async def test_turns_that_were_given_and_not_used_yet_count() -> None:
     meter = meter_of(watch)
     gate = gate_of(watch, meter)
     assert take_all(gate) == 80
-    gate.give_back()
+    gate.release_unused()
     assert take_all(gate) == 1
     for _ in range(80):
         await call(meter)

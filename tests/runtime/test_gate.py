@@ -10,7 +10,7 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.runtime.gate import Gate, Limits
+from orchestrator.runtime.gate import Admission, Limits
 
 Sleeps = list[float]
 
@@ -25,9 +25,9 @@ class Stopwatch:
         return self.now
 
 
-def gate_of(watch: Stopwatch, **changes: float) -> Gate:
+def gate_of(watch: Stopwatch, **changes: float) -> Admission:
     plain = {"rate_per_second": 10.0, "burst": 3, "concurrency": 8, "failures": 3, "cooldown_seconds": 30.0}
-    return Gate(Limits(**{**plain, **changes}), watch)  # type: ignore[arg-type]
+    return Admission(Limits(**{**plain, **changes}), watch)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -49,17 +49,17 @@ def sleeps(watch: Stopwatch, monkeypatch: pytest.MonkeyPatch) -> Sleeps:
     return slept
 
 
-def take_all(gate: Gate) -> int:
+def take_all(gate: Admission) -> int:
     count = 0
-    while gate.try_take():
+    while gate.try_acquire():
         count += 1
     return count
 
 
-def trip(gate: Gate, times: int = 3) -> None:
+def trip(gate: Admission, times: int = 3) -> None:
     """Failures until the circuit opens."""
     for _ in range(times):
-        assert gate.try_take()
+        assert gate.try_acquire()
         assert gate.failed("503") is True
 
 
@@ -86,7 +86,7 @@ def test_turns_are_not_saved_beyond_the_burst(watch: Stopwatch) -> None:
 def test_a_turn_given_back_can_be_taken_again(watch: Stopwatch) -> None:
     gate = gate_of(watch)
     take_all(gate)
-    gate.give_back()
+    gate.release_unused()
     assert take_all(gate) == 1
 
 
@@ -112,7 +112,7 @@ async def test_takers_wait_for_the_rate_in_line(watch: Stopwatch, sleeps: Sleeps
     served: list[tuple[int, float]] = []
 
     async def one(number: int) -> None:
-        assert await gate.take()
+        assert await gate.acquire()
         served.append((number, round(watch.now - 1000, 6)))
 
     async with anyio.create_task_group() as group:
@@ -123,7 +123,7 @@ async def test_takers_wait_for_the_rate_in_line(watch: Stopwatch, sleeps: Sleeps
 
 async def test_a_call_inside_a_call_waits_for_the_rate_alone(watch: Stopwatch, sleeps: Sleeps) -> None:
     gate = gate_of(watch, burst=1)
-    assert gate.try_take()
+    assert gate.try_acquire()
     gate.set_paused(True)
     await gate.throttle()
     assert sleeps == [pytest.approx(0.1)]
@@ -132,11 +132,11 @@ async def test_a_call_inside_a_call_waits_for_the_rate_alone(watch: Stopwatch, s
 
 async def test_a_taker_whose_gate_closes_while_it_waits_is_turned_away(watch: Stopwatch, sleeps: Sleeps) -> None:
     gate = gate_of(watch, burst=1)
-    assert gate.try_take()
+    assert gate.try_acquire()
     answers: list[bool] = []
 
     async def one() -> None:
-        answers.append(await gate.take())
+        answers.append(await gate.acquire())
 
     async with anyio.create_task_group() as group:
         group.start_soon(one)
@@ -151,13 +151,13 @@ async def test_a_taker_whose_gate_closes_while_it_waits_is_turned_away(watch: St
 def test_retry_after_closes_the_gate_for_that_long(watch: Stopwatch) -> None:
     gate = gate_of(watch)
     gate.throttled(7, "slow down")
-    assert not gate.try_take()
+    assert not gate.try_acquire()
     assert gate.reason() == ("retry_after", 7.0, "slow down")
     gate.throttled(2, "sooner")
     assert gate.seconds_closed() == 7.0, "a shorter wait does not cut a longer one"
     watch.now += 7
     assert gate.reason() is None
-    assert gate.try_take()
+    assert gate.try_acquire()
 
 
 # -- circuit -----------------------------------------------------------------------------------------------------------
@@ -170,9 +170,9 @@ def test_failures_in_a_row_open_the_circuit_and_one_answer_starts_the_count_agai
     gate.succeeded()
     for _ in range(2):
         assert gate.failed("503") is True
-    assert (gate.circuit, gate.is_open) == ("closed", True)
+    assert (gate.circuit, gate.admits_calls) == ("closed", True)
     assert gate.failed("503") is True, "the failure that opens it still counts"
-    assert (gate.circuit, gate.is_open) == ("open", False)
+    assert (gate.circuit, gate.admits_calls) == ("open", False)
     assert gate.reason() == ("circuit", 30.0, "503")
 
 
@@ -187,8 +187,8 @@ def test_one_probe_goes_out_and_closes_the_circuit(watch: Stopwatch) -> None:
     gate = gate_of(watch, burst=100)
     trip(gate)
     watch.now += 30
-    assert gate.try_take()
-    assert (gate.circuit, gate.try_take()) == ("half_open", False), "only one"
+    assert gate.try_acquire()
+    assert (gate.circuit, gate.try_acquire()) == ("half_open", False), "only one"
     gate.succeeded()
     assert gate.circuit == "closed"
     assert take_all(gate) > 1
@@ -198,34 +198,34 @@ def test_a_failed_probe_opens_the_circuit_for_another_while(watch: Stopwatch) ->
     gate = gate_of(watch, burst=100)
     trip(gate)
     watch.now += 30
-    assert gate.try_take()
+    assert gate.try_acquire()
     assert gate.failed("still 503") is False
     assert gate.circuit == "open"
     assert gate.reason() == ("circuit", 30.0, "still 503")
 
 
-@pytest.mark.parametrize("end", [Gate.give_back, Gate.abandoned])
-def test_a_probe_that_was_not_made_lets_the_next_one_go(watch: Stopwatch, end: Callable[[Gate], None]) -> None:
+@pytest.mark.parametrize("end", [Admission.release_unused, Admission.abandoned])
+def test_a_probe_that_was_not_made_lets_the_next_one_go(watch: Stopwatch, end: Callable[[Admission], None]) -> None:
     gate = gate_of(watch, burst=100)
     trip(gate)
     watch.now += 30
-    assert gate.try_take()
+    assert gate.try_acquire()
     end(gate)
     assert gate.circuit == "half_open"
-    assert gate.try_take()
-    assert not gate.try_take()
+    assert gate.try_acquire()
+    assert not gate.try_acquire()
 
 
 def test_a_throttled_probe_waits_and_probes_again(watch: Stopwatch) -> None:
     gate = gate_of(watch, burst=100)
     trip(gate)
     watch.now += 30
-    assert gate.try_take()
+    assert gate.try_acquire()
     gate.throttled(5, "429")
-    assert not gate.try_take()
+    assert not gate.try_acquire()
     watch.now += 5
-    assert gate.try_take()
-    assert not gate.try_take()
+    assert gate.try_acquire()
+    assert not gate.try_acquire()
 
 
 def test_a_person_who_resumes_forgets_it_all(watch: Stopwatch) -> None:
@@ -233,7 +233,7 @@ def test_a_person_who_resumes_forgets_it_all(watch: Stopwatch) -> None:
     trip(gate)
     gate.throttled(99, "429")
     gate.reset()
-    assert (gate.circuit, gate.reason(), gate.is_open) == ("closed", None, True)
+    assert (gate.circuit, gate.reason(), gate.admits_calls) == ("closed", None, True)
 
 
 # -- restart, pause, drain ---------------------------------------------------------------------------------------------
@@ -248,27 +248,27 @@ def test_a_restart_goes_on_waiting_for_what_is_left(watch: Stopwatch) -> None:
     assert tripped.reason() == ("circuit", 9.0, "503")
     assert (over.circuit, over.is_open) == ("closed", True)
     watch.now += 9
-    assert throttled.try_take()
-    assert tripped.try_take()
+    assert throttled.try_acquire()
+    assert tripped.try_acquire()
     assert tripped.circuit == "half_open"
 
 
 def test_a_paused_or_draining_gate_is_closed_without_an_end(watch: Stopwatch) -> None:
     gate = gate_of(watch)
     gate.set_paused(True)
-    assert not gate.try_take()
+    assert not gate.try_acquire()
     assert gate.reason() is None
     gate.set_paused(False)
-    assert gate.try_take()
+    assert gate.try_acquire()
     gate.drain()
     gate.reset()
-    assert not gate.try_take(), "a shutdown is not undone by resuming"
+    assert not gate.try_acquire(), "a shutdown is not undone by resuming"
 
 
 def test_who_watches_the_gate_hears_of_every_change_once(watch: Stopwatch) -> None:
     heard: list[str] = []
     limits = gate_of(watch, burst=100).limits
-    gate = Gate(limits, watch, on_change=lambda: heard.append(gate.circuit))
+    gate = Admission(limits, watch, on_change=lambda: heard.append(gate.circuit))
     gate.set_paused(True)
     gate.set_paused(True)
     gate.set_paused(False)
@@ -276,7 +276,7 @@ def test_who_watches_the_gate_hears_of_every_change_once(watch: Stopwatch) -> No
     heard.clear()
     trip(gate)
     watch.now += 30
-    gate.try_take()
+    gate.try_acquire()
     gate.succeeded()
     gate.succeeded()
     assert heard == ["open", "half_open", "closed"]

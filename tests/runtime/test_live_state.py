@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.intake.inbox import Inbox
-from orchestrator.runtime.gate import Gate, Limits
+from orchestrator.runtime.gate import Admission, Limits
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.push.erp import dispatching, running_erp, settings
 from tests.support.shopfloor import shopfloor
@@ -22,12 +22,12 @@ def watch() -> Stopwatch:
 
 
 def test_a_gate_says_why_it_is_closed(watch: Stopwatch) -> None:
-    gate = Gate(Limits(1.0, 5, 2, 2, 30.0), watch)
+    gate = Admission(Limits(1.0, 5, 2, 2, 30.0), watch)
     assert repr(gate) == "<Gate open: circuit closed, 5.0 turns, 0 waiting>"
     gate.throttled(4, "slow down")
     assert repr(gate) == "<Gate closed by retry_after for 4.0 s: circuit closed, 5.0 turns, 0 waiting>"
     gate.reset()
-    gate.try_take()
+    gate.try_acquire()
     gate.set_paused(True)
     assert repr(gate) == "<Gate paused: circuit closed, 4.0 turns, 0 waiting>"
 

@@ -29,7 +29,7 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.runtime.driver import Driver, ShopServices
-from orchestrator.runtime.gate import Gate, Limits
+from orchestrator.runtime.gate import Admission, Limits
 from statemachines.machine import OrderState, PlatformMachine
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
@@ -261,7 +261,7 @@ class Driven(Generic[P]):
             policy=policy,
             machine=machine,
             client=cast("PlatformClient", self.platform),
-            gate=Gate(limits, clock.monotonic),
+            gate=Admission(limits, clock.monotonic),
             store=cast("Store", self.store),
             epoch=1,
             clock=clock,
@@ -316,7 +316,7 @@ class Driven(Generic[P]):
     async def work(self) -> None:
         """What the worker does: drives the order when it is due and the gate is open."""
         row = self.row()
-        if row.due_at is None or row.due_at > self.now_ms or not self.services.gate.is_open:
+        if row.due_at is None or row.due_at > self.now_ms or not self.services.gate.admits_calls:
             return
         await self.driver.drive(ORDER)
 
@@ -326,7 +326,7 @@ class Driven(Generic[P]):
         self.now_ms += 1
         self.services.gate.reset()
         self.driver = Driver(self.services)
-        self.store.run(lambda tx: recover(tx, self.context(), is_after_death=True))
+        self.store.run(lambda tx: recover(tx, self.context(), is_process_start=True))
 
     def adopt(self, seen: OrderSnapshot, read_at: int) -> Adopted:
         """A poll that was asked for at `read_at` shows the order."""
