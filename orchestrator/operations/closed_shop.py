@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.runtime.gate import Admission
+from orchestrator.runtime.admission import Admission
 from storage.records import Shop
 
 MEND_ACCESS = "mend them in their files, or in the config and send SIGHUP, or resume the shop"

@@ -6,7 +6,7 @@ import structlog
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Transient
-from orchestrator.runtime.gate import Admission
+from orchestrator.runtime.admission import Admission
 from storage.events import append_event
 from storage.shops import get_shop, pause_shop
 from storage.store import Store

@@ -26,7 +26,7 @@ from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import OrderSnapshot, PlatformClient
 from orchestrator.platforms.failures import OutOfSequence, PlatformFailure, Unreadable
 from orchestrator.runtime.access import tell_gate
-from orchestrator.runtime.gate import Admission
+from orchestrator.runtime.admission import Admission
 from orchestrator.runtime.reading import not_adopted, read_order
 from statemachines.machine import PlatformMachine
 from storage.errors import StoreError

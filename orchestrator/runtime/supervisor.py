@@ -27,9 +27,9 @@ from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.meter import LastWord, Meter
 from orchestrator.registry import PLATFORMS
 from orchestrator.runtime.accounts import keep_account, tell_changed
+from orchestrator.runtime.admission import Admission, Limits
 from orchestrator.runtime.departures import log_moves, note_moves
 from orchestrator.runtime.driver import ShopServices
-from orchestrator.runtime.gate import Admission, Limits
 from orchestrator.runtime.leases import Leases
 from orchestrator.runtime.renewal import renewing
 from orchestrator.runtime.reports import ShopFacts

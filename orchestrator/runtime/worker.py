@@ -17,11 +17,11 @@ from orchestrator.decisions.draft import Context
 from orchestrator.decisions.recovery import recover
 from orchestrator.platforms.client import PlatformClient, RemembersRefusal
 from orchestrator.runtime.access_watch import mind_access, save_fingerprint, tell_resumed
+from orchestrator.runtime.admission import Admission
 from orchestrator.runtime.admission_row import AdmissionRow
 from orchestrator.runtime.calls import ask
 from orchestrator.runtime.dispatcher import Dispatcher
 from orchestrator.runtime.driver import ShopServices
-from orchestrator.runtime.gate import Admission
 from orchestrator.runtime.order_reads import OrderReads
 from orchestrator.runtime.rereading import Rereads
 from orchestrator.runtime.sync import ShopSync

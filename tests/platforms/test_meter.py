@@ -14,7 +14,7 @@ from orchestrator.platforms.failures import Transient
 from orchestrator.platforms.http import Caller, open_session
 from orchestrator.platforms.meter import Meter, open_meter
 from orchestrator.platforms.window import WindowLimit
-from orchestrator.runtime.gate import Admission, Limits
+from orchestrator.runtime.admission import Admission, Limits
 from tests.platforms.selldone.shop import serving
 from tests.support.stopwatch import Stopwatch, sleep_by
 

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.intake.inbox import Inbox
-from orchestrator.runtime.gate import Admission, Limits
+from orchestrator.runtime.admission import Admission, Limits
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.push.erp import dispatching, running_erp, settings
 from tests.support.shopfloor import shopfloor

@@ -28,8 +28,8 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
+from orchestrator.runtime.admission import Admission, Limits
 from orchestrator.runtime.driver import Driver, ShopServices
-from orchestrator.runtime.gate import Admission, Limits
 from statemachines.machine import OrderState, PlatformMachine
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest

@@ -10,7 +10,7 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.runtime.gate import Admission, Limits
+from orchestrator.runtime.admission import Admission, Limits
 
 Sleeps = list[float]
 
@@ -45,7 +45,7 @@ def sleeps(watch: Stopwatch, monkeypatch: pytest.MonkeyPatch) -> Sleeps:
         watch.now += seconds
         await checkpoint()
 
-    monkeypatch.setattr("orchestrator.runtime.gate.anyio.sleep", sleep)
+    monkeypatch.setattr("orchestrator.runtime.admission.anyio.sleep", sleep)
     return slept
 
 
