@@ -114,7 +114,7 @@ class Inbox:
             while await self._work_off(shop):
                 pass
         except Exception as error:  # supervised: one shop's task is not the others'
-            log.error("inbox.stumbled", shop=shop, exc_info=error)
+            log.error("inbox.crashed", shop=shop, exc_info=error)
             await anyio.sleep(_STUMBLE_SECONDS)
         finally:
             self._at_work.discard(shop)
@@ -170,7 +170,7 @@ class Inbox:
             try:
                 wait = await self._reader.look(worker, place, items)
             except Exception as error:  # supervised: one order's hints are tried again later, and not for ever
-                log.error("inbox.stumbled", shop=worker.name, order=place[0], exc_info=error)
+                log.error("inbox.crashed", shop=worker.name, order=place[0], exc_info=error)
                 wait = LONGEST_WAIT
                 if not isinstance(error, StoreError) and min(item[0].attempts for item in items) + 1 >= LOOKS:
                     told = Unreadable(f"looking at what it is about raised {stumble(error)}")
@@ -193,7 +193,7 @@ class Inbox:
             raise
         except Exception as error:  # supervised: one order's trouble is not the others', and its word is not taken
             webhook = items[0][0]
-            log.error("inbox.stumbled", shop=webhook.shop, webhook=webhook.id, exc_info=error)
+            log.error("inbox.crashed", shop=webhook.shop, webhook=webhook.id, exc_info=error)
             later = replace(LONGEST_WAIT, is_failure=False)
             told = f"taking the order as it is told raised {stumble(error)}"
 
@@ -235,7 +235,7 @@ class Inbox:
                     await self._finish_each([item])
                 return
             ((webhook, _),) = items
-            log.error("inbox.stumbled", shop=webhook.shop, webhook=webhook.id, exc_info=error)
+            log.error("inbox.crashed", shop=webhook.shop, webhook=webhook.id, exc_info=error)
             told = f"what follows from it raised {stumble(error)}"
             await self._finish([(webhook, Unreadable(told))])
 

@@ -45,7 +45,7 @@ def news_of(source: str, topic: str | None, payload: bytes, platform: str | None
     try:
         return signed.news(topic, body)
     except Exception as error:  # noqa: BLE001 - supervised: one webhook is not the others
-        log.error("webhook.stumbled", source=source, topic=topic, error=stumble(error))
+        log.error("webhook.crashed", source=source, topic=topic, error=stumble(error))
         return Unreadable(f"reading the body raised {stumble(error)}")
 
 
@@ -59,7 +59,7 @@ def told_order(source: str, payload: bytes) -> OrderSnapshot | None:
     except ValueError:
         return None
     except Exception as error:  # noqa: BLE001 - supervised: the read of the order tells more
-        log.error("webhook.stumbled", source=source, error=stumble(error))
+        log.error("webhook.crashed", source=source, error=stumble(error))
         return None
 
 

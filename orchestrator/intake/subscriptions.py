@@ -147,7 +147,7 @@ class SubscriptionWatch:
             try:
                 is_complete = await self._look_at(shop, settings)
             except Exception as error:  # supervised: one shop's webhooks are not the others'
-                log.error("webhooks.stumbled", shop=shop.name, exc_info=error)
+                log.error("webhooks.crashed", shop=shop.name, exc_info=error)
                 is_complete = False
             if not is_complete:
                 left.add(shop.name)

@@ -88,7 +88,7 @@ class AccessDenied(PlatformFailure):
         self.is_page = is_page
 
 
-class Stumbled(PlatformFailure):
+class Crashed(PlatformFailure):
     """Something that nobody foresaw ended what was asked for: a bug of ours, which the daemon's log has in full."""
 
     kind = "internal"

@@ -130,5 +130,5 @@ async def _keep(pusher: EndpointPusher) -> None:
         except StoreError as error:
             log.error("delivery.stopped", name=pusher.endpoint.name, detail=str(error))
         except Exception as error:  # supervised: one receiver's trouble is not the others'
-            log.error("delivery.stumbled", name=pusher.endpoint.name, exc_info=error)
+            log.error("delivery.crashed", name=pusher.endpoint.name, exc_info=error)
         await anyio.sleep(_STUMBLE_SECONDS)

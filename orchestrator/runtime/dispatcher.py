@@ -135,7 +135,7 @@ class Dispatcher:
         except StoreError:
             raise
         except Exception as error:  # supervised: a bug in one order's driving must not stop the shop
-            log.exception("order.stumbled", shop=self._shop, order=order)
+            log.exception("order.crashed", shop=self._shop, order=order)
             raised = stumble(error)
             await self._e.store.write(lambda tx: self._set_back(tx, order, raised))
 

@@ -26,7 +26,7 @@ async def read_order(client: PlatformClient, order_id: str) -> OrderSnapshot:
     except (PlatformFailure, StoreError):
         raise
     except Exception as error:  # supervised: one order's data is not the others'
-        log.error("read.stumbled", order=order_id, error=stumble(error))
+        log.error("read.crashed", order=order_id, error=stumble(error))
         kept = json.dumps({"id": order_id}).encode()  # nobody knows what was answered; two orders are told apart by it
         raise Unreadable(f"reading order {order_id} raised {stumble(error)}", kept) from error
 

@@ -349,4 +349,4 @@ def _log_fault(shop: str, error: Exception) -> None:
     if all(isinstance(cause, StoreError) for cause in causes):
         log.error("shop.stopped", shop=shop, detail=str(causes[0]))
     else:
-        log.error("shop.stumbled", shop=shop, exc_info=error)
+        log.error("shop.crashed", shop=shop, exc_info=error)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import anyio
 import structlog
 
-from orchestrator.platforms.failures import AccessDenied, Inconsistent, PlatformFailure, Stumbled
+from orchestrator.platforms.failures import AccessDenied, Crashed, Inconsistent, PlatformFailure
 from orchestrator.platforms.fields import stumble
 from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.driver import ShopServices
@@ -58,7 +58,7 @@ class ShopSync:
         async with self._one_at_a_time:
             started, self._tally = self._e.clock.monotonic(), Tally()
             try:
-                report = await self._sweep_or_stumble(is_asked_for=is_asked_for, rereads_all=rereads_all)
+                report = await self._sweep_or_crash(is_asked_for=is_asked_for, rereads_all=rereads_all)
             except PlatformFailure as failure:
                 self._walk.broke_off()
                 self._measure(failure.kind, started)
@@ -67,15 +67,15 @@ class ShopSync:
             self._measure("done", started)
             return report
 
-    async def _sweep_or_stumble(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
-        """As `_sweep`, Stumbled in place of what nobody foresaw: people are told of it as of any other failure."""
+    async def _sweep_or_crash(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
+        """As `_sweep`, Crashed in place of what nobody foresaw: people are told of it as of any other failure."""
         try:
             return await self._sweep(is_asked_for=is_asked_for, rereads_all=rereads_all)
         except (PlatformFailure, NotAdmitted, StoreError):
             raise
         except Exception as error:
-            log.exception("sync.stumbled", shop=self._shop)
-            raise Stumbled(f"the sync raised {stumble(error)}") from error
+            log.exception("sync.crashed", shop=self._shop)
+            raise Crashed(f"the sync raised {stumble(error)}") from error
 
     async def _sweep(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
         e, tally = self._e, self._tally

@@ -13,7 +13,7 @@ import structlog
 
 from orchestrator.backoff import Growing, spread
 from orchestrator.clock import Chance, Clock
-from orchestrator.platforms.failures import PlatformFailure, Stumbled
+from orchestrator.platforms.failures import Crashed, PlatformFailure
 from orchestrator.platforms.fields import stumble
 from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.reports import SyncReport
@@ -111,8 +111,8 @@ class SyncSchedule:
             log.error("sync.failed", shop=self._shop, kind="storage", detail=str(error))
             return None, error
         except Exception as error:  # supervised: what breaks even the poller's own record must not stop the steps
-            log.exception("sync.stumbled", shop=self._shop)
-            return None, Stumbled(f"the sync raised {stumble(error)}")
+            log.exception("sync.crashed", shop=self._shop)
+            return None, Crashed(f"the sync raised {stumble(error)}")
 
 
 class _Asked:
