@@ -37,12 +37,12 @@ __all__ = [
     "Chaining",
     "DefinitionError",
     "Milestone",
+    "OrderState",
     "Plan",
     "PlannedStep",
     "PlatformMachine",
     "PlatformWait",
     "Refusal",
-    "Standing",
     "State",
     "Step",
 ]

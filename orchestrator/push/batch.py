@@ -74,11 +74,11 @@ class Outcome:
 
 
 class Round:
-    """Sends `ordering_keys`; `hold` it once."""
+    """Sends `lanes`; `hold` it once."""
 
-    def __init__(self, sender: Sender, ordering_keys: Sequence[list[PendingEvent]], at_once: int, pace: Pace) -> None:
+    def __init__(self, sender: Sender, lanes: Sequence[list[PendingEvent]], at_once: int, pace: Pace) -> None:
         self._sender, self._at_once, self._pace = sender, at_once, pace
-        self._runs = [EventBatch(pending_events) for pending_events in ordering_keys]
+        self._runs = [EventBatch(pending_events) for pending_events in lanes]
         self._waiting = deque(self._runs)
         self._working = 0
         self._is_over = False

@@ -122,7 +122,7 @@ class Receiver:
     def park_failed(self, tx: Transaction, pending: PendingEvent, now: int) -> None:
         """Parks an event until its next attempt, which is later each time."""
         due_at = now + int(self.wait_seconds(pending.attempts + 1) * 1000)
-        park(tx, self.endpoint.name, pending.event.cursor, pending.ordering_key, pending.attempts + 1, due_at)
+        park(tx, self.endpoint.name, pending.event.cursor, pending.lane, pending.attempts + 1, due_at)
 
     def has_room(self, runs: Sequence[EventBatch], room: OverdueLimit) -> bool:
         """Whether these runs may be late as well."""
@@ -137,8 +137,8 @@ class Receiver:
     def note_late(self, calls: Sequence[OverdueCall]) -> None:
         """From now on the lanes of these calls are let alone until their end is written down (`settle`)."""
         for each in calls:
-            self.late[each.pending.ordering_key] = each
-            self.seen_late.add(each.pending.ordering_key)
+            self.late[each.pending.lane] = each
+            self.seen_late.add(each.pending.lane)
 
     def settle(self, group: TaskGroup, calls: Sequence[OverdueCall], arrivals: int | None = None) -> None:
         """Writes down the end of each late call when it comes. Its event is parked by now. With the arrivals of before
@@ -159,8 +159,8 @@ class Receiver:
                 self.park_failed(tx, late.pending, now)
 
         await self.record(unit, int(attempt.error is None), attempt.error)
-        if self.late.get(late.pending.ordering_key) is late:
-            del self.late[late.pending.ordering_key]
+        if self.late.get(late.pending.lane) is late:
+            del self.late[late.pending.lane]
         self.parked.wake()
 
     def with_payloads(self, tx: Transaction, pending_events: Sequence[PendingEvent]) -> list[PendingEvent]:

@@ -66,7 +66,7 @@ class PendingEvent:
     """An event on its way. `attempts`: how often it was tried before. `payload`: None until it is needed."""
 
     event: Event
-    ordering_key: str
+    lane: str
     attempts: int
     payload: Payload | None = None
 
@@ -83,7 +83,7 @@ def endpoints_of(settings: DeliverySettings | None) -> tuple[Endpoint, ...]:
     return tuple(found)
 
 
-def ordering_key(event: Event) -> str:
+def lane_of(event: Event) -> str:
     """What an event has to stay in order with: the events of its order, of its product, of its shop."""
     if event.order is not None:
         return f"{event.shop}/order/{event.order}"
@@ -161,12 +161,12 @@ def signer_of(secret: str) -> Signer:
     return Signer(secret if is_base64 else secret.encode())
 
 
-def ordering_keys(pending_events: Iterable[PendingEvent]) -> dict[str, list[PendingEvent]]:
+def lanes_of(pending_events: Iterable[PendingEvent]) -> dict[str, list[PendingEvent]]:
     """Parcels by lane, in order."""
-    ordering_keys: dict[str, list[PendingEvent]] = {}
+    lanes: dict[str, list[PendingEvent]] = {}
     for pending in pending_events:
-        ordering_keys.setdefault(pending.ordering_key, []).append(pending)
-    return ordering_keys
+        lanes.setdefault(pending.lane, []).append(pending)
+    return lanes
 
 
 def _dump(value: Json) -> str:

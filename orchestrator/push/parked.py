@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 
 from orchestrator.push.batch import EventBatch, Round
 from orchestrator.push.endpoint import LONGEST_REST_SECONDS, OverdueLimit, Receiver
-from orchestrator.push.envelope import PendingEvent, ordering_keys
+from orchestrator.push.envelope import PendingEvent, lanes_of
 from orchestrator.push.sender import Sender
 from storage.deliveries import delivery_state, list_parked, parked_heads, unpark
 from storage.transaction import Transaction
@@ -34,7 +34,7 @@ _SHORTEST_REST_SECONDS = 0.01
 class Due:
     """What one round has to do: events by lane. `next_at`: when the next lane is due, in Unix milliseconds."""
 
-    ordering_keys: list[list[PendingEvent]]
+    lanes: list[list[PendingEvent]]
     next_at: int | None
 
 
@@ -53,13 +53,11 @@ class ParkedLoop:
             due = await it.store.read(self._load)
             if due is None:
                 await it.parked.rest(LONGEST_REST_SECONDS)
-            elif ordering_keys := [
-                pending_events
-                for pending_events in due.ordering_keys
-                if pending_events[0].ordering_key not in it.seen_late
+            elif lanes := [
+                pending_events for pending_events in due.lanes if pending_events[0].lane not in it.seen_late
             ]:
                 arrivals = it.arrivals
-                await self._work(group, ordering_keys)
+                await self._work(group, lanes)
                 if it.failures and it.arrivals == arrivals:
                     await it.parked.pause(it.wait_seconds(it.failures))
             else:
@@ -71,29 +69,29 @@ class ParkedLoop:
         if delivery_state(tx, name).paused_at is not None:
             return None
         late = set(it.seen_late)
-        ordering_keys, run = (AT_ONCE, 1) if it.failures else (_LANES, _RUN)
+        lanes, run = (AT_ONCE, 1) if it.failures else (_LANES, _RUN)
         heads = [
             head
-            for head in parked_heads(tx, name, ordering_keys + len(late) + 1, now + it.longest_wait_ms)
-            if head.ordering_key not in late
+            for head in parked_heads(tx, name, lanes + len(late) + 1, now + it.longest_wait_ms)
+            if head.lane not in late
         ]
         pending_events: list[PendingEvent] = []
-        for head in heads[:ordering_keys]:
+        for head in heads[:lanes]:
             if head.due_at <= now and len(pending_events) < _BATCH:
-                found = list_parked(tx, name, head.ordering_key, run)
-                pending_events += (PendingEvent(each.event, each.ordering_key, each.attempts) for each in found)
+                found = list_parked(tx, name, head.lane, run)
+                pending_events += (PendingEvent(each.event, each.lane, each.attempts) for each in found)
         return Due(
-            ordering_keys=list(ordering_keys(it.with_payloads(tx, pending_events)).values()),
+            lanes=list(lanes_of(it.with_payloads(tx, pending_events)).values()),
             next_at=next((head.due_at for head in heads if head.due_at > now), None),
         )
 
-    async def _work(self, group: TaskGroup, ordering_keys: Sequence[list[PendingEvent]]) -> None:
+    async def _work(self, group: TaskGroup, lanes: Sequence[list[PendingEvent]]) -> None:
         it = self._receiver
 
         def has_room(runs: Sequence[EventBatch]) -> bool:
             return it.has_room(runs, _ROOM)
 
-        outcome = await Round(self._sender, ordering_keys, AT_ONCE, it.pace).hold(group, it.round_seconds, has_room)
+        outcome = await Round(self._sender, lanes, AT_ONCE, it.pace).hold(group, it.round_seconds, has_room)
         it.note_late(outcome.late)
 
         def unit(tx: Transaction, now: int) -> None:

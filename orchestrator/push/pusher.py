@@ -33,7 +33,7 @@ from anyio.abc import TaskGroup
 from orchestrator.push import parked
 from orchestrator.push.batch import EventBatch, Outcome, Round
 from orchestrator.push.endpoint import LONGEST_REST_SECONDS, OverdueLimit, Receiver
-from orchestrator.push.envelope import Endpoint, PendingEvent, ordering_key, ordering_keys
+from orchestrator.push.envelope import Endpoint, PendingEvent, lane_of, lanes_of
 from orchestrator.push.parked import ParkedLoop
 from orchestrator.push.sender import PushContext, Sender
 from storage.deliveries import delivery_state, park, parked_lanes
@@ -72,7 +72,7 @@ class EndpointPusher:
     def __repr__(self) -> str:
         receiver = self._receiver
         state = f"{receiver.failures} failed rounds, {receiver.arrivals} arrived, {len(receiver.late)} late"
-        return f"<Courier to {self.outlet.name}: at cursor {self._position}, {len(self._ahead)} beyond it, {state}>"
+        return f"<Pusher to {self.endpoint.name}: at cursor {self._position}, {len(self._ahead)} beyond it, {state}>"
 
     def wake(self) -> None:
         """There is a new event."""
@@ -124,10 +124,10 @@ class EndpointPusher:
         limit = _PROBE if self._receiver.failures else _BATCH
         events = list_events(tx, self._position, limit + len(self._ahead), self.endpoint.wanted)
         is_all = len(events) < limit + len(self._ahead)
-        fresh = [PendingEvent(event, ordering_key(event), 0) for event in events if event.cursor not in self._ahead]
+        fresh = [PendingEvent(event, lane_of(event), 0) for event in events if event.cursor not in self._ahead]
         return Todo(
             fresh=self._receiver.with_payloads(tx, fresh),
-            blocked=parked_lanes(tx, name, {pending.ordering_key for pending in fresh}),
+            blocked=parked_lanes(tx, name, {pending.lane for pending in fresh}),
             end=max(self._position, last_cursor(tx)) if is_all else events[-1].cursor,
         )
 
@@ -137,15 +137,11 @@ class EndpointPusher:
         def has_room(runs: Sequence[EventBatch]) -> bool:
             return it.has_room(runs, _ROOM)
 
-        ordering_keys = [
-            pending_events
-            for ordering_key, pending_events in ordering_keys(todo.fresh).items()
-            if ordering_key not in todo.blocked
-        ]
-        outcome = await Round(sender, ordering_keys, _AT_ONCE, it.pace).hold(group, it.round_seconds, has_room)
+        lanes = [pending_events for lane, pending_events in lanes_of(todo.fresh).items() if lane not in todo.blocked]
+        outcome = await Round(sender, lanes, _AT_ONCE, it.pace).hold(group, it.round_seconds, has_room)
         is_well = bool(outcome.arrived) or it.arrivals > self._judged
         can_move = self._judge(outcome, is_well)
-        behind = [pending for pending in todo.fresh if pending.ordering_key in todo.blocked]
+        behind = [pending for pending in todo.fresh if pending.lane in todo.blocked]
         waiting = [*behind, *outcome.left, *(late.pending for late in outcome.late)]
         turnless = {pending.event.cursor for pending in outcome.untouched}
         end = min(turnless, default=todo.end + 1) - 1
@@ -154,7 +150,7 @@ class EndpointPusher:
             for pending, _ in outcome.failed:
                 it.park_failed(tx, pending, now)
             for pending in waiting:
-                park(tx, self.endpoint.name, pending.event.cursor, pending.ordering_key, 0, now)
+                park(tx, self.endpoint.name, pending.event.cursor, pending.lane, 0, now)
             acknowledge(tx, self.endpoint.consumer, end, now)
 
         it.note_late(outcome.late)
@@ -166,7 +162,7 @@ class EndpointPusher:
             it.settle(group, outcome.late, self._judged)
             it.parked.wake()
         self._judged = it.arrivals
-        if it.failures and ordering_keys:
+        if it.failures and lanes:
             await it.fresh.pause(it.wait_seconds(it.failures))
 
     def _judge(self, outcome: Outcome, is_well: bool) -> bool:

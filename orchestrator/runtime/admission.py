@@ -64,7 +64,8 @@ class Admission:
 
     def __repr__(self) -> str:
         reason = self.reason()
-        state = "paused" if self.is_paused else "draining" if self.is_draining else "open" if self.is_open else "closed"
+        state = "open" if self.admits_calls else "closed"
+        state = "paused" if self.is_paused else "draining" if self.is_draining else state
         why = "" if reason is None else f" by {reason[0]} for {reason[1]:.1f} s"
         waiting = self._line.statistics().tasks_waiting
         return f"<Gate {state}{why}: circuit {self.circuit}, {self.available:.1f} turns, {waiting} waiting>"
@@ -73,16 +74,16 @@ class Admission:
 
     def try_acquire(self) -> bool:
         """Takes a turn if one is free at once."""
-        if not self.is_open or self._line.locked():
+        if not self.admits_calls or self._line.locked():
             return False
         return self._seconds_to_turn() <= 0 and self._pass()
 
-    async def take(self) -> bool:
+    async def acquire(self) -> bool:
         """Waits for a turn; False when the gate is closed (a caller then rests instead of waiting)."""
         if self.try_acquire():
             return True
         async with self._line:
-            while self.is_open:
+            while self.admits_calls:
                 wait = self._seconds_to_turn()
                 if wait <= 0:
                     return self._pass()

@@ -65,7 +65,7 @@ class Dispatcher:
     async def _look(self, group: TaskGroup) -> float:
         """Opens slots for what is due; answers how long nothing else will be, in seconds."""
         wait_seconds: float | None = None
-        if self._gate.is_open:
+        if self._gate.admits_calls:
             fetched_at = await self._fetch() if not self._buffer else None
             self._open_slots(group)
             if not self._buffer and fetched_at is not None:
@@ -101,7 +101,7 @@ class Dispatcher:
     async def _slot(self) -> None:
         """Drives one order after another until the list is empty or the gate closes."""
         try:
-            while self._gate.is_open and (order := self._next()) is not None:
+            while self._gate.admits_calls and (order := self._next()) is not None:
                 self._driven.add(order)
                 try:
                     await self._drive(order)
@@ -123,7 +123,7 @@ class Dispatcher:
 
     async def _refill(self) -> None:
         """A slot that found the list empty fetches for all; it ends when there is nothing."""
-        if self._gate.is_open:
+        if self._gate.admits_calls:
             await self._fetch()
             if self._buffer:
                 self._due.ring()

@@ -246,7 +246,7 @@ def test_a_restart_goes_on_waiting_for_what_is_left(watch: Stopwatch) -> None:
     over.restore("circuit", -1, "long ago")
     assert throttled.reason() == ("retry_after", 4.0, "slow down")
     assert tripped.reason() == ("circuit", 9.0, "503")
-    assert (over.circuit, over.is_open) == ("closed", True)
+    assert (over.circuit, over.admits_calls) == ("closed", True)
     watch.now += 9
     assert throttled.try_acquire()
     assert tripped.try_acquire()

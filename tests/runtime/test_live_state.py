@@ -47,5 +47,5 @@ async def test_a_courier_says_how_far_it_came(tmp_path: Path) -> None:
         await it.tell("7")
         await erp.takes(1)
         shown = repr(it.deliveries)
-        assert "<Courier to orders_url: at cursor" in shown
+        assert "<Pusher to orders_url: at cursor" in shown
         assert "0 failed rounds" in shown

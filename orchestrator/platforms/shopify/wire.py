@@ -1,4 +1,4 @@
-"""What Shopify's answers about orders mean: from JSON to `OrderSnapshot` and to rows of a list. Pure (shopify.md §4-§6).
+"""What Shopify's answers about orders mean: from JSON to snapshots and rows of lists. Pure (shopify.md §4-§6).
 
 The text of the order node is kept as the payload. Ids are cut out of gids as text and stay text.
 """
