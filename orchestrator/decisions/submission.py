@@ -7,7 +7,8 @@ import json
 from dataclasses import dataclass, replace
 
 from orchestrator.decisions.decision import advance
-from orchestrator.decisions.draft import Context, Draft, problem_of
+from orchestrator.decisions.draft import Context, Draft
+from orchestrator.decisions.problems import problem_of
 from orchestrator.decisions.refusals import Refused
 from statemachines.machine import Milestone, Plan, PlatformMachine, Refusal, Standing
 from statemachines.target import Json, TargetRequest

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 from orchestrator.clock import optional_rfc3339, rfc3339
-from orchestrator.decisions.draft import problem_of
+from orchestrator.decisions.problems import problem_of
 from orchestrator.platforms.json_text import servable
 from orchestrator.runtime.reports import ShopFacts, SyncReport, WebhookHealth
 from statemachines.machine import Plan, PlatformMachine, Standing
