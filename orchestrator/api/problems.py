@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiohttp import web
 
-from orchestrator.decisions.problems import PASSING, REFUSAL_TITLES
+from orchestrator.decisions.problems import PASSING, REFUSAL_TITLES, FieldError, Help
 from orchestrator.decisions.refusals import Refused
 from storage.errors import StoreError, StoreLost
 
@@ -68,13 +68,22 @@ _RETRY_SECONDS = 5
 _SLUG_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large", 415: "unsupported-media-type"}
 
 
+class HttpProblem(Help):
+    """An RFC 9457 problem; `type` is a stable slug."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A problem on its way out; `extra` joins its members."""
 
     slug: str
     detail: str
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Help = field(default_factory=Help)
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -82,7 +91,7 @@ class Problem:
         """Its HTTP status."""
         return STATUS_BY_SLUG[self.slug]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> HttpProblem:
         """The RFC 9457 object; `type` is the bare slug."""
         return {
             "type": self.slug,
@@ -109,7 +118,7 @@ class ApiError(Exception):
 class Invalid(ApiError):
     """A request whose parts are not valid; `errors` are path and message, all of them."""
 
-    def __init__(self, slug: str, errors: list[dict[str, str]]) -> None:
+    def __init__(self, slug: str, errors: list[FieldError]) -> None:
         first, more = errors[0], len(errors) - 1
         detail = f"{first['path']}: {first['message']}" + (f" (and {more} more)" if more else "")
         super().__init__(slug, detail)

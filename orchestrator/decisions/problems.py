@@ -6,10 +6,13 @@ in each: what is wrong with a request is not what is wrong with an order. HTTP s
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from statemachines.target import Json
-from storage.records import Problem
+from storage.records import PausedBy, Problem
 
 REFUSAL_TITLES: Final = {
     "invalid-target": "The target is not valid",
@@ -52,6 +55,27 @@ PROBLEM_TITLES: Final = {
     "order-not-found": "The platform has no such order any more",
 }
 """Titles of the problems that orders and targets can have, by type."""
+
+
+class FieldError(TypedDict):
+    """One thing that is wrong with a request."""
+
+    path: str
+    message: str
+
+
+class Help(TypedDict, total=False):
+    """What helps in a refusal, beside its words."""
+
+    errors: Annotated[list[FieldError], Field(description="Everything that is wrong with the request")]
+    allowed: Annotated[list[str], Field(description="States one step away, or all that the shop has")]
+    reason: Annotated[str, Field(description="What the guard misses")]
+    newest: Annotated[int, Field(description="The newest cursor of the feed")]
+    feed: Annotated[str, Field(description="The id of the feed as it is now")]
+    paused_by: Annotated[
+        PausedBy,
+        Field(description="Who paused the shop, which waits for a person then: asking again is of no use"),
+    ]
 
 
 def problem_of(type_: str, detail: str, step: str | None, now: int) -> Problem:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from orchestrator.decisions.problems import PASSING, REFUSAL_TITLES
-from statemachines.target import Json
+from orchestrator.decisions.problems import PASSING, REFUSAL_TITLES, Help
 
 _SOON_SECONDS = 5
 
 
 class Refused(Exception):
     """A request that is not carried out. `slug` is one of `problems.REFUSAL_TITLES`, else KeyError is raised; `extra`
-    joins the problem (`allowed`, …). `retry_after_seconds`: when asking again may help; one that passes by itself
-    (`problems.PASSING`) always says so."""
+    joins the problem. `retry_after_seconds`: when asking again may help; one that passes by itself (`problems.PASSING`)
+    always says so."""
 
     def __init__(
         self,
@@ -21,11 +18,11 @@ class Refused(Exception):
         detail: str,
         *,
         retry_after_seconds: int | None = None,
-        extra: Mapping[str, Json] | None = None,
+        extra: Help | None = None,
     ) -> None:
         super().__init__(detail)
         self.slug = slug
         self.title = REFUSAL_TITLES[slug]
         self.detail = detail
         self.retry_after_seconds = retry_after_seconds or (_SOON_SECONDS if slug in PASSING else None)
-        self.extra = dict(extra or {})
+        self.extra: Help = extra or {}
