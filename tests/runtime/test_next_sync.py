@@ -25,7 +25,7 @@ class Empty:
 
     got_on = False
 
-    async def sweep(self, *, is_asked_for: bool) -> SyncReport:
+    async def sweep(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
         return SyncReport()
 
 
