@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
+from statemachines.description import MachineDescription, MachineState, MachineStep
 from statemachines.hooks import HOOKS, Hooks
 from statemachines.narrowing import narrowing_reason
-from statemachines.target import Json, TargetRequest
+from statemachines.target import TargetRequest
 from statemachines.terms import (
     RECORD,
     Chaining,
@@ -128,7 +128,7 @@ class PlatformMachine(Hooks):
                 standing = self.after(standing, step.step, request, None, {})
         return standing
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> MachineDescription:
         """The machine as plain data: states, steps, milestones (docs/api.md)."""
         return {
             "platform": self.platform,
@@ -188,7 +188,7 @@ class PlatformMachine(Hooks):
         return Plan(wanted.name, milestone, steps, unused)
 
 
-def _state_view(state: State) -> dict[str, Json]:
+def _state_view(state: State) -> MachineState:
     return {
         "name": state.name,
         "milestone": state.milestone.value if state.milestone else None,
@@ -198,5 +198,5 @@ def _state_view(state: State) -> dict[str, Json]:
     }
 
 
-def _step_view(row: Step) -> dict[str, Json]:
+def _step_view(row: Step) -> MachineStep:
     return {"step": row.name, "from": list(row.sources), "to": row.to, "uses": list(row.uses), "by": row.by}

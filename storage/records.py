@@ -11,9 +11,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from operator import attrgetter
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 Json: TypeAlias = Any
+
+PausedBy: TypeAlias = Literal["person", "access_denied", "restore", "another_account"]
+"""Who pauses a shop."""
+Circuit: TypeAlias = Literal["closed", "open", "half_open"]
+"""Whether a shop's platform is asked: half open, one call tries it."""
+GateReason: TypeAlias = Literal["retry_after", "circuit"]
+"""Why a shop waits for a while."""
+WaitReason: TypeAlias = Literal[
+    "retry_after",
+    "circuit",
+    "paused",
+    "payment",
+    "platform",
+    "access_denied",
+    "not_configured",
+    "restore",
+    "another_account",
+]
+"""Why an order waits."""
 
 
 class Situation(StrEnum):
@@ -63,9 +82,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What an order waits for: `reason` is one of the API's, `until` is None where nobody knows."""
+    """What an order waits for; `until` is None where nobody knows."""
 
-    reason: str
+    reason: WaitReason
     until: int | None
     detail: str
 
@@ -255,9 +274,8 @@ class Event:
 class Shop:
     """What is kept of a shop beside its config: pause, sync position, lease.
 
-    `paused_by` is `person`, `access_denied`, `restore` or `another_account`; `gate_*` is a shop-wide wait that ends by
-    itself (`retry_after`, `circuit`). `credentials` is a fingerprint, never the secret: a changed one ends an
-    access_denied pause.
+    `gate_*` is a shop-wide wait that ends by itself. `credentials` is a fingerprint, never the secret: a changed one
+    ends an access_denied pause.
     `followed_since`: when the daemon first worked for the shop; `swept_since`: the `import_since` of the last complete
     sweep; `skipped`: how many orders are left out as history; `rejected`: how many payloads are set aside.
     """
@@ -265,12 +283,12 @@ class Shop:
     name: str
     platform: str
     paused_at: int | None
-    paused_by: str | None
+    paused_by: PausedBy | None
     paused_reason: str | None
-    gate_reason: str | None
+    gate_reason: GateReason | None
     gate_until: int | None
     gate_detail: str | None
-    circuit: str
+    circuit: Circuit
     credentials: str | None
     sync_position: Json
     last_sync_at: int | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from storage.records import Json, Shop
+from storage.records import Circuit, GateReason, Json, PausedBy, Shop
 from storage.rows import Columns
 from storage.text import dump_json, load_json
 from storage.transaction import Transaction
@@ -27,7 +27,7 @@ def list_shops(tx: Transaction) -> list[Shop]:
     return [_SHOP.read(row) for row in tx.query(f"SELECT {_SHOP.sql} FROM shops ORDER BY name")]  # noqa: S608
 
 
-def pause_shop(tx: Transaction, name: str, by: str, reason: str, now_ms: int) -> bool:
+def pause_shop(tx: Transaction, name: str, by: PausedBy, reason: str, now_ms: int) -> bool:
     """Pauses a shop; False when it is paused already (a person's pause replaces one that access_denied caused)."""
     changed = tx.execute(
         "UPDATE shops SET paused_at = ?, paused_by = ?, paused_reason = ?"
@@ -63,7 +63,7 @@ def resume_shop(tx: Transaction, name: str) -> bool:
 
 
 def save_gate(
-    tx: Transaction, name: str, circuit: str, reason: str | None, until: int | None, detail: str | None
+    tx: Transaction, name: str, circuit: Circuit, reason: GateReason | None, until: int | None, detail: str | None
 ) -> None:
     """Keeps the shop-wide wait and the circuit, so that everybody can see them and a restart respects them."""
     tx.execute(

@@ -1,31 +1,30 @@
-"""The OpenAPI 3.1 document, made from the table of routes and the models that check the requests.
+"""The OpenAPI 3.1 document, made from the table of routes, the models of requests and the types of answers.
 
 Nothing is described twice: what a parameter or body may be comes from the model that refuses everything else, what an
-error may be from the route's slugs. Tests fuzz the API from this document, so it has to stay true.
+answer is from the type that its view returns, what an error may be from the route's slugs. Tests fuzz the API from this
+document, so it has to stay true.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
 
 from orchestrator import __version__
 from orchestrator.api import platform_data
 from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE
-from orchestrator.api.problems import PROBLEM_TYPE, STATUS_BY_SLUG, TITLE_BY_SLUG
+from orchestrator.api.problems import PROBLEM_TYPE, STATUS_BY_SLUG, TITLE_BY_SLUG, HttpProblem
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
 from orchestrator.api.routes import BODY, EVERYWHERE, ROUTES
-from orchestrator.api.schema.answers import HttpProblem
 from orchestrator.api.schema.bodies import BulkLine, TargetBody
 from orchestrator.api.schema.fields import CONSUMER_NAME, LONGEST_ID, PLAIN
 from orchestrator.api.schema.queries import Query
 from orchestrator.registry import PLATFORMS
 
+_MODE: Final = "validation"
 _REFERENCE = "#/components/schemas/{model}"
 
 _TEXT = {"type": "string", "minLength": 1}
@@ -189,25 +188,21 @@ def _problem(status: int, slugs: list[str]) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    models: list[type[BaseModel]] = [HttpProblem]
+    shown: list[type] = [HttpProblem]
     for route in ROUTES:
-        models += [model for answer in route.answers.values() for model in answer.content.values() if model is not None]
+        shown += [model for answer in route.answers.values() for model in answer.content.values() if model is not None]
         if route.body is not None:
-            models.append(route.body.model)
+            shown.append(route.body.model)
     own = dict(platform_data.models())
-    keys, made = models_json_schema(
-        [(model, "validation") for model in _unique([*models, *own.values()])], ref_template=_REFERENCE, title=None
+    keys, made = TypeAdapter.json_schemas(
+        [(each, _MODE, TypeAdapter(each)) for each in dict.fromkeys([*shown, *own.values()])], ref_template=_REFERENCE
     )
     schemas = {name: _tidy(schema) for name, schema in made["$defs"].items()}
     if own:
-        shapes = [{"title": title, **keys[model, "validation"]} for title, model in own.items()]
+        shapes = [{"title": title, **keys[model, _MODE]} for title, model in own.items()]
         for name in (TargetBody.__name__, BulkLine.__name__):
             schemas[name]["properties"][platform_data.MEMBER]["anyOf"] += shapes
     return schemas
-
-
-def _unique(models: Iterable[type[BaseModel]]) -> list[type[BaseModel]]:
-    return list(dict.fromkeys(models))
 
 
 def _tidy(schema: Any) -> Any:

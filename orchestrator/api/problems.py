@@ -1,6 +1,7 @@
 """Every error that the API answers with, as RFC 9457 problems.
 
-Refusals of the business come from `decisions.refusals`; what only HTTP knows is listed here. Whatever is raised while
+Refusals of the business come from `decisions.refusals`, their titles from `decisions.problems`; what only HTTP knows,
+and every status, is listed here. Whatever is raised while
 a request is worked on ends in `problem_of`, so no error page of the framework and no detail of a bug gets out.
 """
 
@@ -9,12 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiohttp import web
 
-from orchestrator.decisions.refusals import STATUS_OF, TITLES, Refused
+from orchestrator.decisions.problems import PASSING, REFUSAL_TITLES, FieldError, Help
+from orchestrator.decisions.refusals import Refused
 from storage.errors import StoreError, StoreLost
 
 log = structlog.get_logger()
@@ -34,11 +36,45 @@ HTTP_PROBLEMS: Final[dict[str, tuple[int, str]]] = {
 }
 """Status and title of the problems that are about HTTP, by slug."""
 
-STATUS_BY_SLUG: Final[dict[str, int]] = {**STATUS_OF, **{slug: status for slug, (status, _) in HTTP_PROBLEMS.items()}}
-TITLE_BY_SLUG: Final[dict[str, str]] = {**TITLES, **{slug: title for slug, (_, title) in HTTP_PROBLEMS.items()}}
+_REFUSAL_STATUSES: Final[dict[str, int]] = {
+    "invalid-target": 422,
+    "invalid-request": 422,
+    "unknown-state": 422,
+    "reason-required": 422,
+    "idempotency-key-reused": 422,
+    "unreachable": 409,
+    "not-allowed": 409,
+    "not-adjacent": 409,
+    "not-blocked": 409,
+    "not-held": 409,
+    "already-finished": 409,
+    "cursor-ahead": 409,
+    "order-not-found": 404,
+    "target-not-found": 404,
+    "shop-not-found": 404,
+    "rejected-not-found": 404,
+    "delivery-not-found": 404,
+    "consumer-not-found": 404,
+    "platform-not-found": 404,
+    **dict.fromkeys(PASSING, 503),
+}
+STATUS_BY_SLUG: Final[dict[str, int]] = {
+    **_REFUSAL_STATUSES,
+    **{slug: status for slug, (status, _) in HTTP_PROBLEMS.items()},
+}
+TITLE_BY_SLUG: Final[dict[str, str]] = {**REFUSAL_TITLES, **{slug: title for slug, (_, title) in HTTP_PROBLEMS.items()}}
 
 _RETRY_SECONDS = 5
 _SLUG_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large", 415: "unsupported-media-type"}
+
+
+class HttpProblem(Help):
+    """An RFC 9457 problem; `type` is a stable slug."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +83,7 @@ class Problem:
 
     slug: str
     detail: str
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Help = field(default_factory=Help)
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -55,7 +91,7 @@ class Problem:
         """Its HTTP status."""
         return STATUS_BY_SLUG[self.slug]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> HttpProblem:
         """The RFC 9457 object; `type` is the bare slug."""
         return {
             "type": self.slug,
@@ -82,7 +118,7 @@ class ApiError(Exception):
 class Invalid(ApiError):
     """A request whose parts are not valid; `errors` are path and message, all of them."""
 
-    def __init__(self, slug: str, errors: list[dict[str, str]]) -> None:
+    def __init__(self, slug: str, errors: list[FieldError]) -> None:
         first, more = errors[0], len(errors) - 1
         detail = f"{first['path']}: {first['message']}" + (f" (and {more} more)" if more else "")
         super().__init__(slug, detail)
@@ -95,9 +131,8 @@ def problem_of(error: Exception) -> Problem:
         case ApiError():
             return error.problem
         case Refused():
-            headers = {}
-            if error.retry_after_seconds is not None:
-                headers["Retry-After"] = str(error.retry_after_seconds)
+            seconds = error.retry_after_seconds
+            headers = {} if seconds is None else {"Retry-After": str(seconds)}
             return Problem(error.slug, error.detail, error.extra, headers)
         case StoreLost():  # said in full: nothing that this daemon could do will help
             return unavailable(str(error))

@@ -16,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from orchestrator.api.problems import ApiError, Invalid
 from orchestrator.api.validation import errors_of
+from orchestrator.decisions.problems import FieldError
 from orchestrator.encoding import UTF8_MARK, encoding_of
 from orchestrator.json_errors import explain_json
 from statemachines.numbers import exact_float
@@ -50,7 +51,8 @@ async def refuse_body(request: web.Request) -> None:
     Raises ApiError, Invalid with every member that was sent.
     """
     if body := await read_json(request):
-        raise Invalid("invalid-request", [{"path": shown(name), "message": "is not known"} for name in body][:100])
+        errors = [FieldError(path=shown(name), message="is not known") for name in body]
+        raise Invalid("invalid-request", errors[:100])
 
 
 def is_json(media_type: str) -> bool:
@@ -167,7 +169,7 @@ def _depth_exceeds(value: Any, deepest: int) -> bool:
     return any(isinstance(each, dict | list) for each in level)
 
 
-def _unkeepable(value: Any, path: str) -> Iterator[dict[str, str]]:
+def _unkeepable(value: Any, path: str) -> Iterator[FieldError]:
     match value:
         case str():
             if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):

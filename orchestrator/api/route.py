@@ -17,10 +17,10 @@ Group = Literal["Orders", "Targets", "Events", "Shops", "Products", "Delivery", 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful answer: what it means, and its content by media type (a model, or None for other text)."""
+    """A successful answer: what it means, and its content by media type (a document, or None for other text)."""
 
     meaning: str
-    content: Mapping[str, type[BaseModel] | None]
+    content: Mapping[str, type | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydantic import BaseModel
-
 from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, SSE_TYPE
 from orchestrator.api.call import Handler
 from orchestrator.api.handlers import bulk, daemon, feed, machines, orders, push, shops, targets
 from orchestrator.api.route import Answer, HeaderParameter, RequestBody, Route
-from orchestrator.api.schema import answers as documents
 from orchestrator.api.schema import bodies as requests
 from orchestrator.api.schema import queries as parameters
 from orchestrator.api.schema.fields import CURSOR, IDEMPOTENCY_KEY
+from orchestrator.operations import documents
 
 EVERYWHERE: Final = (
     *("malformed-request", "unauthorized", "cross-origin", "invalid-request"),
@@ -38,8 +36,8 @@ _TARGET = (
 )
 
 
-def _json(meaning: str, model: type[BaseModel]) -> Answer:
-    return Answer(meaning, {JSON_TYPE: model})
+def _json(meaning: str, document: type) -> Answer:
+    return Answer(meaning, {JSON_TYPE: document})
 
 
 _ORDER_NOW = {200: _json("The order as it is now", documents.Order)}

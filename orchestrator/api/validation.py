@@ -10,6 +10,8 @@ from urllib.parse import unquote_to_bytes
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from orchestrator.decisions.problems import FieldError
+
 _MOST_ERRORS = 100
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNION_TAGS = frozenset({"#one", "#many", "#id", "#item"})
@@ -45,7 +47,7 @@ _WORDS = {
 }
 
 
-def errors_of(error: ValueError, data: Any, place: str = "") -> list[dict[str, str]]:
+def errors_of(error: ValueError, data: Any, place: str = "") -> list[FieldError]:
     """Every complaint about `data`, at most a hundred. `place`: where in the request `data` stands."""
     assert isinstance(error, ValidationError)
     found = error.errors(include_input=False, include_url=False)[:_MOST_ERRORS]

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from orchestrator.decisions.draft import LONGEST_RECHECK_MS, Context, Draft, problem_of
+from orchestrator.decisions.draft import LONGEST_RECHECK_MS, Context, Draft
+from orchestrator.decisions.problems import problem_of
 from statemachines.machine import RECORD, Plan, PlannedStep, PlatformWait, Refusal
 from statemachines.target import TargetRequest
 from storage.records import Intent, Order, PlanEntry, Situation, Target, TargetStatus, Wait, changed

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.backoff import Growing
+from orchestrator.decisions.problems import problem_json
 from statemachines.machine import Chaining, OrderState, PlatformMachine
 from statemachines.target import Json, TargetRequest
 from storage.events import append_events
@@ -20,19 +21,6 @@ from storage.transaction import Transaction
 
 LONGEST_RECHECK_MS = 300_000
 """The longest that an order which the platform holds up is left alone."""
-
-PROBLEM_TITLES = {
-    "rejected": "The platform refused the step",
-    "attempts-exhausted": "The step ran out of attempts",
-    "unknown-state": "The order is in a state that its machine does not know",
-    "quarantined": "The daemon died again and again in this step",
-    "superseded": "A newer target replaced this one",
-    "unreachable": "The target cannot be reached any more",
-    "not-allowed": "The order may not go there",
-    "not-adjacent": "The target is more than one step away",
-    "order-not-found": "The platform has no such order any more",
-}
-"""Titles of the problems that orders and targets can have, by type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,13 +236,3 @@ class Draft:
 def _walked(target: Target, status: TargetStatus) -> tuple[Json, ...]:
     """A reached target's plan is what was walked; any other keeps the steps that it did not come to."""
     return target.plan[: target.steps_done] if status is TargetStatus.REACHED else target.plan
-
-
-def problem_of(type_: str, detail: str, step: str | None, now: int) -> Problem:
-    """A problem of a known type."""
-    return Problem(type_, PROBLEM_TITLES[type_], detail, step, now)
-
-
-def problem_json(problem: Problem) -> dict[str, Json]:
-    """A problem inside an event's data; `since` stays Unix milliseconds until it is shown."""
-    return {"type": problem.type, "title": problem.title, "detail": problem.detail, "step": problem.step}

@@ -6,7 +6,8 @@ from dataclasses import replace
 from enum import Enum
 
 from orchestrator.backoff import full_jitter
-from orchestrator.decisions.draft import Context, Draft, problem_json, problem_of
+from orchestrator.decisions.draft import Context, Draft
+from orchestrator.decisions.problems import problem_json, problem_of
 from orchestrator.decisions.reconciliation import reconcile
 from orchestrator.platforms.client import OrderSnapshot, StepAnswer
 from orchestrator.platforms.failures import (

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.decisions.draft import Context, Draft, problem_of
+from orchestrator.decisions.draft import Context, Draft
+from orchestrator.decisions.problems import problem_of
 from storage.orders import orders_with_intent
 from storage.records import Situation
 from storage.transaction import Transaction

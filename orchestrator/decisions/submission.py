@@ -7,7 +7,8 @@ import json
 from dataclasses import dataclass, replace
 
 from orchestrator.decisions.decision import advance
-from orchestrator.decisions.draft import Context, Draft, problem_of
+from orchestrator.decisions.draft import Context, Draft
+from orchestrator.decisions.problems import Help, problem_of
 from orchestrator.decisions.refusals import Refused
 from statemachines.machine import Milestone, OrderState, Plan, PlatformMachine, Refusal
 from statemachines.target import Json, TargetRequest
@@ -43,7 +44,7 @@ def plan_or_refuse(ctx: Context, standing: OrderState, request: TargetRequest) -
     plan = ctx.machine.plan(standing, request, ctx.policy.chaining)
     if isinstance(plan, Refusal):
         is_a_guard = plan.slug == "not-allowed"  # it says why; an empty list would read as "nothing is allowed"
-        extra: dict[str, object] = {} if is_a_guard and not plan.allowed else {"allowed": list(plan.allowed)}
+        extra: Help = {} if is_a_guard and not plan.allowed else {"allowed": list(plan.allowed)}
         if plan.reason is not None:
             extra["reason"] = plan.reason
         raise Refused(plan.slug, plan.detail, extra=extra)

@@ -12,6 +12,7 @@ from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Context, Draft
+from orchestrator.decisions.problems import Help
 from orchestrator.decisions.refusals import Refused
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.decisions.submission import Submission, accept, plan_or_refuse, preview
@@ -341,7 +342,7 @@ class _platform_refusals:  # noqa: N801 - reads as a block
                 raise await self._closed() from None
             case AccessDenied():
                 detail = f"the platform refuses our credentials for shop {self._shop}: {error.detail}; {MEND_ACCESS}"
-                extra = {"paused_by": "access_denied"}
+                extra = Help(paused_by="access_denied")
                 raise Refused("platform-unreachable", detail, retry_after_seconds=_RETRY_SECONDS, extra=extra) from None
             case Unreadable(payload=payload) if self._order is None or not is_whole(payload):
                 # Not an order that makes no sense, but no answer of the API at all: a page for people, half a body.
@@ -358,7 +359,7 @@ class _platform_refusals:  # noqa: N801 - reads as a block
     async def _closed(self) -> Refused:
         shop = await self._store.read(lambda tx: get_shop(tx, self._shop))
         detail = f"shop {self._shop} is not asked now: {why_closed(self._worker.gate, shop)}"
-        extra = {"paused_by": shop.paused_by} if shop is not None and shop.paused_by is not None else {}
+        extra = Help() if shop is None or shop.paused_by is None else Help(paused_by=shop.paused_by)
         return Refused("platform-unreachable", detail, retry_after_seconds=30, extra=extra)
 
     async def _not_found(self) -> Refused:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from orchestrator.clock import rfc3339
 from orchestrator.decisions.refusals import Refused
-from statemachines.target import Json
+from orchestrator.operations.documents import ConsumerStatus, Delivery
 from storage.deliveries import consumer_lags, delivery_state, lag_of
 from storage.transaction import Transaction
 
@@ -43,7 +43,7 @@ class DeliverySwitch(Protocol):
         ...
 
 
-def consumer_views(tx: Transaction, now_ms: int) -> list[dict[str, Json]]:
+def consumer_views(tx: Transaction, now_ms: int) -> list[ConsumerStatus]:
     """Every consumer that pulls, and how far it is behind: one that stopped asking must not go unseen."""
     return [
         {
@@ -72,9 +72,9 @@ def no_receiver(name: str, endpoints: Sequence[EndpointFacts]) -> Refused:
     return Refused("delivery-not-found", f"there is no receiver {name!r}; the config has {known}")
 
 
-def delivery_views(tx: Transaction, endpoints: Sequence[EndpointFacts], now_ms: int) -> list[dict[str, Json]]:
+def delivery_views(tx: Transaction, endpoints: Sequence[EndpointFacts], now_ms: int) -> list[Delivery]:
     """The status dump's `delivery`. `lag_events` ends at `storage.deliveries.MOST_COUNTED`."""
-    found = []
+    found: list[Delivery] = []
     for endpoint in endpoints:
         lag, state = lag_of(tx, endpoint.name, endpoint.types), delivery_state(tx, endpoint.name)
         found.append(

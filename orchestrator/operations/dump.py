@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 
 from orchestrator.clock import Clock
+from orchestrator.operations.documents import OrderLine, ShopLine
 from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.timeline import order_events
 from orchestrator.operations.views import event_view, order_view, shop_view, target_view
 from statemachines.machine import PlatformMachine
-from statemachines.target import Json
 from storage.orders import list_orders
 from storage.records import Shop
 from storage.shops import list_shops
@@ -24,7 +24,7 @@ from storage.transaction import Transaction
 _PAGE = 50
 
 
-async def dump_lines(store: Store, node: NodeFacts, clock: Clock) -> AsyncGenerator[dict[str, Json], None]:
+async def dump_lines(store: Store, node: NodeFacts, clock: Clock) -> AsyncGenerator[ShopLine | OrderLine, None]:
     """A line for each shop, then one for each order with all its targets and events, oldest import first.
 
     `kind` is `shop` or `order`; the other members are those of the API's shops, orders, targets and events.
@@ -47,13 +47,13 @@ async def dump_lines(store: Store, node: NodeFacts, clock: Clock) -> AsyncGenera
 
 def _page(
     tx: Transaction, after: int, shops: Mapping[str, Shop], machines: Mapping[str, PlatformMachine], now_ms: int
-) -> list[tuple[int, dict[str, Json]]]:
-    lines = []
+) -> list[tuple[int, OrderLine]]:
+    lines: list[tuple[int, OrderLine]] = []
     for order in list_orders(tx, after, _PAGE):
         view = order_view(
             order, (), shops.get(order.shop), machines.get(order.shop), now_ms, is_configured=order.shop in machines
         )
         view["targets"] = [target_view(target, order.situation) for target in list_targets(tx, order.shop, order.id)]
-        view["events"] = [event_view(event) for event in order_events(tx, order.shop, order.id)]
-        lines.append((order.seq, {"kind": "order", **view}))
+        events = [event_view(event) for event in order_events(tx, order.shop, order.id)]
+        lines.append((order.seq, {"kind": "order", **view, "events": events}))
     return lines

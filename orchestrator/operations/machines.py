@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+from orchestrator.operations.documents import Machine
 from orchestrator.registry import PLATFORMS
 from statemachines.machine import PlatformMachine
-from statemachines.target import Json
 
 
-def machine_view(machine: PlatformMachine) -> dict[str, Json]:
+def machine_view(machine: PlatformMachine) -> Machine:
     """A machine as JSON; `package` is the package and version that brings the platform, absent where we do."""
     package = PLATFORMS.origin(machine.platform)
-    return machine.describe() if package is None else {**machine.describe(), "package": package}
+    view = cast("Machine", machine.describe())  # its own member is optional
+    if package is not None:
+        view["package"] = package
+    return view
 
 
 def machine_text(machine: PlatformMachine) -> str:

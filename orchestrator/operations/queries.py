@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import anyio
 
 from orchestrator.clock import Clock
+from orchestrator.decisions.problems import FieldError, Help
 from orchestrator.decisions.refusals import Refused
+from orchestrator.operations import documents
 from orchestrator.operations.deliveries import EndpointFacts, consumer_views, delivery_views, no_consumer
 from orchestrator.operations.dump import dump_lines
 from orchestrator.operations.feed import Feed
@@ -31,7 +34,6 @@ from orchestrator.operations.views import (
 )
 from orchestrator.runtime.reports import ShopFacts
 from statemachines.machine import Milestone
-from statemachines.target import Json
 from storage.events import (
     EventFilter,
     acknowledge,
@@ -94,18 +96,17 @@ class Queries:
 
     # -- the daemon ------------------------------------------------------------------------------------------------
 
-    async def status(self) -> dict[str, Json]:
+    async def status(self) -> documents.Status:
         """The status dump."""
         now, endpoints = self._clock.now_ms(), self._endpoints()
 
-        def unit(tx: Transaction) -> tuple[Counts, list[dict[str, Json]], list[dict[str, Json]]]:
+        def unit(tx: Transaction) -> tuple[Counts, list[documents.Delivery], list[documents.ConsumerStatus]]:
             return read_counts(tx), delivery_views(tx, endpoints, now), consumer_views(tx, now)
 
         counts, deliveries, consumers = await self._store.read(unit)
-        dump = status_dump(counts, self._node, self._store.url, now, deliveries)
-        return {**dump, "consumers": consumers}
+        return status_dump(counts, self._node, self._store.url, now, deliveries, consumers)
 
-    async def delivery(self, name: str) -> dict[str, Json]:
+    async def delivery(self, name: str) -> documents.Delivery:
         """One receiver of events. Raises Refused `delivery-not-found`."""
         now, wanted = self._clock.now_ms(), [endpoint for endpoint in self._endpoints() if endpoint.name == name]
         if not wanted:
@@ -117,13 +118,13 @@ class Queries:
         now = self._clock.now_ms()
         await self._store.write(lambda tx: acknowledge(tx, _PROBE, now, now))
 
-    def dump(self) -> AsyncGenerator[dict[str, Json], None]:
+    def dump(self) -> AsyncGenerator[documents.ShopLine | documents.OrderLine, None]:
         """Everything, line by line (dump.py)."""
         return dump_lines(self._store, self._node, self._clock)
 
     # -- shops -----------------------------------------------------------------------------------------------------
 
-    async def shops(self) -> list[dict[str, Json]]:
+    async def shops(self) -> list[documents.Shop]:
         """Every configured shop, and those that have left the config while targets wait for them."""
 
         def unit(tx: Transaction) -> tuple[list[Shop], dict[str, int]]:
@@ -139,7 +140,7 @@ class Queries:
         """Whether the store knows the name as that of a shop, which is not in the config any more."""
         return name.isprintable() and await self._store.read(lambda tx: get_shop(tx, name)) is not None
 
-    async def shop(self, name: str) -> dict[str, Json]:
+    async def shop(self, name: str) -> documents.Shop:
         """One shop, also one that has left the config. Raises Refused `shop-not-found`."""
         facts, row = self._node.shops().get(name), await self._store.read(lambda tx: get_shop(tx, name))
         if facts is not None:
@@ -150,7 +151,7 @@ class Queries:
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
-    async def orders(self, query: OrderQuery, after: int, limit: int) -> tuple[list[dict[str, Json]], int | None]:
+    async def orders(self, query: OrderQuery, after: int, limit: int) -> tuple[list[documents.Order], int | None]:
         """A page of orders above the position `after`, and the position of the next page, None at the end.
 
         Raises Refused: `shop-not-found`, `invalid-request` for a state that no machine and no order has.
@@ -158,23 +159,18 @@ class Queries:
         configured, now = self._node.shops(), self._clock.now_ms()
         return await self._store.read(lambda tx: _order_page(tx, configured, query, after, limit, now))
 
-    async def order(self, shop: str, order: str, *, with_timeline: bool = False) -> dict[str, Json]:
+    async def order(self, shop: str, order: str, *, with_timeline: bool = False) -> documents.OrderDetail:
         """One order, with `timeline` if it is asked for. Raises Refused `order-not-found`."""
         facts, now = self._node.shops().get(shop), self._clock.now_ms()
 
-        def unit(tx: Transaction) -> dict[str, Json]:
+        def unit(tx: Transaction) -> documents.OrderDetail:
             found = get_order(tx, shop, order)
             if found is None:
                 raise Refused("order-not-found", f"no order {order} of shop {shop} is known")
             machine = facts.machine if facts is not None else None
-            view = order_view(
-                found,
-                pending_targets(tx, shop, order),
-                get_shop(tx, shop),
-                machine,
-                now,
-                is_configured=facts is not None,
-            )
+            targets, row = pending_targets(tx, shop, order), get_shop(tx, shop)
+            shown = order_view(found, targets, row, machine, now, is_configured=facts is not None)
+            view = cast("documents.OrderDetail", shown)  # its own members are optional
             if with_timeline:
                 view["timeline"] = [event_view(event) for event in newest_events(tx, shop, order, _TIMELINE_LIMIT)]
             return view
@@ -204,7 +200,7 @@ class Queries:
                 with anyio.move_on_after(left):
                     await watch.changed()
 
-    async def shown(self, target: Target) -> dict[str, Json]:
+    async def shown(self, target: Target) -> documents.Target:
         """A target as the outside sees it. What its order does right now counts only while it runs."""
         if target.status is not TargetStatus.RUNNING:
             return target_view(target, None)
@@ -257,7 +253,7 @@ class Queries:
 
         return await self._store.write(unit)
 
-    async def consumers(self) -> list[dict[str, Json]]:
+    async def consumers(self) -> list[documents.ConsumerStatus]:
         """Every consumer whose cursor is kept here, by name, and how far it is behind."""
         now = self._clock.now_ms()
         return await self._store.read(lambda tx: consumer_views(tx, now))
@@ -291,11 +287,13 @@ class Queries:
 
     # -- what could not be read ------------------------------------------------------------------------------------
 
-    async def rejected(self, shop: str | None, after: int, limit: int) -> tuple[list[dict[str, Json]], int | None]:
+    async def rejected(
+        self, shop: str | None, after: int, limit: int
+    ) -> tuple[list[documents.RejectedPayload], int | None]:
         """A page of rejected payloads above the position `after`, and the position of the next page."""
         configured = self._node.shops()
 
-        def unit(tx: Transaction) -> tuple[list[dict[str, Json]], int | None]:
+        def unit(tx: Transaction) -> tuple[list[documents.RejectedPayload], int | None]:
             _check_shop(tx, configured, shop)
             found = list_rejected(tx, after, limit + 1, shop)
             page = found[:limit]
@@ -332,7 +330,7 @@ def _check_shop(tx: Transaction, configured: Configured, name: str | None) -> No
 
 def _order_page(
     tx: Transaction, configured: Configured, query: OrderQuery, after: int, limit: int, now: int
-) -> tuple[list[dict[str, Json]], int | None]:
+) -> tuple[list[documents.Order], int | None]:
     _check_shop(tx, configured, query.shop)
     shops = {shop.name: shop for shop in list_shops(tx)}
     wanted = OrderFilter(
@@ -380,7 +378,7 @@ def _states(tx: Transaction, configured: Configured, name: str, shop: str | None
         if not states and asked not in set(Milestone):
             known = dict.fromkeys(known for machine in machines for known in machine.names())
             detail = f"no machine knows a state {name!r}; known are {', '.join(known)}"
-            error = {"path": "state", "message": detail}
+            error = FieldError(path="state", message=detail)
             raise Refused("invalid-request", detail, extra={"errors": [error], "allowed": list(known)})
     return tuple(sorted(states)) or (name,)
 
@@ -388,7 +386,7 @@ def _states(tx: Transaction, configured: Configured, name: str, shop: str | None
 def _refuse_foreign_cursor(tx: Transaction, cursor: int, feed: str | None) -> None:
     """Whoever brings such a cursor would wait for events that never come, or miss those that other cursors name now."""
     newest, ours = last_cursor(tx), feed_id(tx)
-    extra: dict[str, Json] = {"newest": newest, "feed": ours}
+    extra: Help = {"newest": newest, "feed": ours}
     remedy = "read again from a cursor of this feed, 0 at the earliest"
     if feed is not None and feed != ours:
         raise Refused(

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from orchestrator import __version__
 from orchestrator.clock import rfc3339
+from orchestrator.operations import documents
+from orchestrator.operations.documents import ConsumerStatus, Delivery, ShopStatus, Status
 from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.views import left_shop_view, problem_view, shop_view, shop_wait
 from orchestrator.runtime.reports import ShopFacts
-from statemachines.target import Json
 from storage.events import last_cursor
 from storage.identity import feed_id
 from storage.orders import blocked_orders, count_orders
@@ -20,7 +21,6 @@ from storage.shops import list_shops
 from storage.targets import count_pending
 from storage.transaction import Transaction
 
-_BUSY = (Situation.QUEUED, Situation.RUNNING, Situation.RETRYING, Situation.WAITING, Situation.BLOCKED)
 _ATTENTION_LIMIT = 100  # what a person can look at; the count of blocked orders is complete
 
 
@@ -52,8 +52,13 @@ def read_counts(tx: Transaction) -> Counts:
 
 
 def status_dump(
-    counts: Counts, node: NodeFacts, storage_url: str, now_ms: int, deliveries: list[dict[str, Json]]
-) -> dict[str, Json]:
+    counts: Counts,
+    node: NodeFacts,
+    storage_url: str,
+    now_ms: int,
+    deliveries: list[Delivery],
+    consumers: list[ConsumerStatus],
+) -> Status:
     """The dump. Totals count every order that is kept, also those of shops that the config has no more."""
     configured = node.shops()
     left = [shop for name, shop in counts.shops.items() if name not in configured]
@@ -83,18 +88,15 @@ def status_dump(
         ],
         "attention": [{"shop": o.shop, "order": o.id, "problem": problem_view(o.problem)} for o in counts.blocked],
         "delivery": deliveries,
+        "consumers": consumers,
     }
 
 
-def _shop_status(
-    facts: ShopFacts, counts: Counts, shown: list[tuple[str, str, str, int]], now_ms: int
-) -> dict[str, Json]:
+def _shop_status(facts: ShopFacts, counts: Counts, shown: list[tuple[str, str, str, int]], now_ms: int) -> ShopStatus:
     return _doings(shop_view(facts, counts.shops.get(facts.name), now_ms), counts, shown, now_ms)
 
 
-def _doings(
-    view: dict[str, Json], counts: Counts, shown: list[tuple[str, str, str, int]], now_ms: int
-) -> dict[str, Json]:
+def _doings(view: documents.Shop, counts: Counts, shown: list[tuple[str, str, str, int]], now_ms: int) -> ShopStatus:
     """A shop with what its orders are doing."""
     name = view["name"]
     by_state: Counter[str] = Counter()
@@ -106,9 +108,11 @@ def _doings(
     return {
         **view,
         "by_state": dict(by_state),
-        **{
-            situation.value: by_situation[situation] for situation in _BUSY
-        },  # not `held`: that says who works for the shop
+        "queued": by_situation[Situation.QUEUED],
+        "running": by_situation[Situation.RUNNING],
+        "retrying": by_situation[Situation.RETRYING],
+        "waiting": by_situation[Situation.WAITING],
+        "blocked": by_situation[Situation.BLOCKED],  # `held` is left out: in a shop it says who works for it
         "by_situation": by_situation,
         "oldest_pending_seconds": None if oldest is None else max(0, now_ms - oldest) / 1000,
     }

@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from orchestrator.clock import optional_rfc3339, rfc3339
-from orchestrator.decisions.draft import problem_of
+from orchestrator.decisions.problems import problem_of
+from orchestrator.operations import documents
 from orchestrator.platforms.json_text import servable
-from orchestrator.runtime.reports import ShopFacts, SyncReport, WebhookHealth
+from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, SyncReport, WebhookHealth
 from statemachines.machine import OrderState, Plan, PlatformMachine
 from statemachines.target import Json
 from statemachines.withdrawal import withdrawal_of
@@ -23,7 +25,7 @@ from storage.records import HELD_UP, Event, Order, Problem, Rejected, Shop, Situ
 _LATEST_MS = 253_402_300_799_999  # the end of the year 9999: what lies beyond is no date that anybody can be told
 
 
-def problem_view(problem: Problem | None) -> dict[str, Json] | None:
+def problem_view(problem: Problem | None) -> documents.StandingProblem | None:
     """A problem as orders and targets carry it."""
     if problem is None:
         return None
@@ -36,27 +38,30 @@ def problem_view(problem: Problem | None) -> dict[str, Json] | None:
     }
 
 
-def wait_view(wait: Wait | None) -> dict[str, Json] | None:
+def wait_view(wait: Wait | None) -> documents.Wait | None:
     """What an order waits for."""
     return None if wait is None else {"reason": wait.reason, "until": _instant(wait.until), "detail": wait.detail}
 
 
-def plan_view(plan: Plan) -> dict[str, Json]:
+def plan_view(plan: Plan) -> documents.Preview:
     """The answer to a dry run: nothing of the plan is done."""
-    steps = [{"step": s.step, "from": s.source, "to": s.to, "status": "next"} for s in plan.steps]
+    steps: list[documents.PlanEntry] = [
+        {"step": s.step, "from": s.source, "to": s.to, "status": "next"} for s in plan.steps
+    ]
     return {"state": plan.state, "milestone": plan.milestone, "plan": steps, "unused": list(plan.unused)}
 
 
-def target_view(target: Target, situation: Situation | None) -> dict[str, Json]:
+def target_view(target: Target, situation: Situation | None) -> documents.Target:
     """A target with its plan. `now` is the step whose call is out, or in which the target is blocked: between steps, in
     backoff and while the order is held there is only a next one. `situation` is its order's, None for one not known."""
     is_out = target.status is TargetStatus.RUNNING and situation is Situation.RUNNING
-    is_begun = is_out or target.status is TargetStatus.BLOCKED
-    steps = []
+    begun = target.steps_done if is_out or target.status is TargetStatus.BLOCKED else None
+    steps: list[documents.PlanEntry] = []
     for index, entry in enumerate(target.plan):
         if not entry.is_taken:
             continue  # the feed and `unused` tell of it
-        status = "done" if index < target.steps_done else "now" if is_begun and index == target.steps_done else "next"
+        is_done, is_now = index < target.steps_done, index == begun
+        status: Literal["done", "now", "next"] = "done" if is_done else "now" if is_now else "next"
         steps.append({"step": entry.step, "from": entry.source, "to": entry.to, "status": status})
     return {
         "id": target.id,
@@ -81,7 +86,7 @@ def order_view(
     now_ms: int,
     *,
     is_configured: bool = True,
-) -> dict[str, Json]:
+) -> documents.Order:
     """An order. `targets` are those to show with it, `machine` the one of its shop (None: the shop is gone);
     `is_configured`: the shop is in the config."""
     wait, situation = order.wait, order.situation
@@ -89,7 +94,7 @@ def order_view(
         wait, situation = not_configured(order.shop), Situation.WAITING
     elif situation in HELD_UP and (shop_waits := shop_wait(shop, now_ms)) is not None:
         wait, situation = shop_waits, Situation.WAITING
-    next_attempt_at = order.next_attempt_at
+    withdrawal, next_attempt_at = withdrawal_of(order.facts), order.next_attempt_at
     if next_attempt_at is not None and next_attempt_at <= now_ms and situation is Situation.WAITING:
         next_attempt_at = None  # it would be due, were it not for what it waits for
     return {
@@ -103,7 +108,8 @@ def order_view(
         "situation": situation.value,
         "payment": order.payment,
         "returns": _returns_view(order),
-        **_withdrawal_view(order),
+        "withdrawn": withdrawal is not None,
+        "withdrawn_at": None if withdrawal is None else _instant(withdrawal.at),  # the platform need not say when
         "attempts": order.attempts,
         "next_attempt_at": _instant(next_attempt_at),
         "wait": wait_view(wait),
@@ -118,7 +124,7 @@ def order_view(
     }
 
 
-def _returns_view(order: Order) -> list[dict[str, Json]]:
+def _returns_view(order: Order) -> list[documents.Return]:
     """What the buyer sends back, with the platform's own words for where each return stands. Empty also where the
     platform has none, or does not show them."""
     return [
@@ -129,15 +135,6 @@ def _returns_view(order: Order) -> list[dict[str, Json]]:
         }
         for each in order.facts.get("returns") or ()
     ]
-
-
-def _withdrawal_view(order: Order) -> dict[str, Json]:
-    """Whether the buyer withdrew the order, and when: the platform need not say that."""
-    withdrawal = withdrawal_of(order.facts)
-    return {
-        "withdrawn": withdrawal is not None,
-        "withdrawn_at": None if withdrawal is None else _instant(withdrawal.at),
-    }
 
 
 def _gone(order: Order) -> Problem | None:
@@ -165,7 +162,7 @@ def not_configured(shop: str) -> Wait:
     return Wait("not_configured", None, told)
 
 
-def left_shop_view(shop: Shop) -> dict[str, Json]:
+def left_shop_view(shop: Shop) -> documents.Shop:
     """A shop that is not in the config any more, as far as its row tells."""
     return {
         "name": shop.name,
@@ -190,7 +187,7 @@ def left_shop_view(shop: Shop) -> dict[str, Json]:
     }
 
 
-def shop_view(facts: ShopFacts, shop: Shop | None, now_ms: int) -> dict[str, Json]:
+def shop_view(facts: ShopFacts, shop: Shop | None, now_ms: int) -> documents.Shop:
     """A configured shop; `shop` is its row, None before its first start."""
     return {
         "name": facts.name,
@@ -210,19 +207,36 @@ def shop_view(facts: ShopFacts, shop: Shop | None, now_ms: int) -> dict[str, Jso
         "import_since": _instant(facts.import_since),
         "skipped": shop.skipped if shop is not None else 0,
         "rejected": shop.rejected if shop is not None else 0,
-        "rate_limit": dict(facts.rate_limit),
+        "rate_limit": _rate_limit_view(facts.rate_limit),
         "webhooks": _webhooks_view(facts.webhooks),
     }
 
 
-def _webhooks_view(health: WebhookHealth | None) -> Json:
+def _rate_limit_view(facts: RateLimitFacts) -> documents.RateLimit:
+    """What a shop may ask of its platform, and what the platform said last is left."""
+    window, word = facts.limits.window, facts.word
+    return {
+        "rate_per_second": facts.limits.rate_per_second,
+        "burst": facts.limits.burst,
+        "concurrency": facts.limits.concurrency,
+        "window": None if window is None else {"calls": window.calls, "seconds": window.seconds},
+        "available": None if facts.available is None else round(facts.available, 1),
+        "limit": None if word is None else word.limit,
+        "remaining": None if word is None else word.remaining,
+        "unit": None if word is None else word.unit,
+        "reset_at": None if word is None else optional_rfc3339(word.reset_at),
+        "told_at": None if word is None else rfc3339(word.told_at),
+    }
+
+
+def _webhooks_view(health: WebhookHealth | None) -> documents.WebhooksOfShop | None:
     """What is known of the webhooks that a platform should send; null where nobody looks after them."""
     if health is None:
         return None
     return {"checked_at": rfc3339(health.checked_at), "missing": dict(health.missing), "error": health.error}
 
 
-def sync_view(shop: str, report: SyncReport) -> dict[str, Json]:
+def sync_view(shop: str, report: SyncReport) -> documents.SyncFound:
     """What a sweep found."""
     return {
         "shop": shop,
@@ -235,7 +249,7 @@ def sync_view(shop: str, report: SyncReport) -> dict[str, Json]:
     }
 
 
-def event_view(event: Event) -> dict[str, Json]:
+def event_view(event: Event) -> documents.Event:
     """An event; instants inside its data are kept as Unix milliseconds and shown as all others."""
     return {
         "cursor": event.cursor,
@@ -259,10 +273,11 @@ def _event_data(event: Event) -> dict[str, Json]:
     return data
 
 
-def rejected_view(rejected: Rejected) -> dict[str, Json]:
+def rejected_view(rejected: Rejected) -> documents.RejectedPayload:
     """A payload that could not be read, as text; in base64 when it is no UTF-8."""
+    encoding: Literal["utf-8", "base64"] = "utf-8"
     try:
-        payload, encoding = rejected.payload.decode("utf-8"), "utf-8"
+        payload = rejected.payload.decode("utf-8")
     except UnicodeDecodeError:
         payload, encoding = base64.b64encode(rejected.payload).decode("ascii"), "base64"
     return {
@@ -276,7 +291,7 @@ def rejected_view(rejected: Rejected) -> dict[str, Json]:
     }
 
 
-def product_view(product: StoredProduct) -> dict[str, Json]:
+def product_view(product: StoredProduct) -> documents.ProductRow:
     """A product without its payload, which is joined as text."""
     return {
         "shop": product.shop,

@@ -114,8 +114,8 @@ def body_of(event: Event, payload: Payload, form: DeliveryFormat) -> bytes:
     text = payload_text(payload.text)
     if form == "platform":
         return text.encode("utf-8", "replace")
-    view = event_view(event)
-    data: dict[str, Json] = view.pop("data")
+    view: dict[str, Json] = {**event_view(event)}
+    data = view.pop("data")
     inner = _dump(data)[:-1] + (", " if data else "") + f'"payload": {text}}}'
     return f'{_dump(view)[:-1]}, "data": {inner}}}'.encode("utf-8", "replace")
 

@@ -12,16 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import anyio
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.meter import Meter
+from storage.records import Circuit, GateReason
 
 _NAP_SECONDS = 0.25
-
-Circuit = Literal["closed", "open", "half_open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +224,7 @@ class Admission:
             until = max(until, self._open_until)
         return max(0.0, until - self._monotonic()) if until else 0.0
 
-    def reason(self) -> tuple[str, float, str] | None:
+    def reason(self) -> tuple[GateReason, float, str] | None:
         """Why the gate is closed for a while: `retry_after` or `circuit`, the seconds left, the platform's words."""
         now = self._monotonic()
         if self._throttled_until > now:

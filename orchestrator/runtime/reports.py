@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.config import Limits
+from orchestrator.platforms.meter import LastWord
 from statemachines.machine import Chaining, PlatformMachine
-from statemachines.target import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,19 @@ class WebhookHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimitFacts:
+    """What a shop may ask of its platform: `limits` as configured, `available` calls at hand now (None while the shop
+    starts), `word` the platform's last on what is left (None where none came)."""
+
+    limits: Limits
+    available: float | None = None
+    word: LastWord | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ShopFacts:
-    """A configured shop as the outside may see it. `is_leased`: this node works for it. `rate_limit`: JSON for the
-    status dump (`rate_per_second`, `burst`, `concurrency`, `available`). `webhooks`: None where nobody looks.
-    `next_sync_at`: when the next sweep begins, Unix milliseconds; None while one runs, and where none will.
+    """A configured shop as the outside may see it. `is_leased`: this node works for it. `webhooks`: None where nobody
+    looks. `next_sync_at`: when the next sweep begins, Unix milliseconds; None while one runs, and where none will.
     `import_since`: as the config says, Unix milliseconds. `identity`: which shop of its platform it is, in words."""
 
     name: str
@@ -47,7 +57,7 @@ class ShopFacts:
     machine: PlatformMachine
     is_leased: bool
     running: int
-    rate_limit: Mapping[str, Json]
+    rate_limit: RateLimitFacts
     webhooks: WebhookHealth | None = None
     next_sync_at: int | None = None
     import_since: int | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +19,12 @@ from anyio.abc import TaskGroup
 
 from orchestrator.backoff import Growing
 from orchestrator.checkpoints import Checkpoints
-from orchestrator.clock import Chance, Clock, optional_rfc3339, rfc3339
+from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ShopConfig, diff, reread
 from orchestrator.decisions.draft import Policy
 from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import PlatformClient
-from orchestrator.platforms.meter import LastWord, Meter
+from orchestrator.platforms.meter import Meter
 from orchestrator.registry import PLATFORMS
 from orchestrator.runtime.accounts import keep_account, tell_changed
 from orchestrator.runtime.admission import Admission, Limits
@@ -32,11 +32,10 @@ from orchestrator.runtime.departures import log_moves, note_moves
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.leases import Leases
 from orchestrator.runtime.renewal import renewing
-from orchestrator.runtime.reports import ShopFacts
+from orchestrator.runtime.reports import RateLimitFacts, ShopFacts
 from orchestrator.runtime.wakeups import Wakeups
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.machine import PlatformMachine
-from statemachines.target import Json
 from storage.errors import StoreError
 from storage.identity import read_identity
 from storage.records import Shop
@@ -317,28 +316,12 @@ def _facts(name: str, entry: _Entry) -> ShopFacts:
         is_leased=worker is not None,
         running=worker.running if worker is not None else 0,
         next_sync_at=worker.sweeps.next_at if worker is not None else None,
-        rate_limit={
-            "rate_per_second": limits.rate_per_second,
-            "burst": limits.burst,
-            "concurrency": limits.concurrency,
-            "window": None if limits.window is None else asdict(limits.window),
-            "available": round(worker.gate.available, 1) if worker is not None else None,
-            **_last_word(worker.gate.meter.word if worker is not None else None),
-        },
+        rate_limit=RateLimitFacts(limits)
+        if worker is None
+        else RateLimitFacts(limits, worker.gate.available, worker.gate.meter.word),
         import_since=entry.config.import_since,
         identity=entry.config.identity(),
     )
-
-
-def _last_word(word: LastWord | None) -> dict[str, Json]:
-    """What the platform said last of its rate limit, for the status dump."""
-    return {
-        "limit": None if word is None else word.limit,
-        "remaining": None if word is None else word.remaining,
-        "unit": None if word is None else word.unit,
-        "reset_at": None if word is None else optional_rfc3339(word.reset_at),
-        "told_at": None if word is None else rfc3339(word.told_at),
-    }
 
 
 def _log_fault(shop: str, error: Exception) -> None:

@@ -17,13 +17,14 @@ import anyio
 from orchestrator.api.app import build_app
 from orchestrator.api.server import Served, serving
 from orchestrator.clock import Chance, Clock
-from orchestrator.config import ApiSettings
+from orchestrator.config import ApiSettings, Limits
+from orchestrator.decisions.problems import Help
 from orchestrator.decisions.refusals import Refused
 from orchestrator.decisions.submission import Submission
 from orchestrator.metrics import Metrics
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.queries import Queries
-from orchestrator.runtime.reports import ShopFacts, SyncReport
+from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, SyncReport
 from statemachines.machine import OrderState, Plan, Refusal
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
@@ -58,7 +59,7 @@ class Node:
 
 
 def shop_facts(name: str) -> ShopFacts:
-    limit = {"rate_per_second": 10.0, "burst": 20, "concurrency": 8, "available": 20.0}
+    limit = RateLimitFacts(Limits(concurrency=8, rate_per_second=10.0, burst=20), available=20.0)
     return ShopFacts(name, "selldone", "auto", MACHINE, True, 0, limit)
 
 
@@ -120,7 +121,9 @@ class FakeCommands:
         standing = OrderState(found.state, found.platform_state, found.payment, found.facts)
         plan = MACHINE.plan(standing, request)
         if isinstance(plan, Refusal):
-            extra = {"allowed": list(plan.allowed)} | ({"reason": plan.reason} if plan.reason else {})
+            extra = Help(allowed=list(plan.allowed))
+            if plan.reason:
+                extra["reason"] = plan.reason
             raise Refused(plan.slug, plan.detail, extra=extra)
         return plan
 

@@ -41,6 +41,8 @@ def test_every_event_type_is_described() -> None:
 def test_every_event_that_the_code_sends_has_a_known_type() -> None:
     sent: set[str] = set()
     for path in SOURCES.rglob("*.py"):
+        if "testing" in path.parts:
+            continue  # the suites make events up
         text = path.read_text("utf-8")
         sent |= set(re.findall(r'\bemit\(\s*"([a-z_.]+)"', text))
         sent |= set(re.findall(r'\bappend_event\(\s*\w+,\s*[^,]+,\s*"([a-z_.]+)"', text))

@@ -13,7 +13,7 @@ from orchestrator.api.access import check_access
 from orchestrator.api.dashboard import SCRIPTS, dashboard, page
 from orchestrator.api.problems import ApiError
 from orchestrator.api.services import TOKEN
-from orchestrator.decisions.draft import PROBLEM_TITLES
+from orchestrator.decisions.problems import PROBLEM_TITLES
 from orchestrator.diagrams.drawing import STYLE
 from orchestrator.event_types import EVENT_TYPES
 from storage.records import Situation, TargetStatus

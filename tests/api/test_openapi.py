@@ -21,7 +21,7 @@ from schemathesis.core.result import Ok
 from orchestrator.api.openapi import openapi_document
 from orchestrator.api.problems import STATUS_BY_SLUG
 from orchestrator.api.routes import BODY, EVERYWHERE, ROUTES
-from orchestrator.decisions.refusals import STATUS_OF
+from orchestrator.decisions.problems import REFUSAL_TITLES
 from storage.records import Problem, Situation
 from storage.rejected import add_rejected
 from tests.api.bench import TOKEN, an_order, bench
@@ -60,7 +60,7 @@ def test_every_operation_has_a_name_of_its_own() -> None:
 
 def test_every_problem_is_an_answer_of_some_call() -> None:
     told = {slug for route in ROUTES for slug in route.slugs} | set(EVERYWHERE) | set(BODY)
-    assert set(STATUS_OF) <= told
+    assert set(REFUSAL_TITLES) <= told
     assert set(STATUS_BY_SLUG) - told == {"internal-error"}  # about our own mistakes
 
 

@@ -23,7 +23,7 @@ def build(options: Mapping[str, Any]) -> Any:
     return MACHINE
 
 
-BAZAAR = SimpleNamespace(name="bazaar", api=1, machine=build)
+BAZAAR = SimpleNamespace(name="bazaar", api=1, machine=build, target_fields=None)
 
 
 def point(name: str, attribute: str) -> EntryPoint:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
-from orchestrator.decisions.refusals import STATUS_OF, TITLES
+from orchestrator.api.problems import STATUS_BY_SLUG
+from orchestrator.decisions.problems import REFUSAL_TITLES
 from tests.cli.fake import FakeDaemon, Run, an_order
 
 CODES = {404: 4, 409: 5, 422: 2, 503: 1}
 RETRY = ("POST", "/v1/shops/acme/orders/1/retry")
 
 
-@pytest.mark.parametrize("slug", sorted(STATUS_OF))
+@pytest.mark.parametrize("slug", sorted(REFUSAL_TITLES))
 def test_every_refusal_has_its_exit_code_and_one_clear_sentence(daemon: FakeDaemon, fulfilld: Run, slug: str) -> None:
-    status = STATUS_OF[slug]
-    daemon.answers[RETRY] = (status, {"type": slug, "title": TITLES[slug], "status": status, "detail": "because"})
+    status, title = STATUS_BY_SLUG[slug], REFUSAL_TITLES[slug]
+    daemon.answers[RETRY] = (status, {"type": slug, "title": title, "status": status, "detail": "because"})
     result = fulfilld("retry", "acme", "1")
     assert result.exit_code == CODES[status]
     assert result.stdout == ""
-    assert result.stderr.startswith(f"fulfilld: {TITLES[slug]}: because")
+    assert result.stderr.startswith(f"fulfilld: {title}: because")
     assert len(result.stderr.splitlines()) == 1
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from orchestrator.backoff import Growing
 from orchestrator.decisions.decision import Call, Move, Read, Rest, advance
-from orchestrator.decisions.draft import Context, Draft, Policy, problem_of
+from orchestrator.decisions.draft import Context, Draft, Policy
+from orchestrator.decisions.problems import problem_of
 from orchestrator.testing.engine_suite.samples import order, target
 from orchestrator.testing.engine_suite.scratch import NOW
 from statemachines.selldone import MACHINE

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.backoff import Growing
-from orchestrator.decisions.draft import Context, Draft, Policy, problem_of
+from orchestrator.decisions.draft import Context, Draft, Policy
 from orchestrator.decisions.outcomes import (
     apply_answer,
     apply_failure,
@@ -16,6 +16,7 @@ from orchestrator.decisions.outcomes import (
     apply_read_failure,
     settle_intent,
 )
+from orchestrator.decisions.problems import problem_of
 from orchestrator.decisions.reconciliation import reconcile
 from orchestrator.platforms.client import OrderSnapshot, StepAnswer
 from orchestrator.platforms.failures import (

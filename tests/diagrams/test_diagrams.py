@@ -1,6 +1,5 @@
 import re
 from itertools import combinations, pairwise
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -248,7 +247,7 @@ def test_a_step_from_many_states_has_one_label() -> None:
 
 
 def test_a_machine_of_one_state_has_a_picture() -> None:
-    lonely: dict[str, Any] = PlatformMachine("lonely", [State("Only")], [], ["Only"], "Only").describe()
+    lonely = PlatformMachine("lonely", [State("Only")], [], ["Only"], "Only").describe()
 
     assert [box.name for box in lay_out(lonely).boxes] == ["Only"]
 

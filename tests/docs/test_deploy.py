@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import load
-from orchestrator.decisions.draft import PROBLEM_TITLES
+from orchestrator.decisions.problems import PROBLEM_TITLES
 from orchestrator.metrics import Metrics
 from storage.records import Situation
 

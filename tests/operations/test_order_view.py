@@ -20,7 +20,7 @@ def shop(**changes: Any) -> Shop:
 
 def shown(situation: Situation, next_attempt_at: int | None, of: Shop) -> dict[str, Any]:
     kept = order("1", situation=situation, next_attempt_at=next_attempt_at)
-    return order_view(kept, [], of, None, NOW)
+    return dict(order_view(kept, [], of, None, NOW))
 
 
 @pytest.mark.parametrize("situation", [Situation.QUEUED, Situation.RETRYING])

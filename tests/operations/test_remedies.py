@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.decisions.draft import PROBLEM_TITLES
+from orchestrator.decisions.problems import PROBLEM_TITLES
 from orchestrator.operations.remedies import REMEDIES, remedy
 
 

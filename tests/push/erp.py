@@ -137,7 +137,7 @@ class Dispatch:
 
     async def status(self, name: str = "orders_url") -> dict[str, Any]:
         endpoints = [endpoint for endpoint in self.deliveries.endpoints if endpoint.name == name]
-        return (await self.store.read(lambda tx: delivery_views(tx, endpoints, Clock().now_ms())))[0]
+        return dict((await self.store.read(lambda tx: delivery_views(tx, endpoints, Clock().now_ms())))[0])
 
     async def until(self, condition: Callable[[dict[str, Any]], bool], name: str = "orders_url") -> dict[str, Any]:
         """Waits until the status is as wanted."""

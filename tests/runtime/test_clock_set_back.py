@@ -11,7 +11,7 @@ from orchestrator.clock import Chance
 from orchestrator.intake.inbox import Inbox
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.products import list_products
-from storage.records import Situation, TargetStatus
+from storage.records import Circuit, GateReason, Situation, TargetStatus
 from storage.shops import save_gate
 from storage.sqlite.store import open_sqlite
 from storage.webhooks import Arrival, add_webhook, postpone_webhook
@@ -113,7 +113,7 @@ async def test_a_target_reads_the_order_first_when_nobody_knows_how_old_the_last
 
 @pytest.mark.parametrize("reason", ["retry_after", "circuit"])
 async def test_a_gate_that_a_clock_ahead_closed_is_open_after_a_start(
-    tmp_path: Path, reason: str, ahead_ms: int
+    tmp_path: Path, reason: GateReason, ahead_ms: int
 ) -> None:
     watch, sandbox = Watch(), Sandbox(SandboxSettings(orders=1))
     async with sandbox.running():
@@ -121,7 +121,7 @@ async def test_a_gate_that_a_clock_ahead_closed_is_open_after_a_start(
         async with working_on(sandbox, config, tmp_path, clock=watch.clock):
             pass
         until = watch.clock.now_ms() + 60_000 + ahead_ms
-        circuit = "open" if reason == "circuit" else "closed"
+        circuit: Circuit = "open" if reason == "circuit" else "closed"
         async with open_sqlite(tmp_path / "fulfilld.db", 1) as store:
             await store.write(lambda tx: save_gate(tx, SHOP, circuit, reason, until, "wait"))
         async with working_on(sandbox, config, tmp_path, clock=watch.clock) as floor:

@@ -21,7 +21,7 @@ from tests.support.shopfloor import Shopfloor, shopfloor
 
 def shown(order: Order) -> dict[str, Any]:
     """The order as the API answers it."""
-    return order_view(order, (), None, None, 0)
+    return dict(order_view(order, (), None, None, 0))
 
 
 async def updates(floor: Shopfloor, order: str) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ async def test_skip_needs_a_reason(tmp_path: Path, reason: str | None) -> None:
         order, _ = await _blocked(floor)
         with pytest.raises(Refused) as refused:
             await floor.commands.skip("acme", order, reason)
-        assert (refused.value.slug, refused.value.status) == ("reason-required", 422)
+        assert refused.value.slug == "reason-required"
 
 
 async def test_skip_and_retry_of_an_order_at_rest_are_conflicts(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ async def test_skip_and_retry_of_an_order_at_rest_are_conflicts(tmp_path: Path) 
         for command in (floor.commands.retry("acme", order.id), floor.commands.skip("acme", order.id, "why not")):
             with pytest.raises(Refused) as refused:
                 await command
-            assert (refused.value.slug, refused.value.status) == ("not-blocked", 409)
+            assert refused.value.slug == "not-blocked"
 
 
 async def test_retry_tries_the_blocked_step_again(tmp_path: Path) -> None:

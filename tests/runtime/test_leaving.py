@@ -71,7 +71,7 @@ async def test_what_waits_for_a_shop_that_left_is_shown_and_can_be_cancelled(tmp
         assert view["waiting"] == 2
         assert (await queries(floor).shop(shop))["configured"] is False
         assert [each["name"] for each in await queries(floor).shops()] == [shop]
-        order = await queries(floor).order(shop, first)
+        order: Any = await queries(floor).order(shop, first)
         assert (order["situation"], order["wait"]["reason"]) == ("waiting", "not_configured")
         page, _ = await queries(floor).orders(OrderQuery(situation="waiting"), 0, 9)
         assert {each["id"] for each in page} == {first, second}
@@ -112,7 +112,8 @@ async def test_a_call_that_was_out_when_the_shop_left_is_resolved_when_it_is_bac
         tree = json.loads(config.path.read_text())
         config.path.write_text(json.dumps({**tree, "drain_seconds": 1}))
         await floor.supervisor.reload(with_shops(config, {}))
-        assert (await queries(floor).order(SHOP, order.id))["wait"]["reason"] == "not_configured"
+        shown: Any = await queries(floor).order(SHOP, order.id)
+        assert shown["wait"]["reason"] == "not_configured"
         gate.release()
         await floor.supervisor.reload(with_shops(config, before))
         with anyio.fail_after(20):

@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 from orchestrator.clock import Clock
+from orchestrator.operations.views import shop_view
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from tests.support.shopfloor import PLATFORM, config_of, working_on
 
@@ -141,7 +142,7 @@ async def test_what_the_platform_said_last_is_shown_with_our_own_limits(
         config = config_of(sandbox, tmp_path, {"limits": {}}, platform=platform)
         async with working_on(sandbox, config, tmp_path) as floor:
             await floor.commands.sync(shop, 30)
-            shown = floor.supervisor.shops()[shop].rate_limit
+            shown: Any = shop_view(floor.supervisor.shops()[shop], None, 0)["rate_limit"]
     assert (shown["unit"], shown["limit"]) == (unit, limit)
     assert 0 < shown["remaining"] <= limit
     assert shown["told_at"].endswith("Z")
@@ -155,5 +156,5 @@ async def test_before_a_platform_said_anything_nothing_is_shown_of_it(tmp_path: 
         config = config_of(sandbox, tmp_path, platform="cloudsuite")
         async with working_on(sandbox, config, tmp_path) as floor:
             await floor.commands.sync("cs", 30)
-            shown = floor.supervisor.shops()["cs"].rate_limit
+            shown: Any = shop_view(floor.supervisor.shops()["cs"], None, 0)["rate_limit"]
     assert [shown[name] for name in ("limit", "remaining", "unit", "reset_at", "told_at")] == [None] * 5

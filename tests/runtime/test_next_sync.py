@@ -55,7 +55,9 @@ async def test_the_next_poll_is_told_once_one_has_ended(tmp_path: Path) -> None:
         again = next_sync(floor)
         assert again is not None
         assert again > now + 3_000_000, "counted from the end of the sync, less what parts the shops"
-        assert shop_view(floor.supervisor.shops()["acme"], None, now)["next_sync_at"].endswith("Z")
+        shown = shop_view(floor.supervisor.shops()["acme"], None, now)["next_sync_at"]
+        assert shown is not None
+        assert shown.endswith("Z")
 
 
 @pytest.mark.parametrize("drawn", [0.0, 0.25, 0.75])

@@ -13,6 +13,7 @@ from orchestrator.api.problems import unavailable
 from orchestrator.api.schema.queries import Query
 from orchestrator.api.services import OPENAPI
 from orchestrator.decisions.refusals import Refused
+from orchestrator.operations.documents import Health, Ready
 
 _PROBE_SECONDS = 5.0
 
@@ -20,7 +21,7 @@ _PROBE_SECONDS = 5.0
 async def health(call: Call[Query]) -> web.StreamResponse:
     """Alive: the event loop answers."""
     del call
-    return answer({"status": "ok"})
+    return answer(Health(status="ok"))
 
 
 async def ready(call: Call[Query]) -> web.StreamResponse:
@@ -31,7 +32,7 @@ async def ready(call: Call[Query]) -> web.StreamResponse:
         return unavailable("start-up is not done yet").response()
     with anyio.move_on_after(_PROBE_SECONDS):
         await call.services.queries.probe_storage()
-        return answer({"status": "ready"})
+        return answer(Ready(status="ready"))
     return unavailable(f"the storage did not take a write within {_PROBE_SECONDS:.0f} s").response()
 
 

@@ -17,6 +17,7 @@ from orchestrator.api.reading import checked, read_json
 from orchestrator.api.schema.bodies import ACK
 from orchestrator.api.schema.fields import CURSOR
 from orchestrator.api.schema.queries import EventsQuery, FeedQuery, Query
+from orchestrator.operations.documents import Consumer, Consumers, EventPage
 from orchestrator.operations.views import event_view
 from storage.events import EventFilter
 
@@ -41,12 +42,12 @@ async def acknowledge(call: Call[Query]) -> web.StreamResponse:
     name = call.path["name"]
     body = checked(ACK, await read_json(call.request), "invalid-request")
     cursor, feed = await call.services.queries.acknowledge(name, body.cursor, body.feed)
-    return answer({"name": name, "cursor": cursor, "feed": feed})
+    return answer(Consumer(name=name, cursor=cursor, feed=feed))
 
 
 async def list_consumers(call: Call[Query]) -> web.StreamResponse:
     """The consumers whose cursor is kept here."""
-    return answer({"consumers": await call.services.queries.consumers()})
+    return answer(Consumers(consumers=await call.services.queries.consumers()))
 
 
 async def seek(call: Call[Query]) -> web.StreamResponse:
@@ -54,14 +55,14 @@ async def seek(call: Call[Query]) -> web.StreamResponse:
     name = call.path["name"]
     body = checked(ACK, await read_json(call.request), "invalid-request")
     feed = await call.services.queries.seek(name, body.cursor, body.feed)
-    return answer({"name": name, "cursor": body.cursor, "feed": feed})
+    return answer(Consumer(name=name, cursor=body.cursor, feed=feed))
 
 
 async def forget_consumer(call: Call[Query]) -> web.StreamResponse:
     """Forgets a consumer."""
     name = call.path["name"]
     cursor, feed = await call.services.queries.forget_consumer(name)
-    return answer({"name": name, "cursor": cursor, "feed": feed})
+    return answer(Consumer(name=name, cursor=cursor, feed=feed))
 
 
 async def _events(call: Call[FeedQuery], after: int) -> web.StreamResponse:
@@ -76,7 +77,7 @@ async def _events(call: Call[FeedQuery], after: int) -> web.StreamResponse:
             call.request, SSE_TYPE, _frames(call, cursor, wanted, page.feed), headers={FEED_HEADER: page.feed}
         )
     page = await call.services.queries.events(after, query.limit, wanted, query.wait, query.feed)
-    return answer({"events": [event_view(event) for event in page.events], "next": page.next, "feed": page.feed})
+    return answer(EventPage(events=list(map(event_view, page.events)), next=page.next, feed=page.feed))
 
 
 async def _frames(call: Call[FeedQuery], cursor: int, wanted: EventFilter, feed_id: str) -> AsyncGenerator[bytes, None]:

@@ -9,6 +9,7 @@ from orchestrator.api.call import Call
 from orchestrator.api.handlers.shops import read_reason
 from orchestrator.api.schema.fields import page_token
 from orchestrator.api.schema.queries import OrderQuery, OrdersQuery, Query
+from orchestrator.operations.documents import Orders
 from orchestrator.operations.queries import OrderQuery as Wanted
 from orchestrator.operations.views import payload_text
 
@@ -25,7 +26,7 @@ async def list_orders(call: Call[OrdersQuery]) -> web.StreamResponse:
         updated_after=query.updated_after,
     )
     found, following = await call.services.queries.orders(wanted, query.after, query.limit)
-    return answer({"orders": found, "next": page_token(following)})
+    return answer(Orders(orders=found, next=page_token(following)))
 
 
 async def read_order(call: Call[OrderQuery]) -> web.StreamResponse:

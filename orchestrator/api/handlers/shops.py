@@ -13,12 +13,13 @@ from orchestrator.api.schema.bodies import REASON
 from orchestrator.api.schema.fields import page_token
 from orchestrator.api.schema.queries import Query, RejectedQuery, SyncQuery
 from orchestrator.decisions.refusals import Refused
+from orchestrator.operations.documents import Rejected, Shops, SyncStarted
 from orchestrator.operations.views import sync_view
 
 
 async def list_shops(call: Call[Query]) -> web.StreamResponse:
     """Every configured shop."""
-    return answer({"shops": await call.services.queries.shops()})
+    return answer(Shops(shops=await call.services.queries.shops()))
 
 
 async def read_shop(call: Call[Query]) -> web.StreamResponse:
@@ -42,7 +43,7 @@ async def sync_shop(call: Call[SyncQuery]) -> web.StreamResponse:
     """Polls a shop now."""
     shop = call.path["shop"]
     report = await call.services.commands.sync(shop, call.query.wait)
-    return answer({"shop": shop}, 202) if report is None else answer(sync_view(shop, report))
+    return answer(SyncStarted(shop=shop), 202) if report is None else answer(sync_view(shop, report))
 
 
 async def read_reason(call: Call[Query]) -> str | None:
@@ -55,7 +56,7 @@ async def list_rejected(call: Call[RejectedQuery]) -> web.StreamResponse:
     """Payloads that could not be read."""
     query = call.query
     found, following = await call.services.queries.rejected(query.shop, query.after, query.limit)
-    return answer({"rejected": found, "next": page_token(following)})
+    return answer(Rejected(rejected=found, next=page_token(following)))
 
 
 async def retry_rejected(call: Call[Query]) -> web.StreamResponse:

@@ -150,9 +150,9 @@ def read_query(request: web.Request, model: type[Q]) -> Q:
     except ValueError as error:
         errors = errors_of(error, given)
         # how often a parameter came is no part of its name
-        raise Invalid(
-            "invalid-request", [{**each, "path": each["path"].partition("[")[0]} for each in errors]
-        ) from None
+        for each in errors:
+            each["path"] = each["path"].partition("[")[0]
+        raise Invalid("invalid-request", errors) from None
 
 
 _SEVERAL = frozenset({"type", "include"})

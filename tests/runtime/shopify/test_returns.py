@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.operations.documents import Return
 from orchestrator.operations.views import order_view
 from orchestrator.platforms.shopify.parts import ASK_AGAIN_SECONDS
 from orchestrator.registry import PLATFORMS
@@ -22,7 +23,7 @@ def panel(floor: Shopfloor, action: str, order: str, **fields: Any) -> dict[str,
     return floor.sandbox.platforms["shopify"].operate({"action": action, "order": order, **fields})
 
 
-async def shown(floor: Shopfloor, order: str) -> tuple[str, list[dict[str, Any]]]:
+async def shown(floor: Shopfloor, order: str) -> tuple[str, list[Return]]:
     """The order after a poll: its state and its returns as the API tells them."""
     await floor.commands.sync(SHOP, 30)
     view = order_view(await floor.order(order, SHOP), [], None, MACHINE, 0)

@@ -1,54 +1,27 @@
-"""The answers as models, for the OpenAPI document alone: views make the JSON, tests hold the two together.
+"""What the daemon shows to the outside, as typed JSON: views return these, the OpenAPI document is made from them.
 
-Members that are listed are always there; clients must ignore others, so none is ruled out.
+Members that are listed are always there, unless they are `NotRequired`; clients must ignore others, so none is ruled
+out.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from pydantic.json_schema import WithJsonSchema
+from typing_extensions import TypedDict
 
-from storage.records import Situation, TargetStatus
+from statemachines.description import MachineDescription
+from storage.records import Circuit, PausedBy, Situation, TargetStatus, WaitReason
 
 Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 SituationName = Annotated[str, WithJsonSchema({"type": "string", "enum": [s.value for s in Situation]})]
+Payment = Annotated[str, WithJsonSchema({"type": "string", "enum": ["paid", "unpaid", "invoice", "unknown"]})]
 StatusName = Annotated[str, WithJsonSchema({"type": "string", "enum": [s.value for s in TargetStatus]})]
-PausedBy = Literal["person", "access_denied", "restore", "another_account"]
-Circuit = Literal["closed", "open", "half_open"]
 
 
-class Document(BaseModel):
-    """What all answers have in common."""
-
-
-class FieldError(Document):
-    """One thing that is wrong with a request."""
-
-    path: str
-    message: str
-
-
-class HttpProblem(Document):
-    """An RFC 9457 problem; `type` is a stable slug."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: Annotated[list[FieldError], Field(description="Everything that is wrong with the request")] = []
-    allowed: Annotated[list[str], Field(description="States one step away, or all that the shop has")] = []
-    reason: Annotated[str, Field(description="What the guard misses")] = ""
-    newest: Annotated[int | None, Field(description="The newest cursor of the feed")] = None
-    feed: Annotated[str | None, Field(description="The id of the feed as it is now")] = None
-    paused_by: Annotated[
-        PausedBy | None,
-        Field(description="Who paused the shop, which waits for a person then: asking again is of no use"),
-    ] = None
-
-
-class StandingProblem(Document):
+class StandingProblem(TypedDict):
     """Why an order or a target stands still; `detail` carries the platform's own words."""
 
     type: str
@@ -58,34 +31,26 @@ class StandingProblem(Document):
     since: Instant
 
 
-class Wait(Document):
+class Wait(TypedDict):
     """What an order waits for."""
 
-    reason: Literal[
-        "retry_after",
-        "circuit",
-        "paused",
-        "payment",
-        "platform",
-        "access_denied",
-        "not_configured",
-        "restore",
-        "another_account",
-    ]
+    reason: WaitReason
     until: Instant | None
     detail: str
 
 
-class PlanEntry(Document):
+_From = TypedDict("_From", {"from": str})  # no name that a class could have
+
+
+class PlanEntry(_From):
     """One step of a plan."""
 
     step: str
-    from_: Annotated[str, Field(alias="from")]
     to: str
     status: Literal["done", "now", "next"]
 
 
-class Preview(Document):
+class Preview(TypedDict):
     """What a dry run answers."""
 
     state: str
@@ -106,7 +71,7 @@ class Target(Preview):
     problem: StandingProblem | None
 
 
-class Event(Document):
+class Event(TypedDict):
     """One line of the feed."""
 
     cursor: int
@@ -118,14 +83,14 @@ class Event(Document):
     data: dict[str, Any]
 
 
-class ReturnedLine(Document):
+class ReturnedLine(TypedDict):
     """How much of an order line a return is about."""
 
     id: str
     quantity: int | str
 
 
-class Return(Document):
+class Return(TypedDict):
     """What the buyer sends back, or wants to."""
 
     id: str
@@ -133,7 +98,7 @@ class Return(Document):
     lines: list[ReturnedLine]
 
 
-class Order(Document):
+class Order(TypedDict):
     """One order of one shop."""
 
     shop: str
@@ -144,7 +109,7 @@ class Order(Document):
     platform_state: Annotated[str, Field(description="What the platform shows; differs where a state is ours alone")]
     milestone: str | None
     situation: SituationName
-    payment: Literal["paid", "unpaid", "invoice", "unknown"]
+    payment: Payment
     returns: Annotated[list[Return], Field(description="Empty also where the platform shows none")]
     withdrawn: Annotated[bool, Field(description="Whether the buyer withdrew the order")]
     withdrawn_at: Annotated[Instant | None, Field(description="When; null also where the platform does not say")]
@@ -164,46 +129,47 @@ class Order(Document):
 class OrderDetail(Order):
     """One order, with what was asked for beside it."""
 
-    payload: Annotated[Any, Field(description="What the platform sent; with include=payload")] = None
-    timeline: Annotated[list[Event], Field(description="Oldest first; with include=timeline")] = []
+    payload: NotRequired[Annotated[Any, Field(description="What the platform sent; with include=payload")]]
+    timeline: NotRequired[Annotated[list[Event], Field(description="Oldest first; with include=timeline")]]
 
 
-class Orders(Document):
+class OrderLine(Order):
+    """One order in the dump: `targets` are all that it ever had."""
+
+    kind: Literal["order"]
+    events: list[Event]
+
+
+class Orders(TypedDict):
     """A page of orders."""
 
     orders: list[Order]
     next: str | None
 
 
-class CallWindow(Document):
+class CallWindow(TypedDict):
     """So many calls in any stretch of so many seconds."""
 
     calls: int
     seconds: float
 
 
-class RateLimit(Document):
+class RateLimit(TypedDict):
     """What a shop may ask of its platform, and what the platform said last is left."""
 
     rate_per_second: float
     burst: int
     concurrency: int
-    window: Annotated[
-        CallWindow | None, Field(description="Never more calls than that; null where none is counted")
-    ] = None
+    window: Annotated[CallWindow | None, Field(description="Never more calls than that; null where none is counted")]
     available: Annotated[float | None, Field(description="Calls at hand now; null while the shop starts")]
-    limit: Annotated[
-        int | None, Field(description="The platform's last word: how much there is; null where none came")
-    ] = None
-    remaining: Annotated[int | None, Field(description="The platform's last word: how much of it is left")] = None
-    unit: Annotated[Literal["calls", "points"] | None, Field(description="What the platform counts")] = None
-    reset_at: Annotated[
-        Instant | None, Field(description="When the platform's count starts anew, or is full again")
-    ] = None
-    told_at: Annotated[Instant | None, Field(description="When the platform said so")] = None
+    limit: Annotated[int | None, Field(description="The platform's last word: how much there is; null where none came")]
+    remaining: Annotated[int | None, Field(description="The platform's last word: how much of it is left")]
+    unit: Annotated[Literal["calls", "points"] | None, Field(description="What the platform counts")]
+    reset_at: Annotated[Instant | None, Field(description="When the platform's count starts anew, or is full again")]
+    told_at: Annotated[Instant | None, Field(description="When the platform said so")]
 
 
-class WebhooksOfShop(Document):
+class WebhooksOfShop(TypedDict):
     """What the last look at a platform's webhooks showed."""
 
     checked_at: Instant
@@ -211,7 +177,7 @@ class WebhooksOfShop(Document):
     error: Annotated[str | None, Field(description="Why there was no look")]
 
 
-class Shop(Document):
+class Shop(TypedDict):
     """A configured shop."""
 
     name: str
@@ -237,13 +203,19 @@ class Shop(Document):
     ]
 
 
-class Shops(Document):
+class ShopLine(Shop):
+    """A shop in the dump."""
+
+    kind: Literal["shop"]
+
+
+class Shops(TypedDict):
     """Every configured shop."""
 
     shops: list[Shop]
 
 
-class SyncStarted(Document):
+class SyncStarted(TypedDict):
     """A sweep will begin, or goes on."""
 
     shop: str
@@ -260,7 +232,7 @@ class SyncFound(SyncStarted):
     skipped: Annotated[int, Field(description="Orders left out as history for the first time")]
 
 
-class EventPage(Document):
+class EventPage(TypedDict):
     """A page of the feed; `next` is where to go on, in this feed."""
 
     events: list[Event]
@@ -268,7 +240,7 @@ class EventPage(Document):
     feed: Annotated[str, Field(description="The feed's id; send it with `after`")]
 
 
-class Consumer(Document):
+class Consumer(TypedDict):
     """A consumer and up to where it has acknowledged."""
 
     name: str
@@ -276,7 +248,7 @@ class Consumer(Document):
     feed: str
 
 
-class RejectedPayload(Document):
+class RejectedPayload(TypedDict):
     """A payload that could not be read."""
 
     id: str
@@ -288,31 +260,36 @@ class RejectedPayload(Document):
     payload_encoding: Literal["utf-8", "base64"]
 
 
-class Rejected(Document):
+class Rejected(TypedDict):
     """A page of rejected payloads."""
 
     rejected: list[RejectedPayload]
     next: str | None
 
 
-class Product(Document):
-    """A product as a webhook showed it last."""
+class ProductRow(TypedDict):
+    """A product without its payload, which joins it as text."""
 
     shop: str
     id: str
     title: str | None
     updated_at: Instant | None
+
+
+class Product(ProductRow):
+    """A product as a webhook showed it last."""
+
     payload: Any
 
 
-class Products(Document):
+class Products(TypedDict):
     """A page of products."""
 
     products: list[Product]
     next: str | None
 
 
-class Delivery(Document):
+class Delivery(TypedDict):
     """A receiver of events, and how far it is behind."""
 
     name: str
@@ -322,57 +299,31 @@ class Delivery(Document):
     paused: bool
 
 
-class MachineState(Document):
-    """A state of a machine."""
-
-    name: str
-    milestone: str | None
-    settable: bool
-    record_only: bool
-    end: bool
-
-
-class MachineStep(Document):
-    """A step of a machine; `to` null leaves the state. One by the platform is seen and waited for, never made."""
-
-    step: str
-    from_: Annotated[list[str], Field(alias="from")]
-    to: str | None
-    uses: list[str]
-    by: Literal["daemon", "platform"]
-
-
-class Machine(Document):
+class Machine(MachineDescription):
     """A platform's state machine."""
 
-    platform: str
-    initial: str
-    states: list[MachineState]
-    steps: list[MachineStep]
-    milestones: dict[str, str]
-    mainline: list[str]
-    package: Annotated[str | None, Field(description="What brings the platform, where that is another package")] = None
+    package: NotRequired[Annotated[str, Field(description="What brings the platform, where that is another package")]]
 
 
-class Machines(Document):
+class Machines(TypedDict):
     """Every platform's machine."""
 
     machines: list[Machine]
 
 
-class Health(Document):
+class Health(TypedDict):
     """The daemon lives."""
 
     status: Literal["ok"]
 
 
-class Ready(Document):
+class Ready(TypedDict):
     """The daemon works."""
 
     status: Literal["ready"]
 
 
-class DaemonStatus(Document):
+class DaemonStatus(TypedDict):
     """The daemon about itself."""
 
     version: str
@@ -384,7 +335,7 @@ class DaemonStatus(Document):
     feed: Annotated[str, Field(description="The feed's id; another one means that its cursors mean other events")]
 
 
-class Totals(Document):
+class Totals(TypedDict):
     """Everything that is kept, counted."""
 
     orders: int
@@ -406,7 +357,7 @@ class ShopStatus(Shop):
     oldest_pending_seconds: float | None
 
 
-class Attention(Document):
+class Attention(TypedDict):
     """An order that waits for a person."""
 
     shop: str
@@ -414,7 +365,7 @@ class Attention(Document):
     problem: StandingProblem | None
 
 
-class ConsumerStatus(Document):
+class ConsumerStatus(TypedDict):
     """A consumer that pulls, and how far it is behind."""
 
     name: str
@@ -424,13 +375,13 @@ class ConsumerStatus(Document):
     last_seen_at: Annotated[Instant, Field(description="When it last acknowledged")]
 
 
-class Consumers(Document):
+class Consumers(TypedDict):
     """The consumers whose cursor is kept here, by name."""
 
     consumers: list[ConsumerStatus]
 
 
-class Status(Document):
+class Status(TypedDict):
     """The status dump."""
 
     daemon: DaemonStatus
