@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +10,14 @@ import anyio
 import pytest
 import structlog.testing
 
-from orchestrator.clock import Clock
 from orchestrator.config import Config, load
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.feed import Feed
-from orchestrator.operations.queries import OrderQuery, Queries
-from orchestrator.runtime.reports import ShopFacts
+from orchestrator.operations.queries import OrderQuery
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.errors import StoreUnavailable
 from storage.records import Situation, TargetStatus
-from tests.support.shopfloor import SHOP, Shopfloor, config_of, shopfloor, working_on
-
-
-class Node:
-    """What the views need of a daemon."""
-
-    node, pid, started_at, is_draining, is_ready = "test", 1, 0, False, True
-
-    def __init__(self, floor: Shopfloor) -> None:
-        self._floor = floor
-
-    def shops(self) -> Mapping[str, ShopFacts]:
-        return self._floor.supervisor.shops()
-
-
-def queries(floor: Shopfloor) -> Queries:
-    return Queries(floor.store, Node(floor), Feed(), Clock())
+from tests.support.asking import queries
+from tests.support.shopfloor import SHOP, config_of, shopfloor, working_on
 
 
 def with_shops(config: Config, shops: dict[str, Any]) -> Config:
