@@ -1,6 +1,6 @@
 """What is kept of the pushes to the ERP: pause, last error, and the events that are parked (0002_push.sql).
 
-How far a receiver has been told the feed is a consumer's cursor, named `delivery:NAME`: no consumer of the API can have
+How far a receiver has got the feed is a consumer's cursor, named `delivery:NAME`: no consumer of the API can have
 such a name.
 """
 
@@ -38,15 +38,16 @@ class Parked:
     """An event that waits for its next attempt, apart from the cursor."""
 
     event: Event
-    lane: str
+    ordering_key: str
     attempts: int
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A lane in which something is parked. `due_at`: when its first event is tried again, in Unix milliseconds."""
+    """An ordering key (column `lane`) of which something is parked. `due_at`: when its first event is tried again, in
+    Unix milliseconds."""
 
-    lane: str
+    ordering_key: str
     due_at: int
 
 
@@ -103,31 +104,31 @@ def note_error(tx: Transaction, name: str, now_ms: int, error: str) -> None:
     )
 
 
-def park(tx: Transaction, name: str, cursor: int, lane: str, attempts: int, due_at: int) -> None:
+def park(tx: Transaction, name: str, cursor: int, ordering_key: str, attempts: int, due_at: int) -> None:
     """Puts an event aside, or counts a further attempt of one that is. One that retention took while it was on its
-    way is not put aside: it would block its lane for good."""
+    way is not put aside: it would block its ordering key for good."""
     tx.execute(
         "INSERT INTO parked (name, cursor, lane, attempts, due_at) SELECT ?, ?, ?, ?, ?"
         " WHERE EXISTS (SELECT 1 FROM events WHERE cursor = ?) ON CONFLICT (name, cursor)"
         " DO UPDATE SET attempts = excluded.attempts, due_at = excluded.due_at",
-        (name, cursor, lane, attempts, due_at, cursor),
+        (name, cursor, ordering_key, attempts, due_at, cursor),
     )
 
 
 def unpark(tx: Transaction, name: str, cursor: int) -> None:
-    """Forgets a parked event: it is delivered."""
+    """Deletes a parked event: it is delivered."""
     tx.execute("DELETE FROM parked WHERE name = ? AND cursor = ?", (name, cursor))
 
 
 def hurry_parked(tx: Transaction, name: str, now_ms: int) -> None:
-    """Every parked event is due now: the receiver was mended or resumed."""
+    """Every parked event is due now: the receiver works again or was resumed."""
     tx.execute("UPDATE parked SET due_at = ? WHERE name = ? AND due_at > ?", (now_ms, name, now_ms))
 
 
 def parked_heads(tx: Transaction, name: str, limit: int, latest_ms: int = _FAR_MS) -> list[Head]:
-    """The lanes in which something is parked, soonest due first. One that is due later than `latest_ms`, which no wait
-    leads to, was put off by a clock that was ahead: it is due (0). Goes from lane to lane by the index and not through
-    the events behind the first ones, of which there may be very many."""
+    """The ordering keys of which something is parked, soonest due first. A key that is due later than `latest_ms`,
+    which no wait leads to, was put off by a clock that was ahead: it is due (0). Goes from key to key by the index and
+    not through the events behind the first ones, of which there may be very many."""
     sql = (
         "WITH RECURSIVE lanes (lane) AS (SELECT min(lane) FROM parked WHERE name = ? UNION ALL"
         " SELECT (SELECT min(p.lane) FROM parked p WHERE p.name = ? AND p.lane > lanes.lane) FROM lanes"
@@ -136,22 +137,22 @@ def parked_heads(tx: Transaction, name: str, limit: int, latest_ms: int = _FAR_M
         " AND p.lane = lanes.lane ORDER BY p.cursor LIMIT 1) AS due_at"
         " FROM lanes WHERE lane IS NOT NULL ORDER BY due_at, lane LIMIT ?"
     )
-    return [Head(lane, due_at) for lane, due_at in tx.query(sql, (name, name, latest_ms, name, limit))]
+    return [Head(key, due_at) for key, due_at in tx.query(sql, (name, name, latest_ms, name, limit))]
 
 
-def list_parked(tx: Transaction, name: str, lane: str, limit: int) -> list[Parked]:
-    """The first events of a lane, in order."""
+def list_parked(tx: Transaction, name: str, ordering_key: str, limit: int) -> list[Parked]:
+    """The first parked events of an ordering key, in order."""
     sql = (
         f"SELECT {COLUMNS.of('e')}, p.attempts FROM parked p"  # noqa: S608
         " JOIN events e ON e.cursor = p.cursor WHERE p.name = ? AND p.lane = ? ORDER BY p.cursor LIMIT ?"
     )
-    return [Parked(COLUMNS.read(row[:-1]), lane, row[-1]) for row in tx.query(sql, (name, lane, limit))]
+    return [Parked(COLUMNS.read(row[:-1]), ordering_key, row[-1]) for row in tx.query(sql, (name, ordering_key, limit))]
 
 
-def parked_lanes(tx: Transaction, name: str, lanes: Iterable[str]) -> set[str]:
-    """Those of the lanes in which something is parked: what comes behind it has to wait there too."""
+def parked_keys(tx: Transaction, name: str, keys: Iterable[str]) -> set[str]:
+    """Those of the ordering keys of which something is parked: their later events have to wait too."""
     sql = "SELECT 1 FROM parked WHERE name = ? AND lane = ? LIMIT 1"
-    return {lane for lane in lanes if tx.query(sql, (name, lane))}
+    return {key for key in keys if tx.query(sql, (name, key))}
 
 
 @dataclass(frozen=True, slots=True)

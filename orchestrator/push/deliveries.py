@@ -1,4 +1,4 @@
-"""All receivers of the config: a courier each, kept alive, exchanged when the config changes, paused by people."""
+"""All receivers of the config: a pusher each, kept alive, exchanged when the config changes, paused by people."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from storage.transaction import Published, Transaction
 log = structlog.get_logger()
 
 _FIRST_WAIT_SECONDS = 1.0
-_ROUND_SECONDS = 5.0  # after that a round begins no further call and waits for none, so that no slow lane holds it up
-_STUMBLE_SECONDS = 5.0
+_ROUND_SECONDS = 5.0  # after that a round begins no further call and waits for none, so that no slow order delays it
+_RESTART_SECONDS = 5.0
 
 
 Reread = Callable[[], Awaitable[DeliverySettings | None]]
-"""Awaited when a receiver does not take our signature: the settings with another secret, None without."""
+"""Awaited when a receiver refuses our signature: the settings with another secret, None without."""
 
 
 async def nothing_changed() -> DeliverySettings | None:
-    """Of a secret that stands in the config itself."""
+    """The reread of a secret that is written in the config itself."""
     return None
 
 
@@ -50,12 +50,12 @@ class Deliveries:
         self._store, self._clock, self._chance = store, clock, chance
         self._waits = (first_wait_seconds, round_seconds)
         self._settings = settings
-        self._couriers: tuple[EndpointPusher, ...] = ()
+        self._pushers: tuple[EndpointPusher, ...] = ()
         self._changed = anyio.Event()
         self._reread = reread
 
     def __repr__(self) -> str:
-        return f"<Deliveries: {', '.join(map(repr, self._couriers)) or 'no receiver'}>"
+        return f"<Deliveries: {', '.join(map(repr, self._pushers)) or 'no receiver'}>"
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -63,12 +63,12 @@ class Deliveries:
         return endpoints_of(self._settings)
 
     def reload(self, settings: DeliverySettings | None) -> None:
-        """Applies new settings. What is on its way is sent again: receivers know repeats by their id."""
+        """Applies new settings. What is on its way is sent again: receivers recognise repeats by their id."""
         if settings != self._settings:
             self._settings = settings
             self._changed.set()
 
-    async def _look_again(self) -> None:
+    async def _reread_secret(self) -> None:
         fresh = await self._reread()
         if fresh is not None:
             log.info("delivery.secret_changed", detail="read again from its file")
@@ -76,8 +76,8 @@ class Deliveries:
 
     def wake(self, published: Sequence[Published]) -> None:
         """Called after each commit with what it published."""
-        for pusher in self._couriers:
-            if any(told.type in pusher.endpoint.types for told in published):
+        for pusher in self._pushers:
+            if any(event.type in pusher.endpoint.types for event in published):
                 pusher.wake()
 
     async def pause(self, name: str) -> bool:
@@ -100,7 +100,7 @@ class Deliveries:
             return False
         if await self._store.write(unit):
             log.info("delivery.switched", name=name, paused=is_paused)
-        for pusher in self._couriers:
+        for pusher in self._pushers:
             if pusher.endpoint.name == name:
                 pusher.wake_now()
         return True
@@ -109,26 +109,26 @@ class Deliveries:
         """Delivers until cancelled."""
         while True:
             self._changed = anyio.Event()
-            self._couriers = tuple(self._pusher(endpoint) for endpoint in self.endpoints)
+            self._pushers = tuple(self._pusher(endpoint) for endpoint in self.endpoints)
             async with anyio.create_task_group() as group:
-                for pusher in self._couriers:
+                for pusher in self._pushers:
                     group.start_soon(_keep, pusher)
                 await self._changed.wait()
                 group.cancel_scope.cancel()
 
     def _pusher(self, endpoint: Endpoint) -> EndpointPusher:
         assert self._settings is not None
-        context = PushContext(self._settings, self._store, self._clock, self._chance, *self._waits, self._look_again)
+        context = PushContext(self._settings, self._store, self._clock, self._chance, *self._waits, self._reread_secret)
         return EndpointPusher(endpoint, context)
 
 
 async def _keep(pusher: EndpointPusher) -> None:
-    """Keeps a courier going, whatever happens to it."""
+    """Restarts a pusher whenever it fails."""
     while True:
         try:
             await pusher.run()
         except StoreError as error:
             log.error("delivery.stopped", name=pusher.endpoint.name, detail=str(error))
-        except Exception as error:  # supervised: one receiver's trouble is not the others'
+        except Exception as error:  # supervised: a failing receiver stops no other
             log.error("delivery.crashed", name=pusher.endpoint.name, exc_info=error)
-        await anyio.sleep(_STUMBLE_SECONDS)
+        await anyio.sleep(_RESTART_SECONDS)

@@ -1,4 +1,4 @@
-"""What both loops of a courier know of their receiver: is it there, which calls are late, how long to wait."""
+"""What both loops of a pusher share about their endpoint: is it up, which calls are late, how long to wait."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LONGEST_REST_SECONDS = 30.0
 _READ_AHEAD_BYTES = 1024 * 1024
 
 Unit = Callable[[Transaction, int], None]
-"""A unit of work that is told the time."""
+"""A unit of work; takes the time, in Unix milliseconds."""
 
 
 class OverdueLimit(NamedTuple):
@@ -36,22 +36,22 @@ class OverdueLimit(NamedTuple):
 
 
 class Wakeup:
-    """Ends a loop's rest. A loop listens first and looks for work then, so that nothing is missed."""
+    """Ends a loop's rest. A loop listens first and loads work then, so that no call is missed."""
 
     def __init__(self) -> None:
-        self._wake, self._nudge = anyio.Event(), anyio.Event()
+        self._wake, self._wake_now = anyio.Event(), anyio.Event()
 
     def listen(self) -> None:
         """From now on a call counts."""
-        self._wake, self._nudge = anyio.Event(), anyio.Event()
+        self._wake, self._wake_now = anyio.Event(), anyio.Event()
 
     def wake(self) -> None:
         """There is work."""
         self._wake.set()
 
     def wake_now(self) -> None:
-        """Look at once, whatever is being waited for."""
-        self._nudge.set()
+        """There is work that must not wait: ends a rest and a pause."""
+        self._wake_now.set()
         self._wake.set()
 
     async def rest(self, seconds: float) -> None:
@@ -60,35 +60,36 @@ class Wakeup:
             await self._wake.wait()
 
     async def pause(self, seconds: float) -> None:
-        """Work does not shorten this, a nudge does."""
+        """Ended by `wake_now`, not by `wake`."""
         with anyio.move_on_after(seconds):
-            await self._nudge.wait()
+            await self._wake_now.wait()
 
 
-class Receiver:
-    """`failures`: rounds in a row in which new events were tried and nothing arrived. `arrivals`: how many events
-    arrived, from any loop. `late`: calls that outlasted their round, by lane; their lanes have parked events.
-    `seen_late`: lanes that were late at any time since `watch_late`: an older snapshot may not show it."""
+class EndpointState:
+    """The state of one endpoint. `failures`: consecutive rounds in which new events were tried and nothing arrived.
+    `arrivals`: how many events arrived, from any loop. `late`: calls that outlasted their round, by ordering key; their
+    keys have parked events. `late_since_watch`: keys that were late at any time since `watch_late`: an older snapshot
+    may not show it."""
 
     def __init__(self, endpoint: Endpoint, context: PushContext) -> None:
         self.endpoint, self.store, self.clock = endpoint, context.store, context.clock
         self.round_seconds = context.round_seconds
-        self._means = context
+        self._context = context
         self.fresh, self.parked = Wakeup(), Wakeup()
         self.pace = Pace()
         self.failures = self.arrivals = 0
         self.late: dict[str, OverdueCall] = {}
-        self.seen_late: set[str] = set()
+        self.late_since_watch: set[str] = set()
 
     def wait_seconds(self, attempt: int) -> float:
         """How long to wait after so many attempts."""
-        waits = Growing(self._means.first_wait_seconds, self._means.settings.max_wait_seconds)
-        return equal_jitter(waits.after(attempt), self._means.chance.jitter())
+        waits = Growing(self._context.first_wait_seconds, self._context.settings.max_wait_seconds)
+        return equal_jitter(waits.after(attempt), self._context.chance.jitter())
 
     @property
     def longest_wait_ms(self) -> int:
-        """No event is put aside for longer between two attempts."""
-        return int(self._means.settings.max_wait_seconds * 1000)
+        """The longest wait between two attempts of an event."""
+        return int(self._context.settings.max_wait_seconds * 1000)
 
     def fail(self, error: str | None) -> None:
         """New events were tried, and nothing arrives."""
@@ -97,7 +98,7 @@ class Receiver:
             log.warning("delivery.failed", name=self.endpoint.name, detail=error)
 
     async def record(self, unit: Unit, arrived: int, error: str | None) -> None:
-        """Writes down what came of calls, `arrived` of which were taken, in one transaction. Raises StoreError."""
+        """Writes down the results of calls, `arrived` of which were accepted, in one transaction. Raises StoreError."""
         name, now = self.endpoint.name, self.clock.now_ms()
         is_recovery = arrived > 0 and self.failures > 0
         self.arrivals += arrived
@@ -122,7 +123,7 @@ class Receiver:
     def park_failed(self, tx: Transaction, pending: PendingEvent, now: int) -> None:
         """Parks an event until its next attempt, which is later each time."""
         due_at = now + int(self.wait_seconds(pending.attempts + 1) * 1000)
-        park(tx, self.endpoint.name, pending.event.cursor, pending.lane, pending.attempts + 1, due_at)
+        park(tx, self.endpoint.name, pending.event.cursor, pending.ordering_key, pending.attempts + 1, due_at)
 
     def has_room(self, runs: Sequence[EventBatch], room: OverdueLimit) -> bool:
         """Whether these runs may be late as well."""
@@ -131,14 +132,14 @@ class Receiver:
         return len(runs) + len(late) <= room.calls and (not late or weight <= room.weight)
 
     def watch_late(self) -> None:
-        """Begins `seen_late` anew."""
-        self.seen_late = set(self.late)
+        """Begins `late_since_watch` anew."""
+        self.late_since_watch = set(self.late)
 
     def note_late(self, calls: Sequence[OverdueCall]) -> None:
-        """From now on the lanes of these calls are let alone until their end is written down (`settle`)."""
+        """Nothing of these calls' ordering keys is sent from now on, until their end is written down (`settle`)."""
         for each in calls:
-            self.late[each.pending.lane] = each
-            self.seen_late.add(each.pending.lane)
+            self.late[each.pending.ordering_key] = each
+            self.late_since_watch.add(each.pending.ordering_key)
 
     def settle(self, group: TaskGroup, calls: Sequence[OverdueCall], arrivals: int | None = None) -> None:
         """Writes down the end of each late call when it comes. Its event is parked by now. With the arrivals of before
@@ -159,8 +160,8 @@ class Receiver:
                 self.park_failed(tx, late.pending, now)
 
         await self.record(unit, int(attempt.error is None), attempt.error)
-        if self.late.get(late.pending.lane) is late:
-            del self.late[late.pending.lane]
+        if self.late.get(late.pending.ordering_key) is late:
+            del self.late[late.pending.ordering_key]
         self.parked.wake()
 
     def with_payloads(self, tx: Transaction, pending_events: Sequence[PendingEvent]) -> list[PendingEvent]:
@@ -168,7 +169,7 @@ class Receiver:
         found: list[PendingEvent] = []
         room = _READ_AHEAD_BYTES
         for pending in pending_events:
-            payload = payload_of(tx, pending.event, self._means.settings.format) if room > 0 else None
+            payload = payload_of(tx, pending.event, self._context.settings.format) if room > 0 else None
             room -= len(payload.text) if payload is not None and payload.text is not None else 0
             found.append(replace(pending, payload=payload))
         return found

@@ -1,4 +1,4 @@
-"""What is sent for an event: body, address of the lane that it goes in, headers with the signature. Pure."""
+"""What is sent for an event: body, its ordering key, headers with the signature. Pure."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class PendingEvent:
     """An event on its way. `attempts`: how often it was tried before. `payload`: None until it is needed."""
 
     event: Event
-    lane: str
+    ordering_key: str
     attempts: int
     payload: Payload | None = None
 
@@ -83,8 +83,8 @@ def endpoints_of(settings: DeliverySettings | None) -> tuple[Endpoint, ...]:
     return tuple(found)
 
 
-def lane_of(event: Event) -> str:
-    """What an event has to stay in order with: the events of its order, of its product, of its shop."""
+def ordering_key_of(event: Event) -> str:
+    """The key of the events that have to stay in order: those of an order, of a product, of a shop."""
     if event.order is not None:
         return f"{event.shop}/order/{event.order}"
     if event.type.startswith("product."):
@@ -121,11 +121,11 @@ def body_of(event: Event, payload: Payload, form: DeliveryFormat) -> bytes:
 
 
 def topic_of(event: Event, platform: str | None) -> str:
-    """The platform's topic for an event: the webhook's own; for what was found by a read the one that says the same."""
-    told = event.data.get("topic")
-    # Whichever webhook was the first to show an order: it is one that the ERP has not heard of.
-    if isinstance(told, str) and event.type != "order.imported":
-        return told
+    """The platform's topic for an event: the webhook's own; for what a read found, the topic with the same meaning."""
+    topic = event.data.get("topic")
+    # Whichever webhook was the first to show an order: the ERP does not know that order yet.
+    if isinstance(topic, str) and event.type != "order.imported":
+        return topic
     known = None if platform is None else PLATFORMS.get(platform)
     return (usual_topic if known is None else known.webhooks.topic_for)(event.type)
 
@@ -144,7 +144,7 @@ def headers_of(event: Event, body: bytes, signer: Signer, now_ms: int) -> dict[s
 
 
 def labels_of(event: Event, payload: Payload) -> dict[str, str]:
-    """The headers that tell what a body of the platform's own is about."""
+    """The headers that say what a body of the platform's own is about."""
     return {
         "X-Fulfilld-Topic": topic_of(event, payload.platform),
         "X-Fulfilld-Shop": event.shop or "",
@@ -156,17 +156,17 @@ def labels_of(event: Event, payload: Payload) -> dict[str, str]:
 def signer_of(secret: str) -> Signer:
     """Signs with a secret as Standard Webhooks write it (`whsec_` and base64); any other text is used as it is."""
     text = secret.removeprefix("whsec_").rstrip("=")
-    # Told here, because the library would leave out whatever is no base64 and sign with the rest.
+    # Checked here, because the library would leave out whatever is not base64 and sign with the rest.
     is_base64 = _BASE64.fullmatch(text) is not None and len(text) % 4 != 1
     return Signer(secret if is_base64 else secret.encode())
 
 
-def lanes_of(pending_events: Iterable[PendingEvent]) -> dict[str, list[PendingEvent]]:
-    """Parcels by lane, in order."""
-    lanes: dict[str, list[PendingEvent]] = {}
+def by_ordering_key(pending_events: Iterable[PendingEvent]) -> dict[str, list[PendingEvent]]:
+    """Pending events by their ordering key, in order."""
+    queues: dict[str, list[PendingEvent]] = {}
     for pending in pending_events:
-        lanes.setdefault(pending.lane, []).append(pending)
-    return lanes
+        queues.setdefault(pending.ordering_key, []).append(pending)
+    return queues
 
 
 def _dump(value: Json) -> str:

@@ -1,4 +1,4 @@
-"""Makes the POST of an event and says what came of it."""
+"""Makes the POST of an event and returns its result."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from orchestrator.push.envelope import Endpoint, PendingEvent, body_of, headers_
 from storage.store import Store
 
 _LARGEST_ANSWER_BYTES = 64 * 1024
-_ABOUT_THE_EVENT = frozenset({400, 409, 413, 415, 422})
-_NOT_LET_IN = frozenset({401, 403})
+_EVENT_REFUSED = frozenset({400, 409, 413, 415, 422})
+_ACCESS_REFUSED = frozenset({401, 403})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of sending an event; `error` None: it arrived. `is_refusal`: the receiver lives and wants it not."""
+    """The result of sending an event; `error` None: it arrived. `is_refusal`: the receiver is up and rejected this
+    event."""
 
     error: str | None
     is_refusal: bool = False
@@ -39,9 +40,9 @@ class SignedRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PushContext:
-    """What all that serves a receiver works with. `first_wait_seconds`: the pause after the first failure, which grows
-    from there; `round_seconds`: how long a round waits for its calls. `refused` is awaited when the receiver does not
-    take our signature."""
+    """The settings and services that all parts of a pusher share. `first_wait_seconds`: the pause after the first
+    failure, which grows from there; `round_seconds`: how long a round waits for its calls. `refused` is awaited when
+    the receiver refuses our signature."""
 
     settings: DeliverySettings
     store: Store
@@ -81,7 +82,7 @@ class Sender:
                 self._url, data=signed.body, headers=signed.headers, allow_redirects=False
             ) as response:
                 status = response.status
-                with suppress(aiohttp.ClientError, TimeoutError):  # the status has been told already
+                with suppress(aiohttp.ClientError, TimeoutError):  # the status is known already
                     await response.content.read(_LARGEST_ANSWER_BYTES)
         except TimeoutError:
             return Attempt(f"no answer within {self._settings.timeout_seconds:g} s")
@@ -89,7 +90,7 @@ class Sender:
             return Attempt(network_words(error))
         if 200 <= status < 300:
             return Attempt(None)
-        if status in _NOT_LET_IN:
+        if status in _ACCESS_REFUSED:
             await self._refused()
         words = "answered with a redirect, which is not followed" if status in _REDIRECTS else "answered"
-        return Attempt(f"{words} ({status})", is_refusal=status in _ABOUT_THE_EVENT)
+        return Attempt(f"{words} ({status})", is_refusal=status in _EVENT_REFUSED)

@@ -1,4 +1,4 @@
-"""A receiver of events on a real port, as good or bad as a test wants it, and a store with couriers that serve it."""
+"""A receiver of events on a real port, as good or bad as a test wants it, and a store with pushers that serve it."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def running_erp(port: int = 0, erp: Erp | None = None) -> AsyncIterator[Er
 
 @dataclass
 class Dispatch:
-    """A store with its couriers."""
+    """A store with its pushers."""
 
     store: Store
     deliveries: Deliveries

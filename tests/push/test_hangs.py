@@ -93,7 +93,7 @@ class Desk:
         self.begun = 0
 
     async def pack(self, pending: PendingEvent) -> SignedRequest:
-        return SignedRequest(pending.lane.encode(), {})
+        return SignedRequest(pending.ordering_key.encode(), {})
 
     async def post(self, signed: SignedRequest) -> Attempt:
         self.begun += 1
@@ -105,12 +105,12 @@ class Desk:
 
 async def test_a_receiver_that_is_slow_for_all_gets_no_more_calls_at_once(tmp_path: Path) -> None:
     desk, pace = Desk(), Pace()
-    lanes = [[PendingEvent(Event(n, 0, "x", None, None, None, {}), str(n), 0)] for n in range(40)]
+    queues = [[PendingEvent(Event(n, 0, "x", None, None, None, {}), str(n), 0)] for n in range(40)]
     most: list[int] = []
     outcomes: list[Outcome] = []
 
     async def hold(group: TaskGroup) -> None:
-        round_ = Round(desk, lanes, 2, pace)  # type: ignore[arg-type]
+        round_ = Round(desk, queues, 2, pace)  # type: ignore[arg-type]
         outcomes.append(await round_.hold(group, 1.0, lambda _: len(desk.out) < 6))
 
     async with anyio.create_task_group() as group:
@@ -120,7 +120,7 @@ async def test_a_receiver_that_is_slow_for_all_gets_no_more_calls_at_once(tmp_pa
         next(iter(desk.out.values())).set()
         while not pace.is_slow:  # noqa: ASYNC110 - nothing tells of it
             await anyio.sleep(0.001)
-        while desk.begun < len(lanes) and not outcomes:
+        while desk.begun < len(queues) and not outcomes:
             most.append(len(desk.out))
             for done in list(desk.out.values()):
                 done.set()
@@ -129,7 +129,7 @@ async def test_a_receiver_that_is_slow_for_all_gets_no_more_calls_at_once(tmp_pa
             done.set()
     (outcome,) = outcomes
     assert outcome.late == [], "the round waited for its calls"
-    assert len(outcome.arrived) + len(outcome.untouched) == len(lanes)
+    assert len(outcome.arrived) + len(outcome.not_begun) == len(queues)
     assert most[-1] <= 2
 
 

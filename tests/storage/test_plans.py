@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.testing.engine_suite.scratch import NOW
-from storage.deliveries import list_parked, parked_heads, parked_lanes
+from storage.deliveries import list_parked, parked_heads, parked_keys
 from storage.events import EventFilter, list_events
 from storage.sqlite.store import open_sqlite
 from storage.store import Store
@@ -31,7 +31,7 @@ async def test_what_is_parked_is_found_without_a_walk_through_all_of_it(tmp_path
     async with open_sqlite(tmp_path / "s.db", NOW) as store:
         await store.read(lambda tx: parked_heads(Explained(tx), "orders", 9))
         await store.read(lambda tx: list_parked(Explained(tx), "orders", "1", 9))
-        await store.read(lambda tx: parked_lanes(Explained(tx), "orders", ["1"]))
+        await store.read(lambda tx: parked_keys(Explained(tx), "orders", ["1"]))
     steps = [plan for plan in plans if "parked" in plan or " p " in f"{plan} "]
     assert len(steps) == 5
     assert all("USING" in step and "parked_lane (name=?" in step for step in steps), steps

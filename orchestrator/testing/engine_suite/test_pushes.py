@@ -20,7 +20,7 @@ from storage.deliveries import (
     note_error,
     park,
     parked_heads,
-    parked_lanes,
+    parked_keys,
     pause_delivery,
     unpark,
 )
@@ -178,12 +178,12 @@ async def test_an_error_stands_for_as_long_as_something_is_parked(engine: Engine
         assert (await store.read(lambda tx: delivery_state(tx, "orders"))).last_error is None
 
 
-async def test_the_first_parked_event_of_a_lane_says_when_the_lane_is_due(engine: Engine) -> None:
+async def test_the_first_parked_event_of_a_key_says_when_the_key_is_due(engine: Engine) -> None:
     async with engine.open() as store:
 
         def unit(tx: Transaction) -> None:
-            for lane, due_at in (("1", NOW + 5), ("1", NOW), ("2", NOW - 1), ("3", NOW + 9)):
-                park(tx, "orders", append_event(tx, NOW, "x", order=lane), lane, 1, due_at)
+            for key, due_at in (("1", NOW + 5), ("1", NOW), ("2", NOW - 1), ("3", NOW + 9)):
+                park(tx, "orders", append_event(tx, NOW, "x", order=key), key, 1, due_at)
             park(tx, "orders", 999, "gone", 1, NOW)
             park(tx, "products", 1, "1", 1, NOW)
 
@@ -191,19 +191,19 @@ async def test_the_first_parked_event_of_a_lane_says_when_the_lane_is_due(engine
 
         async def heads(limit: int = 9) -> list[tuple[str, int]]:
             found = await store.read(lambda tx: parked_heads(tx, "orders", limit))
-            return [(head.lane, head.due_at - NOW) for head in found]
+            return [(head.ordering_key, head.due_at - NOW) for head in found]
 
-        async def parked(lane: str, limit: int = 9) -> list[tuple[int, str, int]]:
-            found = await store.read(lambda tx: list_parked(tx, "orders", lane, limit))
-            return [(each.event.cursor, each.lane, each.attempts) for each in found]
+        async def parked(key: str, limit: int = 9) -> list[tuple[int, str, int]]:
+            found = await store.read(lambda tx: list_parked(tx, "orders", key, limit))
+            return [(each.event.cursor, each.ordering_key, each.attempts) for each in found]
 
         assert await store.read(lambda tx: parked_heads(tx, "nobody", 9)) == []
         assert await heads() == [("2", -1), ("1", 5), ("3", 9)]
         assert await heads(1) == [("2", -1)]
         assert await parked("1") == [(1, "1", 1), (2, "1", 1)]
         assert await parked("1", 1) == [(1, "1", 1)]
-        assert await store.read(lambda tx: parked_lanes(tx, "orders", ["1", "3", "9", "gone"])) == {"1", "3"}
-        assert await store.read(lambda tx: parked_lanes(tx, "orders", [])) == set()
+        assert await store.read(lambda tx: parked_keys(tx, "orders", ["1", "3", "9", "gone"])) == {"1", "3"}
+        assert await store.read(lambda tx: parked_keys(tx, "orders", [])) == set()
         await store.write(lambda tx: park(tx, "orders", 1, "1", 2, NOW))
         assert await parked("1") == [(1, "1", 2), (2, "1", 1)]
         await store.write(lambda tx: unpark(tx, "orders", 1))
