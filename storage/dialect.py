@@ -1,6 +1,6 @@
 """What databases spell differently, each difference with a name; everything else in the queries is portable.
 
-`Transaction.insert` and `insert_many` are the rest of it: every database has its own way to tell new identities.
+`Transaction.insert` and `insert_many` are the rest of it: every database has its own way to return new identities.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol, TypeVar
 
 from storage.errors import Holder
-from storage.store import OnCommit, OnGroup, Store, unheard
+from storage.store import OnCommit, OnGroup, Store, no_listener
 from storage.transaction import Transaction
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class Exclusion(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Something that was looked at: `name` says what, `detail` what was found, for people."""
+    """One thing that was checked: `name` says which, `detail` what was found, for people."""
 
     name: str
     status: Literal["ok", "warning", "failed"]
@@ -121,7 +121,7 @@ def located(url: str, directory: Path) -> str:
 
 
 def open_store(
-    url: str, now_ms: int, *, on_commit: OnCommit = unheard, on_group: OnGroup = unheard
+    url: str, now_ms: int, *, on_commit: OnCommit = no_listener, on_group: OnGroup = no_listener
 ) -> AbstractAsyncContextManager[Store]:
     """Opens the store that a URL names, as `Engine.open`."""
     return engine_of(url).open(now_ms, on_commit=on_commit, on_group=on_group)

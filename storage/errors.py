@@ -1,4 +1,4 @@
-"""What can go wrong with the store. The first line of each docstring says it to people."""
+"""What can go wrong with the store. Each docstring says what happened."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class StaleLease(StoreError):
 
 
 class NotAStore(StoreError):
-    """The file is no fulfilld store."""
+    """The file is not a fulfilld store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,9 @@ class StoreLockUnusable(StoreError):
 
     def __init__(self, path: Path, error: OSError) -> None:
         if isinstance(error, FileNotFoundError):
-            told = f"there is no directory {path.parent} for the store; make it, or name another in storage.url"
+            message = f"there is no directory {path.parent} for the store; make it, or name another in storage.url"
         else:
             why = error.strerror or type(error).__name__
-            told = f"the lock file {path} cannot be used: {why}; let the daemon's user write there, on a local disk"
-        super().__init__(told)
+            message = f"the lock file {path} cannot be used: {why}; let the daemon's user write there, on a local disk"
+        super().__init__(message)
         self.path = path

@@ -1,7 +1,7 @@
 """Notices from task to task of one process: what an engine has that no other process can have open.
 
-A notice says that something is worth a look; what is so, the store says. Equal ones that wait are one, so a listener
-that is slow costs no more than there are things to tell of.
+A notice says that something changed; the store says what. Equal pending notices are merged, so a slow listener has at
+most one for each different text.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class LostUpdate(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """Which orders are wanted; None means all. `passed`: states, by shop, that have the wanted milestone beside a
+    """Which orders to select; None means all. `passed`: states, by shop, that have the wanted milestone beside a
     further one. `standing_shops`: shops whose orders wait, though they would go on."""
 
     shop: str | None = None
@@ -110,15 +110,15 @@ def save_order(tx: Transaction, order: Order, *, has_seldom: bool = True) -> Ord
     return changed(order, version=order.version + 1)
 
 
-def forget_looks(tx: Transaction) -> None:
-    """Nothing that is known of an order counts as fresh any more: each is read before anything is done to it."""
+def forget_observations(tx: Transaction) -> None:
+    """No observation counts as fresh any more: each order is read before anything is done to it."""
     tx.execute("UPDATE orders SET observed_at = 0")
 
 
 def touch_order(tx: Transaction, seq: int, observed_at: int, now_ms: int = _FAR_MS) -> None:
-    """The platform was looked at and showed nothing new: not a change, so neither version nor `updated_at` move.
+    """An observation showed nothing new: not a change, so neither version nor `updated_at` move.
 
-    `now_ms`: a later look than that never was; our clock was ahead then.
+    `now_ms`: a later observation than that is impossible; our clock was ahead then.
     """
     tx.execute(
         "UPDATE orders SET observed_at = ? WHERE seq = ? AND (observed_at < ? OR observed_at > ?)",
@@ -135,8 +135,7 @@ def save_payload(
     content: dict[str, Json] | None = None,
     read_at: int | None = None,
 ) -> None:
-    """Keeps the newest payload byte for byte, with the content that was read from it in a look that began at
-    `read_at`."""
+    """Keeps the newest payload byte for byte, with the content of the observation that began at `read_at`."""
     text = None if content is None else dump_json(content)
     tx.execute(
         "INSERT INTO payloads (shop, id, received_at, payload, content, read_at) VALUES (?, ?, ?, ?, ?, ?)"
@@ -147,7 +146,7 @@ def save_payload(
 
 
 def get_kept(tx: Transaction, shop: str, order: str) -> Kept | None:
-    """The content of an order as it was last seen; None for one that has no payload."""
+    """The content of an order as it was last observed; None for one that has no payload."""
     rows = tx.query("SELECT content, read_at, received_at FROM payloads WHERE shop = ? AND id = ?", (shop, order))
     if not rows:
         return None
@@ -171,7 +170,7 @@ def list_orders(tx: Transaction, after: int, limit: int, wanted: OrderFilter = O
 def due_orders(
     tx: Transaction, shop: str, now_ms: int, limit: int, longest_ms: int = LONGEST_WAIT_MS
 ) -> list[tuple[str, int]]:
-    """Ids of the shop's orders that want a driver now, longest due first, with their due times.
+    """Ids of the shop's orders that are due now, longest due first, with their due times.
 
     None waits longer than `longest_ms`: one that is due later than that was put off by a clock that was ahead.
     """
@@ -201,12 +200,12 @@ def orders_with_intent(tx: Transaction, shop: str) -> list[Order]:
 def stalest_orders(
     tx: Transaction, shop: str, ends: tuple[str, ...], observed_before: int, limit: int, now_ms: int = _FAR_MS
 ) -> list[str]:
-    """Ids of the shop's orders outside the end states that were not looked for since `observed_before`, stalest first.
+    """Ids of the shop's orders outside the end states that were not observed since `observed_before`, stalest first.
 
-    A look later than `now_ms` never was: our clock was ahead, and nobody knows when it was.
+    An observation later than `now_ms` is impossible: our clock was ahead, and its real time is unknown.
 
-    One that is gone is looked for when it has been gone for twice as long as at the last look: a platform that only
-    stumbled is believed again soon, and one that deleted it is asked a few times in a year.
+    An order that is gone is read again when it has been gone for twice as long as at the last read: after a passing
+    fault of the platform it is found again soon, and a deleted order is asked for a few times in a year.
     """
     marks = ", ".join("?" * len(ends))
     rows = tx.query(
@@ -315,12 +314,12 @@ def _seldom_values(order: Order) -> tuple[Value, ...]:
 
 def _dump_intent(intent: Intent) -> str:
     """The last member is left out where older daemons, which do not know it, take it so themselves."""
-    told = [intent.target, intent.step, intent.source, intent.to, intent.started_at, intent.is_uncertain]
-    return dump_json(told if intent.is_unanswered is intent.is_uncertain else [*told, intent.is_unanswered])
+    fields = [intent.target, intent.step, intent.source, intent.to, intent.started_at, intent.is_uncertain]
+    return dump_json(fields if intent.is_unanswered is intent.is_uncertain else [*fields, intent.is_unanswered])
 
 
 def _load_intent(text: str) -> Intent:
-    """Rows that do not say whether an answer was heard: one in doubt counts as unanswered."""
+    """Rows that do not say whether an answer arrived: an uncertain intent counts as unanswered."""
     intent = Intent(*(fields := load_json(text)))
     return intent if len(fields) > _OLD_INTENT_FIELDS else replace(intent, is_unanswered=intent.is_uncertain)
 

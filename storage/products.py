@@ -1,4 +1,4 @@
-"""Products as webhooks showed them, the latest version of each; and which version of a shipment was seen last."""
+"""Products as webhooks showed them, the latest version of each; and the latest known version of each shipment."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Version(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredProduct:
-    """A product of a shop. `updated_at` is the platform's own change time, the last that it told, None where
-    none; `seq` orders products by when they were first seen."""
+    """A product of a shop. `updated_at` is the platform's own change time, the last one that it gave, None where
+    it gave none; `seq` orders products by their first webhook."""
 
     seq: int
     shop: str
@@ -37,7 +37,7 @@ _PRODUCT = Columns(StoredProduct)
 def save_product(
     tx: Transaction, shop: str, product: str, title: str | None, updated_at: int | None, payload: bytes, now_ms: int
 ) -> Version:
-    """Keeps a product's version unless a newer one is kept, or this very one; answers which it was."""
+    """Keeps a product's version unless a newer one is kept, or this very one; returns which it was."""
     rows = tx.query("SELECT updated_at, payload FROM products WHERE shop = ? AND id = ?", (shop, product))
     if not rows:
         tx.execute(
@@ -56,7 +56,7 @@ def save_product(
 
 
 def list_products(tx: Transaction, after: int, limit: int, shop: str | None = None) -> list[StoredProduct]:
-    """Products with a `seq` above `after`, in the order in which they were first seen."""
+    """Products with a `seq` above `after`, in the order of their first webhooks."""
     where, values = (" AND shop = ?", [after, shop]) if shop is not None else ("", [after])
     sql = f"SELECT {_PRODUCT.sql} FROM products WHERE seq > ?{where} ORDER BY seq LIMIT ?"  # noqa: S608
     return [_PRODUCT.read(row) for row in tx.query(sql, [*values, limit])]
@@ -72,11 +72,11 @@ def note_shipment(
     *,
     was_looked_at: bool = False,
 ) -> Version:
-    """Remembers a shipment's change time; answers whether it is news. The same second may bring two versions, the
+    """Keeps a shipment's change time; returns whether this version is new. The same second may bring two versions, the
     same bytes are the same version.
 
-    `was_looked_at`: its webhook was looked at before, so a change time that is known is a repeat, though an older
-    daemon kept no bytes to tell it by.
+    `was_looked_at`: its webhook was processed before, so a known change time is a duplicate, even where an older daemon
+    kept no digest of it.
     """
     digest = hashlib.blake2b(payload, digest_size=16).hexdigest()
     rows = tx.query("SELECT updated_at, digest FROM fulfillments WHERE shop = ? AND id = ?", (shop, shipment))
@@ -93,7 +93,7 @@ def note_shipment(
     return Version.NEWER if rows else Version.FIRST
 
 
-def _is_older(told: int | None, known: int | None) -> bool:
-    """Change times have whole seconds: an equal one may be another version. One that tells no time counts as new, and
-    leaves the time that is known for the next ones."""
-    return told is not None and known is not None and told < known
+def _is_older(received: int | None, known: int | None) -> bool:
+    """Change times have whole seconds: an equal one may be another version. A version without a time counts as new, and
+    the known time stays for the next ones."""
+    return received is not None and known is not None and received < known

@@ -71,7 +71,7 @@ class TargetStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why something stands still (docs/api.md). `detail` carries the platform's own words."""
+    """Why something stands still (docs/api.md). `detail` carries the platform's own message."""
 
     type: str
     title: str
@@ -94,7 +94,7 @@ class Intent:
     """A step whose call may be out: on disk before the call, gone with its outcome.
 
     `is_uncertain`: what the call did is unknown, so the order is read before anything is sent again.
-    `is_unanswered`: that is so because nobody heard an answer, so it may have taken effect; False after an answer that
+    `is_unanswered`: that is so because no answer arrived, so the call may have taken effect; False after an answer that
     only leads to a read.
     """
 
@@ -107,16 +107,16 @@ class Intent:
     is_unanswered: bool = False
 
     def cut_off(self) -> Intent:
-        """The intent of a call whose answer will never be heard; one that ended in doubt before stays as it is."""
+        """The intent of a call whose answer will never arrive; an intent that was uncertain before stays as it is."""
         return self if self.is_uncertain else replace(self, is_uncertain=True, is_unanswered=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept of an order's last look beside its row.
+    """What is kept of an order's last observation beside its row.
 
-    `content`: what the ERP was given of it, `read_at`: when that look began; both None for an order that an older
-    version kept. `received_at`: when its payload was kept.
+    `content`: what the ERP was given of it, `read_at`: when that observation began; both None for an order that an
+    older version kept. `received_at`: when its payload was kept.
     """
 
     content: dict[str, Json] | None
@@ -130,11 +130,11 @@ class Order:
 
     `state` is ours, `platform_state` what the platform showed last. `observed_at`: when the platform last showed it to
     us, in a list or by itself, 0 when it is to be read before anything else; `moved_at`: when our last call on it ended
-    (a look that began before is stale). `due_at`: when a driver should look at it next, None at rest. `version` grows
-    with every change and fences lost updates.
-    `attempts` counts calls of the current step, `read_attempts` failed reads in a row, `crashes` daemon deaths in it.
-    `gone_at`: since when the platform has no such order, with its words in `gone_detail`; nothing is wanted of it then.
-    `is_provisional`: imported from a webhook and not yet confirmed by a read.
+    (an observation that began before is stale). `due_at`: when a driver takes it up next, None at rest. `version` grows
+    with every change and fences lost updates. `attempts` counts calls of the current step, `read_attempts` failed reads
+    in a row, `crashes` daemon deaths in it. `gone_at`: since when the platform has no such order, with its message in
+    `gone_detail`; it has no pending targets then. `is_provisional`: imported from a webhook and not yet confirmed by a
+    read.
     """
 
     seq: int
@@ -188,7 +188,7 @@ class Order:
         now: int,
         is_provisional: bool = False,
     ) -> Order:
-        """An order that is not kept yet: at rest, and nothing was ever asked of it. `now`: when it is imported."""
+        """An order that is not kept yet: at rest, and without any target. `now`: when it is imported."""
         return cls(
             seq=0,
             shop=shop,
@@ -277,7 +277,7 @@ class Shop:
     `gate_*` is a shop-wide wait that ends by itself. `credentials` is a fingerprint, never the secret: a changed one
     ends an access_denied pause.
     `followed_since`: when the daemon first worked for the shop; `swept_since`: the `import_since` of the last complete
-    sweep; `skipped`: how many orders are left out as history; `rejected`: how many payloads are set aside.
+    sync; `skipped`: how many orders are left out as history; `rejected`: how many payloads are set aside.
     """
 
     name: str

@@ -17,23 +17,23 @@ _REJECTED = Columns(Rejected)
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """What is kept of a subject beside its payload. `told`: digests of the troubles that the feed has told of;
-    `attempts`: how often it was read again; `next_at`: when it is next, Unix milliseconds; `webhook`: the id of the one
-    that is worked off again where there is no `order` to read."""
+    """What is kept of a subject beside its payload. `reported`: digests of the errors that the feed has reported;
+    `attempts`: how often it was read again; `next_at`: when it is read next, Unix milliseconds; `webhook`: the id of
+    the webhook that is processed again where there is no `order` to read."""
 
     id: int
     order: str | None
     webhook: int | None
-    told: tuple[str, ...]
+    reported: tuple[str, ...]
     attempts: int
     next_at: int
 
 
-def _load_told(text: str) -> tuple[str, ...]:
+def _load_reported(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-_ASIDE = Columns(Aside, named={"order": "order_id"}, readers={"told": _load_told})
+_ASIDE = Columns(Aside, named={"order": "order_id", "reported": "told"}, readers={"reported": _load_reported})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Fresh:
 
     subject: str
     webhook: int | None = None
-    told: str = ""
+    reported: str = ""
     next_at: int = 0
 
 
@@ -70,12 +70,12 @@ def add_rejected(
     return tx.insert(
         "INSERT INTO rejected (shop, subject, source, order_id, webhook, at, error, payload, told, attempts, next_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
-        (shop, aside.subject, source, order, aside.webhook, now_ms, error, payload, aside.told, aside.next_at),
+        (shop, aside.subject, source, order, aside.webhook, now_ms, error, payload, aside.reported, aside.next_at),
     )
 
 
 def subject_of(order: str | None, likeness: bytes) -> str:
-    """What a payload is about: its order, or, where it names none, what it looks like."""
+    """What a payload is about: its order, or, where it names none, its digest."""
     if order is not None:
         return f"order {order}"
     return f"payload {hashlib.blake2b(likeness, digest_size=16).hexdigest()}"
@@ -92,7 +92,7 @@ def renew_rejected(tx: Transaction, aside: Aside, source: str, error: str, paylo
             now_ms,
             error,
             payload,
-            " ".join(aside.told),
+            " ".join(aside.reported),
             aside.attempts,
             aside.next_at,
             aside.id,
@@ -160,5 +160,5 @@ def remove_rejected_of(tx: Transaction, shop: str, order: str) -> None:
 
 
 def remove_rejected_by(tx: Transaction, webhook: int) -> None:
-    """Forgets the payload of a webhook that has been understood since."""
+    """Forgets the payload of a webhook that has been read since."""
     tx.execute("DELETE FROM rejected WHERE webhook = ?", (webhook,))

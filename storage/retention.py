@@ -6,7 +6,7 @@ a cancellation that is yet to come would find nothing. Events are forgotten by a
 behind than the retention has lost its place, and the feed's cursors keep growing whatever is deleted.
 
 Finding what is old can mean to look at every row, which takes seconds in a large store. So it is a read, which disturbs
-nobody; the write that follows gets the keys and looks again whether they may go.
+nobody; the write that follows gets the keys and checks again whether they may go.
 """
 
 from __future__ import annotations

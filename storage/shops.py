@@ -78,9 +78,9 @@ def save_credentials(tx: Transaction, name: str, fingerprint: str) -> None:
 
 
 def keep_identity(tx: Transaction, name: str, identity: str) -> str | None:
-    """Keeps which shop of its platform this is; answers the one that the kept orders are of, if that is another.
+    """Keeps which shop of its platform this is; returns the shop of the kept orders, if that is another.
 
-    The other one stays for as long as there are orders of it, so the mistake is told at every start.
+    The other one stays for as long as there are orders of it, so the mistake is reported at every start.
     """
     was = identities(tx).get(name)
     if was is not None and was != identity:
@@ -150,12 +150,12 @@ def count_pending_of(tx: Transaction, shop: str) -> int:
 
 
 def queue_running(tx: Transaction, shop: str) -> None:
-    """Orders in a lane of a worker that is gone are queued as the others are."""
+    """Orders in a slot of a worker that is gone are queued again."""
     tx.execute("UPDATE orders SET situation = 'queued' WHERE shop = ? AND situation = 'running'", (shop,))
 
 
 def save_sync(tx: Transaction, name: str, position: Json, now_ms: int, import_since: int | None = None) -> None:
-    """A sweep is complete: the next one starts from `position`. `import_since`: as the shop's config says now."""
+    """A sync is complete: the next one starts from `position`. `import_since`: as the shop's config says now."""
     tx.execute(
         "UPDATE shops SET sync_position = ?, last_sync_at = ?, swept_since = ?, last_sync_error = NULL WHERE name = ?",
         (dump_json(position), now_ms, import_since, name),
@@ -163,5 +163,5 @@ def save_sync(tx: Transaction, name: str, position: Json, now_ms: int, import_si
 
 
 def save_sync_error(tx: Transaction, name: str, error: str) -> None:
-    """A sweep failed; the position stays."""
+    """A sync failed; the position stays."""
     tx.execute("UPDATE shops SET last_sync_error = ? WHERE name = ?", (error, name))

@@ -19,13 +19,13 @@ OnGroup: TypeAlias = Callable[[int, float], object]
 """Called after each commit of several units with how many there were and the seconds it took."""
 
 
-def unheard(*_: object) -> None:
-    """Nobody listens."""
+def no_listener(*_: object) -> None:
+    """The listener where there is none."""
 
 
 class Commits:
     """Whoever has to know of commits. Made before the store, for listeners that need the store to be made join later;
-    until then they have missed nothing, for they have not looked either."""
+    until then they have missed nothing, for they have not read anything either."""
 
     def __init__(self) -> None:
         self._listeners: list[OnCommit] = []
@@ -66,8 +66,8 @@ class Store(Protocol):
         ...
 
     async def notify(self, channel: str, text: str) -> None:
-        """Tells whoever listens on a channel, at every process that has the store open. A hint: it may come late, twice
-        or not at all. Raises StoreUnavailable."""
+        """Notifies the listeners of a channel, in every process that has the store open. A hint: it may come late,
+        twice or not at all. Raises StoreUnavailable."""
         ...
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:
@@ -75,7 +75,7 @@ class Store(Protocol):
         ...
 
     async def watch(self, every_seconds: float) -> StoreLost:
-        """Answers once the store is lost for good, looking every so often; never where that cannot be."""
+        """Returns once the store is lost for good, checking every so often; never where that cannot be."""
         ...
 
     def gauges(self) -> Mapping[str, float]:

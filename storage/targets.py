@@ -113,17 +113,17 @@ def _dump_plan(plan: tuple[PlanEntry, ...]) -> str:
 
 
 def _dump_entry(entry: PlanEntry) -> list[Json]:
-    told = [entry.step, entry.source, entry.to]
-    return [*told, entry.unused, entry.is_taken] if entry.unused else told
+    fields = [entry.step, entry.source, entry.to]
+    return [*fields, entry.unused, entry.is_taken] if entry.unused else fields
 
 
-def _entry(told: list[Json]) -> PlanEntry:
-    step, source, to, *rest = told
+def _entry(fields: list[Json]) -> PlanEntry:
+    step, source, to, *rest = fields
     return PlanEntry(step, source, to, tuple(rest[0]), rest[1]) if rest else PlanEntry(step, source, to)
 
 
 def _load_plan(text: str) -> tuple[PlanEntry, ...]:
-    return tuple(_entry(told) for told in load_json(text))
+    return tuple(_entry(fields) for fields in load_json(text))
 
 
 def _load_names(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The inbox: webhooks as they came, kept before they are answered, worked off later."""
+"""The inbox: webhooks as they came, kept before they are answered, processed later."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from storage.transaction import Transaction
 
 
 class Which(Enum):
-    """Some of what is to be worked off. LOCAL: its topic does not tell that it is about an order, so it needs no
-    platform. NEW: it is signed, and nobody has looked at it yet."""
+    """Which unprocessed webhooks. LOCAL: by its topic it is not about an order, so it needs no platform. NEW: it is
+    signed and not looked at yet."""
 
     ALL = ""
     LOCAL = " AND kind <> 'order'"
@@ -24,7 +24,8 @@ class Arrival:
     """A webhook as it came in. `source`: the platform that signed it, or `hint` where only the address was secret.
     `kind`: what its topic says it is about: `order`, `product` or `other`.
 
-    `webhook_id` tells repeats of this message, `event_id` with `topic` repeats of the same news; None: not told.
+    `webhook_id` identifies repeats of this message, `event_id` with `topic` repeats of the same change; None: not
+    given.
     """
 
     shop: str
@@ -39,8 +40,8 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A kept webhook that is to be worked off. `attempts` counts the reads that failed so far. `looked_at`: when
-    it was looked at first (Unix milliseconds), None while nobody has."""
+    """A kept webhook that is not processed yet. `attempts` counts the reads that failed so far. `looked_at`: when
+    it was first applied provisionally (Unix milliseconds), None before."""
 
     id: int
     shop: str
@@ -78,11 +79,11 @@ def add_webhook(tx: Transaction, arrival: Arrival, now_ms: int) -> bool:
 
 
 LONGEST_WAIT_MS = 300_000
-"""No webhook is put off for longer: one that is due later than that was put off by a clock that was ahead."""
+"""No webhook is postponed for longer: one that is due later than that was put off by a clock that was ahead."""
 
 
 def shops_with_webhooks(tx: Transaction) -> list[tuple[str, int]]:
-    """Shops with something to work off, and when the first of it is due."""
+    """Shops with unprocessed webhooks, and when the first of these is due."""
     sql = "SELECT shop, min(due_at) FROM webhooks WHERE processed_at IS NULL GROUP BY shop"
     return [(shop, due_at) for shop, due_at in tx.query(sql)]
 
@@ -90,7 +91,7 @@ def shops_with_webhooks(tx: Transaction) -> list[tuple[str, int]]:
 def due_webhooks(
     tx: Transaction, shop: str, now_ms: int, limit: int, most_bytes: int, which: Which = Which.ALL
 ) -> list[Webhook]:
-    """What a shop has to work off now, in the order of arrival; only so many that their bodies together stay within
+    """The due webhooks of a shop, in the order of arrival; only so many that their bodies together stay within
     `most_bytes`, but one at least."""
     where = "shop = ? AND processed_at IS NULL AND (due_at <= ? OR due_at > ?)" + which.value
     now = (shop, now_ms, now_ms + LONGEST_WAIT_MS)
@@ -107,23 +108,23 @@ def get_payload_of(tx: Transaction, webhook: int) -> bytes | None:
 
 
 def finish_webhook(tx: Transaction, webhook: int, now_ms: int) -> bool:
-    """Marks a webhook as worked off; False when it was already."""
+    """Marks a webhook as processed; False when it was already."""
     sql = "UPDATE webhooks SET processed_at = ? WHERE id = ? AND processed_at IS NULL"
     return bool(tx.execute(sql, (now_ms, webhook)))
 
 
 def reopen_webhook(tx: Transaction, webhook: int, now_ms: int) -> bool:
-    """A webhook is worked off once more; False when retention has taken it."""
+    """A webhook is processed once more; False when retention has taken it."""
     sql = "UPDATE webhooks SET processed_at = NULL, due_at = ? WHERE id = ?"
     return bool(tx.execute(sql, (now_ms, webhook)))
 
 
 def postpone_webhook(tx: Transaction, webhook: int, due_at: int, *, is_failure: bool) -> None:
-    """The webhook is looked at again at `due_at`; a failed read is counted."""
+    """The webhook is processed again at `due_at`; a failed read is counted."""
     sql = "UPDATE webhooks SET attempts = attempts + ?, due_at = ? WHERE id = ?"
     tx.execute(sql, (int(is_failure), due_at, webhook))
 
 
 def note_first_look(tx: Transaction, webhook: int, now_ms: int) -> None:
-    """Somebody has looked at the webhook: what it says by itself is taken over now."""
+    """The webhook's own data has been applied provisionally."""
     tx.execute("UPDATE webhooks SET looked_at = ? WHERE id = ? AND looked_at IS NULL", (now_ms, webhook))

@@ -57,11 +57,11 @@ def set_aside(
         id_ = add_rejected(tx, shop, source, order, error, payload, now_ms, fresh)
     else:
         id_, aside = known.id, replace(postponed(known, now_ms), webhook=webhook)
-        if trouble not in known.told:
-            aside = replace(aside, told=(*known.told[1 - _MOST_TROUBLES :], trouble))
+        if trouble not in known.reported:
+            aside = replace(aside, reported=(*known.reported[1 - _MOST_TROUBLES :], trouble))
         renew_rejected(tx, aside, source, error, payload, now_ms)
         # A list and a read have each their own words for the same trouble.
-        if trouble in known.told or not any(each.startswith(f"{source}:") for each in known.told):
+        if trouble in known.reported or not any(each.startswith(f"{source}:") for each in known.reported):
             return False
     data = {"id": id_, "source": source, "error": error}
     append_event(tx, now_ms, "import.rejected", shop=shop, order=order, data=data)

@@ -2,7 +2,7 @@
 
 Such a store knows nothing of what happened since it was copied. Targets that were cancelled since are pending in it,
 steps that were done are still to do, and its feed will give cursors a second time that readers have for other events.
-So its shops wait until a person has looked, its feed gets an id of its own, no order is moved before it was read, and
+So its shops wait until a person resumes them, its feed gets an id of its own, no order is moved before it was read, and
 platforms' clients learn from `restored_at` that calls of ours may have gone out of which nothing is known here. All of
 it is one commit before any shop is worked for: a daemon that dies in between finds everything as it was.
 
@@ -24,7 +24,7 @@ from orchestrator.clock import Chance, Clock, rfc3339
 from storage.engines import Engine
 from storage.events import append_event
 from storage.identity import Identity, mark_restored, read_identity, settle_identity
-from storage.orders import forget_looks
+from storage.orders import forget_observations
 from storage.shops import list_shops, pause_for_restore, resume_shop
 from storage.store import Store
 from storage.transaction import Transaction
@@ -70,7 +70,7 @@ async def settle(
         settle_identity(tx, chance.feed_id() if why is not None else found.feed, here.host or found.host, here.place)
         if why is not None:
             mark_restored(tx, now)
-            forget_looks(tx)
+            forget_observations(tx)
         if is_driven:
             return why, _resumed(tx, now)
         return why, [] if why is None else _paused(tx, shops, why, now)

@@ -67,12 +67,12 @@ class SqliteTransaction:
     def _run(self, sql: str, parameters: Sequence[Value]) -> sqlite3.Cursor:
         try:
             return self._connection.execute(sql, parameters)
-        except UnicodeEncodeError:  # half of a surrogate pair, as JSON may bring it: rare, so looked for only here
+        except UnicodeEncodeError:  # half of a surrogate pair, as JSON may bring it: rare, so handled only here
             return self._connection.execute(sql, [_storable(value) for value in parameters])
 
 
 def _storable(value: Value) -> Value:
-    """Text without lone surrogates, which no database takes: a platform's cut emoji must not stop its whole sweep."""
+    """Text without lone surrogates, which no database takes: a platform's cut emoji must not stop the whole sync."""
     if isinstance(value, str):
         return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in value)
     return value

@@ -1,13 +1,13 @@
 """Whether the files under an open store are still the ones that it was opened with.
 
 SQLite goes on writing into a file that was removed or renamed: every commit succeeds, and all of it is gone when the
-last descriptor is closed. So the writer looks, each time that it commits, whether the names still lead to what it has
+last descriptor is closed. So the writer checks at each commit whether the names still lead to what it has
 open. A descriptor keeps its inode from being given to another file, so equal numbers mean the same file.
 
 Two more things mean that somebody else works on the store. Its lock file was removed or replaced: then a second daemon
 can have a lock of its own. Or the database or its log was written, though their one writer (pitfalls S0) did not: a
 backup was copied over the one, the other was cut off to free space. What is committed behind that is gone at the next
-start. The six looks cost some microseconds beside an fsync.
+start. The six checks cost some microseconds beside an fsync.
 """
 
 from __future__ import annotations
@@ -96,6 +96,6 @@ class Footing:
 
 
 def _identity(path: Path, *, follows: bool = False) -> _Identity:
-    """Of the name itself: a link in a file's place may lead to the file, but its log is looked for beside that."""
+    """Of the name itself: a link in a file's place may lead to the file, but its log is expected beside that."""
     found = path.stat(follow_symlinks=follows)
     return _Identity(found.st_dev, found.st_ino)

@@ -1,4 +1,4 @@
-"""A look at a store from outside the daemon: read-only, in one snapshot, whether a daemon works on it or not."""
+"""Reads a store from outside the daemon: read-only, in one snapshot, whether a daemon works on it or not."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class StoreLock:
     """The lock of one SQLite store; also a context manager that acquires and releases.
 
     `store` is the database file. Symbolic links in it are followed first, so that two names of one store have one lock.
-    `now_ms`: Unix time in milliseconds, for people who look into the file.
+    `now_ms`: Unix time in milliseconds, for people who read the file.
     """
 
     def __init__(self, store: Path, now_ms: Callable[[], int]) -> None:
@@ -74,7 +74,7 @@ class StoreLock:
         self._sign(self._descriptor)
 
     async def wait_acquire(self, poll_seconds: float = 0.2) -> None:
-        """Takes the lock as soon as it is free, looking every `poll_seconds`. May be cancelled at any time.
+        """Takes the lock as soon as it is free, trying every `poll_seconds`. May be cancelled at any time.
 
         Raises StoreLockUnusable like `acquire`.
         """

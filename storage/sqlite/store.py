@@ -21,13 +21,13 @@ from storage.sqlite.connection import Connection, SqliteTransaction, close_all, 
 from storage.sqlite.footing import Footing, refuse_another_log
 from storage.sqlite.group import Unit
 from storage.sqlite.writer import Writer
-from storage.store import OnCommit, OnGroup, unheard
+from storage.store import OnCommit, OnGroup, no_listener
 
 T = TypeVar("T")
 
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 _READERS = 4
-_APPLICATION_ID = int.from_bytes(b"fulf")  # in the file's header: tells our files from other programs
+_APPLICATION_ID = int.from_bytes(b"fulf")  # in the file's header: distinguishes our files from other programs
 
 
 class SqliteStore:
@@ -91,7 +91,7 @@ class SqliteStore:
                 self._readers.append(reader)
 
     async def notify(self, channel: str, text: str) -> None:
-        """Tells the tasks of this process that listen: no other one has the file open."""
+        """Notifies the listening tasks of this process: no other process has the file open."""
         self._notices.notify(channel, text)
 
     def listen(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:
@@ -104,7 +104,7 @@ class SqliteStore:
         return self._writer.lost
 
     async def watch(self, every_seconds: float) -> StoreLost:
-        """Answers once the store is lost; looks for it also while nothing is written."""
+        """Returns once the store is lost; checks for it also while nothing is written."""
         return await self._writer.watch(every_seconds)
 
 
@@ -158,8 +158,8 @@ async def open_sqlite(
     now_ms: int,
     *,
     guarded: Sequence[Path] = (),
-    on_commit: OnCommit = unheard,
-    on_group: OnGroup = unheard,
+    on_commit: OnCommit = no_listener,
+    on_group: OnGroup = no_listener,
 ) -> AsyncIterator[SqliteStore]:
     """Opens or creates the store at `path`, migrates it, and runs its writer for as long as the block lasts.
 

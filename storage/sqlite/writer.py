@@ -4,7 +4,7 @@ cheaper each unit becomes.
 
 Exactly one connection writes and checkpoints; SQLite before 3.51.3 can lose commits when one connection checkpoints
 while another commits (pitfalls S0). A caller that is cancelled does not undo its unit: it is committed or not as if the
-caller had waited, and the listeners hear of it.
+caller had waited, and the listeners are called.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Writer:
                 with anyio.move_on_after(_CHECKPOINT_SECONDS):
                     await self._wake.wait()
             if anyio.current_time() - last_checkpoint > _CHECKPOINT_SECONDS:
-                with suppress(sqlite3.Error):  # tried again next time; commits tell what is wrong with the disk
+                with suppress(sqlite3.Error):  # tried again next time; commits report what is wrong with the disk
                     await self._connection.run(self._checkpoint)
                 last_checkpoint = anyio.current_time()
             group, self._queue = self._queue[:_GROUP_LIMIT], self._queue[_GROUP_LIMIT:]
@@ -90,7 +90,7 @@ class Writer:
             raise self.lost.again()
 
     async def watch(self, every_seconds: float) -> StoreLost:
-        """Answers once the store is lost; looks for it also while nothing is written."""
+        """Returns once the store is lost; checks for it also while nothing is written."""
         while self.lost is None:
             with anyio.move_on_after(every_seconds):
                 await self._is_lost.wait()
@@ -123,7 +123,7 @@ class Writer:
         except sqlite3.Error as error:
             for pending in group:  # one each: several tasks raise them
                 pending.error = StoreUnavailable(
-                    f"writing {self._path} failed: {error}; free disk space or mend the disk"
+                    f"writing {self._path} failed: {error}; free disk space or repair the disk"
                 )
                 pending.error.__cause__ = error
         except BaseException:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from storage.engines import open_store
-from storage.store import OnCommit, Store, unheard
+from storage.store import OnCommit, Store, no_listener
 
 NOW = 1_760_000_000_000
 """When it is, in Unix milliseconds."""
@@ -36,7 +36,7 @@ class Engine:
         """The same engine on another empty store."""
         return Engine.on(self.name, self.make, folder)
 
-    def open(self, on_commit: OnCommit = unheard) -> AbstractAsyncContextManager[Store]:
+    def open(self, on_commit: OnCommit = no_listener) -> AbstractAsyncContextManager[Store]:
         """The store, open for as long as the block lasts."""
         return open_store(self.url, NOW, on_commit=on_commit)
 
