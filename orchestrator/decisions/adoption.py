@@ -61,8 +61,7 @@ def adopt(tx: Transaction, ctx: Context, look: Observation) -> tuple[Order, Adop
     if order.intent is None and order.gone_at is None and _shows_nothing_new(ctx.machine, order, seen):
         touch_order(tx, order.seq, look.read_at, ctx.now)
         return order, Adopted.UNCHANGED
-    draft = Draft.of(tx, order)
-    draft.cause, draft.kept = look.cause, get_kept(tx, shop, order.id)
+    draft = Draft.of(tx, order, cause=look.cause, kept=get_kept(tx, shop, order.id))
     if order.intent is not None:
         apply_read(draft, ctx, seen, None)
         has_changed = True
@@ -87,8 +86,7 @@ def adopt_told(tx: Transaction, ctx: Context, seen: OrderSnapshot, cause: Mappin
         return
     if not order.is_provisional or order.intent is not None or _is_known(tx, order, seen):
         return
-    draft = Draft.of(tx, order)
-    draft.cause, draft.kept = cause, get_kept(tx, order.shop, order.id)
+    draft = Draft.of(tx, order, cause=cause, kept=get_kept(tx, order.shop, order.id))
     reconcile(draft, ctx, seen, _NEVER)
     advance(draft, ctx)
     draft.save(tx, ctx.now)
@@ -178,8 +176,7 @@ def _import(tx: Transaction, ctx: Context, look: Observation) -> Order:
         now=now,
         is_provisional=seen.is_provisional,
     )
-    draft = Draft(insert_order(tx, order, seen.payload, seen.content), ())
-    draft.cause = look.cause
+    draft = Draft(insert_order(tx, order, seen.payload, seen.content), (), cause=look.cause)
     draft.emit("order.imported", state=state, milestone=order.milestone, reference=seen.reference, payment=seen.payment)
     advance(draft, ctx)
     draft.save(tx, now)

@@ -74,9 +74,10 @@ class Context:
 class Draft:
     """One order with its pending targets, being changed. `intent_target` is the target of an intent even when that
     target has ended (it was cancelled while the call was out). `cause` goes into every event about the order itself.
-    `kept`: what the ERP was given of it before; whoever adopts a look puts it in first."""
+    `kept`: what the ERP was given of it before, for whoever adopts a look."""
 
     __slots__ = (
+        "_cause",
         "_ended",
         "_events",
         "_has_seldom",
@@ -84,17 +85,26 @@ class Draft:
         "_progressed",
         "_requests",
         "_rewritten",
-        "cause",
         "intent_target",
         "kept",
         "order",
         "targets",
     )
 
-    def __init__(self, order: Order, targets: Iterable[Target], intent_target: Target | None = None) -> None:
+    def __init__(
+        self,
+        order: Order,
+        targets: Iterable[Target],
+        intent_target: Target | None = None,
+        *,
+        cause: Mapping[str, Json] | None = None,
+        kept: Kept | None = None,
+    ) -> None:
         self.order = order
         self.targets = list(targets)
         self.intent_target = intent_target
+        self.kept = kept
+        self._cause = cause
         self._progressed: dict[str, Target] = {}
         self._rewritten: dict[str, Target] = {}
         self._events: list[tuple[str, str | None, dict[str, Json] | None]] = []
@@ -102,8 +112,6 @@ class Draft:
         self._ended: dict[str, Target] = {}
         self._has_seldom = False
         self._requests: dict[str, TargetRequest] = {}
-        self.cause: Mapping[str, Json] | None = None
-        self.kept: Kept | None = None
 
     @classmethod
     def load(cls, tx: Transaction, shop: str, order_id: str) -> Draft | None:
@@ -112,20 +120,25 @@ class Draft:
         return None if order is None else cls.of(tx, order)
 
     @classmethod
-    def of(cls, tx: Transaction, order: Order) -> Draft:
+    def of(
+        cls, tx: Transaction, order: Order, *, cause: Mapping[str, Json] | None = None, kept: Kept | None = None
+    ) -> Draft:
         """Reads the queue of an order that is at hand."""
         targets = pending_targets(tx, order.shop, order.id)
         wanted = order.intent.target if order.intent is not None else None
         ended = None
         if wanted is not None and all(target.id != wanted for target in targets):
             ended = get_target(tx, wanted)
-        return cls(order, targets, ended)
+        return cls(order, targets, ended, cause=cause, kept=kept)
 
     def fork(self) -> Draft:
         """An unchanged copy to decide on again."""
-        copy = Draft(self.order, self.targets, self.intent_target)
+        return self.with_kept(None)
+
+    def with_kept(self, kept: Kept | None) -> Draft:
+        """An unchanged copy for a look to be adopted."""
+        copy = Draft(self.order, self.targets, self.intent_target, cause=self._cause, kept=kept)
         copy._requests = self._requests
-        copy.cause = self.cause
         return copy
 
     def standing(self) -> OrderState:
@@ -178,8 +191,8 @@ class Draft:
 
     def emit(self, type_: str, target: str | None = None, **data: Json) -> None:
         """Adds an event about this order."""
-        if self.cause is not None and type_.startswith("order."):
-            data |= self.cause
+        if self._cause is not None and type_.startswith("order."):
+            data |= self._cause
         self._events.append((type_, target, data or None))
 
     def finish(self, target: Target, status: TargetStatus, now: int, problem: Problem | None = None) -> None:

@@ -136,7 +136,7 @@ class Driver:
                 return None, Rest.REST
             ctx = e.context(may_begin=has_turn, has_just_read=has_read)
             if has_read:
-                draft.kept = get_kept(tx, e.policy.shop, order_id)
+                draft = draft.with_kept(get_kept(tx, e.policy.shop, order_id))
                 remove_rejected_of(tx, e.policy.shop, order_id)
             if apply is not None:
                 apply(draft, ctx)

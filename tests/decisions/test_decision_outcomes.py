@@ -229,8 +229,7 @@ def test_what_shows_nothing_new_changes_only_when_it_was_seen() -> None:
 
 
 def test_an_edit_is_told_and_its_payload_kept() -> None:
-    draft = Draft(order(), ())
-    draft.kept = Kept({"note": None}, NOW - 9, NOW - 9)
+    draft = Draft(order(), (), kept=Kept({"note": None}, NOW - 9, NOW - 9))
     look = seen(content_hash="new", payload=b"new", reference="R", content={"note": "ring"})
     assert reconcile(draft, CTX, look, NOW) is True
     told = {"reference": "R", "payment": "paid", "state": "CheckQueue", "changed": ["/note"]}
