@@ -92,6 +92,7 @@ class Daemon:
         self.metrics.follow_log(lambda: output.lines_lost)
         node = f"{self.node}:{self.pid}"
         self.supervisor = Supervisor(store, node, self.clock, self.chance, checkpoints, self.metrics, self._took)
+        self.supervisor.configure(config)
         self._renewal = Renewal(lambda: self.config, self._use, self.supervisor.adopt, self.clock)
         self.deliveries = Deliveries(config.delivery, store, self.clock, self.chance, self._renewal.look_at_delivery)
         self.commands = DaemonCommands(
@@ -100,7 +101,7 @@ class Daemon:
         self.queries = Queries(store, self, self.feed, self.clock, lambda: self.deliveries.endpoints)
         self.inbox = Inbox(store, self.supervisor.worker, self.clock, self.chance)
         self.watch = SubscriptionWatch(
-            store, lambda: self.config.shops, self.supervisor.worker, config.webhooks, self.clock
+            store, lambda: self.config.shops, self.supervisor.worker, config.webhooks, self.clock, self.chance
         )
         self._checkpoints = checkpoints
         self._door: Door | None = None

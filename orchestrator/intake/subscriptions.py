@@ -14,8 +14,8 @@ from urllib.parse import quote
 import anyio
 import structlog
 
-from orchestrator.backoff import Growing
-from orchestrator.clock import Clock
+from orchestrator.backoff import Growing, equal_jitter
+from orchestrator.clock import Chance, Clock
 from orchestrator.config import ShopConfig, WebhookSettings
 from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Rejected
 from orchestrator.platforms.subscriptions import PushingClient, Subscription
@@ -104,9 +104,10 @@ class SubscriptionWatch:
         worker_of: Callable[[str], ShopWorker | None],
         settings: WebhookSettings | None,
         clock: Clock,
+        chance: Chance,
     ) -> None:
         self._store, self._shops, self._worker_of = store, shops, worker_of
-        self._settings, self._clock = settings, clock
+        self._settings, self._clock, self._chance = settings, clock, chance
         self._wake = anyio.Event()
         self._told: dict[str, Mapping[str, str]] = {}
         self._health: dict[str, WebhookHealth] = {}
@@ -136,7 +137,8 @@ class SubscriptionWatch:
         left, looks = set(self._shops()), 0
         while not self._wake.is_set() and (remaining := ends_at - self._clock.monotonic()) > 0:
             left, looks = await self._look_at_all(left, settings), looks + 1
-            with anyio.move_on_after(min(_REST_SECONDS.after(looks), remaining) if left else remaining):
+            rest = equal_jitter(_REST_SECONDS.after(looks), self._chance.jitter())
+            with anyio.move_on_after(min(rest, remaining) if left else remaining):
                 await self._wake.wait()
 
     async def _look_at_all(self, names: Collection[str], settings: WebhookSettings) -> set[str]:

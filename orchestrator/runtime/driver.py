@@ -28,6 +28,7 @@ from orchestrator.platforms.failures import OutOfSequence, PlatformFailure, Unre
 from orchestrator.runtime.access import tell_gate
 from orchestrator.runtime.admission import Admission
 from orchestrator.runtime.reading import not_adopted, read_order
+from orchestrator.runtime.rules import Rules
 from statemachines.machine import PlatformMachine
 from storage.errors import StoreError
 from storage.leases import fence
@@ -45,8 +46,7 @@ _LAST_WRITE_SECONDS = 2.0  # for the shielded write of a call that a shutdown cu
 class ShopServices:
     """What a shop's driving needs: its rules, its road to the platform, the store, time and chance."""
 
-    policy: Policy
-    machine: PlatformMachine
+    rules: Rules
     client: PlatformClient
     gate: Admission
     store: Store
@@ -56,10 +56,19 @@ class ShopServices:
     checkpoints: Checkpoints
     metrics: Metrics
 
+    @property
+    def policy(self) -> Policy:
+        """The shop's policy."""
+        return self.rules.policy
+
+    @property
+    def machine(self) -> PlatformMachine:
+        """The machine of the shop's orders."""
+        return self.rules.machine
+
     def context(self, *, may_begin: bool = False, has_just_read: bool = False) -> Context:
         """What a decision about one of the shop's orders may look at, as of now."""
-        now = self.clock.now_ms()
-        return Context(self.machine, self.policy, now, may_begin=may_begin, has_just_read=has_just_read)
+        return self.rules.context(self.clock.now_ms(), may_begin=may_begin, has_just_read=has_just_read)
 
     def fence(self, tx: Transaction) -> None:
         """Raises StaleLease when another node works for the shop by now."""

@@ -17,11 +17,10 @@ import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
-from orchestrator.backoff import Growing
+from orchestrator.backoff import Growing, equal_jitter
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, ShopConfig, diff, reread
-from orchestrator.decisions.draft import Policy
 from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.meter import Meter
@@ -33,9 +32,9 @@ from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.leases import Leases
 from orchestrator.runtime.renewal import renewing
 from orchestrator.runtime.reports import RateLimitFacts, ShopFacts
-from orchestrator.runtime.wakeups import Wakeups
+from orchestrator.runtime.rules import Rules
+from orchestrator.runtime.wakeups import Due, Wakeups
 from orchestrator.runtime.worker import ShopWorker
-from statemachines.machine import PlatformMachine
 from storage.errors import StoreError
 from storage.identity import read_identity
 from storage.records import Shop
@@ -51,11 +50,11 @@ _NOTE_AGAIN_SECONDS = 5.0
 class _Entry:
     """One configured shop on this node."""
 
-    __slots__ = ("config", "ended", "is_stopping", "machine", "scope", "started", "worker")
+    __slots__ = ("config", "ended", "is_stopping", "rules", "scope", "started", "worker")
 
-    def __init__(self, config: ShopConfig, machine: PlatformMachine) -> None:
+    def __init__(self, config: ShopConfig, rules: Rules) -> None:
         self.config = config
-        self.machine = machine
+        self.rules = rules
         self.worker: ShopWorker | None = None
         self.scope = anyio.CancelScope()
         self.started = anyio.Event()  # the first start succeeded or failed
@@ -79,12 +78,14 @@ class Supervisor:
     ) -> None:
         self._store = store
         self._leases = Leases(store, node, clock)
+        self._due = Due(store)
         self._clock, self._chance, self._checkpoints, self._metrics = clock, chance, checkpoints, metrics
         self._config: Config | None = None
         self._entries: dict[str, _Entry] = {}
         self._group: TaskGroup | None = None
         self._worked_for: set[str] = set()
         self._noting = anyio.CancelScope()
+        self._listening = anyio.CancelScope()
         self._state_directory: Path | None = None
         self._restored_at: int | None = None
         self._on_secrets = on_secrets
@@ -92,12 +93,13 @@ class Supervisor:
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
-    def is_configured(self, shop: str) -> bool:
-        """Whether the config has this shop."""
-        return shop in self._entries
+    def rules(self, shop: str) -> Rules | None:
+        """The rules of a shop, whether or not anybody works for it; None where the config does not have it."""
+        entry = self._entries.get(shop)
+        return entry.rules if entry is not None else None
 
     def worker(self, shop: str) -> ShopWorker | None:
-        """The worker of a shop, None while it is being started."""
+        """The worker of a shop, None while it is being started or another node has the shop."""
         entry = self._entries.get(shop)
         return entry.worker if entry is not None else None
 
@@ -105,16 +107,27 @@ class Supervisor:
         """The configured shops as the outside may see them."""
         return {name: _facts(name, entry) for name, entry in sorted(self._entries.items())}
 
+    async def wake(self, shop: str) -> None:
+        """Something may be due in a shop: tells whoever works for it, here or elsewhere, or will."""
+        await self._due.tell(shop, is_ours=self.worker(shop) is not None)
+
     # -- life ------------------------------------------------------------------------------------------------------
+
+    def configure(self, config: Config) -> None:
+        """Knows the shops of a config before anybody works for them: what is asked of them meanwhile is answered."""
+        self._config = config
+        self._entries = {name: _Entry(shop, Rules.of(shop, config)) for name, shop in config.shops.items()}
 
     async def start(self, group: TaskGroup, config: Config) -> None:
         """Starts every shop's worker in `group`; returns when each has started or failed once."""
-        self._group, self._config = group, config
+        self._group = group
+        self.configure(config)
         self._state_directory = self._store.state_directory  # whatever a reload says
         self._restored_at = (await self._store.read(read_identity)).restored_at
         await self._note_moves()
-        for shop in config.shops.values():
-            self._add(shop)
+        group.start_soon(self._listen, self._listening)
+        for entry in self._entries.values():
+            group.start_soon(self._keep, entry)
         for entry in list(self._entries.values()):
             await entry.started.wait()
 
@@ -130,7 +143,10 @@ class Supervisor:
                 group.start_soon(self._stop, self._entries[name], config.drain_seconds)
         for name in changes.removed:
             del self._entries[name]
+            self._due.forget(name)
         self._config = config
+        for name, entry in self._entries.items():
+            entry.rules = Rules.of(config.shops[name], config)
         self._noting.cancel()
         try:
             await self._note_moves()
@@ -159,18 +175,23 @@ class Supervisor:
                 with suppress(StoreError):
                     return await self._note_moves()
 
+    async def _listen(self, scope: anyio.CancelScope) -> None:
+        with scope:
+            await self._due.listen()
+
     async def drain(self, seconds: float) -> None:
         """Lets running calls finish for at most `seconds`, then stops every worker."""
         self.is_draining = True
         self._noting.cancel()
+        self._listening.cancel()
         async with anyio.create_task_group() as group:
             for entry in self._entries.values():
                 group.start_soon(self._stop, entry, seconds)
 
     def _add(self, shop: ShopConfig) -> None:
         assert self._group is not None
-        machine = PLATFORMS[shop.platform].machine(shop.machine_options())
-        entry = self._entries[shop.name] = _Entry(shop, machine)
+        assert self._config is not None
+        entry = self._entries[shop.name] = _Entry(shop, Rules.of(shop, self._config))
         self._group.start_soon(self._keep, entry)
 
     async def _stop(self, entry: _Entry, seconds: float) -> None:
@@ -198,7 +219,7 @@ class Supervisor:
                     entry.started.set()
                     has_lived = self._clock.monotonic() - began > _PAUSE_SECONDS.longest
                     faults = 1 if has_lived else faults + 1
-                    await anyio.sleep(_PAUSE_SECONDS.after(faults))
+                    await anyio.sleep(equal_jitter(_PAUSE_SECONDS.after(faults), self._chance.jitter()))
         finally:
             entry.worker = None
             entry.started.set()
@@ -231,7 +252,6 @@ class Supervisor:
 
     def _equip(self, entry: _Entry, row: Shop) -> ShopWorker:
         shop = entry.config
-        assert self._config is not None
         limits = Limits(
             rate_per_second=shop.limits.rate_per_second,
             burst=shop.limits.burst,
@@ -240,25 +260,13 @@ class Supervisor:
             cooldown_seconds=shop.circuit.cooldown_seconds,
         )
         meter = shop.meter(self._clock, self._state_directory)
-        wakeups = Wakeups()
+        wakeups = Wakeups(self._due.of(shop.name))
         gate = Admission(limits, self._clock.monotonic, meter, wakeups.gate_changed)
-        policy = Policy(
-            shop=shop.name,
-            platform=shop.platform,
-            chaining=shop.chaining,
-            fresh_ms=int(shop.fresh_seconds * 1000),
-            attempts=shop.retry.attempts,
-            backoff=Growing(int(shop.retry.base_seconds * 1000), int(shop.retry.max_seconds * 1000)),
-            recovery_limit=self._config.recovery_limit,
-            import_since=shop.import_since,
-            retention_ms=self._config.retention_days * 86_400_000,
-        )
         client = renewing(
             shop, partial(self._open_client, gate, meter), reread_later, partial(self._renewed, entry), gate.throttle
         )
         services = ShopServices(
-            policy=policy,
-            machine=entry.machine,
+            rules=entry.rules,
             client=client,
             gate=gate,
             store=self._store,
@@ -312,7 +320,7 @@ def _facts(name: str, entry: _Entry) -> ShopFacts:
         name=name,
         platform=entry.config.platform,
         chaining=entry.config.chaining,
-        machine=entry.machine,
+        machine=entry.rules.machine,
         is_leased=worker is not None,
         running=worker.running if worker is not None else 0,
         next_sync_at=worker.sweeps.next_at if worker is not None else None,

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from orchestrator.backoff import Growing
-from orchestrator.clock import Clock
+from orchestrator.clock import Chance, Clock
 from orchestrator.config import Config, WebhookSettings
 from orchestrator.intake import subscriptions
 from orchestrator.intake.subscriptions import Inspection, SubscriptionWatch, address_of, inspect
@@ -161,7 +161,9 @@ async def watched(
         config: Config = config_of(sandbox, folder, platform="shopify")
         settings = WebhookSettings.model_construct(public_url=public_url, check_interval_seconds=interval_seconds)
         async with working_on(sandbox, config, folder) as floor:
-            watch = SubscriptionWatch(floor.store, lambda: config.shops, floor.supervisor.worker, settings, Clock())
+            watch = SubscriptionWatch(
+                floor.store, lambda: config.shops, floor.supervisor.worker, settings, Clock(), Chance()
+            )
             async with anyio.create_task_group() as group:
                 group.start_soon(watch.run)
                 yield floor, watch
@@ -236,7 +238,7 @@ async def test_a_shop_whose_webhooks_are_all_there_is_not_asked_again_for_anothe
                     enough.set()
                 return None if shop == "later" else floor.supervisor.worker(shop)
 
-            watch = SubscriptionWatch(floor.store, lambda: shops, worker_of, settings, Clock())
+            watch = SubscriptionWatch(floor.store, lambda: shops, worker_of, settings, Clock(), Chance())
             async with anyio.create_task_group() as group:
                 group.start_soon(watch.run)
                 await enough.wait()
@@ -253,9 +255,9 @@ async def test_where_no_webhooks_come_in_nobody_looks(tmp_path: Path) -> None:
         shops = {name: replace(shop, webhook_secrets=()) for name, shop in config.shops.items()}
         async with working_on(sandbox, config, tmp_path) as floor:
             for watch in (
-                SubscriptionWatch(floor.store, lambda: config.shops, floor.supervisor.worker, None, Clock()),
-                SubscriptionWatch(floor.store, lambda: shops, floor.supervisor.worker, settings, Clock()),
-                SubscriptionWatch(floor.store, lambda: config.shops, floor.supervisor.worker, never, Clock()),
+                SubscriptionWatch(floor.store, lambda: config.shops, floor.supervisor.worker, None, Clock(), Chance()),
+                SubscriptionWatch(floor.store, lambda: shops, floor.supervisor.worker, settings, Clock(), Chance()),
+                SubscriptionWatch(floor.store, lambda: config.shops, floor.supervisor.worker, never, Clock(), Chance()),
             ):
                 with anyio.move_on_after(0.2):
                     await watch.run()

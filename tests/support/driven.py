@@ -30,6 +30,7 @@ from orchestrator.platforms.failures import (
 )
 from orchestrator.runtime.admission import Admission, Limits
 from orchestrator.runtime.driver import Driver, ShopServices
+from orchestrator.runtime.rules import Rules
 from statemachines.machine import OrderState, PlatformMachine
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
@@ -258,8 +259,7 @@ class Driven(Generic[P]):
         clock = Clock(lambda: self.now_ms, lambda: self.now_ms / 1000)
         policy = Policy(SHOP, machine.platform, chaining, 300_000, attempts, Growing(100, 1000), 5)  # type: ignore[arg-type]
         self.services = ShopServices(
-            policy=policy,
-            machine=machine,
+            rules=Rules(machine, policy),
             client=cast("PlatformClient", self.platform),
             gate=Admission(limits, clock.monotonic),
             store=cast("Store", self.store),

@@ -1,0 +1,124 @@
+"""What all commands stand on: the store, a shop's rules, its worker where the platform has to be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.checkpoints import Checkpoints
+from orchestrator.clock import Chance, Clock
+from orchestrator.decisions import interventions
+from orchestrator.decisions.draft import Draft
+from orchestrator.decisions.refusals import Refused
+from orchestrator.decisions.rejected import set_aside
+from orchestrator.metrics import Metrics
+from orchestrator.operations.commands.platform_refusals import platform_refusals
+from orchestrator.platforms.client import OrderSnapshot
+from orchestrator.platforms.failures import Unreadable
+from orchestrator.platforms.json_text import is_whole
+from orchestrator.runtime.rules import Rules
+from orchestrator.runtime.supervisor import Supervisor
+from orchestrator.runtime.worker import ShopWorker
+from storage.records import Order, Target
+from storage.shops import get_shop
+from storage.store import Store
+from storage.targets import get_target
+from storage.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What commands are carried out with, and what several of them do."""
+
+    store: Store
+    supervisor: Supervisor
+    clock: Clock
+    chance: Chance
+    checkpoints: Checkpoints
+    metrics: Metrics
+
+    async def rules(self, shop: str) -> Rules:
+        """A configured shop's rules, whether or not anybody works for it now. Raises Refused (`draining`,
+        `shop-not-found`)."""
+        if self.supervisor.is_draining:
+            raise Refused("draining", "the daemon is shutting down; try again when it is back")
+        rules = self.supervisor.rules(shop)
+        if rules is None:
+            raise await self._not_configured(shop)
+        return rules
+
+    async def worker(self, shop: str) -> ShopWorker:
+        """The worker of a configured shop, for what only it can do: ask the platform. Raises Refused as `rules`, and
+        `overloaded` where nobody works for the shop on this node now."""
+        await self.rules(shop)
+        worker = self.supervisor.worker(shop)
+        if worker is None:
+            raise Refused("overloaded", f"shop {shop} is being started; try again in a moment", retry_after_seconds=1)
+        return worker
+
+    async def _not_configured(self, shop: str) -> Refused:
+        if await self.store.read(lambda tx: get_shop(tx, shop)) is None:
+            return Refused("shop-not-found", f"no shop is named {shop!r}")
+        detail = (
+            f"shop {shop} is not in the config any more: its orders can be read and their targets cancelled; for all"
+            " else put it back into the config under its name and send SIGHUP"
+        )
+        return Refused("shop-not-found", detail)
+
+    async def has_left(self, shop: str) -> bool:
+        """Whether it is a shop of the store that is not in the config any more: its orders are nobody's to drive, but
+        what is wanted of them can be cancelled."""
+        if self.supervisor.is_draining or self.supervisor.rules(shop) is not None:
+            return False
+        return await self.store.read(lambda tx: get_shop(tx, shop)) is not None
+
+    async def drop(self, shop: str, order: str, target: Target | None) -> Order:
+        """Cancels a target of an order that nobody drives; None: all of them. Raises Refused."""
+
+        def unit(tx: Transaction) -> Order:
+            draft, now = draft_of(tx, shop, order), self.clock.now_ms()
+            wanted = list(draft.targets)
+            if target is not None:
+                known = get_target(tx, target.id)
+                assert known is not None
+                wanted = [known]
+            interventions.drop(draft, now, wanted)
+            draft.save(tx, now)
+            return draft.order
+
+        return await self.store.write(unit)
+
+    async def import_order(self, worker: ShopWorker, order: str) -> Order:
+        """Reads an order and takes over what it shows. Raises Refused."""
+        async with platform_refusals(self.store, worker, order):
+            try:
+                return await worker.reads.refresh(order)
+            except Unreadable as failure:
+                await self._set_aside(worker.name, order, failure)
+                raise
+
+    async def _set_aside(self, shop: str, order: str, failure: Unreadable) -> None:
+        """Keeps what the platform shows of an order and nobody can read, unless it is no answer about an order."""
+        if is_whole(failure.payload):
+            now = self.clock.now_ms()
+            await self.store.write(lambda tx: set_aside(tx, shop, "read", order, failure.detail, failure.payload, now))
+
+    async def look_at(self, worker: ShopWorker, order: str) -> OrderSnapshot:
+        """Reads an order and keeps nothing of it. Raises Refused."""
+        async with platform_refusals(self.store, worker, order):
+            seen, _ = await worker.reads.read(order)
+            return seen
+
+
+class Grounded:
+    """A set of commands."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._g = ground
+
+
+def draft_of(tx: Transaction, shop: str, order: str) -> Draft:
+    """An order that is known. Raises Refused."""
+    draft = Draft.load(tx, shop, order)
+    if draft is None:
+        raise Refused("order-not-found", f"no order {order} of shop {shop} is known; submit or refresh reads it")
+    return draft

@@ -1,0 +1,77 @@
+"""What a person does to single orders: decided with the shop's rules alone, but for what reads the platform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orchestrator.decisions import interventions
+from orchestrator.decisions.draft import Context, Draft
+from orchestrator.decisions.refusals import Refused
+from orchestrator.operations.commands.ground import Grounded, draft_of
+from storage.records import Order
+from storage.rejected import get_rejected, remove_rejected
+from storage.transaction import Transaction
+
+Change = Callable[[Draft, Context], None]
+
+
+class OrderCommands(Grounded):
+    """What is done with orders."""
+
+    async def retry(self, shop: str, order: str) -> Order:
+        """Tries a blocked step, or one that waits, now."""
+        await self._g.rules(shop)
+        known = await self._g.store.read(lambda tx: draft_of(tx, shop, order))
+        if known.order.problem is not None and known.order.problem.type == "unknown-state":
+            return await self.refresh(shop, order)  # only another look can tell a state that we know
+        return await self._change(shop, order, interventions.retry)
+
+    async def skip(self, shop: str, order: str, reason: str | None) -> Order:
+        """Marks the blocked step as done by hand."""
+        return await self._change(shop, order, lambda d, c: interventions.skip(d, c, reason))
+
+    async def hold(self, shop: str, order: str, reason: str | None) -> Order:
+        """Stops before the next step until released."""
+        return await self._change(shop, order, lambda d, c: interventions.hold(d, c, reason))
+
+    async def release(self, shop: str, order: str) -> Order:
+        """Ends a hold."""
+        return await self._change(shop, order, interventions.release)
+
+    async def cancel(self, shop: str, order: str) -> Order:
+        """Drops all targets of the order."""
+        if await self._g.has_left(shop):
+            return await self._g.drop(shop, order, None)
+        return await self._change(shop, order, interventions.cancel)
+
+    async def refresh(self, shop: str, order: str) -> Order:
+        """Reads the order from the platform now."""
+        return await self._g.import_order(await self._g.worker(shop), order)
+
+    async def retry_rejected(self, rejected_id: int) -> Order:
+        """Reads a rejected payload's order again and imports it."""
+        found = await self._g.store.read(lambda tx: get_rejected(tx, rejected_id))
+        if found is None:
+            raise Refused("rejected-not-found", f"there is no rejected payload {rejected_id}")
+        payload, order_id = found
+        if order_id is None:
+            detail = (
+                f"payload {rejected_id} names no order that could be read; sync {payload.shop} reads the list again"
+            )
+            raise Refused("not-allowed", detail, extra={"reason": payload.error})
+        order = await self.refresh(payload.shop, order_id)
+        await self._g.store.write(lambda tx: remove_rejected(tx, rejected_id))
+        return order
+
+    async def _change(self, shop: str, order: str, change: Change) -> Order:
+        g, rules = self._g, await self._g.rules(shop)
+
+        def unit(tx: Transaction) -> Order:
+            draft, ctx = draft_of(tx, shop, order), rules.context(g.clock.now_ms())
+            change(draft, ctx)
+            draft.save(tx, ctx.now)
+            return draft.order
+
+        result = await g.store.write(unit)
+        await g.supervisor.wake(shop)
+        return result
