@@ -27,11 +27,12 @@ from orchestrator.testing.engine_suite.scratch import NOW
 from statemachines.machine import Milestone
 from statemachines.target import TargetRequest
 from storage.engines import open_store
+from storage.errors import StoreUnavailable
 from storage.records import Target, TargetStatus
 from storage.store import Store
 from storage.targets import list_targets
 from tests.support.committed import Committed
-from tests.support.shopfloor import SHOP, Shopfloor, config_of, shopfloor, working_on
+from tests.support.shopfloor import SHOP, Shopfloor, config_of, working_on
 
 PLATFORMS = ("selldone", "cloudsuite", "xsale", "shopify")
 
@@ -46,11 +47,29 @@ class Standstill:
 
     async def _start(self, worker: ShopWorker, **task: Any) -> None:
         if not self.is_over:
-            raise RuntimeError("a worker that cannot be started")
+            raise StoreUnavailable("a worker that cannot be started")
         await self._run(worker, **task)
 
     def end(self) -> None:
         self.is_over = True
+
+
+@asynccontextmanager
+async def standing_still(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, platform: str = "selldone"
+) -> AsyncIterator[tuple[Shopfloor, Standstill, str, str]]:
+    """A shop with one order that is known, and nobody to work for it: the floor, what ends that, shop and order."""
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running():
+        config = config_of(sandbox, folder, platform=platform)
+        (shop,) = config.shops
+        async with working_on(sandbox, config, folder) as floor:
+            await floor.commands.sync(shop, 30)
+            order = (await floor.orders())[0].id
+        standstill = Standstill(monkeypatch)
+        async with working_on(sandbox, config, folder) as floor:
+            assert floor.supervisor.worker(shop) is None
+            yield floor, standstill, shop, order
 
 
 def wanted(**fields: Any) -> TargetRequest:
@@ -61,19 +80,53 @@ def wanted(**fields: Any) -> TargetRequest:
 async def test_a_target_is_accepted_while_the_worker_is_down_and_reached_when_it_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str
 ) -> None:
-    sandbox = Sandbox(SandboxSettings(orders=1))
-    async with shopfloor(sandbox, tmp_path, platform=platform) as floor:
-        (shop,), order = floor.supervisor.shops(), (await floor.orders())[0].id
-    config = config_of(sandbox, tmp_path, platform=platform)
-    standstill = Standstill(monkeypatch)
-    async with sandbox.running(), working_on(sandbox, config, tmp_path) as floor:
-        assert floor.supervisor.worker(shop) is None
+    async with standing_still(tmp_path, monkeypatch, platform) as (floor, standstill, shop, order):
         plan = await floor.commands.preview(shop, order, wanted(state="accepted"))
-        assert plan.milestone is Milestone.ACCEPTED
+        assert plan.milestone == Milestone.ACCEPTED
         target = await floor.commands.submit(shop, order, wanted(state="accepted"))
-        assert not target.status.is_end
         standstill.end()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
+
+
+async def test_a_target_is_accepted_before_any_worker_is_started_and_reached_then(tmp_path: Path) -> None:
+    sandbox, feed, committed = Sandbox(SandboxSettings(orders=1)), Feed(), Committed()
+    async with sandbox.running(), shared(tmp_path, feed, committed) as store:
+        config, (order,) = config_of(sandbox, tmp_path), sandbox.selldone.order_ids()
+        async with anyio.create_task_group() as group:
+            before = Node(store, "a")
+            await before.supervisor.start(group, config)
+            await before.commands.sync(SHOP, 30)
+            await before.supervisor.drain(5)
+        node = Node(store, "b")
+        node.supervisor.configure(config)
+        await node.commands.submit(SHOP, order, wanted(state="accepted"))
+        async with anyio.create_task_group() as group:
+            await node.supervisor.start(group, config)
+            with anyio.fail_after(30):
+                assert (await finished(store, committed, order)).status is TargetStatus.REACHED
+            await node.supervisor.drain(5)
+
+
+async def test_a_worker_that_falls_again_and_again_is_started_after_waits_that_chance_spreads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spread: list[tuple[float, float]] = []
+    enough = anyio.Event()
+
+    def at_once(wait: float, jitter: float) -> float:
+        spread.append((wait, jitter))
+        if len(spread) == 4:
+            enough.set()
+        return 0.0
+
+    async with standing_still(tmp_path, monkeypatch):
+        monkeypatch.setattr(supervising, "_PAUSE_SECONDS", Growing(1.0, 30.0))
+        monkeypatch.setattr(supervising, "equal_jitter", at_once)
+        with anyio.fail_after(30):
+            await enough.wait()
+    waits, jitters = zip(*spread[:4], strict=True)
+    assert list(waits) == sorted(waits)
+    assert len(set(jitters)) == 4
 
 
 async def hold(floor: Shopfloor, order: str) -> None:
@@ -111,11 +164,7 @@ async def skip(floor: Shopfloor, order: str) -> None:
 async def test_an_order_is_operated_while_the_worker_is_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Shopfloor, str], Awaitable[None]]
 ) -> None:
-    sandbox = Sandbox(SandboxSettings(orders=1))
-    async with shopfloor(sandbox, tmp_path) as floor:
-        order = (await floor.orders())[0].id
-    Standstill(monkeypatch)
-    async with sandbox.running(), working_on(sandbox, config_of(sandbox, tmp_path), tmp_path) as floor:
+    async with standing_still(tmp_path, monkeypatch) as (floor, _, _, order):
         await act(floor, order)
 
 
@@ -132,22 +181,14 @@ async def test_an_order_is_operated_while_the_worker_is_down(
 async def test_what_asks_the_platform_needs_the_worker_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Shopfloor, str], Awaitable[object]]
 ) -> None:
-    sandbox = Sandbox(SandboxSettings(orders=1))
-    async with shopfloor(sandbox, tmp_path) as floor:
-        order = (await floor.orders())[0].id
-    Standstill(monkeypatch)
-    async with sandbox.running(), working_on(sandbox, config_of(sandbox, tmp_path), tmp_path) as floor:
+    async with standing_still(tmp_path, monkeypatch) as (floor, _, _, order):
         with pytest.raises(Refused) as refused:
             await act(floor, order)
         assert (refused.value.slug, refused.value.retry_after_seconds) == ("overloaded", 1)
 
 
 async def test_a_refusal_is_told_while_the_worker_is_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sandbox = Sandbox(SandboxSettings(orders=1))
-    async with shopfloor(sandbox, tmp_path) as floor:
-        order = (await floor.orders())[0].id
-    Standstill(monkeypatch)
-    async with sandbox.running(), working_on(sandbox, config_of(sandbox, tmp_path), tmp_path) as floor:
+    async with standing_still(tmp_path, monkeypatch) as (floor, _, _, order):
         with pytest.raises(Refused) as refused:
             await floor.submit(order, "no such state")
         assert refused.value.slug != "overloaded"
