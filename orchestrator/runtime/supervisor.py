@@ -93,6 +93,10 @@ class Supervisor:
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
+    def is_configured(self, shop: str) -> bool:
+        """Whether the config has this shop."""
+        return shop in self._entries
+
     def rules(self, shop: str) -> Rules | None:
         """The rules of a shop, whether or not anybody works for it; None where the config does not have it."""
         entry = self._entries.get(shop)

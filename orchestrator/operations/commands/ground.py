@@ -67,7 +67,7 @@ class Ground:
     async def has_left(self, shop: str) -> bool:
         """Whether it is a shop of the store that is not in the config any more: its orders are nobody's to drive, but
         what is wanted of them can be cancelled."""
-        if self.supervisor.is_draining or self.supervisor.rules(shop) is not None:
+        if self.supervisor.is_draining or self.supervisor.is_configured(shop):
             return False
         return await self.store.read(lambda tx: get_shop(tx, shop)) is not None
 
