@@ -55,7 +55,7 @@ async def bare(scene: Scene, orders: list[str]) -> float:
     connector = aiohttp.TCPConnector(limit=AT_ONCE)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector) as session:
 
-        async def lane() -> None:
+        async def slot() -> None:
             for order in queue:
                 for state in STATES:
                     body = {"state": state, "list": None, "delivery_info": None}
@@ -66,7 +66,7 @@ async def bare(scene: Scene, orders: list[str]) -> float:
         began = time.time()
         async with anyio.create_task_group() as group:
             for _ in range(AT_ONCE):
-                group.start_soon(lane)
+                group.start_soon(slot)
     return began
 
 

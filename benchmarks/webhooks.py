@@ -3,7 +3,7 @@
 Sandbox and daemon are processes of their own, the sender is this one. Each burst is a connection for every webhook, all
 at once, a third each about orders, fulfilments and products. All are new to the daemon, which keeps each on disk
 (synchronous=FULL) before its answer and meanwhile begins to read the orders from the sandbox. The next burst comes when
-all fulfilments of the one before were told in the feed. A first burst is not counted.
+all fulfilments of the one before were in the feed. A first burst is not counted.
 
     python -m benchmarks.webhooks [--bursts 5] [--webhooks 300]
 """
@@ -112,10 +112,10 @@ async def measure(scene: Scene, bursts: int, count: int) -> list[list[float]]:
         after = 0
         for number in range(bursts + 1):
             found.append(await send(burst_of(scene, orders, number, count)))
-            told = 0
-            while told < (count + 1) // 3:  # a fulfilment is told after the read of its order
+            published = 0
+            while published < (count + 1) // 3:  # a fulfilment is in the feed after the read of its order
                 page = await ask(api, f"/v1/events?after={after}&type=fulfillment.created&limit=1000&wait=60")
-                told, after = told + len(page["events"]), page["next"]
+                published, after = published + len(page["events"]), page["next"]
     return found[1:]
 
 

@@ -32,7 +32,7 @@ ORDER_IDS_PER_SHOP = 10_000_000
 """The ids of a platform's shops lie so far apart: the ledger looks orders up by their ids alone."""
 
 encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-"""JSON as most servers write it: compact, letters as they are."""
+"""JSON as most servers write it: compact, characters as they are."""
 
 
 class Panel(Protocol):
@@ -48,9 +48,9 @@ P = TypeVar("P", bound=Panel)
 
 
 class BackOffice:
-    """A back office whose actions are methods of the same names; `actions` names the fields that each takes, in turn.
+    """A back office whose actions are methods of the same names; `actions` names the fields that each takes, in order.
 
-    A method answers the order's id, or nothing. Raises PanelError for what makes no sense.
+    A method answers the order's id, or nothing. Raises PanelError for an invalid request.
     """
 
     actions: ClassVar[Mapping[str, Sequence[str]]]
@@ -135,7 +135,7 @@ class SimulatedShops(ABC, Generic[S, P]):
         return self.panel_for(self.shop)
 
     def panel_of(self, key: str) -> P:
-        """The back office of one shop. Raises PanelError if there is none."""
+        """The back office of one shop. Raises PanelError for an unknown shop."""
         if key not in self.shops_by_key:
             raise PanelError(f"there is no shop {key}; known are {', '.join(self.shops_by_key)}")
         return self.panel_for(self.shops_by_key[key])
@@ -186,10 +186,10 @@ def gateway_page(status: int) -> Reply:
 
 def bearer(headers: Mapping[str, str], scheme: str = "Bearer") -> str:
     """The token that a request shows, empty where it shows none of that scheme."""
-    told, _, token = headers.get("Authorization", "").partition(" ")
-    return token.strip() if told.lower() == scheme.lower() else ""
+    given, _, token = headers.get("Authorization", "").partition(" ")
+    return token.strip() if given.lower() == scheme.lower() else ""
 
 
 def number_in(text: str) -> int | None:
-    """The id that a piece of a path is, None if it is none."""
+    """The id in a piece of a path, None if it is not a number."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None

@@ -73,7 +73,7 @@ class Exchange:
         return web.Response(status=reply.status, body=reply.body, headers={**_JSON, **reply.headers})
 
     async def _serve(self, call: Call, operation: Operation) -> Reply | None:
-        """The reply after latency, gates and faults; None when the connection is to be dropped."""
+        """The reply after latency, holds and faults; None when the connection is to be dropped."""
         faults = self._faults
         account = f"{call.platform}/{call.shop}"
         if (wait_seconds := faults.check_throttle(account, call.n)) is not None:

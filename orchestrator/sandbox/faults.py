@@ -47,7 +47,7 @@ RATE_NAMES = (*FAULTS, "stall", "mixed", *WEBHOOK_FAULTS)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to one call. `variant` chooses among looks (500 or 502, garbage that is HTML or cut off), 0 or 1.
+    """What happens to one call. `variant` chooses among forms (500 or 502, garbage that is HTML or cut off), 0 or 1.
 
     `status` and `body` replace the answer of an `answer` fault, `status` also that of an `error`.
     """
@@ -62,7 +62,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A call that came although its shop had been told to wait.
+    """A call that came although its shop had to wait after a 429.
 
     `after_seconds`: how long after the 429 was given, `early_seconds`: how long before the wait was over.
     """
@@ -74,7 +74,7 @@ class Violation:
 
 
 @dataclass(slots=True, eq=False)
-class Gate:
+class HeldCall:
     """Holds the next matching call at one moment until it is released. Made by `FaultPlan.hold`."""
 
     moment: Moment
@@ -84,14 +84,14 @@ class Gate:
     _released: anyio.Event = field(default_factory=anyio.Event)
 
     async def arrived(self) -> None:
-        """Waits until a call stands at the gate."""
+        """Waits until a matching call is held."""
         await self._arrived.wait()
 
     def release(self) -> None:
-        """Lets the call go on; one that comes later passes without stopping."""
+        """Lets the call go on; a later call passes without stopping."""
         self._released.set()
 
-    async def stand(self) -> None:
+    async def wait(self) -> None:
         """The call's side: says that it is here and waits."""
         self._arrived.set()
         await self._released.wait()
@@ -132,8 +132,8 @@ class FaultPlan:
         self._clock = clock
         self._seed = seed
         self._script: list[_Scripted] = []
-        self._gates: list[Gate] = []
-        self._standing: list[Gate] = []
+        self._to_hold: list[HeldCall] = []
+        self._held: list[HeldCall] = []
         self._seen: dict[tuple[str, str | None, str], int] = {}
         self._windows: dict[str, _Window] = {}
         self._violations: list[Violation] = []
@@ -222,24 +222,24 @@ class FaultPlan:
         """Takes back what was scripted and has not struck yet."""
         self._script.clear()
 
-    def hold(self, *, step: str | None = None, order: str | None = None, moment: Moment = "before") -> Gate:
+    def hold(self, *, step: str | None = None, order: str | None = None, moment: Moment = "before") -> HeldCall:
         """Stops the next matching call just before its effect, or between its effect and its answer."""
-        gate = Gate(moment, step, order)
-        self._gates.append(gate)
-        return gate
+        held = HeldCall(moment, step, order)
+        self._to_hold.append(held)
+        return held
 
     # -- used by the exchange --------------------------------------------------------------------------------------
 
     async def stand_at_gate(self, moment: Moment, order: str | None, step: str) -> None:
-        """Waits at the first gate that is meant for this call, if there is one."""
-        for gate in self._gates:
-            if gate.moment == moment and _fits(gate.step, step) and _fits(gate.order, order):
-                self._gates.remove(gate)
-                self._standing.append(gate)
+        """Holds this call where a test asked for that."""
+        for held in self._to_hold:
+            if held.moment == moment and _fits(held.step, step) and _fits(held.order, order):
+                self._to_hold.remove(held)
+                self._held.append(held)
                 try:
-                    await gate.stand()
+                    await held.wait()
                 finally:
-                    self._standing.remove(gate)
+                    self._held.remove(held)
                 return
 
     async def stall(self) -> None:
@@ -284,8 +284,8 @@ class FaultPlan:
     def close(self) -> None:
         """Lets everything go that is stalled or held, so that the server can stop at once."""
         self._closing.set()
-        for gate in (*self._gates, *self._standing):
-            gate.release()
+        for held in (*self._to_hold, *self._held):
+            held.release()
 
 
 def _fits(wanted: str | None, value: str | None) -> bool:

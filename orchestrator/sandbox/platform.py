@@ -21,7 +21,7 @@ Json: TypeAlias = Any
 
 
 class PanelError(ValueError):
-    """What a person asked the platform's back office for makes no sense: the message says what is known."""
+    """An invalid request to the platform's back office: the message says what is known."""
 
 
 def checked_action(request: Mapping[str, Json], actions: Mapping[str, Sequence[str]]) -> str:
@@ -60,7 +60,7 @@ class Reply:
     """A platform's answer and what it did.
 
     `took_effect`, `in_sequence`: as in the ledger. `reopens`: steps that may take effect once more because of this one.
-    `is_overwrite`: the same step with another body is no repeat.
+    `is_overwrite`: the same step with another body is not a repeat.
     """
 
     status: int
@@ -118,7 +118,7 @@ class Walk:
     `moves`: every step that we can make, at least once, but for those that cancel and those `beside`, which are for
     orders of another kind. `delivered`: the steps by which a new order with a tracking code gets to be delivered; where
     `is_by_place`, each is made once for every place that goods lie at. `unseen`: steps whose effect no read shows: they
-    are sent again, and the platform refuses the repeat. `lists_all_work`: nothing tells what changed, so that the list
+    are sent again, and the platform refuses the repeat. `lists_all_work`: nothing says what changed, so that the list
     is all the work each time. `refuses_nothing`: a state is a label that can always be set. `variants`: other ways to
     set the platform up in which all of this holds too, by a name for people.
     """
@@ -162,7 +162,7 @@ class SimulatedPlatform(Protocol):
         ...
 
     def open(self, incoming: Incoming) -> Operation:
-        """What the request asks for; one that the platform does not know is an operation too, answered as it would."""
+        """What the request asks for; an unknown request is an operation too, answered as the platform would."""
         ...
 
     def throttled(self, wait_seconds: float) -> Reply:
@@ -191,7 +191,7 @@ class SimulatedPlatform(Protocol):
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

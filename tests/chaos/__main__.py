@@ -13,7 +13,7 @@ from tests.chaos.settings import Settings
 
 
 def main() -> int:
-    """Runs, tells, and keeps the folder when something broke."""
+    """Runs, reports, and keeps the folder when something broke."""
     settings = Settings.of()
     folder = Path(tempfile.mkdtemp(prefix="fulfilld-chaos-"))
     print(f"chaos: {settings.command}\nfolder: {folder}", flush=True)

@@ -23,7 +23,7 @@ _PASSING = {"retry_after", "circuit"}
 
 @dataclass(frozen=True)
 class Rest:
-    """What the API shows at rest. `missed`: orders that a look at the platform found in another state than ours."""
+    """What the API shows at rest. `missed`: orders that a read from the platform found in another state than ours."""
 
     missed: list[str]
     orders: list[dict[str, Any]]
@@ -34,7 +34,7 @@ class Rest:
 
 
 async def settle(world: World, nature: Nature, book: Book) -> Rest:
-    """Ends everything that disturbs, waits until nothing moves, and looks."""
+    """Ends everything that disturbs, waits until nothing moves, and reads what is there."""
     world.note("calm", "begins")
     world.sandbox.faults.set_rates({})
     set_mood(world, world.settings.rng("calm"), "good")
@@ -55,7 +55,7 @@ async def settle(world: World, nature: Nature, book: Book) -> Rest:
     except Unreachable as error:
         world.broken("the daemon answers in calm", str(error.__cause__))
     world.note("calm", "ends")
-    return await look(world, book)
+    return await read(world, book)
 
 
 async def _let_go_on(world: World) -> None:
@@ -73,7 +73,7 @@ async def _come_to_rest(world: World) -> None:
     for shop in SHOPS:
         while (await call(world, "POST", f"/v1/shops/{shop}/sync?wait=10")).status != 200:  # noqa: ASYNC110
             await anyio.sleep(0.1)
-    while await _restless(world):  # noqa: ASYNC110 - no event tells that nothing happens any more
+    while await _restless(world):  # noqa: ASYNC110 - no event says that nothing happens any more
         await anyio.sleep(0.2)
 
 
@@ -90,7 +90,7 @@ async def _restless(world: World) -> str:
     return "; ".join(moving)
 
 
-async def look(world: World, book: Book) -> Rest:
+async def read(world: World, book: Book) -> Rest:
     """Everything that the API shows."""
     missed = await _look_again(world)
     targets = {
@@ -111,7 +111,7 @@ async def _look_again(world: World) -> list[str]:
             path = f"/v1/shops/{order['shop']}/orders/{order['id']}/refresh"
             status, now = await call(world, "POST", path)
             if status != 200 or now["state"] != order["state"]:
-                missed.append(f"{order['shop']}/{order['id']} was {order['state']}, a look says {status} {now}")
+                missed.append(f"{order['shop']}/{order['id']} was {order['state']}, a read says {status} {now}")
     return missed
 
 

@@ -55,13 +55,13 @@ class Book:
         answer = await call(self.world, "POST", path, wish.body, {"Idempotency-Key": wish.key})
         if _comes_later(answer):
             return
-        told = answer.body.get("id") if answer.status in (200, 202) else None
-        if wish.target is not None and told != wish.target:
+        target = answer.body.get("id") if answer.status in (200, 202) else None
+        if wish.target is not None and target != wish.target:
             self.world.broken(
                 "a key is one target", f"{wish.key} was {wish.target}, answered {answer.status} {answer.body}"
             )
-        if told is not None:
-            wish.target, wish.problem = told, None
+        if target is not None:
+            wish.target, wish.problem = target, None
         elif wish.target is None:
             wish.problem = str(answer.body.get("type"))
         self.world.note("erp", "sent", key=wish.key, answer=answer.status, problem=wish.problem, body=wish.body)

@@ -40,13 +40,13 @@ def effects(world: World) -> Iterator[Finding]:
     ledger = world.sandbox.ledger
     for call in ledger.repeats_after_effect():
         if call.order is not None and (call.took_effect or call.step not in _SHOWN_BY_REFUSAL):
-            yield Finding("no step is sent again once it took effect", _tell(world, call))
+            yield Finding("no step is sent again once it took effect", _described(world, call))
     for call in ledger.out_of_sequence():
         if call.order is not None and Ref(_SHOP_OF[call.platform], call.order) not in world.edits:
-            yield Finding("no step is out of turn where nobody else moved the order", _tell(world, call))
+            yield Finding("no step is out of turn where nobody else moved the order", _described(world, call))
     for call in ledger.overlapping():
         if not _answers_late(world, call):
-            yield Finding("one step of an order at a time", _tell(world, call))
+            yield Finding("one step of an order at a time", _described(world, call))
 
 
 def _answers_late(world: World, call: Call) -> bool:
@@ -54,7 +54,7 @@ def _answers_late(world: World, call: Call) -> bool:
     return any(each.fault == "stall_after" for each in world.sandbox.ledger.calls(call.order) if each.n < call.n)
 
 
-def _tell(world: World, call: Call) -> str:
+def _described(world: World, call: Call) -> str:
     ref = Ref(_SHOP_OF[call.platform], call.order or "")
     steps = [
         f"{each.n} {each.step}{'!' if each.took_effect else ''} {each.fault or ''} {each.status}"
@@ -67,7 +67,7 @@ def _tell(world: World, call: Call) -> str:
 
 def cancelled(world: World, book: Book, rest: Rest) -> Iterator[Finding]:
     """What a person cancelled is not moved on: not by a target that came later (with `fresh_seconds` 0 the order is
-    read before its first step), and by none once we have told that it is cancelled."""
+    read before its first step), and by none once the feed has said that it is cancelled."""
     first_wish: dict[Ref, int] = {}
     for each in book.wanted:
         first_wish.setdefault(each.ref, each.calls)
@@ -77,7 +77,7 @@ def cancelled(world: World, book: Book, rest: Rest) -> Iterator[Finding]:
         at = edits[-1].calls
         late = [call for call in world.effects(ref) if call.n > at and first_wish.get(ref, 0) > at]
         for call in late:
-            yield Finding("what was cancelled before it was wanted is left alone", _tell(world, call))
+            yield Finding("what was cancelled before it was wanted is left alone", _described(world, call))
     for ref, events in _by_order(rest.events).items():
         is_cancelled = False
         for event in events:
@@ -99,12 +99,14 @@ def claims(world: World, rest: Rest) -> Iterator[Finding]:
         del said["record"]
         for step, times in (said - did).items():
             if ref not in world.edits:
-                yield Finding("no step is told as done that was not", f"{ref} {step}: {times} more than took effect")
+                yield Finding(
+                    "no step is recorded as done that was not", f"{ref} {step}: {times} more than took effect"
+                )
 
 
 def targets(book: Book, rest: Rest) -> Iterator[Finding]:
-    """Each accepted target is told once, ends once, or waits with a reason that can be seen."""
-    told = Counter(event["target"] for event in rest.events if event["type"] == "target.submitted")
+    """Each accepted target is in the feed once, ends once, or waits with a reason that can be seen."""
+    submitted = Counter(event["target"] for event in rest.events if event["type"] == "target.submitted")
     ends: dict[str, list[str]] = defaultdict(list)
     for event in rest.events:
         if event["type"] in _ENDS:
@@ -113,14 +115,16 @@ def targets(book: Book, rest: Rest) -> Iterator[Finding]:
     mine = {each.target: each for each in book.wanted if each.target is not None}
     if len(mine) != sum(each.target is not None for each in book.wanted):
         yield Finding("each key has a target of its own", "two keys were answered with the same target")
-    for target in told.keys() - mine.keys():
+    for target in submitted.keys() - mine.keys():
         yield Finding("no target that nobody wanted", str(target))
     for target, wish in mine.items():
         now = rest.targets[target]
-        if told[target] != 1:
-            yield Finding("each accepted target is told once", f"{target} {told[target]} times")
+        if submitted[target] != 1:
+            yield Finding("each accepted target is in the feed once", f"{target} {submitted[target]} times")
         if ends[target] != ([now["status"]] if now["status"] in _ENDS.values() else []):
-            yield Finding("each target ends once, as told", f"{target} is {now['status']}, told {ends[target]}")
+            yield Finding(
+                "each target ends once, as the feed says", f"{target} is {now['status']}, in the feed {ends[target]}"
+            )
         if now["status"] == "blocked" and not now["problem"]:
             yield Finding("what is blocked says why", f"{target}: {now}")
         if now["status"] in ("queued", "running"):
@@ -131,8 +135,8 @@ def targets(book: Book, rest: Rest) -> Iterator[Finding]:
 
 def imports(world: World, rest: Rest) -> Iterator[Finding]:
     """Every order of every platform is here, as it is there, and what cannot be read is set aside."""
-    for told in rest.missed:
-        yield Finding("no change of an open order is missed", told)
+    for missed in rest.missed:
+        yield Finding("no change of an open order is missed", missed)
     known = {Ref(order["shop"], order["id"]) for order in rest.orders}
     imported = Counter(Ref(e["shop"], e["order"]) for e in rest.events if e["type"] == "order.imported")
     for shop in SHOPS:
@@ -144,7 +148,7 @@ def imports(world: World, rest: Rest) -> Iterator[Finding]:
             elif ref not in known and any(edit.action not in _IN_PLACE for edit in world.edits.get(ref, [])):
                 continue
             elif ref not in known or imported[ref] != 1:
-                yield Finding("every order is imported, once", f"{ref} known={ref in known} told={imported[ref]}")
+                yield Finding("every order is imported, once", f"{ref} known={ref in known} imported={imported[ref]}")
 
 
 def readers(feed: Feed, rest: Rest) -> Iterator[Finding]:
@@ -174,10 +178,12 @@ def pushes(world: World, rest: Rest) -> Iterator[Finding]:
         if each.cursor in taken:
             continue
         taken[each.cursor] = event
-        lane = event["shop"], event["order"] or ""
-        if event["cursor"] < last.get(lane, 0) and event["order"] is not None:
-            yield Finding("pushes keep the order of each order", f"{lane}: {event['cursor']} after {last[lane]}")
-        last[lane] = event["cursor"]
+        ordering_key = event["shop"], event["order"] or ""
+        if event["cursor"] < last.get(ordering_key, 0) and event["order"] is not None:
+            yield Finding(
+                "pushes keep the order of each order", f"{ordering_key}: {event['cursor']} after {last[ordering_key]}"
+            )
+        last[ordering_key] = event["cursor"]
     for event in rest.events:
         if event["type"].partition(".")[0] in ("order", "fulfillment"):
             got = taken.get(event["cursor"])
@@ -193,14 +199,14 @@ def counts(rest: Rest) -> Iterator[Finding]:
     situations = Counter(order["situation"] for order in rest.orders)
     if totals["orders"] != len(rest.orders):
         yield Finding("the status counts right", f"orders: {totals['orders']}, counted {len(rest.orders)}")
-    told = {name: count for name, count in totals["by_situation"].items() if count}
-    if told != dict(situations):
-        yield Finding("the status counts right", f"by_situation: {told}, counted {dict(situations)}")
+    shown = {name: count for name, count in totals["by_situation"].items() if count}
+    if shown != dict(situations):
+        yield Finding("the status counts right", f"by_situation: {shown}, counted {dict(situations)}")
     for shop in rest.status["shops"]:
         states = Counter(order["state"] for order in rest.orders if order["shop"] == shop["name"])
-        told = {name: count for name, count in shop["by_state"].items() if count}
-        if told != dict(states):
-            yield Finding("the status counts right", f"{shop['name']} by_state: {told}, counted {dict(states)}")
+        shown = {name: count for name, count in shop["by_state"].items() if count}
+        if shown != dict(states):
+            yield Finding("the status counts right", f"{shop['name']} by_state: {shown}, counted {dict(states)}")
     pending = sum(len(order["targets"]) for order in rest.orders)
     if totals["targets_pending"] != pending:
         yield Finding("the status counts right", f"targets_pending: {totals['targets_pending']}, counted {pending}")

@@ -29,7 +29,7 @@ WEATHER: tuple[dict[str, float], ...] = (
     {"error_before": 1.0},
     {"webhook_lost": 0.3, "webhook_twice": 0.3, "webhook_shuffled": 0.5, "mixed": 0.05},
 )
-"""Rates of faults that come and go. `stall_before` is none of them: a platform that does what it was asked after the
+"""Rates of faults that come and go. `stall_before` is not among them: a platform that does what it was asked after the
 asker has given up is outside of what is promised (docs/guarantees.md)."""
 
 
@@ -45,13 +45,13 @@ class Nature:
 
     async def rage(self) -> None:
         """Until all kills are spent."""
-        turns: list[tuple[int, Callable[[], Awaitable[None]]]] = [
+        acts: list[tuple[int, Callable[[], Awaitable[None]]]] = [
             (4, self.kill),
             (5, self.crash),
             (2, self.stop),
             (3, self.freeze),
         ]
-        weights = [weight for weight, _ in turns]
+        weights = [weight for weight, _ in acts]
         pause = self.world.settings.seconds / self.world.settings.kills / 2
         while self.kills < self.world.settings.kills:
             # A life has to be worth its start, which takes long where others use the machine too.
@@ -59,8 +59,8 @@ class Nature:
             if not self.world.daemon.is_running:  # a crash point that was armed long ago
                 await self.ended()
                 await self._start_somehow()
-            turn = self.rng.choices(turns, weights)[0][1]
-            await turn()
+            act = self.rng.choices(acts, weights)[0][1]
+            await act()
 
     async def start(self, crash: str | None = None) -> None:
         """A life of the daemon, armed with a crash point or not; waits until it is ready or died."""
@@ -79,7 +79,7 @@ class Nature:
         """The end of a life that nobody asked for: only a crash point may cause it."""
         code = await self.world.daemon.exited()
         if code != _KILLED:
-            self.world.broken("the daemon ends only when it is told to", f"it ended with {code}")
+            self.world.broken("the daemon ends only when it is asked to", f"it ended with {code}")
         self.kills += 1
         self.world.note("nature", "crash")
 

@@ -81,7 +81,7 @@ async def operators(world: World) -> None:
 
 async def _operate(world: World, rng: random.Random, ref: Ref) -> None:
     shop, order = f"/v1/shops/{ref.shop}", f"/v1/shops/{ref.shop}/orders/{ref.order}"
-    kind = rng.choices(("order", "skip", "shop", "look", "delivery", "rejected"), weights=(8, 1, 4, 5, 1, 1))[0]
+    kind = rng.choices(("order", "skip", "shop", "view", "delivery", "rejected"), weights=(8, 1, 4, 5, 1, 1))[0]
     match kind:
         case "order":
             command = rng.choice(_COMMANDS)
@@ -100,9 +100,9 @@ async def _operate(world: World, rng: random.Random, ref: Ref) -> None:
             command = "retry rejected"
             answer = await call(world, "POST", f"/v1/rejected/{rng.randrange(1, 6)}/retry")
         case _:
-            looks = ("/v1/status", "/v1/orders?limit=7", "/v1/rejected", "/v1/products", f"{order}?include=timeline")
-            command = "look"
-            answer = await call(world, "GET", rng.choice(looks))
+            views = ("/v1/status", "/v1/orders?limit=7", "/v1/rejected", "/v1/products", f"{order}?include=timeline")
+            command = "view"
+            answer = await call(world, "GET", rng.choice(views))
     world.note("operator", command.partition("?")[0], shop=ref.shop, order=ref.order, answer=answer.status)
 
 

@@ -15,12 +15,12 @@ _TOKENS = re.compile(rb"shp(?:at|rt)_[0-9a-f]{32}")
 
 
 def inspect(world: World, rest: Rest) -> Iterator[Finding]:
-    """Every broken invariant that shows in files, and secrets in what the API told."""
+    """Every broken invariant that shows in files, and secrets in what the API answered."""
     store = world.folder / "fulfilld.db"
     with closing(sqlite3.connect(store)) as connection:
-        told = [row[0] for row in connection.execute("PRAGMA integrity_check")]
-    if told != ["ok"]:
-        yield Finding("the store is whole", f"integrity_check: {told[:5]}")
+        found = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+    if found != ["ok"]:
+        yield Finding("the store is whole", f"integrity_check: {found[:5]}")
     log = world.daemon.errors.read_bytes()
     for line in log.splitlines():
         if b"Traceback" in line or b'"internal-error"' in line:

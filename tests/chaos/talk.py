@@ -35,17 +35,17 @@ async def call(
             aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=seconds)) as session,
             session.request(method, f"http://localhost{path}", json=body, headers=headers) as response,
         ):
-            told = await response.json(content_type=None)
-            _check(world, f"{method} {path}", response, told)
-            return Answer(response.status, told)
+            body = await response.json(content_type=None)
+            _check(world, f"{method} {path}", response, body)
+            return Answer(response.status, body)
     except (OSError, aiohttp.ClientError, TimeoutError) as error:
         raise Unreachable from error
 
 
-def _check(world: World, request: str, response: aiohttp.ClientResponse, told: Any) -> None:
+def _check(world: World, request: str, response: aiohttp.ClientResponse, body: Any) -> None:
     world.did[f"answers {response.status}"] += 1
     if response.status < 500:
         return
-    is_promised = response.status == 503 and "Retry-After" in response.headers and told.get("type") in _TYPES_OF_503
+    is_promised = response.status == 503 and "Retry-After" in response.headers and body.get("type") in _TYPES_OF_503
     if not is_promised:
-        world.broken("no answer is an undocumented 5xx", f"{request}: {response.status} {told}")
+        world.broken("no answer is an undocumented 5xx", f"{request}: {response.status} {body}")

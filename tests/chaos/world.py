@@ -65,7 +65,7 @@ class ChaosDaemon(DaemonProcess):
         self.variables = {"CHAOS_CLOCK": str(folder / "clock")}
         self.offset = Offset(folder / "clock")
         self.is_ready = False
-        """Whether this life was ready: before, SIGHUP is none that a process knows."""
+        """Whether this life was ready: before, a process does not know SIGHUP."""
 
 
 @dataclass
@@ -94,8 +94,8 @@ class World:
     def note(self, actor: str, did: str, **words: object) -> None:
         """Keeps what somebody did."""
         self.did[f"{actor} {did}"] += 1
-        told = " ".join(f"{name}={value}" for name, value in words.items())
-        self.journal.append(f"{time.monotonic() - self.began:7.2f} {actor:10} {did} {told}".rstrip())
+        fields = " ".join(f"{name}={value}" for name, value in words.items())
+        self.journal.append(f"{time.monotonic() - self.began:7.2f} {actor:10} {did} {fields}".rstrip())
 
     def broken(self, invariant: str, detail: str) -> None:
         """Keeps a broken invariant, at the moment when it shows."""
@@ -107,7 +107,7 @@ class World:
         self.edits.setdefault(ref, []).append(Edit(action, len(self.sandbox.ledger.calls()), time.monotonic()))
 
     def panel(self, shop: str, action: str, **given: Any) -> dict[str, Any]:
-        """Does something in a platform's back office. Raises PanelError where it makes no sense there."""
+        """Does something in a platform's back office. Raises PanelError where it is not possible there."""
         return self.sandbox.platforms[PLATFORM_OF[shop]].operate({"action": action, **given})
 
     def orders(self, shop: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""CloudSuite's page tells of every option and step, and its picture is the machine's."""
+"""CloudSuite's page names every option and step, and its picture is the machine's."""
 
 from __future__ import annotations
 

@@ -63,10 +63,10 @@ def test_the_docs_make_the_stores_directory_before_anything_looks_for_it() -> No
 
 
 def test_the_docs_install_from_what_one_has_as_no_index_has_it() -> None:
-    told = re.findall(r"pip install((?: --?[a-z-]+)*) ([^`\s]+)", OPERATE)
+    commands = re.findall(r"pip install((?: --?[a-z-]+)*) ([^`\s]+)", OPERATE)
 
-    assert {what for _, what in told} == {".", "requirements/run.lock"}
-    assert (" --require-hashes -r", "requirements/run.lock") in told
+    assert {what for _, what in commands} == {".", "requirements/run.lock"}
+    assert (" --require-hashes -r", "requirements/run.lock") in commands
     assert (ROOT / "requirements" / "run.lock").is_file()
 
 

@@ -27,7 +27,7 @@ WORLDS = [
 
 
 def pins(lock: str) -> dict[str, list[tuple[Requirement, int]]]:
-    """Every pin by its name, with the number of its hashes; a package has several where markers tell them apart."""
+    """Every pin by its name, with the number of its hashes; a package has several where markers distinguish them."""
     found: dict[str, list[tuple[Requirement, int]]] = {}
     for entry in re.split(r"(?m)^(?=[a-z0-9])", re.sub(r"(?m)^\s*#.*\n", "", LOCKS[lock]))[1:]:
         pin = Requirement(entry.partition(" \\")[0])

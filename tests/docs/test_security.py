@@ -29,5 +29,10 @@ def test_what_is_off_by_default_is_off(tmp_path: Path) -> None:
 def test_the_page_tells_true_limits_and_modes() -> None:
     assert f"({MAX_BODY_BYTES // 1024 // 1024} MiB)" in PAGE
     unit = (ROOT / "deploy" / "fulfilld.service").read_text("utf-8")
-    for told in ("UMask=0027", "NoNewPrivileges=yes", "CapabilityBoundingSet=\n", "SystemCallFilter=@system-service"):
-        assert told in unit
+    for setting in (
+        "UMask=0027",
+        "NoNewPrivileges=yes",
+        "CapabilityBoundingSet=\n",
+        "SystemCallFilter=@system-service",
+    ):
+        assert setting in unit

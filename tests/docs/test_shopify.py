@@ -1,4 +1,4 @@
-"""Shopify's page tells of every option and step, and its picture is the machine's."""
+"""Shopify's page names every option and step, and its picture is the machine's."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ def run(folder: Path, text: str, ci: str | None, *options: str) -> subprocess.Co
 def test_what_is_skipped_is_told_at_the_end_with_what_helps(tmp_path: Path, options: tuple[str, ...]) -> None:
     done = run(tmp_path, LACKS_A_TOOL, None, *options)
     assert done.returncode == 0
-    told = done.stdout.partition("NOT TESTED HERE")[2]
-    assert "2 tests: there is no frobnicator; to run it: apt-get install frobnicator\n" in told
+    summary = done.stdout.partition("NOT TESTED HERE")[2]
+    assert "2 tests: there is no frobnicator; to run it: apt-get install frobnicator\n" in summary
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")])

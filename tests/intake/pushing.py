@@ -16,12 +16,12 @@ from orchestrator.intake.inbox import Inbox
 from orchestrator.intake.listener import listening
 from orchestrator.intake.receiver import Reception, build_receiver
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from orchestrator.sandbox.shopify.webhooks import Courier
+from orchestrator.sandbox.shopify.webhooks import ManualSender
 from tests.support.shopfloor import Shopfloor, config_of, working_on
 
 
 @asynccontextmanager
-async def pushing(folder: Path, orders: int) -> AsyncIterator[tuple[Shopfloor, str, Courier]]:
+async def pushing(folder: Path, orders: int) -> AsyncIterator[tuple[Shopfloor, str, ManualSender]]:
     """A Shopify shop at work that nobody polls, its webhooks as they are due, and the listener that takes them."""
     sandbox = Sandbox(SandboxSettings(orders=orders))
     async with sandbox.running():
@@ -39,7 +39,7 @@ async def pushing(folder: Path, orders: int) -> AsyncIterator[tuple[Shopfloor, s
                 anyio.create_task_group() as group,
             ):
                 group.start_soon(inbox.run)
-                courier = Courier(
+                courier = ManualSender(
                     sandbox.shopify.shop,
                     f"http://{host}:{port}/webhooks/{name}/orders",
                     duplicates=1.0,

@@ -17,7 +17,7 @@ from orchestrator.decisions.refusals import Refused
 from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.failures import NotFound
 from orchestrator.platforms.shopify.webhook_order import told_order
-from orchestrator.sandbox.shopify.webhooks import Courier
+from orchestrator.sandbox.shopify.webhooks import ManualSender
 from storage.orders import get_payload
 from storage.transaction import Transaction
 from storage.webhooks import Arrival, add_webhook
@@ -28,7 +28,7 @@ NOWHERE = "5000000000000000001"  # Shopify does not show it
 AT = "2026-11-23T10:00:0{}Z"
 
 
-def body_of(courier: Courier, floor: Shopfloor, **changes: Any) -> dict[str, Any]:
+def body_of(courier: ManualSender, floor: Shopfloor, **changes: Any) -> dict[str, Any]:
     """The webhook body of an order that Shopify does not show."""
     floor.sandbox.shopify.panel.add()
     made = next(each for each in courier.due() if each.topic == "orders/create")
@@ -37,7 +37,7 @@ def body_of(courier: Courier, floor: Shopfloor, **changes: Any) -> dict[str, Any
     return {**body, "id": int(NOWHERE), "updated_at": AT.format(1), **changes}
 
 
-async def tell(courier: Courier, topic: str, body: dict[str, Any]) -> None:
+async def tell(courier: ManualSender, topic: str, body: dict[str, Any]) -> None:
     assert await courier.send([courier.delivery(topic, body)]) == [200]
 
 

@@ -17,7 +17,7 @@ START_MS = 1_790_000_000_000
 
 
 class HandClock:
-    """A clock that only moves when told."""
+    """A clock that only moves when a test sets it."""
 
     def __init__(self) -> None:
         self.ms = START_MS

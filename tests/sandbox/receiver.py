@@ -1,4 +1,4 @@
-"""A receiver of webhooks for these tests: plain aiohttp on loopback that keeps what comes and answers as it is told."""
+"""A receiver of webhooks for these tests: plain aiohttp on loopback that keeps what comes and answers as tests say."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ async def test_a_short_stall_is_answered_in_the_end() -> None:
 
 async def test_garbage_is_no_json_and_comes_after_the_effect() -> None:
     async with probing(orders=40, faults={"garbage": 1.0}) as probe:
-        looks = set()
+        types = set()
         for order in probe.sandbox.selldone.order_ids():
             with pytest.raises(json.JSONDecodeError):
                 await probe.state("OrderConfirm", order)
@@ -77,8 +77,8 @@ async def test_garbage_is_no_json_and_comes_after_the_effect() -> None:
             headers = {"Authorization": "Bearer sandbox-token"}
             async with probe.session.get(probe.url(f"baskets/{order}"), headers=headers) as response:
                 assert response.status == 200
-                looks.add(response.content_type)
-        assert looks == {"text/html", "application/json"}
+                types.add(response.content_type)
+        assert types == {"text/html", "application/json"}
 
 
 async def test_an_answer_of_the_tests_own_replaces_the_platforms() -> None:
@@ -127,29 +127,29 @@ async def test_a_throttle_shuts_the_whole_shop_until_its_time_is_over() -> None:
 
 async def test_a_gate_holds_a_call_before_its_effect_until_it_is_released() -> None:
     async with probing() as probe, anyio.create_task_group() as group:
-        gate = probe.sandbox.faults.hold(step="confirm", order=probe.order)
+        held = probe.sandbox.faults.hold(step="confirm", order=probe.order)
         group.start_soon(probe.walk, "OrderConfirm")
-        await gate.arrived()
+        await held.arrived()
         assert (await probe.read())["delivery_state"] == "CheckQueue"
-        gate.release()
+        held.release()
 
 
 async def test_a_gate_holds_a_call_between_its_effect_and_its_answer() -> None:
     async with probing() as probe, anyio.create_task_group() as group:
-        gate = probe.sandbox.faults.hold(step="confirm", moment="after")
+        held = probe.sandbox.faults.hold(step="confirm", moment="after")
         group.start_soon(probe.walk, "OrderConfirm")
-        await gate.arrived()
+        await held.arrived()
         assert (await probe.read())["delivery_state"] == "OrderConfirm"
         assert probe.sandbox.ledger.max_concurrency == 2
         assert probe.sandbox.ledger.calls(step="confirm")[0].status is None
-        gate.release()
+        held.release()
 
 
 async def test_closing_lets_go_of_what_is_held_and_stalled() -> None:
     async with anyio.create_task_group() as group:
         async with probing(stall_seconds=3600) as probe:
             probe.sandbox.faults.script("stall_before", step="list")
-            gate = probe.sandbox.faults.hold(step="confirm")
+            held = probe.sandbox.faults.hold(step="confirm")
             stalled = probe.sandbox.faults.hold(step="list")
 
             async def give_up(call: Any) -> None:
@@ -160,7 +160,7 @@ async def test_closing_lets_go_of_what_is_held_and_stalled() -> None:
 
             group.start_soon(give_up, probe.state("OrderConfirm"))
             group.start_soon(give_up, probe.call("GET", "baskets-PHYSICAL"))
-            await gate.arrived()
+            await held.arrived()
             await stalled.arrived()
             stalled.release()
         assert probe.sandbox.ledger.effects(probe.order) == []

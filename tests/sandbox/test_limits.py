@@ -15,22 +15,22 @@ async def get(probe: Probe, token: str = "sandbox-token") -> tuple[int, dict[str
     headers = {"Authorization": f"Bearer {token}"}
     url = probe.url(f"baskets/{probe.order}")
     async with probe.session.get(url, headers=headers) as response:
-        told = {name: value for name, value in response.headers.items() if "ratelimit" in name.lower()}
-        return response.status, {**told, "Retry-After": response.headers.get("Retry-After", "")}
+        limits = {name: value for name, value in response.headers.items() if "ratelimit" in name.lower()}
+        return response.status, {**limits, "Retry-After": response.headers.get("Retry-After", "")}
 
 
 async def test_the_81st_request_of_a_minute_is_refused_as_laravel_does() -> None:
     async with probing(options=REAL) as probe:
         for left in range(79, -1, -1):
-            status, told = await get(probe)
-            assert (status, told) == (
+            status, limits = await get(probe)
+            assert (status, limits) == (
                 200,
                 {"X-RateLimit-Limit": "80", "X-RateLimit-Remaining": str(left), "Retry-After": ""},
             )
         probe.time.pass_seconds(20.5)
-        status, told = await get(probe)
+        status, limits = await get(probe)
     assert status == 429
-    assert told == {
+    assert limits == {
         "X-RateLimit-Limit": "80",
         "X-RateLimit-Remaining": "0",
         "Retry-After": "40",
@@ -56,8 +56,8 @@ async def test_a_request_counts_whatever_becomes_of_it_and_whoevers_token_is_unk
         await probe.call("GET", "nowhere")
         await probe.call("POST", f"baskets/{probe.order}/state", json={"state": "ToCustomer"})
         assert await get(probe, token="stranger") == (401, {"Retry-After": ""})
-        _, told = await get(probe)
-        assert told["X-RateLimit-Remaining"] == "77"
+        _, limits = await get(probe)
+        assert limits["X-RateLimit-Remaining"] == "77"
 
 
 async def test_the_panel_changes_the_limit() -> None:

@@ -198,15 +198,15 @@ async def test_a_sandbox_comes_back_on_the_same_port_with_the_same_orders() -> N
 async def test_two_steps_of_an_order_at_the_same_time_are_noted() -> None:
     async with probing() as probe, anyio.create_task_group() as group:
         await probe.walk("OrderConfirm", "PreparingOrder")
-        gate = probe.sandbox.faults.hold(step="send", moment="after")
+        held = probe.sandbox.faults.hold(step="send", moment="after")
         group.start_soon(probe.walk, "SentOrder")
-        await gate.arrived()
+        await held.arrived()
         await probe.read()
         await probe.state("OrderConfirm", probe.sandbox.selldone.order_ids()[1])
         assert probe.sandbox.ledger.overlapping() == []
         await probe.walk("ToCustomer")
         assert [call.step for call in probe.sandbox.ledger.overlapping()] == ["deliver"]
-        gate.release()
+        held.release()
 
 
 async def test_latency_delays_the_effect() -> None:

@@ -70,20 +70,20 @@ async def test_what_people_do_to_parts_is_told_under_their_topics() -> None:
         post.subscribe(*(f"fulfillment_orders/{topic}" for topic in topics))
         order = post.sandbox.shopify.order_ids()[0]
         old = post.sandbox.shopify.panel.order(order).fulfillment_orders[0]
-        told: dict[str, Any] = {}
+        bodies: dict[str, Any] = {}
         for action, topic in zip(("hold", "release_hold", "split", "route"), topics, strict=True):
             await post.panel(action, order=order)
-            told[topic] = (await post.receiver.first(f"fulfillment_orders/{topic}")).body
-        assert {topic: body["fulfillment_order"]["status"] for topic, body in told.items()} == {
+            bodies[topic] = (await post.receiver.first(f"fulfillment_orders/{topic}")).body
+        assert {topic: body["fulfillment_order"]["status"] for topic, body in bodies.items()} == {
             "placed_on_hold": "on_hold",
             "hold_released": "open",
             "split": "closed",
             "order_routing_complete": "closed",
         }
-        assert {body["fulfillment_order"]["id"] for body in told.values()} == {gid("FulfillmentOrder", old.id)}
-        assert told["placed_on_hold"]["created_fulfillment_hold"]["reason"] == "incorrect_address"
+        assert {body["fulfillment_order"]["id"] for body in bodies.values()} == {gid("FulfillmentOrder", old.id)}
+        assert bodies["placed_on_hold"]["created_fulfillment_hold"]["reason"] == "incorrect_address"
         new = post.sandbox.shopify.panel.order(order).fulfillment_orders[1]
-        assert told["split"]["replacement_fulfillment_order"]["id"] == gid("FulfillmentOrder", new.id)
+        assert bodies["split"]["replacement_fulfillment_order"]["id"] == gid("FulfillmentOrder", new.id)
 
 
 async def test_reported_progress_is_told_with_the_members_of_the_published_samples() -> None:
@@ -207,8 +207,8 @@ async def test_one_made_as_xml_gets_xml_until_it_is_mended() -> None:
         root = ElementTree.fromstring(got.raw)
         assert (got.headers["Content-Type"], root.tag, root.findtext("id")) == ("application/xml", "order", order)
         assert root.find("line-items/line-item/sku") is not None
-        mended = await post.ask(UPDATE, id=listed["id"], sub={"uri": listed["uri"], "format": "JSON"})
-        assert (mended["webhookSubscription"]["format"], mended["userErrors"]) == ("JSON", [])
+        updated = await post.ask(UPDATE, id=listed["id"], sub={"uri": listed["uri"], "format": "JSON"})
+        assert (updated["webhookSubscription"]["format"], updated["userErrors"]) == ("JSON", [])
         await post.panel("add")
         await post.receiver.until(lambda: len(post.receiver.got) == 2)
         assert post.receiver.got[1].headers["Content-Type"] == "application/json"

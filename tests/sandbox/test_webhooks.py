@@ -180,7 +180,7 @@ async def test_waits_between_attempts_double() -> None:
             return len(post.receiver.of("orders/create"))
 
         async def looked_at() -> None:
-            """The sender has looked at the clock: something later has arrived."""
+            """The sender has read the clock: something later has arrived."""
             marks = len(post.receiver.of("products/create"))
             post.sandbox.shopify.panel.add_product()
             await post.receiver.until(lambda: len(post.receiver.of("products/create")) > marks)
@@ -230,8 +230,8 @@ async def test_the_summary_counts_what_became_of_webhooks() -> None:
             await post.panel("edit_product", product=product)
         await post.until(lambda: post.waiting == 0)
         async with post.session.get(f"{post.sandbox.base_url}/_sandbox/summary") as response:
-            told = (await response.json())["platforms"]["shopify"]["webhooks"][post.shop.domain]
-        assert told["lost"] + len({each.ids for each in post.receiver.got}) == 40
-        assert told["sent"] == told["acknowledged"] + told["failed"] == len(post.receiver.got)
-        assert 0 < told["lost"] < 40
-        assert told["acknowledged"] > 0 < told["failed"]
+            counts = (await response.json())["platforms"]["shopify"]["webhooks"][post.shop.domain]
+        assert counts["lost"] + len({each.ids for each in post.receiver.got}) == 40
+        assert counts["sent"] == counts["acknowledged"] + counts["failed"] == len(post.receiver.got)
+        assert 0 < counts["lost"] < 40
+        assert counts["acknowledged"] > 0 < counts["failed"]

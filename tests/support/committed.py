@@ -20,11 +20,11 @@ class Committed:
         self._next.set()
         self._next = anyio.Event()
 
-    async def until(self, look: Callable[[], Awaitable[T]], condition: Callable[[T], object]) -> T:
-        """What `look` finds in the store, as soon as `condition` says that it is as wanted."""
+    async def until(self, read: Callable[[], Awaitable[T]], condition: Callable[[T], object]) -> T:
+        """What `read` finds in the store, as soon as `condition` says that it is as wanted."""
         while True:
-            following = self._next  # before the look: a commit that it just missed counts
-            found = await look()
+            following = self._next  # before the read: a commit that it just missed counts
+            found = await read()
             if condition(found):
                 return found
             await following.wait()

@@ -1,5 +1,5 @@
 """One order under the real driver and the real decisions, with everything around them small: a platform in memory that
-does what it is told to, a store in memory that can die, a clock that a test sets."""
+does what its script says, a store in memory that can die, a clock that a test sets."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SHOP, ORDER = "acme", "1"
 START = 1_760_000_000_000
 
 CALL_OUTCOMES = ("ok", "lost_before", "lost_after", "refused", "out_of_sequence", "throttled", "denied", "cut_off")
-"""What a call may come to; `lost_after` and `cut_off` took effect, nobody heard of it."""
+"""What a call may come to; `lost_after` and `cut_off` took effect, and no answer arrived."""
 READ_OUTCOMES = ("ok", "lost_before", "throttled", "denied", "unreadable")
 CRASH_POINTS = ("after_intent", "after_call", "after_outcome", "after_read")
 
@@ -63,7 +63,7 @@ class CutOff(BaseException):
 
 @dataclass(slots=True)
 class ScriptedPlatform(ABC):
-    """A platform with one order. `script` tells what the next calls come to, `usual` those after them. `repeats` holds
+    """A platform with one order. `script` says what the next calls come to, `usual` those after them. `repeats` holds
     steps that were sent although an earlier call of ours had done them."""
 
     state: str
@@ -91,7 +91,7 @@ class ScriptedPlatform(ABC):
 
     @abstractmethod
     def answer(self, step: str) -> StepAnswer:
-        """What a call tells that took effect."""
+        """The answer of a call that took effect."""
 
     def is_repeatable(self, step: str) -> bool:
         """Whether the platform itself lets a step be done again."""
@@ -314,7 +314,7 @@ class Driven(Generic[P]):
         return self.store.run(unit)
 
     async def work(self) -> None:
-        """What the worker does: drives the order when it is due and the gate is open."""
+        """What the worker does: drives the order when it is due and calls are admitted."""
         row = self.row()
         if row.due_at is None or row.due_at > self.now_ms or not self.services.gate.admits_calls:
             return

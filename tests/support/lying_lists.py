@@ -1,4 +1,4 @@
-"""Stands between the daemon and a simulated platform, and tells of its lists what a test wants."""
+"""Stands between the daemon and a simulated platform, and changes its lists as a test wants."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class LyingLists:
         if not self._is_list(request, sent):
             return web.Response(body=body, status=status, headers={"Content-Type": media_type, "Date": date})
         self.calls += 1
-        assert self.calls < 500, "the sweep does not end"
+        assert self.calls < 500, "the sync does not end"
         if self.lie is not None and status == 200:
             listing = json.loads(body)
             body = json.dumps(self._told(self.lie(self._listed(listing)), listing)).encode()

@@ -43,8 +43,8 @@ class MadeUpMachine(PlatformMachine):
 
     def pending_actions(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
         tracking = request.tracking
-        is_told = tracking is None or standing.facts.get("tracking") == tracking.code
-        return () if is_told else ("track",)
+        is_current = tracking is None or standing.facts.get("tracking") == tracking.code
+        return () if is_current else ("track",)
 
     def satisfied(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
         return () if self.pending_actions(standing, request) else ("tracking", "tracking.carrier")

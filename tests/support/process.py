@@ -113,7 +113,7 @@ class DaemonProcess:
                         return
                 except Unreachable:
                     pass
-                await anyio.sleep(0.02)  # a process that starts tells nobody
+                await anyio.sleep(0.02)  # nothing reports the start of a process
         raise Unreachable
 
 

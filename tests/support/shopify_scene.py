@@ -71,7 +71,7 @@ class Scene:
 
 @asynccontextmanager
 async def scene(folder: Path, orders: int = 25, **settings: Any) -> AsyncIterator[Scene]:
-    """Everything ready but the daemon's start. It does not poll, so nothing but a webhook can tell of an order.
+    """Everything ready but the daemon's start. It does not poll, so nothing but a webhook can bring an order.
 
     `settings`: of the webhook listener.
     """
@@ -89,7 +89,7 @@ def configure(daemon: DaemonProcess, **sections: Any) -> None:
 
 
 async def is_worked_off(folder: Path) -> None:
-    """Returns once nothing waits in the inbox of a running daemon. No answer and no event tells of that, so it is
+    """Returns once nothing waits in the inbox of a running daemon. No answer and no event shows that, so it is
     looked up."""
     uri = f"file:{folder / 'fulfilld.db'}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as store, anyio.fail_after(60):
@@ -115,5 +115,5 @@ def of_types(events: Iterable[dict[str, Any]], *areas: str) -> list[dict[str, An
 
 
 def imports(events: Iterable[dict[str, Any]]) -> list[str]:
-    """The orders that the feed told of as new, as often as it did."""
+    """The orders that the feed has as new, as often as it has them."""
     return sorted(event["order"] for event in of_types(events, "order.imported"))

@@ -37,11 +37,11 @@ class Webhook:
 
     def headers(self, secret: str = SECRET) -> dict[str, str]:
         signature = hmac.new(secret.encode(), self.body, hashlib.sha256).digest()
-        told = {"Topic": self.topic, "Webhook-Id": self.id, "Event-Id": self.event}
+        headers = {"Topic": self.topic, "Webhook-Id": self.id, "Event-Id": self.event}
         return {
             "Content-Type": "application/json",
             "X-Shopify-Hmac-Sha256": base64.b64encode(signature).decode(),
-            **{f"X-Shopify-{name}": value for name, value in told.items() if value is not None},
+            **{f"X-Shopify-{name}": value for name, value in headers.items() if value is not None},
         }
 
     def again(self, id_: str) -> Webhook:

@@ -16,7 +16,7 @@ Path = tuple[str | int, ...]
 
 _PLACE = "@@%d@@"
 _ORDER_MARKS = ("delivery_state", "order_lines", "modified_date", "StatusId", "displayFulfillmentStatus")
-"""Members by which an order is told from everything else that has an id, in lists and alone."""
+"""Members by which an order is distinguished from everything else that has an id, in lists and alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class CloudsuitePanel:
     ledger: Ledger
 
     def move(self, order: str, state: str) -> None:
-        """Puts the order into any state, also one that no model knows."""
+        """Puts the order into any state, also an unknown one."""
         self._change(order, state=state)
         self.ledger.reopen("cloudsuite", str(self.shop.webshop), order, _STEPS)
 
@@ -65,7 +65,7 @@ class CloudsuitePanel:
         self.set_payment(order, "paid")
 
     def set_payment(self, order: str, payment_status: str) -> None:
-        """Any payment status; None where the platform tells none."""
+        """Any payment status; None where the platform has none."""
         self._change(order, payment_status=payment_status)
 
     def add(self, payment_status: str | None = None, *, is_offline: bool = False) -> str:
@@ -82,7 +82,7 @@ class CloudsuitePanel:
         return str(order.id)
 
     def mend(self, order: str) -> None:
-        """Shows an order of `add_garbage` as it is; its change time does not tell."""
+        """Shows an order of `add_garbage` as it is; its change time stays."""
         self.order(order).garbage = None
 
     def delete(self, order: str) -> None:
@@ -99,14 +99,14 @@ class CloudsuitePanel:
         self.shop.tokens.clear()
 
     def order(self, order: str) -> CloudsuiteOrder:
-        """The order as the platform holds it. Raises PanelError if there is none."""
+        """The order as the platform holds it. Raises PanelError for an unknown order."""
         found = self.shop.find(str(order))
         if found is None:
             raise PanelError(f"account {self.shop.webshop} has no order {order}")
         return found
 
     def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
-        """Does what `request` says: `action` and its fields. Raises PanelError for what makes no sense."""
+        """Does what `request` says: `action` and its fields. Raises PanelError for an invalid request."""
         action = checked_action(request, ACTIONS)
         order = str(request.get("order", ""))
         match action:

@@ -141,7 +141,7 @@ class CloudsuitePlatform(SimulatedShops[CloudsuiteShop, CloudsuitePanel]):
         act: Act,
         sent: Json = None,
     ) -> Operation:
-        """An operation that first looks whether the token is still good."""
+        """An operation that first checks whether the token is still valid."""
         scheme, _, token = incoming.headers.get("Authorization", "").partition(" ")
 
         def acted() -> Reply:
@@ -152,7 +152,7 @@ class CloudsuitePlatform(SimulatedShops[CloudsuiteShop, CloudsuitePanel]):
         return Operation(str(shop.webshop) if shop is not None else "", order, step, acted, sent)
 
     def _owner(self, incoming: Incoming) -> CloudsuiteShop | None:
-        """Whose account a token belongs to, also one that has expired."""
+        """Whose account a token belongs to, also an expired one."""
         token = incoming.headers.get("Authorization", "").partition(" ")[2]
         for shop in self.shops_by_key.values():
             if token.startswith(f"access-{shop.webshop}-") or token == shop.key:

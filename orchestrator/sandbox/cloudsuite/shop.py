@@ -155,7 +155,7 @@ class CloudsuiteShop:
         return Change(changed, in_sequence or not changed)
 
     def put(self, order_id: int, sent: dict[str, Json]) -> Change | dict[str, list[str]]:
-        """Replaces the whole object; one that does not exist is made (cloudsuite.md §1). Or errors."""
+        """Replaces the whole object, or makes it (cloudsuite.md §1). Or errors."""
         errors = {name: ["This field is required."] for name in _REQUIRED if name not in sent} | _errors(sent)
         lines = sent.get("order_lines")
         if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):

@@ -56,7 +56,7 @@ def take_slip(shop: CloudsuiteShop, order: CloudsuiteOrder | None, slip: dict[st
         if item["ItemNum"] not in known:
             raise Refusal(f"order {order.fields['reference']} has no ItemNum {item['ItemNum']}")
         if not _is_quantity(item["QuantityValue"]):
-            raise Refusal(f"QuantityValue {item['QuantityValue']} is no decimal(12,4)")
+            raise Refusal(f"QuantityValue {item['QuantityValue']} is not a decimal(12,4)")
     shop.slips[slip["number"]] = {**slip, "order": str(order.id)}
     if shop.options.marks_sent and _is_despatched(shop, order):
         order.fields["shipment_state"] = "sent"
@@ -95,8 +95,8 @@ def take_confirmation(shop: CloudsuiteShop, order: CloudsuiteOrder | None, sent:
     if [line["part"] for line in sent["lines"]] != [line["product"]["key"] for line in order.lines]:
         raise Refusal("the lines are not those of the order")
     order.fields["erp_order_number"] = sent["order_id"]
-    for line, told in zip(order.lines, sent["lines"], strict=True):
-        line["erp_line_number"] = int(told["line_number"])
+    for line, confirmed in zip(order.lines, sent["lines"], strict=True):
+        line["erp_line_number"] = int(confirmed["line_number"])
     shop.touch(order)
     return before != (order.fields["erp_order_number"], [line["erp_line_number"] for line in order.lines])
 

@@ -47,10 +47,10 @@ def _article(
     sku: str | None,
     mpn: str | None,
     cents: int,
-    look: tuple[str, str] | None,
+    appearance: tuple[str, str] | None,
 ) -> Article:
     product_id = 24095 + number
-    variant_id = None if look is None else 143271 + number
+    variant_id = None if appearance is None else 143271 + number
     product: dict[str, Json] = {
         "id": product_id,
         "shop_id": shop_id,
@@ -109,9 +109,9 @@ def _article(
         "created_at": "2022-07-19T07:46:25.000000Z",
         "updated_at": "2024-08-17T16:29:27.000000Z",
     }
-    if look is None:
+    if appearance is None:
         return Article(product_id, None, cents, encode(product), "null")
-    color, suffix = look
+    color, suffix = appearance
     variant: dict[str, Json] = {
         "id": variant_id,
         "shop_id": shop_id,

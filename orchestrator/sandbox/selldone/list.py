@@ -107,7 +107,7 @@ def find_page(shop: SelldoneShop, request: ListRequest) -> tuple[list[Basket], i
         found = [basket for basket in shop.baskets.values() if basket.fields["status"] in request.statuses]
     else:
         found = []
-        # Newest change first: a sync asks for the few that changed since, and need not look at all the others.
+        # Newest change first: a sync asks for the few that changed since, and need not pass all the others.
         for basket in reversed(shop.changes.values()):
             if basket.updated_us <= request.after_us:
                 break

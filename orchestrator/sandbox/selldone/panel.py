@@ -1,6 +1,6 @@
 """What people do in the back office of a simulated Selldone shop: everything that an ERP does not expect.
 
-Nothing here is a platform call, so none of it is in the ledger; where an order is put back, the ledger is told that
+Nothing here is a platform call, so none of it is in the ledger; where an order is put back, the ledger notes that
 sending its later steps again is legal.
 """
 
@@ -46,7 +46,7 @@ class SelldonePanel:
     ledger: Ledger
 
     def move(self, order: str | int, state: str) -> None:
-        """Puts the order into any state, also back, also one that no model knows (selldone.md §5.2: `Returned`)."""
+        """Puts the order into any state, also back, also an unknown one (selldone.md §5.2: `Returned`)."""
         basket = self.basket(order)
         self.shop.place(basket, state)
         self.ledger.reopen("selldone", str(self.shop.id), str(basket.id), steps_after(state))
@@ -99,7 +99,7 @@ class SelldonePanel:
         basket = self.basket(order)
         found = next((each for each in basket.returns if str(each["id"]) == str(request)), None)
         if found is None or state not in RETURN_STATES:
-            raise PanelError(f"order {basket.id} has no return {request}, or {state} is none of {RETURN_STATES}")
+            raise PanelError(f"order {basket.id} has no return {request}, or {state} is not among {RETURN_STATES}")
         found["state"] = state
         self.shop.touch(basket)
 
@@ -135,7 +135,7 @@ class SelldonePanel:
         return str(basket.id)
 
     def mend(self, order: str | int) -> None:
-        """Shows an order of `add_garbage` as it is; its change time does not tell."""
+        """Shows an order of `add_garbage` as it is; its change time stays."""
         self.basket(order).garbage = None
 
     def delete(self, order: str | int) -> None:
@@ -153,14 +153,14 @@ class SelldonePanel:
         self.shop.throttle.calls_per_minute = calls_per_minute
 
     def basket(self, order: str | int) -> Basket:
-        """The order as the platform holds it. Raises PanelError if there is none."""
+        """The order as the platform holds it. Raises PanelError for an unknown order."""
         found = self.shop.baskets.get(int(order)) if str(order).isdecimal() else None
         if found is None:
             raise PanelError(f"shop {self.shop.id} has no order {order}")
         return found
 
     def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
-        """Does what `request` says: `action` and its fields. Raises PanelError for what makes no sense."""
+        """Does what `request` says: `action` and its fields. Raises PanelError for an invalid request."""
         action = checked_action(request, ACTIONS)
         order = request.get("order", "")
         match action:
@@ -199,8 +199,8 @@ class SelldonePanel:
             case "unreject":
                 self.unreject(order)
             case "withdraw":
-                told = {name: request[key] for name, key in (("flag", "withdraw"), ("at", "at")) if key in request}
-                self.withdraw(order, **told)
+                arguments = {name: request[key] for name, key in (("flag", "withdraw"), ("at", "at")) if key in request}
+                self.withdraw(order, **arguments)
             case "unwithdraw":
                 self.unwithdraw(order)
             case "answer_return":

@@ -17,7 +17,7 @@ from orchestrator.sandbox.selldone.calls import parse_body, perform
 from orchestrator.sandbox.selldone.list import find_page, parse_list
 from orchestrator.sandbox.selldone.panel import SelldonePanel
 from orchestrator.sandbox.selldone.shop import STEP_OF, Accepted, Invalid, Refused, SelldoneOptions, SelldoneShop
-from orchestrator.sandbox.selldone.throttle import DOCUMENTED, Turn
+from orchestrator.sandbox.selldone.throttle import DOCUMENTED, Arrival
 
 FIRST_SHOP_ID = 12345
 FIRST_TOKEN = "sandbox-token"  # noqa: S105 - opens nothing but the sandbox
@@ -34,7 +34,7 @@ _TEXTS = {
 }
 _NOT_FOUND = frozenset({"NOT_FOUND_SHOP_ERROR", "NOT_FOUNT_BASKET_ERROR", "NOT_FOUNT_BASKET_ITEM_ERROR"})
 
-# (what follows `baskets/{id}`, method) → step of the machine; `state` is told apart by its body.
+# (what follows `baskets/{id}`, method) → step of the machine; the steps behind `state` differ by its body.
 _ORDER_ROUTES = {
     ("", "GET"): "read",
     ("state", "POST"): "state",
@@ -127,10 +127,10 @@ class SelldonePlatform(SimulatedShops[SelldoneShop, SelldonePanel]):
         operation = self._route(incoming)
         if (shop := self._owner(incoming)) is None:
             return operation
-        turn = shop.throttle.arrive()
-        if turn.wait_seconds is not None:
-            return replace(operation, act=partial(shop.throttle.refusal, turn))
-        return replace(operation, act=partial(_with, operation.act, shop.throttle.headers(turn)))
+        arrival = shop.throttle.arrive()
+        if arrival.wait_seconds is not None:
+            return replace(operation, act=partial(shop.throttle.refusal, arrival))
+        return replace(operation, act=partial(_with, operation.act, shop.throttle.headers(arrival)))
 
     def _route(self, incoming: Incoming) -> Operation:
         match incoming.path.split("/"):
@@ -235,7 +235,7 @@ class SelldonePlatform(SimulatedShops[SelldoneShop, SelldonePanel]):
 
     def throttled(self, wait_seconds: float) -> Reply:
         """As `SimulatedPlatform.throttled`: Laravel's throttle (selldone.md §6)."""
-        return self.shop.throttle.refusal(Turn(0, wait_seconds))
+        return self.shop.throttle.refusal(Arrival(0, wait_seconds))
 
     def broken(self, status: int) -> Reply:
         """As `SimulatedPlatform.broken`: Laravel's own 500, a proxy's page for the rest."""

@@ -93,7 +93,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """The call makes no sense: Laravel's validation errors by field."""
+    """The call is invalid: Laravel's validation errors by field."""
 
     errors: dict[str, list[str]]
 

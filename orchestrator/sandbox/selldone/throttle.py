@@ -22,7 +22,7 @@ _SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Arrival:
     """A request's place in its minute: `remaining` after it, `wait_seconds` where there was none for it."""
 
     remaining: int
@@ -37,25 +37,25 @@ class Throttle:
         self._clock = clock
         self._arrived: deque[float] = deque()
 
-    def arrive(self) -> Turn:
+    def arrive(self) -> Arrival:
         """A request came in."""
         now = self._clock.monotonic()
         while self._arrived and self._arrived[0] <= now - _SECONDS:
             self._arrived.popleft()
         over = len(self._arrived) - self.calls_per_minute
         if over >= 0:
-            return Turn(0, self._arrived[over] + _SECONDS - now if self._arrived else _SECONDS)
+            return Arrival(0, self._arrived[over] + _SECONDS - now if self._arrived else _SECONDS)
         self._arrived.append(now)
-        return Turn(self.calls_per_minute - len(self._arrived))
+        return Arrival(self.calls_per_minute - len(self._arrived))
 
-    def headers(self, turn: Turn) -> dict[str, str]:
+    def headers(self, arrival: Arrival) -> dict[str, str]:
         """What every answer says of it."""
-        told = {"X-RateLimit-Limit": str(self.calls_per_minute), "X-RateLimit-Remaining": str(turn.remaining)}
-        if turn.wait_seconds is not None:
-            wait = math.ceil(turn.wait_seconds)
-            told |= {"Retry-After": str(wait), "X-RateLimit-Reset": str(self._clock.now_ms() // 1000 + wait)}
-        return told
+        headers = {"X-RateLimit-Limit": str(self.calls_per_minute), "X-RateLimit-Remaining": str(arrival.remaining)}
+        if arrival.wait_seconds is not None:
+            wait = math.ceil(arrival.wait_seconds)
+            headers |= {"Retry-After": str(wait), "X-RateLimit-Reset": str(self._clock.now_ms() // 1000 + wait)}
+        return headers
 
-    def refusal(self, turn: Turn) -> Reply:
+    def refusal(self, arrival: Arrival) -> Reply:
         """The answer to a request too many, or to any while a fault asks the shop to wait."""
-        return Reply(429, b'{"message":"Too Many Attempts."}', headers=self.headers(turn))
+        return Reply(429, b'{"message":"Too Many Attempts."}', headers=self.headers(arrival))

@@ -91,7 +91,7 @@ class AppAccess:
     # -- calls -----------------------------------------------------------------------------------------------------
 
     def scopes_of(self, token: str) -> frozenset[str] | None:
-        """What a call with this token may do; None: the token is no good."""
+        """What a call with this token may do; None: the token is invalid."""
         if not self.is_installed or not token:
             return None
         if token == self.token:
@@ -145,8 +145,8 @@ class AppAccess:
         elif self.refresh is not None:
             self.dead.add(self.refresh.token)  # never used: its answer was lost
         made = self.refresh = self._new_refresh()
-        told = self._issue(self.lives.offline)
-        return _granted({**told, "refresh_token": made.token, "refresh_token_expires_in": self.lives.refresh})
+        members = self._issue(self.lives.offline)
+        return _granted({**members, "refresh_token": made.token, "refresh_token_expires_in": self.lives.refresh})
 
     def _new_refresh(self) -> _Refresh:
         return _Refresh(f"shprt_{secrets.token_hex(16)}", self.clock.now_ms() + self.lives.refresh * 1000)
@@ -244,8 +244,8 @@ def _fields(headers: Mapping[str, str], body: bytes) -> Mapping[str, Json]:
     return parse_object(body) or {}
 
 
-def _granted(told: Mapping[str, Json]) -> Reply:
-    return Reply(200, json.dumps(told).encode(), took_effect=True)
+def _granted(members: Mapping[str, Json]) -> Reply:
+    return Reply(200, json.dumps(members).encode(), took_effect=True)
 
 
 def _refused(status: int, error: str, description: str) -> Reply:

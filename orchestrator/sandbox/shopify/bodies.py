@@ -4,7 +4,7 @@ looked at."""
 from __future__ import annotations
 
 from orchestrator.sandbox.shopify import money
-from orchestrator.sandbox.shopify.events import Told
+from orchestrator.sandbox.shopify.events import TopicBody
 from orchestrator.sandbox.shopify.orders import Fulfillment, FulfillmentOrder, Json, Line, Order, gid, rest_time
 
 _SHIPMENTS = {"DELIVERED": "delivered", "PICKED_UP": "picked_up"}
@@ -108,8 +108,8 @@ def fulfillment_order_body(
             body["held_fulfillment_order_line_items"] = _lines(part)
             body["created_fulfillment_hold"] = holds[-1] if holds else None
         case "fulfillment_orders/line_items_prepared_for_pickup":
-            told = {"preparable": not part.is_prepared, "delivery_method": {"method_type": part.method.lower()}}
-            body["fulfillment_order"] |= told
+            changed = {"preparable": not part.is_prepared, "delivery_method": {"method_type": part.method.lower()}}
+            body["fulfillment_order"] |= changed
         case "fulfillment_orders/split":
             body["split_line_items"] = _lines(replacement) if replacement else []
             body["remaining_fulfillment_order"] = None
@@ -117,9 +117,9 @@ def fulfillment_order_body(
     return body
 
 
-def told_of(
+def topic_body(
     topic: str, part: FulfillmentOrder, replacement: FulfillmentOrder | None = None, was: str | None = None
-) -> Told:
+) -> TopicBody:
     """A topic under `fulfillment_orders/` and what makes its body."""
     full = f"fulfillment_orders/{topic}"
     return full, lambda: fulfillment_order_body(full, part, replacement, was)

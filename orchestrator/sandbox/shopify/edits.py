@@ -32,26 +32,26 @@ _TERMS = ("NET", "FIXED", "FULFILLMENT", "RECEIPT", "UNKNOWN")
 _REFUND = 1_000
 
 
-def edit(shop: ShopifyShop, order: Order, action: str, told: Mapping[str, Json]) -> None:
-    """Makes a change. Raises PanelError for what makes no sense."""
+def edit(shop: ShopifyShop, order: Order, action: str, change: Mapping[str, Json]) -> None:
+    """Makes a change. Raises PanelError for an invalid request."""
     before = order.updated
     money.settle(order)
     topic: tuple[str, ...] = ()
     match action:
         case "edit":
-            order.fields["shippingAddress"] = _renamed(order.fields["shippingAddress"], told)
+            order.fields["shippingAddress"] = _renamed(order.fields["shippingAddress"], change)
         case "set_billing":
-            order.fields["billingAddress"] = _renamed(order.fields["billingAddress"], told)
+            order.fields["billingAddress"] = _renamed(order.fields["billingAddress"], change)
         case "set_note":
-            order.fields["note"] = None if told["note"] is None else str(told["note"])
+            order.fields["note"] = None if change["note"] is None else str(change["note"])
         case "set_quantity":
-            _set_quantity(order, _line(order, told), told["quantity"])
+            _set_quantity(order, _line(order, change), change["quantity"])
         case "set_price":
-            _line(order, told).price = _cents(told["price"])
+            _line(order, change).price = _cents(change["price"])
         case "set_terms":
-            if told["terms"] not in (None, *_TERMS):
+            if change["terms"] not in (None, *_TERMS):
                 raise PanelError(f"terms must be null or one of {', '.join(_TERMS)}")
-            order.terms = told["terms"]
+            order.terms = change["terms"]
         case "pay":
             order.financial, topic = "PAID", ("orders/paid",)
         case "void":
@@ -59,18 +59,18 @@ def edit(shop: ShopifyShop, order: Order, action: str, told: Mapping[str, Json])
         case "expire":
             _from(order, "EXPIRED", "AUTHORIZED", "PENDING")
         case _:
-            _refund(order, told.get("amount"))
+            _refund(order, change.get("amount"))
     shop.touch(order, *topic)
-    if told.get("same_second"):
+    if change.get("same_second"):
         order.updated = before
 
 
-def _renamed(address: Mapping[str, Json], told: Mapping[str, Json]) -> dict[str, Json]:
-    return {**address, "name": str(told["receiver_name"])}
+def _renamed(address: Mapping[str, Json], change: Mapping[str, Json]) -> dict[str, Json]:
+    return {**address, "name": str(change["receiver_name"])}
 
 
-def _line(order: Order, told: Mapping[str, Json]) -> Line:
-    wanted = told.get("line")
+def _line(order: Order, change: Mapping[str, Json]) -> Line:
+    wanted = change.get("line")
     found = next((line for line in order.lines if wanted is None or str(line.id) == str(wanted)), None)
     if found is None:
         raise PanelError(f"order {order.id} has no line {wanted}")
@@ -109,5 +109,5 @@ def _from(order: Order, to: str, *sources: str) -> None:
 def _cents(amount: Json) -> int:
     whole, _, rest = str(amount).partition(".")
     if not (whole.isascii() and whole.isdigit() and len(rest) <= 2 and (not rest or rest.isdigit())):
-        raise PanelError(f"{amount!r} is no amount such as 10.00")
+        raise PanelError(f"invalid amount {amount!r}; expected one such as 10.00")
     return int(whole) * 100 + int(rest.ljust(2, "0"))

@@ -1,6 +1,6 @@
-"""What happens in a simulated Shopify shop, told to whoever listens: the sender of webhooks, and tests.
+"""What happens in a simulated Shopify shop, published to listeners: the sender of webhooks, and tests.
 
-A body is made when the thing happens, not when it is sent: a webhook that comes late tells of a past, as Shopify's do
+A body is made when the thing happens, not when it is sent: a late webhook shows a past, as Shopify's do
 (shopify.md §2.3). Where nobody wants a topic, nothing is made and nothing is kept.
 """
 
@@ -15,13 +15,13 @@ from typing import Protocol, TypeAlias
 from orchestrator.clock import Clock
 from orchestrator.sandbox.shopify.orders import Json
 
-Told: TypeAlias = tuple[str, Callable[[], Json]]
+TopicBody: TypeAlias = tuple[str, Callable[[], Json]]
 """A topic, and what makes its body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, as one topic tells it. `subject`: the order's or product's id. `at_ms`: Unix time.
+    """Something that happened, as one topic shows it. `subject`: the order's or product's id. `at_ms`: Unix time.
 
     `id`: the same for all topics of one change (shopify.md §2.2); no topic comes twice with it.
     """
@@ -37,7 +37,7 @@ class Listener(Protocol):
     """Who wants to know."""
 
     def wants(self, topic: str) -> bool:
-        """Whether events of this topic (`orders/create`) are to be told."""
+        """Whether events of this topic (`orders/create`) are to be published."""
         ...
 
     def take(self, event: Event) -> None:
@@ -47,16 +47,16 @@ class Listener(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Events:
-    """Tells the listeners of one shop. Ids come by chance: a store may outlive several sandboxes of one seed."""
+    """Publishes to the listeners of one shop. Ids come by chance: a store may outlive several sandboxes of one seed."""
 
     clock: Clock
     rng: random.Random = field(default_factory=random.SystemRandom)
     listeners: list[Listener] = field(default_factory=list)
 
-    def tell(self, subject: int, told: Iterable[Told]) -> None:
-        """One change of an order or product, as its topics tell it."""
+    def publish(self, subject: int, bodies: Iterable[TopicBody]) -> None:
+        """One change of an order or product, as its topics show it."""
         change: str | None = None
-        for topic, make in told:
+        for topic, make in bodies:
             wanting = [each for each in self.listeners if each.wants(topic)]
             if not wanting:
                 continue

@@ -113,7 +113,7 @@ def prepare_pickup(shop: ShopifyShop, numbers: Iterable[int | None]) -> None:
     for order, part in filter(None, found):
         part.is_prepared = True
         shop.touch(order)
-        shop.tell_parts(order, "line_items_prepared_for_pickup", [part])
+        shop.publish_parts(order, "line_items_prepared_for_pickup", [part])
 
 
 def _parts(order: Order, line: Json) -> list[FulfillmentOrder]:
@@ -131,5 +131,5 @@ def _given(request: Mapping[str, Json], *names: str) -> dict[str, str]:
 
 def _one_of(word: str, known: tuple[str, ...]) -> str:
     if word not in known:
-        raise PanelError(f"{word} is none of {', '.join(known)}")
+        raise PanelError(f"unknown value {word}; known are {', '.join(known)}")
     return word

@@ -26,5 +26,5 @@ class Job:
         has_failed = self.is_done and self.failure is not None
         errors = [{"field": None, "message": self.failure, "code": "INVALID"}] if has_failed else []
         status = "FAILED" if has_failed else "SUCCEEDED" if self.is_done else "STARTED"
-        told = {"id": f"gid://shopify/OrderCancelJobResult/{number}", "done": self.is_done, "status": status}
-        return {"__typename": "OrderCancelJobResult", **told, "errors": errors}
+        result = {"id": f"gid://shopify/OrderCancelJobResult/{number}", "done": self.is_done, "status": status}
+        return {"__typename": "OrderCancelJobResult", **result, "errors": errors}

@@ -1,4 +1,4 @@
-"""What an order of a simulated Shopify shop costs, as GraphQL and as the bodies of webhooks tell it (shopify.md §3).
+"""What an order of a simulated Shopify shop costs, as GraphQL and as the bodies of webhooks show it (shopify.md §3).
 
 Amounts are whole cents here. Prices include the tax. A refund takes from the order's current total, a cancellation all
 of it; what was paid stays paid until it is refunded.

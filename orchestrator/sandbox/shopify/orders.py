@@ -1,4 +1,4 @@
-"""Orders of a simulated Shopify shop with their fulfilment orders (FO) and fulfilments, and how they look in GraphQL.
+"""Orders of a simulated Shopify shop with their fulfilment orders (FO) and fulfilments, and how GraphQL shows them.
 
 Shapes: samples `gql_order_state_*`; what follows from what: shopify.md §6.
 """
@@ -65,7 +65,7 @@ class FulfillmentOrder:
     """Goods to be shipped from one location. `lines`: [id, order line, total, remaining]. `updated`: Unix ms.
 
     `method`: a DeliveryMethodType. `request`: what was asked of the fulfilment service. `is_prepared`: the buyer was
-    told that the goods are ready for pickup.
+    informed that the goods are ready for pickup.
     """
 
     id: int
@@ -356,14 +356,14 @@ def may_ship(part: FulfillmentOrder) -> bool:
     return any(row["action"] == "CREATE_FULFILLMENT" for row in shown)
 
 
-def tracking_rows(told: Json) -> list[dict[str, Json]]:
+def tracking_rows(tracking: Json) -> list[dict[str, Json]]:
     """FulfillmentTrackingInput as `trackingInfo` shows it: a number and a link, or lists in which a link stands at its
     number's place."""
-    told = told or {}
-    numbers = told.get("numbers") or ([told["number"]] if told.get("number") else [])
-    urls = told.get("urls") or ([told["url"]] if told.get("url") else [])
+    tracking = tracking or {}
+    numbers = tracking.get("numbers") or ([tracking["number"]] if tracking.get("number") else [])
+    urls = tracking.get("urls") or ([tracking["url"]] if tracking.get("url") else [])
     pairs = [
         (numbers[at] if at < len(numbers) else None, urls[at] if at < len(urls) else None)
         for at in range(max(len(numbers), len(urls)))
     ]
-    return [{"company": told.get("company"), "number": number, "url": url} for number, url in pairs]
+    return [{"company": tracking.get("company"), "number": number, "url": url} for number, url in pairs]

@@ -21,7 +21,7 @@ class BadPage(ValueError):
 
 
 def connection(nodes: list[tuple[int, Json]]) -> dict[str, Json]:
-    """A connection with all of its nodes, told by the ids that cursors name."""
+    """A connection with all of its nodes, identified by the ids that cursors name."""
     keys = [key for key, _ in nodes]
     return {"nodes": [node for _, node in nodes], "pageInfo": {"hasNextPage": False, "endCursor": None}, "keys": keys}
 
@@ -54,7 +54,7 @@ def _cursor(key: int) -> str:
 
 def _last(cursor: str) -> int | None:
     try:
-        told = json.loads(base64.b64decode(cursor))
+        decoded = json.loads(base64.b64decode(cursor))
     except ValueError:
         return None
-    return told.get("last_id") if isinstance(told, dict) else None
+    return decoded.get("last_id") if isinstance(decoded, dict) else None

@@ -1,6 +1,6 @@
 """What people do in the admin of a simulated Shopify shop: everything that an ERP does not expect.
 
-Nothing here is a platform call, so none of it is in the ledger; where goods come back, the ledger is told that sending
+Nothing here is a platform call, so none of it is in the ledger; where goods come back, the ledger notes that sending
 them again is legal.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import PanelError, checked_action, checked_ms
 from orchestrator.sandbox.shopify.access import ACCESS_ACTIONS
-from orchestrator.sandbox.shopify.bodies import told_of
+from orchestrator.sandbox.shopify.bodies import topic_body
 from orchestrator.sandbox.shopify.edits import EDITS, edit
 from orchestrator.sandbox.shopify.goods import ACTIONS as GOODS_ACTIONS
 from orchestrator.sandbox.shopify.goods import act as act_on_goods
@@ -71,7 +71,7 @@ class ShopifyPanel:
     ledger: Ledger
 
     def move(self, order: str | int, state: str) -> None:
-        """Makes the order show any display state, also one that nobody knows."""
+        """Makes the order show any display state, also an unknown one."""
         found = self.order(order)
         found.display = state
         self.shop.touch(found)
@@ -90,11 +90,11 @@ class ShopifyPanel:
     def fulfill(self, order: str | int, tracking: str | None = None) -> None:
         """Ships all that is left by hand, location by location."""
         found = self.order(order)
-        told = [{"company": None, "number": tracking, "url": None}] if tracking else []
+        tracking_info = [{"company": None, "number": tracking, "url": None}] if tracking else []
         for each in [each for each in found.fulfillment_orders if each.status in OPEN]:
             parts = [(each, line, line[3]) for line in each.lines if line[3]]
             if parts:
-                self.shop.ship(found, parts, told)
+                self.shop.ship(found, parts, tracking_info)
 
     def unfulfill(self, order: str | int) -> None:
         """Takes every fulfilment back."""
@@ -115,7 +115,7 @@ class ShopifyPanel:
         for each in held:
             each.status, each.holds = "ON_HOLD", [*each.holds, reason]
         self.shop.touch(found)
-        self.shop.tell_parts(found, "placed_on_hold", held)
+        self.shop.publish_parts(found, "placed_on_hold", held)
 
     def release_hold(self, order: str | int) -> None:
         """Ends every hold; scheduled goods become ready too."""
@@ -125,8 +125,8 @@ class ShopifyPanel:
         for each in (*held, *scheduled):
             each.status, each.holds, each.fulfill_at = "OPEN", [], None
         self.shop.touch(found)
-        self.shop.tell_parts(found, "hold_released", held)
-        self.shop.tell_parts(found, "scheduled_fulfillment_order_ready", scheduled)
+        self.shop.publish_parts(found, "hold_released", held)
+        self.shop.publish_parts(found, "scheduled_fulfillment_order_ready", scheduled)
 
     def report_progress(self, order: str | int) -> None:
         """Somebody in the warehouse begins with all that is open."""
@@ -140,7 +140,7 @@ class ShopifyPanel:
         for each in [each for each in found.fulfillment_orders if each.is_reported and each.status == "IN_PROGRESS"]:
             each.status, each.is_reported = "OPEN", False
             self.shop.touch(found)
-            self.shop.tell_parts(found, "manually_reported_progress_stopped", [each])
+            self.shop.publish_parts(found, "manually_reported_progress_stopped", [each])
 
     def schedule(self, order: str | int, in_seconds: float = 3600) -> None:
         """What is open is to be shipped later."""
@@ -164,7 +164,7 @@ class ShopifyPanel:
             pairs.append((each, made))
         self.shop.touch(found)
         for each, made in pairs:
-            self.shop.events.tell(found.id, [told_of("split", each, made)])
+            self.shop.events.publish(found.id, [topic_body("split", each, made)])
 
     def decline_request(self, order: str | int) -> None:
         """A fulfilment service was asked to ship what is open, and said no."""
@@ -173,7 +173,7 @@ class ShopifyPanel:
         for each in asked:
             each.status, each.request = "OPEN", "REJECTED"
         self.shop.touch(found)
-        self.shop.tell_parts(found, "fulfillment_request_rejected", asked)
+        self.shop.publish_parts(found, "fulfillment_request_rejected", asked)
 
     def return_(self, order: str | int, action: str = "return", **request: Json) -> str:
         """One of the actions about returns (`sent_back`), by default all that can be returned came back and the
@@ -213,16 +213,16 @@ class ShopifyPanel:
         """The money is there."""
         self.change("pay", order)
 
-    def change(self, action: str, order: str | int, **told: Json) -> None:
-        """One of the changes of `edits`. Raises PanelError for what makes no sense."""
-        edit(self.shop, self.order(order), action, told)
+    def change(self, action: str, order: str | int, **change: Json) -> None:
+        """One of the changes of `edits`. Raises PanelError for an invalid request."""
+        edit(self.shop, self.order(order), action, change)
 
     def route(self, order: str | int) -> None:
         """Routing is complete: the order's FOs show now."""
         found = self.order(order)
         found.routed_at = 0
         self.shop.touch(found)
-        self.shop.tell_routed(found)
+        self.shop.publish_routed(found)
 
     def add(
         self, routing_seconds: float | None = None, pieces: int | None = None, line_count: int | None = None
@@ -244,7 +244,7 @@ class ShopifyPanel:
         return str(order.id)
 
     def mend(self, order: str | int) -> None:
-        """Shows an order of `add_garbage` as it is; its change time does not tell."""
+        """Shows an order of `add_garbage` as it is; its change time stays."""
         self.order(order).garbage = None
 
     def delete(self, order: str | int) -> None:
@@ -262,16 +262,16 @@ class ShopifyPanel:
     def add_product(self, title: str | None = None) -> str:
         """A new product; returns its id."""
         product = self.shop.shelf.add(self.shop.clock.now_ms(), title)
-        self.shop.tell_product(product, "products/create")
+        self.shop.publish_product(product, "products/create")
         return str(product.id)
 
     def edit_product(self, product: str | int, title: str | None = None) -> None:
-        """Changes a product, and its title where one is given. Raises PanelError if there is none."""
+        """Changes a product, and its title where one is given. Raises PanelError for an unknown product."""
         found = self.shop.shelf.products.get(int(product)) if str(product).isdecimal() else None
         if found is None:
             raise PanelError(f"{self.shop.domain} has no product {product}")
         found.title, found.updated = title or found.title, self.shop.clock.now_ms()
-        self.shop.tell_product(found, "products/update")
+        self.shop.publish_product(found, "products/update")
 
     def subscribe(self, topic: str, uri: str, body_format: str = "JSON") -> None:
         """Makes a webhook subscription, also one as XML. Raises PanelError with Shopify's words."""
@@ -288,14 +288,14 @@ class ShopifyPanel:
         return len(gone)
 
     def order(self, order: str | int) -> Order:
-        """The order as the platform holds it. Raises PanelError if there is none."""
+        """The order as the platform holds it. Raises PanelError for an unknown order."""
         found = self.shop.orders.get(int(order)) if str(order).isdecimal() else None
         if found is None:
             raise PanelError(f"{self.shop.domain} has no order {order}")
         return found
 
     def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
-        """Does what `request` says: `action` and its fields. Raises PanelError for what makes no sense."""
+        """Does what `request` says: `action` and its fields. Raises PanelError for an invalid request."""
         action = checked_action(request, ACTIONS)
         if (answer := self._operate_shop(action, request)) is not None:
             return answer
@@ -316,8 +316,8 @@ class ShopifyPanel:
         title = None if request.get("title") is None else str(request["title"])
         match action:
             case "add":
-                told = (request.get(name) for name in ("routing_seconds", "pieces", "lines"))
-                return {"order": self.add(*told)}
+                fields = (request.get(name) for name in ("routing_seconds", "pieces", "lines"))
+                return {"order": self.add(*fields)}
             case "add_garbage":
                 return {"order": self.add_garbage(request.get("payload"))}
             case "add_product":

@@ -192,8 +192,8 @@ class ShopifyPlatform(SimulatedShops[ShopifyShop, ShopifyPanel]):
             except KeyError:
                 return _failed({**_NO_ID, "path": [field.name]}, {field.name: None})
             except Denied as denied:
-                told = {"message": denied.message, "extensions": _DENIED, "path": [field.name]}
-                return _failed(told, {field.name: None}, _cost(shop, requested, cost))
+                shown = {"message": denied.message, "extensions": _DENIED, "path": [field.name]}
+                return _failed(shown, {field.name: None}, _cost(shop, requested, cost))
             except TooMany as many:
                 return _failed({"message": many.message, "path": many.path, "extensions": _TOO_MANY})
             except Refused as refused:
@@ -256,24 +256,24 @@ def _cost(shop: ShopifyShop, requested: int, actual: int | None) -> dict[str, Js
 
 def _order_of(shop: ShopifyShop, field: Field) -> int | None:
     """The order that an operation is about, for the ledger."""
-    told = field.arguments
+    arguments = field.arguments
     match field.name:
         case "order" | "orderCancel":
-            return number_of(told.get("id") or told.get("orderId"))
+            return number_of(arguments.get("id") or arguments.get("orderId"))
         case "fulfillmentOrderReportProgress" | "fulfillmentOrder":
-            found = shop.order_of_fulfillment_order(number_of(told.get("id")))
+            found = shop.order_of_fulfillment_order(number_of(arguments.get("id")))
             return found[0].id if found else None
         case "fulfillmentOrderLineItemsPreparedForPickup":
-            rows = (told.get("input") or {}).get("lineItemsByFulfillmentOrder") or [{}]
+            rows = (arguments.get("input") or {}).get("lineItemsByFulfillmentOrder") or [{}]
             found = shop.order_of_fulfillment_order(number_of(rows[0].get("fulfillmentOrderId")))
             return found[0].id if found else None
         case "fulfillmentCreate":
-            groups = (told.get("fulfillment") or {}).get("lineItemsByFulfillmentOrder") or [{}]
+            groups = (arguments.get("fulfillment") or {}).get("lineItemsByFulfillmentOrder") or [{}]
             found = shop.order_of_fulfillment_order(number_of(groups[0].get("fulfillmentOrderId")))
             return found[0].id if found else None
         case "fulfillment" | "fulfillmentTrackingInfoUpdate" | "fulfillmentEventCreate":
-            told = {**told, **(told.get("fulfillmentEvent") or {})}
-            parcel = shop.order_of_fulfillment(number_of(told.get("id") or told.get("fulfillmentId")))
+            arguments = {**arguments, **(arguments.get("fulfillmentEvent") or {})}
+            parcel = shop.order_of_fulfillment(number_of(arguments.get("id") or arguments.get("fulfillmentId")))
             return parcel[0].id if parcel else None
         case _:
             return None
@@ -283,16 +283,16 @@ def _refusal(field: Field, refused: Refused) -> dict[str, Json]:
     """A mutation's payload with nothing done; every member that may be asked for is there."""
     error = {"field": refused.field, "message": refused.message, "code": refused.code}
     empty = dict.fromkeys(("fulfillment", "fulfillmentOrder", "fulfillmentEvent", "job", "jobResult"))
-    told = {**empty, "webhookSubscription": None, "deletedWebhookSubscriptionId": None, "userErrors": [error]}
+    payload = {**empty, "webhookSubscription": None, "deletedWebhookSubscriptionId": None, "userErrors": [error]}
     if field.name == "orderCancel":
-        told["orderCancelUserErrors"] = [{**error, "code": "INVALID"}]
-    return told
+        payload["orderCancelUserErrors"] = [{**error, "code": "INVALID"}]
+    return payload
 
 
 def _report_progress(shop: ShopifyShop, field: Field) -> Json:
     each = shop.report_progress(id_of(field.arguments.get("id")))
-    told = {"id": gid("FulfillmentOrder", each.id), "status": each.status}
-    return {"fulfillmentOrder": told, "userErrors": []}
+    node = {"id": gid("FulfillmentOrder", each.id), "status": each.status}
+    return {"fulfillmentOrder": node, "userErrors": []}
 
 
 def _prepare_pickup(shop: ShopifyShop, field: Field) -> Json:
@@ -306,24 +306,24 @@ def _fulfill(shop: ShopifyShop, field: Field) -> Json:
 
 
 def _update_tracking(shop: ShopifyShop, field: Field) -> Json:
-    told = field.arguments
-    made = shop.update_tracking(id_of(told.get("fulfillmentId")), told.get("trackingInfoInput"))
+    arguments = field.arguments
+    made = shop.update_tracking(id_of(arguments.get("fulfillmentId")), arguments.get("trackingInfoInput"))
     return {"fulfillment": fulfillment_node(made), "userErrors": []}
 
 
 def _add_event(shop: ShopifyShop, field: Field) -> Json:
     event = field.arguments["fulfillmentEvent"]
     shop.add_event(id_of(event.get("fulfillmentId")), event["status"])
-    told = {"id": gid("FulfillmentEvent", shop.press.next_id()), "status": event["status"]}
-    return {"fulfillmentEvent": told, "userErrors": []}
+    node = {"id": gid("FulfillmentEvent", shop.press.next_id()), "status": event["status"]}
+    return {"fulfillmentEvent": node, "userErrors": []}
 
 
 def _cancel(shop: ShopifyShop, field: Field) -> Json:
     asked = field.arguments
     refunds = bool((asked.get("refundMethod") or {}).get("originalPaymentMethodsRefund"))
     job = shop.cancel(id_of(asked.get("orderId")), asked["reason"], asked.get("staffNote"), refunds=refunds)
-    told = {"job": {"id": job, "done": False}, "orderCancelUserErrors": [], "userErrors": []}
-    return {**told, "jobResult": shop.cancel_result(job)}
+    payload = {"job": {"id": job, "done": False}, "orderCancelUserErrors": [], "userErrors": []}
+    return {**payload, "jobResult": shop.cancel_result(job)}
 
 
 def _job(shop: ShopifyShop, field: Field) -> Json:
@@ -339,12 +339,12 @@ def _node(shop: ShopifyShop, field: Field) -> Json:
 
 def _subscriptions(shop: ShopifyShop, field: Field) -> Json:
     """By age, from behind the cursor on."""
-    told = field.arguments
-    topics = [enum_of(topic) for topic in told.get("topics") or []]
-    rows = [each for each in shop.subscriptions if each.id > int(told.get("after") or 0)]
+    arguments = field.arguments
+    topics = [enum_of(topic) for topic in arguments.get("topics") or []]
+    rows = [each for each in shop.subscriptions if each.id > int(arguments.get("after") or 0)]
     rows = [each for each in rows if not topics or each.topic in topics]
-    rows = [each for each in rows if told.get("uri") in (None, each.address)]
-    first = told.get("first") or 50
+    rows = [each for each in rows if arguments.get("uri") in (None, each.address)]
+    first = arguments.get("first") or 50
     page = rows[:first]
     return {
         "nodes": [each.node() for each in page],
@@ -358,8 +358,8 @@ def _subscribe(shop: ShopifyShop, field: Field) -> Json:
 
 
 def _resubscribe(shop: ShopifyShop, field: Field) -> Json:
-    told = field.arguments["webhookSubscription"]
-    found = shop.subscriptions.update(id_of(field.arguments.get("id")), told.get("uri"), told.get("format"))
+    wanted = field.arguments["webhookSubscription"]
+    found = shop.subscriptions.update(id_of(field.arguments.get("id")), wanted.get("uri"), wanted.get("format"))
     return {"webhookSubscription": found.node(), "userErrors": []}
 
 

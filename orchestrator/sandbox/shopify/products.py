@@ -1,4 +1,4 @@
-"""Products of a simulated Shopify shop, as its webhooks tell of them (samples webhook_products_create, …_update)."""
+"""Products of a simulated Shopify shop, as its webhooks show them (samples webhook_products_create, …_update)."""
 
 from __future__ import annotations
 

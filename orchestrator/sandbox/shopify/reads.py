@@ -23,15 +23,15 @@ _TIMES = {"updated_at": "updated", "created_at": "created", "processed_at": "pro
 
 
 def _fits(order: Order, query: str) -> bool:
-    """Whether an order is one that the query asks for; terms that are not known here leave none out."""
+    """Whether an order matches the query; unknown terms are ignored."""
     for term in _TERM.finditer(query):
         name, value = term["name"], term["value"]
         if name == "status" and value in _STATUSES and not _STATUSES[value](order):
             return False
         if name in _TIMES:
             at = getattr(order, _TIMES[name])
-            told = stamp(order.created if at is None else at) or ""
-            if (told < value) is (term["op"] == ">="):
+            value_of_order = stamp(order.created if at is None else at) or ""
+            if (value_of_order < value) is (term["op"] == ">="):
                 return False
     return True
 
@@ -86,7 +86,7 @@ def _cursor(order: Order) -> str:
 
 
 def id_of(text: Json) -> int:
-    """The number of a gid. Raises KeyError for one that is malformed."""
+    """The number of a gid. Raises KeyError for a malformed gid."""
     number = number_of(text)
     if not number:
         raise KeyError(text)

@@ -15,7 +15,7 @@ class Refused(Exception):
 
 
 class Denied(Exception):
-    """The app lacks a right: told beside the data, not as a user error (sample gql_error_access_denied)."""
+    """The app lacks a right: answered beside the data, not as a user error (sample gql_error_access_denied)."""
 
     def __init__(self, field: str, access: str) -> None:
         self.message = f"Access denied for {field} field. Required access: {access}."
@@ -23,7 +23,7 @@ class Denied(Exception):
 
 
 class TooMany(Exception):
-    """A list of the input is too long: told in place of the data, and nothing is run."""
+    """A list of the input is too long: answered in place of the data, and nothing is run."""
 
     def __init__(self, path: list[str], count: int, most: int) -> None:
         self.message = f"The input array size of {count} is greater than the maximum allowed of {most}."

@@ -111,8 +111,8 @@ def returnable(
 def return_status(returns: Iterable[Return]) -> str:
     """`Order.returnStatus` (shopify.md §6)."""
     statuses = {each.status for each in returns}
-    told = (("REQUESTED", "RETURN_REQUESTED"), ("OPEN", "IN_PROGRESS"), ("CLOSED", "RETURNED"))
-    return next((shown for status, shown in told if status in statuses), "NO_RETURN")
+    display = (("REQUESTED", "RETURN_REQUESTED"), ("OPEN", "IN_PROGRESS"), ("CLOSED", "RETURNED"))
+    return next((shown for status, shown in display if status in statuses), "NO_RETURN")
 
 
 def return_node(each: Return) -> dict[str, Json]:

@@ -20,7 +20,7 @@ _WORDS: dict[str, Json] = {"true": True, "false": False, "null": None}
 
 
 class BadDocument(ValueError):
-    """The document is no GraphQL that is understood here; the message is the answer's."""
+    """The document is not GraphQL, or not in the part of it that is understood here; the message is the answer's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +124,9 @@ class _Parser:
             arguments = self._arguments()
         while self._peek() == "@":
             self._take("@")
-            directive, told = self._take(), self._arguments()
+            directive, condition = self._take(), self._arguments()
             if directive in ("include", "skip"):
-                is_wanted = is_wanted and told.get("if") is (directive == "include")
+                is_wanted = is_wanted and condition.get("if") is (directive == "include")
         fields = self._fields() if self._peek() == "{" else ()
         return Field(name, arguments, fields), is_wanted
 

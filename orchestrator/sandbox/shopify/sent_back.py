@@ -1,6 +1,6 @@
 """What people do about returns in the admin of a simulated Shopify shop (`returns` has the rules).
 
-Each action ends in the webhooks that tell of it (shopify.md §2.4).
+Each action ends in its webhooks (shopify.md §2.4).
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def process(shop: ShopifyShop, order: Order, found: Return, quantities: Mapping[
     _tell(shop, order, found, "process")
     if came:
         refund = {"id": shop.press.next_id(), "order_id": order.id, "refund_line_items": []}
-        shop.events.tell(order.id, [("refunds/create", lambda: refund)])
+        shop.events.publish(order.id, [("refunds/create", lambda: refund)])
 
 
 def _send_in_exchange(shop: ShopifyShop, order: Order, pieces: int) -> None:
@@ -118,7 +118,7 @@ def _move(shop: ShopifyShop, order: Order, found: Return, to: str, sources: tupl
 def _tell(shop: ShopifyShop, order: Order, found: Return, topic: str) -> None:
     full = f"returns/{topic}"
     shop.touch(order)
-    shop.events.tell(order.id, [(full, partial(return_body, full, found, order.id))])
+    shop.events.publish(order.id, [(full, partial(return_body, full, found, order.id))])
 
 
 def _lines(request: Mapping[str, Json]) -> dict[int, int] | None:

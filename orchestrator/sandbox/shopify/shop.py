@@ -12,7 +12,7 @@ from functools import partial
 
 from orchestrator.clock import Clock
 from orchestrator.sandbox.shopify.access import AppAccess, Kind, Lives
-from orchestrator.sandbox.shopify.bodies import fulfillment_body, order_body, told_of
+from orchestrator.sandbox.shopify.bodies import fulfillment_body, order_body, topic_body
 from orchestrator.sandbox.shopify.events import Events
 from orchestrator.sandbox.shopify.jobs import Job
 from orchestrator.sandbox.shopify.money import refund_all, void
@@ -129,7 +129,7 @@ class ShopifyShop:
                 if job.order in self.orders and job.failure is None:
                     self.cancel_now(self.orders[job.order], job.reason, refunds=job.refunds)
         for order in [each for each in self.routing if self.clock.now_ms() >= each.routed_at]:
-            self.tell_routed(order)
+            self.publish_routed(order)
 
     def due_in(self) -> float | None:
         """Seconds until `settle` has something to do; None where nothing is under way."""
@@ -151,10 +151,10 @@ class ShopifyShop:
         self.available -= cost
         return None
 
-    # -- what webhooks tell of -------------------------------------------------------------------------------------
+    # -- what webhooks are about -----------------------------------------------------------------------------------
 
     def touch(self, order: Order, *topics: str, fulfillment: Fulfillment | None = None) -> None:
-        """The order changed: its change time and those of its FOs, and the webhooks that tell of it and of its
+        """The order changed: its change time and those of its FOs, and the webhooks about it and of its
         `fulfillment`."""
         now = order.updated = self.clock.now_ms()
         for each in order.fulfillment_orders:
@@ -165,17 +165,17 @@ class ShopifyShop:
                 return fulfillment_body(order, fulfillment)
             return order_body(order, now)
 
-        self.events.tell(order.id, [(topic, partial(body, topic)) for topic in (*topics, "orders/updated")])
+        self.events.publish(order.id, [(topic, partial(body, topic)) for topic in (*topics, "orders/updated")])
 
-    def tell_parts(self, order: Order, topic: str, parts: Iterable[FulfillmentOrder]) -> None:
+    def publish_parts(self, order: Order, topic: str, parts: Iterable[FulfillmentOrder]) -> None:
         """What happened to each of these FOs (`topic` without its area): each is an event of its own."""
         for part in parts:
-            self.events.tell(order.id, [told_of(topic, part)])
+            self.events.publish(order.id, [topic_body(topic, part)])
 
-    def tell_routed(self, order: Order) -> None:
+    def publish_routed(self, order: Order) -> None:
         """The order's FOs show from now on. Its change time stays, so a list by change time misses it."""
         self.routing = [each for each in self.routing if each is not order]
-        self.tell_parts(order, "order_routing_complete", order.fulfillment_orders)
+        self.publish_parts(order, "order_routing_complete", order.fulfillment_orders)
 
     def add(
         self, routing_seconds: float | None = None, pieces: int | None = None, line_count: int | None = None
@@ -195,11 +195,11 @@ class ShopifyShop:
         """The order is deleted."""
         del self.orders[order.id]
         self.routing = [each for each in self.routing if each is not order]
-        self.events.tell(order.id, [("orders/delete", lambda: {"id": order.id})])
+        self.events.publish(order.id, [("orders/delete", lambda: {"id": order.id})])
 
-    def tell_product(self, product: Product, topic: str) -> None:
+    def publish_product(self, product: Product, topic: str) -> None:
         """`products/create` or `products/update`."""
-        self.events.tell(product.id, [(topic, product.body)])
+        self.events.publish(product.id, [(topic, product.body)])
 
     def subscribe(self, topic: str, wanted: Mapping[str, Json]) -> Subscription:
         """webhookSubscriptionCreate. Raises Refused, Denied for what the app may not read."""
@@ -239,7 +239,7 @@ class ShopifyShop:
             raise Refused("Cannot report progress on a fulfillment order in this state.")
         was, each.status, each.is_reported = each.status, "IN_PROGRESS", True
         self.touch(order)
-        self.events.tell(order.id, [told_of("progress_reported", each, was=was.lower())])
+        self.events.publish(order.id, [topic_body("progress_reported", each, was=was.lower())])
         return each
 
     def fulfill(self, wanted: Mapping[str, Json]) -> Fulfillment:
@@ -354,7 +354,7 @@ class ShopifyShop:
         return job
 
     def cancel_result(self, text: Json) -> dict[str, Json] | None:
-        """What became of the cancellation whose job has this number; None where there is none."""
+        """The result of the cancellation whose job has this number; None for an unknown job."""
         job = self.jobs.get(f"gid://shopify/Job/{number_of(text)}")
         return None if job is None else job.result(str(number_of(text)))
 

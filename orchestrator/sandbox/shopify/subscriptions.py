@@ -98,7 +98,7 @@ class Subscriptions:
             self._kept.remove(subscription)
 
     def note(self, subscription: Subscription, outcome: Literal["acknowledged", "failed"]) -> None:
-        """What came of an attempt. One that fails eight times in a row, whatever it was to tell, is deleted."""
+        """The outcome of an attempt. Eight failures in a row, of whatever webhooks, delete the subscription."""
         subscription.failures = 0 if outcome == "acknowledged" else subscription.failures + 1
         if subscription.failures >= _FAILURES:
             self.drop(subscription)
@@ -139,5 +139,5 @@ def _problem_of(address: str) -> str | None:
 
 def _known(name: str | None) -> str | None:
     if name is not None and name not in FORMATS:
-        raise Refused(f"Format {name} is none of {', '.join(FORMATS)}", ["webhookSubscription", "format"])
+        raise Refused(f"Unknown format {name}; known are {', '.join(FORMATS)}", ["webhookSubscription", "format"])
     return name

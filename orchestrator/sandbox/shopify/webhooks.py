@@ -37,7 +37,7 @@ class Delivery:
 
 
 @dataclass(slots=True)
-class Courier:
+class ManualSender:
     """Sends all of a shop's webhooks from now on to one address, without a subscription. `duplicates`: the share that
     is sent twice, `disorder`: whether what is due goes out in any sequence; both by `rng`."""
 
@@ -93,7 +93,7 @@ def delivery_of(
     name: str | None = None,
     secret: str | None = None,
 ) -> Delivery:
-    """The webhook that tells of an event, for a subscription with this `body_format` and `name`, signed with the shop's
+    """The webhook about an event, for a subscription with this `body_format` and `name`, signed with the shop's
     secret or another one."""
     is_xml = body_format == "XML"
     raw = xml_of(event.topic, event.body) if is_xml else json.dumps(event.body, ensure_ascii=False).encode()

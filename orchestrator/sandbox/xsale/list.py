@@ -18,7 +18,7 @@ _KEY = re.compile(r"(?P<name>[A-Za-z]+)(?P<bracket>\[(?P<index>\d*)\])?")
 
 @dataclass(slots=True)
 class _Query:
-    """A query string on its way through validation; `errors` by parameter, as ASP.NET tells them."""
+    """A query string on its way through validation; `errors` by parameter, as ASP.NET reports them."""
 
     filters: dict[str, list[str]]
     numbers: dict[str, int]

@@ -1,6 +1,6 @@
 """What people do in the panel of a simulated xSale organization: everything that an ERP does not expect.
 
-Nothing here is a platform call, so none of it is in the ledger; where an order is moved, the ledger is told that its
+Nothing here is a platform call, so none of it is in the ledger; where an order is moved, the ledger notes that its
 status may be changed to any other again.
 """
 
@@ -74,7 +74,7 @@ class XsalePanel:
         return str(order.id)
 
     def mend(self, order: str | int) -> None:
-        """Shows an order of `add_garbage` as it is; its change time does not tell."""
+        """Shows an order of `add_garbage` as it is; its change time stays."""
         self.order(order).garbage = None
 
     def delete(self, order: str | int) -> None:
@@ -109,21 +109,21 @@ class XsalePanel:
         self.expire_tokens()
 
     def order(self, order: str | int) -> Order:
-        """The order as the platform holds it. Raises PanelError if there is none."""
+        """The order as the platform holds it. Raises PanelError for an unknown order."""
         found = self.shop.orders.get(int(order)) if str(order).isdecimal() else None
         if found is None:
             raise PanelError(f"organization {self.shop.organization} has no order {order}")
         return found
 
     def status(self, name: str) -> int:
-        """The id of a status. Raises PanelError if there is none of that name."""
+        """The id of a status. Raises PanelError for an unknown name."""
         try:
             return self.shop.status_id(name)
         except KeyError:
             raise PanelError(f"unknown status {name!r}; known are {', '.join(self.shop.statuses.values())}") from None
 
     def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
-        """Does what `request` says: `action` and its fields. Raises PanelError for what makes no sense."""
+        """Does what `request` says: `action` and its fields. Raises PanelError for an invalid request."""
         action = checked_action(request, ACTIONS)
         if "order" in ACTIONS[action]:
             return self._operate_order(action, request)

@@ -145,7 +145,7 @@ class XsalePlatform(SimulatedShops[XsaleShop, XsalePanel]):
         return found if isinstance(found, Reply) else Reply(200, found[0].encode(found[1]).encode())
 
     def _change(self, incoming: Incoming, name: str, order_text: str) -> Reply:
-        """Any known status is taken; whether it was its turn only the ledger says."""
+        """Any known status is taken; whether that was in sequence only the ledger says."""
         found = self._authorized_order(incoming, name, order_text)
         if isinstance(found, Reply):
             return found
@@ -205,7 +205,7 @@ def _account(n: int) -> dict[str, str]:
 
 
 def _any_json(body: bytes) -> Json:
-    """The JSON value of a body, None where it is none."""
+    """The JSON value of a body, None where it is not JSON."""
     if body.lstrip()[:1] == b"{":
         return parse_object(body)
     try:
@@ -219,7 +219,7 @@ def _json(status: int, body: Json) -> Reply:
 
 
 def _invalid(errors: dict[str, list[str]]) -> Reply:
-    """As ASP.NET tells what is wrong with a request (samples: error_problem_assumed)."""
+    """As ASP.NET reports what is wrong with a request (samples: error_problem_assumed)."""
     return _json(
         400,
         {

@@ -40,14 +40,14 @@ class Shop:
         return reply.status, json.loads(reply.body)
 
     def fetch(self) -> str:
-        status, told = self.ask(grant_type="client_credentials")
+        status, answer = self.ask(grant_type="client_credentials")
         assert status == 200
-        return str(told["access_token"])
+        return str(answer["access_token"])
 
     def refresh(self, token: str) -> dict[str, Any]:
-        status, told = self.ask(grant_type="refresh_token", refresh_token=token)
-        assert status == 200, told
-        return told
+        status, answer = self.ask(grant_type="refresh_token", refresh_token=token)
+        assert status == 200, answer
+        return answer
 
     def use(self, token: str) -> int:
         path = "/admin/api/2026-10/graphql.json"
@@ -60,12 +60,12 @@ class Shop:
 @pytest.mark.parametrize("is_form", [True, False])
 def test_client_credentials_give_a_token_for_a_day(is_form: bool) -> None:
     shop = Shop()
-    status, told = shop.ask(is_form=is_form, grant_type="client_credentials")
-    assert (status, told["expires_in"], sorted(told)) == (200, 86_399, ["access_token", "expires_in", "scope"])
-    assert "read_orders" in told["scope"].split(",")
-    assert shop.use(told["access_token"]) == 200
+    status, answer = shop.ask(is_form=is_form, grant_type="client_credentials")
+    assert (status, answer["expires_in"], sorted(answer)) == (200, 86_399, ["access_token", "expires_in", "scope"])
+    assert "read_orders" in answer["scope"].split(",")
+    assert shop.use(answer["access_token"]) == 200
     shop.time.pass_seconds(86_399)
-    assert shop.use(told["access_token"]) == 401
+    assert shop.use(answer["access_token"]) == 401
 
 
 def test_a_new_expiring_token_revokes_the_one_before_and_never_the_permanent_one() -> None:
@@ -78,12 +78,12 @@ def test_a_new_expiring_token_revokes_the_one_before_and_never_the_permanent_one
 def test_a_refresh_gives_a_token_for_an_hour_and_replaces_the_refresh_token() -> None:
     shop = Shop()
     first = shop.operate("authorize")["refresh_token"]
-    told = shop.refresh(first)
-    assert (told["expires_in"], told["refresh_token_expires_in"]) == (3600, 90 * DAY_SECONDS)
-    assert told["refresh_token"] != first
-    assert shop.use(told["access_token"]) == 200
+    answer = shop.refresh(first)
+    assert (answer["expires_in"], answer["refresh_token_expires_in"]) == (3600, 90 * DAY_SECONDS)
+    assert answer["refresh_token"] != first
+    assert shop.use(answer["access_token"]) == 200
     shop.time.pass_seconds(3600)
-    assert shop.use(told["access_token"]) == 401
+    assert shop.use(answer["access_token"]) == 401
 
 
 def test_a_used_refresh_token_stays_good_until_its_replacement_is_used() -> None:
@@ -97,9 +97,9 @@ def test_a_used_refresh_token_stays_good_until_its_replacement_is_used() -> None
     shop.refresh(first)
     kept = shop.refresh(first)
     shop.refresh(kept["refresh_token"])
-    status, told = shop.ask(grant_type="refresh_token", refresh_token=first)
-    assert (status, told["error"]) == (401, "invalid_request")
-    assert told["error_description"] == "This request requires an active refresh_token"
+    status, answer = shop.ask(grant_type="refresh_token", refresh_token=first)
+    assert (status, answer["error"]) == (401, "invalid_request")
+    assert answer["error_description"] == "This request requires an active refresh_token"
 
 
 @pytest.mark.parametrize(("first_use", "days", "status"), [(0, 29, 200), (0, 31, 401), (70, 19, 200), (70, 21, 401)])

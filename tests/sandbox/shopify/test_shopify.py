@@ -17,7 +17,7 @@ from orchestrator.sandbox.platform import Incoming, PanelError, Stock
 from orchestrator.sandbox.shopify.orders import gid
 from orchestrator.sandbox.shopify.platform import ShopifyPlatform
 from orchestrator.sandbox.shopify.shop import ShopifyOptions
-from orchestrator.sandbox.shopify.webhooks import Courier
+from orchestrator.sandbox.shopify.webhooks import ManualSender
 
 _SAMPLES = Path(__file__).parents[2] / "samples" / "shopify"
 _CREATE = """mutation Ship($fulfillment: FulfillmentInput!) { fulfillmentCreate(fulfillment: $fulfillment) {
@@ -62,12 +62,12 @@ def recorded(name: str, field: str) -> list[Any]:
 def test_refused_shipments_are_told_in_shopifys_words() -> None:
     shopify = platform()
     one, spread, other = shopify.shop.orders.values()
-    told = {
+    refusals = {
         "too_many": ship(shopify, part(one, 9)),
         "zero_quantity": ship(shopify, part(one, 0)),
         "unknown_fulfillment_order": ship(shopify, {"fulfillmentOrderId": gid("FulfillmentOrder", 5)}),
     }
-    for name, answer in told.items():
+    for name, answer in refusals.items():
         expected = recorded(f"gql_fulfillment_create_response_{name}", "fulfillmentCreate")
         assert answer["data"]["fulfillmentCreate"]["userErrors"] == expected
     message = ship(shopify, part(spread, 1, 0), part(spread, 1, 1))["data"]["fulfillmentCreate"]["userErrors"][0]
@@ -93,12 +93,12 @@ def test_cancelling_is_refused_in_shopifys_words() -> None:
     shipped, cancelled, noted = shopify.shop.orders.values()
     shopify.panel.fulfill(shipped.id)
     shopify.panel.cancel(cancelled.id)
-    told = {
+    refusals = {
         "outstanding_fulfillments": ask(shopify, _CANCEL, id=gid("Order", shipped.id)),
         "already_cancelled": ask(shopify, _CANCEL, id=gid("Order", cancelled.id)),
         "note_too_long": ask(shopify, _CANCEL, id=gid("Order", noted.id), note="x" * 256),
     }
-    for name, answer in told.items():
+    for name, answer in refusals.items():
         expected = recorded(f"gql_order_cancel_response_{name}", "orderCancel")
         assert answer["data"]["orderCancel"]["orderCancelUserErrors"] == expected
 
@@ -142,10 +142,10 @@ def test_goods_of_a_cancelled_fulfillment_come_back_in_a_new_fulfillment_order()
 
 def test_webhooks_are_signed_and_name_their_order() -> None:
     shopify = platform()
-    courier = Courier(shopify.shop, "https://erp.example")
+    sender = ManualSender(shopify.shop, "https://erp.example")
     order = shopify.panel.add()
     shopify.panel.fulfill(order)
-    due = [each for each in courier.due() if not each.topic.startswith("fulfillment_orders/")]
+    due = [each for each in sender.due() if not each.topic.startswith("fulfillment_orders/")]
     assert {"orders/create", "fulfillments/create", "orders/fulfilled", "orders/updated"} <= {d.topic for d in due}
     for each in due:
         body = json.loads(each.body)
@@ -159,15 +159,15 @@ def test_webhooks_are_signed_and_name_their_order() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_webhooks_repeat_and_lose_their_sequence_where_that_is_asked_for(seed: int) -> None:
     shopify = platform()
-    courier = Courier(shopify.shop, "https://erp.example", 0.5, disorder=True, rng=random.Random(seed))
+    sender = ManualSender(shopify.shop, "https://erp.example", 0.5, disorder=True, rng=random.Random(seed))
     for product in [shopify.panel.add_product() for _ in range(10)]:
         shopify.panel.edit_product(product)
-    due = courier.due()
+    due = sender.due()
     ids = [each.headers["X-Shopify-Webhook-Id"] for each in due]
     assert 20 < len(due) <= 40
     assert len(set(ids)) == 20
     assert sorted(each.topic for each in due) != [each.topic for each in due]
-    assert courier.due() == []
+    assert sender.due() == []
 
 
 _PAGE = """query P($id: ID!, $after: String) { order(id: $id) { lineItems(first: 3, after: $after) {

@@ -185,7 +185,7 @@ async def test_any_status_is_taken_and_every_change_fires_automations() -> None:
         assert fired == [("Wysłane", False), ("Wysłane", True), ("Nowe", False), ("Opłacone", False)]
         assert len(caller.sandbox.ledger.effects(caller.order)) == 4
         assert len(caller.sandbox.ledger.repeats_after_effect()) == 1
-        assert len(caller.sandbox.ledger.out_of_sequence()) == 4, "none of them was its turn"
+        assert len(caller.sandbox.ledger.out_of_sequence()) == 4, "each of them was out of sequence"
         assert caller.sandbox.xsale.summary()["automations_repeated"] == 1
 
 
