@@ -33,7 +33,7 @@ from orchestrator.runtime.leases import Leases
 from orchestrator.runtime.renewal import renewing
 from orchestrator.runtime.reports import RateLimitFacts, ShopFacts
 from orchestrator.runtime.rules import Rules
-from orchestrator.runtime.wakeups import Due, Wakeups
+from orchestrator.runtime.wakeups import DueWakeups, Wakeups
 from orchestrator.runtime.worker import ShopWorker
 from storage.errors import StoreError
 from storage.identity import read_identity
@@ -78,7 +78,7 @@ class Supervisor:
     ) -> None:
         self._store = store
         self._leases = Leases(store, node, clock)
-        self._due = Due(store)
+        self._due = DueWakeups(store)
         self._clock, self._chance, self._checkpoints, self._metrics = clock, chance, checkpoints, metrics
         self._config: Config | None = None
         self._entries: dict[str, _Entry] = {}

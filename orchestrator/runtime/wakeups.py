@@ -45,7 +45,7 @@ class Wakeups:
         self.due.ring()
 
 
-class Due:
+class DueWakeups:
     """Something may be due in a shop: heard by whoever works for it, on this node or another, or will."""
 
     def __init__(self, store: Store) -> None:

@@ -246,6 +246,35 @@ async def test_a_shop_whose_webhooks_are_all_there_is_not_asked_again_for_anothe
         assert len(sandbox.ledger.calls(step="webhookSubscriptions")) == 2  # before and after all were asked for
 
 
+async def test_a_shop_that_cannot_be_looked_at_is_tried_again_after_waits_that_chance_spreads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spread: list[tuple[float, float]] = []
+    enough = anyio.Event()
+
+    def at_once(wait: float, jitter: float) -> float:
+        spread.append((wait, jitter))
+        if len(spread) == 4:
+            enough.set()
+        return 0.0
+
+    monkeypatch.setattr(subscriptions, "equal_jitter", at_once)
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running():
+        config = config_of(sandbox, tmp_path, platform="shopify")
+        settings = WebhookSettings.model_construct(public_url=PUBLIC, check_interval_seconds=3600.0)
+        async with working_on(sandbox, config, tmp_path) as floor:
+            watch = SubscriptionWatch(floor.store, lambda: config.shops, lambda _: None, settings, Clock(), Chance())
+            async with anyio.create_task_group() as group:
+                group.start_soon(watch.run)
+                with anyio.fail_after(30):
+                    await enough.wait()
+                group.cancel_scope.cancel()
+    waits, jitters = zip(*spread[:4], strict=True)
+    assert list(waits) == [2.0, 4.0, 8.0, 16.0]
+    assert len(set(jitters)) == 4
+
+
 async def test_where_no_webhooks_come_in_nobody_looks(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with sandbox.running():

@@ -6,8 +6,8 @@ from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.metrics import Metrics
 from orchestrator.operations.commands.deliveries import DeliveryCommands
-from orchestrator.operations.commands.ground import Ground, Grounded
 from orchestrator.operations.commands.orders import OrderCommands
+from orchestrator.operations.commands.services import CommandGroup, CommandServices
 from orchestrator.operations.commands.shops import ShopCommands
 from orchestrator.operations.commands.targets import TargetCommands
 from orchestrator.operations.deliveries import DeliverySwitch
@@ -33,5 +33,5 @@ class DaemonCommands(TargetCommands, OrderCommands, ShopCommands, DeliveryComman
         metrics: Metrics,
         deliveries: DeliverySwitch | None = None,
     ) -> None:
-        Grounded.__init__(self, Ground(store, supervisor, clock, chance, checkpoints, metrics))
+        CommandGroup.__init__(self, CommandServices(store, supervisor, clock, chance, checkpoints, metrics))
         DeliveryCommands.__init__(self, deliveries)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.commands.ground import Grounded, draft_of
+from orchestrator.operations.commands.services import CommandGroup, draft_of
 from storage.records import Order
 from storage.rejected import get_rejected, remove_rejected
 from storage.transaction import Transaction
@@ -15,13 +15,13 @@ from storage.transaction import Transaction
 Change = Callable[[Draft, Context], None]
 
 
-class OrderCommands(Grounded):
+class OrderCommands(CommandGroup):
     """What is done with orders."""
 
     async def retry(self, shop: str, order: str) -> Order:
         """Tries a blocked step, or one that waits, now."""
-        await self._g.rules(shop)
-        known = await self._g.store.read(lambda tx: draft_of(tx, shop, order))
+        await self._services.rules(shop)
+        known = await self._services.store.read(lambda tx: draft_of(tx, shop, order))
         if known.order.problem is not None and known.order.problem.type == "unknown-state":
             return await self.refresh(shop, order)  # only another look can tell a state that we know
         return await self._change(shop, order, interventions.retry)
@@ -40,17 +40,17 @@ class OrderCommands(Grounded):
 
     async def cancel(self, shop: str, order: str) -> Order:
         """Drops all targets of the order."""
-        if await self._g.has_left(shop):
-            return await self._g.drop(shop, order, None)
+        if await self._services.has_left(shop):
+            return await self._services.drop(shop, order, None)
         return await self._change(shop, order, interventions.cancel)
 
     async def refresh(self, shop: str, order: str) -> Order:
         """Reads the order from the platform now."""
-        return await self._g.import_order(await self._g.worker(shop), order)
+        return await self._services.import_order(await self._services.worker(shop), order)
 
     async def retry_rejected(self, rejected_id: int) -> Order:
         """Reads a rejected payload's order again and imports it."""
-        found = await self._g.store.read(lambda tx: get_rejected(tx, rejected_id))
+        found = await self._services.store.read(lambda tx: get_rejected(tx, rejected_id))
         if found is None:
             raise Refused("rejected-not-found", f"there is no rejected payload {rejected_id}")
         payload, order_id = found
@@ -60,18 +60,18 @@ class OrderCommands(Grounded):
             )
             raise Refused("not-allowed", detail, extra={"reason": payload.error})
         order = await self.refresh(payload.shop, order_id)
-        await self._g.store.write(lambda tx: remove_rejected(tx, rejected_id))
+        await self._services.store.write(lambda tx: remove_rejected(tx, rejected_id))
         return order
 
     async def _change(self, shop: str, order: str, change: Change) -> Order:
-        g, rules = self._g, await self._g.rules(shop)
+        services, rules = self._services, await self._services.rules(shop)
 
         def unit(tx: Transaction) -> Order:
-            draft, ctx = draft_of(tx, shop, order), rules.context(g.clock.now_ms())
+            draft, ctx = draft_of(tx, shop, order), rules.context(services.clock.now_ms())
             change(draft, ctx)
             draft.save(tx, ctx.now)
             return draft.order
 
-        result = await g.store.write(unit)
-        await g.supervisor.wake(shop)
+        result = await services.store.write(unit)
+        await services.supervisor.wake(shop)
         return result

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import anyio
 
-from orchestrator.operations.commands.ground import Grounded
 from orchestrator.operations.commands.platform_refusals import platform_refusals
+from orchestrator.operations.commands.services import CommandGroup
 from orchestrator.runtime.accounts import resume
 from orchestrator.runtime.reports import SyncReport
 from storage.events import append_event
@@ -13,43 +13,43 @@ from storage.shops import pause_shop, save_gate
 from storage.transaction import Transaction
 
 
-class ShopCommands(Grounded):
+class ShopCommands(CommandGroup):
     """What is done with shops."""
 
     async def pause(self, shop: str, reason: str | None) -> None:
         """Stops a shop's steps and polls until it is resumed; running calls finish."""
-        worker = await self._g.worker(shop)
+        worker = await self._services.worker(shop)
 
         def unit(tx: Transaction) -> None:
-            now = self._g.clock.now_ms()
+            now = self._services.clock.now_ms()
             if pause_shop(tx, shop, "person", reason or "", now):
                 append_event(tx, now, "shop.paused", shop=shop, data={"by": "person", "reason": reason})
 
         worker.pause()
-        await self._g.store.write(unit)
+        await self._services.store.write(unit)
 
     async def resume(self, shop: str) -> None:
         """Ends a pause, whoever caused it, and closes the circuit. A shop whose name means another account, of which
         that pause did not tell, waits on for that."""
-        worker = await self._g.worker(shop)
-        identity = self._g.supervisor.shops()[shop].identity
+        worker = await self._services.worker(shop)
+        identity = self._services.supervisor.shops()[shop].identity
 
         def unit(tx: Transaction) -> bool:
             save_gate(tx, shop, "closed", None, None, None)
-            return resume(tx, shop, identity, self._g.clock.now_ms())
+            return resume(tx, shop, identity, self._services.clock.now_ms())
 
-        if not await self._g.store.write(unit):
+        if not await self._services.store.write(unit):
             return
         worker.resume()
         worker.sweeps.ask_soon()  # a person says that it works again, and wants to know whether it does
 
     async def sync(self, shop: str, wait_seconds: float | None = None) -> SyncReport | None:
         """Polls now; with `wait_seconds` answers what was found, or None when time ran out."""
-        worker = await self._g.worker(shop)
+        worker = await self._services.worker(shop)
         if wait_seconds is None:
             worker.sweeps.ask_soon()
             return None
         with anyio.move_on_after(wait_seconds):
-            async with platform_refusals(self._g.store, worker, None):
+            async with platform_refusals(self._services.store, worker, None):
                 return await worker.sweeps.ask()
         return None

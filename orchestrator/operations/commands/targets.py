@@ -8,7 +8,7 @@ from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Draft
 from orchestrator.decisions.refusals import Refused
 from orchestrator.decisions.submission import Submission, accept, plan_or_refuse, preview
-from orchestrator.operations.commands.ground import Grounded, draft_of
+from orchestrator.operations.commands.services import CommandGroup, draft_of
 from orchestrator.runtime.rules import Rules
 from statemachines.machine import Plan
 from statemachines.target import TargetRequest
@@ -17,25 +17,25 @@ from storage.targets import get_target, target_by_key
 from storage.transaction import Transaction
 
 
-class TargetCommands(Grounded):
+class TargetCommands(CommandGroup):
     """What is done with targets."""
 
     async def submit(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Target:
         """Accepts a target: durable when this returns. An order that is unknown or gone is read first; so is one that
         nothing fresh is known of, before it refuses a target."""
-        g, rules = self._g, await self._g.rules(shop)
+        services, rules = self._services, await self._services.rules(shop)
         wanted = replace(request, key=key)
-        submission = Submission(g.chance.target_id(g.clock.now_ms()), shop, order, wanted, key)
-        target = await g.store.write(lambda tx: self._accept(tx, rules, submission))
+        submission = Submission(services.chance.target_id(services.clock.now_ms()), shop, order, wanted, key)
+        target = await services.store.write(lambda tx: self._accept(tx, rules, submission))
         if target is None:
-            known = await g.import_order(await g.worker(shop), order)
+            known = await services.import_order(await services.worker(shop), order)
             found = submission.of(known.id)  # a platform may know the order by another name than its id
-            target = await g.store.write(lambda tx: self._accept(tx, rules, found, has_read=True))
+            target = await services.store.write(lambda tx: self._accept(tx, rules, found, has_read=True))
             if target is None:
                 raise Refused("order-not-found", f"shop {shop} has no order {order}")
-        await g.checkpoints.reach("after_submit")
-        g.metrics.target_submitted(shop)
-        await g.supervisor.wake(shop)
+        await services.checkpoints.reach("after_submit")
+        services.metrics.target_submitted(shop)
+        await services.supervisor.wake(shop)
         return target
 
     def _accept(
@@ -50,7 +50,7 @@ class TargetCommands(Grounded):
         if draft is None or draft.order.gone_at is not None:
             return None  # unknown, or gone when it was read last: a read tells whether the platform has it
         try:
-            return accept(tx, draft, rules.context(self._g.clock.now_ms()), submission)
+            return accept(tx, draft, rules.context(self._services.clock.now_ms()), submission)
         except Refused:
             if has_read or draft.order.observed_at:
                 raise
@@ -58,38 +58,38 @@ class TargetCommands(Grounded):
 
     async def preview(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Plan:
         """The plan that `submit` would make; changes nothing."""
-        g, rules = self._g, await self._g.rules(shop)
+        services, rules = self._services, await self._services.rules(shop)
         request = replace(request, key=key)
-        draft = await g.store.read(lambda tx: Draft.load(tx, shop, order))
+        draft = await services.store.read(lambda tx: Draft.load(tx, shop, order))
         if draft is not None and draft.order.gone_at is None:
             try:
-                return preview(draft, rules.context(g.clock.now_ms()), request)
+                return preview(draft, rules.context(services.clock.now_ms()), request)
             except Refused:
                 if draft.order.observed_at:
                     raise
-        seen = await g.look_at(await g.worker(shop), order)
-        standing, ctx = seen.standing(), rules.context(g.clock.now_ms())
+        seen = await services.look_at(await services.worker(shop), order)
+        standing, ctx = seen.standing(), rules.context(services.clock.now_ms())
         return plan_or_refuse(ctx, replace(standing, state=ctx.machine.observe(None, standing)), request)
 
     async def cancel_target(self, target: str) -> Target:
         """Cancels what has not been done of a target."""
-        g = self._g
-        found = await g.store.read(lambda tx: get_target(tx, target))
+        services = self._services
+        found = await services.store.read(lambda tx: get_target(tx, target))
         if found is None:
             raise Refused("target-not-found", f"there is no target {target}")
-        if await g.has_left(found.shop):
-            await g.drop(found.shop, found.order, found)
-            return await g.store.read(lambda tx: get_target(tx, target)) or found
-        rules = await g.rules(found.shop)
+        if await services.has_left(found.shop):
+            await services.drop(found.shop, found.order, found)
+            return await services.store.read(lambda tx: get_target(tx, target)) or found
+        rules = await services.rules(found.shop)
 
         def unit(tx: Transaction) -> Target:
-            draft, ctx = draft_of(tx, found.shop, found.order), rules.context(g.clock.now_ms())
+            draft, ctx = draft_of(tx, found.shop, found.order), rules.context(services.clock.now_ms())
             now_known = get_target(tx, target)
             assert now_known is not None
             interventions.cancel_target(draft, ctx, now_known)
             draft.save(tx, ctx.now)
             return draft.latest(now_known)
 
-        result = await g.store.write(unit)
-        await g.supervisor.wake(found.shop)
+        result = await services.store.write(unit)
+        await services.supervisor.wake(found.shop)
         return result

@@ -1,4 +1,4 @@
-"""What all commands stand on: the store, a shop's rules, its worker where the platform has to be asked."""
+"""What all commands work with: the store, a shop's rules, its worker where the platform has to be asked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from storage.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class CommandServices:
     """What commands are carried out with, and what several of them do."""
 
     store: Store
@@ -109,11 +109,11 @@ class Ground:
             return seen
 
 
-class Grounded:
-    """A set of commands."""
+class CommandGroup:
+    """Commands of one kind."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._g = ground
+    def __init__(self, services: CommandServices) -> None:
+        self._services = services
 
 
 def draft_of(tx: Transaction, shop: str, order: str) -> Draft:
