@@ -7,77 +7,37 @@ shops belong to the event loop, so they are looked up before and handed in.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 from typing import cast
 
 import anyio
 
 from orchestrator.clock import Clock
-from orchestrator.decisions.problems import FieldError, Help
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations import documents
 from orchestrator.operations.deliveries import EndpointFacts, consumer_views, delivery_views, no_consumer
 from orchestrator.operations.dump import dump_lines
+from orchestrator.operations.event_pages import EventPage, event_page, refuse_foreign_cursor
 from orchestrator.operations.feed import Feed
+from orchestrator.operations.order_pages import Configured, OrderQuery, order_page
 from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.status import Counts, read_counts, status_dump
 from orchestrator.operations.timeline import newest_events
-from orchestrator.operations.views import (
-    event_view,
-    left_shop_view,
-    order_view,
-    rejected_view,
-    shop_view,
-    shop_wait,
-    target_view,
-)
-from orchestrator.runtime.reports import ShopFacts
-from statemachines.machine import Milestone
-from storage.events import (
-    EventFilter,
-    acknowledge,
-    consumer_cursor,
-    forget_consumer,
-    last_cursor,
-    list_events,
-    seek_consumer,
-)
+from orchestrator.operations.views import event_view, left_shop_view, order_view, rejected_view, shop_view, target_view
+from storage.events import EventFilter, acknowledge, consumer_cursor, forget_consumer, seek_consumer
 from storage.identity import feed_id
-from storage.orders import OrderFilter, count_orders, get_order, get_payload, list_orders
+from storage.orders import get_order, get_payload
 from storage.products import StoredProduct, list_products
-from storage.records import Event, Order, Shop, Target, TargetStatus
+from storage.records import Shop, Target, TargetStatus
 from storage.rejected import list_rejected
 from storage.shops import get_shop, list_shops
 from storage.store import Store
-from storage.targets import count_pending, get_target, pending_targets, pending_targets_of
+from storage.targets import count_pending, get_target, pending_targets
 from storage.transaction import Transaction
 
 _TIMELINE_LIMIT = 1000
-Configured = Mapping[str, ShopFacts]
-
 _PROBE = ".ready"  # no consumer of the API can have this name
-
-
-@dataclass(frozen=True, slots=True)
-class OrderQuery:
-    """Which orders are wanted. `state` is a native name or a milestone of any shop, without regard to case."""
-
-    shop: str | None = None
-    state: str | None = None
-    milestone: str | None = None
-    situation: str | None = None
-    reference: str | None = None
-    updated_after: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EventPage:
-    """Events, the cursor up to which the reader has seen all that it asked for, and the id of the feed."""
-
-    events: list[Event]
-    next: int
-    feed: str
 
 
 class Queries:
@@ -157,7 +117,12 @@ class Queries:
         Raises Refused: `shop-not-found`, `invalid-request` for a state that no machine and no order has.
         """
         configured, now = self._node.shops(), self._clock.now_ms()
-        return await self._store.read(lambda tx: _order_page(tx, configured, query, after, limit, now))
+
+        def unit(tx: Transaction) -> tuple[list[documents.Order], int | None]:
+            _check_shop(tx, configured, query.shop)
+            return order_page(tx, configured, query, after, limit, now)
+
+        return await self._store.read(unit)
 
     async def order(self, shop: str, order: str, *, with_timeline: bool = False) -> documents.OrderDetail:
         """One order, with `timeline` if it is asked for. Raises Refused `order-not-found`."""
@@ -218,13 +183,16 @@ class Queries:
         `feed`: the feed that the reader's cursor is of, if it says so.
         Raises Refused: `shop-not-found`; `cursor-ahead` for a cursor that the feed has not come to, or of another feed.
         """
+
+        def unit(tx: Transaction, position: int, configured: Configured) -> EventPage:
+            _check_shop(tx, configured, wanted.shop)
+            return event_page(tx, position, limit, wanted)
+
         deadline = self._clock.monotonic() + wait_seconds
         await self._check_cursor(after, feed)
         while True:
-            position, heard, configured = after, self._feed.last_cursor, self._node.shops()
-            page = await self._store.read(
-                lambda tx, position=position, configured=configured: _page(tx, configured, position, limit, wanted)  # type: ignore[misc]
-            )
+            heard = self._feed.last_cursor
+            page = await self._store.read(partial(unit, position=after, configured=self._node.shops()))
             after = max(page.next, heard)  # retention may have deleted the newest events that were heard of
             left = deadline - self._clock.monotonic()
             if page.events or left <= 0 or self._feed.is_closed:
@@ -235,7 +203,7 @@ class Queries:
     async def _check_cursor(self, cursor: int, feed: str | None) -> None:
         """Raises Refused `cursor-ahead`."""
         if cursor > self._feed.last_cursor or feed is not None:
-            await self._store.read(lambda tx: _refuse_foreign_cursor(tx, cursor, feed))
+            await self._store.read(lambda tx: refuse_foreign_cursor(tx, cursor, feed))
 
     async def consumer_cursor(self, name: str) -> int:
         """Up to where a consumer has acknowledged; 0 for one that never has."""
@@ -248,7 +216,7 @@ class Queries:
         """
 
         def unit(tx: Transaction) -> tuple[int, str]:
-            _refuse_foreign_cursor(tx, cursor, feed)
+            refuse_foreign_cursor(tx, cursor, feed)
             return acknowledge(tx, name, cursor, self._clock.now_ms()), feed_id(tx)
 
         return await self._store.write(unit)
@@ -265,7 +233,7 @@ class Queries:
         """
 
         def unit(tx: Transaction) -> str:
-            _refuse_foreign_cursor(tx, cursor, feed)
+            refuse_foreign_cursor(tx, cursor, feed)
             if not seek_consumer(tx, name, cursor):
                 raise no_consumer(tx, name)
             return feed_id(tx)
@@ -326,94 +294,3 @@ def _check_shop(tx: Transaction, configured: Configured, name: str | None) -> No
     """A shop that left the config keeps its history; a name that never was a shop's is a mistake."""
     if name is not None and name not in configured and get_shop(tx, name) is None:
         raise Refused("shop-not-found", f"no shop is named {name!r}")
-
-
-def _order_page(
-    tx: Transaction, configured: Configured, query: OrderQuery, after: int, limit: int, now: int
-) -> tuple[list[documents.Order], int | None]:
-    _check_shop(tx, configured, query.shop)
-    shops = {shop.name: shop for shop in list_shops(tx)}
-    wanted = OrderFilter(
-        shop=query.shop,
-        states=() if query.state is None else _states(tx, configured, query.state, query.shop),
-        milestone=query.milestone,
-        passed=_passed(configured, query.milestone),
-        situation=query.situation,
-        reference=query.reference,
-        updated_after=query.updated_after,
-        standing_shops=tuple(
-            name for name, shop in shops.items() if name not in configured or shop_wait(shop, now) is not None
-        ),
-    )
-    found = list_orders(tx, after, limit + 1, wanted)
-    page = found[:limit]
-    pending = _pending_of(tx, page)
-    machines = {name: facts.machine for name, facts in configured.items()}
-    views = []
-    for each in page:
-        targets, machine = pending.get((each.shop, each.id), ()), machines.get(each.shop)
-        is_there = each.shop in configured
-        views.append(order_view(each, targets, shops.get(each.shop), machine, now, is_configured=is_there))
-    return views, page[-1].seq if len(found) > limit else None
-
-
-def _passed(configured: Configured, milestone: str | None) -> tuple[tuple[str, str], ...]:
-    """The states, by shop, that have this milestone and are told by one that is further."""
-    return tuple(
-        (name, state.name)
-        for name, facts in configured.items()
-        for state in facts.machine.states.values()
-        if milestone in state.milestones and milestone != state.milestone
-    )
-
-
-def _states(tx: Transaction, configured: Configured, name: str, shop: str | None) -> tuple[str, ...]:
-    """The native states that a name means in the shop, or in any."""
-    chosen = configured.values() if shop is None else filter(None, [configured.get(shop)])
-    machines = list({id(facts.machine): facts.machine for facts in chosen}.values())
-    states = {state.name for machine in machines if (state := machine.resolve(name)) is not None}
-    if not states:  # a state that no machine knows is kept as it is, so it can be looked for
-        asked = name.strip().casefold()
-        states = {state for _, _, state, _ in count_orders(tx) if state.casefold() == asked}
-        if not states and asked not in set(Milestone):
-            known = dict.fromkeys(known for machine in machines for known in machine.names())
-            detail = f"no machine knows a state {name!r}; known are {', '.join(known)}"
-            error = FieldError(path="state", message=detail)
-            raise Refused("invalid-request", detail, extra={"errors": [error], "allowed": list(known)})
-    return tuple(sorted(states)) or (name,)
-
-
-def _refuse_foreign_cursor(tx: Transaction, cursor: int, feed: str | None) -> None:
-    """Whoever brings such a cursor would wait for events that never come, or miss those that other cursors name now."""
-    newest, ours = last_cursor(tx), feed_id(tx)
-    extra: Help = {"newest": newest, "feed": ours}
-    remedy = "read again from a cursor of this feed, 0 at the earliest"
-    if feed is not None and feed != ours:
-        raise Refused(
-            "cursor-ahead",
-            f"the cursor is of the feed {feed!r}, this one is {ours!r}, so another store took its place: {remedy}",
-            extra=extra,
-        )
-    if cursor > newest:
-        cause = "a wrong cursor, or the store is another one now (restored from a copy, or made anew)"
-        detail = f"cursor {cursor} is above the newest one, {newest}: {cause}; {remedy}"
-        raise Refused("cursor-ahead", detail, extra=extra)
-
-
-def _page(tx: Transaction, configured: Configured, after: int, limit: int, wanted: EventFilter) -> EventPage:
-    _check_shop(tx, configured, wanted.shop)
-    events = list_events(tx, after, limit, wanted)
-    if len(events) == limit:
-        return EventPage(events, events[-1].cursor, feed_id(tx))
-    return EventPage(events, max(after, last_cursor(tx)), feed_id(tx))
-
-
-def _pending_of(tx: Transaction, orders: list[Order]) -> Mapping[tuple[str, str], list[Target]]:
-    by_shop: dict[str, list[str]] = {}
-    for order in orders:
-        by_shop.setdefault(order.shop, []).append(order.id)
-    return {
-        (shop, order): targets
-        for shop, ids in by_shop.items()
-        for order, targets in pending_targets_of(tx, shop, ids).items()
-    }

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from orchestrator.api.openapi import openapi_document
 from orchestrator.operations.machines import machine_view
-from orchestrator.operations.queries import OrderQuery
+from orchestrator.operations.order_pages import OrderQuery
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Situation
 from tests.support.asking import queries

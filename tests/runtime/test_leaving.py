@@ -12,7 +12,7 @@ import structlog.testing
 
 from orchestrator.config import Config, load
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.queries import OrderQuery
+from orchestrator.operations.order_pages import OrderQuery
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.errors import StoreUnavailable
 from storage.records import Situation, TargetStatus

@@ -10,7 +10,7 @@ from orchestrator.api.handlers.shops import read_reason
 from orchestrator.api.schema.fields import page_token
 from orchestrator.api.schema.queries import OrderQuery, OrdersQuery, Query
 from orchestrator.operations.documents import Orders
-from orchestrator.operations.queries import OrderQuery as Wanted
+from orchestrator.operations.order_pages import OrderQuery as Wanted
 from orchestrator.operations.views import payload_text
 
 

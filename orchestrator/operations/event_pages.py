@@ -1,0 +1,49 @@
+"""Pages of the feed, and the cursors that it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.decisions.problems import Help
+from orchestrator.decisions.refusals import Refused
+from storage.events import EventFilter, last_cursor, list_events
+from storage.identity import feed_id
+from storage.records import Event
+from storage.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events, the cursor up to which the reader has seen all that it asked for, and the id of the feed."""
+
+    events: list[Event]
+    next: int
+    feed: str
+
+
+def event_page(tx: Transaction, after: int, limit: int, wanted: EventFilter) -> EventPage:
+    """The events above `after` that are wanted, `limit` at most."""
+    events = list_events(tx, after, limit, wanted)
+    if len(events) == limit:
+        return EventPage(events, events[-1].cursor, feed_id(tx))
+    return EventPage(events, max(after, last_cursor(tx)), feed_id(tx))
+
+
+def refuse_foreign_cursor(tx: Transaction, cursor: int, feed: str | None) -> None:
+    """Whoever brings such a cursor would wait for events that never come, or miss those that other cursors name now.
+
+    Raises Refused `cursor-ahead` for a cursor that the feed has not come to, or of another feed.
+    """
+    newest, ours = last_cursor(tx), feed_id(tx)
+    extra: Help = {"newest": newest, "feed": ours}
+    remedy = "read again from a cursor of this feed, 0 at the earliest"
+    if feed is not None and feed != ours:
+        raise Refused(
+            "cursor-ahead",
+            f"the cursor is of the feed {feed!r}, this one is {ours!r}, so another store took its place: {remedy}",
+            extra=extra,
+        )
+    if cursor > newest:
+        cause = "a wrong cursor, or the store is another one now (restored from a copy, or made anew)"
+        detail = f"cursor {cursor} is above the newest one, {newest}: {cause}; {remedy}"
+        raise Refused("cursor-ahead", detail, extra=extra)

@@ -1,0 +1,102 @@
+"""Orders by filter, a page at a time: what a filter means on each shop's machine, and the orders as they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.decisions.problems import FieldError
+from orchestrator.decisions.refusals import Refused
+from orchestrator.operations import documents
+from orchestrator.operations.views import order_view, shop_wait
+from orchestrator.runtime.reports import ShopFacts
+from statemachines.machine import Milestone
+from storage.orders import OrderFilter, count_orders, list_orders
+from storage.records import Order, Target
+from storage.shops import list_shops
+from storage.targets import pending_targets_of
+from storage.transaction import Transaction
+
+Configured = Mapping[str, ShopFacts]
+"""The shops of the config by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderQuery:
+    """Which orders are wanted. `state` is a native name or a milestone of any shop, without regard to case."""
+
+    shop: str | None = None
+    state: str | None = None
+    milestone: str | None = None
+    situation: str | None = None
+    reference: str | None = None
+    updated_after: int | None = None
+
+
+def order_page(
+    tx: Transaction, configured: Configured, query: OrderQuery, after: int, limit: int, now: int
+) -> tuple[list[documents.Order], int | None]:
+    """A page of orders above the position `after`, and the position of the next page, None at the end.
+
+    Raises Refused `invalid-request` for a state that no machine and no order has.
+    """
+    shops = {shop.name: shop for shop in list_shops(tx)}
+    wanted = OrderFilter(
+        shop=query.shop,
+        states=() if query.state is None else _states(tx, configured, query.state, query.shop),
+        milestone=query.milestone,
+        passed=_passed(configured, query.milestone),
+        situation=query.situation,
+        reference=query.reference,
+        updated_after=query.updated_after,
+        standing_shops=tuple(
+            name for name, shop in shops.items() if name not in configured or shop_wait(shop, now) is not None
+        ),
+    )
+    found = list_orders(tx, after, limit + 1, wanted)
+    page = found[:limit]
+    pending = _pending_of(tx, page)
+    machines = {name: facts.machine for name, facts in configured.items()}
+    views = []
+    for each in page:
+        targets, machine = pending.get((each.shop, each.id), ()), machines.get(each.shop)
+        is_there = each.shop in configured
+        views.append(order_view(each, targets, shops.get(each.shop), machine, now, is_configured=is_there))
+    return views, page[-1].seq if len(found) > limit else None
+
+
+def _passed(configured: Configured, milestone: str | None) -> tuple[tuple[str, str], ...]:
+    """The states, by shop, that have this milestone and are told by one that is further."""
+    return tuple(
+        (name, state.name)
+        for name, facts in configured.items()
+        for state in facts.machine.states.values()
+        if milestone in state.milestones and milestone != state.milestone
+    )
+
+
+def _states(tx: Transaction, configured: Configured, name: str, shop: str | None) -> tuple[str, ...]:
+    """The native states that a name means in the shop, or in any."""
+    chosen = configured.values() if shop is None else filter(None, [configured.get(shop)])
+    machines = list({id(facts.machine): facts.machine for facts in chosen}.values())
+    states = {state.name for machine in machines if (state := machine.resolve(name)) is not None}
+    if not states:  # a state that no machine knows is kept as it is, so it can be looked for
+        asked = name.strip().casefold()
+        states = {state for _, _, state, _ in count_orders(tx) if state.casefold() == asked}
+        if not states and asked not in set(Milestone):
+            known = dict.fromkeys(known for machine in machines for known in machine.names())
+            detail = f"no machine knows a state {name!r}; known are {', '.join(known)}"
+            error = FieldError(path="state", message=detail)
+            raise Refused("invalid-request", detail, extra={"errors": [error], "allowed": list(known)})
+    return tuple(sorted(states)) or (name,)
+
+
+def _pending_of(tx: Transaction, orders: list[Order]) -> Mapping[tuple[str, str], list[Target]]:
+    by_shop: dict[str, list[str]] = {}
+    for order in orders:
+        by_shop.setdefault(order.shop, []).append(order.id)
+    return {
+        (shop, order): targets
+        for shop, ids in by_shop.items()
+        for order, targets in pending_targets_of(tx, shop, ids).items()
+    }
