@@ -1,1 +1,1 @@
-"""Everything that changes an order: pure functions of rows and what was seen, inside a transaction."""
+"""Everything that changes an order: pure functions of rows and snapshots, inside a transaction."""

@@ -1,13 +1,13 @@
-"""What differs between two looks at an order, as JSON pointers (RFC 6901) into the newer content. Pure.
+"""What differs between two snapshots of an order, as JSON pointers (RFC 6901) into the newer content. Pure.
 
 Scalars are named where they stand (`/totals/total`, `/lines/0/quantity`), while an address, the buyer, a cancellation
 or a price is one thing and is named as a whole (`/ship_to`, `/lines/0/unit_price`). Elements of a list that have an id
-are matched by it: a new one is named by its place, one that is gone by the list (`/lines`), one that only stands
-elsewhere not at all. A list whose elements have no ids is named as a whole.
+are matched by it: a new element is named by its place, a missing one by the list (`/lines`), a moved one not at all. A
+list whose elements have no ids is named as a whole.
 
-A member that only one of the two has is no change: the platform, or an older version of ours, did not tell it that
-time (`content`). Empty is told as null, so what is emptied or filled is seen. Attributes are the exception, their names
-being the platform's: there a name that comes or goes is a change.
+A member that only one of the two has is no change: the platform, or an older version of ours, did not send it that
+time (`content`). Empty members are null, so emptying or filling one is a change. Attributes are the exception, their
+names being the platform's: there a name that comes or goes is a change.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ from statemachines.target import Json
 from storage.records import Kept, Order
 
 MOST_POINTERS = 100
-"""How many pointers an event carries; more are told by what they stand in."""
+"""How many pointers an event carries; more are replaced by their parents."""
 
 _WHOLE = frozenset({"/buyer", "/ship_to", "/bill_to", "/cancelled"})
 _PRICE = frozenset({"net", "gross", "stated"})
 _ATTRIBUTES = "/attributes"
 
 
-def changes_of(order: Order, kept: Kept | None, seen: OrderSnapshot, *, is_cancelled: bool) -> list[str]:
-    """What a look at an order shows that is news for the ERP: less what our own steps did, bounded.
+def changes_of(order: Order, kept: Kept | None, snapshot: OrderSnapshot, *, is_cancelled: bool) -> list[str]:
+    """What a snapshot of an order changes for the ERP: without the changes of our own steps, bounded.
 
-    `kept`: the look before; `is_cancelled`: the order was cancelled before this look, as far as we knew. An order that
-    an older version kept has no content to compare with: then `""`, the whole, where the platform's own change time
-    moved and no step of ours can have moved it; else nothing, and this look is what the next one is compared with.
+    `kept`: the snapshot before; `is_cancelled`: the order was cancelled before this snapshot, as far as we knew. An
+    order that an older version stored has no content to compare with: then `""`, the whole, where the platform's own
+    change time moved and no step of ours can have moved it; else nothing, and the next snapshot is compared with this.
     """
     if kept is None or kept.content is None or kept.read_at is None:
-        return [""] if kept is not None and _is_touched(order, kept, seen) else []
-    found = less(changed_pointers(kept.content, seen.content), seen.apart.beside)
+        return [""] if kept is not None and _is_touched(order, kept, snapshot) else []
+    found = less(changed_pointers(kept.content, snapshot.content), snapshot.apart.beside)
     if order.moved_at > kept.read_at:
-        found = less(found, seen.apart.steps)
-    if is_cancelled and kept.content.get("cancelled") is None and seen.content.get("cancelled") is not None:
-        found = less(found, seen.apart.cancel)  # a person's cancellation finds the order in another state
-    if not found and order.is_provisional and not seen.is_provisional and _is_newer(order, seen):
-        return [""]  # the first read: it shows what the webhook did not tell, some of which may have changed
+        found = less(found, snapshot.apart.steps)
+    if is_cancelled and kept.content.get("cancelled") is None and snapshot.content.get("cancelled") is not None:
+        found = less(found, snapshot.apart.cancel)  # a person's cancellation finds the order in another state
+    if not found and order.is_provisional and not snapshot.is_provisional and _is_newer(order, snapshot):
+        return [""]  # the first read: it shows fields that the webhook did not have, some of which may have changed
     return bounded(found)
 
 
-def _is_touched(order: Order, kept: Kept, seen: OrderSnapshot) -> bool:
-    return _is_newer(order, seen) and order.moved_at <= kept.received_at
+def _is_touched(order: Order, kept: Kept, snapshot: OrderSnapshot) -> bool:
+    return _is_newer(order, snapshot) and order.moved_at <= kept.received_at
 
 
-def _is_newer(order: Order, seen: OrderSnapshot) -> bool:
-    known, shown = order.platform_updated_at, seen.platform_updated_at
+def _is_newer(order: Order, snapshot: OrderSnapshot) -> bool:
+    known, shown = order.platform_updated_at, snapshot.platform_updated_at
     return known is not None and shown is not None and shown > known
 
 
@@ -61,7 +61,7 @@ def changed_pointers(before: Mapping[str, Json], after: Mapping[str, Json]) -> l
 
 
 def bounded(pointers: list[str]) -> list[str]:
-    """At most MOST_POINTERS of them: too many are told by fewer, each of which names what several stand in."""
+    """At most MOST_POINTERS of them: too many are replaced by common parents."""
     for depth in (3, 2, 1):
         if len(pointers) <= MOST_POINTERS:
             break
@@ -70,7 +70,7 @@ def bounded(pointers: list[str]) -> list[str]:
 
 
 def less(pointers: Iterable[str], patterns: Iterable[str]) -> list[str]:
-    """The pointers that no pattern names, nor anything that they stand in; `*` stands for any index."""
+    """The pointers without those that a pattern names, or a parent of theirs; `*` stands for any index."""
     paths = [pattern.split("/") for pattern in patterns]
     return [each for each in pointers if not any(_is_in(each.split("/"), path) for path in paths)]
 

@@ -1,9 +1,9 @@
-"""What is next for an order: the one pure function that every road into driving ends in.
+"""What is next for an order: the one pure function that every way into driving ends in.
 
 It is asked after each outcome, each read, each submission and each wake-up, always with the rows as the transaction
 sees them, so a hold, a cancel or a newer target that came in meanwhile counts at once. It settles what needs no call
 (targets that are reached or cannot be reached any more, records), and answers with the one call that is due, or with
-rest; the draft's `due_at` then says when to ask again.
+rest; the draft's `due_at` then says when to decide again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Rest(Enum):
     """Nothing to call now."""
 
     REST = "rest"
-    NEEDS_TURN = "needs_turn"  # a step is due, but no turn for a call is at hand
+    NEEDS_PERMIT = "needs_permit"  # a step is due, but no permit for a call is at hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def advance(draft: Draft, ctx: Context) -> Move:
         if order.intent is not None:
             return _resolve(draft, ctx)
         if order.held_at is not None:
-            _end_what_is_over(draft, ctx)
+            _fail_if_ended(draft, ctx)
             return _rest(draft, Situation.HELD, None)
         if not draft.targets:
             return _settle(draft, ctx)
@@ -72,7 +72,7 @@ def advance(draft: Draft, ctx: Context) -> Move:
 
 
 def _known_at(ctx: Context, order: Order) -> int:
-    """When the platform last told where the order stands: in a read, or in its answer to a step; 0 asks for a read."""
+    """When the platform last showed the order's state: in a read, or in its answer to a step; 0: read first."""
     return max(ctx.passed(order.observed_at), ctx.passed(order.moved_at)) if order.observed_at else 0
 
 
@@ -80,8 +80,8 @@ def _is_fresh(ctx: Context, at: int) -> bool:
     return ctx.has_just_read or ctx.now - at <= ctx.policy.fresh_ms
 
 
-def _end_what_is_over(draft: Draft, ctx: Context) -> None:
-    """A hold keeps steps back, not the news that there is nothing left to hold back (the order was cancelled)."""
+def _fail_if_ended(draft: Draft, ctx: Context) -> None:
+    """Fails targets of a held order that has ended (it was cancelled): a hold keeps back steps, not their failure."""
     state = ctx.machine.states.get(draft.order.state)
     if state is None or not state.is_end:
         return
@@ -93,12 +93,12 @@ def _end_what_is_over(draft: Draft, ctx: Context) -> None:
 
 
 def _next_step(draft: Draft, ctx: Context, target: Target) -> PlannedStep | None:
-    """The step to begin; None when the target ended without a call, so that the next one is looked at."""
+    """The step to begin; None when the target ended without a call, so that the next target is decided on."""
     request = draft.request(target)
     plan = ctx.machine.plan(draft.standing(), request, ctx.policy.chaining)
     if isinstance(plan, Refusal):
         problem = problem_of(_slug(plan), plan.detail, None, ctx.now)
-        if plan.slug == "not-allowed":  # a person can mend what the guard misses
+        if plan.slug == "not-allowed":  # a person can fix what the guard misses
             draft.block(problem_of(plan.blocks_as, plan.detail, None, ctx.now))
         else:
             draft.finish(target, TargetStatus.FAILED, ctx.now, problem)
@@ -130,7 +130,7 @@ def _keep_plan(draft: Draft, target: Target, plan: Plan) -> None:
 
 
 def _take(draft: Draft, ctx: Context, target: Target, step: PlannedStep) -> Move:
-    """Begins a step of ours, after a look where it is sent without one; one of the platform's own is waited for."""
+    """Begins a step of ours, after a read where the step itself makes none; waits for a step of the platform's own."""
     if (wait := ctx.machine.awaited(step)) is not None:
         return _wait(draft, ctx, wait)
     if ctx.machine.is_blind(step) and not _is_fresh(ctx, ctx.passed(draft.order.observed_at)):
@@ -141,7 +141,7 @@ def _take(draft: Draft, ctx: Context, target: Target, step: PlannedStep) -> Move
 def _begin(draft: Draft, ctx: Context, target: Target, step: PlannedStep) -> Move:
     if not ctx.may_begin:
         _rest(draft, Situation.QUEUED, ctx.now)
-        return Rest.NEEDS_TURN
+        return Rest.NEEDS_PERMIT
     if target.status is not TargetStatus.RUNNING:
         draft.put(changed(target, status=TargetStatus.RUNNING), is_progress_only=True)
     intent = Intent(target.id, step.step, step.source, step.to, ctx.now)
@@ -153,7 +153,7 @@ def _begin(draft: Draft, ctx: Context, target: Target, step: PlannedStep) -> Mov
 
 
 def _resolve(draft: Draft, ctx: Context) -> Move:
-    """A call was out and nobody knows what it did: read before anything else, unless it is not time yet."""
+    """A call was out and its effect is unknown: read before anything else, unless it is not time yet."""
     order = draft.order
     is_blocked = draft.targets[0].status is TargetStatus.BLOCKED if draft.targets else order.problem is not None
     if is_blocked:
@@ -192,6 +192,6 @@ def _wait(draft: Draft, ctx: Context, wait: PlatformWait) -> Move:
 
 def _rest(draft: Draft, situation: Situation, due_at: int | None) -> Move:
     if situation is Situation.QUEUED and due_at is not None and draft.order.due_at is not None:
-        due_at = min(due_at, draft.order.due_at)  # another look is no reason to go to the end of the queue
+        due_at = min(due_at, draft.order.due_at)  # deciding again does not move the order to the end of the queue
     draft.change(situation=situation, due_at=due_at, wait=None)
     return Rest.REST

@@ -1,4 +1,4 @@
-"""An order being decided on: its row and queue in memory, what is to change, and the events that tell of it.
+"""An order being decided on: its row and queue in memory, its pending changes, and their events.
 
 Deciding works on a draft and is pure; `save` writes everything that changed in the transaction it is given. Records are
 frozen, so a draft can be thrown away when its transaction fails.
@@ -20,7 +20,7 @@ from storage.targets import get_target, pending_targets, save_progress, save_tar
 from storage.transaction import Transaction
 
 LONGEST_RECHECK_MS = 300_000
-"""The longest that an order which the platform holds up is left alone."""
+"""The longest pause before an order that the platform holds up is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Policy:
     """A shop's rules for driving, and for what is imported. Times in milliseconds.
 
     `backoff`: between attempts at a step, or at a read of an order.
-    `import_since`: Unix time before which orders are history (`intake.history`), None: there is none. `retention_ms`:
+    `import_since`: Unix time before which orders are history (`decisions.history`), None: no such time. `retention_ms`:
     how long orders at rest are kept.
     """
 
@@ -44,15 +44,16 @@ class Policy:
 
     @property
     def longest_ms(self) -> int:
-        """No order of the shop is put off for longer than this: by backoff, or to look again at what holds it up."""
+        """No order of the shop is put off for longer than this: by backoff, or before a platform's wait is checked
+        again."""
         return max(int(self.backoff.longest), LONGEST_RECHECK_MS)
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a decision may look at beside the draft. `may_begin`: a turn for one platform call is at hand, so a step
-    may be begun in the same commit that records the outcome before it. `has_just_read`: whoever decides has read the
-    order and only waited for its turn since, so it is not read again for that."""
+    """The input of a decision beside the draft. `may_begin`: a permit for one platform call is at hand, so a step may
+    be begun in the same commit that records the outcome before it. `has_just_read`: the order was read and only waited
+    for a permit since, so it is not read again for that."""
 
     machine: PlatformMachine
     policy: Policy
@@ -61,27 +62,27 @@ class Context:
     has_just_read: bool = False
 
     def is_ahead(self, at: int | None) -> bool:
-        """Whether an order that was put off until `at` waits still. What lies further ahead than any wait was put off
-        by a clock that has been set back since: it is due."""
+        """Whether an order that was put off until `at` still waits. An instant further ahead than any wait was written
+        before our clock was set back: the order is due."""
         return at is not None and self.now < at <= self.now + self.policy.longest_ms
 
     def passed(self, at: int) -> int:
-        """An instant at which something was seen or done; 0 (never) for one that has yet to come: our clock was ahead,
-        and nobody knows when it was."""
+        """An instant in the past; 0 (never) for one in the future: our clock was ahead when it was written, so the true
+        instant is unknown."""
         return at if at <= self.now else 0
 
 
 class Draft:
     """One order with its pending targets, being changed. `intent_target` is the target of an intent even when that
     target has ended (it was cancelled while the call was out). `cause` goes into every event about the order itself.
-    `kept`: what the ERP was given of it before, for whoever adopts a look."""
+    `kept`: the content that the ERP was given before, to compare an observation with."""
 
     __slots__ = (
         "_cause",
         "_ended",
         "_events",
         "_has_seldom",
-        "_look",
+        "_payload",
         "_progressed",
         "_requests",
         "_rewritten",
@@ -108,7 +109,7 @@ class Draft:
         self._progressed: dict[str, Target] = {}
         self._rewritten: dict[str, Target] = {}
         self._events: list[tuple[str, str | None, dict[str, Json] | None]] = []
-        self._look: tuple[bytes, dict[str, Json], int] | None = None
+        self._payload: tuple[bytes, dict[str, Json], int] | None = None
         self._ended: dict[str, Target] = {}
         self._has_seldom = False
         self._requests: dict[str, TargetRequest] = {}
@@ -142,7 +143,7 @@ class Draft:
         return copy
 
     def standing(self) -> OrderState:
-        """Where the order stands, for the machine."""
+        """The state of the order, for the machine."""
         order = self.order
         return OrderState(order.state, order.platform_state, order.payment, order.facts)
 
@@ -163,7 +164,7 @@ class Draft:
         return self.request(target) if target is not None else TargetRequest(intent.to)
 
     def request(self, target: Target) -> TargetRequest:
-        """What a target asks for, read from its JSON once, without what the platform turned out to have no use for."""
+        """What a target asks for, read from its JSON once, without the fields that the platform did not use."""
         known = self._requests.get(target.id)
         if known is None:
             known = self._requests[target.id] = TargetRequest.from_json(target.request)
@@ -196,9 +197,9 @@ class Draft:
         self._events.append((type_, target, data or None))
 
     def finish(self, target: Target, status: TargetStatus, now: int, problem: Problem | None = None) -> None:
-        """Ends a target and says so in the feed."""
-        kept = changed(target, status=status, finished_at=now, problem=problem, plan=_walked(target, status))
-        if self.targets and self.targets[0].id == target.id:  # what blocks the order is about the head alone
+        """Ends a target, with an event."""
+        kept = changed(target, status=status, finished_at=now, problem=problem, plan=_final_plan(target, status))
+        if self.targets and self.targets[0].id == target.id:  # the problem of the order is that of the head alone
             self.change(problem=None)
         self.put(kept)
         data: dict[str, Json] = {"state": target.state, "milestone": target.milestone, "order_state": self.order.state}
@@ -215,8 +216,7 @@ class Draft:
         self.emit("order.blocked", target, problem=problem_json(problem), state=self.order.state)
 
     def release(self, by: str) -> None:
-        """The world moved on (`by`: how): what blocked the order no longer describes it, so it is planned again from
-        what is now."""
+        """The cause of the block is gone (`by`: how): the order is planned again from its state now."""
         if self.order.problem is None:
             return
         head = self.targets[0] if self.targets else None
@@ -225,16 +225,16 @@ class Draft:
         self.change(problem=None, attempts=0, read_attempts=0, next_attempt_at=None)
         self.emit("order.released", head.id if head is not None else None, by=by)
 
-    def keep_look(self, payload: bytes, content: dict[str, Json], read_at: int) -> None:
-        """The platform's newest payload goes in with the rest, and what the ERP is given of it."""
-        self._look = (payload, content, read_at)
+    def keep_payload(self, payload: bytes, content: dict[str, Json], read_at: int) -> None:
+        """Saves the platform's newest payload with the rest, and the content that the ERP is given."""
+        self._payload = (payload, content, read_at)
 
     def save(self, tx: Transaction, now: int) -> None:
         """Writes what changed. Raises LostUpdate when the order's row is not the one that was read."""
         self.order = save_order(tx, changed(self.order, updated_at=now), has_seldom=self._has_seldom)
         shop, order = self.order.shop, self.order.id
-        if self._look is not None:
-            payload, content, read_at = self._look
+        if self._payload is not None:
+            payload, content, read_at = self._payload
             save_payload(tx, shop, order, payload, now, content, read_at)
         for target in self._progressed.values():
             save_progress(tx, target)
@@ -242,10 +242,10 @@ class Draft:
             save_target(tx, target)
         if self._events:
             append_events(tx, now, shop, order, self._events)
-        self._progressed, self._rewritten, self._events, self._look = {}, {}, [], None
+        self._progressed, self._rewritten, self._events, self._payload = {}, {}, [], None
         self._has_seldom = False
 
 
-def _walked(target: Target, status: TargetStatus) -> tuple[Json, ...]:
-    """A reached target's plan is what was walked; any other keeps the steps that it did not come to."""
+def _final_plan(target: Target, status: TargetStatus) -> tuple[Json, ...]:
+    """The plan of a reached target has the steps that were done; that of any other target keeps the steps left."""
     return target.plan[: target.steps_done] if status is TargetStatus.REACHED else target.plan

@@ -1,16 +1,16 @@
-"""Which orders are a shop's history: made before the ERP wants to hear of them, or over before anybody here watched.
+"""Which orders are a shop's history: made before `import_since`, or over before the shop was followed.
 
-History is left out by polls and webhooks, counted once, and imported when somebody asks for it by its id; from then on
-it is followed as any other order. So are orders that are known: nothing here is asked about them.
+History is left out by syncs and webhooks, counted once, and imported when somebody refreshes it by its id; from then on
+it is followed as any other order. Known orders are never history.
 
 - With `import_since` an order that was made before it is history, whatever its state.
-- Without it an order that is open is none, however old. One that is over is, when it was made before the shop was first
-  worked for. So the first sync of a shop brings what there is to do, and an old order that somebody touches years later
-  is no new one.
+- Without it an open order is never history, however old. An order that is over is, when it was made before the shop was
+  first followed. So the first sync of a shop imports what there is to do, and an old order that somebody changes years
+  later is not imported as a new one.
 - An order that is over and was made while the shop was followed, longer ago than the store remembers, was known and is
-  forgotten (`retention_days`): it does not come back as a new one either.
+  deleted (`retention_days`): it is not imported again either.
 
-When nobody can tell when an order was made, `import_since` leaves it in: an order must not be lost.
+An order whose date is unknown is not history by `import_since`: an order must not be lost.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from storage.records import Shop
 from storage.shops import get_shop
 from storage.transaction import Transaction
 
-_COARSE_MS = 5_000  # platforms tell whole seconds, and their clocks are not ours
+_COARSE_MS = 5_000  # platforms send whole seconds, and their clocks are not ours
 
 
 def may_be_history(policy: Policy, age: Age) -> bool:
-    """Whether it takes a look into the store to tell; mostly not."""
+    """Whether an order may be history, so that the store decides; mostly not."""
     return age.is_over or _is_before(age.ordered_at, policy.import_since)
 
 
@@ -47,8 +47,8 @@ def is_history(tx: Transaction, ctx: Context, order: str, age: Age) -> bool:
 
 
 def _followed_since(shop: Shop, now: int) -> int | None:
-    """Since when a shop is followed; 0 where that has yet to come. Our clock was ahead then and nobody knows since when
-    it is: after the first sync what is over and not known is rather a new order than one from before."""
+    """Since when a shop is followed; 0 where that lies in the future. Our clock was ahead then, so the true time is
+    unknown: after the first sync an unknown order that is over counts as new rather than as history."""
     since = shop.followed_since
     return 0 if since is not None and since > now and shop.last_sync_at is not None else since
 

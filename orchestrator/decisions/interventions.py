@@ -11,15 +11,15 @@ from storage.records import Intent, PlanEntry, Situation, Target, TargetStatus, 
 
 
 def retry(draft: Draft, ctx: Context) -> None:
-    """A blocked step, or one that waits, is tried now."""
+    """Tries a blocked or waiting step now."""
     order = draft.order
     can_go = order.situation in (Situation.BLOCKED, Situation.RETRYING, Situation.WAITING, Situation.QUEUED)
     if not can_go and not (order.situation is Situation.HELD and order.problem is not None):
         raise Refused("not-blocked", f"order {order.id} is {order.situation.value}, there is nothing to retry")
-    is_about_what_is_known = order.problem is not None and order.problem.step is None
+    is_without_step = order.problem is not None and order.problem.step is None
     _unblock(draft, "retry")
-    if order.situation is Situation.WAITING or is_about_what_is_known:
-        draft.change(observed_at=0)  # what is known made it wait or be refused: read first
+    if order.situation is Situation.WAITING or is_without_step:
+        draft.change(observed_at=0)  # the known state made it wait or be refused: read first
         _begin_anew(draft)
     settle(draft, ctx)
 
@@ -83,8 +83,8 @@ def cancel_target(draft: Draft, ctx: Context, target: Target) -> None:
 
 
 def drop(draft: Draft, now: int, targets: list[Target]) -> None:
-    """Drops targets of an order that nobody drives, for its shop is not in the config: what is next is decided when the
-    shop is back."""
+    """Drops targets of an order whose shop is not in the config, so that nothing drives it: the next move is decided
+    when the shop is back."""
     head = draft.targets[0] if draft.targets else None
     for target in targets:
         if target.status.is_end:
@@ -102,7 +102,7 @@ def drop(draft: Draft, now: int, targets: list[Target]) -> None:
 
 
 def _begin_anew(draft: Draft) -> None:
-    """A target that is begun again is preceded by a read when what is known is old."""
+    """Queues the head again, so that it is preceded by a read when the known state is old."""
     if draft.targets:
         draft.put(changed(draft.targets[0], status=TargetStatus.QUEUED))
 

@@ -24,16 +24,16 @@ from statemachines.terms import PlannedStep
 from storage.records import Intent, Order, PlanEntry, Problem, TargetStatus, changed
 
 _ENDED: dict[str, Json] = {"intent": None, "attempts": 0, "read_attempts": 0, "crashes": 0, "next_attempt_at": None}
-"""What an order is like when the call of a step came to an end."""
+"""Fields of an order after the call of a step ended."""
 
 
 def apply_answer(
     draft: Draft, ctx: Context, answer: StepAnswer, how: str = "called", reason: str | None = None
 ) -> None:
-    """The step of the intent is done: the order moves, the target comes one step further. `reason`: a person's.
+    """The step of the intent is done: the order moves, the target advances by one step. `reason`: a person's.
 
-    What the platform has no use for is kept with the target (`StepAnswer.unused`); where that is all that the step
-    carries and it leaves the state, the step was passed over and is told so.
+    Fields that the platform did not use are kept with the target (`StepAnswer.unused`); where the step carries no other
+    field and leaves the state, the step was not taken and its event says so.
     """
     intent = draft.order.intent
     assert intent is not None
@@ -69,7 +69,7 @@ def _apply_unused(draft: Draft, ctx: Context, answer: StepAnswer, how: str, inte
 
 
 def _keep_unused(draft: Draft, intent: Intent, unused: tuple[str, ...], *, is_taken: bool) -> None:
-    """Writes into the target's plan what was not used, at the step that told so: it is not brought again."""
+    """Writes the unused fields into the target's plan, at their step: they are not sent again."""
     target = draft.target(intent.target)
     if target is None:
         return
@@ -82,7 +82,7 @@ def _keep_unused(draft: Draft, intent: Intent, unused: tuple[str, ...], *, is_ta
 
 
 def _move(draft: Draft, ctx: Context, answer: StepAnswer, intent: Intent, request: TargetRequest) -> None:
-    """Takes the order to where it stands after the step."""
+    """Moves the order to its state after the step."""
     facts = draft.order.facts
     after = ctx.machine.after(draft.standing(), intent.step, request, answer.state, answer.facts)
     draft.change(
@@ -106,15 +106,15 @@ def _count_step(draft: Draft, intent: Intent) -> None:
 
 
 def apply_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jitter: float, *, counts: bool) -> None:
-    """The call of the intent failed. `counts` False: the whole shop is in trouble (open circuit, throttled), which
-    costs this order no attempt."""
+    """The call of the intent failed. `counts` False: the failure concerns the whole shop (open circuit, throttled)
+    and costs this order no attempt."""
     order = draft.order
     assert order.intent is not None
     draft.change(moved_at=ctx.now)
     step = order.intent.step
     match failure:
         case Transient():
-            # what the platform holds up is read again too: the read tells until when
+            # an order that the platform holds up is read again too: the read shows until when
             is_uncertain = failure.is_ambiguous or failure.wait is not None
             intent = replace(order.intent, is_uncertain=True, is_unanswered=failure.is_ambiguous)
             draft.change(intent=intent if is_uncertain else None)
@@ -137,7 +137,8 @@ def apply_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jitter: 
 
 
 def _block_own(draft: Draft, intent: Intent, problem: Problem) -> None:
-    """Blocks the order for the intent's own target; when that has ended meanwhile, nothing waits for its outcome."""
+    """Blocks the order for the intent's own target; when that target has ended meanwhile, nothing waits for its
+    outcome."""
     if draft.targets and draft.targets[0].id == intent.target:
         draft.block(problem)
     else:
@@ -161,30 +162,30 @@ def _count_attempt(
     _emit_failed(draft, order, failure, order.attempts + 1, ctx.now + max(wait, int(shop_wait * 1000)))
 
 
-def apply_read(draft: Draft, ctx: Context, seen: OrderSnapshot, refused: str | None) -> None:
-    """A fresh read: settles an intent in doubt, then takes over what the platform shows.
+def apply_read(draft: Draft, ctx: Context, snapshot: OrderSnapshot, refused: str | None) -> None:
+    """A fresh read: settles an uncertain intent, then takes over what the platform shows.
 
-    `refused`: the words of an out-of-sequence refusal that led to this read.
+    `refused`: the message of an out-of-sequence refusal that led to this read.
     """
     intent = draft.order.intent
-    problem = None if intent is None else settle_intent(draft, ctx, seen, refused)
+    problem = None if intent is None else settle_intent(draft, ctx, snapshot, refused)
     draft.change(read_attempts=0)
-    reconcile(draft, ctx, seen, ctx.now)
+    reconcile(draft, ctx, snapshot, ctx.now)
     if intent is not None and problem is not None:
         _block_own(draft, intent, problem)
 
 
-def settle_intent(draft: Draft, ctx: Context, seen: OrderSnapshot, refused: str | None) -> Problem | None:
+def settle_intent(draft: Draft, ctx: Context, snapshot: OrderSnapshot, refused: str | None) -> Problem | None:
     """Ends the draft's intent by what a read shows: its step is done, or it may be sent again.
 
-    Answers the problem where it may not. That is so after a refusal (`refused`: its words) when the read shows just
-    the state that the step was meant for, so that the refusal was no misunderstanding; and when nobody can tell.
+    Answers the problem where it may not: after a refusal (`refused`: its message) when the read shows just the state
+    that the step was meant for, so that the refusal was justified; and when the effect is unknown.
     """
     intent = draft.order.intent
     assert intent is not None
-    effect = _effect(draft, ctx, seen)
+    effect = _effect(draft, ctx, snapshot)
     if effect is _Effect.DONE:
-        apply_answer(draft, ctx, StepAnswer(seen.state), how="found_done")
+        apply_answer(draft, ctx, StepAnswer(snapshot.state), how="found_done")
         draft.release("found_done")
         return None
     standing, request = draft.standing(), draft.request_of_intent()
@@ -192,36 +193,36 @@ def settle_intent(draft: Draft, ctx: Context, seen: OrderSnapshot, refused: str 
     if intent.is_unanswered:
         draft.change(facts=dict(ctx.machine.after_lost_answer(standing, intent.step, request)))
     if effect is _Effect.UNKNOWN:
-        refused = f"nobody can tell whether {intent.step} took effect: look, then retry it or skip it"
-    is_explained = ctx.machine.observe(standing, seen.standing()) != standing.state
-    if refused is None or is_explained or ctx.machine.wait(seen.standing(), request) is not None:
+        refused = f"unknown whether {intent.step} took effect: look at the platform, then retry it or skip it"
+    is_explained = ctx.machine.observe(standing, snapshot.standing()) != standing.state
+    if refused is None or is_explained or ctx.machine.wait(snapshot.standing(), request) is not None:
         return None
     return problem_of("rejected", refused, intent.step, ctx.now)
 
 
 class _Effect(Enum):
-    """What a read shows of a step whose call is in doubt."""
+    """What a read shows of a step whose call is uncertain."""
 
     DONE = "done"
     NONE = "none"
     UNKNOWN = "unknown"
 
 
-def _effect(draft: Draft, ctx: Context, seen: OrderSnapshot) -> _Effect:
+def _effect(draft: Draft, ctx: Context, snapshot: OrderSnapshot) -> _Effect:
     intent, request = draft.order.intent, draft.request_of_intent()
     assert intent is not None
-    is_done = ctx.machine.is_done(intent.step, draft.standing(), seen.standing(), request)
+    is_done = ctx.machine.is_done(intent.step, draft.standing(), snapshot.standing(), request)
     if is_done is None:
         return _Effect.UNKNOWN
     if is_done and (intent.is_unanswered or ctx.machine.is_evident(intent.step, request)):
         return _Effect.DONE
-    return _Effect.NONE  # even where it looks done: the platform's answer was no yes, so somebody else did it
+    return _Effect.NONE  # even where it looks done: the platform did not confirm the call, so somebody else did it
 
 
 def apply_read_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jitter: float, *, counts: bool) -> None:
     """A read before a step failed. Reads are harmless, so they have a count of their own.
 
-    An order that webhooks alone tell of may not show yet, so it is not gone before the last attempt.
+    A provisional order may not be readable yet, so it is not gone before the last attempt.
     """
     order = draft.order
     match failure:
@@ -237,16 +238,16 @@ def apply_read_failure(draft: Draft, ctx: Context, failure: PlatformFailure, jit
                 step = order.intent.step if order.intent is not None else None
                 detail = f"the order could not be read: {failure.detail}"
                 unread = problem_of("attempts-exhausted", detail, step, ctx.now)
-                draft.block(replace(unread, title="No read of the order succeeded"))  # no step ran out of anything
+                draft.block(replace(unread, title="No read of the order succeeded"))  # no step ran out of attempts
             elif counts:
                 next_attempt_at = ctx.now + max(int(full_jitter(ctx.policy.backoff.after(attempts), jitter)), 1)
                 draft.change(next_attempt_at=next_attempt_at)
-                told = {"kind": failure.kind, "attempt": attempts, "detail": failure.detail}
-                draft.emit("read.failed", None, **told, next_attempt_at=next_attempt_at)
+                data = {"kind": failure.kind, "attempt": attempts, "detail": failure.detail}
+                draft.emit("read.failed", None, **data, next_attempt_at=next_attempt_at)
 
 
 def apply_gone(draft: Draft, ctx: Context, detail: str) -> None:
-    """The platform has no such order any more: nothing that is wanted of it can be reached, and people are told once.
+    """The platform has no such order any more: its pending targets fail, with one event about the order.
 
     The state stays what it was last; the order is not blocked, for nothing waits for a person.
     """
@@ -257,8 +258,8 @@ def apply_gone(draft: Draft, ctx: Context, detail: str) -> None:
     if order.gone_at is None:
         draft.change(gone_at=ctx.now, gone_detail=detail)
         problem = problem_json(problem_of("order-not-found", detail, None, ctx.now))
-        told = {"reference": order.reference, "payment": order.payment, "state": order.state}
-        draft.emit("order.updated", **told, changed=[], problem=problem)
+        data = {"reference": order.reference, "payment": order.payment, "state": order.state}
+        draft.emit("order.updated", **data, changed=[], problem=problem)
 
 
 def _emit_failed(

@@ -1,7 +1,7 @@
-"""What problems there are, in words: why a request is refused, and why an order or a target stands still.
+"""The titles of problems: why a request is refused, and why an order or a target stands still.
 
-Both kinds are told by a type, a stable slug, and the title that goes with it. A slug may be of both kinds, with a title
-in each: what is wrong with a request is not what is wrong with an order. HTTP statuses are the API's (`api.problems`).
+Both kinds have a type, a stable slug, and the title that goes with it. A slug may be of both kinds, with a title in
+each: a problem of a request differs from a problem of an order. HTTP statuses are the API's (`api.problems`).
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ REFUSAL_TITLES: Final = {
     "draining": "The daemon is shutting down",
     "overloaded": "The daemon cannot take this right now",
 }
-"""Titles of the refusals, by slug: every one that a request can meet."""
+"""Titles of all refusals, by slug."""
 
 PASSING: Final = frozenset({"platform-unreachable", "draining", "overloaded"})
-"""Refusals that end by themselves: the same request may be taken later."""
+"""Refusals that end by themselves: the same request may be accepted later."""
 
 PROBLEM_TITLES: Final = {
     "rejected": "The platform refused the step",
@@ -65,7 +65,7 @@ class FieldError(TypedDict):
 
 
 class Help(TypedDict, total=False):
-    """What helps in a refusal, beside its words."""
+    """What helps in a refusal, beside its message."""
 
     errors: Annotated[list[FieldError], Field(description="Everything that is wrong with the request")]
     allowed: Annotated[list[str], Field(description="States one step away, or all that the shop has")]

@@ -1,7 +1,7 @@
-"""What is done about orders whose driving was cut off: by the end of the last run, or by a bug.
+"""Recovers orders whose driving was cut off: by the end of the last run, or by a bug.
 
 Recovery does not execute anything: it marks such calls as uncertain and puts their orders back in the queue, where the
-driver reads them before anything is sent again. There is one road into execution.
+driver reads them before anything is sent again. There is one way into execution.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ _PAUSE_MS = 60_000  # of an order whose driving raised
 
 
 def recover(tx: Transaction, ctx: Context, *, is_process_start: bool) -> int:
-    """Re-enqueues every order of the shop whose call was out; answers how many.
+    """Queues every order of the shop again whose call was out; answers how many.
 
-    `is_process_start`: the process is new, so an intent not marked uncertain means that it died during that
-    call (a worker that is restarted in a living daemon, after a full disk say, proves nothing). After `recovery_limit`
-    deaths in the same step the order is quarantined for a person: the call itself may be what kills the daemon.
+    `is_process_start`: the process is new, so an intent not marked uncertain means that the last process died during
+    that call (a worker that is restarted in a living daemon, after a full disk say, does not mean that). After
+    `recovery_limit` deaths in the same step the order is quarantined for a person: the call itself may be what kills
+    the daemon.
     """
     orders = orders_with_intent(tx, ctx.policy.shop)
     for order in orders:
@@ -39,9 +40,9 @@ def recover(tx: Transaction, ctx: Context, *, is_process_start: bool) -> int:
     return len(orders)
 
 
-def set_back(draft: Draft, ctx: Context, raised: str) -> None:
-    """An order whose driving raised something (`raised`: what and where) is looked at again later, and after some times
-    given to a person."""
+def postpone_crashed(draft: Draft, ctx: Context, raised: str) -> None:
+    """Puts an order off whose driving raised an exception (`raised`: which and where), and blocks it after
+    `policy.attempts` times."""
     order = draft.order
     step = order.intent.step if order.intent is not None else None
     if order.intent is not None:

@@ -1,4 +1,4 @@
-"""Refusals of the outside's requests: one small class, which the API's edge turns into RFC 9457 problems."""
+"""Refusals of requests from outside: one small class, which the API turns into RFC 9457 problems."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _SOON_SECONDS = 5
 
 class Refused(Exception):
     """A request that is not carried out. `slug` is one of `problems.REFUSAL_TITLES`, else KeyError is raised; `extra`
-    joins the problem. `retry_after_seconds`: when asking again may help; one that passes by itself (`problems.PASSING`)
-    always says so."""
+    joins the problem. `retry_after_seconds`: when a repeat may help; always set for refusals that
+    end by themselves (`problems.PASSING`)."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""Payloads that could not be read are set aside, told once for each trouble, and read again by themselves.
+"""Unreadable payloads are set aside, with one event for each error, and read again by themselves.
 
-What cannot be read today can be tomorrow: the order is mended, the platform answers sense again, the daemon is a newer
-version. So each row is read again after growing pauses, and goes when its order could be read by whatever road. Reads
-of an order that a list shows as changed do not wait for that.
+A payload that is unreadable today may be readable tomorrow: the order is fixed, the platform is repaired, the daemon is
+a newer version. So each row is read again after growing pauses, and removed once its order could be read in any way.
+Reads of an order that a list shows as changed do not wait for that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from storage.transaction import Transaction
 
 FIRST_PAUSE_MS = 60_000
 LONGEST_PAUSE_MS = 6 * 3_600_000
-_MOST_TROUBLES = 16  # that are remembered as told: troubles that take turns are not told anew at each turn
+_MOST_ERRORS = 16  # remembered as reported: errors that alternate are not reported again each time
 _TIMES = re.compile(
     rb"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?)?(?:Z|[+-]\d{2}:?\d{2})?"
     rb"|(?<!\d)1\d{9}(?:\d{3})?(?!\d)"  # Unix seconds or milliseconds
@@ -42,26 +42,26 @@ def set_aside(
     *,
     webhook: int | None = None,
 ) -> bool:
-    """Keeps the newest payload of an order, and tells of it; False when this trouble of it was told before, or another
-    source tells of it in other words.
+    """Keeps the newest payload of an order, with an event; False when this error was reported before, or another source
+    reported the same order.
 
-    `source`: where it came from (`poll`, `read`, `webhook`); `webhook`: the id of the one that it is the body of. A
-    payload that names no order is known by its bytes, less the times in them.
+    `source`: where the payload came from (`poll`, `read`, `webhook`); `webhook`: the id of the webhook whose body it
+    is. A payload that names no order is identified by its bytes, without the times in them.
     """
     error, order = storable(error), None if order is None else storable(order)
-    trouble = f"{source}:{_digest(re.sub(r'[0-9]+', '#', error).encode())}"
+    kind = f"{source}:{_digest(re.sub(r'[0-9]+', '#', error).encode())}"
     subject = subject_of(order, _TIMES.sub(b"", payload))
     known = get_aside(tx, shop, subject)
     if known is None:
-        fresh = Fresh(subject, webhook, trouble, now_ms + pause_ms(0))
+        fresh = Fresh(subject, webhook, kind, now_ms + pause_ms(0))
         id_ = add_rejected(tx, shop, source, order, error, payload, now_ms, fresh)
     else:
         id_, aside = known.id, replace(postponed(known, now_ms), webhook=webhook)
-        if trouble not in known.reported:
-            aside = replace(aside, reported=(*known.reported[1 - _MOST_TROUBLES :], trouble))
+        if kind not in known.reported:
+            aside = replace(aside, reported=(*known.reported[1 - _MOST_ERRORS :], kind))
         renew_rejected(tx, aside, source, error, payload, now_ms)
-        # A list and a read have each their own words for the same trouble.
-        if trouble in known.reported or not any(each.startswith(f"{source}:") for each in known.reported):
+        # A list and a read have different messages for the same error.
+        if kind in known.reported or not any(each.startswith(f"{source}:") for each in known.reported):
             return False
     data = {"id": id_, "source": source, "error": error}
     append_event(tx, now_ms, "import.rejected", shop=shop, order=order, data=data)
@@ -69,7 +69,7 @@ def set_aside(
 
 
 def postponed(aside: Aside, now_ms: int) -> Aside:
-    """When it is read again after a try that came to nothing now; one that was not due yet changes nothing."""
+    """The row after a failed attempt now: a payload that was not due yet keeps its time."""
     if now_ms < aside.next_at <= now_ms + LONGEST_PAUSE_MS:
         return aside
     attempts = aside.attempts + 1

@@ -1,4 +1,4 @@
-"""Accepting targets: what is refused costs nothing, what is accepted is on disk before it is answered."""
+"""Accepting targets: a refused target changes nothing, an accepted one is on disk before the answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from storage.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A target as it came in, with the id that it will have."""
+    """A target as received, with the id that it will have."""
 
     target_id: str
     shop: str
@@ -33,18 +33,18 @@ class Submission:
         return replace(self, order=order, asked_as=self.order)
 
     def digest(self) -> str:
-        """What makes two submissions the same: shop, order as it was named, and body (the key is not in it)."""
+        """Equal for equal submissions: of shop, order as it was named, and body without the key."""
         body = replace(self.request, key=None).to_json()
         text = json.dumps([self.shop, self.asked_as or self.order, body], sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def plan_or_refuse(ctx: Context, standing: OrderState, request: TargetRequest) -> Plan:
-    """The plan from where the order will be. Raises Refused with the API's slugs."""
+    """The plan from the state that the order will have. Raises Refused with the API's slugs."""
     plan = ctx.machine.plan(standing, request, ctx.policy.chaining)
     if isinstance(plan, Refusal):
-        is_a_guard = plan.slug == "not-allowed"  # it says why; an empty list would read as "nothing is allowed"
-        extra: Help = {} if is_a_guard and not plan.allowed else {"allowed": list(plan.allowed)}
+        is_guard = plan.slug == "not-allowed"  # its reason says why; an empty list would read as "nothing is allowed"
+        extra: Help = {} if is_guard and not plan.allowed else {"allowed": list(plan.allowed)}
         if plan.reason is not None:
             extra["reason"] = plan.reason
         raise Refused(plan.slug, plan.detail, extra=extra)
@@ -52,7 +52,7 @@ def plan_or_refuse(ctx: Context, standing: OrderState, request: TargetRequest) -
 
 
 def expected_standing(draft: Draft, machine: PlatformMachine) -> OrderState:
-    """Where the order will be once everything that is pending has been reached."""
+    """The state of the order once all pending targets are reached."""
     standing = draft.standing()
     for target in draft.targets:
         request = draft.request(target)
@@ -64,7 +64,7 @@ def expected_standing(draft: Draft, machine: PlatformMachine) -> OrderState:
 
 
 def is_replacing(machine: PlatformMachine, standing: OrderState, request: TargetRequest) -> bool:
-    """Whether the target takes the place of what is queued (default: only a cancellation does)."""
+    """Whether the target replaces the queued targets (default: only a cancellation does)."""
     if request.replace is not None:
         return request.replace
     wanted = machine.wanted(standing, request)
@@ -72,7 +72,7 @@ def is_replacing(machine: PlatformMachine, standing: OrderState, request: Target
 
 
 def preview(draft: Draft, ctx: Context, request: TargetRequest, by: str = "this target") -> Plan:
-    """The plan that a target gets behind what is pending, once what it replaces has left the queue of the draft.
+    """The plan of a target behind the pending ones, once the targets that it replaces have left the queue of the draft.
 
     Raises Refused; a draft that is not saved then changes nothing.
     """
@@ -84,17 +84,17 @@ def preview(draft: Draft, ctx: Context, request: TargetRequest, by: str = "this 
 
 
 def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) -> Target:
-    """Puts the target into the order's queue and answers it; one that is reached already ends at once.
+    """Puts the target into the order's queue and answers it; a target that is reached already ends at once.
 
-    Raises Refused; the caller's transaction then undoes what was superseded.
+    Raises Refused; rolling the transaction back then undoes the replacement of targets.
     """
     plan = preview(draft, ctx, submission.request, submission.target_id)
     is_idle = not draft.targets and draft.order.intent is None
     target = insert_target(tx, _target(submission, plan, ctx.now), submission.key, submission.digest())
     draft.targets.append(target)
     steps = [step.step for step in plan.steps]
-    told = {"state": plan.state, "milestone": plan.milestone, "steps": steps, **_brought(submission.request)}
-    draft.emit("target.submitted", target.id, **told)
+    data = {"state": plan.state, "milestone": plan.milestone, "steps": steps, **_request_data(submission.request)}
+    draft.emit("target.submitted", target.id, **data)
     if is_idle and not plan.steps:
         draft.finish(target, TargetStatus.REACHED, ctx.now)
     settle(draft, ctx)
@@ -102,18 +102,18 @@ def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) 
     return draft.latest(target)
 
 
-def _brought(request: TargetRequest) -> dict[str, Json]:
-    """What people look for in an order's story: the tracking code or codes, and the items where not all are meant."""
-    told: dict[str, Json] = {}
+def _request_data(request: TargetRequest) -> dict[str, Json]:
+    """Data of the request for the event: the tracking code or codes, and the items where not all are meant."""
+    data: dict[str, Json] = {}
     if codes := [each.code for each in request.trackings if each.code]:
-        told["tracking"] = codes[0] if len(codes) == 1 else codes
+        data["tracking"] = codes[0] if len(codes) == 1 else codes
     if request.items is not None:
-        told["items"] = list(request.items)
-    return told
+        data["items"] = list(request.items)
+    return data
 
 
 def settle(draft: Draft, ctx: Context) -> None:
-    """After a change from outside: an order whose call is out is left to its driver, any other is decided on anew."""
+    """After a change from outside: an order whose call is out is left to its driver, any other is decided on again."""
     intent = draft.order.intent
     if intent is not None and not intent.is_uncertain:
         return

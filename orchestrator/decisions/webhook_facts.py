@@ -1,4 +1,4 @@
-"""What follows from a webhook by itself, in the transaction that marks it as worked off: rows and events."""
+"""Rows and events that follow from a webhook by itself, in the transaction that marks it as processed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from storage.webhooks import Webhook
 
 
 def settle_product(tx: Transaction, webhook: Webhook, news: ProductNews, now: int) -> None:
-    """Keeps a product and tells of it, unless it is stale."""
+    """Saves a product with an event, unless it is stale."""
     product = news.product
     version = save_product(tx, webhook.shop, product.id, product.title, product.updated_at_ms, webhook.payload, now)
     if version is not Version.STALE:
@@ -24,19 +24,23 @@ def settle_product(tx: Transaction, webhook: Webhook, news: ProductNews, now: in
 def settle_shipment(
     tx: Transaction, webhook: Webhook, news: OrderNews, now: int, *, was_looked_at: bool = False
 ) -> None:
-    """Remembers a shipment and tells of it, unless it is stale. `was_looked_at`: as `note_shipment`."""
-    told = news.shipment
-    if told is None:
+    """Notes a shipment with an event, unless it is stale. `was_looked_at`: as in `note_shipment`."""
+    shipment = news.shipment
+    if shipment is None:
         return
     version = note_shipment(
-        tx, webhook.shop, told.id, told.updated_at_ms, webhook.payload, now, was_looked_at=was_looked_at
+        tx, webhook.shop, shipment.id, shipment.updated_at_ms, webhook.payload, now, was_looked_at=was_looked_at
     )
     if version is not Version.STALE:
-        type_ = "fulfillment.created" if told.is_new and version is Version.FIRST else "fulfillment.updated"
-        data = {"id": told.id, "status": told.status, **_origin(webhook, told.topic, told.updated_at_ms)}
+        type_ = "fulfillment.created" if shipment.is_new and version is Version.FIRST else "fulfillment.updated"
+        data = {
+            "id": shipment.id,
+            "status": shipment.status,
+            **_origin(webhook, shipment.topic, shipment.updated_at_ms),
+        }
         append_event(tx, now, type_, shop=webhook.shop, order=news.order, data=data)
 
 
 def _origin(webhook: Webhook, topic: str, updated_at_ms: int | None) -> dict[str, Json]:
-    """Where an event's news comes from."""
+    """The origin of an event: topic, webhook and change time."""
     return {"updated_at": optional_rfc3339(updated_at_ms), "topic": topic, "webhook": str(webhook.id)}

@@ -1,1 +1,1 @@
-"""How orders come in: what a poll, a read or a hint showed is adopted here, by one road."""
+"""Webhooks: received, kept, processed; and the subscriptions that platforms send them by."""

@@ -1,15 +1,15 @@
-"""Works off kept webhooks: products and shipments become events, everything about an order leads to a read of it.
+"""Processes kept webhooks: products and shipments become events, every webhook about an order leads to a read of it.
 
-What needs no read goes first: products must not wait behind the reads of a hundred thousand orders, nor for a shop that
-is paused. While a shop stands still its webhooks about orders are seen once, then left alone, however many there are,
-and its products are looked for now and then.
+Webhooks that need no read go first: products must not wait behind the reads of a hundred thousand orders, nor for a
+shop that is paused. While a shop stands still its webhooks about orders are applied provisionally once, then left
+alone, however many there are; its products are processed now and then.
 
-What cannot be read at the first look is taken as the webhook tells it, where that is signed: an order that nobody knows
-yet, a shipment. The ERP hears of them, however long the platform is down; the reads that follow fill in the rest.
+An order that cannot be read at the first attempt is applied provisionally from the body of its webhook, where that is
+signed: an unknown order, a shipment. The ERP gets them, however long the platform is down; later reads add the rest.
 
-A shop has a task while it has something to work off. Many hints of one order that wait together cost one read. A row
-is done only when what follows from it is durable, so a crash anywhere repeats a read and loses nothing; a row whose
-read fails waits by itself, with a growing pause, and holds no other up.
+A shop has a task while it has webhooks to process. Many hints of one order that wait together cost one read. A row is
+done only when its effects are durable, so a crash anywhere repeats a read and loses nothing; a row whose read fails
+waits by itself, with a growing pause, and blocks no other.
 """
 
 from __future__ import annotations
@@ -23,11 +23,20 @@ import structlog
 from anyio.abc import TaskGroup
 
 from orchestrator.clock import Chance, Clock
-from orchestrator.decisions.adoption import adopt_told
+from orchestrator.decisions.adoption import adopt_provisionally
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.decisions.webhook_facts import settle_product, settle_shipment
 from orchestrator.intake.news import news_of, told_order
-from orchestrator.intake.webhook_reads import CLOSED, LONGEST_WAIT, LOOKS, Item, Place, Wait, WebhookReader, cause_of
+from orchestrator.intake.webhook_reads import (
+    CLOSED,
+    LONGEST_WAIT,
+    READ_TRIES,
+    Item,
+    Place,
+    Wait,
+    WebhookReader,
+    cause_of,
+)
 from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.fields import stumble
 from orchestrator.platforms.webhooks import News, OrderNews, ProductNews, Unimportant, Unreadable
@@ -53,11 +62,11 @@ _BATCH = 200
 _BATCH_BYTES = 4 * 1024 * 1024  # of bodies that are in memory at once, for each shop
 _READS_AT_ONCE = 8
 _LONGEST_REST_SECONDS = 30.0  # a wake-up that was missed costs at most this
-_STUMBLE_SECONDS = 5.0
+_CRASH_PAUSE_SECONDS = 5.0
 
 
 class Inbox:
-    """The inbox of all shops. `run` lasts until it is cancelled; `wake` tells it of new rows.
+    """The inbox of all shops. `run` lasts until it is cancelled; `wake` signals new rows.
 
     `worker_of` answers a shop's worker, None while there is none (being started, gone from the config).
     """
@@ -69,15 +78,15 @@ class Inbox:
         self._clock, self._reader = clock, WebhookReader(store, clock, chance)
         self._wake = anyio.Event()
         self._at_work: set[str] = set()
-        self._closed_until: dict[str, float] = {}  # shops that stood still, and when (monotonic) to look again
+        self._closed_until: dict[str, float] = {}  # shops that stood still, and when (monotonic) to try again
 
     def __repr__(self) -> str:
         now = self._clock.monotonic()
         closed = sorted(shop for shop, until in self._closed_until.items() if until > now)
-        return f"<Inbox: at work for {sorted(self._at_work)}, leaves {closed} alone>"
+        return f"<Inbox: at work for {sorted(self._at_work)}, waits for {closed}>"
 
     def wake(self) -> None:
-        """There is something new."""
+        """There are new rows."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -89,7 +98,7 @@ class Inbox:
                     rest_seconds = await self._start_tasks(group)
                 except StoreError as error:
                     log.error("inbox.not_read", detail=str(error))
-                    rest_seconds = _STUMBLE_SECONDS
+                    rest_seconds = _CRASH_PAUSE_SECONDS
                 with anyio.move_on_after(rest_seconds):
                     await self._wake.wait()
 
@@ -106,29 +115,29 @@ class Inbox:
                 rest_seconds = min(rest_seconds, max(0.01, wait_seconds))
                 continue
             self._at_work.add(shop)
-            group.start_soon(self._work_for, shop)
+            group.start_soon(self._process_shop, shop)
         return rest_seconds
 
-    async def _work_for(self, shop: str) -> None:
+    async def _process_shop(self, shop: str) -> None:
         try:
-            while await self._work_off(shop):
+            while await self._process_batch(shop):
                 pass
         except Exception as error:  # supervised: one shop's task is not the others'
             log.error("inbox.crashed", shop=shop, exc_info=error)
-            await anyio.sleep(_STUMBLE_SECONDS)
+            await anyio.sleep(_CRASH_PAUSE_SECONDS)
         finally:
             self._at_work.discard(shop)
             self.wake()
 
-    async def _work_off(self, shop: str) -> bool:
-        """Works off one batch; False when nothing is due, or nothing that can be done now."""
+    async def _process_batch(self, shop: str) -> bool:
+        """Processes one batch; False when nothing is due, or nothing that can be done now."""
         batch = await self._due(shop, Which.LOCAL)
         worker = self._worker_of(shop)
         if not batch:
-            is_open = worker is not None and worker.gate.admits_calls
+            is_admitted = worker is not None and worker.gate.admits_calls
             if worker is not None:
-                batch = await self._due(shop, Which.ALL if is_open else Which.NEW)
-            if not batch and not is_open:
+                batch = await self._due(shop, Which.ALL if is_admitted else Which.NEW)
+            if not batch and not is_admitted:
                 self._closed_until[shop] = self._clock.monotonic() + CLOSED.ms / 1000
                 return False
         platform = None if worker is None else worker.context().policy.platform
@@ -158,47 +167,47 @@ class Inbox:
             for items in by_order.values():
                 await self._postpone(worker, items, CLOSED)
             return
-        turns = anyio.CapacityLimiter(_READS_AT_ONCE)
+        permits = anyio.CapacityLimiter(_READS_AT_ONCE)
         async with anyio.create_task_group() as group:
             for place, items in by_order.items():
-                group.start_soon(self._follow_one, worker, place, items, turns)
+                group.start_soon(self._follow_one, worker, place, items, permits)
 
     async def _follow_one(
-        self, worker: ShopWorker, place: Place, items: list[Item], turns: anyio.CapacityLimiter
+        self, worker: ShopWorker, place: Place, items: list[Item], permits: anyio.CapacityLimiter
     ) -> None:
-        async with turns:
+        async with permits:
             try:
-                wait = await self._reader.look(worker, place, items)
-            except Exception as error:  # supervised: one order's hints are tried again later, and not for ever
+                wait = await self._reader.read_order(worker, place, items)
+            except Exception as error:  # supervised: one order's webhooks are retried later, a limited number of times
                 log.error("inbox.crashed", shop=worker.name, order=place[0], exc_info=error)
                 wait = LONGEST_WAIT
-                if not isinstance(error, StoreError) and min(item[0].attempts for item in items) + 1 >= LOOKS:
-                    told = Unreadable(f"looking at what it is about raised {stumble(error)}")
-                    items, wait = [(webhook, told) for webhook, _ in items], None
+                if not isinstance(error, StoreError) and min(item[0].attempts for item in items) + 1 >= READ_TRIES:
+                    unreadable = Unreadable(f"reading its order raised {stumble(error)}")
+                    items, wait = [(webhook, unreadable) for webhook, _ in items], None
             await (self._finish_each(items) if wait is None else self._postpone(worker, items, wait))
 
     async def _postpone(self, worker: ShopWorker | None, items: Sequence[Item], wait: Wait) -> None:
-        """Leaves webhooks of one order for later. At the first look, what they tell by themselves is taken before."""
+        """Leaves webhooks of one order for later. At the first attempt they are applied provisionally before."""
         new = [item for item in items if worker is not None and item[0].looked_at is None]
         order = await _newest_order(new)
 
         def unit(tx: Transaction) -> None:
             if worker is not None:
-                self._take_over(tx, worker, order, new)
+                self._apply_provisionally(tx, worker, order, new)
             self._put_off(tx, items, wait)
 
         try:
             await self._store.write(unit)
         except StoreError:
             raise
-        except Exception as error:  # supervised: one order's trouble is not the others', and its word is not taken
+        except Exception as error:  # supervised: one order's failure is not the others'; it is not applied
             webhook = items[0][0]
             log.error("inbox.crashed", shop=webhook.shop, webhook=webhook.id, exc_info=error)
             later = replace(LONGEST_WAIT, is_failure=False)
-            told = f"taking the order as it is told raised {stumble(error)}"
+            error_text = f"applying the order of the webhook raised {stumble(error)}"
 
             def aside(tx: Transaction) -> None:
-                set_aside(tx, webhook.shop, "webhook", None, told, webhook.payload, self._clock.now_ms())
+                set_aside(tx, webhook.shop, "webhook", None, error_text, webhook.payload, self._clock.now_ms())
                 self._put_off(tx, items, later)
 
             await self._store.write(aside)
@@ -208,39 +217,39 @@ class Inbox:
         for item in items:
             postpone_webhook(tx, item[0].id, due_at, is_failure=wait.is_failure)
 
-    def _take_over(
+    def _apply_provisionally(
         self, tx: Transaction, worker: ShopWorker, order: OrderSnapshot | None, items: Sequence[Item]
     ) -> None:
-        """At the first look: what the webhooks say by themselves."""
+        """At the first attempt: what follows from the webhooks without a read."""
         worker.fence(tx)
         ctx = worker.context()
         if order is not None and all(webhook.source == ctx.policy.platform for webhook, _ in items):
-            adopt_told(tx, ctx, order, cause_of(items) or {})
+            adopt_provisionally(tx, ctx, order, cause_of(items) or {})
         for webhook, news in items:
             note_first_look(tx, webhook.id, ctx.now)
-            # One that tells no time could not be told from a repeat when its turn comes again.
+            # Without a change time it could not be told from a repeat when it is processed again.
             if isinstance(news, OrderNews) and _is_dated(news):
                 settle_shipment(tx, webhook, news, ctx.now)
 
     async def _finish_each(self, items: Sequence[Item]) -> None:
-        """As `_finish`; should one of them raise, each by itself, and that one is set aside: it would be tried for ever
-        and stop all that are behind it."""
+        """As `_finish`; should a webhook raise, each by itself, and that webhook is set aside: it would be retried for
+        ever and block all behind it."""
         try:
             await self._finish(items)
         except StoreError:
             raise
-        except Exception as error:  # supervised: one webhook's trouble is not the others'
+        except Exception as error:  # supervised: one webhook's failure is not the others'
             if len(items) > 1:
                 for item in items:
                     await self._finish_each([item])
                 return
             ((webhook, _),) = items
             log.error("inbox.crashed", shop=webhook.shop, webhook=webhook.id, exc_info=error)
-            told = f"what follows from it raised {stumble(error)}"
-            await self._finish([(webhook, Unreadable(told))])
+            error_text = f"processing it raised {stumble(error)}"
+            await self._finish([(webhook, Unreadable(error_text))])
 
     async def _finish(self, items: Sequence[Item]) -> None:
-        """Makes what follows from the webhooks durable, and them done, at once."""
+        """Writes the effects of the webhooks and marks them as done, in one transaction."""
         now = self._clock.now_ms()
 
         def unit(tx: Transaction) -> None:
@@ -265,17 +274,17 @@ class Inbox:
 
 
 def _is_dated(news: OrderNews) -> bool:
-    """Whether it is about a fulfilment whose change time it tells."""
+    """Whether it is about a fulfilment and has its change time."""
     return news.shipment is not None and news.shipment.updated_at_ms is not None
 
 
 async def _newest_order(items: Sequence[Item]) -> OrderSnapshot | None:
-    """The order as the newest of the webhooks tells it that has all of it."""
-    told = []
+    """The order in the newest of the webhooks that have a whole order."""
+    found = []
     for webhook, news in items:
         if not isinstance(news, OrderNews) or not news.is_whole:
             continue
         await anyio.lowlevel.checkpoint()  # a large body takes a while to parse
         if (order := told_order(webhook.source, webhook.payload)) is not None:
-            told.append((order.platform_updated_at or 0, webhook.id, order))
-    return max(told, key=lambda each: each[:2])[2] if told else None
+            found.append((order.platform_updated_at or 0, webhook.id, order))
+    return max(found, key=lambda each: each[:2])[2] if found else None

@@ -1,15 +1,16 @@
-"""The port that webhooks come in at: TLS by config, and patience with slow senders has an end.
+"""The port that receives webhooks: TLS by config, and timeouts for slow senders.
 
 aiohttp waits without limit for the first request of a connection; a sender that dribbles a header byte by byte would
-hold a connection for ever. So a connection whose first request is not there in time is closed, and one whose TLS does
-not stand in time. Between requests aiohttp's own keep-alive timeout does the same.
+hold a connection for ever. So a connection whose first request is not there in time is closed, and one whose TLS
+handshake is not done in time. Between requests aiohttp's own keep-alive timeout does the same.
 
 Each connection is an open file of the process, and the calls to platforms, the API and the store need some too. So the
 system is asked to allow more at start, and there are never more connections than half of what it allows. They are
-counted where they are accepted: aiohttp does not hear of one before its TLS stands, and a stranger may keep it waiting.
+counted where they are accepted: aiohttp does not know of a connection before its TLS handshake, which a sender may
+delay.
 
-It also takes bytes that are no HTTP for an error of the server, with a traceback that quotes them. The port is open to
-the world, so here they are one quiet line.
+aiohttp also logs bytes that are not HTTP as an error of the server, with a traceback that quotes them. The port is open
+to the world, so here they are one line of level info.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _MOST_CONNECTIONS = 1000
 _OPEN_FILES = 8192  # asked for, where the limit that the daemon was started with is lower and may be raised
 
 SERVER = "fulfilld"
-"""What the listener calls itself."""
+"""The listener's `Server` header."""
 
 
 class ListenError(Exception):
@@ -93,8 +94,9 @@ def _tls(settings: TlsSettings) -> ssl.SSLContext:
         raise ListenError("; ".join(map(str, error.errors))) from None
 
 
-class _Door(socket.socket):
-    """A listening socket that has `inside` no more than `most` of its connections at once: it closes what is more."""
+class _LimitedSocket(socket.socket):
+    """A listening socket that keeps at most `most` of its connections open, those in `inside`: it closes any further
+    one."""
 
     __slots__ = ("inside", "most")
 
@@ -102,11 +104,11 @@ class _Door(socket.socket):
     most: int
 
     @classmethod
-    def at(cls, place: socket.socket, inside: WeakSet[socket.socket], most: int) -> _Door:
-        """A door at a bound socket, which may be closed then."""
-        door = cls(place.family, place.type, place.proto, place.dup().detach())
-        door.inside, door.most = inside, most
-        return door
+    def at(cls, place: socket.socket, inside: WeakSet[socket.socket], most: int) -> _LimitedSocket:
+        """Takes over a bound socket, which may be closed then."""
+        limited = cls(place.family, place.type, place.proto, place.dup().detach())
+        limited.inside, limited.most = inside, most
+        return limited
 
     def accept(self) -> tuple[socket.socket, Any]:
         """As `socket.accept`. Raises ConnectionAbortedError for one too many, as if its sender had left."""
@@ -122,7 +124,7 @@ class _Door(socket.socket):
 
 
 class _Site(web.BaseSite):
-    """As `web.TCPSite`, which waits a minute for TLS to stand, and takes any number of connections."""
+    """As `web.TCPSite`, which waits a minute for the TLS handshake, and takes any number of connections."""
 
     __slots__ = ("_more", "_settings")
 
@@ -145,12 +147,12 @@ class _Site(web.BaseSite):
         bound = await loop.create_server(server, self._settings.host, self._settings.port, start_serving=False)
         inside: WeakSet[socket.socket] = WeakSet()
         most = min(_MOST_CONNECTIONS, _open_files() // 2)
-        doors = [_Door.at(place, inside, most) for place in bound.sockets]
+        sockets = [_LimitedSocket.at(place, inside, most) for place in bound.sockets]
         bound.close()
-        for door in doors:
+        for listening_socket in sockets:
             serving = await loop.create_server(
                 server,
-                sock=door,
+                sock=listening_socket,
                 ssl=self._ssl_context,
                 ssl_handshake_timeout=None if self._ssl_context is None else self._settings.read_timeout_seconds,
                 backlog=self._backlog,
@@ -168,7 +170,7 @@ class _Site(web.BaseSite):
 
 
 class _Runner(web.AppRunner):
-    """An AppRunner whose connections are impatient."""
+    """An AppRunner whose connections have a timeout for their first request."""
 
     def __init__(self, app: web.Application, *, read_timeout_seconds: float, **settings: Any) -> None:
         super().__init__(app, **settings)
@@ -190,9 +192,9 @@ class _Server(web.Server):
 
 
 class _Protocol(web.RequestHandler):
-    """A connection that has to bring its first request in time, and may bring nonsense."""
+    """A connection whose first request must come in time, and may be invalid."""
 
-    __slots__ = ("_patience",)
+    __slots__ = ("_timeout",)
 
     _manager: _Server | None
 
@@ -201,27 +203,27 @@ class _Protocol(web.RequestHandler):
         server = self._manager
         assert server is not None
         loop = asyncio.get_running_loop()
-        self._patience = loop.call_later(server.read_timeout_seconds, self._lose_patience)
+        self._timeout = loop.call_later(server.read_timeout_seconds, self._time_out)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if (patience := getattr(self, "_patience", None)) is not None:
-            patience.cancel()
+        if (timeout := getattr(self, "_timeout", None)) is not None:
+            timeout.cancel()
         super().connection_lost(exc)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         if isinstance(error := kw.get("exc_info"), HttpProcessingError):
-            log.info("webhook.no_http", status=error.code, reason=type(error).__name__)
+            log.info("webhook.not_http", status=error.code, reason=type(error).__name__)
         else:
             super().log_exception(*args, **kw)
 
     def handle_error(self, *args: Any, **kw: Any) -> web.StreamResponse:
         """aiohttp's own answer quotes the request and names versions."""
         answer = super().handle_error(*args, **kw)
-        told = web.Response(status=answer.status, text="no HTTP\n" if answer.status < 500 else "an error\n")
-        told.headers["Server"] = SERVER
-        told.force_close()
-        return told
+        response = web.Response(status=answer.status, text="not HTTP\n" if answer.status < 500 else "an error\n")
+        response.headers["Server"] = SERVER
+        response.force_close()
+        return response
 
-    def _lose_patience(self) -> None:
+    def _time_out(self) -> None:
         if self._request_count == 0:  # no request line and headers yet
             self.force_close()

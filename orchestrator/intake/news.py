@@ -1,4 +1,4 @@
-"""What a kept webhook is about, found out from its bytes. Pure: the inbox does what follows from it."""
+"""Reads what a kept webhook is about. Pure: the inbox does what follows from it."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from statemachines.target import Json
 log = structlog.get_logger()
 
 HINT = "hint"
-"""Source of webhooks whose address alone is secret; the source of a signed one is the platform that signed it."""
+"""Source of webhooks that only a secret address proves; the source of a signed one is the platform that signed it."""
 TEST = "test"
-"""Source of signed webhooks that are about nothing: somebody tries the address out."""
+"""Source of signed webhooks that are about nothing: a test of the address."""
 
 
 def news_of(source: str, topic: str | None, payload: bytes, platform: str | None = None) -> News:
-    """What a webhook of this source and topic says. `platform`: the shop's, for hints."""
+    """What a webhook of this source and topic is about. `platform`: the shop's, for hints."""
     if source == TEST:
         return Unimportant(topic)
     try:
         body: Json = read_body(payload) if payload else None
     except ValueError as error:
-        if source == HINT:  # it said that something happened, whatever the words
+        if source == HINT:  # a hint counts even with an invalid body
             return OrderNews(None)
-        return Unreadable(f"the body is no JSON: {str(error)[:200]}")
+        return Unreadable(f"the body is not JSON: {str(error)[:200]}")
     if source == HINT:
         return OrderNews(_hints_of(platform).hint(body))
     signed = _signed_by(source)
     if signed is None:
-        return Unreadable(f"nobody knows how {source} signs webhooks")
+        return Unreadable(f"unknown source of signed webhooks: {source}")
     try:
         return signed.news(topic, body)
     except Exception as error:  # noqa: BLE001 - supervised: one webhook is not the others
@@ -50,7 +50,7 @@ def news_of(source: str, topic: str | None, payload: bytes, platform: str | None
 
 
 def told_order(source: str, payload: bytes) -> OrderSnapshot | None:
-    """The order that a signed webhook is by itself; None where it is none. A hint is nobody's word."""
+    """The order in the body of a signed webhook; None where there is none. A hint proves nothing about its body."""
     signed = _signed_by(source)
     if signed is None:
         return None
@@ -58,7 +58,7 @@ def told_order(source: str, payload: bytes) -> OrderSnapshot | None:
         return signed.order(read_body(payload), payload)
     except ValueError:
         return None
-    except Exception as error:  # noqa: BLE001 - supervised: the read of the order tells more
+    except Exception as error:  # noqa: BLE001 - supervised: the order is read anyway
         log.error("webhook.crashed", source=source, error=stumble(error))
         return None
 
@@ -70,6 +70,6 @@ def _signed_by(source: str) -> SignedWebhooks | None:
 
 
 def _hints_of(platform: str | None) -> HintWebhooks:
-    """How the platform's hints are read; those that a shop got before it came to sign, as most are."""
+    """The reader of the platform's hints; the general one for hints from before the platform signed its webhooks."""
     known = None if platform is None else PLATFORMS.get(platform)
     return known.webhooks if known is not None and isinstance(known.webhooks, HintWebhooks) else HINTS

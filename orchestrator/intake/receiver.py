@@ -1,6 +1,6 @@
-"""Where webhooks come in: proves that they are genuine, keeps them, answers. Nothing is read of a body that is not
-signed (but of a ping, which is short), nothing else is done before the answer: platforms give up after a few seconds
-and count failures.
+"""Receives webhooks: checks that they are genuine, keeps them, answers. A body without a signature is not read (except
+a ping, which is short), and nothing else is done before the answer: platforms give up after a few seconds and count
+failures.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ log = structlog.get_logger()
 
 _RETRY_AFTER_SECONDS = 30
 _COMPARE = "compare shops.{}.webhook_secret with the platform's; where they agree, the sender is somebody else"
-_LONGEST_NAME = 200  # of ids and topics; longer ones are none
+_LONGEST_NAME = 200  # of ids and topics; longer ones count as missing
 _LARGE_BYTES = 64 * 1024
 _LARGEST_PING_BYTES = 1024
 _AT_ONCE = 64  # larger bodies in memory at once
-_MOST_STRANGERS = 100  # domains and names of shops that are remembered as told of
+_MOST_UNKNOWN_SENDERS = 100  # domains and names of shops that are remembered as logged
 
 
 class _Refused(Exception):
-    """Answered with this status and a word about why."""
+    """A request that is answered with this status and reason."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -51,12 +51,12 @@ class _Refused(Exception):
 
 
 async def _nothing_changed(_shop: str) -> None:
-    """Of secrets that stand in the config itself."""
+    """The `reread` of secrets that stand in the config itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """What the receiver works with. `shops` answers the configured shops as they are now; `arrived` is called once
+    """The dependencies of the receiver. `shops` answers the configured shops as they are now; `arrived` is called once
     a webhook is durable. `reread` is awaited before a webhook is refused for its secret: afterwards `shops` may answer
     others."""
 
@@ -83,9 +83,9 @@ def build_receiver(reception: Reception) -> web.Application:
 class _Receiver:
     def __init__(self, reception: Reception) -> None:
         self._reception = reception
-        self._turns = anyio.Semaphore(_AT_ONCE)
-        self._strangers: set[tuple[str, str]] = set()
-        self._told: set[tuple[str, str]] = set()
+        self._permits = anyio.Semaphore(_AT_ONCE)
+        self._unknown_senders: set[tuple[str, str]] = set()
+        self._warned: set[tuple[str, str]] = set()
 
     async def take_signed(self, request: web.Request) -> web.Response:
         """A webhook whose body is signed, on a platform that signs."""
@@ -96,39 +96,39 @@ class _Receiver:
         envelope = signed.open(request.headers)
         if envelope.signature is None:
             return await self._answer_ping(request, shop, signed)
-        async with AsyncExitStack() as turn:
-            body = await self._body(request, turn)
+        async with AsyncExitStack() as permit:
+            body = await self._body(request, permit)
             if not body:
                 raise _Refused(400, "the body is missing")
             is_genuine = partial(_is_signed, signed, body, envelope.signature)
             if not await self._is_proven(shop, is_genuine):
                 log.warning("webhook.not_genuine", shop=shop.name, size=len(body), remedy=_COMPARE.format(shop.name))
                 raise _Refused(401, "the signature is wrong")
-            self._mind_sender(envelope.sender, shop, signed.sender_key)
+            self._check_sender(envelope.sender, shop, signed.sender_key)
             if envelope.is_test:
                 log.info("webhook.test", shop=shop.name, topic=_named(envelope.topic))
             return await self._keep(_arrival(envelope, shop, body, signed))
 
     async def _answer_ping(self, request: web.Request, shop: ShopConfig, signed: SignedWebhooks) -> web.Response:
-        """A request without a signature is good for nothing but to try the address out; nothing of it is kept."""
+        """A request without a signature can only be a ping that tests the address; nothing of it is kept."""
         length = request.content_length
         if signed.is_ping is not None and length is not None and length <= _LARGEST_PING_BYTES:
-            async with AsyncExitStack() as turn:
-                if signed.is_ping(request.headers, await self._body(request, turn)):
+            async with AsyncExitStack() as permit:
+                if signed.is_ping(request.headers, await self._body(request, permit)):
                     log.info("webhook.test", shop=shop.name, topic=None)
                     return web.Response(status=200)
         raise _Refused(400, "the signature header is missing")
 
     async def take_hint(self, request: web.Request) -> web.Response:
-        """A webhook that nothing but its address proves genuine."""
+        """A webhook that only its address proves genuine."""
         shop = self._shop(request)
         if isinstance(PLATFORMS[shop.platform].webhooks, SignedWebhooks):
             raise self._wrong_form(shop, f"send them to /webhooks/{shop.name}/orders, without a secret")
         if not await self._is_proven(shop, partial(_is_one_of, request.match_info["secret"])):
             log.warning("webhook.not_genuine", shop=shop.name, remedy=_COMPARE.format(shop.name))
             raise _Refused(401, "the secret is wrong")
-        async with AsyncExitStack() as turn:
-            body = await self._body(request, turn)
+        async with AsyncExitStack() as permit:
+            body = await self._body(request, permit)
             return await self._keep(Arrival(shop.name, HINT, None, None, None, None, body, Kind.ORDER))
 
     async def _is_proven(self, shop: ShopConfig, is_genuine: Callable[[Sequence[SecretStr]], bool]) -> bool:
@@ -143,43 +143,48 @@ class _Receiver:
         name = request.match_info["shop"]
         shop = self._reception.shops().get(name)
         if shop is None:
-            self._tell_once("webhook.unknown_shop", name, "mend the address at the platform, or the shop's name")
+            self._warn_once("webhook.unknown_shop", name, "correct the address at the platform, or the shop's name")
             raise _Refused(404, "not found")
         if not shop.webhook_secrets:
-            self._tell_once("webhook.no_secret", name, f"set shops.{name}.webhook_secret, or stop them at the platform")
+            self._warn_once("webhook.no_secret", name, f"set shops.{name}.webhook_secret, or stop them at the platform")
             raise _Refused(404, "not found")
         return shop
 
     def _wrong_form(self, shop: ShopConfig, remedy: str) -> _Refused:
-        self._tell_once("webhook.wrong_address", shop.name, remedy)
+        self._warn_once("webhook.wrong_address", shop.name, remedy)
         return _Refused(404, "not found")
 
-    def _tell_once(self, event: str, shop: str, remedy: str) -> None:
-        """One line for the first such webhook. The port is open to the world: it must not fill the log, and beyond the
-        name of a shop nothing of the address is shown, which may hold a secret."""
+    def _warn_once(self, event: str, shop: str, remedy: str) -> None:
+        """Logs the first such webhook. The port is open to the world: it must not fill the log, and beyond the name of
+        a shop no part of the address is shown, which may hold a secret."""
         name = shop if re.fullmatch(SHOP_NAME, shop) else "?"
         is_ours = name in self._reception.shops()
-        if (event, name) in self._told or (not is_ours and len(self._told) >= _MOST_STRANGERS):
+        if (event, name) in self._warned or (not is_ours and len(self._warned) >= _MOST_UNKNOWN_SENDERS):
             return
-        self._told.add((event, name))
+        self._warned.add((event, name))
         log.warning(event, shop=name, remedy=remedy)
 
-    def _mind_sender(self, told: str | None, shop: ShopConfig, name: str | None) -> None:
-        """Says once when webhooks of another shop of the same app come here: one secret signs both. `name`: the key of
-        the config that senders are named by."""
+    def _check_sender(self, sender: str | None, shop: ShopConfig, name: str | None) -> None:
+        """Warns once when webhooks of another shop of the same app come here: one secret signs both. `name`: the key of
+        the config that names the sender."""
         own = None if name is None else getattr(shop.options, name, None)
-        if told is None or own is None or told.lower() == str(own).lower() or (shop.name, told) in self._strangers:
+        if (
+            sender is None
+            or own is None
+            or sender.lower() == str(own).lower()
+            or (shop.name, sender) in self._unknown_senders
+        ):
             return
-        if len(self._strangers) < _MOST_STRANGERS:
-            self._strangers.add((shop.name, told))
-        remedy = f"send that shop's webhooks to its own address, or mend shops.{shop.name}.{name}"
-        log.warning("webhook.of_another_shop", shop=shop.name, own=own, told=told[:_LONGEST_NAME], remedy=remedy)
+        if len(self._unknown_senders) < _MOST_UNKNOWN_SENDERS:
+            self._unknown_senders.add((shop.name, sender))
+        remedy = f"send that shop's webhooks to its own address, or correct shops.{shop.name}.{name}"
+        log.warning("webhook.of_another_shop", shop=shop.name, own=own, sender=sender[:_LONGEST_NAME], remedy=remedy)
 
-    async def _body(self, request: web.Request, turn: AsyncExitStack) -> bytes:
+    async def _body(self, request: web.Request, permit: AsyncExitStack) -> bytes:
         """The raw body. It is never unpacked: the signature is over the bytes as sent.
 
-        A large one takes a turn, which lasts as long as `turn`. Small ones need none: whoever sends slowly, or never
-        sends what was announced, must not stand in the way of the others.
+        A large body takes a permit, which lasts as long as `permit`. Small ones need none: a sender that is slow, or
+        never sends what it announced, must not block the others.
         """
         settings = self._reception.settings
         if (request.content_length or 0) > settings.max_body_bytes:
@@ -188,12 +193,12 @@ class _Receiver:
         try:
             with anyio.fail_after(settings.read_timeout_seconds):
                 async for chunk in request.content.iter_any():
-                    is_turn_due = len(body) <= _LARGE_BYTES < len(body) + len(chunk)
+                    is_permit_due = len(body) <= _LARGE_BYTES < len(body) + len(chunk)
                     body += chunk
                     if len(body) > settings.max_body_bytes:
                         raise _Refused(413, "the body is too large")
-                    if is_turn_due:
-                        await turn.enter_async_context(self._turns)
+                    if is_permit_due:
+                        await permit.enter_async_context(self._permits)
         except TimeoutError:
             raise _Refused(408, "the body took too long") from None
         except (web.RequestPayloadError, ConnectionError):
@@ -212,7 +217,7 @@ class _Receiver:
 
 
 def _arrival(envelope: Envelope, shop: ShopConfig, body: bytes, signed: SignedWebhooks) -> Arrival:
-    """The webhook with its ids. One without an id is known by its bytes, so that a repeat of it is seen too."""
+    """The webhook with its ids. One without an id is identified by its bytes, so that a repeat is recognised too."""
     topic, webhook_id = _named(envelope.topic), _named(envelope.webhook_id)
     if webhook_id is None:
         webhook_id = f"body:{topic or ''}:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
@@ -230,18 +235,18 @@ def _is_signed(signed: SignedWebhooks, body: bytes, signature: str, secrets: Seq
     return signed.is_genuine(body, signature, [secret.get_secret_value() for secret in secrets])
 
 
-def _is_one_of(told: str, secrets: Sequence[SecretStr]) -> bool:
+def _is_one_of(received: str, secrets: Sequence[SecretStr]) -> bool:
     """Takes as long for a wrong secret as for a right one."""
-    told_bytes = told.encode("utf-8", "surrogateescape")
+    received_bytes = received.encode("utf-8", "surrogateescape")
     is_right = False
     for secret in secrets:
-        is_right |= hmac.compare_digest(secret.get_secret_value().encode(), told_bytes)
+        is_right |= hmac.compare_digest(secret.get_secret_value().encode(), received_bytes)
     return is_right
 
 
 @web.middleware
 async def _supervise(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answers whatever goes wrong. A sender whose request was not read to its end loses the connection."""
+    """Answers every failure. The connection of a request that was not read to its end is closed."""
     try:
         return await handler(request)
     except _Refused as refused:
@@ -258,7 +263,7 @@ async def _supervise(request: web.Request, handler: Handler) -> web.StreamRespon
         if "Allow" in refused.headers:
             response.headers["Allow"] = refused.headers["Allow"]
         return response
-    except Exception as error:  # supervised: one request's fault is not the others'
+    except Exception as error:  # supervised: one request's failure is not the others'
         log.error("webhook.failed", exc_info=error)
         return web.Response(status=500, text="the daemon made a mistake\n")
 

@@ -1,7 +1,7 @@
-"""Looks after the webhooks that platforms send: at start and now and then, because they delete those that failed.
+"""Checks the webhook subscriptions at the platforms: at start and now and then, because platforms delete failing ones.
 
-Where the config says at which address the world finds our listener (`webhooks.public_url`), what is missing is asked
-for again; otherwise, and where the platform refuses, it is said: in the status dump, by an event, in the log.
+Where the config has the public address of our listener (`webhooks.public_url`), missing subscriptions are created
+again; otherwise, and where the platform refuses, they are reported: in the status dump, by an event, in the log.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ from storage.transaction import Transaction
 
 log = structlog.get_logger()
 
-_REST_SECONDS = Growing(2.0, 600.0)  # after looks that did not succeed
-_FAILURES = 3  # of calls in one look; then the platform is left alone for a while
+_REST_SECONDS = Growing(2.0, 600.0)  # after checks that did not succeed
+_FAILURES = 3  # of calls in one check; then the platform is left alone for a while
 _NOT_SUBSCRIBED = "not subscribed"
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A shop's webhooks as they are now. `made`: topics that were asked for just now. `missing`: reasons by topic.
+    """A shop's subscriptions as they are now. `made`: topics that were subscribed just now. `missing`: reasons by
+    topic.
 
-    `is_settled`: what is missing was refused, and another look soon would tell nothing new.
+    `is_settled`: the missing topics were refused, and another check soon would find the same.
     """
 
     subscriptions: tuple[Subscription, ...]
@@ -54,11 +55,11 @@ def address_of(public_url: str, shop: str) -> str:
 
 
 async def inspect(client: PushingClient, address: str | None, secret: str | None = None) -> Inspection:
-    """Looks which topics are sent; with an `address` (`address_of`) asks for those that are not sent there, signed with
-    `secret` where the platform has to be told one.
+    """Reads which topics are sent; with an `address` (`address_of`) subscribes those that are not sent there, signed
+    with `secret` where the platform takes one.
 
-    Without one a topic counts as sent wherever it goes, as a proxy may have addresses of its own. A topic that the
-    platform refuses, for want of a scope for example, stands in no other's way, nor does a call that fails.
+    Without an address a topic counts as sent wherever it goes, as a proxy may have addresses of its own. A topic that
+    the platform refuses, for a missing scope for example, does not block the others, nor does a call that fails.
     Raises PlatformFailure.
     """
     found = await client.list_subscriptions()
@@ -92,7 +93,7 @@ async def inspect(client: PushingClient, address: str | None, secret: str | None
 
 
 class SubscriptionWatch:
-    """Keeps an eye on every pushing shop's webhooks. `run` lasts until it is cancelled; `wake` asks for a look now.
+    """Watches every pushing shop's subscriptions. `run` lasts until it is cancelled; `wake` asks for a check now.
 
     `shops` answers the configured shops, `worker_of` a shop's worker (None while there is none).
     """
@@ -109,45 +110,45 @@ class SubscriptionWatch:
         self._store, self._shops, self._worker_of = store, shops, worker_of
         self._settings, self._clock, self._chance = settings, clock, chance
         self._wake = anyio.Event()
-        self._told: dict[str, Mapping[str, str]] = {}
+        self._reported: dict[str, Mapping[str, str]] = {}
         self._health: dict[str, WebhookHealth] = {}
 
     def health(self, shop: str) -> WebhookHealth | None:
-        """What the last look at a shop's webhooks showed; None where there was none, or nobody is to look."""
+        """What the last check of a shop's subscriptions showed; None where there was none, or none is wanted."""
         config = self._shops().get(shop)
         return self._health.get(shop) if config is not None and config.webhook_secrets else None
 
     def wake(self) -> None:
-        """The config changed: look again."""
+        """The config changed: check again."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Looks until cancelled; returns at once where no webhooks come in, or nobody is to look."""
+        """Checks until cancelled; returns at once where no webhooks are received, or no checks are wanted."""
         settings = self._settings
         if settings is None or not settings.check_interval_seconds:
             return
         while True:
             self._wake = anyio.Event()
-            await self._look_for_a_while(settings)
+            await self._inspect_repeatedly(settings)
 
-    async def _look_for_a_while(self, settings: WebhookSettings) -> None:
-        """Looks at every shop; and until it is time for all of them again, ever more rarely at those where something is
-        missing: a refused topic costs a call each time, and a person may take days to see to it."""
+    async def _inspect_repeatedly(self, settings: WebhookSettings) -> None:
+        """Checks every shop; and until it is time for all of them again, ever more rarely those with missing topics: a
+        refused topic costs a call each time, and a person may take days to fix it."""
         ends_at = self._clock.monotonic() + settings.check_interval_seconds
-        left, looks = set(self._shops()), 0
+        left, checks = set(self._shops()), 0
         while not self._wake.is_set() and (remaining := ends_at - self._clock.monotonic()) > 0:
-            left, looks = await self._look_at_all(left, settings), looks + 1
-            rest = equal_jitter(_REST_SECONDS.after(looks), self._chance.jitter())
+            left, checks = await self._inspect_all(left, settings), checks + 1
+            rest = equal_jitter(_REST_SECONDS.after(checks), self._chance.jitter())
             with anyio.move_on_after(min(rest, remaining) if left else remaining):
                 await self._wake.wait()
 
-    async def _look_at_all(self, names: Collection[str], settings: WebhookSettings) -> set[str]:
-        """Looks at these shops; answers those that are to be looked at again soon."""
+    async def _inspect_all(self, names: Collection[str], settings: WebhookSettings) -> set[str]:
+        """Checks these shops; answers those that are to be checked again soon."""
         left: set[str] = set()
 
-        async def look(shop: ShopConfig) -> None:
+        async def check(shop: ShopConfig) -> None:
             try:
-                is_complete = await self._look_at(shop, settings)
+                is_complete = await self._inspect_shop(shop, settings)
             except Exception as error:  # supervised: one shop's webhooks are not the others'
                 log.error("webhooks.crashed", shop=shop.name, exc_info=error)
                 is_complete = False
@@ -157,10 +158,10 @@ class SubscriptionWatch:
         async with anyio.create_task_group() as group:
             for shop in self._shops().values():
                 if shop.name in names and shop.webhook_secrets:
-                    group.start_soon(look, shop)
+                    group.start_soon(check, shop)
         return left
 
-    async def _look_at(self, shop: ShopConfig, settings: WebhookSettings) -> bool:
+    async def _inspect_shop(self, shop: ShopConfig, settings: WebhookSettings) -> bool:
         worker = self._worker_of(shop.name)
         if worker is None:
             return False
@@ -176,33 +177,33 @@ class SubscriptionWatch:
             return False
         except PlatformFailure as failure:
             log.warning("webhooks.not_checked", shop=shop.name, detail=failure.detail)
-            self._health[shop.name] = WebhookHealth(now, self._told.get(shop.name, {}), failure.detail)
+            self._health[shop.name] = WebhookHealth(now, self._reported.get(shop.name, {}), failure.detail)
             return False
-        await self._tell(shop.name, found)  # first: whoever sees that all is well finds in the feed what was done
+        await self._report(shop.name, found)  # first: a healthy status implies that the events are in the feed
         self._health[shop.name] = WebhookHealth(now, found.missing)
-        return not found.missing  # else look soon: a person may have seen to it
+        return not found.missing  # else check soon: a person may have fixed it
 
-    async def _tell(self, shop: str, found: Inspection) -> None:
-        """Says what was done and what is missing, the latter once as long as it is the same."""
-        news: list[tuple[str, dict[str, Json]]] = []
+    async def _report(self, shop: str, found: Inspection) -> None:
+        """Reports new subscriptions and missing topics, the latter once as long as they are the same."""
+        events: list[tuple[str, dict[str, Json]]] = []
         if found.made:
             log.info("webhooks.registered", shop=shop, topics=found.made)
-            news.append(("shop.webhooks_registered", {"topics": list(found.made)}))
-        if found.missing and found.is_settled and found.missing != self._told.get(shop):
+            events.append(("shop.webhooks_registered", {"topics": list(found.made)}))
+        if found.missing and found.is_settled and found.missing != self._reported.get(shop):
             remedy = f"`fulfilld webhooks {shop} --register`, or set webhooks.public_url"
             log.warning("webhooks.missing", shop=shop, missing=dict(found.missing), remedy=remedy)
-            news.append(("shop.webhooks_missing", {"missing": dict(found.missing)}))
+            events.append(("shop.webhooks_missing", {"missing": dict(found.missing)}))
         now = self._clock.now_ms()
 
         def unit(tx: Transaction) -> None:
-            for name, data in news:
+            for name, data in events:
                 append_event(tx, now, name, shop=shop, data=data)
 
         try:
-            if news:
+            if events:
                 await self._store.write(unit)
         except StoreError as error:
-            log.error("webhooks.not_told", shop=shop, detail=str(error))
+            log.error("webhooks.not_recorded", shop=shop, detail=str(error))
             return
         if found.is_settled:
-            self._told[shop] = found.missing
+            self._reported[shop] = found.missing

@@ -1,4 +1,4 @@
-"""What a failed call says about the whole shop, and the one alarm for refused credentials."""
+"""What a failed call means for the whole shop, and the one alarm for refused credentials."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ async def pause_for_access(store: Store, gate: Admission, clock: Clock, shop: st
         log.error("shop.access_denied", shop=shop, detail=detail, remedy=remedy)
 
 
-async def tell_gate(store: Store, gate: Admission, clock: Clock, shop: str, failure: PlatformFailure) -> bool:
-    """Tells the gate of a failed call; answers whether it costs its order an attempt."""
+async def report_failure(store: Store, gate: Admission, clock: Clock, shop: str, failure: PlatformFailure) -> bool:
+    """Reports a failed call to the gate; answers whether the failure costs its order an attempt."""
     match failure:
         case Transient(retry_after_seconds=seconds) if seconds is not None:
             gate.throttled(seconds, failure.detail)

@@ -1,4 +1,4 @@
-"""A shop that stands still because its credentials were refused, and looks for others by itself."""
+"""Resumes a shop by itself whose credentials were refused, once its files hold others."""
 
 from __future__ import annotations
 
@@ -12,42 +12,46 @@ from storage.events import append_event
 from storage.shops import get_shop, resume_shop, save_credentials
 from storage.transaction import Transaction
 
-LOOK_SECONDS = 5.0
-"""How often the files of a shop whose credentials were refused are looked at."""
+CHECK_SECONDS = 5.0
+"""How often the files of a shop whose credentials were refused are checked."""
 
 
-async def mind_access(e: ShopServices, resumed: Callable[[], None]) -> None:
+async def watch_access(services: ShopServices, resumed: Callable[[], None]) -> None:
     """Ends a pause that refused credentials caused as soon as the shop's files hold others; a person's pause stays.
 
     Raises StaleLease, StoreUnavailable.
     """
-    client = e.client
+    client = services.client
     while isinstance(client, RenewsAccess):
-        await anyio.sleep(LOOK_SECONDS)
-        if e.gate.is_paused and await client.renew() and await e.store.write(lambda tx: _resume(tx, e)):
+        await anyio.sleep(CHECK_SECONDS)
+        if (
+            services.gate.is_paused
+            and await client.renew()
+            and await services.store.write(lambda tx: _resume(tx, services))
+        ):
             resumed()
 
 
-def _resume(tx: Transaction, e: ShopServices) -> bool:
-    name = e.policy.shop
-    e.fence(tx)
+def _resume(tx: Transaction, services: ShopServices) -> bool:
+    name = services.policy.shop
+    services.fence(tx)
     shop = get_shop(tx, name)
     if shop is None or shop.paused_by != "access_denied" or not resume_shop(tx, name):
         return False
-    tell_resumed(tx, e.clock.now_ms(), name)
+    append_resumed(tx, services.clock.now_ms(), name)
     return True
 
 
-async def save_fingerprint(e: ShopServices, fingerprint: str) -> None:
-    """The shop works with these credentials from now on. Raises StaleLease, StoreUnavailable."""
+async def save_fingerprint(services: ShopServices, fingerprint: str) -> None:
+    """Saves which credentials the shop uses from now on. Raises StaleLease, StoreUnavailable."""
 
     def unit(tx: Transaction) -> None:
-        e.fence(tx)
-        save_credentials(tx, e.policy.shop, fingerprint)
+        services.fence(tx)
+        save_credentials(tx, services.policy.shop, fingerprint)
 
-    await e.store.write(unit)
+    await services.store.write(unit)
 
 
-def tell_resumed(tx: Transaction, now: int, shop: str) -> None:
-    """Other credentials ended a pause."""
+def append_resumed(tx: Transaction, now: int, shop: str) -> None:
+    """Appends the event of a pause that other credentials ended."""
     append_event(tx, now, "shop.resumed", shop=shop, data={"by": "new credentials"})

@@ -1,8 +1,8 @@
-"""A shop's name in the config that has come to mean another account while the store has orders of the first.
+"""A shop's name in the config that names another account now, while the store has orders of the first account.
 
-The same ids may be other orders there: what is wanted of the kept ones would be done to those, or fail because they are
-not found, and orders that another name has already would come in a second time. So the shop waits until the config
-names its account again, or until a person says that it is the same shop.
+The same ids may be other orders there: pending targets of the kept orders would be applied to those, or fail because
+they are not found, and orders that another name has already would be imported a second time. So the shop waits until
+the config names its account again, or until a person says that it is the same shop.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from storage.transaction import Transaction
 log = structlog.get_logger()
 
 ANOTHER = "another_account"
-"""Who paused such a shop."""
+"""`paused_by` of such a shop."""
 
 
 def keep_account(tx: Transaction, shop: str, identity: str, now_ms: int) -> str | None:
@@ -37,14 +37,15 @@ def keep_account(tx: Transaction, shop: str, identity: str, now_ms: int) -> str 
     return was
 
 
-def tell_changed(shop: str, was: str, identity: str) -> None:
-    """Says so in the log, at each start."""
+def log_account_change(shop: str, was: str, identity: str) -> None:
+    """Logs that the account changed, at each start."""
     level = log.error if is_other_account(was, identity) else log.warning
     level("shop.identity_changed", shop=shop, was=was, now=identity, detail=ANOTHER_SHOP_REMEDY)
 
 
 def resume(tx: Transaction, shop: str, identity: str, now_ms: int) -> bool:
-    """A person ends a pause; False when the shop goes on waiting, for that person was told of another reason."""
+    """A person ends a pause; False when the shop stays paused, now because the config names
+    another account, of which the pause said nothing before."""
     if _is_paused_for_it(tx, shop):
         accept_identity(tx, shop, identity)
     if resume_shop(tx, shop):

@@ -1,11 +1,13 @@
-"""The shop's gate: may a call go out to the platform now? Rate, Retry-After, circuit, pause and drain in one place.
+"""The shop's admission: may a call go out to the platform now? Rate, Retry-After, circuit, pause, drain in one place.
 
-One gate serves all calls of a shop: steps, reads, polls. It is plain synchronous state owned by the event loop; the
-only waiting is for the token bucket and for the meter, which counts as the platform does. A closed gate does not queue
-anybody: drivers leave their order due and rest, so ten thousand orders can wait for a dead platform without a task.
+One admission serves all calls of a shop: steps, reads, lists. It is plain synchronous state owned by the event loop;
+the only waiting is for the token bucket and for the meter, which counts as the platform does. While no call is admitted
+nobody queues: drivers leave their order due and rest, so ten thousand orders can wait for a dead platform without a
+task.
 
-The circuit opens after `failures` transient failures in a row. Once `cooldown_seconds` are over one call is let through
-as a probe; it closes the circuit or opens it again. While the circuit is not closed failures cost no order an attempt.
+The circuit opens after `failures` consecutive transient failures. Once `cooldown_seconds` are over one call is let
+through as a probe; it closes the circuit or opens it again. While the circuit is not closed failures cost no order an
+attempt.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ class Limits:
 
 
 class Admission:
-    """Owned by a shop worker. `on_change` is called when the gate opens, closes or changes its reason."""
+    """Owned by a shop worker. `on_change` is called when calls are admitted, refused or refused for another reason."""
 
     def __init__(
         self,
@@ -66,23 +68,23 @@ class Admission:
         state = "paused" if self.is_paused else "draining" if self.is_draining else state
         why = "" if reason is None else f" by {reason[0]} for {reason[1]:.1f} s"
         waiting = self._line.statistics().tasks_waiting
-        return f"<Gate {state}{why}: circuit {self.circuit}, {self.available:.1f} turns, {waiting} waiting>"
+        return f"<Admission {state}{why}: circuit {self.circuit}, {self.available:.1f} permits, {waiting} waiting>"
 
-    # -- turns -----------------------------------------------------------------------------------------------------
+    # -- permits ---------------------------------------------------------------------------------------------------
 
     def try_acquire(self) -> bool:
-        """Takes a turn if one is free at once."""
+        """Takes a permit if one is free at once."""
         if not self.admits_calls or self._line.locked():
             return False
-        return self._seconds_to_turn() <= 0 and self._pass()
+        return self._seconds_to_permit() <= 0 and self._pass()
 
     async def acquire(self) -> bool:
-        """Waits for a turn; False when the gate is closed (a caller then rests instead of waiting)."""
+        """Waits for a permit; False when no call is admitted (a caller then rests instead of waiting)."""
         if self.try_acquire():
             return True
         async with self._line:
             while self.admits_calls:
-                wait = self._seconds_to_turn()
+                wait = self._seconds_to_permit()
                 if wait <= 0:
                     return self._pass()
                 # in short naps, so that a pause or drain is noticed however low the rate is
@@ -90,10 +92,11 @@ class Admission:
         return False
 
     async def throttle(self) -> None:
-        """A turn for a call that a client makes inside its own: waits for the rate alone, whatever the gate says."""
+        """A permit for a call that a client makes inside its own: waits for the rate alone, even while none is
+        admitted."""
         async with self._line:
-            while (wait := self._seconds_to_turn()) > 0:
-                # A long wait that the platform asks for is the call's own: it fails by it, as by a 429.
+            while (wait := self._seconds_to_permit()) > 0:
+                # A long wait that the platform asks for is a failure of that call, as a 429 is.
                 if self.meter.is_used_up:
                     break
                 await anyio.sleep(wait)
@@ -101,7 +104,7 @@ class Admission:
             self.meter.promise()
 
     def release_unused(self) -> None:
-        """The turn was not used."""
+        """Returns a permit that was not used."""
         self._tokens += 1
         self.meter.take_back()
         self.abandoned()
@@ -115,8 +118,8 @@ class Admission:
         self.meter.promise()
         return True
 
-    def _seconds_to_turn(self) -> float:
-        """How long until there is a turn, as far as can be foretold; 0 when there is one."""
+    def _seconds_to_permit(self) -> float:
+        """How long until there is a permit, as far as can be foretold; 0 when there is one."""
         self._refill()
         wait = (1 - self._tokens) / self.limits.rate_per_second if self._tokens < 1 else 0.0
         return max(wait, self.meter.seconds_until_free())
@@ -128,10 +131,10 @@ class Admission:
         )
         self._refilled_at = now
 
-    # -- what calls told -------------------------------------------------------------------------------------------
+    # -- results of calls ------------------------------------------------------------------------------------------
 
     def succeeded(self) -> None:
-        """The platform answered, whatever it said."""
+        """The platform answered, with success or a refusal."""
         self._failures = 0
         self._probing = False
         if self.circuit != "closed":
@@ -139,7 +142,7 @@ class Admission:
             self._set_circuit("closed")
 
     def failed(self, detail: str) -> bool:
-        """The platform did not answer sensibly; answers whether the call counts as an attempt of its order."""
+        """The platform gave no usable answer; answers whether the call counts as an attempt of its order."""
         self._failures += 1
         was_closed = self.circuit == "closed"
         if self.circuit == "half_open" or (was_closed and self._failures >= self.limits.failures):
@@ -157,7 +160,7 @@ class Admission:
         self._on_change()
 
     def abandoned(self) -> None:
-        """A call was not made or was cut off: it says nothing about the platform."""
+        """A call was not made or was cut off: its end means nothing for the circuit."""
         if self._probing:
             self._probing = False
             self._on_change()
@@ -183,7 +186,8 @@ class Admission:
         self._on_change()
 
     def restore(self, reason: str | None, seconds: float, detail: str | None, *, is_paused: bool = False) -> None:
-        """After a restart: goes on waiting for what a Retry-After or an open circuit had left. Nobody is told."""
+        """After a restart: goes on waiting for the rest of a Retry-After or an open circuit. `on_change` is not
+        called."""
         self.is_paused = is_paused
         if seconds <= 0 or reason is None:
             return
@@ -207,25 +211,25 @@ class Admission:
 
     @property
     def is_contended(self) -> bool:
-        """Whether somebody waits for a turn."""
+        """Whether a task waits for a permit."""
         return self._line.locked()
 
     @property
     def available(self) -> float:
-        """Turns at hand."""
+        """Permits at hand."""
         self._refill()
         room = self.meter.room()
         return self._tokens if room is None else min(self._tokens, room)
 
     def seconds_closed(self) -> float:
-        """How long a Retry-After or an open circuit still keep the gate closed."""
+        """How long a Retry-After or an open circuit still keep calls from being admitted."""
         until = self._throttled_until
         if self.circuit == "open":
             until = max(until, self._open_until)
         return max(0.0, until - self._monotonic()) if until else 0.0
 
     def reason(self) -> tuple[GateReason, float, str] | None:
-        """Why the gate is closed for a while: `retry_after` or `circuit`, the seconds left, the platform's words."""
+        """Why no call is admitted for a while: `retry_after` or `circuit`, the seconds left, the platform's message."""
         now = self._monotonic()
         if self._throttled_until > now:
             return "retry_after", self._throttled_until - now, self._detail or ""

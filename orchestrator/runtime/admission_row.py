@@ -1,4 +1,4 @@
-"""The gate's state as the shop's row keeps it: people see it there, and a restart respects it."""
+"""The state of a shop's admission as its row keeps it: people see it there, and a restart respects it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _LONGEST_RETRY_AFTER_SECONDS = 3600.0  # no client takes more for an answer
 
 
 class AdmissionRow:
-    """Of one shop. `run` lasts until it is cancelled; `changed` tells it of the gate."""
+    """Of one shop. `run` lasts until it is cancelled; `changed` wakes it when the admission changed."""
 
     def __init__(self, services: ShopServices, changed: Wakeup) -> None:
-        self._e, self._gate, self._changed = services, services.gate, changed
+        self._services, self._gate, self._changed = services, services.gate, changed
         self._saved: tuple[object, ...] = ()
 
     async def take_over(self, shop: Shop) -> None:
-        """Has the gate go on with what the row says. What has run out since is over for whoever looks, too.
+        """Restores the admission from the row. A reason that has run out since is removed from the row, too.
 
         Raises StoreUnavailable.
         """
         reason, seconds = shop.gate_reason, 0.0
         if shop.gate_until is not None:
-            seconds = (shop.gate_until - self._e.clock.now_ms()) / 1000
+            seconds = (shop.gate_until - self._services.clock.now_ms()) / 1000
             if seconds > self._longest_seconds(reason):
                 seconds = 0.0  # our clock has been set back since
         self._gate.restore(reason, seconds, shop.gate_detail, is_paused=shop.paused_at is not None)
-        await self._e.store.write(self._unit())
+        await self._services.store.write(self._unit())
 
     async def run(self) -> None:
         """Writes the state when it changes. Raises StoreUnavailable."""
@@ -42,15 +42,15 @@ class AdmissionRow:
             if state == self._saved and reason is None:
                 continue
             self._saved = state
-            self._e.metrics.circuit_changed(self._e.policy.shop, self._gate.circuit)
-            await self._e.store.write(self._unit())
+            self._services.metrics.circuit_changed(self._services.policy.shop, self._gate.circuit)
+            await self._services.store.write(self._unit())
 
     def _unit(self) -> Callable[[Transaction], None]:
-        """Writes the state as it is now. The unit runs on the store's thread, which must not look at the gate."""
+        """Writes the state as it is now. The unit runs on the store's thread, which must not read the admission."""
         circuit, reason = self._gate.circuit, self._gate.reason()
         kind, seconds, detail = (None, None, None) if reason is None else reason
-        until = None if seconds is None else self._e.clock.now_ms() + int(seconds * 1000)
-        return lambda tx: save_gate(tx, self._e.policy.shop, circuit, kind, until, detail)
+        until = None if seconds is None else self._services.clock.now_ms() + int(seconds * 1000)
+        return lambda tx: save_gate(tx, self._services.policy.shop, circuit, kind, until, detail)
 
     def _longest_seconds(self, reason: str | None) -> float:
         return self._gate.limits.cooldown_seconds if reason == "circuit" else _LONGEST_RETRY_AFTER_SECONDS

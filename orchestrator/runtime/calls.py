@@ -1,4 +1,4 @@
-"""Calls that are no steps (reads, lists) through the shop's gate: one turn each, their failure told to the gate."""
+"""Calls other than steps (reads, lists): one permit of the shop's admission each, which learns of their failures."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from orchestrator.platforms.failures import PlatformFailure
-from orchestrator.runtime.access import tell_gate
+from orchestrator.runtime.access import report_failure
 from orchestrator.runtime.driver import ShopServices
 
 T = TypeVar("T")
 
 
 class NotAdmitted(Exception):
-    """The shop stands still (paused, waiting for its platform, draining), so it is not asked now."""
+    """No call is admitted now: the shop is paused, waits for its platform, or is draining."""
 
 
-async def ask(e: ShopServices, kind: str, call: Callable[[], Awaitable[T]]) -> T:
-    """Takes a turn and makes the call; `kind` (`read`, `list`) is for the metrics.
+async def ask(services: ShopServices, kind: str, call: Callable[[], Awaitable[T]]) -> T:
+    """Acquires a permit and makes the call; `kind` (`read`, `list`) is for the metrics.
 
-    Raises GateClosed without calling, or the call's own PlatformFailure once the gate knows of it.
+    Raises NotAdmitted without calling, or the call's own PlatformFailure once it is reported to the admission.
     """
-    if not await e.gate.acquire():
+    if not await services.gate.acquire():
         raise NotAdmitted
     try:
         result = await call()
     except PlatformFailure as failure:
-        e.metrics.call_finished(e.policy.shop, kind, failure.kind)
-        await tell_gate(e.store, e.gate, e.clock, e.policy.shop, failure)
+        services.metrics.call_finished(services.policy.shop, kind, failure.kind)
+        await report_failure(services.store, services.gate, services.clock, services.policy.shop, failure)
         raise
     except BaseException:
-        e.gate.abandoned()
+        services.gate.abandoned()
         raise
-    e.gate.succeeded()
-    e.metrics.call_finished(e.policy.shop, kind, "done")
+    services.gate.succeeded()
+    services.metrics.call_finished(services.policy.shop, kind, "done")
     return result

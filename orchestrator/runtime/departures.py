@@ -1,7 +1,7 @@
-"""Shops that leave the config and come back: told once each, and a new name of the same account as what it is.
+"""Shops that leave the config and come back: one event each; a new name of the same account is recognised.
 
-Orders are kept by the shop's name in the config. What is wanted of the orders of a shop that is gone waits until it is
-back, or until somebody cancels it; nothing else happens to them.
+Orders are kept by the shop's name in the config. Pending targets of a shop that has left wait until it is back,
+or until somebody cancels them; nothing else happens to its orders.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Move:
 
 
 def note_moves(tx: Transaction, configured: Mapping[str, str], now_ms: int) -> list[Move]:
-    """Compares the shops of the store with those of the config (identities by name), and tells in the feed which have
-    left and which are back."""
+    """Compares the shops of the store with those of the config (identities by name), and appends an event for each that
+    has left or is back."""
     moves = []
     names = {identity: name for name, identity in configured.items()}
     for member in list_members(tx):
@@ -56,18 +56,18 @@ def _move(tx: Transaction, member: Member, names: Mapping[str, str], *, has_left
 
 
 def log_moves(moves: list[Move]) -> None:
-    """Says so in the log, with what to do where something waits."""
+    """Logs each move, with a remedy where targets wait."""
     for move in moves:
         if not move.has_left:
             log.info("shop.returned", shop=move.shop, targets_pending=move.pending)
         elif move.renamed_to is not None:
-            told = (
+            detail = (
                 f"the config calls this account {move.renamed_to} now: orders and targets are kept by name, so those of"
                 f" {move.shop} wait and its open orders come in anew; name it {move.shop} again, or cancel its targets"
             )
-            log.warning("shop.renamed", shop=move.shop, to=move.renamed_to, targets_pending=move.pending, detail=told)
+            log.warning("shop.renamed", shop=move.shop, to=move.renamed_to, targets_pending=move.pending, detail=detail)
         elif move.pending:
-            told = "its targets wait: put the shop back into the config, or cancel them"
-            log.warning("shop.left", shop=move.shop, targets_pending=move.pending, detail=told)
+            detail = "its targets wait: put the shop back into the config, or cancel them"
+            log.warning("shop.left", shop=move.shop, targets_pending=move.pending, detail=detail)
         else:
             log.info("shop.left", shop=move.shop, targets_pending=0)

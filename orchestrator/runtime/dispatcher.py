@@ -14,7 +14,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from orchestrator.decisions.draft import Draft
-from orchestrator.decisions.recovery import set_back
+from orchestrator.decisions.recovery import postpone_crashed
 from orchestrator.platforms.fields import stumble
 from orchestrator.runtime.driver import Driver, ShopServices
 from orchestrator.runtime.wakeups import Wakeup
@@ -32,7 +32,7 @@ class Dispatcher:
     """Drives what is due. `run` lasts until it is cancelled; `due` wakes it."""
 
     def __init__(self, services: ShopServices, due: Wakeup) -> None:
-        self._e, self._due = services, due
+        self._services, self._due = services, due
         self._shop, self._gate = services.policy.shop, services.gate
         self._driver = Driver(services)
         self._buffer: deque[str] = deque()
@@ -58,11 +58,11 @@ class Dispatcher:
         """Dispatches until cancelled. Raises StaleLease, StoreUnavailable."""
         async with anyio.create_task_group() as group:
             while True:
-                rest_seconds = await self._look(group)
+                rest_seconds = await self._dispatch_due(group)
                 with anyio.move_on_after(rest_seconds):
                     await self._due.wait()
 
-    async def _look(self, group: TaskGroup) -> float:
+    async def _dispatch_due(self, group: TaskGroup) -> float:
         """Opens slots for what is due; answers how long nothing else will be, in seconds."""
         wait_seconds: float | None = None
         if self._gate.admits_calls:
@@ -76,20 +76,21 @@ class Dispatcher:
         return min(wait_seconds or _LONGEST_REST_SECONDS, _LONGEST_REST_SECONDS)
 
     async def _fetch(self) -> int:
-        """Asks the store for due orders that are not being driven; answers up to when they were asked for."""
-        now = self._e.clock.now_ms()
+        """Fetches due orders that are not being driven; answers up to which instant they were due (Unix
+        milliseconds)."""
+        now = self._services.clock.now_ms()
         limit = _FETCH + len(self._driven)
-        longest_ms = self._e.policy.longest_ms
-        due = await self._e.store.read(lambda tx: due_orders(tx, self._shop, now, limit, longest_ms))
+        longest_ms = self._services.policy.longest_ms
+        due = await self._services.store.read(lambda tx: due_orders(tx, self._shop, now, limit, longest_ms))
         known = self._driven.union(self._buffer)
         self._buffer.extend(order for order, _ in due if order not in known)
         return now
 
     async def _seconds_to_next(self, fetched_at: int) -> float | None:
-        """How long until the next order falls due, counted from the last fetch: what fell due since is due now, and
-        asking from the present on would overlook it."""
-        due_at = await self._e.store.read(lambda tx: next_due_at(tx, self._shop, fetched_at))
-        return None if due_at is None else max(0.001, (due_at - self._e.clock.now_ms()) / 1000)
+        """How long until the next order falls due, counted from the last fetch: orders that fell due since are due
+        now, and a question from the present on would overlook them."""
+        due_at = await self._services.store.read(lambda tx: next_due_at(tx, self._shop, fetched_at))
+        return None if due_at is None else max(0.001, (due_at - self._services.clock.now_ms()) / 1000)
 
     # -- slots -----------------------------------------------------------------------------------------------------
 
@@ -99,7 +100,7 @@ class Dispatcher:
             group.start_soon(self._slot)
 
     async def _slot(self) -> None:
-        """Drives one order after another until the list is empty or the gate closes."""
+        """Drives one order after another until the list is empty or calls are no longer admitted."""
         try:
             while self._gate.admits_calls and (order := self._next()) is not None:
                 self._driven.add(order)
@@ -122,7 +123,7 @@ class Dispatcher:
         return None
 
     async def _refill(self) -> None:
-        """A slot that found the list empty fetches for all; it ends when there is nothing."""
+        """A slot that found the list empty fetches for all slots; it ends when no order is due."""
         if self._gate.admits_calls:
             await self._fetch()
             if self._buffer:
@@ -137,11 +138,11 @@ class Dispatcher:
         except Exception as error:  # supervised: a bug in one order's driving must not stop the shop
             log.exception("order.crashed", shop=self._shop, order=order)
             raised = stumble(error)
-            await self._e.store.write(lambda tx: self._set_back(tx, order, raised))
+            await self._services.store.write(lambda tx: self._postpone_crashed(tx, order, raised))
 
-    def _set_back(self, tx: Transaction, order: str, raised: str) -> None:
+    def _postpone_crashed(self, tx: Transaction, order: str, raised: str) -> None:
         draft = Draft.load(tx, self._shop, order)
         if draft is not None:
-            ctx = self._e.context()
-            set_back(draft, ctx, raised)
+            ctx = self._services.context()
+            postpone_crashed(draft, ctx, raised)
             draft.save(tx, ctx.now)

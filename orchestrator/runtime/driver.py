@@ -3,8 +3,8 @@
     read row → decide (pure) → commit intent → call the platform → commit outcome and next intent together → …
 
 Each arrow that touches the store is one unit of work that decides inside its own transaction, on rows that nobody can
-change meanwhile. The outcome of a step and the intent of the next share a commit when a turn for the next call is at
-hand. After an ambiguous answer, and after a crash, the order is read before anything is sent again.
+change meanwhile. The outcome of a step and the intent of the next share a commit when a permit for the next call is
+at hand. After an ambiguous answer, and after a crash, the order is read before anything is sent again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from orchestrator.decisions.rejected import set_aside
 from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import OrderSnapshot, PlatformClient
 from orchestrator.platforms.failures import OutOfSequence, PlatformFailure, Unreadable
-from orchestrator.runtime.access import tell_gate
+from orchestrator.runtime.access import report_failure
 from orchestrator.runtime.admission import Admission
 from orchestrator.runtime.reading import not_adopted, read_order
 from orchestrator.runtime.rules import Rules
@@ -44,7 +44,7 @@ _LAST_WRITE_SECONDS = 2.0  # for the shielded write of a call that a shutdown cu
 
 @dataclass(frozen=True, slots=True)
 class ShopServices:
-    """What a shop's driving needs: its rules, its road to the platform, the store, time and chance."""
+    """What a shop's driving needs: its policy, its client, the store, clock and chance."""
 
     rules: Rules
     client: PlatformClient
@@ -80,22 +80,22 @@ class Carried:
     """What one round of driving hands to the next.
 
     `draft`: the order as the last commit left it. `apply`: what the outcome does to it, which is not committed yet.
-    `seen`: what the read showed that this outcome comes from. `refused`: a refusal's words, which the read that follows
-    is to check. `has_turn`: a turn was waited for, and no call has used it yet.
+    `snapshot`: the order as the read showed it that this outcome comes from. `refused`: the message of a refusal, which
+    the read that follows is to check. `has_permit`: a permit was acquired, and no call has used it yet.
     """
 
     draft: Draft | None = None
     apply: Apply | None = None
-    seen: OrderSnapshot | None = None
+    snapshot: OrderSnapshot | None = None
     refused: str | None = None
-    has_turn: bool = False
+    has_permit: bool = False
 
 
 class Driver:
     """Drives the orders of one shop; stateless between orders, so one instance serves all slots."""
 
     def __init__(self, services: ShopServices) -> None:
-        self._e = services
+        self._services = services
 
     async def drive(self, order_id: str) -> None:
         """Takes an order as far as it can go now. Raises StaleLease, StoreUnavailable."""
@@ -105,152 +105,154 @@ class Driver:
 
     async def _round(self, order_id: str, carried: Carried) -> Carried | None:
         """Commits what was carried, decides, and makes the call that is next; None when the order rests."""
-        gate = self._e.gate
-        has_turn = carried.has_turn or gate.try_acquire()
+        gate = self._services.gate
+        has_permit = carried.has_permit or gate.try_acquire()
         try:
-            draft, move = await self._commit(order_id, carried, has_turn=has_turn)
+            draft, move = await self._commit(order_id, carried, has_permit=has_permit)
         except BaseException as error:
-            if has_turn:
+            if has_permit:
                 gate.release_unused()
-            if carried.seen is None or carried.draft is None or not _is_unforeseen(error):
+            if carried.snapshot is None or carried.draft is None or not _is_unexpected(error):
                 raise
-            failure = not_adopted(carried.seen, error)
-            return Carried(carried.draft, await self._unread(carried.draft, failure))
-        if has_turn and isinstance(move, Rest):
+            failure = not_adopted(carried.snapshot, error)
+            return Carried(carried.draft, await self._failed_read(carried.draft, failure))
+        if has_permit and isinstance(move, Rest):
             gate.release_unused()
         if draft is None or move is Rest.REST:
             return None
-        if not has_turn and not await gate.acquire():
+        if not has_permit and not await gate.acquire():
             return None  # the gate is closed: the order stays due, and is fetched again when it opens
         match move:
             case Call():
                 apply, refused = await self._call(draft, move)
                 return Carried(draft, apply, refused=refused)
             case Read():
-                apply, seen = await self._read(draft, carried.refused)
-                return Carried(draft, apply, seen)
-            case Rest():  # the step that was due may begin now, with the turn that was waited for
-                return replace(carried, draft=draft, apply=None, has_turn=True)
+                apply, snapshot = await self._read(draft, carried.refused)
+                return Carried(draft, apply, snapshot)
+            case Rest():  # the step that was due may begin now, with the permit that was acquired
+                return replace(carried, draft=draft, apply=None, has_permit=True)
 
     # -- the store -------------------------------------------------------------------------------------------------
 
-    async def _commit(self, order_id: str, carried: Carried, *, has_turn: bool) -> tuple[Draft | None, Move]:
-        """Applies an outcome and decides the next move, in one unit of work. That of a read is compared with what was
-        seen before."""
-        e, apply, has_read = self._e, carried.apply, carried.seen is not None
+    async def _commit(self, order_id: str, carried: Carried, *, has_permit: bool) -> tuple[Draft | None, Move]:
+        """Applies an outcome and decides the next move, in one unit of work. The outcome of a read is compared
+        with the snapshot before it."""
+        services, apply, has_read = self._services, carried.apply, carried.snapshot is not None
 
         def unit(tx: Transaction) -> tuple[Draft | None, Move]:
-            draft = _fresh(tx, e, order_id, carried.draft)
+            draft = _fresh(tx, services, order_id, carried.draft)
             if draft is None:
                 return None, Rest.REST
-            ctx = e.context(may_begin=has_turn, has_just_read=has_read)
+            ctx = services.context(may_begin=has_permit, has_just_read=has_read)
             if has_read:
-                draft = draft.with_kept(get_kept(tx, e.policy.shop, order_id))
-                remove_rejected_of(tx, e.policy.shop, order_id)
+                draft = draft.with_kept(get_kept(tx, services.policy.shop, order_id))
+                remove_rejected_of(tx, services.policy.shop, order_id)
             if apply is not None:
                 apply(draft, ctx)
             move = advance(draft, ctx)
             draft.save(tx, ctx.now)
             return draft, move
 
-        result = await e.store.write(unit)
+        result = await services.store.write(unit)
         if apply is not None:
-            await e.checkpoints.reach("after_outcome")
+            await services.checkpoints.reach("after_outcome")
         if isinstance(result[1], Call):
-            await e.checkpoints.reach("after_intent")
+            await services.checkpoints.reach("after_intent")
         return result
 
     # -- the platform ----------------------------------------------------------------------------------------------
 
     async def _call(self, draft: Draft, move: Call) -> tuple[Apply, str | None]:
-        """Makes the call of a step; answers what its outcome does to the order, and a refusal's words to check."""
-        e = self._e
-        started = e.clock.monotonic()
+        """Makes the call of a step; answers what its outcome does to the order, and a refusal's message to check."""
+        services = self._services
+        started = services.clock.monotonic()
         try:
             try:
-                answer = await e.client.perform(move.step, draft.order.id, draft.standing(), move.request)
+                answer = await services.client.perform(move.step, draft.order.id, draft.standing(), move.request)
             except PlatformFailure as failure:
                 self._measure(move.step, failure.kind, started)
-                counts, jitter = await self._note(failure), e.chance.jitter()
-                await e.checkpoints.reach("after_call")
+                counts, jitter = await self._report(failure), services.chance.jitter()
+                await services.checkpoints.reach("after_call")
                 refused = failure.detail if isinstance(failure, OutOfSequence) else None
                 return partial(apply_failure, failure=failure, jitter=jitter, counts=counts), refused
         except BaseException:
             await self._leave_uncertain(draft)
             raise
-        e.gate.succeeded()
+        services.gate.succeeded()
         self._measure(move.step, "done", started)
-        await e.checkpoints.reach("after_call")
+        await services.checkpoints.reach("after_call")
         return partial(apply_answer, answer=answer, how="found_done" if answer.is_found else "called"), None
 
     async def _read(self, draft: Draft, refused: str | None) -> tuple[Apply, OrderSnapshot | None]:
-        """Reads the order; answers what that does to it, and the order if it was seen."""
-        e = self._e
+        """Reads the order; answers what that does to it, and its snapshot if the read succeeded."""
+        services = self._services
         try:
-            seen = await read_order(e.client, draft.order.id)
+            snapshot = await read_order(services.client, draft.order.id)
         except PlatformFailure as failure:
-            e.metrics.call_finished(e.policy.shop, "read", failure.kind)
-            return await self._unread(draft, failure), None
+            services.metrics.call_finished(services.policy.shop, "read", failure.kind)
+            return await self._failed_read(draft, failure), None
         except BaseException:
-            e.gate.abandoned()
+            services.gate.abandoned()
             raise
-        e.gate.succeeded()
-        e.metrics.call_finished(e.policy.shop, "read", "done")
-        await e.checkpoints.reach("after_read")
-        return partial(apply_read, seen=seen, refused=refused), seen
+        services.gate.succeeded()
+        services.metrics.call_finished(services.policy.shop, "read", "done")
+        await services.checkpoints.reach("after_read")
+        return partial(apply_read, snapshot=snapshot, refused=refused), snapshot
 
-    async def _unread(self, draft: Draft, failure: PlatformFailure) -> Apply:
+    async def _failed_read(self, draft: Draft, failure: PlatformFailure) -> Apply:
         """What a read that failed does to the order."""
-        counts, jitter = await self._note(failure), self._e.chance.jitter()
+        counts, jitter = await self._report(failure), self._services.chance.jitter()
         if isinstance(failure, Unreadable):
             await self._keep_unreadable(draft, failure)
         return partial(apply_read_failure, failure=failure, jitter=jitter, counts=counts)
 
-    async def _note(self, failure: PlatformFailure) -> bool:
-        """Tells the gate what a failure says about the whole shop; answers whether it costs the order an attempt."""
-        e = self._e
-        return await tell_gate(e.store, e.gate, e.clock, e.policy.shop, failure)
+    async def _report(self, failure: PlatformFailure) -> bool:
+        """Reports a failure to the gate; answers whether the failure costs the order an attempt."""
+        services = self._services
+        return await report_failure(services.store, services.gate, services.clock, services.policy.shop, failure)
 
     async def _leave_uncertain(self, draft: Draft) -> None:
         """A shutdown (or a bug) cut a call off: the next start reads the order, and does not count a crash."""
-        e = self._e
-        e.gate.abandoned()
+        services = self._services
+        services.gate.abandoned()
 
         def unit(tx: Transaction) -> None:
-            fresh = _fresh(tx, e, draft.order.id, draft)
+            fresh = _fresh(tx, services, draft.order.id, draft)
             if fresh is None or fresh.order.intent is None:
                 return
             intent = fresh.order.intent
-            now = e.clock.now_ms()
+            now = services.clock.now_ms()
             fresh.change(intent=intent.cut_off(), due_at=now, moved_at=now)
             fresh.save(tx, now)
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WRITE_SECONDS):
-            await e.store.write(unit)
+            await services.store.write(unit)
 
     async def _keep_unreadable(self, draft: Draft, failure: Unreadable) -> None:
-        e = self._e
+        services = self._services
 
         def unit(tx: Transaction) -> None:
-            now, shop, order = e.clock.now_ms(), e.policy.shop, draft.order.id
+            now, shop, order = services.clock.now_ms(), services.policy.shop, draft.order.id
             set_aside(tx, shop, "read", order, failure.detail, failure.payload, now)
 
-        await e.store.write(unit)
+        await services.store.write(unit)
 
     def _measure(self, step: str, outcome: str, started: float) -> None:
-        e = self._e
-        e.metrics.step_finished(e.policy.shop, e.policy.platform, step, outcome, e.clock.monotonic() - started)
+        services = self._services
+        services.metrics.step_finished(
+            services.policy.shop, services.policy.platform, step, outcome, services.clock.monotonic() - started
+        )
 
 
-def _is_unforeseen(error: BaseException) -> TypeGuard[Exception]:
+def _is_unexpected(error: BaseException) -> TypeGuard[Exception]:
     """Whether it is a bug of ours that the order's data brought up: neither a shutdown nor the store."""
     return isinstance(error, Exception) and not isinstance(error, StoreError)
 
 
-def _fresh(tx: Transaction, e: ShopServices, order_id: str, known: Draft | None) -> Draft | None:
+def _fresh(tx: Transaction, services: ShopServices, order_id: str, known: Draft | None) -> Draft | None:
     """The order as this transaction sees it: the copy at hand when nobody changed it since. Raises StaleLease."""
-    if known is not None and is_unchanged(tx, known.order, e.epoch):
+    if known is not None and is_unchanged(tx, known.order, services.epoch):
         return known.fork()
     if known is None:
-        e.fence(tx)
-    return Draft.load(tx, e.policy.shop, order_id)
+        services.fence(tx)
+    return Draft.load(tx, services.policy.shop, order_id)

@@ -1,9 +1,9 @@
-"""Which shops are this node's: a lease each, renewed while the shop is worked for and given up at the end.
+"""Which shops are this node's: a lease each, renewed while its worker runs and released at the end.
 
-On a store that one node alone can have open a lease is taken from whoever had it and never ends. Elsewhere it ends by
-itself when its node dies; a node that cannot renew in time gives its shop up, for it cannot know whether it still has
-it. That is decided by the time since the last renewal was *begun*, on a clock that nobody sets. Nodes compare ends by
-their wall clocks: one that is ahead by a term takes shops too early, and the fence keeps what that could spoil.
+On a store that only one node can open a lease is taken from any holder and never ends. Elsewhere it ends by itself when
+its node dies; a node that cannot renew in time releases its shop, for it cannot know whether it still holds the lease.
+That is decided by the time since the last renewal was *begun*, on the monotonic clock. Nodes compare ends by their wall
+clocks: a node that is ahead by a term takes shops too early, and the fence rejects its writes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 TERM_SECONDS = 15.0
 """How long a node that died keeps its shops."""
 
-_GIVEN_UP = "given_up"  # the channel of the names of shops
+_RELEASED = "given_up"  # the channel of the names of shops
 _RENEWALS = 3  # in a term: two may fail
 
 
@@ -48,9 +48,9 @@ class Leases:
         return await self._store.write(unit)
 
     async def freed(self, name: str) -> None:
-        """Returns when it is worth a try to take a shop that another node has: it was given up, or a while is over."""
+        """Returns when a shop of another node may be free: its lease was released, or `pause_seconds` are over."""
         with anyio.move_on_after(self.pause_seconds):
-            async with self._store.listen(_GIVEN_UP) as notices:
+            async with self._store.listen(_RELEASED) as notices:
                 async for shop in notices:
                     if shop == name:
                         return
@@ -71,10 +71,10 @@ class Leases:
                 raise StaleLease(name)
 
     async def release(self, name: str, epoch: int) -> None:
-        """Gives a shop up, and tells the nodes that wait for it. Raises StoreUnavailable."""
+        """Releases a shop, and notifies the nodes that wait for it. Raises StoreUnavailable."""
         await self._store.write(lambda tx: release(tx, name, epoch))
         if not self._store.is_exclusive:
-            await self._store.notify(_GIVEN_UP, name)
+            await self._store.notify(_RELEASED, name)
 
     async def _has_renewed(self, name: str, epoch: int) -> bool:
         term = self._term()

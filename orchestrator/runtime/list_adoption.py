@@ -1,4 +1,4 @@
-"""Adopts what a sweep reads, in units of work short enough that steps do not wait behind an import.
+"""Adopts what a sync reads, in units of work short enough that steps do not wait behind an import.
 
 What cannot be read or adopted is set aside by itself and never stops the rest.
 """
@@ -27,16 +27,16 @@ _BATCH = 50  # orders adopted in one unit of work
 
 @dataclass(slots=True)
 class Tally:
-    """What a sweep found so far. `skipped`: orders that are history, for the first time. `got_on`: orders of the list
-    were looked at."""
+    """What a sync found so far. `skipped`: orders that are history, for the first time. `made_progress`: at least one
+    order of the list was processed."""
 
     counts: dict[Adopted, int] = field(default_factory=dict)
     rejected: int = 0
     skipped: int = 0
-    got_on: bool = False
+    made_progress: bool = False
 
     def count(self, result: Adopted) -> None:
-        """An order was looked at."""
+        """An order was processed."""
         self.counts[result] = self.counts.get(result, 0) + 1
 
     def report(self) -> SyncReport:
@@ -56,37 +56,37 @@ class ListAdoption:
     """Of one shop. `on_adopted` is called after each batch that may have made orders due."""
 
     def __init__(self, services: ShopServices, on_adopted: Callable[[], None]) -> None:
-        self._e, self._shop, self._on_adopted = services, services.policy.shop, on_adopted
+        self._services, self._shop, self._on_adopted = services, services.policy.shop, on_adopted
 
     async def adopt_page(self, page: Page, read_at: int, tally: Tally) -> None:
-        """Adopts the orders that a page shows as a whole, and sets aside what of it cannot be understood. Raises
+        """Adopts the orders that a page shows as a whole, and sets aside its unreadable items. Raises
         StaleLease, StoreUnavailable."""
-        looks = [Observation(seen, read_at) for seen in page.orders]
-        for start in range(0, len(looks), _BATCH):
-            await self._adopt_batch(looks[start : start + _BATCH], page.skip_if_new, tally)
+        observations = [Observation(snapshot, read_at) for snapshot in page.orders]
+        for start in range(0, len(observations), _BATCH):
+            await self._adopt_batch(observations[start : start + _BATCH], page.skip_if_new, tally)
         if page.unreadable:
             await self.set_aside(page.unreadable, tally)
 
-    async def adopt_one(self, look: Observation, tally: Tally) -> Adopted | None:
+    async def adopt_one(self, observation: Observation, tally: Tally) -> Adopted | None:
         """Adopts an order that was read by itself; None where that raised, and it was set aside."""
-        results = await self._adopt_batch([look], frozenset(), tally)
+        results = await self._adopt_batch([observation], frozenset(), tally)
         return results[0] if results else None
 
     async def worth_reading(self, page: Page, tally: Tally, *, only_new: bool) -> tuple[str, ...]:
         """The rows to be read one by one, without those that are of interest only if we knew the order already, and
         without those that are history; the latter are counted. `only_new`: those of known orders are left out, too."""
-        e = self._e
+        services = self._services
         ages = {order: page.ages.get(order, Age()) for order in page.must_read}
         doubtful = {
             order
             for order, age in ages.items()
-            if only_new or order in page.skip_if_new or may_be_history(e.policy, age)
+            if only_new or order in page.skip_if_new or may_be_history(services.policy, age)
         }
         if not doubtful:
             return page.must_read
 
-        def look(tx: Transaction) -> tuple[set[str], set[str]]:
-            ctx = e.context()
+        def select(tx: Transaction) -> tuple[set[str], set[str]]:
+            ctx = services.context()
             known = {order for order in doubtful if get_order(tx, self._shop, order) is not None}
             new = doubtful - known
             history = {order for order in new if is_history(tx, ctx, order, ages[order])}
@@ -94,102 +94,104 @@ class ListAdoption:
             noted = {order for order in left_out - known if order in history or ages[order].is_over}
             return left_out, {order for order in noted if not is_skipped(tx, self._shop, order)}
 
-        left_out, to_note = await e.store.read(look)
+        left_out, to_note = await services.store.read(select)
         if to_note:
-            tally.skipped += await e.store.write(partial(self._note_skipped, orders=sorted(to_note)))
+            tally.skipped += await services.store.write(partial(self._note_skipped, orders=sorted(to_note)))
         return tuple(order for order in page.must_read if order not in left_out)
 
     async def note_gone(self, order_id: str, detail: str, read_at: int) -> None:
         """A read that began at `read_at` found that the platform has no such order."""
 
         def unit(tx: Transaction) -> None:
-            self._e.fence(tx)
-            note_gone(tx, self._e.context(), order_id, detail, read_at)
+            self._services.fence(tx)
+            note_gone(tx, self._services.context(), order_id, detail, read_at)
 
-        await self._e.store.write(unit)
+        await self._services.store.write(unit)
 
     async def set_aside_read(self, item: UnreadableItem, read_at: int, tally: Tally) -> None:
-        """Sets an order aside that was looked at by itself."""
+        """Sets an order aside that was read by itself."""
         assert item.id is not None
         await self.touch(item.id, read_at)
         await self.set_aside((item,), tally)
 
     async def set_aside(self, items: Iterable[UnreadableItem], tally: Tally) -> None:
-        """Keeps what cannot be read, and tells of it."""
+        """Keeps items that cannot be read, with an event for each."""
 
         def unit(tx: Transaction) -> int:
-            now, added = self._e.clock.now_ms(), 0
+            now, added = self._services.clock.now_ms(), 0
             for item in items:
                 added += set_aside(tx, self._shop, "poll", item.id, item.error, item.payload, now)
             return added
 
-        tally.rejected += await self._e.store.write(unit)
+        tally.rejected += await self._services.store.write(unit)
 
     async def touch(self, order_id: str, read_at: int) -> None:
-        """The order was looked at, whatever came of it: others are staler now."""
+        """The order was read, whatever the result: others are staler now."""
 
         def unit(tx: Transaction) -> None:
             order = get_order(tx, self._shop, order_id)
             if order is not None:
-                touch_order(tx, order.seq, read_at, self._e.clock.now_ms())
+                touch_order(tx, order.seq, read_at, self._services.clock.now_ms())
 
-        await self._e.store.write(unit)
+        await self._services.store.write(unit)
 
     def _note_skipped(self, tx: Transaction, orders: Iterable[str]) -> int:
-        self._e.fence(tx)
+        self._services.fence(tx)
         return sum(note_skipped(tx, self._shop, order) for order in orders)
 
-    async def _adopt_batch(self, looks: list[Observation], skip_if_new: frozenset[str], tally: Tally) -> list[Adopted]:
+    async def _adopt_batch(
+        self, observations: list[Observation], skip_if_new: frozenset[str], tally: Tally
+    ) -> list[Adopted]:
         try:
-            results, skipped = await self._e.store.write(lambda tx: self._adopt(tx, looks, skip_if_new))
+            results, skipped = await self._services.store.write(lambda tx: self._adopt(tx, observations, skip_if_new))
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - supervised: one order of the batch, which is undone alone
-            return await self._adopt_apart(looks, skip_if_new, tally, error)
+            return await self._adopt_apart(observations, skip_if_new, tally, error)
         tally.skipped += skipped
-        tally.got_on = tally.got_on or bool(results)
+        tally.made_progress = tally.made_progress or bool(results)
         for result in results:
             tally.count(result)
-        await self._tell(results)
+        await self._report(results)
         return results
 
     def _adopt(
-        self, tx: Transaction, looks: Iterable[Observation], skip_if_new: frozenset[str]
+        self, tx: Transaction, observations: Iterable[Observation], skip_if_new: frozenset[str]
     ) -> tuple[list[Adopted], int]:
         """Answers what each order was adopted as, and how many are history for the first time."""
-        self._e.fence(tx)
-        ctx = self._e.context()
+        self._services.fence(tx)
+        ctx = self._services.context()
         results, skipped = [], 0
-        for look in looks:
-            order, age = look.seen.id, look.seen.age
+        for observation in observations:
+            order, age = observation.snapshot.id, observation.snapshot.age
             is_doubtful = order in skip_if_new and get_order(tx, self._shop, order) is None
             if is_history(tx, ctx, order, age) or (is_doubtful and age.is_over):
                 skipped += note_skipped(tx, self._shop, order)
                 remove_rejected_of(tx, self._shop, order)
                 results.append(Adopted.SKIPPED)
             elif not is_doubtful:
-                results.append(adopt(tx, ctx, look)[1])
+                results.append(adopt(tx, ctx, observation)[1])
         return results, skipped
 
-    async def _tell(self, results: list[Adopted]) -> None:
+    async def _report(self, results: list[Adopted]) -> None:
         imported, drifted = results.count(Adopted.IMPORTED), results.count(Adopted.DRIFTED)
-        self._e.metrics.orders_adopted(self._shop, imported=imported, drifted=drifted)
+        self._services.metrics.orders_adopted(self._shop, imported=imported, drifted=drifted)
         if imported:
-            await self._e.checkpoints.reach("after_import")
+            await self._services.checkpoints.reach("after_import")
         if drifted or Adopted.UPDATED in results:
             self._on_adopted()
 
     async def _adopt_apart(
-        self, looks: list[Observation], skip_if_new: frozenset[str], tally: Tally, error: Exception
+        self, observations: list[Observation], skip_if_new: frozenset[str], tally: Tally, error: Exception
     ) -> list[Adopted]:
-        """As `_adopt_batch`, of which none was adopted: halves, until the order that raised stands alone. It is set
-        aside."""
-        if len(looks) == 1:
-            seen = looks[0].seen
-            failure = not_adopted(seen, error)
-            item = UnreadableItem(seen.id, failure.detail, failure.payload)
-            await self.set_aside_read(item, looks[0].read_at, tally)
+        """As `_adopt_batch`, of which none was adopted: halves, until the order that raised is alone in its batch. It
+        is set aside."""
+        if len(observations) == 1:
+            snapshot = observations[0].snapshot
+            failure = not_adopted(snapshot, error)
+            item = UnreadableItem(snapshot.id, failure.detail, failure.payload)
+            await self.set_aside_read(item, observations[0].read_at, tally)
             return []
-        middle = len(looks) // 2
-        first = await self._adopt_batch(looks[:middle], skip_if_new, tally)
-        return first + await self._adopt_batch(looks[middle:], skip_if_new, tally)
+        middle = len(observations) // 2
+        first = await self._adopt_batch(observations[:middle], skip_if_new, tally)
+        return first + await self._adopt_batch(observations[middle:], skip_if_new, tally)

@@ -30,37 +30,37 @@ class ListWalk:
     """Of one shop."""
 
     def __init__(self, services: ShopServices, adoption: ListAdoption, rows: RowReads) -> None:
-        self._e, self._adoption, self._rows = services, adoption, rows
+        self._services, self._adoption, self._rows = services, adoption, rows
         self._unfinished: _Unfinished | None = None
         self._pages = PagesWatch()  # of the walk at hand
-        self._stuck = 0  # sweeps in a row that broke off at the same page
+        self._stuck = 0  # consecutive syncs that broke off at the same page
 
     def broke_off(self) -> None:
-        """The sweep failed."""
+        """The sync failed."""
         self._stuck += 1
 
     def begin_anew(self) -> None:
-        """The next walk is none that goes on with the last one."""
+        """The next walk begins at the first page, not where the last one broke off."""
         self._unfinished = None
 
     async def walk(self, position: Json, tally: Tally, *, only_new: bool = False) -> Page:
-        """Lists and adopts page after page; answers the last one. `only_new`: rows of orders that are known are not
-        read, for another walk looks after those. Raises GateClosed, PlatformFailure; Inconsistent where the list cannot
+        """Lists and adopts page after page; answers the last one. `only_new`: rows of known orders are not read, for
+        another walk reads those. Raises NotAdmitted, PlatformFailure; Inconsistent where the list cannot
         be whole or has no end."""
-        e, cursor = self._e, self._take_up(position)
+        services, cursor = self._services, self._take_up(position)
         while True:
-            read_at = e.clock.now_ms()
+            read_at = services.clock.now_ms()
             self._unfinished = _Unfinished(position, cursor)
-            page = await ask(e, "list", partial(e.client.list_page, position, cursor))
+            page = await ask(services, "list", partial(services.client.list_page, position, cursor))
             self._stuck = 0
             await self._adoption.adopt_page(page, read_at, tally)
             await self._rows.read_page(await self._adoption.worth_reading(page, tally, only_new=only_new), tally)
             self._rows.turn_page()
-            await e.checkpoints.reach("after_sync")
+            await services.checkpoints.reach("after_sync")
             if (flaw := self._pages.flaw(page)) is not None:
                 self._unfinished = None
-                words = "what it showed was taken in, and the next sync begins where this one began"
-                raise Inconsistent(f"the list of orders is not to be relied on: {flaw}; {words}")
+                remedy = "what it showed was taken in, and the next sync begins where this one began"
+                raise Inconsistent(f"the list of orders is not to be relied on: {flaw}; {remedy}")
             if page.next is None:
                 return page
             cursor = page.next

@@ -1,4 +1,5 @@
-"""Whether the pages of a walk through a shop's orders fit together: each list of it is watched by itself. Pure."""
+"""Whether the pages of a walk through a shop's orders fit together: each list of the walk is checked by itself.
+Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +10,14 @@ from orchestrator.platforms.progress import Progress
 
 
 class PagesWatch:
-    """One walk, from its beginning. It goes on being watched where the walk is taken up after a failure."""
+    """The pages of one walk, also of one that was taken up again after a failure."""
 
     def __init__(self) -> None:
         self._part: int | None = None
         self._list = Progress()
 
     def flaw(self, page: Page) -> str | None:
-        """Takes a page in; in words what is wrong with the list, None while nothing is."""
+        """Takes a page in; answers what is wrong with the list, None if nothing is."""
         if page.flaw is not None or page.next is None:
             return page.flaw
         if page.part != self._part:

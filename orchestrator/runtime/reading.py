@@ -1,8 +1,8 @@
-"""Reads of single orders: whatever comes up in one is that order's own trouble, and ends nothing else.
+"""Reads of single orders: an error in one read concerns that order alone, and ends nothing else.
 
-Clients tell in their own words what of an answer they cannot understand. What they did not foresee raises something
-else here, in the mapping or when the order is adopted: that is a bug of ours which this order's data brought up, and
-it is set aside like any other order that cannot be read.
+Clients raise Unreadable for an answer that they cannot understand. Any other exception, in the mapping or when the
+order is adopted, is a bug of ours which this order's data brought up: the order is set aside like any other order that
+cannot be read.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ log = structlog.get_logger()
 
 
 async def read_order(client: PlatformClient, order_id: str) -> OrderSnapshot:
-    """As `PlatformClient.read`. Raises PlatformFailure, StoreError; Unreadable in place of everything unforeseen."""
+    """As `PlatformClient.read`. Raises PlatformFailure, StoreError; Unreadable in place of any unexpected exception."""
     try:
         return await client.read(order_id)
     except (PlatformFailure, StoreError):
         raise
     except Exception as error:  # supervised: one order's data is not the others'
         log.error("read.crashed", order=order_id, error=stumble(error))
-        kept = json.dumps({"id": order_id}).encode()  # nobody knows what was answered; two orders are told apart by it
+        kept = json.dumps({"id": order_id}).encode()  # the answer is unknown; the id tells two orders apart
         raise Unreadable(f"reading order {order_id} raised {stumble(error)}", kept) from error
 
 
-def not_adopted(seen: OrderSnapshot, error: Exception) -> Unreadable:
-    """What an order is whose adoption raised something unforeseen."""
-    log.error("order.not_adopted", order=seen.id, error=stumble(error))
-    return Unreadable(f"adopting order {seen.id} raised {stumble(error)}", seen.payload)
+def not_adopted(snapshot: OrderSnapshot, error: Exception) -> Unreadable:
+    """The failure of an order whose adoption raised an unexpected exception."""
+    log.error("order.not_adopted", order=snapshot.id, error=stumble(error))
+    return Unreadable(f"adopting order {snapshot.id} raised {stumble(error)}", snapshot.payload)

@@ -1,8 +1,8 @@
 """A shop's client whose credentials are read again when the platform refuses them.
 
-Secrets that stand in files can change while the daemon runs: a rotated token, a new client secret. So a refusal is not
-believed before the files have been looked at. When they hold something else, the client is made anew and the call is
-made once more; a call that was refused was not carried out. Only then does the refusal reach the shop.
+Secrets that stand in files can change while the daemon runs: a rotated token, a new client secret. So a refusal is
+checked against the files first. When they hold other secrets, a new client is opened and the call is repeated once; a
+call that was refused was not carried out. A second refusal, or one with unchanged files, reaches the shop.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ OpenClient = Callable[[ShopConfig], PlatformClient]
 Reread = Callable[[ShopConfig], Awaitable[ShopConfig | None]]
 """The shop with the secrets that its files hold now; None where nothing changed."""
 Adopt = Callable[[ShopConfig], Awaitable[None]]
-"""Told of the shop with other secrets, before they are used."""
+"""Called with the shop and its new secrets, before they are used."""
 
 
 class _Inner:
@@ -58,7 +58,7 @@ class _Inner:
 
 
 class RenewingClient:
-    """`PlatformClient` in front of the platform's own, `client`. `open_client` makes others, `throttle` is awaited
+    """`PlatformClient` in front of the platform's own, `client`. `open_client` opens others, `throttle` is awaited
     before a repeat."""
 
     def __init__(
@@ -82,7 +82,7 @@ class RenewingClient:
     async def _renew(self, refused: _Inner) -> bool:
         async with self._lock:
             if refused is not self._inner:
-                return True  # another call's refusal led to it
+                return True  # renewed already after another call's refusal
             fresh = await self._reread(self._shop)
             if fresh is None:
                 return False
@@ -174,7 +174,7 @@ class RenewingPushingClient(RenewingClient):
 def renewing(
     shop: ShopConfig, open_client: OpenClient, reread: Reread, adopt: Adopt, throttle: Throttle
 ) -> PlatformClient:
-    """The client of a shop: the platform's own where nothing can change, for no secret stands in a file."""
+    """The client of a shop: the platform's own client where no secret stands in a file, so that none can change."""
     client = open_client(shop)
     if shop.source is None:
         return client

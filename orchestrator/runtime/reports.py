@@ -1,4 +1,4 @@
-"""What a shop's worker tells of itself: the records that views, status and answers are made of."""
+"""Reports of a shop's worker: the records that views, status and answers are made of."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from statemachines.machine import Chaining, PlatformMachine
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What one sweep of a shop found. `skipped`: orders that it left out as history for the first time."""
+    """What one sync of a shop found. `skipped`: orders that it left out as history for the first time."""
 
     imported: int = 0
     updated: int = 0
@@ -24,10 +24,10 @@ class SyncReport:
 
 @dataclass(frozen=True, slots=True)
 class WebhookHealth:
-    """What the last look at a platform's webhooks showed, at `checked_at` (Unix milliseconds).
+    """What the last check of a platform's webhooks showed, at `checked_at` (Unix milliseconds).
 
-    `missing`: topics that are not sent to us, each with the reason. `error`: why there was no look; what is missing is
-    then what the look before it showed.
+    `missing`: topics that are not sent to us, each with the reason. `error`: why the check failed; `missing` is then
+    that of the check before it.
     """
 
     checked_at: int
@@ -38,7 +38,7 @@ class WebhookHealth:
 @dataclass(frozen=True, slots=True)
 class RateLimitFacts:
     """What a shop may ask of its platform: `limits` as configured, `available` calls at hand now (None while the shop
-    starts), `word` the platform's last on what is left (None where none came)."""
+    starts), `word` what the platform last said of the rest (None: nothing yet)."""
 
     limits: Limits
     available: float | None = None
@@ -47,8 +47,8 @@ class RateLimitFacts:
 
 @dataclass(frozen=True, slots=True)
 class ShopFacts:
-    """A configured shop as the outside may see it. `is_leased`: this node works for it. `webhooks`: None where nobody
-    looks. `next_sync_at`: when the next sweep begins, Unix milliseconds; None while one runs, and where none will.
+    """A configured shop as the outside may see it. `is_leased`: this node works for it. `webhooks`: None where they are
+    not checked. `next_sync_at`: when the next sync begins, Unix milliseconds; None while one runs, and where none will.
     `import_since`: as the config says, Unix milliseconds. `identity`: which shop of its platform it is, in words."""
 
     name: str

@@ -1,7 +1,7 @@
-"""Reads again what was set aside: at each sweep what is due, all of it when somebody asked for the sweep, and between
-sweeps whenever something falls due, for those may be an hour apart where webhooks come in.
+"""Reads orders again that were set aside: at each sync those that are due, all of them when somebody asked for the
+sync, and between syncs whenever one falls due, for syncs may be an hour apart where webhooks come in.
 
-A read that fails here fails no sweep: the platform was there for the list, and the order has its own pause.
+A read that fails here fails no sync: the platform answered the list, and the order has its own pause.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from storage.webhooks import reopen_webhook
 log = structlog.get_logger()
 
 Follow = Callable[[str], Awaitable[tuple[Order, Adopted] | None]]
-"""Reads an order and adopts it, as `ShopWorker.follow` does."""
+"""Reads an order and adopts it, as `OrderReads.follow` does."""
 
-_MOST = 50  # in one look: the rest waits for the next, and a sweep is not held up for long
+_MOST = 50  # in one go: the rest waits for the next, and a sync is not held up for long
 _AT_LEAST = 5  # read even when steps want the rate
-_FAILURES_IN_A_ROW = 3  # then it is not the orders: the rest waits
+_FAILURES_IN_A_ROW = 3  # then the platform is the cause: the rest waits
 _SHORTEST_REST_SECONDS, _LONGEST_REST_SECONDS = 1.0, 60.0
 
 
 class Rereads:
-    """What is set aside of one shop. `run` lasts until it is cancelled."""
+    """Rereads the orders of one shop that are set aside. `run` lasts until it is cancelled."""
 
     def __init__(self, services: ShopServices, follow: Follow) -> None:
-        self._e, self._follow = services, follow
+        self._services, self._follow = services, follow
         self._one_at_a_time = anyio.Lock()
 
     async def run(self) -> None:
         """Reads what falls due. Raises StaleLease, StoreUnavailable."""
         while True:
             await anyio.sleep(await self._rest_seconds())
-            if self._e.gate.admits_calls:
-                await self.look()
+            if self._services.gate.admits_calls:
+                await self.read_due()
 
-    async def look(self, *, everything: bool = False) -> list[Adopted]:
-        """Reads what is due, or all of it, as much as one look may take; answers what the orders that could be read
-        were adopted as. Raises StaleLease, StoreUnavailable."""
-        e, found, in_a_row = self._e, list[Adopted](), 0
+    async def read_due(self, *, everything: bool = False) -> list[Adopted]:
+        """Reads the orders that are due, or all, at most `_MOST`; answers what the orders that could be read were
+        adopted as. Raises StaleLease, StoreUnavailable."""
+        services, found, in_a_row = self._services, list[Adopted](), 0
         async with self._one_at_a_time:
             for index, aside in enumerate(await self._due(everything=everything)):
-                if index >= _AT_LEAST and e.gate.is_contended:
+                if index >= _AT_LEAST and services.gate.is_contended:
                     break  # steps want the rate
                 try:
                     adopted = await self._read(aside)
@@ -61,7 +61,9 @@ class Rereads:
                     break
                 except PlatformFailure as failure:
                     is_refused = isinstance(failure, Transient) and failure.is_refused_read
-                    in_a_row = 0 if is_refused else in_a_row + 1  # a platform that refuses one is there for the others
+                    in_a_row = (
+                        0 if is_refused else in_a_row + 1
+                    )  # a platform that refuses one order is up for the others
                     await self._put_off(aside, failure)
                     is_throttled = isinstance(failure, Transient) and failure.retry_after_seconds is not None
                     if is_throttled or in_a_row >= _FAILURES_IN_A_ROW:
@@ -72,53 +74,53 @@ class Rereads:
         return found
 
     async def _due(self, *, everything: bool) -> list[Aside]:
-        now = self._e.clock.now_ms()
+        now = self._services.clock.now_ms()
         due_at = None if everything else now
-        shop, ahead_at = self._e.policy.shop, now + LONGEST_PAUSE_MS
-        return await self._e.store.read(lambda tx: due_rejected(tx, shop, due_at, ahead_at, _MOST))
+        shop, ahead_at = self._services.policy.shop, now + LONGEST_PAUSE_MS
+        return await self._services.store.read(lambda tx: due_rejected(tx, shop, due_at, ahead_at, _MOST))
 
     async def _read(self, aside: Aside) -> Adopted | None:
-        """Tries once more; None where no order came of it. Raises GateClosed and PlatformFailure."""
+        """Tries once more; None where no order was adopted. Raises NotAdmitted and PlatformFailure."""
         if aside.order is None:
             await self._reopen(aside)
             return None
         try:
-            looked = await self._follow(aside.order)
+            result = await self._follow(aside.order)
         except NotFound:
             return None
         except Unreadable as failure:
             await self._keep(aside.order, failure)
             return None
-        return None if looked is None else looked[1]
+        return None if result is None else result[1]
 
     async def _keep(self, order: str, failure: Unreadable) -> None:
-        e = self._e
+        services = self._services
 
         def unit(tx: Transaction) -> None:
-            e.fence(tx)
-            set_aside(tx, e.policy.shop, "read", order, failure.detail, failure.payload, e.clock.now_ms())
+            services.fence(tx)
+            set_aside(tx, services.policy.shop, "read", order, failure.detail, failure.payload, services.clock.now_ms())
 
-        await e.store.write(unit)
+        await services.store.write(unit)
 
     async def _reopen(self, aside: Aside) -> None:
-        """The webhook is worked off again: what could not be told from its bytes may be now."""
+        """Processes the webhook again: what was unreadable in its bytes may be readable now."""
 
         def unit(tx: Transaction) -> None:
-            now = self._e.clock.now_ms()
+            now = self._services.clock.now_ms()
             if aside.webhook is not None:
                 reopen_webhook(tx, aside.webhook, now)
             postpone_rejected(tx, postponed(aside, now))
 
-        await self._e.store.write(unit)
+        await self._services.store.write(unit)
 
     async def _put_off(self, aside: Aside, failure: PlatformFailure) -> None:
-        log.info("reread.failed", shop=self._e.policy.shop, order=aside.order, detail=failure.detail)
-        later = postponed(aside, self._e.clock.now_ms())
-        await self._e.store.write(lambda tx: postpone_rejected(tx, later))
+        log.info("reread.failed", shop=self._services.policy.shop, order=aside.order, detail=failure.detail)
+        later = postponed(aside, self._services.clock.now_ms())
+        await self._services.store.write(lambda tx: postpone_rejected(tx, later))
 
     async def _rest_seconds(self) -> float:
-        next_at = await self._e.store.read(partial(next_reread_at, shop=self._e.policy.shop))
+        next_at = await self._services.store.read(partial(next_reread_at, shop=self._services.policy.shop))
         if next_at is None:
             return _LONGEST_REST_SECONDS
-        seconds = (next_at - self._e.clock.now_ms()) / 1000
+        seconds = (next_at - self._services.clock.now_ms()) / 1000
         return min(max(seconds, _SHORTEST_REST_SECONDS), _LONGEST_REST_SECONDS)

@@ -1,7 +1,7 @@
 """Reads the orders that a list does not show as a whole, one by one.
 
-One that fails does not block the others and is read again after them; what was read is remembered, so that a page that
-breaks off all the same goes on with the rest. Those that fail in sweep after sweep are set aside (`patience`).
+A failed read does not block the others and is retried after them; orders that were read are remembered, so that a page
+that breaks off all the same goes on with the rest. Orders that fail in consecutive syncs are set aside (`patience`).
 """
 
 from __future__ import annotations
@@ -21,63 +21,64 @@ from storage.orders import stalest_orders
 from storage.rejected import is_set_aside
 from storage.transaction import Transaction
 
-_MOST_OPEN = 500  # open orders read again by one poll: the rate limit paces them, the rest wait for the next
+_MOST_OPEN = 500  # open orders read again by one sync: the rate limit paces them, the rest wait for the next
 _LEAST_OPEN = 5  # read again even when steps want the rate, so that drift is found under constant load too
-_ROUNDS = 3  # looks at the rows of a page that could not be read
-_FAILURES_IN_A_ROW = 3  # that are no refusals: then it is not the rows, and the sweep breaks off
+_ROUNDS = 3  # attempts at the rows of a page that could not be read
+_FAILURES_IN_A_ROW = 3  # other than refusals: then it is not the rows, and the sync breaks off
 
 
 class RowReads:
-    """Of one shop. A sweep lies between `begin` and `complete`; one that breaks off is followed by another `begin`."""
+    """Of one shop. A sync lies between `begin` and `complete`; a sync that breaks off is followed by another
+    `begin`."""
 
     def __init__(self, services: ShopServices, adoption: ListAdoption) -> None:
-        self._e, self._shop, self._adoption = services, services.policy.shop, adoption
+        self._services, self._shop, self._adoption = services, services.policy.shop, adoption
         self._patience = Patience()
         self._done: set[str] = set()  # of the page at hand
-        self._missed: set[str] = set()  # read while a step was out: the list will not name them again for that
+        self._missed: set[str] = set()  # read while a step was out: the list will not show them again for that
 
     def begin(self) -> None:
-        """Another sweep begins."""
+        """Another sync begins."""
         self._patience.begin()
 
     def complete(self) -> None:
-        """The sweep is complete."""
+        """The sync is complete."""
         self._patience.clear()
 
     def turn_page(self) -> None:
-        """Another page is at hand: nothing of it was read."""
+        """The next page begins: none of its rows was read yet."""
         self._done.clear()
 
     async def read_page(self, rows: Iterable[str], tally: Tally) -> None:
-        """Reads what was not read of the page before it broke off. Raises PlatformFailure, unless patience with all
-        that is left is over."""
+        """Reads the rows of the page that were not read before it broke off. Raises PlatformFailure, unless each row
+        that is left has failed in too many syncs."""
         await self._read([order for order in rows if order not in self._done], tally)
 
     async def read_missed(self, tally: Tally) -> None:
-        """Reads again what was read while a step was out. Raises as `read_page`."""
+        """Reads orders again that were read while a step was out. Raises as `read_page`."""
         await self._read(sorted(self._missed), tally)
 
     async def read_open(self, began_at: int, tally: Tally) -> None:
-        """Looks at the open orders that the list did not show since `began_at`, stalest first, as many as a poll may
-        take, and no more than some while steps want the rate. Raises as `read_page`."""
-        e = self._e
-        ends = tuple(state.name for state in e.machine.states.values() if state.is_end)
-        now = e.clock.now_ms()
+        """Reads the open orders that the list did not show since `began_at`, stalest first, at most `_MOST_OPEN`, and
+        at most `_LEAST_OPEN` while steps wait for a permit. Raises as `read_page`."""
+        services = self._services
+        ends = tuple(state.name for state in services.machine.states.values() if state.is_end)
+        now = services.clock.now_ms()
 
-        def look(tx: Transaction) -> list[str]:
+        def select(tx: Transaction) -> list[str]:
             ids = stalest_orders(tx, self._shop, ends, began_at, _MOST_OPEN, now)
-            # What is set aside has pauses of its own.
+            # Orders that are set aside have pauses of their own.
             return [order for order in ids if not is_set_aside(tx, self._shop, order)]
 
-        await self._read(await e.store.read(look), tally, gives_way=True)
+        await self._read(await services.store.read(select), tally, gives_way=True)
 
     async def _read(self, rows: Iterable[str], tally: Tally, *, gives_way: bool = False) -> None:
         left, in_a_row, count = self._patience.in_turn(rows), 0, 0
         last: Transient | None = None
         for _ in range(_ROUNDS):
             for order_id in tuple(left):
-                if gives_way and count >= _LEAST_OPEN and self._e.gate.is_contended:
-                    return  # the rest waits for the next poll
+                if gives_way and count >= _LEAST_OPEN and self._services.gate.is_contended:
+                    return  # the rest waits for the next sync
                 count += 1
                 try:
                     await self._read_one(order_id, tally)
@@ -99,27 +100,27 @@ class RowReads:
             await self._give_up(left, last, tally)
 
     async def _read_one(self, order_id: str, tally: Tally) -> None:
-        read_at = self._e.clock.now_ms()
+        read_at = self._services.clock.now_ms()
         result: Adopted | None = None
         try:
-            seen = await ask(self._e, "read", partial(read_order, self._e.client, order_id))
+            snapshot = await ask(self._services, "read", partial(read_order, self._services.client, order_id))
         except NotFound as failure:
             await self._adoption.note_gone(order_id, failure.detail, read_at)
         except Unreadable as failure:
             item = UnreadableItem(order_id, failure.detail, failure.payload)
             await self._adoption.set_aside_read(item, read_at, tally)
         else:
-            result = await self._adoption.adopt_one(Observation(seen, read_at), tally)
+            result = await self._adoption.adopt_one(Observation(snapshot, read_at), tally)
         if result is Adopted.STALE:
             self._missed.add(order_id)
         else:
             self._missed.discard(order_id)
 
     async def _give_up(self, rows: list[str], failure: Transient, tally: Tally) -> None:
-        """Sets rows aside that failed too often, to be read again by themselves. Raises the failure while there are
-        others among them."""
-        read_at = self._e.clock.now_ms()
-        known = await self._e.store.read(lambda tx: [row for row in rows if is_set_aside(tx, self._shop, row)])
+        """Sets rows aside that failed too often, to be read again by themselves. Raises the failure while any other
+        row is among them."""
+        read_at = self._services.clock.now_ms()
+        known = await self._services.store.read(lambda tx: [row for row in rows if is_set_aside(tx, self._shop, row)])
         if not self._patience.is_over(rows, known):
             raise failure
         await self._adoption.set_aside(self._patience.items(rows), tally)

@@ -1,7 +1,7 @@
-"""Which shops are ours, and that their workers live: started, restarted after a fault, stopped one by one on a reload.
+"""Keeps the workers of our shops alive: started, restarted after a fault, stopped one by one on a reload.
 
 A fault in one shop (a bug, a lost lease, a full disk) ends that shop's worker alone; it is started again with a growing
-pause. Shutdown drains: gates close, running calls finish and are recorded, then the scopes are cancelled.
+pause. Shutdown drains: no new call is admitted, running calls finish and are recorded, then the scopes are cancelled.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from orchestrator.metrics import Metrics
 from orchestrator.platforms.client import PlatformClient
 from orchestrator.platforms.meter import Meter
 from orchestrator.registry import PLATFORMS
-from orchestrator.runtime.accounts import keep_account, tell_changed
+from orchestrator.runtime.accounts import keep_account, log_account_change
 from orchestrator.runtime.admission import Admission, Limits
 from orchestrator.runtime.departures import log_moves, note_moves
 from orchestrator.runtime.driver import ShopServices
@@ -91,7 +91,7 @@ class Supervisor:
         self._on_secrets = on_secrets
         self.is_draining = False
 
-    # -- looking ---------------------------------------------------------------------------------------------------
+    # -- queries ---------------------------------------------------------------------------------------------------
 
     def is_configured(self, shop: str) -> bool:
         """Whether the config has this shop."""
@@ -165,7 +165,7 @@ class Supervisor:
         log.info("config.reloaded", added=changes.added, removed=changes.removed, changed=changed)
 
     async def _note_moves(self) -> None:
-        """Tells which shops have left the config, and which are back. Raises StoreError."""
+        """Records which shops have left the config, and which are back. Raises StoreError."""
         assert self._config is not None
         configured = {name: shop.identity() for name, shop in self._config.shops.items()}
         now = self._clock.now_ms()
@@ -210,7 +210,7 @@ class Supervisor:
 
     async def _keep(self, entry: _Entry) -> None:
         """Keeps one shop's worker alive until it is stopped."""
-        faults = 0  # in a row, short of a while in which the worker lived
+        faults = 0  # consecutive; a worker that ran for a while before counts as the first
         try:
             with entry.scope:
                 while not entry.is_stopping:
@@ -241,7 +241,7 @@ class Supervisor:
             await self._leases.freed(shop.name)
         row, was = acquired
         if was is not None:
-            tell_changed(shop.name, was, identity)
+            log_account_change(shop.name, was, identity)
         worker = self._equip(entry, row)
         try:
             async with anyio.create_task_group() as group:
@@ -298,16 +298,16 @@ class Supervisor:
         return PLATFORMS[shop.platform].open(ours)
 
     async def _renewed(self, entry: _Entry, fresh: ShopConfig) -> None:
-        """A shop's client was given other credentials, which are none of a reload any more."""
+        """A shop's client was given other credentials, which a reload does not count as a change any more."""
         self.adopt(fresh)
         if entry.worker is not None:
             await entry.worker.took_credentials(fresh.access_fingerprint())
 
     def adopt(self, fresh: ShopConfig) -> None:
-        """Takes over a shop whose secrets were read again. Nothing is done to its worker."""
+        """Takes over a shop whose secrets were read again. Its worker goes on."""
         entry = self._entries.get(fresh.name)
         if entry is None or self._config is None or not fresh.is_but_for_secrets(entry.config):
-            return  # a reload was quicker
+            return  # a reload came first
         entry.config = fresh
         self._config = replace(self._config, shops={**self._config.shops, fresh.name: fresh})
         self._on_secrets(fresh)
@@ -327,7 +327,7 @@ def _facts(name: str, entry: _Entry) -> ShopFacts:
         machine=entry.rules.machine,
         is_leased=worker is not None,
         running=worker.running if worker is not None else 0,
-        next_sync_at=worker.sweeps.next_at if worker is not None else None,
+        next_sync_at=worker.sync_schedule.next_at if worker is not None else None,
         rate_limit=RateLimitFacts(limits)
         if worker is None
         else RateLimitFacts(limits, worker.gate.available, worker.gate.meter.word),
@@ -337,7 +337,7 @@ def _facts(name: str, entry: _Entry) -> ShopFacts:
 
 
 def _log_fault(shop: str, error: Exception) -> None:
-    """Storage trouble is said in one line; anything else is a bug and comes with its traceback."""
+    """Logs a storage error in one line; any other exception is a bug and is logged with its traceback."""
     causes: list[BaseException] = [error]
     while isinstance(causes[0], BaseExceptionGroup):
         causes = list(causes[0].exceptions) + causes[1:]

@@ -1,7 +1,7 @@
-"""The poller: sweeps a shop for orders that changed, page by page, and adopts what it finds.
+"""The sync of a shop: walks through the pages of its changed orders and adopts them.
 
-The position of a sweep comes from the platform's own change times, is kept only when the sweep is complete, and looks
-back far enough that nothing between two sweeps is missed.
+The position of a sync comes from the platform's own change times, is kept only when the sync is complete, and reaches
+back far enough that nothing between two syncs is missed.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ log = structlog.get_logger()
 
 
 class ShopSync:
-    """Sweeps one shop. `on_adopted` is called after each batch that may have made orders due."""
+    """The sync of one shop. `on_adopted` is called after each batch that may have made orders due."""
 
     def __init__(self, services: ShopServices, on_adopted: Callable[[], None], rereads: Rereads) -> None:
-        self._e, self._shop, self._rereads = services, services.policy.shop, rereads
+        self._services, self._shop, self._rereads = services, services.policy.shop, rereads
         self._adoption = ListAdoption(services, on_adopted)
         self._rows = RowReads(services, self._adoption)
         self._walk = ListWalk(services, self._adoption, self._rows)
-        self._tally = Tally()  # of the last sweep
+        self._tally = Tally()  # of the last sync
         self._one_at_a_time = anyio.Lock()
-        self._is_quiet = False  # the last sweep went well and found nothing: no need to say so again
+        self._is_quiet = False  # the last sync succeeded: another one without changes needs no event
         self._last_error: str | None = None
-        self._has_caught_up = False  # older orders were looked for since import_since was changed
+        self._has_caught_up = False  # older orders were listed since import_since was changed
 
     @property
-    def got_on(self) -> bool:
-        """Whether the last sweep looked at orders, however it ended."""
-        return self._tally.got_on
+    def made_progress(self) -> bool:
+        """Whether the last sync processed orders, however it ended."""
+        return self._tally.made_progress
 
-    async def sweep(self, *, is_asked_for: bool = False, rereads_all: bool = False) -> SyncReport:
-        """One whole sweep. `is_asked_for`: somebody wants to hear of it even when it finds nothing. `rereads_all`: what
-        is set aside is read again whether it is due or not.
+    async def run_once(self, *, is_asked_for: bool = False, rereads_all: bool = False) -> SyncReport:
+        """One whole sync. `is_asked_for`: somebody waits for its event even when it finds nothing. `rereads_all`:
+        orders that are set aside are read again whether they are due or not.
 
-        Raises GateClosed, PlatformFailure (after it was recorded), StaleLease, StoreUnavailable.
+        Raises NotAdmitted, PlatformFailure (after it was recorded), StaleLease, StoreUnavailable.
         """
         async with self._one_at_a_time:
-            started, self._tally = self._e.clock.monotonic(), Tally()
+            started, self._tally = self._services.clock.monotonic(), Tally()
             try:
-                report = await self._sweep_or_crash(is_asked_for=is_asked_for, rereads_all=rereads_all)
+                report = await self._run_or_crash(is_asked_for=is_asked_for, rereads_all=rereads_all)
             except PlatformFailure as failure:
                 self._walk.broke_off()
                 self._measure(failure.kind, started)
@@ -67,31 +67,31 @@ class ShopSync:
             self._measure("done", started)
             return report
 
-    async def _sweep_or_crash(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
-        """As `_sweep`, Crashed in place of what nobody foresaw: people are told of it as of any other failure."""
+    async def _run_or_crash(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
+        """As `_run`, with Crashed in place of an unexpected exception: it is reported as any other failure is."""
         try:
-            return await self._sweep(is_asked_for=is_asked_for, rereads_all=rereads_all)
+            return await self._run(is_asked_for=is_asked_for, rereads_all=rereads_all)
         except (PlatformFailure, NotAdmitted, StoreError):
             raise
         except Exception as error:
             log.exception("sync.crashed", shop=self._shop)
             raise Crashed(f"the sync raised {stumble(error)}") from error
 
-    async def _sweep(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
-        e, tally = self._e, self._tally
-        shop = await e.store.read(lambda tx: get_shop(tx, self._shop))
-        began_at = e.clock.now_ms()
+    async def _run(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
+        services, tally = self._services, self._tally
+        shop = await services.store.read(lambda tx: get_shop(tx, self._shop))
+        began_at = services.clock.now_ms()
         self._rows.begin()
         position, broken = await self._walk_lists(shop, tally)
-        if e.client.rereads_open:
+        if services.client.rereads_open:
             await self._rows.read_open(began_at, tally)
         await self._rows.read_missed(tally)
         self._rows.turn_page()
-        for result in await self._rereads.look(everything=rereads_all):
+        for result in await self._rereads.read_due(everything=rereads_all):
             tally.count(result)
         self._walk.begin_anew()
         if broken is not None:
-            tally.got_on = False  # what the next sweep would be shown is the same: it waits longer each time
+            tally.made_progress = False  # the next sync would be shown the same list: it waits longer each time
             raise broken
         self._rows.complete()
         report = tally.report()
@@ -99,12 +99,12 @@ class ShopSync:
         return report
 
     async def _walk_lists(self, shop: Shop | None, tally: Tally) -> tuple[Json, Inconsistent | None]:
-        """Walks through the list of what changed, and before that through the whole list where older orders are wanted
-        now. Answers the position for the next sweep, and what is wrong with a list that is no use: then what changed
-        may be in the other one, and reads of known orders tell the more."""
+        """Walks through the list of changed orders, and before that through the whole list where the config wants older
+        orders now. Answers the position for the next sync, and the failure of an inconsistent list: the other list and
+        the reads of known orders may still show what changed."""
         position = shop.sync_position if shop is not None else None
         broken: Inconsistent | None = None
-        if shop is not None and not self._has_caught_up and _wants_older(shop, self._e.policy.import_since):
+        if shop is not None and not self._has_caught_up and _wants_older(shop, self._services.policy.import_since):
             try:
                 await self._walk.walk(None, tally, only_new=True)
             except Inconsistent as failure:
@@ -119,16 +119,16 @@ class ShopSync:
         return position, broken
 
     async def _complete(self, position: Json, report: SyncReport, *, is_asked_for: bool) -> None:
-        """Keeps the position. The feed hears of sweeps that found something, were asked for, or end a trouble."""
-        e = self._e
+        """Keeps the position. Syncs that found something, were asked for, or end a failure get an event."""
+        services = self._services
         found = report.imported + report.updated + report.drifted + report.rejected
-        is_news = bool(found) or is_asked_for or not self._is_quiet
+        is_notable = bool(found) or is_asked_for or not self._is_quiet
 
         def unit(tx: Transaction) -> None:
-            now = e.clock.now_ms()
-            e.fence(tx)
-            save_sync(tx, self._shop, position, now, e.policy.import_since)
-            if is_news:
+            now = services.clock.now_ms()
+            services.fence(tx)
+            save_sync(tx, self._shop, position, now, services.policy.import_since)
+            if is_notable:
                 data = {
                     "seen": report.seen,
                     "imported": report.imported,
@@ -139,30 +139,30 @@ class ShopSync:
                 }
                 append_event(tx, now, "sync.completed", shop=self._shop, data=data)
 
-        await e.store.write(unit)
+        await services.store.write(unit)
         self._is_quiet, self._last_error = True, None
 
     async def _record_failure(self, failure: PlatformFailure) -> None:
-        """One event when trouble begins or changes, not one a poll. A list that makes no sense is no order: nothing is
-        set aside for it."""
-        is_news = failure.kind != self._last_error and not isinstance(failure, AccessDenied)
+        """One event when a failure begins or changes, not one a sync. An inconsistent list concerns no single order:
+        nothing is set aside for it."""
+        is_notable = failure.kind != self._last_error and not isinstance(failure, AccessDenied)
 
         def unit(tx: Transaction) -> None:
             save_sync_error(tx, self._shop, failure.detail)
-            if is_news:
+            if is_notable:
                 data = {"kind": failure.kind, "detail": failure.detail}
-                append_event(tx, self._e.clock.now_ms(), "sync.failed", shop=self._shop, data=data)
+                append_event(tx, self._services.clock.now_ms(), "sync.failed", shop=self._shop, data=data)
 
-        await self._e.store.write(unit)
+        await self._services.store.write(unit)
         self._is_quiet, self._last_error = False, failure.kind
 
     def _measure(self, outcome: str, started: float) -> None:
-        self._e.metrics.sync_finished(self._shop, outcome, self._e.clock.monotonic() - started)
+        self._services.metrics.sync_finished(self._shop, outcome, self._services.clock.monotonic() - started)
 
 
 def _wants_older(shop: Shop, import_since: int | None) -> bool:
-    """Whether the last complete sweep left orders out that the config has wanted since: those are only found from the
-    beginning of the list."""
+    """Whether the last complete sync left orders out that the config wants now: those are only found from the beginning
+    of the list."""
     if shop.last_sync_at is None or import_since == shop.swept_since:
         return False
     return import_since is None or shop.swept_since is None or import_since < shop.swept_since

@@ -1,7 +1,7 @@
-"""When a shop is swept: at start, every interval, and whenever somebody asks; one sweep at a time. One that came to
-nothing is made again sooner, for the interval may be long where webhooks come in.
+"""When a shop is synced: at start, every interval, and whenever somebody asks; one sync at a time. A failed sync is
+repeated sooner, for the interval may be long where webhooks come in.
 
-Who asks while a sweep runs gets the next one: the one that runs may have passed what they want to see.
+A request during a sync gets the next sync: the running one may have passed the order in question already.
 """
 
 from __future__ import annotations
@@ -22,52 +22,54 @@ from storage.errors import StaleLease, StoreError
 
 log = structlog.get_logger()
 
-_FIRST_REST_SECONDS = 2.0  # after a sweep that failed; then twice as long each time that none gets on
-_LONGEST_REST_SECONDS = 600.0  # where nothing but a hint leads to sweeps: what it told of must not be missed
+_FIRST_REST_SECONDS = 2.0  # after a failed sync; then twice as long each time that none makes progress
+_LONGEST_REST_SECONDS = 600.0  # where only hints lead to syncs: the change behind a hint must not be missed
 
 
 class SyncSchedule:
-    """The sweeps of one shop. `run` lasts until it is cancelled; `next_at`: when the next one begins, Unix
+    """The syncs of one shop. `run` lasts until it is cancelled; `next_at`: when the next sync begins, Unix
     milliseconds; None while one runs, and where none will."""
 
     def __init__(self, shop: str, sync: ShopSync, clock: Clock, chance: Chance) -> None:
         self._shop, self._sync, self._clock, self._chance = shop, sync, clock, chance
         self._now = anyio.Event()
-        self._asked: list[_Asked] = []
-        self._served: list[_Asked] = []
+        self._requests: list[_SyncRequest] = []
+        self._running: list[_SyncRequest] = []
         self.next_at: int | None = None
-        self._failures = 0  # sweeps in a row that failed; one that got on a while is the first of a new row
+        self._failures = 0  # consecutive failed syncs; one that made progress before failing counts as the first
 
     async def ask(self) -> SyncReport:
-        """Sweeps as soon as possible and answers what was found. Raises PlatformFailure, GateClosed, StoreError."""
-        asked = self._add(is_waited_for=True)
-        await asked.done.wait()
-        if asked.error is not None:
-            raise asked.error
-        assert asked.report is not None
-        return asked.report
+        """Syncs as soon as possible and answers what was found. Raises PlatformFailure, NotAdmitted, StoreError."""
+        request = self._add(is_waited_for=True)
+        await request.done.wait()
+        if request.error is not None:
+            raise request.error
+        assert request.report is not None
+        return request.report
 
     def ask_soon(self) -> None:
-        """Sweeps as soon as possible; nobody waits for it."""
+        """Syncs as soon as possible; nobody waits for the report."""
         self._add(is_waited_for=False)
 
     async def run(self, interval_seconds: float | None) -> None:
-        """Sweeps at once, then every interval and whenever asked; None: only when asked. Raises StaleLease."""
+        """Syncs at once, then every interval and whenever asked; None: only when request. Raises StaleLease."""
         if interval_seconds is None:
             await self._now.wait()
         while True:
             self._now = anyio.Event()
-            self._served, self._asked = self._asked, []
+            self._running, self._requests = self._requests, []
             self.next_at = None
-            report, error = await self._sweep(
-                is_asked_for=bool(self._served),
-                rereads_all=any(asked.is_waited_for for asked in self._served),  # a flood of hints is no such wish
+            report, error = await self._run_once(
+                is_asked_for=bool(self._running),
+                rereads_all=any(
+                    request.is_waited_for for request in self._running
+                ),  # hints do not ask for that, however many there are
             )
-            for asked in self._served:
-                asked.report, asked.error = report, error
-                asked.done.set()
-            self._failures = 0 if error is None else 1 if self._sync.got_on else self._failures + 1
-            if not self._asked:
+            for request in self._running:
+                request.report, request.error = report, error
+                request.done.set()
+            self._failures = 0 if error is None else 1 if self._sync.made_progress else self._failures + 1
+            if not self._requests:
                 wait_seconds = self._wait_seconds(interval_seconds)
                 if wait_seconds < math.inf:
                     self.next_at = self._clock.now_ms() + int(wait_seconds * 1000)
@@ -75,13 +77,14 @@ class SyncSchedule:
                     await self._now.wait()
 
     def close(self) -> None:
-        """Nobody sweeps any more: whoever waits is told so."""
-        for asked in (*self._asked, *self._served):
-            asked.error = asked.error or NotAdmitted()
-            asked.done.set()
+        """There will be no further sync: those who wait get NotAdmitted."""
+        for request in (*self._requests, *self._running):
+            request.error = request.error or NotAdmitted()
+            request.done.set()
 
     def _wait_seconds(self, interval_seconds: float | None) -> float:
-        """Shops whose sweeps began in step, at the start of the daemon or when their platform was back, part."""
+        """How long to wait, with jitter: syncs of many shops began at once, at start or when their platform was
+        back."""
         if self._failures:
             longest = _LONGEST_REST_SECONDS if interval_seconds is None else interval_seconds
             wait = Growing(_FIRST_REST_SECONDS, longest).after(self._failures)
@@ -91,15 +94,15 @@ class SyncSchedule:
             wait = interval_seconds
         return spread(wait, self._chance.jitter())
 
-    def _add(self, *, is_waited_for: bool) -> _Asked:
-        asked = _Asked(is_waited_for=is_waited_for)
-        self._asked.append(asked)
+    def _add(self, *, is_waited_for: bool) -> _SyncRequest:
+        request = _SyncRequest(is_waited_for=is_waited_for)
+        self._requests.append(request)
         self._now.set()
-        return asked
+        return request
 
-    async def _sweep(self, *, is_asked_for: bool, rereads_all: bool) -> tuple[SyncReport | None, Exception | None]:
+    async def _run_once(self, *, is_asked_for: bool, rereads_all: bool) -> tuple[SyncReport | None, Exception | None]:
         try:
-            return await self._sync.sweep(is_asked_for=is_asked_for, rereads_all=rereads_all), None
+            return await self._sync.run_once(is_asked_for=is_asked_for, rereads_all=rereads_all), None
         except NotAdmitted as closed:
             return None, closed
         except PlatformFailure as failure:
@@ -110,13 +113,13 @@ class SyncSchedule:
         except StoreError as error:
             log.error("sync.failed", shop=self._shop, kind="storage", detail=str(error))
             return None, error
-        except Exception as error:  # supervised: what breaks even the poller's own record must not stop the steps
+        except Exception as error:  # supervised: a sync that cannot even record its failure must not stop the steps
             log.exception("sync.crashed", shop=self._shop)
             return None, Crashed(f"the sync raised {stumble(error)}")
 
 
-class _Asked:
-    """Somebody who asked for a sweep and waits for its report."""
+class _SyncRequest:
+    """A request for a sync. `is_waited_for`: somebody waits for its report."""
 
     __slots__ = ("done", "error", "is_waited_for", "report")
 

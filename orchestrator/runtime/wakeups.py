@@ -1,4 +1,4 @@
-"""What wakes the tasks of a shop's worker. Made before any of them, so that each is given it and none the worker.
+"""What wakes the tasks of a shop's worker. Made before any of them, so that tasks need not know the worker.
 
 What is due outlasts the worker: rung while one is being started it is heard by that one, which may have looked at the
 store too early to see what it was rung for.
@@ -18,13 +18,14 @@ _LISTEN_AGAIN_SECONDS = 5.0
 
 
 class Wakeup:
-    """Somebody is to look again. Heard once however often it was rung; rung while nobody waits, it is heard at once."""
+    """A signal for one task. Rung several times it wakes once; rung while nobody waits, the next wait returns at
+    once."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
 
     def ring(self) -> None:
-        """Look again."""
+        """Wakes the task."""
         self._event.set()
 
     async def wait(self) -> None:
@@ -34,13 +35,13 @@ class Wakeup:
 
 
 class Wakeups:
-    """`due`: the dispatcher, for something may be due. `gate`: the keeper of the gate's row."""
+    """`due` wakes the dispatcher, for something may be due; `gate` wakes the writer of the admission's row."""
 
     def __init__(self, due: Wakeup) -> None:
         self.due, self.gate = due, Wakeup()
 
     def gate_changed(self) -> None:
-        """The gate opened, closed or changed its reason."""
+        """Calls are admitted, refused or refused for another reason."""
         self.gate.ring()
         self.due.ring()
 

@@ -1,7 +1,7 @@
 """The shop worker: all work of one shop, on the one node that holds its lease.
 
-Its duties run side by side and know each other by wake-ups alone: the dispatcher drives orders that are due, the poller
-sweeps, what was set aside is read again, the gate's state is kept in the shop's row.
+Its tasks run side by side and know each other by wake-ups alone: the dispatcher drives orders that are due, the sync
+runs by its schedule, orders that were set aside are read again, the state of the admission is kept in the shop's row.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from anyio.abc import TaskStatus
 from orchestrator.decisions.draft import Context
 from orchestrator.decisions.recovery import recover
 from orchestrator.platforms.client import PlatformClient, RemembersRefusal
-from orchestrator.runtime.access_watch import mind_access, save_fingerprint, tell_resumed
+from orchestrator.runtime.access_watch import append_resumed, save_fingerprint, watch_access
 from orchestrator.runtime.admission import Admission
 from orchestrator.runtime.admission_row import AdmissionRow
 from orchestrator.runtime.calls import ask
@@ -41,7 +41,7 @@ class ShopWorker:
     """Works for one shop. `run` lasts until it is cancelled or the lease is lost; everything else may be called from
     other tasks meanwhile.
 
-    `wakeups`: those that the gate of `services` rings. `reads`: of single orders. `sweeps`: of the shop's list.
+    `wakeups`: those that the admission of `services` rings. `reads`: of single orders. `sync_schedule`: of its syncs.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class ShopWorker:
     ) -> None:
         self.name = services.policy.shop
         self.reads = OrderReads(services, wakeups.due.ring)
-        self._e, self._wakeups = services, wakeups
+        self._services, self._wakeups = services, wakeups
         self._rereads = Rereads(services, self.reads.follow)
         sync = ShopSync(services, wakeups.due.ring, self._rereads)
-        self.sweeps = SyncSchedule(self.name, sync, services.clock, services.chance)
+        self.sync_schedule = SyncSchedule(self.name, sync, services.clock, services.chance)
         self._dispatcher = Dispatcher(services, wakeups.due)
         self._row = AdmissionRow(services, wakeups.gate)
         self._poll_seconds = poll_seconds
         self._fingerprint = fingerprint
-        self._is_after_death = is_process_start
+        self._is_process_start = is_process_start
 
     def __repr__(self) -> str:
         return f"<ShopWorker {self.name}: {self._dispatcher!r}, {self.gate!r}>"
@@ -72,13 +72,13 @@ class ShopWorker:
 
     @property
     def gate(self) -> Admission:
-        """The shop's gate, to look at."""
-        return self._e.gate
+        """The shop's admission, to be read."""
+        return self._services.gate
 
     @property
     def client(self) -> PlatformClient:
         """The shop's client; calls on it go through `ask`."""
-        return self._e.client
+        return self._services.client
 
     @property
     def running(self) -> int:
@@ -86,16 +86,16 @@ class ShopWorker:
         return self._dispatcher.running
 
     def context(self) -> Context:
-        """What a decision about one of the shop's orders may look at, now and without a turn for a call."""
-        return self._e.context()
+        """What a decision about one of the shop's orders may look at, now and without a permit for a call."""
+        return self._services.context()
 
     def fence(self, tx: Transaction) -> None:
         """Raises StaleLease when another node works for the shop by now."""
-        self._e.fence(tx)
+        self._services.fence(tx)
 
     async def ask(self, kind: str, call: Callable[[], Awaitable[T]]) -> T:
-        """As `asking.ask`. Raises GateClosed, PlatformFailure."""
-        return await ask(self._e, kind, call)
+        """As `calls.ask`. Raises NotAdmitted, PlatformFailure."""
+        return await ask(self._services, kind, call)
 
     def wake(self) -> None:
         """Something may be due."""
@@ -114,8 +114,8 @@ class ShopWorker:
         self.wake()
 
     async def took_credentials(self, fingerprint: str) -> None:
-        """The client works with these from now on. Raises StaleLease, StoreUnavailable."""
-        await save_fingerprint(self._e, fingerprint)
+        """The client uses these credentials from now on. Raises StaleLease, StoreUnavailable."""
+        await save_fingerprint(self._services, fingerprint)
 
     def drain(self) -> None:
         """No new step starts; running calls finish and are recorded."""
@@ -126,7 +126,7 @@ class ShopWorker:
         await self._dispatcher.rested()
 
     async def aclose(self) -> None:
-        """Closes the client, and keeps what its platform counts."""
+        """Closes the client, and saves the counts of its meter."""
         await self.client.aclose()
         self.gate.meter.close()
 
@@ -139,31 +139,31 @@ class ShopWorker:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._row.run)
-                group.start_soon(mind_access, self._e, self.resume)
-                group.start_soon(self.sweeps.run, self._poll_seconds)
+                group.start_soon(watch_access, self._services, self.resume)
+                group.start_soon(self.sync_schedule.run, self._poll_seconds)
                 group.start_soon(self._rereads.run)
                 group.start_soon(self._dispatcher.run)
         finally:
-            self.sweeps.close()
+            self.sync_schedule.close()
 
     async def _start(self) -> None:
-        """Takes up what the last run left: pause, gate, calls that were out."""
-        count, shop = await self._e.store.write(self._take_up)
+        """Takes up the state of the last run: pause, admission, calls that were out."""
+        count, shop = await self._services.store.write(self._take_up)
         await self._row.take_over(shop)
         if count:
             log.info("shop.recovered", shop=self.name, orders=count)
 
     def _take_up(self, tx: Transaction) -> tuple[int, Shop]:
-        ctx = self._e.context()
-        self._e.fence(tx)
+        ctx = self._services.context()
+        self._services.fence(tx)
         follow_shop(tx, self.name, ctx.now)
         shop = self._row_of(tx)
         if shop.credentials != self._fingerprint:
             if shop.paused_by == "access_denied" and resume_shop(tx, self.name):
-                tell_resumed(tx, ctx.now, self.name)
+                append_resumed(tx, ctx.now, self.name)
             save_credentials(tx, self.name, self._fingerprint)
         hasten_rejected(tx, self.name)
-        count = recover(tx, ctx, is_process_start=self._is_after_death)
+        count = recover(tx, ctx, is_process_start=self._is_process_start)
         return count, self._row_of(tx)
 
     def _row_of(self, tx: Transaction) -> Shop:

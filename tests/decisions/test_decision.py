@@ -187,7 +187,7 @@ def test_a_step_begins_with_its_intent_and_no_due_time() -> None:
 
 def test_without_a_turn_nothing_begins_and_the_order_stays_due() -> None:
     draft, move = decide(order(), wants("accepted"), ctx=WITHOUT_TURN)
-    assert move is Rest.NEEDS_TURN
+    assert move is Rest.NEEDS_PERMIT
     assert (draft.order.situation, draft.order.due_at, draft.order.intent) == (Situation.QUEUED, NOW, None)
     assert draft.targets[0].status is TargetStatus.QUEUED
     assert told(draft) == []

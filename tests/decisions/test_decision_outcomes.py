@@ -225,7 +225,7 @@ def test_what_shows_nothing_new_changes_only_when_it_was_seen() -> None:
     assert reconcile(draft, CTX, seen(), NOW) is False
     assert draft.order == order(facts={"status": "Payed"}, observed_at=NOW)
     assert events(draft) == []
-    assert draft._look is None
+    assert draft._payload is None
 
 
 def test_an_edit_is_told_and_its_payload_kept() -> None:
@@ -234,7 +234,7 @@ def test_an_edit_is_told_and_its_payload_kept() -> None:
     assert reconcile(draft, CTX, look, NOW) is True
     told = {"reference": "R", "payment": "paid", "state": "CheckQueue", "changed": ["/note"]}
     assert events(draft) == [("order.updated", told)]
-    assert (draft.order.reference, draft._look) == ("R", (b"new", {"note": "ring"}, NOW))
+    assert (draft.order.reference, draft._payload) == ("R", (b"new", {"note": "ring"}, NOW))
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_the_first_read_confirms_what_only_webhooks_told_of() -> None:
         reconcile(draft, CTX, look, NOW)
         left.append(draft.order.is_provisional)
     assert left == [True, False], "another webhook confirms nothing"
-    assert draft._look == (b"whole", {}, NOW)
+    assert draft._payload == (b"whole", {}, NOW)
 
 
 def test_an_intent_ends_with_a_read_whatever_it_shows() -> None:

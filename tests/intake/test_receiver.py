@@ -65,17 +65,17 @@ async def test_a_webhook_for_nobody_is_logged_once_without_what_may_be_a_secret(
     async with front(tmp_path, platform=platform, is_working=False) as it:
         with capture_logs() as logs:
             assert [await it.post(path, BODY) for _ in range(2)] == [404, 404]
-        (told,) = (entry for entry in logs if entry["event"].startswith("webhook."))
-        assert (told["event"], told["shop"]) == (event, shop)
-        assert "s3cret" not in str(told)
+        (logged,) = (entry for entry in logs if entry["event"].startswith("webhook."))
+        assert (logged["event"], logged["shop"]) == (event, shop)
+        assert "s3cret" not in str(logged)
 
 
 async def test_a_webhook_for_a_shop_without_a_secret_is_logged_with_the_remedy(tmp_path: Path) -> None:
     async with front(tmp_path, is_working=False, secrets=()) as it:
         with capture_logs() as logs:
             assert await it.signed("orders/create", BODY) == 404
-        (told,) = (entry for entry in logs if entry["event"] == "webhook.no_secret")
-        assert "set shops.acme.webhook_secret" in told["remedy"]
+        (logged,) = (entry for entry in logs if entry["event"] == "webhook.no_secret")
+        assert "set shops.acme.webhook_secret" in logged["remedy"]
 
 
 async def test_a_repeat_is_answered_200_and_kept_once(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ async def test_senders_that_never_send_what_they_announced_keep_nobody_out(tmp_p
             assert await it.signed("orders/create", BODY) == 200
 
 
-async def test_large_bodies_take_turns_and_all_arrive(tmp_path: Path) -> None:
+async def test_large_bodies_wait_for_permits_and_all_arrive(tmp_path: Path) -> None:
     async def send(it: Front, number: int) -> None:
         assert await it.signed("orders/create", json.dumps({"id": number, "x": "y" * 90_000}).encode()) == 200
 
@@ -162,7 +162,7 @@ async def test_headers_beyond_measure_are_refused(tmp_path: Path) -> None:
         assert await it.rows() == 0
 
 
-async def test_what_is_no_http_is_refused_without_quoting_it(tmp_path: Path) -> None:
+async def test_what_is_not_http_is_refused_without_quoting_it(tmp_path: Path) -> None:
     async with front(tmp_path, is_working=False) as it, await anyio.connect_tcp(*it.address) as stream:
         await stream.send(f"POST {ORDERS}/{SECRET} HTTP/1.1\r\nHost : x\r\n\r\n".encode())
         answer = b""
@@ -170,7 +170,7 @@ async def test_what_is_no_http_is_refused_without_quoting_it(tmp_path: Path) -> 
             while True:
                 answer += await stream.receive()
         assert b" 400 " in answer.split(b"\r\n")[0]
-        assert answer.endswith(b"no HTTP\n")
+        assert answer.endswith(b"not HTTP\n")
         assert b"aiohttp" not in answer
 
 
@@ -219,7 +219,7 @@ async def test_the_secret_in_the_address_lets_a_hint_in(tmp_path: Path) -> None:
         assert await it.rows() == 2
 
 
-async def test_a_taken_port_and_a_bad_certificate_are_told_in_one_line(tmp_path: Path) -> None:
+async def test_a_taken_port_and_a_bad_certificate_are_logged_in_one_line(tmp_path: Path) -> None:
     async with front(tmp_path, is_working=False) as it:
         with pytest.raises(ListenError, match=r"is in use by another program; set another webhooks\.port"):
             async with listening(web.Application(), WebhookSettings(port=it.address[1])):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.decisions.adoption import adopt_told
+from orchestrator.decisions.adoption import adopt_provisionally
 from orchestrator.decisions.draft import Context
 from orchestrator.decisions.refusals import Refused
 from orchestrator.platforms.client import OrderSnapshot
@@ -191,9 +191,9 @@ async def test_a_webhook_whose_word_nobody_can_take_keeps_no_other_from_being_he
     def take(tx: Transaction, ctx: Context, seen: OrderSnapshot, cause: Mapping[str, Any]) -> None:
         if seen.id == NOWHERE:
             raise ZeroDivisionError
-        adopt_told(tx, ctx, seen, cause)
+        adopt_provisionally(tx, ctx, seen, cause)
 
-    monkeypatch.setattr("orchestrator.intake.inbox.adopt_told", take)
+    monkeypatch.setattr("orchestrator.intake.inbox.adopt_provisionally", take)
     async with pushing(tmp_path, 1) as (floor, name, courier):
         await floor.commands.pause(name, None)
         await tell(courier, "orders/create", body_of(courier, floor))

@@ -23,23 +23,23 @@ def watch() -> Stopwatch:
 
 def test_a_gate_says_why_it_is_closed(watch: Stopwatch) -> None:
     gate = Admission(Limits(1.0, 5, 2, 2, 30.0), watch)
-    assert repr(gate) == "<Gate open: circuit closed, 5.0 turns, 0 waiting>"
+    assert repr(gate) == "<Admission open: circuit closed, 5.0 permits, 0 waiting>"
     gate.throttled(4, "slow down")
-    assert repr(gate) == "<Gate closed by retry_after for 4.0 s: circuit closed, 5.0 turns, 0 waiting>"
+    assert repr(gate) == "<Admission closed by retry_after for 4.0 s: circuit closed, 5.0 permits, 0 waiting>"
     gate.reset()
     gate.try_acquire()
     gate.set_paused(True)
-    assert repr(gate) == "<Gate paused: circuit closed, 4.0 turns, 0 waiting>"
+    assert repr(gate) == "<Admission paused: circuit closed, 4.0 permits, 0 waiting>"
 
 
 async def test_a_worker_says_what_is_driven_and_how_its_gate_stands(tmp_path: Path) -> None:
     async with shopfloor(Sandbox(SandboxSettings(orders=1)), tmp_path) as floor:
         worker = floor.supervisor.worker("acme")
         shown = repr(worker)
-        assert "<ShopWorker acme: <Dispatcher of acme: 0 slots, 0 driven, 0 listed>, <Gate open" in shown
+        assert "<ShopWorker acme: <Dispatcher of acme: 0 slots, 0 driven, 0 listed>, <Admission open" in shown
         assert "\n" not in shown
         inbox = Inbox(floor.store, floor.supervisor.worker, Clock(), Chance(random.Random(1)))
-        assert repr(inbox) == "<Inbox: at work for [], leaves [] alone>"
+        assert repr(inbox) == "<Inbox: at work for [], waits for []>"
 
 
 async def test_a_courier_says_how_far_it_came(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.clock import Chance, Clock
 from orchestrator.operations.views import shop_view
-from orchestrator.runtime import sync_schedule as sweeps
+from orchestrator.runtime import sync_schedule
 from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.sync import ShopSync
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
@@ -23,9 +23,9 @@ NOW = 1_700_000_000_000
 class Empty:
     """A poller that finds nothing."""
 
-    got_on = False
+    made_progress = False
 
-    async def sweep(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
+    async def run_once(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
         return SyncReport()
 
 
@@ -64,7 +64,7 @@ async def test_the_next_poll_is_told_once_one_has_ended(tmp_path: Path) -> None:
 async def test_shops_that_were_swept_in_step_part(drawn: float) -> None:
     clock = Clock(now_ms=lambda: NOW)
     sync = cast("ShopSync", Empty())
-    schedule = sweeps.SyncSchedule("acme", sync, clock, Chance(Drawing(drawn)))
+    schedule = sync_schedule.SyncSchedule("acme", sync, clock, Chance(Drawing(drawn)))
     async with anyio.create_task_group() as group:
         group.start_soon(schedule.run, 3600.0)
         await schedule.ask()
@@ -76,7 +76,7 @@ async def test_shops_that_were_swept_in_step_part(drawn: float) -> None:
 async def test_a_sweep_that_came_to_nothing_is_made_again_before_its_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeps, "_FIRST_REST_SECONDS", 0.01)
+    monkeypatch.setattr(sync_schedule, "_FIRST_REST_SECONDS", 0.01)
     sandbox = Sandbox(SandboxSettings(orders=1))
     sandbox.faults.script("error_before", step="list", times=2)
     async with sandbox.running():

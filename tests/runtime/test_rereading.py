@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.decisions.refusals import Refused
 from orchestrator.decisions.rejected import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, pause_ms
-from orchestrator.runtime.patience import SWEEPS
+from orchestrator.runtime.patience import SYNCS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Rejected
 from storage.rejected import Aside, due_rejected, list_rejected
@@ -40,7 +40,7 @@ async def sweep(floor: Shopfloor, shop: str) -> None:
     """A sweep that nobody asked for."""
     worker = floor.supervisor.worker(shop)
     assert worker is not None
-    await worker.sweeps._sync.sweep()
+    await worker.sync_schedule._sync.run_once()
 
 
 async def fails_to_sync(floor: Shopfloor, shop: str) -> None:
@@ -179,7 +179,7 @@ async def test_an_order_that_is_never_shown_stops_neither_the_others_nor_the_pos
             sandbox.faults.script(fault, step="read", order=order, times=1000)
         config = config_of(sandbox, tmp_path, {"poll": {"enabled": False}}, platform=platform)
         async with working_on(sandbox, config, tmp_path) as floor:
-            for _ in range(SWEEPS - 1):
+            for _ in range(SYNCS - 1):
                 await fails_to_sync(floor, shop)
             assert len(await floor.orders()) == 9, "the rest of the page comes through"
             assert await rejected_of(floor) == []
@@ -206,7 +206,7 @@ async def test_many_orders_that_the_platform_refuses_to_show_take_no_more_sweeps
             sandbox.faults.script_answer(403, b"<html>no</html>", step="read", order=order, times=1000)
         config = config_of(sandbox, tmp_path, {"poll": {"enabled": False}}, platform=platform)
         async with working_on(sandbox, config, tmp_path) as floor:
-            for _ in range(SWEEPS - 1):
+            for _ in range(SYNCS - 1):
                 await fails_to_sync(floor, shop)
             await floor.commands.sync(shop, 30)
             assert len(await floor.orders()) == 4
@@ -227,13 +227,13 @@ async def test_a_known_order_that_is_never_shown_stops_no_poll_for_ever(tmp_path
         await floor.reach(order, "accepted", shop)
         sandbox.faults.script("html", step="read", order=order, times=1000)
         failures = 0
-        for _ in range(SWEEPS + 2):
+        for _ in range(SYNCS + 2):
             watch.ahead_ms += 1000
             try:
                 await floor.commands.sync(shop, 30)
             except Refused:
                 failures += 1
-        assert failures <= SWEEPS - 1
+        assert failures <= SYNCS - 1
         assert len(await floor.events("import.rejected")) <= 1
         sandbox.faults.forget()
         await floor.commands.sync(shop, 30)

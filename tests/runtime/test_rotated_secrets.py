@@ -126,7 +126,7 @@ async def test_a_file_that_holds_the_same_pauses_the_shop_with_one_alarm(tmp_pat
 async def test_a_paused_shop_goes_on_by_itself_when_its_file_changes(
     tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access_watch, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(access_watch, "CHECK_SECONDS", 0.02)
     async with rotating(tmp_path, place) as it:
         it.change("rotated")
         target = await it.submit()
@@ -139,7 +139,7 @@ async def test_a_paused_shop_goes_on_by_itself_when_its_file_changes(
 
 
 async def test_a_persons_pause_outlasts_a_file_that_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access_watch, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(access_watch, "CHECK_SECONDS", 0.01)
     async with rotating(tmp_path, "selldone") as it:
         await it.floor.commands.pause(it.name, None)
         it.secret.write_text("rotated")

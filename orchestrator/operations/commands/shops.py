@@ -41,15 +41,15 @@ class ShopCommands(CommandGroup):
         if not await self._services.store.write(unit):
             return
         worker.resume()
-        worker.sweeps.ask_soon()  # a person says that it works again, and wants to know whether it does
+        worker.sync_schedule.ask_soon()  # a person says that it works again, and wants to know whether it does
 
     async def sync(self, shop: str, wait_seconds: float | None = None) -> SyncReport | None:
         """Polls now; with `wait_seconds` answers what was found, or None when time ran out."""
         worker = await self._services.worker(shop)
         if wait_seconds is None:
-            worker.sweeps.ask_soon()
+            worker.sync_schedule.ask_soon()
             return None
         with anyio.move_on_after(wait_seconds):
             async with platform_refusals(self._services.store, worker, None):
-                return await worker.sweeps.ask()
+                return await worker.sync_schedule.ask()
         return None

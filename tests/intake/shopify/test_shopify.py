@@ -76,15 +76,15 @@ async def test_goods_of_an_order_that_we_do_not_have_are_no_news(tmp_path: Path)
         assert await floor.events("order.imported", order=added) == []
 
 
-async def test_webhooks_of_another_shop_of_the_same_app_are_told_of_once(tmp_path: Path) -> None:
+async def test_webhooks_of_another_shop_of_the_same_app_are_logged_once(tmp_path: Path) -> None:
     async with pushing(tmp_path, 1) as (floor, name, courier):
         floor.sandbox.shopify.panel.add()
         mine = courier.due()
         strays = [replace(each, headers={**each.headers, "X-Shopify-Shop-Domain": "other.example"}) for each in mine]
         with capture_logs() as logs:
             assert set(await courier.send([*mine, *strays])) == {200}
-        (told,) = (entry for entry in logs if entry["event"] == "webhook.of_another_shop")
-        assert (told["shop"], told["told"]) == (name, "other.example")
+        (logged,) = (entry for entry in logs if entry["event"] == "webhook.of_another_shop")
+        assert (logged["shop"], logged["sender"]) == (name, "other.example")
 
 
 @pytest.mark.parametrize("topic", ["returns/request", "returns/approve", "returns/close", "returns/update"])
