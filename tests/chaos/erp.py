@@ -38,7 +38,7 @@ class Wish:
 
     @property
     def is_answered(self) -> bool:
-        """Whether the ERP knows what became of it."""
+        """Whether the ERP knows its outcome."""
         return self.target is not None or self.problem is not None
 
 

@@ -87,7 +87,7 @@ class World:
     edits: dict[Ref, list[Edit]] = field(default_factory=dict)
     """What people did to orders, at the platforms and with `skip`."""
     garbage: set[Ref] = field(default_factory=set)
-    """Orders that nobody can read."""
+    """Orders with unreadable payloads."""
     secrets: set[str] = field(default_factory=lambda: {SECRET})
     """Everything that must show nowhere."""
 

@@ -182,7 +182,7 @@ class OrderMachine(RuleBasedStateMachine):
             platform.do(step, request)
             if step == "set_tracking":  # other tracking than ours stands there now: ours may be set again
                 platform.done_by_us.pop(step, None)
-        if MACHINE.is_done(step, draft.standing(), platform.seen().standing(), request):
+        if MACHINE.is_done(step, draft.standing(), platform.snapshot().standing(), request):
             self._change(lambda draft, ctx: interventions.skip(draft, ctx, "by hand"))
 
     def resume(self) -> None:
@@ -207,7 +207,7 @@ class OrderMachine(RuleBasedStateMachine):
 
     @rule()
     def a_list_is_made(self) -> None:
-        self.old_look = None if self.floor.platform.is_gone else (self.floor.platform.seen(), self.floor.now_ms)
+        self.old_look = None if self.floor.platform.is_gone else (self.floor.platform.snapshot(), self.floor.now_ms)
         self.floor.now_ms += 1
 
     @precondition(lambda self: self.old_look is not None)

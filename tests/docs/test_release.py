@@ -1,4 +1,4 @@
-"""The version that is built is the one that the changelog tells of last."""
+"""The version that is built is the newest version of the changelog."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def test_a_poll_that_shows_it_as_it_was_heals_it() -> None:
     floor = Gone()
     floor.platform.is_gone = False
     floor.now_ms += 1
-    assert floor.adopt(floor.platform.seen(), floor.now_ms) == "updated"
+    assert floor.adopt(floor.platform.snapshot(), floor.now_ms) == "updated"
     row = floor.row()
     assert (row.gone_at, row.gone_detail) == (None, None)
     assert floor.events()[-1].data["found_again"] is True
@@ -130,7 +130,7 @@ def test_a_poll_that_shows_it_as_it_was_heals_it() -> None:
 def test_a_list_that_is_older_than_the_look_does_not_bring_it_back() -> None:
     floor = Gone()
     floor.platform.is_gone = False
-    assert floor.adopt(floor.platform.seen(), floor.gone_at - 1) == "stale"
+    assert floor.adopt(floor.platform.snapshot(), floor.gone_at - 1) == "stale"
     assert floor.row().gone_at == floor.gone_at
     floor.store.close()
 
@@ -139,7 +139,7 @@ def test_an_order_in_an_unknown_state_that_is_gone_waits_for_nobody() -> None:
     floor = DrivenOrder()
     floor.platform.state = "Teleported"
     floor.now_ms += 1
-    floor.adopt(floor.platform.seen(), floor.now_ms)
+    floor.adopt(floor.platform.snapshot(), floor.now_ms)
     assert floor.row().situation is Situation.BLOCKED
     floor.now_ms += 1
     floor.store.run(lambda tx: note_gone(tx, floor.context(), ORDER, "404", floor.now_ms))
@@ -147,6 +147,6 @@ def test_an_order_in_an_unknown_state_that_is_gone_waits_for_nobody() -> None:
     assert (row.situation, shown(row)["problem"]["type"]) == (Situation.IDLE, "order-not-found")
     floor.platform.is_gone = False
     floor.now_ms += 1
-    floor.adopt(floor.platform.seen(), floor.now_ms)
+    floor.adopt(floor.platform.snapshot(), floor.now_ms)
     assert floor.row().situation is Situation.BLOCKED, "back, and still in a state that nobody knows"
     floor.store.close()

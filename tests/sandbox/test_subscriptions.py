@@ -26,7 +26,7 @@ SAMPLES = Path(__file__).parents[1] / "samples" / "shopify"
 # -- routing and parts -------------------------------------------------------------------------------------------------
 
 
-async def test_routing_is_told_when_it_ends_though_nobody_asks() -> None:
+async def test_routing_is_published_when_it_ends_though_nobody_asks() -> None:
     async with posting(is_timed=True) as post:
         post.subscribe(ROUTED, "orders/create")
         order = (await post.panel("add", routing_seconds=60))["order"]

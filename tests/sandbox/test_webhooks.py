@@ -63,7 +63,7 @@ async def test_every_parcel_is_told_as_itself() -> None:
         assert {each.body["order_id"] for each in post.receiver.got} == {int(spread)}
 
 
-async def test_a_cancellation_by_the_api_is_told_when_it_is_done_though_nobody_asks() -> None:
+async def test_a_cancellation_by_the_api_is_published_when_it_is_done_though_nobody_asks() -> None:
     async with posting(is_timed=True, job_seconds=60) as post:
         post.subscribe("orders/cancelled", "orders/create")
         order = post.sandbox.shopify.order_ids()[0]

@@ -78,7 +78,7 @@ async def test_a_poll_that_shows_the_move_wakes_it_at_once(floor: Driven[Bazaar]
     await floor.work()
     floor.platform.do("settle", NOTHING)
     floor.now_ms += 1
-    floor.adopt(floor.platform.seen(), floor.now_ms)
+    floor.adopt(floor.platform.snapshot(), floor.now_ms)
     await floor.work()
     assert end_of(floor, made.id) is TargetStatus.REACHED
 
@@ -89,7 +89,7 @@ async def test_a_state_that_only_the_platform_leads_to_is_reached_by_waiting(flo
     assert floor.row().situation is Situation.WAITING
     floor.platform.do("settle", NOTHING)
     floor.now_ms += 1
-    floor.adopt(floor.platform.seen(), floor.now_ms)
+    floor.adopt(floor.platform.snapshot(), floor.now_ms)
     await floor.work()
     assert end_of(floor, made.id) is TargetStatus.REACHED
     assert floor.platform.effects_of_us == []
@@ -112,7 +112,7 @@ async def test_what_is_waited_for_and_will_not_come_ends_the_target(floor: Drive
         floor.platform.do("settle", NOTHING)
     floor.platform.do(end, NOTHING)
     floor.now_ms += 1
-    floor.adopt(floor.platform.seen(), floor.now_ms)
+    floor.adopt(floor.platform.snapshot(), floor.now_ms)
     await floor.work()
     assert end_of(floor, made.id) is TargetStatus.FAILED
     assert floor.row().situation is Situation.IDLE

@@ -92,7 +92,7 @@ class MadeUpOrder(RuleBasedStateMachine):
     @rule()
     def a_poll_shows_it(self) -> None:
         self.floor.now_ms += 1
-        self.floor.adopt(self.floor.platform.seen(), self.floor.now_ms)
+        self.floor.adopt(self.floor.platform.snapshot(), self.floor.now_ms)
 
     @rule(action=st.sampled_from(["retry", "release", "cancel"]))
     def a_person_intervenes(self, action: str) -> None:

@@ -78,7 +78,7 @@ class ScriptedPlatform(ABC):
     usual: str = "ok"
 
     @abstractmethod
-    def seen(self) -> OrderSnapshot:
+    def snapshot(self) -> OrderSnapshot:
         """The order as a read shows it. Raises NotFound."""
 
     @abstractmethod
@@ -110,9 +110,9 @@ class ScriptedPlatform(ABC):
         _fail_before(outcome := self._next(READ_OUTCOMES))
         if outcome == "unreadable":
             raise Unreadable("half a page", b"<html>")
-        return self.seen()
+        return self.snapshot()
 
-    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         outcome = self._next(CALL_OUTCOMES)
         if self.is_gone:
             raise NotFound("no such order")
@@ -159,7 +159,7 @@ class TinyPlatform(ScriptedPlatform):
         "return_delivery": "PreparingOrder",
     }
 
-    def seen(self) -> OrderSnapshot:
+    def snapshot(self) -> OrderSnapshot:
         if self.is_gone:
             raise NotFound("no such order")
         code, url = self.tracking
@@ -271,7 +271,7 @@ class Driven(Generic[P]):
         )
         self.driver = Driver(self.services)
         self.store.run(lambda tx: acquire(tx, SHOP, machine.platform, "test"))
-        self.adopt(self.platform.seen(), START)
+        self.adopt(self.platform.snapshot(), START)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -328,9 +328,9 @@ class Driven(Generic[P]):
         self.driver = Driver(self.services)
         self.store.run(lambda tx: recover(tx, self.context(), is_process_start=True))
 
-    def adopt(self, seen: OrderSnapshot, read_at: int) -> Adopted:
+    def adopt(self, snapshot: OrderSnapshot, read_at: int) -> Adopted:
         """A poll that was asked for at `read_at` shows the order."""
-        return self.store.run(lambda tx: adopt(tx, self.context(), Observation(seen, read_at)))[1]
+        return self.store.run(lambda tx: adopt(tx, self.context(), Observation(snapshot, read_at)))[1]
 
 
 class DrivenOrder(Driven[TinyPlatform]):

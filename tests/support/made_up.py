@@ -41,13 +41,13 @@ class MadeUpMachine(PlatformMachine):
     def __init__(self) -> None:
         super().__init__("bazaar", STATES, STEPS, MAINLINE, "on-hold")
 
-    def pending_actions(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
+    def pending_actions(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
         tracking = request.tracking
-        is_current = tracking is None or standing.facts.get("tracking") == tracking.code
+        is_current = tracking is None or current.facts.get("tracking") == tracking.code
         return () if is_current else ("track",)
 
-    def satisfied(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
-        return () if self.pending_actions(standing, request) else ("tracking", "tracking.carrier")
+    def satisfied(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
+        return () if self.pending_actions(current, request) else ("tracking", "tracking.carrier")
 
     def is_done(self, step: str, before: OrderState, seen: OrderState, request: TargetRequest) -> bool | None:
         if step == "track":
@@ -55,11 +55,11 @@ class MadeUpMachine(PlatformMachine):
         return super().is_done(step, before, seen, request)
 
     def after(
-        self, standing: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+        self, current: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
     ) -> OrderState:
         if step == "track" and request.tracking is not None:
             facts = {"tracking": request.tracking.code, **facts}
-        return super().after(standing, step, request, answered, facts)
+        return super().after(current, step, request, answered, facts)
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ class Bazaar(ScriptedPlatform):
     moves: list[str] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
 
-    def seen(self) -> OrderSnapshot:
+    def snapshot(self) -> OrderSnapshot:
         if self.is_gone:
             raise NotFound("no such order")
         facts = {"tracking": self.tracking}

@@ -123,7 +123,7 @@ class ShopifyPlatform(SimulatedShops[ShopifyShop, ShopifyPanel]):
         }
 
     def summary(self) -> dict[str, Json]:
-        """Orders by state and what became of webhooks, shop by shop."""
+        """Orders by state and webhooks by outcome, shop by shop."""
         webhooks = {domain: asdict(shop.webhooks) for domain, shop in self.shops_by_key.items()}
         return {**super().summary(), "webhooks": webhooks}
 

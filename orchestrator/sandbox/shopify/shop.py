@@ -67,7 +67,7 @@ class ShopifyOptions:
 @dataclass(slots=True, eq=False)
 class ShopifyShop:
     """A shop. `access`: of the one app that is installed in it. `routing`: the orders whose FOs do not show yet.
-    `webhooks`: what became of those that were due. `acting`: the scopes of the call that is being answered.
+    `webhooks`: counts of those that were due, by outcome. `acting`: the scopes of the call that is being answered.
 
     `when_due` is called when `due_in` may have become less.
     """
