@@ -45,35 +45,35 @@ class Hooks(Table):
             )
 
     @abstractmethod
-    def plan(self, standing: OrderState, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
+    def plan(self, current: OrderState, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
         """The planner's (`machine.PlatformMachine`): no hook."""
 
     # -- planning --------------------------------------------------------------------------------------------------
 
-    def wanted(self, standing: OrderState, request: TargetRequest) -> State | None:
+    def wanted(self, current: OrderState, request: TargetRequest) -> State | None:
         """The state that a target names, for this order; None if the machine has none such."""
-        del standing
+        del current
         return self.resolve(request.state)
 
-    def has_reached(self, standing: OrderState, wanted: str) -> bool:
+    def has_reached(self, current: OrderState, wanted: str) -> bool:
         """Whether an order standing here is at or past `wanted` on the main line."""
-        here, there = self.rank(standing.state), self.rank(wanted)
-        return standing.state == wanted or (here is not None and there is not None and here >= there)
+        here, there = self.rank(current.state), self.rank(wanted)
+        return current.state == wanted or (here is not None and there is not None and here >= there)
 
-    def route(self, standing: OrderState, wanted: str) -> tuple[PlannedStep, ...] | None:
+    def route(self, current: OrderState, wanted: str) -> tuple[PlannedStep, ...] | None:
         """The state-changing steps to `wanted`; empty when it is reached, None when no way leads there."""
-        return () if self.has_reached(standing, wanted) else self.shortest_way(standing.state, wanted)
+        return () if self.has_reached(current, wanted) else self.shortest_way(current.state, wanted)
 
     def with_actions(
-        self, standing: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
+        self, current: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
         """The steps of a plan: those of the route, and each action that the target brings in the first state on the way
         that allows it. Not asked for a state beside the main line: nothing is brought there."""
-        pending = [self.steps[name] for name in self.pending_actions(standing, request)]
+        pending = [self.steps[name] for name in self.pending_actions(current, request)]
         # what the platform had no use for is not brought any more: a step that carries nothing else is not asked again
         waiting = [row for row in pending if not row.uses or set(row.uses) & set(request.brings())]
         steps: list[PlannedStep] = []
-        for here, move in [*((step.source, step) for step in route), (route[-1].to if route else standing.state, None)]:
+        for here, move in [*((step.source, step) for step in route), (route[-1].to if route else current.state, None)]:
             for action in [a for a in waiting if here in a.sources]:
                 steps.append(PlannedStep(action.name, here, here))
                 waiting.remove(action)
@@ -81,70 +81,70 @@ class Hooks(Table):
                 steps.append(move)
         return tuple(steps)
 
-    def allowed(self, standing: OrderState) -> tuple[str, ...]:
+    def allowed(self, current: OrderState) -> tuple[str, ...]:
         """Native names of the states one step away that a target may ask for, whoever makes the step."""
-        ways = dict.fromkeys(to for _, to in self.moves(standing.state))
-        return tuple(to for to in ways if to != standing.state and self.states[to].settable)
+        ways = dict.fromkeys(to for _, to in self.moves(current.state))
+        return tuple(to for to in ways if to != current.state and self.states[to].settable)
 
-    def pending_actions(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
+    def pending_actions(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """State-leaving steps that the target brings data for and that are not done yet, in sequence."""
-        del standing, request
+        del current, request
         return ()
 
-    def satisfied(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
+    def satisfied(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """Fields of the target that the order carries already, so nothing has to be sent for them."""
-        del standing, request
+        del current, request
         return ()
 
-    def wait(self, standing: OrderState, request: TargetRequest) -> PlatformWait | None:
+    def wait(self, current: OrderState, request: TargetRequest) -> PlatformWait | None:
         """What on the platform's side holds this order up right now on its way to what is asked for, or None."""
-        del standing, request
+        del current, request
         return None
 
     # -- guards ----------------------------------------------------------------------------------------------------
 
-    def guard(self, standing: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
+    def guard(self, current: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
         """Why this order may not go to `wanted` with this data, or None. Pure."""
-        del standing, request, wanted
+        del current, request, wanted
         return None
 
-    def whole(self, standing: OrderState) -> Whole:
+    def whole(self, current: OrderState) -> Whole:
         """The order's lines and locations, so that a field that names all of them is told from one that narrows."""
-        del standing
+        del current
         return Whole()
 
     def location_of(self, request: TargetRequest) -> str | None:
         """The target's location as the platform names it; None where it brings none."""
         return request.location
 
-    def withdrawn_reason(self, standing: OrderState, request: TargetRequest) -> str | None:
+    def withdrawn_reason(self, current: OrderState, request: TargetRequest) -> str | None:
         """Why nothing of the order may be sent any more that the target would send, or None. Pure."""
         del request
-        return withdrawn_words(standing.facts)
+        return withdrawn_words(current.facts)
 
     # -- what calls and reads tell -----------------------------------------------------------------------------------
 
-    def destination(self, standing: OrderState, step: str, request: TargetRequest) -> str | None:
+    def destination(self, current: OrderState, step: str, request: TargetRequest) -> str | None:
         """Where `step` leads from here; among rows that share its name, the one on the way to what is asked for.
 
         None where no row leads on from here.
         """
         if not self._is_shared[step]:
             row = self.steps.get(step)
-            is_here = row is None or standing.state in row.sources
-            return (row and row.to) or standing.state if is_here else None
-        plan = self.plan(standing, request)
+            is_here = row is None or current.state in row.sources
+            return (row and row.to) or current.state if is_here else None
+        plan = self.plan(current, request)
         planned = plan.steps[:1] if isinstance(plan, Plan) else ()
         return planned[0].to if planned and planned[0].step == step else None
 
-    def observe(self, standing: OrderState | None, seen: OrderState) -> str:
+    def observe(self, current: OrderState | None, seen: OrderState) -> str:
         """Our name for what the platform shows now, given what we knew (None: nothing)."""
-        del standing
+        del current
         return seen.platform_state
 
-    def merged_facts(self, standing: OrderState, seen: OrderState) -> dict[str, Json]:
+    def merged_facts(self, current: OrderState, seen: OrderState) -> dict[str, Json]:
         """The facts after a read: the platform's own, and what only we know (numbers that we sent) where it matters."""
-        del standing
+        del current
         return dict(seen.facts)
 
     def is_done(self, step: str, before: OrderState, seen: OrderState, request: TargetRequest) -> bool | None:
@@ -170,19 +170,19 @@ class Hooks(Table):
         return True
 
     def after(
-        self, standing: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+        self, current: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
     ) -> OrderState:
         """Where the order stands once `step` succeeded. `answered`: the platform state that the answer told, if any;
         `facts`: facts that the answer changed."""
-        state = self.apply(standing.state, step, self.destination(standing, step, request))
-        merged = {**standing.facts, **facts} if facts else standing.facts
-        return replace(standing, state=state, platform_state=answered or state, facts=merged)
+        state = self.apply(current.state, step, self.destination(current, step, request))
+        merged = {**current.facts, **facts} if facts else current.facts
+        return replace(current, state=state, platform_state=answered or state, facts=merged)
 
-    def after_lost_answer(self, standing: OrderState, step: str, request: TargetRequest) -> Mapping[str, Json]:
+    def after_lost_answer(self, current: OrderState, step: str, request: TargetRequest) -> Mapping[str, Json]:
         """The facts once the answer to `step` was lost and no read showed its effect: that it may have taken effect
         is remembered where the platform's answer to the next call means something else because of it."""
         del step, request
-        return standing.facts
+        return current.facts
 
     # -- for people ------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from statemachines.target import Json
 _GLOBAL = "gid://"
 
 
-class SenselessItems(ValueError):
+class InvalidItems(ValueError):
     """The target's items cannot be taken; the message says why."""
 
 
@@ -27,7 +27,7 @@ def read_items(items: Sequence[Json] | None, kind: str | None = None) -> dict[st
     """The lines that items name, with the quantity where one is given (None: all of the line); None: no items.
 
     `kind`: the type that a global id of a line has on this platform, None where it has no global ids.
-    Raises SenselessItems.
+    Raises InvalidItems.
     """
     if items is None:
         return None
@@ -36,29 +36,29 @@ def read_items(items: Sequence[Json] | None, kind: str | None = None) -> dict[st
         line = number_of(item["id"] if isinstance(item, Mapping) else item, kind)
         told = item.get("quantity") if isinstance(item, Mapping) else None
         if line in asked:
-            raise SenselessItems(f"item {line} is named twice")
+            raise InvalidItems(f"item {line} is named twice")
         asked[line] = None if told is None else _quantity(told, line)
     if not asked:
-        raise SenselessItems("items is empty; leave it out to mean everything")
+        raise InvalidItems("items is empty; leave it out to mean everything")
     return asked
 
 
 def _quantity(told: Json, line: str) -> Decimal:
     found = decimal_of(told)
     if found is None or found <= 0:
-        raise SenselessItems(f"the quantity of item {line} is {told!r}, neither a whole number nor a decimal above 0")
+        raise InvalidItems(f"the quantity of item {line} is {told!r}, neither a whole number nor a decimal above 0")
     return found
 
 
 def number_of(value: Json, kind: str | None) -> str:
-    """An id as the platform's own text. Raises SenselessItems for a global id of another kind."""
+    """An id as the platform's own text. Raises InvalidItems for a global id of another kind."""
     text = str(value).strip()
     if kind is None or not text.startswith(_GLOBAL):
         return text
     name, _, number = text.rpartition("/")
     number = number.partition("?")[0]
     if name.rpartition("/")[2] != kind or not number:
-        raise SenselessItems(f"{text} is no id of a {kind}")
+        raise InvalidItems(f"{text} is no id of a {kind}")
     return number
 
 

@@ -71,42 +71,40 @@ class PlatformMachine(Hooks):
         super().__init__(platform, states, steps, mainline, initial)
         self.ships_withdrawn = ships_withdrawn
 
-    def plan(self, standing: OrderState, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
-        """The steps from `standing` to the requested state, in sequence, or why there are none.
+    def plan(self, current: OrderState, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
+        """The steps from `current` to the requested state, in sequence, or why there are none.
 
         A target that is reached already plans only the actions that it still brings (new tracking), mostly none.
         """
-        wanted = self.wanted(standing, request)
+        wanted = self.wanted(current, request)
         if wanted is None:
             if request.state.strip().casefold() in set(Milestone):
                 return Refusal("unreachable", f"{self.platform} has no {request.state}", self.names())
             return Refusal("unknown-state", f"{self.platform} knows no state {request.state!r}", self.names())
         if wanted.record_only:
-            return self._finish(wanted, (PlannedStep(RECORD, standing.state, standing.state),), request, standing)
-        if not self.knows(standing.state):
-            return Refusal(
-                "unreachable", f"the order is in {standing.state!r}, a state that this machine does not know"
-            )
+            return self._finish(wanted, (PlannedStep(RECORD, current.state, current.state),), request, current)
+        if not self.knows(current.state):
+            return Refusal("unreachable", f"the order is in {current.state!r}, a state that this machine does not know")
         if not wanted.settable:
-            if wanted.name == standing.state:
-                return self._finish(wanted, (), request, standing)
+            if wanted.name == current.state:
+                return self._finish(wanted, (), request, current)
             detail = f"{wanted.name} can be seen but not set: do it on the platform itself; the next look finds it"
-            return Refusal("unreachable", detail, self.allowed(standing))
-        if (refusal := self.guard(standing, request, wanted)) is not None:
+            return Refusal("unreachable", detail, self.allowed(current))
+        if (refusal := self.guard(current, request, wanted)) is not None:
             return refusal
-        route = self.route(standing, wanted.name)
+        route = self.route(current, wanted.name)
         if route is None:
-            return Refusal("unreachable", self._no_way(standing, wanted.name), self.allowed(standing))
+            return Refusal("unreachable", self._no_way(current, wanted.name), self.allowed(current))
         if chaining == "strict" and len(route) > 1:
-            detail = f"{wanted.name} is {len(route)} steps from {standing.state} and this shop takes one at a time"
-            return Refusal("not-adjacent", detail, self.allowed(standing))
+            detail = f"{wanted.name} is {len(route)} steps from {current.state} and this shop takes one at a time"
+            return Refusal("not-adjacent", detail, self.allowed(current))
         is_beside = self.rank(wanted.name) is None
-        steps = route if is_beside else self.with_actions(standing, route, request)
-        if (reason := self._narrowing(standing, steps, request)) is not None:
+        steps = route if is_beside else self.with_actions(current, route, request)
+        if (reason := self._narrowing(current, steps, request)) is not None:
             return Refusal("not-allowed", reason, reason=reason)
-        if (refusal := self._held_back(standing, request, steps)) is not None:
+        if (refusal := self._held_back(current, request, steps)) is not None:
             return refusal
-        return self._finish(wanted, steps, request, standing)
+        return self._finish(wanted, steps, request, current)
 
     def is_blind(self, planned: PlannedStep) -> bool:
         """Whether the client sends the step without a look at the order just before."""
@@ -119,14 +117,14 @@ class PlatformMachine(Hooks):
         detail = f"{self.platform} itself takes the order from {planned.source} to {planned.to} ({planned.step})"
         return PlatformWait("platform", None, detail)
 
-    def expected(self, standing: OrderState, plan: Plan, request: TargetRequest) -> OrderState:
+    def expected(self, current: OrderState, plan: Plan, request: TargetRequest) -> OrderState:
         """Where an order will stand once all of a plan has happened."""
         for step in plan.steps:
             if self.awaited(step) is not None:
-                standing = replace(standing, state=step.to, platform_state=step.to)
+                current = replace(current, state=step.to, platform_state=step.to)
             elif step.step != RECORD:
-                standing = self.after(standing, step.step, request, None, {})
-        return standing
+                current = self.after(current, step.step, request, None, {})
+        return current
 
     def describe(self) -> MachineDescription:
         """The machine as plain data: states, steps, milestones (docs/api.md)."""
@@ -141,47 +139,47 @@ class PlatformMachine(Hooks):
 
     # -- parts of a plan -------------------------------------------------------------------------------------------
 
-    def _narrowing(self, standing: OrderState, steps: Sequence[PlannedStep], request: TargetRequest) -> str | None:
+    def _narrowing(self, current: OrderState, steps: Sequence[PlannedStep], request: TargetRequest) -> str | None:
         """Why the steps would do more than the target means."""
         rows = [(self.row(step), self.states[step.to].milestones) for step in steps]
         sends = any("despatch" in row.uses for row in self.rows)
-        whole, location = self.whole(standing), self.location_of(request)
+        whole, location = self.whole(current), self.location_of(request)
         return narrowing_reason(rows, request, whole, location, sends_despatches=sends)
 
-    def _held_back(self, standing: OrderState, request: TargetRequest, steps: Iterable[PlannedStep]) -> Refusal | None:
+    def _held_back(self, current: OrderState, request: TargetRequest, steps: Iterable[PlannedStep]) -> Refusal | None:
         """Nothing of a withdrawn order is sent. What was sent before goes on: it is on its way whatever we do."""
-        if self.ships_withdrawn or not any(self._sends(standing, step) for step in steps):
+        if self.ships_withdrawn or not any(self._sends(current, step) for step in steps):
             return None
-        reason = self.withdrawn_reason(standing, request)
+        reason = self.withdrawn_reason(current, request)
         if reason is None:
             return None
         return Refusal("not-allowed", reason, reason=reason, blocks_as="not-allowed")
 
-    def _sends(self, standing: OrderState, step: PlannedStep) -> bool:
+    def _sends(self, current: OrderState, step: PlannedStep) -> bool:
         row = self.row(step)
         if not row.reaches_buyer or row.by == "platform":
             return False
         sent = self.resolve(Milestone.SHIPPED)
-        return sent is None or not self.has_reached(replace(standing, state=step.source), sent.name)
+        return sent is None or not self.has_reached(replace(current, state=step.source), sent.name)
 
-    def _no_way(self, standing: OrderState, wanted: str) -> str:
+    def _no_way(self, current: OrderState, wanted: str) -> str:
         """Why there is no plan, and for a state beside the main line what has to be there first."""
-        detail = f"no way leads from {standing.state} to {wanted}"
+        detail = f"no way leads from {current.state} to {wanted}"
         sources = dict.fromkeys(source for row in self.rows if row.to == wanted for source in row.sources)
-        if self.rank(wanted) is not None or not sources or standing.state in sources:
+        if self.rank(wanted) is not None or not sources or current.state in sources:
             return detail
         detail += f": an order gets there only from {', '.join(sources)}, and no plan takes it there for that"
-        ahead = [name for name in sources if self.states[name].settable and self.route(standing, name)]
+        ahead = [name for name in sources if self.states[name].settable and self.route(current, name)]
         return f"{detail}; submit {' or '.join(ahead)} first if that is meant" if ahead else detail
 
     def _finish(
-        self, wanted: State, steps: tuple[PlannedStep, ...], request: TargetRequest, standing: OrderState
+        self, wanted: State, steps: tuple[PlannedStep, ...], request: TargetRequest, current: OrderState
     ) -> Plan:
         milestone = wanted.milestone.value if wanted.milestone is not None else None
         taken = {name for step in steps if step.step != RECORD for name in self.row(step).uses}
         if wanted.record_only:
             taken.add("reason")  # it goes into the record
-        taken |= set(self.satisfied(standing, request))
+        taken |= set(self.satisfied(current, request))
         if self.takes_several_trackings and "tracking" in taken:
             taken |= {name for name in request.brings() if name.startswith("tracking[")}
         unused = tuple(name for name in request.brings() if name not in taken)

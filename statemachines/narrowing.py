@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from statemachines.items import SenselessItems, gap, read_items
+from statemachines.items import InvalidItems, gap, read_items
 from statemachines.target import Json, TargetRequest
 from statemachines.terms import Milestone, Step
 
@@ -61,6 +61,6 @@ def narrowing_reason(
 def _items_gap(request: TargetRequest, whole: Whole) -> str | None:
     try:
         asked = read_items(request.items, whole.kind)
-    except SenselessItems as error:
+    except InvalidItems as error:
         return str(error)
     return None if asked is None else gap(asked, whole.lines)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from statemachines.items import SenselessItems, foreign_reason, part_reason, read_items
+from statemachines.items import InvalidItems, foreign_reason, part_reason, read_items
 from statemachines.machine import (
     Milestone,
     OrderState,
@@ -78,102 +78,102 @@ class SelldoneMachine(PlatformMachine):
     def __init__(self, *, ships_withdrawn: bool = False) -> None:
         super().__init__("selldone", _STATES, _STEPS, _MAINLINE, "CheckQueue", ships_withdrawn=ships_withdrawn)
 
-    def has_reached(self, standing: OrderState, wanted: str) -> bool:
+    def has_reached(self, current: OrderState, wanted: str) -> bool:
         """A returned order stands where the platform put it; it can be sent again, so SentOrder lies ahead of it."""
-        return standing.state == wanted or super().has_reached(_on_platform(standing), wanted)
+        return current.state == wanted or super().has_reached(_on_platform(current), wanted)
 
-    def allowed(self, standing: OrderState) -> tuple[str, ...]:
+    def allowed(self, current: OrderState) -> tuple[str, ...]:
         """As the base; of a returned order, what the platform takes next."""
-        return super().allowed(_on_platform(standing))
+        return super().allowed(_on_platform(current))
 
-    def route(self, standing: OrderState, wanted: str) -> tuple[PlannedStep, ...] | None:
+    def route(self, current: OrderState, wanted: str) -> tuple[PlannedStep, ...] | None:
         """As the base; of a returned order, from where the platform put it."""
-        return () if standing.state == wanted else super().route(_on_platform(standing), wanted)
+        return () if current.state == wanted else super().route(_on_platform(current), wanted)
 
     def with_actions(
-        self, standing: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
+        self, current: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
         """The way of a returned order begins in `Returned`, and with what the platform takes where it put the order."""
-        steps = super().with_actions(_on_platform(standing), route, request)
-        ours = {_on_platform(standing).state: standing.state}
+        steps = super().with_actions(_on_platform(current), route, request)
+        ours = {_on_platform(current).state: current.state}
         return tuple(PlannedStep(s.step, ours.get(s.source, s.source), ours.get(s.to, s.to)) for s in steps)
 
-    def guard(self, standing: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
+    def guard(self, current: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
         """Only released orders of goods go on (selldone.md §1, §5.1); confirmed items must be the order's own; a
         tracking link must be a web link."""
-        if self.has_reached(standing, wanted.name):
-            return self._tracking_guard(standing, request, wanted)
-        if (kind := standing.facts.get("type")) not in (None, "PHYSICAL"):
+        if self.has_reached(current, wanted.name):
+            return self._tracking_guard(current, request, wanted)
+        if (kind := current.facts.get("type")) not in (None, "PHYSICAL"):
             reason = f"the order's type is {kind}, only PHYSICAL orders go this way"
             return Refusal("not-allowed", reason, reason=reason)
-        status = standing.facts.get("status")
-        if status is not None and status not in _RELEASED and standing.state != "Canceled":
+        status = current.facts.get("status")
+        if status is not None and status not in _RELEASED and current.state != "Canceled":
             reason = f"the order's payment status is {status}, only Payed and COD orders are released"
             return Refusal("not-allowed", reason, reason=reason)
-        is_unconfirmed = _on_platform(standing).state == "CheckQueue"
-        if is_unconfirmed and (refusal := _items_guard(request.items, standing.facts)) is not None:
+        is_unconfirmed = _on_platform(current).state == "CheckQueue"
+        if is_unconfirmed and (refusal := _items_guard(request.items, current.facts)) is not None:
             return refusal
-        return self._tracking_guard(standing, request, wanted)
+        return self._tracking_guard(current, request, wanted)
 
-    def whole(self, standing: OrderState) -> Whole:
+    def whole(self, current: OrderState) -> Whole:
         """The items that go on: those that were confirmed, all where nothing was left out. No locations."""
-        counts: Mapping[str, Json] = standing.facts.get("counts") or {}
-        items: list[str] = standing.facts.get("items") or []
-        is_unconfirmed = _on_platform(standing).state == "CheckQueue"
-        confirmed = None if is_unconfirmed else standing.facts.get("confirmed")
+        counts: Mapping[str, Json] = current.facts.get("counts") or {}
+        items: list[str] = current.facts.get("items") or []
+        is_unconfirmed = _on_platform(current).state == "CheckQueue"
+        confirmed = None if is_unconfirmed else current.facts.get("confirmed")
         return Whole({item: counts.get(item) for item in items if confirmed is None or item in confirmed})
 
-    def _tracking_guard(self, standing: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
+    def _tracking_guard(self, current: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
         urls = [each.url for each in request.trackings if each.url]
         if foreign := [url for url in urls if not is_web_link(url)]:
             reason = f"tracking.url {foreign[0]!r} is no http(s) link"
             return Refusal("not-allowed", reason, reason=reason)
         codes = {each.code for each in request.trackings if each.code}
-        known = standing.facts.get("tracking_code")
-        is_end = wanted.name in ("ToCustomer", "Returned") and standing.state == "SentOrder"
+        known = current.facts.get("tracking_code")
+        is_end = wanted.name in ("ToCustomer", "Returned") and current.state == "SentOrder"
         if is_end and codes and known and known not in codes:
             reason = f"the order went out under {known}, not under {', '.join(sorted(codes))}; it has one tracking"
             return Refusal("not-allowed", reason, reason=reason)
         return None
 
-    def withdrawn_reason(self, standing: OrderState, request: TargetRequest) -> str | None:
+    def withdrawn_reason(self, current: OrderState, request: TargetRequest) -> str | None:
         """As the base, and a return that the buyer asked for before the order was ever sent (selldone.md §5.2). In an
         order that came back the requests are what it came back for."""
-        reason = super().withdrawn_reason(standing, request)
-        if reason is not None or standing.state == "Returned":
+        reason = super().withdrawn_reason(current, request)
+        if reason is not None or current.state == "Returned":
             return reason
-        asked = [each for each in standing.facts.get("returns") or () if each["state"] in _RETURNING]
+        asked = [each for each in current.facts.get("returns") or () if each["state"] in _RETURNING]
         if not asked:
             return None
         told = ", ".join(f"{each['id']} ({each['state']})" for each in asked)
         return f"the buyer asked to return items before the order was sent, requests {told}: reject them to ship it"
 
-    def pending_actions(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
+    def pending_actions(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """set_tracking, when the target brings a code or link that the order does not carry yet."""
         tracking = request.tracking
-        if tracking is None or not (tracking.code or tracking.url) or _has_tracking(standing.facts, request):
+        if tracking is None or not (tracking.code or tracking.url) or _has_tracking(current.facts, request):
             return ()
         return ("set_tracking",)
 
-    def satisfied(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
+    def satisfied(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """Tracking that the order carries already."""
-        return ("tracking",) if request.tracking is not None and _has_tracking(standing.facts, request) else ()
+        return ("tracking",) if request.tracking is not None and _has_tracking(current.facts, request) else ()
 
-    def merged_facts(self, standing: OrderState, seen: OrderState) -> dict[str, Json]:
+    def merged_facts(self, current: OrderState, seen: OrderState) -> dict[str, Json]:
         """What the platform shows, and which items were confirmed: no read tells that. A look that says nothing of
         returns takes none away."""
-        confirmed = standing.facts.get("confirmed")
-        known = {name: standing.facts[name] for name in ("returns",) if name in standing.facts}
+        confirmed = current.facts.get("confirmed")
+        known = {name: current.facts[name] for name in ("returns",) if name in current.facts}
         return {**known, **seen.facts, **({"confirmed": confirmed} if confirmed is not None else {})}
 
-    def observe(self, standing: OrderState | None, seen: OrderState) -> str:
+    def observe(self, current: OrderState | None, seen: OrderState) -> str:
         """Canceled wins over the delivery state; a returned order keeps our name while the platform shows the same. One
         that was sent and can be shipped again came back, whoever called for that: nothing else takes an order back."""
         if seen.facts.get("status") == "Canceled":
             return "Canceled"
-        if standing is not None and standing.state == "SentOrder" and seen.platform_state in _COMES_BACK_TO:
+        if current is not None and current.state == "SentOrder" and seen.platform_state in _COMES_BACK_TO:
             return "Returned"
-        if standing is not None and standing.state == "Returned" and seen.platform_state == standing.platform_state:
+        if current is not None and current.state == "Returned" and seen.platform_state == current.platform_state:
             return "Returned"
         return seen.platform_state
 
@@ -203,30 +203,30 @@ class SelldoneMachine(PlatformMachine):
                 return True
 
     def after(
-        self, standing: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+        self, current: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
     ) -> OrderState:
         """As the base; set_tracking leaves its data in the facts, return_delivery keeps what the platform answered."""
         if step == "set_tracking" and request.tracking is not None:
             told = {"tracking_code": request.tracking.code, "tracking_url": request.tracking.url}
             facts = {**{k: v for k, v in told.items() if v}, **facts}
-            answered = answered or standing.platform_state
+            answered = answered or current.platform_state
         if step == "return_delivery":
             answered = answered or "PreparingOrder"
         if step == "confirm" and request.items is not None:
             facts = {"confirmed": _ids(request.items), **facts}
-        elif step == "confirm" and standing.facts.get("confirmed") is not None:
+        elif step == "confirm" and current.facts.get("confirmed") is not None:
             facts = {"confirmed": None, **facts}  # all of them, this time
         if step in ("confirm", "prepare"):
-            standing = _on_platform(standing)
-        return super().after(standing, step, request, answered, facts)
+            current = _on_platform(current)
+        return super().after(current, step, request, answered, facts)
 
-    def wait(self, standing: OrderState, request: TargetRequest) -> PlatformWait | None:
+    def wait(self, current: OrderState, request: TargetRequest) -> PlatformWait | None:
         """The reject countdown: writes are refused until it is undone or the order is cancelled (selldone.md §5.2)."""
         del request
-        rejected_at = standing.facts.get("reject_at")
-        if not rejected_at or standing.state in ("Canceled", "ToCustomer"):
+        rejected_at = current.facts.get("reject_at")
+        if not rejected_at or current.state in ("Canceled", "ToCustomer"):
             return None
-        reason = standing.facts.get("reject") or "no reason given"
+        reason = current.facts.get("reject") or "no reason given"
         until = _ms(rejected_at)
         return PlatformWait(
             "platform",
@@ -235,13 +235,13 @@ class SelldoneMachine(PlatformMachine):
         )
 
 
-def _on_platform(standing: OrderState) -> OrderState:
+def _on_platform(current: OrderState) -> OrderState:
     """A returned order where the platform put it, any other as it is. What the platform shows then is not documented:
     a state that is not before PreparingOrder is taken for that (selldone.md §5.2, §10)."""
-    if standing.state != "Returned":
-        return standing
-    shown = standing.platform_state
-    return replace(standing, state=shown if shown in _BEFORE_PREPARING else "PreparingOrder")
+    if current.state != "Returned":
+        return current
+    shown = current.platform_state
+    return replace(current, state=shown if shown in _BEFORE_PREPARING else "PreparingOrder")
 
 
 def _has_tracking(facts: Mapping[str, Json], request: TargetRequest) -> bool:
@@ -262,7 +262,7 @@ def _items_reason(items: tuple[Json, ...] | None, facts: Mapping[str, Json]) -> 
         return "no item is confirmed; leave items out to confirm all, or reject the order in the panel"
     try:
         asked = read_items(items)
-    except SenselessItems as error:
+    except InvalidItems as error:
         return str(error)
     counts: Mapping[str, Json] = facts.get("counts") or {}
     if (foreign := foreign_reason(asked, facts.get("items") or [])) is not None:
@@ -274,7 +274,7 @@ def _items_reason(items: tuple[Json, ...] | None, facts: Mapping[str, Json]) -> 
 def _ids(items: tuple[Json, ...]) -> list[str]:
     try:
         return list(read_items(items) or ())
-    except SenselessItems:  # the guard has the words
+    except InvalidItems:  # the guard has the words
         return []
 
 

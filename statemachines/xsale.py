@@ -73,22 +73,22 @@ class XsaleMachine(PlatformMachine):
         self.statuses = tuple(state.name for state in states if not state.record_only)
         self._sent = milestones.get("shipped", milestones.get("delivered", flow[-1]))
 
-    def sends(self, standing: OrderState, to: str) -> bool:
+    def sends(self, current: OrderState, to: str) -> bool:
         """Whether a change to `to` is the one that the buyer hears of goods by that leave."""
-        here, there, sent = (self.rank(name) for name in (standing.state, to, self._sent))
+        here, there, sent = (self.rank(name) for name in (current.state, to, self._sent))
         return there is not None and sent is not None and there >= sent and (here is None or here < sent)
 
-    def wanted(self, standing: OrderState, request: TargetRequest) -> State | None:
+    def wanted(self, current: OrderState, request: TargetRequest) -> State | None:
         """As the base, and by a status id: which one means what, the last look at the order told."""
         found = self.resolve(request.state)
         if found is not None:
             return found
-        statuses: Mapping[str, str] = standing.facts.get("statuses") or {}
+        statuses: Mapping[str, str] = current.facts.get("statuses") or {}
         return self.states.get(statuses.get(request.state.strip(), ""))
 
-    def whole(self, standing: OrderState) -> Whole:
+    def whole(self, current: OrderState) -> Whole:
         """The lines as the last read told them; no locations, which xSale does not tell."""
-        return Whole(standing.facts.get("lines"))
+        return Whole(current.facts.get("lines"))
 
     def is_done(self, step: str, before: OrderState, seen: OrderState, request: TargetRequest) -> bool | None:
         """Only the very status that was asked for shows that the change took effect (xsale.md §7).

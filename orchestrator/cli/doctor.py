@@ -25,7 +25,7 @@ from orchestrator.config.tls import tls_context
 from orchestrator.intake.subscriptions import inspect
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.failures import PlatformFailure
-from orchestrator.platforms.meter import LastWord
+from orchestrator.platforms.meter import ReportedLimit
 from orchestrator.platforms.subscriptions import PushingClient
 from orchestrator.registry import PLATFORMS
 from storage.errors import Holder, StoreError
@@ -161,7 +161,7 @@ async def _ask(shop: ShopConfig, config: Config, answers: dict[str, list[Finding
             await client.aclose()
 
 
-def _what_is_left(word: LastWord) -> Finding:
+def _what_is_left(word: ReportedLimit) -> Finding:
     """The rate limit as the platform counts it: others may use the same account."""
     of = "" if word.limit is None else f" of {word.limit}"
     told = f"{word.remaining}{of} {word.unit} are left"

@@ -153,13 +153,13 @@ def _is_unchanged(machine: PlatformMachine, order: Order, snapshot: OrderSnapsho
         and snapshot.payment == order.payment
         and machine.knows(order.state)
         and order.observed_at > order.moved_at  # the first observation after a step of ours: what the step did is kept
-        and machine.merged_facts(known, snapshot.standing()) == order.facts
+        and machine.merged_facts(known, snapshot.order_state()) == order.facts
     )
 
 
 def _import(tx: Transaction, ctx: Context, observation: Observation) -> Order:
     snapshot, now = observation.snapshot, ctx.now
-    state = ctx.machine.observe(None, snapshot.standing())
+    state = ctx.machine.observe(None, snapshot.order_state())
     order = Order.first_seen(
         shop=ctx.policy.shop,
         platform=ctx.policy.platform,

@@ -63,7 +63,7 @@ def advance(draft: Draft, ctx: Context) -> Move:
             return Rest.REST
         if ctx.is_ahead(order.next_attempt_at):
             return _rest(draft, Situation.RETRYING, order.next_attempt_at)
-        if (wait := ctx.machine.wait(draft.standing(), draft.request(target))) is not None:
+        if (wait := ctx.machine.wait(draft.order_state(), draft.request(target))) is not None:
             return _wait(draft, ctx, wait)
         if target.status is TargetStatus.QUEUED and not _is_fresh(ctx, _known_at(ctx, order)):
             return _want_read(draft, ctx, is_resolving=False)
@@ -86,7 +86,7 @@ def _fail_if_ended(draft: Draft, ctx: Context) -> None:
     if state is None or not state.is_end:
         return
     for target in list(draft.targets):
-        plan = ctx.machine.plan(draft.standing(), draft.request(target), ctx.policy.chaining)
+        plan = ctx.machine.plan(draft.order_state(), draft.request(target), ctx.policy.chaining)
         if isinstance(plan, Refusal):
             problem = problem_of(_slug(plan), plan.detail, None, ctx.now)
             draft.finish(target, TargetStatus.FAILED, ctx.now, problem)
@@ -95,7 +95,7 @@ def _fail_if_ended(draft: Draft, ctx: Context) -> None:
 def _next_step(draft: Draft, ctx: Context, target: Target) -> PlannedStep | None:
     """The step to begin; None when the target ended without a call, so that the next target is decided on."""
     request = draft.request(target)
-    plan = ctx.machine.plan(draft.standing(), request, ctx.policy.chaining)
+    plan = ctx.machine.plan(draft.order_state(), request, ctx.policy.chaining)
     if isinstance(plan, Refusal):
         problem = problem_of(_slug(plan), plan.detail, None, ctx.now)
         if plan.slug == "not-allowed":  # a person can fix what the guard misses

@@ -142,7 +142,7 @@ class Draft:
         copy._requests = self._requests
         return copy
 
-    def standing(self) -> OrderState:
+    def order_state(self) -> OrderState:
         """The state of the order, for the machine."""
         order = self.order
         return OrderState(order.state, order.platform_state, order.payment, order.facts)

@@ -84,7 +84,7 @@ def _keep_unused(draft: Draft, intent: Intent, unused: tuple[str, ...], *, is_ta
 def _move(draft: Draft, ctx: Context, answer: StepAnswer, intent: Intent, request: TargetRequest) -> None:
     """Moves the order to its state after the step."""
     facts = draft.order.facts
-    after = ctx.machine.after(draft.standing(), intent.step, request, answer.state, answer.facts)
+    after = ctx.machine.after(draft.order_state(), intent.step, request, answer.state, answer.facts)
     draft.change(
         state=after.state,
         platform_state=after.platform_state,
@@ -188,14 +188,14 @@ def settle_intent(draft: Draft, ctx: Context, snapshot: OrderSnapshot, refused: 
         apply_answer(draft, ctx, StepAnswer(snapshot.state), how="found_done")
         draft.release("found_done")
         return None
-    standing, request = draft.standing(), draft.request_of_intent()
+    current, request = draft.order_state(), draft.request_of_intent()
     draft.change(intent=None, next_attempt_at=None)
     if intent.is_unanswered:
-        draft.change(facts=dict(ctx.machine.after_lost_answer(standing, intent.step, request)))
+        draft.change(facts=dict(ctx.machine.after_lost_answer(current, intent.step, request)))
     if effect is _Effect.UNKNOWN:
         refused = f"unknown whether {intent.step} took effect: look at the platform, then retry it or skip it"
-    is_explained = ctx.machine.observe(standing, snapshot.standing()) != standing.state
-    if refused is None or is_explained or ctx.machine.wait(snapshot.standing(), request) is not None:
+    is_explained = ctx.machine.observe(current, snapshot.order_state()) != current.state
+    if refused is None or is_explained or ctx.machine.wait(snapshot.order_state(), request) is not None:
         return None
     return problem_of("rejected", refused, intent.step, ctx.now)
 
@@ -211,7 +211,7 @@ class _Effect(Enum):
 def _effect(draft: Draft, ctx: Context, snapshot: OrderSnapshot) -> _Effect:
     intent, request = draft.order.intent, draft.request_of_intent()
     assert intent is not None
-    is_done = ctx.machine.is_done(intent.step, draft.standing(), snapshot.standing(), request)
+    is_done = ctx.machine.is_done(intent.step, draft.order_state(), snapshot.order_state(), request)
     if is_done is None:
         return _Effect.UNKNOWN
     if is_done and (intent.is_unanswered or ctx.machine.is_evident(intent.step, request)):

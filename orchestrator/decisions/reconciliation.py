@@ -45,16 +45,16 @@ def _pointers(draft: Draft, ctx: Context, snapshot: OrderSnapshot) -> list[str]:
 
 def _take_over(draft: Draft, ctx: Context, snapshot: OrderSnapshot, read_at: int) -> None:
     """Takes over the order of the snapshot, and its payload where that differs from the one before."""
-    order, known = draft.order, draft.standing()
+    order, known = draft.order, draft.order_state()
     is_changed = _is_changed(draft, snapshot)
-    state = ctx.machine.observe(known, snapshot.standing())
+    state = ctx.machine.observe(known, snapshot.order_state())
     draft.change(
         reference=snapshot.reference,
         state=state,
         platform_state=snapshot.state,
         milestone=ctx.machine.milestone(state),
         payment=snapshot.payment,
-        facts=ctx.machine.merged_facts(known, snapshot.standing()),
+        facts=ctx.machine.merged_facts(known, snapshot.order_state()),
         content_hash=snapshot.content_hash,
         platform_updated_at=snapshot.platform_updated_at,
         observed_at=read_at,

@@ -39,9 +39,9 @@ class Submission:
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def plan_or_refuse(ctx: Context, standing: OrderState, request: TargetRequest) -> Plan:
+def plan_or_refuse(ctx: Context, current: OrderState, request: TargetRequest) -> Plan:
     """The plan from the state that the order will have. Raises Refused with the API's slugs."""
-    plan = ctx.machine.plan(standing, request, ctx.policy.chaining)
+    plan = ctx.machine.plan(current, request, ctx.policy.chaining)
     if isinstance(plan, Refusal):
         is_guard = plan.slug == "not-allowed"  # its reason says why; an empty list would read as "nothing is allowed"
         extra: Help = {} if is_guard and not plan.allowed else {"allowed": list(plan.allowed)}
@@ -51,23 +51,23 @@ def plan_or_refuse(ctx: Context, standing: OrderState, request: TargetRequest) -
     return plan
 
 
-def expected_standing(draft: Draft, machine: PlatformMachine) -> OrderState:
+def expected_state(draft: Draft, machine: PlatformMachine) -> OrderState:
     """The state of the order once all pending targets are reached."""
-    standing = draft.standing()
+    current = draft.order_state()
     for target in draft.targets:
         request = draft.request(target)
-        plan = machine.plan(standing, request)
+        plan = machine.plan(current, request)
         if isinstance(plan, Refusal):
             continue
-        standing = machine.expected(standing, plan, request)
-    return standing
+        current = machine.expected(current, plan, request)
+    return current
 
 
-def is_replacing(machine: PlatformMachine, standing: OrderState, request: TargetRequest) -> bool:
+def is_replacing(machine: PlatformMachine, current: OrderState, request: TargetRequest) -> bool:
     """Whether the target replaces the queued targets (default: only a cancellation does)."""
     if request.replace is not None:
         return request.replace
-    wanted = machine.wanted(standing, request)
+    wanted = machine.wanted(current, request)
     return wanted is not None and Milestone.CANCELLED in wanted.milestones
 
 
@@ -76,11 +76,11 @@ def preview(draft: Draft, ctx: Context, request: TargetRequest, by: str = "this 
 
     Raises Refused; a draft that is not saved then changes nothing.
     """
-    if is_replacing(ctx.machine, draft.standing(), request):
+    if is_replacing(ctx.machine, draft.order_state(), request):
         for old in [target for target in draft.targets if target.status is TargetStatus.QUEUED]:
             detail = f"target {by} replaced it before it was begun"
             draft.finish(old, TargetStatus.CANCELLED, ctx.now, problem_of("superseded", detail, None, ctx.now))
-    return plan_or_refuse(ctx, expected_standing(draft, ctx.machine), request)
+    return plan_or_refuse(ctx, expected_state(draft, ctx.machine), request)
 
 
 def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) -> Target:

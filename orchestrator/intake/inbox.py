@@ -26,7 +26,7 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.decisions.adoption import adopt_provisionally
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.decisions.webhook_facts import settle_product, settle_shipment
-from orchestrator.intake.news import news_of, told_order
+from orchestrator.intake.news import news_of, order_in_webhook
 from orchestrator.intake.webhook_reads import (
     CLOSED,
     LONGEST_WAIT,
@@ -38,7 +38,7 @@ from orchestrator.intake.webhook_reads import (
     cause_of,
 )
 from orchestrator.platforms.client import OrderSnapshot
-from orchestrator.platforms.fields import stumble
+from orchestrator.platforms.fields import crash_text
 from orchestrator.platforms.webhooks import News, OrderNews, ProductNews, Unimportant, Unreadable
 from orchestrator.runtime.worker import ShopWorker
 from storage.errors import StoreError
@@ -182,7 +182,7 @@ class Inbox:
                 log.error("inbox.crashed", shop=worker.name, order=place[0], exc_info=error)
                 wait = LONGEST_WAIT
                 if not isinstance(error, StoreError) and min(item[0].attempts for item in items) + 1 >= READ_TRIES:
-                    unreadable = Unreadable(f"reading its order raised {stumble(error)}")
+                    unreadable = Unreadable(f"reading its order raised {crash_text(error)}")
                     items, wait = [(webhook, unreadable) for webhook, _ in items], None
             await (self._finish_each(items) if wait is None else self._postpone(worker, items, wait))
 
@@ -204,7 +204,7 @@ class Inbox:
             webhook = items[0][0]
             log.error("inbox.crashed", shop=webhook.shop, webhook=webhook.id, exc_info=error)
             later = replace(LONGEST_WAIT, is_failure=False)
-            error_text = f"applying the order of the webhook raised {stumble(error)}"
+            error_text = f"applying the order of the webhook raised {crash_text(error)}"
 
             def aside(tx: Transaction) -> None:
                 set_aside(tx, webhook.shop, "webhook", None, error_text, webhook.payload, self._clock.now_ms())
@@ -245,7 +245,7 @@ class Inbox:
                 return
             ((webhook, _),) = items
             log.error("inbox.crashed", shop=webhook.shop, webhook=webhook.id, exc_info=error)
-            error_text = f"processing it raised {stumble(error)}"
+            error_text = f"processing it raised {crash_text(error)}"
             await self._finish([(webhook, Unreadable(error_text))])
 
     async def _finish(self, items: Sequence[Item]) -> None:
@@ -285,6 +285,6 @@ async def _newest_order(items: Sequence[Item]) -> OrderSnapshot | None:
         if not isinstance(news, OrderNews) or not news.is_whole:
             continue
         await anyio.lowlevel.checkpoint()  # a large body takes a while to parse
-        if (order := told_order(webhook.source, webhook.payload)) is not None:
+        if (order := order_in_webhook(webhook.source, webhook.payload)) is not None:
             found.append((order.platform_updated_at or 0, webhook.id, order))
     return max(found, key=lambda each: each[:2])[2] if found else None

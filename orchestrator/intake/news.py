@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from orchestrator.platforms.client import OrderSnapshot
-from orchestrator.platforms.fields import stumble
+from orchestrator.platforms.fields import crash_text
 from orchestrator.platforms.json_text import read_body
 from orchestrator.platforms.webhooks import (
     HINTS,
@@ -45,11 +45,11 @@ def news_of(source: str, topic: str | None, payload: bytes, platform: str | None
     try:
         return signed.news(topic, body)
     except Exception as error:  # noqa: BLE001 - supervised: one webhook is not the others
-        log.error("webhook.crashed", source=source, topic=topic, error=stumble(error))
-        return Unreadable(f"reading the body raised {stumble(error)}")
+        log.error("webhook.crashed", source=source, topic=topic, error=crash_text(error))
+        return Unreadable(f"reading the body raised {crash_text(error)}")
 
 
-def told_order(source: str, payload: bytes) -> OrderSnapshot | None:
+def order_in_webhook(source: str, payload: bytes) -> OrderSnapshot | None:
     """The order in the body of a signed webhook; None where there is none. A hint proves nothing about its body."""
     signed = _signed_by(source)
     if signed is None:
@@ -59,7 +59,7 @@ def told_order(source: str, payload: bytes) -> OrderSnapshot | None:
     except ValueError:
         return None
     except Exception as error:  # noqa: BLE001 - supervised: the order is read anyway
-        log.error("webhook.crashed", source=source, error=stumble(error))
+        log.error("webhook.crashed", source=source, error=crash_text(error))
         return None
 
 

@@ -77,7 +77,7 @@ async def inspect(client: PushingClient, address: str | None, secret: str | None
             continue
         try:
             if known is not None:
-                await client.mend_subscription(known, secret)
+                await client.update_subscription(known, secret)
             elif not await client.subscribe(topic, place, secret):
                 continue  # sent already, under another spelling of the address
             made.append(topic)

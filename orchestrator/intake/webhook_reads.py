@@ -11,7 +11,7 @@ from orchestrator.backoff import Growing, equal_jitter
 from orchestrator.clock import Chance, Clock
 from orchestrator.decisions.adoption import Adopted
 from orchestrator.decisions.rejected import set_aside
-from orchestrator.intake.news import told_order
+from orchestrator.intake.news import order_in_webhook
 from orchestrator.platforms.client import Age
 from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected, Transient, Unreadable
 from orchestrator.platforms.webhooks import News, OrderNews
@@ -135,7 +135,9 @@ def _age_in_webhooks(order: str, items: Sequence[Item]) -> Age | None:
     """How old the order is, by the newest of the signed webhooks with a whole order; None where one has no whole order:
     the webhook of a parcel may be newer than a body that says that the order is over, so the order is read."""
     whole = [webhook for webhook, news in items if isinstance(news, OrderNews) and news.is_whole]
-    snapshots = [snapshot for webhook in whole if (snapshot := told_order(webhook.source, webhook.payload)) is not None]
+    snapshots = [
+        snapshot for webhook in whole if (snapshot := order_in_webhook(webhook.source, webhook.payload)) is not None
+    ]
     snapshots = [snapshot for snapshot in snapshots if snapshot.id == order]
     if len(snapshots) < len(items):
         return None

@@ -117,7 +117,7 @@ def order_view(
         "held_at": optional_rfc3339(order.held_at),
         "held_reason": order.held_reason,
         "targets": [target_view(target, order.situation) for target in targets],
-        "allowed": [] if machine is None or order.gone_at is not None else list(machine.allowed(_standing(order))),
+        "allowed": [] if machine is None or order.gone_at is not None else list(machine.allowed(_order_state(order))),
         "imported_at": rfc3339(order.imported_at),
         "updated_at": rfc3339(order.updated_at),
         "version": order.version,
@@ -325,7 +325,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def _standing(order: Order) -> OrderState:
+def _order_state(order: Order) -> OrderState:
     return OrderState(order.state, order.platform_state, order.payment, order.facts)
 
 

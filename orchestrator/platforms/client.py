@@ -55,7 +55,7 @@ class OrderSnapshot:
     age: Age = Age()
     is_provisional: bool = False
 
-    def standing(self) -> OrderState:
+    def order_state(self) -> OrderState:
         """As the machine sees it."""
         return OrderState(self.state, self.state, self.payment, self.facts)
 
@@ -156,10 +156,10 @@ class PlatformClient(Protocol):
         """One order. Raises NotFound if the platform has none, Unreadable if the answer makes no sense."""
         ...
 
-    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """Makes the call of `step`. Returning means that the platform confirmed it.
 
-        Where a read does not show a step's effect, `standing` tells by its facts whether an earlier call of the step
+        Where a read does not show a step's effect, `current` tells by its facts whether an earlier call of the step
         may have gone out (`PlatformMachine.after_lost_answer`).
         """
         ...

@@ -1,7 +1,7 @@
 """Fields of an order as a platform's JSON holds them, and what becomes of an order that makes no sense.
 
 Readers are lenient but for what is decided on. What they raise is about the one order that they read, whatever it is:
-`of_one_order` makes a SenselessOrder of it, so that no other order is lost with it.
+`of_one_order` makes a InvalidOrder of it, so that no other order is lost with it.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
 
-class SenselessOrder(ValueError):
+class InvalidOrder(ValueError):
     """An order is not what the facts say; the message names the field and what stands there."""
 
 
 def of_one_order(read: Callable[P, T]) -> Callable[P, T]:
-    """Makes a reader of one order raise SenselessOrder and nothing else."""
+    """Makes a reader of one order raise InvalidOrder and nothing else."""
 
     @wraps(read)
     def reading(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return read(*args, **kwargs)
-        except SenselessOrder:
+        except InvalidOrder:
             raise
         except Exception as error:
-            raise SenselessOrder(f"reading it raised {stumble(error)}") from error
+            raise InvalidOrder(f"reading it raised {crash_text(error)}") from error
 
     return reading
 
 
-def stumble(error: Exception) -> str:
+def crash_text(error: Exception) -> str:
     """An exception that nobody expected, for people: its class, its words, and the line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno} {frames[-1].name}" if frames else ""
@@ -70,19 +70,19 @@ def shown(value: Json) -> str:
 
 
 def payload_of(raw: str) -> bytes:
-    """The bytes of an order's own text. Raises SenselessOrder for what is no UTF-8: letters of it are lost."""
+    """The bytes of an order's own text. Raises InvalidOrder for what is no UTF-8: letters of it are lost."""
     try:
         return raw.encode()
     except UnicodeEncodeError:
-        raise SenselessOrder("it is not UTF-8") from None
+        raise InvalidOrder("it is not UTF-8") from None
 
 
 def object_of(order: Json) -> dict[str, Json]:
-    """The members of an order. Raises SenselessOrder."""
+    """The members of an order. Raises InvalidOrder."""
     if isinstance(order, Broken):
-        raise SenselessOrder(f"it is no JSON: {order.error}")
+        raise InvalidOrder(f"it is no JSON: {order.error}")
     if not isinstance(order, dict):
-        raise SenselessOrder("it is no JSON object")
+        raise InvalidOrder("it is no JSON object")
     return order
 
 
@@ -111,10 +111,10 @@ def order_number(text: str) -> int | None:
 
 
 def id_of(value: Json, field: str) -> str:
-    """A positive integer, never by way of a float; it may be written as a string. Raises SenselessOrder."""
+    """A positive integer, never by way of a float; it may be written as a string. Raises InvalidOrder."""
     found = id_or_none(value)
     if found is None:
-        raise SenselessOrder(f"{field} is no positive integer: {shown(value)}")
+        raise InvalidOrder(f"{field} is no positive integer: {shown(value)}")
     return found
 
 
@@ -125,9 +125,9 @@ def id_or_none(value: Json) -> str | None:
 
 
 def word(value: Json, field: str) -> str:
-    """A text that must not be missing. Raises SenselessOrder."""
+    """A text that must not be missing. Raises InvalidOrder."""
     if not isinstance(value, str) or not value.strip():
-        raise SenselessOrder(f"{field} is no text: {shown(value)}")
+        raise InvalidOrder(f"{field} is no text: {shown(value)}")
     return value
 
 
@@ -139,21 +139,21 @@ def quantity(value: Json) -> str | None:
 
 
 def instant_ms(value: Json, field: str, zone: tzinfo = UTC) -> int:
-    """A date in ISO 8601 as Unix milliseconds: in `zone` where it names none. Raises SenselessOrder."""
+    """A date in ISO 8601 as Unix milliseconds: in `zone` where it names none. Raises InvalidOrder."""
     at = date_of(value, field)
     return ((at if at.tzinfo is not None else at.replace(tzinfo=zone)).astimezone(UTC) - _EPOCH) // _MS
 
 
 def date_of(value: Json, field: str) -> datetime:
-    """A date in ISO 8601, with a zone or without. Raises SenselessOrder."""
+    """A date in ISO 8601, with a zone or without. Raises InvalidOrder."""
     if not isinstance(value, str):
-        raise SenselessOrder(f"{field} is no text: {shown(value)}")
+        raise InvalidOrder(f"{field} is no text: {shown(value)}")
     try:
         at = datetime.fromisoformat(value)
     except ValueError:
-        raise SenselessOrder(f"{field} is no date: {shown(value)}") from None
+        raise InvalidOrder(f"{field} is no date: {shown(value)}") from None
     if not FIRST_YEAR <= at.year <= LAST_YEAR:
-        raise SenselessOrder(f"{field} is no date between {FIRST_YEAR} and {LAST_YEAR}: {shown(value)}")
+        raise InvalidOrder(f"{field} is no date between {FIRST_YEAR} and {LAST_YEAR}: {shown(value)}")
     return at
 
 
@@ -161,7 +161,7 @@ def optional_ms(value: Json, zone: tzinfo = UTC) -> int | None:
     """As `instant_ms`; None for what is no such date."""
     try:
         return instant_ms(value, "", zone)
-    except SenselessOrder:
+    except InvalidOrder:
         return None
 
 

@@ -65,7 +65,7 @@ def prose(body: bytes) -> str:
     return " ".join(html.unescape(words.removeprefix("\ufeff")).split())
 
 
-def said_instead(body: bytes) -> str:
+def summary_of(body: bytes) -> str:
     """What such a body says to a person: the text of a page; nothing of half an answer, which holds a customer's
     data."""
     if not body.strip():

@@ -36,7 +36,7 @@ from orchestrator.platforms.allowance import allowance_of
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.error_texts import error_text, without_status
 from orchestrator.platforms.failures import AccessDenied, Garbled, PlatformFailure, Transient, Unreadable
-from orchestrator.platforms.garbage import KEPT_BYTES, is_json, said_instead
+from orchestrator.platforms.garbage import KEPT_BYTES, is_json, summary_of
 from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.meter import Meter
 
@@ -195,7 +195,7 @@ class Caller:
     def garbled(self, answer: Answer, *, is_effect: bool = False) -> Garbled:
         """The failure that an answer means which is none of the API's (`garbage`)."""
         kept = self.mask.apply_bytes(answer.body[: KEPT_BYTES + _MOST_CLEANED])[:KEPT_BYTES]
-        words = self.clean(f"HTTP {answer.status}: {said_instead(answer.body)}")
+        words = self.clean(f"HTTP {answer.status}: {summary_of(answer.body)}")
         return Garbled(words, kept, is_ambiguous=is_effect)
 
     @contextmanager
@@ -224,7 +224,7 @@ class Caller:
             return
         if said.reset_seconds is None:  # a 429 of Laravel's older kind says it in Retry-After alone
             said = replace(said, reset_seconds=retry_after_seconds(answer.headers, self._clock))
-        meter.hear(said)
+        meter.record(said)
 
     def clean(self, text: str) -> str:
         """A platform's words without secrets, cut to a length."""

@@ -19,7 +19,7 @@ import anyio
 from orchestrator.clock import Clock
 from orchestrator.platforms.allowance import Allowance
 from orchestrator.platforms.failures import Transient
-from orchestrator.platforms.points import Points, PointsLimit, PointsTold
+from orchestrator.platforms.points import Points, PointsLimit, ReportedPoints
 from orchestrator.platforms.window import Window, WindowLimit
 
 _NAP_SECONDS = 0.25
@@ -34,7 +34,7 @@ NO_SLOT = -1
 
 
 @dataclass(frozen=True, slots=True)
-class LastWord:
+class ReportedLimit:
     """What the platform said last: so much is left of so much, of `unit`. `reset_at`, `told_at`: Unix milliseconds."""
 
     limit: int | None
@@ -50,7 +50,7 @@ class Meter:
     def __init__(self, clock: Clock, window: Window | None = None, points: Points | None = None) -> None:
         self.window = window
         self.points = points
-        self.word: LastWord | None = None
+        self.word: ReportedLimit | None = None
         self._on_exhausted: Callable[[float, str], None] = _nobody
         self._clock = clock
         self._under_way = 0
@@ -65,12 +65,12 @@ class Meter:
 
     # -- turns: who is going to make a call ------------------------------------------------------------------------
 
-    def promise(self) -> None:
+    def reserve(self) -> None:
         """A turn for a call was given away; its call will leave presently."""
         if self.window is not None:
             self._turns.append(self._clock.monotonic())
 
-    def take_back(self) -> None:
+    def release_unused(self) -> None:
         """A turn came back unused."""
         if self._turns:
             self._turns.pop()
@@ -128,13 +128,13 @@ class Meter:
 
     # -- what the platform says ------------------------------------------------------------------------------------
 
-    def hear(self, said: Allowance) -> None:
+    def record(self, said: Allowance) -> None:
         """The answer of a call, which is still counted as under way, said what is left. Others that are under way may
         not be in its count yet."""
         now, now_ms = self._clock.monotonic(), self._clock.now_ms()
         reset = said.reset_seconds
         reset_at = None if reset is None else now_ms + int(reset * 1000)
-        self.word = LastWord(said.limit, said.remaining, reset_at, now_ms)
+        self.word = ReportedLimit(said.limit, said.remaining, reset_at, now_ms)
         if self.window is not None:
             self.window.told(said.limit, said.remaining if reset is None else None)
             if reset is None:
@@ -149,14 +149,14 @@ class Meter:
         if left <= 0 and until - now > _BRIEF_SECONDS:
             self._on_exhausted(until - now, self._used_up())
 
-    def hear_points(self, kind: str, cost: float, told: PointsTold) -> None:
+    def record_points(self, kind: str, cost: float, told: ReportedPoints) -> None:
         """An answer said what is left of the bucket; `kind`, `cost` as in `Points.told`."""
         if self.points is None or not told.is_sensible:
             return
         self.points.told(kind, cost, told)
         now_ms = self._clock.now_ms()
         full_at = now_ms + int((told.maximum - told.available) / told.per_second * 1000)
-        self.word = LastWord(int(told.maximum), max(0, int(told.available)), full_at, now_ms, "points")
+        self.word = ReportedLimit(int(told.maximum), max(0, int(told.available)), full_at, now_ms, "points")
 
     def forget(self) -> None:
         """A person says that the platform takes calls again: its last word no longer holds any back."""

@@ -29,7 +29,7 @@ class PointsLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class PointsTold:
+class ReportedPoints:
     """What an answer said: the bucket, and what this call was estimated to cost and did cost (None: it did not run)."""
 
     maximum: float
@@ -98,7 +98,7 @@ class Points:
             self._under_way -= cost
             self._level -= cost  # until its answer says what it was (`told`)
 
-    def told(self, kind: str, cost: float, told: PointsTold) -> None:
+    def told(self, kind: str, cost: float, told: ReportedPoints) -> None:
         """What the answer of a call said, for which `cost` was spent. The lower of its word and our own count holds,
         for answers overtake each other; restoring makes up for that soon. Nonsense is ignored."""
         if not told.is_sensible:

@@ -43,7 +43,7 @@ class PushingClient(Protocol):
         """
         ...
 
-    async def mend_subscription(self, subscription: Subscription, secret: str | None) -> None:
+    async def update_subscription(self, subscription: Subscription, secret: str | None) -> None:
         """Asks for the same in a form that we take. `secret`: as `subscribe`. Raises Rejected with the platform's
         words."""
         ...

@@ -41,7 +41,7 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.fields import (
-    SenselessOrder,
+    InvalidOrder,
     at,
     id_of,
     instant_ms,
@@ -72,6 +72,7 @@ __all__ = [
     "Caller",
     "ClientSettings",
     "Finding",
+    "InvalidOrder",
     "Listing",
     "NotFound",
     "OrderSnapshot",
@@ -85,7 +86,6 @@ __all__ = [
     "RemembersRefusal",
     "RenewsAccess",
     "RestClient",
-    "SenselessOrder",
     "StepAnswer",
     "TokenFile",
     "TokenKeeper",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statemachines.items import SenselessItems, read_items
+from statemachines.items import InvalidItems, read_items
 from statemachines.machine import (
     DefinitionError,
     Milestone,
@@ -21,6 +21,7 @@ from statemachines.target import ErpLine, Json, TargetRequest, Tracking
 __all__ = [
     "DefinitionError",
     "ErpLine",
+    "InvalidItems",
     "Json",
     "Milestone",
     "OrderState",
@@ -28,7 +29,6 @@ __all__ = [
     "PlatformMachine",
     "PlatformWait",
     "Refusal",
-    "SenselessItems",
     "State",
     "Step",
     "TargetRequest",

@@ -101,12 +101,12 @@ class Admission:
                     break
                 await anyio.sleep(wait)
             self._tokens -= 1
-            self.meter.promise()
+            self.meter.reserve()
 
     def release_unused(self) -> None:
         """Returns a permit that was not used."""
         self._tokens += 1
-        self.meter.take_back()
+        self.meter.release_unused()
         self.abandoned()
 
     def _pass(self) -> bool:
@@ -115,7 +115,7 @@ class Admission:
         if self.circuit == "half_open":
             self._probing = True
         self._tokens -= 1
-        self.meter.promise()
+        self.meter.reserve()
         return True
 
     def _seconds_to_permit(self) -> float:

@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 
 from orchestrator.decisions.draft import Draft
 from orchestrator.decisions.recovery import postpone_crashed
-from orchestrator.platforms.fields import stumble
+from orchestrator.platforms.fields import crash_text
 from orchestrator.runtime.driver import Driver, ShopServices
 from orchestrator.runtime.wakeups import Wakeup
 from storage.errors import StoreError
@@ -137,7 +137,7 @@ class Dispatcher:
             raise
         except Exception as error:  # supervised: a bug in one order's driving must not stop the shop
             log.exception("order.crashed", shop=self._shop, order=order)
-            raised = stumble(error)
+            raised = crash_text(error)
             await self._services.store.write(lambda tx: self._postpone_crashed(tx, order, raised))
 
     def _postpone_crashed(self, tx: Transaction, order: str, raised: str) -> None:

@@ -168,7 +168,7 @@ class Driver:
         started = services.clock.monotonic()
         try:
             try:
-                answer = await services.client.perform(move.step, draft.order.id, draft.standing(), move.request)
+                answer = await services.client.perform(move.step, draft.order.id, draft.order_state(), move.request)
             except PlatformFailure as failure:
                 self._measure(move.step, failure.kind, started)
                 counts, jitter = await self._report(failure), services.chance.jitter()

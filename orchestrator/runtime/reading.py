@@ -13,7 +13,7 @@ import structlog
 
 from orchestrator.platforms.client import OrderSnapshot, PlatformClient
 from orchestrator.platforms.failures import PlatformFailure, Unreadable
-from orchestrator.platforms.fields import stumble
+from orchestrator.platforms.fields import crash_text
 from storage.errors import StoreError
 
 log = structlog.get_logger()
@@ -26,12 +26,12 @@ async def read_order(client: PlatformClient, order_id: str) -> OrderSnapshot:
     except (PlatformFailure, StoreError):
         raise
     except Exception as error:  # supervised: one order's data is not the others'
-        log.error("read.crashed", order=order_id, error=stumble(error))
+        log.error("read.crashed", order=order_id, error=crash_text(error))
         kept = json.dumps({"id": order_id}).encode()  # the answer is unknown; the id tells two orders apart
-        raise Unreadable(f"reading order {order_id} raised {stumble(error)}", kept) from error
+        raise Unreadable(f"reading order {order_id} raised {crash_text(error)}", kept) from error
 
 
 def not_adopted(snapshot: OrderSnapshot, error: Exception) -> Unreadable:
     """The failure of an order whose adoption raised an unexpected exception."""
-    log.error("order.not_adopted", order=snapshot.id, error=stumble(error))
-    return Unreadable(f"adopting order {snapshot.id} raised {stumble(error)}", snapshot.payload)
+    log.error("order.not_adopted", order=snapshot.id, error=crash_text(error))
+    return Unreadable(f"adopting order {snapshot.id} raised {crash_text(error)}", snapshot.payload)

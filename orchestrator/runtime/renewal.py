@@ -120,9 +120,9 @@ class RenewingClient:
         """As `PlatformClient.read`."""
         return await self._ask(lambda client: client.read(order_id))
 
-    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """As `PlatformClient.perform`."""
-        return await self._ask(lambda client: client.perform(step, order_id, standing, request))
+        return await self._ask(lambda client: client.perform(step, order_id, current, request))
 
     async def check(self) -> list[Finding]:
         """As `PlatformClient.check`."""
@@ -162,9 +162,9 @@ class RenewingPushingClient(RenewingClient):
         """As `PushingClient.subscribe`."""
         return await self._push(lambda client: client.subscribe(topic, address, secret))
 
-    async def mend_subscription(self, subscription: Subscription, secret: str | None) -> None:
-        """As `PushingClient.mend_subscription`."""
-        await self._push(lambda client: client.mend_subscription(subscription, secret))
+    async def update_subscription(self, subscription: Subscription, secret: str | None) -> None:
+        """As `PushingClient.update_subscription`."""
+        await self._push(lambda client: client.update_subscription(subscription, secret))
 
     async def order_of_part(self, part: str) -> str | None:
         """As `PushingClient.order_of_part`."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.config import Limits
-from orchestrator.platforms.meter import LastWord
+from orchestrator.platforms.meter import ReportedLimit
 from statemachines.machine import Chaining, PlatformMachine
 
 
@@ -42,7 +42,7 @@ class RateLimitFacts:
 
     limits: Limits
     available: float | None = None
-    word: LastWord | None = None
+    word: ReportedLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import anyio
 import structlog
 
 from orchestrator.platforms.failures import AccessDenied, Crashed, Inconsistent, PlatformFailure
-from orchestrator.platforms.fields import stumble
+from orchestrator.platforms.fields import crash_text
 from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.list_adoption import ListAdoption, Tally
@@ -75,7 +75,7 @@ class ShopSync:
             raise
         except Exception as error:
             log.exception("sync.crashed", shop=self._shop)
-            raise Crashed(f"the sync raised {stumble(error)}") from error
+            raise Crashed(f"the sync raised {crash_text(error)}") from error
 
     async def _run(self, *, is_asked_for: bool, rereads_all: bool) -> SyncReport:
         services, tally = self._services, self._tally

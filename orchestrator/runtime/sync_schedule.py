@@ -14,7 +14,7 @@ import structlog
 from orchestrator.backoff import Growing, spread
 from orchestrator.clock import Chance, Clock
 from orchestrator.platforms.failures import Crashed, PlatformFailure
-from orchestrator.platforms.fields import stumble
+from orchestrator.platforms.fields import crash_text
 from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.reports import SyncReport
 from orchestrator.runtime.sync import ShopSync
@@ -115,7 +115,7 @@ class SyncSchedule:
             return None, error
         except Exception as error:  # supervised: a sync that cannot even record its failure must not stop the steps
             log.exception("sync.crashed", shop=self._shop)
-            return None, Crashed(f"the sync raised {stumble(error)}")
+            return None, Crashed(f"the sync raised {crash_text(error)}")
 
 
 class _SyncRequest:

@@ -162,12 +162,12 @@ async def test_a_list_that_moves_under_a_sweep_loses_no_order(platform: str, var
 async def test_every_step_takes_effect_once_and_is_answered(platform: str, variant: str | None) -> None:
     async with staged(platform, variant=variant) as stage:
         for move in moves_of(platform):
-            before = (await stage.client.read(stage.order)).standing()
+            before = (await stage.client.read(stage.order)).order_state()
             answer = await stage.perform(move, before)
             assert answer.state in (None, move.state)
             seen = await stage.client.read(stage.order)
             assert seen.state == move.state
-            is_done = stage.machine.is_done(move.step, before, seen.standing(), move.request)
+            is_done = stage.machine.is_done(move.step, before, seen.order_state(), move.request)
             assert is_done is (move.step not in walk_of(platform).unseen)
         assert stage.sandbox.ledger.effects(stage.order) == [move.step for move in moves_of(platform)]
 
@@ -198,7 +198,7 @@ async def test_a_lost_answer_is_ambiguous_and_resolved_by_reading(platform: str,
     async with staged(platform) as stage:
         move = moves_of(platform)[place]
         await stage.walk(moves_of(platform)[:place])
-        before = (await stage.client.read(stage.order)).standing()
+        before = (await stage.client.read(stage.order)).order_state()
         stage.sandbox.faults.script(fault, step=move.step)
         failure = await _failure_of(stage, place)
         assert isinstance(failure, Transient)
@@ -208,7 +208,7 @@ async def test_a_lost_answer_is_ambiguous_and_resolved_by_reading(platform: str,
             facts = stage.machine.after_lost_answer(before, move.step, move.request)
             assert (await stage.perform(move, replace(before, facts=facts))).is_found
         else:
-            assert stage.machine.is_done(move.step, before, seen.standing(), move.request)
+            assert stage.machine.is_done(move.step, before, seen.order_state(), move.request)
             assert stage.sandbox.ledger.repeats_after_effect() == []
         assert stage.sandbox.ledger.effects(stage.order).count(move.step) == len(
             [each for each in moves_of(platform)[: place + 1] if each.step == move.step]
@@ -220,13 +220,13 @@ async def test_a_call_that_did_not_arrive_is_found_undone_by_reading(platform: s
     async with staged(platform) as stage:
         move = moves_of(platform)[place]
         await stage.walk(moves_of(platform)[:place])
-        before = (await stage.client.read(stage.order)).standing()
+        before = (await stage.client.read(stage.order)).order_state()
         stage.sandbox.faults.script(fault, step=move.step)
         failure = await _failure_of(stage, place)
         assert isinstance(failure, Transient)
         assert failure.is_ambiguous
         seen = await stage.client.read(stage.order)
-        assert stage.machine.is_done(move.step, before, seen.standing(), move.request) is False
+        assert stage.machine.is_done(move.step, before, seen.order_state(), move.request) is False
         await stage.perform(move)
         assert stage.sandbox.ledger.effects(stage.order) == [each.step for each in moves_of(platform)[: place + 1]]
 
@@ -263,7 +263,7 @@ async def test_reads_that_fail_are_never_ambiguous(platform: str, fault: str) ->
 
 async def test_a_revoked_token_stops_the_shop(platform: str) -> None:
     async with staged(platform) as stage:
-        before = (await stage.client.read(stage.order)).standing()
+        before = (await stage.client.read(stage.order)).order_state()
         stage.operate("change_token", token="another")  # noqa: S106 - opens nothing
         for call in (
             stage.client.read(stage.order),
@@ -281,7 +281,7 @@ async def test_a_revoked_token_stops_the_shop(platform: str) -> None:
 async def test_a_deleted_order_is_not_found(platform: str) -> None:
     async with staged(platform) as stage:
         order = stage.order
-        before = (await stage.client.read(order)).standing()
+        before = (await stage.client.read(order)).order_state()
         stage.operate("delete", order=order)
         with pytest.raises(NotFound):
             await stage.client.read(order)

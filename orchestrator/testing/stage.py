@@ -67,8 +67,8 @@ class Stage:
 
     async def perform(self, move: Move, before: OrderState | None = None) -> StepAnswer:
         """Makes one step of the order; `before`: what is known of it, None: what a read shows."""
-        standing = before or (await self.client.read(self.order)).standing()
-        return await self.client.perform(move.step, self.order, standing, move.request)
+        current = before or (await self.client.read(self.order)).order_state()
+        return await self.client.perform(move.step, self.order, current, move.request)
 
     async def walk(self, moves: Sequence[Move]) -> None:
         """Makes these steps of the order, one after another."""

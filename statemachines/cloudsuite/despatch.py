@@ -25,7 +25,7 @@ _MOST = Decimal(10) ** 8  # decimal(12,4): eight digits before the point, four b
 _DECIMALS = 4
 
 
-class SenselessDespatch(ValueError):
+class InvalidDespatch(ValueError):
     """A despatch that cannot be sent; the message names the field."""
 
 
@@ -56,11 +56,11 @@ class Despatch:
 
 
 def read_despatches(raw: Sequence[Mapping[str, Json]] | None) -> tuple[Despatch, ...]:
-    """The despatches of a target. Raises SenselessDespatch, also where a number is there twice."""
+    """The despatches of a target. Raises InvalidDespatch, also where a number is there twice."""
     found = tuple(_despatch(each, f"despatch[{n}]") for n, each in enumerate(raw or ()))
     numbers = [each.number for each in found]
     if twice := [number for number in numbers if numbers.count(number) > 1]:
-        raise SenselessDespatch(f"the despatch number {twice[0]!r} is there twice; each packing slip needs its own")
+        raise InvalidDespatch(f"the despatch number {twice[0]!r} is there twice; each packing slip needs its own")
     return found
 
 
@@ -106,18 +106,18 @@ def as_xml_text(text: str) -> str:
 
 def _despatch(raw: Json, at: str) -> Despatch:
     if not isinstance(raw, Mapping):
-        raise SenselessDespatch(f"{at} is no object")
+        raise InvalidDespatch(f"{at} is no object")
     if foreign := sorted(set(raw) - _FIELDS):
-        raise SenselessDespatch(f"{at}.{foreign[0]} is no field of a despatch")
+        raise InvalidDespatch(f"{at}.{foreign[0]} is no field of a despatch")
     final = raw.get("final")
     if final is not None and not isinstance(final, bool):
-        raise SenselessDespatch(f"{at}.final is neither true nor false")
+        raise InvalidDespatch(f"{at}.final is neither true nor false")
     number = _text(raw, "number", at)
     if number is None:
-        raise SenselessDespatch(f"{at}.number is missing; it has to be new for each packing slip")
+        raise InvalidDespatch(f"{at}.number is missing; it has to be new for each packing slip")
     lines = raw.get("lines")
     if lines is not None and (isinstance(lines, str | bytes) or not isinstance(lines, Sequence) or not lines):
-        raise SenselessDespatch(f"{at}.lines is no list of at least one line; leave it out to send all")
+        raise InvalidDespatch(f"{at}.lines is no list of at least one line; leave it out to send all")
     return Despatch(
         number=number,
         date=_date(raw, "date", at),
@@ -132,12 +132,12 @@ def _despatch(raw: Json, at: str) -> Despatch:
 
 def _line(raw: Json, at: str) -> DespatchLine:
     if not isinstance(raw, Mapping):
-        raise SenselessDespatch(f"{at} is no object")
+        raise InvalidDespatch(f"{at} is no object")
     if foreign := sorted(set(raw) - _LINE_FIELDS):
-        raise SenselessDespatch(f"{at}.{foreign[0]} is no field of a despatch line")
+        raise InvalidDespatch(f"{at}.{foreign[0]} is no field of a despatch line")
     number = raw.get("erp_line_number")
     if not isinstance(number, int) or isinstance(number, bool):
-        raise SenselessDespatch(f"{at}.erp_line_number is no whole number")
+        raise InvalidDespatch(f"{at}.erp_line_number is no whole number")
     return DespatchLine(number, _quantity(raw.get("quantity"), at), _text(raw, "part_number", at))
 
 
@@ -146,9 +146,9 @@ def _quantity(value: Json, at: str) -> Decimal | None:
         return None
     quantity = decimal_of(value)
     if quantity is None:
-        raise SenselessDespatch(f"{at}.quantity is {str(value)[:40]!r}, which is no number")
+        raise InvalidDespatch(f"{at}.quantity is {str(value)[:40]!r}, which is no number")
     if (reason := quantity_reason(quantity)) is not None:
-        raise SenselessDespatch(f"{at}.quantity is {plain(quantity)}, and a slip carries {reason}")
+        raise InvalidDespatch(f"{at}.quantity is {plain(quantity)}, and a slip carries {reason}")
     return quantity
 
 
@@ -157,9 +157,9 @@ def _text(raw: Mapping[str, Json], name: str, at: str) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str) or not value.strip():
-        raise SenselessDespatch(f"{at}.{name} is no text")
+        raise InvalidDespatch(f"{at}.{name} is no text")
     if not is_xml_text(value):
-        raise SenselessDespatch(f"{at}.{name} holds a character that XML cannot carry")
+        raise InvalidDespatch(f"{at}.{name} holds a character that XML cannot carry")
     return value
 
 
@@ -170,4 +170,4 @@ def _date(raw: Mapping[str, Json], name: str, at: str) -> datetime.date | None:
     try:
         return datetime.date.fromisoformat(text)
     except ValueError:
-        raise SenselessDespatch(f"{at}.{name} is no date such as 2026-06-30") from None
+        raise InvalidDespatch(f"{at}.{name} is no date such as 2026-06-30") from None

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from statemachines.cloudsuite.despatch import Despatch, SenselessDespatch, is_xml_text, read_despatches, slip_gap
+from statemachines.cloudsuite.despatch import Despatch, InvalidDespatch, is_xml_text, read_despatches, slip_gap
 from statemachines.cloudsuite.sent import UNANSWERED, repeat_reason, told_in, unanswered
 from statemachines.machine import (
     Milestone,
@@ -88,28 +88,28 @@ class CloudsuiteMachine(PlatformMachine):
 
     # -- planning --------------------------------------------------------------------------------------------------
 
-    def allowed(self, standing: OrderState) -> tuple[str, ...]:
+    def allowed(self, current: OrderState) -> tuple[str, ...]:
         """As the base; only offline orders go from confirmed to sent."""
-        found = super().allowed(standing)
-        is_early = standing.state == "confirmed" and not standing.facts.get("is_offline")
+        found = super().allowed(current)
+        is_early = current.state == "confirmed" and not current.facts.get("is_offline")
         return tuple(state for state in found if not (is_early and state == "sent"))
 
-    def route(self, standing: OrderState, wanted: str) -> tuple[PlannedStep, ...] | None:
+    def route(self, current: OrderState, wanted: str) -> tuple[PlannedStep, ...] | None:
         """As the base; only offline orders skip processing."""
-        is_early = standing.state == "confirmed" and not standing.facts.get("is_offline")
+        is_early = current.state == "confirmed" and not current.facts.get("is_offline")
         if is_early and wanted in ("sent", "done"):
-            later = super().route(replace(standing, state="processing"), wanted)
+            later = super().route(replace(current, state="processing"), wanted)
             return None if later is None else (PlannedStep("process", "confirmed", "processing"), *later)
-        return super().route(standing, wanted)
+        return super().route(current, wanted)
 
     def with_actions(
-        self, standing: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
+        self, current: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
         """A final despatch moves the order to sent and saves mark_sent."""
-        waiting = iter(_pending_despatches(standing.facts, request))
+        waiting = iter(_pending_despatches(current.facts, request))
         steps: list[PlannedStep] = []
-        here = standing.state
-        for step in super().with_actions(standing, route, request):
+        here = current.state
+        for step in super().with_actions(current, route, request):
             if step.step == "mark_sent" and here == "sent":
                 continue
             to = step.to
@@ -121,9 +121,9 @@ class CloudsuiteMachine(PlatformMachine):
             here = to
         return tuple(steps)
 
-    def pending_actions(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
+    def pending_actions(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """ERP number and lines, or the cXML confirmation in their place, then one step per despatch."""
-        facts = standing.facts
+        facts = current.facts
         steps: list[str] = []
         if request.confirmation == "cxml":
             if not _has_number(facts, request) or not _has_lines(facts, request):
@@ -133,9 +133,9 @@ class CloudsuiteMachine(PlatformMachine):
             steps += ["set_erp_lines"] if not _has_lines(facts, request) else []
         return (*steps, *("send_despatch" for _ in _pending_despatches(facts, request)))
 
-    def satisfied(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
+    def satisfied(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """ERP data that the order carries and despatches that were sent already."""
-        facts = standing.facts
+        facts = current.facts
         has_number, has_lines = _has_number(facts, request), _has_lines(facts, request)
         found = ["erp_order_number"] if request.erp_order_number is not None and has_number else []
         found += ["erp_lines"] if request.erp_lines and has_lines else []
@@ -146,27 +146,27 @@ class CloudsuiteMachine(PlatformMachine):
 
     # -- guards ----------------------------------------------------------------------------------------------------
 
-    def whole(self, standing: OrderState) -> Whole:
+    def whole(self, current: OrderState) -> Whole:
         """The lines of the last read; CloudSuite tells no locations."""
-        return Whole({line: told.get("quantity") for line, told in _lines(standing.facts).items()})
+        return Whole({line: told.get("quantity") for line, told in _lines(current.facts).items()})
 
-    def guard(self, standing: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
+    def guard(self, current: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
         """The payment is settled before the ERP takes the order over, and what the target brings can be sent."""
-        reason = self._parcel_reason(standing, request, wanted) or _repeat_reason(standing.facts, request)
+        reason = self._parcel_reason(current, request, wanted) or _repeat_reason(current.facts, request)
         if wanted.name == "cancel":
             return None if reason is None else Refusal("not-allowed", reason, reason=reason)
-        if reason is None and not self.has_reached(standing, wanted.name):
-            reason = self._payment_reason(standing)
-        if reason is None and self._carries_data(standing, wanted):
-            reason = self._data_reason(standing.facts, request)
+        if reason is None and not self.has_reached(current, wanted.name):
+            reason = self._payment_reason(current)
+        if reason is None and self._carries_data(current, wanted):
+            reason = self._data_reason(current.facts, request)
         return None if reason is None else Refusal("not-allowed", reason, reason=reason)
 
-    def _parcel_reason(self, standing: OrderState, request: TargetRequest, wanted: State) -> str | None:
+    def _parcel_reason(self, current: OrderState, request: TargetRequest, wanted: State) -> str | None:
         """An order is done, or cancelled, as a whole: a code of one of its despatches does not narrow that."""
-        if wanted.name not in ("done", "cancel") or self.has_reached(standing, wanted.name) or request.despatch:
+        if wanted.name not in ("done", "cancel") or self.has_reached(current, wanted.name) or request.despatch:
             return None
         codes = {each.code for each in request.trackings if each.code}
-        sent = {told["code"] for told in standing.facts.get("despatches", {}).values() if told.get("code")}
+        sent = {told["code"] for told in current.facts.get("despatches", {}).values() if told.get("code")}
         if not codes or sent <= codes:
             return None
         return (
@@ -174,13 +174,13 @@ class CloudsuiteMachine(PlatformMachine):
             f" narrowed to {', '.join(sorted(codes))}"
         )
 
-    def _carries_data(self, standing: OrderState, wanted: State) -> bool:
-        states = (standing.state, wanted.name)
-        return standing.state in ("confirmed", *_WITH_ERP) and any(state in _WITH_ERP for state in states)
+    def _carries_data(self, current: OrderState, wanted: State) -> bool:
+        states = (current.state, wanted.name)
+        return current.state in ("confirmed", *_WITH_ERP) and any(state in _WITH_ERP for state in states)
 
-    def _payment_reason(self, standing: OrderState) -> str | None:
-        status = standing.facts.get("payment_status")
-        if not self._checks_payment or standing.state != "confirmed" or standing.facts.get("is_offline"):
+    def _payment_reason(self, current: OrderState) -> str | None:
+        status = current.facts.get("payment_status")
+        if not self._checks_payment or current.state != "confirmed" or current.facts.get("is_offline"):
             return None
         if status in RELEASED:
             return None
@@ -196,7 +196,7 @@ class CloudsuiteMachine(PlatformMachine):
             return "erp_order_number is empty or holds a character that XML cannot carry"
         try:
             despatches = _pending_despatches(facts, request)
-        except SenselessDespatch as error:
+        except InvalidDespatch as error:
             return str(error)
         if (is_cxml or despatches) and not self._has_proxy:
             return "proxy_shop and proxy_user are not configured, so no despatch and no cXML can be sent"
@@ -207,10 +207,10 @@ class CloudsuiteMachine(PlatformMachine):
 
     # -- what calls and reads tell -----------------------------------------------------------------------------------
 
-    def observe(self, standing: OrderState | None, seen: OrderState) -> str:
+    def observe(self, current: OrderState | None, seen: OrderState) -> str:
         """An order whose final despatch we sent is sent, whether or not the platform shows it; so is one that we marked
         sent, where the platform never shows it."""
-        known = standing.facts if standing is not None else {}
+        known = current.facts if current is not None else {}
         if seen.platform_state == "processing" and _has_final(known):
             return "sent"
         is_underway = seen.platform_state == "processing" or (
@@ -219,10 +219,10 @@ class CloudsuiteMachine(PlatformMachine):
         is_ours = known.get("is_marked_sent") and seen.facts.get("hides_shipment")
         return "sent" if is_underway and is_ours else seen.platform_state
 
-    def merged_facts(self, standing: OrderState, seen: OrderState) -> dict[str, Json]:
+    def merged_facts(self, current: OrderState, seen: OrderState) -> dict[str, Json]:
         """What the platform shows, and what we did that no read shows: despatches, a shipment that it hides."""
         ours = (*_OURS, "is_marked_sent") if seen.facts.get("hides_shipment") else _OURS
-        return {**seen.facts, **{name: standing.facts[name] for name in ours if standing.facts.get(name)}}
+        return {**seen.facts, **{name: current.facts[name] for name in ours if current.facts.get(name)}}
 
     def is_done(self, step: str, before: OrderState, seen: OrderState, request: TargetRequest) -> bool | None:
         """The read-backs of cloudsuite.md §9. A despatch cannot be read back: it is sent again with its own number,
@@ -240,7 +240,7 @@ class CloudsuiteMachine(PlatformMachine):
                 return super().is_done(step, before, seen, request)
 
     def after(
-        self, standing: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+        self, current: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
     ) -> OrderState:
         """As the base; ERP data and the despatch that was sent become facts, a final despatch makes the order sent."""
         own: dict[str, Json] = {}
@@ -248,34 +248,34 @@ class CloudsuiteMachine(PlatformMachine):
         if step in ("set_erp_number", "confirm_order") and request.erp_order_number is not None:
             own["erp_order_number"] = request.erp_order_number
         if step in ("set_erp_lines", "confirm_order"):
-            own["lines"] = numbered(standing.facts, request)
-        if step == "send_despatch" and (waiting := _pending_despatches(standing.facts, request)):
+            own["lines"] = numbered(current.facts, request)
+        if step == "send_despatch" and (waiting := _pending_despatches(current.facts, request)):
             is_final = waiting[0].is_final
             sent = {"final": is_final, **told_in(waiting[0], request)}
-            own["despatches"] = {**standing.facts.get("despatches", {}), waiting[0].number: sent}
-            if doubtful := unanswered(standing.facts):
+            own["despatches"] = {**current.facts.get("despatches", {}), waiting[0].number: sent}
+            if doubtful := unanswered(current.facts):
                 own[UNANSWERED] = {number: told for number, told in doubtful.items() if number != waiting[0].number}
-        if step == "mark_sent" and {**standing.facts, **facts}.get("hides_shipment"):
+        if step == "mark_sent" and {**current.facts, **facts}.get("hides_shipment"):
             own["is_marked_sent"] = True
         if self.steps[step].to is None:
-            answered = answered or standing.platform_state
-        after = super().after(standing, step, request, answered, {**own, **facts})
+            answered = answered or current.platform_state
+        after = super().after(current, step, request, answered, {**own, **facts})
         return replace(after, state="sent") if is_final and after.state == "processing" else after
 
-    def after_lost_answer(self, standing: OrderState, step: str, request: TargetRequest) -> Mapping[str, Json]:
+    def after_lost_answer(self, current: OrderState, step: str, request: TargetRequest) -> Mapping[str, Json]:
         """The number of a despatch is kept: only then does "exists already" mean that it is ours (cloudsuite.md §9)."""
-        despatch = next_despatch(standing.facts, request) if step == "send_despatch" else None
-        if despatch is None or may_be_there(standing.facts, despatch):
-            return standing.facts
-        doubtful = {**unanswered(standing.facts), despatch.number: told_in(despatch, request)}
-        return {**standing.facts, UNANSWERED: doubtful}
+        despatch = next_despatch(current.facts, request) if step == "send_despatch" else None
+        if despatch is None or may_be_there(current.facts, despatch):
+            return current.facts
+        doubtful = {**unanswered(current.facts), despatch.number: told_in(despatch, request)}
+        return {**current.facts, UNANSWERED: doubtful}
 
-    def wait(self, standing: OrderState, request: TargetRequest) -> PlatformWait | None:
+    def wait(self, current: OrderState, request: TargetRequest) -> PlatformWait | None:
         """A payment that fell back after the target was accepted: the order is looked at until it is settled again."""
         wanted = self.resolve(request.state)
-        if wanted is None or wanted.record_only or wanted.name == "cancel" or self.has_reached(standing, wanted.name):
+        if wanted is None or wanted.record_only or wanted.name == "cancel" or self.has_reached(current, wanted.name):
             return None
-        reason = self._payment_reason(standing)
+        reason = self._payment_reason(current)
         return None if reason is None else PlatformWait("payment", None, reason)
 
     def shown_rows(self) -> tuple[Step, ...]:
@@ -311,7 +311,7 @@ def _pending_despatches(facts: Mapping[str, Json], request: TargetRequest) -> li
 def _repeat_reason(facts: Mapping[str, Json], request: TargetRequest) -> str | None:
     try:
         return repeat_reason(facts, request, numbered(facts, request).values())
-    except SenselessDespatch as error:
+    except InvalidDespatch as error:
         return str(error)
 
 

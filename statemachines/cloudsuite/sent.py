@@ -36,7 +36,7 @@ def repeat_reason(facts: Mapping[str, Json], request: TargetRequest, lines: Iter
     """Why a number that was sent cannot be sent with what the target brings; None where it brings the same.
 
     `lines` are the order's, with their ERP line numbers (`erp`) and `quantity`. Tracking of the target itself is that
-    of the despatches which are to come, or of one of those that went out. Raises SenselessDespatch.
+    of the despatches which are to come, or of one of those that went out. Raises InvalidDespatch.
     """
     known = {**unanswered(facts), **facts.get("despatches", {})}
     despatches = read_despatches(request.despatch)

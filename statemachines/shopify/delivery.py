@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from statemachines.items import SenselessItems, gap, read_items
+from statemachines.items import InvalidItems, gap, read_items
 from statemachines.shopify.facts import LINE, Facts, mark, name_of, parcels, summed
 from statemachines.shopify.parcels import asked_items, left
 from statemachines.shopify.tracking import known_parcels
@@ -37,7 +37,7 @@ def selects_shipped(facts: Facts, request: TargetRequest) -> bool:
     """Whether the target is about parcels that went out, by its code, and not under way to ship more under it."""
     try:
         return bool(known_parcels(facts, request)) and not left(facts, request)
-    except SenselessItems:
+    except InvalidItems:
         return True
 
 
@@ -47,7 +47,7 @@ def delivery_reason(facts: Facts, request: TargetRequest) -> str | None:
     try:
         asked = asked_items(request)
         is_all = asked is None or gap(read_items(request.items, LINE) or {}, facts.get("lines")) is None
-    except SenselessItems as error:
+    except InvalidItems as error:
         return str(error)
     if mark(request) is not None and not known_parcels(facts, request):
         if known := [name_of(each) for each in sent if each["codes"]]:

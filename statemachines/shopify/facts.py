@@ -127,7 +127,7 @@ def is_marked(fulfillment: Mapping[str, Json], marks: tuple[Tracking, ...]) -> b
 
 
 def location_of(request: TargetRequest) -> str | None:
-    """The target's location as Shopify numbers it. Raises SenselessItems for a global id of anything else."""
+    """The target's location as Shopify numbers it. Raises InvalidItems for a global id of anything else."""
     return None if request.location is None else number_of(request.location, LOCATION)
 
 

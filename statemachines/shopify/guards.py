@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statemachines.items import SenselessItems, foreign_reason, read_items
+from statemachines.items import InvalidItems, foreign_reason, read_items
 from statemachines.shopify.delivery import delivery_reason, selects_shipped
 from statemachines.shopify.facts import LINE, Facts, is_routed, mark, parcels, shipped
 from statemachines.shopify.parcels import asked_items, left, taken_reason
@@ -24,7 +24,7 @@ def refusal_reason(facts: Facts, request: TargetRequest, wanted: str, *, is_ship
         if wanted == "DELIVERED":
             return _delivery(facts, request, is_shipped=is_shipped)
         return _shipment(facts, request, wanted, is_shipped=is_shipped)
-    except SenselessItems as error:
+    except InvalidItems as error:
         return str(error)
 
 
@@ -78,5 +78,5 @@ def progress_reason(facts: Facts, request: TargetRequest) -> str | None:
     """Why what waits in a store cannot be told to be ready; None where it can."""
     try:
         return _foreign(facts, request) or nothing_reason(facts, request) or pickup_reason(facts, request)
-    except SenselessItems as error:
+    except InvalidItems as error:
         return str(error)

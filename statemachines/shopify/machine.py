@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
-from statemachines.items import SenselessItems
+from statemachines.items import InvalidItems
 from statemachines.machine import OrderState, PlannedStep, PlatformMachine, PlatformWait, Refusal, State, Step
 from statemachines.narrowing import Whole
 from statemachines.shopify.facts import (
@@ -71,14 +71,14 @@ class ShopifyMachine(PlatformMachine):
 
     # -- planning --------------------------------------------------------------------------------------------------
 
-    def route(self, standing: OrderState, wanted: str) -> tuple[PlannedStep, ...] | None:
+    def route(self, current: OrderState, wanted: str) -> tuple[PlannedStep, ...] | None:
         """Of the whole order; a part is cut out of it afterwards. Straight: reporting progress and shipping a part are
         done only where they are asked for."""
-        if wanted == "PARTIALLY_FULFILLED" and not self._is_past_shipping(standing):
+        if wanted == "PARTIALLY_FULFILLED" and not self._is_past_shipping(current):
             wanted = "FULFILLED"
-        if self.has_reached(standing, wanted):
+        if self.has_reached(current, wanted):
             return ()
-        start = standing.state
+        start = current.state
         fulfil = PlannedStep("fulfill", start, "FULFILLED")
         can_ship = start in self.steps["fulfill"].sources
         match wanted:
@@ -88,22 +88,22 @@ class ShopifyMachine(PlatformMachine):
                 delivery = PlannedStep("mark_delivered", "FULFILLED", "DELIVERED")
                 return (fulfil, delivery) if can_ship else (delivery,) if start == "FULFILLED" else None
             case _:
-                return super().route(standing, wanted)
+                return super().route(current, wanted)
 
-    def _is_past_shipping(self, standing: OrderState) -> bool:
-        return self.has_reached(standing, "FULFILLED")
+    def _is_past_shipping(self, current: OrderState) -> bool:
+        return self.has_reached(current, "FULFILLED")
 
     def with_actions(
-        self, standing: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
+        self, current: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
         """The steps that are left of the target, in place of the way of a whole order."""
-        wanted, facts, here = self.resolve(request.state), standing.facts, standing.state
+        wanted, facts, here = self.resolve(request.state), current.facts, current.state
         if wanted is None:
             return route
         if wanted.name == "DELIVERED":
-            return delivering(facts, here, request, is_shipped=self._is_past_shipping(standing)).steps
+            return delivering(facts, here, request, is_shipped=self._is_past_shipping(current)).steps
         if wanted.name == "IN_PROGRESS":
-            return route if self._is_past_shipping(standing) else preparing(facts, here, request, route)
+            return route if self._is_past_shipping(current) else preparing(facts, here, request, route)
         steps: tuple[PlannedStep, ...] = ()
         if any(step.step == "fulfill" for step in route):
             steps = shipping(facts, here, request, is_part=self._names_part(request)).steps
@@ -114,48 +114,48 @@ class ShopifyMachine(PlatformMachine):
     def _names_part(self, request: TargetRequest) -> bool:
         return request.state.strip().casefold() == "partially_fulfilled"
 
-    def satisfied(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
+    def satisfied(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """Tracking that the order's fulfilments carry already, and items that were shipped."""
-        facts, found = standing.facts, []
-        if standing.state in SHIPPED or live(facts):
+        facts, found = current.facts, []
+        if current.state in SHIPPED or live(facts):
             found += [name for name in ("items", "location") if getattr(request, name) is not None]
             marks = mark(request)
             if marks is not None and shipped(facts, marks):
                 found += TRACKED
         return tuple(found)
 
-    def allowed(self, standing: OrderState) -> tuple[str, ...]:
+    def allowed(self, current: OrderState) -> tuple[str, ...]:
         """As the base; only what waits in a store is delivered in one step."""
-        found = super().allowed(standing)
-        waits = standing.state == "FULFILLED" or any(each["method"] == PICKUP for each in open_orders(standing.facts))
+        found = super().allowed(current)
+        waits = current.state == "FULFILLED" or any(each["method"] == PICKUP for each in open_orders(current.facts))
         return found if waits else tuple(state for state in found if state != "DELIVERED")
 
     # -- guards ----------------------------------------------------------------------------------------------------
 
-    def whole(self, standing: OrderState) -> Whole:
+    def whole(self, current: OrderState) -> Whole:
         """The order's lines, and where its fulfilment orders are assigned to."""
-        places = frozenset(str(each["location"]) for each in orders(standing.facts) if each["location"] is not None)
-        return Whole(standing.facts.get("lines"), places, LINE)
+        places = frozenset(str(each["location"]) for each in orders(current.facts) if each["location"] is not None)
+        return Whole(current.facts.get("lines"), places, LINE)
 
-    def withdrawn_reason(self, standing: OrderState, request: TargetRequest) -> str | None:
+    def withdrawn_reason(self, current: OrderState, request: TargetRequest) -> str | None:
         """What the buyer or the merchant is taking back before it was sent (`withheld`)."""
-        return super().withdrawn_reason(standing, request) or withheld_reason(standing.facts, request)
+        return super().withdrawn_reason(current, request) or withheld_reason(current.facts, request)
 
     def location_of(self, request: TargetRequest) -> str | None:
         """By its number, also where the target brings the global id; one of another kind is none of the order's."""
         try:
             return location_of(request)
-        except SenselessItems:
+        except InvalidItems:
             return request.location
 
-    def guard(self, standing: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
+    def guard(self, current: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
         """The items are the order's own and there, a tracking link is a web link, what is delivered selects whole
         parcels, nothing of a cancelled one was sent."""
         reason = None
-        facts, is_shipped = standing.facts, self._is_past_shipping(standing)
-        if wanted.name == "CANCELLED" and standing.state in UNSHIPPED and live(facts):
+        facts, is_shipped = current.facts, self._is_past_shipping(current)
+        if wanted.name == "CANCELLED" and current.state in UNSHIPPED and live(facts):
             reason = "a part of the order was shipped: take it back in Shopify first"
-        elif wanted.name in SHIPPED and standing.state in (*UNSHIPPED, *SHIPPED):
+        elif wanted.name in SHIPPED and current.state in (*UNSHIPPED, *SHIPPED):
             reason = refusal_reason(facts, request, wanted.name, is_shipped=is_shipped)
         elif wanted.name == "IN_PROGRESS" and not is_shipped:
             reason = progress_reason(facts, request)
@@ -163,14 +163,14 @@ class ShopifyMachine(PlatformMachine):
 
     # -- what calls and reads tell -----------------------------------------------------------------------------------
 
-    def merged_facts(self, standing: OrderState, seen: OrderState) -> dict[str, Json]:
+    def merged_facts(self, current: OrderState, seen: OrderState) -> dict[str, Json]:
         """What the platform shows, and what no read tells: our record of parts that were shipped without a tracking
         code, what we told to be ready for pickup, parcels that are being given other tracking."""
-        kept = kept_records(standing.facts, seen.facts)
+        kept = kept_records(current.facts, seen.facts)
         there = {each["id"] for each in open_orders(seen.facts) if left_in(each)}
-        if ready := [each for each in standing.facts.get(READY) or () if each in there]:
+        if ready := [each for each in current.facts.get(READY) or () if each in there]:
             kept[READY] = ready
-        if (pending := standing.facts.get(RETRACKING)) is not None:
+        if (pending := current.facts.get(RETRACKING)) is not None:
             kept[RETRACKING] = pending
         return {**seen.facts, **kept}
 
@@ -192,23 +192,23 @@ class ShopifyMachine(PlatformMachine):
             case _:
                 return super().is_done(step, before, seen, request)
 
-    def destination(self, standing: OrderState, step: str, request: TargetRequest) -> str | None:
+    def destination(self, current: OrderState, step: str, request: TargetRequest) -> str | None:
         """As the base; a parcel, and a delivery, lead to where the rest of the order says."""
         match step:
-            case "fulfill" if standing.state in self.steps["fulfill"].sources:
-                return state_of(with_parcel(standing.facts, request))
+            case "fulfill" if current.state in self.steps["fulfill"].sources:
+                return state_of(with_parcel(current.facts, request))
             case "mark_delivered":
-                return delivered_state(delivered(standing.facts, request), standing.state)
+                return delivered_state(delivered(current.facts, request), current.state)
             case "fulfill":
                 return None
             case _:
-                return super().destination(standing, step, request)
+                return super().destination(current, step, request)
 
     def after(
-        self, standing: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+        self, current: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
     ) -> OrderState:
         """`facts` are those that the client saw just before its call (none: ours); the step's effect is put on top."""
-        base: dict[str, Json] = {**standing.facts, **facts}
+        base: dict[str, Json] = {**current.facts, **facts}
         match step:
             case "fulfill":
                 made, is_delivered = base.pop(MADE, ""), base.pop(MADE_DELIVERED, None)
@@ -216,36 +216,36 @@ class ShopifyMachine(PlatformMachine):
                 state = answered or state_of(base)
             case "update_tracking":
                 base = with_tracking(base, request)
-                state = standing.state
+                state = current.state
             case "prepare_pickup":
                 base = told_ready(base, request)
-                state = standing.state
+                state = current.state
             case "mark_delivered":
                 base = delivered(base, request)
-                state = delivered_state(base, standing.state)
+                state = delivered_state(base, current.state)
             case "report_progress":
                 state = answered or "IN_PROGRESS"
             case _:
-                state = self.apply(standing.state, step)
-        return replace(standing, state=state, platform_state=answered or state, facts=base)
+                state = self.apply(current.state, step)
+        return replace(current, state=state, platform_state=answered or state, facts=base)
 
-    def after_lost_answer(self, standing: OrderState, step: str, request: TargetRequest) -> Mapping[str, Json]:
+    def after_lost_answer(self, current: OrderState, step: str, request: TargetRequest) -> Mapping[str, Json]:
         """Which parcels were being given other tracking is kept: some may carry it by now."""
-        return retracking_unanswered(standing.facts, request) if step == "update_tracking" else standing.facts
+        return retracking_unanswered(current.facts, request) if step == "update_tracking" else current.facts
 
-    def wait(self, standing: OrderState, request: TargetRequest) -> PlatformWait | None:
+    def wait(self, current: OrderState, request: TargetRequest) -> PlatformWait | None:
         """Fulfilment orders that are not there yet, on hold or scheduled, where the target needs them (§6)."""
         wanted = self.resolve(request.state)
         if wanted is None or wanted.record_only or wanted.name not in (*SHIPPED, "IN_PROGRESS"):
             return None
-        if self._is_past_shipping(standing) or standing.state not in (*UNSHIPPED, "PARTIALLY_FULFILLED"):
+        if self._is_past_shipping(current) or current.state not in (*UNSHIPPED, "PARTIALLY_FULFILLED"):
             return None
         is_progress = wanted.name == "IN_PROGRESS"
-        if is_progress and standing.state in ("IN_PROGRESS", "PARTIALLY_FULFILLED"):
+        if is_progress and current.state in ("IN_PROGRESS", "PARTIALLY_FULFILLED"):
             return None
-        if not is_routed(standing.facts):
-            return routing_wait(standing.facts, self._routing_seconds)
-        return goods_wait(standing.facts, request, is_progress=is_progress)
+        if not is_routed(current.facts):
+            return routing_wait(current.facts, self._routing_seconds)
+        return goods_wait(current.facts, request, is_progress=is_progress)
 
     def shown_rows(self) -> tuple[Step, ...]:
         """The table; rows that stay in their state are one that leaves it."""

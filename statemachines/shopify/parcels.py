@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from statemachines.items import SenselessItems, read_items
+from statemachines.items import InvalidItems, read_items
 from statemachines.numbers import plain
 from statemachines.shopify.facts import (
     LINE,
@@ -82,7 +82,7 @@ class Parcel:
 def asked_items(request: TargetRequest) -> dict[str, int | None] | None:
     """Order lines that a target ships, with the quantity where it names one; None: everything.
 
-    Raises SenselessItems.
+    Raises InvalidItems.
     """
     asked = read_items(request.items, LINE)
     return None if asked is None else {line: _pieces(line, count) for line, count in asked.items()}
@@ -93,7 +93,7 @@ def _pieces(line: str, count: Decimal | None) -> int | None:
     if count is None:
         return None
     if count < 1 or count != count.to_integral_value():
-        raise SenselessItems(f"the quantity of item {line} is {plain(count)}, not a whole number from 1 on")
+        raise InvalidItems(f"the quantity of item {line} is {plain(count)}, not a whole number from 1 on")
     return int(count)
 
 
@@ -130,7 +130,7 @@ def _is_repeat(facts: Facts, request: TargetRequest) -> bool:
 
 
 def left(facts: Facts, request: TargetRequest) -> dict[str, int]:
-    """What the target still ships, by order line. Raises SenselessItems for what the order cannot give."""
+    """What the target still ships, by order line. Raises InvalidItems for what the order cannot give."""
     rest = _rest(facts, request)
     asked = asked_items(request)
     if asked is None:
@@ -147,9 +147,9 @@ def left(facts: Facts, request: TargetRequest) -> dict[str, int]:
         if there == 0:
             if everything.get(line, 0) >= (quantity or 1) or not is_carried(facts, line):
                 continue  # shipped already, by us or by hand
-            raise SenselessItems(_not_open(line, request))
+            raise InvalidItems(_not_open(line, request))
         if open_quantity > there:
-            raise SenselessItems(f"{open_quantity} of item {line} are asked for and {there} remain")
+            raise InvalidItems(f"{open_quantity} of item {line} are asked for and {there} remain")
         wanted[line] = open_quantity
     return wanted
 
@@ -171,7 +171,7 @@ def _rest(facts: Facts, request: TargetRequest) -> dict[str, int]:
 
 
 def next_parcel(facts: Facts, request: TargetRequest) -> Parcel | None:
-    """What the next call ships; None where nothing of the target is left. Raises SenselessItems.
+    """What the next call ships; None where nothing of the target is left. Raises InvalidItems.
 
     FOs that can be shipped now come before those that are held up. A gift card is in no parcel with goods.
     """
@@ -199,7 +199,7 @@ def can_tell(before: Facts, now: Facts, request: TargetRequest) -> bool:
     """Whether what was known before a call is enough to tell later, when its answer is lost, what it shipped `now`.
 
     Whole lines and parcels with a mark are told from any read. Quantities without a mark are told by the parcel that
-    was due, so that has to be the one that is sent. Raises SenselessItems.
+    was due, so that has to be the one that is sent. Raises InvalidItems.
     """
     if not is_routed(before):
         return False

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from statemachines.items import SenselessItems
+from statemachines.items import InvalidItems
 from statemachines.shopify.delivery import selects_shipped, to_deliver
 from statemachines.shopify.facts import REPORTS, Facts, is_routed, parcels, remaining, state_of
 from statemachines.shopify.parcels import Parcel, after_parcel, next_parcel
@@ -87,7 +87,7 @@ def unready(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
 
 
 def unreported(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
-    """The FOs of the target whose progress may be reported. Raises SenselessItems."""
+    """The FOs of the target whose progress may be reported. Raises InvalidItems."""
     due = [each for each in due_orders(facts, request) if each["method"] != PICKUP]
     return [each for each in due if REPORTS in each["actions"]]
 
@@ -95,7 +95,7 @@ def unreported(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]
 def told_ready(facts: Facts, request: TargetRequest) -> dict[str, Json]:
     """The facts once Shopify was told what is ready for pickup."""
     told = list(facts.get(READY) or ())
-    with suppress(SenselessItems):  # the guard has the words
+    with suppress(InvalidItems):  # the guard has the words
         told += [each["id"] for each in unready(facts, request)]
     return {**facts, READY: told}
 
@@ -124,5 +124,5 @@ def parcel_or_none(facts: Facts, request: TargetRequest) -> Parcel | None:
     """The parcel that is due; None also where the guard has the words."""
     try:
         return next_parcel(facts, request)
-    except SenselessItems:
+    except InvalidItems:
         return None

@@ -10,7 +10,7 @@ Facts as in `facts`.
 
 from __future__ import annotations
 
-from statemachines.items import SenselessItems
+from statemachines.items import InvalidItems
 from statemachines.shopify.delivery import delivery_reason, to_deliver
 from statemachines.shopify.facts import REPORTS, Facts, live, numbers_of, parcels
 from statemachines.shopify.parcels import counted_by, new_parcels
@@ -25,7 +25,7 @@ def has_reported(before: Facts, seen: Facts, request: TargetRequest) -> bool:
     meanwhile: that puts it in progress as well."""
     try:
         due = [each for each in due_orders(seen, request) if each["method"] != PICKUP]
-    except SenselessItems:
+    except InvalidItems:
         return False
     orders = [each for each in due if REPORTS in each["actions"] or each["status"] == "IN_PROGRESS"]
     is_under_way = bool(orders) and all(each["status"] == "IN_PROGRESS" for each in orders)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import zip_longest
 
-from statemachines.items import SenselessItems
+from statemachines.items import InvalidItems
 from statemachines.shopify.facts import (
     Facts,
     is_marked,
@@ -58,7 +58,7 @@ def _meant(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
 def _of_items(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
     try:
         asked = asked_items(request)
-    except SenselessItems:
+    except InvalidItems:
         return []  # the guard has the words
     return [each for each in live(facts) if asked is None or set(asked) & set(each["lines"])]
 

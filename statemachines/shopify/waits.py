@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from statemachines.items import SenselessItems
+from statemachines.items import InvalidItems
 from statemachines.shopify.facts import REPORTS, SHIPS, Facts
 from statemachines.shopify.parcels import next_parcel
 from statemachines.shopify.plan import unready
@@ -39,7 +39,7 @@ def goods_wait(facts: Facts, request: TargetRequest, *, is_progress: bool) -> Pl
             named = {each.fulfillment_order for each in parcel.portions} if parcel is not None else set()
             orders = [each for each in due_orders(facts, request) if each["id"] in named]
             waiting = [] if parcel is not None else waiting
-    except SenselessItems:
+    except InvalidItems:
         return None  # the guard has the words
     needed = REPORTS if is_progress else SHIPS
     can_go_on = any(needed in each["actions"] for each in orders) or any(each["status"] in _AT_WORK for each in waiting)

@@ -53,7 +53,7 @@ def way_of(facts: Facts, order: Mapping[str, Json]) -> str | None:
 
 
 def due_orders(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
-    """The open FOs with goods left that the target is about. Raises SenselessItems."""
+    """The open FOs with goods left that the target is about. Raises InvalidItems."""
     location = location_of(request)
     here = [each for each in open_orders(facts) if location is None or str(each["location"]) == location]
     here = [each for each in here if left_in(each)]
@@ -83,14 +83,14 @@ def takes(facts: Facts, request: TargetRequest, line: str, order: Mapping[str, J
 
 
 def pickups(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
-    """The FOs that wait for the buyer in a store, of those that the target is about. Raises SenselessItems."""
+    """The FOs that wait for the buyer in a store, of those that the target is about. Raises InvalidItems."""
     asked = read_items(request.items, LINE)
     due = [each for each in due_orders(facts, request) if each["method"] == PICKUP]
     return [each for each in due if asked is None or set(left_in(each)) & set(asked)]
 
 
 def pickup_reason(facts: Facts, request: TargetRequest) -> str | None:
-    """Why Shopify cannot be told that just these items are ready: it takes whole FOs. Raises SenselessItems."""
+    """Why Shopify cannot be told that just these items are ready: it takes whole FOs. Raises InvalidItems."""
     asked = read_items(request.items, LINE)
     if asked is None:
         return None
@@ -105,7 +105,7 @@ def pickup_reason(facts: Facts, request: TargetRequest) -> str | None:
 
 
 def place_reason(facts: Facts, request: TargetRequest) -> str | None:
-    """Why the target's location is none of this order's; None where it is one. Raises SenselessItems."""
+    """Why the target's location is none of this order's; None where it is one. Raises InvalidItems."""
     location = location_of(request)
     places = dict.fromkeys(str(each["location"]) for each in orders(facts))
     if location is None or not places or location in places:
@@ -115,7 +115,7 @@ def place_reason(facts: Facts, request: TargetRequest) -> str | None:
 
 def nothing_reason(facts: Facts, request: TargetRequest) -> str | None:
     """Why a target without items has nothing to ship although goods are left; None where it has, or where others'
-    goods are all that is left of an order of which something was shipped. Raises SenselessItems."""
+    goods are all that is left of an order of which something was shipped. Raises InvalidItems."""
     if (reason := place_reason(facts, request)) is not None:
         return reason
     if request.items is not None or live(facts) or not remaining(facts) or due_orders(facts, request):
@@ -129,7 +129,7 @@ def nothing_reason(facts: Facts, request: TargetRequest) -> str | None:
 
 def offered_reason(facts: Facts, request: TargetRequest, wanted: Mapping[str, int]) -> str | None:
     """Why items that were named cannot be shipped: a fulfilment service has them, and Shopify does not offer them to
-    this app. Raises SenselessItems."""
+    this app. Raises InvalidItems."""
     if request.items is None:
         return None
     for line in wanted:

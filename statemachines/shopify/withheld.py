@@ -11,7 +11,7 @@ A cancellation of the whole order shows as `cancelledAt` once its job has run; w
 
 from __future__ import annotations
 
-from statemachines.items import SenselessItems
+from statemachines.items import InvalidItems
 from statemachines.shopify.facts import Facts, left_in, live, shipped
 from statemachines.shopify.parcels import left
 from statemachines.shopify.returns import UNDERWAY
@@ -28,7 +28,7 @@ def withheld_reason(facts: Facts, request: TargetRequest) -> str | None:
     try:
         wanted = frozenset(left(facts, request))
         return _returned(facts, wanted) or _being_cancelled(facts, request, wanted)
-    except SenselessItems:
+    except InvalidItems:
         return None  # the guard has the words
 
 

@@ -182,7 +182,7 @@ class OrderMachine(RuleBasedStateMachine):
             platform.do(step, request)
             if step == "set_tracking":  # other tracking than ours stands there now: ours may be set again
                 platform.done_by_us.pop(step, None)
-        if MACHINE.is_done(step, draft.standing(), platform.snapshot().standing(), request):
+        if MACHINE.is_done(step, draft.order_state(), platform.snapshot().order_state(), request):
             self._change(lambda draft, ctx: interventions.skip(draft, ctx, "by hand"))
 
     def resume(self) -> None:

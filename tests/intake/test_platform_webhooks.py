@@ -125,7 +125,7 @@ class Asked:
         self.secrets.add(secret)
         return True
 
-    async def mend_subscription(self, subscription: Subscription, secret: str | None) -> None:
+    async def update_subscription(self, subscription: Subscription, secret: str | None) -> None:
         self.secrets.add(secret)
 
     async def order_of_part(self, part: str) -> str | None:

@@ -16,7 +16,7 @@ from orchestrator.decisions.draft import Context
 from orchestrator.decisions.refusals import Refused
 from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.failures import NotFound
-from orchestrator.platforms.shopify.webhook_order import told_order
+from orchestrator.platforms.shopify.webhook_order import order_in_webhook
 from orchestrator.sandbox.shopify.webhooks import ManualSender
 from storage.orders import get_payload
 from storage.transaction import Transaction
@@ -254,7 +254,7 @@ def test_the_state_is_told_by_the_body(changes: dict[str, Any], state: str) -> N
         for index, (status, shipment) in enumerate(changes.pop("parcels", []))
     ]
     body = {"id": 7, "name": "#1", "line_items": [{"id": 5, "quantity": 2, "current_quantity": 1}], **changes}
-    told = told_order({**body, "fulfillments": parcels, "updated_at": AT.format(1)}, b"{}")
+    told = order_in_webhook({**body, "fulfillments": parcels, "updated_at": AT.format(1)}, b"{}")
     assert told is not None
     assert (told.state, told.facts["lines"]) == (state, {"5": 1})
     assert [each["lines"] for each in told.facts["fulfillments"]] == [{"5": 1}] * len(parcels)
@@ -272,6 +272,6 @@ def test_a_gift_card_keeps_no_told_order_from_being_delivered() -> None:
         "line_items": [{"id": 1, "quantity": 1, "requires_shipping": True}, card],
         "fulfillments": sent,
     }
-    seen = told_order(body, b"{}")
+    seen = order_in_webhook(body, b"{}")
     assert seen is not None
     assert (seen.state, seen.facts["uncarried"]) == ("DELIVERED", ["2"])

@@ -117,11 +117,11 @@ async def test_the_platforms_own_words_decide_without_a_second_look(platform: st
     denied, unknown = OWN[platform]
     async with staged(platform) as stage:
         (order, *_) = stage.sandbox.platforms[platform].order_ids()
-        standing = (await stage.client.read(order)).standing()
+        current = (await stage.client.read(order)).order_state()
         move = moves_of(platform)[0]
         stage.sandbox.faults.script_answer(403, denied, step=move.step, times=2)
         with pytest.raises(Rejected if platform == "cloudsuite" else AccessDenied):
-            await stage.perform(move, standing)
+            await stage.perform(move, current)
         stage.sandbox.faults.script_answer(404, unknown, step="read")
         with pytest.raises(AccessDenied if platform == "shopify" else NotFound):
             await stage.client.read(order)

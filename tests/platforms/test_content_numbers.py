@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.intake.news import told_order
+from orchestrator.intake.news import order_in_webhook
 from orchestrator.platforms.content import NOTHING_APART, decimal, digest, is_same_amount, sum_of
 from orchestrator.platforms.selldone.delivery import merged_text
 
@@ -46,7 +46,7 @@ def test_large_amounts_are_added_and_compared_to_the_last_digit() -> None:
 def test_an_amount_that_a_webhook_writes_as_a_number_keeps_its_digits() -> None:
     body = {"id": 1, "total_outstanding": "T", "total_price": "U", "financial_status": "paid", "test": 1.5}
     payload = json.dumps(body).replace('"T"', "12.30").replace('"U"', "1e-05").encode()
-    seen = told_order("shopify", payload)
+    seen = order_in_webhook("shopify", payload)
     assert seen is not None
     assert seen.content["payment"]["due"] == "12.30"
     assert seen.content["totals"]["total"] == "0.00001"

@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from orchestrator.platforms.failures import Garbled, OutOfSequence, Transient, Unreadable
-from orchestrator.platforms.garbage import is_json, said_instead
+from orchestrator.platforms.garbage import is_json, summary_of
 from orchestrator.registry import PLATFORMS
 from orchestrator.testing.stage import moves_of, staged
 
@@ -69,10 +69,10 @@ ANOTHERS = [
 async def test_json_that_is_not_about_the_order_says_nothing_of_it(platform: str, body: bytes) -> None:
     async with staged(platform) as stage:
         order, move = stage.order, moves_of(platform)[0]
-        standing = (await stage.client.read(order)).standing()
+        current = (await stage.client.read(order)).order_state()
         stage.sandbox.faults.script_answer(200, body, step=move.step, order=order)
         with pytest.raises((Transient, OutOfSequence)):
-            await stage.client.perform(move.step, order, standing, move.request)
+            await stage.client.perform(move.step, order, current, move.request)
         assert stage.sandbox.ledger.effects(order) == []
         stage.sandbox.faults.script_answer(200, body, step="read", order=order)
         with pytest.raises((Transient, Unreadable)):
@@ -119,25 +119,25 @@ def test_odd_json_is_json_all_the_same(body: bytes) -> None:
 
 
 def test_a_page_without_words_is_told_as_one() -> None:
-    assert "without words" in said_instead(b"<html><body></body></html>")
-    assert len(said_instead(b"<" * 1_000_000)) < 100_000
+    assert "without words" in summary_of(b"<html><body></body></html>")
+    assert len(summary_of(b"<" * 1_000_000)) < 100_000
 
 
 @pytest.mark.parametrize("body", GARBAGE[:2])
 def test_nothing_is_told_as_nothing(body: bytes) -> None:
-    assert said_instead(body) == "the answer is empty"
+    assert summary_of(body) == "the answer is empty"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1"])
 def test_a_page_is_told_in_its_own_words_however_it_is_written(encoding: str) -> None:
     page = "<html><h1>Wartung läuft</h1></html>".encode(encoding)
-    assert said_instead(page) == "a page in place of an answer: Wartung läuft"
+    assert summary_of(page) == "a page in place of an answer: Wartung läuft"
 
 
 def test_what_is_no_text_is_not_told_as_one() -> None:
     body = gzip.compress(b"<html>Back at noon</html>")
-    assert said_instead(body) == f"the answer is neither JSON nor text ({len(body)} bytes)"
+    assert summary_of(body) == f"the answer is neither JSON nor text ({len(body)} bytes)"
 
 
 def test_a_long_page_without_blanks_is_cut_between_its_letters() -> None:
-    assert "维护" in said_instead(b"<p>" + "维护中".encode() * 10_000)
+    assert "维护" in summary_of(b"<p>" + "维护中".encode() * 10_000)

@@ -32,7 +32,7 @@ def gate_of(watch: Stopwatch, meter: Meter) -> Admission:
 async def call(meter: Meter, said: Allowance | None = None) -> None:
     slot = await meter.begin()
     if said is not None:
-        meter.hear(said)
+        meter.record(said)
     meter.end(slot)
 
 
@@ -85,7 +85,7 @@ async def test_few_calls_left_are_not_overrun_by_those_under_way() -> None:
     meter = meter_of(watch, calls=0)
     gate = gate_of(watch, meter)
     slots = [await meter.begin() for _ in range(4)]
-    meter.hear(Allowance(100, 3, 20))  # the answer of the first: three others may take what is left
+    meter.record(Allowance(100, 3, 20))  # the answer of the first: three others may take what is left
     assert gate.reason() is not None
     for slot in slots:
         meter.end(slot)
@@ -107,9 +107,9 @@ async def test_an_answer_that_was_overtaken_makes_nothing_free() -> None:
     watch = Stopwatch()
     meter = meter_of(watch, calls=0)
     first, second = await meter.begin(), await meter.begin()
-    meter.hear(Allowance(100, 1, 20))
+    meter.record(Allowance(100, 1, 20))
     meter.end(second)
-    meter.hear(Allowance(100, 2, 20))
+    meter.record(Allowance(100, 2, 20))
     meter.end(first)
     with pytest.raises(Transient):
         await meter.begin()

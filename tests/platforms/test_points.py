@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.platforms.points import Points, PointsLimit, PointsTold
-from orchestrator.platforms.shopify.graphql import points_told
+from orchestrator.platforms.points import Points, PointsLimit, ReportedPoints
+from orchestrator.platforms.shopify.graphql import reported_points
 from tests.support.stopwatch import Stopwatch, sleep_by
 
 
@@ -22,14 +22,14 @@ class Bucket:
         self.level, self.at = maximum, watch.now
         self.throttled = 0
 
-    def run(self, requested: float, actual: float) -> PointsTold:
+    def run(self, requested: float, actual: float) -> ReportedPoints:
         self.level = min(self.maximum, self.level + (self.watch.now - self.at) * self.per_second)
         self.at = self.watch.now
         if self.level < requested:
             self.throttled += 1
-            return PointsTold(self.maximum, self.level, self.per_second, requested)
+            return ReportedPoints(self.maximum, self.level, self.per_second, requested)
         self.level -= actual
-        return PointsTold(self.maximum, self.level, self.per_second, requested, actual)
+        return ReportedPoints(self.maximum, self.level, self.per_second, requested, actual)
 
 
 async def call(points: Points, bucket: Bucket, kind: str, requested: float, actual: float, seconds: float) -> None:
@@ -137,7 +137,9 @@ async def test_a_call_that_costs_more_than_there_ever_is_goes_out_and_is_judged_
 )
 def test_a_nonsensical_word_of_the_bucket_is_ignored(changes: dict[str, float]) -> None:
     points = Points(PointsLimit(2000, 100), Stopwatch())
-    told = PointsTold(**{"maximum": 2000, "available": 0, "per_second": 100, "requested": 10, "actual": 10, **changes})
+    told = ReportedPoints(
+        **{"maximum": 2000, "available": 0, "per_second": 100, "requested": 10, "actual": 10, **changes}
+    )
     points.told("read", 0, told)
     assert (points.available, points.maximum, points.per_second) == (1000, 2000, 100)
 
@@ -148,13 +150,13 @@ def test_the_cost_is_read_out_of_an_answer_and_not_out_of_a_buyers_note() -> Non
         '"cost":{"requestedQueryCost":58,"actualQueryCost":16,'
         '"throttleStatus":{"maximumAvailable":2000,"currentlyAvailable":1984,"restoreRate":100}}'
     )
-    expected = PointsTold(2000, 1984, 100, 58, 16)
+    expected = ReportedPoints(2000, 1984, 100, 58, 16)
     for body in (
         f'{{"data":{{{note}}},"extensions":{{{cost}}}}}',
         f'{{"extensions":{{{cost}}},"data":{{{note}}}}}',
         f'{{"data":{{{note}}},"extensions": {{{cost.replace(":", " : ")}}}}}',
     ):
-        assert points_told(body.encode()) == expected
+        assert reported_points(body.encode()) == expected
 
 
 @pytest.mark.parametrize(
@@ -169,4 +171,4 @@ def test_the_cost_is_read_out_of_an_answer_and_not_out_of_a_buyers_note() -> Non
     ],
 )
 def test_an_answer_that_says_nothing_of_its_cost_is_no_trouble(body: bytes) -> None:
-    assert points_told(body) is None
+    assert reported_points(body) is None

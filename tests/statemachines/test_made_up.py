@@ -188,8 +188,8 @@ def test_senseless_steps_are_refused(row: Step) -> None:
 class Stubborn(MadeUpMachine):
     """Whose hook names a step whatever the target brings."""
 
-    def pending_actions(self, standing: OrderState, request: TargetRequest) -> tuple[str, ...]:
-        del standing, request
+    def pending_actions(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
+        del current, request
         return ("track",)
 
 

@@ -83,7 +83,7 @@ WAYS = {
 """From every state that an order can be in to every one that a target can name."""
 
 
-def standing(platform: str, state: str) -> OrderState:
+def order_state(platform: str, state: str) -> OrderState:
     return OrderState(state, state, "paid", FACTS[platform](state))
 
 
@@ -99,7 +99,7 @@ def final_steps(platform: str, plan: Plan) -> list[str]:
 def test_what_narrows_a_final_step_narrows_it_or_is_refused(platform: str, name: str) -> None:
     machine, field = MACHINES[platform], next(iter(NARROW[name]))
     for state, wanted in WAYS[platform]:
-        here = standing(platform, state)
+        here = order_state(platform, state)
         plain = machine.plan(here, TargetRequest(wanted))
         if isinstance(plain, Refusal):
             continue
@@ -125,8 +125,8 @@ def test_what_narrows_a_final_step_narrows_it_or_is_refused(platform: str, name:
 def test_items_that_name_everything_narrow_nothing(platform: str, fields: dict[str, Json]) -> None:
     machine = MACHINES[platform]
     for state, wanted in WAYS[platform]:
-        plain = machine.plan(standing(platform, state), TargetRequest(wanted))
-        found = machine.plan(standing(platform, state), TargetRequest.from_json({"state": wanted, **fields}))
+        plain = machine.plan(order_state(platform, state), TargetRequest(wanted))
+        found = machine.plan(order_state(platform, state), TargetRequest.from_json({"state": wanted, **fields}))
         if isinstance(plain, Plan) and wanted != "PARTIALLY_FULFILLED":
             assert isinstance(found, Plan), (state, wanted, found)
             assert found.steps == plain.steps
@@ -136,14 +136,14 @@ def test_items_that_name_everything_narrow_nothing(platform: str, fields: dict[s
 def test_a_despatch_of_everything_is_harmless_but_for_a_cancellation(platform: str, machine: PlatformMachine) -> None:
     first = machine.initial
     slip = ({"number": "D", "lines": None},)
-    shipped = machine.plan(standing(platform, first), TargetRequest("shipped", despatch=slip))
+    shipped = machine.plan(order_state(platform, first), TargetRequest("shipped", despatch=slip))
     assert isinstance(shipped, Plan)
-    cancelled = machine.plan(standing(platform, first), TargetRequest("cancelled", despatch=slip))
+    cancelled = machine.plan(order_state(platform, first), TargetRequest("cancelled", despatch=slip))
     assert isinstance(cancelled, Refusal)
 
 
 def test_a_refusal_says_which_lines_are_left_out() -> None:
-    found = XSALE.plan(standing("xsale", "Nowe"), TargetRequest("shipped", items=("1",)))
+    found = XSALE.plan(order_state("xsale", "Nowe"), TargetRequest("shipped", items=("1",)))
     assert isinstance(found, Refusal)
     assert "leave out 2" in (found.reason or "")
 
@@ -157,7 +157,7 @@ def test_items_are_not_guessed_where_the_lines_are_not_known() -> None:
 def test_what_was_confirmed_is_what_there_is_to_send_on_selldone() -> None:
     machine = selldone.MACHINE
     here = machine.after(
-        standing("selldone", "CheckQueue"), "confirm", TargetRequest("accepted", items=("1",)), None, {}
+        order_state("selldone", "CheckQueue"), "confirm", TargetRequest("accepted", items=("1",)), None, {}
     )
     seen = OrderState("OrderConfirm", "OrderConfirm", "paid", FACTS["selldone"]("OrderConfirm"))
     kept = OrderState("OrderConfirm", "OrderConfirm", "paid", machine.merged_facts(here, seen))
@@ -176,6 +176,6 @@ def test_a_delivery_under_another_code_than_the_orders_own_is_refused_on_selldon
 
 def test_a_shopify_line_may_be_named_by_its_global_id() -> None:
     wish = TargetRequest("cancelled", items=("gid://shopify/LineItem/1", "gid://shopify/LineItem/2"))
-    assert isinstance(shopify.MACHINE.plan(standing("shopify", "UNFULFILLED"), wish), Plan)
+    assert isinstance(shopify.MACHINE.plan(order_state("shopify", "UNFULFILLED"), wish), Plan)
     other = TargetRequest("cancelled", items=("gid://shopify/ProductVariant/1", "2"))
-    assert isinstance(shopify.MACHINE.plan(standing("shopify", "UNFULFILLED"), other), Refusal)
+    assert isinstance(shopify.MACHINE.plan(order_state("shopify", "UNFULFILLED"), other), Refusal)

@@ -31,7 +31,7 @@ TRACKING = Tracking(CODE, URL)
 STEP_STATE = {"confirm": "OrderConfirm", "prepare": "PreparingOrder", "send": "SentOrder", "deliver": "ToCustomer"}
 
 
-def standing(state: str, **facts: Json) -> OrderState:
+def order_state(state: str, **facts: Json) -> OrderState:
     shown = {"Returned": "PreparingOrder", "Canceled": "CheckQueue"}.get(state, state)
     status = "Canceled" if state == "Canceled" else "Payed"
     return OrderState(state, shown, "paid", {"status": status, "items": ["1", "2"], **facts})
@@ -71,12 +71,12 @@ def refusal(plan: Plan | Refusal) -> Refusal:
     ],
 )
 def test_a_target_is_reached_by_the_steps_that_are_missing(state: str, target: str, way: list[str]) -> None:
-    assert steps(MACHINE.plan(standing(state), TargetRequest(target))) == way
+    assert steps(MACHINE.plan(order_state(state), TargetRequest(target))) == way
 
 
 @pytest.mark.parametrize("name", ["SentOrder", "sentorder", " SENTORDER ", "shipped", "Shipped"])
 def test_names_are_matched_without_regard_to_case(name: str) -> None:
-    plan = MACHINE.plan(standing("PreparingOrder"), TargetRequest(name))
+    plan = MACHINE.plan(order_state("PreparingOrder"), TargetRequest(name))
     assert isinstance(plan, Plan)
     assert (plan.state, plan.milestone) == ("SentOrder", "shipped")
 
@@ -97,19 +97,19 @@ def test_names_are_matched_without_regard_to_case(name: str) -> None:
     ],
 )
 def test_what_cannot_be_reached_is_refused(state: str, target: str, slug: str, allowed: tuple[str, ...]) -> None:
-    refused = refusal(MACHINE.plan(standing(state), TargetRequest(target)))
+    refused = refusal(MACHINE.plan(order_state(state), TargetRequest(target)))
     assert (refused.slug, refused.allowed) == (slug, allowed)
 
 
 def test_a_state_that_is_only_seen_is_refused_with_what_to_do_instead() -> None:
-    refused = refusal(MACHINE.plan(standing("CheckQueue"), TargetRequest("cancelled")))
+    refused = refusal(MACHINE.plan(order_state("CheckQueue"), TargetRequest("cancelled")))
     assert "do it on the platform itself" in refused.detail
 
 
 def test_strict_chaining_takes_one_step_at_a_time() -> None:
-    far = refusal(MACHINE.plan(standing("CheckQueue"), TargetRequest("shipped"), "strict"))
+    far = refusal(MACHINE.plan(order_state("CheckQueue"), TargetRequest("shipped"), "strict"))
     assert (far.slug, far.allowed) == ("not-adjacent", ("OrderConfirm",))
-    near = MACHINE.plan(standing("PreparingOrder"), TargetRequest("shipped", tracking=TRACKING), "strict")
+    near = MACHINE.plan(order_state("PreparingOrder"), TargetRequest("shipped", tracking=TRACKING), "strict")
     assert steps(near) == ["set_tracking", "send"]
 
 
@@ -138,7 +138,7 @@ def test_names_are_what_a_target_may_carry() -> None:
 def test_tracking_is_set_as_soon_as_the_platform_takes_it_and_before_send(
     state: str, target: str, way: list[str]
 ) -> None:
-    plan = MACHINE.plan(standing(state), TargetRequest(target, tracking=TRACKING))
+    plan = MACHINE.plan(order_state(state), TargetRequest(target, tracking=TRACKING))
     assert steps(plan) == way
     assert isinstance(plan, Plan)
     assert ("tracking" in plan.unused) is ("set_tracking" not in way)
@@ -146,7 +146,7 @@ def test_tracking_is_set_as_soon_as_the_platform_takes_it_and_before_send(
 
 @pytest.mark.parametrize("tracking", [TRACKING, Tracking(code=CODE), Tracking(url=URL), Tracking(), Tracking("", "")])
 def test_tracking_that_the_order_carries_is_not_sent_again(tracking: Tracking) -> None:
-    here = standing("PreparingOrder", tracking_code=CODE, tracking_url=URL)
+    here = order_state("PreparingOrder", tracking_code=CODE, tracking_url=URL)
     plan = MACHINE.plan(here, TargetRequest("shipped", tracking=tracking))
     assert steps(plan) == ["send"]
     assert isinstance(plan, Plan)
@@ -159,7 +159,7 @@ def test_tracking_that_the_order_carries_is_not_sent_again(tracking: Tracking) -
 )
 @pytest.mark.parametrize("state", ["CheckQueue", "SentOrder"])
 def test_a_tracking_link_has_to_be_a_web_link(url: str, state: str) -> None:
-    refused = refusal(MACHINE.plan(standing(state), TargetRequest("shipped", tracking=Tracking(url=url))))
+    refused = refusal(MACHINE.plan(order_state(state), TargetRequest("shipped", tracking=Tracking(url=url))))
     assert refused.slug == "not-allowed"
     assert "tracking.url" in (refused.reason or "")
 
@@ -169,18 +169,18 @@ def test_a_tracking_link_has_to_be_a_web_link(url: str, state: str) -> None:
 
 @pytest.mark.parametrize("status", ["Open", "Reserved", "Pending"])
 def test_an_order_that_is_not_released_does_not_move(status: str) -> None:
-    refused = refusal(MACHINE.plan(standing("CheckQueue", status=status), TargetRequest("accepted")))
+    refused = refusal(MACHINE.plan(order_state("CheckQueue", status=status), TargetRequest("accepted")))
     assert refused.slug == "not-allowed"
     assert status in (refused.reason or "")
-    assert steps(MACHINE.plan(standing("CheckQueue", status=status), TargetRequest("new"))) == []
+    assert steps(MACHINE.plan(order_state("CheckQueue", status=status), TargetRequest("new"))) == []
 
 
 @pytest.mark.parametrize("kind", ["FILE", "SERVICE"])
 def test_an_order_that_is_not_physical_does_not_move(kind: str) -> None:
-    refused = refusal(MACHINE.plan(standing("CheckQueue", type=kind), TargetRequest("accepted")))
+    refused = refusal(MACHINE.plan(order_state("CheckQueue", type=kind), TargetRequest("accepted")))
     assert refused.slug == "not-allowed"
     assert kind in (refused.reason or "")
-    assert steps(MACHINE.plan(standing("CheckQueue", type="PHYSICAL"), TargetRequest("accepted"))) == ["confirm"]
+    assert steps(MACHINE.plan(order_state("CheckQueue", type="PHYSICAL"), TargetRequest("accepted"))) == ["confirm"]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_an_order_that_is_not_physical_does_not_move(kind: str) -> None:
     ],
 )
 def test_only_the_orders_own_items_are_confirmed(items: tuple[Json, ...] | None, is_allowed: bool) -> None:
-    plan = MACHINE.plan(standing("CheckQueue"), TargetRequest("accepted", items=items))
+    plan = MACHINE.plan(order_state("CheckQueue"), TargetRequest("accepted", items=items))
     assert isinstance(plan, Plan) is is_allowed
     if not is_allowed:
         assert refusal(plan).slug == "not-allowed"
@@ -212,7 +212,9 @@ def test_only_the_orders_own_items_are_confirmed(items: tuple[Json, ...] | None,
     ],
 )
 def test_a_reject_countdown_is_a_wait_with_an_end(reject_at: Json, until_ms: int | None) -> None:
-    wait = MACHINE.wait(standing("CheckQueue", reject="LackOfInventory", reject_at=reject_at), TargetRequest("shipped"))
+    wait = MACHINE.wait(
+        order_state("CheckQueue", reject="LackOfInventory", reject_at=reject_at), TargetRequest("shipped")
+    )
     assert wait is not None
     assert (wait.reason, wait.until_ms) == ("platform", until_ms)
     assert "LackOfInventory" in wait.detail
@@ -220,19 +222,21 @@ def test_a_reject_countdown_is_a_wait_with_an_end(reject_at: Json, until_ms: int
 
 @pytest.mark.parametrize("state", ["Canceled", "ToCustomer"])
 def test_an_order_at_its_end_waits_for_nothing(state: str) -> None:
-    assert MACHINE.wait(standing(state, reject_at="2024-08-19T10:00:00.000000Z"), TargetRequest("shipped")) is None
-    assert MACHINE.wait(standing("CheckQueue"), TargetRequest("shipped")) is None
+    assert MACHINE.wait(order_state(state, reject_at="2024-08-19T10:00:00.000000Z"), TargetRequest("shipped")) is None
+    assert MACHINE.wait(order_state("CheckQueue"), TargetRequest("shipped")) is None
 
 
 # -- what is seen ------------------------------------------------------------------------------------------------------
 
 
 def test_a_returned_order_keeps_our_name_while_the_platform_shows_the_same() -> None:
-    returned = MACHINE.after(standing("SentOrder"), "return_delivery", TargetRequest("returned"), "PreparingOrder", {})
+    returned = MACHINE.after(
+        order_state("SentOrder"), "return_delivery", TargetRequest("returned"), "PreparingOrder", {}
+    )
     assert (returned.state, returned.platform_state) == ("Returned", "PreparingOrder")
-    assert MACHINE.observe(returned, standing("PreparingOrder")) == "Returned"
-    assert MACHINE.observe(returned, standing("SentOrder")) == "SentOrder"
-    assert MACHINE.observe(None, standing("PreparingOrder")) == "PreparingOrder"
+    assert MACHINE.observe(returned, order_state("PreparingOrder")) == "Returned"
+    assert MACHINE.observe(returned, order_state("SentOrder")) == "SentOrder"
+    assert MACHINE.observe(None, order_state("PreparingOrder")) == "PreparingOrder"
 
 
 @pytest.mark.parametrize(
@@ -251,21 +255,21 @@ def test_an_order_that_can_be_shipped_again_after_it_was_sent_was_returned(
     known: str, shown: str, is_returned: bool
 ) -> None:
     seen = OrderState(shown, shown, "paid", {"status": "Payed"})
-    assert (MACHINE.observe(standing(known), seen) == "Returned") is is_returned
-    assert MACHINE.observe(standing(known), replace(seen, facts={"status": "Canceled"})) == "Canceled"
+    assert (MACHINE.observe(order_state(known), seen) == "Returned") is is_returned
+    assert MACHINE.observe(order_state(known), replace(seen, facts={"status": "Canceled"})) == "Canceled"
 
 
 def test_tracking_of_a_parcel_that_comes_back_is_not_told_the_buyer() -> None:
-    plan = MACHINE.plan(standing("SentOrder"), TargetRequest("returned", tracking=TRACKING))
+    plan = MACHINE.plan(order_state("SentOrder"), TargetRequest("returned", tracking=TRACKING))
     assert isinstance(plan, Plan)
     assert (steps(plan), plan.unused) == (["return_delivery"], ("tracking",))
 
 
 def test_what_has_to_come_before_a_return_is_said() -> None:
-    refused = refusal(MACHINE.plan(standing("PreparingOrder"), TargetRequest("returned")))
+    refused = refusal(MACHINE.plan(order_state("PreparingOrder"), TargetRequest("returned")))
     assert "only from SentOrder" in refused.detail
     assert "submit SentOrder first" in refused.detail
-    assert "submit" not in refusal(MACHINE.plan(standing("ToCustomer"), TargetRequest("returned"))).detail
+    assert "submit" not in refusal(MACHINE.plan(order_state("ToCustomer"), TargetRequest("returned"))).detail
 
 
 @pytest.mark.parametrize(
@@ -282,7 +286,7 @@ def test_what_has_to_come_before_a_return_is_said() -> None:
 def test_a_returned_order_goes_on_from_where_the_platform_put_it(
     shown: str, allowed: tuple[str, ...], is_accepted: bool
 ) -> None:
-    returned = MACHINE.after(standing("SentOrder"), "return_delivery", TargetRequest("returned"), shown, {})
+    returned = MACHINE.after(order_state("SentOrder"), "return_delivery", TargetRequest("returned"), shown, {})
     assert MACHINE.allowed(returned) == allowed
     assert MACHINE.has_reached(returned, "OrderConfirm") is is_accepted
     assert not MACHINE.has_reached(returned, "SentOrder")
@@ -299,13 +303,13 @@ def test_items_are_checked_where_a_returned_order_is_confirmed_again() -> None:
 
 
 def test_cancelled_wins_over_the_delivery_state() -> None:
-    assert MACHINE.observe(standing("SentOrder"), standing("SentOrder", status="Canceled")) == "Canceled"
+    assert MACHINE.observe(order_state("SentOrder"), order_state("SentOrder", status="Canceled")) == "Canceled"
 
 
 def test_set_tracking_leaves_the_state_and_is_remembered() -> None:
     request = TargetRequest("shipped", tracking=Tracking(code=CODE))
     for state in ("PreparingOrder", "SentOrder", "Returned"):
-        before = standing(state)
+        before = order_state(state)
         after = MACHINE.after(before, "set_tracking", request, None, {})
         assert (after.state, after.platform_state) == (before.state, before.platform_state)
         assert after.facts["tracking_code"] == CODE
@@ -328,14 +332,14 @@ def test_set_tracking_leaves_the_state_and_is_remembered() -> None:
     ],
 )
 def test_a_fresh_read_tells_whether_a_step_took_effect(step: str, before: str, shown: str, is_done: bool) -> None:
-    assert MACHINE.is_done(step, standing(before), standing(shown), TargetRequest("x")) is is_done
+    assert MACHINE.is_done(step, order_state(before), order_state(shown), TargetRequest("x")) is is_done
 
 
 def test_a_fresh_read_tells_whether_tracking_was_set() -> None:
     request = TargetRequest("shipped", tracking=TRACKING)
-    here = standing("PreparingOrder")
+    here = order_state("PreparingOrder")
     assert MACHINE.is_done("set_tracking", here, here, request) is False
-    seen = standing("PreparingOrder", tracking_code=CODE, tracking_url=URL)
+    seen = order_state("PreparingOrder", tracking_code=CODE, tracking_url=URL)
     assert MACHINE.is_done("set_tracking", here, seen, request) is True
 
 
@@ -356,7 +360,7 @@ requests = st.builds(
     replace=st.none() | st.booleans(),
 )
 standings = st.builds(
-    lambda state, status, code: standing(state, tracking_code=code, **({"status": status} if status else {})),
+    lambda state, status, code: order_state(state, tracking_code=code, **({"status": status} if status else {})),
     st.sampled_from([*STATES, "SomethingNew"]),
     st.sampled_from([None, None, "COD", "Open", "Reserved"]),
     texts,
@@ -408,10 +412,10 @@ def test_lost_answers_are_resolved_by_reading_whatever_got_lost(
     start: str, request: TargetRequest, losses: list[bool]
 ) -> None:
     """A model of the driver: each call takes effect or not, every answer is lost, the read-back decides."""
-    plan = MACHINE.plan(standing(start), request)
+    plan = MACHINE.plan(order_state(start), request)
     if isinstance(plan, Refusal):
         return
-    here, platform, done, lost = standing(start), standing(start), list[str](), list(losses)
+    here, platform, done, lost = order_state(start), order_state(start), list[str](), list(losses)
     moves = [step for step in plan.steps if step.step != "record"]
     while moves:
         step = moves[0].step

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.platforms.fields import SenselessOrder
+from orchestrator.platforms.fields import InvalidOrder
 from orchestrator.platforms.shopify.wire import MOST_FULFILLMENTS, read_order
 from statemachines.machine import OrderState, Plan, Refusal
 from statemachines.shopify.facts import remaining, shipped
@@ -36,7 +36,7 @@ def fo(number: str, lines: dict[str, int], location: str = "1", status: str = "O
     } | more
 
 
-def standing(state: str = "UNFULFILLED", orders: list[Json] | None = None, **facts: Json) -> OrderState:
+def order_state(state: str = "UNFULFILLED", orders: list[Json] | None = None, **facts: Json) -> OrderState:
     orders = [fo("9", {"1": 3, "2": 1})] if orders is None else orders
     lines = {line: count for order in orders for line, count in order["lines"].values()}
     return OrderState(state, state, "paid", {"fulfillment_orders": orders, "fulfillments": [], "lines": lines} | facts)
@@ -71,7 +71,7 @@ def ask(state: str, *items: Json, code: str | None = None, **more: Any) -> Targe
 )
 def test_each_target_is_reached_straight(state: str, target: str, way: list[str]) -> None:
     orders = [fo("9", {"1": 0}, status="CLOSED")] if state in ("FULFILLED", "DELIVERED") else None
-    assert [step for step, _ in steps(MACHINE.plan(standing(state, orders), ask(target)))] == way
+    assert [step for step, _ in steps(MACHINE.plan(order_state(state, orders), ask(target)))] == way
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_each_target_is_reached_straight(state: str, target: str, way: list[str]
 def test_a_field_that_goes_to_shopify_is_not_named_as_unused(
     state: str, request_: TargetRequest, unused: tuple[str, ...]
 ) -> None:
-    found = MACHINE.plan(standing(state), request_)
+    found = MACHINE.plan(order_state(state), request_)
     assert isinstance(found, Plan), found
     assert found.unused == unused
 
@@ -102,24 +102,24 @@ def test_a_field_that_goes_to_shopify_is_not_named_as_unused(
     ],
 )
 def test_there_is_no_way_from_an_end_nor_from_what_left_to_cancelled(state: str, target: str) -> None:
-    found = MACHINE.plan(standing(state), ask(target))
+    found = MACHINE.plan(order_state(state), ask(target))
     assert isinstance(found, Refusal)
     assert found.slug == "unreachable"
 
 
 def test_each_location_is_a_parcel_and_what_does_not_travel_stays() -> None:
     orders = [fo("7", {"1": 1}, "A"), fo("8", {"2": 1}, "B"), fo("9", {"3": 1}, "A", method="PICK_UP")]
-    way = steps(MACHINE.plan(standing(orders=orders), ask("shipped")))
+    way = steps(MACHINE.plan(order_state(orders=orders), ask("shipped")))
     assert way == [("fulfill", "PARTIALLY_FULFILLED"), ("fulfill", "PARTIALLY_FULFILLED")]
 
 
 def test_a_closed_order_that_shows_a_remaining_quantity_is_not_counted() -> None:
-    facts = standing(orders=[fo("7", {"1": 2}, status="CLOSED"), fo("8", {"1": 2})]).facts
+    facts = order_state(orders=[fo("7", {"1": 2}, status="CLOSED"), fo("8", {"1": 2})]).facts
     assert remaining(facts) == {"1": 2}
 
 
 def test_a_part_is_cut_out_of_several_fulfillment_orders() -> None:
-    before = standing(orders=[fo("7", {"1": 2}), fo("8", {"1": 2})])
+    before = order_state(orders=[fo("7", {"1": 2}), fo("8", {"1": 2})])
     parcel = next_parcel(before.facts, ask("shipped", {"id": "1", "quantity": 3}))
     assert parcel is not None
     assert [(each.fulfillment_order, each.quantity) for each in parcel.portions] == [("7", 2), ("8", 1)]
@@ -127,7 +127,7 @@ def test_a_part_is_cut_out_of_several_fulfillment_orders() -> None:
 
 def test_the_same_part_under_another_code_is_another_parcel() -> None:
     first, second = (ask("shipped", {"id": "1", "quantity": 1}, code=code) for code in ("A", "B"))
-    after = MACHINE.after(standing(), "fulfill", first, None, {})
+    after = MACHINE.after(order_state(), "fulfill", first, None, {})
     assert after.state == "PARTIALLY_FULFILLED"
     assert steps(MACHINE.plan(after, first)) == []
     assert steps(MACHINE.plan(after, second)) == [("fulfill", "PARTIALLY_FULFILLED")]
@@ -135,7 +135,7 @@ def test_the_same_part_under_another_code_is_another_parcel() -> None:
 
 def test_the_same_part_without_a_code_is_the_same_parcel() -> None:
     part = ask("shipped", {"id": "1", "quantity": 1})
-    after = MACHINE.after(standing(), "fulfill", part, None, {})
+    after = MACHINE.after(order_state(), "fulfill", part, None, {})
     assert steps(MACHINE.plan(after, part)) == []
     seen = OrderState(after.state, after.state, "paid", {**after.facts, "shipped_as_asked": None})
     kept = MACHINE.merged_facts(after, seen)
@@ -143,7 +143,7 @@ def test_the_same_part_without_a_code_is_the_same_parcel() -> None:
 
 
 def test_tracking_of_the_rest_leaves_that_of_the_part_alone() -> None:
-    after = MACHINE.after(standing(), "fulfill", ask("shipped", {"id": "1", "quantity": 1}, code="A"), None, {})
+    after = MACHINE.after(order_state(), "fulfill", ask("shipped", {"id": "1", "quantity": 1}, code="A"), None, {})
     rest = ask("shipped", code="B")
     assert steps(MACHINE.plan(after, rest)) == [("fulfill", "FULFILLED")]
     whole = MACHINE.after(after, "fulfill", rest, None, {})
@@ -156,7 +156,7 @@ def test_tracking_of_the_rest_leaves_that_of_the_part_alone() -> None:
 def test_a_part_that_comes_once_more_leaves_the_parcels_after_it_alone(code: str | None, is_rest_sent: bool) -> None:
     first = ask("shipped", {"id": "1", "quantity": 1}, code="A")
     second = ask("shipped", *(() if is_rest_sent else ({"id": "1", "quantity": 1},)), code=code)
-    one = MACHINE.after(standing(), "fulfill", first, None, {"made": "701"})
+    one = MACHINE.after(order_state(), "fulfill", first, None, {"made": "701"})
     two = MACHINE.after(one, "fulfill", second, None, {"made": "702"})
     assert [each["codes"] for each in two.facts["fulfillments"]] == [["A"], [code] if code else []]
     assert steps(MACHINE.plan(two, first)) == []
@@ -164,7 +164,7 @@ def test_a_part_that_comes_once_more_leaves_the_parcels_after_it_alone(code: str
 
 def test_a_new_link_of_a_part_goes_to_its_own_parcel() -> None:
     part = {"id": "1", "quantity": 1}
-    one = MACHINE.after(standing(), "fulfill", ask("shipped", part, code="A"), None, {"made": "701"})
+    one = MACHINE.after(order_state(), "fulfill", ask("shipped", part, code="A"), None, {"made": "701"})
     two = MACHINE.after(one, "fulfill", ask("shipped", part, code="B"), None, {"made": "702"})
     linked = TargetRequest("shipped", items=(part,), tracking=Tracking("A", "https://t.example/A"))
     assert steps(MACHINE.plan(two, linked)) == [("update_tracking", "PARTIALLY_FULFILLED")]
@@ -173,7 +173,7 @@ def test_a_new_link_of_a_part_goes_to_its_own_parcel() -> None:
 
 
 def test_new_tracking_of_several_parcels_has_to_name_its_items() -> None:
-    after = MACHINE.after(standing(), "fulfill", ask("shipped", "1", code="A"), None, {})
+    after = MACHINE.after(order_state(), "fulfill", ask("shipped", "1", code="A"), None, {})
     whole = MACHINE.after(after, "fulfill", ask("shipped", code="B"), None, {})
     refused = MACHINE.plan(whole, ask("shipped", code="C"))
     assert isinstance(refused, Refusal)
@@ -182,7 +182,7 @@ def test_new_tracking_of_several_parcels_has_to_name_its_items() -> None:
 
 
 def test_a_shipment_is_found_done_by_its_lines_and_code() -> None:
-    before, part = standing(), ask("shipped", {"id": "1", "quantity": 1}, code="A")
+    before, part = order_state(), ask("shipped", {"id": "1", "quantity": 1}, code="A")
     seen = MACHINE.after(before, "fulfill", part, None, {})
     assert MACHINE.is_done("fulfill", before, seen, part) is True
     assert MACHINE.is_done("fulfill", before, before, part) is False
@@ -193,25 +193,25 @@ def test_a_shipment_is_found_done_by_its_lines_and_code() -> None:
 
 @pytest.mark.parametrize(("age", "recheck"), [(0, 2), (3, 5), (10, 15), (40, 60), (200, 60)])
 def test_an_order_that_is_not_routed_yet_is_looked_at_ever_less_often(age: int, recheck: int) -> None:
-    wait = MACHINE.wait(standing(orders=[], age_seconds=age), ask("shipped"))
+    wait = MACHINE.wait(order_state(orders=[], age_seconds=age), ask("shipped"))
     assert wait is not None
     assert (wait.reason, wait.recheck_seconds) == ("platform", recheck)
 
 
 def test_an_order_that_is_never_routed_is_not_waited_for() -> None:
-    assert MACHINE.wait(standing(orders=[], age_seconds=300), ask("shipped")) is None
+    assert MACHINE.wait(order_state(orders=[], age_seconds=300), ask("shipped")) is None
     patient = build({"routing_timeout_seconds": 1000})
-    assert patient.wait(standing(orders=[], age_seconds=300), ask("shipped")) is not None
+    assert patient.wait(order_state(orders=[], age_seconds=300), ask("shipped")) is not None
 
 
 @pytest.mark.parametrize("target", ["cancelled", "accepted", "attention"])
 def test_nothing_is_waited_for_that_the_target_does_not_need(target: str) -> None:
-    assert MACHINE.wait(standing(orders=[], age_seconds=0), ask(target)) is None
+    assert MACHINE.wait(order_state(orders=[], age_seconds=0), ask(target)) is None
 
 
 def test_what_is_ready_is_shipped_before_what_is_on_hold() -> None:
     orders = [fo("7", {"1": 1}, status="ON_HOLD", hold="OTHER"), fo("8", {"2": 1})]
-    held = standing("ON_HOLD", orders)
+    held = order_state("ON_HOLD", orders)
     assert MACHINE.wait(held, ask("shipped")) is None
     after = MACHINE.after(held, "fulfill", ask("shipped"), None, {})
     wait = MACHINE.wait(after, ask("shipped"))
@@ -221,20 +221,20 @@ def test_what_is_ready_is_shipped_before_what_is_on_hold() -> None:
 
 def test_a_scheduled_order_is_waited_for_until_its_time() -> None:
     orders = [fo("7", {"1": 1}, status="SCHEDULED", fulfill_at=1_800_000_000_000)]
-    wait = MACHINE.wait(standing("SCHEDULED", orders), ask("shipped"))
+    wait = MACHINE.wait(order_state("SCHEDULED", orders), ask("shipped"))
     assert wait is not None
     assert wait.until_ms == 1_800_000_000_000
 
 
 def test_progress_waits_for_what_may_report_it() -> None:
     ready = fo("7", {"1": 1}, actions=["CREATE_FULFILLMENT"])
-    held = standing("ON_HOLD", [ready, fo("8", {"2": 1}, status="ON_HOLD", hold="OTHER")])
+    held = order_state("ON_HOLD", [ready, fo("8", {"2": 1}, status="ON_HOLD", hold="OTHER")])
     assert MACHINE.wait(held, ask("preparing")) is not None
     assert MACHINE.wait(held, ask("shipped")) is None
 
 
 def test_blanks_around_tracking_do_not_make_another_parcel() -> None:
-    before, part = standing(), ask("shipped", {"id": "1", "quantity": 1}, code=" 1Z\n")
+    before, part = order_state(), ask("shipped", {"id": "1", "quantity": 1}, code=" 1Z\n")
     trimmed = MACHINE.after(before, "fulfill", ask("shipped", {"id": "1", "quantity": 1}, code="1Z"), None, {})
     assert MACHINE.is_done("fulfill", before, trimmed, part) is True
     assert steps(MACHINE.plan(trimmed, part)) == []
@@ -242,7 +242,7 @@ def test_blanks_around_tracking_do_not_make_another_parcel() -> None:
 
 def test_a_code_of_blanks_marks_nothing() -> None:
     part = ask("shipped", {"id": "1", "quantity": 1}, code="  ")
-    after = MACHINE.after(standing(), "fulfill", part, None, {})
+    after = MACHINE.after(order_state(), "fulfill", part, None, {})
     assert after.facts["fulfillments"][0]["codes"] == []
     assert steps(MACHINE.plan(after, part)) == []
 
@@ -251,7 +251,7 @@ def test_another_carrier_of_the_same_code_is_new_tracking() -> None:
     def by(carrier: str | None) -> TargetRequest:
         return TargetRequest("shipped", tracking=Tracking(code="A", carrier=carrier))
 
-    whole = MACHINE.after(standing(), "fulfill", by("UPS"), None, {})
+    whole = MACHINE.after(order_state(), "fulfill", by("UPS"), None, {})
     assert [steps(MACHINE.plan(whole, by(same))) for same in ("UPS", "ups", None)] == [[], [], []]
     assert steps(MACHINE.plan(whole, by("DHL"))) == [("update_tracking", "FULFILLED")]
     after = MACHINE.after(whole, "update_tracking", by("DHL"), None, {})
@@ -263,7 +263,7 @@ def test_another_carrier_of_the_same_code_is_new_tracking() -> None:
 def test_tracking_of_a_shipped_part_is_sent_whatever_the_rest_waits_for(state: str) -> None:
     rest = fo("9", {"2": 1}, status=state if state in ("ON_HOLD", "SCHEDULED") else "IN_PROGRESS")
     sent = {"id": "F", "is_live": True, "is_delivered": False, "codes": ["A"], "urls": [], "lines": {"1": 1}}
-    here = standing(state, [rest, fo("8", {"1": 0}, status="CLOSED")], fulfillments=[sent])
+    here = order_state(state, [rest, fo("8", {"1": 0}, status="CLOSED")], fulfillments=[sent])
     linked = ask("shipped", "1", tracking=Tracking(code="A", url="https://example.com/A"))
     plan = MACHINE.plan(here, linked)
     assert steps(plan) == [("update_tracking", state)]
@@ -277,14 +277,14 @@ def test_tracking_of_a_shipped_part_is_sent_whatever_the_rest_waits_for(state: s
 
 def test_what_a_fulfilment_service_gave_back_is_still_to_be_shipped() -> None:
     given_back = fo("8", {"1": 1}, location="2", status="INCOMPLETE", actions=["REQUEST_FULFILLMENT"])
-    both = standing(orders=[given_back, fo("9", {"2": 1})])
+    both = order_state(orders=[given_back, fo("9", {"2": 1})])
     plan = MACHINE.plan(both, ask("shipped"))
     assert steps(plan) == [("fulfill", "PARTIALLY_FULFILLED"), ("fulfill", "FULFILLED")]
     assert MACHINE.after(both, "fulfill", ask("shipped"), None, {}).state == "PARTIALLY_FULFILLED"
 
 
 def test_a_link_alone_leaves_the_code_as_it_is() -> None:
-    whole = MACHINE.after(standing(), "fulfill", ask("shipped", code="A"), None, {})
+    whole = MACHINE.after(order_state(), "fulfill", ask("shipped", code="A"), None, {})
     link = TargetRequest("shipped", tracking=Tracking(url="https://example.com/A"))
     after = MACHINE.after(whole, "update_tracking", link, None, {})
     (parcel,) = after.facts["fulfillments"]
@@ -300,7 +300,7 @@ def test_parcels_ship_what_was_asked_for_and_never_more(
     quantities: list[tuple[str, int]], asked: list[tuple[int, int]], code: str | None
 ) -> None:
     orders = [fo(str(n), {str(n): count}, place) for n, (place, count) in enumerate(quantities)]
-    facts: Mapping[str, Json] = standing(orders=orders).facts
+    facts: Mapping[str, Json] = order_state(orders=orders).facts
     wanted = {str(n): min(count, quantities[n][1]) for n, count in asked if n < len(quantities)}
     items = tuple({"id": line, "quantity": count} for line, count in wanted.items())
     request = ask("shipped", *items, code=code)
@@ -382,7 +382,7 @@ def test_an_order_whose_payment_state_is_not_told_is_understood() -> None:
 def test_an_order_that_does_not_fit_on_a_read_is_not_half_understood() -> None:
     node = order_node("unfulfilled")
     node["fulfillmentOrders"]["pageInfo"] = {"hasNextPage": True}
-    with pytest.raises(SenselessOrder):
+    with pytest.raises(InvalidOrder):
         read_order(node, "{}", 0)
 
 
@@ -392,7 +392,7 @@ def test_an_order_with_as_many_fulfilments_as_a_read_shows_may_have_more_and_is_
     node["fulfillments"] = [
         {**first, "id": f"gid://shopify/Fulfillment/{number}"} for number in range(1, MOST_FULFILLMENTS + 1)
     ]
-    with pytest.raises(SenselessOrder):
+    with pytest.raises(InvalidOrder):
         read_order(node, "{}", 0)
     node["fulfillments"].pop()
     assert read_order(node, "{}", 0).state == "FULFILLED"

@@ -25,15 +25,15 @@ def fulfillment_order(number: str, location: str) -> dict[str, Json]:
 def test_the_same_items_at_another_location_are_another_shipment() -> None:
     orders = [fulfillment_order("1", "10"), fulfillment_order("2", "20")]
     facts = {"fulfillment_orders": orders, "fulfillments": [], "lines": {"7": 4}}
-    standing = OrderState("UNFULFILLED", "UNFULFILLED", "paid", facts)
+    current = OrderState("UNFULFILLED", "UNFULFILLED", "paid", facts)
     for location, state in (("10", "PARTIALLY_FULFILLED"), ("20", "FULFILLED")):
         request = TargetRequest("shipped", items=({"id": "7", "quantity": 2},), location=location)
-        plan = MACHINE.plan(standing, request)
+        plan = MACHINE.plan(current, request)
         assert isinstance(plan, Plan)
         assert [step.step for step in plan.steps] == ["fulfill"]
-        standing = MACHINE.after(standing, "fulfill", request, None, {"made": location})
-        assert standing.state == state
-        again = MACHINE.plan(standing, request)
+        current = MACHINE.after(current, "fulfill", request, None, {"made": location})
+        assert current.state == state
+        again = MACHINE.plan(current, request)
         assert isinstance(again, Plan)
         assert again.steps == ()
-    assert [each["lines"] for each in standing.facts["fulfillments"]] == [{"7": 2}, {"7": 2}]
+    assert [each["lines"] for each in current.facts["fulfillments"]] == [{"7": 2}, {"7": 2}]

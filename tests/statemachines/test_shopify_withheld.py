@@ -26,7 +26,7 @@ def back(state: str, line: str, quantity: int = 1) -> Json:
     return {"id": "9", "state": state, "lines": [{"id": line, "quantity": quantity}], "processed": {}, "exchange": 0}
 
 
-def standing(state: str = "UNFULFILLED", **facts: Json) -> OrderState:
+def order_state(state: str = "UNFULFILLED", **facts: Json) -> OrderState:
     known = {"lines": {A: 1, B: 1}, "fulfillment_orders": [part("1", A), part("2", B)], "fulfillments": []}
     return OrderState(state, state, "paid", {**known, **facts})
 
@@ -41,7 +41,7 @@ PARTLY = {"fulfillment_orders": [part("1", A, 0), part("2", B)], "fulfillments":
 @pytest.mark.parametrize("state", ["REQUESTED", "OPEN"])
 @pytest.mark.parametrize("wanted", ["shipped", "delivered"])
 def test_a_return_that_was_opened_before_shipping_holds_the_goods_back(state: str, wanted: str) -> None:
-    refusal = planned(standing(returns=[back(state, A)]), wanted)
+    refusal = planned(order_state(returns=[back(state, A)]), wanted)
     assert isinstance(refusal, Refusal)
     assert (refusal.slug, refusal.blocks_as) == ("not-allowed", "not-allowed")
     assert "return" in (refusal.reason or "")
@@ -49,27 +49,27 @@ def test_a_return_that_was_opened_before_shipping_holds_the_goods_back(state: st
 
 @pytest.mark.parametrize("state", ["CLOSED", "CANCELED", "DECLINED"])
 def test_a_return_that_is_over_holds_nothing_back(state: str) -> None:
-    assert isinstance(planned(standing(returns=[back(state, A)])), Plan)
+    assert isinstance(planned(order_state(returns=[back(state, A)])), Plan)
 
 
 @pytest.mark.parametrize("summary", ["RETURN_REQUESTED", "IN_PROGRESS"])
 def test_an_app_that_may_not_read_returns_goes_by_their_summary(summary: str) -> None:
-    assert isinstance(planned(standing(return_status=summary)), Refusal)
-    assert isinstance(planned(standing("PARTIALLY_FULFILLED", return_status=summary, **PARTLY)), Plan)
+    assert isinstance(planned(order_state(return_status=summary)), Refusal)
+    assert isinstance(planned(order_state("PARTIALLY_FULFILLED", return_status=summary, **PARTLY)), Plan)
 
 
 def test_goods_of_a_parcel_that_come_back_hold_up_no_other_parcel() -> None:
-    assert isinstance(planned(standing("PARTIALLY_FULFILLED", returns=[back("OPEN", A)], **PARTLY)), Plan)
+    assert isinstance(planned(order_state("PARTIALLY_FULFILLED", returns=[back("OPEN", A)], **PARTLY)), Plan)
 
 
 def test_more_than_was_sent_cannot_come_back_of_what_was_sent() -> None:
-    refusal = planned(standing("PARTIALLY_FULFILLED", returns=[back("OPEN", B)], **PARTLY))
+    refusal = planned(order_state("PARTIALLY_FULFILLED", returns=[back("OPEN", B)], **PARTLY))
     assert isinstance(refusal, Refusal)
     assert B in (refusal.reason or "")
 
 
 def test_preparing_and_cancelling_go_on() -> None:
-    at = standing(returns=[back("REQUESTED", A)])
+    at = order_state(returns=[back("REQUESTED", A)])
     reports = {**at.facts, "fulfillment_orders": [part("1", A, actions=["CREATE_FULFILLMENT", "REPORT_PROGRESS"])]}
     assert isinstance(planned(OrderState(at.state, at.state, "paid", reports), "preparing"), Plan)
     assert isinstance(planned(at, "cancelled"), Plan)
@@ -77,14 +77,14 @@ def test_preparing_and_cancelling_go_on() -> None:
 
 def test_what_was_sent_goes_on_to_be_delivered() -> None:
     sent = {"fulfillment_orders": [part("1", A, 0)], "fulfillments": [parcel(A)], "lines": {A: 1}}
-    assert isinstance(planned(standing("FULFILLED", returns=[back("OPEN", A)], **sent), "delivered"), Plan)
+    assert isinstance(planned(order_state("FULFILLED", returns=[back("OPEN", A)], **sent), "delivered"), Plan)
 
 
 ASKED = {"request": "CANCELLATION_REQUESTED"}
 
 
 def test_goods_whose_cancellation_was_requested_are_not_shipped() -> None:
-    all_asked = standing(fulfillment_orders=[part("1", A, **ASKED), part("2", B, **ASKED)])
+    all_asked = order_state(fulfillment_orders=[part("1", A, **ASKED), part("2", B, **ASKED)])
     refusal = planned(all_asked)
     assert isinstance(refusal, Refusal)
     assert "CANCELLATION_REQUESTED" in (refusal.reason or "")
@@ -94,12 +94,12 @@ def test_goods_whose_cancellation_was_requested_are_not_shipped() -> None:
 
 
 def test_what_is_left_beside_a_requested_cancellation_is_shipped_and_not_that() -> None:
-    one_asked = standing(fulfillment_orders=[part("1", A, **ASKED), part("2", B)])
+    one_asked = order_state(fulfillment_orders=[part("1", A, **ASKED), part("2", B)])
     assert isinstance(planned(one_asked, "partially_fulfilled", items=[B]), Plan)
     assert isinstance(planned(one_asked, "partially_fulfilled", items=[A]), Refusal)
 
 
 def test_who_wants_to_ships_what_is_taken_back() -> None:
     machine = build({"ship_withdrawn": True})
-    at = standing(returns=[back("REQUESTED", A)])
+    at = order_state(returns=[back("REQUESTED", A)])
     assert isinstance(machine.plan(at, TargetRequest("shipped")), Plan)

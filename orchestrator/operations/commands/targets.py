@@ -68,8 +68,8 @@ class TargetCommands(CommandGroup):
                 if draft.order.observed_at:
                     raise
         seen = await services.look_at(await services.worker(shop), order)
-        standing, ctx = seen.standing(), rules.context(services.clock.now_ms())
-        return plan_or_refuse(ctx, replace(standing, state=ctx.machine.observe(None, standing)), request)
+        current, ctx = seen.order_state(), rules.context(services.clock.now_ms())
+        return plan_or_refuse(ctx, replace(current, state=ctx.machine.observe(None, current)), request)
 
     async def cancel_target(self, target: str) -> Target:
         """Cancels what has not been done of a target."""

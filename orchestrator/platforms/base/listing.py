@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.platforms.client import OrderSnapshot, UnreadableItem
 from orchestrator.platforms.failures import Unreadable
-from orchestrator.platforms.fields import SenselessOrder, id_or_none, member_or_none, payload_of
+from orchestrator.platforms.fields import InvalidOrder, id_or_none, member_or_none, payload_of
 from orchestrator.platforms.json_text import decoded, encoded, read_value
 from statemachines.target import Json
 
@@ -35,7 +35,7 @@ def listing_of(
 ) -> Listing:
     """The orders of a list's rows (`json_text.members`, `json_text.elements`), each read by itself.
 
-    `read` makes an order of its JSON and its bytes and raises SenselessOrder for what is none: that row alone is
+    `read` makes an order of its JSON and its bytes and raises InvalidOrder for what is none: that row alone is
     unreadable. `total`: the platform's count, whatever stands there. `id_name`: the member that holds an order's id.
     """
     orders: list[OrderSnapshot] = []
@@ -44,7 +44,7 @@ def listing_of(
     for value, raw in rows:
         try:
             seen = read(value, payload_of(raw))
-        except SenselessOrder as error:
+        except InvalidOrder as error:
             order_id = id_or_none(member_or_none(value, raw, id_name))
             unreadable.append(UnreadableItem(order_id, str(error), encoded(raw)))
             ids += [order_id] if order_id is not None else []

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeVar
 import anyio.to_thread
 from yarl import URL
 
-from orchestrator.platforms.base.turns import by_turns, take_turn
+from orchestrator.platforms.base.permits import acquire_permit, with_permits
 from orchestrator.platforms.bystanders import IsOwn, about_order, is_own
 from orchestrator.platforms.client import Finding, OrderSnapshot, Page, StepAnswer
 from orchestrator.platforms.discretion import discreet
@@ -105,7 +105,7 @@ class RestClient(ABC):
 
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
-        discreet(by_turns(cls))
+        discreet(with_permits(cls))
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class RestClient(ABC):
         """As `PlatformClient.read`; `_single` does it for an address that answers with one order."""
 
     @abstractmethod
-    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """As `PlatformClient.perform`."""
 
     @abstractmethod
@@ -216,7 +216,7 @@ class RestClient(ABC):
             tokens, is_last = renewal
 
     async def _try(self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        await take_turn(self._throttle)
+        await acquire_permit(self._throttle)
         is_effect = method not in _READS
         answer = await self._caller.call(method, url, is_effect=is_effect, body=body, headers=headers)
         if (denied := self.denial(answer)) is not None:

@@ -40,7 +40,7 @@ from orchestrator.platforms.failures import (
     PlatformFailure,
     Transient,
 )
-from orchestrator.platforms.fields import SenselessOrder, order_number
+from orchestrator.platforms.fields import InvalidOrder, order_number
 from orchestrator.platforms.horizon import Present
 from orchestrator.platforms.http import Answer, date_ms
 from orchestrator.platforms.json_text import read_object, read_value
@@ -131,7 +131,7 @@ class CloudsuiteClient(RestClient):
             raise NotFound(f"order {order_id} is not one of webshop {self._options.webshop}")
         return seen
 
-    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """Makes the calls of `step` (cloudsuite.md §5.3, §6, §7)."""
         match step:
             case "process" | "mark_sent" | "finish" | "cancel":
@@ -139,11 +139,11 @@ class CloudsuiteClient(RestClient):
             case "set_erp_number":
                 answer = await self._patch(order_id, {"erp_order_number": request.erp_order_number}, None)
             case "set_erp_lines":
-                answer = await self._set_erp_lines(order_id, standing, request)
+                answer = await self._set_erp_lines(order_id, current, request)
             case "confirm_order":
                 answer = await self._confirm_order(order_id, request)
             case "send_despatch":
-                answer = await self._send_despatch(order_id, standing, request)
+                answer = await self._send_despatch(order_id, current, request)
             case _:
                 raise ValueError(f"cloudsuite has no step {step!r}")
         return answer
@@ -253,7 +253,7 @@ class CloudsuiteClient(RestClient):
                 raise OutOfSequence(f"{name} was to be {value} and the order has {data[name]}")
         return StepAnswer(state if to is not None else None)
 
-    async def _set_erp_lines(self, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
+    async def _set_erp_lines(self, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """PUT of the whole order as it is right now: read, built, looked at once more, written (cloudsuite.md §9)."""
         numbers = {line.line: line.erp_line_number for line in request.erp_lines or ()}
         modified = None
@@ -265,7 +265,7 @@ class CloudsuiteClient(RestClient):
             if was != modified:
                 continue
             try:
-                body = with_erp_lines(text, numbers, _hidden(standing, seen))
+                body = with_erp_lines(text, numbers, _hidden(current, seen))
             except ValueError as error:
                 raise OutOfSequence(str(error)) from None
             if await self._write("PUT", order_id, body.encode()) is None:
@@ -311,14 +311,14 @@ class CloudsuiteClient(RestClient):
         await self._proxy.confirm(read_value(seen.payload.decode()), number, lines)
         return StepAnswer(None)
 
-    async def _send_despatch(self, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
-        despatch = next_despatch(standing.facts, request)
+    async def _send_despatch(self, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
+        despatch = next_despatch(current.facts, request)
         if despatch is None:
             raise OutOfSequence("every despatch of the target was sent already")
         seen = await self._first(order_id)
         self._expect(seen, "send_despatch", _UNDERWAY)
         lines = slip_lines(despatch, seen)
-        was_unanswered = may_be_there(standing.facts, despatch)
+        was_unanswered = may_be_there(current.facts, despatch)
         may_be_found = was_unanswered or self._may_lack_calls(seen)
         is_found = await self._proxy.despatch(despatch, lines, seen, request.tracking, may_be_found=may_be_found)
         if despatch.is_final and (was_unanswered or not is_found):
@@ -358,11 +358,11 @@ def _told_state(data: dict[str, Json]) -> str | None:
     """The state that an answer tells, if it tells one."""
     try:
         return composite_state(data)
-    except SenselessOrder:
+    except InvalidOrder:
         return None
 
 
-def _hidden(standing: OrderState, seen: OrderSnapshot) -> dict[str, Json]:
+def _hidden(current: OrderState, seen: OrderSnapshot) -> dict[str, Json]:
     """What we set and the read does not show: a PUT without it would take it away."""
-    is_ours = standing.facts.get("is_marked_sent") and seen.facts.get("hides_shipment")
+    is_ours = current.facts.get("is_marked_sent") and seen.facts.get("hides_shipment")
     return {"shipment_state": "sent"} if is_ours else {}

@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from orchestrator.platforms.cloudsuite.wire import Listing, Row
-from orchestrator.platforms.fields import SenselessOrder, date_of, instant_ms
+from orchestrator.platforms.fields import InvalidOrder, date_of, instant_ms
 from orchestrator.platforms.horizon import Present
 from statemachines.target import Json
 
@@ -80,7 +80,7 @@ class Now:
         """Whether a position lies in the future."""
         try:
             return self.present.is_before(instant_ms(_moment(modified).isoformat(), "since", self.zone))
-        except SenselessOrder:  # of the year 9999: a former version kept it
+        except InvalidOrder:  # of the year 9999: a former version kept it
             return True
 
 
@@ -201,5 +201,5 @@ def _moment(modified: str) -> datetime:
 def _is_since(modified: str, begin: datetime) -> bool:
     try:
         return _moment(modified) >= begin
-    except SenselessOrder:  # a former version kept it
+    except InvalidOrder:  # a former version kept it
         return False

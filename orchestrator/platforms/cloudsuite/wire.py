@@ -16,7 +16,7 @@ from orchestrator.platforms.cloudsuite.content import APART, content_of
 from orchestrator.platforms.content import digest, text
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.fields import (
-    SenselessOrder,
+    InvalidOrder,
     date_of,
     id_of,
     id_or_none,
@@ -87,7 +87,7 @@ def read_listing(body: bytes) -> Listing:
     for value, raw in found:
         try:
             rows.append(_row(value))
-        except SenselessOrder as error:
+        except InvalidOrder as error:
             order_id = id_or_none(member_or_none(value, raw, "id"))
             unreadable.append(UnreadableItem(order_id, str(error), encoded(raw)))
     following, count = answer.get("next"), answer.get("count")
@@ -107,7 +107,7 @@ def read_single(body: bytes, reading: Reading) -> OrderSnapshot:
 
 @of_one_order
 def read_order(value: Json, payload: bytes, reading: Reading) -> OrderSnapshot:
-    """One order, read from its parsed JSON; `payload` are its bytes. Raises SenselessOrder."""
+    """One order, read from its parsed JSON; `payload` are its bytes. Raises InvalidOrder."""
     order = object_of(value)
     order_id = id_of(order.get("id"), "id")
     status = text(order.get("payment_status"))
@@ -140,7 +140,7 @@ def read_order(value: Json, payload: bytes, reading: Reading) -> OrderSnapshot:
 
 def composite_state(order: dict[str, Json]) -> str:
     """`state`, or `sent` where the shipment is sent while the order is in processing; an offline order may be sent
-    without having been in processing (cloudsuite.md §5.3). Raises SenselessOrder."""
+    without having been in processing (cloudsuite.md §5.3). Raises InvalidOrder."""
     state = word(order.get("state"), "state")
     is_underway = state == "processing" or (state == "confirmed" and order.get("offline") is True)
     return "sent" if is_underway and order.get("shipment_state") == "sent" else state
@@ -160,7 +160,7 @@ def age_of(state: str, created: Json, ordered: Json, zone: ZoneInfo) -> Age:
 def _date_or_none(value: Json) -> datetime | None:
     try:
         return date_of(value, "")
-    except SenselessOrder:
+    except InvalidOrder:
         return None
 
 
@@ -183,7 +183,7 @@ def _lines(lines: Json) -> dict[str, Json]:
     if lines is None:
         return {}
     if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
-        raise SenselessOrder("order_lines is no list of objects")
+        raise InvalidOrder("order_lines is no list of objects")
     found: dict[str, Json] = {}
     for n, line in enumerate(lines):
         product = line.get("product")
@@ -202,4 +202,4 @@ def _erp_line(value: Json, n: int) -> int | None:
         return value
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         return int(value)
-    raise SenselessOrder(f"order_lines[{n}].erp_line_number is no whole number: {shown(value)}")
+    raise InvalidOrder(f"order_lines[{n}].erp_line_number is no whole number: {shown(value)}")

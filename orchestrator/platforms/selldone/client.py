@@ -23,7 +23,7 @@ from orchestrator.platforms.selldone.delivery import leaves_out, merged_text
 from orchestrator.platforms.selldone.errors import is_refusal, refusal
 from orchestrator.platforms.selldone.options import SelldoneOptions
 from orchestrator.platforms.selldone.wire import read_listing, read_single
-from statemachines.items import SenselessItems, read_items
+from statemachines.items import InvalidItems, read_items
 from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest
 
@@ -65,21 +65,21 @@ class SelldoneClient(RestClient):
         """One order. Raises NotFound also for what cannot be an id: Selldone's are integers."""
         return await self._single(order_id, self._order_url(order_id), self._order_in)
 
-    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """Makes the call of `step` (selldone.md §2 rows 3-5, §5.2)."""
         match step:
             case "confirm":
                 body, carries = _confirm_body(request), request.items is not None
                 return await self._set_state(order_id, "OrderConfirm", body, carries=carries)
             case "prepare":
-                body, carries = await self._prepare_body(order_id, standing, request), request.delivery_info is not None
+                body, carries = await self._prepare_body(order_id, current, request), request.delivery_info is not None
                 return await self._set_state(order_id, "PreparingOrder", body, carries=carries)
             case "send":
                 return await self._set_state(order_id, "SentOrder", _SEND)
             case "deliver":
                 return await self._set_state(order_id, "ToCustomer", _DELIVER)
             case "set_tracking":
-                return await self._set_tracking(order_id, standing, request)
+                return await self._set_tracking(order_id, current, request)
             case "return_delivery":
                 return await self._return_delivery(order_id)
             case _:
@@ -133,20 +133,20 @@ class SelldoneClient(RestClient):
             raise OutOfSequence(f"the order was in {state} already, so what the call carried was not taken")
         return StepAnswer(answered, is_found=was_there)
 
-    async def _prepare_body(self, order_id: str, standing: OrderState, request: TargetRequest) -> bytes:
+    async def _prepare_body(self, order_id: str, current: OrderState, request: TargetRequest) -> bytes:
         """`delivery_info` replaces the order's as a whole, null leaves it (selldone.md §5.2). Where the target names
         only some of its values, the order is read first, and the others are told once more."""
         if request.delivery_info is None:
             return _PREPARE
         wanted = dict(request.delivery_info)
-        if not leaves_out(wanted, standing.facts.get("delivery_info") or []):
+        if not leaves_out(wanted, current.facts.get("delivery_info") or []):
             return json_body({"state": "PreparingOrder", "list": None, "delivery_info": wanted})
         seen = await self._first(order_id)
         info = merged_text(seen.payload.decode(), wanted)
         return f'{{"state":"PreparingOrder","list":null,"delivery_info":{info}}}'.encode()
 
-    async def _set_tracking(self, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
-        body = _tracking_body(standing, request)
+    async def _set_tracking(self, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
+        body = _tracking_body(current, request)
         data = self._members(await self._accepted("PUT", self._order_url(order_id, "/tracking"), body))
         if data.get("success") is False:
             raise OutOfSequence("the platform did not take the tracking and gave no reason")
@@ -189,7 +189,7 @@ def _confirm_body(request: TargetRequest) -> bytes:
     numbers: list[int] = []
     try:
         asked = read_items(request.items) or {}
-    except SenselessItems as error:
+    except InvalidItems as error:
         raise Rejected(str(error)) from None
     for text in asked:
         if (number := order_number(text)) is None:
@@ -198,12 +198,12 @@ def _confirm_body(request: TargetRequest) -> bytes:
     return json_body({"state": "OrderConfirm", "list": numbers})
 
 
-def _tracking_body(standing: OrderState, request: TargetRequest) -> bytes:
+def _tracking_body(current: OrderState, request: TargetRequest) -> bytes:
     """Empty ones are left out (selldone.md §2, row 5). The call overwrites (§8), so what the target does not change is
     told once more: the code of a new link, the link of the same code; that of another code goes with it."""
     tracking = request.tracking
     told = {} if tracking is None else {"tracking_code": tracking.code, "tracking_url": tracking.url}
-    known = {name: standing.facts.get(name) for name in ("tracking_code", "tracking_url")}
+    known = {name: current.facts.get(name) for name in ("tracking_code", "tracking_url")}
     if not told.get("tracking_code") or told["tracking_code"] == known["tracking_code"]:
         told = {name: told.get(name) or known[name] for name in known}
     return json_body({name: value for name, value in told.items() if value})

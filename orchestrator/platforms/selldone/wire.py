@@ -14,7 +14,7 @@ from orchestrator.platforms.client import Age, OrderSnapshot
 from orchestrator.platforms.content import digest, text
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.fields import (
-    SenselessOrder,
+    InvalidOrder,
     id_of,
     instant_ms,
     object_of,
@@ -61,7 +61,7 @@ def read_single(body: bytes) -> OrderSnapshot | dict[str, Json]:
     try:
         answer = read_value(whole)
         if not isinstance(answer, dict):
-            raise SenselessOrder("it is no JSON object")
+            raise InvalidOrder("it is no JSON object")
         if "delivery_state" in answer:
             return read_order(answer, payload_of(whole.strip()))
         if answer.get("error"):
@@ -69,14 +69,14 @@ def read_single(body: bytes) -> OrderSnapshot | dict[str, Json]:
         for name in ("basket", "order"):
             if isinstance(answer.get(name), dict):
                 return read_order(answer[name], payload_of(member_text(whole, name)))
-        raise SenselessOrder("it holds no order")
+        raise InvalidOrder("it holds no order")
     except ValueError as error:
         raise Unreadable(f"the order cannot be read: {error}", body) from error
 
 
 @of_one_order
 def read_order(value: Json, payload: bytes) -> OrderSnapshot:
-    """One order, read from its parsed JSON; `payload` are its bytes. Raises SenselessOrder.
+    """One order, read from its parsed JSON; `payload` are its bytes. Raises InvalidOrder.
 
     `reference` is what a person calls the order: its label, else a guest's code, else its id.
     """
@@ -130,7 +130,7 @@ def _item_ids(items: Json) -> list[str]:
     if items is None:
         return []
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise SenselessOrder("items is no list of objects")
+        raise InvalidOrder("items is no list of objects")
     return [id_of(item.get("id"), f"items[{n}].id") for n, item in enumerate(items)]
 
 

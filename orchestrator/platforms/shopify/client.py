@@ -10,13 +10,13 @@ from yarl import URL
 from orchestrator.platforms.client import Finding, OrderSnapshot, Page, PlatformClient, StepAnswer
 from orchestrator.platforms.discretion import discreet
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Unreadable
-from orchestrator.platforms.fields import SenselessOrder, at
+from orchestrator.platforms.fields import InvalidOrder, at
 from orchestrator.platforms.horizon import Present
 from orchestrator.platforms.http import Caller, date_ms, open_session, skew_finding
 from orchestrator.platforms.json_text import encoded
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.shopify.access import ShopifyAccess
-from orchestrator.platforms.shopify.graphql import SenselessData, ShopifyDoor
+from orchestrator.platforms.shopify.graphql import InvalidData, ShopifyDoor
 from orchestrator.platforms.shopify.listing import read_listing
 from orchestrator.platforms.shopify.options import ShopifyOptions
 from orchestrator.platforms.shopify.pages import OrderPages
@@ -74,7 +74,7 @@ class ShopifyClient:
         sweep = Sweep.resume(position, cursor, self._lookback_ms, now)
         variables = {"first": self._page_size, "after": sweep.after, "query": sweep.query}
         answer = await self._door.send("orders", variables, is_effect=False)
-        with suppress(SenselessData):  # one order's row: each is read by itself
+        with suppress(InvalidData):  # one order's row: each is read by itself
             self._door.told(answer, is_effect=False)
         listed = read_listing(answer.body)
         fresh = sweep.fresh(listed.rows)
@@ -104,15 +104,15 @@ class ShopifyClient:
         node, text = await self._orders.read(order_id, variables)
         try:
             seen = read_order(node, text, self._clock.now_ms())
-        except SenselessOrder as error:
+        except InvalidOrder as error:
             raise Unreadable(f"order {order_id}: {error}", encoded(text)) from None
         if seen.id != order_id:
             raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", seen.payload)
         return seen
 
-    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """Looks at the order and makes the calls of `step` that are still missing (`steps`)."""
-        return await self._steps.perform(step, order_id, standing, request)
+        return await self._steps.perform(step, order_id, current, request)
 
     async def check(self) -> list[Finding]:
         """Reachable, let in with what and until when, scopes there, the version one that Shopify still has, clock
@@ -160,8 +160,8 @@ class ShopifyClient:
         del secret
         return await self._subscriptions.create(topic, address)
 
-    async def mend_subscription(self, subscription: Subscription, secret: str | None) -> None:
-        """As `PushingClient.mend_subscription`. Raises Rejected with Shopify's words, PlatformFailure."""
+    async def update_subscription(self, subscription: Subscription, secret: str | None) -> None:
+        """As `PushingClient.update_subscription`. Raises Rejected with Shopify's words, PlatformFailure."""
         del secret
         await self._subscriptions.mend(subscription)
 

@@ -29,7 +29,7 @@ from orchestrator.platforms.garbage import is_json
 from orchestrator.platforms.http import Answer, Caller
 from orchestrator.platforms.json_text import Broken, decoded, outline, read_object
 from orchestrator.platforms.meter import Meter
-from orchestrator.platforms.points import PointsTold
+from orchestrator.platforms.points import ReportedPoints
 from orchestrator.platforms.shopify.access import ShopifyAccess
 from orchestrator.platforms.shopify.options import CANCEL_RESULT_SINCE, PROGRESS_SINCE
 from statemachines.target import Json
@@ -95,7 +95,7 @@ def document_names() -> list[str]:
     return sorted(each.name.removesuffix(".graphql") for each in folder.iterdir() if each.name.endswith(".graphql"))
 
 
-class SenselessData(Unreadable):
+class InvalidData(Unreadable):
     """An answer of GraphQL's in which a part of what was asked for is no JSON."""
 
 
@@ -134,8 +134,8 @@ class ShopifyDoor:
             return await self._access.call(self._url, body, is_effect=is_effect)
         async with meter.points.spent(name, _MUTATION_POINTS if is_effect else _QUERY_POINTS) as cost:
             answer = await self._access.call(self._url, body, is_effect=is_effect)
-        if (told := points_told(answer.body)) is not None:
-            meter.hear_points(name, cost, told)
+        if (told := reported_points(answer.body)) is not None:
+            meter.record_points(name, cost, told)
         return answer
 
     async def query(self, name: str, variables: Mapping[str, Json]) -> tuple[dict[str, Json], Answer]:
@@ -143,12 +143,12 @@ class ShopifyDoor:
 
         An answer that is none of GraphQL's (a page of maintenance at 200) says nothing of what was asked for. It is
         worth another try: one that is Unreadable would set the order aside, and the poll that looked would pass it. A
-        refusal is tried again as well, for it is none of a step. `SenselessData` is what the shop tells of this order.
+        refusal is tried again as well, for it is none of a step. `InvalidData` is what the shop tells of this order.
         """
         try:
             answer = await self.send(name, variables, is_effect=False)
             return self.told(answer, is_effect=False), answer
-        except (NotFound, SenselessData):
+        except (NotFound, InvalidData):
             raise
         except Rejected as refusal:
             raise Transient(refusal.detail, is_refused_read=True) from None
@@ -203,7 +203,7 @@ class ShopifyDoor:
         data = body.get("data")
         if isinstance(data, Broken):
             words = f"the answer's data makes no sense: {data.error}"
-            raise Transient(words, is_ambiguous=True) if is_effect else SenselessData(words, answer.body)
+            raise Transient(words, is_ambiguous=True) if is_effect else InvalidData(words, answer.body)
         if not isinstance(data, dict):
             words = "the answer has neither data nor errors"
             raise Transient(words, is_ambiguous=True) if is_effect else Unreadable(words, answer.body)
@@ -304,7 +304,7 @@ def throttle_seconds(body: Mapping[str, Json]) -> float:
     return min(max(seconds, 0.1), _MAX_THROTTLE_SECONDS)
 
 
-def points_told(body: bytes) -> PointsTold | None:
+def reported_points(body: bytes) -> ReportedPoints | None:
     """What an answer says of its cost and of the bucket (shopify.md §8); None where it says nothing that makes sense.
 
     Looked for in the bytes, so that a large page is parsed once: inside a text of JSON its quotes would be escaped.
@@ -316,7 +316,7 @@ def points_told(body: bytes) -> PointsTold | None:
     try:
         cost = from_json(found[1])
         status, actual = cost["throttleStatus"], cost.get("actualQueryCost")
-        return PointsTold(
+        return ReportedPoints(
             maximum=float(status["maximumAvailable"]),
             available=float(status["currentlyAvailable"]),
             per_second=float(status["restoreRate"]),

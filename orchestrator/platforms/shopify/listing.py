@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.platforms.client import UnreadableItem
 from orchestrator.platforms.failures import Unreadable
-from orchestrator.platforms.fields import SenselessOrder, member_or_none, shown
+from orchestrator.platforms.fields import InvalidOrder, member_or_none, shown
 from orchestrator.platforms.json_text import decoded, encoded, member_text, members
 from orchestrator.platforms.shopify.webhooks import id_of_gid
 from orchestrator.platforms.shopify.wire import Row, read_row
@@ -44,7 +44,7 @@ def read_listing(body: bytes) -> Listing:
         names.append(named or text)
         try:
             rows.append(read_row(node))
-        except SenselessOrder as error:
+        except InvalidOrder as error:
             unreadable.append(UnreadableItem(named, str(error), encoded(text)))
     return Listing(rows, tuple(unreadable), tuple(names), *_onward(has_more=has_more, end=end))
 

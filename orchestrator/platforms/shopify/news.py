@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from orchestrator.platforms.base.signing import verify
-from orchestrator.platforms.shopify.webhook_order import told_order
+from orchestrator.platforms.shopify.webhook_order import order_in_webhook
 from orchestrator.platforms.shopify.webhooks import (
     fulfillment_order_of,
     header,
@@ -103,5 +103,7 @@ def _is_new(topic: str) -> bool:
     return topic.endswith("/create")
 
 
-SIGNED = SignedWebhooks(open=envelope, is_genuine=verify, kind=kind, news=news, order=told_order, sender_key="domain")
+SIGNED = SignedWebhooks(
+    open=envelope, is_genuine=verify, kind=kind, news=news, order=order_in_webhook, sender_key="domain"
+)
 """Shopify's webhooks."""

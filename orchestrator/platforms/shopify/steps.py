@@ -20,7 +20,7 @@ from orchestrator.platforms.shopify.graphql import ALREADY_CANCELLED, ShopifyDoo
 from orchestrator.platforms.shopify.options import CANCEL_RESULT_SINCE, ShopifyOptions
 from orchestrator.platforms.shopify.webhooks import id_of_gid
 from orchestrator.platforms.shopify.wire import ARRIVED
-from statemachines.items import SenselessItems
+from statemachines.items import InvalidItems
 from statemachines.machine import OrderState, PlatformMachine
 from statemachines.shopify.delivery import delivery_reason, to_deliver
 from statemachines.shopify.facts import SHIPS, Facts, is_routed, live, numbers_of, open_orders, remaining
@@ -58,17 +58,17 @@ class ShopifySteps:
     throttle: Throttle
     clock: Clock
 
-    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """As `PlatformClient.perform`. The answer's facts are those seen before the call: `after` puts its effect on
         top of them."""
         try:
             seen = await self.read(order_id)
         except Unreadable as failure:  # nothing was sent yet: the look is worth another try, and says so itself
             raise Transient(failure.detail) from None
-        now = replace(seen.standing(), facts=self.machine.merged_facts(standing, seen.standing()))
-        known = (step, standing, now, request)
+        now = replace(seen.order_state(), facts=self.machine.merged_facts(current, seen.order_state()))
+        known = (step, current, now, request)
         if step in _SENDS:
-            self._still_wanted(standing, now, request)
+            self._still_wanted(current, now, request)
         match step:
             case "report_progress":
                 return await self._report_progress(order_id, now, known)
@@ -77,7 +77,7 @@ class ShopifySteps:
             case "fulfill":
                 return await self._fulfill(order_id, known)
             case "update_tracking":
-                return await self._update_tracking(standing, now, request)
+                return await self._update_tracking(current, now, request)
             case "mark_delivered":
                 return await self._mark_delivered(now, known)
             case "cancel":
@@ -107,7 +107,7 @@ class ShopifySteps:
         self._routed(now)
         try:
             parcel = next_parcel(now.facts, request)
-        except SenselessItems as error:
+        except InvalidItems as error:
             raise Rejected(str(error)) from None
         if parcel is None:
             if request.items is not None:
@@ -120,7 +120,7 @@ class ShopifySteps:
             )
         try:
             is_as_planned = can_tell(before.facts, now.facts, request)
-        except SenselessItems:
+        except InvalidItems:
             is_as_planned = False
         if not is_as_planned:
             raise Transient(_NOT_AS_IT_WAS, is_ambiguous=True)
@@ -382,7 +382,7 @@ def _checked(
 ) -> list[Mapping[str, Json]]:
     try:
         return read(facts, request)
-    except SenselessItems as error:
+    except InvalidItems as error:
         raise Rejected(str(error)) from None
 
 

@@ -75,7 +75,7 @@ class _Order(_Body):
 _ORDER: TypeAdapter[_Order] = TypeAdapter(_Order)
 
 
-def told_order(body: Json, payload: bytes) -> OrderSnapshot | None:
+def order_in_webhook(body: Json, payload: bytes) -> OrderSnapshot | None:
     """The order that a body of `orders/*` is; None where it makes no sense. A subscription may leave fields out
     (`includeFields`), so all but the id may be missing. `payload`: the body's bytes. It is provisional: a
     body has no digest that a read's could be compared with."""

@@ -15,7 +15,7 @@ from orchestrator.platforms.content import digest
 from orchestrator.platforms.fields import (
     FIRST_YEAR,
     LAST_YEAR,
-    SenselessOrder,
+    InvalidOrder,
     object_of,
     of_one_order,
     payload_of,
@@ -65,21 +65,21 @@ class Row:
 
 @of_one_order
 def read_row(node: Json) -> Row:
-    """A row of the list of orders. Raises SenselessOrder."""
+    """A row of the list of orders. Raises InvalidOrder."""
     try:
         row = _ROW.validate_python(object_of(node))
     except ValidationError as error:
-        raise SenselessOrder(_words(error)) from None
+        raise InvalidOrder(_words(error)) from None
     return Row(number(row.id, "Order"), _change_ms(row.updated_at), row.cancelled_at is not None, _age(row))
 
 
 @of_one_order
 def read_order(node: Json, text: str, now_ms: int) -> OrderSnapshot:
-    """An order as the machine sees it; `text` is the node's own. Raises SenselessOrder."""
+    """An order as the machine sees it; `text` is the node's own. Raises InvalidOrder."""
     try:
         order = _ORDER.validate_python(object_of(node))
     except ValidationError as error:
-        raise SenselessOrder(_words(error)) from None
+        raise InvalidOrder(_words(error)) from None
     _all_shown(order)
     facts: dict[str, Json] = {
         "lines": {number(each.id, "LineItem"): each.current_quantity for each in order.line_items.nodes},
@@ -129,10 +129,10 @@ def age_of(created: datetime | None, processed: datetime | None, *, is_over: boo
 
 
 def number(gid: str, kind: str) -> str:
-    """The number of a gid as text. Raises SenselessOrder for the id of anything else."""
+    """The number of a gid as text. Raises InvalidOrder for the id of anything else."""
     found = id_of_gid(gid, kind)
     if found is None:
-        raise SenselessOrder(f"an id of {kind} is none: {shown(gid)}")
+        raise InvalidOrder(f"an id of {kind} is none: {shown(gid)}")
     return found
 
 
@@ -250,9 +250,9 @@ def _all_shown(order: OrderNode) -> None:
         for row in order.returns.nodes:
             pages += [row.return_line_items.page_info, row.exchange_line_items.page_info]
     if any(page.has_next_page for page in pages):
-        raise SenselessOrder("a list of it says that there is more and not where that begins")
+        raise InvalidOrder("a list of it says that there is more and not where that begins")
     if len(order.fulfillments) >= MOST_FULFILLMENTS:  # a plain list: nothing says whether there are more
-        raise SenselessOrder(f"it has {MOST_FULFILLMENTS} fulfilments or more, and one read shows no more")
+        raise InvalidOrder(f"it has {MOST_FULFILLMENTS} fulfilments or more, and one read shows no more")
 
 
 def _ms(at: datetime) -> int:
@@ -260,9 +260,9 @@ def _ms(at: datetime) -> int:
 
 
 def _change_ms(at: datetime) -> int:
-    """A change time, by which the next sweep asks. Raises SenselessOrder for one that nobody can go on from."""
+    """A change time, by which the next sweep asks. Raises InvalidOrder for one that nobody can go on from."""
     if not FIRST_YEAR <= at.year <= LAST_YEAR:
-        raise SenselessOrder(f"updatedAt is no date between {FIRST_YEAR} and {LAST_YEAR}: {at.isoformat()}")
+        raise InvalidOrder(f"updatedAt is no date between {FIRST_YEAR} and {LAST_YEAR}: {at.isoformat()}")
     return _ms(at)
 
 

@@ -24,7 +24,7 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
-from orchestrator.platforms.fields import SenselessOrder
+from orchestrator.platforms.fields import InvalidOrder
 from orchestrator.platforms.http import Answer
 from orchestrator.platforms.json_text import read_body
 from orchestrator.platforms.platform import ClientSettings
@@ -106,15 +106,15 @@ class XsaleClient(RestClient):
             seen, _ = read_single(answer.body, self._reading, await self._directory.table())
         return seen
 
-    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """Changes the status to the next one on the way to what the target asks for (xsale.md §2, row 4)."""
         if step != machines.CHANGE_STATUS:
             raise ValueError(f"xsale has no step {step!r}")
-        to = self._machine.destination(standing, step, request)
+        to = self._machine.destination(current, step, request)
         if to is None:
-            raise OutOfSequence(f"no status follows {standing.state!r} on the way to {request.state!r}")
+            raise OutOfSequence(f"no status follows {current.state!r} on the way to {request.state!r}")
         url = self._calls.url(f"orders/{_id_or_raise(order_id)}/change-status")
-        if self._options.look_first and await self._is_there(order_id, standing, to, request):
+        if self._options.look_first and await self._is_there(order_id, current, to, request):
             return StepAnswer(to, is_found=True)
         table = await self._directory.table()
         answer = await self._put(url, table.id_of(to))
@@ -204,18 +204,18 @@ class XsaleClient(RestClient):
 
     # -- changing --------------------------------------------------------------------------------------------------
 
-    async def _is_there(self, order_id: str, standing: OrderState, to: str, request: TargetRequest) -> bool:
+    async def _is_there(self, order_id: str, current: OrderState, to: str, request: TargetRequest) -> bool:
         """Looks before a change, unless somebody just did: xSale would take it from any status (xsale.md §5). The
         change that tells the buyer of goods that leave has a look of its own: it must not cost a cancellation.
 
         True when the order has the new status already, which must not be set twice. Raises OutOfSequence when it is
         neither there nor where we think: a person's cancellation is not overwritten.
         """
-        state = None if self._machine.sends(standing, to) else self._looks.state(order_id, request)
-        if state != standing.platform_state:
+        state = None if self._machine.sends(current, to) else self._looks.state(order_id, request)
+        if state != current.platform_state:
             state = (await self._first(order_id)).state
-        if state not in (standing.platform_state, to):
-            raise OutOfSequence(f"{to} is due after {standing.platform_state}, but the order is in {state}")
+        if state not in (current.platform_state, to):
+            raise OutOfSequence(f"{to} is due after {current.platform_state}, but the order is in {state}")
         return state == to
 
     async def _put(self, url: URL, status_id: int) -> Answer:
@@ -236,7 +236,7 @@ class XsaleClient(RestClient):
             raise self._caller.garbled(answer, is_effect=True) from None
         try:
             shown = table.name_of(status_of(data)) if isinstance(data, dict) and "Id" in data else None
-        except SenselessOrder:
+        except InvalidOrder:
             shown = None
         if shown is not None and shown != to:
             raise OutOfSequence(f"{to} was asked for and the order is in {shown}")

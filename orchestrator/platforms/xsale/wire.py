@@ -15,7 +15,7 @@ from orchestrator.platforms.client import Age, OrderSnapshot, UnreadableItem
 from orchestrator.platforms.content import digest, text
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.fields import (
-    SenselessOrder,
+    InvalidOrder,
     at,
     member_or_none,
     object_of,
@@ -88,7 +88,7 @@ def read_listing(body: bytes, reading: Reading, table: StatusTable) -> Listing:
         names.append(raw if order_id is None else str(order_id))
         try:
             seen = read_order(value, payload_of(raw), reading, table)
-        except SenselessOrder as error:
+        except InvalidOrder as error:
             unreadable.append(UnreadableItem(None if order_id is None else str(order_id), str(error), encoded(raw)))
         else:
             orders.append(seen)
@@ -109,7 +109,7 @@ def read_single(body: bytes, reading: Reading, table: StatusTable) -> tuple[Orde
         if isinstance(order, dict) and "Id" not in order:
             name = next((name for name in _SINGLE_NAMES if isinstance(order.get(name), dict)), None)
             if name is None:
-                raise SenselessOrder("it holds no order")
+                raise InvalidOrder("it holds no order")
             order, raw = order[name], member_text(answer, name)
         return read_order(order, payload_of(raw), reading, table), status_of(order)
     except ValueError as error:
@@ -152,14 +152,14 @@ def _may_be_order(row: Json) -> bool:
 
 @of_one_order
 def read_order(value: Json, payload: bytes, reading: Reading, table: StatusTable) -> OrderSnapshot:
-    """One order, read from its parsed JSON; `payload` are its bytes. Raises SenselessOrder."""
+    """One order, read from its parsed JSON; `payload` are its bytes. Raises InvalidOrder."""
     order = object_of(value)
     order_id = whole(order.get("Id"))
     if order_id is None:
-        raise SenselessOrder(f"Id is no positive whole number: {shown(order.get('Id'))}")
+        raise InvalidOrder(f"Id is no positive whole number: {shown(order.get('Id'))}")
     for name in ("Items", "OrderItemArticles"):
         if order.get(name) is not None and not isinstance(order[name], list):
-            raise SenselessOrder(f"{name} is no list: {shown(order[name])}")
+            raise InvalidOrder(f"{name} is no list: {shown(order[name])}")
     reference, payment = text(at(order, reading.fields.reference)), reading.payment(order)
     content = content_of(order, reference=reference, payment=payment, raw=at(order, reading.fields.payment))
     state = table.name_of(status_of(order))
@@ -193,16 +193,16 @@ def ordered_at(purchased: Json) -> int | None:
 
 
 def status_of(order: Json) -> StatusRef:
-    """`StatusId` and `StatusName`, or `Status` as object, number or name (xsale.md §4). Raises SenselessOrder."""
+    """`StatusId` and `StatusName`, or `Status` as object, number or name (xsale.md §4). Raises InvalidOrder."""
     if not isinstance(order, dict):
-        raise SenselessOrder("it is no JSON object")
+        raise InvalidOrder("it is no JSON object")
     status = order.get("Status")
     inner: Mapping[str, Json] = status if isinstance(status, dict) else {}
     status_id = whole(order.get("StatusId")) or whole(inner.get("Id")) or whole(status)
     names = (order.get("StatusName"), inner.get("Name"), None if whole(status) else status)
     name = next((text(name) for name in names if isinstance(name, str) and name.strip()), None)
     if status_id is None and name is None:
-        raise SenselessOrder("it tells no status")
+        raise InvalidOrder("it tells no status")
     return StatusRef(status_id, None if name is None else unified(name))
 
 

@@ -147,9 +147,9 @@ async def test_a_conflict_says_that_the_despatch_is_there_where_an_answer_was_lo
         await stage.walk(WAY[:3])
         stage.sandbox.faults.script_answer(409, b"", step="send_despatch", times=2)
         assert type(await refusal(stage, WAY[4])) is Rejected
-        standing = (await stage.client.read(stage.order)).standing()
-        facts = MACHINE.after_lost_answer(standing, "send_despatch", WAY[4].request)
-        assert (await stage.perform(WAY[4], replace(standing, facts=facts))).is_found
+        current = (await stage.client.read(stage.order)).order_state()
+        facts = MACHINE.after_lost_answer(current, "send_despatch", WAY[4].request)
+        assert (await stage.perform(WAY[4], replace(current, facts=facts))).is_found
 
 
 async def test_a_shipment_that_the_platform_derives_from_despatches_is_seen() -> None:

@@ -22,7 +22,7 @@ SHOP_ID = 12345
 BASE_URL = "https://api.selldone.com"
 CENTER = f"{BASE_URL}/shops/{SHOP_ID}/process-center"
 NOW_MS = 1_724_000_000_000
-STANDING = OrderState("PreparingOrder", "PreparingOrder")
+ORDER_STATE = OrderState("PreparingOrder", "PreparingOrder")
 _SAMPLES = Path(__file__).parents[2] / "samples" / "selldone"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -22,7 +22,7 @@ def selldone(**options: Any) -> dict[str, Any]:
 
 
 async def state_of(stage: Stage) -> str:
-    seen = (await stage.client.read(stage.order)).standing()
+    seen = (await stage.client.read(stage.order)).order_state()
     return stage.machine.observe(None, seen)
 
 
@@ -87,7 +87,7 @@ async def test_a_reject_countdown_holds_the_order_until_it_ends() -> None:
         assert not caught.value.is_ambiguous
         assert caught.value.wait is not None
         seen = await stage.client.read(stage.order)
-        wait = stage.machine.wait(seen.standing(), TargetRequest("shipped"))
+        wait = stage.machine.wait(seen.order_state(), TargetRequest("shipped"))
         assert wait is not None
         assert wait.until_ms is not None
         assert 0 <= Clock().now_ms() + REJECT_COUNTDOWN_MS - wait.until_ms < 60_000
@@ -126,7 +126,7 @@ async def test_a_tracking_link_that_is_none_is_rejected_with_the_platforms_words
         request = TargetRequest("SentOrder", tracking=Tracking(url="no link"))
         with pytest.raises(Rejected, match="tracking"):
             await stage.client.perform(
-                "set_tracking", stage.order, (await stage.client.read(stage.order)).standing(), request
+                "set_tracking", stage.order, (await stage.client.read(stage.order)).order_state(), request
             )
 
 
@@ -135,7 +135,7 @@ async def test_an_item_of_another_order_is_rejected() -> None:
         request = TargetRequest("OrderConfirm", items=("1",))
         with pytest.raises(Rejected, match="NOT_FOUNT_BASKET_ITEM_ERROR"):
             await stage.client.perform(
-                "confirm", stage.order, (await stage.client.read(stage.order)).standing(), request
+                "confirm", stage.order, (await stage.client.read(stage.order)).order_state(), request
             )
 
 
@@ -144,8 +144,10 @@ async def test_confirmed_items_and_delivery_info_arrive_as_they_were_given() -> 
         seen = await stage.client.read(stage.order)
         first = seen.facts["items"][0]
         info = {"type": "Pickup", "date": "żółć", "distance": 11312.99}
-        await stage.client.perform("confirm", seen.id, seen.standing(), TargetRequest("OrderConfirm", items=(first,)))
-        await stage.client.perform("prepare", seen.id, seen.standing(), TargetRequest("x", delivery_info=info))
+        await stage.client.perform(
+            "confirm", seen.id, seen.order_state(), TargetRequest("OrderConfirm", items=(first,))
+        )
+        await stage.client.perform("prepare", seen.id, seen.order_state(), TargetRequest("x", delivery_info=info))
         sent = {call.step: call.sent for call in stage.sandbox.ledger.calls(seen.id)}
         assert sent["confirm"] == {"state": "OrderConfirm", "list": [int(first)]}
         assert sent["prepare"]["delivery_info"] == {**json.loads(seen.payload)["delivery_info"], **info}
@@ -167,7 +169,7 @@ async def prepared(stage: Stage, info: dict[str, Any]) -> dict[str, Any]:
     await stage.perform(WAY[0])
     seen = await stage.client.read(stage.order)
     request = TargetRequest("PreparingOrder", delivery_info=info)
-    await stage.client.perform("prepare", stage.order, seen.standing(), request)
+    await stage.client.perform("prepare", stage.order, seen.order_state(), request)
     before, after = seen.payload, (await stage.client.read(stage.order)).payload
     return {"before": json.loads(before)["delivery_info"], "after": json.loads(after)["delivery_info"]}
 
@@ -187,7 +189,7 @@ async def test_a_whole_delivery_info_takes_the_place_of_the_other_without_a_look
         whole = {**json.loads(seen.payload)["delivery_info"], "type": "Motorbike"}
         reads = len(stage.sandbox.ledger.calls(step="read"))
         request = TargetRequest("PreparingOrder", delivery_info=whole)
-        await stage.client.perform("prepare", stage.order, seen.standing(), request)
+        await stage.client.perform("prepare", stage.order, seen.order_state(), request)
         assert len(stage.sandbox.ledger.calls(step="read")) == reads
         assert json.loads((await stage.client.read(stage.order)).payload)["delivery_info"] == whole
 
@@ -206,7 +208,9 @@ async def test_tracking_tells_once_more_what_it_does_not_change(tracking: Tracki
             await stage.perform(step)
         first = TargetRequest("shipped", tracking=Tracking("A", "https://t.example/A"))
         seen = await stage.client.read(stage.order)
-        await stage.client.perform("set_tracking", stage.order, seen.standing(), first)
+        await stage.client.perform("set_tracking", stage.order, seen.order_state(), first)
         seen = await stage.client.read(stage.order)
-        await stage.client.perform("set_tracking", stage.order, seen.standing(), TargetRequest("x", tracking=tracking))
+        await stage.client.perform(
+            "set_tracking", stage.order, seen.order_state(), TargetRequest("x", tracking=tracking)
+        )
         assert stage.sandbox.ledger.calls(step="set_tracking")[-1].sent == sent

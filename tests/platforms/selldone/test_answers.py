@@ -25,7 +25,7 @@ from statemachines.target import TargetRequest
 from tests.platforms.selldone.shop import (
     BASKET,
     ORDER,
-    STANDING,
+    ORDER_STATE,
     STEPS,
     TOKEN,
     answering,
@@ -44,7 +44,7 @@ async def take(step: str, answer: bytes, status: int = 200, request: TargetReque
     with MockedHttp() as http:
         http.add(BASKET + tail, method, status=status, body=answer)
         async with selldone_client() as client:
-            return await client.perform(name, ORDER, STANDING, request or usual)
+            return await client.perform(name, ORDER, ORDER_STATE, request or usual)
 
 
 async def refusal_of(step: str, answer: bytes, status: int = 200) -> PlatformFailure:

@@ -23,8 +23,8 @@ from tests.platforms.selldone.shop import (
     BASKET,
     NOTHING,
     ORDER,
+    ORDER_STATE,
     SHOP_ID,
-    STANDING,
     STEPS,
     TOKEN,
     answering,
@@ -48,7 +48,7 @@ async def test_each_step_sends_its_sample_with_the_token(step: str) -> None:
         return web.Response(body=sample(answer), content_type="application/json")
 
     async with serving(handler) as base_url, selldone_client(base_url) as client:
-        await client.perform(step.split(" ", maxsplit=1)[0], ORDER, STANDING, request)
+        await client.perform(step.split(" ", maxsplit=1)[0], ORDER, ORDER_STATE, request)
     (called, path, body, headers) = got[0]
     assert len(got) == 1
     assert (called, path) == (method, f"/shops/{SHOP_ID}/process-center/baskets/{ORDER}{tail}")
@@ -123,7 +123,7 @@ async def test_empty_tracking_fields_are_left_out(tracking: Tracking, body: dict
     with MockedHttp() as http:
         http.put(f"{BASKET}/tracking", body=b'{"success":true}')
         async with selldone_client() as client:
-            await client.perform("set_tracking", ORDER, STANDING, TargetRequest("SentOrder", tracking=tracking))
+            await client.perform("set_tracking", ORDER, ORDER_STATE, TargetRequest("SentOrder", tracking=tracking))
         (calls,) = http.requests.values()
     assert json.loads(calls[0].kwargs["data"]) == body
 
@@ -132,7 +132,7 @@ async def test_item_ids_leave_as_integers_however_large() -> None:
     with MockedHttp() as http:
         http.post(f"{BASKET}/state", body=sample("state_orderconfirm_response"))
         async with selldone_client() as client:
-            await client.perform("confirm", ORDER, STANDING, TargetRequest("OrderConfirm", items=(str(2**63 + 1),)))
+            await client.perform("confirm", ORDER, ORDER_STATE, TargetRequest("OrderConfirm", items=(str(2**63 + 1),)))
         (calls,) = http.requests.values()
     assert calls[0].kwargs["data"] == b'{"state":"OrderConfirm","list":[9223372036854775809]}'
 
@@ -142,7 +142,7 @@ async def test_what_is_no_item_id_is_rejected_before_anything_is_sent(item: str)
     with MockedHttp() as http:
         async with selldone_client() as client:
             with pytest.raises(Rejected, match="is no Selldone item id"):
-                await client.perform("confirm", ORDER, STANDING, TargetRequest("OrderConfirm", items=(item,)))
+                await client.perform("confirm", ORDER, ORDER_STATE, TargetRequest("OrderConfirm", items=(item,)))
         assert not http.requests
 
 
@@ -151,7 +151,7 @@ async def test_delivery_info_that_is_no_json_is_rejected_before_anything_is_sent
     with MockedHttp() as http:
         async with selldone_client() as client:
             with pytest.raises(Rejected, match="no JSON"):
-                await client.perform("prepare", ORDER, STANDING, request)
+                await client.perform("prepare", ORDER, ORDER_STATE, request)
         assert not http.requests
 
 
@@ -162,14 +162,14 @@ async def test_what_cannot_be_an_order_id_is_not_found_without_a_call(order_id: 
             with pytest.raises(NotFound):
                 await client.read(order_id)
             with pytest.raises(NotFound):
-                await client.perform("send", order_id, STANDING, NOTHING)
+                await client.perform("send", order_id, ORDER_STATE, NOTHING)
         assert not http.requests
 
 
 async def test_an_unknown_step_is_a_programming_error() -> None:
     async with selldone_client() as client:
         with pytest.raises(ValueError, match="no step 'cancel'"):
-            await client.perform("cancel", ORDER, STANDING, NOTHING)
+            await client.perform("cancel", ORDER, ORDER_STATE, NOTHING)
 
 
 # -- doctor, config, link ----------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def test_a_look_that_says_nothing_of_returns_takes_none_away() -> None:
     known, shown = seen(REQUESTS), seen(...)
     assert "returns" not in shown.facts
     assert "returns" not in shown.content
-    assert MACHINE.merged_facts(known.standing(), shown.standing())["returns"] == known.facts["returns"]
+    assert MACHINE.merged_facts(known.order_state(), shown.order_state())["returns"] == known.facts["returns"]
 
 
 @pytest.mark.parametrize(

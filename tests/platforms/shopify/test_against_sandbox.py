@@ -32,14 +32,14 @@ def order_at(stage: Stage, place: int) -> str:
 async def test_each_parcel_is_one_call_and_the_next_call_ships_the_next_one() -> None:
     async with staged("shopify") as stage:
         order, request = order_at(stage, SPREAD), TargetRequest("shipped", tracking=Tracking("1Z"))
-        standing = (await stage.client.read(order)).standing()
+        current = (await stage.client.read(order)).order_state()
         for _ in range(2):
-            answer = await stage.client.perform("fulfill", order, standing, request)
-            standing = stage.machine.after(standing, "fulfill", request, answer.state, answer.facts)
-        assert standing.state == "FULFILLED"
+            answer = await stage.client.perform("fulfill", order, current, request)
+            current = stage.machine.after(current, "fulfill", request, answer.state, answer.facts)
+        assert current.state == "FULFILLED"
         assert stage.sandbox.ledger.effects(order) == ["fulfill", "fulfill"]
         with pytest.raises(Transient, match="nothing left to do"):  # nothing is due, so nothing can show
-            await stage.client.perform("fulfill", order, standing, request)
+            await stage.client.perform("fulfill", order, current, request)
         assert stage.sandbox.ledger.effects(order) == ["fulfill", "fulfill"]
 
 
@@ -48,7 +48,7 @@ async def test_an_old_look_ships_nothing_that_was_shipped_since() -> None:
         order = stage.order
         line = (await stage.client.read(order)).facts["lines"]
         request = TargetRequest("shipped", items=({"id": next(iter(line)), "quantity": 1},), tracking=Tracking("1Z"))
-        old = (await stage.client.read(order)).standing()
+        old = (await stage.client.read(order)).order_state()
         for _ in range(3):
             await stage.client.perform("fulfill", order, old, request)
         assert stage.sandbox.ledger.effects(order) == ["fulfill"]
@@ -57,13 +57,13 @@ async def test_an_old_look_ships_nothing_that_was_shipped_since() -> None:
 async def test_an_order_that_is_cancelled_or_on_hold_is_out_of_sequence() -> None:
     async with staged("shopify") as stage:
         held, gone = order_at(stage, 0), order_at(stage, 2)
-        standing = (await stage.client.read(held)).standing()
+        current = (await stage.client.read(held)).order_state()
         stage.operate("hold", order=held)
         stage.operate("cancel", order=gone)
         for order in (held, gone):
             for step in ("fulfill", "report_progress"):
                 with pytest.raises(OutOfSequence):
-                    await stage.client.perform(step, order, standing, TargetRequest("shipped"))
+                    await stage.client.perform(step, order, current, TargetRequest("shipped"))
         assert stage.sandbox.ledger.effects(held) == []
 
 
@@ -71,31 +71,31 @@ async def test_a_cancellation_whose_answer_was_lost_is_waited_for_though_a_secon
     async with staged(
         "shopify", options={"lost_answer_seconds": 0}, simulated={"shopify": ShopifyOptions(job_seconds=0.5)}
     ) as stage:
-        standing = (await stage.client.read(stage.order)).standing()
+        current = (await stage.client.read(stage.order)).order_state()
         stage.sandbox.faults.script("drop_after", step="cancel")
         with pytest.raises(Transient) as caught:
-            await stage.client.perform("cancel", stage.order, standing, TargetRequest("cancelled"))
+            await stage.client.perform("cancel", stage.order, current, TargetRequest("cancelled"))
         assert caught.value.is_ambiguous
-        answer = await stage.client.perform("cancel", stage.order, standing, TargetRequest("cancelled"))
+        answer = await stage.client.perform("cancel", stage.order, current, TargetRequest("cancelled"))
         assert answer.state == "CANCELLED"
 
 
 async def test_a_cancellation_that_is_refused_as_another_is_under_way_for_too_long_is_ambiguous() -> None:
     options = {"lost_answer_seconds": 0, "cancel_wait_seconds": 0.05}
     async with staged("shopify", options=options, simulated={"shopify": ShopifyOptions(job_seconds=3600)}) as stage:
-        standing = (await stage.client.read(stage.order)).standing()
+        current = (await stage.client.read(stage.order)).order_state()
         for _ in range(2):
             with pytest.raises(Transient) as caught:
-                await stage.client.perform("cancel", stage.order, standing, TargetRequest("cancelled"))
+                await stage.client.perform("cancel", stage.order, current, TargetRequest("cancelled"))
             assert caught.value.is_ambiguous
 
 
 async def test_a_cancellation_that_takes_too_long_is_ambiguous() -> None:
     options = {"cancel_wait_seconds": 0.05}
     async with staged("shopify", options=options, simulated={"shopify": ShopifyOptions(job_seconds=3600)}) as stage:
-        standing = (await stage.client.read(stage.order)).standing()
+        current = (await stage.client.read(stage.order)).order_state()
         with pytest.raises(Transient) as caught:
-            await stage.client.perform("cancel", stage.order, standing, TargetRequest("cancelled"))
+            await stage.client.perform("cancel", stage.order, current, TargetRequest("cancelled"))
         assert caught.value.is_ambiguous
 
 

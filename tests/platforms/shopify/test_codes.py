@@ -46,10 +46,10 @@ async def test_the_code_of_a_refused_progress_report_is_asked_for() -> None:
     error = {"code": "FULFILLMENT_ORDER_INVALID_DELIVERY_METHOD", "message": "Cannot report progress"}
     answer = {"data": {"fulfillmentOrderReportProgress": {"fulfillmentOrder": None, "userErrors": [error]}}}
     async with staged("shopify") as stage:
-        standing = (await stage.client.read(stage.order)).standing()
+        current = (await stage.client.read(stage.order)).order_state()
         stage.sandbox.faults.script_answer(200, json.dumps(answer).encode(), step="report_progress")
         with pytest.raises(Rejected):
-            await stage.client.perform("report_progress", stage.order, standing, TargetRequest("preparing"))
+            await stage.client.perform("report_progress", stage.order, current, TargetRequest("preparing"))
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from orchestrator.platforms.shopify.graphql import (
     document,
     document_names,
     failure_of,
-    points_told,
     refusal_of,
+    reported_points,
     throttle_seconds,
 )
 from orchestrator.platforms.shopify.options import PROGRESS_SINCE
@@ -95,7 +95,7 @@ async def test_every_variable_that_is_sent_is_valid_for_the_real_schema() -> Non
             (whole, "mark_delivered", TargetRequest("delivered")),
             (other, "cancel", TargetRequest("cancelled", reason="customer")),
         ):
-            await stage.client.perform(step, order, (await stage.client.read(order)).standing(), request)
+            await stage.client.perform(step, order, (await stage.client.read(order)).order_state(), request)
         await stage.sweep()
         calls = {call.step: call.sent for call in stage.sandbox.ledger.calls() if call.step != "token"}
     named = {"read": "order", "list": "orders", "cancel": "cancel_with_result"}
@@ -206,7 +206,7 @@ def test_odd_numbers_of_a_throttled_answer_are_a_wait_of_a_minute_at_most(odd: A
     cost = {"requestedQueryCost": 200, "throttleStatus": status}
     (cost if place in cost else status)[place] = odd
     assert 0 < throttle_seconds({"extensions": {"cost": cost}}) <= 60
-    told = points_told(json.dumps({"extensions": {"cost": cost}}).encode())
+    told = reported_points(json.dumps({"extensions": {"cost": cost}}).encode())
     assert told is None or not told.is_sensible or place == "restoreRate"
 
 

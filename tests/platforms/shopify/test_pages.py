@@ -267,11 +267,11 @@ async def test_an_order_whose_pages_do_not_lead_on_is_set_aside_and_counts_nothi
 async def test_of_a_parcel_of_more_lines_than_one_call_takes_the_rest_leaves_with_the_next_call() -> None:
     async with reading(lines=700, most_nodes=250) as this:
         request = TargetRequest("shipped", tracking=Tracking("1Z"))
-        standing = (await this.client.read(this.id)).standing()
+        current = (await this.client.read(this.id)).order_state()
         for size, state in ((512, "PARTIALLY_FULFILLED"), (188, "FULFILLED")):
-            answer = await this.client.perform("fulfill", this.id, standing, request)
-            standing = this.stage.machine.after(standing, "fulfill", request, answer.state, answer.facts)
-            assert (len(this.order.live()[-1].lines), standing.state) == (size, state)
+            answer = await this.client.perform("fulfill", this.id, current, request)
+            current = this.stage.machine.after(current, "fulfill", request, answer.state, answer.facts)
+            assert (len(this.order.live()[-1].lines), current.state) == (size, state)
 
 
 async def test_returns_and_their_lines_are_read_to_the_end() -> None:

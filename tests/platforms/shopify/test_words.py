@@ -66,7 +66,7 @@ def test_what_a_service_said_tells_who_ships(version: str) -> None:
         order = node(displayFulfillmentStatus="REQUEST_DECLINED" if word == "REJECTED" else "UNFULFILLED")
         order["fulfillmentOrders"]["nodes"][0]["requestStatus"] = word
         shown = read_order(order, "{}", NOW)
-        plan = MACHINE.plan(shown.standing(), TargetRequest("shipped"))
+        plan = MACHINE.plan(shown.order_state(), TargetRequest("shipped"))
         if word in taken:
             assert isinstance(plan, Refusal)
             assert word in plan.detail

@@ -46,9 +46,9 @@ def platform(**options: Any) -> dict[str, Any]:
     return {"simulated": {"xsale": Simulated(**options)}}
 
 
-async def failure_of(stage: Stage, request: TargetRequest = ACCEPT, standing: OrderState = NEW) -> PlatformFailure:
+async def failure_of(stage: Stage, request: TargetRequest = ACCEPT, current: OrderState = NEW) -> PlatformFailure:
     with pytest.raises(PlatformFailure) as caught:
-        await stage.client.perform("change_status", stage.order, standing, request)
+        await stage.client.perform("change_status", stage.order, current, request)
     return caught.value
 
 
@@ -285,11 +285,11 @@ async def test_the_new_status_counts_whatever_message_comes_with_it() -> None:
 @pytest.mark.parametrize(("reply", "between"), [("nothing", ["read"]), ("order", [])])
 async def test_a_chain_looks_once_at_most_between_two_changes(reply: str, between: list[str]) -> None:
     async with staged("xsale", **platform(reply=reply)) as stage:
-        standing = (await stage.client.read(stage.order)).standing()
+        current = (await stage.client.read(stage.order)).order_state()
         for _ in range(3):
-            answer = await stage.client.perform("change_status", stage.order, standing, TargetRequest("delivered"))
+            answer = await stage.client.perform("change_status", stage.order, current, TargetRequest("delivered"))
             assert answer.state is not None
-            standing = OrderState(answer.state, answer.state)
+            current = OrderState(answer.state, answer.state)
         steps = [call.step for call in stage.sandbox.ledger.calls(stage.order)]
         # whoever read it before, a target's first change has a look of its own: somebody may have cancelled since
         assert steps == ["read", "read", *(["change_status", *between] * 3)]

@@ -57,7 +57,7 @@ class ExampleClient(RestClient):
         """As `PlatformClient.read`."""
         return await self._single(order_id, self._order_url(order_id), lambda each: single_of(each.body, read_order))
 
-    async def perform(self, step: str, order_id: str, standing: OrderState, request: TargetRequest) -> StepAnswer:
+    async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """As `PlatformClient.perform`; the platform itself refuses what is out of turn."""
         change: dict[str, Json] = {"state": _LEADS_TO[step]}
         if step == "send" and request.tracking is not None:
@@ -98,7 +98,7 @@ def read_listing(body: bytes) -> Listing:
 
 @of_one_order
 def read_order(value: Json, payload: bytes) -> OrderSnapshot:
-    """One order of its JSON and its bytes. Raises SenselessOrder."""
+    """One order of its JSON and its bytes. Raises InvalidOrder."""
     order = object_of(value)
     state = word(order.get("state"), "state")
     content: dict[str, Json] = {

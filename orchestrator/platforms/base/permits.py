@@ -1,8 +1,8 @@
-"""The turns of a client's calls: the first of an operation has its turn, each further one waits for its own.
+"""Permits of a client's calls: the runtime acquired one for an operation's first call; each further call needs its own.
 
-The runtime waits for the shop's rate limit before it asks a client for anything (`client.Throttle`), so an operation
-that makes one call makes it at once. Which call is the first depends on what was asked for and on what is known
-already. So nobody counts: an operation of a client carries a `Turn`, which every call of it takes.
+The runtime acquires the shop's permit before it asks a client for anything (`client.Throttle`), so an operation that
+makes one call makes it at once. Which call is the first depends on the request and on what is known already, so
+nobody counts: an operation of a client carries a permit that its first call uses up.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Any, TypeVar
 from orchestrator.platforms.client import Throttle
 
 
-class _Turn:
-    __slots__ = ("is_taken",)
+class _Permit:
+    __slots__ = ("is_used",)
 
     def __init__(self) -> None:
-        self.is_taken = False
+        self.is_used = False
 
 
-_turn: ContextVar[_Turn | None] = ContextVar("_turn", default=None)
+_permit: ContextVar[_Permit | None] = ContextVar("_permit", default=None)
 
 C = TypeVar("C")
 
 
-def by_turns(kind: type[C]) -> type[C]:
+def with_permits(kind: type[C]) -> type[C]:
     """Decorates a client class: each public coroutine method is an operation, also one that calls another."""
     for name in dir(kind):
         method = inspect.getattr_static(kind, name)
@@ -37,24 +37,24 @@ def by_turns(kind: type[C]) -> type[C]:
     return kind
 
 
-async def take_turn(throttle: Throttle) -> None:
+async def acquire_permit(throttle: Throttle) -> None:
     """Waits until the next call of the operation may leave; outside of operations each call waits."""
-    turn = _turn.get()
-    if turn is None or turn.is_taken:
+    permit = _permit.get()
+    if permit is None or permit.is_used:
         await throttle()
-    if turn is not None:
-        turn.is_taken = True
+    if permit is not None:
+        permit.is_used = True
 
 
 def _operation(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     @wraps(method)
     async def operation(client: object, *args: Any, **named: Any) -> Any:
-        if _turn.get() is not None:
+        if _permit.get() is not None:
             return await method(client, *args, **named)
-        known = _turn.set(_Turn())
+        known = _permit.set(_Permit())
         try:
             return await method(client, *args, **named)
         finally:
-            _turn.reset(known)
+            _permit.reset(known)
 
     return operation

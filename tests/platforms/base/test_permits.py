@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import anyio
 
-from orchestrator.platforms.base.turns import by_turns, take_turn
+from orchestrator.platforms.base.permits import acquire_permit, with_permits
 
 
-@by_turns
+@with_permits
 class Counted:
     def __init__(self) -> None:
         self.waits = 0
@@ -19,14 +19,14 @@ class Counted:
         """How often calls of this operation have waited."""
         before = self.waits
         for _ in range(times):
-            await take_turn(self._throttle)
+            await acquire_permit(self._throttle)
         return self.waits - before
 
     async def calls_others(self) -> int:
         return await self.call() + await self.call(2)
 
     async def fails(self) -> None:
-        await take_turn(self._throttle)
+        await acquire_permit(self._throttle)
         raise ValueError
 
 
@@ -46,7 +46,7 @@ async def test_an_operation_that_fails_leaves_no_turn_behind() -> None:
             await client.fails()
         except ValueError:
             assert client.waits == 0
-    await take_turn(client._throttle)
+    await acquire_permit(client._throttle)
     assert client.waits == 1, "outside of operations each call waits"
 
 
