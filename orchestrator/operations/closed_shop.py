@@ -11,13 +11,13 @@ MEND_ACCESS = "mend them in their files, or in the config and send SIGHUP, or re
 _CLOSED = {"retry_after": "asked us to wait", "circuit": "does not answer and is left alone"}
 
 
-def why_closed(gate: Admission, shop: Shop | None) -> str:
-    """What keeps the gate closed, and what to do about it; `shop` is its row, which knows who paused it."""
-    if gate.is_draining:
+def why_closed(admission: Admission, shop: Shop | None) -> str:
+    """Why no call is admitted, and what to do about it; `shop` is its row, which knows who paused it."""
+    if admission.is_draining:
         return "the daemon is shutting down"
-    if gate.is_paused:
+    if admission.is_paused:
         return _why_paused(shop)
-    reason = gate.reason()
+    reason = admission.reason()
     if reason is None:
         return "its platform is being tried again with one call"
     return f"its platform {_CLOSED[reason[0]]} for {reason[1]:.0f} s more ({reason[2]})"
