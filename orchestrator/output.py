@@ -52,7 +52,7 @@ class Output:
 
 
 def _descriptor_of_stderr() -> int | None:
-    """None where stderr is no file (in tests)."""
+    """None where stderr is not a file (in tests)."""
     try:
         return sys.stderr.fileno()
     except (io.UnsupportedOperation, AttributeError, ValueError):

@@ -34,7 +34,7 @@ class FulfilldGroup(TyperGroup):
         """Runs the command; a Failure becomes its text on stderr and its exit code."""
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()  # here, where a reader that went away can still be told from an error
+            sys.stdout.flush()  # here, where a reader that went away can still be distinguished from an error
             return result
         except Failure as failure:
             return self._end(failure)

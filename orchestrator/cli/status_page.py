@@ -164,7 +164,7 @@ def _denied(shops: Iterable[Json]) -> list[Line | Grid]:
 
 
 def _not_sent(shops: Iterable[Json]) -> list[Line | Grid]:
-    """Webhooks that platforms should send and do not: news then comes with the next poll, not at once."""
+    """Webhooks that platforms should send and do not: changes then arrive with the next poll, not at once."""
     rows = []
     for shop in shops:
         webhooks = shop.get("webhooks") or {}
@@ -212,7 +212,7 @@ def _work(shop: Json) -> _Work:
     if shop.get("paused") and shop.get("paused_by") == "restore":
         return _Work("restored", "bad", shop.get("paused_reason") or "", "look, then `fulfilld resume {shop}`")
     if shop.get("paused") and shop.get("paused_by") == "another_account":
-        remedy = "mend the config, or `fulfilld resume {shop}`"
+        remedy = "fix the config, or `fulfilld resume {shop}`"
         return _Work("another account", "bad", shop.get("paused_reason") or "", remedy)
     if shop.get("paused"):
         return _Work("paused", "bad", shop.get("paused_reason") or "")

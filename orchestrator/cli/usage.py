@@ -44,8 +44,8 @@ def reword(error: Any) -> None:
         error.message += f" - it stands before the command: {program} {option} {GLOBAL_OPTIONS[option]} {command}"
     elif (words := _constraint(error.__cause__)) is not None:
         error.message = words
-    told = fitted(f"{_HEADING}{error.format_message()}").removeprefix(_HEADING)
-    error.format_message = lambda: told
+    message = fitted(f"{_HEADING}{error.format_message()}").removeprefix(_HEADING)
+    error.format_message = lambda: message
 
 
 def _constraint(cause: Any) -> str | None:

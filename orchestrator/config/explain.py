@@ -25,7 +25,7 @@ PATTERNS = {
     r"^[A-Za-z_][A-Za-z0-9_]*$": "must be a name: letters, digits and underscores, not beginning with a digit",
     r"^(20[0-9]{2}-(01|04|07|10)|unstable)$": "must be the first month of a quarter such as 2026-10, or unstable",
 }
-"""What the patterns of all models mean; one without words here is told as it is."""
+"""What the patterns of all models mean; one without a sentence here is shown as it is."""
 _LENGTHS = {
     "string_too_long": ("at most", "max_length", "characters"),
     "too_long": ("at most", "max_length", "entries"),
@@ -113,12 +113,12 @@ def unknown_key(name: str, known: Iterable[str]) -> str:
     """What to say about a key that does not exist."""
     names = sorted(known)
     if close := get_close_matches(name, names, n=1):
-        return f'is no known key - did you mean "{close[0]}"?'
-    return f"is no known key - known here: {', '.join(names)}"
+        return f'unknown key - did you mean "{close[0]}"?'
+    return f"unknown key - known here: {', '.join(names)}"
 
 
 def one_of(found: str | None, allowed: Iterable[str]) -> str:
-    """What to say about a word that is none of the allowed ones; `found` None: it must not be shown."""
+    """What to say about a value that is not one of the allowed ones; `found` None: it must not be shown."""
     shown = f", not {quoted(found)}" if found is not None and len(found) <= _LONGEST_SHOWN else ""
     return f"must be one of {', '.join(map(quoted, allowed))}{shown}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.runtime.admission import Admission
 from storage.records import Shop
 
-MEND_ACCESS = "mend them in their files, or in the config and send SIGHUP, or resume the shop"
+MEND_ACCESS = "replace them in their files, or in the config and send SIGHUP, or resume the shop"
 """What to do when a platform refuses our credentials."""
 
 _CLOSED = {"retry_after": "asked us to wait", "circuit": "does not answer and is left alone"}
@@ -29,8 +29,8 @@ def _why_paused(shop: Shop | None) -> str:
         case "access_denied":
             return f"its platform refused our credentials{why}; {MEND_ACCESS}"
         case "restore":
-            return f"it waits until a person has looked{why}; resume it then"
+            return f"it waits until a person has checked it{why}; resume it then"
         case "another_account":
-            return f"its name means another account now{why}; mend the config, or resume it if it is the same shop"
+            return f"its name means another account now{why}; fix the config, or resume it if it is the same shop"
         case _:
             return f"it is paused by a person{why}; resume it"

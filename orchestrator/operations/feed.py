@@ -30,8 +30,8 @@ class Feed:
             self._beyond.set()
             self._beyond = anyio.Event()
         if self._targets:
-            for told in published:
-                for event in self._targets.get(told.target, ()) if told.target is not None else ():
+            for each in published:
+                for event in self._targets.get(each.target, ()) if each.target is not None else ():
                     event.set()
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""Everything that only looks: what the API, the status file and the metrics show of the store.
+"""Everything that only reads: what the API, the status file and the metrics show of the store.
 
 Each answer comes from one snapshot of the store. Waiting (long polls, `?wait=`) happens between snapshots and never
 inside one, so a reader that waits for minutes holds nothing. Units of work run in a reader's thread; the configured
-shops belong to the event loop, so they are looked up before and handed in.
+shops belong to the event loop, so they are read before and handed in.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ class Queries:
     ) -> EventPage:
         """Events above `after`; where there are none yet, waits for one at most `wait_seconds`.
 
-        A reader of few types moves on over the others: `next` is the newest cursor that was looked at.
+        A reader of few types moves on over the others: `next` is the newest cursor that was read.
         `feed`: the feed that the reader's cursor is of, if it says so.
         Raises Refused: `shop-not-found`; `cursor-ahead` for a cursor that the feed has not come to, or of another feed.
         """

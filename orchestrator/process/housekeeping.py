@@ -33,7 +33,7 @@ async def forget_forever(
     store knows, in which states their orders are over."""
     while True:
         try:
-            before_ms = await watchman.look() - retention_ms()
+            before_ms = await watchman.measure() - retention_ms()
             await forget(store, before_ms, retention.duties(ends(await store.read(list_shops))))
         except StoreError as error:
             log.warning("retention.failed", detail=str(error))
@@ -61,7 +61,7 @@ def _forget(duty: retention.Duty, keys: list[Row], before_ms: int, tx: Transacti
 
 
 async def feed_watchdog() -> None:
-    """Tells systemd's watchdog that the event loop turns; returns at once when there is no watchdog."""
+    """Notifies systemd's watchdog that the event loop runs; returns at once when there is no watchdog."""
     interval = watchdog_interval_seconds()
     while interval is not None:
         notify("WATCHDOG=1")

@@ -38,8 +38,8 @@ class Watchman:
         self._store, self._clock, self._retention_ms = store, clock, retention_ms
         self._measured_at: float | None = None
 
-    async def look(self) -> int:
-        """Takes note of the time that passed since the last look; answers an instant (Unix milliseconds) that is not
+    async def measure(self) -> int:
+        """Keeps the time that passed since the last call; returns an instant (Unix milliseconds) that is not
         later than it really is. Called before anything else is written, then now and then. Raises StoreError."""
         measured_at, now = self._clock.monotonic(), self._clock.now_ms()
         uptime = self._clock.uptime()
@@ -57,8 +57,8 @@ class Watchman:
         before, after = await self._store.write(unit)
         self._measured_at = measured_at
         if after.ahead_ms > before.ahead_ms or (is_first and after.ahead_ms > _TOLERANCE_MS):
-            told = "the clock is ahead of the time that passed; so much later is anything deleted"
-            log.warning("clock.ahead", seconds=after.ahead_ms // 1000, detail=told)
+            detail = "the clock is ahead of the time that passed; everything is deleted that much later"
+            log.warning("clock.ahead", seconds=after.ahead_ms // 1000, detail=detail)
         return now - after.ahead_ms
 
 

@@ -47,9 +47,9 @@ class Signals:
         with anyio.open_signal_receiver(*numbers) as signals:
             task_status.started()
             async for number in signals:
-                self._heard(number)
+                self._received(number)
 
-    def _heard(self, number: signal.Signals) -> None:
+    def _received(self, number: signal.Signals) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             if self._stop.is_set():
                 os._exit(EXIT_AT_ONCE)

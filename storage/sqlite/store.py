@@ -149,7 +149,7 @@ async def _open_connections(path: Path, now_ms: int, opened: list[Connection]) -
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
             raise StoreUnavailable(f"{path} is damaged: {error}; restore a backup") from error
-        raise NotAStore(f"{path} is no fulfilld store: {error}; name another file in storage.url") from error
+        raise NotAStore(f"{path} is not a fulfilld store: {error}; name another file in storage.url") from error
 
 
 @asynccontextmanager

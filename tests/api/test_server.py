@@ -95,10 +95,10 @@ async def test_a_process_that_is_too_busy_to_answer_is_left_alone(folder: Path) 
 
 async def test_a_file_that_is_no_socket_is_left_alone(folder: Path) -> None:
     (folder / "s").write_text("precious")
-    assert "is no socket" in await refusal(folder / "s")
+    assert "is not a socket" in await refusal(folder / "s")
     assert (folder / "s").read_text() == "precious"
     (folder / "link").symlink_to(folder / "nowhere")
-    assert "is no socket" in await refusal(folder / "link")
+    assert "is not a socket" in await refusal(folder / "link")
 
 
 async def test_a_socket_of_another_kind_is_left_alone(folder: Path) -> None:
@@ -152,13 +152,13 @@ async def test_a_socket_that_cannot_be_made_anew_for_want_of_descriptors_is_wait
         resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
         try:
             with structlog.testing.capture_logs() as logs:
-                await served.door.look()
+                await served.door.check()
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         assert [(each["event"], "too many open files" in each["detail"]) for each in logs] == [
             ("api.socket_lost", True)
         ]
-        await served.door.look()
+        await served.door.check()
         assert (folder / "s").is_socket()
 
 

@@ -102,7 +102,7 @@ def test_status_says_why_a_shop_is_not_worked_for(
     ("by", "reason", "sentence"),
     [
         ("restore", "the store was moved", "the store was moved; look, then `fulfilld resume SHOP`"),
-        ("another_account", "was a {1}", "was a {1}; mend the config, or `fulfilld resume SHOP`"),
+        ("another_account", "was a {1}", "was a {1}; fix the config, or `fulfilld resume SHOP`"),
         ("person", "stocktaking {until} Monday", "stocktaking {until} Monday"),
         ("access_denied", "401 Unauthenticated", "401 Unauthenticated"),
     ],
@@ -382,7 +382,7 @@ def test_status_says_once_for_each_type_of_problem_what_helps(daemon: FakeDaemon
 def test_an_order_says_what_helps(daemon: FakeDaemon, fulfilld: Run) -> None:
     daemon.answers["GET", ORDER] = an_order(situation="blocked", problem=a_problem())
     text = " ".join(fulfilld("order", "acme", "67890").stdout.split())
-    assert "what helps mend the order on the platform" in text
+    assert "what helps fix the order on the platform" in text
 
 
 def test_status_shows_consumers_that_are_behind_and_shops_that_left(daemon: FakeDaemon, fulfilld: Run) -> None:

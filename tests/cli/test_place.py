@@ -127,7 +127,7 @@ def test_a_server_that_is_another_is_told_as_that(
     daemon.answers["GET", "/v1/status"] = other
     result = fulfilld("status")
     assert result.exit_code == 3
-    assert result.stderr.startswith(f"fulfilld: what answers at {daemon.socket} is no fulfilld API")
+    assert result.stderr.startswith(f"fulfilld: what answers at {daemon.socket} is not a fulfilld API")
 
 
 def test_https_to_a_server_without_tls_is_answered_with_the_remedy(run: Run) -> None:

@@ -117,7 +117,9 @@ def test_a_table_keeps_every_character_at_any_width(
     assert kept == sorted("ABC" + "".join(cell for row in rows for cell in row))
 
 
-@pytest.mark.parametrize(("at", "words"), [("2026-11-02T10:00:00.000Z", "at 2026-11-02T10"), (None, "no time is told")])
+@pytest.mark.parametrize(
+    ("at", "words"), [("2026-11-02T10:00:00.000Z", "at 2026-11-02T10"), (None, "no time is known")]
+)
 def test_a_withdrawn_order_says_so_in_the_list_and_on_its_page(at: str | None, words: str) -> None:
     order = an_order(withdrawn=True, withdrawn_at=at)
     assert any("withdrawn" in text and words in text for text in shown(order_page(order), 120))

@@ -134,20 +134,20 @@ def test_lines_that_begin_with_two_slashes_are_comments(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('{\n  "log": {,}\n}', "fulfilld.json:2:11: is no JSON here: "),
-        ('// one\n{\n"a": 1 // two\n}', f"fulfilld.json:3:8: is no JSON here: {COMMENT}"),
-        ('{"log": {}, // two\n"a": 1}', f"fulfilld.json:1:13: is no JSON here: {COMMENT}"),
-        ('{"log": // two\n{}}', f"fulfilld.json:1:9: is no JSON here: {COMMENT}"),
-        ('{"log": {}} // end', f"fulfilld.json:1:13: is no JSON here: {COMMENT}"),
-        ('{"a": 1,\n}', f"fulfilld.json:1:8: is no JSON here: {COMMA}"),
-        ('{"a": [1,\n]}', f"fulfilld.json:1:9: is no JSON here: {COMMA}"),
-        ('{"a": 1\n"b": 2}', "fulfilld.json:2:1: is no JSON here: a comma is missing in front of this - add it"),
-        ("{'a': 1}", "fulfilld.json:1:2: is no JSON here: single quotes - write double quotes"),
-        ('{"a": {"b": 1}', "fulfilld.json:1:15: is no JSON here: the file ends too early"),
+        ('{\n  "log": {,}\n}', "fulfilld.json:2:11: invalid JSON: "),
+        ('// one\n{\n"a": 1 // two\n}', f"fulfilld.json:3:8: invalid JSON: {COMMENT}"),
+        ('{"log": {}, // two\n"a": 1}', f"fulfilld.json:1:13: invalid JSON: {COMMENT}"),
+        ('{"log": // two\n{}}', f"fulfilld.json:1:9: invalid JSON: {COMMENT}"),
+        ('{"log": {}} // end', f"fulfilld.json:1:13: invalid JSON: {COMMENT}"),
+        ('{"a": 1,\n}', f"fulfilld.json:1:8: invalid JSON: {COMMA}"),
+        ('{"a": [1,\n]}', f"fulfilld.json:1:9: invalid JSON: {COMMA}"),
+        ('{"a": 1\n"b": 2}', "fulfilld.json:2:1: invalid JSON: a comma is missing in front of this - add it"),
+        ("{'a': 1}", "fulfilld.json:1:2: invalid JSON: single quotes - write double quotes"),
+        ('{"a": {"b": 1}', "fulfilld.json:1:15: invalid JSON: the file ends too early"),
         ("", "fulfilld.json: the file is empty"),
         ("[]", "fulfilld.json: must be a JSON object"),
-        ('{"drain_seconds": NaN}', "fulfilld.json:1:19: NaN is no number in JSON"),
-        ('{"drain_seconds": -Infinity}', "fulfilld.json:1:19: -Infinity is no number in JSON"),
+        ('{"drain_seconds": NaN}', "fulfilld.json:1:19: NaN is not a number in JSON"),
+        ('{"drain_seconds": -Infinity}', "fulfilld.json:1:19: -Infinity is not a number in JSON"),
         ('{"drain_seconds": 1e999}', "fulfilld.json:1:19: is too large for a number"),
         ('{"drain_seconds": %s}' % ("9" * 5000), "fulfilld.json: has a number with thousands of digits"),
         ('{"log": {"level": "\\ud800"}}', "fulfilld.json:1:19: is not valid Unicode"),
@@ -202,17 +202,17 @@ def patterns(schema: Any) -> set[str]:
 def test_a_misspelt_key_is_told_though_its_value_cannot_be_had(tmp_path: Path, platform: str, value: Any) -> None:
     tree = {"tokn": value, "shops": {"acme": {"platform": platform, "shop_id": 1, "tokn": value}}}
     told = errors(tmp_path, tree, environ={})
-    assert "tokn: is no known key" in told[0]
+    assert "tokn: unknown key" in told[0]
     (shop_key,) = [line for line in told if line.startswith("shops.acme.tokn")]
-    assert shop_key == 'shops.acme.tokn: is no known key - did you mean "token"?'
+    assert shop_key == 'shops.acme.tokn: unknown key - did you mean "token"?'
 
 
 @pytest.mark.parametrize(
     ("tree", "line"),
     [
-        ({"retension_days": 1}, 'retension_days: is no known key - did you mean "retention_days"?'),
-        ({"log": {"zzz": 1}}, "log.zzz: is no known key - known here: format, level"),
-        ({"shosp": {}}, 'shosp: is no known key - did you mean "shops"?'),
+        ({"retension_days": 1}, 'retension_days: unknown key - did you mean "retention_days"?'),
+        ({"log": {"zzz": 1}}, "log.zzz: unknown key - known here: format, level"),
+        ({"shosp": {}}, 'shosp: unknown key - did you mean "shops"?'),
         ({"retention_days": 0}, "retention_days: must be at least 1, not 0"),
         ({"retention_days": 1.5}, "retention_days: must be a whole number, not 1.5"),
         ({"retention_days": True}, "retention_days: must be a whole number, not true"),
@@ -253,8 +253,8 @@ def test_a_misspelt_key_is_told_though_its_value_cannot_be_had(tmp_path: Path, p
             {"shops": {"acme": {"platform": "sell"}}},
             f'shops.acme.platform: must be one of {", ".join(json.dumps(name) for name in PLATFORMS)}, not "sell"',
         ),
-        (with_shop(tokn="x"), 'shops.acme.tokn: is no known key - did you mean "token"?'),
-        (with_shop(pol={}), 'shops.acme.pol: is no known key - did you mean "poll"?'),
+        (with_shop(tokn="x"), 'shops.acme.tokn: unknown key - did you mean "token"?'),
+        (with_shop(pol={}), 'shops.acme.pol: unknown key - did you mean "poll"?'),
         (with_shop(poll={"page_size": 251}), "shops.acme.poll.page_size: must be at most 250, not 251"),
         (with_shop(poll={"page_size": 0}), "shops.acme.poll.page_size: must be at least 1, not 0"),
         (with_shop(poll={"interval_seconds": 0}), "shops.acme.poll.interval_seconds: must be more than 0, not 0"),
@@ -387,9 +387,9 @@ def test_keys_that_no_platform_has_are_told_also_while_the_platform_is_not_known
     found = errors(
         tmp_path, {"shops": {"acme": {**platform, "platfrom": "selldone", "shop_id": 1, "domian": "", "q": 1}}}
     )
-    assert 'shops.acme.platfrom: is no known key - did you mean "platform"?' in found
-    assert 'shops.acme.domian: is no known key - did you mean "domain"?' in found
-    assert any(line.startswith("shops.acme.q: is no known key - known here: base_url, ") for line in found)
+    assert 'shops.acme.platfrom: unknown key - did you mean "platform"?' in found
+    assert 'shops.acme.domian: unknown key - did you mean "domain"?' in found
+    assert any(line.startswith("shops.acme.q: unknown key - known here: base_url, ") for line in found)
     assert any(line.startswith("shops.acme.platform: ") for line in found)
     assert len(found) == 4
 
@@ -437,7 +437,7 @@ def test_credentials_in_the_clear_to_another_machine_are_warned_of(tmp_path: Pat
         (
             {**with_shop(), "delivery": {"orders_url": "https://e", "secret": "my-s3cret7-of-the-erp"}},
             "delivery.secret",
-            "no standard base64",
+            "not standard base64",
         ),
     ],
 )
@@ -596,7 +596,7 @@ def test_something_that_only_looks_like_a_reference_is_judged_by_its_key(tmp_pat
     assert line == 'shops.acme.token: must be text in quotes, or {"env": "NAME"} or {"file": "PATH"}'
     [line] = errors(tmp_path, with_shop(token={"env": "A", "default": "b"}), {"A": "x"})
     assert line.startswith("shops.acme.token: must be text in quotes")
-    assert errors(tmp_path, {"env": "A"}, {"A": "x"})[0].startswith("env: is no known key")
+    assert errors(tmp_path, {"env": "A"}, {"A": "x"})[0].startswith("env: unknown key")
 
 
 def test_a_client_finds_the_socket_though_the_rest_of_the_config_is_not_for_it(tmp_path: Path) -> None:

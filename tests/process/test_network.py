@@ -160,7 +160,7 @@ def test_an_error_is_told_in_words(error: BaseException, words: str) -> None:
     [
         ("127.0.0.1", OSError(errno.EADDRINUSE, "x"), "127.0.0.1:8443 is in use by another program"),
         ("::1", OSError(errno.EADDRINUSE, "x"), "[::1]:8443 is in use by another program"),
-        ("192.0.2.1", OSError(errno.EADDRNOTAVAIL, "x"), "192.0.2.1 is no address of this machine"),
+        ("192.0.2.1", OSError(errno.EADDRNOTAVAIL, "x"), "192.0.2.1 is not an address of this machine"),
         ("127.0.0.1", PermissionError(errno.EACCES, "x"), "127.0.0.1:8443 may not be listened on by this user"),
         (
             "shop.example",

@@ -30,7 +30,7 @@ def list_all(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def seek(context: typer.Context, name: Name, cursor: Cursor, as_json: AsJson = False) -> None:
-    """Let a consumer go on behind a cursor, also an earlier one."""
+    """Let a consumer go on after a cursor, also an earlier one."""
     from orchestrator.cli.client import segment
 
     answer = client_of(context).post(f"/v1/consumers/{segment(name)}/seek", {"cursor": cursor})

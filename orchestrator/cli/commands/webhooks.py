@@ -37,8 +37,8 @@ def webhooks(
     address = None if register is None else address_for(config, shop, register)
     found = anyio.run(look, chosen, address, config.state_directory)
     if as_json:
-        told = [{"topic": each.topic, "address": each.address} for each in found.subscriptions]
-        answer = {"webhooks": told, "registered": found.made, "missing": found.missing}
+        rows = [{"topic": each.topic, "address": each.address} for each in found.subscriptions]
+        answer = {"webhooks": rows, "registered": found.made, "missing": found.missing}
         sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
     else:
         show(registration_page(found, shop, config.webhooks.public_url if config.webhooks is not None else None))

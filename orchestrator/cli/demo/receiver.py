@@ -20,7 +20,7 @@ _PUT_OFF_EVERY = 10  # of the events: the first time they come they are answered
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """An event that was taken. `path`: where it was sent to."""
+    """An event that was accepted. `path`: where it was sent to."""
 
     path: str
     event: Any
@@ -46,10 +46,10 @@ class Mailbox:
         count = 0
         for each in self.events:
             event = each.event
-            lane = (event["shop"], str(event["order"] or event["data"].get("id")), event["type"].partition(".")[0])
-            lane = lane if event["type"].startswith("product.") else (*lane[:2], "order")
-            count += event["cursor"] < last.get(lane, 0)
-            last[lane] = event["cursor"]
+            key = (event["shop"], str(event["order"] or event["data"].get("id")), event["type"].partition(".")[0])
+            key = key if event["type"].startswith("product.") else (*key[:2], "order")
+            count += event["cursor"] < last.get(key, 0)
+            last[key] = event["cursor"]
         return count
 
 
