@@ -24,7 +24,7 @@ _INSERT = "INSERT INTO events (at, type, shop, order_id, target, data) VALUES (?
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """What a reader of the feed wants; None means all."""
+    """Which events to read; None means all."""
 
     shop: str | None = None
     order: str | None = None
@@ -112,7 +112,7 @@ def acknowledge(tx: Transaction, name: str, cursor: int, now_ms: int) -> int:
 
 
 def seek_consumer(tx: Transaction, name: str, cursor: int) -> bool:
-    """Puts a consumer's cursor where it is wanted, also back; answers whether there is such a consumer."""
+    """Sets a consumer's cursor, also back; returns whether there is such a consumer."""
     return tx.execute("UPDATE consumers SET cursor = ? WHERE name = ?", (cursor, name)) > 0
 
 

@@ -11,7 +11,7 @@ from storage.text import dump_json, load_json
 from storage.transaction import Transaction, Value
 
 LONGEST_WAIT_MS = 86_400_000
-"""No order is put off for longer than that, whatever the config says."""
+"""No order is postponed for longer than that, whatever the config says."""
 
 _FAR_MS = 2**62
 _OLD_INTENT_FIELDS = 6  # without is_unanswered
@@ -58,7 +58,7 @@ class LostUpdate(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """Which orders to select; None means all. `passed`: states, by shop, that have the wanted milestone beside a
+    """Which orders to select; None means all. `passed`: states, by shop, that have the milestone of the filter beside a
     further one. `standing_shops`: shops whose orders wait, though they would go on."""
 
     shop: str | None = None

@@ -44,7 +44,7 @@ class Transaction(Protocol):
 
 
 class Published(NamedTuple):
-    """What listeners hear of a committed event."""
+    """What listeners get of a committed event."""
 
     cursor: int
     shop: str | None

@@ -225,7 +225,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "/v1/consumers/{name}/seek",
         "seekConsumer",
         "Events",
-        "Put a consumer's cursor where it is wanted, also back",
+        "Set a consumer's cursor, also back",
         feed.seek,
         {200: _json("Where the consumer is now", documents.Consumer)},
         ("cursor-ahead", "consumer-not-found", *_STORE),

@@ -5,7 +5,7 @@ silently take it from one that lives. So the old one is asked first, and removed
 set before anybody can connect, whatever the umask: between bind and listen a socket refuses.
 
 Nor does a socket notice that its file was removed, by a clean-up of /run for example: it goes on listening where nobody
-finds it. So the file is looked for every other second, and made anew when it is not ours any more.
+finds it. So the file is checked every other second, and made anew when it is not ours any more.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ async def serving(app: web.Application, api: ApiSettings) -> AsyncIterator[Serve
 
 
 class Door:
-    """The Unix socket that the API is reached by, kept where clients look for it."""
+    """The Unix socket that the API is reached by, kept where clients expect it."""
 
     def __init__(self, runner: web.AppRunner, path: Path, mode: int) -> None:
         self._runner, self._path, self._mode = runner, path, mode

@@ -159,7 +159,7 @@ class Client:
                 yield connection
             except TimeoutError:
                 sentence = f"the daemon at {self.address} did not answer within {timeout_seconds:.0f} s"
-                raise Failure(sentence, ExitCode.UNREACHABLE, remedy="look at its log") from None
+                raise Failure(sentence, ExitCode.UNREACHABLE, remedy="read its log") from None
             except (http.client.HTTPException, ConnectionError) as error:
                 raise self._broken(error) from None
         finally:
@@ -207,7 +207,7 @@ class Client:
         ):
             return _no_api(str(self.address))
         sentence = f"the daemon at {self.address} ended the connection before its answer was complete"
-        return Failure(sentence, ExitCode.UNREACHABLE, remedy="look at its log and try again")
+        return Failure(sentence, ExitCode.UNREACHABLE, remedy="read its log and try again")
 
 
 def _no_api(address: str) -> Failure:

@@ -77,7 +77,7 @@ _REMEDIES = {
     "not-adjacent": "submit the states one at a time",
     "idempotency-key-reused": "use another --key for another target",
     "cursor-ahead": "begin anew with `fulfilld events --after 0`; whoever kept a cursor of the other feed has to, too",
-    "platform-unreachable": "the daemon is well; `fulfilld doctor` looks at the platform",
+    "platform-unreachable": "the daemon is well; `fulfilld doctor` checks the platform",
     "overloaded": "try again",
 }
 _ALLOWED = {"unknown-state": "known here", "platform-not-found": "known here"}

@@ -28,8 +28,8 @@ _BY_REASON = {
         "check its credentials and address in the config and send SIGHUP, or `fulfilld resume {shop}`",
     ),
     "restore": (
-        "shop {shop} waits until a person has looked",
-        "look at what is pending, then `fulfilld resume {shop}`",
+        "shop {shop} waits until a person has checked it",
+        "check what is pending, then `fulfilld resume {shop}`",
     ),
     "another_account": (
         "the name of shop {shop} means another account now",

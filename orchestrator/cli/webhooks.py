@@ -46,7 +46,7 @@ def address_for(config: Config, shop: str, given: str) -> str:
     return address_of(config.webhooks.public_url, shop)
 
 
-async def look(shop: ShopConfig, address: str | None, state_directory: Path) -> Inspection:
+async def inspect_shop(shop: ShopConfig, address: str | None, state_directory: Path) -> Inspection:
     """The shop's webhooks; with an `address` those that are missing are asked for. Raises Failure.
 
     `state_directory`: as `Config.state_directory`.

@@ -1,7 +1,7 @@
 """From pydantic's complaints to lines for a person: where, what is wrong, what to do, and no secret.
 
 A value is shown only where that is safe beyond doubt: numbers, true and false of keys that are no secret, and short
-text of keys that take one of a few words. Text of any other key may be a token that was pasted into the wrong line.
+text of keys that take one of a few values. Text of any other key may be a token that was pasted into the wrong line.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ def _model(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
 
 
 def _words(annotation: Any) -> list[str]:
-    """The allowed words of a Literal, also inside a union."""
+    """The allowed values of a Literal, also inside a union."""
     found: list[str] = []
     for part in get_args(annotation):
         found += [part] if isinstance(part, str) else _words(part)

@@ -60,7 +60,7 @@ def lost_directory(socket: Path) -> Path | None:
     a path that is misspelt must not become true; the default place alone is made with all that it needs.
     """
     directory = socket.parent
-    if os.path.exists(directory):  # False too where we may not look
+    if os.path.exists(directory):  # False too without permission
         return None
     with suppress(ConfigError):
         if socket == default_socket():

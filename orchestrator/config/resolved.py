@@ -31,7 +31,7 @@ from orchestrator.platforms.window import WindowLimit
 from orchestrator.registry import PLATFORMS
 
 ANOTHER_SHOP_REMEDY = (
-    "what is kept under this name would be looked for in the other shop: give that one a name of its own in the config,"
+    "what is kept under this name would be read in the other shop: give that one a name of its own in the config,"
     " and keep this one as it was or remove it"
 )
 """What to do about a shop whose name in the config has come to mean another shop of its platform."""

@@ -1,7 +1,7 @@
 """From the file to plain JSON values: `//` comment lines, and everything that JSON's own reader lets pass.
 
 Python's reader keeps the last of two equal keys and takes NaN for a number. In a config both are mistakes that would
-go unnoticed, so a second look at the tokens finds them, with line and column.
+go unnoticed, so a second pass over the tokens finds them, with line and column.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class ReturnedLine(TypedDict):
 
 
 class Return(TypedDict):
-    """What the buyer sends back, or wants to."""
+    """A return: what the buyer sends back, or asks to."""
 
     id: str
     state: Annotated[str, Field(description="The platform's own status of the return")]

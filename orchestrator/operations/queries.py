@@ -227,7 +227,7 @@ class Queries:
         return await self._store.read(lambda tx: consumer_views(tx, now))
 
     async def seek(self, name: str, cursor: int, feed: str | None = None) -> str:
-        """Puts a consumer's cursor where it is wanted, also back; answers the id of the feed.
+        """Sets a consumer's cursor, also back; returns the id of the feed.
 
         Raises Refused `cursor-ahead` as `acknowledge`, `consumer-not-found`.
         """

@@ -157,7 +157,7 @@ def shop_wait(shop: Shop | None, now_ms: int) -> Wait | None:
 
 
 def not_configured(shop: str) -> Wait:
-    """Why nothing that is wanted of the orders of a shop goes on that is not in the config."""
+    """Why the targets of a shop that is not in the config stand still."""
     detail = f"shop {shop} is not in the config: put it back there, or cancel its orders' targets"
     return Wait("not_configured", None, detail)
 
@@ -230,7 +230,7 @@ def _rate_limit_view(facts: RateLimitFacts) -> documents.RateLimit:
 
 
 def _webhooks_view(health: WebhookHealth | None) -> documents.WebhooksOfShop | None:
-    """What is known of the webhooks that a platform should send; null where nobody looks after them."""
+    """What is known of the webhooks that a platform should send; null where they are not checked."""
     if health is None:
         return None
     return {"checked_at": rfc3339(health.checked_at), "missing": dict(health.missing), "error": health.error}

@@ -107,7 +107,7 @@ async def test_a_socket_of_another_kind_is_left_alone(folder: Path) -> None:
         assert "cannot be asked" in await refusal(folder / "s")
 
 
-async def test_a_folder_that_cannot_be_made_is_told(folder: Path) -> None:
+async def test_a_folder_that_cannot_be_made_is_reported(folder: Path) -> None:
     (folder / "file").write_text("")
     assert "cannot be made" in await refusal(folder / "file" / "s")
 
@@ -128,7 +128,7 @@ async def test_the_default_place_is_made_with_all_that_it_needs(folder: Path, mo
         assert default_socket().is_socket()
 
 
-async def test_a_path_that_is_too_long_is_told(folder: Path) -> None:
+async def test_a_path_that_is_too_long_is_reported(folder: Path) -> None:
     api = settings(folder / "s").model_copy(update={"socket": folder / ("ż" * 60)})
     with pytest.raises(ServeError, match="longer than 107 bytes"):
         async with serving(an_app(), api):
@@ -162,13 +162,13 @@ async def test_a_socket_that_cannot_be_made_anew_for_want_of_descriptors_is_wait
         assert (folder / "s").is_socket()
 
 
-async def test_a_port_in_use_is_told_and_leaves_nothing_behind(folder: Path) -> None:
+async def test_a_port_in_use_is_reported_and_leaves_nothing_behind(folder: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        told = await refusal(folder / "s", tcp={"port": port, "token": TOKEN})
-        assert told == f"127.0.0.1:{port} is in use by another program; set another api.tcp.port"
+        reported = await refusal(folder / "s", tcp={"port": port, "token": TOKEN})
+        assert reported == f"127.0.0.1:{port} is in use by another program; set another api.tcp.port"
     assert not (folder / "s").exists()
 
 

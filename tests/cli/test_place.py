@@ -62,7 +62,7 @@ def test_the_default_path_comes_last(alone: Path) -> None:
     assert found.socket.name == "fulfilld.sock"
 
 
-def test_a_config_that_is_no_json_is_a_usage_error_with_its_place(run: Run, alone: Path) -> None:
+def test_a_config_that_is_not_json_is_a_usage_error_with_its_place(run: Run, alone: Path) -> None:
     (alone / "config.json").write_text("{nonsense")
     result = run("status")
     assert result.exit_code == 2
@@ -70,11 +70,11 @@ def test_a_config_that_is_no_json_is_a_usage_error_with_its_place(run: Run, alon
 
 
 @pytest.mark.parametrize("command", [("run",), ("config", "check"), ("status",), ("backup", "copy.db")])
-def test_a_config_that_is_not_there_is_told_with_what_to_do(run: Run, command: tuple[str, ...]) -> None:
+def test_a_config_that_is_not_there_is_reported_with_what_to_do(run: Run, command: tuple[str, ...]) -> None:
     result = run("--config", "nowhere.json", *command)
     assert result.exit_code == 2
-    told = " ".join(result.stderr.split())
-    assert told == (
+    reported = " ".join(result.stderr.split())
+    assert reported == (
         "fulfilld: there is no file nowhere.json - "
         "name a config with --config FILE; `fulfilld config example` prints a start"
     )
@@ -118,7 +118,7 @@ def test_a_server_that_speaks_no_http_is_no_daemon(run: Run) -> None:
         (200, "a/b", "hi"),
     ],
 )
-def test_a_server_that_is_another_is_told_as_that(
+def test_a_server_that_is_another_is_reported_as_that(
     daemon: FakeDaemon, fulfilld: Run, status: int, type_: str, body: str
 ) -> None:
     async def other(_request: web.Request) -> web.Response:

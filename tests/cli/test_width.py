@@ -127,7 +127,7 @@ def test_a_withdrawn_order_says_so_in_the_list_and_on_its_page(at: str | None, w
     assert not any("withdrawn" in text for text in shown(order_page(an_order()), 120))
 
 
-def test_the_status_page_tells_how_many_orders_are_left_out_as_history() -> None:
+def test_the_status_page_shows_how_many_orders_are_left_out_as_history() -> None:
     status = a_status()
     status["shops"][0]["skipped"] = 1234
     assert "1234 left out as history" in plain(status_page(status))

@@ -42,9 +42,9 @@ def test_import_since_is_a_date_at_midnight_in_utc_or_an_instant(
     ],
 )
 def test_what_is_no_time_is_refused_with_what_to_write(tmp_path: Path, value: object, words: str) -> None:
-    (told,) = errors(tmp_path, with_shop(import_since=value))
-    assert told.startswith("shops.acme.import_since")
-    assert words in told
+    (reported,) = errors(tmp_path, with_shop(import_since=value))
+    assert reported.startswith("shops.acme.import_since")
+    assert words in reported
 
 
 def test_an_import_since_of_the_future_is_warned_of(tmp_path: Path) -> None:

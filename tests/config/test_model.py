@@ -88,14 +88,14 @@ def test_limits_that_contradict_the_platforms_are_explained(
 
 
 @pytest.mark.parametrize(
-    ("version", "is_told"), [("2026-01", True), ("2025-10", True), ("2026-04", False), ("unstable", False)]
+    ("version", "is_warned"), [("2026-01", True), ("2025-10", True), ("2026-04", False), ("unstable", False)]
 )
 def test_a_version_of_shopify_that_lacks_what_we_ask_for_is_warned_of(
-    tmp_path: Path, version: str, is_told: bool
+    tmp_path: Path, version: str, is_warned: bool
 ) -> None:
     keys = {"platform": "shopify", "domain": "s.myshopify.com", "token": "shpat_1", "api_version": version}
     warnings = loaded(tmp_path, {"shops": {"shopy": keys}}).warnings
-    assert [warning.path for warning in warnings] == (["shops.shopy.api_version"] if is_told else [])
+    assert [warning.path for warning in warnings] == (["shops.shopy.api_version"] if is_warned else [])
     assert all(version in warning.message and "2026-04" in warning.message for warning in warnings)
 
 
@@ -155,7 +155,7 @@ def test_lines_that_begin_with_two_slashes_are_comments(tmp_path: Path) -> None:
         ("[" * 100_000, "fulfilld.json: is nested too deeply"),
     ],
 )
-def test_what_is_no_json_is_shown_with_its_place(tmp_path: Path, text: str, problem: str) -> None:
+def test_what_is_not_json_is_shown_with_its_place(tmp_path: Path, text: str, problem: str) -> None:
     [line] = errors(tmp_path, text)
     assert line.startswith(problem)
 
@@ -176,10 +176,10 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
         load(tmp_path / "latin.json")
 
 
-def test_a_pattern_is_told_in_words(tmp_path: Path) -> None:
+def test_a_pattern_is_reported_in_words(tmp_path: Path) -> None:
     shopify = {"platform": "shopify", "domain": "a.myshopify.com", "token": "shpat_1", "api_version": "latest"}
-    told = "shops.s.api_version: must be the first month of a quarter such as 2026-10, or unstable"
-    assert errors(tmp_path, {"shops": {"s": shopify}}) == [told]
+    reported = "shops.s.api_version: must be the first month of a quarter such as 2026-10, or unstable"
+    assert errors(tmp_path, {"shops": {"s": shopify}}) == [reported]
 
 
 @pytest.mark.parametrize("platform", sorted(PLATFORMS))
@@ -199,11 +199,11 @@ def patterns(schema: Any) -> set[str]:
 
 @pytest.mark.parametrize("value", [{"env": "ACME_TOKEN"}, {"file": "nowhere"}, {"deep": {"env": "ACME_TOKEN"}}])
 @pytest.mark.parametrize("platform", ["selldone", "seldone"])
-def test_a_misspelt_key_is_told_though_its_value_cannot_be_had(tmp_path: Path, platform: str, value: Any) -> None:
+def test_a_misspelt_key_is_reported_though_its_value_cannot_be_had(tmp_path: Path, platform: str, value: Any) -> None:
     tree = {"tokn": value, "shops": {"acme": {"platform": platform, "shop_id": 1, "tokn": value}}}
-    told = errors(tmp_path, tree, environ={})
-    assert "tokn: unknown key" in told[0]
-    (shop_key,) = [line for line in told if line.startswith("shops.acme.tokn")]
+    reported = errors(tmp_path, tree, environ={})
+    assert "tokn: unknown key" in reported[0]
+    (shop_key,) = [line for line in reported if line.startswith("shops.acme.tokn")]
     assert shop_key == 'shops.acme.tokn: unknown key - did you mean "token"?'
 
 
@@ -381,7 +381,7 @@ def test_a_base_url_that_is_no_address_is_refused(tmp_path: Path, url: str) -> N
 
 
 @pytest.mark.parametrize("platform", [{}, {"platform": "sell"}, {"platform": 1}])
-def test_keys_that_no_platform_has_are_told_also_while_the_platform_is_not_known(
+def test_keys_that_no_platform_has_are_reported_also_while_the_platform_is_not_known(
     tmp_path: Path, platform: dict[str, Any]
 ) -> None:
     found = errors(
@@ -482,7 +482,7 @@ def test_a_simulated_platform_may_have_a_secret_though_no_webhooks_are_wanted(tm
     assert loaded(tmp_path, tree).warnings == ()
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     tree = {
         "shops": {
             "b": shop(poll={"page_size": 0}, token={"env": "UNSET"}, nonsense=1),
@@ -557,7 +557,7 @@ def test_a_reference_may_stand_for_any_text(tmp_path: Path) -> None:
     assert errors(tmp_path, with_shop(updated_at_unit={"file": "unit"})) != []
 
 
-def test_a_reference_that_leads_nowhere_is_told_once_and_by_its_path(tmp_path: Path) -> None:
+def test_a_reference_that_leads_nowhere_is_reported_once_and_by_its_path(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\x80\xff")
     (tmp_path / "large").write_bytes(b"x" * 70_000)
     os.mkfifo(tmp_path / "pipe")

@@ -1,4 +1,4 @@
-"""Named points: armed by the environment, gone at the right count, held and told of in tests, nothing in production."""
+"""Named points: armed by the environment, gone at the right count, held and awaited in tests, nothing in production."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def test_what_is_no_point_is_refused_with_the_names_that_there_are(spec: str) ->
         Checkpoints.from_environment({"FULFILLD_CRASH": spec})
 
 
-async def test_who_waits_for_a_point_is_told_each_time_that_it_is_reached() -> None:
+async def test_who_waits_for_a_point_is_notified_each_time_that_it_is_reached() -> None:
     points = Checkpoints()
-    told: list[int] = []
+    reported: list[int] = []
 
     async def wait(watch: Watch, count: int) -> None:
         await watch.reached(count)
-        told.append(count)
+        reported.append(count)
 
     with points.signal("after_call") as watch:
         async with anyio.create_task_group() as group:
@@ -66,13 +66,13 @@ async def test_who_waits_for_a_point_is_told_each_time_that_it_is_reached() -> N
                 group.start_soon(wait, watch, count)
             await anyio.wait_all_tasks_blocked()
             await points.reach("after_read")
-            assert told == []
+            assert reported == []
             await points.reach("after_call")
             await anyio.wait_all_tasks_blocked()
-            assert told == [1]
+            assert reported == [1]
             await points.reach("after_call")
         await watch.reached(2)
-    assert told == [1, 2]
+    assert reported == [1, 2]
 
 
 @pytest.mark.parametrize("ends_block", [False, True])

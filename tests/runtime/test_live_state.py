@@ -44,7 +44,7 @@ async def test_a_worker_says_what_is_driven_and_whether_calls_are_admitted(tmp_p
 
 async def test_a_courier_says_how_far_it_came(tmp_path: Path) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
-        await it.tell("7")
+        await it.publish("7")
         await erp.takes(1)
         shown = repr(it.deliveries)
         assert "<Pusher to orders_url: at cursor" in shown

@@ -44,7 +44,7 @@ def submit(client: Client, shop: str, order: str, scene: Scene) -> Submitted:
 
 
 def troubles_of(client: Client, entry: Submitted) -> list[str]:
-    """What is not as the scene wants it; empty when all is."""
+    """What differs from the scene's end; empty when nothing does."""
     troubles = list(entry.surprises)
     for target in entry.targets:
         found = client.get(f"/v1/targets/{segment(target)}").json()

@@ -61,7 +61,7 @@ def tell_deliveries(client: Client, receiver: Receiver) -> bool:
     ]
     show([grid(("EVENT", "IN THE FEED", "DELIVERED"), rows, right=(1, 2))])
     say(
-        f"{len(box.put_off)} of them the receiver put off with 503 at first, on purpose, and they came again; "
+        f"{len(box.deferred)} of them the receiver answered 503 at first, on purpose, and they came again; "
         f"{box.repeats} came twice, forged: {box.forged}, out of order: {box.out_of_order()}"
     )
     return is_complete

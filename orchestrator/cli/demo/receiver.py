@@ -28,11 +28,11 @@ class Delivered:
 
 @dataclass(slots=True)
 class Mailbox:
-    """What came in, first arrivals in their order. `repeats`: known ones, `put_off`: answered 503 once."""
+    """What came in, first arrivals in their order. `repeats`: known ones, `deferred`: answered 503 once."""
 
     events: list[Delivered] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
-    put_off: set[str] = field(default_factory=set)
+    deferred: set[str] = field(default_factory=set)
     forged: int = 0
     repeats: int = 0
 
@@ -86,8 +86,8 @@ class Receiver:
         message = headers["webhook-id"]
         with self._lock:
             box = self.mailbox
-            if event["cursor"] % _PUT_OFF_EVERY == 0 and message not in box.put_off:
-                box.put_off.add(message)
+            if event["cursor"] % _PUT_OFF_EVERY == 0 and message not in box.deferred:
+                box.deferred.add(message)
                 return 503
             if message in box.ids:
                 box.repeats += 1

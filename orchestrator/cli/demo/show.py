@@ -89,7 +89,7 @@ def _push(stage: Stage) -> Submitted:
     )
     entry = submit(stage.client, arrival.shop, arrival.order, personal(TWO_PARCELS, _PUSHED))
     if wait := shop.waits(arrival.order):
-        say(f"{shop.name}: it waits for {wait['reason']}: {wait.get('detail') or 'no word why'}")
+        say(f"{shop.name}: it waits for {wait['reason']}: {wait.get('detail') or 'no reason given'}")
     for event in shop.stock():
         say(f"{shop.name}: {event['type']} by webhook: {event['data'].get('title') or event['data'].get('id')}")
     return entry
