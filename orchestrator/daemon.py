@@ -282,7 +282,7 @@ class Manner:
 
 
 def run(config_path: Path, manner: Manner = Manner()) -> int:
-    """Runs the daemon in the foreground; answers the exit code. Every error of a user is one line on stderr."""
+    """Runs the daemon in the foreground; returns the exit code. Every error of a user is one line on stderr."""
     output = Output()
     try:
         config = load(config_path)
@@ -313,7 +313,7 @@ async def _main(config: Config, checkpoints: Checkpoints, output: Output, manner
 
 
 async def _hold(config: Config, signals: Signals, checkpoints: Checkpoints, output: Output, manner: Manner) -> int:
-    """Takes the store's lock, works, gives it back; answers the exit code."""
+    """Takes the store's lock, works, gives it back; returns the exit code."""
     engine = config.storage.engine
     lock = engine.exclusive(Clock().now_ms)
     try:

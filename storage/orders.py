@@ -91,7 +91,7 @@ def is_unchanged(tx: Transaction, known: Order, epoch: int) -> bool:
 
 
 def insert_order(tx: Transaction, order: Order, payload: bytes, content: dict[str, Json] | None = None) -> Order:
-    """Adds an order (its `seq` is ignored) with its payload and content; answers it with its `seq`."""
+    """Adds an order (its `seq` is ignored) with its payload and content; returns it with its `seq`."""
     own = (order.shop, order.platform, order.id, order.imported_at, order.version, order.updated_at)
     seq = tx.insert(_INSERT, (*own, *_step_values(order), *_seldom_values(order)))
     save_payload(tx, order.shop, order.id, payload, order.imported_at, content, order.observed_at)
@@ -99,7 +99,7 @@ def insert_order(tx: Transaction, order: Order, payload: bytes, content: dict[st
 
 
 def save_order(tx: Transaction, order: Order, *, has_seldom: bool = True) -> Order:
-    """Writes the order and answers it with its new version; `has_seldom` False: no field of SELDOM changed.
+    """Writes the order and returns it with its new version; `has_seldom` False: no field of SELDOM changed.
 
     Raises LostUpdate when `order.version` is not the stored one.
     """

@@ -24,8 +24,8 @@ BATCH = 500
 class Duty:
     """One kind of row to forget.
 
-    `find` answers the keys of up to BATCH rows that are older than `before_ms`; `forget` deletes those of them that
-    still are, and answers how many.
+    `find` returns the keys of up to BATCH rows that are older than `before_ms`; `forget` deletes those of them that
+    still are, and returns how many.
     """
 
     name: str

@@ -95,7 +95,7 @@ class RegisterCommand(_MayFollow):
 
 
 def say_unwritten(error: OSError) -> ExitCode:
-    """Says on stderr that the output cannot be written; answers the exit code. Raises `error` if it is about something
+    """Says on stderr that the output cannot be written; returns the exit code. Raises `error` if it is about something
     else."""
     if error.errno not in _FULL:
         raise error

@@ -1,4 +1,4 @@
-"""Who waits for news: long polls and SSE wait for a cursor, submitters wait for their target.
+"""Waiters of the feed: long polls and SSE wait for a cursor, submitters wait for their target.
 
 Woken by the store's commits. Nothing is delivered through here: a woken reader reads the store, so a missed wake-up can
 only delay, never lose.
@@ -76,7 +76,7 @@ class Feed:
 
 
 class TargetWatch:
-    """One waiter for news of one target."""
+    """One waiter for events of one target."""
 
     def __init__(self, feed: Feed, target: str) -> None:
         self._feed, self._target = feed, target

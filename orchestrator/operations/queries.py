@@ -41,7 +41,7 @@ _PROBE = ".ready"  # no consumer of the API can have this name
 
 
 class Queries:
-    """Reads the store for the outside. `endpoints` answers the receivers of events, as the config has them now."""
+    """Reads the store for the outside. `endpoints` returns the receivers of events, as the config has them now."""
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ class Queries:
         return await self._store.read(lambda tx: consumer_cursor(tx, name))
 
     async def acknowledge(self, name: str, cursor: int, feed: str | None = None) -> tuple[int, str]:
-        """Moves a consumer on to `cursor` (never back); answers where it is, and in which feed.
+        """Moves a consumer on to `cursor` (never back); returns where it is, and in which feed.
 
         Raises Refused `cursor-ahead` for a cursor that the feed has not come to, or of another feed.
         """
@@ -241,7 +241,7 @@ class Queries:
         return await self._store.write(unit)
 
     async def forget_consumer(self, name: str) -> tuple[int, str]:
-        """Forgets a consumer, which begins at 0 should it come again; answers where it was, and in which feed.
+        """Forgets a consumer, which begins at 0 should it come again; returns where it was, and in which feed.
 
         Raises Refused `consumer-not-found`.
         """

@@ -41,7 +41,7 @@ async def forget_forever(
 
 
 async def forget(store: Store, before_ms: int, duties: Sequence[retention.Duty] = retention.DUTIES) -> int:
-    """Deletes everything older than `before_ms` that rests; answers how many rows."""
+    """Deletes everything older than `before_ms` that rests; returns how many rows."""
     total = 0
     for duty in duties:
         while keys := await store.read(partial(_find, duty, before_ms)):

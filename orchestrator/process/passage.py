@@ -31,7 +31,7 @@ _TOLERANCE_MS = 60_000
 class Watchman:
     """Says how late it is for retention. One for each run of a daemon on its store.
 
-    `retention_ms` answers how long things are kept, as the config says now.
+    `retention_ms` returns how long things are kept, as the config says now.
     """
 
     def __init__(self, store: Store, clock: Clock, retention_ms: Callable[[], int]) -> None:

@@ -64,7 +64,7 @@ class SqliteStore:
         return {"wal_bytes": size}
 
     async def write(self, unit: Unit[T]) -> T:
-        """Runs `unit` in a transaction and answers its result once it is durable.
+        """Runs `unit` in a transaction and returns its result once it is durable.
 
         An exception of the unit undoes the unit alone and is raised here; StoreUnavailable: the whole group failed.
         """

@@ -37,7 +37,7 @@ def seek(context: typer.Context, name: Name, cursor: Cursor, as_json: AsJson = F
     if as_json:
         print_json(answer)
     else:
-        sys.stdout.write(f"{name} goes on behind cursor {cursor}\n")
+        sys.stdout.write(f"{name} goes on after cursor {cursor}\n")
 
 
 def forget(context: typer.Context, name: Name, as_json: AsJson = False) -> None:

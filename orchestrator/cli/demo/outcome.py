@@ -17,7 +17,7 @@ _DELIVERED = ("order", "fulfillment", "product")
 
 
 def tell_scenes(client: Client, submitted: list[Submitted]) -> bool:
-    """A line for each scene: how many of its orders are where they should be. Answers whether all are."""
+    """A line for each scene: how many of its orders are where they should be. Returns whether all are."""
     arrived: Counter[tuple[str, str]] = Counter()
     orders: Counter[tuple[str, str]] = Counter()
     troubles: list[str] = []
@@ -44,7 +44,7 @@ def tell_scenes(client: Client, submitted: list[Submitted]) -> bool:
 
 
 def tell_deliveries(client: Client, receiver: Receiver) -> bool:
-    """What the receiver got. Answers whether it got every event that is its own, genuine and in order."""
+    """What the receiver got. Returns whether it got every event that is its own, genuine and in order."""
     box = receiver.mailbox
     published, got = _counted(client, box)
     kinds = sorted(published)
@@ -81,7 +81,7 @@ def _counted(client: Client, box: Mailbox) -> tuple[Counter[str], Counter[str]]:
 
 
 def tell_ledger(client: Client, sandbox: Client) -> bool:
-    """What the platforms saw. Answers whether nothing happened twice or out of turn there."""
+    """What the platforms saw. Returns whether nothing happened twice or out of turn there."""
     summary = sandbox.get("/_sandbox/summary").json()
     faults = ", ".join(f"{number} {name}" for name, number in summary["by_fault"].items()) or "none"
     twice, astray = summary["repeated_effects"], summary["out_of_sequence"]

@@ -76,7 +76,7 @@ class Receiver:
         self._server.server_close()
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> int:
-        """Takes a delivery; answers the HTTP status. Now and then it is busy, so that repeats can be seen."""
+        """Takes a delivery; returns the HTTP status. Now and then it is busy, so that repeats can be seen."""
         try:
             event = Webhook(self.secret).verify(body, headers)
         except (WebhookVerificationError, ValueError):
