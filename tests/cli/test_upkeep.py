@@ -329,7 +329,7 @@ def test_doctor_finds_a_store_and_a_socket_that_cannot_be(run: Run, alone: Path)
     assert result.exit_code == 1
     assert "2 checks failed" in result.stderr
     assert "make the directory" in result.stdout
-    assert "no socket; move it away" in result.stdout
+    assert "not a socket; move it away" in result.stdout
 
 
 def test_doctor_distinguishes_a_daemon_that_listens_from_a_socket_that_was_left(

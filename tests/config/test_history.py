@@ -31,8 +31,8 @@ def test_import_since_is_a_date_at_midnight_in_utc_or_an_instant(
     ("value", "words"),
     [
         ("2024-03-01T08:00:00", "names no time zone"),
-        ("2024-02-30", "no day"),
-        ("2024-03-01T25:00:00Z", "no day"),
+        ("2024-02-30", "not a valid date or time"),
+        ("2024-03-01T25:00:00Z", "not a valid date or time"),
         ("01.03.2024", "must be a date"),
         ("2024-W10", "must be a date"),
         ("20240301", "must be a date"),

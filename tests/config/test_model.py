@@ -512,7 +512,7 @@ def test_a_shop_may_be_called(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["", ".a", "a/b", "a b", "ä", "a\n", "x" * 64])
 def test_a_shop_may_not_be_called(tmp_path: Path, name: str) -> None:
     [line] = errors(tmp_path, {"shops": {name: shop()}})
-    assert "is no name for a shop" in line
+    assert "is not a valid shop name" in line
     assert "the first is a letter or a digit" in line
 
 
@@ -565,8 +565,8 @@ def test_a_reference_that_leads_nowhere_is_reported_once_and_by_its_path(tmp_pat
         "the environment variable UNSET is not set": {"env": "UNSET"},
         '"env" must be the name of an environment variable': {"env": "no name"},
         f'the file "{tmp_path}/missing" cannot be read: No such file or directory': {"file": "missing"},
-        f'"{tmp_path}" is no ordinary file': {"file": "."},
-        f'"{tmp_path}/pipe" is no ordinary file': {"file": "pipe"},
+        f'"{tmp_path}" is not a regular file': {"file": "."},
+        f'"{tmp_path}/pipe" is not a regular file': {"file": "pipe"},
         f'the file "{tmp_path}/binary" is not UTF-8': {"file": "binary"},
         f'the file "{tmp_path}/large" is larger than 64 KiB': {"file": "large"},
         f'the file "{tmp_path}/{"t" * 60}…" cannot be read': {"file": "t" * 61},

@@ -48,7 +48,7 @@ async def test_unarmed_points_never_kill(kills: list[int], environ: dict[str, st
     "spec", ["after_lunch", "after_call:x", "after_call:0", "after_call:-1", "after_call:²", "a:1:2"]
 )
 def test_what_is_no_point_is_refused_with_the_names_that_there_are(spec: str) -> None:
-    with pytest.raises(CheckpointError, match="no crash point; known are after_import, after_submit"):
+    with pytest.raises(CheckpointError, match="not a crash point; known are after_import, after_submit"):
         Checkpoints.from_environment({"FULFILLD_CRASH": spec})
 
 
@@ -99,5 +99,5 @@ async def test_whoever_reaches_a_held_point_stays_until_it_is_released(ends_bloc
 
 @pytest.mark.parametrize("name", ["signal", "hold"])
 def test_a_point_that_is_not_there_can_not_be_watched(name: str) -> None:
-    with pytest.raises(CheckpointError, match="'after_lunch' is no checkpoint; known are after_import"):
+    with pytest.raises(CheckpointError, match="'after_lunch' is not a checkpoint; known are after_import"):
         getattr(Checkpoints(), name)("after_lunch").__enter__()

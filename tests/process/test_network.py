@@ -144,7 +144,7 @@ def connector(cause: OSError) -> aiohttp.ClientConnectorError:
         (aiohttp.ServerDisconnectedError(), "connection lost before the answer"),
         (aiohttp.ClientOSError(errno.EPIPE, "Broken pipe"), "connection lost before the answer"),
         (ConnectionResetError(), "connection lost before the answer"),
-        (aiohttp.InvalidURL("https://shop.example/" + SECRET), "the address is none that HTTP knows"),
+        (aiohttp.InvalidURL("https://shop.example/" + SECRET), "the address is not valid for HTTP"),
         (aiohttp.RedirectClientError(SECRET), "the call failed on its way"),
         (ssl.SSLCertVerificationError("x"), "TLS failed: it broke off"),
         (OSError(errno.ENOSPC, "x"), "no space left on device"),
