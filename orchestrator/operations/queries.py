@@ -191,9 +191,9 @@ class Queries:
         deadline = self._clock.monotonic() + wait_seconds
         await self._check_cursor(after, feed)
         while True:
-            heard = self._feed.last_cursor
+            newest = self._feed.last_cursor
             page = await self._store.read(partial(unit, position=after, configured=self._node.shops()))
-            after = max(page.next, heard)  # retention may have deleted the newest events that were heard of
+            after = max(page.next, newest)  # retention may have deleted the newest events already
             left = deadline - self._clock.monotonic()
             if page.events or left <= 0 or self._feed.is_closed:
                 return page
