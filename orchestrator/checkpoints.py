@@ -1,8 +1,8 @@
-"""Named points of the work, for tests: kill the process there, hold it there, or be told that it came by.
+"""Named points of the work, for tests: kill the process there, hold it there, or wait until it came by.
 
 `FULFILLD_CRASH=after_call:3` kills the process (SIGKILL, no cleanup) the third time it comes by: so tests prove that
 nothing is lost or repeated. Tests in the same process hold a point (`hold`) to have something happen right there, or
-wait for it (`signal`) in place of looking again and again.
+wait for it (`signal`) in place of polling.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Checkpoints:
     def __init__(self, spec: str | None = None) -> None:
         point, _, count = (spec or "").partition(":")
         if point and (point not in POINTS or not re.fullmatch(r"([1-9][0-9]*)?", count)):
-            raise CheckpointError(f"FULFILLD_CRASH={spec!r} is no crash point; known are {', '.join(POINTS)}")
+            raise CheckpointError(f"FULFILLD_CRASH={spec!r} is not a crash point; known are {', '.join(POINTS)}")
         self._point = point
         self._left = int(count or 1)
         self._watches: dict[str, list[Watch]] = {}
@@ -83,8 +83,8 @@ class Checkpoints:
         return cls(environ.get("FULFILLD_CRASH"))
 
     async def reach(self, point: str) -> None:
-        """The work has come to `point`: kills the process when it is armed and its count is up; tells who waits for it,
-        and returns when nobody holds it any more."""
+        """The work has come to `point`: kills the process when it is armed and its count is up; notifies whoever waits
+        for it, and returns when nobody holds it any more."""
         if point == self._point:
             self._left -= 1
             if self._left == 0:
@@ -105,7 +105,7 @@ class Checkpoints:
     @contextmanager
     def _watching(self, point: str, watch: Watch) -> Iterator[Watch]:
         if point not in POINTS:
-            raise CheckpointError(f"{point!r} is no checkpoint; known are {', '.join(POINTS)}")
+            raise CheckpointError(f"{point!r} is not a checkpoint; known are {', '.join(POINTS)}")
         self._watches.setdefault(point, []).append(watch)
         try:
             yield watch

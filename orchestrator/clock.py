@@ -34,7 +34,7 @@ def _uptime() -> Uptime | None:
 @dataclass(frozen=True, slots=True)
 class Clock:
     """`now_ms` is Unix time in milliseconds (what is stored), `monotonic` seconds for durations (what is measured),
-    `uptime` measures from one run of the daemon to the next (None where the system does not tell)."""
+    `uptime` measures from one run of the daemon to the next (None where the system does not say)."""
 
     now_ms: Callable[[], int] = _now_ms
     monotonic: Callable[[], float] = time.monotonic

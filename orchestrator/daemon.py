@@ -57,8 +57,8 @@ log = structlog.get_logger()
 
 EXIT_OK, EXIT_USAGE = 0, 2
 _DAY_MS = 86_400_000
-_STORE_LOOK_SECONDS = 1.0
-_LAST_WORDS_SECONDS = 1.0  # in which whoever asks is answered 503, not cut off
+_STORE_CHECK_SECONDS = 1.0
+_LAST_ANSWERS_SECONDS = 1.0  # in which whoever asks is answered 503, not cut off
 _ENDS = frozenset({"target.reached", "target.failed", "target.cancelled"})
 
 
@@ -94,7 +94,7 @@ class Daemon:
         self.supervisor = Supervisor(store, node, self.clock, self.chance, checkpoints, self.metrics, self._took)
         self.supervisor.configure(config)
         self._renewal = Renewal(lambda: self.config, self._use, self.supervisor.adopt, self.clock)
-        self.deliveries = Deliveries(config.delivery, store, self.clock, self.chance, self._renewal.look_at_delivery)
+        self.deliveries = Deliveries(config.delivery, store, self.clock, self.chance, self._renewal.reread_delivery)
         self.commands = DaemonCommands(
             store, self.supervisor, self.clock, self.chance, checkpoints, self.metrics, self.deliveries
         )
@@ -121,7 +121,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Serves until a signal ends it."""
-        await self._watchman.look()  # before anything new says that it is later than it was
+        await self._watchman.measure()  # before anything new says that it is later than it was
         platforms = {name: shop.platform for name, shop in self.config.shops.items()}
         await settle(self._store, self._here, platforms, self.clock, self.chance, is_driven=self._drives_restored)
         self.feed.last_cursor = await self._store.read(last_cursor)
@@ -160,7 +160,7 @@ class Daemon:
             clock=self.clock,
             checkpoints=self._checkpoints,
             arrived=self.inbox.wake,
-            reread=self._renewal.look_at_shop,
+            reread=self._renewal.reread_shop,
         )
         async with listening(build_receiver(reception), settings) as (host, port):
             log.info("webhooks.listening", host=host, port=port, tls=settings.tls is not None)
@@ -169,11 +169,11 @@ class Daemon:
     def _on_commit(self, published: list[Published]) -> None:
         """Wakes who waits for these events, and counts the targets that they end."""
         self.feed.publish(published)
-        self._blocked_log.heard(published)
+        self._blocked_log.note(published)
         self.deliveries.wake(published)
-        for told in published:
-            if told.type in _ENDS and told.shop is not None:
-                self.metrics.target_finished(told.shop, told.type.removeprefix("target."))
+        for event in published:
+            if event.type in _ENDS and event.shop is not None:
+                self.metrics.target_finished(event.shop, event.type.removeprefix("target."))
 
     def _start_duties(self, group: TaskGroup) -> None:
         group.start_soon(forget_forever, self._store, self._watchman, self._retention_ms, self._ends)
@@ -207,9 +207,9 @@ class Daemon:
     async def _end_when_lost(self) -> None:
         """Gives up once the store's files are not ours any more. Raises StoreLost, whose exit code keeps systemd from
         starting on a new, empty store at once."""
-        lost = await self._store.watch(_STORE_LOOK_SECONDS)
+        lost = await self._store.watch(_STORE_CHECK_SECONDS)
         log.error("store.lost", detail=str(lost))
-        await anyio.sleep(_LAST_WORDS_SECONDS)
+        await anyio.sleep(_LAST_ANSWERS_SECONDS)
         raise lost
 
     async def _obey(self) -> None:
@@ -233,7 +233,7 @@ class Daemon:
     async def _reload(self) -> None:
         """Applies the config file anew; a bad file changes nothing. A socket that is gone comes back all the same."""
         if self._door is not None:
-            await self._door.look()
+            await self._door.check()
         try:
             config = await anyio.to_thread.run_sync(load, self.config.path)
         except ConfigError as error:
@@ -262,7 +262,7 @@ class Daemon:
 
 
 def _warn_of(config: Config) -> None:
-    """Says what is allowed and hardly meant."""
+    """Logs the config's warnings."""
     for warning in config.warnings:
         log.warning("config.unwise", detail=str(warning))
 
@@ -282,7 +282,7 @@ class Manner:
 
 
 def run(config_path: Path, manner: Manner = Manner()) -> int:
-    """Runs the daemon in the foreground; answers the exit code. Every error of a user is one line on stderr."""
+    """Runs the daemon in the foreground; returns the exit code. Every error of a user is one line on stderr."""
     output = Output()
     try:
         config = load(config_path)
@@ -313,7 +313,7 @@ async def _main(config: Config, checkpoints: Checkpoints, output: Output, manner
 
 
 async def _hold(config: Config, signals: Signals, checkpoints: Checkpoints, output: Output, manner: Manner) -> int:
-    """Takes the store's lock, works, gives it back; answers the exit code."""
+    """Takes the store's lock, works, gives it back; returns the exit code."""
     engine = config.storage.engine
     lock = engine.exclusive(Clock().now_ms)
     try:

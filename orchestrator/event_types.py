@@ -1,4 +1,4 @@
-"""The types of events that the feed can carry, and what each of them tells (docs/api.md)."""
+"""The types of events that the feed can carry, and the meaning of each (docs/api.md)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ EVENT_TYPES: Final[dict[str, str]] = {
     "shop.access_denied": "the platform does not accept a shop's credentials; the shop is paused",
     "shop.webhooks_missing": "the platform does not send webhooks that it should (`data.missing`: why, by topic)",
     "shop.webhooks_registered": "the platform was asked for webhooks that were missing (`data.topics`)",
-    "sync.completed": "a sweep over a shop's orders is complete",
-    "sync.failed": "a sweep over a shop's orders failed",
+    "sync.completed": "a sync of a shop's orders is complete",
+    "sync.failed": "a sync of a shop's orders failed",
     "product.created": "a product was made on the platform",
     "product.updated": "a product changed",
     "fulfillment.created": "a fulfilment was created on the platform",

@@ -1,5 +1,5 @@
-"""What is wrong with text that is no JSON, in words for people. Python's reader speaks of its own insides, each version
-in other words."""
+"""What is wrong with invalid JSON, in words for people. The messages of Python's parser are about its internals, and
+differ by version."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WORDS: Final = {
 
 
 def explain_json(text: str, error: JSONDecodeError, *, name: str = "it", comments: bool = False) -> tuple[int, str]:
-    """Where `text` is no JSON, and why, with what to do about the usual slips.
+    """Where `text` is not JSON, and why, with what to do about the usual mistakes.
 
     `name` is what the text is called, `comments`: it may have lines that begin with //, which were taken out of it.
     """

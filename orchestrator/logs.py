@@ -80,17 +80,17 @@ def configure(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    for chatty in ("transitions", "aiosqlite"):  # they tell every trigger and statement, which the feed does better
+    for chatty in ("transitions", "aiosqlite"):  # they log every trigger and statement; the feed does it better
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)
 
 
 def _notice(processors: list[Processor], count: int) -> str:
     """The line that stands where `count` lines are missing."""
-    told: EventDict = {"event": "log.lines_lost", "level": "warning", "count": count}
+    event: EventDict = {"event": "log.lines_lost", "level": "warning", "count": count}
     for process in processors:
-        told = process(None, "warning", told)  # type: ignore[assignment]
-    return str(told)
+        event = process(None, "warning", event)  # type: ignore[assignment]
+    return str(event)
 
 
 class _Sink:

@@ -125,7 +125,7 @@ class _Reading(NamedTuple):
         place, done, known = 0, 0, 0
 
         def keep(until: int) -> None:
-            """What is no escape of this kind; those that were undone before stay so."""
+            """What is not an escape of this kind; those that were undone before stay so."""
             nonlocal place, known
             text.append(self.text[done:until])
             while known < len(self.places) and self.places[known] < until:

@@ -64,7 +64,7 @@ class Metrics:
     content_type: str = CONTENT_TYPE_LATEST
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        # A series with the time of creation beside each counter doubles the scrape and tells nothing that we need.
+        # A series with the time of creation beside each counter doubles the scrape and says nothing that we need.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry if registry is not None else CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
@@ -77,10 +77,10 @@ class Metrics:
         self._calls = self._counters(
             "platform_calls", "Calls to the platforms, by how they ended", "shop", "kind", "result"
         )
-        self._imported = self._counters("orders_imported", "Orders seen for the first time", "shop")
+        self._imported = self._counters("orders_imported", "Orders imported", "shop")
         self._drifted = self._counters("orders_drifted", "Orders found in another state than ours", "shop")
-        self._syncs = self._counters("sync", "Sweeps over a shop's orders, by how they ended", "shop", "result")
-        self._sync_seconds = self._histograms("sync_seconds", "How long a sweep took", _SYNC_SECONDS, "shop")
+        self._syncs = self._counters("sync", "Syncs of a shop's orders, by how they ended", "shop", "result")
+        self._sync_seconds = self._histograms("sync_seconds", "How long a sync took", _SYNC_SECONDS, "shop")
         self._submitted = self._counters("targets_submitted", "Targets accepted", "shop")
         self._finished = self._counters("targets_finished", "Targets that ended, by status", "shop", "status")
         self._requests = self._counters("api_requests", "Answered API requests", "method", "route", "status")
@@ -103,7 +103,7 @@ class Metrics:
         )
         self._circuit = self._gauge("circuit_state", "A shop's circuit: 0 closed, 1 half open, 2 open", "shop")
         self._held = self._gauge("shop_held", "1 while this node works for the shop", "shop")
-        self._last_sync = self._gauge("last_sync_timestamp_seconds", "When a shop's last sweep was complete", "shop")
+        self._last_sync = self._gauge("last_sync_timestamp_seconds", "When a shop's last sync was complete", "shop")
         self._missing = self._gauge(
             "webhook_topics_missing", "Webhook topics that a shop's platform should send and does not", "shop"
         )
@@ -145,7 +145,7 @@ class Metrics:
         self._calls[shop, "step", outcome].inc()
 
     def call_finished(self, shop: str, kind: str, result: str) -> None:
-        """A call that is no step ended. `kind`: `read` or `list`; `result`: `done` or the kind of failure."""
+        """A call other than a step's ended. `kind`: `read` or `list`; `result`: `done` or the kind of failure."""
         self._calls[shop, kind, result].inc()
 
     def orders_adopted(self, shop: str, *, imported: int = 0, drifted: int = 0) -> None:
@@ -156,7 +156,7 @@ class Metrics:
             self._drifted[(shop,)].inc(drifted)
 
     def sync_finished(self, shop: str, result: str, seconds: float) -> None:
-        """A sweep ended. `result`: `done` or the kind of failure."""
+        """A sync ended. `result`: `done` or the kind of failure."""
         self._syncs[shop, result].inc()
         self._sync_seconds[(shop,)].observe(seconds)
 

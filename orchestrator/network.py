@@ -1,4 +1,4 @@
-"""What went wrong on the way to a server, or in becoming one, in words for a person who never heard of aiohttp.
+"""What went wrong on the way to a server, or in becoming one, in words for people who do not know aiohttp.
 
 Whoever reads `last_error` or a problem's detail has to know where to look: at the address, the network, the
 certificate or the server. Only host and port are named, never a path or a header: those may hold tokens.
@@ -19,8 +19,8 @@ _LONGEST_REASON = 200
 _QUOTED = re.compile(r"(?<!\w)b?['\"]")
 _SAID: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientPayloadError, "connection lost in the middle of the answer, or it cannot be unpacked"),
-    (aiohttp.InvalidURL, "the address is none that HTTP knows"),
-    (aiohttp.NonHttpUrlClientError, "the address is none that HTTP knows"),
+    (aiohttp.InvalidURL, "the address is not valid for HTTP"),
+    (aiohttp.NonHttpUrlClientError, "the address is not valid for HTTP"),
     (aiohttp.ClientConnectionError, "connection lost before the answer"),
     (aiohttp.UploadAbortedError, "connection lost before the answer"),
     (ConnectionError, "connection lost before the answer"),
@@ -57,7 +57,7 @@ def bind_words(host: str, port: int, error: OSError) -> str:
         case errno.EADDRINUSE:
             return f"{place} is in use by another program"
         case errno.EADDRNOTAVAIL:
-            return f"{host} is no address of this machine"
+            return f"{host} is not an address of this machine"
         case errno.EACCES | errno.EPERM:
             return f"{place} may not be listened on by this user"
         case _:
@@ -65,7 +65,7 @@ def bind_words(host: str, port: int, error: OSError) -> str:
 
 
 def bind_refusal(section: str, host: str, port: int, error: OSError) -> str:
-    """As `bind_words`, and which key of the config's section to mend."""
+    """As `bind_words`, and which key of the config's section to change."""
     is_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
     return f"{bind_words(host, port, error)}; set another {section}.{'host' if is_host else 'port'}"
 

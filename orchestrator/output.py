@@ -36,7 +36,7 @@ class Output:
         configure(config.log.format, config.log.level, mask=self._mask, writer=self._writer)
 
     def fail(self, message: str, code: int) -> int:
-        """Says why the daemon ends, to a person; answers the exit code."""
+        """Says why the daemon ends, to a person; returns the exit code."""
         line = f"fulfilld: {message}\n"
         if self._writer is None:
             sys.stderr.write(line)
@@ -52,7 +52,7 @@ class Output:
 
 
 def _descriptor_of_stderr() -> int | None:
-    """None where stderr is no file (in tests)."""
+    """None where stderr is not a file (in tests)."""
     try:
         return sys.stderr.fileno()
     except (io.UnsupportedOperation, AttributeError, ValueError):

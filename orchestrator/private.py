@@ -16,7 +16,7 @@ _MODE = 0o640
 def appearing(path: Path) -> Iterator[BinaryIO]:
     """A file that takes its name when it is complete and on disk, and leaves nothing behind when it does not get there.
 
-    What was at `path` is replaced, its mode with it; of a link that is the file that it leads to. What is no file (a
+    What was at `path` is replaced, its mode with it; of a link that is the file that it leads to. What is not a file (a
     device, a pipe) is written to as it is: a name must never be taken from it. Raises OSError.
     """
     if _is_no_file(path):

@@ -102,7 +102,7 @@ def _platform_at(point: EntryPoint) -> Platform | str:
     except Exception as error:  # noqa: BLE001 - whatever a foreign module raises while it is imported
         return f"cannot be loaded from {point.value} ({type(error).__name__}: {str(error)[:200]})"
     if getattr(found, "name", None) != point.name:
-        return f"is no Platform of that name at {point.value}"
+        return f"is not a Platform of that name at {point.value}"
     if getattr(found, "api", None) != API:
         return f"is not made for version {API} of the plug-in interface"
     brought: Platform = found

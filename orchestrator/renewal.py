@@ -1,8 +1,8 @@
 """Secrets that stand in files and are refused, read again for whoever works with them, and taken over everywhere.
 
-The platforms' clients do that by themselves (`runtime.renewing`) and tell here; this looks for the others: webhooks
-whose secret is wrong, and receivers that do not take our signature. Both can be had by anybody who knows an address, so
-files are read once in a while only, however many are refused.
+The platforms' clients do that by themselves (`runtime.renewal`) and report here; this does it for the others: webhooks
+whose secret is wrong, and receivers that refuse our signature. Anybody who knows an address can cause both, so files
+are read once in a while only, however many are refused.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import anyio.to_thread
 from orchestrator.clock import Clock
 from orchestrator.config import Config, DeliverySettings, ShopConfig, reread, reread_delivery
 
-LOOK_SECONDS = 1.0
+REREAD_SECONDS = 1.0
 """How often files are read for the same shop or receiver at most."""
 
 
 class Renewal:
     """The config's secrets while the daemon runs. `config`, `save`: the config in force, and another in its place whose
-    secrets are to be hidden too; `adopt`: tells who works for a shop."""
+    secrets are to be hidden too; `adopt`: passes them to the worker of a shop."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Renewal:
         clock: Clock,
     ) -> None:
         self._config, self._save, self._adopt, self._clock = config, save, adopt, clock
-        self._next_look: dict[str | None, float] = {}
+        self._next_read: dict[str | None, float] = {}
         self._lock = anyio.Lock()
 
     def took(self, shop: ShopConfig) -> None:
@@ -40,7 +40,7 @@ class Renewal:
         config = self._config()
         self._save(replace(config, shops={**config.shops, shop.name: shop}))
 
-    async def look_at_shop(self, name: str) -> None:
+    async def reread_shop(self, name: str) -> None:
         """A webhook's secret was wrong: afterwards the config has what the files hold."""
         async with self._lock:  # whoever comes while files are read gets what they hold
             shop = self._config().shops.get(name)
@@ -50,7 +50,7 @@ class Renewal:
             if fresh is not None and self._config().shops.get(name) is shop:
                 self._adopt(fresh)
 
-    async def look_at_delivery(self) -> DeliverySettings | None:
+    async def reread_delivery(self) -> DeliverySettings | None:
         """A receiver refused our signature: the settings with another secret, None where there is none."""
         async with self._lock:
             config = self._config()
@@ -64,7 +64,7 @@ class Renewal:
 
     def _is_due(self, name: str | None) -> bool:
         now = self._clock.monotonic()
-        if now < self._next_look.get(name, float("-inf")):
+        if now < self._next_read.get(name, float("-inf")):
             return False
-        self._next_look[name] = now + LOOK_SECONDS
+        self._next_read[name] = now + REREAD_SECONDS
         return True

@@ -106,7 +106,7 @@ def note_error(tx: Transaction, name: str, now_ms: int, error: str) -> None:
 
 def park(tx: Transaction, name: str, cursor: int, ordering_key: str, attempts: int, due_at: int) -> None:
     """Puts an event aside, or counts a further attempt of one that is. One that retention took while it was on its
-    way is not put aside: it would block its ordering key for good."""
+    way is not parked: it would block its ordering key for good."""
     tx.execute(
         "INSERT INTO parked (name, cursor, lane, attempts, due_at) SELECT ?, ?, ?, ?, ?"
         " WHERE EXISTS (SELECT 1 FROM events WHERE cursor = ?) ON CONFLICT (name, cursor)"

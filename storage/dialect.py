@@ -14,7 +14,7 @@ class Dialect:
     """How one kind of database spells it.
 
     `types` fills the `{name}` places of migrations: identity columns, byte strings, random text. `barrier` stands
-    before a column that no index is wanted for. `row_lock` ends a SELECT whose rows nobody may change before the
+    before a column that must not use an index. `row_lock` ends a SELECT whose rows nobody may change before the
     transaction ends. `feed_claim` is a statement that makes every other transaction with events wait for the end of
     this one; None where writes never overlap.
     """

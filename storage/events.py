@@ -24,7 +24,7 @@ _INSERT = "INSERT INTO events (at, type, shop, order_id, target, data) VALUES (?
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """What a reader of the feed wants; None means all."""
+    """Which events to read; None means all."""
 
     shop: str | None = None
     order: str | None = None
@@ -41,7 +41,7 @@ def append_event(
     target: str | None = None,
     data: dict[str, Json] | None = None,
 ) -> int:
-    """Adds an event and tells listeners of it after the commit; answers its cursor."""
+    """Adds an event, which is published to listeners after the commit; returns its cursor."""
     _claim_feed(tx)
     cursor = tx.insert(_INSERT, (at, type, shop, order, target, _text(data)))
     tx.published.append(Published(cursor, shop, order, target, type))
@@ -102,7 +102,7 @@ def consumer_cursor(tx: Transaction, name: str) -> int:
 
 
 def acknowledge(tx: Transaction, name: str, cursor: int, now_ms: int) -> int:
-    """Moves a consumer's cursor forward, never back; answers where it is."""
+    """Moves a consumer's cursor forward, never back; returns where it is."""
     tx.execute(
         "INSERT INTO consumers (name, cursor, updated_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
         " SET cursor = excluded.cursor, updated_at = excluded.updated_at WHERE excluded.cursor > consumers.cursor",
@@ -112,12 +112,12 @@ def acknowledge(tx: Transaction, name: str, cursor: int, now_ms: int) -> int:
 
 
 def seek_consumer(tx: Transaction, name: str, cursor: int) -> bool:
-    """Puts a consumer's cursor where it is wanted, also back; answers whether there is such a consumer."""
+    """Sets a consumer's cursor, also back; returns whether there is such a consumer."""
     return tx.execute("UPDATE consumers SET cursor = ? WHERE name = ?", (cursor, name)) > 0
 
 
 def forget_consumer(tx: Transaction, name: str) -> int | None:
-    """Forgets a consumer; answers where it was, None if there is no such consumer."""
+    """Forgets a consumer; returns where it was, None if there is no such consumer."""
     rows = tx.query("SELECT cursor FROM consumers WHERE name = ?", (name,))
     tx.execute("DELETE FROM consumers WHERE name = ?", (name,))
     return rows[0][0] if rows else None

@@ -11,7 +11,7 @@ from storage.text import dump_json, load_json
 from storage.transaction import Transaction, Value
 
 LONGEST_WAIT_MS = 86_400_000
-"""No order is put off for longer than that, whatever the config says."""
+"""No order is postponed for longer than that, whatever the config says."""
 
 _FAR_MS = 2**62
 _OLD_INTENT_FIELDS = 6  # without is_unanswered
@@ -58,7 +58,7 @@ class LostUpdate(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """Which orders to select; None means all. `passed`: states, by shop, that have the wanted milestone beside a
+    """Which orders to select; None means all. `passed`: states, by shop, that have the milestone of the filter beside a
     further one. `standing_shops`: shops whose orders wait, though they would go on."""
 
     shop: str | None = None
@@ -91,7 +91,7 @@ def is_unchanged(tx: Transaction, known: Order, epoch: int) -> bool:
 
 
 def insert_order(tx: Transaction, order: Order, payload: bytes, content: dict[str, Json] | None = None) -> Order:
-    """Adds an order (its `seq` is ignored) with its payload and content; answers it with its `seq`."""
+    """Adds an order (its `seq` is ignored) with its payload and content; returns it with its `seq`."""
     own = (order.shop, order.platform, order.id, order.imported_at, order.version, order.updated_at)
     seq = tx.insert(_INSERT, (*own, *_step_values(order), *_seldom_values(order)))
     save_payload(tx, order.shop, order.id, payload, order.imported_at, content, order.observed_at)
@@ -99,7 +99,7 @@ def insert_order(tx: Transaction, order: Order, payload: bytes, content: dict[st
 
 
 def save_order(tx: Transaction, order: Order, *, has_seldom: bool = True) -> Order:
-    """Writes the order and answers it with its new version; `has_seldom` False: no field of SELDOM changed.
+    """Writes the order and returns it with its new version; `has_seldom` False: no field of SELDOM changed.
 
     Raises LostUpdate when `order.version` is not the stored one.
     """

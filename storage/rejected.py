@@ -63,7 +63,7 @@ def add_rejected(
     now_ms: int,
     aside: Fresh | None = None,
 ) -> int | None:
-    """Keeps a payload; answers its id, or None when something is kept of its subject already."""
+    """Keeps a payload; returns its id, or None when something is kept of its subject already."""
     aside = aside or Fresh(subject_of(order, payload))
     if get_aside(tx, shop, aside.subject) is not None:
         return None

@@ -5,7 +5,7 @@ and payload. One that its platform still shows as open is kept however old it is
 a cancellation that is yet to come would find nothing. Events are forgotten by age alone: a consumer that is further
 behind than the retention has lost its place, and the feed's cursors keep growing whatever is deleted.
 
-Finding what is old can mean to look at every row, which takes seconds in a large store. So it is a read, which disturbs
+Finding what is old can mean to read every row, which takes seconds in a large store. So it is a read, which disturbs
 nobody; the write that follows gets the keys and checks again whether they may go.
 """
 
@@ -24,8 +24,8 @@ BATCH = 500
 class Duty:
     """One kind of row to forget.
 
-    `find` answers the keys of up to BATCH rows that are older than `before_ms`; `forget` deletes those of them that
-    still are, and answers how many.
+    `find` returns the keys of up to BATCH rows that are older than `before_ms`; `forget` deletes those of them that
+    still are, and returns how many.
     """
 
     name: str

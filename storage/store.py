@@ -58,7 +58,7 @@ class Store(Protocol):
         ...
 
     async def write(self, unit: Callable[[Transaction], T], /) -> T:
-        """Runs `unit` in a transaction, answers its result once it is durable; its exception undoes it alone."""
+        """Runs `unit` in a transaction, returns its result once it is durable; its exception undoes it alone."""
         ...
 
     async def read(self, unit: Callable[[Transaction], T], /) -> T:

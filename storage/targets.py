@@ -1,4 +1,4 @@
-"""Targets: the queue of what the ERP wants of each order, first in, first out."""
+"""Targets: a queue for each order, first in, first out."""
 
 from __future__ import annotations
 

@@ -26,11 +26,11 @@ class Transaction(Protocol):
         ...
 
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
-        """Runs a statement, answers how many rows it changed."""
+        """Runs a statement, returns how many rows it changed."""
         ...
 
     def insert(self, sql: str, parameters: Sequence[Value]) -> int:
-        """Runs an INSERT into a table with an identity column, answers the new identity."""
+        """Runs an INSERT into a table with an identity column, returns the new identity."""
         ...
 
     def insert_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> list[int]:
@@ -44,7 +44,7 @@ class Transaction(Protocol):
 
 
 class Published(NamedTuple):
-    """What listeners hear of a committed event."""
+    """What listeners get of a committed event."""
 
     cursor: int
     shop: str | None

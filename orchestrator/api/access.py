@@ -1,6 +1,6 @@
 """Who may call: on the Unix socket whoever the file's mode lets in, over TCP whoever brings the token.
 
-A browser cannot be told to send a bearer token with its first request, so the token is also taken as the password of
+A browser cannot be made to send a bearer token with its first request, so the token is also taken as the password of
 HTTP Basic, for reading only: credentials that a browser remembers must not let another site's page change anything.
 """
 

@@ -26,7 +26,7 @@ def to_json(value: Any) -> bytes:
 
 
 def mark(response: web.StreamResponse) -> None:
-    """Puts on what every answer says; the framework would tell its own name and version."""
+    """Adds the headers of every answer; the framework would send its own name and version."""
     response.headers["Server"] = "fulfilld"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
@@ -61,7 +61,7 @@ async def stream(
 ) -> web.StreamResponse:
     """Answers with the chunks as they come. A client that goes away ends it; so does a failure, visibly cut.
 
-    What fails before the first chunk is raised: the status is still to be told then.
+    What fails before the first chunk is raised: the status is not sent yet then.
     """
     async with aclosing(chunks):
         first = await anext(chunks, b"")
@@ -75,7 +75,7 @@ async def stream(
             await response.write_eof()
         except ConnectionError:
             pass  # nobody reads any more
-        except Exception as error:  # noqa: BLE001 - supervised: the head is out, so only a cut can tell of it
+        except Exception as error:  # noqa: BLE001 - supervised: the head is out, so only a cut can show it
             cut_off(request, error)
     return response
 

@@ -20,7 +20,7 @@ from orchestrator.decisions.refusals import Refused
 Q_co = TypeVar("Q_co", bound=Query, covariant=True)
 
 _PATTERNS = {"id": PLAIN, "target": PLAIN, "name": CONSUMER_NAME}
-"""Path parameters that must look like something; the others simply are not found."""
+"""Path parameters with a required form; others are not found."""
 
 
 _MEANINGS = {IDEMPOTENCY_KEY: f"must be {KEY_MEANING}", CURSOR: "must be a cursor: a whole number from 0"}
@@ -43,7 +43,7 @@ Handler = Callable[[Call[Any]], Awaitable[web.StreamResponse]]
 
 async def begin(request: web.Request, query: type[Query], *, is_change: bool) -> Call[Any]:
     """Checks what all calls have in common, an unknown shop before anything else. One that has left the config is
-    known: it may be read, and what is wanted of its orders cancelled.
+    known: it may be read, and the targets of its orders cancelled.
 
     Raises Refused (`shop-not-found`, `draining`), Invalid (`invalid-request`).
     """
@@ -71,7 +71,7 @@ def _check_path(request: web.Request, path: Mapping[str, str]) -> None:
 
 
 def header(request: web.Request, name: str, pattern: str) -> str | None:
-    """A header's value, None when it is not there. Raises Invalid unless it looks like `pattern`."""
+    """A header's value, None when it is not there. Raises Invalid unless it matches `pattern`."""
     value = request.headers.get(name)
     if value is not None and re.fullmatch(pattern, value) is None:
         raise Invalid("invalid-request", [{"path": name, "message": _MEANINGS[pattern]}])

@@ -13,7 +13,7 @@ _QUALITY = re.compile(r"q\s*=\s*([01](?:\.[0-9]{0,3})?)", re.IGNORECASE)
 
 
 def prefers(accept: Iterable[str], special: str, usual: str) -> bool:
-    """Whether `special` is wanted in place of `usual`, both media types; `accept` are the header's lines.
+    """Whether the client prefers `special` to `usual`, both media types; `accept` are the header's lines.
 
     What the client weighs equally goes to what it names in full, then to what it names first.
     """
@@ -23,7 +23,7 @@ def prefers(accept: Iterable[str], special: str, usual: str) -> bool:
 
 
 def _weighed(ranges: list[str], media_type: str) -> tuple[float, int, int]:
-    """A type's weight, how closely it is named (2: in full), and minus its place: greater is liked better."""
+    """A type's weight, how closely it is named (2: in full), and minus its place: the greatest is preferred."""
     found = (0.0, 0, 0)
     for place, text in enumerate(ranges):
         name, *parameters = (part.strip() for part in text.split(";"))

@@ -139,7 +139,7 @@ def _request_body(body: RequestBody) -> dict[str, Any]:
     if body.media_type == NDJSON_TYPE:
         # OpenAPI 3.1 has no words for a sequence of JSON texts; a line is described where a person looks for it
         lines = {"schema": {"type": "string"}, "example": json.dumps(body.example) + "\n"}
-        # no schema for the single line either: what is wrong with it is told in the answer's line, never by the status
+        # no schema for the single line either: what is wrong with it stands in the answer's line, never by the status
         content = {NDJSON_TYPE: lines, JSON_TYPE: {"schema": {}, "example": body.example}}
         description = (
             f"One JSON object a line, at most 1 MiB each, as `{body.model.__name__}` has it; `{JSON_TYPE}` is taken for"

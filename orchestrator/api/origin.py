@@ -6,7 +6,7 @@ not be able to read an answer to pause a shop. A browser says where a request co
 - `Origin` comes with everything but plain reads, and `Sec-Fetch-Site` with everything to an address that it trusts
   (loopback is one). A page of another origin is refused by either.
 - A name that its owner lets point to loopback after the page was loaded (DNS rebinding) makes that page ours by origin.
-  But the name stands in `Host`, and it is none of ours.
+  But the name stands in `Host`, and it is not one of ours.
 
 Programs send neither of the first two, and as `Host` what they were given to call: `localhost`, the socket, or nothing.
 On the socket many send any word (`http://unix/`): there is no name to look up. No page can come by such a name: a
@@ -58,7 +58,7 @@ def check_origin(request: web.Request) -> None:
     for host in hosts:
         if not _is_ours(host, doors) and not (is_local(request) and _PLACEHOLDER.fullmatch(host)):
             remedy = "ask localhost or the socket; a name under which the daemon is reached belongs into api.hosts"
-            raise ApiError("cross-origin", f"{shown(host)!r} (Host) is no name of this daemon: {remedy}")
+            raise ApiError("cross-origin", f"{shown(host)!r} (Host) is not a name of this daemon: {remedy}")
     for site in request.headers.getall("Sec-Fetch-Site", ()):
         if site.strip().casefold() not in _OWN_SITES:
             remedy = "type the dashboard's address to open it; programs do not send this header"
@@ -99,7 +99,7 @@ def _is_own_page(origin: str, host: str, doors: Doors) -> bool:
 
 
 def _name_and_port(text: str, default: int) -> tuple[str, int]:
-    """A host's name, without brackets and in lower case, with its port; an empty name for what is no host."""
+    """A host's name, without brackets and in lower case, with its port; an empty name for an invalid host."""
     found = _HOST.fullmatch(text.strip())
     if found is None:
         return "", 0

@@ -24,8 +24,8 @@ log = structlog.get_logger()
 PROBLEM_TYPE: Final = "application/problem+json"
 
 HTTP_PROBLEMS: Final[dict[str, tuple[int, str]]] = {
-    "malformed-request": (400, "The request is no HTTP that can be read"),
-    "malformed-json": (400, "The body is no JSON"),
+    "malformed-request": (400, "The request is not valid HTTP"),
+    "malformed-json": (400, "The body is not JSON"),
     "unauthorized": (401, "The call brings no token that is accepted"),
     "cross-origin": (403, "A page from elsewhere may not ask here"),
     "not-found": (404, "No such path"),
@@ -126,7 +126,7 @@ class Invalid(ApiError):
 
 
 def problem_of(error: Exception) -> Problem:
-    """What to tell about an error; a mistake of ours is logged here and tells nothing."""
+    """The problem for an error; an internal error is logged here and shows no details."""
     match error:
         case ApiError():
             return error.problem
@@ -164,4 +164,4 @@ def _of_http(error: web.HTTPException) -> Problem:
         case "method-not-allowed":
             return Problem("method-not-allowed", f"this path takes {headers.get('Allow', 'nothing')}", headers=headers)
         case slug:
-            return Problem(slug, "there is nothing at this path; GET /openapi.json tells what there is")
+            return Problem(slug, "there is nothing at this path; see GET /openapi.json for what there is")

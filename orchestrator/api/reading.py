@@ -82,14 +82,14 @@ def check_type(request: web.Request, accepts: Callable[[str], bool]) -> None:
 
 def check_encoding(request: web.Request) -> None:
     """Raises ApiError `unsupported-media-type` for a body in a content coding that is not read."""
-    told = ", ".join(request.headers.getall("Content-Encoding", ())).strip().casefold()
-    if told not in ("", "identity", *READ_ENCODINGS.split(", ")) and request.can_read_body:
-        raise unread_encoding(told)
+    given = ", ".join(request.headers.getall("Content-Encoding", ())).strip().casefold()
+    if given not in ("", "identity", *READ_ENCODINGS.split(", ")) and request.can_read_body:
+        raise unread_encoding(given)
 
 
-def unread_encoding(told: str = "") -> ApiError:
+def unread_encoding(given: str = "") -> ApiError:
     """The refusal of a body's content coding, with those that are read as RFC 9110 §12.5.3 wants it."""
-    coding = f"the content coding {shown(told)!r} of the body" if told else "the content coding of the body"
+    coding = f"the content coding {shown(given)!r} of the body" if given else "the content coding of the body"
     detail = f"{coding} is not read; send it as it is, or with `Content-Encoding: gzip` or `deflate`"
     return ApiError("unsupported-media-type", detail, headers={"Accept-Encoding": READ_ENCODINGS})
 
@@ -106,7 +106,7 @@ def parse_json(raw: bytes, slug: str) -> Any:
     except json.JSONDecodeError as error:
         raise ApiError("malformed-json", _place_and_words(text, error)) from None
     except UnicodeDecodeError as error:
-        raise ApiError("malformed-json", f"byte {error.start} is no UTF-8") from None
+        raise ApiError("malformed-json", f"byte {error.start} is not UTF-8") from None
     except RecursionError:
         raise ApiError("malformed-json", "it is nested too deeply") from None
     except ValueError as error:
@@ -119,7 +119,7 @@ def parse_json(raw: bytes, slug: str) -> Any:
 
 
 def _place_and_words(text: str, error: json.JSONDecodeError) -> str:
-    """Where a body is no JSON and why; of text on one line the column alone, for it may be a line of many."""
+    """Where a body is not JSON and why; of text on one line the column alone, for it may be a line of many."""
     at, words = explain_json(text, error)
     line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
     return f"line {line}, column {column}: {words}" if "\n" in text.strip() else f"column {column}: {words}"
@@ -158,7 +158,7 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _depth_exceeds(value: Any, deepest: int) -> bool:

@@ -35,7 +35,7 @@ class RequestBody:
 
 @dataclass(frozen=True, slots=True)
 class HeaderParameter:
-    """A header that a call looks at."""
+    """A header that a call reads."""
 
     name: str
     pattern: str
@@ -67,5 +67,5 @@ class Route:
 
     @property
     def takes_nothing(self) -> bool:
-        """Whether a body would be a mistake: a change that has none to describe. Reading calls never look at one."""
+        """Whether a body would be a mistake: a change that has none to describe. Reading calls never read a body."""
         return self.body is None and self.method not in ("GET", "HEAD")

@@ -25,7 +25,7 @@ EVERYWHERE: Final = (
 )
 """Problems that every call can end in, or what looks like it: another method, or one more slash in an id."""
 BODY: Final = ("malformed-json", "body-too-large", "unsupported-media-type")
-"""Problems of a body; also where none is taken, since one that was sent is looked at before it is refused."""
+"""Problems of a body; also where none is taken, since a body that was sent is read before it is refused."""
 
 _STORE = ("overloaded",)
 _CHANGE = ("draining", *_STORE)
@@ -225,7 +225,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "/v1/consumers/{name}/seek",
         "seekConsumer",
         "Events",
-        "Put a consumer's cursor where it is wanted, also back",
+        "Set a consumer's cursor, also back",
         feed.seek,
         {200: _json("Where the consumer is now", documents.Consumer)},
         ("cursor-ahead", "consumer-not-found", *_STORE),
@@ -276,7 +276,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "/v1/shops/{shop}/pause",
         "pauseShop",
         "Shops",
-        "Stop the shop's steps and polls; running calls finish",
+        "Stop the shop's steps and syncs; running calls finish",
         shops.pause_shop,
         _SHOP_NOW,
         ("shop-not-found", *_CHANGE),
@@ -302,8 +302,8 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Look for changed orders now",
         shops.sync_shop,
         {
-            200: _json("What the sweep found, with `wait`", documents.SyncFound),
-            202: _json("The sweep begins, or has not ended in time", documents.SyncStarted),
+            200: _json("What the sync found, with `wait`", documents.SyncFound),
+            202: _json("The sync begins, or has not ended in time", documents.SyncStarted),
         },
         ("shop-not-found", "platform-unreachable", *_CHANGE),
         query=parameters.SyncQuery,

@@ -5,7 +5,7 @@ silently take it from one that lives. So the old one is asked first, and removed
 set before anybody can connect, whatever the umask: between bind and listen a socket refuses.
 
 Nor does a socket notice that its file was removed, by a clean-up of /run for example: it goes on listening where nobody
-finds it. So the file is looked for every other second, and made anew when it is not ours any more.
+finds it. So the file is checked every other second, and made anew when it is not ours any more.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ async def serving(app: web.Application, api: ApiSettings) -> AsyncIterator[Serve
 
 
 class Door:
-    """The Unix socket that the API is reached by, kept where clients look for it."""
+    """The Unix socket that the API is reached by, kept where clients expect it."""
 
     def __init__(self, runner: web.AppRunner, path: Path, mode: int) -> None:
         self._runner, self._path, self._mode = runner, path, mode
@@ -101,7 +101,7 @@ class Door:
             await old_site.stop()
             old_listener.close()
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Makes the socket anew when its file is gone or another's. What stands in the way is logged once."""
         if self._listener is None or self._listener.is_reachable():
             self._trouble = None
@@ -117,10 +117,10 @@ class Door:
             log.warning("api.socket_remade", path=str(self._path), detail="its file was removed or replaced")
 
     async def keep(self) -> None:
-        """Looks every other second until cancelled."""
+        """Checks every other second until cancelled."""
         while True:
             await anyio.sleep(_LOOK_SECONDS)
-            await self.look()
+            await self.check()
 
     def close(self) -> None:
         """Removes the socket's file, if it is ours."""
@@ -153,7 +153,7 @@ class _Listener:
         except OSError as error:  # no descriptor is free
             raise _unusable(path, error) from None
         try:
-            # Only the default place can lack more than one: a run-time directory that others may enter is none.
+            # Only the default place can lack more than one: a run-time directory that others may enter is not private.
             path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.parent.mkdir(mode=0o750, exist_ok=True)
             _clear_away(path)
@@ -198,7 +198,7 @@ def _clear_away(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
-        raise ServeError(f"{path} is there already and is no socket; remove it or set api.socket to another path")
+        raise ServeError(f"{path} exists already and is not a socket; remove it or set api.socket to another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(_PROBE_SECONDS)
         try:
@@ -238,7 +238,7 @@ class _UnixSite(web.BaseSite):
 
 
 class _Runner(web.AppRunner):
-    """An AppRunner whose error pages for what is no HTTP are problems too."""
+    """An AppRunner whose error pages for invalid HTTP are problems too."""
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()

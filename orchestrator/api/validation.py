@@ -70,7 +70,7 @@ def _written(location: tuple[str | int, ...], data: Any, place: str) -> str:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    """What is wrong in people's words; pydantic's speak of its own insides."""
+    """What is wrong, in words for people; pydantic's messages are about its internals."""
     context = error.get("ctx", {})
     if error["type"] in _COUNTED:
         bound, noun = _COUNTED[error["type"]]

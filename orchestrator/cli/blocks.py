@@ -1,7 +1,7 @@
 """What commands show: lines and tables, with colours on a terminal and aligned plain text when piped.
 
 Pages are plain data that pure functions make of the API's JSON (pages.py); this module alone knows how they look.
-Text that came from elsewhere (a platform's words) is cleaned of control characters, which could steer a terminal.
+Text that came from elsewhere (a platform's message) is cleaned of control characters, which could steer a terminal.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def grid(
 
 
 def is_terminal() -> bool:
-    """Whether a person looks at stdout."""
+    """Whether stdout is a terminal."""
     return sys.stdout.isatty()
 
 

@@ -23,7 +23,7 @@ _SHOWN_EVERY = 50
 
 @dataclass(slots=True)
 class Tally:
-    """What came of the lines. `sent` counts those with something on them."""
+    """The results of the lines. `sent` counts those with something on them."""
 
     sent: int = 0
     accepted: int = 0
@@ -38,8 +38,8 @@ class Tally:
 def submit_lines(client: Client, lines: Iterable[bytes], tally: Tally, *, as_json: bool) -> None:
     """Submits one target a line and counts in `tally`.
 
-    Refused lines are told on stderr with their number; with `as_json` every answer is a line on stdout. Raises Failure
-    (3) when the daemon goes away, with how far it came.
+    Refused lines are reported on stderr with their number; with `as_json` every answer is a line on stdout. Raises
+    Failure (3) when the daemon goes away, with how far it came.
     """
     try:
         with _progress() as progress:

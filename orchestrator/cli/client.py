@@ -44,7 +44,7 @@ class Answer:
     address: str
 
     def json(self) -> Any:
-        """The body parsed. Raises Failure (3) when it is none of the API's."""
+        """The body parsed. Raises Failure (3) when it is not one of the API's."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -159,7 +159,7 @@ class Client:
                 yield connection
             except TimeoutError:
                 sentence = f"the daemon at {self.address} did not answer within {timeout_seconds:.0f} s"
-                raise Failure(sentence, ExitCode.UNREACHABLE, remedy="look at its log") from None
+                raise Failure(sentence, ExitCode.UNREACHABLE, remedy="read its log") from None
             except (http.client.HTTPException, ConnectionError) as error:
                 raise self._broken(error) from None
         finally:
@@ -174,7 +174,7 @@ class Client:
         except ValueError:
             host, port = None, None
         if host is None or parts.scheme not in ("http", "https"):
-            sentence = f"{self.address.origin} is no address"
+            sentence = f"{self.address.origin} is not an address"
             raise Failure(sentence, ExitCode.USAGE, remedy="write it as http://127.0.0.1:8440")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         return kind(host, port, timeout=timeout_seconds)
@@ -197,7 +197,7 @@ class Client:
     def _no_tls(self, error: ssl.SSLError) -> Failure:
         if error.reason in _NO_TLS:
             remedy = "write http:// in place of https://"
-            return Failure(f"what answers at {self.address} speaks no TLS", ExitCode.UNREACHABLE, remedy=remedy)
+            return Failure(f"what answers at {self.address} does not speak TLS", ExitCode.UNREACHABLE, remedy=remedy)
         why = getattr(error, "verify_message", None) or (error.reason or "it broke off").lower().replace("_", " ")
         return Failure(f"no TLS connection to {self.address}", ExitCode.UNREACHABLE, remedy=str(why))
 
@@ -207,11 +207,11 @@ class Client:
         ):
             return _no_api(str(self.address))
         sentence = f"the daemon at {self.address} ended the connection before its answer was complete"
-        return Failure(sentence, ExitCode.UNREACHABLE, remedy="look at its log and try again")
+        return Failure(sentence, ExitCode.UNREACHABLE, remedy="read its log and try again")
 
 
 def _no_api(address: str) -> Failure:
-    return Failure(f"what answers at {address} is no fulfilld API", ExitCode.UNREACHABLE, remedy="check the address")
+    return Failure(f"what answers at {address} is not a fulfilld API", ExitCode.UNREACHABLE, remedy="check the address")
 
 
 def segment(text: str) -> str:
@@ -277,11 +277,11 @@ class _Sender(threading.Thread):
                 self._sock.sendall(b"%x\r\n%b\r\n" % (len(line), line))
             self._sock.sendall(b"0\r\n\r\n")
         except ConnectionError:
-            return  # the daemon has heard enough; its answer says why
+            return  # the daemon reads no further; its answer says why
         except (OSError, ValueError) as error:
             if self._sock.fileno() < 0:
                 return  # the command has its answer and hung up; nobody waits for the rest
             self.failure = Failure(f"the lines cannot be read: {error}")
-            # The daemon still waits for lines; only a cut connection tells it and the listening side.
+            # The daemon still waits for lines; only a cut connection ends the call for it and the listening side.
             with suppress(OSError):
                 self._sock.shutdown(socket.SHUT_RDWR)

@@ -45,7 +45,7 @@ class Check:
 
 
 async def examine(config: Config) -> list[Check]:
-    """Everything that can be looked at. Shops are asked at the same time, each for a minute at most."""
+    """Everything that can be checked. Shops are asked at the same time, each for a minute at most."""
     checks = [Check("here", finding) for finding in here(config)]
     answers: dict[str, list[Finding]] = {}
     async with anyio.create_task_group() as group:
@@ -80,8 +80,8 @@ def mistaken(config: Config) -> dict[str, list[Finding]]:
     for name, shop in config.shops.items():
         was, now = kept.get(name), shop.identity()
         if was is not None and was != now:
-            told = f"the store has orders of {was}, the config says {now}: {ANOTHER_SHOP_REMEDY}"
-            found[name] = [Finding("identity", "warning", told)]
+            detail = f"the store has orders of {was}, the config says {now}: {ANOTHER_SHOP_REMEDY}"
+            found[name] = [Finding("identity", "warning", detail)]
     return found
 
 
@@ -117,10 +117,10 @@ def _socket(path: Path, daemon: Holder | None) -> Finding:
     if path.exists():
         return _listener(path)
     if daemon is not None:
-        told = (
+        detail = (
             f"{path} is gone, though a daemon runs ({daemon}): it makes the socket anew within seconds; else SIGHUP it"
         )
-        return Finding("socket", "failed", told)
+        return Finding("socket", "failed", detail)
     if (lost := lost_directory(path)) is not None:
         return Finding("socket", "failed", f"{lost} does not exist; make the directory, or set api.socket")
     existing = next(parent for parent in path.parents if parent.exists())
@@ -131,7 +131,7 @@ def _socket(path: Path, daemon: Holder | None) -> Finding:
 
 def _listener(path: Path) -> Finding:
     if not path.is_socket():
-        return Finding("socket", "failed", f"{path} is there and no socket; move it away")
+        return Finding("socket", "failed", f"{path} exists and is not a socket; move it away")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))
@@ -164,14 +164,14 @@ async def _ask(shop: ShopConfig, config: Config, answers: dict[str, list[Finding
 def _what_is_left(word: ReportedLimit) -> Finding:
     """The rate limit as the platform counts it: others may use the same account."""
     of = "" if word.limit is None else f" of {word.limit}"
-    told = f"{word.remaining}{of} {word.unit} are left"
+    detail = f"{word.remaining}{of} {word.unit} are left"
     if word.limit is None or word.remaining * _LITTLE >= word.limit:
-        return Finding("rate limit", "ok", told)
-    return Finding("rate limit", "warning", f"{told}: something else uses this account, or the daemon is busy")
+        return Finding("rate limit", "ok", detail)
+    return Finding("rate limit", "warning", f"{detail}: something else uses this account, or the daemon is busy")
 
 
 def _with_remedy(finding: Finding, shop: str) -> Finding:
-    """A refusal of the credentials in the platform's words, with ours for what helps."""
+    """A refusal of the credentials with the platform's message and our remedy."""
     if (finding.check, finding.status) != ("credentials", "failed"):
         return finding
     return replace(finding, detail=f"{finding.detail} - {access_remedy(shop)}")
@@ -184,6 +184,6 @@ async def _webhooks(client: PushingClient, shop: str) -> Finding:
     except PlatformFailure as failure:
         return Finding("webhooks", "failed", failure.detail)
     if missing:
-        told = f"not sent: {few(missing)}; `fulfilld webhooks {shop} --register` asks for them"
-        return Finding("webhooks", "warning", told)
+        detail = f"not sent: {few(missing)}; `fulfilld webhooks {shop} --register` asks for them"
+        return Finding("webhooks", "warning", detail)
     return Finding("webhooks", "ok", "the platform sends all that we take")

@@ -77,7 +77,7 @@ _REMEDIES = {
     "not-adjacent": "submit the states one at a time",
     "idempotency-key-reused": "use another --key for another target",
     "cursor-ahead": "begin anew with `fulfilld events --after 0`; whoever kept a cursor of the other feed has to, too",
-    "platform-unreachable": "the daemon is well; `fulfilld doctor` looks at the platform",
+    "platform-unreachable": "the daemon is well; `fulfilld doctor` checks the platform",
     "overloaded": "try again",
 }
 _ALLOWED = {"unknown-state": "known here", "platform-not-found": "known here"}
@@ -85,7 +85,7 @@ _ALLOWED = {"unknown-state": "known here", "platform-not-found": "known here"}
 
 def _sentence(problem: Mapping[str, Any], status: int) -> str:
     title, detail = str(problem.get("title") or f"the daemon answered {status}"), str(problem.get("detail") or "")
-    detail = detail.removesuffix(f" (and {len(problem.get('errors') or ()) - 1} more)")  # they are all told
+    detail = detail.removesuffix(f" (and {len(problem.get('errors') or ()) - 1} more)")  # they are all listed
     return f"{title}: {detail}" if detail and detail != title else title
 
 
@@ -100,7 +100,7 @@ def _remedy(slug: str, status: int, retry_after: str | None) -> str | None:
 
 
 def _details(problem: Mapping[str, Any]) -> list[str]:
-    """What the problem tells beside its detail; what the detail says already is not said again."""
+    """What the problem has beside its detail; what the detail says already is left out."""
     said = str(problem.get("detail") or "")
     lines = []
     allowed = ", ".join(map(str, problem.get("allowed") or ()))

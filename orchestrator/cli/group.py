@@ -34,7 +34,7 @@ class FulfilldGroup(TyperGroup):
         """Runs the command; a Failure becomes its text on stderr and its exit code."""
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()  # here, where a reader that went away can still be told from an error
+            sys.stdout.flush()  # here, where a reader that went away can still be distinguished from an error
             return result
         except Failure as failure:
             return self._end(failure)
@@ -95,7 +95,7 @@ class RegisterCommand(_MayFollow):
 
 
 def say_unwritten(error: OSError) -> ExitCode:
-    """Says on stderr that the output cannot be written; answers the exit code. Raises `error` if it is about something
+    """Says on stderr that the output cannot be written; returns the exit code. Raises `error` if it is about something
     else."""
     if error.errno not in _FULL:
         raise error

@@ -97,7 +97,7 @@ def order_page(order: Json) -> Page:
     ]
     if order.get("withdrawn"):
         at = order.get("withdrawn_at")
-        page.append(line("withdrawn  ", Cell("by the buyer", "bad"), f" at {at}" if at else ", no time is told"))
+        page.append(line("withdrawn  ", Cell("by the buyer", "bad"), f" at {at}" if at else ", no time is known"))
     if problem := order.get("problem"):
         text, tone = problem_cell(problem)
         page.append(line("problem    ", Cell(text, tone), f" since {problem['since']}" if problem.get("since") else ""))

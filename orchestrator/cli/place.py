@@ -94,7 +94,7 @@ class Place:
             except FileNotFoundError:
                 raise _no_file(f"there is no file {self.config}") from None
             except OSError:
-                pass  # it may be there: reading it tells why it cannot be
+                pass  # it may be there: reading it shows why it cannot be
             return self.config
         return USUAL_CONFIG if USUAL_CONFIG.is_file() else None
 

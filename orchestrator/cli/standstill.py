@@ -1,5 +1,5 @@
 """What stands still until a person does something: an order that is held, a shop that is paused or not in the config.
-Pure: JSON of the API in, words out."""
+Pure: JSON of the API in, text out."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _BY_REASON = {
         "check its credentials and address in the config and send SIGHUP, or `fulfilld resume {shop}`",
     ),
     "restore": (
-        "shop {shop} waits until a person has looked",
-        "look at what is pending, then `fulfilld resume {shop}`",
+        "shop {shop} waits until a person has checked it",
+        "check what is pending, then `fulfilld resume {shop}`",
     ),
     "another_account": (
         "the name of shop {shop} means another account now",
-        "mend the config, or `fulfilld resume {shop}` if it is the same shop",
+        "fix the config, or `fulfilld resume {shop}` if it is the same shop",
     ),
     "not_configured": (
         "shop {shop} is not in the config any more",

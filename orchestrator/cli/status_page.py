@@ -106,7 +106,7 @@ def _shop_grid(works: Sequence[tuple[Json, _Work]]) -> Grid:
 def _shops_narrowly(works: Sequence[tuple[Json, _Work]]) -> list[Line | Grid]:
     """The shops in three short tables: how each does, why one does not, where its orders are."""
     rows = [
-        (shop["name"], Cell(work.word, work.tone), _time_of_day(shop.get("last_sync_at")), _waiting(shop))
+        (shop["name"], Cell(work.status, work.tone), _time_of_day(shop.get("last_sync_at")), _waiting(shop))
         for shop, work in works
     ]
     page: list[Line | Grid] = [grid(("SHOP", "WORK", "LAST SYNC", "PENDING"), rows)]
@@ -164,7 +164,7 @@ def _denied(shops: Iterable[Json]) -> list[Line | Grid]:
 
 
 def _not_sent(shops: Iterable[Json]) -> list[Line | Grid]:
-    """Webhooks that platforms should send and do not: news then comes with the next poll, not at once."""
+    """Webhooks that platforms should send and do not: changes then arrive with the next poll, not at once."""
     rows = []
     for shop in shops:
         webhooks = shop.get("webhooks") or {}
@@ -181,9 +181,10 @@ def _not_sent(shops: Iterable[Json]) -> list[Line | Grid]:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """Whether a shop is worked for: a word, why, what helps with {shop} for the shop's name, and when it goes on."""
+    """Whether a shop is worked for: its status, why, what helps with {shop} for the shop's name, and when it goes
+    on."""
 
-    word: str
+    status: str
     tone: Tone
     detail: str = ""
     remedy: str = ""
@@ -195,7 +196,7 @@ class _Work:
 
     def in_full(self, shop: str) -> Cell:
         why = self.why(shop).text
-        return Cell(f"{self.word}: {why}" if why else self.word, self.tone)
+        return Cell(f"{self.status}: {why}" if why else self.status, self.tone)
 
 
 def few(names: Sequence[str], count: int = 3) -> str:
@@ -210,9 +211,11 @@ def _work(shop: Json) -> _Work:
     if shop.get("paused") and shop.get("paused_by") == "access_denied":
         return _Work("access denied", "bad")
     if shop.get("paused") and shop.get("paused_by") == "restore":
-        return _Work("restored", "bad", shop.get("paused_reason") or "", "look, then `fulfilld resume {shop}`")
+        return _Work(
+            "restored", "bad", shop.get("paused_reason") or "", "check what is pending, then `fulfilld resume {shop}`"
+        )
     if shop.get("paused") and shop.get("paused_by") == "another_account":
-        remedy = "mend the config, or `fulfilld resume {shop}`"
+        remedy = "fix the config, or `fulfilld resume {shop}`"
         return _Work("another account", "bad", shop.get("paused_reason") or "", remedy)
     if shop.get("paused"):
         return _Work("paused", "bad", shop.get("paused_reason") or "")

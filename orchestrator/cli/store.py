@@ -38,7 +38,7 @@ def store_of_config(path: Path, environ: Mapping[str, str]) -> Engine:
 
 
 def store_of_status(dump: Mapping[str, Any]) -> Engine:
-    """The store by the status dump's `daemon.storage`. Raises Failure when it is none that can be looked for here."""
+    """The store by the status dump's `daemon.storage`. Raises Failure when it cannot be found from here."""
     from storage.engines import engine_of
 
     storage = dump["daemon"]["storage"]
@@ -46,5 +46,5 @@ def store_of_status(dump: Mapping[str, Any]) -> Engine:
     try:
         return engine_of(text)
     except ValueError:
-        told = f"the daemon's store is {text}, which this fulfilld does not know"
-        raise Failure(told, remedy="name its config with --config") from None
+        message = f"the daemon's store is {text}, which this fulfilld does not know"
+        raise Failure(message, remedy="name its config with --config") from None

@@ -1,4 +1,4 @@
-"""Output that any terminal and pipe takes, whatever its encoding: a letter that it has not is told by its JSON escape.
+"""Output that any terminal and pipe takes, whatever its encoding: a letter that it lacks is written as its JSON escape.
 
 So a command that succeeded never ends in an encoding error, and JSON stays JSON with the same meaning.
 """

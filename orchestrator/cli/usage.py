@@ -1,4 +1,4 @@
-"""What is said about a command line that cannot be understood, in our words in place of the library's.
+"""What is said about a command line that cannot be understood, in our messages in place of the library's.
 
 The library checks values with pydantic, whose sentences are for programmers, and does not know that an option which one
 command lacks may stand before all of them.
@@ -44,12 +44,12 @@ def reword(error: Any) -> None:
         error.message += f" - it stands before the command: {program} {option} {GLOBAL_OPTIONS[option]} {command}"
     elif (words := _constraint(error.__cause__)) is not None:
         error.message = words
-    told = fitted(f"{_HEADING}{error.format_message()}").removeprefix(_HEADING)
-    error.format_message = lambda: told
+    message = fitted(f"{_HEADING}{error.format_message()}").removeprefix(_HEADING)
+    error.format_message = lambda: message
 
 
 def _constraint(cause: Any) -> str | None:
-    """What pydantic asks of a value, in words; None for what it did not say."""
+    """What pydantic asks of a value, in words; None where it says nothing."""
     from pydantic import ValidationError
 
     if not isinstance(cause, ValidationError):

@@ -50,7 +50,7 @@ def wait_for_target(
 
 
 def is_over(target: Mapping[str, Any]) -> bool:
-    """Whether waiting longer makes no sense; a blocked target waits for a person."""
+    """Whether waiting longer is pointless; a blocked target waits for a person."""
     return target["status"] in _OVER
 
 

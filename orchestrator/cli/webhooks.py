@@ -30,13 +30,13 @@ def shop_of(config: Config, name: str) -> ShopConfig:
     return shop
 
 
-def address_for(config: Config, shop: str, told: str) -> str:
-    """Where a shop's webhooks are to go: below the address that was told, or the config's. Raises Failure."""
-    if told != REGISTER_HERE:
+def address_for(config: Config, shop: str, given: str) -> str:
+    """Where a shop's webhooks are to go: below the given address, or the config's. Raises Failure."""
+    if given != REGISTER_HERE:
         try:
-            return address_of(public_url_of(told), shop)
+            return address_of(public_url_of(given), shop)
         except ValueError as error:
-            raise Failure(f"--register {told}: {error}", ExitCode.USAGE) from None
+            raise Failure(f"--register {given}: {error}", ExitCode.USAGE) from None
     if config.webhooks is None or config.webhooks.public_url is None:
         raise Failure(
             "the config does not say where platforms reach the webhook listener",
@@ -46,7 +46,7 @@ def address_for(config: Config, shop: str, told: str) -> str:
     return address_of(config.webhooks.public_url, shop)
 
 
-async def look(shop: ShopConfig, address: str | None, state_directory: Path) -> Inspection:
+async def inspect_shop(shop: ShopConfig, address: str | None, state_directory: Path) -> Inspection:
     """The shop's webhooks; with an `address` those that are missing are asked for. Raises Failure.
 
     `state_directory`: as `Config.state_directory`.

@@ -88,12 +88,12 @@ def _shared_accounts(shops: Any, borrowed: AbstractSet[Path]) -> Iterator[Findin
                 path[:2] == ("shops", name) and path[2] in _telling(shop) for path in borrowed if path[2:]
             )
             which = f" ({_shown(shop)})" if is_shown else ""
-            told = f"is the same account as shops.{known}{which} - remove one of them: each order has one driver"
-            yield ("shops", name), told
+            message = f"is the same account as shops.{known}{which} - remove one of them: each order has one driver"
+            yield ("shops", name), message
 
 
 def _account(shop: Any) -> tuple[str, ...] | None:
-    """What tells the shop's account from all others; None where the file does not say so much."""
+    """What distinguishes the shop's account from all others; None where the file does not say so much."""
     named = _named(shop)
     if named is None:
         return None

@@ -1,7 +1,7 @@
 """From pydantic's complaints to lines for a person: where, what is wrong, what to do, and no secret.
 
 A value is shown only where that is safe beyond doubt: numbers, true and false of keys that are no secret, and short
-text of keys that take one of a few words. Text of any other key may be a token that was pasted into the wrong line.
+text of keys that take one of a few values. Text of any other key may be a token that was pasted into the wrong line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PATTERNS = {
     r"^[A-Za-z_][A-Za-z0-9_]*$": "must be a name: letters, digits and underscores, not beginning with a digit",
     r"^(20[0-9]{2}-(01|04|07|10)|unstable)$": "must be the first month of a quarter such as 2026-10, or unstable",
 }
-"""What the patterns of all models mean; one without words here is told as it is."""
+"""What the patterns of all models mean; one without a sentence here is shown as it is."""
 _LENGTHS = {
     "string_too_long": ("at most", "max_length", "characters"),
     "too_long": ("at most", "max_length", "entries"),
@@ -113,12 +113,12 @@ def unknown_key(name: str, known: Iterable[str]) -> str:
     """What to say about a key that does not exist."""
     names = sorted(known)
     if close := get_close_matches(name, names, n=1):
-        return f'is no known key - did you mean "{close[0]}"?'
-    return f"is no known key - known here: {', '.join(names)}"
+        return f'unknown key - did you mean "{close[0]}"?'
+    return f"unknown key - known here: {', '.join(names)}"
 
 
 def one_of(found: str | None, allowed: Iterable[str]) -> str:
-    """What to say about a word that is none of the allowed ones; `found` None: it must not be shown."""
+    """What to say about a value that is not one of the allowed ones; `found` None: it must not be shown."""
     shown = f", not {quoted(found)}" if found is not None and len(found) <= _LONGEST_SHOWN else ""
     return f"must be one of {', '.join(map(quoted, allowed))}{shown}"
 
@@ -261,7 +261,7 @@ def _model(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
 
 
 def _words(annotation: Any) -> list[str]:
-    """The allowed words of a Literal, also inside a union."""
+    """The allowed values of a Literal, also inside a union."""
     found: list[str] = []
     for part in get_args(annotation):
         found += [part] if isinstance(part, str) else _words(part)

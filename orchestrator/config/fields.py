@@ -153,7 +153,7 @@ def instant_ms(text: str) -> int:
         at = datetime.fromisoformat(text.upper())
         return ((at if instant is not None else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
-        raise ValueError(f"is no day or time that there is - it {usual}") from None
+        raise ValueError(f"is not a valid date or time - it {usual}") from None
 
 
 def _instant(text: str) -> str:

@@ -30,7 +30,7 @@ from orchestrator.config.references import resolve
 from orchestrator.config.rereading import Source
 from orchestrator.config.resolved import Config, Limits, ShopConfig
 from orchestrator.config.source import read
-from orchestrator.config.warnings import unwise
+from orchestrator.config.warnings import warnings_of
 from orchestrator.platforms.platform import DefaultLimits
 from orchestrator.platforms.window import WindowLimit
 from orchestrator.registry import PLATFORMS
@@ -45,7 +45,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 def load(path: Path | str, environ: Mapping[str, str] = os.environ, clock: Clock = _CLOCK) -> Config:
     """The config in a file, checked. Raises ConfigError with every problem; nothing that it says holds a secret.
 
-    `environ` is where `{"env": …}` looks, `clock` tells what lies in the future. Relative paths become absolute, from
+    `environ` is where `{"env": …}` looks, `clock` says what lies in the future. Relative paths become absolute, from
     the directory of the file.
     """
     location = Path(os.path.abspath(path))
@@ -78,7 +78,7 @@ def load(path: Path | str, environ: Mapping[str, str] = os.environ, clock: Clock
             shop.name: replace(shop, source=Source.of(raw["shops"][shop.name], location.parent, environ))
             for shop in shops
         },
-        warnings=tuple(unwise(shops, file.webhooks, file.delivery, clock.now_ms())),
+        warnings=tuple(warnings_of(shops, file.webhooks, file.delivery, clock.now_ms())),
     )
 
 
@@ -204,8 +204,8 @@ def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
     if not re.fullmatch(SHOP_NAME, name):
         check.refuse(
             path,
-            "is no name for a shop - up to 63 of the characters A-Z, a-z, 0-9, _ . and -, and the first is a letter or"
-            " a digit",
+            "is not a valid shop name - up to 63 of the characters A-Z, a-z, 0-9, _ . and -, and the first is a letter"
+            " or a digit",
         )
         return None
     if not isinstance(tree, dict):

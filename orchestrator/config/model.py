@@ -54,13 +54,13 @@ def default_socket() -> Path:
 
 
 def lost_directory(socket: Path) -> Path | None:
-    """The directory that has to be there before a socket can be; None when the daemon can do with what there is.
+    """The directory that has to be there before a socket can be; None when nothing is missing.
 
     The daemon makes the socket's own directory. It makes none above it, and none in the root of the file system, for
     a path that is misspelt must not become true; the default place alone is made with all that it needs.
     """
     directory = socket.parent
-    if os.path.exists(directory):  # False too where we may not look
+    if os.path.exists(directory):  # False too without permission
         return None
     with suppress(ConfigError):
         if socket == default_socket():

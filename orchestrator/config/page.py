@@ -57,10 +57,10 @@ def _part(platform: Platform) -> str:
 
 
 def _limits(limits: DefaultLimits) -> str:
-    told = [f"`{name}` {getattr(limits, name):g}" for name in ("concurrency", "rate_per_second", "burst")]
+    parts = [f"`{name}` {getattr(limits, name):g}" for name in ("concurrency", "rate_per_second", "burst")]
     if limits.window is not None:
-        told.append(f"`window` {limits.window.calls} calls in {limits.window.seconds:g} seconds")
-    return f"Limits by default: {', '.join(told)}."
+        parts.append(f"`window` {limits.window.calls} calls in {limits.window.seconds:g} seconds")
+    return f"Limits by default: {', '.join(parts)}."
 
 
 def _rows(

@@ -49,7 +49,7 @@ class WebhookSettings(Section):
         ),
     ] = None
     check_interval_seconds: Annotated[
-        float, Field(ge=0, le=86_400, description="How often the daemon looks which webhooks platforms send; 0: never")
+        float, Field(ge=0, le=86_400, description="How often the daemon checks which webhooks platforms send; 0: never")
     ] = 3600.0
     max_body_bytes: Annotated[
         int, Field(ge=1024, le=64 * 1024 * 1024, description="A webhook with a larger body is refused")

@@ -76,7 +76,7 @@ def _fetch(reference: dict[str, str], directory: Path, environ: Mapping[str, str
 
 
 def _variable(name: str, environ: Mapping[str, str]) -> str:
-    # What is no name is not repeated: it may be the secret itself, written in the wrong place.
+    # An invalid name is not repeated: it may be the secret itself, written in the wrong place.
     if not _VARIABLE.fullmatch(name):
         raise _NotThere('"env" must be the name of an environment variable: letters, digits and underscores')
     if name not in environ:
@@ -97,7 +97,7 @@ def _file(name: str, directory: Path) -> str:
     try:
         # A pipe or a device could make us wait for ever.
         if path.exists() and not path.is_file():
-            raise _NotThere(f"{shown} is no ordinary file")
+            raise _NotThere(f"{shown} is not a regular file")
         with path.open("rb") as source:
             raw = source.read(_LARGEST_BYTES + 1)
     except OSError as error:

@@ -31,7 +31,7 @@ from orchestrator.platforms.window import WindowLimit
 from orchestrator.registry import PLATFORMS
 
 ANOTHER_SHOP_REMEDY = (
-    "what is kept under this name would be looked for in the other shop: give that one a name of its own in the config,"
+    "what is kept under this name would be read in the other shop: give that one a name of its own in the config,"
     " and keep this one as it was or remove it"
 )
 """What to do about a shop whose name in the config has come to mean another shop of its platform."""
@@ -86,7 +86,7 @@ class ShopConfig:
 
     @property
     def signing_secret(self) -> str | None:
-        """What a platform is told to sign webhooks with: the first of `webhook_secrets`; None: there is none."""
+        """What a platform has to sign webhooks with: the first of `webhook_secrets`; None: there is none."""
         return self.webhook_secrets[0].get_secret_value() if self.webhook_secrets else None
 
     def machine_options(self) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class ShopConfig:
     def access_fingerprint(self) -> str:
         """A digest of all that decides whether the platform lets us in: credentials, address, the platform's own keys.
 
-        When it changes, a pause that refused access caused is over: a wrong shop id or a misnamed status is mended by
+        When it changes, a pause that refused access caused is over: a wrong shop id or a misnamed status is fixed by
         other keys than the token. Never to be shown.
         """
         text = json.dumps([self.base_url, _revealed(self.options)], sort_keys=True, default=str)
@@ -142,7 +142,7 @@ class ShopConfig:
         )
 
     def identity(self) -> str:
-        """Which shop of its platform this is, for people: address and the platform's own keys that tell shops apart.
+        """Which shop of its platform this is, for people: address and the platform's own keys that distinguish shops.
 
         Orders are kept by the shop's name in the config, so a name that comes to mean another shop mixes two up.
         """
@@ -151,12 +151,12 @@ class ShopConfig:
 
 
 def identity_of(platform: str, base_url: str, named: Mapping[str, Any]) -> str:
-    """A shop's identity in words; `named`: the platform's own keys that tell shops apart, with their values."""
+    """A shop's identity in words; `named`: the platform's own keys that distinguish shops, with their values."""
     address = base_url
     for key, value in named.items():
         address = address.replace(f"{{{key}}}", str(value))
-    told = [f"{key} {value}" for key, value in named.items() if value is not None]
-    return ", ".join([f"{platform} at {address}", *told])
+    parts = [f"{key} {value}" for key, value in named.items() if value is not None]
+    return ", ".join([f"{platform} at {address}", *parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class Config:
 
 
 def _is_ours(directory: Path) -> bool:
-    """Whether files can be kept there; whoever may only look counts his calls alone."""
+    """Whether files can be kept there; whoever may only read counts his calls alone."""
     return os.access(directory, os.W_OK | os.X_OK)
 
 

@@ -1,7 +1,7 @@
 """From the file to plain JSON values: `//` comment lines, and everything that JSON's own reader lets pass.
 
 Python's reader keeps the last of two equal keys and takes NaN for a number. In a config both are mistakes that would
-go unnoticed, so a second look at the tokens finds them, with line and column.
+go unnoticed, so a second pass over the tokens finds them, with line and column.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ def _text(path: Path) -> str:
         return text_of(raw)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        told = "UTF-8" if error.encoding.startswith("utf-8") else "the UTF-16 that it begins as"
-        raise ConfigError([ConfigProblem(f"{path.name}:{line}", f"is not {told} - save it as UTF-8")]) from None
+        expected = "UTF-8" if error.encoding.startswith("utf-8") else "the UTF-16 that it begins as"
+        raise ConfigError([ConfigProblem(f"{path.name}:{line}", f"is not {expected} - save it as UTF-8")]) from None
 
 
 def _no_json(text: str, name: str, error: json.JSONDecodeError) -> ConfigProblem:
-    at, told = explain_json(text, error, name="the file", comments=True)
-    return _at(text, name, at, f"is no JSON here: {told}")
+    at, message = explain_json(text, error, name="the file", comments=True)
+    return _at(text, name, at, f"invalid JSON: {message}")
 
 
 def _at(text: str, name: str, position: int, message: str) -> ConfigProblem:
@@ -90,7 +90,7 @@ class _Level:
 
 
 def _oddities(text: str) -> Iterator[tuple[int, str]]:
-    """Positions of repeated keys, of numbers that are none and of text that is none. `text` passed Python's reader."""
+    """Positions of repeated keys, of invalid numbers and of invalid text. `text` passed Python's reader."""
     levels: list[_Level] = []
     for match in _TOKEN.finditer(text):
         found, at = match.group(), match.start()
@@ -113,6 +113,6 @@ def _oddities(text: str) -> Iterator[tuple[int, str]]:
                     yield at, f"the key {quoted(value)} is there twice - remove one"
                 levels[-1].keys.add(value)
         elif found in ("NaN", "Infinity", "-Infinity"):
-            yield at, f"{found} is no number in JSON"
+            yield at, f"{found} is not a number in JSON"
         elif found not in (":", "true", "false", "null") and isinf(float(found)):
             yield at, "is too large for a number"

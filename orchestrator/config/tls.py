@@ -1,4 +1,4 @@
-"""The certificate that the webhook listener shows, looked at before it listens: by `config check` and `doctor` too."""
+"""The certificate that the webhook listener shows, checked before it listens: by `config check` and `doctor` too."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     except ssl.SSLError as error:
         raise ConfigError([_mismatch(settings, error)]) from None
     except OSError as error:
-        told = f"{settings.certificate} or {settings.key} cannot be read: {_reason(error)}"
-        raise ConfigError([ConfigProblem(_AT, told)]) from None
+        message = f"{settings.certificate} or {settings.key} cannot be read: {_reason(error)}"
+        raise ConfigError([ConfigProblem(_AT, message)]) from None
     return context
 
 
 def missing_files(settings: TlsSettings) -> list[ConfigProblem]:
-    """Which of the two files is not there yet, of those problems that `tls_context` tells."""
+    """Which of the two files is not there yet, of those problems that `tls_context` raises."""
     files = [(f"{_AT}.{name}", path, name) for name, path in _files(settings)]
     return [problem for each in files if (problem := _problem(*each)) == _missing(*each)]
 
@@ -62,8 +62,8 @@ def _problem(at: str, path: Path, name: str) -> ConfigProblem | None:
 
 def _mismatch(settings: TlsSettings, error: ssl.SSLError) -> ConfigProblem:
     if error.reason == "KEY_VALUES_MISMATCH":
-        told = f"{settings.key} is not the key of {settings.certificate} - name the one that it was made with"
-        return ConfigProblem(f"{_AT}.key", told)
+        message = f"{settings.key} is not the key of {settings.certificate} - name the one that it was made with"
+        return ConfigProblem(f"{_AT}.key", message)
     reason = (error.reason or "no certificate and its key").lower().replace("_", " ")
     return ConfigProblem(_AT, f"{settings.certificate} and {settings.key} cannot be used: {reason} - make them anew")
 

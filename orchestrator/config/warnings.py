@@ -1,4 +1,4 @@
-"""What is usable but surely not meant, or asks for trouble: told by `config check`, `doctor` and at each start."""
+"""What is usable but surely not meant, or asks for trouble: shown by `config check`, `doctor` and at each start."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from orchestrator.registry import PLATFORMS
 _SHORTEST_SECRET = 8
 
 
-def unwise(
+def warnings_of(
     shops: Iterable[ShopConfig], webhooks: WebhookSettings | None, delivery: DeliverySettings | None, now_ms: int
 ) -> Iterator[ConfigProblem]:
     """The warnings about a config without errors; `now_ms` is Unix time in milliseconds."""
     has_secret = False
     if not (shops := list(shops)):
         such = f'"shops": {{"acme": {{"platform": "{next(iter(PLATFORMS))}", …}}}}'
-        told = f"there are none, so nothing is done - add one, such as {such}"
-        yield ConfigProblem("shops", told)
+        message = f"there are none, so nothing is done - add one, such as {such}"
+        yield ConfigProblem("shops", message)
     for shop in shops:
         yield from _of_shop(shop, is_listening=webhooks is not None)
         if shop.import_since is not None and shop.import_since > now_ms:
-            told = "lies in the future - until then no poll and no webhook imports an order"
-            yield ConfigProblem(written(("shops", shop.name, "import_since")), told)
+            message = "lies in the future - until then neither a sync nor a webhook imports an order"
+            yield ConfigProblem(written(("shops", shop.name, "import_since")), message)
         has_secret |= bool(shop.webhook_secrets)
     if webhooks is not None and shops and not has_secret:
-        told = "no webhook is taken, for no shop has a webhook_secret - give it to those whose platform sends some"
-        yield ConfigProblem("webhooks", told)
+        message = "no webhook is taken, for no shop has a webhook_secret - give it to those whose platform sends some"
+        yield ConfigProblem("webhooks", message)
     if delivery is not None:
         yield from _of_signing(delivery.secret)
         yield from _of_edges(delivery.secret, ("delivery", "secret"))
@@ -49,8 +49,8 @@ def _of_signing(secret: SecretStr) -> Iterator[ConfigProblem]:
     if is_easy_to_guess(secret):
         yield _guessable("delivery.secret")
     elif not is_standard_base64(secret.get_secret_value().removeprefix(SIGNING_PREFIX)):
-        told = "is no standard base64, as receivers' libraries expect - `fulfilld secret new` prints a good one"
-        yield ConfigProblem("delivery.secret", told)
+        message = "is not standard base64, as receivers' libraries expect - `fulfilld secret new` prints a good one"
+        yield ConfigProblem("delivery.secret", message)
 
 
 def _of_shop(shop: ShopConfig, *, is_listening: bool) -> Iterator[ConfigProblem]:
@@ -63,13 +63,13 @@ def _of_shop(shop: ShopConfig, *, is_listening: bool) -> Iterator[ConfigProblem]
     yield from _of_edges(shop.options, ("shops", shop.name))
     if shop.asks_for_webhooks:
         yield from _of_edges(shop.webhook_secrets, ("shops", shop.name, "webhook_secret"))
-    for key, told in PLATFORMS[shop.platform].warnings(shop.options):
-        yield ConfigProblem(written(("shops", shop.name, key)), told)
+    for key, message in PLATFORMS[shop.platform].warnings(shop.options):
+        yield ConfigProblem(written(("shops", shop.name, key)), message)
     path = written(("shops", shop.name, "webhook_secret"))
     # What stands in for a platform on this machine (the sandbox) has a secret, whether webhooks are tried out or not.
     if shop.asks_for_webhooks and not is_listening and not is_here:
-        told = 'no webhook comes in without the section webhooks - add it, such as "webhooks": {"port": 8443}'
-        yield ConfigProblem(path, told)
+        message = 'no webhook comes in without the section webhooks - add it, such as "webhooks": {"port": 8443}'
+        yield ConfigProblem(path, message)
     if shop.asks_for_webhooks and any(map(is_easy_to_guess, shop.webhook_secrets)):
         yield _guessable(path)
 
@@ -80,8 +80,8 @@ def _of_edges(value: Any, path: Path) -> Iterator[ConfigProblem]:
         case SecretStr():
             text = value.get_secret_value()
             if text != text.strip() or not text.isprintable():
-                told = "begins or ends with a blank or line break, or holds what cannot be printed - write it alone"
-                yield ConfigProblem(written(path), told)
+                message = "begins or ends with a blank or line break, or holds what cannot be printed - write it alone"
+                yield ConfigProblem(written(path), message)
         case BaseModel():
             for name, inner in value:
                 yield from _of_edges(inner, (*path, name))
@@ -96,22 +96,24 @@ def _of_limits(shop: ShopConfig, *, is_here: bool) -> Iterator[ConfigProblem]:
     window, documented, is_own = limits.window, default.window, limits.rate_per_second != default.rate_per_second
     if window is not None and is_own and limits.rate_per_second * window.seconds > window.calls:
         on_average = window.calls / window.seconds
-        told = (
+        message = (
             f"{limits.rate_per_second:g} a second make {limits.rate_per_second * window.seconds:g} calls in"
             f" {window.seconds:g} s, and no more than {window.calls} are made, which is {on_average:.2g} a second"
             " - lower it, or set limits.window if the platform lets your account do more"
         )
-        yield ConfigProblem(written(("shops", shop.name, "limits", "rate_per_second")), told)
+        yield ConfigProblem(written(("shops", shop.name, "limits", "rate_per_second")), message)
     if documented is None or is_here:
         return
     if window is None or window.calls * documented.seconds > documented.calls * window.seconds:
-        told = (
+        message = (
             f"is more than the {documented.calls} calls in {documented.seconds:g} s that {shop.platform} documents"
             " - leave it out unless the platform lets your account do more"
         )
-        yield ConfigProblem(written(("shops", shop.name, "limits", "window")), told)
+        yield ConfigProblem(written(("shops", shop.name, "limits", "window")), message)
 
 
 def _guessable(path: str) -> ConfigProblem:
-    told = f"is easy to guess with fewer than {_SHORTEST_SECRET} characters - `fulfilld secret new` prints a good one"
-    return ConfigProblem(path, told)
+    message = (
+        f"is easy to guess with fewer than {_SHORTEST_SECRET} characters - `fulfilld secret new` prints a good one"
+    )
+    return ConfigProblem(path, message)

@@ -137,7 +137,7 @@ class Draft:
         return self.with_kept(None)
 
     def with_kept(self, kept: Kept | None) -> Draft:
-        """An unchanged copy for a look to be adopted."""
+        """An unchanged copy to adopt an observation."""
         copy = Draft(self.order, self.targets, self.intent_target, cause=self._cause, kept=kept)
         copy._requests = self._requests
         return copy

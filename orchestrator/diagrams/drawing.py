@@ -1,7 +1,7 @@
 """Machines as people see them: as text for a terminal, as Mermaid for documents, as SVG for the dashboard.
 
-All three are pure functions of what a machine tells about itself (`PlatformMachine.describe`), so a new platform has
-its pictures for nothing.
+All three are pure functions of a machine's own description (`PlatformMachine.describe`), so a new platform needs
+no code for its pictures.
 """
 
 from __future__ import annotations
@@ -123,19 +123,22 @@ def svg_sheet(machines: Sequence[PlatformMachine]) -> str:
 
 
 def _for_people(machine: PlatformMachine) -> dict[str, Any]:
-    """What a machine tells about itself, with all milestones of a state."""
-    told = machine.describe()
+    """A machine's description, with all milestones of a state."""
+    described = machine.describe()
     words: dict[str, list[str]] = defaultdict(list)
-    for milestone, state in told["milestones"].items():
+    for milestone, state in described["milestones"].items():
         words[state].append(milestone)
-    states = [{**each, "milestone": ", ".join(words[each["name"]]) or None} for each in told["states"]]
-    return {**told, "states": states}
+    states = [{**each, "milestone": ", ".join(words[each["name"]]) or None} for each in described["states"]]
+    return {**described, "states": states}
 
 
 def _for_pictures(machine: PlatformMachine) -> dict[str, Any]:
     """The same, with who makes a step that we do not in the step's label."""
-    told = _for_people(machine)
-    return {**told, "steps": [{**each, "step": " ".join([each["step"], *_maker(each)])} for each in told["steps"]]}
+    described = _for_people(machine)
+    return {
+        **described,
+        "steps": [{**each, "step": " ".join([each["step"], *_maker(each)])} for each in described["steps"]],
+    }
 
 
 def _maker(step: Mapping[str, Any]) -> list[str]:

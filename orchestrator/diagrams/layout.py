@@ -90,7 +90,7 @@ class _Bundle:
 
 
 def lay_out(described: Mapping[str, Any]) -> Layout:
-    """The picture of a machine as `PlatformMachine.describe()` tells it."""
+    """The picture of a machine from `PlatformMachine.describe()`."""
     mainline: list[str] = list(described["mainline"])
     boxes = {box.name: box for box in _boxes(described)}
     moves = _moves(described["steps"])

@@ -134,7 +134,7 @@ class Inbox:
         batch = await self._due(shop, Which.LOCAL)
         worker = self._worker_of(shop)
         if not batch:
-            is_admitted = worker is not None and worker.gate.admits_calls
+            is_admitted = worker is not None and worker.admission.admits_calls
             if worker is not None:
                 batch = await self._due(shop, Which.ALL if is_admitted else Which.NEW)
             if not batch and not is_admitted:
@@ -163,7 +163,7 @@ class Inbox:
     async def _follow(self, shop: str, by_order: dict[Place, list[Item]]) -> None:
         """Reads each order once."""
         worker = self._worker_of(shop)
-        if worker is None or not worker.gate.admits_calls:
+        if worker is None or not worker.admission.admits_calls:
             for items in by_order.values():
                 await self._postpone(worker, items, CLOSED)
             return

@@ -114,7 +114,7 @@ class SubscriptionWatch:
         self._health: dict[str, WebhookHealth] = {}
 
     def health(self, shop: str) -> WebhookHealth | None:
-        """What the last check of a shop's subscriptions showed; None where there was none, or none is wanted."""
+        """What the last check of a shop's subscriptions showed; None where there was none, or checks are off."""
         config = self._shops().get(shop)
         return self._health.get(shop) if config is not None and config.webhook_secrets else None
 
@@ -123,7 +123,7 @@ class SubscriptionWatch:
         self._wake.set()
 
     async def run(self) -> None:
-        """Checks until cancelled; returns at once where no webhooks are received, or no checks are wanted."""
+        """Checks until cancelled; returns at once where no webhooks are received, or checks are off."""
         settings = self._settings
         if settings is None or not settings.check_interval_seconds:
             return

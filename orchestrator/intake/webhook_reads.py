@@ -76,7 +76,7 @@ class WebhookReader:
         return None
 
     async def _order_at(self, worker: ShopWorker, place: Place) -> str | None:
-        """The order to read; None: there is none, or all are."""
+        """The order to read; None: no order, or all of them by a sync."""
         order, part = place
         if order is None and part is None:
             worker.sync_schedule.ask_soon()

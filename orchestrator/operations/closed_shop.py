@@ -5,19 +5,19 @@ from __future__ import annotations
 from orchestrator.runtime.admission import Admission
 from storage.records import Shop
 
-MEND_ACCESS = "mend them in their files, or in the config and send SIGHUP, or resume the shop"
+MEND_ACCESS = "replace them in their files, or in the config and send SIGHUP, or resume the shop"
 """What to do when a platform refuses our credentials."""
 
 _CLOSED = {"retry_after": "asked us to wait", "circuit": "does not answer and is left alone"}
 
 
-def why_closed(gate: Admission, shop: Shop | None) -> str:
-    """What keeps the gate closed, and what to do about it; `shop` is its row, which knows who paused it."""
-    if gate.is_draining:
+def why_closed(admission: Admission, shop: Shop | None) -> str:
+    """Why no call is admitted, and what to do about it; `shop` is its row, which knows who paused it."""
+    if admission.is_draining:
         return "the daemon is shutting down"
-    if gate.is_paused:
+    if admission.is_paused:
         return _why_paused(shop)
-    reason = gate.reason()
+    reason = admission.reason()
     if reason is None:
         return "its platform is being tried again with one call"
     return f"its platform {_CLOSED[reason[0]]} for {reason[1]:.0f} s more ({reason[2]})"
@@ -29,8 +29,8 @@ def _why_paused(shop: Shop | None) -> str:
         case "access_denied":
             return f"its platform refused our credentials{why}; {MEND_ACCESS}"
         case "restore":
-            return f"it waits until a person has looked{why}; resume it then"
+            return f"it waits until a person has checked it{why}; resume it then"
         case "another_account":
-            return f"its name means another account now{why}; mend the config, or resume it if it is the same shop"
+            return f"its name means another account now{why}; fix the config, or resume it if it is the same shop"
         case _:
             return f"it is paused by a person{why}; resume it"

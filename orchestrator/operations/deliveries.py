@@ -1,4 +1,4 @@
-"""What is told of the pushes to the ERP: how far each receiver is behind, and why."""
+"""What is shown of the pushes to the ERP: how far each receiver is behind, and why."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def consumer_views(tx: Transaction, now_ms: int) -> list[ConsumerStatus]:
 
 
 def no_consumer(tx: Transaction, name: str) -> Refused:
-    """The refusal of a name that is no consumer's, with those that there are."""
+    """The refusal of an unknown consumer, with the known ones."""
     known = ", ".join(each.name for each in consumer_lags(tx))
     there = f"there are {known}" if known else "nobody has acknowledged an event yet"
     return Refused("consumer-not-found", f"there is no consumer {name!r}, {there}; acknowledging makes one")
 
 
 def no_receiver(name: str, endpoints: Sequence[EndpointFacts]) -> Refused:
-    """The refusal of a name that is no receiver's, with those that there are."""
+    """The refusal of an unknown receiver, with the known ones."""
     if not endpoints:
         return Refused("delivery-not-found", f"there is no receiver {name!r}: the config has no delivery")
     known = ", ".join(endpoint.name for endpoint in endpoints)

@@ -22,7 +22,7 @@ StatusName = Annotated[str, WithJsonSchema({"type": "string", "enum": [s.value f
 
 
 class StandingProblem(TypedDict):
-    """Why an order or a target stands still; `detail` carries the platform's own words."""
+    """Why an order or a target stands still; `detail` carries the platform's own message."""
 
     type: str
     title: str
@@ -91,10 +91,10 @@ class ReturnedLine(TypedDict):
 
 
 class Return(TypedDict):
-    """What the buyer sends back, or wants to."""
+    """A return: what the buyer sends back, or asks to."""
 
     id: str
-    state: Annotated[str, Field(description="The platform's own word for where the return stands")]
+    state: Annotated[str, Field(description="The platform's own status of the return")]
     lines: list[ReturnedLine]
 
 
@@ -162,19 +162,19 @@ class RateLimit(TypedDict):
     concurrency: int
     window: Annotated[CallWindow | None, Field(description="Never more calls than that; null where none is counted")]
     available: Annotated[float | None, Field(description="Calls at hand now; null while the shop starts")]
-    limit: Annotated[int | None, Field(description="The platform's last word: how much there is; null where none came")]
-    remaining: Annotated[int | None, Field(description="The platform's last word: how much of it is left")]
+    limit: Annotated[int | None, Field(description="The platform's latest rate limit; null where it gave none")]
+    remaining: Annotated[int | None, Field(description="How much of it was left, by the platform's latest answer")]
     unit: Annotated[Literal["calls", "points"] | None, Field(description="What the platform counts")]
     reset_at: Annotated[Instant | None, Field(description="When the platform's count starts anew, or is full again")]
     told_at: Annotated[Instant | None, Field(description="When the platform said so")]
 
 
 class WebhooksOfShop(TypedDict):
-    """What the last look at a platform's webhooks showed."""
+    """The last check of a platform's webhooks."""
 
     checked_at: Instant
     missing: Annotated[dict[str, str], Field(description="Topics that are not sent to us, and why")]
-    error: Annotated[str | None, Field(description="Why there was no look")]
+    error: Annotated[str | None, Field(description="Why the check failed")]
 
 
 class Shop(TypedDict):
@@ -216,13 +216,13 @@ class Shops(TypedDict):
 
 
 class SyncStarted(TypedDict):
-    """A sweep will begin, or goes on."""
+    """A sync will begin, or goes on."""
 
     shop: str
 
 
 class SyncFound(SyncStarted):
-    """What a sweep found."""
+    """What a sync found."""
 
     imported: int
     updated: int

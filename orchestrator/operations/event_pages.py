@@ -14,7 +14,7 @@ from storage.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events, the cursor up to which the reader has seen all that it asked for, and the id of the feed."""
+    """Events, the cursor up to which the reader has read all that it asked for, and the id of the feed."""
 
     events: list[Event]
     next: int
@@ -22,7 +22,7 @@ class EventPage:
 
 
 def event_page(tx: Transaction, after: int, limit: int, wanted: EventFilter) -> EventPage:
-    """The events above `after` that are wanted, `limit` at most."""
+    """The events of a filter above `after`, `limit` at most."""
     events = list_events(tx, after, limit, wanted)
     if len(events) == limit:
         return EventPage(events, events[-1].cursor, feed_id(tx))

@@ -1,4 +1,4 @@
-"""Who waits for news: long polls and SSE wait for a cursor, submitters wait for their target.
+"""Waiters of the feed: long polls and SSE wait for a cursor, submitters wait for their target.
 
 Woken by the store's commits. Nothing is delivered through here: a woken reader reads the store, so a missed wake-up can
 only delay, never lose.
@@ -30,8 +30,8 @@ class Feed:
             self._beyond.set()
             self._beyond = anyio.Event()
         if self._targets:
-            for told in published:
-                for event in self._targets.get(told.target, ()) if told.target is not None else ():
+            for each in published:
+                for event in self._targets.get(each.target, ()) if each.target is not None else ():
                     event.set()
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Feed:
 
 
 class TargetWatch:
-    """One waiter for news of one target."""
+    """One waiter for events of one target."""
 
     def __init__(self, feed: Feed, target: str) -> None:
         self._feed, self._target = feed, target

@@ -23,7 +23,7 @@ Configured = Mapping[str, ShopFacts]
 
 @dataclass(frozen=True, slots=True)
 class OrderQuery:
-    """Which orders are wanted. `state` is a native name or a milestone of any shop, without regard to case."""
+    """Which orders to list. `state` is a native name or a milestone of any shop, without regard to case."""
 
     shop: str | None = None
     state: str | None = None
@@ -66,7 +66,7 @@ def order_page(
 
 
 def _passed(configured: Configured, milestone: str | None) -> tuple[tuple[str, str], ...]:
-    """The states, by shop, that have this milestone and are told by one that is further."""
+    """The states, by shop, that have this milestone and show a further one."""
     return tuple(
         (name, state.name)
         for name, facts in configured.items()
@@ -80,7 +80,7 @@ def _states(tx: Transaction, configured: Configured, name: str, shop: str | None
     chosen = configured.values() if shop is None else filter(None, [configured.get(shop)])
     machines = list({id(facts.machine): facts.machine for facts in chosen}.values())
     states = {state.name for machine in machines if (state := machine.resolve(name)) is not None}
-    if not states:  # a state that no machine knows is kept as it is, so it can be looked for
+    if not states:  # a state that no machine knows is kept as it is, so it can be searched for
         asked = name.strip().casefold()
         states = {state for _, _, state, _ in count_orders(tx) if state.casefold() == asked}
         if not states and asked not in set(Milestone):

@@ -84,7 +84,7 @@ class Commands(Protocol):
         ...
 
     async def pause(self, shop: str, reason: str | None) -> None:
-        """Stops a shop's steps and polls until it is resumed; running calls finish."""
+        """Stops a shop's steps and syncs until it is resumed; running calls finish."""
         ...
 
     async def resume(self, shop: str) -> None:

@@ -1,8 +1,8 @@
-"""Everything that only looks: what the API, the status file and the metrics show of the store.
+"""Everything that only reads: what the API, the status file and the metrics show of the store.
 
 Each answer comes from one snapshot of the store. Waiting (long polls, `?wait=`) happens between snapshots and never
 inside one, so a reader that waits for minutes holds nothing. Units of work run in a reader's thread; the configured
-shops belong to the event loop, so they are looked up before and handed in.
+shops belong to the event loop, so they are read before and handed in.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PROBE = ".ready"  # no consumer of the API can have this name
 
 
 class Queries:
-    """Reads the store for the outside. `endpoints` answers the receivers of events, as the config has them now."""
+    """Reads the store for the outside. `endpoints` returns the receivers of events, as the config has them now."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class Queries:
     ) -> EventPage:
         """Events above `after`; where there are none yet, waits for one at most `wait_seconds`.
 
-        A reader of few types moves on over the others: `next` is the newest cursor that was looked at.
+        A reader of few types moves on over the others: `next` is the newest cursor that was read.
         `feed`: the feed that the reader's cursor is of, if it says so.
         Raises Refused: `shop-not-found`; `cursor-ahead` for a cursor that the feed has not come to, or of another feed.
         """
@@ -191,9 +191,9 @@ class Queries:
         deadline = self._clock.monotonic() + wait_seconds
         await self._check_cursor(after, feed)
         while True:
-            heard = self._feed.last_cursor
+            newest = self._feed.last_cursor
             page = await self._store.read(partial(unit, position=after, configured=self._node.shops()))
-            after = max(page.next, heard)  # retention may have deleted the newest events that were heard of
+            after = max(page.next, newest)  # retention may have deleted the newest events already
             left = deadline - self._clock.monotonic()
             if page.events or left <= 0 or self._feed.is_closed:
                 return page
@@ -210,7 +210,7 @@ class Queries:
         return await self._store.read(lambda tx: consumer_cursor(tx, name))
 
     async def acknowledge(self, name: str, cursor: int, feed: str | None = None) -> tuple[int, str]:
-        """Moves a consumer on to `cursor` (never back); answers where it is, and in which feed.
+        """Moves a consumer on to `cursor` (never back); returns where it is, and in which feed.
 
         Raises Refused `cursor-ahead` for a cursor that the feed has not come to, or of another feed.
         """
@@ -227,7 +227,7 @@ class Queries:
         return await self._store.read(lambda tx: consumer_views(tx, now))
 
     async def seek(self, name: str, cursor: int, feed: str | None = None) -> str:
-        """Puts a consumer's cursor where it is wanted, also back; answers the id of the feed.
+        """Sets a consumer's cursor, also back; returns the id of the feed.
 
         Raises Refused `cursor-ahead` as `acknowledge`, `consumer-not-found`.
         """
@@ -241,7 +241,7 @@ class Queries:
         return await self._store.write(unit)
 
     async def forget_consumer(self, name: str) -> tuple[int, str]:
-        """Forgets a consumer, which begins at 0 should it come again; answers where it was, and in which feed.
+        """Forgets a consumer, which begins at 0 should it come again; returns where it was, and in which feed.
 
         Raises Refused `consumer-not-found`.
         """

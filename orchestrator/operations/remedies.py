@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 REMEDIES: Final[Mapping[str, str]] = {
-    "rejected": "mend the order on the platform, then `{retry}`; if the step was done by hand, `{skip}`",
+    "rejected": "fix the order on the platform, then `{retry}`; if the step was done by hand, `{skip}`",
     "attempts-exhausted": "when the platform works again, `{retry}`",
     "not-allowed": "`{cancel}`; if what forbids it is undone on the platform, it goes on by itself",
     "unknown-state": "move the order to a known state in the shop's panel, then `{refresh}`",

@@ -21,7 +21,7 @@ from storage.shops import list_shops
 from storage.targets import count_pending
 from storage.transaction import Transaction
 
-_ATTENTION_LIMIT = 100  # what a person can look at; the count of blocked orders is complete
+_ATTENTION_LIMIT = 100  # what a person can go through; the count of blocked orders is complete
 
 
 @dataclass(frozen=True, slots=True)

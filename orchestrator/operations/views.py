@@ -22,7 +22,7 @@ from statemachines.withdrawal import withdrawal_of
 from storage.products import StoredProduct
 from storage.records import HELD_UP, Event, Order, Problem, Rejected, Shop, Situation, Target, TargetStatus, Wait
 
-_LATEST_MS = 253_402_300_799_999  # the end of the year 9999: what lies beyond is no date that anybody can be told
+_LATEST_MS = 253_402_300_799_999  # the end of the year 9999: later instants have no RFC 3339 form
 
 
 def problem_view(problem: Problem | None) -> documents.StandingProblem | None:
@@ -59,7 +59,7 @@ def target_view(target: Target, situation: Situation | None) -> documents.Target
     steps: list[documents.PlanEntry] = []
     for index, entry in enumerate(target.plan):
         if not entry.is_taken:
-            continue  # the feed and `unused` tell of it
+            continue  # the feed and `unused` show it
         is_done, is_now = index < target.steps_done, index == begun
         status: Literal["done", "now", "next"] = "done" if is_done else "now" if is_now else "next"
         steps.append({"step": entry.step, "from": entry.source, "to": entry.to, "status": status})
@@ -125,7 +125,7 @@ def order_view(
 
 
 def _returns_view(order: Order) -> list[documents.Return]:
-    """What the buyer sends back, with the platform's own words for where each return stands. Empty also where the
+    """What the buyer sends back, with the platform's own status of each. Empty also where the
     platform has none, or does not show them."""
     return [
         {
@@ -157,13 +157,13 @@ def shop_wait(shop: Shop | None, now_ms: int) -> Wait | None:
 
 
 def not_configured(shop: str) -> Wait:
-    """Why nothing that is wanted of the orders of a shop goes on that is not in the config."""
-    told = f"shop {shop} is not in the config: put it back there, or cancel what is wanted of its orders"
-    return Wait("not_configured", None, told)
+    """Why the targets of a shop that is not in the config stand still."""
+    detail = f"shop {shop} is not in the config: put it back there, or cancel its orders' targets"
+    return Wait("not_configured", None, detail)
 
 
 def left_shop_view(shop: Shop) -> documents.Shop:
-    """A shop that is not in the config any more, as far as its row tells."""
+    """A shop that is not in the config any more, as far as its row says."""
     return {
         "name": shop.name,
         "platform": shop.platform,
@@ -230,14 +230,14 @@ def _rate_limit_view(facts: RateLimitFacts) -> documents.RateLimit:
 
 
 def _webhooks_view(health: WebhookHealth | None) -> documents.WebhooksOfShop | None:
-    """What is known of the webhooks that a platform should send; null where nobody looks after them."""
+    """What is known of the webhooks that a platform should send; null where they are not checked."""
     if health is None:
         return None
     return {"checked_at": rfc3339(health.checked_at), "missing": dict(health.missing), "error": health.error}
 
 
 def sync_view(shop: str, report: SyncReport) -> documents.SyncFound:
-    """What a sweep found."""
+    """What a sync found."""
     return {
         "shop": shop,
         "imported": report.imported,
@@ -274,7 +274,7 @@ def _event_data(event: Event) -> dict[str, Json]:
 
 
 def rejected_view(rejected: Rejected) -> documents.RejectedPayload:
-    """A payload that could not be read, as text; in base64 when it is no UTF-8."""
+    """A payload that could not be read, as text; in base64 when it is not UTF-8."""
     encoding: Literal["utf-8", "base64"] = "utf-8"
     try:
         payload = rejected.payload.decode("utf-8")
@@ -306,7 +306,7 @@ def payload_text(payload: bytes | None) -> str:
 
     The platform's own text is embedded, not parsed and written again: big numbers and decimals stay what they were.
     Half a surrogate pair, on which strict readers give the whole answer up, is U+FFFD in it.
-    What is no JSON becomes a string (base64 when it is no UTF-8), no payload becomes null.
+    What is not JSON becomes a string (base64 when it is not UTF-8), no payload becomes null.
     """
     if payload is None:
         return "null"
@@ -322,7 +322,7 @@ def payload_text(payload: bytes | None) -> str:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _order_state(order: Order) -> OrderState:

@@ -21,16 +21,16 @@ _TYPE = "order.blocked"
 
 
 class BlockedLog:
-    """`heard` is called with what was committed, `run` lasts until it is cancelled."""
+    """`note` is called with what was committed, `run` lasts until it is cancelled."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._cursors: list[int] = []
         self._wake = anyio.Event()
 
-    def heard(self, published: list[Published]) -> None:
+    def note(self, published: list[Published]) -> None:
         """Notes the orders that were blocked."""
-        cursors = [told.cursor for told in published if told.type == _TYPE]
+        cursors = [event.cursor for event in published if event.type == _TYPE]
         if cursors:
             self._cursors += cursors
             self._wake.set()
@@ -42,9 +42,9 @@ class BlockedLog:
             self._wake = anyio.Event()
             cursors, self._cursors = self._cursors, []
             for cursor in cursors:
-                await self._tell(cursor)
+                await self._log(cursor)
 
-    async def _tell(self, cursor: int) -> None:
+    async def _log(self, cursor: int) -> None:
         try:
             found = await self._store.read(lambda tx: list_events(tx, cursor - 1, 1))
         except StoreError as error:
@@ -52,5 +52,5 @@ class BlockedLog:
             return
         for event in found:
             problem, shop, order = event.data.get("problem") or {}, event.shop or "", event.order or ""
-            told = {name: problem.get(name) for name in ("type", "step", "detail")}
-            log.error(_TYPE, shop=shop, order=order, **told, remedy=remedy(str(problem.get("type")), shop, order))
+            fields = {name: problem.get(name) for name in ("type", "step", "detail")}
+            log.error(_TYPE, shop=shop, order=order, **fields, remedy=remedy(str(problem.get("type")), shop, order))

@@ -33,7 +33,7 @@ async def forget_forever(
     store knows, in which states their orders are over."""
     while True:
         try:
-            before_ms = await watchman.look() - retention_ms()
+            before_ms = await watchman.measure() - retention_ms()
             await forget(store, before_ms, retention.duties(ends(await store.read(list_shops))))
         except StoreError as error:
             log.warning("retention.failed", detail=str(error))
@@ -41,7 +41,7 @@ async def forget_forever(
 
 
 async def forget(store: Store, before_ms: int, duties: Sequence[retention.Duty] = retention.DUTIES) -> int:
-    """Deletes everything older than `before_ms` that rests; answers how many rows."""
+    """Deletes everything older than `before_ms` that rests; returns how many rows."""
     total = 0
     for duty in duties:
         while keys := await store.read(partial(_find, duty, before_ms)):
@@ -61,7 +61,7 @@ def _forget(duty: retention.Duty, keys: list[Row], before_ms: int, tx: Transacti
 
 
 async def feed_watchdog() -> None:
-    """Tells systemd's watchdog that the event loop turns; returns at once when there is no watchdog."""
+    """Notifies systemd's watchdog that the event loop runs; returns at once when there is no watchdog."""
     interval = watchdog_interval_seconds()
     while interval is not None:
         notify("WATCHDOG=1")

@@ -21,7 +21,7 @@ from typing import Final
 
 MOST_LINES: Final = 10_000
 MOST_BYTES: Final = 8 * 1024 * 1024
-_LOOK_MS = 1000
+_POLL_MS = 1000
 
 
 class LineWriter:
@@ -126,4 +126,4 @@ class LineWriter:
         poll = select.poll()
         with suppress(OSError):
             poll.register(self._descriptor, select.POLLOUT)
-            poll.poll(_LOOK_MS)
+            poll.poll(_POLL_MS)

@@ -31,15 +31,15 @@ _TOLERANCE_MS = 60_000
 class Watchman:
     """Says how late it is for retention. One for each run of a daemon on its store.
 
-    `retention_ms` answers how long things are kept, as the config says now.
+    `retention_ms` returns how long things are kept, as the config says now.
     """
 
     def __init__(self, store: Store, clock: Clock, retention_ms: Callable[[], int]) -> None:
         self._store, self._clock, self._retention_ms = store, clock, retention_ms
         self._measured_at: float | None = None
 
-    async def look(self) -> int:
-        """Takes note of the time that passed since the last look; answers an instant (Unix milliseconds) that is not
+    async def measure(self) -> int:
+        """Keeps the time that passed since the last call; returns an instant (Unix milliseconds) that is not
         later than it really is. Called before anything else is written, then now and then. Raises StoreError."""
         measured_at, now = self._clock.monotonic(), self._clock.now_ms()
         uptime = self._clock.uptime()
@@ -57,8 +57,8 @@ class Watchman:
         before, after = await self._store.write(unit)
         self._measured_at = measured_at
         if after.ahead_ms > before.ahead_ms or (is_first and after.ahead_ms > _TOLERANCE_MS):
-            told = "the clock is ahead of the time that passed; so much later is anything deleted"
-            log.warning("clock.ahead", seconds=after.ahead_ms // 1000, detail=told)
+            detail = "the clock is ahead of the time that passed; everything is deleted that much later"
+            log.warning("clock.ahead", seconds=after.ahead_ms // 1000, detail=detail)
         return now - after.ahead_ms
 
 

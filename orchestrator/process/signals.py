@@ -34,12 +34,12 @@ class Signals:
         await self._stop.wait()
 
     async def asked(self) -> tuple[bool, bool]:
-        """Waits for SIGHUP or SIGUSR1; answers whether a reload and whether a status dump is wanted."""
+        """Waits for SIGHUP or SIGUSR1; returns whether a reload and whether a status dump was requested."""
         await self._asked.wait()
         self._asked = anyio.Event()
-        wanted = (self._reload, self._status)
+        requested = (self._reload, self._status)
         self._reload = self._status = False
-        return wanted
+        return requested
 
     async def listen(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Receives until cancelled. The second SIGTERM or SIGINT ends the process at once."""
@@ -47,9 +47,9 @@ class Signals:
         with anyio.open_signal_receiver(*numbers) as signals:
             task_status.started()
             async for number in signals:
-                self._heard(number)
+                self._received(number)
 
-    def _heard(self, number: signal.Signals) -> None:
+    def _received(self, number: signal.Signals) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             if self._stop.is_set():
                 os._exit(EXIT_AT_ONCE)

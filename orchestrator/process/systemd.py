@@ -1,4 +1,4 @@
-"""What we tell systemd: ready, stopping, still alive (sd_notify(3)). Without systemd all of it does nothing."""
+"""What we notify systemd of: ready, stopping, still alive (sd_notify(3)). Without systemd all of it does nothing."""
 
 from __future__ import annotations
 

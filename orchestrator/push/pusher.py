@@ -69,7 +69,7 @@ class EndpointPusher:
         self._state = EndpointState(endpoint, context)
         self._position = self._kept = 0
         self._ahead: set[int] = set()  # what is done beyond the position
-        self._judged = 0  # the receiver's arrivals that earlier rounds have seen
+        self._judged = 0  # the arrivals that earlier rounds have counted
 
     def __repr__(self) -> str:
         state = self._state

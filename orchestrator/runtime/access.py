@@ -15,8 +15,8 @@ from storage.transaction import Transaction
 log = structlog.get_logger()
 
 
-async def pause_for_access(store: Store, gate: Admission, clock: Clock, shop: str, detail: str) -> None:
-    """Closes the gate at once and keeps the pause as a row; a shop that is paused already stays as it is."""
+async def pause_for_access(store: Store, admission: Admission, clock: Clock, shop: str, detail: str) -> None:
+    """Pauses admission at once and keeps the pause as a row; a shop that is paused already stays as it is."""
 
     def unit(tx: Transaction) -> tuple[bool, bool]:
         now = clock.now_ms()
@@ -26,26 +26,26 @@ async def pause_for_access(store: Store, gate: Admission, clock: Clock, shop: st
         row = get_shop(tx, shop)
         return is_new, row is not None and row.paused_at is not None
 
-    gate.set_paused(True)
+    admission.set_paused(True)
     is_new, is_paused = await store.write(unit)
-    gate.set_paused(is_paused)  # a person may have resumed the shop meanwhile: the row decides
+    admission.set_paused(is_paused)  # a person may have resumed the shop meanwhile: the row decides
     if is_new:
         remedy = f"check its credentials and address in the config and send SIGHUP, or `fulfilld resume {shop}`"
         log.error("shop.access_denied", shop=shop, detail=detail, remedy=remedy)
 
 
-async def report_failure(store: Store, gate: Admission, clock: Clock, shop: str, failure: PlatformFailure) -> bool:
-    """Reports a failed call to the gate; answers whether the failure costs its order an attempt."""
+async def report_failure(store: Store, admission: Admission, clock: Clock, shop: str, failure: PlatformFailure) -> bool:
+    """Reports a failed call to the admission; answers whether the failure costs its order an attempt."""
     match failure:
         case Transient(retry_after_seconds=seconds) if seconds is not None:
-            gate.throttled(seconds, failure.detail)
+            admission.throttled(seconds, failure.detail)
             return False
         case Transient(wait=None, is_refused_read=False):
-            return gate.failed(failure.detail)
+            return admission.failed(failure.detail)
         case AccessDenied():
-            gate.abandoned()
-            await pause_for_access(store, gate, clock, shop, failure.detail)
+            admission.abandoned()
+            await pause_for_access(store, admission, clock, shop, failure.detail)
             return False
         case _:
-            gate.succeeded()
+            admission.succeeded()
             return True

@@ -25,7 +25,7 @@ async def watch_access(services: ShopServices, resumed: Callable[[], None]) -> N
     while isinstance(client, RenewsAccess):
         await anyio.sleep(CHECK_SECONDS)
         if (
-            services.gate.is_paused
+            services.admission.is_paused
             and await client.renew()
             and await services.store.write(lambda tx: _resume(tx, services))
         ):

@@ -17,7 +17,7 @@ class AdmissionRow:
     """Of one shop. `run` lasts until it is cancelled; `changed` wakes it when the admission changed."""
 
     def __init__(self, services: ShopServices, changed: Wakeup) -> None:
-        self._services, self._gate, self._changed = services, services.gate, changed
+        self._services, self._admission, self._changed = services, services.admission, changed
         self._saved: tuple[object, ...] = ()
 
     async def take_over(self, shop: Shop) -> None:
@@ -30,27 +30,27 @@ class AdmissionRow:
             seconds = (shop.gate_until - self._services.clock.now_ms()) / 1000
             if seconds > self._longest_seconds(reason):
                 seconds = 0.0  # our clock has been set back since
-        self._gate.restore(reason, seconds, shop.gate_detail, is_paused=shop.paused_at is not None)
+        self._admission.restore(reason, seconds, shop.gate_detail, is_paused=shop.paused_at is not None)
         await self._services.store.write(self._unit())
 
     async def run(self) -> None:
         """Writes the state when it changes. Raises StoreUnavailable."""
         while True:
             await self._changed.wait()
-            reason = self._gate.reason()
-            state = (self._gate.circuit, reason and reason[0], reason and reason[2])
+            reason = self._admission.reason()
+            state = (self._admission.circuit, reason and reason[0], reason and reason[2])
             if state == self._saved and reason is None:
                 continue
             self._saved = state
-            self._services.metrics.circuit_changed(self._services.policy.shop, self._gate.circuit)
+            self._services.metrics.circuit_changed(self._services.policy.shop, self._admission.circuit)
             await self._services.store.write(self._unit())
 
     def _unit(self) -> Callable[[Transaction], None]:
         """Writes the state as it is now. The unit runs on the store's thread, which must not read the admission."""
-        circuit, reason = self._gate.circuit, self._gate.reason()
+        circuit, reason = self._admission.circuit, self._admission.reason()
         kind, seconds, detail = (None, None, None) if reason is None else reason
         until = None if seconds is None else self._services.clock.now_ms() + int(seconds * 1000)
         return lambda tx: save_gate(tx, self._services.policy.shop, circuit, kind, until, detail)
 
     def _longest_seconds(self, reason: str | None) -> float:
-        return self._gate.limits.cooldown_seconds if reason == "circuit" else _LONGEST_RETRY_AFTER_SECONDS
+        return self._admission.limits.cooldown_seconds if reason == "circuit" else _LONGEST_RETRY_AFTER_SECONDS

@@ -21,17 +21,17 @@ async def ask(services: ShopServices, kind: str, call: Callable[[], Awaitable[T]
 
     Raises NotAdmitted without calling, or the call's own PlatformFailure once it is reported to the admission.
     """
-    if not await services.gate.acquire():
+    if not await services.admission.acquire():
         raise NotAdmitted
     try:
         result = await call()
     except PlatformFailure as failure:
         services.metrics.call_finished(services.policy.shop, kind, failure.kind)
-        await report_failure(services.store, services.gate, services.clock, services.policy.shop, failure)
+        await report_failure(services.store, services.admission, services.clock, services.policy.shop, failure)
         raise
     except BaseException:
-        services.gate.abandoned()
+        services.admission.abandoned()
         raise
-    services.gate.succeeded()
+    services.admission.succeeded()
     services.metrics.call_finished(services.policy.shop, kind, "done")
     return result

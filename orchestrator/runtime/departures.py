@@ -43,7 +43,7 @@ def note_moves(tx: Transaction, configured: Mapping[str, str], now_ms: int) -> l
         mark_left(tx, member.name, now_ms if move.has_left else None)
         data: dict[str, Json] = {"targets_pending": move.pending}
         if move.has_left:
-            queue_running(tx, member.name)  # nobody drives them; their intents are resolved when the shop is back
+            queue_running(tx, member.name)  # they are not driven; their intents are resolved when the shop is back
             data |= {"renamed_to": move.renamed_to} if move.renamed_to is not None else {}
         append_event(tx, now_ms, "shop.left" if move.has_left else "shop.returned", shop=member.name, data=data)
         moves.append(move)

@@ -33,7 +33,7 @@ class Dispatcher:
 
     def __init__(self, services: ShopServices, due: Wakeup) -> None:
         self._services, self._due = services, due
-        self._shop, self._gate = services.policy.shop, services.gate
+        self._shop, self._admission = services.policy.shop, services.admission
         self._driver = Driver(services)
         self._buffer: deque[str] = deque()
         self._driven: set[str] = set()
@@ -65,14 +65,14 @@ class Dispatcher:
     async def _dispatch_due(self, group: TaskGroup) -> float:
         """Opens slots for what is due; answers how long nothing else will be, in seconds."""
         wait_seconds: float | None = None
-        if self._gate.admits_calls:
+        if self._admission.admits_calls:
             fetched_at = await self._fetch() if not self._buffer else None
             self._open_slots(group)
             if not self._buffer and fetched_at is not None:
                 wait_seconds = await self._seconds_to_next(fetched_at)
         else:
             self._buffer.clear()
-            wait_seconds = self._gate.seconds_closed() or None
+            wait_seconds = self._admission.seconds_closed() or None
         return min(wait_seconds or _LONGEST_REST_SECONDS, _LONGEST_REST_SECONDS)
 
     async def _fetch(self) -> int:
@@ -95,14 +95,14 @@ class Dispatcher:
     # -- slots -----------------------------------------------------------------------------------------------------
 
     def _open_slots(self, group: TaskGroup) -> None:
-        for _ in range(min(self._gate.limits.concurrency - self._slots, len(self._buffer))):
+        for _ in range(min(self._admission.limits.concurrency - self._slots, len(self._buffer))):
             self._slots += 1
             group.start_soon(self._slot)
 
     async def _slot(self) -> None:
         """Drives one order after another until the list is empty or calls are no longer admitted."""
         try:
-            while self._gate.admits_calls and (order := self._next()) is not None:
+            while self._admission.admits_calls and (order := self._next()) is not None:
                 self._driven.add(order)
                 try:
                     await self._drive(order)
@@ -124,7 +124,7 @@ class Dispatcher:
 
     async def _refill(self) -> None:
         """A slot that found the list empty fetches for all slots; it ends when no order is due."""
-        if self._gate.admits_calls:
+        if self._admission.admits_calls:
             await self._fetch()
             if self._buffer:
                 self._due.ring()

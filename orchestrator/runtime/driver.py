@@ -48,7 +48,7 @@ class ShopServices:
 
     rules: Rules
     client: PlatformClient
-    gate: Admission
+    admission: Admission
     store: Store
     epoch: int
     clock: Clock
@@ -67,7 +67,7 @@ class ShopServices:
         return self.rules.machine
 
     def context(self, *, may_begin: bool = False, has_just_read: bool = False) -> Context:
-        """What a decision about one of the shop's orders may look at, as of now."""
+        """The input of a decision about one of the shop's orders, as of now."""
         return self.rules.context(self.clock.now_ms(), may_begin=may_begin, has_just_read=has_just_read)
 
     def fence(self, tx: Transaction) -> None:
@@ -105,23 +105,23 @@ class Driver:
 
     async def _round(self, order_id: str, carried: Carried) -> Carried | None:
         """Commits what was carried, decides, and makes the call that is next; None when the order rests."""
-        gate = self._services.gate
-        has_permit = carried.has_permit or gate.try_acquire()
+        admission = self._services.admission
+        has_permit = carried.has_permit or admission.try_acquire()
         try:
             draft, move = await self._commit(order_id, carried, has_permit=has_permit)
         except BaseException as error:
             if has_permit:
-                gate.release_unused()
+                admission.release_unused()
             if carried.snapshot is None or carried.draft is None or not _is_unexpected(error):
                 raise
             failure = not_adopted(carried.snapshot, error)
             return Carried(carried.draft, await self._failed_read(carried.draft, failure))
         if has_permit and isinstance(move, Rest):
-            gate.release_unused()
+            admission.release_unused()
         if draft is None or move is Rest.REST:
             return None
-        if not has_permit and not await gate.acquire():
-            return None  # the gate is closed: the order stays due, and is fetched again when it opens
+        if not has_permit and not await admission.acquire():
+            return None  # no call is admitted: the order stays due, and is fetched again when calls are
         match move:
             case Call():
                 apply, refused = await self._call(draft, move)
@@ -178,7 +178,7 @@ class Driver:
         except BaseException:
             await self._leave_uncertain(draft)
             raise
-        services.gate.succeeded()
+        services.admission.succeeded()
         self._measure(move.step, "done", started)
         await services.checkpoints.reach("after_call")
         return partial(apply_answer, answer=answer, how="found_done" if answer.is_found else "called"), None
@@ -192,9 +192,9 @@ class Driver:
             services.metrics.call_finished(services.policy.shop, "read", failure.kind)
             return await self._failed_read(draft, failure), None
         except BaseException:
-            services.gate.abandoned()
+            services.admission.abandoned()
             raise
-        services.gate.succeeded()
+        services.admission.succeeded()
         services.metrics.call_finished(services.policy.shop, "read", "done")
         await services.checkpoints.reach("after_read")
         return partial(apply_read, snapshot=snapshot, refused=refused), snapshot
@@ -207,14 +207,14 @@ class Driver:
         return partial(apply_read_failure, failure=failure, jitter=jitter, counts=counts)
 
     async def _report(self, failure: PlatformFailure) -> bool:
-        """Reports a failure to the gate; answers whether the failure costs the order an attempt."""
+        """Reports a failure to the admission; answers whether the failure costs the order an attempt."""
         services = self._services
-        return await report_failure(services.store, services.gate, services.clock, services.policy.shop, failure)
+        return await report_failure(services.store, services.admission, services.clock, services.policy.shop, failure)
 
     async def _leave_uncertain(self, draft: Draft) -> None:
         """A shutdown (or a bug) cut a call off: the next start reads the order, and does not count a crash."""
         services = self._services
-        services.gate.abandoned()
+        services.admission.abandoned()
 
         def unit(tx: Transaction) -> None:
             fresh = _fresh(tx, services, draft.order.id, draft)

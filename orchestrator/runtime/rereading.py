@@ -44,7 +44,7 @@ class Rereads:
         """Reads what falls due. Raises StaleLease, StoreUnavailable."""
         while True:
             await anyio.sleep(await self._rest_seconds())
-            if self._services.gate.admits_calls:
+            if self._services.admission.admits_calls:
                 await self.read_due()
 
     async def read_due(self, *, everything: bool = False) -> list[Adopted]:
@@ -53,7 +53,7 @@ class Rereads:
         services, found, in_a_row = self._services, list[Adopted](), 0
         async with self._one_at_a_time:
             for index, aside in enumerate(await self._due(everything=everything)):
-                if index >= _AT_LEAST and services.gate.is_contended:
+                if index >= _AT_LEAST and services.admission.is_contended:
                     break  # steps want the rate
                 try:
                     adopted = await self._read(aside)

@@ -77,7 +77,7 @@ class RowReads:
         last: Transient | None = None
         for _ in range(_ROUNDS):
             for order_id in tuple(left):
-                if gives_way and count >= _LEAST_OPEN and self._services.gate.is_contended:
+                if gives_way and count >= _LEAST_OPEN and self._services.admission.is_contended:
                     return  # the rest waits for the next sync
                 count += 1
                 try:

@@ -37,5 +37,5 @@ class Rules:
         return cls(PLATFORMS[shop.platform].machine(shop.machine_options()), policy)
 
     def context(self, now_ms: int, *, may_begin: bool = False, has_just_read: bool = False) -> Context:
-        """What a decision about one of the shop's orders may look at, as of `now_ms`."""
+        """The input of a decision about one of the shop's orders, as of `now_ms`."""
         return Context(self.machine, self.policy, now_ms, may_begin=may_begin, has_just_read=has_just_read)

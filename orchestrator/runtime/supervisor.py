@@ -112,8 +112,8 @@ class Supervisor:
         return {name: _facts(name, entry) for name, entry in sorted(self._entries.items())}
 
     async def wake(self, shop: str) -> None:
-        """Something may be due in a shop: tells whoever works for it, here or elsewhere, or will."""
-        await self._due.tell(shop, is_ours=self.worker(shop) is not None)
+        """Wakes the worker of a shop in which something may be due, on this node or another."""
+        await self._due.wake(shop, is_ours=self.worker(shop) is not None)
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -265,14 +265,18 @@ class Supervisor:
         )
         meter = shop.meter(self._clock, self._state_directory)
         wakeups = Wakeups(self._due.of(shop.name))
-        gate = Admission(limits, self._clock.monotonic, meter, wakeups.gate_changed)
+        admission = Admission(limits, self._clock.monotonic, meter, wakeups.admission_changed)
         client = renewing(
-            shop, partial(self._open_client, gate, meter), reread_later, partial(self._renewed, entry), gate.throttle
+            shop,
+            partial(self._open_client, admission, meter),
+            reread_later,
+            partial(self._renewed, entry),
+            admission.throttle,
         )
         services = ShopServices(
             rules=entry.rules,
             client=client,
-            gate=gate,
+            admission=admission,
             store=self._store,
             epoch=row.lease_epoch,
             clock=self._clock,
@@ -285,11 +289,11 @@ class Supervisor:
         self._worked_for.add(shop.name)
         return ShopWorker(services, wakeups, interval, shop.access_fingerprint(), is_process_start=is_first)
 
-    def _open_client(self, gate: Admission, meter: Meter, shop: ShopConfig) -> PlatformClient:
+    def _open_client(self, admission: Admission, meter: Meter, shop: ShopConfig) -> PlatformClient:
         settings = shop.client_settings(self._state_directory)
         ours = replace(
             settings,
-            throttle=gate.throttle,
+            throttle=admission.throttle,
             meter=meter,
             restored_at=self._restored_at,
             clock=self._clock,
@@ -330,7 +334,7 @@ def _facts(name: str, entry: _Entry) -> ShopFacts:
         next_sync_at=worker.sync_schedule.next_at if worker is not None else None,
         rate_limit=RateLimitFacts(limits)
         if worker is None
-        else RateLimitFacts(limits, worker.gate.available, worker.gate.meter.word),
+        else RateLimitFacts(limits, worker.admission.available, worker.admission.meter.word),
         import_since=entry.config.import_since,
         identity=entry.config.identity(),
     )

@@ -1,7 +1,7 @@
 """What wakes the tasks of a shop's worker. Made before any of them, so that tasks need not know the worker.
 
-What is due outlasts the worker: rung while one is being started it is heard by that one, which may have looked at the
-store too early to see what it was rung for.
+The wake-up for due orders outlasts the worker: a signal during the start of a worker wakes that worker, which may have
+read the store before the order was due.
 """
 
 from __future__ import annotations
@@ -35,41 +35,42 @@ class Wakeup:
 
 
 class Wakeups:
-    """`due` wakes the dispatcher, for something may be due; `gate` wakes the writer of the admission's row."""
+    """`due` wakes the dispatcher, for something may be due; `admission` wakes the writer of the admission's row."""
 
     def __init__(self, due: Wakeup) -> None:
-        self.due, self.gate = due, Wakeup()
+        self.due, self.admission = due, Wakeup()
 
-    def gate_changed(self) -> None:
+    def admission_changed(self) -> None:
         """Calls are admitted, refused or refused for another reason."""
-        self.gate.ring()
+        self.admission.ring()
         self.due.ring()
 
 
 class DueWakeups:
-    """Something may be due in a shop: heard by whoever works for it, on this node or another, or will."""
+    """Wakes the worker of a shop in which something may be due, on this node or another, now or once it is started."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._shops: dict[str, Wakeup] = {}
 
     def of(self, shop: str) -> Wakeup:
-        """What wakes this node's worker of a shop."""
+        """The wake-up of this node's worker of a shop."""
         return self._shops.setdefault(shop, Wakeup())
 
     def forget(self, shop: str) -> None:
-        """The shop is none of this node's any more."""
+        """The shop does not belong to this node any more."""
         self._shops.pop(shop, None)
 
-    async def tell(self, shop: str, *, is_ours: bool) -> None:
-        """Wakes who works for a shop. `is_ours`: that is this node; otherwise others are told, if there can be any."""
+    async def wake(self, shop: str, *, is_ours: bool) -> None:
+        """Wakes the worker of a shop. `is_ours`: this node has it; otherwise the other nodes are notified, if any can
+        be."""
         self.of(shop).ring()
         if not is_ours and not self._store.is_exclusive:
-            with suppress(StoreError):  # what is due is on disk, and its holder looks now and then without being told
+            with suppress(StoreError):  # what is due is on disk, and the shop's node reads it now and then anyway
                 await self._store.notify(_DUE, shop)
 
     async def listen(self) -> None:
-        """Hears what other nodes tell, until cancelled; returns at once where there can be none."""
+        """Receives the wake-ups of other nodes, until cancelled; returns at once where there can be none."""
         while not self._store.is_exclusive:
             with suppress(StoreError):
                 async with self._store.listen(_DUE) as notices:

@@ -60,20 +60,20 @@ class ShopWorker:
         sync = ShopSync(services, wakeups.due.ring, self._rereads)
         self.sync_schedule = SyncSchedule(self.name, sync, services.clock, services.chance)
         self._dispatcher = Dispatcher(services, wakeups.due)
-        self._row = AdmissionRow(services, wakeups.gate)
+        self._row = AdmissionRow(services, wakeups.admission)
         self._poll_seconds = poll_seconds
         self._fingerprint = fingerprint
         self._is_process_start = is_process_start
 
     def __repr__(self) -> str:
-        return f"<ShopWorker {self.name}: {self._dispatcher!r}, {self.gate!r}>"
+        return f"<ShopWorker {self.name}: {self._dispatcher!r}, {self.admission!r}>"
 
     # -- from outside ----------------------------------------------------------------------------------------------
 
     @property
-    def gate(self) -> Admission:
+    def admission(self) -> Admission:
         """The shop's admission, to be read."""
-        return self._services.gate
+        return self._services.admission
 
     @property
     def client(self) -> PlatformClient:
@@ -86,7 +86,7 @@ class ShopWorker:
         return self._dispatcher.running
 
     def context(self) -> Context:
-        """What a decision about one of the shop's orders may look at, now and without a permit for a call."""
+        """The input of a decision about one of the shop's orders, now and without a permit for a call."""
         return self._services.context()
 
     def fence(self, tx: Transaction) -> None:
@@ -103,14 +103,14 @@ class ShopWorker:
 
     def pause(self) -> None:
         """A person paused the shop."""
-        self.gate.set_paused(True)
+        self.admission.set_paused(True)
 
     def resume(self) -> None:
         """A person resumed the shop: what the platform asked for, the circuit and a refused login are forgotten."""
         if isinstance(self.client, RemembersRefusal):
             self.client.forget_refusal()
-        self.gate.set_paused(False)
-        self.gate.reset()
+        self.admission.set_paused(False)
+        self.admission.reset()
         self.wake()
 
     async def took_credentials(self, fingerprint: str) -> None:
@@ -119,7 +119,7 @@ class ShopWorker:
 
     def drain(self) -> None:
         """No new step starts; running calls finish and are recorded."""
-        self.gate.drain()
+        self.admission.drain()
 
     async def rested(self) -> None:
         """Returns once no order is being driven."""
@@ -128,7 +128,7 @@ class ShopWorker:
     async def aclose(self) -> None:
         """Closes the client, and saves the counts of its meter."""
         await self.client.aclose()
-        self.gate.meter.close()
+        self.admission.meter.close()
 
     # -- life ------------------------------------------------------------------------------------------------------
 

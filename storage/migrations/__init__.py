@@ -40,7 +40,7 @@ def all_migrations() -> list[Migration]:
 
 
 def migrate(tx: Transaction, now_ms: int) -> list[int]:
-    """Brings the store to this version's schema; answers the versions that were applied.
+    """Brings the store to this version's schema; returns the versions that were applied.
 
     `Dialect.types` fills the `{name}` places that databases spell differently (identity columns, byte strings).
     Raises NewerStore when the store was written by a later version.

@@ -17,7 +17,7 @@ def backup(source: Path, target: Path, now_ms: int) -> None:
     """Copies the store to a new file in one consistent state, while a daemon may be running (read-only on the source).
 
     The copy is marked as one: a daemon that is started on it must not go on as if nothing had happened since.
-    Raises StoreError when the source is no readable store or the target exists already.
+    Raises StoreError when the source is not a readable store or the target exists already.
     """
     if not source.is_file():
         raise StoreError(f"{source} does not exist; name the store's file")

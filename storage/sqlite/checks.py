@@ -30,7 +30,7 @@ def check_file(path: Path) -> Check:
     """Whether this user can work with the store's file, or make it."""
     if path.exists():
         if not path.is_file():
-            return Check("store", "failed", f"{path} is no file")
+            return Check("store", "failed", f"{path} is not a file")
         if not os.access(path, os.R_OK | os.W_OK):
             return Check("store", "failed", f"{path} may not be written by this user")
     elif not path.parent.is_dir():

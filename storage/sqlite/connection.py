@@ -40,17 +40,17 @@ class SqliteTransaction:
         self.published: list[Published] = []
 
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
-        """Runs a statement, answers how many rows it changed."""
+        """Runs a statement, returns how many rows it changed."""
         return self._run(sql, parameters).rowcount
 
     def insert(self, sql: str, parameters: Sequence[Value]) -> int:
-        """Runs an INSERT, answers the new identity."""
+        """Runs an INSERT, returns the new identity."""
         identity = self._run(sql, parameters).lastrowid
         assert identity is not None
         return identity
 
     def insert_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> list[int]:
-        """Runs an INSERT of one row for several, answers the new identities in their order.
+        """Runs an INSERT of one row for several, returns the new identities in their order.
 
         They follow each other: SQLite numbers the rows of a statement one by one, and nobody else writes meanwhile.
         """

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def glance(path: Path, unit: Callable[[Transaction], T]) -> T:
-    """What a unit reads of the store's file. Raises StoreError when it is no store of this version's schema."""
+    """What a unit reads of the store's file. Raises StoreError when it is not a store of this version's schema."""
     refuse_another_log(path)
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)) as connection:

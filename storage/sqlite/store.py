@@ -64,7 +64,7 @@ class SqliteStore:
         return {"wal_bytes": size}
 
     async def write(self, unit: Unit[T]) -> T:
-        """Runs `unit` in a transaction and answers its result once it is durable.
+        """Runs `unit` in a transaction and returns its result once it is durable.
 
         An exception of the unit undoes the unit alone and is raised here; StoreUnavailable: the whole group failed.
         """
@@ -149,7 +149,7 @@ async def _open_connections(path: Path, now_ms: int, opened: list[Connection]) -
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
             raise StoreUnavailable(f"{path} is damaged: {error}; restore a backup") from error
-        raise NotAStore(f"{path} is no fulfilld store: {error}; name another file in storage.url") from error
+        raise NotAStore(f"{path} is not a fulfilld store: {error}; name another file in storage.url") from error
 
 
 @asynccontextmanager

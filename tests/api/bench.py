@@ -227,7 +227,7 @@ def finish(tx: Transaction, target: Target, status: TargetStatus, now: int) -> T
 
 
 def an_order(order: str = "67890", shop: str = "acme", **fields: Any) -> Order:
-    """An order as the sweep would have left it."""
+    """An order as the sync would have left it."""
     at = 1_772_000_000_000
     state = fields.pop("state", "CheckQueue")
     made = Order.first_seen(

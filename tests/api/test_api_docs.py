@@ -28,14 +28,14 @@ def test_only_calls_that_there_are_are_described() -> None:
 
 
 def test_every_problem_is_described_with_its_status() -> None:
-    told = dict(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", PAGE, re.MULTILINE))
-    assert told == {slug: str(status) for slug, status in STATUS_BY_SLUG.items()}
+    reported = dict(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", PAGE, re.MULTILINE))
+    assert reported == {slug: str(status) for slug, status in STATUS_BY_SLUG.items()}
 
 
 def test_every_event_type_is_described() -> None:
     lines = re.findall(r"^\| (`[a-z]+\.[a-z_]+`.*?) \|", PAGE, re.MULTILINE)
-    told = [name for line in lines for name in re.findall(r"`([a-z]+\.[a-z_]+)`", line)]
-    assert told == list(EVENT_TYPES)
+    reported = [name for line in lines for name in re.findall(r"`([a-z]+\.[a-z_]+)`", line)]
+    assert reported == list(EVENT_TYPES)
 
 
 def test_every_event_that_the_code_sends_has_a_known_type() -> None:

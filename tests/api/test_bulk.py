@@ -63,8 +63,8 @@ async def test_a_bad_line_fails_alone() -> None:
     ]
     async with bench(*orders(1)) as b:
         answers = await sent(b, b"".join(lines))
-        told = [(a["line"], a["status"], a.get("problem", {}).get("type")) for a in answers]
-        assert told == [
+        reported = [(a["line"], a["status"], a.get("problem", {}).get("type")) for a in answers]
+        assert reported == [
             (1, 202, None),
             (2, 400, "malformed-json"),
             (4, 422, "invalid-target"),
@@ -80,7 +80,7 @@ async def test_a_bad_line_fails_alone() -> None:
         ]
         assert answers[2]["problem"]["errors"][0]["path"] == "state"
         garbage = answers[1]["problem"]["detail"]
-        assert garbage.startswith("column "), "the line is told beside it"
+        assert garbage.startswith("column "), "the line is reported beside it"
 
 
 async def test_a_line_that_is_too_long_fails_alone() -> None:
@@ -201,7 +201,7 @@ async def test_nothing_sent_is_nothing_answered() -> None:
         assert await sent(b, b"") == []
 
 
-async def test_a_failing_store_is_told_line_by_line() -> None:
+async def test_a_failing_store_is_reported_line_by_line() -> None:
     async with bench(*orders(1)) as b:
         b.commands.failure = StoreUnavailable("disk full")
         [answer] = await sent(b, line("0"))

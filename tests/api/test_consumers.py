@@ -33,8 +33,8 @@ async def test_consumers_are_shown_with_how_far_they_are_behind() -> None:
             "erp": (3, 1),
         }
         assert set(shown["erp"]) == {"name", "cursor", "lag_events", "lag_seconds", "last_seen_at"}
-        told = (await b.get("/v1/status")).json()["consumers"]
-        assert [(each["name"], each["cursor"]) for each in told] == [("books", 4), ("erp", 3)]
+        reported = (await b.get("/v1/status")).json()["consumers"]
+        assert [(each["name"], each["cursor"]) for each in reported] == [("books", 4), ("erp", 3)]
 
 
 @pytest.mark.parametrize("cursor", [0, 1, 2, 4])
@@ -72,7 +72,7 @@ async def test_a_forgotten_consumer_begins_anew_and_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize("name", ["nobody", "ERP", "orders_url"])
-async def test_a_name_that_nobody_has_is_told_with_those_that_there_are(name: str) -> None:
+async def test_a_name_that_nobody_has_is_reported_with_those_that_there_are(name: str) -> None:
     async with bench() as b:
         await some_events(b)
         await b.post("/v1/consumers/erp/ack", {"cursor": 3})

@@ -63,7 +63,7 @@ async def test_the_page_is_one_html_answer(client: TestClient[web.Request, web.A
     assert "{{" not in body.partition("<style>")[0]
 
 
-async def test_the_page_is_told_not_to_be_guessed_at_or_kept(
+async def test_the_page_has_headers_not_to_be_guessed_at_or_kept(
     client: TestClient[web.Request, web.Application],
 ) -> None:
     async with client.get("/") as response:

@@ -85,7 +85,7 @@ async def test_a_long_poll_in_vain_answers_an_empty_page() -> None:
         assert await cursors(b, "after=0&wait=0.02") == ([], 0)
 
 
-async def test_a_long_poll_on_a_forgotten_feed_sleeps_until_there_is_news() -> None:
+async def test_a_long_poll_on_a_forgotten_feed_sleeps_until_there_is_an_event() -> None:
     async with bench() as b, anyio.create_task_group() as group:
         await some_events(b)
         await b.store.write(lambda tx: tx.execute("DELETE FROM events"))
@@ -181,7 +181,7 @@ async def test_a_reader_gets_the_form_that_it_likes_better(accept: str, is_strea
         assert got.headers["Content-Type"] == ("text/event-stream" if is_stream else "application/json")
 
 
-async def test_a_bad_type_is_told_by_the_parameters_name() -> None:
+async def test_a_bad_type_is_reported_by_the_parameters_name() -> None:
     async with bench() as b:
         got = await b.get("/v1/events?type=target.reached,bogus")
         assert [error["path"] for error in got.json()["errors"]] == ["type"]

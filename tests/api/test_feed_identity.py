@@ -1,4 +1,4 @@
-"""The feed has an id: a reader whose cursor is of another feed, or above the newest, is told so and never waits."""
+"""The feed has an id: a reader whose cursor is of another feed, or above the newest, gets an error and never waits."""
 
 from __future__ import annotations
 

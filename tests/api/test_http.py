@@ -70,7 +70,7 @@ async def test_head_of_what_streams_ends_at_once() -> None:
         b'{"state": "a\x00b"}',
     ],
 )
-async def test_a_body_that_is_no_json_is_told_so(body: bytes) -> None:
+async def test_a_body_that_is_not_json_is_reported_so(body: bytes) -> None:
     async with bench(an_order()) as b:
         got = await b.call("POST", TARGETS, data=body, headers=JSON)
         assert (got.status, got.slug) == (400, "malformed-json")
@@ -179,7 +179,7 @@ async def test_a_call_that_takes_no_body_takes_an_empty_one(body: bytes | None) 
         (b'{"state": "shipped", "%s": 1, "%s": 1}' % (b"x" * 999, b"x" * 999), "`" + "x" * 60 + "…`"),
     ],
 )
-async def test_a_member_that_is_there_twice_is_no_json(body: bytes, name: str) -> None:
+async def test_a_member_that_is_there_twice_is_not_json(body: bytes, name: str) -> None:
     async with bench(an_order()) as b:
         got = await b.call("POST", TARGETS, data=body, headers=JSON)
         assert (got.status, got.slug) == (400, "malformed-json")
@@ -262,7 +262,7 @@ async def test_a_client_that_goes_away_amid_its_body_alarms_nobody(head: str) ->
         assert b.commands.submitted == []
 
 
-async def test_a_client_that_asks_first_is_told_to_go_on() -> None:
+async def test_a_client_that_asks_first_may_go_on() -> None:
     async with bench(an_order()) as b:
         assert (await b.post(TARGETS, {"state": "accepted"}, expect100=True)).status == 202
         assert (await b.post(TARGETS, {"state": "accepted"}, headers={"Expect": "miracles"})).status == 202
@@ -342,7 +342,7 @@ async def test_a_browser_may_look_with_the_token_as_password_but_change_nothing(
         ("POST", basic("anybody", TOKEN), "Basic may only read"),
     ],
 )
-async def test_a_call_without_access_is_told_what_is_wrong_with_it(
+async def test_a_call_without_access_is_reported_what_is_wrong_with_it(
     method: str, authorization: str | None, words: str
 ) -> None:
     async with bench(tcp={"port": free_port(), "token": TOKEN}) as b:

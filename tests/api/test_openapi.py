@@ -59,9 +59,9 @@ def test_every_operation_has_a_name_of_its_own() -> None:
 
 
 def test_every_problem_is_an_answer_of_some_call() -> None:
-    told = {slug for route in ROUTES for slug in route.slugs} | set(EVERYWHERE) | set(BODY)
-    assert set(REFUSAL_TITLES) <= told
-    assert set(STATUS_BY_SLUG) - told == {"internal-error"}  # about our own mistakes
+    reported = {slug for route in ROUTES for slug in route.slugs} | set(EVERYWHERE) | set(BODY)
+    assert set(REFUSAL_TITLES) <= reported
+    assert set(STATUS_BY_SLUG) - reported == {"internal-error"}  # about our own mistakes
 
 
 def test_nothing_is_left_undescribed() -> None:

@@ -97,7 +97,7 @@ async def test_a_payload_is_shown_as_it_came_to_the_last_digit() -> None:
     ("payload", "shown"),
     [(b"<html>", "<html>"), (b"\xff\xfe", "//4="), (b'{"a": NaN}', '{"a": NaN}'), (b"[1] [2]", "[1] [2]"), (b"", "")],
 )
-async def test_a_payload_that_is_no_json_is_shown_as_text(payload: bytes, shown: str) -> None:
+async def test_a_payload_that_is_not_json_is_shown_as_text(payload: bytes, shown: str) -> None:
     async with bench() as b:
         await b.add(an_order(), payload=payload)
         assert (await b.get("/v1/shops/acme/orders/67890?include=payload")).json()["payload"] == shown
@@ -234,7 +234,7 @@ async def test_orders_are_found_by_each_milestone_of_their_state() -> None:
         ("colour=red", "colour"),
     ],
 )
-async def test_a_bad_filter_is_told_by_name(query: str, path: str) -> None:
+async def test_a_bad_filter_is_reported_by_name(query: str, path: str) -> None:
     async with bench(an_order()) as b:
         got = await b.get(f"/v1/orders?{query}")
         assert (got.status, got.slug) == (422, "invalid-request")
@@ -251,14 +251,14 @@ async def test_a_bad_filter_is_told_by_name(query: str, path: str) -> None:
         ("limit=x", "must be a whole number"),
     ],
 )
-async def test_a_bad_filter_is_told_in_words_for_people(query: str, message: str) -> None:
+async def test_a_bad_filter_is_reported_in_words_for_people(query: str, message: str) -> None:
     async with bench(an_order()) as b:
         assert (await b.get(f"/v1/orders?{query}")).json()["errors"] == [
             {"path": query.partition("=")[0], "message": message}
         ]
 
 
-async def test_every_bad_filter_is_told_at_once() -> None:
+async def test_every_bad_filter_is_reported_at_once() -> None:
     async with bench() as b:
         got = await b.get("/v1/orders?limit=x&situation=y&z=1")
         assert {error["path"] for error in got.json()["errors"]} == {"limit", "situation", "z"}

@@ -60,7 +60,7 @@ FOREIGN: tuple[Mapping[str, str], ...] = (
 )
 
 
-def told(headers: Mapping[str, str]) -> str:
+def label(headers: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {value!r}" for name, value in headers.items())
 
 
@@ -75,7 +75,7 @@ async def ask(b: Bench, method: str, path: str, headers: Mapping[str, str], *, i
         return Got(response.status, response.headers, await response.read())
 
 
-@pytest.mark.parametrize("headers", FOREIGN, ids=told)
+@pytest.mark.parametrize("headers", FOREIGN, ids=label)
 async def test_a_page_from_elsewhere_may_neither_look_nor_change_anything(headers: Mapping[str, str]) -> None:
     async with bench(an_order(), tcp={"port": free_port(), "token": TOKEN}) as b:
         for is_tcp in (False, True):
@@ -202,8 +202,8 @@ async def test_an_absolute_target_is_held_against_the_rest(
     target: str, host: str, origin: str | None, status: int
 ) -> None:
     async with bench() as b:
-        told = "" if origin is None else f"Origin: {origin}\r\n"
-        got = await raw(b, f"GET {target}/v1/health HTTP/1.1\r\nHost: {host}\r\n{told}\r\n")
+        header = "" if origin is None else f"Origin: {origin}\r\n"
+        got = await raw(b, f"GET {target}/v1/health HTTP/1.1\r\nHost: {host}\r\n{header}\r\n")
         assert f" {status} ".encode() in got.splitlines()[0]
 
 
@@ -284,8 +284,8 @@ async def test_neither_pieces_nor_blanks_make_a_form_a_program(path: str, body: 
     async with bench(an_order()) as b:
         for sent in (body, b" \r\n"):
             pieces = f"{len(sent):x}\r\n".encode() + sent + b"\r\n0\r\n\r\n" if is_chunked else sent
-            told = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {len(sent)}"
-            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{told}\r\n\r\n"
+            header = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {len(sent)}"
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{header}\r\n\r\n"
             assert (await raw(b, head.encode() + pieces)).startswith(b"HTTP/1.1 415 ")
         assert b.commands.submitted == []
         assert not (await b.get("/v1/shops/acme")).json()["paused"]

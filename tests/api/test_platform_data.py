@@ -1,4 +1,5 @@
-"""`platform_data`: what one platform alone has, checked by its own model, handed to its machine, told where unused."""
+"""`platform_data`: what one platform alone has, checked by its own model, handed to its machine, reported where
+unused."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ async def test_a_platform_that_takes_none_says_that_it_is_unused() -> None:
 
 
 @pytest.mark.usefixtures("giving")
-async def test_what_the_platform_takes_reaches_the_machine_as_it_was_told() -> None:
+async def test_what_the_platform_takes_reaches_the_machine_as_it_was_given() -> None:
     async with bench(an_order()) as b:
         got = await b.submit("accepted", platform_data={"note": "for you"})
         assert got.status == 202

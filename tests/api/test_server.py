@@ -95,10 +95,10 @@ async def test_a_process_that_is_too_busy_to_answer_is_left_alone(folder: Path) 
 
 async def test_a_file_that_is_no_socket_is_left_alone(folder: Path) -> None:
     (folder / "s").write_text("precious")
-    assert "is no socket" in await refusal(folder / "s")
+    assert "is not a socket" in await refusal(folder / "s")
     assert (folder / "s").read_text() == "precious"
     (folder / "link").symlink_to(folder / "nowhere")
-    assert "is no socket" in await refusal(folder / "link")
+    assert "is not a socket" in await refusal(folder / "link")
 
 
 async def test_a_socket_of_another_kind_is_left_alone(folder: Path) -> None:
@@ -107,7 +107,7 @@ async def test_a_socket_of_another_kind_is_left_alone(folder: Path) -> None:
         assert "cannot be asked" in await refusal(folder / "s")
 
 
-async def test_a_folder_that_cannot_be_made_is_told(folder: Path) -> None:
+async def test_a_folder_that_cannot_be_made_is_reported(folder: Path) -> None:
     (folder / "file").write_text("")
     assert "cannot be made" in await refusal(folder / "file" / "s")
 
@@ -128,7 +128,7 @@ async def test_the_default_place_is_made_with_all_that_it_needs(folder: Path, mo
         assert default_socket().is_socket()
 
 
-async def test_a_path_that_is_too_long_is_told(folder: Path) -> None:
+async def test_a_path_that_is_too_long_is_reported(folder: Path) -> None:
     api = settings(folder / "s").model_copy(update={"socket": folder / ("ż" * 60)})
     with pytest.raises(ServeError, match="longer than 107 bytes"):
         async with serving(an_app(), api):
@@ -152,23 +152,23 @@ async def test_a_socket_that_cannot_be_made_anew_for_want_of_descriptors_is_wait
         resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
         try:
             with structlog.testing.capture_logs() as logs:
-                await served.door.look()
+                await served.door.check()
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         assert [(each["event"], "too many open files" in each["detail"]) for each in logs] == [
             ("api.socket_lost", True)
         ]
-        await served.door.look()
+        await served.door.check()
         assert (folder / "s").is_socket()
 
 
-async def test_a_port_in_use_is_told_and_leaves_nothing_behind(folder: Path) -> None:
+async def test_a_port_in_use_is_reported_and_leaves_nothing_behind(folder: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        told = await refusal(folder / "s", tcp={"port": port, "token": TOKEN})
-        assert told == f"127.0.0.1:{port} is in use by another program; set another api.tcp.port"
+        reported = await refusal(folder / "s", tcp={"port": port, "token": TOKEN})
+        assert reported == f"127.0.0.1:{port} is in use by another program; set another api.tcp.port"
     assert not (folder / "s").exists()
 
 

@@ -130,7 +130,7 @@ async def test_a_key_that_cannot_be_kept_is_refused(key: str) -> None:
         assert got.slug == "invalid-request"
 
 
-async def test_every_error_of_a_target_is_told_with_its_path() -> None:
+async def test_every_error_of_a_target_is_reported_with_its_path() -> None:
     body = {
         "state": 5,
         "colour": "red",
@@ -257,7 +257,7 @@ async def test_a_draining_daemon_takes_no_targets_but_still_answers() -> None:
         assert (await b.get("/v1/status")).json()["daemon"]["draining"] is True
 
 
-async def test_a_store_that_fails_is_an_overload_that_tells_no_paths() -> None:
+async def test_a_store_that_fails_is_an_overload_that_shows_no_paths() -> None:
     async with bench(an_order()) as b:
         b.commands.failure = StoreUnavailable("writing secret.db failed: disk full")
         got = await b.submit("accepted")
@@ -273,7 +273,7 @@ async def test_a_platform_that_cannot_be_asked_is_worth_another_try() -> None:
         assert (got.status, got.slug, got.headers["Retry-After"]) == (503, "platform-unreachable", "17")
 
 
-async def test_a_mistake_of_ours_tells_nothing() -> None:
+async def test_a_mistake_of_ours_shows_nothing() -> None:
     async with bench(an_order()) as b:
         b.commands.failure = RuntimeError("the secret is 42")
         got = await b.submit("accepted")
@@ -362,7 +362,7 @@ A_NUMBER = 'must be a number above 0, such as 2, 1.5 or "1.5"'
         ({"notify_customer": "yes"}, "notify_customer", "must be true or false"),
     ],
 )
-async def test_a_wrong_target_is_told_in_words_for_people(fields: dict[str, Any], path: str, message: str) -> None:
+async def test_a_wrong_target_is_reported_in_words_for_people(fields: dict[str, Any], path: str, message: str) -> None:
     async with bench(an_order()) as b:
         got = await b.post("/v1/shops/acme/orders/67890/targets", {"state": "accepted", **fields})
         assert got.slug == "invalid-target"

@@ -63,7 +63,7 @@ def test_doctor_says_which_package_brings_a_platform_that_cannot_be_used(run: Ru
     (alone / "config.json").write_text(json.dumps({"storage": {"url": "sqlite:///s.db"}, "shops": {}}))
     result = run("doctor")
     assert result.exit_code == 0, result.output
-    told = " ".join(result.stdout.split())
-    assert f"the platform 'broken' of {PACKAGE} cannot be loaded" in told
-    assert "update or remove that package" in told
-    assert "'bazaar'" not in told
+    reported = " ".join(result.stdout.split())
+    assert f"the platform 'broken' of {PACKAGE} cannot be loaded" in reported
+    assert "update or remove that package" in reported
+    assert "'bazaar'" not in reported

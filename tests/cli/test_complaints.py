@@ -40,12 +40,12 @@ def test_what_goes_wrong_is_broken_between_words_on_a_terminal(arguments: tuple[
     piped = subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_SECONDS, check=False
     ).stderr
-    (told,) = [line for line in piped.splitlines() if line.startswith(("fulfilld: ", "Error: "))]
+    (reported,) = [line for line in piped.splitlines() if line.startswith(("fulfilld: ", "Error: "))]
     shown = on_a_terminal(50, *arguments)
-    lines = shown[next(at for at, line in enumerate(shown) if line.startswith(told[:7])) :]
-    assert len(told) > 50
+    lines = shown[next(at for at, line in enumerate(shown) if line.startswith(reported[:7])) :]
+    assert len(reported) > 50
     assert max(map(len, lines)) <= 50
-    assert " ".join(lines).split() == told.split()
+    assert " ".join(lines).split() == reported.split()
 
 
 def test_the_program_is_named_as_it_was_called() -> None:

@@ -94,8 +94,8 @@ def test_items_are_found_in_what_a_platform_sent() -> None:
 
 
 def signed(receiver: Receiver, cursor: int, **event: Any) -> tuple[dict[str, str], bytes]:
-    told = {"cursor": cursor, "type": "order.updated", "shop": "shopy", "order": "1", "data": {}, **event}
-    body = json.dumps(told).encode()
+    reported = {"cursor": cursor, "type": "order.updated", "shop": "shopy", "order": "1", "data": {}, **event}
+    body = json.dumps(reported).encode()
     at = datetime.now(UTC)
     signature = Webhook(receiver.secret).sign(f"evt_{cursor}", at, body.decode())
     headers = {
@@ -155,9 +155,9 @@ def test_the_demo_waits_for_what_comes_late(receiver: Receiver) -> None:
     assert tell_deliveries(typing.cast("Client", Feed(receiver)), receiver)
 
 
-@pytest.mark.parametrize(("repeats", "told"), [(1, "1 despatch went out"), (2, "2 despatches went out")])
+@pytest.mark.parametrize(("repeats", "reported"), [(1, "1 despatch went out"), (2, "2 despatches went out")])
 def test_the_demo_counts_despatches_that_went_out_again(
-    capsys: pytest.CaptureFixture[str], repeats: int, told: str
+    capsys: pytest.CaptureFixture[str], repeats: int, reported: str
 ) -> None:
     summary = {
         "by_fault": {}, "repeated_effects": 0, "out_of_sequence": 0, "repeats_after_effect": repeats,
@@ -166,7 +166,7 @@ def test_the_demo_counts_despatches_that_went_out_again(
     feed = {"events": [], "next": 0}
     daemon, sandbox = (answering(body) for body in (feed, summary))
     assert tell_ledger(daemon, sandbox)
-    assert told in capsys.readouterr().out
+    assert reported in capsys.readouterr().out
 
 
 def answering(body: Mapping[str, Any]) -> Client:

@@ -1,4 +1,4 @@
-"""`doctor` tells what is left of a rate limit where the platform says so, and counts its calls with the daemon's."""
+"""`doctor` shows what is left of a rate limit where the platform says so, and counts its calls with the daemon's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def left(config: Config) -> list[Finding]:
 @pytest.mark.parametrize(
     ("platform", "unit"), [("selldone", "of 80 calls are left"), ("shopify", "of 2000 points are left")]
 )
-async def test_what_is_left_is_told_in_the_platforms_unit(tmp_path: Path, platform: str, unit: str) -> None:
+async def test_what_is_left_is_reported_in_the_platforms_unit(tmp_path: Path, platform: str, unit: str) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1, has_real_limits=True))
     async with sandbox.running():
         (finding,) = await left(config_of(sandbox, tmp_path, {"limits": {}}, platform=platform))
@@ -29,7 +29,7 @@ async def test_what_is_left_is_told_in_the_platforms_unit(tmp_path: Path, platfo
     assert unit in finding.detail
 
 
-async def test_nothing_is_told_where_the_platform_says_nothing(tmp_path: Path) -> None:
+async def test_nothing_is_reported_where_the_platform_says_nothing(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with sandbox.running():
         assert await left(config_of(sandbox, tmp_path, platform="cloudsuite")) == []

@@ -50,7 +50,7 @@ def test_pages_for_people_are_shown_in_any_encoding(daemon: FakeDaemon, environm
 
 
 @pytest.mark.parametrize("environment", LANGUAGES, ids=str)
-def test_errors_are_told_in_any_encoding(daemon: FakeDaemon, environment: dict[str, str]) -> None:
+def test_errors_are_reported_in_any_encoding(daemon: FakeDaemon, environment: dict[str, str]) -> None:
     problem = {"type": "shop-not-found", "title": "No such shop", "status": 404, "detail": NAME}
     daemon.answers["POST", "/v1/shops/acme/pause"] = (404, problem)
     done = fulfilld_process(daemon, environment, "pause", "acme")

@@ -35,13 +35,13 @@ def test_answers_that_are_no_problem_have_a_sentence_too(
     assert "Traceback" not in result.output
 
 
-def test_a_refusal_tells_what_is_allowed(daemon: FakeDaemon, fulfilld: Run) -> None:
+def test_a_refusal_shows_what_is_allowed(daemon: FakeDaemon, fulfilld: Run) -> None:
     problem = {"type": "unreachable", "title": "No", "status": 409, "detail": "no way", "allowed": ["A", "B"]}
     daemon.answers[RETRY] = (409, problem)
     assert "  allowed from here: A, B\n" in fulfilld("retry", "acme", "1").stderr
 
 
-def test_every_error_of_an_invalid_target_is_told_with_its_path(daemon: FakeDaemon, fulfilld: Run) -> None:
+def test_every_error_of_an_invalid_target_is_reported_with_its_path(daemon: FakeDaemon, fulfilld: Run) -> None:
     errors = [{"path": "tracking.code", "message": "must be text"}, {"path": "items", "message": "must be a list"}]
     problem = {"type": "invalid-target", "title": "The target is not valid", "status": 422, "errors": errors}
     daemon.answers["POST", "/v1/shops/acme/orders/1/targets"] = (422, problem)
@@ -50,7 +50,7 @@ def test_every_error_of_an_invalid_target_is_told_with_its_path(daemon: FakeDaem
     assert result.stderr.splitlines()[1:] == ["  tracking.code: must be text", "  items: must be a list"]
 
 
-def test_every_error_is_told_in_full_and_once(daemon: FakeDaemon, fulfilld: Run) -> None:
+def test_every_error_is_reported_in_full_and_once(daemon: FakeDaemon, fulfilld: Run) -> None:
     errors = [{"path": path, "message": "is missing"} for path in ("state", "shop", "shop.id")]
     problem = {
         "type": "invalid-target",

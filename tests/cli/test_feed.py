@@ -149,6 +149,6 @@ def test_a_shop_of_a_restored_store_says_how_it_goes_on(daemon: FakeDaemon, fulf
         "paused_reason": "this store is a copy",
     }
     daemon.answers["GET", "/v1/status"] = dump
-    told = " ".join(fulfilld("status").stdout.split())
-    assert "restored" in told
-    assert "`fulfilld resume acme`" in told
+    reported = " ".join(fulfilld("status").stdout.split())
+    assert "restored" in reported
+    assert "`fulfilld resume acme`" in reported

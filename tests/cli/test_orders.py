@@ -101,8 +101,8 @@ def test_status_says_why_a_shop_is_not_worked_for(
 @pytest.mark.parametrize(
     ("by", "reason", "sentence"),
     [
-        ("restore", "the store was moved", "the store was moved; look, then `fulfilld resume SHOP`"),
-        ("another_account", "was a {1}", "was a {1}; mend the config, or `fulfilld resume SHOP`"),
+        ("restore", "the store was moved", "the store was moved; check what is pending, then `fulfilld resume SHOP`"),
+        ("another_account", "was a {1}", "was a {1}; fix the config, or `fulfilld resume SHOP`"),
         ("person", "stocktaking {until} Monday", "stocktaking {until} Monday"),
         ("access_denied", "401 Unauthenticated", "401 Unauthenticated"),
     ],
@@ -196,9 +196,9 @@ def test_an_order_shows_what_the_buyer_sends_back(daemon: FakeDaemon, fulfilld: 
         for each, state, lines in rows
     ]
     daemon.answers["GET", ORDER] = an_order(returns=returns)
-    told = fulfilld("order", "acme", "67890").stdout.splitlines()
-    at = told.index("returns    OPEN 7: 2 of 1, 1.5 of 2")
-    assert told[at + 1] == "           DECLINED 8"
+    reported = fulfilld("order", "acme", "67890").stdout.splitlines()
+    at = reported.index("returns    OPEN 7: 2 of 1, 1.5 of 2")
+    assert reported[at + 1] == "           DECLINED 8"
 
 
 def test_a_blocked_order_shows_the_platforms_own_words(daemon: FakeDaemon, fulfilld: Run) -> None:
@@ -262,7 +262,7 @@ def test_a_sync_is_begun(daemon: FakeDaemon, fulfilld: Run) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "seconds"), [(["--wait"], 60), (["--wait", "7"], 7), (["--wait=0.5"], 0.5)])
-def test_a_sync_that_is_waited_for_tells_what_it_found(
+def test_a_sync_that_is_waited_for_shows_what_it_found(
     daemon: FakeDaemon, fulfilld: Run, arguments: list[str], seconds: float
 ) -> None:
     daemon.answers["POST", "/v1/shops/acme/sync"] = {"imported": 3, "updated": 0}
@@ -382,7 +382,7 @@ def test_status_says_once_for_each_type_of_problem_what_helps(daemon: FakeDaemon
 def test_an_order_says_what_helps(daemon: FakeDaemon, fulfilld: Run) -> None:
     daemon.answers["GET", ORDER] = an_order(situation="blocked", problem=a_problem())
     text = " ".join(fulfilld("order", "acme", "67890").stdout.split())
-    assert "what helps mend the order on the platform" in text
+    assert "what helps fix the order on the platform" in text
 
 
 def test_status_shows_consumers_that_are_behind_and_shops_that_left(daemon: FakeDaemon, fulfilld: Run) -> None:

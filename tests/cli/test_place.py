@@ -62,7 +62,7 @@ def test_the_default_path_comes_last(alone: Path) -> None:
     assert found.socket.name == "fulfilld.sock"
 
 
-def test_a_config_that_is_no_json_is_a_usage_error_with_its_place(run: Run, alone: Path) -> None:
+def test_a_config_that_is_not_json_is_a_usage_error_with_its_place(run: Run, alone: Path) -> None:
     (alone / "config.json").write_text("{nonsense")
     result = run("status")
     assert result.exit_code == 2
@@ -70,11 +70,11 @@ def test_a_config_that_is_no_json_is_a_usage_error_with_its_place(run: Run, alon
 
 
 @pytest.mark.parametrize("command", [("run",), ("config", "check"), ("status",), ("backup", "copy.db")])
-def test_a_config_that_is_not_there_is_told_with_what_to_do(run: Run, command: tuple[str, ...]) -> None:
+def test_a_config_that_is_not_there_is_reported_with_what_to_do(run: Run, command: tuple[str, ...]) -> None:
     result = run("--config", "nowhere.json", *command)
     assert result.exit_code == 2
-    told = " ".join(result.stderr.split())
-    assert told == (
+    reported = " ".join(result.stderr.split())
+    assert reported == (
         "fulfilld: there is no file nowhere.json - "
         "name a config with --config FILE; `fulfilld config example` prints a start"
     )
@@ -118,7 +118,7 @@ def test_a_server_that_speaks_no_http_is_no_daemon(run: Run) -> None:
         (200, "a/b", "hi"),
     ],
 )
-def test_a_server_that_is_another_is_told_as_that(
+def test_a_server_that_is_another_is_reported_as_that(
     daemon: FakeDaemon, fulfilld: Run, status: int, type_: str, body: str
 ) -> None:
     async def other(_request: web.Request) -> web.Response:
@@ -127,14 +127,14 @@ def test_a_server_that_is_another_is_told_as_that(
     daemon.answers["GET", "/v1/status"] = other
     result = fulfilld("status")
     assert result.exit_code == 3
-    assert result.stderr.startswith(f"fulfilld: what answers at {daemon.socket} is no fulfilld API")
+    assert result.stderr.startswith(f"fulfilld: what answers at {daemon.socket} is not a fulfilld API")
 
 
 def test_https_to_a_server_without_tls_is_answered_with_the_remedy(run: Run) -> None:
     with _plain_server() as port:
         result = run("--url", f"https://127.0.0.1:{port}", "status")
     assert result.exit_code == 3
-    assert f"https://127.0.0.1:{port} speaks no TLS - write http:// in place" in result.stderr
+    assert f"https://127.0.0.1:{port} does not speak TLS - write http:// in place" in result.stderr
     assert "SSL:" not in result.stderr
 
 

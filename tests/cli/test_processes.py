@@ -44,7 +44,7 @@ def errors(process: subprocess.Popen[bytes]) -> bytes:
     return process.stderr.read()
 
 
-def test_help_names_the_commands_and_the_version_is_told() -> None:
+def test_help_names_the_commands_and_the_version_is_shown() -> None:
     shown = finished("--help")
     assert shown.returncode == 0
     assert "submit" in shown.stdout
@@ -140,7 +140,7 @@ def test_a_port_that_is_taken_says_so() -> None:
     assert "--port" in result.stderr
 
 
-def test_errors_on_a_full_disk_are_told_without_a_traceback(daemon: FakeDaemon) -> None:
+def test_errors_on_a_full_disk_are_reported_without_a_traceback(daemon: FakeDaemon) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("this system has no /dev/full")
@@ -179,7 +179,7 @@ def test_a_command_whose_standard_descriptors_are_closed_does_its_work(arguments
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_a_submission_whose_stderr_is_closed_tells_by_its_code(daemon: FakeDaemon, tmp_path: Path) -> None:
+def test_a_submission_whose_stderr_is_closed_ends_with_its_code(daemon: FakeDaemon, tmp_path: Path) -> None:
     lines = tmp_path / "targets.ndjson"
     lines.write_text('{"shop": "acme", "order": "1", "state": "accepted"}\n')
     daemon.answers["POST", "/v1/targets"] = json.dumps({"line": 1, "status": 202, "target": a_target()}) + "\n"

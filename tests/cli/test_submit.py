@@ -141,7 +141,7 @@ def test_a_target_of_a_held_order_is_shown_with_the_hold(daemon: FakeDaemon, ful
     ("reason", "why", "remedy"),
     [
         ("paused", "shop acme is paused", "`fulfilld resume acme`"),
-        ("restore", "shop acme waits until a person has looked", "`fulfilld resume acme`"),
+        ("restore", "shop acme waits until a person has checked it", "`fulfilld resume acme`"),
         ("access_denied", "the platform does not accept the credentials of shop acme", "`fulfilld resume acme`"),
         ("another_account", "the name of shop acme means another account now", "`fulfilld resume acme`"),
         ("not_configured", "shop acme is not in the config any more", "`fulfilld cancel acme 67890`"),
@@ -219,7 +219,7 @@ def test_many_targets_are_submitted_from_a_file(daemon: FakeDaemon, fulfilld: Ru
     assert (result.exit_code, result.stdout) == (0, "5 accepted, 0 refused\n")
 
 
-def test_a_refused_line_is_told_with_its_number_and_the_rest_goes_on(daemon: FakeDaemon, fulfilld: Run) -> None:
+def test_a_refused_line_is_reported_with_its_number_and_the_rest_goes_on(daemon: FakeDaemon, fulfilld: Run) -> None:
     daemon.answers[BULK] = _answer_each_line
     result = fulfilld("submit", "--file", "-", stdin=b"\n" + _lines(4, bad=2))
     assert result.exit_code == 1
@@ -238,7 +238,9 @@ def test_more_lines_than_both_sides_can_buffer_go_through(daemon: FakeDaemon, fu
     assert fulfilld("submit", "--file", "-", stdin=_lines(8000)).stdout == "8000 accepted, 0 refused\n"
 
 
-def test_a_daemon_that_goes_away_in_the_middle_is_told_with_how_far_it_came(daemon: FakeDaemon, fulfilld: Run) -> None:
+def test_a_daemon_that_goes_away_in_the_middle_is_reported_with_how_far_it_came(
+    daemon: FakeDaemon, fulfilld: Run
+) -> None:
     async def leave(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)

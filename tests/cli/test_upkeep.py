@@ -44,7 +44,7 @@ def test_a_config_without_shops_is_good_with_a_warning(run: Run, alone: Path) ->
     assert "warning: shops: there are none" in result.stderr
 
 
-def test_every_error_of_a_config_is_told_with_its_path(run: Run, alone: Path) -> None:
+def test_every_error_of_a_config_is_reported_with_its_path(run: Run, alone: Path) -> None:
     shop = {"platform": "selldone", "shop_id": "one", "token": {"env": "NOBODY_SETS_THIS"}}
     path = write_config(alone, "bad.json", shops={"acme": shop}, retention_days=0)
     result = run("--config", str(path), "config", "check")
@@ -74,7 +74,7 @@ def test_an_empty_config_is_called_empty(run: Run, alone: Path, text: str) -> No
     assert "config.json: the file is empty" in result.stderr
 
 
-def test_a_store_in_a_directory_that_is_not_there_is_told_by_its_path(run: Run, alone: Path) -> None:
+def test_a_store_in_a_directory_that_is_not_there_is_reported_by_its_path(run: Run, alone: Path) -> None:
     write_config(alone, storage={"url": "sqlite:///nowhere/store.db"})
     result = run("config", "check")
     assert result.exit_code == 2
@@ -83,7 +83,7 @@ def test_a_store_in_a_directory_that_is_not_there_is_told_by_its_path(run: Run, 
     assert run("config", "check").exit_code == 0
 
 
-def test_a_socket_in_a_directory_that_is_not_there_is_told_by_its_path(run: Run, alone: Path) -> None:
+def test_a_socket_in_a_directory_that_is_not_there_is_reported_by_its_path(run: Run, alone: Path) -> None:
     write_config(alone, api={"socket": "nowhere/run/d.sock"}, shops={})
     result = run("config", "check")
     assert result.exit_code == 2
@@ -110,17 +110,17 @@ def test_files_of_tls_that_are_not_there_yet_are_warned_of_and_keep_the_daemon_f
     make_certificate(alone)
     (alone / "key.pem").unlink()
     with_tls(alone)
-    told = f"webhooks.tls.key: there is no file {alone / 'key.pem'} - put the key there"
+    reported = f"webhooks.tls.key: there is no file {alone / 'key.pem'} - put the key there"
     checked = run("config", "check")
     assert checked.exit_code == 0
-    assert f"warning: {told}" in checked.stderr
+    assert f"warning: {reported}" in checked.stderr
     started = run("run")
     assert started.exit_code == 2
-    assert told in started.stderr
-    assert told in " ".join(run("doctor").stdout.split())
+    assert reported in started.stderr
+    assert reported in " ".join(run("doctor").stdout.split())
 
 
-def test_files_of_tls_that_another_user_keeps_to_himself_are_told_by_config_check(
+def test_files_of_tls_that_another_user_keeps_to_himself_are_reported_by_config_check(
     run: Run, alone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of a private key in a directory of root's, where even whether it is there is a secret."""
@@ -142,7 +142,7 @@ def test_files_of_tls_that_another_user_keeps_to_himself_are_told_by_config_chec
     assert f"webhooks.tls.key: {alone / 'key.pem'} cannot be read: permission denied" in checked.stderr
 
 
-def test_a_bad_certificate_is_told_whether_its_key_is_there_or_not(run: Run, alone: Path) -> None:
+def test_a_bad_certificate_is_reported_whether_its_key_is_there_or_not(run: Run, alone: Path) -> None:
     (alone / "cert.pem").write_text("no certificate")
     with_tls(alone)
     result = run("config", "check")
@@ -162,7 +162,7 @@ def test_the_example_is_good_as_it_is(run: Run, alone: Path, monkeypatch: pytest
     assert "is good: 7 shops" in result.stdout
 
 
-def test_a_key_of_another_certificate_is_told(run: Run, alone: Path) -> None:
+def test_a_key_of_another_certificate_is_reported(run: Run, alone: Path) -> None:
     make_certificate(alone)
     (alone / "other").mkdir()
     make_certificate(alone / "other")
@@ -180,7 +180,7 @@ def test_a_key_of_another_certificate_is_told(run: Run, alone: Path) -> None:
         ("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n", "cannot be used"),
     ],
 )
-def test_what_is_no_key_is_told_and_not_shown(run: Run, alone: Path, key: str, words: str) -> None:
+def test_what_is_no_key_is_reported_and_not_shown(run: Run, alone: Path, key: str, words: str) -> None:
     make_certificate(alone)
     (alone / "key.pem").write_text(key)
     with_tls(alone)
@@ -192,7 +192,7 @@ def test_what_is_no_key_is_told_and_not_shown(run: Run, alone: Path, key: str, w
 
 
 @pytest.mark.parametrize("command", [["config", "check"], ["doctor"], ["run"]])
-def test_without_a_config_the_remedy_is_told(run: Run, command: list[str]) -> None:
+def test_without_a_config_the_remedy_is_reported(run: Run, command: list[str]) -> None:
     result = run(*command)
     assert result.exit_code == 2
     assert "fulfilld config example" in result.stderr
@@ -329,20 +329,20 @@ def test_doctor_finds_a_store_and_a_socket_that_cannot_be(run: Run, alone: Path)
     assert result.exit_code == 1
     assert "2 checks failed" in result.stderr
     assert "make the directory" in result.stdout
-    assert "no socket; move it away" in result.stdout
+    assert "not a socket; move it away" in result.stdout
 
 
-def test_doctor_tells_a_daemon_that_listens_from_a_socket_that_was_left(
+def test_doctor_distinguishes_a_daemon_that_listens_from_a_socket_that_was_left(
     daemon: FakeDaemon, run: Run, alone: Path
 ) -> None:
     write_config(alone, shops={})
     assert "a daemon listens" in run("doctor").stdout
 
 
-def test_doctor_tells_of_a_daemon_whose_socket_is_gone(run: Run, alone: Path) -> None:
+def test_doctor_reports_a_daemon_whose_socket_is_gone(run: Run, alone: Path) -> None:
     write_config(alone, shops={})
     with StoreLock(alone / "store.db", lambda: 0):
-        told = " ".join(run("doctor").stdout.split())
-        assert f"is gone, though a daemon runs (process {os.getpid()}" in told
-        assert "SIGHUP" in told
+        reported = " ".join(run("doctor").stdout.split())
+        assert f"is gone, though a daemon runs (process {os.getpid()}" in reported
+        assert "SIGHUP" in reported
     assert "though a daemon runs" not in run("doctor").stdout

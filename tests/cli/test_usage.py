@@ -17,7 +17,7 @@ from tests.cli.fake import Run
         (("sync", "acme", "--url", "http://x"), "fulfilld --url URL sync"),
     ],
 )
-def test_a_global_option_behind_the_command_is_told_where_it_stands(
+def test_a_global_option_behind_the_command_is_reported_where_it_stands(
     run: Run, arguments: tuple[str, ...], example: str
 ) -> None:
     result = run(*arguments)
@@ -26,7 +26,7 @@ def test_a_global_option_behind_the_command_is_told_where_it_stands(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (("events", "--after", "x"), "'--after': must be a whole number"),
         (("orders", "--limit", "0"), "'--limit': must be at least 1"),
@@ -35,10 +35,12 @@ def test_a_global_option_behind_the_command_is_told_where_it_stands(
         (("machines", "--format", "x"), "'--format': 'x' is not one of 'text', 'mermaid', 'svg', 'json'"),
     ],
 )
-def test_a_value_that_will_not_do_is_told_in_plain_words(run: Run, arguments: tuple[str, ...], told: str) -> None:
+def test_a_value_that_will_not_do_is_reported_in_plain_words(
+    run: Run, arguments: tuple[str, ...], reported: str
+) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
-    assert f"Invalid value for {told}" in result.stderr
+    assert f"Invalid value for {reported}" in result.stderr
     assert "Input should" not in result.stderr
     assert "Value error" not in result.stderr
 

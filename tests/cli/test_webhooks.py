@@ -63,7 +63,7 @@ def test_the_page_has_each_address_and_each_reason_once_and_fits(run: Run, alone
     assert "\n`fulfilld webhooks shopy --register` asks for them\n" in most
 
 
-def test_an_address_that_is_told_goes_before_the_configs(run: Run, alone: Path, sandbox: Sandbox) -> None:
+def test_an_address_that_is_given_goes_before_the_configs(run: Run, alone: Path, sandbox: Sandbox) -> None:
     configure(alone, sandbox, {**LISTENER, "public_url": PUBLIC})
     made = json.loads(run("webhooks", "shopy", "--register", "https://other.example/", "--json").stdout)
     assert {each["address"].partition("/webhooks")[0] for each in made["webhooks"]} == {"https://other.example"}
@@ -107,6 +107,6 @@ def test_the_status_page_shows_what_is_not_sent(daemon: FakeDaemon, fulfilld: Ru
     dump = a_status()
     dump["shops"][0]["webhooks"] = {"checked_at": "2026-01-01T00:00:00Z", "missing": missing, "error": None}
     daemon.answers["GET", "/v1/status"] = dump
-    told = fulfilld("status").stdout
-    assert "Webhooks that are not sent:" in told
-    assert f"and {len(TOPICS) - 3} more" in told
+    reported = fulfilld("status").stdout
+    assert "Webhooks that are not sent:" in reported
+    assert f"and {len(TOPICS) - 3} more" in reported

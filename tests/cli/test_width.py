@@ -117,7 +117,9 @@ def test_a_table_keeps_every_character_at_any_width(
     assert kept == sorted("ABC" + "".join(cell for row in rows for cell in row))
 
 
-@pytest.mark.parametrize(("at", "words"), [("2026-11-02T10:00:00.000Z", "at 2026-11-02T10"), (None, "no time is told")])
+@pytest.mark.parametrize(
+    ("at", "words"), [("2026-11-02T10:00:00.000Z", "at 2026-11-02T10"), (None, "no time is known")]
+)
 def test_a_withdrawn_order_says_so_in_the_list_and_on_its_page(at: str | None, words: str) -> None:
     order = an_order(withdrawn=True, withdrawn_at=at)
     assert any("withdrawn" in text and words in text for text in shown(order_page(order), 120))
@@ -125,7 +127,7 @@ def test_a_withdrawn_order_says_so_in_the_list_and_on_its_page(at: str | None, w
     assert not any("withdrawn" in text for text in shown(order_page(an_order()), 120))
 
 
-def test_the_status_page_tells_how_many_orders_are_left_out_as_history() -> None:
+def test_the_status_page_shows_how_many_orders_are_left_out_as_history() -> None:
     status = a_status()
     status["shops"][0]["skipped"] = 1234
     assert "1234 left out as history" in plain(status_page(status))

@@ -1,4 +1,4 @@
-"""What is wrong between the shops and sections of a config: told for both, and beside everything else."""
+"""What is wrong between the shops and sections of a config: reported for both, and beside everything else."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_accounts_that_nobody_knows_yet_are_not_compared(tmp_path: Path) -> None
     assert not any("same account" in line for line in lines)
 
 
-def test_every_error_is_told_at_once(tmp_path: Path) -> None:
+def test_every_error_is_reported_at_once(tmp_path: Path) -> None:
     tree = {
         "api": {"tcp": {"port": 8443, "token": {"env": "NO_TOKEN"}}},
         "webhooks": {"port": 8443, "public_url": "nowhere"},
@@ -82,8 +82,8 @@ def test_every_error_is_told_at_once(tmp_path: Path) -> None:
         "retention_days": 0,
         "shops": {"acme": shop(token={"env": "NO_SHOP_TOKEN"}), "again": shop(poll={"page_size": 0})},
     }
-    told = {line.split(": ")[0] for line in errors(tmp_path, tree, {})}
-    assert told == {
+    reported = {line.split(": ")[0] for line in errors(tmp_path, tree, {})}
+    assert reported == {
         "api.tcp.token",
         "webhooks.port",
         "webhooks.public_url",
@@ -96,7 +96,7 @@ def test_every_error_is_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tree", "told"),
+    ("tree", "reported"),
     [
         ({"status_file": "fulfilld.db"}, "status_file: is a file of the store too - name another file"),
         ({"status_file": "here/../fulfilld.db-wal"}, "status_file: is a file of the store too - name another file"),
@@ -106,10 +106,10 @@ def test_every_error_is_told_at_once(tmp_path: Path) -> None:
         ({"storage": {"url": "sqlite:///fulfilld.json"}}, "storage.url: is the config file too - name another file"),
     ],
 )
-def test_one_file_for_two_uses_is_an_error(tmp_path: Path, tree: dict[str, Any], told: str) -> None:
+def test_one_file_for_two_uses_is_an_error(tmp_path: Path, tree: dict[str, Any], reported: str) -> None:
     (tmp_path / "here").mkdir()
     whole = {"storage": {"url": "sqlite:///fulfilld.db"}, "api": {"socket": "fulfilld.sock"}, **tree}
-    assert errors(tmp_path, whole) == [told]
+    assert errors(tmp_path, whole) == [reported]
 
 
 @pytest.mark.parametrize("odd", [[], {}, 5, "x", None, {"tcp": []}, {"tcp": {"port": [1]}}, {"tcp": {"host": {}}}])

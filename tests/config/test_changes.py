@@ -59,7 +59,7 @@ def test_a_setting_that_a_reload_applies_is_named(tmp_path: Path, new: dict[str,
         ({"api": {"tcp": {"port": 1, "token": "x"}}}, "api"),
     ],
 )
-def test_what_only_a_restart_applies_is_told_apart(tmp_path: Path, new: dict[str, Any], key: str) -> None:
+def test_what_only_a_restart_applies_is_distinguished(tmp_path: Path, new: dict[str, Any], key: str) -> None:
     assert changes(tmp_path, {}, new) == ConfigChanges(needs_restart=(key,))
 
 
@@ -70,9 +70,9 @@ def test_the_docs_agree_on_what_needs_a_restart(page: str, section: str) -> None
     text = (DOCS / page).read_text(encoding="utf-8").partition(f"\n{section}\n")[2].partition("\n#")[0]
     sentences = re.split(r"(?<=[.;|]) ", " ".join(text.split()))
     waiting = " ".join(sentence for sentence in sentences if "restart" in sentence)
-    told = set(re.findall(r"`(\w+)`", waiting))
-    assert set(_NEEDS_RESTART) <= told
-    assert not set(_APPLIES_AT_ONCE) & told
+    reported = set(re.findall(r"`(\w+)`", waiting))
+    assert set(_NEEDS_RESTART) <= reported
+    assert not set(_APPLIES_AT_ONCE) & reported
 
 
 def test_every_top_level_key_is_compared() -> None:

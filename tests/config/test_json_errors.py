@@ -1,4 +1,4 @@
-"""What is no JSON is told in our words, whatever Python's reader says of it."""
+"""Invalid JSON is reported in our words, whatever Python's parser says of it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from orchestrator.json_errors import explain_json
         ("\ufeff{}", 0, "a byte order mark"),
     ],
 )
-def test_what_is_no_json_is_told_in_words_for_people(text: str, at: int, words: str) -> None:
+def test_what_is_not_json_is_reported_in_words_for_people(text: str, at: int, words: str) -> None:
     with pytest.raises(json.JSONDecodeError) as refused:
         json.loads(text)
-    found, told = explain_json(text, refused.value)
-    assert words in told
+    found, reported = explain_json(text, refused.value)
+    assert words in reported
     assert abs(found - at) <= 1, "readers of different versions point before or behind"
-    assert "Expecting" not in told
+    assert "Expecting" not in reported

@@ -88,14 +88,14 @@ def test_limits_that_contradict_the_platforms_are_explained(
 
 
 @pytest.mark.parametrize(
-    ("version", "is_told"), [("2026-01", True), ("2025-10", True), ("2026-04", False), ("unstable", False)]
+    ("version", "is_warned"), [("2026-01", True), ("2025-10", True), ("2026-04", False), ("unstable", False)]
 )
 def test_a_version_of_shopify_that_lacks_what_we_ask_for_is_warned_of(
-    tmp_path: Path, version: str, is_told: bool
+    tmp_path: Path, version: str, is_warned: bool
 ) -> None:
     keys = {"platform": "shopify", "domain": "s.myshopify.com", "token": "shpat_1", "api_version": version}
     warnings = loaded(tmp_path, {"shops": {"shopy": keys}}).warnings
-    assert [warning.path for warning in warnings] == (["shops.shopy.api_version"] if is_told else [])
+    assert [warning.path for warning in warnings] == (["shops.shopy.api_version"] if is_warned else [])
     assert all(version in warning.message and "2026-04" in warning.message for warning in warnings)
 
 
@@ -134,20 +134,20 @@ def test_lines_that_begin_with_two_slashes_are_comments(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('{\n  "log": {,}\n}', "fulfilld.json:2:11: is no JSON here: "),
-        ('// one\n{\n"a": 1 // two\n}', f"fulfilld.json:3:8: is no JSON here: {COMMENT}"),
-        ('{"log": {}, // two\n"a": 1}', f"fulfilld.json:1:13: is no JSON here: {COMMENT}"),
-        ('{"log": // two\n{}}', f"fulfilld.json:1:9: is no JSON here: {COMMENT}"),
-        ('{"log": {}} // end', f"fulfilld.json:1:13: is no JSON here: {COMMENT}"),
-        ('{"a": 1,\n}', f"fulfilld.json:1:8: is no JSON here: {COMMA}"),
-        ('{"a": [1,\n]}', f"fulfilld.json:1:9: is no JSON here: {COMMA}"),
-        ('{"a": 1\n"b": 2}', "fulfilld.json:2:1: is no JSON here: a comma is missing in front of this - add it"),
-        ("{'a': 1}", "fulfilld.json:1:2: is no JSON here: single quotes - write double quotes"),
-        ('{"a": {"b": 1}', "fulfilld.json:1:15: is no JSON here: the file ends too early"),
+        ('{\n  "log": {,}\n}', "fulfilld.json:2:11: invalid JSON: "),
+        ('// one\n{\n"a": 1 // two\n}', f"fulfilld.json:3:8: invalid JSON: {COMMENT}"),
+        ('{"log": {}, // two\n"a": 1}', f"fulfilld.json:1:13: invalid JSON: {COMMENT}"),
+        ('{"log": // two\n{}}', f"fulfilld.json:1:9: invalid JSON: {COMMENT}"),
+        ('{"log": {}} // end', f"fulfilld.json:1:13: invalid JSON: {COMMENT}"),
+        ('{"a": 1,\n}', f"fulfilld.json:1:8: invalid JSON: {COMMA}"),
+        ('{"a": [1,\n]}', f"fulfilld.json:1:9: invalid JSON: {COMMA}"),
+        ('{"a": 1\n"b": 2}', "fulfilld.json:2:1: invalid JSON: a comma is missing in front of this - add it"),
+        ("{'a': 1}", "fulfilld.json:1:2: invalid JSON: single quotes - write double quotes"),
+        ('{"a": {"b": 1}', "fulfilld.json:1:15: invalid JSON: the file ends too early"),
         ("", "fulfilld.json: the file is empty"),
         ("[]", "fulfilld.json: must be a JSON object"),
-        ('{"drain_seconds": NaN}', "fulfilld.json:1:19: NaN is no number in JSON"),
-        ('{"drain_seconds": -Infinity}', "fulfilld.json:1:19: -Infinity is no number in JSON"),
+        ('{"drain_seconds": NaN}', "fulfilld.json:1:19: NaN is not a number in JSON"),
+        ('{"drain_seconds": -Infinity}', "fulfilld.json:1:19: -Infinity is not a number in JSON"),
         ('{"drain_seconds": 1e999}', "fulfilld.json:1:19: is too large for a number"),
         ('{"drain_seconds": %s}' % ("9" * 5000), "fulfilld.json: has a number with thousands of digits"),
         ('{"log": {"level": "\\ud800"}}', "fulfilld.json:1:19: is not valid Unicode"),
@@ -155,7 +155,7 @@ def test_lines_that_begin_with_two_slashes_are_comments(tmp_path: Path) -> None:
         ("[" * 100_000, "fulfilld.json: is nested too deeply"),
     ],
 )
-def test_what_is_no_json_is_shown_with_its_place(tmp_path: Path, text: str, problem: str) -> None:
+def test_what_is_not_json_is_shown_with_its_place(tmp_path: Path, text: str, problem: str) -> None:
     [line] = errors(tmp_path, text)
     assert line.startswith(problem)
 
@@ -176,10 +176,10 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
         load(tmp_path / "latin.json")
 
 
-def test_a_pattern_is_told_in_words(tmp_path: Path) -> None:
+def test_a_pattern_is_reported_in_words(tmp_path: Path) -> None:
     shopify = {"platform": "shopify", "domain": "a.myshopify.com", "token": "shpat_1", "api_version": "latest"}
-    told = "shops.s.api_version: must be the first month of a quarter such as 2026-10, or unstable"
-    assert errors(tmp_path, {"shops": {"s": shopify}}) == [told]
+    reported = "shops.s.api_version: must be the first month of a quarter such as 2026-10, or unstable"
+    assert errors(tmp_path, {"shops": {"s": shopify}}) == [reported]
 
 
 @pytest.mark.parametrize("platform", sorted(PLATFORMS))
@@ -199,20 +199,20 @@ def patterns(schema: Any) -> set[str]:
 
 @pytest.mark.parametrize("value", [{"env": "ACME_TOKEN"}, {"file": "nowhere"}, {"deep": {"env": "ACME_TOKEN"}}])
 @pytest.mark.parametrize("platform", ["selldone", "seldone"])
-def test_a_misspelt_key_is_told_though_its_value_cannot_be_had(tmp_path: Path, platform: str, value: Any) -> None:
+def test_a_misspelt_key_is_reported_though_its_value_cannot_be_had(tmp_path: Path, platform: str, value: Any) -> None:
     tree = {"tokn": value, "shops": {"acme": {"platform": platform, "shop_id": 1, "tokn": value}}}
-    told = errors(tmp_path, tree, environ={})
-    assert "tokn: is no known key" in told[0]
-    (shop_key,) = [line for line in told if line.startswith("shops.acme.tokn")]
-    assert shop_key == 'shops.acme.tokn: is no known key - did you mean "token"?'
+    reported = errors(tmp_path, tree, environ={})
+    assert "tokn: unknown key" in reported[0]
+    (shop_key,) = [line for line in reported if line.startswith("shops.acme.tokn")]
+    assert shop_key == 'shops.acme.tokn: unknown key - did you mean "token"?'
 
 
 @pytest.mark.parametrize(
     ("tree", "line"),
     [
-        ({"retension_days": 1}, 'retension_days: is no known key - did you mean "retention_days"?'),
-        ({"log": {"zzz": 1}}, "log.zzz: is no known key - known here: format, level"),
-        ({"shosp": {}}, 'shosp: is no known key - did you mean "shops"?'),
+        ({"retension_days": 1}, 'retension_days: unknown key - did you mean "retention_days"?'),
+        ({"log": {"zzz": 1}}, "log.zzz: unknown key - known here: format, level"),
+        ({"shosp": {}}, 'shosp: unknown key - did you mean "shops"?'),
         ({"retention_days": 0}, "retention_days: must be at least 1, not 0"),
         ({"retention_days": 1.5}, "retention_days: must be a whole number, not 1.5"),
         ({"retention_days": True}, "retention_days: must be a whole number, not true"),
@@ -253,8 +253,8 @@ def test_a_misspelt_key_is_told_though_its_value_cannot_be_had(tmp_path: Path, p
             {"shops": {"acme": {"platform": "sell"}}},
             f'shops.acme.platform: must be one of {", ".join(json.dumps(name) for name in PLATFORMS)}, not "sell"',
         ),
-        (with_shop(tokn="x"), 'shops.acme.tokn: is no known key - did you mean "token"?'),
-        (with_shop(pol={}), 'shops.acme.pol: is no known key - did you mean "poll"?'),
+        (with_shop(tokn="x"), 'shops.acme.tokn: unknown key - did you mean "token"?'),
+        (with_shop(pol={}), 'shops.acme.pol: unknown key - did you mean "poll"?'),
         (with_shop(poll={"page_size": 251}), "shops.acme.poll.page_size: must be at most 250, not 251"),
         (with_shop(poll={"page_size": 0}), "shops.acme.poll.page_size: must be at least 1, not 0"),
         (with_shop(poll={"interval_seconds": 0}), "shops.acme.poll.interval_seconds: must be more than 0, not 0"),
@@ -381,15 +381,15 @@ def test_a_base_url_that_is_no_address_is_refused(tmp_path: Path, url: str) -> N
 
 
 @pytest.mark.parametrize("platform", [{}, {"platform": "sell"}, {"platform": 1}])
-def test_keys_that_no_platform_has_are_told_also_while_the_platform_is_not_known(
+def test_keys_that_no_platform_has_are_reported_also_while_the_platform_is_not_known(
     tmp_path: Path, platform: dict[str, Any]
 ) -> None:
     found = errors(
         tmp_path, {"shops": {"acme": {**platform, "platfrom": "selldone", "shop_id": 1, "domian": "", "q": 1}}}
     )
-    assert 'shops.acme.platfrom: is no known key - did you mean "platform"?' in found
-    assert 'shops.acme.domian: is no known key - did you mean "domain"?' in found
-    assert any(line.startswith("shops.acme.q: is no known key - known here: base_url, ") for line in found)
+    assert 'shops.acme.platfrom: unknown key - did you mean "platform"?' in found
+    assert 'shops.acme.domian: unknown key - did you mean "domain"?' in found
+    assert any(line.startswith("shops.acme.q: unknown key - known here: base_url, ") for line in found)
     assert any(line.startswith("shops.acme.platform: ") for line in found)
     assert len(found) == 4
 
@@ -437,7 +437,7 @@ def test_credentials_in_the_clear_to_another_machine_are_warned_of(tmp_path: Pat
         (
             {**with_shop(), "delivery": {"orders_url": "https://e", "secret": "my-s3cret7-of-the-erp"}},
             "delivery.secret",
-            "no standard base64",
+            "not standard base64",
         ),
     ],
 )
@@ -482,7 +482,7 @@ def test_a_simulated_platform_may_have_a_secret_though_no_webhooks_are_wanted(tm
     assert loaded(tmp_path, tree).warnings == ()
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     tree = {
         "shops": {
             "b": shop(poll={"page_size": 0}, token={"env": "UNSET"}, nonsense=1),
@@ -512,7 +512,7 @@ def test_a_shop_may_be_called(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["", ".a", "a/b", "a b", "ä", "a\n", "x" * 64])
 def test_a_shop_may_not_be_called(tmp_path: Path, name: str) -> None:
     [line] = errors(tmp_path, {"shops": {name: shop()}})
-    assert "is no name for a shop" in line
+    assert "is not a valid shop name" in line
     assert "the first is a letter or a digit" in line
 
 
@@ -557,7 +557,7 @@ def test_a_reference_may_stand_for_any_text(tmp_path: Path) -> None:
     assert errors(tmp_path, with_shop(updated_at_unit={"file": "unit"})) != []
 
 
-def test_a_reference_that_leads_nowhere_is_told_once_and_by_its_path(tmp_path: Path) -> None:
+def test_a_reference_that_leads_nowhere_is_reported_once_and_by_its_path(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\x80\xff")
     (tmp_path / "large").write_bytes(b"x" * 70_000)
     os.mkfifo(tmp_path / "pipe")
@@ -565,8 +565,8 @@ def test_a_reference_that_leads_nowhere_is_told_once_and_by_its_path(tmp_path: P
         "the environment variable UNSET is not set": {"env": "UNSET"},
         '"env" must be the name of an environment variable': {"env": "no name"},
         f'the file "{tmp_path}/missing" cannot be read: No such file or directory': {"file": "missing"},
-        f'"{tmp_path}" is no ordinary file': {"file": "."},
-        f'"{tmp_path}/pipe" is no ordinary file': {"file": "pipe"},
+        f'"{tmp_path}" is not a regular file': {"file": "."},
+        f'"{tmp_path}/pipe" is not a regular file': {"file": "pipe"},
         f'the file "{tmp_path}/binary" is not UTF-8': {"file": "binary"},
         f'the file "{tmp_path}/large" is larger than 64 KiB': {"file": "large"},
         f'the file "{tmp_path}/{"t" * 60}…" cannot be read': {"file": "t" * 61},
@@ -596,7 +596,7 @@ def test_something_that_only_looks_like_a_reference_is_judged_by_its_key(tmp_pat
     assert line == 'shops.acme.token: must be text in quotes, or {"env": "NAME"} or {"file": "PATH"}'
     [line] = errors(tmp_path, with_shop(token={"env": "A", "default": "b"}), {"A": "x"})
     assert line.startswith("shops.acme.token: must be text in quotes")
-    assert errors(tmp_path, {"env": "A"}, {"A": "x"})[0].startswith("env: is no known key")
+    assert errors(tmp_path, {"env": "A"}, {"A": "x"})[0].startswith("env: unknown key")
 
 
 def test_a_client_finds_the_socket_though_the_rest_of_the_config_is_not_for_it(tmp_path: Path) -> None:

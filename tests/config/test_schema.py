@@ -161,15 +161,15 @@ def test_the_page_documents_every_key_and_no_other() -> None:
         assert documented(name).keys() == leaves(spec.options)
 
 
-def test_the_page_tells_the_true_defaults(tmp_path: Path) -> None:
+def test_the_page_shows_the_true_defaults(tmp_path: Path) -> None:
     config = load(write(tmp_path, EXAMPLE), ENVIRON)
     assert config.shops["acme"].platform == "selldone"
     acme = EXAMPLE["shops"]["acme"]
-    told = [(key, default, acme if key.split(".")[0] in acme else EXAMPLE) for key, default in documented().items()]
+    reported = [(key, default, acme if key.split(".")[0] in acme else EXAMPLE) for key, default in documented().items()]
     for shop in EXAMPLE["shops"].values():
         rows = documented(shop["platform"]).items()
-        told += [(key, default, shop) for key, default in rows if key.split(".")[0] in shop]
-    for key, default, tree in told:
+        reported += [(key, default, shop) for key, default in rows if key.split(".")[0] in shop]
+    for key, default, tree in reported:
         if not default.startswith("`") or key == "shops":
             continue
         node: Any = tree

@@ -64,7 +64,7 @@ BORROWED = [place for place in PLACES if isinstance(at(place), dict) and at(plac
 
 @pytest.mark.parametrize("empty", ["", {"env": "EMPTY"}], ids=["written", "borrowed"])
 @pytest.mark.parametrize("place", BORROWED, ids=lambda place: ".".join(map(str, place)))
-def test_any_secret_that_is_empty_is_told_to_be(tmp_path: Path, place: tuple[str, ...], empty: Any) -> None:
+def test_any_secret_that_is_empty_is_reported_as_such(tmp_path: Path, place: tuple[str, ...], empty: Any) -> None:
     with pytest.raises(ConfigError) as refused:
         loaded(tmp_path, replaced(EXAMPLE, place, empty), ENVIRON | {"EMPTY": ""})
     assert str(refused.value) == f"{'.'.join(place)}: must not be empty"
@@ -180,7 +180,7 @@ def test_the_secret_of_deliveries_is_read_again_from_its_file(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("left", ["\n\n", " \n", "\r\n\r\n", "\t", "\0", "\u200b"])
-def test_what_an_editor_leaves_behind_a_secret_is_told_without_the_secret(tmp_path: Path, left: str) -> None:
+def test_what_an_editor_leaves_behind_a_secret_is_reported_without_the_secret(tmp_path: Path, left: str) -> None:
     (tmp_path / "secret").write_bytes(f"{SENTINEL}{left}".encode())
     here = {"file": "secret"}
     xsale = {"platform": "xsale", "organization": "o_1", "credentials": dict.fromkeys(XSALE_SECRETS, here)}
@@ -191,8 +191,8 @@ def test_what_an_editor_leaves_behind_a_secret_is_told_without_the_secret(tmp_pa
         "shops": {"xs": xsale, "acme": hints},
     }
     warnings = [str(warning) for warning in loaded(tmp_path, tree).warnings]
-    told = {warning.partition(":")[0] for warning in warnings if "write it alone" in warning}
-    assert told == {
+    reported = {warning.partition(":")[0] for warning in warnings if "write it alone" in warning}
+    assert reported == {
         *(f"shops.xs.credentials.{name}" for name in XSALE_SECRETS),
         "shops.acme.webhook_secret",
         "delivery.secret",

@@ -91,7 +91,7 @@ class OrderMachine(RuleBasedStateMachine):
     # -- the daemon ------------------------------------------------------------------------------------------------
 
     def drive(self) -> None:
-        """What the worker does: drives the order when it is due and the gate is open."""
+        """What the worker does: drives the order when it is due and calls are admitted."""
         self.floor.platform.most_calls = self.floor.platform.calls + MOST_CALLS
         try:
             self.runner.run(self.floor.work())
@@ -187,8 +187,8 @@ class OrderMachine(RuleBasedStateMachine):
 
     def resume(self) -> None:
         self.floor.store.run(lambda tx: resume_shop(tx, SHOP))
-        self.floor.services.gate.set_paused(False)
-        self.floor.services.gate.reset()
+        self.floor.services.admission.set_paused(False)
+        self.floor.services.admission.reset()
 
     # -- the platform ----------------------------------------------------------------------------------------------
 

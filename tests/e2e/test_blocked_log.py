@@ -32,7 +32,7 @@ async def test_a_blocked_order_is_logged_once_each_time(tmp_path: Path) -> None:
         _, target = await daemon.call("POST", f"{path}/targets?wait=20", {"state": "accepted"})
         assert target["status"] == "blocked"
         await daemon.terminate()
-        daemon.start()  # what was told stays told
+        daemon.start()  # what was reported stays reported
         await daemon.ready()
         assert (await daemon.call("POST", f"{path}/retry"))[0] == 200
         with anyio.fail_after(20):

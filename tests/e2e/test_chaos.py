@@ -73,7 +73,7 @@ def test_an_order_that_moves_after_its_cancellation_is_found(world: World) -> No
     ]
 
 
-def test_a_step_that_is_only_told_is_found(world: World) -> None:
+def test_a_step_that_is_only_reported_is_found(world: World) -> None:
     rest = replace(NOTHING, events=[event(1, "step.done", step="confirm", how="called")])
     assert invariants(judge.claims(world, rest)) == ["no step is told as done that was not"]
     step(world, "confirm")
@@ -81,7 +81,7 @@ def test_a_step_that_is_only_told_is_found(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "told", "found"),
+    ("status", "reported", "found"),
     [
         ("reached", ["target.submitted", "target.reached"], []),
         ("reached", ["target.submitted"], ["each target ends once, as told"]),
@@ -92,7 +92,7 @@ def test_a_step_that_is_only_told_is_found(world: World) -> None:
     ],
 )
 def test_a_target_that_is_lost_or_ends_wrong_is_found(
-    world: World, status: str, told: list[str], found: list[str]
+    world: World, status: str, reported: list[str], found: list[str]
 ) -> None:
     ref = Ref("acme", "1")
     order = {"shop": "acme", "id": "1", "wait": None, "problem": None, "situation": "idle"}
@@ -100,7 +100,7 @@ def test_a_target_that_is_lost_or_ends_wrong_is_found(
         NOTHING,
         orders=[order],
         targets={"t": {"status": status, "problem": None}},
-        events=[event(n, kind, "t") for n, kind in enumerate(told, 1)],
+        events=[event(n, kind, "t") for n, kind in enumerate(reported, 1)],
     )
     assert invariants(judge.targets(Book(world, [Wish("k", ref, {}, 0, "t")]), rest)) == found
 

@@ -1,4 +1,4 @@
-"""A daemon that starts with its clock far ahead forgets nothing and tells nothing as new."""
+"""A daemon that starts with its clock far ahead forgets nothing and reports nothing as new."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ async def _drive(daemon: DaemonProcess, erp: Erp) -> None:
             continue
 
 
-async def _told_once(daemon: DaemonProcess, erp: Erp) -> None:
+async def _reported_once(daemon: DaemonProcess, erp: Erp) -> None:
     """The feed has each target once, and each step of each order done once, in sequence."""
     after, events = 0, []
     while True:
@@ -95,7 +95,7 @@ async def _run(folder: Path, crash: str | None, sandbox: Sandbox, **changes: Any
         daemon.start(crash)
         with anyio.fail_after(90):
             await _drive(daemon, erp)
-        await _told_once(daemon, erp)
+        await _reported_once(daemon, erp)
         _did_nothing_twice(sandbox, list(erp.targets))
         assert await daemon.terminate() == 0
         return daemon
@@ -148,7 +148,7 @@ async def test_kills_at_random_under_load_lose_and_repeat_nothing(
         if not daemon.is_running:
             daemon.start()
         await daemon.ready()
-        await _told_once(daemon, erp)
+        await _reported_once(daemon, erp)
         _did_nothing_twice(sandbox, list(erp.targets))
 
 

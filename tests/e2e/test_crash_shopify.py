@@ -1,7 +1,7 @@
 """Parts of Shopify orders under kills: what no key keeps from being shipped twice, least of all without tracking.
 
 Each order ships one of each line, from one location or two, without a code, then the rest, then it is delivered. The
-parcels hold equal goods, and only their ids tell them apart.
+parcels hold equal goods, and only their ids distinguish them.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ async def _drive(daemon: DaemonProcess, shop: str, wanted: dict[str, list[dict[s
             daemon.start()
         try:
             await daemon.ready()
-            told = [
+            reported = [
                 await _submit(daemon, shop, order, n, body)
                 for order, bodies in wanted.items()
                 for n, body in enumerate(bodies)
             ]
-            for target in told:
+            for target in reported:
                 answer = {"status": "running"}
                 while answer["status"] in ("queued", "running"):
                     _, answer = await daemon.call("GET", f"/v1/targets/{target}?wait=5")

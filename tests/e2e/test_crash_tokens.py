@@ -165,8 +165,8 @@ async def test_daemon_and_doctor_share_one_token(tmp_path: Path, kind: Kind) -> 
                 doctors = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]  # noqa: ASYNC220
                 await daemon.call("POST", f"/v1/shops/{SHOP}/orders/{order}/refresh")
                 for doctor in doctors:
-                    told, _ = await anyio.to_thread.run_sync(doctor.communicate)
-                    assert b"taken; the access token ends at" in told, told
+                    reported, _ = await anyio.to_thread.run_sync(doctor.communicate)
+                    assert b"taken; the access token ends at" in reported, reported
             await deliver_all(daemon, sandbox)
         calls = sorted(sandbox.ledger.calls(step="token"), key=lambda call: call.n)
         assert {call.status for call in calls} == {200}

@@ -55,7 +55,7 @@ async def until(
 ) -> dict[str, Any]:
     """Waits until the receiver's status is as wanted."""
     with anyio.fail_after(PATIENCE_SECONDS):
-        while not condition(found := await status_of(daemon, name)):  # noqa: ASYNC110 - nothing tells of a new status
+        while not condition(found := await status_of(daemon, name)):  # noqa: ASYNC110 - nothing announces a new status
             await anyio.sleep(0.02)
     return found
 
@@ -64,7 +64,7 @@ def _is_served(status: dict[str, Any]) -> bool:
     return bool(status["lag_events"] == 0)
 
 
-def _lane(event: dict[str, Any]) -> str:
+def _ordering_key(event: dict[str, Any]) -> str:
     return str(event["order"] or event["data"]["id"])
 
 
@@ -81,16 +81,16 @@ def arrived_whole(events: Sequence[dict[str, Any]], erp: Erp, *areas: str) -> No
         assert {**each.body, "data": data} == wanted[each.cursor]
     assert all(len(of_event) == 1 for of_event in ids.values())
     assert len(set.union(*ids.values())) == len(ids)
-    by_lane: dict[str, list[int]] = {}
+    by_key: dict[str, list[int]] = {}
     for cursor in sorted(wanted):
-        by_lane.setdefault(_lane(wanted[cursor]), []).append(cursor)
+        by_key.setdefault(_ordering_key(wanted[cursor]), []).append(cursor)
     arrivals: dict[str, list[int]] = {}
     for cursor in dict.fromkeys(each.cursor for each in erp.taken):
-        arrivals.setdefault(_lane(wanted[cursor]), []).append(cursor)
-    assert arrivals == by_lane
+        arrivals.setdefault(_ordering_key(wanted[cursor]), []).append(cursor)
+    assert arrivals == by_key
 
 
-async def tell(it: Scene, version: int) -> None:
+async def publish(it: Scene, version: int) -> None:
     """Something new of every order and its parcel, and of as many products: in the feed when this returns."""
     news: list[Webhook] = []
     for number, order_id in enumerate(it.orders, 1):
@@ -121,7 +121,7 @@ async def test_everything_arrives_in_order_whatever_the_receiver_does_and_howeve
             ("answered with a redirect, which is not followed (301)", lambda _: 301),
         ]
         await it.start()
-        await tell(it, 1)
+        await publish(it, 1)
         down = await until(it.daemon, lambda now: now["last_error"] is not None)
         assert down["last_error"] == f"connection refused by 127.0.0.1:{erp.port}"
         await reach(it, it.orders, "shipped")
@@ -133,9 +133,9 @@ async def test_everything_arrives_in_order_whatever_the_receiver_does_and_howeve
         async with up(erp, shelf):
             for version, (words, erp.judge) in enumerate(troubles, 2):
                 await it.start()
-                await tell(it, version)
-                told = await until(it.daemon, lambda now, words=words: now["last_error"] == words)  # type: ignore[misc]
-                assert told["lag_events"] == len(of_types(await all_events(it.daemon), *ORDERS_AREAS))
+                await publish(it, version)
+                reported = await until(it.daemon, lambda now, words=words: now["last_error"] == words)  # type: ignore[misc]
+                assert reported["lag_events"] == len(of_types(await all_events(it.daemon), *ORDERS_AREAS))
                 await until(it.daemon, _is_served, "products_url")
                 it.daemon.kill()
             assert erp.taken == []
@@ -150,7 +150,7 @@ async def test_everything_arrives_in_order_whatever_the_receiver_does_and_howeve
 
             erp.judge = lambda each: 422 if each.body["order"] == bad else 200
             await it.start()
-            await tell(it, 5)
+            await publish(it, 5)
             theirs = [event for event in await all_events(it.daemon) if event["order"] == bad]
             left = len(of_types(theirs, *ORDERS_AREAS))
             picky = await until(it.daemon, lambda now: now["lag_events"] == left and "(422)" in now["last_error"])
@@ -159,7 +159,7 @@ async def test_everything_arrives_in_order_whatever_the_receiver_does_and_howeve
             it.daemon.kill()
 
         await it.start()  # down again, before the last news
-        await tell(it, 6)
+        await publish(it, 6)
         await until(it.daemon, lambda now: now["last_error"].startswith("connection refused"), "products_url")
         it.daemon.kill()
         erp.judge = lambda _: 204
@@ -216,7 +216,7 @@ async def test_kills_during_calls_to_receivers_that_fail_at_random_lose_nothing(
         async with up(erp, shelf):
             for life in range(1, 6):
                 await it.start()
-                await tell(it, life)
+                await publish(it, life)
                 judge.arm(rng.randint(1, 20))
                 assert await it.daemon.exited() == -9
             judge.is_mild = True
@@ -237,7 +237,7 @@ async def test_a_receiver_that_never_answers_delays_neither_orders_nor_the_other
         erp.silent = anyio.Event()
         async with up(erp, shelf):
             await it.start()
-            await tell(it, 1)
+            await publish(it, 1)
             await erp.until(lambda erp: bool(erp.seen))
             await reach(it, it.orders, "delivered")
             await until(it.daemon, _is_served, "products_url")
@@ -267,11 +267,11 @@ async def test_a_receiver_is_paused_and_resumed_over_the_api_and_the_command_lin
         assert (status, answer["name"], answer["paused"]) == (200, "orders_url", True)
         assert (await it.daemon.call("POST", "/v1/delivery/nobody/pause"))[0] == 404
         assert (await operate(it.daemon, "delivery", "pause", "nobody"))[0] == 4
-        await tell(it, 1)
+        await publish(it, 1)
         await until(it.daemon, _is_served, "products_url")
         it.daemon.kill()
         await it.start()
-        await tell(it, 2)
+        await publish(it, 2)
         await until(it.daemon, _is_served, "products_url")
         waiting = await status_of(it.daemon)
         assert waiting["paused"]
@@ -283,7 +283,7 @@ async def test_a_receiver_is_paused_and_resumed_over_the_api_and_the_command_lin
         await until(it.daemon, _is_served)
         assert (await operate(it.daemon, "delivery", "pause", "products_url"))[0] == 0
         assert (await status_of(it.daemon, "products_url"))["paused"]
-        await tell(it, 3)
+        await publish(it, 3)
         await until(it.daemon, _is_served)
         assert (await it.daemon.call("POST", "/v1/delivery/products_url/resume"))[0] == 200
         await until(it.daemon, _is_served, "products_url")

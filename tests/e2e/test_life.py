@@ -46,9 +46,9 @@ async def test_a_second_daemon_on_the_same_store_exits_2_and_names_the_holder(tm
         second.errors = tmp_path / "second.txt"
         second.start()
         assert await second.exited() == 2
-        told = second.errors.read_text()
-        assert str(holder.pid) in told
-        assert len(told.splitlines()) == 1
+        reported = second.errors.read_text()
+        assert str(holder.pid) in reported
+        assert len(reported.splitlines()) == 1
         assert first.is_running
 
 
@@ -67,7 +67,7 @@ async def test_a_standby_takes_over_when_the_holder_is_killed(tmp_path: Path) ->
         assert await second.terminate() == 0
 
 
-async def test_a_standby_that_is_told_to_stop_exits_0(tmp_path: Path) -> None:
+async def test_a_standby_that_is_stopped_exits_0(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with sandbox.running(), daemon_process(tmp_path) as first, daemon_process(tmp_path) as second:
         first.configure(sandbox)
@@ -161,7 +161,7 @@ async def test_a_bad_file_at_sighup_changes_nothing_and_is_logged(tmp_path: Path
         daemon.process.send_signal(signal.SIGHUP)
         with anyio.fail_after(20):
             while "config.refused" not in daemon.errors.read_text():  # noqa: ASYNC110
-                await anyio.sleep(0.02)  # the log is what tells
+                await anyio.sleep(0.02)  # the log is the only sign
         assert "sentinel-secret" not in daemon.errors.read_text()
         assert (await daemon.call("GET", f"/v1/shops/{shop}"))[0] == 200
 
@@ -178,7 +178,7 @@ async def test_a_file_that_is_hardly_meant_is_warned_of_at_sighup_too(tmp_path: 
         daemon.process.send_signal(signal.SIGHUP)
         with anyio.fail_after(20):
             while "config.unwise" not in daemon.errors.read_text():  # noqa: ASYNC110
-                await anyio.sleep(0.02)  # the log is what tells
+                await anyio.sleep(0.02)  # the log is the only sign
 
 
 async def test_a_reload_with_a_second_name_of_an_account_changes_nothing(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ async def test_a_reload_with_a_second_name_of_an_account_changes_nothing(tmp_pat
         daemon.process.send_signal(signal.SIGHUP)
         with anyio.fail_after(20):
             while "config.refused" not in daemon.errors.read_text():  # noqa: ASYNC110
-                await anyio.sleep(0.02)  # the log is what tells
+                await anyio.sleep(0.02)  # the log is the only sign
         assert f"shops.twin: is the same account as shops.{shop}" in daemon.errors.read_text()
         _, status = await daemon.call("GET", "/v1/status")
         assert [each["name"] for each in status["shops"]] == [shop]
@@ -215,7 +215,7 @@ async def test_sigusr1_writes_the_status_dump(tmp_path: Path) -> None:
         path = tmp_path / "status.json"
         with anyio.fail_after(20):
             while not path.exists():  # noqa: ASYNC110
-                await anyio.sleep(0.02)  # a file tells nobody that it is there
+                await anyio.sleep(0.02)  # a file announces nothing
         assert json.loads(path.read_text())["daemon"]["pid"] == daemon.process.pid
         assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
@@ -226,11 +226,11 @@ async def test_a_broken_config_exits_2_with_every_path_no_traceback_and_no_secre
     async with daemon_process(tmp_path) as daemon:
         daemon.start()
         assert await daemon.exited() == 2
-        told = daemon.errors.read_text()
+        reported = daemon.errors.read_text()
         for path in ("retention_days", "shops.acme.shop_id", "shops.acme.pol"):
-            assert path in told
-        assert "Traceback" not in told
-        assert "sentinel-secret" not in told
+            assert path in reported
+        assert "Traceback" not in reported
+        assert "sentinel-secret" not in reported
 
 
 async def test_an_unknown_crash_point_is_refused(tmp_path: Path) -> None:

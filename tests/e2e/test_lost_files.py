@@ -87,7 +87,7 @@ async def reached_again(daemon: DaemonProcess) -> None:
                 assert (await daemon.call("GET", "/v1/ready"))[0] == 200
                 return
             except Unreachable:
-                await anyio.sleep(0.05)  # nobody tells when a file is there
+                await anyio.sleep(0.05)  # nothing announces a file
 
 
 async def test_a_socket_whose_file_is_removed_is_made_anew(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ async def test_sighup_makes_the_socket_anew_with_its_mode(tmp_path: Path) -> Non
         assert daemon.socket.stat().st_mode == mode
 
 
-async def test_what_stands_in_the_sockets_place_is_told_once_and_waited_for(tmp_path: Path) -> None:
+async def test_what_stands_in_the_sockets_place_is_reported_once_and_waited_for(tmp_path: Path) -> None:
     async with running(tmp_path) as (daemon, _, _):
         daemon.socket.unlink()
         daemon.socket.write_text("in the way")

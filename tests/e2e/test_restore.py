@@ -23,7 +23,7 @@ async def ended(daemon: DaemonProcess, target: str) -> str:
     return str(found["status"])
 
 
-async def told(daemon: DaemonProcess) -> dict[str, Any]:
+async def status_dump(daemon: DaemonProcess) -> dict[str, Any]:
     _, status = await daemon.call("GET", "/v1/status")
     return dict(status)
 
@@ -44,7 +44,7 @@ async def a_pending_target(daemon: DaemonProcess, shop: str, order: str, copy: P
     backup(daemon.folder / "fulfilld.db", copy, NOW)
     await daemon.call("DELETE", f"/v1/targets/{target['id']}")
     await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/release")
-    status = await told(daemon)
+    status = await status_dump(daemon)
     assert await daemon.terminate() == 0
     return str(target["id"]), str(status["daemon"]["feed"]), int(status["totals"]["events_last_cursor"])
 
@@ -58,7 +58,7 @@ async def test_a_backup_that_was_put_back_waits_until_a_person_has_looked(tmp_pa
         put_back(daemon, tmp_path / "copy.db")
         daemon.start()
         await daemon.ready()
-        status = await told(daemon)
+        status = await status_dump(daemon)
         (seen,) = status["shops"]
         assert (seen["paused"], seen["paused_by"], seen["wait"]["reason"]) == (True, "restore", "restore")
         assert status["daemon"]["feed"] not in ("", feed)
@@ -82,12 +82,12 @@ async def test_a_backup_that_was_put_back_waits_until_a_person_has_looked(tmp_pa
 
         daemon.start()
         await daemon.ready()
-        again_status = await told(daemon)
+        again_status = await status_dump(daemon)
         assert again_status["daemon"]["feed"] == status["daemon"]["feed"]
         assert again_status["shops"][0]["paused"] is False
 
 
-async def test_a_restored_store_stays_paused_over_restarts_and_goes_on_when_told(tmp_path: Path) -> None:
+async def test_a_restored_store_stays_paused_over_restarts_and_goes_on_when_resumed(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with sandbox.running(), daemon_process(tmp_path) as daemon:
         shop = daemon.configure(sandbox)
@@ -97,12 +97,12 @@ async def test_a_restored_store_stays_paused_over_restarts_and_goes_on_when_told
         for _ in range(2):
             daemon.start()
             await daemon.ready()
-            assert (await told(daemon))["shops"][0]["paused_by"] == "restore"
+            assert (await status_dump(daemon))["shops"][0]["paused_by"] == "restore"
             daemon.kill()
         assert daemon.errors.read_text().count("store.restored") == 1
         daemon.start(None, "--drive-restored")
         await daemon.ready()
-        assert (await told(daemon))["shops"][0]["paused"] is False
+        assert (await status_dump(daemon))["shops"][0]["paused"] is False
         await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/release")
         assert await ended(daemon, target) == "reached"
 
@@ -116,18 +116,18 @@ async def test_a_copied_file_that_is_started_elsewhere_waits_and_the_first_one_g
         other.configure(sandbox)
         daemon.start()
         await daemon.ready()
-        feed = (await told(daemon))["daemon"]["feed"]
+        feed = (await status_dump(daemon))["daemon"]["feed"]
         assert await daemon.terminate() == 0
         shutil.copy(tmp_path / "fulfilld.db", there / "fulfilld.db")
         other.start()
         await other.ready()
-        status = await told(other)
+        status = await status_dump(other)
         assert status["shops"][0]["paused_by"] == "restore"
         assert str(tmp_path / "fulfilld.db") in status["shops"][0]["paused_reason"]
         assert status["daemon"]["feed"] != feed
         daemon.start()
         await daemon.ready()
-        status = await told(daemon)
+        status = await status_dump(daemon)
         assert (status["shops"][0]["paused"], status["daemon"]["feed"]) == (False, feed)
 
 
@@ -146,7 +146,7 @@ async def test_a_shop_that_is_new_in_the_config_waits_with_the_others(tmp_path: 
         (tmp_path / "config.json").write_text(json.dumps(config))
         daemon.start()
         await daemon.ready()
-        assert [shop["paused_by"] for shop in (await told(daemon))["shops"]] == ["restore", "restore"]
+        assert [shop["paused_by"] for shop in (await status_dump(daemon))["shops"]] == ["restore", "restore"]
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", None])

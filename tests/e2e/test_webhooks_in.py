@@ -1,6 +1,6 @@
 """Webhooks into the real daemon: a burst, senders that lie, bodies without a topic, and TLS.
 
-Polls are switched off, so that nothing but a webhook can tell of an order.
+Syncs are switched off, so that nothing but a webhook can import an order.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 FIRST_FULFILLMENT, FIRST_PRODUCT = 5_000, 7_000
 
 
-def _told_versions(events: Sequence[dict[str, Any]], area: str) -> dict[str, list[str]]:
-    """The versions of each product or fulfilment, as the feed told them; a `create` that is told is told first."""
+def _reported_versions(events: Sequence[dict[str, Any]], area: str) -> dict[str, list[str]]:
+    """The versions of each product or fulfilment, as the feed reported them; a `create` comes first."""
     found: dict[str, list[str]] = {}
     for event in of_types(events, f"{area}."):
         versions = found.setdefault(event["data"]["id"], [])
@@ -51,7 +51,7 @@ def _with_repeats(webhooks: Sequence[Webhook], count: int, rng: random.Random) -
     return mixed
 
 
-async def test_a_burst_of_300_with_repeats_out_of_order_tells_everything_once(tmp_path: Path) -> None:
+async def test_a_burst_of_300_with_repeats_out_of_order_shows_everything_once(tmp_path: Path) -> None:
     rng = random.Random(7)
     async with scene(tmp_path) as it:
         await it.start()
@@ -67,9 +67,9 @@ async def test_a_burst_of_300_with_repeats_out_of_order_tells_everything_once(tm
         events = await it.worked_off()
         assert imports(events) == sorted(it.orders) == await it.known_orders()
         for area, newest, first in (("fulfillment", 2, FIRST_FULFILLMENT), ("product", 3, FIRST_PRODUCT)):
-            told = _told_versions(events, area)
-            assert sorted(told) == [str(first + number) for number in range(25)]
-            for versions in told.values():  # an older one that came later is told no more
+            reported = _reported_versions(events, area)
+            assert sorted(reported) == [str(first + number) for number in range(25)]
+            for versions in reported.values():  # an older one that came later is reported no more
                 assert versions == sorted(set(versions))
                 assert versions[-1] == UTC_OF[newest]
         products = await it.products()
@@ -81,7 +81,7 @@ async def test_a_burst_of_300_with_repeats_out_of_order_tells_everything_once(tm
         assert it.is_silent()
 
 
-async def test_versions_that_come_in_order_are_told_once_each(tmp_path: Path) -> None:
+async def test_versions_that_come_in_order_are_reported_once_each(tmp_path: Path) -> None:
     async with scene(tmp_path, orders=5) as it:
         await it.start()
 
@@ -96,9 +96,9 @@ async def test_versions_that_come_in_order_are_told_once_each(tmp_path: Path) ->
                 group.start_soon(send, [product(FIRST_PRODUCT + number, v) for v in (1, 2, 3)])
         events = await it.worked_off()
         for area in ("fulfillment", "product"):
-            told = _told_versions(events, area)
-            assert len(told) == 5
-            assert all(versions == [UTC_OF[v] for v in (1, 2, 3)] for versions in told.values())
+            reported = _reported_versions(events, area)
+            assert len(reported) == 5
+            assert all(versions == [UTC_OF[v] for v in (1, 2, 3)] for versions in reported.values())
 
 
 # -- senders that lie --------------------------------------------------------------------------------------------------
@@ -115,8 +115,8 @@ async def _raw(port: int, head: str, body: bytes = b"", *, hangs_up: bool = Fals
 
 
 def _head(shop: str, webhook: Webhook, *lengths: str, left_out: Sequence[str] = ()) -> str:
-    told = [f"{name}: {value}" for name, value in webhook.headers().items() if name not in left_out]
-    lines = [f"POST /webhooks/{shop}/orders HTTP/1.1", "Host: hooks.example", *told, *lengths]
+    headers = [f"{name}: {value}" for name, value in webhook.headers().items() if name not in left_out]
+    lines = [f"POST /webhooks/{shop}/orders HTTP/1.1", "Host: hooks.example", *headers, *lengths]
     return "".join(f"{line}\r\n" for line in lines)
 
 
@@ -213,7 +213,7 @@ async def test_old_news_and_replays_change_nothing(tmp_path: Path) -> None:
 # -- shapes, topics, TLS -----------------------------------------------------------------------------------------------
 
 
-async def test_the_guides_bodies_of_2019_are_told_by_their_shape_on_either_address(tmp_path: Path) -> None:
+async def test_the_guides_bodies_of_2019_are_recognised_by_their_shape_on_either_address(tmp_path: Path) -> None:
     samples = {kind: (GUIDE / f"guide2019_{kind}_create.json").read_bytes() for kind in _AREAS}
     order_id = str(json.loads(samples["orders"])["id"])
     async with scene(tmp_path, orders=10) as it:

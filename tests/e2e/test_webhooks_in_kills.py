@@ -1,6 +1,8 @@
-"""kill -9 of the real daemon around the moment when webhooks are kept and answered: each is told, and told once.
+"""kill -9 of the real daemon around the moment when webhooks are kept and answered: each is reported, and reported
+once.
 
-What was answered 200 is told by the next life of the daemon; the rest comes again under the same ids, as from Shopify.
+What was answered 200 is reported by the next life of the daemon; the rest comes again under the same ids, as from
+Shopify.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def _one_of_each(orders: Sequence[str]) -> list[Webhook]:
 
 
 def _count(events: Sequence[dict[str, Any]], webhook: Webhook) -> int:
-    """How often the feed has what the webhook tells."""
+    """How often the feed has what the webhook brought."""
     body = json.loads(webhook.body)
     if webhook.topic == "orders/create":
         return imports(events).count(str(body["id"]))
@@ -58,7 +60,7 @@ async def test_a_kill_right_after_a_webhook_was_kept_loses_and_repeats_nothing(t
         await it.start()
         events = await it.worked_off()
         assert [_count(events, each) for each in answered] == [1] * len(answered)
-        assert sum(_count(events, each) for each in webhooks) >= count, "what was kept is told, answered or not"
+        assert sum(_count(events, each) for each in webhooks) >= count, "what was kept is reported, answered or not"
         _split(waiting, await it.sender.burst(waiting))
         events = await it.worked_off()
         assert [_count(events, each) for each in webhooks] == [1] * len(webhooks)

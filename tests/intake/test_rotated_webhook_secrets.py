@@ -65,7 +65,7 @@ async def fronting(
         clock = Clock(now_ms=lambda: held.ms, monotonic=lambda: held.ms / 1000)
         watch = Renewal(lambda: held.config, held.use, floor.supervisor.adopt, clock)
         async with facing(
-            floor, held.config.shops[name], shops=lambda: held.config.shops, reread=watch.look_at_shop
+            floor, held.config.shops[name], shops=lambda: held.config.shops, reread=watch.reread_shop
         ) as front:
             yield front, held, name
 

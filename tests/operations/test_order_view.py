@@ -25,22 +25,24 @@ def shown(situation: Situation, next_attempt_at: int | None, of: Shop) -> dict[s
 
 @pytest.mark.parametrize("situation", [Situation.QUEUED, Situation.RETRYING])
 def test_an_order_that_would_go_on_waits_while_its_shop_does(situation: Situation) -> None:
-    told = shown(situation, NOW - 5, shop(gate_reason="circuit", gate_until=NOW + 1000, gate_detail="HTTP 500"))
-    assert (told["situation"], told["wait"]["reason"]) == ("waiting", "circuit")
-    assert told["next_attempt_at"] is None  # not an instant that has passed
+    reported = shown(situation, NOW - 5, shop(gate_reason="circuit", gate_until=NOW + 1000, gate_detail="HTTP 500"))
+    assert (reported["situation"], reported["wait"]["reason"]) == ("waiting", "circuit")
+    assert reported["next_attempt_at"] is None  # not an instant that has passed
 
 
 def test_a_retry_is_shown_as_such_while_the_shop_works() -> None:
-    told = shown(Situation.RETRYING, NOW + 5, shop())
-    assert (told["situation"], told["wait"]) == ("retrying", None)
-    assert told["next_attempt_at"] is not None
+    reported = shown(Situation.RETRYING, NOW + 5, shop())
+    assert (reported["situation"], reported["wait"]) == ("retrying", None)
+    assert reported["next_attempt_at"] is not None
 
 
 @pytest.mark.parametrize(
-    ("told", "at"), [({"at": NOW, "reason": None}, "2027-01-15T08:00:00.000Z"), ({"at": None, "reason": "x"}, None)]
+    ("reported", "at"), [({"at": NOW, "reason": None}, "2027-01-15T08:00:00.000Z"), ({"at": None, "reason": "x"}, None)]
 )
-def test_a_withdrawn_order_is_shown_as_such_whether_or_not_a_time_is_told(told: dict[str, Any], at: str | None) -> None:
-    view = order_view(order("1", facts={"withdrawn": told}), [], shop(), None, NOW)
+def test_a_withdrawn_order_is_shown_as_such_whether_or_not_a_time_is_known(
+    reported: dict[str, Any], at: str | None
+) -> None:
+    view = order_view(order("1", facts={"withdrawn": reported}), [], shop(), None, NOW)
     assert (view["withdrawn"], view["withdrawn_at"]) == (True, at)
 
 

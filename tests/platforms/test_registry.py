@@ -56,7 +56,7 @@ def test_a_platform_of_another_package_stands_behind_those_built_in() -> None:
     ("value", "words"),
     [
         (f"{__name__}:OLD", "the platform 'other' of platform-x 1.2 is not made for version 1"),
-        (f"{__name__}:MISNAMED", "is no Platform of that name at"),
+        (f"{__name__}:MISNAMED", "is not a Platform of that name at"),
         (f"{__name__}:MISSING", "cannot be loaded from"),
         ("no_such_module:PLATFORM", "cannot be loaded from no_such_module:PLATFORM (ModuleNotFoundError"),
     ],

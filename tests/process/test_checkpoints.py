@@ -1,4 +1,4 @@
-"""Named points: armed by the environment, gone at the right count, held and told of in tests, nothing in production."""
+"""Named points: armed by the environment, gone at the right count, held and awaited in tests, nothing in production."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ async def test_unarmed_points_never_kill(kills: list[int], environ: dict[str, st
     "spec", ["after_lunch", "after_call:x", "after_call:0", "after_call:-1", "after_call:²", "a:1:2"]
 )
 def test_what_is_no_point_is_refused_with_the_names_that_there_are(spec: str) -> None:
-    with pytest.raises(CheckpointError, match="no crash point; known are after_import, after_submit"):
+    with pytest.raises(CheckpointError, match="not a crash point; known are after_import, after_submit"):
         Checkpoints.from_environment({"FULFILLD_CRASH": spec})
 
 
-async def test_who_waits_for_a_point_is_told_each_time_that_it_is_reached() -> None:
+async def test_who_waits_for_a_point_is_notified_each_time_that_it_is_reached() -> None:
     points = Checkpoints()
-    told: list[int] = []
+    reported: list[int] = []
 
     async def wait(watch: Watch, count: int) -> None:
         await watch.reached(count)
-        told.append(count)
+        reported.append(count)
 
     with points.signal("after_call") as watch:
         async with anyio.create_task_group() as group:
@@ -66,13 +66,13 @@ async def test_who_waits_for_a_point_is_told_each_time_that_it_is_reached() -> N
                 group.start_soon(wait, watch, count)
             await anyio.wait_all_tasks_blocked()
             await points.reach("after_read")
-            assert told == []
+            assert reported == []
             await points.reach("after_call")
             await anyio.wait_all_tasks_blocked()
-            assert told == [1]
+            assert reported == [1]
             await points.reach("after_call")
         await watch.reached(2)
-    assert told == [1, 2]
+    assert reported == [1, 2]
 
 
 @pytest.mark.parametrize("ends_block", [False, True])
@@ -99,5 +99,5 @@ async def test_whoever_reaches_a_held_point_stays_until_it_is_released(ends_bloc
 
 @pytest.mark.parametrize("name", ["signal", "hold"])
 def test_a_point_that_is_not_there_can_not_be_watched(name: str) -> None:
-    with pytest.raises(CheckpointError, match="'after_lunch' is no checkpoint; known are after_import"):
+    with pytest.raises(CheckpointError, match="'after_lunch' is not a checkpoint; known are after_import"):
         getattr(Checkpoints(), name)("after_lunch").__enter__()

@@ -90,11 +90,11 @@ def test_base64_is_masked_whatever_stands_around_the_secret(
     is_padded: bool,
 ) -> None:
     spelt = encode(f"{user}{SECRET}{more}".encode()).decode()
-    told = spelt if is_padded else spelt.rstrip("=")
+    reported = spelt if is_padded else spelt.rstrip("=")
     mask = Mask([SECRET])
-    assert mask.apply(f'"Authorization": "Basic {told}"') == f'"Authorization": "Basic {MASK}"'
+    assert mask.apply(f'"Authorization": "Basic {reported}"') == f'"Authorization": "Basic {MASK}"'
     # 20 may be base64 as well
-    assert mask.apply(f"Basic%20{quote(told, safe='')}%2C") in (f"Basic%20{MASK}%2C", f"Basic%{MASK}%2C")
+    assert mask.apply(f"Basic%20{quote(reported, safe='')}%2C") in (f"Basic%20{MASK}%2C", f"Basic%{MASK}%2C")
 
 
 def test_what_is_no_secret_stays_as_it_is() -> None:

@@ -75,7 +75,7 @@ def test_counters_grow_where_things_happen() -> None:
     assert value(metrics, "fulfilld_targets_finished_total", shop="acme", status="reached") == 1
 
 
-def test_a_sweep_that_found_nothing_makes_no_series() -> None:
+def test_a_sync_that_found_nothing_makes_no_series() -> None:
     metrics = Metrics()
     metrics.orders_adopted("acme", imported=0, drifted=0)
 
@@ -119,7 +119,7 @@ def test_a_scrape_shows_the_status_dump() -> None:
     assert value(metrics, "fulfilld_draining", dump) == 0
 
 
-def test_a_shop_paused_for_its_credentials_is_told_from_one_that_a_person_paused() -> None:
+def test_a_shop_paused_for_its_credentials_is_distinguished_from_one_that_a_person_paused() -> None:
     dump = status(
         shop("acme", paused=True, paused_by="access_denied"),
         shop("north", paused=True, paused_by="person"),
@@ -167,7 +167,7 @@ def test_two_daemons_in_one_process_do_not_share_counts() -> None:
     assert value(other, "fulfilld_targets_submitted_total", shop="acme") is None
 
 
-def test_no_series_tells_only_when_it_was_made() -> None:
+def test_no_series_shows_only_when_it_was_made() -> None:
     metrics = Metrics()
     metrics.target_submitted("acme")
 

@@ -1,4 +1,4 @@
-"""Errors of calls over HTTP are told in words that say where to look, without class names and secrets."""
+"""Errors of calls over HTTP are described in words that say where to look, without class names and secrets."""
 
 from __future__ import annotations
 
@@ -88,11 +88,11 @@ async def test_a_refused_connection_names_the_place() -> None:
 )
 async def test_what_goes_wrong_after_connecting(talk: Talk, words: str) -> None:
     async with a_server(talk) as port:
-        told = await words_of_a_call(f"http://127.0.0.1:{port}")
-    assert told.startswith(words)
-    assert SECRET not in told
-    assert "SSH-2.0" not in told, "nothing of what the other side sent is quoted"
-    assert "\n" not in told
+        reported = await words_of_a_call(f"http://127.0.0.1:{port}")
+    assert reported.startswith(words)
+    assert SECRET not in reported
+    assert "SSH-2.0" not in reported, "nothing of what the other side sent is quoted"
+    assert "\n" not in reported
 
 
 async def test_a_server_that_speaks_no_tls() -> None:
@@ -102,16 +102,16 @@ async def test_a_server_that_speaks_no_tls() -> None:
         await writer.drain()
 
     async with a_server(refuse) as port:
-        told = await words_of_a_call(f"https://127.0.0.1:{port}")
-    assert told.startswith(f"no TLS connection to 127.0.0.1:{port}: ")
+        reported = await words_of_a_call(f"https://127.0.0.1:{port}")
+    assert reported.startswith(f"no TLS connection to 127.0.0.1:{port}: ")
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_told_with_the_reason(tmp_path: Path) -> None:
+async def test_a_certificate_that_nobody_vouches_for_is_reported_with_the_reason(tmp_path: Path) -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(*make_certificate(tmp_path))
     async with a_server(hang_up, tls) as port:
-        told = await words_of_a_call(f"https://127.0.0.1:{port}")
-    assert told.replace("self signed", "self-signed") == (  # OpenSSL 1.1 has no hyphen
+        reported = await words_of_a_call(f"https://127.0.0.1:{port}")
+    assert reported.replace("self signed", "self-signed") == (  # OpenSSL 1.1 has no hyphen
         f"the TLS certificate of 127.0.0.1:{port} is not accepted: self-signed certificate"
     )
 
@@ -144,14 +144,14 @@ def connector(cause: OSError) -> aiohttp.ClientConnectorError:
         (aiohttp.ServerDisconnectedError(), "connection lost before the answer"),
         (aiohttp.ClientOSError(errno.EPIPE, "Broken pipe"), "connection lost before the answer"),
         (ConnectionResetError(), "connection lost before the answer"),
-        (aiohttp.InvalidURL("https://shop.example/" + SECRET), "the address is none that HTTP knows"),
+        (aiohttp.InvalidURL("https://shop.example/" + SECRET), "the address is not valid for HTTP"),
         (aiohttp.RedirectClientError(SECRET), "the call failed on its way"),
         (ssl.SSLCertVerificationError("x"), "TLS failed: it broke off"),
         (OSError(errno.ENOSPC, "x"), "no space left on device"),
         (ValueError(SECRET), "the request cannot be made of what it would have to hold"),
     ],
 )
-def test_an_error_is_told_in_words(error: BaseException, words: str) -> None:
+def test_an_error_is_reported_in_words(error: BaseException, words: str) -> None:
     assert network_words(error) == words
 
 
@@ -160,7 +160,7 @@ def test_an_error_is_told_in_words(error: BaseException, words: str) -> None:
     [
         ("127.0.0.1", OSError(errno.EADDRINUSE, "x"), "127.0.0.1:8443 is in use by another program"),
         ("::1", OSError(errno.EADDRINUSE, "x"), "[::1]:8443 is in use by another program"),
-        ("192.0.2.1", OSError(errno.EADDRNOTAVAIL, "x"), "192.0.2.1 is no address of this machine"),
+        ("192.0.2.1", OSError(errno.EADDRNOTAVAIL, "x"), "192.0.2.1 is not an address of this machine"),
         ("127.0.0.1", PermissionError(errno.EACCES, "x"), "127.0.0.1:8443 may not be listened on by this user"),
         (
             "shop.example",

@@ -60,45 +60,45 @@ async def test_while_the_clock_is_right_it_is_what_counts(path: Path) -> None:
     async with open_sqlite(path, NOW) as store:
         man = watchman(store, machine)
         for _ in range(5):
-            assert await man.look() == machine.wall_ms
+            assert await man.measure() == machine.wall_ms
             machine.live(30 * DAY)
         machine.wall_ms += 900  # set right a little
-        assert await man.look() == machine.wall_ms
+        assert await man.measure() == machine.wall_ms
 
 
 async def test_a_clock_that_jumps_while_the_daemon_runs_makes_nothing_older(path: Path) -> None:
     machine = Machine()
     async with open_sqlite(path, NOW) as store:
         man = watchman(store, machine)
-        await man.look()
+        await man.measure()
         machine.live(DAY)
         machine.wall_ms += 500 * DAY
-        assert await man.look() == NOW + DAY
+        assert await man.measure() == NOW + DAY
         machine.live(DAY)
-        assert await man.look() == NOW + 2 * DAY
+        assert await man.measure() == NOW + 2 * DAY
 
 
 @pytest.mark.parametrize("reboots", [True, False])
 async def test_nor_does_one_that_is_ahead_at_a_start(path: Path, reboots: bool) -> None:
     machine = Machine()
     async with open_sqlite(path, NOW) as store:
-        await watchman(store, machine).look()
+        await watchman(store, machine).measure()
     machine.reboot() if reboots else None
     machine.wall_ms += 500 * DAY
     async with open_sqlite(path, NOW) as store:
         man = watchman(store, machine)
-        assert await man.look() == NOW
+        assert await man.measure() == NOW
         machine.wall_ms -= 500 * DAY  # set right
-        assert await man.look() == NOW
+        assert await man.measure() == NOW
 
 
 async def test_a_restart_of_the_daemon_alone_loses_no_time(path: Path) -> None:
     machine = Machine()
     async with open_sqlite(path, NOW) as store:
-        await watchman(store, machine).look()
+        await watchman(store, machine).measure()
     machine.live(50 * DAY)
     async with open_sqlite(path, NOW) as store:
-        assert await watchman(store, machine).look() == NOW + 50 * DAY
+        assert await watchman(store, machine).measure() == NOW + 50 * DAY
 
 
 async def test_a_store_from_before_is_as_late_as_the_newest_of_what_it_holds(path: Path) -> None:
@@ -106,20 +106,20 @@ async def test_a_store_from_before_is_as_late_as_the_newest_of_what_it_holds(pat
     async with open_sqlite(path, NOW) as store:
         await store.write(lambda tx: append_event(tx, NOW - 5 * DAY, "x"))
         machine.wall_ms += 500 * DAY
-        assert await watchman(store, machine).look() == NOW - 5 * DAY
+        assert await watchman(store, machine).measure() == NOW - 5 * DAY
 
 
 async def test_a_jump_is_forgiven_once_everything_before_it_is_old_by_any_measure(path: Path) -> None:
     machine = Machine(wall_ms=0)
     async with open_sqlite(path, NOW) as store:
         man = watchman(store, machine)
-        await man.look()
+        await man.measure()
         machine.wall_ms = NOW  # the machine has found out what year it is
         for _ in range(400):
-            late = await man.look()
+            late = await man.measure()
             assert late < DAY * 401
             machine.live(DAY)
-        assert await man.look() == machine.wall_ms
+        assert await man.measure() == machine.wall_ms
 
 
 @given(

@@ -67,7 +67,7 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["pipe"]
 
 
-def test_a_device_tells_its_own_errors() -> None:
+def test_a_device_shows_its_own_errors() -> None:
     full = Path("/dev/full")
     before = full.stat()
     with pytest.raises(OSError, match="No space left"), appearing(full) as file:

@@ -1,4 +1,4 @@
-"""What systemd is told, and how often."""
+"""What systemd is notified of, and how often."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ from orchestrator.process import systemd
 
 
 @pytest.mark.parametrize("is_abstract", [False, True])
-def test_systemd_is_told_on_file_and_abstract_sockets(tmp_path: Path, is_abstract: bool) -> None:
+def test_systemd_is_notified_on_file_and_abstract_sockets(tmp_path: Path, is_abstract: bool) -> None:
     name = f"@fulfilld-test-{os.getpid()}" if is_abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind("\0" + name[1:] if is_abstract else name)

@@ -126,7 +126,7 @@ class Dispatch:
     store: Store
     deliveries: Deliveries
 
-    async def tell(self, *orders: str, type_: str = "order.updated", **data: Any) -> None:
+    async def publish(self, *orders: str, type_: str = "order.updated", **data: Any) -> None:
         """Appends an event of each order."""
 
         def unit(tx: Transaction) -> None:
@@ -141,7 +141,7 @@ class Dispatch:
 
     async def until(self, condition: Callable[[dict[str, Any]], bool], name: str = "orders_url") -> dict[str, Any]:
         """Waits until the status is as wanted."""
-        while not condition(found := await self.status(name)):  # noqa: ASYNC110 - nothing tells of a changed status
+        while not condition(found := await self.status(name)):  # noqa: ASYNC110 - nothing announces a changed status
             await anyio.sleep(0.01)
         return found
 

@@ -27,7 +27,7 @@ async def test_an_event_arrives_signed_with_the_payload_in_it(tmp_path: Path) ->
     payload = b'{"id": 7, "price": 10.10, "big": 12345678901234567890123}'
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
         await it.store.write(lambda tx: insert_order(tx, an_order("7"), payload))
-        await it.tell("7", type_="order.imported", state="CheckQueue")
+        await it.publish("7", type_="order.imported", state="CheckQueue")
         (event,) = await erp.takes(1)
         assert is_genuine(event)
         assert event.body["type"] == "order.imported"
@@ -46,7 +46,7 @@ async def test_large_payloads_arrive_whole_however_many_wait(tmp_path: Path) -> 
             for number, payload in payloads.items():
                 raw = json.dumps(payload).encode()
                 await it.store.write(lambda tx, n=number, r=raw: insert_order(tx, an_order(n), r))  # type: ignore[misc]
-            await it.tell(*payloads)
+            await it.publish(*payloads)
             await erp.until(lambda erp: len(erp.seen) > 0)
             erp.judge = lambda _: 204
             assert {each.body["order"]: each.body["data"]["payload"] for each in await erp.takes(9)} == payloads
@@ -57,7 +57,7 @@ async def test_each_receiver_gets_its_own_kinds(tmp_path: Path) -> None:
         chosen = settings(erp, products_url=erp.url("/products"), orders_types=("target.*",))
         async with dispatching(tmp_path, chosen) as it:
             for type_ in ("order.held", "step.done", "target.reached", "fulfillment.created", "product.created"):
-                await it.tell("7", type_=type_, id="5")
+                await it.publish("7", type_=type_, id="5")
             await erp.takes(4)
             assert {(each.path, each.body["type"]) for each in erp.taken} == {
                 ("/orders", "order.held"),
@@ -89,7 +89,7 @@ async def test_the_platforms_payload_can_be_sent_alone_with_its_topic(tmp_path: 
     ("form", "is_kept", "sent"),
     [("platform", True, '{"id":7,"rest":1}'), ("platform", False, '{"id":7,"read":1}'), ("event", True, None)],
 )
-async def test_an_order_that_a_webhook_told_of_is_sent_as_the_webhook_had_it_where_that_is_wanted(
+async def test_an_order_that_a_webhook_reported_is_sent_as_the_webhook_had_it_where_that_is_wanted(
     tmp_path: Path, form: str, is_kept: bool, sent: str | None
 ) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp, format=form)) as it:
@@ -123,7 +123,7 @@ async def test_nothing_is_lost_or_out_of_order_while_the_erp_fails(tmp_path: Pat
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
         erp.judge = flaky
         for _ in range(10):
-            await it.tell("1", "2", "3", "4")
+            await it.publish("1", "2", "3", "4")
         await erp.takes(40)
         for order in "1234":
             cursors = [each.cursor for each in erp.taken if each.body["order"] == order]
@@ -135,9 +135,9 @@ async def test_nothing_is_lost_or_out_of_order_while_the_erp_fails(tmp_path: Pat
 async def test_one_orders_trouble_holds_up_that_order_alone(tmp_path: Path) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
         erp.judge = lambda each: 500 if each.body["order"] == "bad" else 200
-        await it.tell("bad", "bad", *(f"o{number}" for number in range(100)), "bad")
+        await it.publish("bad", "bad", *(f"o{number}" for number in range(100)), "bad")
         await erp.takes(100)
-        await it.tell("late")
+        await it.publish("late")
         await erp.until(lambda erp: any(each.body["order"] == "late" for each in erp.taken))
         now = await it.until(lambda now: now["lag_events"] == 3)
         assert now["last_error"] == "answered (500)"
@@ -157,7 +157,7 @@ async def test_one_orders_trouble_holds_up_that_order_alone(tmp_path: Path) -> N
 async def test_a_round_whose_time_is_up_loses_nothing_and_keeps_the_order(tmp_path: Path) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp), round_seconds=0.0) as it:
         for _ in range(10):
-            await it.tell("1", "2", "3")
+            await it.publish("1", "2", "3")
         await erp.takes(30)
         for order in "123":
             cursors = [each.cursor for each in erp.taken if each.body["order"] == order]
@@ -168,7 +168,7 @@ async def test_a_round_whose_time_is_up_loses_nothing_and_keeps_the_order(tmp_pa
 async def test_events_that_are_never_taken_do_not_stand_in_the_way_for_good(tmp_path: Path) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
         erp.judge = lambda each: 200 if each.body["order"] == "good" else 503
-        await it.tell(*(f"bad{number}" for number in range(30)), "good")
+        await it.publish(*(f"bad{number}" for number in range(30)), "good")
         await erp.takes(1)
         assert (await it.until(lambda now: now["lag_events"] == 30))["last_error"] == "answered (503)"
 
@@ -178,7 +178,7 @@ async def test_an_erp_that_is_down_gets_everything_when_it_is_back(tmp_path: Pat
         chosen, port = settings(first), first.port
     async with dispatching(tmp_path, chosen) as it:
         for _ in range(3):
-            await it.tell("1", "2")
+            await it.publish("1", "2")
         down = await it.until(lambda now: now["last_error"] is not None)
         assert down["last_error"] == f"connection refused by 127.0.0.1:{port}"
         assert down["lag_events"] == 6
@@ -191,13 +191,13 @@ async def test_a_restart_goes_on_where_it_was_and_keeps_what_was_parked(tmp_path
     async with running_erp() as erp:
         erp.judge = lambda each: 422 if each.body["order"] == "bad" else 200
         async with dispatching(tmp_path, settings(erp)) as it:
-            await it.tell("bad", "1", "2", "bad")
+            await it.publish("bad", "1", "2", "bad")
             await erp.takes(2)
             await it.until(lambda now: now["lag_events"] == 2)
         erp.taken.clear()
         erp.judge = lambda _: 200
         async with dispatching(tmp_path, settings(erp)) as it:
-            await it.tell("3")
+            await it.publish("3")
             await erp.takes(3)
             assert [each.cursor for each in erp.taken if each.body["order"] == "bad"] == [1, 4]
             assert {each.cursor for each in erp.taken} == {1, 4, 5}
@@ -207,7 +207,7 @@ async def test_what_was_cut_off_by_a_crash_is_sent_again_under_the_same_id(tmp_p
     async with running_erp() as erp:
         erp.silent = anyio.Event()
         async with dispatching(tmp_path, settings(erp)) as it:
-            await it.tell("1")
+            await it.publish("1")
             while not erp.seen:  # noqa: ASYNC110 - the answer is what is held back
                 await anyio.sleep(0.01)
         erp.silent.set()
@@ -220,7 +220,7 @@ async def test_what_was_cut_off_by_a_crash_is_sent_again_under_the_same_id(tmp_p
 async def test_a_redirect_is_not_followed_and_is_no_success(tmp_path: Path) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
         erp.judge = lambda _: 307
-        await it.tell("1")
+        await it.publish("1")
         now = await it.until(lambda now: now["last_error"] is not None)
         assert "redirect" in now["last_error"]
         assert {each.path for each in erp.seen} == {"/orders"}
@@ -231,26 +231,26 @@ async def test_a_redirect_is_not_followed_and_is_no_success(tmp_path: Path) -> N
 async def test_what_leads_nowhere_is_not_called_a_redirect(tmp_path: Path, status: int) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
         erp.judge = lambda _: status
-        await it.tell("1")
+        await it.publish("1")
         now = await it.until(lambda now: now["last_error"] is not None)
         assert now["last_error"] == f"answered ({status})"
 
 
-async def test_a_store_that_fails_in_the_middle_of_a_round_is_told_as_such(tmp_path: Path) -> None:
+async def test_a_store_that_fails_in_the_middle_of_a_round_is_reported_as_such(tmp_path: Path) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
         erp.hangs = lambda _: True
-        await it.tell("1")
+        await it.publish("1")
         await erp.until(lambda erp: bool(erp.seen))
 
         async def fail(unit: object) -> None:
             raise StoreUnavailable("the disk is full")
 
         it.store.write = fail  # type: ignore[method-assign,assignment]
-        with capture_logs() as told:
+        with capture_logs() as reported:
             erp.release()
-            while not told:  # noqa: ASYNC110 - logs tell nobody
+            while not reported:  # noqa: ASYNC110 - logs notify nobody
                 await anyio.sleep(0.01)
-        assert [(each["event"], each["detail"]) for each in told] == [("delivery.stopped", "the disk is full")]
+        assert [(each["event"], each["detail"]) for each in reported] == [("delivery.stopped", "the disk is full")]
 
 
 async def test_a_receiver_that_never_answers_delays_only_itself(tmp_path: Path) -> None:
@@ -258,9 +258,9 @@ async def test_a_receiver_that_never_answers_delays_only_itself(tmp_path: Path) 
         slow.silent = anyio.Event()
         chosen = settings(slow, products_url=quick.url("/products"), timeout_seconds=0.1)
         async with dispatching(tmp_path, chosen) as it:
-            await it.tell("1")
+            await it.publish("1")
             for number in range(20):
-                await it.tell("1", type_="product.updated", id=str(number))
+                await it.publish("1", type_="product.updated", id=str(number))
             await quick.takes(20)
             now = await it.until(lambda now: now["last_error"] is not None)
             assert now["last_error"] == "no answer within 0.1 s"
@@ -274,10 +274,10 @@ async def test_a_paused_receiver_gets_nothing_until_it_is_resumed_even_after_a_r
                 assert await it.deliveries.pause("orders_url")
                 assert not await it.deliveries.pause("nobody")
             assert [log["paused"] for log in logs if log["event"] == "delivery.switched"] == [True]
-            await it.tell("1")
+            await it.publish("1")
         async with dispatching(tmp_path, settings(erp)) as it:
             assert (await it.status())["paused"]
-            await it.tell("2")
+            await it.publish("2")
             assert erp.seen == []
             assert await it.deliveries.resume("orders_url")
             await erp.takes(2)
@@ -286,11 +286,11 @@ async def test_a_paused_receiver_gets_nothing_until_it_is_resumed_even_after_a_r
 
 async def test_new_settings_apply_at_once_and_the_cursor_stays(tmp_path: Path) -> None:
     async with running_erp() as old, running_erp() as new, dispatching(tmp_path, settings(old)) as it:
-        await it.tell("1")
+        await it.publish("1")
         await old.takes(1)
         await it.until(lambda now: now["lag_events"] == 0)
         it.deliveries.reload(settings(new))
-        await it.tell("2")
+        await it.publish("2")
         (event,) = await new.takes(1)
         assert event.body["order"] == "2"
         it.deliveries.reload(None)
@@ -316,20 +316,20 @@ def test_a_secret_that_is_no_base64_is_used_as_it_is(secret: str) -> None:
 async def test_parked_events_that_are_too_old_are_forgotten_with_the_others(tmp_path: Path) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
         erp.judge = lambda each: 422 if each.body["order"] == "bad" else 200
-        await it.tell("bad", "bad", "good")
+        await it.publish("bad", "bad", "good")
         await it.until(lambda now: now["lag_events"] == 2)
         later = 2**45
         keys = await it.store.read(lambda tx: retention.EVENTS.find(tx, later))
         await it.store.write(lambda tx: retention.EVENTS.forget(tx, keys, later))
         assert (await it.status())["lag_events"] == 0
-        await it.tell("bad")
+        await it.publish("bad")
         await erp.until(lambda erp: erp.seen[-1].cursor == 4)
 
 
 async def test_an_event_that_is_gone_is_not_parked(tmp_path: Path) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
         await it.store.write(lambda tx: park(tx, "orders_url", 0, "acme/order/1", 1, 0))
-        await it.tell("1")
+        await it.publish("1")
         await erp.takes(1)
 
 
@@ -350,7 +350,7 @@ async def test_a_signing_secret_that_was_replaced_in_its_file_is_read_when_a_rec
 
         erp.judge = judge
         async with dispatching(tmp_path, settings(erp), reread) as it:
-            await it.tell("7")
+            await it.publish("7")
             (event,) = await erp.takes(1)
             assert is_genuine(event, new)
             assert len(asked) == 2

@@ -32,20 +32,21 @@ def named(kind: str, count: int) -> list[str]:
     return [f"{kind}{number}" for number in range(count)]
 
 
-def arrived_in_order(erp: Erp, told: Sequence[str]) -> None:
-    """Asserts that each event arrived, and the first arrivals of each order in order. `told`: the orders, by cursor."""
+def arrived_in_order(erp: Erp, reported: Sequence[str]) -> None:
+    """Asserts that each event arrived, and the first arrivals of each order in order. `reported`: the orders, by
+    cursor."""
     wanted: dict[str, list[int]] = {}
-    for cursor, order in enumerate(told, 1):
+    for cursor, order in enumerate(reported, 1):
         wanted.setdefault(order, []).append(cursor)
     arrivals: dict[str, list[int]] = {}
     for cursor in dict.fromkeys(each.cursor for each in erp.taken):
-        arrivals.setdefault(told[cursor - 1], []).append(cursor)
+        arrivals.setdefault(reported[cursor - 1], []).append(cursor)
     assert arrivals == wanted
 
 
 async def goes_out(it: Dispatch, erp: Erp, orders: Sequence[str]) -> None:
-    """Tells of orders, and waits until what is told is taken."""
-    await it.tell(*orders)
+    """Publishes events of orders, and waits until they are delivered."""
+    await it.publish(*orders)
     await erp.until(lambda erp: {order_of(each) for each in erp.taken} >= set(orders))
 
 
@@ -56,11 +57,11 @@ async def test_orders_that_hang_hold_up_themselves_alone(tmp_path: Path, count: 
         erp.hangs = is_bad
         chosen = settings(erp, timeout_seconds=timeout_seconds)
         async with dispatching(tmp_path, chosen, round_seconds=0.05) as it:
-            await it.tell(*bad)
+            await it.publish(*bad)
             await erp.until(lambda erp: len(erp.seen) >= min(count, 6))  # they have all places before the others come
             await goes_out(it, erp, good)
             await goes_out(it, erp, named("later", 40))
-            await it.tell(*bad, *good)
+            await it.publish(*bad, *good)
             await erp.until(lambda erp: len(erp.taken) >= 120)
             assert not any(is_bad(each) for each in erp.taken), "nothing was released yet"
             await it.until(lambda now: now["lag_events"] == 2 * count)
@@ -71,18 +72,18 @@ async def test_orders_that_hang_hold_up_themselves_alone(tmp_path: Path, count: 
 
 @pytest.mark.parametrize("count", [8, 32])
 async def test_orders_that_hang_hold_up_none_of_those_between_them(tmp_path: Path, count: int) -> None:
-    told = [order for pair in zip(named("bad", count), named("good", count), strict=True) for order in pair]
+    reported = [order for pair in zip(named("bad", count), named("good", count), strict=True) for order in pair]
     async with running_erp() as erp:
         erp.hangs = is_bad
         async with dispatching(tmp_path, settings(erp, timeout_seconds=NEVER), round_seconds=0.05) as it:
-            await it.tell(*told)
+            await it.publish(*reported)
             await erp.until(lambda erp: len(erp.taken) == count)
             assert not any(is_bad(each) for each in erp.taken)
             await it.until(lambda now: now["lag_events"] == count)
             erp.release()
             await it.until(lambda now: now["lag_events"] == 0)
-            arrived_in_order(erp, told)
-            assert len(erp.seen) == len(told), "nothing was sent twice"
+            arrived_in_order(erp, reported)
+            assert len(erp.seen) == len(reported), "nothing was sent twice"
 
 
 class Desk:
@@ -118,7 +119,7 @@ async def test_a_receiver_that_is_slow_for_all_gets_no_more_calls_at_once(tmp_pa
         while len(desk.out) < 3:  # noqa: ASYNC110 - the third is begun because the first two take long
             await anyio.sleep(0.001)
         next(iter(desk.out.values())).set()
-        while not pace.is_slow:  # noqa: ASYNC110 - nothing tells of it
+        while not pace.is_slow:  # noqa: ASYNC110 - nothing announces it
             await anyio.sleep(0.001)
         while desk.begun < len(queues) and not outcomes:
             most.append(len(desk.out))
@@ -146,7 +147,7 @@ async def test_an_order_whose_events_all_take_long_holds_up_no_other(tmp_path: P
         group.start_soon(answer_slowly)
         async with dispatching(tmp_path, settings(erp, timeout_seconds=NEVER), round_seconds=0.02) as it:
             await goes_out(it, erp, ["bad"])
-            await it.tell(*["bad"] * 50)
+            await it.publish(*["bad"] * 50)
             await erp.until(lambda erp: len(erp.taken) >= 3)
             await goes_out(it, erp, ["good"])
             assert len(erp.taken) < 50
@@ -159,7 +160,7 @@ async def test_an_answer_that_comes_late_counts_and_is_not_asked_for_again(tmp_p
     async with running_erp() as erp:
         erp.hangs = is_bad
         async with dispatching(tmp_path, settings(erp, timeout_seconds=NEVER), round_seconds=0.02) as it:
-            await it.tell("bad", "bad", "bad")
+            await it.publish("bad", "bad", "bad")
             await goes_out(it, erp, ["good"])
             await it.until(lambda now: now["lag_events"] == 3)
             erp.release()
@@ -168,11 +169,11 @@ async def test_an_answer_that_comes_late_counts_and_is_not_asked_for_again(tmp_p
             assert [each.cursor for each in erp.seen if is_bad(each)] == [1, 2, 3]
 
 
-async def test_a_parked_order_is_mended_while_parked_ones_beside_it_hang(tmp_path: Path) -> None:
+async def test_a_parked_order_is_delivered_while_parked_ones_beside_it_hang(tmp_path: Path) -> None:
     async with running_erp() as erp:
         erp.judge = lambda each: 422 if order_of(each) != "good" else 204
         async with dispatching(tmp_path, settings(erp, timeout_seconds=NEVER), round_seconds=0.02) as it:
-            await it.tell(*named("bad", 8), *["sick"] * 40)
+            await it.publish(*named("bad", 8), *["sick"] * 40)
             await goes_out(it, erp, ["good"])
             await it.until(lambda now: now["lag_events"] == 48)
             erp.hangs = is_bad
@@ -190,13 +191,13 @@ async def test_a_call_that_is_out_during_a_restart_is_made_again_before_what_is_
         erp.hangs = is_bad
         chosen = settings(erp, timeout_seconds=NEVER)
         async with dispatching(tmp_path, chosen, round_seconds=0.02) as it:
-            await it.tell("bad", "bad")
+            await it.publish("bad", "bad")
             await goes_out(it, erp, ["good"])
             await it.until(lambda now: now["lag_events"] == 2)
         erp.release()
         erp.taken.clear()
         async with dispatching(tmp_path, chosen, round_seconds=0.02) as it:
-            await it.tell("bad")
+            await it.publish("bad")
             await it.until(lambda now: now["lag_events"] == 0)
             assert list(dict.fromkeys(each.cursor for each in erp.taken)) == [1, 2, 4]
 
@@ -205,7 +206,7 @@ async def test_a_pause_holds_back_what_is_behind_a_call_that_is_out(tmp_path: Pa
     async with running_erp() as erp:
         erp.hangs = is_bad
         async with dispatching(tmp_path, settings(erp, timeout_seconds=NEVER), round_seconds=0.02) as it:
-            await it.tell("bad", "bad")
+            await it.publish("bad", "bad")
             await goes_out(it, erp, ["good"])
             await it.until(lambda now: now["lag_events"] == 2)
             assert await it.deliveries.pause("orders_url")
@@ -217,19 +218,19 @@ async def test_a_pause_holds_back_what_is_behind_a_call_that_is_out(tmp_path: Pa
 
 
 async def test_a_receiver_that_hangs_for_all_gets_everything_when_it_is_back(tmp_path: Path) -> None:
-    told = named("order", 80)
+    reported = named("order", 80)
     async with running_erp() as erp:
         erp.hangs = lambda _: True
         chosen = settings(erp, timeout_seconds=0.1)
         async with dispatching(tmp_path, chosen, round_seconds=0.02) as it:
-            await it.tell(*told, *told)
+            await it.publish(*reported, *reported)
             await it.until(lambda now: now["last_error"] == "no answer within 0.1 s")
             await erp.until(lambda erp: len({each.cursor for each in erp.seen}) > 20)
             assert erp.taken == []
             erp.release()
             served = await it.until(lambda now: now["lag_events"] == 0)
             assert served["last_error"] is None
-            arrived_in_order(erp, [*told, *told])
+            arrived_in_order(erp, [*reported, *reported])
 
 
 class Whim:
@@ -252,7 +253,7 @@ class Whim:
         erp.release()
 
 
-async def _live(it: Dispatch, rng: random.Random, whim: Whim, erp: Erp, told: list[str]) -> None:
+async def _live(it: Dispatch, rng: random.Random, whim: Whim, erp: Erp, reported: list[str]) -> None:
     """A while of events, moods, pauses and changed settings."""
     for _ in range(12):
         match rng.randrange(8):
@@ -266,24 +267,24 @@ async def _live(it: Dispatch, rng: random.Random, whim: Whim, erp: Erp, told: li
                 whim.be_wild()
             case _:
                 orders = [f"o{rng.randrange(12)}" for _ in range(rng.randrange(1, 40))]
-                await it.tell(*orders)
-                told += orders
+                await it.publish(*orders)
+                reported += orders
         await anyio.sleep(rng.random() * 0.05)
 
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_nothing_is_lost_or_out_of_order_whatever_happens(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
-    told: list[str] = []
+    reported: list[str] = []
     async with running_erp() as erp:
         whim = Whim(rng, erp)
         for _ in range(4):
             chosen = settings(erp, timeout_seconds=0.1)
             async with dispatching(tmp_path, chosen, round_seconds=rng.choice((0.0, 0.01, 0.05, 5.0))) as it:
-                await _live(it, rng, whim, erp, told)
+                await _live(it, rng, whim, erp, reported)
         whim.be_mild()
         async with dispatching(tmp_path, settings(erp, timeout_seconds=1.0), round_seconds=0.02) as it:
             await it.deliveries.resume("orders_url")
             served = await it.until(lambda now: now["lag_events"] == 0)
             assert served["last_error"] is None
-        arrived_in_order(erp, told)
+        arrived_in_order(erp, reported)

@@ -1,4 +1,4 @@
-"""The shop's gate on a clock that the test sets: rate and burst, Retry-After, circuit, pause, drain."""
+"""The shop's admission on a clock that the test sets: rate and burst, Retry-After, circuit, pause, drain."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Stopwatch:
         return self.now
 
 
-def gate_of(watch: Stopwatch, **changes: float) -> Admission:
+def admission_of(watch: Stopwatch, **changes: float) -> Admission:
     plain = {"rate_per_second": 10.0, "burst": 3, "concurrency": 8, "failures": 3, "cooldown_seconds": 30.0}
     return Admission(Limits(**{**plain, **changes}), watch)  # type: ignore[arg-type]
 
@@ -49,45 +49,45 @@ def sleeps(watch: Stopwatch, monkeypatch: pytest.MonkeyPatch) -> Sleeps:
     return slept
 
 
-def take_all(gate: Admission) -> int:
+def take_all(admission: Admission) -> int:
     count = 0
-    while gate.try_acquire():
+    while admission.try_acquire():
         count += 1
     return count
 
 
-def trip(gate: Admission, times: int = 3) -> None:
+def trip(admission: Admission, times: int = 3) -> None:
     """Failures until the circuit opens."""
     for _ in range(times):
-        assert gate.try_acquire()
-        assert gate.failed("503") is True
+        assert admission.try_acquire()
+        assert admission.failed("503") is True
 
 
 # -- rate --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_burst_goes_at_once_and_then_the_rate_counts(watch: Stopwatch) -> None:
-    gate = gate_of(watch, rate_per_second=8.0)
-    assert take_all(gate) == 3
+    admission = admission_of(watch, rate_per_second=8.0)
+    assert take_all(admission) == 3
     watch.now += 0.3125
-    assert take_all(gate) == 2
+    assert take_all(admission) == 2
     watch.now += 0.0625  # a half and a half make one
-    assert take_all(gate) == 1
+    assert take_all(admission) == 1
 
 
-def test_turns_are_not_saved_beyond_the_burst(watch: Stopwatch) -> None:
-    gate = gate_of(watch)
-    take_all(gate)
+def test_permits_are_not_saved_beyond_the_burst(watch: Stopwatch) -> None:
+    admission = admission_of(watch)
+    take_all(admission)
     watch.now += 3600
-    assert gate.available == 3
-    assert take_all(gate) == 3
+    assert admission.available == 3
+    assert take_all(admission) == 3
 
 
-def test_a_turn_given_back_can_be_taken_again(watch: Stopwatch) -> None:
-    gate = gate_of(watch)
-    take_all(gate)
-    gate.release_unused()
-    assert take_all(gate) == 1
+def test_an_unused_permit_can_be_acquired_again(watch: Stopwatch) -> None:
+    admission = admission_of(watch)
+    take_all(admission)
+    admission.release_unused()
+    assert take_all(admission) == 1
 
 
 @given(
@@ -95,24 +95,24 @@ def test_a_turn_given_back_can_be_taken_again(watch: Stopwatch) -> None:
     st.integers(1, 50),
     st.lists(st.floats(0, 5), min_size=1, max_size=60),
 )
-def test_no_span_of_time_has_more_turns_than_rate_and_burst_allow(rate: float, burst: int, pauses: list[float]) -> None:
+def test_no_span_has_more_permits_than_rate_and_burst_allow(rate: float, burst: int, pauses: list[float]) -> None:
     watch = Stopwatch()
-    gate = gate_of(watch, rate_per_second=rate, burst=burst)
+    admission = admission_of(watch, rate_per_second=rate, burst=burst)
     taken: list[float] = []
     for pause in pauses:
         watch.now += pause
-        taken += [watch.now] * take_all(gate)
+        taken += [watch.now] * take_all(admission)
     for first, began in enumerate(taken):
         for last in range(first, len(taken)):
             assert last - first + 1 <= burst + rate * (taken[last] - began) + 1e-6
 
 
 async def test_takers_wait_for_the_rate_in_line(watch: Stopwatch, sleeps: Sleeps) -> None:
-    gate = gate_of(watch, burst=1)
+    admission = admission_of(watch, burst=1)
     served: list[tuple[int, float]] = []
 
     async def one(number: int) -> None:
-        assert await gate.acquire()
+        assert await admission.acquire()
         served.append((number, round(watch.now - 1000, 6)))
 
     async with anyio.create_task_group() as group:
@@ -122,125 +122,125 @@ async def test_takers_wait_for_the_rate_in_line(watch: Stopwatch, sleeps: Sleeps
 
 
 async def test_a_call_inside_a_call_waits_for_the_rate_alone(watch: Stopwatch, sleeps: Sleeps) -> None:
-    gate = gate_of(watch, burst=1)
-    assert gate.try_acquire()
-    gate.set_paused(True)
-    await gate.throttle()
+    admission = admission_of(watch, burst=1)
+    assert admission.try_acquire()
+    admission.set_paused(True)
+    await admission.throttle()
     assert sleeps == [pytest.approx(0.1)]
-    assert gate.available == pytest.approx(0)
+    assert admission.available == pytest.approx(0)
 
 
-async def test_a_taker_whose_gate_closes_while_it_waits_is_turned_away(watch: Stopwatch, sleeps: Sleeps) -> None:
-    gate = gate_of(watch, burst=1)
-    assert gate.try_acquire()
+async def test_a_call_that_waits_while_admission_ends_is_turned_away(watch: Stopwatch, sleeps: Sleeps) -> None:
+    admission = admission_of(watch, burst=1)
+    assert admission.try_acquire()
     answers: list[bool] = []
 
     async def one() -> None:
-        answers.append(await gate.acquire())
+        answers.append(await admission.acquire())
 
     async with anyio.create_task_group() as group:
         group.start_soon(one)
         await checkpoint()
-        gate.drain()
+        admission.drain()
     assert answers == [False]
 
 
 # -- Retry-After -------------------------------------------------------------------------------------------------------
 
 
-def test_retry_after_closes_the_gate_for_that_long(watch: Stopwatch) -> None:
-    gate = gate_of(watch)
-    gate.throttled(7, "slow down")
-    assert not gate.try_acquire()
-    assert gate.reason() == ("retry_after", 7.0, "slow down")
-    gate.throttled(2, "sooner")
-    assert gate.seconds_closed() == 7.0, "a shorter wait does not cut a longer one"
+def test_retry_after_ends_admission_for_that_long(watch: Stopwatch) -> None:
+    admission = admission_of(watch)
+    admission.throttled(7, "slow down")
+    assert not admission.try_acquire()
+    assert admission.reason() == ("retry_after", 7.0, "slow down")
+    admission.throttled(2, "sooner")
+    assert admission.seconds_closed() == 7.0, "a shorter wait does not cut a longer one"
     watch.now += 7
-    assert gate.reason() is None
-    assert gate.try_acquire()
+    assert admission.reason() is None
+    assert admission.try_acquire()
 
 
 # -- circuit -----------------------------------------------------------------------------------------------------------
 
 
 def test_failures_in_a_row_open_the_circuit_and_one_answer_starts_the_count_again(watch: Stopwatch) -> None:
-    gate = gate_of(watch, burst=100)
+    admission = admission_of(watch, burst=100)
     for _ in range(2):
-        gate.failed("503")
-    gate.succeeded()
+        admission.failed("503")
+    admission.succeeded()
     for _ in range(2):
-        assert gate.failed("503") is True
-    assert (gate.circuit, gate.admits_calls) == ("closed", True)
-    assert gate.failed("503") is True, "the failure that opens it still counts"
-    assert (gate.circuit, gate.admits_calls) == ("open", False)
-    assert gate.reason() == ("circuit", 30.0, "503")
+        assert admission.failed("503") is True
+    assert (admission.circuit, admission.admits_calls) == ("closed", True)
+    assert admission.failed("503") is True, "the failure that opens it still counts"
+    assert (admission.circuit, admission.admits_calls) == ("open", False)
+    assert admission.reason() == ("circuit", 30.0, "503")
 
 
 def test_failures_of_an_open_circuit_cost_nobody_an_attempt(watch: Stopwatch) -> None:
-    gate = gate_of(watch)
-    trip(gate)
-    assert gate.failed("a call that was on its way") is False
-    assert gate.seconds_closed() == 30.0
+    admission = admission_of(watch)
+    trip(admission)
+    assert admission.failed("a call that was on its way") is False
+    assert admission.seconds_closed() == 30.0
 
 
 def test_one_probe_goes_out_and_closes_the_circuit(watch: Stopwatch) -> None:
-    gate = gate_of(watch, burst=100)
-    trip(gate)
+    admission = admission_of(watch, burst=100)
+    trip(admission)
     watch.now += 30
-    assert gate.try_acquire()
-    assert (gate.circuit, gate.try_acquire()) == ("half_open", False), "only one"
-    gate.succeeded()
-    assert gate.circuit == "closed"
-    assert take_all(gate) > 1
+    assert admission.try_acquire()
+    assert (admission.circuit, admission.try_acquire()) == ("half_open", False), "only one"
+    admission.succeeded()
+    assert admission.circuit == "closed"
+    assert take_all(admission) > 1
 
 
 def test_a_failed_probe_opens_the_circuit_for_another_while(watch: Stopwatch) -> None:
-    gate = gate_of(watch, burst=100)
-    trip(gate)
+    admission = admission_of(watch, burst=100)
+    trip(admission)
     watch.now += 30
-    assert gate.try_acquire()
-    assert gate.failed("still 503") is False
-    assert gate.circuit == "open"
-    assert gate.reason() == ("circuit", 30.0, "still 503")
+    assert admission.try_acquire()
+    assert admission.failed("still 503") is False
+    assert admission.circuit == "open"
+    assert admission.reason() == ("circuit", 30.0, "still 503")
 
 
 @pytest.mark.parametrize("end", [Admission.release_unused, Admission.abandoned])
 def test_a_probe_that_was_not_made_lets_the_next_one_go(watch: Stopwatch, end: Callable[[Admission], None]) -> None:
-    gate = gate_of(watch, burst=100)
-    trip(gate)
+    admission = admission_of(watch, burst=100)
+    trip(admission)
     watch.now += 30
-    assert gate.try_acquire()
-    end(gate)
-    assert gate.circuit == "half_open"
-    assert gate.try_acquire()
-    assert not gate.try_acquire()
+    assert admission.try_acquire()
+    end(admission)
+    assert admission.circuit == "half_open"
+    assert admission.try_acquire()
+    assert not admission.try_acquire()
 
 
 def test_a_throttled_probe_waits_and_probes_again(watch: Stopwatch) -> None:
-    gate = gate_of(watch, burst=100)
-    trip(gate)
+    admission = admission_of(watch, burst=100)
+    trip(admission)
     watch.now += 30
-    assert gate.try_acquire()
-    gate.throttled(5, "429")
-    assert not gate.try_acquire()
+    assert admission.try_acquire()
+    admission.throttled(5, "429")
+    assert not admission.try_acquire()
     watch.now += 5
-    assert gate.try_acquire()
-    assert not gate.try_acquire()
+    assert admission.try_acquire()
+    assert not admission.try_acquire()
 
 
 def test_a_person_who_resumes_forgets_it_all(watch: Stopwatch) -> None:
-    gate = gate_of(watch, burst=100)
-    trip(gate)
-    gate.throttled(99, "429")
-    gate.reset()
-    assert (gate.circuit, gate.reason(), gate.admits_calls) == ("closed", None, True)
+    admission = admission_of(watch, burst=100)
+    trip(admission)
+    admission.throttled(99, "429")
+    admission.reset()
+    assert (admission.circuit, admission.reason(), admission.admits_calls) == ("closed", None, True)
 
 
 # -- restart, pause, drain ---------------------------------------------------------------------------------------------
 
 
 def test_a_restart_goes_on_waiting_for_what_is_left(watch: Stopwatch) -> None:
-    throttled, tripped, over = gate_of(watch), gate_of(watch), gate_of(watch)
+    throttled, tripped, over = admission_of(watch), admission_of(watch), admission_of(watch)
     throttled.restore("retry_after", 4, "slow down")
     tripped.restore("circuit", 9, "503")
     over.restore("circuit", -1, "long ago")
@@ -253,30 +253,30 @@ def test_a_restart_goes_on_waiting_for_what_is_left(watch: Stopwatch) -> None:
     assert tripped.circuit == "half_open"
 
 
-def test_a_paused_or_draining_gate_is_closed_without_an_end(watch: Stopwatch) -> None:
-    gate = gate_of(watch)
-    gate.set_paused(True)
-    assert not gate.try_acquire()
-    assert gate.reason() is None
-    gate.set_paused(False)
-    assert gate.try_acquire()
-    gate.drain()
-    gate.reset()
-    assert not gate.try_acquire(), "a shutdown is not undone by resuming"
+def test_a_paused_or_draining_shop_admits_no_call_without_an_end(watch: Stopwatch) -> None:
+    admission = admission_of(watch)
+    admission.set_paused(True)
+    assert not admission.try_acquire()
+    assert admission.reason() is None
+    admission.set_paused(False)
+    assert admission.try_acquire()
+    admission.drain()
+    admission.reset()
+    assert not admission.try_acquire(), "a shutdown is not undone by resuming"
 
 
-def test_who_watches_the_gate_hears_of_every_change_once(watch: Stopwatch) -> None:
+def test_every_change_of_admission_is_signalled_once(watch: Stopwatch) -> None:
     heard: list[str] = []
-    limits = gate_of(watch, burst=100).limits
-    gate = Admission(limits, watch, on_change=lambda: heard.append(gate.circuit))
-    gate.set_paused(True)
-    gate.set_paused(True)
-    gate.set_paused(False)
+    limits = admission_of(watch, burst=100).limits
+    admission = Admission(limits, watch, on_change=lambda: heard.append(admission.circuit))
+    admission.set_paused(True)
+    admission.set_paused(True)
+    admission.set_paused(False)
     assert heard == ["closed", "closed"]
     heard.clear()
-    trip(gate)
+    trip(admission)
     watch.now += 30
-    gate.try_acquire()
-    gate.succeeded()
-    gate.succeeded()
+    admission.try_acquire()
+    admission.succeeded()
+    admission.succeeded()
     assert heard == ["open", "half_open", "closed"]

@@ -152,7 +152,7 @@ async def test_a_delivery_that_was_parked_goes_out(tmp_path: Path, ahead_ms: int
     async with running_erp() as erp:
         erp.judge = lambda delivered: 503 if delivered.body["order"] == "1" else 204
         async with dispatching(tmp_path, settings(erp, max_wait_seconds=600), first_wait_seconds=600) as it:
-            await it.tell("1", "2")
+            await it.publish("1", "2")
             while not await it.store.read(lambda tx: tx.query("SELECT 1 FROM parked")):  # noqa: ASYNC110
                 await anyio.sleep(0.01)  # nothing tells that an event was put aside
         erp.judge = lambda _: 204

@@ -167,7 +167,7 @@ async def test_an_open_circuit_lets_one_probe_through(tmp_path: Path) -> None:
         sandbox.faults.set_rates({})
         for target in targets:
             assert (await floor.finished(target)).status is TargetStatus.REACHED
-        assert worker.gate.circuit == "closed"
+        assert worker.admission.circuit == "closed"
         assert before <= 3 + 4, "an open circuit lets nothing but a probe through"
         for order in orders:
             assert sandbox.ledger.effects(order) == ["confirm"]

@@ -147,7 +147,7 @@ async def test_whoever_ends_a_pause_of_their_own_is_told_of_the_other_account_fi
             assert (await shop_row(floor, "acme")).paused_by == "person"
             await floor.commands.resume("acme")
             assert (await shop_row(floor, "acme")).paused_by == "another_account"
-            assert not worker_of(floor).gate.admits_calls
+            assert not worker_of(floor).admission.admits_calls
 
 
 def worker_of(floor: Shopfloor) -> ShopWorker:

@@ -27,11 +27,11 @@ async def test_hold_stops_before_the_next_step_and_release_goes_on(tmp_path: Pat
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
-        gate = sandbox.faults.hold(step="confirm", moment="after")
+        admission = sandbox.faults.hold(step="confirm", moment="after")
         target = await floor.submit(order.id, "shipped")
-        await gate.arrived()
+        await admission.arrived()
         await floor.commands.hold("acme", order.id, "stock is being counted")
-        gate.release()
+        admission.release()
         held = await floor.in_situation(order.id, Situation.HELD)
         assert held.state == "OrderConfirm", "a call that was out is recorded"
         assert sandbox.ledger.effects(order.id) == ["confirm"]
@@ -123,11 +123,11 @@ async def test_a_call_that_is_out_when_its_target_is_cancelled_is_still_recorded
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
-        gate = sandbox.faults.hold(step="confirm", moment="after")
+        admission = sandbox.faults.hold(step="confirm", moment="after")
         target = await floor.submit(order.id, "delivered")
-        await gate.arrived()
+        await admission.arrived()
         assert (await floor.commands.cancel_target(target.id)).status is TargetStatus.CANCELLED
-        gate.release()
+        admission.release()
         rested = await floor.in_situation(order.id, Situation.IDLE)
         assert rested.state == "OrderConfirm"
         assert sandbox.ledger.effects(order.id) == ["confirm"]
@@ -174,7 +174,7 @@ async def test_a_persons_pause_survives_a_restart_and_new_credentials(tmp_path: 
         async with working_on(sandbox, changed, tmp_path) as floor:
             worker = floor.supervisor.worker("acme")
             assert worker is not None
-            assert worker.gate.is_paused
+            assert worker.admission.is_paused
 
 
 async def test_new_credentials_end_a_pause_that_refused_ones_caused(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ async def test_new_credentials_end_a_pause_that_refused_ones_caused(tmp_path: Pa
             await floor.supervisor.reload(same)
             worker = floor.supervisor.worker("acme")
             assert worker is not None
-            assert worker.gate.is_paused, "the same credentials end nothing"
+            assert worker.admission.is_paused, "the same credentials end nothing"
             await floor.supervisor.reload(config_of(sandbox, tmp_path, {"token": "another"}))
             assert (await floor.finished(target)).status is TargetStatus.REACHED
             assert len(await floor.events("shop.resumed")) == 1

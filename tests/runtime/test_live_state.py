@@ -22,17 +22,17 @@ def watch() -> Stopwatch:
 
 
 def test_a_gate_says_why_it_is_closed(watch: Stopwatch) -> None:
-    gate = Admission(Limits(1.0, 5, 2, 2, 30.0), watch)
-    assert repr(gate) == "<Admission open: circuit closed, 5.0 permits, 0 waiting>"
-    gate.throttled(4, "slow down")
-    assert repr(gate) == "<Admission closed by retry_after for 4.0 s: circuit closed, 5.0 permits, 0 waiting>"
-    gate.reset()
-    gate.try_acquire()
-    gate.set_paused(True)
-    assert repr(gate) == "<Admission paused: circuit closed, 4.0 permits, 0 waiting>"
+    admission = Admission(Limits(1.0, 5, 2, 2, 30.0), watch)
+    assert repr(admission) == "<Admission open: circuit closed, 5.0 permits, 0 waiting>"
+    admission.throttled(4, "slow down")
+    assert repr(admission) == "<Admission closed by retry_after for 4.0 s: circuit closed, 5.0 permits, 0 waiting>"
+    admission.reset()
+    admission.try_acquire()
+    admission.set_paused(True)
+    assert repr(admission) == "<Admission paused: circuit closed, 4.0 permits, 0 waiting>"
 
 
-async def test_a_worker_says_what_is_driven_and_how_its_gate_stands(tmp_path: Path) -> None:
+async def test_a_worker_says_what_is_driven_and_whether_calls_are_admitted(tmp_path: Path) -> None:
     async with shopfloor(Sandbox(SandboxSettings(orders=1)), tmp_path) as floor:
         worker = floor.supervisor.worker("acme")
         shown = repr(worker)
@@ -44,7 +44,7 @@ async def test_a_worker_says_what_is_driven_and_how_its_gate_stands(tmp_path: Pa
 
 async def test_a_courier_says_how_far_it_came(tmp_path: Path) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
-        await it.tell("7")
+        await it.publish("7")
         await erp.takes(1)
         shown = repr(it.deliveries)
         assert "<Pusher to orders_url: at cursor" in shown

@@ -188,7 +188,7 @@ async def test_it_is_not_asked_for_again_in_this_target(bare: Driven[Bazaar], tr
     for _ in range(20):
         await bare.work()
         bare.now_ms += 10_000
-        bare.services.gate.set_paused(False)
+        bare.services.admission.set_paused(False)
         if bare.row().situation is Situation.BLOCKED:
             bare.change(interventions.retry)
     assert kept(bare, made.id).status is TargetStatus.REACHED

@@ -155,8 +155,8 @@ class MadeUpOrder(RuleBasedStateMachine):
             floor.platform.do("settle", target("x"))
         for _ in range(30):
             floor.now_ms += 300_000
-            floor.services.gate.set_paused(False)
-            floor.services.gate.reset()
+            floor.services.admission.set_paused(False)
+            floor.services.admission.reset()
             self.drive()
             if floor.row().situation is Situation.BLOCKED:
                 floor.change(interventions.retry)

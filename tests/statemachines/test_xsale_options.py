@@ -71,7 +71,7 @@ def test_an_accent_that_is_written_apart_is_the_same_letter(tmp_path: Path) -> N
         ({"milestones": {"shipped": "Wyslane"}}, "shops.xs.milestones: shipped names a status that is not in the flow"),
         (
             {"milestones": {"shiped": "Wysłane"}},
-            'shops.xs.milestones.shiped: is no known key - did you mean "shipped"?',
+            'shops.xs.milestones.shiped: unknown key - did you mean "shipped"?',
         ),
         ({"milestones": {"attention": "Nowe"}}, "shops.xs.milestones: attention stands beside the flow"),
         ({"array_style": "csv"}, 'shops.xs.array_style: must be one of "repeat", "comma"'),

@@ -1,4 +1,5 @@
-"""How a store is found by its URL: every kind of database is told by the scheme, and opened without a word about it."""
+"""How a store is found by its URL: every kind of database is known by the scheme, and opened without knowing which it
+is."""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ async def test_who_joins_later_hears_of_what_is_committed_from_then_on(tmp_path:
         commits.follow(second.extend)
         await store.write(lambda tx: append_event(tx, NOW, "two"))
         assert await store.read(last_cursor) == 2
-    assert [[each.type for each in heard] for heard in (first, second)] == [["one", "two"], ["two"]]
+    assert [[each.type for each in received] for received in (first, second)] == [["one", "two"], ["two"]]
 
 
 async def test_a_store_that_is_opened_under_its_lock_is_lost_with_it(tmp_path: Path) -> None:

@@ -67,12 +67,12 @@ async def test_a_commit_is_not_believed_once_a_file_is_another(
     async with open_sqlite(path, NOW, guarded=[lock]) as store:
         await store.write(note("before"))
         how(path.with_name(path.name + suffix))
-        told = await refused(store)
-        assert str(tmp_path / f"s.db{suffix}") in told
-        assert "start the daemon again" in told
+        reported = await refused(store)
+        assert str(tmp_path / f"s.db{suffix}") in reported
+        assert "start the daemon again" in reported
         with pytest.raises(StoreUnavailable):
             await store.read(lambda tx: list_events(tx, 0, 9))
-        await store.watch(0.01)  # has been told already
+        await store.watch(0.01)  # has been reported already
 
 
 async def test_a_store_that_is_lost_while_nothing_is_written_is_noticed(tmp_path: Path) -> None:

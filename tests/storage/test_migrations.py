@@ -74,7 +74,7 @@ def test_a_newer_store_is_refused() -> None:
         migrate(tx, NOW)
 
 
-def test_a_shop_of_before_history_was_kept_is_followed_since_its_last_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shop_of_before_history_was_kept_is_followed_since_its_last_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     known = all_migrations()
     (history,) = [each.version for each in known if each.name == "history"]
     tx = empty()
@@ -88,13 +88,13 @@ def test_a_shop_of_before_history_was_kept_is_followed_since_its_last_sweep(monk
     assert [tuple(row) for row in rows] == [("new", None, None, 0), ("swept", NOW - 5, None, 0)]
 
 
-def test_an_order_that_only_webhooks_told_of_is_provisional(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_that_only_webhooks_reported_is_provisional(monkeypatch: pytest.MonkeyPatch) -> None:
     known = all_migrations()
     (provisional,) = [each.version for each in known if each.name == "provisional"]
     tx = empty()
     only(monkeypatch, [each for each in known if each.version < provisional])
     migrate(tx, NOW)
-    for order, content_hash in (("told", ""), ("read", "h")):
+    for order, content_hash in (("webhook", ""), ("read", "h")):
         tx.execute(
             "INSERT INTO orders (shop, platform, id, state, platform_state, payment, situation, facts, content_hash,"
             " observed_at, moved_at, attempts, read_attempts, crashes, imported_at, updated_at, version)"
@@ -104,7 +104,7 @@ def test_an_order_that_only_webhooks_told_of_is_provisional(monkeypatch: pytest.
     only(monkeypatch, known)
     migrate(tx, NOW)
     rows = tx.query("SELECT id, is_provisional FROM orders ORDER BY id")
-    assert [tuple(row) for row in rows] == [("read", 0), ("told", 1)]
+    assert [tuple(row) for row in rows] == [("read", 0), ("webhook", 1)]
 
 
 def test_webhooks_of_older_versions_keep_what_they_are_about_and_that_somebody_looked(

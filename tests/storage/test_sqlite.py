@@ -56,8 +56,8 @@ async def test_after_a_clean_end_the_file_alone_has_everything(tmp_path: Path) -
 
 
 async def test_a_full_disk_fails_whole_groups_and_the_store_works_again_afterwards(tmp_path: Path) -> None:
-    heard: list[object] = []
-    async with open_sqlite(tmp_path / "s.db", NOW, on_commit=heard.extend) as store:
+    received: list[object] = []
+    async with open_sqlite(tmp_path / "s.db", NOW, on_commit=received.extend) as store:
         await set_disk_size(store, 20)
         failed: list[str] = []
 
@@ -77,7 +77,7 @@ async def test_a_full_disk_fails_whole_groups_and_the_store_works_again_afterwar
                 group.start_soon(one, unit)
         assert sorted(failed) == ["large", "small", "small"]
         assert await store.read(lambda tx: list_events(tx, 0, 9)) == []
-        assert heard == []
+        assert received == []
         await set_disk_size(store, 100_000)
         await store.write(large)
         assert await store.read(lambda tx: get_payload(tx, "acme", "large")) == TOO_MUCH
@@ -150,7 +150,7 @@ async def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Pa
 async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("remember the milk\n" * 100)
-    with pytest.raises(NotAStore, match=r"notes\.txt is no fulfilld store"):
+    with pytest.raises(NotAStore, match=r"notes\.txt is not a fulfilld store"):
         async with open_sqlite(path, NOW):
             pass
     assert path.read_text() == "remember the milk\n" * 100

@@ -33,15 +33,15 @@ def test_every_table_has_its_section_and_every_section_its_table() -> None:
     assert sorted(sections()) == sorted(schema())
 
 
-def test_every_column_is_told_in_the_section_of_its_table() -> None:
-    told = sections()
+def test_every_column_is_reported_in_the_section_of_its_table() -> None:
+    reported = sections()
     for table, columns in schema().items():
-        missing = columns - set(re.findall(r"`(\w+)`", told[table]))
+        missing = columns - set(re.findall(r"`(\w+)`", reported[table]))
         assert not missing, f"{table}: {sorted(missing)}"
 
 
-def test_no_table_of_columns_tells_one_that_is_not_there() -> None:
+def test_no_table_of_columns_shows_one_that_is_not_there() -> None:
     for table, text in sections().items():
         rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
-        told = set(re.findall(r"`(\w+)`", "".join(rows)))
-        assert told <= schema()[table], table
+        reported = set(re.findall(r"`(\w+)`", "".join(rows)))
+        assert reported <= schema()[table], table

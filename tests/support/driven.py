@@ -261,7 +261,7 @@ class Driven(Generic[P]):
         self.services = ShopServices(
             rules=Rules(machine, policy),
             client=cast("PlatformClient", self.platform),
-            gate=Admission(limits, clock.monotonic),
+            admission=Admission(limits, clock.monotonic),
             store=cast("Store", self.store),
             epoch=1,
             clock=clock,
@@ -316,7 +316,7 @@ class Driven(Generic[P]):
     async def work(self) -> None:
         """What the worker does: drives the order when it is due and calls are admitted."""
         row = self.row()
-        if row.due_at is None or row.due_at > self.now_ms or not self.services.gate.admits_calls:
+        if row.due_at is None or row.due_at > self.now_ms or not self.services.admission.admits_calls:
             return
         await self.driver.drive(ORDER)
 
@@ -324,7 +324,7 @@ class Driven(Generic[P]):
         """The process is there again after it died."""
         self.store.is_dead, self.checkpoints.armed = False, None
         self.now_ms += 1
-        self.services.gate.reset()
+        self.services.admission.reset()
         self.driver = Driver(self.services)
         self.store.run(lambda tx: recover(tx, self.context(), is_process_start=True))
 

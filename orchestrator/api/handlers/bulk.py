@@ -45,7 +45,7 @@ async def submit_bulk(call: Call[Query]) -> web.StreamResponse:
         await response.write_eof()
     except ConnectionError:
         pass  # the client is gone; what was accepted is on disk
-    except Exception as error:  # noqa: BLE001 - supervised: the head is out, so only a cut can tell of it
+    except Exception as error:  # noqa: BLE001 - supervised: the head is out, so only a cut can show it
         cut_off(call.request, error)
     return response
 

@@ -51,7 +51,7 @@ async def list_consumers(call: Call[Query]) -> web.StreamResponse:
 
 
 async def seek(call: Call[Query]) -> web.StreamResponse:
-    """Puts a consumer's cursor where it is wanted."""
+    """Sets a consumer's cursor."""
     name = call.path["name"]
     body = checked(ACK, await read_json(call.request), "invalid-request")
     feed = await call.services.queries.seek(name, body.cursor, body.feed)
@@ -71,7 +71,7 @@ async def _events(call: Call[FeedQuery], after: int) -> web.StreamResponse:
     resumed = header(call.request, "Last-Event-ID", CURSOR)
     if prefers(call.request.headers.getall("Accept", ()), SSE_TYPE, JSON_TYPE):
         cursor = after if resumed is None else int(resumed)
-        # refuses an unknown shop or a foreign cursor while there is a status to tell
+        # refuses an unknown shop or a foreign cursor while a status can still be sent
         page = await call.services.queries.events(cursor, 1, wanted, feed=query.feed)
         return await stream(
             call.request, SSE_TYPE, _frames(call, cursor, wanted, page.feed), headers={FEED_HEADER: page.feed}

@@ -28,7 +28,7 @@ async def read_shop(call: Call[Query]) -> web.StreamResponse:
 
 
 async def pause_shop(call: Call[Query]) -> web.StreamResponse:
-    """Stops a shop's steps and polls."""
+    """Stops a shop's steps and syncs."""
     await call.services.commands.pause(call.path["shop"], await read_reason(call))
     return await read_shop(call)
 
@@ -40,7 +40,7 @@ async def resume_shop(call: Call[Query]) -> web.StreamResponse:
 
 
 async def sync_shop(call: Call[SyncQuery]) -> web.StreamResponse:
-    """Polls a shop now."""
+    """Syncs a shop now."""
     shop = call.path["shop"]
     report = await call.services.commands.sync(shop, call.query.wait)
     return answer(SyncStarted(shop=shop), 202) if report is None else answer(sync_view(shop, report))

@@ -1,4 +1,4 @@
-"""Calls about targets: submit, look, cancel."""
+"""Calls about targets: submit, show, cancel."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ Parcel = Annotated[
 
 
 class TargetBody(Body):
-    """Where the order is wanted to be, and what that takes."""
+    """The state that the order is to reach, and the data for its steps."""
 
     state: Annotated[str, Field(min_length=1, max_length=200, description="A native state or a milestone")]
     items: Annotated[

@@ -1,6 +1,6 @@
 """The kinds of values that requests carry, each with its check and its JSON Schema, so that the schema is true.
 
-Query parameters come as text; what is no exact spelling of a number, flag or instant is refused, never guessed.
+Query parameters come as text; what is not an exact spelling of a number, flag or instant is refused, never guessed.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _event_type(value: Any) -> Any:
 
 
 def _one_of(value: Any, known: list[str]) -> Any:
-    """One of a few words, without regard to case."""
+    """One of a few values, without regard to case."""
     word = value.casefold() if isinstance(value, str) else value
     if word not in known:
         raise ValueError(f"must be one of {', '.join(known)}")

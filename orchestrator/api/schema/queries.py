@@ -41,9 +41,9 @@ class WaitQuery(Query):
 
 
 class SyncQuery(Query):
-    """Whether to wait for a sweep."""
+    """Whether to wait for a sync."""
 
-    wait: Annotated[WaitSeconds | None, Field(description="Seconds to wait for what the sweep found")] = None
+    wait: Annotated[WaitSeconds | None, Field(description="Seconds to wait for what the sync found")] = None
 
 
 class OrdersQuery(Query):

@@ -30,14 +30,14 @@ def list_all(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def seek(context: typer.Context, name: Name, cursor: Cursor, as_json: AsJson = False) -> None:
-    """Let a consumer go on behind a cursor, also an earlier one."""
+    """Let a consumer go on after a cursor, also an earlier one."""
     from orchestrator.cli.client import segment
 
     answer = client_of(context).post(f"/v1/consumers/{segment(name)}/seek", {"cursor": cursor})
     if as_json:
         print_json(answer)
     else:
-        sys.stdout.write(f"{name} goes on behind cursor {cursor}\n")
+        sys.stdout.write(f"{name} goes on after cursor {cursor}\n")
 
 
 def forget(context: typer.Context, name: Name, as_json: AsJson = False) -> None:

@@ -1,4 +1,4 @@
-"""Commands about orders: list, look, and operate one."""
+"""Commands about orders: list, show, and operate one."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def _known(shop: str, order: str) -> Iterator[None]:
 
 
 def _is_wanted(context: typer.Context, shop: str, order: str) -> bool:
-    """Whether something is wanted of an order; true also where that cannot be known."""
+    """Whether an order has pending targets; true also where that cannot be known."""
     from orchestrator.cli.failures import Failure
 
     try:

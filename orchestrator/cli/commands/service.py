@@ -91,5 +91,5 @@ def _rates(faults: list[str]) -> dict[str, float]:
         except ValueError:
             separator = ""
         if not name or not separator:
-            raise typer.BadParameter(f"--fault {text} is no NAME=RATE, such as drop_after=0.1")
+            raise typer.BadParameter(f"--fault {text} is not NAME=RATE, such as drop_after=0.1")
     return rates

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check(context: typer.Context) -> None:
-    """Check the config. Every error is told with its path; exit code 2 if there are any."""
+    """Check the config. Every error is shown with its path; exit code 2 if there are any."""
     from orchestrator.cli.complaints import complain
     from orchestrator.cli.place import config_failure
     from orchestrator.config import ConfigError

@@ -51,7 +51,7 @@ def status(
 
 
 def pause(context: typer.Context, shop: Shop, reason: Reason = None, as_json: AsJson = False) -> None:
-    """Stop a shop's steps and polls until it is resumed. Running calls finish."""
+    """Stop a shop's steps and syncs until it is resumed. Running calls finish."""
     answer = client_of(context).post(f"{_path(shop)}/pause", reason_body(reason))
     if as_json:
         print_json(answer)
@@ -69,7 +69,7 @@ def resume(context: typer.Context, shop: Shop, as_json: AsJson = False) -> None:
 
 
 def sync(context: typer.Context, shop: Shop, wait: WaitSeconds = None, as_json: AsJson = False) -> None:
-    """Poll a shop now."""
+    """Sync a shop now."""
     from orchestrator.cli.failures import Failure
 
     client = client_of(context)
@@ -84,8 +84,8 @@ def sync(context: typer.Context, shop: Shop, wait: WaitSeconds = None, as_json: 
         return
     waits = _wait_of(client, shop)
     if wait is not None:
-        told = f"the sync of {shop} did not end within {wait:g} s{waits}"
-        raise Failure(told, remedy="it goes on in the daemon")
+        message = f"the sync of {shop} did not end within {wait:g} s{waits}"
+        raise Failure(message, remedy="it goes on in the daemon")
     if not as_json:
         sys.stdout.write(f"{shop} is {'to be synced' if waits else 'being synced'}{waits}\n")
 

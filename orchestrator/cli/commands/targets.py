@@ -37,7 +37,7 @@ def submit(
     carrier: Annotated[str | None, typer.Option(metavar="N", help="Who carries it.")] = None,
     location: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Only what is shipped from here, where a platform tells."),
+        typer.Option(metavar="ID", help="Only what is shipped from here, where a platform says so."),
     ] = None,
     erp_number: Annotated[str | None, typer.Option(metavar="N", help="The order's number in the ERP.")] = None,
     data: Annotated[
@@ -82,12 +82,12 @@ def parcel_of(codes: Sequence[str], urls: Sequence[str], carrier: str | None) ->
         raise typer.BadParameter(f"--tracking-url is given {len(urls)} times and --tracking-code {len(codes)} times")
     parcel: list[dict[str, str]] = []
     for at in range(max(len(codes), len(urls), 1)):
-        told = {
+        members = {
             "code": codes[at] if at < len(codes) else None,
             "url": urls[at] if at < len(urls) else None,
             "carrier": carrier,
         }
-        parcel.append({name: value for name, value in told.items() if value is not None})
+        parcel.append({name: value for name, value in members.items() if value is not None})
     return parcel if len(parcel) > 1 else parcel[0] or None
 
 
@@ -100,7 +100,7 @@ def target_body(
     erp_order_number: str | None,
     data: str | None,
 ) -> dict[str, Any]:
-    """A target's JSON from options. Raises typer.BadParameter when `data` is no object or says a thing again."""
+    """A target's JSON from options. Raises typer.BadParameter when `data` is not an object or repeats an option."""
     fields = {"state": state, "items": items or None, "tracking": tracking}
     fields |= {"location": location, "erp_order_number": erp_order_number}
     body = {name: value for name, value in fields.items() if value is not None}
@@ -113,9 +113,9 @@ def target_body(
         further = json.loads(data, parse_float=exact_float)
     except json.JSONDecodeError as error:
         at, words = explain_json(data, error)
-        raise typer.BadParameter(f"--data is no JSON at character {at + 1}: {words}") from None
+        raise typer.BadParameter(f"--data is not JSON at character {at + 1}: {words}") from None
     except ValueError as error:
-        raise typer.BadParameter(f"--data is no JSON: {error}") from None
+        raise typer.BadParameter(f"--data is not JSON: {error}") from None
     if not isinstance(further, dict):
         raise typer.BadParameter("--data must be a JSON object with fields of the target")
     if twice := sorted(further.keys() & body.keys()):
@@ -192,4 +192,4 @@ def _submit_many(client: Client, path: Path, as_json: bool) -> None:
         missing = tally.sent - tally.answered
         count, what = (missing, "not answered") if missing else (tally.refused, "refused")
         sentence = f"{count} {'line was' if count == 1 else 'lines were'} {what}"
-        raise Failure(sentence, remedy="mend and send those lines again; lines with a `key` can be sent again safely")
+        raise Failure(sentence, remedy="fix and send those lines again; lines with a `key` can be sent again safely")

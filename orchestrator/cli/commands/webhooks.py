@@ -30,15 +30,15 @@ def webhooks(
 
     from orchestrator.cli.blocks import show
     from orchestrator.cli.failures import ExitCode
-    from orchestrator.cli.webhooks import address_for, look, registration_page, shop_of
+    from orchestrator.cli.webhooks import address_for, inspect_shop, registration_page, shop_of
 
     config = place_of(context).load_config()
     chosen = shop_of(config, shop)
     address = None if register is None else address_for(config, shop, register)
-    found = anyio.run(look, chosen, address, config.state_directory)
+    found = anyio.run(inspect_shop, chosen, address, config.state_directory)
     if as_json:
-        told = [{"topic": each.topic, "address": each.address} for each in found.subscriptions]
-        answer = {"webhooks": told, "registered": found.made, "missing": found.missing}
+        rows = [{"topic": each.topic, "address": each.address} for each in found.subscriptions]
+        answer = {"webhooks": rows, "registered": found.made, "missing": found.missing}
         sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
     else:
         show(registration_page(found, shop, config.webhooks.public_url if config.webhooks is not None else None))

@@ -54,9 +54,9 @@ class PushingShop:
     def stock(self) -> list[Any]:
         """A product is made and changed. Waits until the daemon has both; the events. Raises Failure."""
         product = self._panel("add_product", title="Walnut salad bowl")["product"]
-        self._await("hear of a product", lambda: self._events("product.created") or None)
+        self._await("get a new product", lambda: self._events("product.created") or None)
         self._panel("edit_product", product=product, title="Walnut salad bowl, large")
-        self._await("hear of its change", lambda: self._events("product.updated") or None)
+        self._await("get its change", lambda: self._events("product.updated") or None)
         return self._events("product.created") + self._events("product.updated")
 
     def order(self, order: str) -> Any:
@@ -86,9 +86,9 @@ class PushingShop:
     def _panel(self, action: str, **fields: Any) -> Any:
         return self._sandbox.post(f"/_sandbox/{self.platform.name}/panel", {"action": action, **fields}).json()
 
-    def _await(self, what: str, look: Any) -> None:
+    def _await(self, what: str, find: Any) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while look() is None:
+        while find() is None:
             if time.monotonic() > deadline:
                 raise Failure(f"the daemon did not {what} within {_PATIENCE_SECONDS:.0f} s")
             time.sleep(_LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""The demo as an ERP: submits the scenes' targets over the socket, and looks afterwards what became of them."""
+"""The demo as an ERP: submits the scenes' targets over the socket, and checks afterwards what became of them."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def submit(client: Client, shop: str, order: str, scene: Scene) -> Submitted:
         try:
             target = client.post(order_path(shop, order) + "/targets", act.body(order, items), headers=key).json()
         except Refusal as refusal:
-            told = entry.refusals if refusal.slug == act.expected else entry.surprises
-            told.append(f"{act.state}: {refusal.status} {refusal.slug}, {refusal.problem.get('detail', '')}")
+            notes = entry.refusals if refusal.slug == act.expected else entry.surprises
+            notes.append(f"{act.state}: {refusal.status} {refusal.slug}, {refusal.problem.get('detail', '')}")
             continue
         entry.targets.append(target["id"])
         if act.expected != REACHED:
@@ -44,7 +44,7 @@ def submit(client: Client, shop: str, order: str, scene: Scene) -> Submitted:
 
 
 def troubles_of(client: Client, entry: Submitted) -> list[str]:
-    """What is not as the scene wants it; empty when all is."""
+    """What differs from the scene's end; empty when nothing does."""
     troubles = list(entry.surprises)
     for target in entry.targets:
         found = client.get(f"/v1/targets/{segment(target)}").json()

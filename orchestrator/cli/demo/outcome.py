@@ -17,7 +17,7 @@ _DELIVERED = ("order", "fulfillment", "product")
 
 
 def tell_scenes(client: Client, submitted: list[Submitted]) -> bool:
-    """A line for each scene: how many of its orders are where they should be. Answers whether all are."""
+    """A line for each scene: how many of its orders are where they should be. Returns whether all are."""
     arrived: Counter[tuple[str, str]] = Counter()
     orders: Counter[tuple[str, str]] = Counter()
     troubles: list[str] = []
@@ -44,11 +44,11 @@ def tell_scenes(client: Client, submitted: list[Submitted]) -> bool:
 
 
 def tell_deliveries(client: Client, receiver: Receiver) -> bool:
-    """What the receiver got. Answers whether it got every event that is its own, genuine and in order."""
+    """What the receiver got. Returns whether it got every event that is its own, genuine and in order."""
     box = receiver.mailbox
-    told, got = _counted(client, box)
-    kinds = sorted(told)
-    is_complete = got == told and not box.forged and not box.out_of_order()
+    published, got = _counted(client, box)
+    kinds = sorted(published)
+    is_complete = got == published and not box.forged and not box.out_of_order()
     say("")
     say(f"what the daemon delivered to the ERP's receiver at {receiver.url}, signed; for example:")
     for kind in ("product.updated", "fulfillment.created"):
@@ -56,11 +56,12 @@ def tell_deliveries(client: Client, receiver: Receiver) -> bool:
         if example is not None:
             show([line(f"POST {example.path}  {pretty(example)}", indent=2)])
     rows = [
-        (name, str(told[name]), Cell(str(got[name]), "good" if got[name] == told[name] else "bad")) for name in kinds
+        (name, str(published[name]), Cell(str(got[name]), "good" if got[name] == published[name] else "bad"))
+        for name in kinds
     ]
     show([grid(("EVENT", "IN THE FEED", "DELIVERED"), rows, right=(1, 2))])
     say(
-        f"{len(box.put_off)} of them the receiver put off with 503 at first, on purpose, and they came again; "
+        f"{len(box.deferred)} of them the receiver answered 503 at first, on purpose, and they came again; "
         f"{box.repeats} came twice, forged: {box.forged}, out of order: {box.out_of_order()}"
     )
     return is_complete
@@ -72,15 +73,15 @@ def _counted(client: Client, box: Mailbox) -> tuple[Counter[str], Counter[str]]:
     deadline = time.monotonic() + _DELIVERY_SECONDS
     while True:
         types = (event["type"] for event in events_of(client))
-        told = Counter(name for name in types if name.partition(".")[0] in _DELIVERED)
+        published = Counter(name for name in types if name.partition(".")[0] in _DELIVERED)
         got = box.by_type()
-        if got == told or time.monotonic() > deadline:
-            return told, got
+        if got == published or time.monotonic() > deadline:
+            return published, got
         time.sleep(_LOOK_SECONDS)
 
 
 def tell_ledger(client: Client, sandbox: Client) -> bool:
-    """What the platforms saw. Answers whether nothing happened twice or out of turn there."""
+    """What the platforms saw. Returns whether nothing happened twice or out of turn there."""
     summary = sandbox.get("/_sandbox/summary").json()
     faults = ", ".join(f"{number} {name}" for name, number in summary["by_fault"].items()) or "none"
     twice, astray = summary["repeated_effects"], summary["out_of_sequence"]

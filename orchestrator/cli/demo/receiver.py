@@ -20,7 +20,7 @@ _PUT_OFF_EVERY = 10  # of the events: the first time they come they are answered
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """An event that was taken. `path`: where it was sent to."""
+    """An event that was accepted. `path`: where it was sent to."""
 
     path: str
     event: Any
@@ -28,11 +28,11 @@ class Delivered:
 
 @dataclass(slots=True)
 class Mailbox:
-    """What came in, first arrivals in their order. `repeats`: known ones, `put_off`: answered 503 once."""
+    """What came in, first arrivals in their order. `repeats`: known ones, `deferred`: answered 503 once."""
 
     events: list[Delivered] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
-    put_off: set[str] = field(default_factory=set)
+    deferred: set[str] = field(default_factory=set)
     forged: int = 0
     repeats: int = 0
 
@@ -46,10 +46,10 @@ class Mailbox:
         count = 0
         for each in self.events:
             event = each.event
-            lane = (event["shop"], str(event["order"] or event["data"].get("id")), event["type"].partition(".")[0])
-            lane = lane if event["type"].startswith("product.") else (*lane[:2], "order")
-            count += event["cursor"] < last.get(lane, 0)
-            last[lane] = event["cursor"]
+            key = (event["shop"], str(event["order"] or event["data"].get("id")), event["type"].partition(".")[0])
+            key = key if event["type"].startswith("product.") else (*key[:2], "order")
+            count += event["cursor"] < last.get(key, 0)
+            last[key] = event["cursor"]
         return count
 
 
@@ -76,7 +76,7 @@ class Receiver:
         self._server.server_close()
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> int:
-        """Takes a delivery; answers the HTTP status. Now and then it is busy, so that repeats can be seen."""
+        """Takes a delivery; returns the HTTP status. Now and then it is busy, so that repeats can be seen."""
         try:
             event = Webhook(self.secret).verify(body, headers)
         except (WebhookVerificationError, ValueError):
@@ -86,8 +86,8 @@ class Receiver:
         message = headers["webhook-id"]
         with self._lock:
             box = self.mailbox
-            if event["cursor"] % _PUT_OFF_EVERY == 0 and message not in box.put_off:
-                box.put_off.add(message)
+            if event["cursor"] % _PUT_OFF_EVERY == 0 and message not in box.deferred:
+                box.deferred.add(message)
                 return 503
             if message in box.ids:
                 box.repeats += 1

@@ -138,7 +138,7 @@ def personal(scene: Scene, number: int) -> Scene:
 
 
 def _refused(can_cancel: bool) -> tuple[Act, ...]:
-    """What nobody can have: a state that is none, a state that is only seen, the way back from the end. The last is
+    """What nobody can have: an unknown state, a state that is only seen, the way back from the end. The last is
     known before the order gets there."""
     acts = [Act("teleported", expected="unknown-state"), Act("delivered"), Act("returned", expected="unreachable")]
     if not can_cancel:

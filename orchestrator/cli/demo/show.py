@@ -1,4 +1,4 @@
-"""The demo's course: start, import, preview, submit, watch, tell what came of it."""
+"""The demo's course: start, import, preview, submit, watch, show the results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SECONDS_PER_ORDER = 0.05
 _DRIVE_SECONDS = 35.0
 _SECONDS_PER_TARGET = 0.1
 _LOOK_SECONDS = 0.25
-_TOLD_EVERY_SECONDS = 2.0
+_REPORT_EVERY_SECONDS = 2.0
 _PUSHED = 9999  # the number of the order that comes by webhook: its tracking codes are made of it
 _LONGEST_DIRECTORY = 90  # a Unix socket's path has 107 bytes
 
@@ -89,7 +89,7 @@ def _push(stage: Stage) -> Submitted:
     )
     entry = submit(stage.client, arrival.shop, arrival.order, personal(TWO_PARCELS, _PUSHED))
     if wait := shop.waits(arrival.order):
-        say(f"{shop.name}: it waits for {wait['reason']}: {wait.get('detail') or 'no word why'}")
+        say(f"{shop.name}: it waits for {wait['reason']}: {wait.get('detail') or 'no reason given'}")
     for event in shop.stock():
         say(f"{shop.name}: {event['type']} by webhook: {event['data'].get('title') or event['data'].get('id')}")
     return entry
@@ -161,15 +161,15 @@ def _watching(total: int) -> Iterator[Callable[[Any], None]]:
         with Live(transient=True, auto_refresh=False) as live:
             yield lambda dump: live.update(rich_page(_progress_page(dump, total)), refresh=True)
         return
-    told_at = time.monotonic()
+    reported_at = time.monotonic()
 
-    def tell(dump: Any) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= _TOLD_EVERY_SECONDS:
-            told_at = time.monotonic()
+    def report(dump: Any) -> None:
+        nonlocal reported_at
+        if time.monotonic() - reported_at >= _REPORT_EVERY_SECONDS:
+            reported_at = time.monotonic()
             say(f"  so far {total - dump['totals']['targets_pending']} of {total} targets have ended")
 
-    yield tell
+    yield report
 
 
 def _progress_page(dump: Any, total: int) -> Page:

@@ -57,7 +57,7 @@ class platform_refusals:  # noqa: N801 - reads as a block
 
     async def _closed(self) -> Refused:
         shop = await self._store.read(lambda tx: get_shop(tx, self._shop))
-        detail = f"shop {self._shop} is not asked now: {why_closed(self._worker.gate, shop)}"
+        detail = f"shop {self._shop} is not asked now: {why_closed(self._worker.admission, shop)}"
         extra = Help() if shop is None or shop.paused_by is None else Help(paused_by=shop.paused_by)
         return Refused("platform-unreachable", detail, retry_after_seconds=30, extra=extra)
 

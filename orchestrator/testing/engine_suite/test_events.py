@@ -21,7 +21,7 @@ from storage.store import Store
 from storage.transaction import Transaction
 
 
-async def tell(store: Store, *types: str) -> list[int]:
+async def publish(store: Store, *types: str) -> list[int]:
     return await store.write(lambda tx: [append_event(tx, NOW, type_) for type_ in types])
 
 
@@ -41,7 +41,7 @@ async def test_events_come_out_as_they_went_in(engine: Engine) -> None:
 async def test_the_feed_begins_at_1_and_an_empty_one_is_at_0(engine: Engine) -> None:
     async with engine.open() as store:
         assert await store.read(last_cursor) == 0
-        assert await tell(store, "a", "b") == [1, 2]
+        assert await publish(store, "a", "b") == [1, 2]
         assert await store.read(last_cursor) == 2
 
 
@@ -89,7 +89,7 @@ async def test_a_reader_never_misses_an_event_below_its_cursor(engine: Engine) -
                     with pytest.raises(LookupError):
                         await store.write(failing)
                 else:
-                    kept.extend(await tell(store, "x", "y"))
+                    kept.extend(await publish(store, "x", "y"))
 
         async def follow() -> None:
             while page := await store.read(lambda tx: list_events(tx, read[-1] if read else 0, 7)):
@@ -114,10 +114,10 @@ async def test_a_reader_never_misses_an_event_below_its_cursor(engine: Engine) -
 
 async def test_cursors_grow_whatever_is_deleted(engine: Engine) -> None:
     async with engine.open() as store:
-        await tell(store, "a", "b")
+        await publish(store, "a", "b")
         assert await store.write(lambda tx: EVENTS.forget(tx, [(1,), (2,)], NOW + 1)) == 2
     async with engine.open() as store:
-        assert await tell(store, "c") == [3]
+        assert await publish(store, "c") == [3]
 
 
 async def test_a_consumer_goes_forward_and_never_back(engine: Engine) -> None:

@@ -168,9 +168,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.targets[known.id] = wanted
 
     @rule(units=st.lists(st.tuples(shops, ids, st.integers(1, 3), st.booleans()), min_size=1, max_size=6))
-    def tell(self, units: list[tuple[str, str, int, bool]]) -> None:
+    def publish(self, units: list[tuple[str, str, int, bool]]) -> None:
         """Several units at once; those that fail leave neither events nor gaps."""
-        told: dict[int, tuple[str, str]] = {}
+        reported: dict[int, tuple[str, str]] = {}
 
         async def one(shop: str, order_id: str, number: int, is_bad: bool) -> None:
             def unit(tx: Transaction) -> list[int]:
@@ -184,7 +184,7 @@ class StoreMachine(RuleBasedStateMachine):
             except _Undone:
                 assert is_bad
             else:
-                told.update(dict.fromkeys(cursors, (shop, order_id)))
+                reported.update(dict.fromkeys(cursors, (shop, order_id)))
 
         async def all_at_once() -> None:
             async with anyio.create_task_group() as group:
@@ -193,10 +193,10 @@ class StoreMachine(RuleBasedStateMachine):
 
         self._portal.call(all_at_once)
         expected = sum(number for _, _, number, is_bad in units if not is_bad)
-        assert sorted(told) == list(range(self.last_cursor + 1, self.last_cursor + 1 + expected))
+        assert sorted(reported) == list(range(self.last_cursor + 1, self.last_cursor + 1 + expected))
         self.last_cursor += expected
         self.events += [
-            Event(cursor, NOW, "x", shop, order_id, None) for cursor, (shop, order_id) in sorted(told.items())
+            Event(cursor, NOW, "x", shop, order_id, None) for cursor, (shop, order_id) in sorted(reported.items())
         ]
 
     @rule(name=st.sampled_from(["erp", "bi"]), cursor=st.integers(0, 20))

@@ -95,7 +95,7 @@ async def test_what_is_worked_off_at_once_is_bounded_by_its_bytes(engine: Engine
             assert [each.id for each in found] == ids
 
 
-async def test_what_can_be_worked_off_without_the_platform_is_told_by_its_kind(engine: Engine) -> None:
+async def test_what_can_be_processed_without_the_platform_is_found_by_its_kind(engine: Engine) -> None:
     async with engine.open() as store:
         kinds = {"orders/paid": "order", "products/update": "product", None: "other"}
         arrivals = [replace(arrival(topic, topic=topic), kind=kind) for topic, kind in kinds.items()]
@@ -133,7 +133,7 @@ async def test_an_older_version_of_a_product_never_replaces_a_newer_one(engine: 
         assert [(each.shop, each.id) for each in everything] == [("acme", "2"), ("other", "1")]
 
 
-async def test_a_fulfilments_versions_are_told_apart_by_change_time_and_bytes(engine: Engine) -> None:
+async def test_a_fulfilments_versions_are_distinguished_by_change_time_and_bytes(engine: Engine) -> None:
     async with engine.open() as store:
         for at, payload, version in (
             (100, b"a", Version.FIRST),
@@ -231,7 +231,7 @@ async def test_the_lag_counts_what_lies_ahead_and_what_is_parked(engine: Engine)
         assert await store.read(lambda tx: lag_of(tx, "orders", types)) == Lag(2, NOW)
 
 
-async def test_consumers_that_pull_are_told_with_how_far_they_are_behind(engine: Engine) -> None:
+async def test_consumers_that_pull_are_reported_with_how_far_they_are_behind(engine: Engine) -> None:
     async with engine.open() as store:
 
         def unit(tx: Transaction) -> None:

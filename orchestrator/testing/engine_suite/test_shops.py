@@ -104,7 +104,7 @@ async def test_the_gate_and_the_credentials_survive_a_restart(engine: Engine) ->
         )
 
 
-async def test_a_failed_sweep_keeps_the_position_and_a_good_one_ends_the_error(engine: Engine) -> None:
+async def test_a_failed_sync_keeps_the_position_and_a_good_one_ends_the_error(engine: Engine) -> None:
     async with engine.open() as store:
         await taken(store)
         position = {"updated_at": "2026-10-01 10:00:00", "page": None}
