@@ -75,7 +75,7 @@ def test_an_order_that_moves_after_its_cancellation_is_found(world: World) -> No
 
 def test_a_step_that_is_only_reported_is_found(world: World) -> None:
     rest = replace(NOTHING, events=[event(1, "step.done", step="confirm", how="called")])
-    assert invariants(judge.claims(world, rest)) == ["no step is told as done that was not"]
+    assert invariants(judge.claims(world, rest)) == ["no step is recorded as done that was not"]
     step(world, "confirm")
     assert invariants(judge.claims(world, rest)) == []
 
@@ -84,9 +84,9 @@ def test_a_step_that_is_only_reported_is_found(world: World) -> None:
     ("status", "reported", "found"),
     [
         ("reached", ["target.submitted", "target.reached"], []),
-        ("reached", ["target.submitted"], ["each target ends once, as told"]),
-        ("reached", ["target.submitted", "target.reached", "target.failed"], ["each target ends once, as told"]),
-        ("reached", ["target.reached"], ["each accepted target is told once"]),
+        ("reached", ["target.submitted"], ["each target ends once, as the feed says"]),
+        ("reached", ["target.submitted", "target.reached", "target.failed"], ["each target ends once, as the feed says"]),
+        ("reached", ["target.reached"], ["each accepted target is in the feed once"]),
         ("queued", ["target.submitted"], ["each target ends or waits for a reason"]),
         ("blocked", ["target.submitted"], ["what is blocked says why"]),
     ],
