@@ -137,18 +137,18 @@ class Hooks(Table):
         planned = plan.steps[:1] if isinstance(plan, Plan) else ()
         return planned[0].to if planned and planned[0].step == step else None
 
-    def observe(self, current: OrderState | None, seen: OrderState) -> str:
+    def observe(self, current: OrderState | None, observed: OrderState) -> str:
         """Our name for what the platform shows now, given what we knew (None: nothing)."""
         del current
-        return seen.platform_state
+        return observed.platform_state
 
-    def merged_facts(self, current: OrderState, seen: OrderState) -> dict[str, Json]:
+    def merged_facts(self, current: OrderState, observed: OrderState) -> dict[str, Json]:
         """The facts after a read: the platform's own, and what only we know (numbers that we sent) where it matters."""
         del current
-        return dict(seen.facts)
+        return dict(observed.facts)
 
-    def is_done(self, step: str, before: OrderState, seen: OrderState, request: TargetRequest) -> bool | None:
-        """Whether `step`, begun in `before`, has taken effect according to a fresh read `seen`.
+    def is_done(self, step: str, before: OrderState, observed: OrderState, request: TargetRequest) -> bool | None:
+        """Whether `step`, begun in `before`, has taken effect according to a fresh read `observed`.
 
         True needs proof: the order shows what this very step does. By default that is the state that it leads to and no
         other, for a state beyond may have been reached by another hand and another way. Then the answer is False: what
@@ -158,7 +158,7 @@ class Hooks(Table):
         refuses a repeat.
         """
         expected = self.apply(before.state, step, self.destination(before, step, request))
-        return self.observe(None, seen) == expected
+        return self.observe(None, observed) == expected
 
     def is_evident(self, step: str, request: TargetRequest) -> bool:
         """Whether a read shows all that `step` carries of the target.

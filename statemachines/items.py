@@ -34,19 +34,19 @@ def read_items(items: Sequence[Json] | None, kind: str | None = None) -> dict[st
     asked: dict[str, Decimal | None] = {}
     for item in items:
         line = number_of(item["id"] if isinstance(item, Mapping) else item, kind)
-        told = item.get("quantity") if isinstance(item, Mapping) else None
+        given = item.get("quantity") if isinstance(item, Mapping) else None
         if line in asked:
             raise InvalidItems(f"item {line} is named twice")
-        asked[line] = None if told is None else _quantity(told, line)
+        asked[line] = None if given is None else _quantity(given, line)
     if not asked:
         raise InvalidItems("items is empty; leave it out to mean everything")
     return asked
 
 
-def _quantity(told: Json, line: str) -> Decimal:
-    found = decimal_of(told)
+def _quantity(given: Json, line: str) -> Decimal:
+    found = decimal_of(given)
     if found is None or found <= 0:
-        raise InvalidItems(f"the quantity of item {line} is {told!r}, neither a whole number nor a decimal above 0")
+        raise InvalidItems(f"the quantity of item {line} is {given!r}, neither a whole number nor a decimal above 0")
     return found
 
 
@@ -58,7 +58,7 @@ def number_of(value: Json, kind: str | None) -> str:
     name, _, number = text.rpartition("/")
     number = number.partition("?")[0]
     if name.rpartition("/")[2] != kind or not number:
-        raise InvalidItems(f"{text} is no id of a {kind}")
+        raise InvalidItems(f"{text} is not an id of a {kind}")
     return number
 
 

@@ -145,8 +145,8 @@ class SelldoneMachine(PlatformMachine):
         asked = [each for each in current.facts.get("returns") or () if each["state"] in _RETURNING]
         if not asked:
             return None
-        told = ", ".join(f"{each['id']} ({each['state']})" for each in asked)
-        return f"the buyer asked to return items before the order was sent, requests {told}: reject them to ship it"
+        listed = ", ".join(f"{each['id']} ({each['state']})" for each in asked)
+        return f"the buyer asked to return items before the order was sent, requests {listed}: reject them to ship it"
 
     def pending_actions(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """set_tracking, when the target brings a code or link that the order does not carry yet."""
@@ -159,38 +159,38 @@ class SelldoneMachine(PlatformMachine):
         """Tracking that the order carries already."""
         return ("tracking",) if request.tracking is not None and _has_tracking(current.facts, request) else ()
 
-    def merged_facts(self, current: OrderState, seen: OrderState) -> dict[str, Json]:
+    def merged_facts(self, current: OrderState, observed: OrderState) -> dict[str, Json]:
         """What the platform shows, and which items were confirmed: no read tells that. A look that says nothing of
         returns takes none away."""
         confirmed = current.facts.get("confirmed")
         known = {name: current.facts[name] for name in ("returns",) if name in current.facts}
-        return {**known, **seen.facts, **({"confirmed": confirmed} if confirmed is not None else {})}
+        return {**known, **observed.facts, **({"confirmed": confirmed} if confirmed is not None else {})}
 
-    def observe(self, current: OrderState | None, seen: OrderState) -> str:
+    def observe(self, current: OrderState | None, observed: OrderState) -> str:
         """Canceled wins over the delivery state; a returned order keeps our name while the platform shows the same. One
         that was sent and can be shipped again came back, whoever called for that: nothing else takes an order back."""
-        if seen.facts.get("status") == "Canceled":
+        if observed.facts.get("status") == "Canceled":
             return "Canceled"
-        if current is not None and current.state == "SentOrder" and seen.platform_state in _COMES_BACK_TO:
+        if current is not None and current.state == "SentOrder" and observed.platform_state in _COMES_BACK_TO:
             return "Returned"
-        if current is not None and current.state == "Returned" and seen.platform_state == current.platform_state:
+        if current is not None and current.state == "Returned" and observed.platform_state == current.platform_state:
             return "Returned"
-        return seen.platform_state
+        return observed.platform_state
 
-    def is_done(self, step: str, before: OrderState, seen: OrderState, request: TargetRequest) -> bool | None:
+    def is_done(self, step: str, before: OrderState, observed: OrderState, request: TargetRequest) -> bool | None:
         """The read-backs of selldone.md §8. Selldone itself lets no order skip a state, so one that is past the state
         that a step leads to went through it. Only delivery-returned takes an order back, to where it can be shipped
         from again: a state that nobody knows proves nothing, and neither does the end of the order.
         """
         match step:
             case "set_tracking":
-                return _has_tracking(seen.facts, request)
+                return _has_tracking(observed.facts, request)
             case "return_delivery":
-                return seen.facts.get("status") != "Canceled" and seen.platform_state in _COMES_BACK_TO
+                return observed.facts.get("status") != "Canceled" and observed.platform_state in _COMES_BACK_TO
             case _:
                 here = _on_platform(before)
                 due = self.apply(here.state, step, self.destination(here, step, request))
-                return super().has_reached(replace(seen, state=self.observe(None, seen)), due)
+                return super().has_reached(replace(observed, state=self.observe(None, observed)), due)
 
     def is_evident(self, step: str, request: TargetRequest) -> bool:
         """No read shows which items were confirmed, nor whose delivery info an order has."""
@@ -207,8 +207,8 @@ class SelldoneMachine(PlatformMachine):
     ) -> OrderState:
         """As the base; set_tracking leaves its data in the facts, return_delivery keeps what the platform answered."""
         if step == "set_tracking" and request.tracking is not None:
-            told = {"tracking_code": request.tracking.code, "tracking_url": request.tracking.url}
-            facts = {**{k: v for k, v in told.items() if v}, **facts}
+            tracking = {"tracking_code": request.tracking.code, "tracking_url": request.tracking.url}
+            facts = {**{k: v for k, v in tracking.items() if v}, **facts}
             answered = answered or current.platform_state
         if step == "return_delivery":
             answered = answered or "PreparingOrder"

@@ -21,8 +21,8 @@ class Tracking:
 
     def to_json(self) -> dict[str, Json]:
         """The members that are there."""
-        told = {"code": self.code, "url": self.url, "carrier": self.carrier}
-        return {name: value for name, value in told.items() if value is not None}
+        members = {"code": self.code, "url": self.url, "carrier": self.carrier}
+        return {name: value for name, value in members.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ class TargetRequest:
                 case None:
                     continue
                 case Tracking():
-                    told = [each.to_json() for each in self.trackings]
-                    out[name] = told if self.further_tracking else told[0]
+                    trackings = [each.to_json() for each in self.trackings]
+                    out[name] = trackings if self.further_tracking else trackings[0]
                 case tuple() if name == "erp_lines":
                     out[name] = [{"line": line.line, "erp_line_number": line.erp_line_number} for line in value]
                 case tuple():
@@ -115,8 +115,8 @@ class TargetRequest:
         """Reads what `to_json` wrote. Validation of foreign input happens at the API's edge, not here."""
         fields = dict(data)
         if (tracking := fields.get("tracking")) is not None:
-            told = [Tracking(**each) for each in (tracking if isinstance(tracking, list) else [tracking])]
-            fields["tracking"], fields["further_tracking"] = told[0], tuple(told[1:])
+            trackings = [Tracking(**each) for each in (tracking if isinstance(tracking, list) else [tracking])]
+            fields["tracking"], fields["further_tracking"] = trackings[0], tuple(trackings[1:])
         if (lines := fields.get("erp_lines")) is not None:
             fields["erp_lines"] = tuple(ErpLine(**line) for line in lines)
         for name in ("items", "despatch"):

@@ -22,8 +22,8 @@ class Withdrawal:
 
 def withdrawal_of(facts: Mapping[str, Json]) -> Withdrawal | None:
     """The buyer's withdrawal as an order's facts tell it, None if there is none."""
-    told = facts.get(WITHDRAWN)
-    return Withdrawal(told.get("at"), told.get("reason")) if told else None
+    withdrawal = facts.get(WITHDRAWN)
+    return Withdrawal(withdrawal.get("at"), withdrawal.get("reason")) if withdrawal else None
 
 
 def withdrawn_words(facts: Mapping[str, Json]) -> str | None:

@@ -42,7 +42,7 @@ DEFAULT_MILESTONES: Mapping[str, str] = MappingProxyType(
 """What the default statuses mean (docs/api.md)."""
 
 _ASIDE = (Milestone.ATTENTION.value, Milestone.CANCELLED.value)
-_TOLD = (Milestone.SHIPPED.value, Milestone.DELIVERED.value)
+_ANNOUNCED = (Milestone.SHIPPED.value, Milestone.DELIVERED.value)
 """From here on the sales channel and the buyer hear of a status."""
 _ON_THE_WAY = tuple(name for name in DEFAULT_MILESTONES if name not in _ASIDE)
 
@@ -67,8 +67,8 @@ class XsaleMachine(PlatformMachine):
             states.append(State(attention, (Milestone.ATTENTION,), is_aside=True))
         if cancelled is not None:
             states.append(State(cancelled, (Milestone.CANCELLED,), is_end=True))
-        told_from = next((milestones[name] for name in _TOLD if name in milestones), flow[-1])
-        rows = _rows(flow, attention, cancelled, flow.index(told_from))
+        announced_from = next((milestones[name] for name in _ANNOUNCED if name in milestones), flow[-1])
+        rows = _rows(flow, attention, cancelled, flow.index(announced_from))
         super().__init__("xsale", states, rows, flow, flow[0])
         self.statuses = tuple(state.name for state in states if not state.record_only)
         self._sent = milestones.get("shipped", milestones.get("delivered", flow[-1]))
@@ -90,12 +90,12 @@ class XsaleMachine(PlatformMachine):
         """The lines as the last read told them; no locations, which xSale does not tell."""
         return Whole(current.facts.get("lines"))
 
-    def is_done(self, step: str, before: OrderState, seen: OrderState, request: TargetRequest) -> bool | None:
+    def is_done(self, step: str, before: OrderState, observed: OrderState, request: TargetRequest) -> bool | None:
         """Only the very status that was asked for shows that the change took effect (xsale.md §7).
 
         An order that went on meanwhile is not done: what is seen is adopted, and planned from.
         """
-        return seen.platform_state == self.destination(before, step, request)
+        return observed.platform_state == self.destination(before, step, request)
 
 
 def build(options: Mapping[str, Json]) -> XsaleMachine:
@@ -111,7 +111,7 @@ def usual_milestones(flow: Sequence[str]) -> dict[str, str]:
 
 
 def _check(flow: Sequence[str], milestones: Mapping[str, str]) -> None:
-    """What the table itself would complain of in words that nobody could mend a config by."""
+    """What the table itself would complain of in words that nobody could fix a config by."""
     if len(flow) < 2:
         raise DefinitionError("the flow needs two statuses at least, where orders begin and where they end")
     if len(folded := {name.casefold() for name in flow}) < len(flow):
@@ -132,13 +132,13 @@ def _check(flow: Sequence[str], milestones: Mapping[str, str]) -> None:
         raise DefinitionError("milestones must come one after another in the flow: new, accepted, preparing, …")
 
 
-def _rows(flow: Sequence[str], attention: str | None, cancelled: str | None, told_from: int) -> list[Step]:
+def _rows(flow: Sequence[str], attention: str | None, cancelled: str | None, announced_from: int) -> list[Step]:
     """A row for each status that an order can be moved to. From the status that needs a person all are one change.
-    `told_from`: the place in the flow from which on a change cannot be undone."""
+    `announced_from`: the place in the flow from which on a change cannot be undone."""
     back = () if attention is None else (attention,)
     before_the_end = tuple(flow[:-1])
     rows = [
-        Step(CHANGE_STATUS, (*flow[max(at - 1, 0) : at], *back), name, is_irrevocable=at >= told_from)
+        Step(CHANGE_STATUS, (*flow[max(at - 1, 0) : at], *back), name, is_irrevocable=at >= announced_from)
         for at, name in enumerate(flow)
     ]
     if attention is not None:

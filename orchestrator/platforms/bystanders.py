@@ -1,6 +1,6 @@
 """Refusals that are none of the platform's: pages of a firewall, a proxy or a gateway that stand in front of it.
 
-A firewall that dislikes one order's tracking link says 403, and a gateway that finds no route says 404. Neither knows
+A firewall that blocks one order's tracking link says 403, and a gateway that finds no route says 404. Neither knows
 anything of the shop's access or of the order. So what refuses a call about one order in another form than the
 platform's own is held against a list: where that is refused as well, the shop has lost its access; where it is served,
 the refusal is this order's alone. That an order is gone only the platform itself can say.

@@ -102,7 +102,7 @@ class Page:
         """A name for each row that the platform showed."""
         if self.shown is not None:
             return self.shown
-        orders = (*(seen.id for seen in self.orders), *self.must_read)
+        orders = (*(snapshot.id for snapshot in self.orders), *self.must_read)
         return (*orders, *(item.id or repr(item.payload) for item in self.unreadable))
 
 
@@ -153,7 +153,7 @@ class PlatformClient(Protocol):
         ...
 
     async def read(self, order_id: str) -> OrderSnapshot:
-        """One order. Raises NotFound if the platform has none, Unreadable if the answer makes no sense."""
+        """One order. Raises NotFound if the platform has none, Unreadable if the answer is invalid."""
         ...
 
     async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
@@ -178,7 +178,7 @@ class RemembersRefusal(Protocol):
     """A client that does not repeat a refused login at once, for calls that are on their way share its answer."""
 
     def forget_refusal(self) -> None:
-        """A person says that the account is mended: the next call asks anew. Raises nothing."""
+        """A person says that the account is fixed: the next call asks anew. Raises nothing."""
         ...
 
 

@@ -49,7 +49,7 @@ NOTHING_APART = Apart()
 
 
 def decimal(value: Json) -> str | None:
-    """An amount as text with the platform's own digits; None for what is no number, nor a text of one."""
+    """An amount as text with the platform's own digits; None for what is not a number, nor a text of one."""
     number = None if isinstance(value, float) else decimal_of(value)
     return None if number is None else written(number)
 
@@ -60,11 +60,11 @@ def price(*, net: Json = None, gross: Json = None, stated: Json = None) -> dict[
 
 
 def sum_of(*amounts: Json) -> str | None:
-    """The sum of amounts, some of which may be missing; None where one is no number or all are missing."""
-    told = [decimal(each) for each in amounts if each is not None]
-    if not told or None in told:
+    """The sum of amounts, some of which may be missing; None where one is not a number or all are missing."""
+    decimals = [decimal(each) for each in amounts if each is not None]
+    if not decimals or None in decimals:
         return None
-    return written(total([Decimal(each) for each in told if each is not None]))
+    return written(total([Decimal(each) for each in decimals if each is not None]))
 
 
 def text(value: Json) -> str | None:
@@ -75,7 +75,7 @@ def text(value: Json) -> str | None:
 
 
 def instant(value: Json) -> str | None:
-    """An instant in RFC 3339, UTC; a time without a zone counts as UTC. None for what is no instant."""
+    """An instant in RFC 3339, UTC; a time without a zone counts as UTC. None for what is not an instant."""
     if not isinstance(value, str):
         return None
     try:

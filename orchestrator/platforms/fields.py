@@ -1,4 +1,4 @@
-"""Fields of an order as a platform's JSON holds them, and what becomes of an order that makes no sense.
+"""Fields of an order as a platform's JSON holds them, and what becomes of an order that is invalid.
 
 Readers are lenient but for what is decided on. What they raise is about the one order that they read, whatever it is:
 `of_one_order` makes a InvalidOrder of it, so that no other order is lost with it.
@@ -70,7 +70,7 @@ def shown(value: Json) -> str:
 
 
 def payload_of(raw: str) -> bytes:
-    """The bytes of an order's own text. Raises InvalidOrder for what is no UTF-8: letters of it are lost."""
+    """The bytes of an order's own text. Raises InvalidOrder for what is not UTF-8: letters of it are lost."""
     try:
         return raw.encode()
     except UnicodeEncodeError:
@@ -80,14 +80,14 @@ def payload_of(raw: str) -> bytes:
 def object_of(order: Json) -> dict[str, Json]:
     """The members of an order. Raises InvalidOrder."""
     if isinstance(order, Broken):
-        raise InvalidOrder(f"it is no JSON: {order.error}")
+        raise InvalidOrder(f"it is not JSON: {order.error}")
     if not isinstance(order, dict):
-        raise InvalidOrder("it is no JSON object")
+        raise InvalidOrder("it is not a JSON object")
     return order
 
 
 def member_or_none(value: Json, raw: str, name: str) -> Json:
-    """A member of an element that may be no JSON as a whole, told by its text `raw` then."""
+    """A member of an element that may be not JSON as a whole, told by its text `raw` then."""
     if isinstance(value, dict):
         return value.get(name)
     try:
@@ -114,12 +114,12 @@ def id_of(value: Json, field: str) -> str:
     """A positive integer, never by way of a float; it may be written as a string. Raises InvalidOrder."""
     found = id_or_none(value)
     if found is None:
-        raise InvalidOrder(f"{field} is no positive integer: {shown(value)}")
+        raise InvalidOrder(f"{field} is not a positive integer: {shown(value)}")
     return found
 
 
 def id_or_none(value: Json) -> str | None:
-    """As `id_of`; None for what is no id."""
+    """As `id_of`; None for what is not an id."""
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     return None if order_number(text) is None else text
 
@@ -127,13 +127,13 @@ def id_or_none(value: Json) -> str | None:
 def word(value: Json, field: str) -> str:
     """A text that must not be missing. Raises InvalidOrder."""
     if not isinstance(value, str) or not value.strip():
-        raise InvalidOrder(f"{field} is no text: {shown(value)}")
+        raise InvalidOrder(f"{field} is not a text: {shown(value)}")
     return value
 
 
 def quantity(value: Json) -> str | None:
-    """A number, or a text with one, written in one way: "36.30" and 36.3 are the same. What is no number ("1,5") tells
-    no quantity: None."""
+    """A number, or a text with one, written in one way: "36.30" and 36.3 are the same. None for what is not a number
+    ("1,5")."""
     number = decimal_of(value)
     return None if number is None else plain(number)
 
@@ -147,13 +147,13 @@ def instant_ms(value: Json, field: str, zone: tzinfo = UTC) -> int:
 def date_of(value: Json, field: str) -> datetime:
     """A date in ISO 8601, with a zone or without. Raises InvalidOrder."""
     if not isinstance(value, str):
-        raise InvalidOrder(f"{field} is no text: {shown(value)}")
+        raise InvalidOrder(f"{field} is not a text: {shown(value)}")
     try:
         at = datetime.fromisoformat(value)
     except ValueError:
-        raise InvalidOrder(f"{field} is no date: {shown(value)}") from None
+        raise InvalidOrder(f"{field} is not a date: {shown(value)}") from None
     if not FIRST_YEAR <= at.year <= LAST_YEAR:
-        raise InvalidOrder(f"{field} is no date between {FIRST_YEAR} and {LAST_YEAR}: {shown(value)}")
+        raise InvalidOrder(f"{field} is not a date between {FIRST_YEAR} and {LAST_YEAR}: {shown(value)}")
     return at
 
 
@@ -166,7 +166,7 @@ def optional_ms(value: Json, zone: tzinfo = UTC) -> int | None:
 
 
 def seconds_of(value: Json) -> float | None:
-    """A life that an answer with a token tells, in seconds; None where it tells none that makes sense."""
+    """The lifetime in an answer with a token, in seconds; None where it is missing or invalid."""
     number = decimal_of(value)
     return float(number) if number is not None and 0 < number < _LONGEST_LIFE_SECONDS else None
 

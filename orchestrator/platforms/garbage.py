@@ -1,6 +1,6 @@
 """Bodies at a good status that are no answer of a platform's API: a page for people, half an answer, nothing at all.
 
-Whoever sent one was a proxy, a firewall or a server that was being mended, so it says nothing of what was asked for.
+Whoever sent one was a proxy, a firewall or a server that was being repaired, so it says nothing of what was asked for.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KEPT_BYTES = 64 * 1024
 
 def is_json(body: bytes) -> bool:
     """Whether a body is JSON, however odd: what is too deep or too large to be read is JSON all the same, and so is an
-    object or array that ends where its brackets do, for what makes no sense in it would make none the next time."""
+    object or array that ends where its brackets do, for what is invalid in it would be invalid the next time."""
     try:
         json.loads(body.decode("utf-8", "surrogateescape").removeprefix("\ufeff"), parse_int=str, parse_float=str)
     except ValueError:
@@ -45,12 +45,12 @@ def is_page(body: bytes) -> bool:
 
 
 def is_binary(body: bytes) -> bool:
-    """Whether a body is no text at all: compressed without saying so, or worse."""
+    """Whether a body is not a text at all: compressed without saying so, or worse."""
     return not body.startswith(_UTF_16) and _BINARY.search(body, 0, _PROSE_BYTES) is not None
 
 
 def prose(body: bytes) -> str:
-    """The words of a text or of a page for people, without tags. What is no UTF-8 is read as older pages are."""
+    """The words of a text or of a page for people, without tags. What is not UTF-8 is read as older pages are."""
     if body.startswith(_UTF_16):
         body = body.decode("utf-16", "replace").encode("utf-8", "replace")
     head = body[:_PROSE_BYTES]
@@ -73,7 +73,7 @@ def summary_of(body: bytes) -> str:
     if is_json(body):
         return f"the answer is not of the shape that it should have ({len(body)} bytes)"
     if looks_like_json(body):
-        return f"the answer is no JSON, it may be cut off ({len(body)} bytes)"
+        return f"the answer is not JSON, it may be cut off ({len(body)} bytes)"
     if is_binary(body):
         return f"the answer is neither JSON nor text ({len(body)} bytes)"
     words = prose(body)

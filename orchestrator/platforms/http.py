@@ -200,7 +200,7 @@ class Caller:
 
     @contextmanager
     def reading(self, answer: Answer) -> Iterator[None]:
-        """Around the reading of an answer to a call that changes nothing. What is no JSON at all is worth another try:
+        """Around the reading of an answer to a call that changes nothing. What is not JSON at all is worth another try:
         raises Garbled in place of the reader's Unreadable."""
         try:
             yield
@@ -273,7 +273,7 @@ class _TooLarge(Exception):
 
 
 def retry_after_seconds(headers: Mapping[str, str], clock: Clock) -> float | None:
-    """`Retry-After` as seconds from now, from one second to one hour; None where it is absent or senseless.
+    """`Retry-After` as seconds from now, from one second to one hour; None where it is missing or invalid.
 
     Seconds or an HTTP date (RFC 9110 §10.2.3); a date is held against the answer's own `Date` where it has one, so the
     platform's clock is compared with itself.
@@ -313,10 +313,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def skew_finding(answer: Answer, clock: Clock) -> Finding:
     """How far our clock is from the platform's, by the `Date` of an answer just received; a minute is worth a word."""
-    told_ms = date_ms(answer)
-    if told_ms is None:
+    platform_ms = date_ms(answer)
+    if platform_ms is None:
         return Finding("clock", "warning", "the platform tells no time")
-    seconds = round((clock.now_ms() - told_ms) / 1000)
+    seconds = round((clock.now_ms() - platform_ms) / 1000)
     if abs(seconds) > _MAX_SKEW_SECONDS:
         side = "ahead of" if seconds > 0 else "behind"
         return Finding("clock", "warning", f"ours is {abs(seconds)} s {side} the platform's")

@@ -35,13 +35,13 @@ _PART = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},"]', re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """Stands for an element that is no JSON."""
+    """Stands for an element that is not JSON."""
 
     error: str
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _number(text: str) -> Decimal:
@@ -73,7 +73,7 @@ def _whole_escape(found: re.Match[str]) -> str:
 
 
 def decoded(body: bytes) -> str:
-    """The text of a body. Bytes that are no UTF-8 become halves of surrogate pairs, which `encoded` undoes."""
+    """The text of a body. Bytes that are not UTF-8 become halves of surrogate pairs, which `encoded` undoes."""
     return body.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
 
 
@@ -103,16 +103,16 @@ def read_value(text: str) -> Json:
 
 
 def read_body(body: bytes) -> Json:
-    """The value of a whole answer or webhook. Raises ValueError, also for what is no UTF-8."""
+    """The value of a whole answer or webhook. Raises ValueError, also for what is not UTF-8."""
     try:
         text = body.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise ValueError(f"byte {error.start} is no UTF-8") from None
+        raise ValueError(f"byte {error.start} is not UTF-8") from None
     return read_value(text)
 
 
 def read_object(body: bytes) -> dict[str, Json] | None:
-    """The members of a small answer, for which no text is kept; None if it is no JSON object. What is no UTF-8 in it
+    """The members of a small answer, for which no text is kept; None if it is not a JSON object. Invalid UTF-8 in it
     becomes U+FFFD."""
     try:
         value = read_value(body.decode("utf-8", "replace").removeprefix("\ufeff"))
@@ -138,14 +138,14 @@ def write_value(value: Json) -> str:
 def walk_object(text: str, take: Callable[[str, int], int]) -> None:
     """Calls `take` with each name of the object that is `text` and the index of its value; it returns the value's end.
 
-    Raises ValueError where the text is no object.
+    Raises ValueError where the text is not an object.
     """
     at = _expect(text, _skip(text, 0), "{")
     is_open = text[at : at + 1] != "}"
     while is_open:
         name, at = decode_at(text, at)
         if not isinstance(name, str):
-            raise ValueError("an object's name is no string")
+            raise ValueError("an object's name is not a string")
         at = _skip(text, take(name, _expect(text, _skip(text, at), ":")))
         if is_open := text[at : at + 1] != "}":
             at = _expect(text, at, ",")
@@ -156,7 +156,7 @@ def walk_object(text: str, take: Callable[[str, int], int]) -> None:
 def members(text: str, array: str) -> tuple[dict[str, Json], list[tuple[Json, str]] | None]:
     """The members of the object that is `text`, but for its array of the given name, which is given by its `elements`.
 
-    None in place of the elements where there is no such array. A member that is no JSON in itself is left out, as long
+    None in place of the elements where there is no such array. A member that is not JSON in itself is left out, as long
     as its end can be found. Raises ValueError.
     """
     values: dict[str, Json] = {}
@@ -179,8 +179,10 @@ def members(text: str, array: str) -> tuple[dict[str, Json], list[tuple[Json, st
 
 
 def outline(text: str) -> dict[str, Json]:
-    """The members of the object that is `text`; elements of its arrays that are no JSON are `Broken`. Raises ValueError
-    where it is none."""
+    """The members of the object that is `text`; elements of its arrays that are not JSON are `Broken`.
+
+    Raises ValueError where `text` is not an object.
+    """
     values: dict[str, Json] = {}
 
     def take(name: str, at: int) -> int:
@@ -227,7 +229,7 @@ def member_text(text: str, name: str) -> str:
 def elements(text: str, at: int) -> tuple[list[tuple[Json, str]], int]:
     """The elements of the array that begins at `at`, each as value and own text, and where the array ends.
 
-    An element that is no JSON in itself is given as `Broken`, as long as its end can be found. Raises ValueError.
+    An element that is not JSON in itself is given as `Broken`, as long as its end can be found. Raises ValueError.
     """
     found: list[tuple[Json, str]] = []
     at = _expect(text, at, "[")

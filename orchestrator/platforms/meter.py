@@ -136,7 +136,7 @@ class Meter:
         reset_at = None if reset is None else now_ms + int(reset * 1000)
         self.word = ReportedLimit(said.limit, said.remaining, reset_at, now_ms)
         if self.window is not None:
-            self.window.told(said.limit, said.remaining if reset is None else None)
+            self.window.record(said.limit, said.remaining if reset is None else None)
             if reset is None:
                 return  # the window knows better than anybody when calls fall out of it
         if reset is None and said.remaining:
@@ -149,14 +149,14 @@ class Meter:
         if left <= 0 and until - now > _BRIEF_SECONDS:
             self._on_exhausted(until - now, self._used_up())
 
-    def record_points(self, kind: str, cost: float, told: ReportedPoints) -> None:
-        """An answer said what is left of the bucket; `kind`, `cost` as in `Points.told`."""
-        if self.points is None or not told.is_sensible:
+    def record_points(self, kind: str, cost: float, reported: ReportedPoints) -> None:
+        """An answer said what is left of the bucket; `kind`, `cost` as in `Points.record`."""
+        if self.points is None or not reported.is_sensible:
             return
-        self.points.told(kind, cost, told)
+        self.points.record(kind, cost, reported)
         now_ms = self._clock.now_ms()
-        full_at = now_ms + int((told.maximum - told.available) / told.per_second * 1000)
-        self.word = ReportedLimit(int(told.maximum), max(0, int(told.available)), full_at, now_ms, "points")
+        full_at = now_ms + int((reported.maximum - reported.available) / reported.per_second * 1000)
+        self.word = ReportedLimit(int(reported.maximum), max(0, int(reported.available)), full_at, now_ms, "points")
 
     def forget(self) -> None:
         """A person says that the platform takes calls again: its last word no longer holds any back."""

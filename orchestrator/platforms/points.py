@@ -58,7 +58,7 @@ class Points:
         self._monotonic = monotonic
         # Before the first word: others of our processes (doctor, the daemon before this one) may have taken some.
         self._level = limit.maximum / 2
-        self._is_told = False
+        self._is_reported = False
         self._at = monotonic()
         self._under_way = 0.0
         self._costs: dict[str, float] = {}
@@ -96,19 +96,19 @@ class Points:
         finally:
             self._restore()
             self._under_way -= cost
-            self._level -= cost  # until its answer says what it was (`told`)
+            self._level -= cost  # until its answer says what it was (`record`)
 
-    def told(self, kind: str, cost: float, told: ReportedPoints) -> None:
+    def record(self, kind: str, cost: float, reported: ReportedPoints) -> None:
         """What the answer of a call said, for which `cost` was spent. The lower of its word and our own count holds,
         for answers overtake each other; restoring makes up for that soon. Nonsense is ignored."""
-        if not told.is_sensible:
+        if not reported.is_sensible:
             return
         self._restore()
-        self._level += cost - (told.requested if told.actual is None else told.actual)
-        self.maximum, self.per_second = told.maximum, told.per_second
-        self._level = min(self._level, told.available) if self._is_told else told.available
-        self._is_told = True
-        self._costs[kind] = max(told.requested, 0.9 * self._costs.get(kind, 0.0))
+        self._level += cost - (reported.requested if reported.actual is None else reported.actual)
+        self.maximum, self.per_second = reported.maximum, reported.per_second
+        self._level = min(self._level, reported.available) if self._is_reported else reported.available
+        self._is_reported = True
+        self._costs[kind] = max(reported.requested, 0.9 * self._costs.get(kind, 0.0))
 
     def _restore(self) -> None:
         now = self._monotonic()

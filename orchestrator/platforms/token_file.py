@@ -45,7 +45,7 @@ class TokenFile:
     def __init__(self, path: Path, owner: str) -> None:
         self.path = path
         self._owner = owner
-        self._is_lock_told = False
+        self._is_lock_logged = False
 
     # -- reading and writing, in a thread ----------------------------------------------------------------------------
 
@@ -118,8 +118,8 @@ class TokenFile:
         try:
             descriptor = await self._take()
         except OSError as error:
-            if not self._is_lock_told:
-                self._is_lock_told = True
+            if not self._is_lock_logged:
+                self._is_lock_logged = True
                 log.warning("tokens.not_locked", path=str(self._lock_path), detail=_words(error))
         try:
             yield descriptor is not None

@@ -5,7 +5,7 @@ What tokens are and how they are fetched is the platform's business (`TokenSourc
 - whoever needs tokens while a fetch is under way waits for that one, in other processes too (`token_file`);
 - tokens are replaced before they end, and a server that is down then holds nobody up while they are good;
 - who was refused with tokens that another process has replaced uses those in the file;
-- a refused fetch is not repeated at once, unless a person says that the account is mended;
+- a refused fetch is not repeated at once, unless a person says that the account is fixed;
 - tokens whose loss would lock the shop out are used only once they are on disk, and are not even asked for where they
   could not be kept: what was there before stays good until its replacement is used.
 """
@@ -71,7 +71,7 @@ class TokenSource(Protocol[T]):
         ...
 
     def unpack(self, kept: Mapping[str, Json]) -> T | None:
-        """The tokens in a file; None where it makes no sense."""
+        """The tokens in a file; None where it is invalid."""
         ...
 
     def secrets_of(self, tokens: T) -> Iterable[str]:

@@ -147,9 +147,9 @@ class SignedWebhooks:
     `open` reads the headers; `is_genuine(body, signature, secrets)` takes as long for a wrong signature as for a right
     one; `kind` says what a topic is about (lower case; None: the headers told none); `news` says it of a parsed body of
     a topic; `order` makes the best of a parsed body and its bytes where the order cannot be read, None where the body
-    is no order. `sender_key`: the shop's own config key that `Envelope.sender` is compared with, None: senders are not
-    named. `is_ping(headers, body)`: a message that the platform sends without a signature to try the address out; None:
-    it sends none. `topic_for`: the topic that an event of ours (`order.updated`) has in the platform's words.
+    is not an order. `sender_key`: the shop's own config key that `Envelope.sender` is compared with, None: senders are
+    not named. `is_ping(headers, body)`: a message that the platform sends without a signature to try the address out;
+    None: it sends none. `topic_for`: the topic that an event of ours (`order.updated`) has in the platform's words.
     """
 
     open: Callable[[Mapping[str, str]], Envelope]

@@ -59,7 +59,7 @@ class Window:
         # Our clock and the platform's do not run alike, and many count in whole seconds.
         self._seconds = limit.seconds + min(1.0, limit.seconds / 60)
         self._longest = longest_seconds
-        self._told_limit: int | None = None
+        self._reported_limit: int | None = None
         self._slots: list[float] = []
         self._file = None if path is None else _open(path)
 
@@ -97,10 +97,10 @@ class Window:
             return 0.0
         return busy[lacking - 1] - now if lacking <= len(busy) else self._seconds
 
-    def told(self, limit: int | None, remaining: int | None) -> None:
+    def record(self, limit: int | None, remaining: int | None) -> None:
         """The platform counts `remaining` left of `limit`: where that is less than we thought, others use the account.
         Their calls take slots as if they had ended now. None: not said, or not for now."""
-        self._told_limit = limit or self._told_limit
+        self._reported_limit = limit or self._reported_limit
         with self._locked() as is_mine:
             if not is_mine or remaining is None:
                 return  # the next answer says it again
@@ -111,13 +111,13 @@ class Window:
 
     def forget(self) -> None:
         """What the platform said of its limit is forgotten; the calls that were made still count."""
-        self._told_limit = None
+        self._reported_limit = None
 
     # -- slots -----------------------------------------------------------------------------------------------------
 
     @property
     def _size(self) -> int:
-        return min(self.limit.calls, self._told_limit or self.limit.calls)
+        return min(self.limit.calls, self._reported_limit or self.limit.calls)
 
     def _put(self, now: float, slots: list[float], until: float) -> int:
         slot = next((n for n, free in enumerate(slots) if free <= now), len(slots))

@@ -56,8 +56,8 @@ def _of_platform(platform: Platform) -> Iterator[str]:
     sender_key = getattr(platform.webhooks, "sender_key", None)
     if sender_key is not None and sender_key not in platform.options.model_fields:
         yield f"Platform.webhooks names senders by {sender_key}, which its options do not have"
-    if (told := platform.machine({}).platform) != platform.name:
-        yield f"its machine says that it is of platform {told!r}"
+    if (named := platform.machine({}).platform) != platform.name:
+        yield f"its machine says that it is of platform {named!r}"
 
 
 def _of_walk(name: str, platform: Platform) -> Iterator[str]:

@@ -88,14 +88,14 @@ def test_the_platform_lacks_nothing(platform: str) -> None:
 @pytest.mark.parametrize(("orders", "page_size"), [(0, 10), (1, 10), (10, 10), (23, 10), (23, 2), (400, 250)])
 async def test_a_sweep_imports_every_order(platform: str, orders: int, page_size: int) -> None:
     async with staged(platform, orders=orders, page_size=page_size) as stage:
-        found = await stage.seen()
+        found = await stage.snapshots()
         assert set(found) == set(stage.sandbox.platforms[platform].order_ids())
-        assert {seen.state for seen in found.values()} <= {stage.machine.initial}
+        assert {snapshot.state for snapshot in found.values()} <= {stage.machine.initial}
 
 
 async def test_a_listed_order_and_a_read_one_are_the_same(platform: str, variant: str | None) -> None:
     async with staged(platform, variant=variant) as stage:
-        for order_id, listed in (await stage.seen()).items():
+        for order_id, listed in (await stage.snapshots()).items():
             read = await stage.client.read(order_id)
             assert (read.id, read.reference, read.state, read.payment) == (
                 listed.id,
@@ -116,7 +116,7 @@ async def test_the_next_sweep_brings_what_changed_and_little_else(platform: str)
         new = stage.operate("add")["order"]
         moved = stage.order
         await stage.perform(moves_of(platform)[0])
-        found = await stage.seen(position)
+        found = await stage.snapshots(position)
         assert new in found
         assert len(found) < 10
         if stage.client.rereads_open:  # what moved is found by reading it again
@@ -143,16 +143,16 @@ async def test_a_list_that_moves_under_a_sweep_loses_no_order(platform: str, var
         ids: list[str] = stage.sandbox.platforms[platform].order_ids()
         found: set[str] = set()
         page = await stage.client.list_page(None, None)
-        found |= {seen.id for seen in page.orders} | set(page.must_read)
+        found |= {snapshot.id for snapshot in page.orders} | set(page.must_read)
         page = await stage.client.list_page(None, page.next)
-        found |= {seen.id for seen in page.orders} | set(page.must_read)
+        found |= {snapshot.id for snapshot in page.orders} | set(page.must_read)
         for order_id in ids[:gone]:
             stage.operate("delete", order=order_id)
         while page.next is not None:
             page = await stage.client.list_page(None, page.next)
-            found |= {seen.id for seen in page.orders} | set(page.must_read)
+            found |= {snapshot.id for snapshot in page.orders} | set(page.must_read)
         if walk_of(platform).lists_all_work:  # an order that slipped between two pages is in the next sweep
-            found |= set(await stage.seen())
+            found |= set(await stage.snapshots())
         assert set(ids[gone:]) <= found
 
 
@@ -165,9 +165,9 @@ async def test_every_step_takes_effect_once_and_is_answered(platform: str, varia
             before = (await stage.client.read(stage.order)).order_state()
             answer = await stage.perform(move, before)
             assert answer.state in (None, move.state)
-            seen = await stage.client.read(stage.order)
-            assert seen.state == move.state
-            is_done = stage.machine.is_done(move.step, before, seen.order_state(), move.request)
+            snapshot = await stage.client.read(stage.order)
+            assert snapshot.state == move.state
+            is_done = stage.machine.is_done(move.step, before, snapshot.order_state(), move.request)
             assert is_done is (move.step not in walk_of(platform).unseen)
         assert stage.sandbox.ledger.effects(stage.order) == [move.step for move in moves_of(platform)]
 
@@ -203,12 +203,12 @@ async def test_a_lost_answer_is_ambiguous_and_resolved_by_reading(platform: str,
         failure = await _failure_of(stage, place)
         assert isinstance(failure, Transient)
         assert failure.is_ambiguous
-        seen = await stage.client.read(stage.order)
+        snapshot = await stage.client.read(stage.order)
         if move.step in walk_of(platform).unseen:
             facts = stage.machine.after_lost_answer(before, move.step, move.request)
             assert (await stage.perform(move, replace(before, facts=facts))).is_found
         else:
-            assert stage.machine.is_done(move.step, before, seen.order_state(), move.request)
+            assert stage.machine.is_done(move.step, before, snapshot.order_state(), move.request)
             assert stage.sandbox.ledger.repeats_after_effect() == []
         assert stage.sandbox.ledger.effects(stage.order).count(move.step) == len(
             [each for each in moves_of(platform)[: place + 1] if each.step == move.step]
@@ -225,8 +225,8 @@ async def test_a_call_that_did_not_arrive_is_found_undone_by_reading(platform: s
         failure = await _failure_of(stage, place)
         assert isinstance(failure, Transient)
         assert failure.is_ambiguous
-        seen = await stage.client.read(stage.order)
-        assert stage.machine.is_done(move.step, before, seen.order_state(), move.request) is False
+        snapshot = await stage.client.read(stage.order)
+        assert stage.machine.is_done(move.step, before, snapshot.order_state(), move.request) is False
         await stage.perform(move)
         assert stage.sandbox.ledger.effects(stage.order) == [each.step for each in moves_of(platform)[: place + 1]]
 

@@ -86,10 +86,10 @@ class Stage:
                 return pages, page.position
             cursor = page.next
 
-    async def seen(self, position: Json = None) -> dict[str, OrderSnapshot]:
+    async def snapshots(self, position: Json = None) -> dict[str, OrderSnapshot]:
         """The orders of a whole sweep, those that have to be read one by one included."""
         pages, _ = await self.sweep(position)
-        found = {seen.id: seen for page in pages for seen in page.orders}
+        found = {snapshot.id: snapshot for page in pages for snapshot in page.orders}
         for order_id in {order_id for page in pages for order_id in page.must_read}:
             found[order_id] = await self.client.read(order_id)
         return found

@@ -70,19 +70,19 @@ def slip_gap(despatch: Despatch, lines: Iterable[Mapping[str, Json]]) -> str | N
     `lines` are the order's, with their ERP line numbers (`erp`), `part` and `quantity`.
     """
     asked = {line.erp_line_number: line for line in despatch.lines or ()}
-    for told in lines:
-        if despatch.lines is not None and told["erp"] not in asked:
+    for line in lines:
+        if despatch.lines is not None and line["erp"] not in asked:
             continue
-        own = asked.get(told["erp"])
-        if (own is None or own.part_number is None) and not told.get("part"):
-            return f"despatch {despatch.number}: the order tells no part number of line {told['erp']}; send part_number"
+        own = asked.get(line["erp"])
+        if (own is None or own.part_number is None) and not line.get("part"):
+            return f"despatch {despatch.number}: the order tells no part number of line {line['erp']}; send part_number"
         if own is None or own.quantity is None:
             place = f"despatch {despatch.number}: the order tells"
-            quantity = decimal_of(told.get("quantity"))
+            quantity = decimal_of(line.get("quantity"))
             if quantity is None or quantity <= 0:
-                return f"{place} no quantity of line {told['erp']}; send quantity"
+                return f"{place} no quantity of line {line['erp']}; send quantity"
             if (reason := quantity_reason(quantity)) is not None:
-                return f"{place} {plain(quantity)} of line {told['erp']}, and a slip carries {reason}; send quantity"
+                return f"{place} {plain(quantity)} of line {line['erp']}, and a slip carries {reason}; send quantity"
     return None
 
 
@@ -106,9 +106,9 @@ def as_xml_text(text: str) -> str:
 
 def _despatch(raw: Json, at: str) -> Despatch:
     if not isinstance(raw, Mapping):
-        raise InvalidDespatch(f"{at} is no object")
+        raise InvalidDespatch(f"{at} is not an object")
     if foreign := sorted(set(raw) - _FIELDS):
-        raise InvalidDespatch(f"{at}.{foreign[0]} is no field of a despatch")
+        raise InvalidDespatch(f"{at}.{foreign[0]} is not a field of a despatch")
     final = raw.get("final")
     if final is not None and not isinstance(final, bool):
         raise InvalidDespatch(f"{at}.final is neither true nor false")
@@ -117,7 +117,7 @@ def _despatch(raw: Json, at: str) -> Despatch:
         raise InvalidDespatch(f"{at}.number is missing; it has to be new for each packing slip")
     lines = raw.get("lines")
     if lines is not None and (isinstance(lines, str | bytes) or not isinstance(lines, Sequence) or not lines):
-        raise InvalidDespatch(f"{at}.lines is no list of at least one line; leave it out to send all")
+        raise InvalidDespatch(f"{at}.lines is not a list of at least one line; leave it out to send all")
     return Despatch(
         number=number,
         date=_date(raw, "date", at),
@@ -132,12 +132,12 @@ def _despatch(raw: Json, at: str) -> Despatch:
 
 def _line(raw: Json, at: str) -> DespatchLine:
     if not isinstance(raw, Mapping):
-        raise InvalidDespatch(f"{at} is no object")
+        raise InvalidDespatch(f"{at} is not an object")
     if foreign := sorted(set(raw) - _LINE_FIELDS):
-        raise InvalidDespatch(f"{at}.{foreign[0]} is no field of a despatch line")
+        raise InvalidDespatch(f"{at}.{foreign[0]} is not a field of a despatch line")
     number = raw.get("erp_line_number")
     if not isinstance(number, int) or isinstance(number, bool):
-        raise InvalidDespatch(f"{at}.erp_line_number is no whole number")
+        raise InvalidDespatch(f"{at}.erp_line_number is not a whole number")
     return DespatchLine(number, _quantity(raw.get("quantity"), at), _text(raw, "part_number", at))
 
 
@@ -146,7 +146,7 @@ def _quantity(value: Json, at: str) -> Decimal | None:
         return None
     quantity = decimal_of(value)
     if quantity is None:
-        raise InvalidDespatch(f"{at}.quantity is {str(value)[:40]!r}, which is no number")
+        raise InvalidDespatch(f"{at}.quantity is {str(value)[:40]!r}, which is not a number")
     if (reason := quantity_reason(quantity)) is not None:
         raise InvalidDespatch(f"{at}.quantity is {plain(quantity)}, and a slip carries {reason}")
     return quantity
@@ -157,7 +157,7 @@ def _text(raw: Mapping[str, Json], name: str, at: str) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str) or not value.strip():
-        raise InvalidDespatch(f"{at}.{name} is no text")
+        raise InvalidDespatch(f"{at}.{name} is not a text")
     if not is_xml_text(value):
         raise InvalidDespatch(f"{at}.{name} holds a character that XML cannot carry")
     return value
@@ -170,4 +170,4 @@ def _date(raw: Mapping[str, Json], name: str, at: str) -> datetime.date | None:
     try:
         return datetime.date.fromisoformat(text)
     except ValueError:
-        raise InvalidDespatch(f"{at}.{name} is no date such as 2026-06-30") from None
+        raise InvalidDespatch(f"{at}.{name} is not a date such as 2026-06-30") from None

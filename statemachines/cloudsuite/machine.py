@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Literal
 
 from statemachines.cloudsuite.despatch import Despatch, InvalidDespatch, is_xml_text, read_despatches, slip_gap
-from statemachines.cloudsuite.sent import UNANSWERED, repeat_reason, told_in, unanswered
+from statemachines.cloudsuite.sent import UNANSWERED, repeat_reason, sent_data, unanswered
 from statemachines.machine import (
     Milestone,
     OrderState,
@@ -148,7 +148,7 @@ class CloudsuiteMachine(PlatformMachine):
 
     def whole(self, current: OrderState) -> Whole:
         """The lines of the last read; CloudSuite tells no locations."""
-        return Whole({line: told.get("quantity") for line, told in _lines(current.facts).items()})
+        return Whole({line: details.get("quantity") for line, details in _lines(current.facts).items()})
 
     def guard(self, current: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
         """The payment is settled before the ERP takes the order over, and what the target brings can be sent."""
@@ -166,7 +166,7 @@ class CloudsuiteMachine(PlatformMachine):
         if wanted.name not in ("done", "cancel") or self.has_reached(current, wanted.name) or request.despatch:
             return None
         codes = {each.code for each in request.trackings if each.code}
-        sent = {told["code"] for told in current.facts.get("despatches", {}).values() if told.get("code")}
+        sent = {despatch["code"] for despatch in current.facts.get("despatches", {}).values() if despatch.get("code")}
         if not codes or sent <= codes:
             return None
         return (
@@ -184,8 +184,10 @@ class CloudsuiteMachine(PlatformMachine):
             return None
         if status in RELEASED:
             return None
-        told = "the platform tells no payment_status" if status is None else f"the order's payment_status is {status}"
-        return f"{told}, only closed_success, paid and account are released"
+        status_words = (
+            "the platform tells no payment_status" if status is None else f"the order's payment_status is {status}"
+        )
+        return f"{status_words}, only closed_success, paid and account are released"
 
     def _data_reason(self, facts: Mapping[str, Json], request: TargetRequest) -> str | None:
         is_cxml = request.confirmation == "cxml"
@@ -207,37 +209,37 @@ class CloudsuiteMachine(PlatformMachine):
 
     # -- what calls and reads tell -----------------------------------------------------------------------------------
 
-    def observe(self, current: OrderState | None, seen: OrderState) -> str:
+    def observe(self, current: OrderState | None, observed: OrderState) -> str:
         """An order whose final despatch we sent is sent, whether or not the platform shows it; so is one that we marked
         sent, where the platform never shows it."""
         known = current.facts if current is not None else {}
-        if seen.platform_state == "processing" and _has_final(known):
+        if observed.platform_state == "processing" and _has_final(known):
             return "sent"
-        is_underway = seen.platform_state == "processing" or (
-            seen.platform_state == "confirmed" and seen.facts.get("is_offline") is True
+        is_underway = observed.platform_state == "processing" or (
+            observed.platform_state == "confirmed" and observed.facts.get("is_offline") is True
         )
-        is_ours = known.get("is_marked_sent") and seen.facts.get("hides_shipment")
-        return "sent" if is_underway and is_ours else seen.platform_state
+        is_ours = known.get("is_marked_sent") and observed.facts.get("hides_shipment")
+        return "sent" if is_underway and is_ours else observed.platform_state
 
-    def merged_facts(self, current: OrderState, seen: OrderState) -> dict[str, Json]:
+    def merged_facts(self, current: OrderState, observed: OrderState) -> dict[str, Json]:
         """What the platform shows, and what we did that no read shows: despatches, a shipment that it hides."""
-        ours = (*_OURS, "is_marked_sent") if seen.facts.get("hides_shipment") else _OURS
-        return {**seen.facts, **{name: current.facts[name] for name in ours if current.facts.get(name)}}
+        ours = (*_OURS, "is_marked_sent") if observed.facts.get("hides_shipment") else _OURS
+        return {**observed.facts, **{name: current.facts[name] for name in ours if current.facts.get(name)}}
 
-    def is_done(self, step: str, before: OrderState, seen: OrderState, request: TargetRequest) -> bool | None:
+    def is_done(self, step: str, before: OrderState, observed: OrderState, request: TargetRequest) -> bool | None:
         """The read-backs of cloudsuite.md §9. A despatch cannot be read back: it is sent again with its own number,
         which the platform refuses if it has it, or a person looks."""
         match step:
             case "set_erp_number":
-                return _has_number(seen.facts, request)
+                return _has_number(observed.facts, request)
             case "set_erp_lines":
-                return _has_lines(seen.facts, request)
+                return _has_lines(observed.facts, request)
             case "confirm_order":
-                return _has_number(seen.facts, request) and _has_lines(seen.facts, request)
+                return _has_number(observed.facts, request) and _has_lines(observed.facts, request)
             case "send_despatch":
                 return None if self._on_timeout == "ask" else False
             case _:
-                return super().is_done(step, before, seen, request)
+                return super().is_done(step, before, observed, request)
 
     def after(
         self, current: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
@@ -251,10 +253,10 @@ class CloudsuiteMachine(PlatformMachine):
             own["lines"] = numbered(current.facts, request)
         if step == "send_despatch" and (waiting := _pending_despatches(current.facts, request)):
             is_final = waiting[0].is_final
-            sent = {"final": is_final, **told_in(waiting[0], request)}
+            sent = {"final": is_final, **sent_data(waiting[0], request)}
             own["despatches"] = {**current.facts.get("despatches", {}), waiting[0].number: sent}
             if doubtful := unanswered(current.facts):
-                own[UNANSWERED] = {number: told for number, told in doubtful.items() if number != waiting[0].number}
+                own[UNANSWERED] = {number: data for number, data in doubtful.items() if number != waiting[0].number}
         if step == "mark_sent" and {**current.facts, **facts}.get("hides_shipment"):
             own["is_marked_sent"] = True
         if self.steps[step].to is None:
@@ -267,7 +269,7 @@ class CloudsuiteMachine(PlatformMachine):
         despatch = next_despatch(current.facts, request) if step == "send_despatch" else None
         if despatch is None or may_be_there(current.facts, despatch):
             return current.facts
-        doubtful = {**unanswered(current.facts), despatch.number: told_in(despatch, request)}
+        doubtful = {**unanswered(current.facts), despatch.number: sent_data(despatch, request)}
         return {**current.facts, UNANSWERED: doubtful}
 
     def wait(self, current: OrderState, request: TargetRequest) -> PlatformWait | None:
@@ -296,7 +298,7 @@ def may_be_there(facts: Mapping[str, Json], despatch: Despatch) -> bool:
 
 def numbered(facts: Mapping[str, Json], request: TargetRequest) -> dict[str, dict[str, Json]]:
     """The order's lines by id, with the ERP line numbers that the target brings."""
-    lines = {line: dict(told) for line, told in _lines(facts).items()}
+    lines = {line: dict(details) for line, details in _lines(facts).items()}
     for line in request.erp_lines or ():
         if line.line in lines:
             lines[line.line]["erp"] = line.erp_line_number
@@ -316,7 +318,7 @@ def _repeat_reason(facts: Mapping[str, Json], request: TargetRequest) -> str | N
 
 
 def _has_final(facts: Mapping[str, Json]) -> bool:
-    return any(told["final"] for told in facts.get("despatches", {}).values())
+    return any(sent["final"] for sent in facts.get("despatches", {}).values())
 
 
 def _has_number(facts: Mapping[str, Json], request: TargetRequest) -> bool:
@@ -342,13 +344,13 @@ def _lines_reason(
 ) -> str | None:
     """Why the ERP's numbers do not suffice: each names one line, despatches name only lines that have one,
     and what a slip must say of a line is told."""
-    known = [told["erp"] for told in lines.values() if told.get("erp") is not None]
-    bare = [line for line, told in lines.items() if told.get("erp") is None]
+    known = [details["erp"] for details in lines.values() if details.get("erp") is not None]
+    bare = [line for line, details in lines.items() if details.get("erp") is None]
     if request.erp_lines and (twice := sorted({number for number in known if known.count(number) > 1})):
         return f"the ERP line number {twice[0]} would stand on more than one line"
     if request.confirmation == "cxml" and not (request.erp_order_number or facts.get("erp_order_number")):
         return "a confirmation by cXML needs the erp_order_number"
-    uncounted = [line for line, told in lines.items() if told.get("quantity") is None]
+    uncounted = [line for line, details in lines.items() if details.get("quantity") is None]
     if request.confirmation == "cxml" and uncounted:
         return f"a confirmation by cXML tells how many, and the order tells no quantity of line {', '.join(uncounted)}"
     if request.confirmation == "cxml" and bare:
@@ -358,9 +360,9 @@ def _lines_reason(
             return f"despatch {despatch.number}: lines {', '.join(bare)} have no ERP line number yet; send erp_lines"
         asked = [line.erp_line_number for line in despatch.lines or ()]
         if foreign := [str(number) for number in asked if number not in known]:
-            told = ", ".join(map(str, known)) or "none"
+            own = ", ".join(map(str, known)) or "none"
             return (
-                f"despatch {despatch.number}: ERP line numbers {', '.join(foreign)} are not the order's, it has {told}"
+                f"despatch {despatch.number}: ERP line numbers {', '.join(foreign)} are not the order's, it has {own}"
             )
         if (gap := slip_gap(despatch, lines.values())) is not None:
             return gap

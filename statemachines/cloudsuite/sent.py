@@ -16,7 +16,7 @@ UNANSWERED = "unanswered_despatches"
 """The fact with what was sent once without an answer, by number; a list of numbers in older stores."""
 
 
-def told_in(despatch: Despatch, request: TargetRequest) -> dict[str, Json]:
+def sent_data(despatch: Despatch, request: TargetRequest) -> dict[str, Json]:
     """What is kept of a despatch: its `code` and `carrier` where it has them, and `lines`: quantities by ERP line
     number, null for all of a line; null for all lines."""
     code = despatch.tracking_code or (request.tracking.code if request.tracking is not None else None)
@@ -45,13 +45,13 @@ def repeat_reason(facts: Mapping[str, Json], request: TargetRequest, lines: Iter
         each.number not in known or (code and known[each.number].get("code") == code) for each in despatches
     )
     for each in despatches:
-        if (told := known.get(each.number)) is None:
+        if (sent := known.get(each.number)) is None:
             continue
-        is_its_own = not is_anothers or (code and told.get("code") == code)
-        now = told_in(each, request if is_its_own else TargetRequest(request.state))
-        gaps = [_told_words(told, name) for name in ("code", "carrier") if _is_another(told, now, name)]
-        if "lines" in told and _quantities(told["lines"], own) != _quantities(now["lines"], own):
-            gaps.append(_lines_words(_quantities(told["lines"], own)))
+        is_its_own = not is_anothers or (code and sent.get("code") == code)
+        now = sent_data(each, request if is_its_own else TargetRequest(request.state))
+        gaps = [_sent_words(sent, name) for name in ("code", "carrier") if _is_another(sent, now, name)]
+        if "lines" in sent and _quantities(sent["lines"], own) != _quantities(now["lines"], own):
+            gaps.append(_lines_words(_quantities(sent["lines"], own)))
         if gaps:
             return (
                 f"despatch {each.number} was sent with {' and '.join(gaps)}; a packing slip is sent once, so what"
@@ -60,14 +60,14 @@ def repeat_reason(facts: Mapping[str, Json], request: TargetRequest, lines: Iter
     return None
 
 
-def _is_another(told: Mapping[str, Json], now: Mapping[str, Json], name: str) -> bool:
+def _is_another(sent: Mapping[str, Json], now: Mapping[str, Json], name: str) -> bool:
     """Whether what is brought differs from what was told; older stores kept neither lines nor carrier."""
-    is_kept = "lines" in told or name in told
-    return is_kept and name in now and now[name] != told.get(name)
+    is_kept = "lines" in sent or name in sent
+    return is_kept and name in now and now[name] != sent.get(name)
 
 
-def _told_words(told: Mapping[str, Json], name: str) -> str:
-    return f"{name} {told[name]}" if name in told else f"no {name}"
+def _sent_words(sent: Mapping[str, Json], name: str) -> str:
+    return f"{name} {sent[name]}" if name in sent else f"no {name}"
 
 
 def _quantities(asked: Mapping[str, str | None] | None, own: list[Mapping[str, Json]]) -> dict[str, Decimal | None]:
@@ -79,8 +79,8 @@ def _quantities(asked: Mapping[str, str | None] | None, own: list[Mapping[str, J
 
 
 def _lines_words(quantities: Mapping[str, Decimal | None]) -> str:
-    told = [f"{'all' if n is None else f'{n.normalize():f}'} of line {line}" for line, n in quantities.items()]
-    return ", ".join(told) or "no lines"
+    parts = [f"{'all' if n is None else f'{n.normalize():f}'} of line {line}" for line, n in quantities.items()]
+    return ", ".join(parts) or "no lines"
 
 
 def _text(quantity: Decimal | None) -> str | None:

@@ -106,11 +106,11 @@ def numbers_of(request: TargetRequest) -> tuple[Tracking, ...]:
     What is sent and what is looked for later are both taken from here: a code that Shopify gave back trimmed would be
     missed, and its parcel sent again.
     """
-    told = [
+    trackings = [
         Tracking(*((text or "").strip() or None for text in (each.code, each.url, each.carrier)))
         for each in request.trackings
     ]
-    return tuple(each for each in told if each.code or each.url or each.carrier)
+    return tuple(each for each in trackings if each.code or each.url or each.carrier)
 
 
 def mark(request: TargetRequest) -> tuple[Tracking, ...] | None:

@@ -36,12 +36,12 @@ from statemachines.shopify.guards import progress_reason, refusal_reason
 from statemachines.shopify.parcels import MADE, MADE_DELIVERED, kept_records
 from statemachines.shopify.plan import (
     READY,
+    announced_ready,
     delivered,
     delivered_state,
     delivering,
     preparing,
     shipping,
-    told_ready,
     with_parcel,
 )
 from statemachines.shopify.readbacks import has_delivered, has_reported, has_retracked, has_shipped
@@ -163,34 +163,34 @@ class ShopifyMachine(PlatformMachine):
 
     # -- what calls and reads tell -----------------------------------------------------------------------------------
 
-    def merged_facts(self, current: OrderState, seen: OrderState) -> dict[str, Json]:
+    def merged_facts(self, current: OrderState, observed: OrderState) -> dict[str, Json]:
         """What the platform shows, and what no read tells: our record of parts that were shipped without a tracking
         code, what we told to be ready for pickup, parcels that are being given other tracking."""
-        kept = kept_records(current.facts, seen.facts)
-        there = {each["id"] for each in open_orders(seen.facts) if left_in(each)}
+        kept = kept_records(current.facts, observed.facts)
+        there = {each["id"] for each in open_orders(observed.facts) if left_in(each)}
         if ready := [each for each in current.facts.get(READY) or () if each in there]:
             kept[READY] = ready
         if (pending := current.facts.get(RETRACKING)) is not None:
             kept[RETRACKING] = pending
-        return {**seen.facts, **kept}
+        return {**observed.facts, **kept}
 
-    def is_done(self, step: str, before: OrderState, seen: OrderState, request: TargetRequest) -> bool | None:
+    def is_done(self, step: str, before: OrderState, observed: OrderState, request: TargetRequest) -> bool | None:
         """The read-backs of shopify.md §7 (`readbacks`). No state but CANCELLED proves a step: what a step is
         about shows in fulfilment orders and fulfilments, told by their ids. That goods are ready for pickup shows
         nowhere; Shopify refuses to be told twice."""
         match step:
             case "fulfill":
-                return has_shipped(before.facts, seen.facts, request)
+                return has_shipped(before.facts, observed.facts, request)
             case "update_tracking":
-                return has_retracked(before.facts, seen.facts, request)
+                return has_retracked(before.facts, observed.facts, request)
             case "mark_delivered":
-                return has_delivered(before.facts, seen.facts, request)
+                return has_delivered(before.facts, observed.facts, request)
             case "report_progress":
-                return has_reported(before.facts, seen.facts, request)
+                return has_reported(before.facts, observed.facts, request)
             case "prepare_pickup":
                 return False
             case _:
-                return super().is_done(step, before, seen, request)
+                return super().is_done(step, before, observed, request)
 
     def destination(self, current: OrderState, step: str, request: TargetRequest) -> str | None:
         """As the base; a parcel, and a delivery, lead to where the rest of the order says."""
@@ -218,7 +218,7 @@ class ShopifyMachine(PlatformMachine):
                 base = with_tracking(base, request)
                 state = current.state
             case "prepare_pickup":
-                base = told_ready(base, request)
+                base = announced_ready(base, request)
                 state = current.state
             case "mark_delivered":
                 base = delivered(base, request)

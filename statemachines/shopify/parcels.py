@@ -195,7 +195,7 @@ def next_parcel(facts: Facts, request: TargetRequest) -> Parcel | None:
     return Parcel(tuple(portions), method)
 
 
-def can_tell(before: Facts, now: Facts, request: TargetRequest) -> bool:
+def is_distinguishable(before: Facts, now: Facts, request: TargetRequest) -> bool:
     """Whether what was known before a call is enough to tell later, when its answer is lost, what it shipped `now`.
 
     Whole lines and parcels with a mark are told from any read. Quantities without a mark are told by the parcel that
@@ -254,14 +254,14 @@ def after_parcel(
     return changed
 
 
-def new_parcels(before: Facts, seen: Facts, marks: tuple[Tracking, ...] | None = None) -> dict[str, int]:
+def new_parcels(before: Facts, observed: Facts, marks: tuple[Tracking, ...] | None = None) -> dict[str, int]:
     """What live fulfilments carry that were made since `before`, by order line; with `marks`, under one of them alone.
 
     Told by their ids, so what was taken back meanwhile is not set off against them. A fulfilment of ours whose id was
     never told (its answer was lost) is among the new ones and is taken off.
     """
     known = {each["id"] for each in before.get("fulfillments") or ()}
-    made = [each for each in live(seen) if each["id"] not in known]
+    made = [each for each in live(observed) if each["id"] not in known]
     unnamed = [each for each in live(before) if not each["id"]]
     counts = shipped({"fulfillments": made}, marks)
     for line, quantity in shipped({"fulfillments": unnamed}, marks).items():
@@ -269,24 +269,24 @@ def new_parcels(before: Facts, seen: Facts, marks: tuple[Tracking, ...] | None =
     return counts
 
 
-def kept_records(before: Facts, seen: Facts) -> dict[str, Json]:
+def kept_records(before: Facts, observed: Facts) -> dict[str, Json]:
     """Our own records after a read: a parcel whose id is not known is the new fulfilment of just its lines."""
     kept: dict[str, Json] = {}
     if record := before.get(AS_ASKED):
-        kept[AS_ASKED] = _named(record, before, seen)
+        kept[AS_ASKED] = _named(record, before, observed)
     if records := before.get(BY_KEY):
-        kept[BY_KEY] = {key: _named(record, before, seen) for key, record in records.items()}
-    if (unfinished := before.get(UNFINISHED)) and remaining(seen):
+        kept[BY_KEY] = {key: _named(record, before, observed) for key, record in records.items()}
+    if (unfinished := before.get(UNFINISHED)) and remaining(observed):
         kept[UNFINISHED] = unfinished
     return kept
 
 
-def _named(record: Mapping[str, Json], before: Facts, seen: Facts) -> Mapping[str, Json]:
+def _named(record: Mapping[str, Json], before: Facts, observed: Facts) -> Mapping[str, Json]:
     if "" not in record.get("parcels", ()):
         return record
     known = {each["id"] for each in before.get("fulfillments") or ()}
     unnamed = [each["lines"] for each in live(before) if not each["id"]]
-    found = [each["id"] for each in live(seen) if each["id"] not in known and each["lines"] in unnamed]
+    found = [each["id"] for each in live(observed) if each["id"] not in known and each["lines"] in unnamed]
     if len(found) != record["parcels"].count(""):
         return record  # nobody can tell which one it is
     return {**record, "parcels": [*filter(None, record["parcels"]), *found]}
@@ -309,8 +309,8 @@ def _recorded(facts: Facts, request: TargetRequest) -> dict[str, int]:
 
 def _numbers_text(request: TargetRequest) -> str:
     """What tells a target without items from another one."""
-    told = [request.location, *(each.code or each.url for each in mark(request) or ())]
-    return json.dumps(told, separators=(",", ":"))
+    marks = [request.location, *(each.code or each.url for each in mark(request) or ())]
+    return json.dumps(marks, separators=(",", ":"))
 
 
 def _asked_text(request: TargetRequest) -> str:

@@ -74,16 +74,18 @@ def preparing(
     facts: Facts, here: str, request: TargetRequest, path: tuple[PlannedStep, ...]
 ) -> tuple[PlannedStep, ...]:
     """Progress is reported for what travels; what the buyer collects is ready."""
-    told = (PlannedStep("prepare_pickup", here, here),) if unready(facts, request) else ()
-    is_reported = not told and is_routed(facts) and bool(pickups(facts, request))
-    is_pickup_alone = (told or is_reported) and not any(each["method"] != PICKUP for each in due_orders(facts, request))
-    return (*told, *(() if is_pickup_alone else path))
+    announcement = (PlannedStep("prepare_pickup", here, here),) if unready(facts, request) else ()
+    is_reported = not announcement and is_routed(facts) and bool(pickups(facts, request))
+    is_pickup_alone = (announcement or is_reported) and not any(
+        each["method"] != PICKUP for each in due_orders(facts, request)
+    )
+    return (*announcement, *(() if is_pickup_alone else path))
 
 
 def unready(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
     """The FOs of the target that wait in a store and of which Shopify was not told yet that they are ready."""
-    told = facts.get(READY) or ()
-    return [each for each in pickups(facts, request) if each["id"] not in told]
+    announced = facts.get(READY) or ()
+    return [each for each in pickups(facts, request) if each["id"] not in announced]
 
 
 def unreported(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
@@ -92,19 +94,21 @@ def unreported(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]
     return [each for each in due if REPORTS in each["actions"]]
 
 
-def told_ready(facts: Facts, request: TargetRequest) -> dict[str, Json]:
+def announced_ready(facts: Facts, request: TargetRequest) -> dict[str, Json]:
     """The facts once Shopify was told what is ready for pickup."""
-    told = list(facts.get(READY) or ())
+    announced = list(facts.get(READY) or ())
     with suppress(InvalidItems):  # the guard has the words
-        told += [each["id"] for each in unready(facts, request)]
-    return {**facts, READY: told}
+        announced += [each["id"] for each in unready(facts, request)]
+    return {**facts, READY: announced}
 
 
 def delivered(facts: Facts, request: TargetRequest) -> dict[str, Json]:
     """The facts once the target's parcels were marked as delivered."""
     marked = [id(each) for each in to_deliver(facts, request)]
-    told = [{**each, "is_delivered": True} if id(each) in marked else each for each in facts.get("fulfillments") or ()]
-    return {**facts, "fulfillments": told}
+    fulfillments = [
+        {**each, "is_delivered": True} if id(each) in marked else each for each in facts.get("fulfillments") or ()
+    ]
+    return {**facts, "fulfillments": fulfillments}
 
 
 def delivered_state(facts: Facts, state: str) -> str:

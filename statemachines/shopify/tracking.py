@@ -127,20 +127,20 @@ def overwritten(
 
 
 def _pairs(fulfillment: Mapping[str, Json]) -> list[tuple[str | None, str | None]]:
-    told = fulfillment.get("tracking")
-    if told is None:  # as a webhook tells it, and what was stored before pairs were kept
+    pairs = fulfillment.get("tracking")
+    if pairs is None:  # as a webhook tells it, and what was stored before pairs were kept
         return list(zip_longest(fulfillment["codes"], fulfillment["urls"]))
-    return [(code, url) for code, url in told]
+    return [(code, url) for code, url in pairs]
 
 
 def with_tracking(facts: Facts, request: TargetRequest) -> dict[str, Json]:
     """The facts once the fulfilments that the target's numbers are for carry them."""
     chosen = [id(each) for each in retracked(facts, request)]  # what is only planned has no number yet
-    told = [
+    fulfillments = [
         {**each, **tracking_fields(*overwritten(each, request))} if id(each) in chosen else each
         for each in facts.get("fulfillments") or ()
     ]
-    return {name: value for name, value in {**facts, "fulfillments": told}.items() if name != RETRACKING}
+    return {name: value for name, value in {**facts, "fulfillments": fulfillments}.items() if name != RETRACKING}
 
 
 def retracking_unanswered(facts: Facts, request: TargetRequest) -> Mapping[str, Json]:

@@ -120,9 +120,11 @@ def nothing_reason(facts: Facts, request: TargetRequest) -> str | None:
         return reason
     if request.items is not None or live(facts) or not remaining(facts) or due_orders(facts, request):
         return None
-    told = [f"{each['id']} ({each.get('request') or each['status']})" for each in open_orders(facts) if left_in(each)]
+    names = ", ".join(
+        f"{each['id']} ({each.get('request') or each['status']})" for each in open_orders(facts) if left_in(each)
+    )
     return (
-        f"nothing of this order is the merchant's to ship: fulfillment orders {', '.join(told)} are with a fulfillment"
+        f"nothing of this order is the merchant's to ship: fulfillment orders {names} are with a fulfillment"
         " service; name items or a location to ship them all the same"
     )
 

@@ -145,7 +145,7 @@ async def test_a_gateways_json_is_none_of_a_platform_whose_errors_have_a_form(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_an_order_that_a_firewall_dislikes_does_not_use_up_logins(status: int) -> None:
+async def test_an_order_that_a_firewall_blocks_does_not_use_up_logins(status: int) -> None:
     async with staged("xsale") as stage:
         assert (await stage.client.read(stage.order)).id == stage.order
         stage.sandbox.faults.script_answer(status, PAGE, step="read", times=1000)
@@ -154,7 +154,7 @@ async def test_an_order_that_a_firewall_dislikes_does_not_use_up_logins(status: 
         assert len(stage.sandbox.ledger.calls(step="login")) == 2  # one to see whether the tokens are to blame
 
 
-async def test_a_reference_that_a_firewall_dislikes_is_no_refused_list() -> None:
+async def test_a_reference_that_a_firewall_blocks_is_no_refused_list() -> None:
     async with staged("cloudsuite") as stage:
         stage.sandbox.faults.script_answer(403, PAGE, step="list")
         with pytest.raises(Transient) as caught:

@@ -14,7 +14,7 @@ from orchestrator.platforms.selldone.delivery import merged_text
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "written"),
     [
         ("1E+3", "1000"),
         (Decimal("1E+3"), "1000"),
@@ -30,8 +30,8 @@ from orchestrator.platforms.selldone.delivery import merged_text
         (True, None),
     ],
 )
-def test_an_amount_is_told_as_a_plain_decimal(value: Any, told: str | None) -> None:
-    assert decimal(value) == told
+def test_an_amount_is_told_as_a_plain_decimal(value: Any, written: str | None) -> None:
+    assert decimal(value) == written
 
 
 def test_large_amounts_are_added_and_compared_to_the_last_digit() -> None:
@@ -46,11 +46,11 @@ def test_large_amounts_are_added_and_compared_to_the_last_digit() -> None:
 def test_an_amount_that_a_webhook_writes_as_a_number_keeps_its_digits() -> None:
     body = {"id": 1, "total_outstanding": "T", "total_price": "U", "financial_status": "paid", "test": 1.5}
     payload = json.dumps(body).replace('"T"', "12.30").replace('"U"', "1e-05").encode()
-    seen = order_in_webhook("shopify", payload)
-    assert seen is not None
-    assert seen.content["payment"]["due"] == "12.30"
-    assert seen.content["totals"]["total"] == "0.00001"
-    assert json.dumps([seen.content, seen.facts])
+    snapshot = order_in_webhook("shopify", payload)
+    assert snapshot is not None
+    assert snapshot.content["payment"]["due"] == "12.30"
+    assert snapshot.content["totals"]["total"] == "0.00001"
+    assert json.dumps([snapshot.content, snapshot.facts])
 
 
 def test_numbers_of_delivery_info_go_out_without_an_exponent() -> None:

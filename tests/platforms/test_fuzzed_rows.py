@@ -144,10 +144,10 @@ def test_the_rows_beside_a_spoilt_one_come_through(platform: str, data: st.DataO
     for item in found.unreadable:
         assert item.payload == bad.encode("utf-8", "surrogateescape").strip()
         item.error.encode()
-    for seen in found.read:
-        if isinstance(seen, OrderSnapshot):
-            json.dumps([seen.facts, seen.content, seen.reference], ensure_ascii=False).encode()
-            seen.payload.decode()
+    for snapshot in found.read:
+        if isinstance(snapshot, OrderSnapshot):
+            json.dumps([snapshot.facts, snapshot.content, snapshot.reference], ensure_ascii=False).encode()
+            snapshot.payload.decode()
 
 
 @given(data=st.data())

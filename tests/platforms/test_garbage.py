@@ -36,7 +36,7 @@ async def test_garbage_for_a_list_or_a_read_is_trouble_that_passes(platform: str
             await (stage.client.list_page(None, None) if call == "list" else stage.client.read(order))
         assert not caught.value.is_ambiguous
         assert (await stage.client.read(order)).id == order
-        assert (await stage.seen()).keys() >= {order}
+        assert (await stage.snapshots()).keys() >= {order}
 
 
 @every_platform

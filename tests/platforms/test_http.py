@@ -256,8 +256,8 @@ async def test_the_status_is_told_once(status: int, body: bytes, detail: str) ->
         http.put("http://shop/", status=status, body=body)
         async with open_caller() as caller:
             answer = await caller.call("PUT", URL("http://shop/"), is_effect=True) if status < 500 else None
-            told = caller.words(answer) if answer else (await failure_of(caller, "http://shop/")).detail
-    assert told == detail
+            message = caller.words(answer) if answer else (await failure_of(caller, "http://shop/")).detail
+    assert message == detail
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 400, 403, 404, 409, 422])

@@ -35,8 +35,8 @@ class Bucket:
 async def call(points: Points, bucket: Bucket, kind: str, requested: float, actual: float, seconds: float) -> None:
     async with points.spent(kind, 1000) as cost:
         await anyio.sleep(seconds)
-        told = bucket.run(requested, actual)
-    points.told(kind, cost, told)
+        reported = bucket.run(requested, actual)
+    points.record(kind, cost, reported)
 
 
 @settings(deadline=None, max_examples=40)
@@ -137,10 +137,10 @@ async def test_a_call_that_costs_more_than_there_ever_is_goes_out_and_is_judged_
 )
 def test_a_nonsensical_word_of_the_bucket_is_ignored(changes: dict[str, float]) -> None:
     points = Points(PointsLimit(2000, 100), Stopwatch())
-    told = ReportedPoints(
+    reported = ReportedPoints(
         **{"maximum": 2000, "available": 0, "per_second": 100, "requested": 10, "actual": 10, **changes}
     )
-    points.told("read", 0, told)
+    points.record("read", 0, reported)
     assert (points.available, points.maximum, points.per_second) == (1000, 2000, 100)
 
 

@@ -31,12 +31,12 @@ def spellings(secret: str) -> Iterator[str]:
     yield base64.b64encode(f"user:{secret}".encode()).decode().rstrip("=")
 
 
-def told(secret: str) -> str:
+def echoed(secret: str) -> str:
     return " ".join(f"({spelt})" for spelt in spellings(secret))
 
 
 def bodies(secret: str) -> Iterator[bytes]:
-    words = told(secret)
+    words = echoed(secret)
     yield json.dumps({"error": words, "code": words, "message": words}).encode()
     yield json.dumps({"errors": [{"message": words}], "data": None}).encode()
     yield json.dumps({"errors": [{"message": f"{words} {'x' * 2000}"}]}).encode()
@@ -75,7 +75,7 @@ async def test_no_refusal_of_a_step_holds_a_secret(platform: str, status: int) -
 async def test_shopifys_refusal_at_a_good_status_holds_none_either() -> None:
     secret = SECRETS["shopify"]
     for field in ("fulfillmentOrderReportProgress", "fulfillmentCreate"):
-        payload = {field: {"userErrors": [{"field": None, "message": told(secret)}]}}
+        payload = {field: {"userErrors": [{"field": None, "message": echoed(secret)}]}}
         async with staged("shopify") as stage:
             stage.sandbox.faults.script_answer(200, json.dumps({"data": payload}).encode(), step="report_progress")
             with pytest.raises(PlatformFailure) as caught:
@@ -129,15 +129,15 @@ async def test_a_value_that_is_cut_where_it_is_told_holds_no_half_of_one(platfor
     async with staged(platform) as stage:
         stage.sandbox.faults.script_answer(200, json.dumps(shapes[platform]).encode(), step="list", times=3)
         pages, _ = await stage.sweep()
-        (told,) = {row.error for page in pages for row in page.unreadable}
-        assert secret[:5] not in told
+        (error,) = {row.error for page in pages for row in page.unreadable}
+        assert secret[:5] not in error
 
 
 @every_platform
 async def test_a_row_that_cannot_be_read_is_kept_without_them(platform: str) -> None:
     secret = SECRETS[platform]
     async with staged(platform) as stage:
-        row = {"id": "x", "secret": told(secret)}
+        row = {"id": "x", "secret": echoed(secret)}
         shapes = {
             "selldone": {"orders": [row], "total": 1},
             "cloudsuite": {"count": 1, "next": None, "results": [row]},

@@ -213,9 +213,9 @@ def test_what_others_use_of_the_account_takes_our_slots() -> None:
     watch = Stopwatch()
     window = window_of(watch)
     release_all(window, [window.try_claim() or 0 for _ in range(10)])
-    window.told(80, 5)
+    window.record(80, 5)
     assert window.room() == 5
-    window.told(80, 60)
+    window.record(80, 60)
     assert window.room() == 5, "more than we thought is no reason to hurry"
     watch.now += 61.5
     assert window.room() == 80
@@ -223,12 +223,12 @@ def test_what_others_use_of_the_account_takes_our_slots() -> None:
 
 def test_a_smaller_limit_that_the_platform_says_holds_until_a_person_resumes() -> None:
     window = window_of(Stopwatch())
-    window.told(60, 60)
+    window.record(60, 60)
     assert window.room() == 60
-    window.told(200, 200)
+    window.record(200, 200)
     assert window.room() == 80
-    window.told(0, 80)
+    window.record(0, 80)
     assert window.room() == 80, "none at all cannot be meant: it answered"
-    window.told(1, 1)
+    window.record(1, 1)
     window.forget()
     assert window.room() == 80

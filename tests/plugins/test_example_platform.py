@@ -41,9 +41,9 @@ def run(installed: dict[str, str], folder: Path, *arguments: str) -> str:
 
 
 def test_a_plug_in_passes_the_suite_without_a_line_elsewhere(installed: dict[str, str], tmp_path: Path) -> None:
-    told = run(installed, tmp_path, "-m", "pytest", "-q", "--pyargs", "orchestrator.testing.platform_suite")
-    passed = re.search(r"(\d+) passed", told)
-    assert passed is not None, told
+    output = run(installed, tmp_path, "-m", "pytest", "-q", "--pyargs", "orchestrator.testing.platform_suite")
+    passed = re.search(r"(\d+) passed", output)
+    assert passed is not None, output
     assert int(passed[1]) > 40
 
 
@@ -51,8 +51,8 @@ def test_a_plug_in_passes_the_suite_without_a_line_elsewhere(installed: dict[str
 @pytest.mark.crash
 def test_a_plug_in_passes_the_crash_matrix(installed: dict[str, str], tmp_path: Path) -> None:
     matrix = str(ROOT / "tests" / "e2e" / "test_crash_platforms.py")
-    told = run(installed, tmp_path, "-m", "pytest", "-q", "-c", "pytest.ini", matrix, "-k", "example")
-    assert "4 passed" in told, told
+    output = run(installed, tmp_path, "-m", "pytest", "-q", "-c", "pytest.ini", matrix, "-k", "example")
+    assert "4 passed" in output, output
 
 
 def test_a_plug_in_is_named_with_its_package(installed: dict[str, str], tmp_path: Path) -> None:

@@ -209,10 +209,10 @@ def test_a_despatch_cannot_be_read_back(on_timeout: str, answer: bool | None) ->
 
 def test_read_backs_compare_what_was_written() -> None:
     here, request = order_state("processing"), wish("sent", **ERP)
-    told = MACHINE.after(here, "confirm_order", request, None, {})
+    confirmed = MACHINE.after(here, "confirm_order", request, None, {})
     for step in ("set_erp_number", "set_erp_lines", "confirm_order"):
         assert MACHINE.is_done(step, here, here, request) is False
-        assert MACHINE.is_done(step, here, told, request) is True
+        assert MACHINE.is_done(step, here, confirmed, request) is True
     assert MACHINE.is_done(
         "confirm_order", here, MACHINE.after(here, "set_erp_number", request, None, {}), request
     ) is (False)

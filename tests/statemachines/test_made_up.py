@@ -44,9 +44,9 @@ def test_what_goods_do_at_any_of_them_counts() -> None:
 
 
 def test_the_machine_tells_them_all() -> None:
-    told = MACHINE.describe()
-    assert (told["milestones"]["shipped"], told["milestones"]["delivered"]) == ("completed", "completed")
-    (completed,) = [state for state in told["states"] if state["name"] == "completed"]
+    described = MACHINE.describe()
+    assert (described["milestones"]["shipped"], described["milestones"]["delivered"]) == ("completed", "completed")
+    (completed,) = [state for state in described["states"] if state["name"] == "completed"]
     assert completed["milestone"] == "delivered"
     for picture in (text(MACHINE), mermaid(MACHINE), svg(MACHINE)):
         assert "shipped, delivered" in picture
@@ -60,7 +60,7 @@ def test_the_machine_tells_them_all() -> None:
         (State("b", Milestone.SHIPPED), "give a tuple"),  # type: ignore[arg-type]
     ],
 )
-def test_senseless_milestones_are_refused(state: State, reason: str) -> None:
+def test_invalid_milestones_are_refused(state: State, reason: str) -> None:
     with pytest.raises(DefinitionError, match=reason):
         PlatformMachine("toy", [A, state], [Step("go", ("a",), "b")], ("a", "b"), "a")
 
@@ -151,8 +151,8 @@ def test_the_platforms_shipment_of_a_withdrawn_order_is_not_held_back_but_ours_b
 
 
 def test_the_machine_and_its_pictures_say_who_makes_it() -> None:
-    told = {step["step"]: step["by"] for step in MACHINE.describe()["steps"]}
-    assert told == {step.name: "platform" if step.name in ("settle", "refund") else "daemon" for step in STEPS}
+    described = {step["step"]: step["by"] for step in MACHINE.describe()["steps"]}
+    assert described == {step.name: "platform" if step.name in ("settle", "refund") else "daemon" for step in STEPS}
     for picture in (mermaid(MACHINE), svg(MACHINE)):
         assert "settle (by the platform)" in picture
         assert "complete (by the platform)" not in picture
@@ -176,7 +176,7 @@ def test_a_walk_of_the_platform_suite_need_not_make_it() -> None:
     ],
     ids=["leaves the state", "carries", "narrows", "is sent blindly", "is ours as well", "is the record's"],
 )
-def test_senseless_steps_are_refused(row: Step) -> None:
+def test_invalid_steps_are_refused(row: Step) -> None:
     ours = [Step("back", ("b",), "c"), Step("on", ("a",), "b")]
     with pytest.raises(DefinitionError, match=f"{row.name} is"):
         PlatformMachine("toy", [A, B, State("c")], [row, *ours], ("a", "b"), "a")

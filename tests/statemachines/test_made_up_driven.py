@@ -166,8 +166,8 @@ async def test_a_step_that_the_shop_has_no_use_for_is_passed_over_and_told(bare:
     done = kept(bare, made.id)
     assert done.status is TargetStatus.REACHED
     assert done.unused == ("tracking", "tracking.carrier")
-    told = {event.data["step"]: event.data for event in events(bare, "step.done")}
-    assert told["track"] == {
+    data = {event.data["step"]: event.data for event in events(bare, "step.done")}
+    assert data["track"] == {
         "step": "track",
         "from": "processing",
         "to": "processing",
@@ -175,7 +175,7 @@ async def test_a_step_that_the_shop_has_no_use_for_is_passed_over_and_told(bare:
         "unused": ["tracking", "tracking.carrier"],
         "reason": NO_PLUGIN,
     }
-    assert {told[step]["how"] for step in ("pack", "complete")} == {"called"}
+    assert {data[step]["how"] for step in ("pack", "complete")} == {"called"}
     shown = target_view(done, bare.row().situation)
     assert [(entry["step"], entry["status"]) for entry in shown["plan"]] == [("pack", "done"), ("complete", "done")]
     assert bare.row().facts["tracking"] is None
@@ -207,8 +207,8 @@ async def test_a_death_on_the_way_does_not_make_it_be_asked_again(bare: Driven[B
         bare.now_ms += 10_000
     await bare.work()
     assert kept(bare, made.id).status is TargetStatus.REACHED
-    told = [event for event in events(bare, "step.done") if event.data["step"] == "track"]
-    assert [event.data["how"] for event in told] == ["not_taken"]
+    data = [event for event in events(bare, "step.done") if event.data["step"] == "track"]
+    assert [event.data["how"] for event in data] == ["not_taken"]
     assert len(bare.platform.passed_over) <= 2, "asked again where the answer was never written, else not"
 
 
@@ -229,8 +229,8 @@ async def test_a_step_of_which_a_part_has_no_use_is_taken(bare: Driven[Bazaar]) 
     await bare.work()
     assert bare.platform.moves == ["track", "pack", "complete"]
     assert kept(bare, made.id).unused == ("tracking.carrier",)
-    (told,) = [event.data for event in events(bare, "step.done") if event.data["step"] == "track"]
-    assert (told["how"], told["unused"]) == ("called", ["tracking.carrier"])
+    (data,) = [event.data for event in events(bare, "step.done") if event.data["step"] == "track"]
+    assert (data["how"], data["unused"]) == ("called", ["tracking.carrier"])
 
 
 async def test_a_step_that_leads_on_is_made_without_what_has_no_use(bare: Driven[Bazaar]) -> None:

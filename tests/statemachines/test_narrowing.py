@@ -89,8 +89,8 @@ def order_state(platform: str, state: str) -> OrderState:
 
 def final_steps(platform: str, plan: Plan) -> list[str]:
     if platform == "xsale":
-        told = ("Wysłane", "Zrealizowane", "Anulowane")
-        return [step.step for step in plan.steps if step.to in told]
+        announced = ("Wysłane", "Zrealizowane", "Anulowane")
+        return [step.step for step in plan.steps if step.to in announced]
     return [step.step for step in plan.steps if step.step in FINAL]
 
 
@@ -159,8 +159,8 @@ def test_what_was_confirmed_is_what_there_is_to_send_on_selldone() -> None:
     here = machine.after(
         order_state("selldone", "CheckQueue"), "confirm", TargetRequest("accepted", items=("1",)), None, {}
     )
-    seen = OrderState("OrderConfirm", "OrderConfirm", "paid", FACTS["selldone"]("OrderConfirm"))
-    kept = OrderState("OrderConfirm", "OrderConfirm", "paid", machine.merged_facts(here, seen))
+    observed = OrderState("OrderConfirm", "OrderConfirm", "paid", FACTS["selldone"]("OrderConfirm"))
+    kept = OrderState("OrderConfirm", "OrderConfirm", "paid", machine.merged_facts(here, observed))
     assert isinstance(machine.plan(kept, TargetRequest("shipped", items=("1",))), Plan)
     assert isinstance(machine.plan(kept, TargetRequest("shipped", items=("2",))), Refusal)
 

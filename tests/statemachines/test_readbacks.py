@@ -59,15 +59,15 @@ def test_selldones_states_prove_what_led_to_them(
 
 
 @pytest.mark.parametrize(
-    ("told", "proof"),
+    ("given", "proof"),
     [
         ({"tracking_code": "A"}, True),
         ({"tracking_code": "B"}, False),
         ({}, False),
     ],
 )
-def test_selldones_tracking_is_proved_by_the_code_itself(told: dict[str, Json], proof: bool) -> None:
-    before, shown = plainly("PreparingOrder"), plainly("PreparingOrder", **told)
+def test_selldones_tracking_is_proved_by_the_code_itself(given: dict[str, Json], proof: bool) -> None:
+    before, shown = plainly("PreparingOrder"), plainly("PreparingOrder", **given)
     assert is_done("selldone", "set_tracking", before, shown, tracking={"code": "A"}) is proof
 
 
@@ -248,7 +248,7 @@ def reading(shown: str, *, is_unanswered: bool, **request: Any) -> Draft:
 
 
 @pytest.mark.parametrize(
-    ("request_", "is_unanswered", "told"),
+    ("request_", "is_unanswered", "given"),
     [
         ({}, True, "step.done"),
         ({}, False, "step.done"),
@@ -257,17 +257,17 @@ def reading(shown: str, *, is_unanswered: bool, **request: Any) -> Draft:
     ],
 )
 def test_a_refused_step_whose_data_no_read_shows_is_not_found_done(
-    request_: dict[str, Json], is_unanswered: bool, told: str
+    request_: dict[str, Json], is_unanswered: bool, given: str
 ) -> None:
     draft = reading("OrderConfirm", is_unanswered=is_unanswered, **request_)
     assert draft.order.state == "OrderConfirm"
     assert draft.order.intent is None
-    assert [name for name, _ in events(draft)] == [told]
+    assert [name for name, _ in events(draft)] == [given]
 
 
 def test_the_steps_whose_data_no_read_shows() -> None:
     machine = PLATFORMS["selldone"].machine({})
-    told = TargetRequest("shipped", items=("1",), delivery_info={"type": "Cargo"}, tracking=Tracking("A"))
+    given = TargetRequest("shipped", items=("1",), delivery_info={"type": "Cargo"}, tracking=Tracking("A"))
     plain = TargetRequest("shipped")
-    assert {step for step in machine.steps if not machine.is_evident(step, told)} == {"confirm", "prepare"}
+    assert {step for step in machine.steps if not machine.is_evident(step, given)} == {"confirm", "prepare"}
     assert all(machine.is_evident(step, plain) for step in machine.steps)

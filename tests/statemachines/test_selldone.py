@@ -254,9 +254,9 @@ def test_a_returned_order_keeps_our_name_while_the_platform_shows_the_same() -> 
 def test_an_order_that_can_be_shipped_again_after_it_was_sent_was_returned(
     known: str, shown: str, is_returned: bool
 ) -> None:
-    seen = OrderState(shown, shown, "paid", {"status": "Payed"})
-    assert (MACHINE.observe(order_state(known), seen) == "Returned") is is_returned
-    assert MACHINE.observe(order_state(known), replace(seen, facts={"status": "Canceled"})) == "Canceled"
+    observed = OrderState(shown, shown, "paid", {"status": "Payed"})
+    assert (MACHINE.observe(order_state(known), observed) == "Returned") is is_returned
+    assert MACHINE.observe(order_state(known), replace(observed, facts={"status": "Canceled"})) == "Canceled"
 
 
 def test_tracking_of_a_parcel_that_comes_back_is_not_told_the_buyer() -> None:
@@ -339,8 +339,8 @@ def test_a_fresh_read_tells_whether_tracking_was_set() -> None:
     request = TargetRequest("shipped", tracking=TRACKING)
     here = order_state("PreparingOrder")
     assert MACHINE.is_done("set_tracking", here, here, request) is False
-    seen = order_state("PreparingOrder", tracking_code=CODE, tracking_url=URL)
-    assert MACHINE.is_done("set_tracking", here, seen, request) is True
+    observed = order_state("PreparingOrder", tracking_code=CODE, tracking_url=URL)
+    assert MACHINE.is_done("set_tracking", here, observed, request) is True
 
 
 # -- what always holds -------------------------------------------------------------------------------------------------
@@ -433,8 +433,8 @@ def _moved(platform: OrderState, step: str, request: TargetRequest) -> OrderStat
     """The platform's own state after a call that it took."""
     if step == "set_tracking":
         assert request.tracking is not None
-        told = {"tracking_code": request.tracking.code, "tracking_url": request.tracking.url}
-        return replace(platform, facts={**platform.facts, **{name: value for name, value in told.items() if value}})
+        tracking = {"tracking_code": request.tracking.code, "tracking_url": request.tracking.url}
+        return replace(platform, facts={**platform.facts, **{name: value for name, value in tracking.items() if value}})
     state = STEP_STATE.get(step, "PreparingOrder")
     return replace(platform, state=state, platform_state=state)
 

@@ -137,8 +137,8 @@ def test_the_same_part_without_a_code_is_the_same_parcel() -> None:
     part = ask("shipped", {"id": "1", "quantity": 1})
     after = MACHINE.after(order_state(), "fulfill", part, None, {})
     assert steps(MACHINE.plan(after, part)) == []
-    seen = OrderState(after.state, after.state, "paid", {**after.facts, "shipped_as_asked": None})
-    kept = MACHINE.merged_facts(after, seen)
+    observed = OrderState(after.state, after.state, "paid", {**after.facts, "shipped_as_asked": None})
+    kept = MACHINE.merged_facts(after, observed)
     assert steps(MACHINE.plan(OrderState(after.state, after.state, "paid", kept), part)) == []
 
 
@@ -183,8 +183,8 @@ def test_new_tracking_of_several_parcels_has_to_name_its_items() -> None:
 
 def test_a_shipment_is_found_done_by_its_lines_and_code() -> None:
     before, part = order_state(), ask("shipped", {"id": "1", "quantity": 1}, code="A")
-    seen = MACHINE.after(before, "fulfill", part, None, {})
-    assert MACHINE.is_done("fulfill", before, seen, part) is True
+    observed = MACHINE.after(before, "fulfill", part, None, {})
+    assert MACHINE.is_done("fulfill", before, observed, part) is True
     assert MACHINE.is_done("fulfill", before, before, part) is False
     other = MACHINE.after(before, "fulfill", ask("shipped", {"id": "1", "quantity": 1}, code="OTHER"), None, {})
     assert MACHINE.is_done("fulfill", before, other, part) is False
@@ -345,14 +345,14 @@ def order_node(name: str) -> dict[str, Any]:
     ],
 )
 def test_observed_orders_are_understood(name: str, state: str, left: int) -> None:
-    seen = read_order(order_node(name), "{}", 0)
-    assert (seen.id, seen.reference, seen.state) == ("8887505781042", "#1675", state)
-    assert sum(remaining(seen.facts).values()) == left
+    observed = read_order(order_node(name), "{}", 0)
+    assert (observed.id, observed.reference, observed.state) == ("8887505781042", "#1675", state)
+    assert sum(remaining(observed.facts).values()) == left
 
 
 def test_an_order_without_fulfillment_orders_tells_its_age() -> None:
-    seen = read_order(order_node("no_fulfillment_orders_yet"), "{}", 1_791_115_212_000)
-    assert seen.facts["age_seconds"] == 12
+    observed = read_order(order_node("no_fulfillment_orders_yet"), "{}", 1_791_115_212_000)
+    assert observed.facts["age_seconds"] == 12
 
 
 def test_a_delivered_order_is_one_whose_live_parcels_have_all_arrived() -> None:

@@ -12,9 +12,9 @@ A, B = "11", "12"
 
 
 def part(number: str, line: str, left: int = 1, /, **more: Json) -> Json:
-    told = {"location": "1", "method": "SHIPPING", "actions": ["CREATE_FULFILLMENT"], "hold": None, "fulfill_at": None}
+    usual = {"location": "1", "method": "SHIPPING", "actions": ["CREATE_FULFILLMENT"], "hold": None, "fulfill_at": None}
     status = "OPEN" if left else "CLOSED"
-    return {"id": number, "status": status, **told, "lines": {f"{number}0": [line, left]}, **more}
+    return {"id": number, "status": status, **usual, "lines": {f"{number}0": [line, left]}, **more}
 
 
 def parcel(line: str, quantity: int = 1) -> Json:

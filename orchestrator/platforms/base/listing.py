@@ -43,19 +43,19 @@ def listing_of(
     ids: list[str] = []
     for value, raw in rows:
         try:
-            seen = read(value, payload_of(raw))
+            snapshot = read(value, payload_of(raw))
         except InvalidOrder as error:
             order_id = id_or_none(member_or_none(value, raw, id_name))
             unreadable.append(UnreadableItem(order_id, str(error), encoded(raw)))
             ids += [order_id] if order_id is not None else []
         else:
-            orders.append(seen)
-            ids.append(seen.id)
+            orders.append(snapshot)
+            ids.append(snapshot.id)
     return Listing(tuple(orders), tuple(unreadable), tuple(ids), len(rows), count_of(total))
 
 
 def single_of(body: bytes, read: Callable[[Json, bytes], OrderSnapshot]) -> OrderSnapshot:
-    """The order that an answer is, by itself. Raises Unreadable if it makes no sense."""
+    """The order that an answer is, by itself. Raises Unreadable if it is invalid."""
     whole = decoded(body)
     try:
         return read(read_value(whole), payload_of(whole.strip()))

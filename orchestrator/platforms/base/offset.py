@@ -98,7 +98,7 @@ async def sweep_page(ask: Ask, position: Json, cursor: Json, *, page_size: int, 
     return Page(
         orders=listing.orders,
         unreadable=listing.unreadable,
-        skip_if_new=frozenset(seen.id for seen in listing.orders if not seen.is_released),
+        skip_if_new=frozenset(snapshot.id for snapshot in listing.orders if not snapshot.is_released),
         next=None if turned.is_complete else turned.sweep.to_json(),
         position=turned.sweep.position if turned.is_complete else None,
         flaw=turned.flaw,

@@ -247,7 +247,7 @@ class RestClient(ABC):
         return answer
 
     def _members(self, answer: Answer) -> dict[str, Json]:
-        """The members of what a change answered. Raises Garbled, ambiguous, where it is no JSON object."""
+        """The members of what a change answered. Raises Garbled, ambiguous, where it is not a JSON object."""
         members = read_object(answer.body)
         if members is None:
             raise self._caller.garbled(answer, is_effect=True)
@@ -265,13 +265,13 @@ class RestClient(ABC):
         order, and what is refused."""
         answer = await self._accepted("GET", url, headers=headers)
         with self._caller.reading(answer):
-            seen = read(answer)
-        if order_id is not None and seen.id != order_id:
-            raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", answer.body)
-        return seen
+            snapshot = read(answer)
+        if order_id is not None and snapshot.id != order_id:
+            raise Unreadable(f"order {snapshot.id} was answered when {order_id} was asked for", answer.body)
+        return snapshot
 
     async def _first(self, order_id: str) -> OrderSnapshot:
-        """The look before a step. One that makes no sense is worth another try: nothing was sent yet."""
+        """The look before a step. One that is invalid is worth another try: nothing was sent yet."""
         try:
             return await self.read(order_id)
         except Unreadable as failure:
@@ -308,4 +308,4 @@ def json_body(data: Json) -> bytes:
     try:
         return write_value(data).encode()
     except ValueError as error:
-        raise Rejected(f"the target's data is no JSON: {error}") from error
+        raise Rejected(f"the target's data is not JSON: {error}") from error

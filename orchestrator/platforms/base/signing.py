@@ -18,9 +18,9 @@ def verify(raw: bytes, signature: str, secrets: Sequence[str]) -> bool:
 
     Several secrets, because a platform may sign with the old one for a while after a rotation.
     """
-    told = signature.strip().encode("utf-8", "surrogateescape")
+    received = signature.strip().encode("utf-8", "surrogateescape")
     is_genuine = False
     for secret in secrets:
         # No early way out: how long this takes tells nothing about which secret fits.
-        is_genuine |= bool(secret) and hmac.compare_digest(signature_of(raw, secret).encode(), told)
+        is_genuine |= bool(secret) and hmac.compare_digest(signature_of(raw, secret).encode(), received)
     return is_genuine

@@ -98,7 +98,7 @@ class CloudsuiteAccess:
         members = read_object(answer.body) or {}
         text, life = members.get("access_token"), seconds_of(members.get("expires_in"))
         if not isinstance(text, str) or not is_header_safe(text):
-            raise Transient("the answer of the token endpoint makes no sense")
+            raise Transient("unexpected answer of the token endpoint: access_token is missing or invalid")
         self._caller.hide(text)
         seconds = _ASSUMED_LIFE_SECONDS if life is None else life
         return _Token(f"Bearer {text}", asked_at + seconds - min(RENEW_EARLY_SECONDS, seconds / 2))

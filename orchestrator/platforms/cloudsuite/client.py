@@ -126,10 +126,10 @@ class CloudsuiteClient(RestClient):
         if order_number(order_id) is None and not order_id.startswith("ext:"):
             order_id = await self._find(order_id)
         number = None if order_number(order_id) is None else order_id
-        seen = await self._single(number, self._order_url(order_id), self._order_in, headers=_READ)
-        if self._is_of_another_webshop(seen):
+        snapshot = await self._single(number, self._order_url(order_id), self._order_in, headers=_READ)
+        if self._is_of_another_webshop(snapshot):
             raise NotFound(f"order {order_id} is not one of webshop {self._options.webshop}")
-        return seen
+        return snapshot
 
     async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """Makes the calls of `step` (cloudsuite.md §5.3, §6, §7)."""
@@ -210,25 +210,25 @@ class CloudsuiteClient(RestClient):
             raise NotFound(f"no order is called {reference!r}")
         return listing.rows[0].id
 
-    def _is_of_another_webshop(self, seen: OrderSnapshot) -> bool:
+    def _is_of_another_webshop(self, snapshot: OrderSnapshot) -> bool:
         wanted = self._options.webshop
-        told = read_value(seen.payload.decode()).get("webshop") if wanted is not None else None
-        return isinstance(told, int) and not isinstance(told, bool) and told != wanted
+        webshop = read_value(snapshot.payload.decode()).get("webshop") if wanted is not None else None
+        return isinstance(webshop, int) and not isinstance(webshop, bool) and webshop != wanted
 
     # -- moving ----------------------------------------------------------------------------------------------------
 
     async def _move(self, step: str, order_id: str) -> StepAnswer:
         sources, change, to = _MOVES[step]
-        seen = await self._first(order_id)
-        is_offline = seen.facts["is_offline"] is True
+        snapshot = await self._first(order_id)
+        is_offline = snapshot.facts["is_offline"] is True
         may_begin = sources | {"confirmed"} if step == "mark_sent" and is_offline else sources
-        self._expect(seen, step, may_begin)
+        self._expect(snapshot, step, may_begin)
         if step == "process" and self._reading.checks_payment and not is_offline:
-            status = seen.facts["payment_status"]
+            status = snapshot.facts["payment_status"]
             if status not in RELEASED:
                 raise OutOfSequence(f"the payment is not settled any more, payment_status is {status}")
-        answer = await self._patch(order_id, change, to, seen)
-        await self._tell_buyer(to, seen)
+        answer = await self._patch(order_id, change, to, snapshot)
+        await self._notify_buyer(to, snapshot)
         return answer
 
     async def _patch(
@@ -241,7 +241,7 @@ class CloudsuiteClient(RestClient):
             data = await self._look_behind(order_id)
             if any(data[name] != value for name, value in change.items() if name in data):
                 raise Transient("nothing was answered, and the order shows no change", is_ambiguous=True)
-        state = _told_state(data)
+        state = _state_in(data)
         if "shipment_state" in change and "shipment_state" not in data:
             is_hidden = before is not None and before.facts.get("hides_shipment") is True
             if before is not None and is_hidden and state in (None, before.state):
@@ -258,37 +258,37 @@ class CloudsuiteClient(RestClient):
         numbers = {line.line: line.erp_line_number for line in request.erp_lines or ()}
         modified = None
         for _ in range(_WRITE_ATTEMPTS):
-            seen = await self._first(order_id)
-            text = seen.payload.decode()
-            self._expect(seen, "set_erp_lines", _UNDERWAY)
+            snapshot = await self._first(order_id)
+            text = snapshot.payload.decode()
+            self._expect(snapshot, "set_erp_lines", _UNDERWAY)
             was, modified = modified, read_value(text)["modified_date"]
             if was != modified:
                 continue
             try:
-                body = with_erp_lines(text, numbers, _hidden(current, seen))
+                body = with_erp_lines(text, numbers, _hidden(current, snapshot))
             except ValueError as error:
                 raise OutOfSequence(str(error)) from None
             if await self._write("PUT", order_id, body.encode()) is None:
                 shown = await self._look_behind(order_id)
-                told = {str(line.get("id")): line.get("erp_line_number") for line in shown.get("order_lines") or ()}
-                if any(str(told.get(line)) != str(number) for line, number in numbers.items()):
+                numbered = {str(line.get("id")): line.get("erp_line_number") for line in shown.get("order_lines") or ()}
+                if any(str(numbered.get(line)) != str(number) for line, number in numbers.items()):
                     raise Transient("nothing was answered, and the order shows no change", is_ambiguous=True)
             return StepAnswer(None)
         raise Transient("the order keeps changing, so its lines are written later")
 
-    def _expect(self, seen: OrderSnapshot, step: str, sources: Collection[str]) -> None:
-        if seen.state not in sources:
-            raise OutOfSequence(f"the order is in {seen.state}, where {step} does not begin")
+    def _expect(self, snapshot: OrderSnapshot, step: str, sources: Collection[str]) -> None:
+        if snapshot.state not in sources:
+            raise OutOfSequence(f"the order is in {snapshot.state}, where {step} does not begin")
 
     async def _look_behind(self, order_id: str) -> dict[str, Json]:
         """The order after a write whose answer is empty: nothing says that it was the platform's own."""
         try:
-            seen = await self.read(order_id)
+            snapshot = await self.read(order_id)
         except PlatformFailure as failure:
             raise Transient(
                 f"nothing was answered to the write, and then: {failure.detail}", is_ambiguous=True
             ) from None
-        return read_object(seen.payload) or {}
+        return read_object(snapshot.payload) or {}
 
     async def _write(self, method: str, order_id: str, body: bytes) -> dict[str, Json] | None:
         """The members of the answer to a write, none where it says that it has no body (204); None: nothing of the
@@ -302,41 +302,41 @@ class CloudsuiteClient(RestClient):
     # -- XML calls -------------------------------------------------------------------------------------------------
 
     async def _confirm_order(self, order_id: str, request: TargetRequest) -> StepAnswer:
-        seen = await self._first(order_id)
-        self._expect(seen, "confirm_order", _UNDERWAY)
-        number = request.erp_order_number or seen.facts["erp_order_number"]
-        lines = numbered(seen.facts, request)
+        snapshot = await self._first(order_id)
+        self._expect(snapshot, "confirm_order", _UNDERWAY)
+        number = request.erp_order_number or snapshot.facts["erp_order_number"]
+        lines = numbered(snapshot.facts, request)
         if number is None or any(line["erp"] is None or line["quantity"] is None for line in lines.values()):
             raise OutOfSequence("the ERP's number, line numbers or quantities do not fit the order as it is now")
-        await self._proxy.confirm(read_value(seen.payload.decode()), number, lines)
+        await self._proxy.confirm(read_value(snapshot.payload.decode()), number, lines)
         return StepAnswer(None)
 
     async def _send_despatch(self, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         despatch = next_despatch(current.facts, request)
         if despatch is None:
             raise OutOfSequence("every despatch of the target was sent already")
-        seen = await self._first(order_id)
-        self._expect(seen, "send_despatch", _UNDERWAY)
-        lines = slip_lines(despatch, seen)
+        snapshot = await self._first(order_id)
+        self._expect(snapshot, "send_despatch", _UNDERWAY)
+        lines = slip_lines(despatch, snapshot)
         was_unanswered = may_be_there(current.facts, despatch)
-        may_be_found = was_unanswered or self._may_lack_calls(seen)
-        is_found = await self._proxy.despatch(despatch, lines, seen, request.tracking, may_be_found=may_be_found)
+        may_be_found = was_unanswered or self._may_lack_calls(snapshot)
+        is_found = await self._proxy.despatch(despatch, lines, snapshot, request.tracking, may_be_found=may_be_found)
         if despatch.is_final and (was_unanswered or not is_found):
-            await self._tell_buyer("sent", seen)
+            await self._notify_buyer("sent", snapshot)
         return StepAnswer(None, is_found=is_found)
 
-    def _may_lack_calls(self, seen: OrderSnapshot) -> bool:
+    def _may_lack_calls(self, snapshot: OrderSnapshot) -> bool:
         """Whether calls of ours may have gone out about the order of which a store that was put back knows nothing."""
         if self._restored_at is None:
             return False
-        return seen.age.ordered_at is None or seen.age.ordered_at <= self._restored_at
+        return snapshot.age.ordered_at is None or snapshot.age.ordered_at <= self._restored_at
 
-    async def _tell_buyer(self, state: str, seen: OrderSnapshot) -> None:
+    async def _notify_buyer(self, state: str, snapshot: OrderSnapshot) -> None:
         """The optional line on the order's timeline; its failure is nobody's problem."""
         if not self._proxy.has_note(state):
             return
         try:
-            await self._proxy.tell_buyer(state, seen)
+            await self._proxy.notify_buyer(state, snapshot)
         except PlatformFailure as failure:
             log.warning("cloudsuite.note_failed", state=state, detail=failure.detail)
 
@@ -354,7 +354,7 @@ def open_client(settings: ClientSettings) -> PlatformClient:
     return CloudsuiteClient(settings)
 
 
-def _told_state(data: dict[str, Json]) -> str | None:
+def _state_in(data: dict[str, Json]) -> str | None:
     """The state that an answer tells, if it tells one."""
     try:
         return composite_state(data)
@@ -362,7 +362,7 @@ def _told_state(data: dict[str, Json]) -> str | None:
         return None
 
 
-def _hidden(current: OrderState, seen: OrderSnapshot) -> dict[str, Json]:
+def _hidden(current: OrderState, snapshot: OrderSnapshot) -> dict[str, Json]:
     """What we set and the read does not show: a PUT without it would take it away."""
-    is_ours = current.facts.get("is_marked_sent") and seen.facts.get("hides_shipment")
+    is_ours = current.facts.get("is_marked_sent") and snapshot.facts.get("hides_shipment")
     return {"shipment_state": "sent"} if is_ours else {}

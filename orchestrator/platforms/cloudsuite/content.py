@@ -27,7 +27,7 @@ _STATUS = {
 
 
 def content_of(order: Mapping[str, Json]) -> dict[str, Json]:
-    """What the ERP is given of an order. Members that make no sense are null; raises nothing."""
+    """What the ERP is given of an order. Invalid members are null; raises nothing."""
     return {
         "ordered_on": text(order.get("order_date")),
         "numbers": {

@@ -19,7 +19,7 @@ def with_erp_lines(order: str, numbers: Mapping[str, int], hidden: Mapping[str, 
     """The JSON text `order` with the ERP line numbers of the lines named by their ids.
 
     `hidden`: members that the order has and the text does not show; they are put in at its end.
-    Raises ValueError if the text is no order or a line of `numbers` is not in it.
+    Raises ValueError if the text is not an order or a line of `numbers` is not in it.
     """
     left = dict(numbers)
 

@@ -21,5 +21,5 @@ def note(reference: str, texts: Mapping[str, str], style: Literal["list", "objec
     """
     said = [{"lang": language, "value": text} for language, text in texts.items()]
     state: Json = said if style == "list" else said[0]
-    told = {"CloudsuiteOrderId": reference, "dateTime": at.strftime("%Y-%m-%dT%H:%M:%S"), "state": state}
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    note_data = {"CloudsuiteOrderId": reference, "dateTime": at.strftime("%Y-%m-%dT%H:%M:%S"), "state": state}
+    return json.dumps(note_data, ensure_ascii=False, separators=(",", ":")).encode()

@@ -64,7 +64,7 @@ class CloudsuiteProxy:
         self,
         despatch: Despatch,
         lines: Sequence[SlipLine],
-        seen: OrderSnapshot,
+        snapshot: OrderSnapshot,
         tracking: Tracking | None,
         *,
         may_be_found: bool,
@@ -78,7 +78,7 @@ class CloudsuiteProxy:
         body = desadv(
             despatch,
             lines,
-            order_number=seen.facts["erp_order_number"] or seen.reference or seen.id,
+            order_number=snapshot.facts["erp_order_number"] or snapshot.reference or snapshot.id,
             today=self._now().date(),
             tracking=tracking,
             buyer_party=self._options.buyer_party,
@@ -95,9 +95,9 @@ class CloudsuiteProxy:
         """Whether the shop wants a timeline line when an order reaches `state`."""
         return bool(self._texts(state))
 
-    async def tell_buyer(self, state: str, seen: OrderSnapshot) -> None:
+    async def notify_buyer(self, state: str, snapshot: OrderSnapshot) -> None:
         """Adds the timeline line for `state`."""
-        body = note(seen.reference or seen.id, self._texts(state), self._options.status_note_style, self._now())
+        body = note(snapshot.reference or snapshot.id, self._texts(state), self._options.status_note_style, self._now())
         answer = await self._post("v1/orderstatus", {}, body, _JSON, has_user=False)
         if answer.status >= 400:
             raise Rejected(self._caller.words(answer))
@@ -115,7 +115,7 @@ class CloudsuiteProxy:
         if answer.status >= 400:
             return Verdict.REFUSED
         said = verdict(answer.body, self._error)
-        if said is Verdict.SENSELESS:
+        if said is Verdict.INVALID:
             raise self._caller.garbled(answer, is_effect=True)
         return said
 
@@ -126,26 +126,26 @@ class CloudsuiteProxy:
         return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).astimezone(self._zone)
 
 
-def slip_lines(despatch: Despatch, seen: OrderSnapshot) -> list[SlipLine]:
+def slip_lines(despatch: Despatch, snapshot: OrderSnapshot) -> list[SlipLine]:
     """The lines of a packing slip; what the despatch leaves out is the order line's own.
 
     Raises OutOfSequence where the order, as it is now, lacks the ERP line numbers.
     """
-    lines = seen.facts["lines"].values()
-    by_number = {told["erp"]: told for told in lines if told["erp"] is not None}
+    lines = snapshot.facts["lines"].values()
+    by_number = {order_line["erp"]: order_line for order_line in lines if order_line["erp"] is not None}
     if despatch.lines is None and len(by_number) < len(lines):
         raise OutOfSequence("not every line of the order has its ERP line number")
     asked = [(line.erp_line_number, line.quantity, line.part_number) for line in despatch.lines or ()]
     slip: list[SlipLine] = []
     for number, quantity, part in asked or [(number, None, None) for number in by_number]:
-        if (told := by_number.get(number)) is None:
+        if (order_line := by_number.get(number)) is None:
             raise OutOfSequence(f"no line of the order has the ERP line number {number}")
-        amount = quantity if quantity is not None else decimal_of(told["quantity"]) or Decimal(0)
+        amount = quantity if quantity is not None else decimal_of(order_line["quantity"]) or Decimal(0)
         if (reason := quantity_reason(amount)) is not None:
             raise OutOfSequence(
-                f"the order tells {told['quantity']} of line {number}, and a packing slip carries {reason}"
+                f"the order tells {order_line['quantity']} of line {number}, and a packing slip carries {reason}"
             )
-        slip.append(SlipLine(number, f"{amount:.4f}", part or told["part"] or ""))
+        slip.append(SlipLine(number, f"{amount:.4f}", part or order_line["part"] or ""))
     return slip
 
 

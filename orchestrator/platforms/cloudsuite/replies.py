@@ -41,7 +41,7 @@ class Verdict(Enum):
 
     DONE = "done"
     REFUSED = "refused"
-    SENSELESS = "senseless"
+    INVALID = "invalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class _Reply:
 
 
 def verdict(body: bytes, error_pattern: re.Pattern[str]) -> Verdict:
-    """What a 2xx answer of a proxy call says. Senseless, so that nobody can tell: a page for people, or XML or JSON
+    """What a 2xx answer of a proxy call says. Invalid, so that nobody can tell: a page for people, or XML or JSON
     that is cut off or unsafe."""
     reply = _read(body)
     if reply is None:
-        return Verdict.SENSELESS
+        return Verdict.INVALID
     if reply.code is not None and reply.code >= 400:
         return Verdict.REFUSED
     if reply.is_error is not None:
@@ -72,8 +72,8 @@ def says_duplicate(status: int, body: bytes, duplicate_pattern: re.Pattern[str])
     """Whether a refusal says that the number is there already: a conflict does; where the code says what else is the
     matter (403, 404), no word does."""
     reply = _read(body)
-    told = reply.code if reply is not None and reply.code is not None and reply.code >= 400 else None
-    code = told if told is not None else status
+    reported = reply.code if reply is not None and reply.code is not None and reply.code >= 400 else None
+    code = reported if reported is not None else status
     if code >= 400 and code not in _TELLS_NOTHING:
         return code == 409
     return duplicate_pattern.search(body.decode("utf-8", "replace")) is not None
@@ -101,7 +101,7 @@ def _of_xml(body: bytes) -> _Reply | None:
         return None
     code: int | None = None
     is_error: bool | None = None
-    told: set[bool] = set()
+    flags: set[bool] = set()
     for element in root.iter():
         name = str(element.tag).rpartition("}")[2].lower()
         if name in _ERROR_NAMES:
@@ -110,12 +110,12 @@ def _of_xml(body: bytes) -> _Reply | None:
             is_error = is_error or bool(element.attrib or words not in ("", "0"))
         if name in _CODE_NAMES and (found := _code(element.get("code") or element.text)) is not None:
             code = found if code is None else max(code, found)
-        told |= _told(name, element.text)
+        flags |= _flag(name, element.text)
         for attribute, value in element.attrib.items():
-            told |= _told(attribute.rpartition("}")[2].lower(), value)
-    if is_error is False and code is None and not told:
+            flags |= _flag(attribute.rpartition("}")[2].lower(), value)
+    if is_error is False and code is None and not flags:
         is_error = True
-    return _Reply(code, _verdict_of(is_error or None, told), " ".join(root.itertext()))
+    return _Reply(code, _verdict_of(is_error or None, flags), " ".join(root.itertext()))
 
 
 def _of_json(body: bytes) -> _Reply:
@@ -125,7 +125,7 @@ def _of_json(body: bytes) -> _Reply:
         value = None
     codes: list[int] = []
     texts: list[str] = []
-    told: set[bool] = set()
+    flags: set[bool] = set()
     is_error: bool | None = None
     for name, inner in _members(value):
         if isinstance(inner, str):
@@ -134,8 +134,8 @@ def _of_json(body: bytes) -> _Reply:
             is_error = True
         if name in _CODE_NAMES and (code := _code(inner)) is not None:
             codes.append(code)
-        told |= _told(name, inner)
-    return _Reply(max(codes, default=None), _verdict_of(is_error, told), " ".join(texts))
+        flags |= _flag(name, inner)
+    return _Reply(max(codes, default=None), _verdict_of(is_error, flags), " ".join(texts))
 
 
 def _members(value: Json) -> Iterator[tuple[str, Json]]:
@@ -150,7 +150,7 @@ def _members(value: Json) -> Iterator[tuple[str, Json]]:
             left += [("", each) for each in inner][::-1]
 
 
-def _told(name: str, value: Json) -> set[bool]:
+def _flag(name: str, value: Json) -> set[bool]:
     """Whether a flag or a status says yes (True) or no; nothing where it is neither."""
     if name not in _STATE_NAMES or not isinstance(value, str | int):
         return set()
@@ -160,11 +160,11 @@ def _told(name: str, value: Json) -> set[bool]:
     return {True} if word in _GOOD_WORDS else {False} if word in _BAD_WORDS else set()
 
 
-def _verdict_of(is_error: bool | None, told: set[bool]) -> bool | None:
+def _verdict_of(is_error: bool | None, flags: set[bool]) -> bool | None:
     """What errors and flags say together: one of them that says no is enough."""
-    if is_error or False in told:
+    if is_error or False in flags:
         return True
-    return False if told else None
+    return False if flags else None
 
 
 def _code(value: Json) -> int | None:

@@ -75,7 +75,7 @@ class Reading:
 
 
 def read_listing(body: bytes) -> Listing:
-    """The rows of a list's answer. Raises Unreadable if the whole makes no sense or has no `results`."""
+    """The rows of a list's answer. Raises Unreadable if the answer as a whole is invalid or has no `results`."""
     try:
         answer, found = members(decoded(body), "results")
     except ValueError as error:
@@ -101,7 +101,7 @@ def read_listing(body: bytes) -> Listing:
 
 
 def read_single(body: bytes, reading: Reading) -> OrderSnapshot:
-    """The order of a single order's answer. Raises Unreadable if it makes no sense."""
+    """The order of a single order's answer. Raises Unreadable if it is invalid."""
     return single_of(body, lambda value, payload: read_order(value, payload, reading))
 
 
@@ -183,7 +183,7 @@ def _lines(lines: Json) -> dict[str, Json]:
     if lines is None:
         return {}
     if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
-        raise InvalidOrder("order_lines is no list of objects")
+        raise InvalidOrder("order_lines is not a list of objects")
     found: dict[str, Json] = {}
     for n, line in enumerate(lines):
         product = line.get("product")
@@ -202,4 +202,4 @@ def _erp_line(value: Json, n: int) -> int | None:
         return value
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         return int(value)
-    raise InvalidOrder(f"order_lines[{n}].erp_line_number is no whole number: {shown(value)}")
+    raise InvalidOrder(f"order_lines[{n}].erp_line_number is not a whole number: {shown(value)}")

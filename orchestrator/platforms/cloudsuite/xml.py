@@ -39,7 +39,7 @@ def desadv(
 
     `tracking` stands in where the despatch has none of its own; `today` where it has no date.
     """
-    told = tracking or Tracking()
+    numbers = tracking or Tracking()
     sent_on = despatch.date or today
     root = Element("Desadv")
     header = SubElement(root, "DesadvHeader")
@@ -49,8 +49,8 @@ def desadv(
     if despatch.comment is not None:
         _put(header, "Comment", despatch.comment)
     transport = SubElement(header, "TransportDetails")
-    _put(transport, "TransportModeCode", despatch.carrier or told.carrier or "")
-    _put(SubElement(transport, "MeansOfTransport"), "Identification", despatch.tracking_code or told.code or "")
+    _put(transport, "TransportModeCode", despatch.carrier or numbers.carrier or "")
+    _put(SubElement(transport, "MeansOfTransport"), "Identification", despatch.tracking_code or numbers.code or "")
     if buyer_party:
         buyer = SubElement(SubElement(root, "DesadvParty"), "BuyerParty")
         for name, value in buyer_party.items():
@@ -89,10 +89,10 @@ def confirmation(
     _extrinsic(header, "CloudSuiteCustomerReference", order.get("reference"))
     _extrinsic(header, "CloudSuiteCustomerOrderNumber", order.get("customer_order_number"))
     for line in order.get("order_lines") or ():
-        told = lines[str(line["id"])]
-        quantity = told["quantity"]
-        item = SubElement(request, "ItemOut", quantity=quantity, lineNumber=str(told["erp"]))
-        _put(SubElement(item, "ItemID"), "SupplierPartID", told.get("part") or "")
+        order_line = lines[str(line["id"])]
+        quantity = order_line["quantity"]
+        item = SubElement(request, "ItemOut", quantity=quantity, lineNumber=str(order_line["erp"]))
+        _put(SubElement(item, "ItemID"), "SupplierPartID", order_line.get("part") or "")
         detail = SubElement(item, "ItemDetail")
         price = SubElement(SubElement(detail, "UnitPrice"), "Money", currency=_text(order.get("currency")))
         price.text = _number(line.get("unit_price"))

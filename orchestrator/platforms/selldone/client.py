@@ -141,8 +141,8 @@ class SelldoneClient(RestClient):
         wanted = dict(request.delivery_info)
         if not leaves_out(wanted, current.facts.get("delivery_info") or []):
             return json_body({"state": "PreparingOrder", "list": None, "delivery_info": wanted})
-        seen = await self._first(order_id)
-        info = merged_text(seen.payload.decode(), wanted)
+        snapshot = await self._first(order_id)
+        info = merged_text(snapshot.payload.decode(), wanted)
         return f'{{"state":"PreparingOrder","list":null,"delivery_info":{info}}}'.encode()
 
     async def _set_tracking(self, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
@@ -151,7 +151,9 @@ class SelldoneClient(RestClient):
         if data.get("success") is False:
             raise OutOfSequence("the platform did not take the tracking and gave no reason")
         if "success" not in data and "delivery_info" not in data:
-            raise Transient("the answer to set_tracking makes no sense", is_ambiguous=True)
+            raise Transient(
+                "unexpected answer to set_tracking: success and delivery_info are missing", is_ambiguous=True
+            )
         return StepAnswer(None)
 
     async def _return_delivery(self, order_id: str) -> StepAnswer:
@@ -202,8 +204,8 @@ def _tracking_body(current: OrderState, request: TargetRequest) -> bytes:
     """Empty ones are left out (selldone.md §2, row 5). The call overwrites (§8), so what the target does not change is
     told once more: the code of a new link, the link of the same code; that of another code goes with it."""
     tracking = request.tracking
-    told = {} if tracking is None else {"tracking_code": tracking.code, "tracking_url": tracking.url}
+    data = {} if tracking is None else {"tracking_code": tracking.code, "tracking_url": tracking.url}
     known = {name: current.facts.get(name) for name in ("tracking_code", "tracking_url")}
-    if not told.get("tracking_code") or told["tracking_code"] == known["tracking_code"]:
-        told = {name: told.get(name) or known[name] for name in known}
-    return json_body({name: value for name, value in told.items() if value})
+    if not data.get("tracking_code") or data["tracking_code"] == known["tracking_code"]:
+        data = {name: data.get(name) or known[name] for name in known}
+    return json_body({name: value for name, value in data.items() if value})

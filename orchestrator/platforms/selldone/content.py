@@ -30,7 +30,7 @@ _EMPTY: tuple[Json, ...] = (None, [], {}, "")  # PHP writes an empty object as [
 
 
 def content_of(order: Mapping[str, Json]) -> dict[str, Json]:
-    """What the ERP is given of an order. Members that make no sense are left out or null; raises nothing."""
+    """What the ERP is given of an order. Invalid members are left out or null; raises nothing."""
     totals, derived = _totals(order)
     receiver = _object(order.get("receiver_info"))
     found: dict[str, Json] = {

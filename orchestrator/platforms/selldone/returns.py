@@ -2,7 +2,7 @@
 
 Each is about one item: `id`, `item_id`, `count`, `state` (`Pending`, `Accepted`, `Rejected`), `reason` (`U1`..`U7`),
 `note`. None of them moves the order: `Returned` is the whole parcel that came back. Requests are read as leniently as
-whatever no decision hangs on: one without an id is left out, a member that makes no sense is missing.
+whatever no decision hangs on: one without an id is left out, a member that is invalid is missing.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 An order is kept as the very bytes that came. So a page is not parsed as one value: its `orders` array is walked element
 by element, each read where it stands, and the text from its first to its last character is its payload. Money and ids
-pass through no float on the way into the store, and one element that makes no sense takes no other with it.
+pass through no float on the way into the store, and one element that is invalid takes no other with it.
 
 Reading is lenient but for what we decide on: `id`, `delivery_state`, `status`, `updated_at`, `items[].id`.
 """
@@ -39,7 +39,7 @@ RELEASED = frozenset({"Payed", "COD"})
 
 
 def read_listing(body: bytes) -> Listing:
-    """The orders of a list's answer. Raises Unreadable if the whole makes no sense or has no `orders`."""
+    """The orders of a list's answer. Raises Unreadable if the answer as a whole is invalid or has no `orders`."""
     try:
         answer, rows = members(decoded(body), "orders")
     except ValueError as error:
@@ -55,13 +55,13 @@ def read_single(body: bytes) -> OrderSnapshot | dict[str, Json]:
     """The order of a single order's answer: bare, in `basket` or in `order` (selldone.md §10).
 
     The payload is the order's own text without the envelope. An answer whose `error` is truthy is given back as its
-    members. Raises Unreadable if it makes no sense.
+    members. Raises Unreadable if it is invalid.
     """
     whole = decoded(body)
     try:
         answer = read_value(whole)
         if not isinstance(answer, dict):
-            raise InvalidOrder("it is no JSON object")
+            raise InvalidOrder("it is not a JSON object")
         if "delivery_state" in answer:
             return read_order(answer, payload_of(whole.strip()))
         if answer.get("error"):
@@ -130,7 +130,7 @@ def _item_ids(items: Json) -> list[str]:
     if items is None:
         return []
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise InvalidOrder("items is no list of objects")
+        raise InvalidOrder("items is not a list of objects")
     return [id_of(item.get("id"), f"items[{n}].id") for n, item in enumerate(items)]
 
 

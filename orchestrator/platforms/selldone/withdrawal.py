@@ -30,8 +30,8 @@ def withdrawal_fact(order: dict[str, Json]) -> dict[str, Json] | None:
     flag, at = order.get("withdraw"), order.get("withdraw_at")
     if not (_says_yes(flag) or _says_yes(at)):
         return None
-    told = (instant for each in (at, flag) for instant in _instants(each))
-    return {"at": next(told, None), "reason": _words(flag)}
+    instants = (instant for each in (at, flag) for instant in _instants(each))
+    return {"at": next(instants, None), "reason": _words(flag)}
 
 
 def _says_yes(value: Json) -> bool:
@@ -73,8 +73,8 @@ def _of_number(number: float | Decimal) -> list[int]:
 def _words(flag: Json) -> str | None:
     """What the buyer said, where `withdraw` holds it: a text that is neither a yes nor a time, or a member of it."""
     if isinstance(flag, dict):
-        told = [_words(flag[name]) for name in _WORDS if isinstance(flag.get(name), str)]
-        return next(filter(None, told), None)
+        words = [_words(flag[name]) for name in _WORDS if isinstance(flag.get(name), str)]
+        return next(filter(None, words), None)
     if not isinstance(flag, str) or _instants(flag):
         return None
     text = " ".join(flag.split())

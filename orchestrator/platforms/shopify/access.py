@@ -82,7 +82,7 @@ class ShopifyAccess:
             await self.throttle()
 
     def forget_refusal(self) -> None:
-        """A person says that the account is mended: the next call asks anew."""
+        """A person says that the account is fixed: the next call asks anew."""
         self._no_scopes_until = float("-inf")
         if self._keeper is not None:
             self._keeper.forget_refusal()
@@ -114,22 +114,22 @@ class ShopifyAccess:
         until = f"the access token ends at {rfc3339(known.expires_at)} and is replaced before"
         if not self._is_chain:
             return Finding("credentials", "ok", f"client credentials are taken; {until}")
-        told = f"an expiring offline token is taken; {until}"
+        message = f"an expiring offline token is taken; {until}"
         if known.refresh_expires_at is None:
-            return Finding("credentials", "ok", told)
+            return Finding("credentials", "ok", message)
         left = known.refresh_expires_at - self._clock.now_ms()
         end = f"the refresh token ends at {rfc3339(known.refresh_expires_at)} unless it is replaced"
-        return Finding("credentials", "ok" if left > _ENDS_SOON_MS else "warning", f"{told}; {end}")
+        return Finding("credentials", "ok" if left > _ENDS_SOON_MS else "warning", f"{message}; {end}")
 
 
 def is_denied(answer: Answer) -> bool:
     """Whether an answer says nothing but that the token lacks a right (shopify.md §8): then nothing was done."""
     if b"ACCESS_DENIED" not in answer.body:
         return False
-    told = read_object(answer.body)
-    if told is None or not isinstance(errors := told.get("errors"), list):
+    answered = read_object(answer.body)
+    if answered is None or not isinstance(errors := answered.get("errors"), list):
         return False
-    data = told.get("data")
+    data = answered.get("data")
     if isinstance(data, dict) and any(value is not None for value in data.values()):
         return False
     return any(isinstance(each, dict) and _code(each) == "ACCESS_DENIED" for each in errors)

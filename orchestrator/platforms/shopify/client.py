@@ -75,7 +75,7 @@ class ShopifyClient:
         variables = {"first": self._page_size, "after": sweep.after, "query": sweep.query}
         answer = await self._door.send("orders", variables, is_effect=False)
         with suppress(InvalidData):  # one order's row: each is read by itself
-            self._door.told(answer, is_effect=False)
+            self._door.data_of(answer, is_effect=False)
         listed = read_listing(answer.body)
         fresh = sweep.fresh(listed.rows)
         now = replace(now, platform_ms=date_ms(answer))
@@ -103,12 +103,12 @@ class ShopifyClient:
         variables = {"id": f"gid://shopify/Order/{order_id}", "customer": self._options.customer_data}
         node, text = await self._orders.read(order_id, variables)
         try:
-            seen = read_order(node, text, self._clock.now_ms())
+            snapshot = read_order(node, text, self._clock.now_ms())
         except InvalidOrder as error:
             raise Unreadable(f"order {order_id}: {error}", encoded(text)) from None
-        if seen.id != order_id:
-            raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", seen.payload)
-        return seen
+        if snapshot.id != order_id:
+            raise Unreadable(f"order {snapshot.id} was answered when {order_id} was asked for", snapshot.payload)
+        return snapshot
 
     async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """Looks at the order and makes the calls of `step` that are still missing (`steps`)."""
@@ -121,8 +121,8 @@ class ShopifyClient:
             data, answer = await self._door.query("access", {})
         except AccessDenied as failure:
             let_in_by = "token" if self._options.credentials is None else "credentials"
-            told = f"{failure.detail} - check domain, {let_in_by} and api_version in the config"
-            findings = [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", told)]
+            message = f"{failure.detail} - check domain, {let_in_by} and api_version in the config"
+            findings = [Finding("reachable", "ok", "it answers"), Finding("credentials", "failed", message)]
             scopes = None if self._access.scopes is None else missing_scopes(set(self._access.scopes))
             return [*findings, Finding("scopes", "failed", f"the token lacks {scopes}")] if scopes else findings
         except PlatformFailure as failure:
@@ -163,7 +163,7 @@ class ShopifyClient:
     async def update_subscription(self, subscription: Subscription, secret: str | None) -> None:
         """As `PushingClient.update_subscription`. Raises Rejected with Shopify's words, PlatformFailure."""
         del secret
-        await self._subscriptions.mend(subscription)
+        await self._subscriptions.update(subscription)
 
     async def order_of_part(self, part: str) -> str | None:
         """The order of a fulfilment order or a return: webhooks about one name nothing else (shopify.md §2.4)."""
@@ -175,10 +175,10 @@ class ShopifyClient:
     # -- checking --------------------------------------------------------------------------------------------------
 
     def _domain(self, data: dict[str, Json]) -> Finding:
-        told = (data.get("shop") or {}).get("myshopifyDomain")
-        if told == self._options.domain:
-            return Finding("shop", "ok", f"the token is for {told}")
-        return Finding("shop", "warning", f"the token is for {told}, the config says {self._options.domain}")
+        domain = (data.get("shop") or {}).get("myshopifyDomain")
+        if domain == self._options.domain:
+            return Finding("shop", "ok", f"the token is for {domain}")
+        return Finding("shop", "warning", f"the token is for {domain}, the config says {self._options.domain}")
 
     def _version(self, data: dict[str, Json]) -> Finding:
         mine = self._options.api_version

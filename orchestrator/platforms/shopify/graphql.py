@@ -96,7 +96,7 @@ def document_names() -> list[str]:
 
 
 class InvalidData(Unreadable):
-    """An answer of GraphQL's in which a part of what was asked for is no JSON."""
+    """An answer of GraphQL's in which a part of what was asked for is not JSON."""
 
 
 class ShopifyDoor:
@@ -110,7 +110,7 @@ class ShopifyDoor:
         self._access = access
 
     async def send(self, name: str, variables: Mapping[str, Json], *, is_effect: bool) -> Answer:
-        """Sends a document. Raises what HTTP alone tells; see `told` for what the answer says."""
+        """Sends a document. Raises what HTTP alone tells; see `data_of` for what the answer says."""
         body = json.dumps({"query": document(name), "variables": variables}).encode()
         send = self._post(name, body, is_effect=is_effect)
         if name in _LISTS:
@@ -134,8 +134,8 @@ class ShopifyDoor:
             return await self._access.call(self._url, body, is_effect=is_effect)
         async with meter.points.spent(name, _MUTATION_POINTS if is_effect else _QUERY_POINTS) as cost:
             answer = await self._access.call(self._url, body, is_effect=is_effect)
-        if (told := reported_points(answer.body)) is not None:
-            meter.record_points(name, cost, told)
+        if (reported := reported_points(answer.body)) is not None:
+            meter.record_points(name, cost, reported)
         return answer
 
     async def query(self, name: str, variables: Mapping[str, Json]) -> tuple[dict[str, Json], Answer]:
@@ -147,7 +147,7 @@ class ShopifyDoor:
         """
         try:
             answer = await self.send(name, variables, is_effect=False)
-            return self.told(answer, is_effect=False), answer
+            return self.data_of(answer, is_effect=False), answer
         except (NotFound, InvalidData):
             raise
         except Rejected as refusal:
@@ -161,7 +161,7 @@ class ShopifyDoor:
         A payload that holds nothing but the lists of errors, empty ones, does not say that anything was done.
         """
         answer = await self.send(name, variables, is_effect=True)
-        payload = self.told(answer, is_effect=True).get(field)
+        payload = self.data_of(answer, is_effect=True).get(field)
         if not isinstance(payload, dict):
             raise Transient(f"the answer has no {field}", is_ambiguous=True)
         if refusal := self.refusal_of(payload):
@@ -170,11 +170,11 @@ class ShopifyDoor:
             raise Transient(f"the answer of {field} says neither yes nor no", is_ambiguous=True)
         return payload
 
-    async def tell(self, name: str, field: str, variables: Mapping[str, Json], *, done_already: str) -> None:
+    async def announce(self, name: str, field: str, variables: Mapping[str, Json], *, done_already: str) -> None:
         """Sends a mutation whose payload holds nothing but errors: none means that it was done. `done_already`: code of
         the error that says that it was done before. Raises PlatformFailure."""
         answer = await self.send(name, variables, is_effect=True)
-        payload = self.told(answer, is_effect=True).get(field)
+        payload = self.data_of(answer, is_effect=True).get(field)
         errors = payload.get("userErrors") if isinstance(payload, dict) else None
         if not isinstance(errors, list):
             raise Transient(f"the answer of {field} says neither yes nor no", is_ambiguous=True)
@@ -190,19 +190,19 @@ class ShopifyDoor:
         """What user errors say to a person."""
         return words_of(errors, self._caller.clean)
 
-    def told(self, answer: Answer, *, is_effect: bool) -> dict[str, Json]:
+    def data_of(self, answer: Answer, *, is_effect: bool) -> dict[str, Json]:
         """The `data` of an answer without errors. Raises PlatformFailure."""
         body = _members(answer.body)
         if body is None and not is_json(answer.body):
             raise self._caller.garbled(answer, is_effect=is_effect)
         if body is None:
-            words = f"the answer is no JSON object ({len(answer.body)} bytes with HTTP {answer.status})"
+            words = f"the answer is not a JSON object ({len(answer.body)} bytes with HTTP {answer.status})"
             raise Transient(words, is_ambiguous=True) if is_effect else Unreadable(words, answer.body)
         if errors := body.get("errors"):
             raise failure_of(errors, body, is_effect=is_effect, clean=self._caller.clean)
         data = body.get("data")
         if isinstance(data, Broken):
-            words = f"the answer's data makes no sense: {data.error}"
+            words = f"unexpected answer: {data.error}"
             raise Transient(words, is_ambiguous=True) if is_effect else InvalidData(words, answer.body)
         if not isinstance(data, dict):
             words = "the answer has neither data nor errors"
@@ -216,7 +216,7 @@ def _is_own(body: bytes) -> bool:
 
 
 def _members(body: bytes) -> dict[str, Json] | None:
-    """The members of an answer, `Broken` where a part of one is no JSON; None where it is no JSON object."""
+    """The members of an answer, `Broken` where a part of one is not JSON; None where it is not a JSON object."""
     if (whole := read_object(body)) is not None:
         return whole
     try:

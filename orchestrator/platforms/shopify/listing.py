@@ -34,11 +34,11 @@ def read_listing(body: bytes) -> Listing:
         connection, nodes = members(member_text(member_text(decoded(body), "data"), "orders"), "nodes")
         has_more, end = connection["pageInfo"]["hasNextPage"], connection["pageInfo"].get("endCursor")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Unreadable(f"the list of orders makes no sense: {error}", body) from None
+        raise Unreadable(f"unexpected answer to the list of orders: {error}", body) from None
     if nodes is None:
         raise Unreadable("the list of orders has no nodes", body)
     if not isinstance(has_more, bool):
-        raise Unreadable(f"the list of orders makes no sense: hasNextPage is {has_more!r}", body)
+        raise Unreadable(f"unexpected answer to the list of orders: hasNextPage is {has_more!r}", body)
     for node, text in nodes:
         named = id_of_gid(member_or_none(node, text, "id"), "Order")
         names.append(named or text)

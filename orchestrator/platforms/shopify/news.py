@@ -95,8 +95,8 @@ def _fulfillment(topic: str, body: Json) -> ShipmentNews | None:
     if found is None:
         return None
     status = body.get("status")
-    told = status if isinstance(status, str) else None
-    return ShipmentNews(topic, found, told, updated_at_ms(body), _is_new(topic))
+    shipment_status = status if isinstance(status, str) else None
+    return ShipmentNews(topic, found, shipment_status, updated_at_ms(body), _is_new(topic))
 
 
 def _is_new(topic: str) -> bool:

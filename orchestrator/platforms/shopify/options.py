@@ -146,11 +146,11 @@ class ShopifyOptions(Section):
     def warnings(self) -> Iterator[tuple[str, str]]:
         """What is usable but surely not meant: the key and what about it."""
         if self.api_version < PROGRESS_SINCE:
-            told = (
+            message = (
                 f"{self.api_version} has no reported progress, so no order can be made IN_PROGRESS (preparing) and no"
                 f" webhook tells of it - use {DEFAULT_API_VERSION}, or at least {PROGRESS_SINCE}"
             )
-            yield "api_version", told
+            yield "api_version", message
 
     def default_webhook_secrets(self) -> tuple[SecretStr, ...]:
         """What webhooks are signed with unless the config says otherwise: the app's client secret (shopify.md §1.1)."""

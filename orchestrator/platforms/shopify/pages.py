@@ -86,7 +86,7 @@ class OrderPages:
 
 
 class _Rest:
-    """What the first page of `order` left out; `read` puts it in. What makes no sense is left for the reader of the
+    """What the first page of `order` left out; `read` puts it in. What is invalid is left for the reader of the
     node. `pages`: how many were read. `variables`: what the first page was asked with."""
 
     def __init__(self, door: ShopifyDoor, throttle: Throttle, order: Json, variables: Mapping[str, Json]) -> None:

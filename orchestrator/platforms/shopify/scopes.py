@@ -35,8 +35,8 @@ def scopes_finding(data: dict[str, Json], token: tuple[str, ...] | None) -> Find
     if missing := missing_scopes(granted):
         return Finding("scopes", "failed", f"the app lacks {missing}")
     if token is not None and (missing := missing_scopes(token)):
-        told = f"the token lacks {missing}, which the app has: it was fetched before, and the next one will have it"
-        return Finding("scopes", "failed", told)
+        message = f"the token lacks {missing}, which the app has: it was fetched before, and the next one will have it"
+        return Finding("scopes", "failed", message)
     granted |= {f"read_{scope.removeprefix('write_')}" for scope in granted}  # who may write may read
     if lacks := [f"without {scope} {what}" for scope, what in _OPTIONAL_SCOPES.items() if scope not in granted]:
         return Finding("scopes", "warning", "; ".join(lacks))

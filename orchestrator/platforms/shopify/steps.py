@@ -24,7 +24,7 @@ from statemachines.items import InvalidItems
 from statemachines.machine import OrderState, PlatformMachine
 from statemachines.shopify.delivery import delivery_reason, to_deliver
 from statemachines.shopify.facts import SHIPS, Facts, is_routed, live, numbers_of, open_orders, remaining
-from statemachines.shopify.parcels import MADE, MADE_DELIVERED, Parcel, can_tell, next_parcel
+from statemachines.shopify.parcels import MADE, MADE_DELIVERED, Parcel, is_distinguishable, next_parcel
 from statemachines.shopify.plan import unready, unreported
 from statemachines.shopify.table import PARTLY_DELIVERED, RETRACKABLE
 from statemachines.shopify.tracking import carries, overwritten, retracked
@@ -62,10 +62,10 @@ class ShopifySteps:
         """As `PlatformClient.perform`. The answer's facts are those seen before the call: `after` puts its effect on
         top of them."""
         try:
-            seen = await self.read(order_id)
+            snapshot = await self.read(order_id)
         except Unreadable as failure:  # nothing was sent yet: the look is worth another try, and says so itself
             raise Transient(failure.detail) from None
-        now = replace(seen.order_state(), facts=self.machine.merged_facts(current, seen.order_state()))
+        now = replace(snapshot.order_state(), facts=self.machine.merged_facts(current, snapshot.order_state()))
         known = (step, current, now, request)
         if step in _SENDS:
             self._still_wanted(current, now, request)
@@ -119,7 +119,7 @@ class ShopifySteps:
                 " refunded or closed, or its location needs a scope such as read_assigned_fulfillment_orders"
             )
         try:
-            is_as_planned = can_tell(before.facts, now.facts, request)
+            is_as_planned = is_distinguishable(before.facts, now.facts, request)
         except InvalidItems:
             is_as_planned = False
         if not is_as_planned:
@@ -132,9 +132,11 @@ class ShopifySteps:
         if tracking := _tracking_input(*overwritten({"codes": [], "urls": []}, request)):
             fulfillment["trackingInfo"] = tracking
         payload = await self._change(order_id, now, "fulfill", "fulfillmentCreate", {"fulfillment": fulfillment})
-        told = payload.get("fulfillment") or {}
-        made = id_of_gid(told.get("id"), "Fulfillment")
-        return StepAnswer(None, {**now.facts, MADE: made or "", MADE_DELIVERED: told.get("displayStatus") in ARRIVED})
+        fulfillment = payload.get("fulfillment") or {}
+        made = id_of_gid(fulfillment.get("id"), "Fulfillment")
+        return StepAnswer(
+            None, {**now.facts, MADE: made or "", MADE_DELIVERED: fulfillment.get("displayStatus") in ARRIVED}
+        )
 
     async def _prepare_pickup(self, now: OrderState, request: TargetRequest) -> StepAnswer:
         """Each fulfilment order by itself. One that has nothing left to prepare was told of before: by a person, or by
@@ -146,7 +148,7 @@ class ShopifySteps:
         for each in orders:
             await self.throttle()
             rows = {"lineItemsByFulfillmentOrder": [{"fulfillmentOrderId": _gid("FulfillmentOrder", each["id"])}]}
-            await self.door.tell("prepare_pickup", _PREPARED, {"input": rows}, done_already=_NOTHING_TO_PREPARE)
+            await self.door.announce("prepare_pickup", _PREPARED, {"input": rows}, done_already=_NOTHING_TO_PREPARE)
         return StepAnswer(None, _plain(now.facts))
 
     async def _change(
@@ -160,10 +162,10 @@ class ShopifySteps:
         except (OutOfSequence, Rejected) as refusal:
             await self.throttle()
             try:
-                seen = await self.read(order_id)
+                snapshot = await self.read(order_id)
             except PlatformFailure:
                 raise refusal from None
-            if open_orders(seen.facts) == open_orders(now.facts):
+            if open_orders(snapshot.facts) == open_orders(now.facts):
                 raise
             raise Transient(refusal.detail, is_ambiguous=True) from None
 
@@ -183,7 +185,7 @@ class ShopifySteps:
         self._in(now, *RETRACKABLE)
         meant, numbers = {each["id"] for each in retracked(before.facts, request)}, numbers_of(request)
         todo = [each for each in live(now.facts) if each["id"] in meant and not carries(each, numbers)]
-        has_told = False
+        has_announced = False
         for each in todo or retracked(now.facts, request):
             await self.throttle()
             variables = {
@@ -194,11 +196,11 @@ class ShopifySteps:
             try:
                 await self.door.mutate("update_tracking", "fulfillmentTrackingInfoUpdate", variables)
             except Transient as failure:
-                if has_told and not failure.is_ambiguous:
+                if has_announced and not failure.is_ambiguous:
                     seconds = failure.retry_after_seconds
                     raise Transient(failure.detail, is_ambiguous=True, retry_after_seconds=seconds) from None
                 raise
-            has_told = True
+            has_announced = True
         return StepAnswer(now.state, _plain(now.facts))
 
     async def _mark_delivered(self, now: OrderState, known: _Known) -> StepAnswer:
@@ -244,13 +246,13 @@ class ShopifySteps:
             job, result, is_ours = None, None, False
         try:
             await self._job_done(job)
-            seen = await (self._once_read(order_id) if is_ours else self._once_cancelled(order_id))
+            snapshot = await (self._once_read(order_id) if is_ours else self._once_cancelled(order_id))
         except (Transient, Unreadable) as failure:  # Shopify took the cancellation, whatever went wrong since
             seconds = getattr(failure, "retry_after_seconds", None)
             raise Transient(failure.detail, is_ambiguous=True, retry_after_seconds=seconds) from None
-        if seen.state != "CANCELLED":
+        if snapshot.state != "CANCELLED":
             raise Rejected(await self._why_not_cancelled(result))
-        return StepAnswer("CANCELLED", seen.facts)
+        return StepAnswer("CANCELLED", snapshot.facts)
 
     @property
     def _cancel_document(self) -> str:
@@ -267,8 +269,8 @@ class ShopifySteps:
             data, _ = await self.door.query("cancel_result", {"id": result.get("id")})
         except PlatformFailure:  # that it failed is known, only the reason is not
             return unsaid
-        told = data.get("node")
-        errors = told.get("errors") if isinstance(told, dict) else None
+        node = data.get("node")
+        errors = node.get("errors") if isinstance(node, dict) else None
         said = self.door.words_of(errors) if isinstance(errors, list) else ""
         return f"Shopify could not cancel the order: {said}" if said else unsaid
 
@@ -282,11 +284,11 @@ class ShopifySteps:
         long."""
         waits = iter(_POLL_SECONDS)
         give_up = self.clock.monotonic() + self.options.cancel_wait_seconds
-        while (seen := await self._once_read(order_id)).state != "CANCELLED":
+        while (snapshot := await self._once_read(order_id)).state != "CANCELLED":
             if self.clock.monotonic() >= give_up:
                 raise Transient("the order is still being cancelled")
             await anyio.sleep(next(waits, _SLOW_POLL_SECONDS))
-        return seen
+        return snapshot
 
     async def _job_done(self, job: Json) -> None:
         """Waits for the job that a cancellation is (shopify.md §5). Raises Transient where it takes too long."""
@@ -339,8 +341,8 @@ class ShopifySteps:
         )
 
     def _held_or_rejected(self, orders: list[Mapping[str, Json]], what: str) -> PlatformFailure:
-        told = ", ".join(f"{each['id']} ({each['status']})" for each in orders) or "none"
-        detail = f"{what}: fulfillment orders {told} do not offer it to this app"
+        listed = ", ".join(f"{each['id']} ({each['status']})" for each in orders) or "none"
+        detail = f"{what}: fulfillment orders {listed} do not offer it to this app"
         is_held = any(each["status"] in ("ON_HOLD", "SCHEDULED") for each in orders)
         return OutOfSequence(detail) if is_held else Rejected(detail)
 

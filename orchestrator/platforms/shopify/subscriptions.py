@@ -1,4 +1,4 @@
-"""The webhooks that Shopify sends for our app: listed, asked for, mended (facts: shopify.md §2.4, §2.5)."""
+"""The webhooks that Shopify sends for our app: listed, created, updated (facts: shopify.md §2.4, §2.5)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ShopifySubscriptions:
                 info = connection["pageInfo"]
                 has_more, after = info["hasNextPage"], info.get("endCursor")
             except (KeyError, TypeError, AttributeError) as error:
-                raise Unreadable(f"the list of webhooks makes no sense: {error}", answer.body) from None
+                raise Unreadable(f"unexpected answer to the list of webhooks: {error}", answer.body) from None
             found += shown
             if not has_more:
                 return list({each.id: each for each in found}.values())
@@ -64,7 +64,7 @@ class ShopifySubscriptions:
         variables = {"topic": topic_enum(topic), "subscription": _wanted(address)}
         return await self._change("subscribe", "webhookSubscriptionCreate", variables)
 
-    async def mend(self, subscription: Subscription) -> None:
+    async def update(self, subscription: Subscription) -> None:
         """Asks for the same as JSON. Raises Rejected with Shopify's words, PlatformFailure."""
         variables = {"id": subscription.id, "subscription": _wanted(subscription.address)}
         await self._change("resubscribe", "webhookSubscriptionUpdate", variables)
@@ -72,7 +72,7 @@ class ShopifySubscriptions:
     async def _change(self, document: str, field: str, variables: Mapping[str, Json]) -> bool:
         await self._throttle()
         answer = await self._door.send(document, variables, is_effect=True)
-        payload = self._door.told(answer, is_effect=True).get(field) or {}
+        payload = self._door.data_of(answer, is_effect=True).get(field) or {}
         refusal = self._door.refusal_of(payload)
         if refusal is not None and not all(_TAKEN in str(each) for each in payload["userErrors"]):
             raise Rejected(refusal.detail)

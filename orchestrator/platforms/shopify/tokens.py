@@ -92,36 +92,36 @@ class TokenEndpoint:
 
     def _refusal(self, answer: Answer, grant: str) -> PlatformFailure:
         """What a 4xx means. A page of HTML is a proxy's, unless it is that on which Shopify itself says no."""
-        words, told = self._caller.words(answer), read_object(answer.body)
-        if told is None and _OAUTH_PAGE not in words.lower():
+        words, answered = self._caller.words(answer), read_object(answer.body)
+        if answered is None and _OAUTH_PAGE not in words.lower():
             return Transient(f"no access token: {words}")
-        is_chain_over = grant == "refresh_token" and _ends_chain((told or {}).get("error"), words)
+        is_chain_over = grant == "refresh_token" and _ends_chain((answered or {}).get("error"), words)
         return AccessDenied(f"no access token: {words} - {_CHAIN_REMEDY if is_chain_over else _CLIENT_REMEDY}")
 
     def _read(self, answer: Answer, grant: str, refresh: str | None, known: ShopifyTokens | None) -> ShopifyTokens:
         """The answer's tokens; its words are never repeated, for they may be tokens."""
-        told = read_object(answer.body)
+        answered = read_object(answer.body)
         if is_page(answer.body):
             raise self._caller.garbled(answer)
-        if told is None:
-            raise Transient(f"the answer of the token endpoint is no JSON object ({len(answer.body)} bytes)")
-        access = told.get("access_token")
+        if answered is None:
+            raise Transient(f"the answer of the token endpoint is not a JSON object ({len(answer.body)} bytes)")
+        access = answered.get("access_token")
         if not isinstance(access, str) or not is_header_safe(access):
             raise Transient("the answer of the token endpoint has no access_token")
         now = self._clock.now_ms()
-        life_ms = int(seconds_of(told.get("expires_in")) or _LIFE_SECONDS[grant]) * 1000
+        life_ms = int(seconds_of(answered.get("expires_in")) or _LIFE_SECONDS[grant]) * 1000
         ends: int | None = None
         if refresh is not None:
-            replacement = told.get("refresh_token")
+            replacement = answered.get("refresh_token")
             if replacement is not None and (not isinstance(replacement, str) or not is_header_safe(replacement)):
                 raise Transient("the answer of the token endpoint has no refresh_token")
-            refresh_life = seconds_of(told.get("refresh_token_expires_in"))
+            refresh_life = seconds_of(answered.get("refresh_token_expires_in"))
             is_same = replacement in (None, refresh)  # not replaced: it goes on as it was
             ends = known.refresh_expires_at if known is not None and is_same else None
             ends = now + int(refresh_life) * 1000 if refresh_life else ends
             refresh = replacement or refresh
         return ShopifyTokens(
-            access, renewal_time(now, life_ms), now + life_ms, _scopes(told.get("scope")), refresh, ends
+            access, renewal_time(now, life_ms), now + life_ms, _scopes(answered.get("scope")), refresh, ends
         )
 
     @staticmethod

@@ -14,7 +14,7 @@ from orchestrator.platforms.shopify.webhooks import id_of_gid, whole_id
 from statemachines.target import Json
 
 
-def told_content(body: Mapping[str, Json], *, is_on_account: bool = False) -> dict[str, Json]:
+def webhook_content(body: Mapping[str, Json], *, is_on_account: bool = False) -> dict[str, Json]:
     """What a body of `orders/*` tells; raises nothing. `is_on_account`: payment terms release it."""
     found: dict[str, Json] = {name: read(body[key]) for name, key, read in _MEMBERS if key in body}
     found |= {
@@ -37,8 +37,8 @@ def told_content(body: Mapping[str, Json], *, is_on_account: bool = False) -> di
 
 
 def _payment(body: Mapping[str, Json], *, is_on_account: bool) -> dict[str, Json]:
-    told = text(body["financial_status"])
-    raw = told.upper() if told else None
+    status = text(body["financial_status"])
+    raw = status.upper() if status else None
     status = "invoice" if is_on_account and raw == "PENDING" else STATUS.get(raw or "", "unknown")
     found: dict[str, Json] = {"status": status, "raw": raw}
     if "total_outstanding" in body:
@@ -135,7 +135,7 @@ def _id(thing: Mapping[str, Json], kind: str) -> str | None:
 
 _MEMBERS: tuple[tuple[str, str, Callable[[Json], Json]], ...] = (
     ("language", "customer_locale", text),
-    ("test", "test", lambda told: told if isinstance(told, bool) else None),
+    ("test", "test", lambda value: value if isinstance(value, bool) else None),
     ("currency", "currency", text),
     ("parcels", "fulfillments", _parcels),
     ("ship_to", "shipping_address", _address),

@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, Validati
 from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.shopify.content import APART
 from orchestrator.platforms.shopify.payment import payment_of
-from orchestrator.platforms.shopify.webhook_content import told_content
+from orchestrator.platforms.shopify.webhook_content import webhook_content
 from orchestrator.platforms.shopify.webhooks import id_of_gid, updated_at_ms, whole_id
 from orchestrator.platforms.shopify.wire import LIVE, age_of
 from statemachines.shopify.facts import parcels
@@ -76,7 +76,7 @@ _ORDER: TypeAdapter[_Order] = TypeAdapter(_Order)
 
 
 def order_in_webhook(body: Json, payload: bytes) -> OrderSnapshot | None:
-    """The order that a body of `orders/*` is; None where it makes no sense. A subscription may leave fields out
+    """The order that a body of `orders/*` is; None where it is invalid. A subscription may leave fields out
     (`includeFields`), so all but the id may be missing. `payload`: the body's bytes. It is provisional: a
     body has no digest that a read's could be compared with."""
     try:
@@ -110,7 +110,7 @@ def order_in_webhook(body: Json, payload: bytes) -> OrderSnapshot | None:
             order.processed_at,
             is_over=order.closed_at is not None or order.cancelled_at is not None,
         ),
-        content=told_content(body, is_on_account=payment == "invoice"),
+        content=webhook_content(body, is_on_account=payment == "invoice"),
         apart=APART,
         is_provisional=True,
     )

@@ -103,9 +103,9 @@ def topic_of(headers: Mapping[str, str], body: Json) -> str | None:
 
     Bodies of the 2019 guide are told by their members. None for what is neither.
     """
-    told = header(headers, "Topic")
-    if told is not None:
-        topic = told.lower()
+    received = header(headers, "Topic")
+    if received is not None:
+        topic = received.lower()
         return topic if _TOPIC.fullmatch(topic) else None
     if not isinstance(body, dict) or whole_id(body.get("id")) is None:
         return None

@@ -262,12 +262,12 @@ def _ms(at: datetime) -> int:
 def _change_ms(at: datetime) -> int:
     """A change time, by which the next sweep asks. Raises InvalidOrder for one that nobody can go on from."""
     if not FIRST_YEAR <= at.year <= LAST_YEAR:
-        raise InvalidOrder(f"updatedAt is no date between {FIRST_YEAR} and {LAST_YEAR}: {at.isoformat()}")
+        raise InvalidOrder(f"updatedAt is not a date between {FIRST_YEAR} and {LAST_YEAR}: {at.isoformat()}")
     return _ms(at)
 
 
 def _words(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     value = first["input"]
-    told = "" if isinstance(value, dict | list) else f", not {shown(value)}"  # an object of it may be a buyer
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}{told}"
+    suffix = "" if isinstance(value, dict | list) else f", not {shown(value)}"  # an object of it may be a buyer
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}{suffix}"

@@ -80,7 +80,7 @@ class XsaleClient(RestClient):
         listing = await self._list(self._groups[at.group], paged(at, self._page_size, self._options.paging))
         following = turn(at, listing.names, paging=self._options.paging, groups=len(self._groups))
         # A platform that overlooks a filter shows more than it was asked for: only the first status is imported from.
-        others = (seen.id for seen in listing.orders if seen.state != self._machine.initial)
+        others = (snapshot.id for snapshot in listing.orders if snapshot.state != self._machine.initial)
         return Page(
             orders=listing.orders,
             unreadable=listing.unreadable,
@@ -99,12 +99,12 @@ class XsaleClient(RestClient):
         table = await self._directory.table()
         answer = await self._accepted("GET", self._calls.url(f"orders/{number}"))
         with self._caller.reading(answer):
-            seen, status = read_single(answer.body, self._reading, table)
-        if seen.id != order_id:
-            raise Unreadable(f"order {seen.id} was answered when {order_id} was asked for", answer.body)
+            snapshot, status = read_single(answer.body, self._reading, table)
+        if snapshot.id != order_id:
+            raise Unreadable(f"order {snapshot.id} was answered when {order_id} was asked for", answer.body)
         if not table.explains(status) and await self._directory.is_renewed_for((status,)):
-            seen, _ = read_single(answer.body, self._reading, await self._directory.table())
-        return seen
+            snapshot, _ = read_single(answer.body, self._reading, await self._directory.table())
+        return snapshot
 
     async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """Changes the status to the next one on the way to what the target asks for (xsale.md §2, row 4)."""
@@ -178,12 +178,12 @@ class XsaleClient(RestClient):
         searched = {name for names in self._search for name in names}
         rest = tuple(name for name in table.ids if name not in searched)
         for names in (*self._search, rest):
-            if (seen := await self._find_in(names, order_id)) is not None:
-                return seen
+            if (snapshot := await self._find_in(names, order_id)) is not None:
+                return snapshot
         renewed = await self._directory.renewed()
         made = tuple(name for name, ids in renewed.ids.items() if ids != table.ids.get(name))
-        if (seen := await self._find_in(made, order_id)) is not None:
-            return seen
+        if (snapshot := await self._find_in(made, order_id)) is not None:
+            return snapshot
         raise NotFound(f"no status lists order {order_id}")
 
     async def _find_in(self, names: Sequence[str], order_id: str) -> OrderSnapshot | None:
@@ -191,9 +191,9 @@ class XsaleClient(RestClient):
         progress = Progress()
         while names and at is not None:
             listing = await self._list(names, paged(at, self._page_size, self._options.paging))
-            for seen in listing.orders:
-                if seen.id == order_id:
-                    return seen
+            for snapshot in listing.orders:
+                if snapshot.id == order_id:
+                    return snapshot
             for item in listing.unreadable:
                 if item.id == order_id:
                     raise Unreadable(item.error, item.payload)
@@ -247,7 +247,7 @@ class XsaleClient(RestClient):
     async def _verify(self, order_id: str, to: str, answer: Answer) -> None:
         """Looks whether the order shows the status that a good answer promised (xsale.md §9)."""
         try:
-            seen = await self.read(order_id)
+            snapshot = await self.read(order_id)
         except (AccessDenied, NotFound):
             return  # the change was confirmed; what the look ran into, the next call will too
         except Transient as failure:
@@ -255,8 +255,8 @@ class XsaleClient(RestClient):
             raise Transient(failure.detail, is_ambiguous=True, retry_after_seconds=after) from None
         except Unreadable as failure:
             raise Transient(failure.detail, is_ambiguous=True) from None
-        if seen.state != to:
-            raise OutOfSequence(f"HTTP {answer.status} was answered to {to}, but the order is in {seen.state}")
+        if snapshot.state != to:
+            raise OutOfSequence(f"HTTP {answer.status} was answered to {to}, but the order is in {snapshot.state}")
 
     # -- checking --------------------------------------------------------------------------------------------------
 

@@ -117,7 +117,7 @@ class XsaleTokens:
         """The answer's tokens; its words are never repeated, for they may be tokens."""
         data = read_object(answer.body)
         if data is None:
-            raise Transient("the login's answer is no JSON object")
+            raise Transient("the login's answer is not a JSON object")
         access, ident = _token(data, "access_token"), _token(data, "id_token")
         life_ms = int(seconds_of(data.get("expires_in")) or DEFAULT_LIFE_SECONDS) * 1000
         now = self._clock.now_ms()

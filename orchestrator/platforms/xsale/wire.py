@@ -77,7 +77,7 @@ class Listing:
 
 
 def read_listing(body: bytes, reading: Reading, table: StatusTable) -> Listing:
-    """The orders of a list's answer. Raises Unreadable if the whole makes no sense."""
+    """The orders of a list's answer. Raises Unreadable if the answer as a whole is invalid."""
     orders: list[OrderSnapshot] = []
     unreadable: list[UnreadableItem] = []
     names: list[str] = []
@@ -87,11 +87,11 @@ def read_listing(body: bytes, reading: Reading, table: StatusTable) -> Listing:
         order_id = whole(member_or_none(value, raw, "Id"))
         names.append(raw if order_id is None else str(order_id))
         try:
-            seen = read_order(value, payload_of(raw), reading, table)
+            snapshot = read_order(value, payload_of(raw), reading, table)
         except InvalidOrder as error:
             unreadable.append(UnreadableItem(None if order_id is None else str(order_id), str(error), encoded(raw)))
         else:
-            orders.append(seen)
+            orders.append(snapshot)
             if not table.explains(ref := status_of(value)):
                 unexplained.add(ref)
     return Listing(tuple(orders), tuple(unreadable), tuple(names), frozenset(unexplained))
@@ -156,10 +156,10 @@ def read_order(value: Json, payload: bytes, reading: Reading, table: StatusTable
     order = object_of(value)
     order_id = whole(order.get("Id"))
     if order_id is None:
-        raise InvalidOrder(f"Id is no positive whole number: {shown(order.get('Id'))}")
+        raise InvalidOrder(f"Id is not a positive whole number: {shown(order.get('Id'))}")
     for name in ("Items", "OrderItemArticles"):
         if order.get(name) is not None and not isinstance(order[name], list):
-            raise InvalidOrder(f"{name} is no list: {shown(order[name])}")
+            raise InvalidOrder(f"{name} is not a list: {shown(order[name])}")
     reference, payment = text(at(order, reading.fields.reference)), reading.payment(order)
     content = content_of(order, reference=reference, payment=payment, raw=at(order, reading.fields.payment))
     state = table.name_of(status_of(order))
@@ -195,7 +195,7 @@ def ordered_at(purchased: Json) -> int | None:
 def status_of(order: Json) -> StatusRef:
     """`StatusId` and `StatusName`, or `Status` as object, number or name (xsale.md §4). Raises InvalidOrder."""
     if not isinstance(order, dict):
-        raise InvalidOrder("it is no JSON object")
+        raise InvalidOrder("it is not a JSON object")
     status = order.get("Status")
     inner: Mapping[str, Json] = status if isinstance(status, dict) else {}
     status_id = whole(order.get("StatusId")) or whole(inner.get("Id")) or whole(status)

@@ -28,7 +28,7 @@ def turn(sweep: Sweep, listing: Listing, page_size: int, platform_ms: int | None
     return sweeps.turn(sweep, listing, page_size, Present(DATE_MS, platform_ms))
 
 
-def seen(order_id: int, updated_at: int = 500_000) -> OrderSnapshot:
+def snapshot(order_id: int, updated_at: int = 500_000) -> OrderSnapshot:
     return OrderSnapshot(str(order_id), None, "CheckQueue", "paid", {"status": "Payed"}, b"{}", "", updated_at)
 
 
@@ -36,7 +36,7 @@ def page(rows: Sequence[int], sweep: Sweep, page_size: int, *, has_total: bool =
     """What the platform answers when its list is `rows`."""
     cut = rows[sweep.offset : sweep.offset + page_size]
     ids = tuple(str(row) for row in cut)
-    return Listing(tuple(seen(row) for row in cut), (), ids, len(cut), len(rows) if has_total else None)
+    return Listing(tuple(snapshot(row) for row in cut), (), ids, len(cut), len(rows) if has_total else None)
 
 
 def after_json(sweep: Sweep) -> Sweep:
@@ -115,7 +115,7 @@ def test_a_list_whose_rows_are_always_others_ends_and_is_not_believed() -> None:
         pages += 1
         assert pages < 500
         rows = range(1000 * pages, 1000 * pages + 10)
-        listing = Listing(tuple(map(seen, rows)), (), tuple(map(str, rows)), 10, None)
+        listing = Listing(tuple(map(snapshot, rows)), (), tuple(map(str, rows)), 10, None)
         turned = turn(sweep, listing, 10)
         sweep = turned.sweep
         if turned.is_complete:
@@ -128,7 +128,7 @@ def test_a_platform_that_ignores_the_offset_is_not_taken_for_one_that_is_at_its_
     for total in (None, 40):
         sweep = resume()
         for _ in range(50):  # that such pages lead to nothing is noticed for all platforms alike (`progress`)
-            rows = tuple(seen(n) for n in range(10))
+            rows = tuple(snapshot(n) for n in range(10))
             turned = turn(sweep, Listing(rows, (), tuple(row.id for row in rows), 10, total), 10)
             assert not turned.is_complete
             sweep = turned.sweep
@@ -139,7 +139,7 @@ def test_a_count_that_is_too_large_does_not_hold_a_sweep() -> None:
     while True:
         pages += 1
         cut = range(sweep.offset, min(sweep.offset + 10, 25))
-        turned = turn(sweep, Listing(tuple(map(seen, cut)), (), tuple(map(str, cut)), len(cut), 99), 10)
+        turned = turn(sweep, Listing(tuple(map(snapshot, cut)), (), tuple(map(str, cut)), len(cut), 99), 10)
         sweep = turned.sweep
         if turned.is_complete:
             break
@@ -162,7 +162,7 @@ def test_a_page_without_a_readable_id_does_not_end_a_sweep() -> None:
 
 
 def position_after(updated_at: Sequence[int], date_ms: int | None, position: object = None) -> object:
-    orders = tuple(seen(n, at) for n, at in enumerate(updated_at))
+    orders = tuple(snapshot(n, at) for n, at in enumerate(updated_at))
     listing = Listing(orders, (), tuple(order.id for order in orders), len(orders), len(orders))
     turned = turn(resume(position), listing, 100, date_ms)
     assert turned.is_complete
@@ -183,7 +183,7 @@ def test_a_change_time_in_the_future_does_not_blind_the_next_sweep() -> None:
 def test_a_position_of_the_future_is_not_begun_from() -> None:
     assert resume({"updated_at": DATE_MS * 50}) == Sweep(), "by our clock"
     sweep = resume({"updated_at": DATE_MS})
-    again = turn(sweep, Listing((seen(1, 10),), (), ("1",), 1, 1), 10, DATE_MS - 2 * MARGIN_MS)
+    again = turn(sweep, Listing((snapshot(1, 10),), (), ("1",), 1, 1), 10, DATE_MS - 2 * MARGIN_MS)
     assert again == Turn(Sweep(), is_complete=False), "by the platform's clock"
 
 
@@ -198,7 +198,7 @@ def test_an_empty_sweep_keeps_its_position() -> None:
 
 def test_without_a_platform_clock_the_first_page_bounds_the_position() -> None:
     def answer(*ids_at: tuple[int, int]) -> Listing:
-        orders = tuple(seen(order_id, at) for order_id, at in ids_at)
+        orders = tuple(snapshot(order_id, at) for order_id, at in ids_at)
         return Listing(orders, (), tuple(order.id for order in orders), len(orders), 3)
 
     first = turn(resume(), answer((1, 100), (2, 50)), 2, None)
@@ -211,7 +211,7 @@ def test_a_change_on_a_page_already_read_is_left_to_the_next_sweep() -> None:
     """Row 1 changes at 1,000,500 after its page was read; row 30 shows 1,900,000 later in the same, slow sweep."""
     first = turn(resume(), page(range(30), Sweep(), 20), 20)
     assert not first.is_complete
-    rows = tuple(seen(n, 1_900_000) for n in range(15, 30))
+    rows = tuple(snapshot(n, 1_900_000) for n in range(15, 30))
     last = turn(first.sweep, Listing(rows, (), tuple(o.id for o in rows), 15, 30), 20, 1_900_000)
     assert last.is_complete
     assert last.sweep.position == {"updated_at": DATE_MS}

@@ -36,9 +36,9 @@ async def shop(
     options = CloudsuiteOptions(**settings)
     three = SandboxSettings(orders=3, options={"cloudsuite": options})
     async with Sandbox(three, clock=time.clock()).running() as sandbox:
-        told = {**sandbox.config()["shops"]["cs"], **(changes or {})}
-        own = {name: told[name] for name in Options.model_fields if name in told}
-        given = ClientSettings("cs", Options(**own), told["base_url"], clock=time.clock(), throttle=throttle)
+        config = {**sandbox.config()["shops"]["cs"], **(changes or {})}
+        own = {name: config[name] for name in Options.model_fields if name in config}
+        given = ClientSettings("cs", Options(**own), config["base_url"], clock=time.clock(), throttle=throttle)
         client = PLATFORMS["cloudsuite"].open(given)
         try:
             yield sandbox, client, time, turns

@@ -54,19 +54,19 @@ async def test_a_cancellation_sends_the_body_of_the_guide() -> None:
 def test_the_list_is_asked_as_the_guide_asks() -> None:
     search = Search(100, None, takes_offline=False, confirmed_since="2021-06-29", modified_filter=None)
     path, _, query = search.first_page(None).partition("?")
-    told = sample("orders_list_request")
-    assert path == told["path"]
-    assert {tuple(pair.split("=")) for pair in query.split("&")} == {tuple(pair) for pair in told["query"]}
+    documented = sample("orders_list_request")
+    assert path == documented["path"]
+    assert {tuple(pair.split("=")) for pair in query.split("&")} == {tuple(pair) for pair in documented["query"]}
 
 
 def test_a_note_has_the_members_of_the_wiki() -> None:
     from datetime import datetime
 
-    told = sample("custom_order_status_request_assembled")
-    at = datetime.fromisoformat(told["dateTime"])
+    documented = sample("custom_order_status_request_assembled")
+    at = datetime.fromisoformat(documented["dateTime"])
     body = json.loads(note("CS48193", {"nl_NL": "Verzonden"}, "list", at))
-    assert body == {name: told[name] for name in ("CloudsuiteOrderId", "dateTime", "state")}
-    assert json.loads(note("CS48193", {"nl_NL": "Verzonden"}, "object", at))["state"] == told["state"][0]
+    assert body == {name: documented[name] for name in ("CloudsuiteOrderId", "dateTime", "state")}
+    assert json.loads(note("CS48193", {"nl_NL": "Verzonden"}, "object", at))["state"] == documented["state"][0]
 
 
 @pytest.mark.parametrize("state", ["done", "cancel", "draft", "unheard-of"])

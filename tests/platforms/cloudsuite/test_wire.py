@@ -41,7 +41,7 @@ def order(**changes: Any) -> dict[str, Any]:
     return {**json.loads(sample("order_confirmed_paid_assembled")), **changes}
 
 
-def seen(reading: Reading = AMSTERDAM, **changes: Any) -> Any:
+def snapshot(reading: Reading = AMSTERDAM, **changes: Any) -> Any:
     return read_single(json.dumps(order(**changes)).encode(), reading)
 
 
@@ -84,7 +84,7 @@ def test_the_sample_list_is_read_with_its_next_page() -> None:
     ],
 )
 def test_the_state_is_composed_of_two_fields(changes: dict[str, Any], state: str) -> None:
-    assert seen(**changes).state == state
+    assert snapshot(**changes).state == state
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,14 @@ def test_the_state_is_composed_of_two_fields(changes: dict[str, Any], state: str
     ],
 )
 def test_dates_without_a_zone_are_local_to_the_platform(text: str, reading: Reading, at: datetime) -> None:
-    assert seen(reading, modified_date=text).platform_updated_at == int(at.timestamp() * 1000)
+    assert snapshot(reading, modified_date=text).platform_updated_at == int(at.timestamp() * 1000)
 
 
 def test_payments_that_are_not_checked_are_unknown_unless_they_are_settled() -> None:
     unchecked = Reading(ZoneInfo("UTC"), checks_payment=False)
-    assert seen(unchecked, payment_status="none").payment == "unknown"
-    assert seen(unchecked, payment_status="account").payment == "invoice"
-    assert seen(payment_status=None).payment == "unpaid"
+    assert snapshot(unchecked, payment_status="none").payment == "unknown"
+    assert snapshot(unchecked, payment_status="account").payment == "invoice"
+    assert snapshot(payment_status=None).payment == "unpaid"
 
 
 def content_hash(order: dict[str, Any]) -> str:
@@ -232,19 +232,19 @@ def slip(despatch: Despatch, tracking: Tracking | None = None, **buyer: str) -> 
 
 
 def test_a_packing_slip_has_the_elements_of_the_facts() -> None:
-    told = json.loads(sample("desadv_fields"))["Desadv"]["DesadvHeader"]
+    documented = json.loads(sample("desadv_fields"))["Desadv"]["DesadvHeader"]
     root = slip(
         Despatch(
-            told["DesadvNumber"],
-            date.fromisoformat(told["DesadvDate"]),
-            date.fromisoformat(told["PlannedDeliveryDate"]),
+            documented["DesadvNumber"],
+            date.fromisoformat(documented["DesadvDate"]),
+            date.fromisoformat(documented["PlannedDeliveryDate"]),
             carrier="DHL",
             tracking_code="JVGL0123456789",
         )
     )
     header = root.find("DesadvHeader")
     for name in ("DesadvNumber", "DesadvDate", "PlannedDeliveryDate"):
-        assert header.findtext(name) == told[name]
+        assert header.findtext(name) == documented[name]
     assert header.findtext("TransportDetails/TransportModeCode") == "DHL"
     assert header.findtext("TransportDetails/MeansOfTransport/Identification") == "JVGL0123456789"
     items = root.findall("DesadvDetail/Packaging/LineItems/Item")
@@ -292,7 +292,7 @@ def test_a_confirmation_carries_the_erps_numbers_in_the_orders_own_lines() -> No
 
 
 @pytest.mark.parametrize(
-    ("told", "sent"),
+    ("documented", "sent"),
     [
         ("0.00001", "0.00001"),
         ("1e-05", "0.00001"),
@@ -304,10 +304,10 @@ def test_a_confirmation_carries_the_erps_numbers_in_the_orders_own_lines() -> No
         ("7", "7"),
     ],
 )
-def test_a_confirmation_tells_prices_to_the_digit_and_without_an_exponent(told: str, sent: str) -> None:
+def test_a_confirmation_tells_prices_to_the_digit_and_without_an_exponent(documented: str, sent: str) -> None:
     text = json.dumps(order())
     one = order()["order_lines"][0]["unit_price"]
-    whole = read_value(text.replace(f'"unit_price": {one}', f'"unit_price": {told}', 1))
+    whole = read_value(text.replace(f'"unit_price": {one}', f'"unit_price": {documented}', 1))
     lines = {str(line["id"]): {"erp": 1, "part": "P", "quantity": "1"} for line in whole["order_lines"]}
     root = fromstring(confirmation(whole, "ERP-1", lines, timestamp="2026-07-01"))
     assert root.findtext("Request/OrderRequest/ItemOut/ItemDetail/UnitPrice/Money") == sent
@@ -317,10 +317,10 @@ def test_a_confirmation_tells_prices_to_the_digit_and_without_an_exponent(told: 
     ("body", "said"),
     [
         (b"", Verdict.DONE),
-        (b'{"half": ', Verdict.SENSELESS),
-        (b"<html xmlns='http://www.w3.org/1999/xhtml'><body>Down</body></html>", Verdict.SENSELESS),
-        (b"<?xml version='1.0'?><h:html xmlns:h='http://www.w3.org/1999/xhtml'/>", Verdict.SENSELESS),
-        (b"<!-- down --><html><body>Down</body></html>", Verdict.SENSELESS),
+        (b'{"half": ', Verdict.INVALID),
+        (b"<html xmlns='http://www.w3.org/1999/xhtml'><body>Down</body></html>", Verdict.INVALID),
+        (b"<?xml version='1.0'?><h:html xmlns:h='http://www.w3.org/1999/xhtml'/>", Verdict.INVALID),
+        (b"<!-- down --><html><body>Down</body></html>", Verdict.INVALID),
         (b"OK", Verdict.DONE),
         (b"<Response/>", Verdict.DONE),
         (b'<?xml version="1.0"?><cXML><Response><Status code="200" text="OK"/></Response></cXML>', Verdict.DONE),
@@ -329,20 +329,20 @@ def test_a_confirmation_tells_prices_to_the_digit_and_without_an_exponent(told: 
         (b"<r>an error happened</r>", Verdict.REFUSED),
         (b"Error: no such order", Verdict.REFUSED),
         (b"sent by default, terrors aside", Verdict.DONE),
-        (b"<Response><Sta", Verdict.SENSELESS),
-        (b"<!doctype html><html></html>", Verdict.SENSELESS),
-        (b"<html><body>Just a moment", Verdict.SENSELESS),
-        (b"\xef\xbb\xbf<html><body>Just a moment", Verdict.SENSELESS),
-        (b"<div>Back at noon</div>", Verdict.SENSELESS),
-        (b"<center><h1>Maintenance</h1></center>", Verdict.SENSELESS),
+        (b"<Response><Sta", Verdict.INVALID),
+        (b"<!doctype html><html></html>", Verdict.INVALID),
+        (b"<html><body>Just a moment", Verdict.INVALID),
+        (b"\xef\xbb\xbf<html><body>Just a moment", Verdict.INVALID),
+        (b"<div>Back at noon</div>", Verdict.INVALID),
+        (b"<center><h1>Maintenance</h1></center>", Verdict.INVALID),
         (b"\xef\xbb\xbf<Response>OK</Response>", Verdict.DONE),
-        (gzip.compress(b"<Response/>", mtime=0), Verdict.SENSELESS),
-        (b"OK\x00", Verdict.SENSELESS),
+        (gzip.compress(b"<Response/>", mtime=0), Verdict.INVALID),
+        (b"OK\x00", Verdict.INVALID),
         ("<Response><Error>no</Error></Response>".encode("utf-16"), Verdict.REFUSED),
-        ("<html>Back at noon</html>".encode("utf-16"), Verdict.SENSELESS),
+        ("<html>Back at noon</html>".encode("utf-16"), Verdict.INVALID),
         (b'{"a":' * 900 + b'"ok"' + b"}" * 900, Verdict.DONE),
-        (b'<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/hostname">]><r>&x;</r>', Verdict.SENSELESS),
-        (b'<!DOCTYPE r [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><r>&b;</r>', Verdict.SENSELESS),
+        (b'<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/hostname">]><r>&x;</r>', Verdict.INVALID),
+        (b'<!DOCTYPE r [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><r>&b;</r>', Verdict.INVALID),
     ],
 )
 def test_an_answer_of_the_proxy_is_judged_and_never_trusted(body: bytes, said: Verdict) -> None:
@@ -409,7 +409,7 @@ def test_quantities_keep_their_decimals() -> None:
     from orchestrator.platforms.cloudsuite.proxy import slip_lines
     from statemachines.cloudsuite.despatch import DespatchLine
 
-    found = seen(order_lines=[{**order()["order_lines"][0], "erp_line_number": 11, "quantity": 2.5}])
+    found = snapshot(order_lines=[{**order()["order_lines"][0], "erp_line_number": 11, "quantity": 2.5}])
     assert slip_lines(Despatch("A"), found) == [SlipLine(11, "2.5000", "124_STUK")]
     asked = Despatch("A", lines=(DespatchLine(11, Decimal("0.125"), "X"),))
     assert slip_lines(asked, found) == [SlipLine(11, "0.1250", "X")]

@@ -22,21 +22,21 @@ def selldone(**options: Any) -> dict[str, Any]:
 
 
 async def state_of(stage: Stage) -> str:
-    seen = (await stage.client.read(stage.order)).order_state()
-    return stage.machine.observe(None, seen)
+    snapshot = (await stage.client.read(stage.order)).order_state()
+    return stage.machine.observe(None, snapshot)
 
 
 @pytest.mark.parametrize("envelope", ["bare", "basket", "order"])
 async def test_any_envelope_is_read(envelope: str) -> None:
     async with staged(**selldone(envelope=envelope)) as stage:
-        seen = await stage.client.read(stage.order)
-        assert json.loads(seen.payload)["id"] == int(stage.order)
+        snapshot = await stage.client.read(stage.order)
+        assert json.loads(snapshot.payload)["id"] == int(stage.order)
 
 
 async def test_an_id_beyond_what_a_float_holds_walks_the_whole_way() -> None:
     async with staged(**selldone(has_big_id=True)) as stage:
         assert stage.order == str(2**53 + 15003)
-        assert stage.order in await stage.seen()
+        assert stage.order in await stage.snapshots()
         await stage.walk(WAY)
         assert await state_of(stage) == "ToCustomer"
 
@@ -47,7 +47,7 @@ async def test_changes_are_asked_for_in_the_shops_unit(unit: str) -> None:
     async with staged(orders=30, lookback_seconds=0, options=options, **selldone(**options)) as stage:
         _, position = await stage.sweep()
         new = stage.operate("add")["order"]
-        found = await stage.seen(position)
+        found = await stage.snapshots(position)
         assert new in found
         assert len(found) < 5
 
@@ -86,8 +86,8 @@ async def test_a_reject_countdown_holds_the_order_until_it_ends() -> None:
             await stage.perform(WAY[0])
         assert not caught.value.is_ambiguous
         assert caught.value.wait is not None
-        seen = await stage.client.read(stage.order)
-        wait = stage.machine.wait(seen.order_state(), TargetRequest("shipped"))
+        snapshot = await stage.client.read(stage.order)
+        wait = stage.machine.wait(snapshot.order_state(), TargetRequest("shipped"))
         assert wait is not None
         assert wait.until_ms is not None
         assert 0 <= Clock().now_ms() + REJECT_COUNTDOWN_MS - wait.until_ms < 60_000
@@ -107,7 +107,7 @@ async def test_only_released_orders_are_new_to_the_erp() -> None:
     async with staged(orders=2, **selldone(unreleased_orders=6)) as stage:
         pages, _ = await stage.sweep()
         marked = frozenset().union(*(page.skip_if_new for page in pages))
-        found = {seen.id: seen.facts["status"] for page in pages for seen in page.orders}
+        found = {snapshot.id: snapshot.facts["status"] for page in pages for snapshot in page.orders}
         assert {status for order_id, status in found.items() if order_id in marked} == {"Canceled"}
         assert len(found) - len(marked) == 2
 
@@ -141,16 +141,18 @@ async def test_an_item_of_another_order_is_rejected() -> None:
 
 async def test_confirmed_items_and_delivery_info_arrive_as_they_were_given() -> None:
     async with staged("selldone") as stage:
-        seen = await stage.client.read(stage.order)
-        first = seen.facts["items"][0]
+        snapshot = await stage.client.read(stage.order)
+        first = snapshot.facts["items"][0]
         info = {"type": "Pickup", "date": "żółć", "distance": 11312.99}
         await stage.client.perform(
-            "confirm", seen.id, seen.order_state(), TargetRequest("OrderConfirm", items=(first,))
+            "confirm", snapshot.id, snapshot.order_state(), TargetRequest("OrderConfirm", items=(first,))
         )
-        await stage.client.perform("prepare", seen.id, seen.order_state(), TargetRequest("x", delivery_info=info))
-        sent = {call.step: call.sent for call in stage.sandbox.ledger.calls(seen.id)}
+        await stage.client.perform(
+            "prepare", snapshot.id, snapshot.order_state(), TargetRequest("x", delivery_info=info)
+        )
+        sent = {call.step: call.sent for call in stage.sandbox.ledger.calls(snapshot.id)}
         assert sent["confirm"] == {"state": "OrderConfirm", "list": [int(first)]}
-        assert sent["prepare"]["delivery_info"] == {**json.loads(seen.payload)["delivery_info"], **info}
+        assert sent["prepare"]["delivery_info"] == {**json.loads(snapshot.payload)["delivery_info"], **info}
 
 
 async def test_a_refused_scope_names_the_constant() -> None:
@@ -167,29 +169,29 @@ async def test_a_refused_scope_names_the_constant() -> None:
 async def prepared(stage: Stage, info: dict[str, Any]) -> dict[str, Any]:
     """The order's delivery_info after a target that brings `info`, and what it was before."""
     await stage.perform(WAY[0])
-    seen = await stage.client.read(stage.order)
+    snapshot = await stage.client.read(stage.order)
     request = TargetRequest("PreparingOrder", delivery_info=info)
-    await stage.client.perform("prepare", stage.order, seen.order_state(), request)
-    before, after = seen.payload, (await stage.client.read(stage.order)).payload
+    await stage.client.perform("prepare", stage.order, snapshot.order_state(), request)
+    before, after = snapshot.payload, (await stage.client.read(stage.order)).payload
     return {"before": json.loads(before)["delivery_info"], "after": json.loads(after)["delivery_info"]}
 
 
 async def test_a_delivery_info_of_some_members_leaves_the_others_as_they_are() -> None:
     async with staged(**selldone()) as stage:
-        told = await prepared(stage, {"type": "Cargo", "volume": {"width": 12.5}})
-    before = told["before"]
+        delivery = await prepared(stage, {"type": "Cargo", "volume": {"width": 12.5}})
+    before = delivery["before"]
     assert set(before) > {"type", "volume", "weight"}
-    assert told["after"] == {**before, "type": "Cargo", "volume": {**before["volume"], "width": 12.5}}
+    assert delivery["after"] == {**before, "type": "Cargo", "volume": {**before["volume"], "width": 12.5}}
 
 
 async def test_a_whole_delivery_info_takes_the_place_of_the_other_without_a_look() -> None:
     async with staged(**selldone()) as stage:
         await stage.perform(WAY[0])
-        seen = await stage.client.read(stage.order)
-        whole = {**json.loads(seen.payload)["delivery_info"], "type": "Motorbike"}
+        snapshot = await stage.client.read(stage.order)
+        whole = {**json.loads(snapshot.payload)["delivery_info"], "type": "Motorbike"}
         reads = len(stage.sandbox.ledger.calls(step="read"))
         request = TargetRequest("PreparingOrder", delivery_info=whole)
-        await stage.client.perform("prepare", stage.order, seen.order_state(), request)
+        await stage.client.perform("prepare", stage.order, snapshot.order_state(), request)
         assert len(stage.sandbox.ledger.calls(step="read")) == reads
         assert json.loads((await stage.client.read(stage.order)).payload)["delivery_info"] == whole
 
@@ -207,10 +209,10 @@ async def test_tracking_tells_once_more_what_it_does_not_change(tracking: Tracki
         for step in WAY[:2]:
             await stage.perform(step)
         first = TargetRequest("shipped", tracking=Tracking("A", "https://t.example/A"))
-        seen = await stage.client.read(stage.order)
-        await stage.client.perform("set_tracking", stage.order, seen.order_state(), first)
-        seen = await stage.client.read(stage.order)
+        snapshot = await stage.client.read(stage.order)
+        await stage.client.perform("set_tracking", stage.order, snapshot.order_state(), first)
+        snapshot = await stage.client.read(stage.order)
         await stage.client.perform(
-            "set_tracking", stage.order, seen.order_state(), TargetRequest("x", tracking=tracking)
+            "set_tracking", stage.order, snapshot.order_state(), TargetRequest("x", tracking=tracking)
         )
         assert stage.sandbox.ledger.calls(step="set_tracking")[-1].sent == sent

@@ -236,8 +236,8 @@ async def test_the_token_shows_in_no_failure() -> None:
 
 
 async def test_an_order_is_read() -> None:
-    seen = await read(sample("order_checkqueue"))
-    assert (seen.id, seen.state, seen.payment) == (ORDER, "CheckQueue", "paid")
+    snapshot = await read(sample("order_checkqueue"))
+    assert (snapshot.id, snapshot.state, snapshot.payment) == (ORDER, "CheckQueue", "paid")
 
 
 async def test_another_order_than_asked_for_is_unreadable() -> None:
@@ -288,7 +288,7 @@ async def test_the_sample_list_is_read_and_cancelled_orders_are_marked() -> None
     body = json.dumps({"orders": [*listed["orders"], sample_json("order_canceled")], "total": 3}).encode()
     async with serving(answering(body)) as base_url, selldone_client(base_url) as client:
         page = await client.list_page(None, None)
-    assert [seen.id for seen in page.orders] == [str(order["id"]) for order in listed["orders"]] + ["15004"]
+    assert [snapshot.id for snapshot in page.orders] == [str(order["id"]) for order in listed["orders"]] + ["15004"]
     assert page.skip_if_new == {"15004"}
     assert page.next is None
     assert page.position == {"updated_at": 1_724_000_000_000}, "not beyond our clock"

@@ -150,7 +150,7 @@ async def test_delivery_info_that_is_no_json_is_rejected_before_anything_is_sent
     request = TargetRequest("PreparingOrder", delivery_info={"distance": float("nan"), "date": "\ud800"})
     with MockedHttp() as http:
         async with selldone_client() as client:
-            with pytest.raises(Rejected, match="no JSON"):
+            with pytest.raises(Rejected, match="not JSON"):
                 await client.perform("prepare", ORDER, ORDER_STATE, request)
         assert not http.requests
 

@@ -16,7 +16,7 @@ _SAMPLES = Path(__file__).parents[2] / "samples" / "selldone"
 REQUESTS = json.loads((_SAMPLES / "return_requests_response_assembled.json").read_text())["return_requests"]
 
 
-def seen(returns: Any) -> Any:
+def snapshot(returns: Any) -> Any:
     order = json.loads((_SAMPLES / "order_checkqueue.json").read_text())
     if returns is ...:
         del order["basket_item_returns"]
@@ -26,19 +26,23 @@ def seen(returns: Any) -> Any:
 
 
 def test_a_request_is_shown_with_its_item_count_and_state() -> None:
-    shown = seen(REQUESTS)
+    shown = snapshot(REQUESTS)
     assert shown.facts["returns"] == [{"id": "501", "state": "Pending", "lines": [{"id": "23990", "quantity": 1}]}]
-    (told,) = shown.content["returns"]
-    assert (told["reason"], told["note"], told["lines"]) == ("U1", "Wrong size", [{"id": "23990", "quantity": "1"}])
+    (returned,) = shown.content["returns"]
+    assert (returned["reason"], returned["note"], returned["lines"]) == (
+        "U1",
+        "Wrong size",
+        [{"id": "23990", "quantity": "1"}],
+    )
 
 
 @pytest.mark.parametrize("nothing", [[], {}])
 def test_no_request_is_told_as_none(nothing: Any) -> None:
-    assert seen(nothing).facts["returns"] == []
+    assert snapshot(nothing).facts["returns"] == []
 
 
 def test_a_look_that_says_nothing_of_returns_takes_none_away() -> None:
-    known, shown = seen(REQUESTS), seen(...)
+    known, shown = snapshot(REQUESTS), snapshot(...)
     assert "returns" not in shown.facts
     assert "returns" not in shown.content
     assert MACHINE.merged_facts(known.order_state(), shown.order_state())["returns"] == known.facts["returns"]
@@ -59,7 +63,7 @@ def test_a_look_that_says_nothing_of_returns_takes_none_away() -> None:
     ],
 )
 def test_what_makes_no_sense_ends_its_own_row_at_most(requests: Any, shown: list[Any]) -> None:
-    found = seen(requests).facts["returns"]
+    found = snapshot(requests).facts["returns"]
     assert [
         (each["id"], each["state"], (each["lines"] or [{"quantity": None}])[0]["quantity"]) for each in found
     ] == shown
@@ -75,5 +79,5 @@ def test_a_decimal_count_keeps_its_digits() -> None:
 
 def test_the_hash_moves_with_each_request_and_state() -> None:
     accepted = [{**REQUESTS[0], "state": "Accepted"}]
-    hashes = {seen(each).content_hash for each in ([], REQUESTS, accepted)}
+    hashes = {snapshot(each).content_hash for each in ([], REQUESTS, accepted)}
     assert len(hashes) == 3

@@ -31,29 +31,29 @@ def read(order: dict[str, Any]) -> OrderSnapshot:
 
 
 def single(body: bytes) -> OrderSnapshot:
-    seen = read_single(body)
-    assert isinstance(seen, OrderSnapshot)
-    return seen
+    snapshot = read_single(body)
+    assert isinstance(snapshot, OrderSnapshot)
+    return snapshot
 
 
 @pytest.mark.parametrize("name", ORDERS)
 def test_every_sample_order_is_read(name: str) -> None:
     order = sample_json(name)
-    seen = single(sample(name))
-    assert seen.id == str(order["id"])
-    assert seen.state == order["delivery_state"]
-    assert seen.facts["status"] == order["status"]
-    assert seen.facts["items"] == [str(item["id"]) for item in order.get("items", [])]
-    assert seen.facts["type"] == "PHYSICAL"
-    assert json.loads(seen.payload) == order
+    snapshot = single(sample(name))
+    assert snapshot.id == str(order["id"])
+    assert snapshot.state == order["delivery_state"]
+    assert snapshot.facts["status"] == order["status"]
+    assert snapshot.facts["items"] == [str(item["id"]) for item in order.get("items", [])]
+    assert snapshot.facts["type"] == "PHYSICAL"
+    assert json.loads(snapshot.payload) == order
 
 
 def test_a_documented_order_shows_its_facts() -> None:
-    seen = single(sample("order_tocustomer_documented"))
-    assert seen.state == "ToCustomer"
-    assert seen.payment == "paid"
-    assert seen.facts["tracking_code"] == "1Z827WK74630"
-    assert seen.facts["tracking_url"] == "https://example.com/track/1Z827WK74630"
+    snapshot = single(sample("order_tocustomer_documented"))
+    assert snapshot.state == "ToCustomer"
+    assert snapshot.payment == "paid"
+    assert snapshot.facts["tracking_code"] == "1Z827WK74630"
+    assert snapshot.facts["tracking_url"] == "https://example.com/track/1Z827WK74630"
 
 
 def test_a_reject_countdown_shows_in_the_facts() -> None:
@@ -99,16 +99,16 @@ def test_a_page_keeps_each_orders_own_bytes() -> None:
         sample("order_checkqueue").strip(),
     ]
     listing = read_listing(b'{"orders": [' + b" ,\n".join(rows) + b'], "total": 3}')
-    assert [seen.payload for seen in listing.orders] == rows
+    assert [snapshot.payload for snapshot in listing.orders] == rows
     assert listing.total == 3
 
 
 def test_ids_beyond_what_a_float_holds_survive() -> None:
     order = {**sample_json("order_checkqueue"), "id": 2**53 + 1}
     order["items"][0]["id"] = 2**63 + 1
-    seen = single(json.dumps(order).encode())
-    assert seen.id == "9007199254740993"
-    assert seen.facts["items"][0] == "9223372036854775809"
+    snapshot = single(json.dumps(order).encode())
+    assert snapshot.id == "9007199254740993"
+    assert snapshot.facts["items"][0] == "9223372036854775809"
 
 
 def test_one_unreadable_row_takes_no_other_with_it() -> None:
@@ -122,7 +122,7 @@ def test_one_unreadable_row_takes_no_other_with_it() -> None:
         good,
     ]
     listing = read_listing(b'{"orders":[' + b",".join(rows) + b'],"total":"6"}')
-    assert [seen.payload for seen in listing.orders] == [good, good]
+    assert [snapshot.payload for snapshot in listing.orders] == [good, good]
     assert [(item.id, item.payload) for item in listing.unreadable] == [
         ("7", rows[1]),
         (None, rows[2]),
@@ -142,19 +142,19 @@ def test_a_row_that_is_not_utf8_is_kept_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "error"),
     [
-        ("id", None, "id is no positive integer: null"),
-        ("id", 1.5, "id is no positive integer: 1.5"),
-        ("id", True, "id is no positive integer: true"),
-        ("id", -1, "id is no positive integer: -1"),
-        ("id", "15002/../1", 'id is no positive integer: "15002/../1"'),
-        ("delivery_state", None, "delivery_state is no text: null"),
-        ("delivery_state", " ", 'delivery_state is no text: " "'),
-        ("status", 3, "status is no text: 3"),
-        ("updated_at", None, "updated_at is no text: null"),
-        ("updated_at", "yesterday", 'updated_at is no date: "yesterday"'),
-        ("items", {"0": {"id": 1}}, "items is no list of objects"),
-        ("items", [None], "items is no list of objects"),
-        ("items", [{"id": 1}, {"id": "x"}], 'items[1].id is no positive integer: "x"'),
+        ("id", None, "id is not a positive integer: null"),
+        ("id", 1.5, "id is not a positive integer: 1.5"),
+        ("id", True, "id is not a positive integer: true"),
+        ("id", -1, "id is not a positive integer: -1"),
+        ("id", "15002/../1", 'id is not a positive integer: "15002/../1"'),
+        ("delivery_state", None, "delivery_state is not a text: null"),
+        ("delivery_state", " ", 'delivery_state is not a text: " "'),
+        ("status", 3, "status is not a text: 3"),
+        ("updated_at", None, "updated_at is not a text: null"),
+        ("updated_at", "yesterday", 'updated_at is not a date: "yesterday"'),
+        ("items", {"0": {"id": 1}}, "items is not a list of objects"),
+        ("items", [None], "items is not a list of objects"),
+        ("items", [{"id": 1}, {"id": "x"}], 'items[1].id is not a positive integer: "x"'),
     ],
 )
 def test_what_we_decide_on_has_to_make_sense(field: str, value: Any, error: str) -> None:

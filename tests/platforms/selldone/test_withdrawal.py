@@ -64,16 +64,16 @@ def read(members: dict[str, Any]) -> Any:
 @pytest.mark.parametrize("members", NOT_WITHDRAWN)
 def test_what_says_no_is_no_withdrawal(members: dict[str, Any]) -> None:
     assert withdrawal_fact(members) is None
-    seen = read(members)
-    assert WITHDRAWN not in seen.facts
-    assert seen.content_hash == read({}).content_hash, "a member that says no changes nothing"
+    snapshot = read(members)
+    assert WITHDRAWN not in snapshot.facts
+    assert snapshot.content_hash == read({}).content_hash, "a member that says no changes nothing"
 
 
 @pytest.mark.parametrize(("members", "at", "reason"), WITHDRAWN_AS)
 def test_whatever_can_mean_yes_is_a_withdrawal(members: dict[str, Any], at: int | None, reason: str | None) -> None:
-    seen = read(members)
-    assert seen.facts[WITHDRAWN] == {"at": at, "reason": reason}
-    assert seen.content_hash != read({}).content_hash, "it is another order for the ERP"
+    snapshot = read(members)
+    assert snapshot.facts[WITHDRAWN] == {"at": at, "reason": reason}
+    assert snapshot.content_hash != read({}).content_hash, "it is another order for the ERP"
 
 
 def test_the_same_withdrawal_in_other_words_is_no_news() -> None:

@@ -340,9 +340,9 @@ async def test_no_spelling_of_a_secret_shows(tmp_path: Path) -> None:
         client = stage.client({"credentials": stage.credentials(client_secret=secret)})
         await client.read(stage.order)
         kept = json.loads(await anyio.Path(stage.file).read_bytes())
-        told = [secret, kept["access_token"], kept["refresh_token"], stage.credentials()["refresh_token"]]
-        shown = [form for each in told for form in (each, quote(each), quote_plus(each), json.dumps(each)[1:-1])]
-        shown += [base64.b64encode(each.encode()).decode() for each in told]
+        secrets = [secret, kept["access_token"], kept["refresh_token"], stage.credentials()["refresh_token"]]
+        shown = [form for each in secrets for form in (each, quote(each), quote_plus(each), json.dumps(each)[1:-1])]
+        shown += [base64.b64encode(each.encode()).decode() for each in secrets]
         for form in shown:
             stage.faults.script_answer(400, json.dumps({"errors": f"who is {form}?"}).encode(), step="read")
             with pytest.raises(Transient) as caught:

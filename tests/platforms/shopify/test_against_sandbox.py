@@ -187,9 +187,9 @@ async def test_money_that_went_back_is_an_edit_unless_a_cancellation_gave_it_bac
 
         paid = await look("PAID")
         for status in ("REFUNDED", "PARTIALLY_REFUNDED"):
-            seen = await look(status)
-            assert seen.content_hash != paid.content_hash
-            assert changed_pointers(paid.content, seen.content) == ["/payment/raw", "/payment/status"]
+            snapshot = await look(status)
+            assert snapshot.content_hash != paid.content_hash
+            assert changed_pointers(paid.content, snapshot.content) == ["/payment/raw", "/payment/status"]
         stage.operate("cancel", order=stage.order)
         cancelled = changed_pointers(paid.content, (await look("REFUNDED")).content)
         assert {"/cancelled", "/lines/0/quantity", "/payment/status"} <= set(cancelled)

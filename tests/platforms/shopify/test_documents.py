@@ -206,8 +206,8 @@ def test_odd_numbers_of_a_throttled_answer_are_a_wait_of_a_minute_at_most(odd: A
     cost = {"requestedQueryCost": 200, "throttleStatus": status}
     (cost if place in cost else status)[place] = odd
     assert 0 < throttle_seconds({"extensions": {"cost": cost}}) <= 60
-    told = reported_points(json.dumps({"extensions": {"cost": cost}}).encode())
-    assert told is None or not told.is_sensible or place == "restoreRate"
+    reported = reported_points(json.dumps({"extensions": {"cost": cost}}).encode())
+    assert reported is None or not reported.is_sensible or place == "restoreRate"
 
 
 def test_a_throttled_shop_whose_bucket_is_full_is_not_asked_at_once_again() -> None:

@@ -75,9 +75,9 @@ def lines_of(order: Order) -> dict[str, int]:
 
 async def test_every_line_of_a_large_order_is_read_and_each_further_page_takes_its_turn() -> None:
     async with reading(lines=10) as this:
-        seen = await this.client.read(this.id)
-        assert seen.facts["lines"] == lines_of(this.order)
-        (part,) = seen.facts["fulfillment_orders"]
+        snapshot = await this.client.read(this.id)
+        assert snapshot.facts["lines"] == lines_of(this.order)
+        (part,) = snapshot.facts["fulfillment_orders"]
         assert {line for line, _ in part["lines"].values()} == set(lines_of(this.order))
         assert len(this.turns) == 3 + 3  # 10 lines in pages of 3: three more, of the order and of its fulfilment order
         assert len(this.sent()) == 1 + len(this.turns)
@@ -103,17 +103,17 @@ async def test_the_payload_is_the_order_as_if_one_page_had_shown_it() -> None:
 
 async def test_an_order_of_one_page_is_kept_byte_for_byte() -> None:
     async with reading(lines=PAGE) as this:
-        seen = await this.client.read(this.id)
+        snapshot = await this.client.read(this.id)
         assert this.turns == []
-        assert b'": "' in seen.payload  # as the simulated Shopify writes it: what is written anew has no such blank
+        assert b'": "' in snapshot.payload  # as the simulated Shopify writes it: what is written anew has no such blank
 
 
 async def test_fulfilment_orders_and_the_lines_of_parcels_are_read_to_the_end() -> None:
     async with reading(lines=4) as this:
         for _ in range(PAGE):
             this.stage.operate("split", order=this.id)
-        seen = await this.client.read(this.id)
-        shown = {each["id"]: len(each["lines"]) for each in seen.facts["fulfillment_orders"]}
+        snapshot = await this.client.read(this.id)
+        shown = {each["id"]: len(each["lines"]) for each in snapshot.facts["fulfillment_orders"]}
         assert shown == {str(each.id): 4 for each in this.order.fulfillment_orders}
         assert len(shown) == PAGE + 1
         this.stage.operate("fulfill", order=this.id, tracking="1Z")
@@ -129,9 +129,9 @@ async def test_an_order_that_changes_between_two_pages_is_read_from_the_beginnin
                 this.stage.operate("cancel", order=this.id)
 
         this.between = cancel
-        seen = await this.client.read(this.id)
-        assert seen.state == "CANCELLED"
-        assert set(seen.facts["lines"].values()) == {0}, "no line is from before the cancellation"
+        snapshot = await this.client.read(this.id)
+        assert snapshot.state == "CANCELLED"
+        assert set(snapshot.facts["lines"].values()) == {0}, "no line is from before the cancellation"
 
 
 async def test_a_fulfilment_order_that_changes_alone_makes_the_read_begin_again() -> None:
@@ -145,8 +145,8 @@ async def test_a_fulfilment_order_that_changes_alone_makes_the_read_begin_again(
                     line[3] = 1
 
         this.between = take_out
-        (seen,) = (await this.client.read(this.id)).facts["fulfillment_orders"]
-        assert {left for _, left in seen["lines"].values()} == {1}
+        (snapshot,) = (await this.client.read(this.id)).facts["fulfillment_orders"]
+        assert {left for _, left in snapshot["lines"].values()} == {1}
 
 
 async def test_a_fulfilment_order_that_is_gone_makes_the_read_begin_again() -> None:
@@ -157,8 +157,8 @@ async def test_a_fulfilment_order_that_is_gone_makes_the_read_begin_again() -> N
                 this.order.fulfillment_orders[0].id += 1
 
         this.between = replace
-        (seen,) = (await this.client.read(this.id)).facts["fulfillment_orders"]
-        assert seen["id"] == str(this.order.fulfillment_orders[0].id)
+        (snapshot,) = (await this.client.read(this.id)).facts["fulfillment_orders"]
+        assert snapshot["id"] == str(this.order.fulfillment_orders[0].id)
 
 
 async def test_an_order_that_is_deleted_between_two_pages_is_not_found() -> None:

@@ -35,18 +35,18 @@ def node(**changes: Any) -> Any:
     return {**order.node(NOW), **changes}
 
 
-def seen(**changes: Any) -> Any:
+def snapshot(**changes: Any) -> Any:
     return read_order(node(**changes), "{}", NOW)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_display_status_is_a_state_of_the_machine(version: str) -> None:
     for word in words("OrderDisplayFulfillmentStatus", version):
-        assert MACHINE.knows(seen(displayFulfillmentStatus=word).state)
+        assert MACHINE.knows(snapshot(displayFulfillmentStatus=word).state)
 
 
 def test_a_display_status_that_nobody_knows_stays_what_it_is() -> None:
-    assert not MACHINE.knows(seen(displayFulfillmentStatus="SOMETHING_NEW").state)
+    assert not MACHINE.knows(snapshot(displayFulfillmentStatus="SOMETHING_NEW").state)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -90,7 +90,7 @@ def test_every_state_of_a_return_says_whether_its_goods_are_back(version: str) -
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_financial_status_has_a_word_of_ours(version: str) -> None:
     for word in words("OrderDisplayFinancialStatus", version):
-        assert seen(displayFinancialStatus=word).payment in ("paid", "unpaid")
+        assert snapshot(displayFinancialStatus=word).payment in ("paid", "unpaid")
         assert word in STATUS
 
 
@@ -105,11 +105,11 @@ def test_a_parcel_has_arrived_when_it_was_delivered_or_picked_up_and_only_then(v
             "trackingInfo": [],
             "fulfillmentLineItems": lines,
         }
-        arrived = seen(displayFulfillmentStatus="FULFILLED", fulfillments=[parcel]).state == "DELIVERED"
+        arrived = snapshot(displayFulfillmentStatus="FULFILLED", fulfillments=[parcel]).state == "DELIVERED"
         assert arrived is (word in ("DELIVERED", "PICKED_UP"))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_no_summary_of_returns_makes_an_order_returned(version: str) -> None:
     for word in words("OrderReturnStatus", version):
-        assert seen(displayFulfillmentStatus="FULFILLED", returnStatus=word).state == "FULFILLED"
+        assert snapshot(displayFulfillmentStatus="FULFILLED", returnStatus=word).state == "FULFILLED"

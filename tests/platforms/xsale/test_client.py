@@ -354,7 +354,7 @@ def test_a_look_is_good_for_some_seconds_and_for_one_target() -> None:
 async def test_statuses_are_asked_for_once_and_again_for_one_that_is_unknown_but_not_for_ever() -> None:
     async with staged("xsale", orders=5) as stage:
         for _ in range(3):
-            await stage.seen()
+            await stage.snapshots()
         assert len(stage.sandbox.ledger.calls(step="statuses")) == 1
         stage.operate("add_status", name="Zaginęło")
         stage.operate("move", order=stage.order, state="Zaginęło")
@@ -373,7 +373,7 @@ async def test_statuses_that_make_no_sense_are_trouble_that_passes() -> None:
             stage.sandbox.faults.script_answer(200, body, step="statuses")
             with pytest.raises(Transient, match="statuses"):
                 await stage.client.list_page(None, None)
-        assert len(await stage.seen()) == 3
+        assert len(await stage.snapshots()) == 3
 
 
 async def test_an_organization_that_is_not_the_accounts_is_told_with_those_that_are() -> None:

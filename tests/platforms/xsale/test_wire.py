@@ -50,11 +50,11 @@ def without(*names: str) -> Any:
 def test_the_sample_list_is_read() -> None:
     body = sample("orders_list_assumed")
     listing = read_listing(body, READING, TABLE)
-    assert [(seen.id, seen.state, seen.payment) for seen in listing.orders] == [
+    assert [(snapshot.id, snapshot.state, snapshot.payment) for snapshot in listing.orders] == [
         ("40001", "Nowe", "paid"),
         ("40002", "Nowe", "unpaid"),
     ]
-    assert all(seen.payload in body for seen in listing.orders), "each is kept byte for byte"
+    assert all(snapshot.payload in body for snapshot in listing.orders), "each is kept byte for byte"
     assert listing.orders[0].reference == "ALG-40001"
     assert listing.orders[0].facts == {"statuses": {"1": "Nowe", "5": "Wysłane"}, "lines": {"400011": "1"}}
     assert (listing.names, listing.unexplained) == (("40001", "40002"), frozenset())
@@ -62,9 +62,9 @@ def test_the_sample_list_is_read() -> None:
 
 @pytest.mark.parametrize("name", ["order_assumed", "order_manual_assumed", "order_shipped_assumed"])
 def test_the_sample_orders_are_read(name: str) -> None:
-    seen = single(sample_json(name))
-    assert seen.state == sample_json(name)["StatusName"]
-    assert seen.platform_updated_at is None
+    snapshot = single(sample_json(name))
+    assert snapshot.state == sample_json(name)["StatusName"]
+    assert snapshot.platform_updated_at is None
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_a_status_is_read_in_every_shape(status: dict[str, Any]) -> None:
 
 
 def test_the_id_decides_when_the_name_is_an_old_one() -> None:
-    seen, ref = read_single(json.dumps(changed(StatusId=5, StatusName="Poszło")).encode(), READING, TABLE)
-    assert seen.state == "Wysłane"
+    snapshot, ref = read_single(json.dumps(changed(StatusId=5, StatusName="Poszło")).encode(), READING, TABLE)
+    assert snapshot.state == "Wysłane"
     assert not TABLE.explains(ref)
 
 
@@ -99,16 +99,16 @@ def test_the_id_decides_when_the_name_is_an_old_one() -> None:
     ],
 )
 def test_an_unknown_status_is_kept_as_the_order_tells_it(status: dict[str, Any], state: str) -> None:
-    seen, ref = read_single(json.dumps({**without("StatusId", "StatusName"), **status}).encode(), READING, TABLE)
-    assert seen.state == state
+    snapshot, ref = read_single(json.dumps({**without("StatusId", "StatusName"), **status}).encode(), READING, TABLE)
+    assert snapshot.state == state
     assert not TABLE.explains(ref)
 
 
 @pytest.mark.parametrize("name", ["order", "Order", "data", "result"])
 def test_a_single_order_may_be_in_an_envelope_which_is_not_kept(name: str) -> None:
     text = sample("order_assumed").decode().strip()
-    seen, _ = read_single(f' {{"{name}" : {text} }}'.encode(), READING, TABLE)
-    assert seen.payload == text.encode()
+    snapshot, _ = read_single(f' {{"{name}" : {text} }}'.encode(), READING, TABLE)
+    assert snapshot.payload == text.encode()
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_payment_statuses_become_our_words(word: Any, payment: str) -> None:
 
 def test_fields_may_stand_elsewhere() -> None:
     reading = Reading(XsaleFields(reference="Foreign.Number", payment="Payment.State"), {"COD": "invoice"}, NAMES)
-    seen = single(changed(Foreign={"Number": 17}, Payment={"State": "cod"}), reading)
-    assert (seen.reference, seen.payment) == ("17", "invoice")
+    snapshot = single(changed(Foreign={"Number": 17}, Payment={"State": "cod"}), reading)
+    assert (snapshot.reference, snapshot.payment) == ("17", "invoice")
     assert single(changed(Foreign=[]), reading).reference == "40001"
 
 

@@ -81,7 +81,7 @@ class ExampleClient(RestClient):
 
     def _order_url(self, order_id: str) -> URL:
         if order_number(order_id) is None:
-            raise NotFound(f"{order_id!r} is no order id")
+            raise NotFound(f"{order_id!r} is not an order id")
         return URL(f"{self._base_url}/orders/{order_id}")
 
 

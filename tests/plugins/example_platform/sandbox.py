@@ -103,7 +103,7 @@ class Office(BackOffice):
         return str(self.shop.add(self.shop.clock.now_ms())["id"])
 
     def add_garbage(self) -> str:
-        """An order whose JSON makes no sense."""
+        """An order with invalid JSON."""
         order_id = int(self.add())
         self.shop.garbage[order_id] = encode({"id": order_id, "state": ["open"]})
         return str(order_id)
