@@ -85,7 +85,11 @@ def test_a_step_that_is_only_reported_is_found(world: World) -> None:
     [
         ("reached", ["target.submitted", "target.reached"], []),
         ("reached", ["target.submitted"], ["each target ends once, as the feed says"]),
-        ("reached", ["target.submitted", "target.reached", "target.failed"], ["each target ends once, as the feed says"]),
+        (
+            "reached",
+            ["target.submitted", "target.reached", "target.failed"],
+            ["each target ends once, as the feed says"],
+        ),
         ("reached", ["target.reached"], ["each accepted target is in the feed once"]),
         ("queued", ["target.submitted"], ["each target ends or waits for a reason"]),
         ("blocked", ["target.submitted"], ["what is blocked says why"]),
