@@ -48,7 +48,7 @@ def edited(*changes: tuple[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ([], []),
         ([("totals.total", "29.70")], ["/totals/total"]),
@@ -69,8 +69,8 @@ def edited(*changes: tuple[str, Any]) -> dict[str, Any]:
         ([("numbers.buyer", "PO")], ["/numbers/buyer"]),
     ],
 )
-def test_a_difference_is_told_where_it_is(changes: list[tuple[str, Any]], told: list[str]) -> None:
-    assert changed_pointers(CONTENT, edited(*changes)) == told
+def test_a_difference_is_named_where_it_is(changes: list[tuple[str, Any]], expected: list[str]) -> None:
+    assert changed_pointers(CONTENT, edited(*changes)) == expected
 
 
 def test_lines_are_matched_by_their_ids() -> None:
@@ -86,8 +86,8 @@ def test_lines_are_matched_by_their_ids() -> None:
     ]
 
 
-def test_what_only_one_of_two_looks_tells_is_no_change() -> None:
-    """An older version kept fewer members, a webhook tells fewer than a read."""
+def test_what_only_one_of_two_snapshots_has_is_no_change() -> None:
+    """An older version kept fewer members, a webhook has fewer than a read."""
     thin = {name: CONTENT[name] for name in ("payment", "totals")} | {"lines": [{"id": "1", "quantity": "2"}]}
     second = CONTENT["lines"][1:]
     assert changed_pointers(thin, edited(("lines", CONTENT["lines"][:1]))) == []
@@ -161,7 +161,7 @@ def test_an_event_carries_no_more_pointers_than_anyone_reads(lines: int, members
     )
     kept = bounded(pointers)
     assert len(kept) <= MOST_POINTERS
-    assert all(any(each == told or each.startswith(f"{told}/") for told in kept) for each in pointers)
+    assert all(any(each == expected or each.startswith(f"{expected}/") for expected in kept) for each in pointers)
     if len(pointers) <= MOST_POINTERS:
         assert kept == pointers
 
@@ -202,7 +202,7 @@ def test_money_that_goes_back_after_our_cancellation_was_seen_is_news() -> None:
     assert changes_of(order(moved_at=NOW - 5), kept, look(refunded, apart=OURS), is_cancelled=True) == ["/totals/total"]
 
 
-def test_an_order_of_an_older_version_is_told_as_a_whole_when_its_change_time_moved_and_else_not_at_all() -> None:
+def test_an_order_of_an_older_version_is_reported_as_a_whole_when_its_change_time_moved_and_else_not_at_all() -> None:
     old = Kept(None, None, NOW - 10)
     before = order(platform_updated_at=NOW - 20)
     assert changes_of(before, old, look(SHIPPED, NOW - 20), is_cancelled=False) == []

@@ -29,7 +29,7 @@ def decide(known: Order, *targets: Target, ctx: Context = CTX) -> tuple[Draft, M
     return draft, advance(draft, ctx)
 
 
-def told(draft: Draft) -> list[str]:
+def event_types(draft: Draft) -> list[str]:
     return [type_ for type_, _, _ in draft._events]
 
 
@@ -51,7 +51,7 @@ def test_an_order_without_targets_idles_and_forgets_its_troubles() -> None:
     rests(draft, move, Situation.IDLE, None)
     left = draft.order
     assert (left.problem, left.attempts, left.read_attempts, left.next_attempt_at) == (None, 0, 0, None)
-    assert told(draft) == []
+    assert event_types(draft) == []
 
 
 def test_an_order_in_an_unknown_state_blocks_and_says_so_once() -> None:
@@ -61,7 +61,7 @@ def test_an_order_in_an_unknown_state_blocks_and_says_so_once() -> None:
     assert draft.order.problem.type == "unknown-state"
     assert "Teleported" in draft.order.problem.detail
     again, _ = decide(draft.order)
-    assert (told(draft), told(again)) == (["order.blocked"], [])
+    assert (event_types(draft), event_types(again)) == (["order.blocked"], [])
 
 
 def test_an_unknown_state_blocks_the_head_of_the_queue() -> None:
@@ -185,12 +185,12 @@ def test_a_step_begins_with_its_intent_and_no_due_time() -> None:
     ]
 
 
-def test_without_a_turn_nothing_begins_and_the_order_stays_due() -> None:
+def test_without_a_permit_nothing_begins_and_the_order_stays_due() -> None:
     draft, move = decide(order(), wants("accepted"), ctx=WITHOUT_TURN)
     assert move is Rest.NEEDS_PERMIT
     assert (draft.order.situation, draft.order.due_at, draft.order.intent) == (Situation.QUEUED, NOW, None)
     assert draft.targets[0].status is TargetStatus.QUEUED
-    assert told(draft) == []
+    assert event_types(draft) == []
 
 
 def test_targets_that_are_reached_end_until_one_needs_a_call() -> None:
@@ -198,7 +198,7 @@ def test_targets_that_are_reached_end_until_one_needs_a_call() -> None:
     draft, move = decide(known, wants("accepted"), wants("attention", "t-2"), wants("shipped", "t-3"))
     assert move == Call("send", TargetRequest("shipped"))
     assert [each.id for each in draft.targets] == ["t-3"]
-    assert told(draft) == ["target.reached", "step.done", "target.reached", "step.started"]
+    assert event_types(draft) == ["target.reached", "step.done", "target.reached", "step.started"]
     recorded = draft._ended["t-2"]
     assert (recorded.status, recorded.steps_done, recorded.finished_at) == (TargetStatus.REACHED, 1, NOW)
 

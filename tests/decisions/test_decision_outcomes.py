@@ -212,7 +212,7 @@ def test_a_read_of_an_order_that_is_gone_fails_its_targets() -> None:
 # -- adopting ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_read_that_fails_is_told_with_when_it_is_made_again() -> None:
+def test_a_read_that_fails_is_reported_with_when_it_is_made_again() -> None:
     draft = calling()
     apply_read_failure(draft, CTX, Transient("HTTP 500"), 0.5, counts=True)
     ((type_, data),) = events(draft)
@@ -228,17 +228,17 @@ def test_what_shows_nothing_new_changes_only_when_it_was_seen() -> None:
     assert draft._payload is None
 
 
-def test_an_edit_is_told_and_its_payload_kept() -> None:
+def test_an_edit_is_reported_and_its_payload_kept() -> None:
     draft = Draft(order(), (), kept=Kept({"note": None}, NOW - 9, NOW - 9))
     look = seen(content_hash="new", payload=b"new", reference="R", content={"note": "ring"})
     assert reconcile(draft, CTX, look, NOW) is True
-    told = {"reference": "R", "payment": "paid", "state": "CheckQueue", "changed": ["/note"]}
-    assert events(draft) == [("order.updated", told)]
+    expected = {"reference": "R", "payment": "paid", "state": "CheckQueue", "changed": ["/note"]}
+    assert events(draft) == [("order.updated", expected)]
     assert (draft.order.reference, draft._payload) == ("R", (b"new", {"note": "ring"}, NOW))
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "told"),
+    ("before", "now", "expected"),
     [
         ("unpaid", "paid", ["order.payment_settled"]),
         ("unpaid", "invoice", ["order.payment_settled"]),
@@ -248,10 +248,10 @@ def test_an_edit_is_told_and_its_payload_kept() -> None:
         ("paid", "unpaid", ["order.updated"]),
     ],
 )
-def test_a_payment_that_is_settled_or_is_so_no_more_is_told(before: str, now: str, told: list[str]) -> None:
+def test_a_payment_that_is_settled_or_is_so_no_more_is_reported(before: str, now: str, expected: list[str]) -> None:
     draft = Draft(order(payment=before), ())
     reconcile(draft, CTX, seen(payment=now), NOW)
-    assert [type_ for type_, _ in events(draft)] == told
+    assert [type_ for type_, _ in events(draft)] == expected
 
 
 def test_drift_releases_what_was_blocked() -> None:
@@ -271,7 +271,7 @@ def test_what_is_seen_again_where_it_was_stays_blocked() -> None:
     assert draft.targets[0].status is TargetStatus.BLOCKED
 
 
-def test_the_first_read_confirms_what_only_webhooks_told_of() -> None:
+def test_the_first_read_confirms_what_was_provisional() -> None:
     draft = Draft(order(is_provisional=True, facts={"status": "Payed"}, observed_at=0), ())
     left = []
     for look in (seen(is_provisional=True), seen(payload=b"whole")):

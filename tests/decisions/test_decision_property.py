@@ -277,16 +277,16 @@ class OrderMachine(RuleBasedStateMachine):
         assert row.situation is Situation.IDLE
         self.no_step_is_sent_again_after_it_took_effect()
         self.each_target_ends_once()
-        self.the_feed_tells_every_effect()
+        self.the_feed_has_every_effect()
 
-    def the_feed_tells_every_effect(self) -> None:
+    def the_feed_has_every_effect(self) -> None:
         """What a deleted order had come to nobody can find out, and what a cancelled one had nobody asks."""
         platform = self.floor.platform
         if platform.is_gone or platform.status == "Canceled":
             return
         events = self.floor.store.run(lambda tx: list_events(tx, 0, 10_000, EventFilter(types=("step.done",))))
-        told = Counter(event.data["step"] for event in events)
-        assert Counter(platform.effects_of_us) <= told
+        recorded = Counter(event.data["step"] for event in events)
+        assert Counter(platform.effects_of_us) <= recorded
 
 
 @pytest.mark.hypothesis

@@ -48,13 +48,13 @@ class Front:
             await it.read()
             return it.status
 
-    async def signed(self, topic: str | None, body: bytes, **told: Any) -> int:
-        """Posts a webhook as Shopify does. `told`: `secret`, `id`, `event`, `url`."""
-        headers = {"X-Shopify-Hmac-Sha256": signature_of(body, told.get("secret", SECRET))}
-        for name, value in (("Topic", topic), ("Webhook-Id", told.get("id")), ("Event-Id", told.get("event"))):
+    async def signed(self, topic: str | None, body: bytes, **options: Any) -> int:
+        """Posts a webhook as Shopify does. `options`: `secret`, `id`, `event`, `url`."""
+        headers = {"X-Shopify-Hmac-Sha256": signature_of(body, options.get("secret", SECRET))}
+        for name, value in (("Topic", topic), ("Webhook-Id", options.get("id")), ("Event-Id", options.get("event"))):
             if value is not None:
                 headers[f"X-Shopify-{name}"] = value
-        return await self.post(told.get("url", f"/webhooks/{SHOP}/orders"), body, headers)
+        return await self.post(options.get("url", f"/webhooks/{SHOP}/orders"), body, headers)
 
     async def rows(self) -> int:
         """How many webhooks are kept."""

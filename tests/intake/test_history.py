@@ -23,7 +23,7 @@ async def test_a_webhook_about_an_archived_order_is_not_even_read(tmp_path: Path
         archived = panel.add()
         panel.backdate(archived, LONG_AGO)
         panel.close(archived)
-        courier.due()  # what was told before it was archived is lost
+        courier.due()  # webhooks from before it was archived are lost
         panel.edit(archived, "Somebody else")
         assert set(await courier.send(courier.due())) == {200}
         await worked_off(floor)

@@ -22,8 +22,8 @@ PRODUCTS = "/webhooks/acme/products"
 HINTED = (b'{"id": %s}', b'{"order": {"id": %s}}', b'{"basket": %s}', b'{"order_id": %s}', b"%s", b'[{"id": %s}]')
 
 
-async def product_told(it: Front, product: str) -> None:
-    """Waits until the feed tells of a product."""
+async def product_event(it: Front, product: str) -> None:
+    """Waits until the feed has an event of a product."""
     for count in itertools.count(1):
         if any(event.data["id"] == product for event in await it.floor.event("product.created", count=count)):
             return
@@ -55,7 +55,7 @@ async def test_a_hostile_webhook_stands_in_no_other_s_way(hostile: str, tmp_path
         assert await it.signed("products/create", b'{"id": 9, "title": "kept"}', url=PRODUCTS) == 200
         assert await it.signed("orders/updated", json.dumps({"id": int(order.id)}).encode()) == 200
         await it.floor.event("order.drifted", order=order.id)
-        await product_told(it, "9")
+        await product_event(it, "9")
         found = await it.floor.store.read(lambda tx: list_products(tx, 0, 100))
         for product in found:
             json.dumps(json.loads(payload_text(product.payload)), ensure_ascii=False).encode()

@@ -42,7 +42,7 @@ def reads(it: Front, order: str) -> int:
 
 
 def changed_at(order: Order, later_ms: int = 0) -> str:
-    """The order's own change time as a webhook tells it, or one a little later."""
+    """The order's own change time as a webhook has it, or one a little later."""
     assert order.platform_updated_at is not None
     return datetime.fromtimestamp((order.platform_updated_at + later_ms) / 1000, UTC).isoformat()
 
@@ -135,12 +135,12 @@ async def test_a_webhook_that_is_quicker_than_the_platforms_reads_is_looked_into
         for order in (one, other):
             body = {"id": int(order.id), "updated_at": changed_at(order, later_ms=1)}
             assert await it.signed("orders/updated", json.dumps(body).encode()) == 200
-        while not reads(it, one.id) or not reads(it, other.id):  # noqa: ASYNC110 - the sandbox tells nobody
+        while not reads(it, one.id) or not reads(it, other.id):  # noqa: ASYNC110 - the sandbox signals nothing
             await anyio.sleep(0.01)
         panel.edit(one.id, "Somebody Else")
         await it.floor.event("order.updated", order=one.id)
         await it.worked_off()
-        assert reads(it, other.id) == 4  # then the next poll may tell
+        assert reads(it, other.id) == 4  # then the next sync may show it
 
 
 async def test_an_order_that_the_platform_does_not_have_is_given_up_and_holds_nobody_up(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ async def test_a_paused_shop_reads_nothing_but_takes_products(tmp_path: Path) ->
         assert reads(it, order.id) == 0
 
 
-async def test_the_hints_of_a_paused_shop_are_heard_once_at_most(tmp_path: Path) -> None:
+async def test_the_hints_of_a_paused_shop_are_processed_once_at_most(tmp_path: Path) -> None:
     async with front(tmp_path, is_working=False) as it:
         await it.floor.commands.pause("acme", None)
         assert await it.signed("orders/updated", b'{"id": 1}') == 200
@@ -222,7 +222,7 @@ async def test_the_latest_version_of_a_product_is_kept_and_each_news_is_one_even
         }
 
 
-async def test_a_fulfilment_is_told_once_and_old_news_of_it_are_not(tmp_path: Path) -> None:
+async def test_a_fulfilment_is_reported_once_and_older_versions_of_it_are_not(tmp_path: Path) -> None:
     def fulfillment(day: int, status: str) -> bytes:
         body = {"id": 5, "order_id": int(order.id), "status": status, "updated_at": f"2026-01-0{day}T00:00:00Z"}
         return json.dumps(body).encode()
@@ -273,7 +273,7 @@ async def test_a_webhook_that_nobody_can_settle_is_set_aside_and_stops_no_other(
         assert kept.payload == product("2026-01-01T00:00:00Z", "Mug", 1)
 
 
-async def test_a_webhook_that_was_set_aside_is_worked_off_again_and_told_once(
+async def test_a_webhook_that_was_set_aside_is_processed_again_and_reported_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_mended = False
@@ -321,7 +321,7 @@ async def test_a_topic_that_nothing_follows_from_is_answered_200(tmp_path: Path)
         assert await products(it) == []
 
 
-def test_the_bodies_of_2019_are_told_by_their_shape() -> None:
+def test_the_bodies_of_2019_are_recognised_by_their_shape() -> None:
     order = news_of("shopify", None, sample("guide2019_orders_create"))
     assert isinstance(order, OrderNews)
     assert order.order is not None
@@ -367,7 +367,7 @@ def test_a_topic_says_what_follows(topic: str | None, body: bytes, expected: obj
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b"9" * 5000, b"\xff\xfe", b"{"])
-def test_bytes_that_nobody_can_read_are_told_as_such(body: bytes) -> None:
+def test_bytes_that_are_unreadable_are_reported_as_such(body: bytes) -> None:
     assert isinstance(news_of("shopify", "orders/create", body), Unreadable)
     assert news_of("hint", None, body) == OrderNews(None)
 

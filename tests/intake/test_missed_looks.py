@@ -90,7 +90,7 @@ async def test_a_webhook_that_came_while_a_step_was_out_is_looked_into_afterward
         assert len(await floor.events("order.updated", order=order.id)) == 1
 
 
-async def test_what_a_hint_tells_of_is_found_though_the_poll_that_it_led_to_failed(
+async def test_what_a_hint_is_about_is_found_though_the_poll_that_it_led_to_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))

@@ -82,7 +82,7 @@ async def test_what_a_webhook_is_about_is_kept_with_it(tmp_path: Path, topic: st
         assert rows == [(kind,)]
 
 
-async def test_topics_that_need_no_platform_are_told_by_the_platform(
+async def test_topics_that_need_no_platform_are_decided_by_the_platform(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A platform with other words: what it says is no order's does not wait for a shop that stands still."""
@@ -132,7 +132,7 @@ class Asked:
         return None
 
 
-async def test_a_platform_is_told_the_secret_to_sign_with() -> None:
+async def test_a_platform_gets_the_secret_to_sign_with() -> None:
     client = Asked(Subscription("1", "order.updated", "https://hooks.example/orders", is_readable=False))
     found = await inspect(client, "https://hooks.example", "s3cret")
     assert (found.made, client.secrets) == (("order.created", "order.updated"), {"s3cret"})

@@ -129,7 +129,7 @@ async def test_a_kill_right_after_a_webhook_was_kept_loses_nothing(tmp_path: Pat
             assert await hint(port, added) is None
             assert await anyio.to_thread.run_sync(process.wait) == -signal.SIGKILL
         without_polls = json.loads(config.read_text())
-        without_polls["shops"]["acme"]["poll"] = {"enabled": False}  # so nothing but the kept webhook can tell of it
+        without_polls["shops"]["acme"]["poll"] = {"enabled": False}  # so only the kept webhook leads to it
         config.write_text(json.dumps(without_polls))
         with daemon(config):
             with anyio.fail_after(PATIENCE_SECONDS):

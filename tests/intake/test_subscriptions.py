@@ -1,4 +1,4 @@
-"""Webhooks that a platform should send: asked for, mended, missed; and the parts of orders that they name."""
+"""Webhooks that a platform should send: subscribed, fixed, missing; and the parts of orders that they name."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_all_topics_are_asked_for_once_products_at_an_address_of_their_own
         assert await inspect(client(stage), ADDRESS) == Inspection(first.subscriptions, (), {})
 
 
-async def test_without_an_address_what_is_missing_is_told_and_nothing_asked_for() -> None:
+async def test_without_an_address_missing_topics_are_reported_and_none_subscribed() -> None:
     async with staged("shopify") as stage:
         found = await inspect(client(stage), None)
         assert (set(found.missing), found.made, found.subscriptions) == (set(TOPICS), (), ())
@@ -95,7 +95,7 @@ async def test_a_platform_that_fails_all_the_time_is_left_alone_for_a_while() ->
         assert len(asked) == 3
 
 
-async def test_an_address_that_shopify_does_not_take_is_told_in_its_words() -> None:
+async def test_an_address_that_shopify_does_not_take_is_reported_in_its_words() -> None:
     async with staged("shopify") as stage:
         found = await inspect(client(stage), "http://hooks.example/webhooks/shopy")
         assert set(found.missing) == set(TOPICS)
@@ -108,8 +108,8 @@ async def test_a_webhook_in_a_form_that_we_do_not_take_is_mended_in_place() -> N
         (known,) = await client(stage).list_subscriptions()
         assert not known.is_readable
         found = await inspect(client(stage), ADDRESS)
-        (mended,) = (each for each in found.subscriptions if each.topic == "orders/paid")
-        assert (mended.id, mended.is_readable, set(found.made)) == (known.id, True, set(TOPICS))
+        (fixed,) = (each for each in found.subscriptions if each.topic == "orders/paid")
+        assert (fixed.id, fixed.is_readable, set(found.made)) == (known.id, True, set(TOPICS))
 
 
 @pytest.mark.parametrize(
@@ -177,13 +177,13 @@ async def health(watch: SubscriptionWatch, wanted: Callable[[WebhookHealth], boo
             found = watch.health("shopy")
             if found is not None and wanted(found):
                 return found
-            await anyio.sleep(0.01)  # nothing tells of a look that found nothing new
+            await anyio.sleep(0.01)  # a check that found nothing new has no signal
 
 
-async def test_at_start_all_are_asked_for_and_told(tmp_path: Path) -> None:
+async def test_at_start_all_are_asked_for_and_reported(tmp_path: Path) -> None:
     async with watched(tmp_path) as (floor, watch):
-        (told,) = await floor.event("shop.webhooks_registered")
-        assert told.data["topics"] == list(TOPICS)
+        (reported,) = await floor.event("shop.webhooks_registered")
+        assert reported.data["topics"] == list(TOPICS)
         assert (await health(watch, lambda found: not found.missing)).error is None
         assert await floor.events("shop.webhooks_missing") == []
 
@@ -198,11 +198,11 @@ async def test_one_that_the_platform_deleted_is_asked_for_at_the_next_look(tmp_p
         assert len(shop.subscriptions) == len(TOPICS)
 
 
-async def test_without_a_public_address_what_is_missing_is_told_once(tmp_path: Path) -> None:
+async def test_without_a_public_address_what_is_missing_is_reported_once(tmp_path: Path) -> None:
     async with watched(tmp_path, public_url=None, interval_seconds=0.01) as (floor, watch):
-        (told,) = await floor.event("shop.webhooks_missing")
+        (reported,) = await floor.event("shop.webhooks_missing")
         first = await health(watch, lambda found: bool(found.missing))
-        assert set(told.data["missing"]) == set(first.missing) == set(TOPICS)
+        assert set(reported.data["missing"]) == set(first.missing) == set(TOPICS)
         await health(watch, lambda found: found.checked_at > first.checked_at)
         assert len(await floor.events("shop.webhooks_missing")) == 1
 

@@ -37,7 +37,7 @@ def body_of(courier: ManualSender, floor: Shopfloor, **changes: Any) -> dict[str
     return {**body, "id": int(NOWHERE), "updated_at": AT.format(1), **changes}
 
 
-async def tell(courier: ManualSender, topic: str, body: dict[str, Any]) -> None:
+async def send(courier: ManualSender, topic: str, body: dict[str, Any]) -> None:
     assert await courier.send([courier.delivery(topic, body)]) == [200]
 
 
@@ -45,10 +45,10 @@ async def types_of(floor: Shopfloor, order: str) -> list[str]:
     return [event.type for event in await floor.events(order=order)]
 
 
-async def test_an_order_that_shopify_does_not_show_is_told_once_with_its_webhook(tmp_path: Path) -> None:
+async def test_an_order_that_shopify_does_not_show_is_reported_once_with_its_webhook(tmp_path: Path) -> None:
     async with pushing(tmp_path, 1) as (floor, name, courier):
         body = body_of(courier, floor, name="#77", financial_status="paid")
-        await tell(courier, "orders/create", body)
+        await send(courier, "orders/create", body)
         (imported,) = await floor.event("order.imported", NOWHERE)
         assert {key: imported.data[key] for key in ("state", "milestone", "reference", "payment", "topic")} == {
             "state": "UNFULFILLED",
@@ -70,15 +70,15 @@ async def test_an_order_that_shopify_does_not_show_is_told_once_with_its_webhook
 async def test_a_newer_webhook_of_it_is_an_update_and_an_older_one_is_nothing(tmp_path: Path) -> None:
     async with pushing(tmp_path, 1) as (floor, name, courier):
         body = body_of(courier, floor)
-        await tell(courier, "orders/create", {**body, "updated_at": AT.format(2)})
+        await send(courier, "orders/create", {**body, "updated_at": AT.format(2)})
         await floor.event("order.imported", NOWHERE)
-        await tell(courier, "orders/updated", {**body, "updated_at": AT.format(1), "fulfillment_status": "fulfilled"})
-        await tell(courier, "orders/partially_fulfilled", {**body, "updated_at": AT.format(3), "note": "ring twice"})
-        await tell(courier, "orders/cancelled", {**body, "updated_at": AT.format(4), "cancelled_at": AT.format(4)})
+        await send(courier, "orders/updated", {**body, "updated_at": AT.format(1), "fulfillment_status": "fulfilled"})
+        await send(courier, "orders/partially_fulfilled", {**body, "updated_at": AT.format(3), "note": "ring twice"})
+        await send(courier, "orders/cancelled", {**body, "updated_at": AT.format(4), "cancelled_at": AT.format(4)})
         await worked_off(floor)
         assert (await floor.order(NOWHERE, name)).state == "CANCELLED"
-        told = await types_of(floor, NOWHERE)
-        assert (told[0], told[-1]) == ("order.imported", "order.drifted")
+        received = await types_of(floor, NOWHERE)
+        assert (received[0], received[-1]) == ("order.imported", "order.drifted")
         assert "FULFILLED" not in {event.data.get("to") for event in await floor.events(order=NOWHERE)}
 
 
@@ -89,8 +89,8 @@ async def test_while_nothing_can_be_read_new_orders_and_parcels_come_in_and_are_
         await floor.commands.pause(name, None)
         added = panel.add()
         panel.fulfill(known, "1Z")
-        told = courier.due()
-        assert set(await courier.send([*told, *told])) == {200}
+        received = courier.due()
+        assert set(await courier.send([*received, *received])) == {200}
         await floor.event("order.imported", added)
         await floor.event("fulfillment.created", known)
         order = await floor.order(added, name)
@@ -109,7 +109,7 @@ async def test_while_nothing_can_be_read_new_orders_and_parcels_come_in_and_are_
 
 async def test_a_target_of_it_begins_with_a_read_and_fails_when_there_is_no_such_order(tmp_path: Path) -> None:
     async with pushing(tmp_path, 1) as (floor, name, courier):
-        await tell(courier, "orders/create", body_of(courier, floor, financial_status="paid"))
+        await send(courier, "orders/create", body_of(courier, floor, financial_status="paid"))
         await worked_off(floor)
         target = await floor.reach(NOWHERE, "shipped", name)
         assert (target.status.value, target.problem and target.problem.type) == ("failed", "order-not-found")
@@ -118,10 +118,10 @@ async def test_a_target_of_it_begins_with_a_read_and_fails_when_there_is_no_such
 async def test_another_version_of_the_same_second_is_news_and_the_same_once_more_is_not(tmp_path: Path) -> None:
     async with pushing(tmp_path, 1) as (floor, name, courier):
         body = body_of(courier, floor, financial_status="pending")
-        await tell(courier, "orders/create", body)
+        await send(courier, "orders/create", body)
         await floor.event("order.imported", NOWHERE)
         for _ in range(2):
-            await tell(courier, "orders/paid", {**body, "financial_status": "paid"})
+            await send(courier, "orders/paid", {**body, "financial_status": "paid"})
         await floor.event("order.payment_settled", NOWHERE)
         await worked_off(floor)
         assert (await floor.order(NOWHERE, name)).payment == "paid"
@@ -141,10 +141,10 @@ async def test_what_tries_the_address_out_is_about_nothing(tmp_path: Path) -> No
 
 async def test_a_body_of_which_fields_were_left_out_is_enough(tmp_path: Path) -> None:
     async with pushing(tmp_path, 1) as (floor, name, courier):
-        await tell(courier, "orders/create", {"id": int(NOWHERE), "financial_status": "paid"})
+        await send(courier, "orders/create", {"id": int(NOWHERE), "financial_status": "paid"})
         (imported,) = await floor.event("order.imported", NOWHERE)
-        told = {key: imported.data[key] for key in ("state", "payment", "reference", "topic")}
-        assert told == {"state": "UNFULFILLED", "payment": "paid", "reference": None, "topic": "orders/create"}
+        received = {key: imported.data[key] for key in ("state", "payment", "reference", "topic")}
+        assert received == {"state": "UNFULFILLED", "payment": "paid", "reference": None, "topic": "orders/create"}
         await worked_off(floor)
         assert await types_of(floor, NOWHERE) == ["order.imported"]
         assert (await floor.order(NOWHERE, name)).is_provisional
@@ -196,16 +196,16 @@ async def test_a_webhook_whose_word_nobody_can_take_keeps_no_other_from_being_he
     monkeypatch.setattr("orchestrator.intake.inbox.adopt_provisionally", take)
     async with pushing(tmp_path, 1) as (floor, name, courier):
         await floor.commands.pause(name, None)
-        await tell(courier, "orders/create", body_of(courier, floor))
+        await send(courier, "orders/create", body_of(courier, floor))
         added = floor.sandbox.shopify.panel.add()
         await courier.flush()
         await floor.event("order.imported", added)
         waiting = await floor.store.read(lambda tx: tx.query("SELECT looked_at FROM webhooks WHERE due_at IS NOT NULL"))
-        assert (None,) in waiting  # its word is not taken yet: its turn comes again
+        assert (None,) in waiting  # it is not applied yet: it is processed again
 
 
-async def test_a_parcel_that_an_older_daemon_left_for_later_is_told(tmp_path: Path) -> None:
-    """It told of none before the order was read, and counted the reads that failed."""
+async def test_a_parcel_that_an_older_daemon_left_for_later_is_reported(tmp_path: Path) -> None:
+    """It emitted none before the order was read, and counted the reads that failed."""
     async with pushing(tmp_path, 1) as (floor, name, courier):
         (known,) = await floor.orders()
         await worked_off(floor)
@@ -218,15 +218,15 @@ async def test_a_parcel_that_an_older_daemon_left_for_later_is_told(tmp_path: Pa
             tx.execute("UPDATE webhooks SET attempts = 1, looked_at = 1")
 
         await floor.store.write(leave)
-        await tell(courier, "shop/update", {})  # wakes the inbox
+        await send(courier, "shop/update", {})  # wakes the inbox
         await floor.event("fulfillment.created", known.id)
 
 
 async def test_what_is_about_an_order_and_none_makes_none(tmp_path: Path) -> None:
     async with pushing(tmp_path, 1) as (floor, _, courier):
-        await tell(courier, "orders/create", {**body_of(courier, floor), "line_items": "none"})
-        await tell(courier, "orders/delete", {"id": int(NOWHERE)})
-        await tell(courier, "orders/edited", {"order_edit": {"order_id": int(NOWHERE)}})
+        await send(courier, "orders/create", {**body_of(courier, floor), "line_items": "none"})
+        await send(courier, "orders/delete", {"id": int(NOWHERE)})
+        await send(courier, "orders/edited", {"order_edit": {"order_id": int(NOWHERE)}})
         await worked_off(floor)
         assert await floor.events(order=NOWHERE) == []
 
@@ -248,19 +248,19 @@ async def test_what_is_about_an_order_and_none_makes_none(tmp_path: Path) -> Non
         ({"fulfillment_status": "scheduled"}, "SCHEDULED"),
     ],
 )
-def test_the_state_is_told_by_the_body(changes: dict[str, Any], state: str) -> None:
+def test_the_state_comes_from_the_body(changes: dict[str, Any], state: str) -> None:
     parcels = [
         {"id": 9 + index, "status": status, "shipment_status": shipment, "line_items": [{"id": 5, "quantity": 1}]}
         for index, (status, shipment) in enumerate(changes.pop("parcels", []))
     ]
     body = {"id": 7, "name": "#1", "line_items": [{"id": 5, "quantity": 2, "current_quantity": 1}], **changes}
-    told = order_in_webhook({**body, "fulfillments": parcels, "updated_at": AT.format(1)}, b"{}")
-    assert told is not None
-    assert (told.state, told.facts["lines"]) == (state, {"5": 1})
-    assert [each["lines"] for each in told.facts["fulfillments"]] == [{"5": 1}] * len(parcels)
+    received = order_in_webhook({**body, "fulfillments": parcels, "updated_at": AT.format(1)}, b"{}")
+    assert received is not None
+    assert (received.state, received.facts["lines"]) == (state, {"5": 1})
+    assert [each["lines"] for each in received.facts["fulfillments"]] == [{"5": 1}] * len(parcels)
 
 
-def test_a_gift_card_keeps_no_told_order_from_being_delivered() -> None:
+def test_a_gift_card_keeps_no_order_of_a_webhook_from_being_delivered() -> None:
     card = {"id": 2, "quantity": 1, "requires_shipping": False, "gift_card": True}
     sent = [
         {"id": 11, "status": "success", "shipment_status": "delivered", "line_items": [{"id": 1, "quantity": 1}]},

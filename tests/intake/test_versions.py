@@ -1,4 +1,4 @@
-"""Which version of a thing counts, where webhooks come late, twice, or tell too little to say."""
+"""Which version of a thing counts, where webhooks come late, twice, or without a change time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.shopfloor import worked_off
 AT = "2026-11-23T10:00:00Z"
 
 
-async def test_versions_of_one_second_are_told_once_each_though_the_order_is_read_later(
+async def test_versions_of_one_second_are_reported_once_each_though_the_order_is_read_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with pushing(tmp_path, 1) as (floor, name, courier):
@@ -36,5 +36,5 @@ async def test_versions_of_one_second_are_told_once_each_though_the_order_is_rea
         await floor.event("fulfillment.updated")
         is_down = False
         await worked_off(floor)
-        told = await floor.events("fulfillment.created", "fulfillment.updated")
-        assert [event.data["status"] for event in told] == ["pending", "success"]
+        found = await floor.events("fulfillment.created", "fulfillment.updated")
+        assert [event.data["status"] for event in found] == ["pending", "success"]

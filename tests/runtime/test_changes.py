@@ -1,4 +1,4 @@
-"""What the feed says of changes: a person's are told once with what they are about, our own are not."""
+"""What the feed says of changes: a person's are reported once with what they are about, our own are not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def updates(floor: Shopfloor, order: str) -> list[Any]:
 
 
 @every_platform
-async def test_an_edit_is_told_once_with_what_it_is_about_whoever_looks(platform: str, tmp_path: Path) -> None:
+async def test_an_edit_is_reported_once_with_what_it_is_about_whoever_looks(platform: str, tmp_path: Path) -> None:
     async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path, platform=platform) as floor:
         shop, order = await the_order(floor)
         operate(floor, platform, "edit", order=order, receiver_name="Somebody Else")
@@ -95,7 +95,7 @@ async def test_our_own_cancellation_is_no_change_and_a_persons_is(platform: str,
             await floor.commands.refresh(shop, order)
             await floor.commands.sync(shop, 30)
         assert await updates(floor, first) == []
-        if platform != "xsale":  # a cancelled order is a status there, and told as drift
+        if platform != "xsale":  # a cancelled order is a status there, and reported as drift
             ((changed,),) = [await updates(floor, second)]
             assert "/cancelled" in changed
 
@@ -117,7 +117,7 @@ async def test_orders_of_an_older_version_make_no_flood_and_are_compared_from_th
         assert await updates(floor, order) == [["/ship_to"]]
 
 
-async def test_an_order_of_an_older_version_that_changed_meanwhile_is_told_as_a_whole(tmp_path: Path) -> None:
+async def test_an_order_of_an_older_version_that_changed_meanwhile_is_reported_as_a_whole(tmp_path: Path) -> None:
     async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path) as floor:
         shop, order = await the_order(floor)
         await floor.store.write(lambda tx: tx.execute("UPDATE payloads SET content = NULL, read_at = NULL"))

@@ -154,7 +154,7 @@ async def test_a_delivery_that_was_parked_goes_out(tmp_path: Path, ahead_ms: int
         async with dispatching(tmp_path, settings(erp, max_wait_seconds=600), first_wait_seconds=600) as it:
             await it.publish("1", "2")
             while not await it.store.read(lambda tx: tx.query("SELECT 1 FROM parked")):  # noqa: ASYNC110
-                await anyio.sleep(0.01)  # nothing tells that an event was put aside
+                await anyio.sleep(0.01)  # nothing signals that an event was put aside
         erp.judge = lambda _: 204
         async with open_sqlite(tmp_path / "fulfilld.db", 1) as store:
             put_off = "UPDATE parked SET due_at = due_at + ?"

@@ -127,7 +127,7 @@ def test_a_poll_that_shows_it_as_it_was_heals_it() -> None:
     floor.store.close()
 
 
-def test_a_list_that_is_older_than_the_look_does_not_bring_it_back() -> None:
+def test_a_list_that_is_older_than_the_read_does_not_bring_it_back() -> None:
     floor = Gone()
     floor.platform.is_gone = False
     assert floor.adopt(floor.platform.snapshot(), floor.gone_at - 1) == "stale"

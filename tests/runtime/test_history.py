@@ -1,4 +1,4 @@
-"""Orders from before a shop was connected: what polls and webhooks leave out, on every platform that tells."""
+"""Orders from before a shop was connected: what polls and webhooks leave out, on platforms that show dates."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def test_one_that_is_asked_for_is_imported_and_followed(tmp_path: Path, pl
 
 
 def goes_on(before: Json, after: Json) -> bool:
-    """Whether a position is that one or a later one: a sweep of the second in which rows changed stops short."""
+    """Whether a position is that one or a later one: a sync of the second in which rows changed stops short."""
     if not isinstance(before, dict) or not isinstance(after, dict):
         return bool(after == before or after > before)
     return before.keys() <= after.keys() and all(goes_on(before[name], after[name]) for name in before)
@@ -136,7 +136,7 @@ async def test_an_earlier_import_since_finds_what_was_left_out(tmp_path: Path, p
             assert old in await at.known()
             assert older not in await at.known()
             assert (await at.row()).skipped == 1
-            assert goes_on(position, (await at.row()).sync_position), "the sweep goes on where it was"
+            assert goes_on(position, (await at.row()).sync_position), "the sync goes on where it was"
             await at.reload()
             await at.sync()
             assert older in await at.known()
@@ -194,7 +194,7 @@ async def test_a_shopify_order_that_was_brought_over_is_as_old_as_it_was_there(t
             assert old not in await at.known()
 
 
-async def test_an_order_whose_time_nobody_can_tell_is_imported(tmp_path: Path) -> None:
+async def test_an_order_whose_time_is_unknown_is_imported(tmp_path: Path) -> None:
     async with scene(tmp_path, "selldone", 1) as stage:
         (order,) = stage.ids
         stage.panel.basket(order).fields["reserved_at"] = "once upon a time"

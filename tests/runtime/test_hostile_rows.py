@@ -53,7 +53,7 @@ FIELDS: dict[str, tuple[Place, ...]] = {
 }
 
 MAY_BE_ANOTHERS = {("status",), ("state",), ("webshop",), ("StatusId",), ("StatusName",), ("cancelledAt",)}
-"""Members that tell whether an order is the ERP's at all: one that says no is left alone."""
+"""Members that say whether an order is the ERP's at all: one that says no is left alone."""
 
 HOSTILE = {
     "year 1": b'"0001-01-01T00:00:00"',
@@ -103,9 +103,9 @@ async def looked_after(floor: Shopfloor, platform: str, bad: Mapping[str, Place]
     known = {order.id for order in await floor.orders()}
     assert known.issuperset(good)
     aside = await rejected(floor)
-    told = {payload.id: payload for payload in aside}
+    kept = {payload.id: payload for payload in aside}
     events = await floor.events("import.rejected")
-    assert sorted(event.data["id"] for event in events) == sorted(told), "one event each"
+    assert sorted(event.data["id"] for event in events) == sorted(kept), "one event each"
     for order, place in bad.items():
         is_named = any(order.encode() in each.payload for each in aside)
         is_nameless = place[-1:] in (("id",), ("Id",)) and any(each.payload for each in aside)
@@ -145,5 +145,5 @@ async def test_whatever_one_order_holds_its_neighbours_are_imported_and_driven(
             assert (await floor.reach(good[-1], FIRST_STATES[platform], shop)).status is TargetStatus.REACHED
             again = await floor.commands.sync(shop, 60)
             assert again is not None
-            assert again.rejected == 0, "the same is told once"
+            assert again.rejected == 0, "the same is reported once"
             await looked_after(floor, platform, places, good)

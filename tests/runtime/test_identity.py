@@ -31,7 +31,7 @@ def changed(config: Config, **keys: Any) -> Config:
     return load(config.path)
 
 
-def told(logs: list[Any]) -> list[dict[str, Any]]:
+def warnings_of(logs: list[Any]) -> list[dict[str, Any]]:
     return [entry for entry in logs if entry["event"] == "shop.identity_changed"]
 
 
@@ -43,7 +43,7 @@ async def kept(floor: Shopfloor) -> dict[str, str]:
     return await floor.store.read(identities)
 
 
-async def test_a_start_with_another_shop_under_the_name_is_told_each_time_and_by_doctor(tmp_path: Path) -> None:
+async def test_a_start_with_another_shop_under_the_name_is_reported_each_time_and_by_doctor(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with sandbox.running():
         first = config_of(sandbox, tmp_path)
@@ -56,7 +56,7 @@ async def test_a_start_with_another_shop_under_the_name_is_told_each_time_and_by
             with structlog.testing.capture_logs() as logs:
                 async with working_on(sandbox, second, tmp_path) as floor:
                     assert await kept(floor) == before, "what the orders are of does not change with the config"
-            (entry,) = told(logs)
+            (entry,) = warnings_of(logs)
             assert entry["log_level"] == "error", "the shop waits for a person"
             assert entry["was"] == before["acme"] == first.shops["acme"].identity()
             assert entry["now"] == second.shops["acme"].identity()
@@ -68,7 +68,7 @@ async def test_a_start_with_another_shop_under_the_name_is_told_each_time_and_by
         assert "a name of its own" in finding.detail
 
 
-async def test_a_reload_to_another_shop_is_told(tmp_path: Path) -> None:
+async def test_a_reload_to_another_shop_is_reported(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with sandbox.running():
         config = config_of(sandbox, tmp_path)
@@ -76,10 +76,10 @@ async def test_a_reload_to_another_shop_is_told(tmp_path: Path) -> None:
             await floor.commands.sync("acme", 30)
             with structlog.testing.capture_logs() as logs:
                 await floor.supervisor.reload(changed(config, chaining="strict"))
-            assert told(logs) == [], "another way of working is the same shop"
+            assert warnings_of(logs) == [], "another way of working is the same shop"
             with structlog.testing.capture_logs() as logs:
                 await floor.supervisor.reload(changed(config, base_url="http://127.0.0.1:9"))
-            assert [entry["now"] for entry in told(logs)] == ["selldone at http://127.0.0.1:9, shop_id 12345"]
+            assert [entry["now"] for entry in warnings_of(logs)] == ["selldone at http://127.0.0.1:9, shop_id 12345"]
 
 
 async def shop_row(floor: Shopfloor, name: str) -> Shop:
@@ -133,10 +133,10 @@ async def test_a_person_who_resumes_it_says_that_it_is_the_same_shop(tmp_path: P
         with structlog.testing.capture_logs() as logs:
             async with working_on(sandbox, second, tmp_path) as floor:
                 assert (await shop_row(floor, "acme")).paused_by is None
-        assert told(logs) == []
+        assert warnings_of(logs) == []
 
 
-async def test_whoever_ends_a_pause_of_their_own_is_told_of_the_other_account_first(tmp_path: Path) -> None:
+async def test_whoever_ends_a_pause_of_their_own_learns_of_the_other_account_first(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with sandbox.running():
         first = config_of(sandbox, tmp_path)
@@ -178,7 +178,7 @@ async def test_a_shop_without_orders_may_become_another(tmp_path: Path) -> None:
             async with working_on(sandbox, changed(mistyped, shop_id=right), tmp_path) as floor:
                 await floor.commands.sync("acme", 30)
                 assert await kept(floor) == {"acme": f"selldone at {sandbox_url(floor)}, shop_id {right}"}
-        assert told(logs) == []
+        assert warnings_of(logs) == []
 
 
 def test_doctor_knows_nothing_of_a_store_that_is_not_there(tmp_path: Path) -> None:
@@ -197,9 +197,9 @@ def test_doctor_knows_nothing_of_a_store_that_is_not_there(tmp_path: Path) -> No
     ],
 )
 def test_an_identity_names_the_shop_and_no_secret(tmp_path: Path, shop: str, identity: str) -> None:
-    told = load_example(tmp_path).shops[shop].identity()
-    assert told == identity
-    assert not [secret for secret in ENVIRON.values() if secret in told]
+    warnings_of = load_example(tmp_path).shops[shop].identity()
+    assert warnings_of == identity
+    assert not [secret for secret in ENVIRON.values() if secret in warnings_of]
 
 
 def load_example(folder: Path) -> Config:

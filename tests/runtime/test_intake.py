@@ -68,7 +68,7 @@ async def test_our_own_steps_are_no_drift_and_no_update(tmp_path: Path) -> None:
         assert await floor.events("order.drifted", "order.updated") == []
 
 
-async def test_an_edit_by_a_person_is_told(tmp_path: Path) -> None:
+async def test_an_edit_by_a_person_is_reported(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=2))
     async with shopfloor(sandbox, tmp_path) as floor:
         order = (await floor.orders())[0]
@@ -103,7 +103,7 @@ async def test_a_payload_that_nobody_can_read_is_set_aside_and_stops_nothing(tmp
             await floor.commands.sync("acme", 30)
             await floor.commands.sync("acme", 30)
             assert len(await floor.orders()) == 4
-            assert len(await floor.events("import.rejected")) == 1, "the same bytes are told once"
+            assert len(await floor.events("import.rejected")) == 1, "the same bytes are reported once"
             (rejected,) = await floor.store.read(lambda tx: list_rejected(tx, 0, 10))
             assert rejected.payload.startswith(b"{")
             with pytest.raises(Refused):
@@ -146,7 +146,7 @@ async def test_a_list_that_is_older_than_our_own_step_is_not_believed(tmp_path: 
         assert await floor.events("order.drifted") == []
 
 
-async def test_a_sweep_that_fails_is_told_once_and_the_next_good_one_too(tmp_path: Path) -> None:
+async def test_a_sync_that_fails_is_reported_once_and_the_next_good_one_too(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         sandbox.faults.script("error_before", step="list", times=2)

@@ -46,8 +46,8 @@ async def test_what_waits_for_a_shop_that_left_is_shown_and_can_be_cancelled(tmp
 
         (left,) = await floor.events("shop.left")
         assert left.data == {"targets_pending": 2}
-        told = await queries(floor).status()
-        (view,) = told["shops"]
+        status_shown = await queries(floor).status()
+        (view,) = status_shown["shops"]
         assert (view["name"], view["configured"], view["held"]) == (shop, False, False)
         assert view["waiting"] == 2
         assert (await queries(floor).shop(shop))["configured"] is False
@@ -102,7 +102,7 @@ async def test_a_call_that_was_out_when_the_shop_left_is_resolved_when_it_is_bac
         assert sandbox.ledger.effects(order.id) == ["confirm", "prepare", "send", "deliver"]
 
 
-async def test_leaving_and_coming_back_are_told_once_each_also_over_restarts(tmp_path: Path) -> None:
+async def test_leaving_and_coming_back_are_reported_once_each_also_over_restarts(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with sandbox.running():
         config = config_of(sandbox, tmp_path)
@@ -117,7 +117,7 @@ async def test_leaving_and_coming_back_are_told_once_each_also_over_restarts(tmp
                 assert len(await floor.events("shop.returned")) == 1
 
 
-async def test_a_new_name_of_the_same_account_is_told_as_what_it_is(tmp_path: Path) -> None:
+async def test_a_new_name_of_the_same_account_is_reported_as_what_it_is(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
@@ -153,7 +153,7 @@ async def refused(_: object) -> None:
     raise StoreUnavailable("database or disk is full")
 
 
-async def test_a_reload_on_a_full_disk_is_applied_and_told_once_there_is_room(
+async def test_a_reload_on_a_full_disk_is_applied_and_recorded_once_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orchestrator.runtime.supervisor._NOTE_AGAIN_SECONDS", 0.01)

@@ -1,4 +1,4 @@
-"""No platform's word alone moves, ends or prolongs a sweep: lists without an end, wrong counts, times of the future."""
+"""No platform's claim alone moves, ends or prolongs a sync: lists without an end, wrong counts, times of the future."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def one_row(listed: Listed) -> Listed:
 
 ENDLESS: dict[str, Callable[[], Lie]] = {
     "the same cursor again": endless(cursor=lambda number: "cursor", pages=1),
-    "two cursors in turn": endless(cursor=lambda number: f"cursor-{number % 2}", pages=2),
+    "two cursors alternately": endless(cursor=lambda number: f"cursor-{number % 2}", pages=2),
     "one page under ever new cursors": endless(cursor=lambda number: f"cursor-{number}", pages=1),
     "two pages under ever new cursors": endless(cursor=lambda number: f"cursor-{number}", pages=2),
     "empty pages": lambda: no_rows,

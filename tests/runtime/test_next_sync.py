@@ -21,7 +21,7 @@ NOW = 1_700_000_000_000
 
 
 class Empty:
-    """A poller that finds nothing."""
+    """A sync that finds nothing."""
 
     made_progress = False
 
@@ -44,7 +44,7 @@ def next_sync(floor: Shopfloor) -> int | None:
     return floor.supervisor.shops()["acme"].next_sync_at
 
 
-async def test_the_next_poll_is_told_once_one_has_ended(tmp_path: Path) -> None:
+async def test_the_next_sync_is_shown_once_one_has_ended(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path, {"poll": {"interval_seconds": 3600}}) as floor:
         first = next_sync(floor)
@@ -73,7 +73,7 @@ async def test_shops_that_were_swept_in_step_part(drawn: float) -> None:
         group.cancel_scope.cancel()
 
 
-async def test_a_sweep_that_came_to_nothing_is_made_again_before_its_time(
+async def test_a_sync_that_failed_is_made_again_before_its_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sync_schedule, "_FIRST_REST_SECONDS", 0.01)

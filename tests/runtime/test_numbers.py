@@ -28,8 +28,8 @@ async def test_a_price_below_a_cent_is_confirmed_as_a_plain_decimal(tmp_path: Pa
         target = await floor.reach(order.id, "accepted", CS, confirmation="cxml", **erp(order))
         assert target.status is TargetStatus.REACHED
         (call,) = sandbox.ledger.calls(step="confirm_order")
-        told = call.sent["lines"][0]
-        assert (told["price"], told["quantity"]) == ("0.00001", "1000")
+        sent_line = call.sent["lines"][0]
+        assert (sent_line["price"], sent_line["quantity"]) == ("0.00001", "1000")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ async def test_what_a_slip_cannot_carry_is_refused_and_not_rounded(tmp_path: Pat
 
 
 async def test_a_slip_that_turns_out_not_to_fit_is_not_sent(tmp_path: Path) -> None:
-    """The order changed after the target was taken: the look before the slip shows it."""
+    """The order changed after the target was taken: the read before the slip shows it."""
     sandbox = cloudsuite()
     async with floor_of(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()

@@ -16,7 +16,7 @@ from tests.support.shopfloor import Shopfloor, shopfloor
 CS = cloudsuite_floor.CS
 
 
-async def told(floor: Shopfloor, order: Order) -> list[tuple[str, str]]:
+async def steps_of(floor: Shopfloor, order: Order) -> list[tuple[str, str]]:
     """Steps that were done, by how, and drift, in sequence."""
     events = await floor.events("step.done", "order.drifted", order=order.id)
     return [(each.data.get("step", "drift"), each.data.get("how") or each.data["to"]) for each in events]
@@ -42,7 +42,7 @@ async def test_a_confirmation_by_a_colleague_is_ours_only_if_its_state_is_all_th
         sandbox.selldone.panel.move(order.id, "OrderConfirm")
         gate.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
-        assert await told(floor, order) == how
+        assert await steps_of(floor, order) == how
         assert sandbox.ledger.effects(order.id) == []
 
 
@@ -54,7 +54,7 @@ async def test_a_confirmation_of_ours_whose_answer_was_lost_is_found_done(tmp_pa
         sandbox.faults.script(fault, step="confirm")
         target = await floor.reach(order.id, "accepted", items=order.facts["items"][:1])
         assert target.status is TargetStatus.REACHED
-        assert await told(floor, order) == [("confirm", "found_done")]
+        assert await steps_of(floor, order) == [("confirm", "found_done")]
         assert sandbox.ledger.effects(order.id) == ["confirm"]
         assert (await floor.order(order.id)).facts["confirmed"] == order.facts["items"][:1]
 
@@ -70,7 +70,7 @@ async def test_a_cloudsuite_order_that_somebody_finished_was_not_sent_by_us(tmp_
         sandbox.cloudsuite.panel.move(order.id, "done")
         gate.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
-        assert await told(floor, order) == [("process", "called"), ("drift", "done")]
+        assert await steps_of(floor, order) == [("process", "called"), ("drift", "done")]
         assert cloudsuite_floor.effects(sandbox, order.id) == ["process"]
 
 
@@ -92,5 +92,5 @@ async def test_an_xsale_status_that_somebody_set_is_set_by_nobody_else(
         sandbox.xsale.panel.move(order.id, status)
         gate.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
-        assert await told(floor, order) == [how]
+        assert await steps_of(floor, order) == [how]
         assert set_to(sandbox) == []

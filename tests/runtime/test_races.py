@@ -1,4 +1,4 @@
-"""What happens when looks, calls and people cross each other's way."""
+"""What happens when reads, calls and people interfere with each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.shopfloor import shopfloor
 REFUSAL = b'{"message": "The given data was invalid.", "errors": {"list": ["No."]}}'
 
 
-async def test_an_older_look_never_overwrites_a_newer_one(tmp_path: Path) -> None:
+async def test_an_older_observation_never_overwrites_a_newer_one(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
@@ -31,7 +31,7 @@ async def test_an_older_look_never_overwrites_a_newer_one(tmp_path: Path) -> Non
         assert len(await floor.events("order.drifted")) == 1
 
 
-async def test_a_refresh_within_the_millisecond_of_the_last_look_still_shows_what_is_there_now(tmp_path: Path) -> None:
+async def test_a_refresh_within_the_millisecond_of_the_last_read_still_shows_what_is_there_now(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     clock = Clock(now_ms=lambda: 1_796_000_000_000 + len(sandbox.ledger.calls(step="read")))  # moved on by reads alone
     async with shopfloor(sandbox, tmp_path, {"poll": {"enabled": False}}, clock=clock) as floor:
@@ -70,7 +70,7 @@ async def test_the_outcome_of_a_cancelled_target_does_not_block_the_next_one(tmp
         assert await floor.events("order.blocked") == []
 
 
-async def test_an_unchanged_look_changes_neither_version_nor_time(tmp_path: Path) -> None:
+async def test_an_unchanged_read_changes_neither_version_nor_time(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=3))
     async with shopfloor(sandbox, tmp_path) as floor:
         before = await floor.orders()
@@ -122,10 +122,10 @@ async def test_a_held_order_that_the_platform_cancels_ends_its_targets(tmp_path:
         assert (await floor.order(order.id)).situation is Situation.HELD
 
 
-@pytest.mark.parametrize("lanes", [1, 8])
-async def test_steps_of_a_slow_shop_go_on_while_its_orders_are_looked_at(tmp_path: Path, lanes: int) -> None:
+@pytest.mark.parametrize("slots", [1, 8])
+async def test_steps_of_a_slow_shop_go_on_while_its_orders_are_read(tmp_path: Path, slots: int) -> None:
     sandbox = Sandbox(SandboxSettings(orders=12))
-    slow = {"limits": {"concurrency": lanes, "rate_per_second": 60, "burst": 1}}
+    slow = {"limits": {"concurrency": slots, "rate_per_second": 60, "burst": 1}}
     async with shopfloor(sandbox, tmp_path, slow) as floor:
         orders = [order.id for order in await floor.orders()]
         targets = [await floor.submit(order, "accepted") for order in orders]

@@ -26,7 +26,7 @@ async def refused_sync(floor: Shopfloor) -> Refused:
     return refused.value
 
 
-async def test_a_shop_that_a_person_paused_is_told_as_that(tmp_path: Path) -> None:
+async def test_a_shop_that_a_person_paused_is_reported_as_that(tmp_path: Path) -> None:
     async with shopfloor(Sandbox(SandboxSettings(orders=1)), tmp_path) as floor:
         await floor.commands.pause("acme", "inventory")
         refused = await refused_sync(floor)
@@ -35,7 +35,7 @@ async def test_a_shop_that_a_person_paused_is_told_as_that(tmp_path: Path) -> No
         assert refused.extra["paused_by"] == "person"
 
 
-async def test_a_shop_whose_access_is_denied_is_told_as_that_at_once_and_later(tmp_path: Path) -> None:
+async def test_a_shop_whose_access_is_denied_is_reported_as_that_at_once_and_later(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         sandbox.selldone.panel.change_token("another")
@@ -58,9 +58,9 @@ async def test_a_reference_in_place_of_an_id_is_answered_with_the_id(tmp_path: P
     async with shopfloor(Sandbox(SandboxSettings(orders=2)), tmp_path, platform="shopify") as floor:
         order: Order = (await floor.orders())[0]
         assert order.reference is not None
-        told = f"the order with the reference {order.reference} has the id {order.id}"
-        assert told in await not_found(floor, order.reference)
-        assert told in await not_found(floor, order.reference.removeprefix("#"))
+        remedy = f"the order with the reference {order.reference} has the id {order.id}"
+        assert remedy in await not_found(floor, order.reference)
+        assert remedy in await not_found(floor, order.reference.removeprefix("#"))
         assert "the id" not in await not_found(floor, "#99999")
 
 
@@ -83,7 +83,7 @@ async def test_a_gone_order_is_not_answered_with_its_own_id(tmp_path: Path) -> N
         order = (await floor.orders())[0]
         assert order.reference == order.id
         sandbox.selldone.panel.delete(order.id)
-        for _ in ("the look that finds out", "the next one"):
+        for _ in ("the read that finds out", "the next one"):
             with pytest.raises(Refused) as refused:
                 await floor.commands.refresh("acme", order.id)
             assert refused.value.detail == f"shop acme has no order {order.id}"

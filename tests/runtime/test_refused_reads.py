@@ -51,7 +51,7 @@ async def test_when_it_goes_on_the_attempts_run_out_with_the_platforms_words(
 
 
 @pytest.mark.parametrize("status", [400, 409])
-async def test_the_look_between_two_steps_may_be_refused_too(tmp_path: Path, status: int) -> None:
+async def test_the_read_between_two_steps_may_be_refused_too(tmp_path: Path, status: int) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path, platform="cloudsuite") as floor:
         (order,) = await floor.orders()

@@ -1,4 +1,4 @@
-"""What was set aside is read again by itself, told once for each trouble, and gone when its order could be read."""
+"""Orders set aside are read again by themselves, reported once for each error, and gone once they could be read."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ async def asides_of(floor: Shopfloor, shop: str) -> list[Aside]:
     return await floor.store.read(lambda tx: due_rejected(tx, shop, None, 0, 100))
 
 
-async def sweep(floor: Shopfloor, shop: str) -> None:
-    """A sweep that nobody asked for."""
+async def sync_once(floor: Shopfloor, shop: str) -> None:
+    """A sync that nobody asked for."""
     worker = floor.supervisor.worker(shop)
     assert worker is not None
     await worker.sync_schedule._sync.run_once()
@@ -65,13 +65,13 @@ def panel(floor: Shopfloor, platform: str, action: str, order: str) -> None:
 
 
 @every_platform
-async def test_an_order_that_cannot_be_read_is_one_row_and_told_once(tmp_path: Path, platform: str) -> None:
+async def test_an_order_that_cannot_be_read_is_one_row_and_reported_once(tmp_path: Path, platform: str) -> None:
     async with spoilt(tmp_path, platform) as (floor, bad):
         for _ in range(3):
             await floor.commands.sync(SHOPS[platform], 30)
         assert len(await rejected_of(floor)) == 1
-        (told,) = await floor.events("import.rejected")
-        assert told.order == bad
+        (reported,) = await floor.events("import.rejected")
+        assert reported.order == bad
         assert len(await floor.orders()) == 1
 
 
@@ -95,13 +95,13 @@ async def test_a_poll_reads_it_again_once_its_pause_is_over(tmp_path: Path, plat
         sandbox.faults.script_answer(200, SENSELESS[platform], step="read", order=bad)
         config = config_of(sandbox, tmp_path, {"poll": {"enabled": False}}, platform=platform)
         async with working_on(sandbox, config, tmp_path, clock=watch.clock) as floor:
-            await sweep(floor, shop)
+            await sync_once(floor, shop)
             assert [(each.source, each.payload) for each in await rejected_of(floor)] == [("poll", KEPT[platform])]
             reads = len(sandbox.ledger.calls(bad, "read"))
-            await sweep(floor, shop)
+            await sync_once(floor, shop)
             assert len(sandbox.ledger.calls(bad, "read")) == reads, "the list shows no change"
             watch.ahead_ms += pause_ms(0)
-            await sweep(floor, shop)
+            await sync_once(floor, shop)
             assert (await floor.order(bad, shop)).id == bad
             assert await rejected_of(floor) == []
 
@@ -112,7 +112,7 @@ async def test_each_try_that_comes_to_nothing_doubles_the_pause(tmp_path: Path, 
     async with spoilt(tmp_path, platform, watch) as (floor, bad):
         for attempts in range(1, 4):
             watch.ahead_ms += pause_ms(attempts - 1)
-            await sweep(floor, shop)
+            await sync_once(floor, shop)
             (aside,) = await asides_of(floor, shop)
             assert (aside.order, aside.attempts) == (bad, attempts)
             left_ms = aside.next_at - watch.clock.now_ms()
@@ -126,7 +126,7 @@ async def test_a_pause_that_a_clock_ahead_made_is_over(tmp_path: Path, platform:
     async with spoilt(tmp_path, platform, watch) as (floor, bad):
         panel(floor, platform, "mend", bad)
         watch.ahead_ms = 0
-        await sweep(floor, shop)
+        await sync_once(floor, shop)
         assert (await floor.order(bad, shop)).id == bad
 
 
@@ -188,7 +188,7 @@ async def test_an_order_that_is_never_shown_stops_neither_the_others_nor_the_pos
             assert len(await floor.events("sync.failed")) == 1
             assert len(await floor.events("sync.completed")) == 1
             await floor.commands.sync(shop, 30)
-            assert len(await floor.events("import.rejected")) == 3, "it is told once"
+            assert len(await floor.events("import.rejected")) == 3, "it is reported once"
             sandbox.faults.forget()
             await floor.commands.sync(shop, 30)
             assert len(await floor.orders()) == 12
@@ -196,7 +196,7 @@ async def test_an_order_that_is_never_shown_stops_neither_the_others_nor_the_pos
 
 
 @pytest.mark.parametrize("platform", ["cloudsuite", "shopify"])
-async def test_many_orders_that_the_platform_refuses_to_show_take_no_more_sweeps_than_one(
+async def test_many_orders_that_the_platform_refuses_to_show_take_no_more_syncs_than_one(
     tmp_path: Path, platform: str
 ) -> None:
     sandbox, shop = Sandbox(SandboxSettings(orders=24)), SHOPS[platform]

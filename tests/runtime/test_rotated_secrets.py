@@ -42,7 +42,7 @@ class Rotation:
     platform: str
     config: Config
     secret: Path
-    told: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
 
     def change(self, secret: str) -> None:
         """At the platform."""
@@ -81,9 +81,9 @@ async def rotating(folder: Path, place: str) -> AsyncIterator[Rotation]:
     sandbox = Sandbox(SandboxSettings(orders=1, options={"shopify": shopify}))
     async with sandbox.running():
         config, secret = config_with_file(sandbox, folder, place)
-        told: list[str] = []
-        async with working_on(sandbox, config, folder, on_secrets=lambda shop: told.append(shop.name)) as floor:
-            it = Rotation(floor, sandbox, PLACES[place][0], place.split(maxsplit=1)[0], config, secret, told)
+        reported: list[str] = []
+        async with working_on(sandbox, config, folder, on_secrets=lambda shop: reported.append(shop.name)) as floor:
+            it = Rotation(floor, sandbox, PLACES[place][0], place.split(maxsplit=1)[0], config, secret, reported)
             await floor.commands.sync(it.name, 30)
             yield it
 
@@ -98,7 +98,7 @@ async def test_a_secret_that_was_replaced_in_its_file_stops_nothing(tmp_path: Pa
         target = await it.submit()
         assert (await it.floor.finished(target)).status is TargetStatus.REACHED
         assert await it.floor.events("shop.access_denied") == []
-        assert set(it.told) == {it.name}, "the log has to hide the new ones, too"
+        assert set(it.reported) == {it.name}, "the log has to hide the new ones, too"
 
 
 @every_place
@@ -119,7 +119,7 @@ async def test_a_file_that_holds_the_same_pauses_the_shop_with_one_alarm(tmp_pat
         await it.submit()
         await it.floor.event("shop.access_denied")
         assert len(await it.floor.events("shop.access_denied")) == 1
-        assert it.told == []
+        assert it.reported == []
 
 
 @every_place
@@ -144,7 +144,7 @@ async def test_a_persons_pause_outlasts_a_file_that_changes(tmp_path: Path, monk
         await it.floor.commands.pause(it.name, None)
         it.secret.write_text("rotated")
         with anyio.fail_after(10):
-            while not it.told:  # noqa: ASYNC110
+            while not it.reported:  # noqa: ASYNC110
                 await anyio.sleep(0.01)  # the file is looked at by the clock
         assert await it.paused_by() == "person"
 
@@ -181,7 +181,7 @@ async def test_a_file_that_holds_no_secret_changes_nothing(tmp_path: Path, conte
         it.change("rotated")
         await it.submit()
         await it.floor.event("shop.access_denied")
-        assert it.told == []
+        assert it.reported == []
 
 
 async def test_calls_that_are_refused_at_the_same_time_read_the_file_once(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ async def test_calls_that_are_refused_at_the_same_time_read_the_file_once(tmp_pa
         async with anyio.create_task_group() as group:
             for _ in range(8):
                 group.start_soon(worker.reads.refresh, order)
-        assert it.told == [it.name]
+        assert it.reported == [it.name]
 
 
 # -- what counts as a change -------------------------------------------------------------------------------------------

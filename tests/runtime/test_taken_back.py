@@ -26,7 +26,7 @@ async def test_a_cloudsuite_order_that_is_cancelled_before_a_step_gets_none_more
         (order,) = await floor.orders()
         gate = sandbox.faults.hold(step="read")
         target = await floor.submit(order.id, "delivered", "cs", **erp(order, "A"))
-        while True:  # each of these steps looks at the order first
+        while True:  # each of these steps reads the order first
             await gate.arrived()
             known = await floor.order(order.id, "cs")
             if known.intent is not None and known.intent.step == step:
@@ -71,7 +71,7 @@ async def test_an_xsale_order_that_is_cancelled_while_it_is_packed_is_not_sent(t
         assert (await floor.order(order.id, "xs")).state == "Anulowane"
 
 
-async def test_a_shopify_order_that_is_cancelled_between_look_and_call_is_not_shipped(tmp_path: Path) -> None:
+async def test_a_shopify_order_that_is_cancelled_between_read_and_call_is_not_shipped(tmp_path: Path) -> None:
     sandbox = shopify(1)
     async with shopify_floor_of(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
@@ -94,7 +94,7 @@ async def test_a_return_before_shipping_is_refused_blocks_what_runs_and_lets_it_
     sandbox = shopify(1)
     async with shopify_floor_of(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
-        made = ask_back(sandbox, order.id)  # no poll sees it: the look right before the call does
+        made = ask_back(sandbox, order.id)  # no sync sees it: the read right before the call does
         target = await floor.reach(order.id, "shipped", "shopy")
         assert target.status is TargetStatus.BLOCKED
         assert target.problem is not None
@@ -163,12 +163,12 @@ async def test_a_selldone_return_of_what_was_sent_stops_nothing(tmp_path: Path) 
 WITHDRAWALS: list[dict[str, Any]] = [{}, {"flag": {"reason": "Too late"}, "at": None}]
 
 
-@pytest.mark.parametrize("told", WITHDRAWALS)
-async def test_a_withdrawal_is_told_as_a_change_of_cancelled(tmp_path: Path, told: dict[str, Any]) -> None:
+@pytest.mark.parametrize("fields", WITHDRAWALS)
+async def test_a_withdrawal_is_reported_as_a_change_of_cancelled(tmp_path: Path, fields: dict[str, Any]) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
-        sandbox.selldone.panel.withdraw(order.id, **told)
+        sandbox.selldone.panel.withdraw(order.id, **fields)
         await floor.commands.sync("acme", 30)
         sandbox.selldone.panel.unwithdraw(order.id)
         await floor.commands.sync("acme", 30)

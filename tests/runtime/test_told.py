@@ -1,4 +1,4 @@
-"""What the feed tells of a target: what it brought, and where the order was when it was reached."""
+"""What the feed has of a target: its data, and the state of the order when it was reached."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.runtime.shopify.floor import SHOP, SPREAD, floor_of, order_at, shopify
 
 
-async def test_a_part_is_told_with_what_it_brought_and_where_the_order_is_then(tmp_path: Path) -> None:
+async def test_a_part_is_reported_with_what_it_brought_and_where_the_order_is_then(tmp_path: Path) -> None:
     async with floor_of(shopify(), tmp_path) as floor:
         order = await order_at(floor, SPREAD)
         part = {"id": next(iter(order.facts["lines"])), "quantity": 1}

@@ -59,10 +59,10 @@ async def test_an_order_whose_mapping_raises_is_set_aside_with_its_payload(
     sandbox = Sandbox(SandboxSettings(orders=3))
     bad = sandbox.platforms[platform].order_ids()[1]
     wire = import_module(f"orchestrator.platforms.{platform}.wire")
-    told = raising_for(
+    event = raising_for(
         bad, wire.content_of, lambda order, **_: str(order.get("id", order.get("Id"))).rpartition("/")[2]
     )
-    monkeypatch.setattr(wire, "content_of", told)
+    monkeypatch.setattr(wire, "content_of", event)
     async with shopfloor(sandbox, tmp_path, platform=platform) as floor:
         assert bad not in {order.id for order in await floor.orders()}
         assert len(await floor.orders()) == 2
@@ -70,8 +70,8 @@ async def test_an_order_whose_mapping_raises_is_set_aside_with_its_payload(
         assert bad.encode() in aside.payload
         assert "Unforeseen" in aside.error
         assert "no such luck" in aside.error
-        (told_event,) = await floor.events("import.rejected")
-        assert told_event.order == bad
+        (rejected_event,) = await floor.events("import.rejected")
+        assert rejected_event.order == bad
         with pytest.raises(Refused) as refused:
             await floor.submit(bad, FIRST_STATES[platform], SHOPS[platform])
         assert refused.value.slug == "not-allowed"
@@ -154,7 +154,7 @@ async def test_an_order_whose_read_back_cannot_be_taken_in_is_blocked_with_the_r
         assert (await floor.finished(await floor.target(target.id))).status is TargetStatus.REACHED
 
 
-async def test_a_sync_that_ends_by_what_nobody_foresaw_is_told_once_and_tried_again(
+async def test_a_sync_that_ends_by_what_was_unexpected_is_reported_once_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
@@ -176,8 +176,8 @@ async def test_a_sync_that_ends_by_what_nobody_foresaw_is_told_once_and_tried_ag
         assert shop is not None
         assert shop.last_sync_error is not None
         assert "Unforeseen" in shop.last_sync_error
-        (told,) = await floor.events("sync.failed")
-        assert told.data["kind"] == "internal"
+        (event,) = await floor.events("sync.failed")
+        assert event.data["kind"] == "internal"
         assert await floor.commands.sync("acme", 30) is not None
         shop = await floor.store.read(lambda tx: get_shop(tx, "acme"))
         assert shop is not None

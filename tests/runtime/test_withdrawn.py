@@ -21,13 +21,13 @@ def selldone() -> Sandbox:
     return Sandbox(SandboxSettings(orders=1))
 
 
-async def withdrawn(floor: Shopfloor, order: str, **told: Any) -> None:
+async def withdrawn(floor: Shopfloor, order: str, **details: Any) -> None:
     """The buyer withdraws it, and a poll shows that."""
-    floor.sandbox.selldone.panel.withdraw(order, **told)
+    floor.sandbox.selldone.panel.withdraw(order, **details)
     await floor.commands.sync("acme", 30)
 
 
-async def test_a_withdrawal_is_kept_and_told(tmp_path: Path) -> None:
+async def test_a_withdrawal_is_kept_and_reported(tmp_path: Path) -> None:
     async with shopfloor(selldone(), tmp_path) as floor:
         (order,) = await floor.orders()
         assert withdrawal_of(order.facts) is None
@@ -38,11 +38,11 @@ async def test_a_withdrawal_is_kept_and_told(tmp_path: Path) -> None:
         assert len(await floor.events("order.updated", order=order.id)) == 1
 
 
-@pytest.mark.parametrize("told", [{"at": None}, {"at": "garbage"}, {"flag": {"by": "buyer"}, "at": [3]}])
-async def test_a_time_that_makes_no_sense_loses_no_withdrawal(tmp_path: Path, told: dict[str, Any]) -> None:
+@pytest.mark.parametrize("details", [{"at": None}, {"at": "garbage"}, {"flag": {"by": "buyer"}, "at": [3]}])
+async def test_a_time_that_is_invalid_loses_no_withdrawal(tmp_path: Path, details: dict[str, Any]) -> None:
     async with shopfloor(selldone(), tmp_path) as floor:
         (order,) = await floor.orders()
-        await withdrawn(floor, order.id, **told)
+        await withdrawn(floor, order.id, **details)
         known = withdrawal_of((await floor.order(order.id)).facts)
         assert known is not None
         assert known.at is None

@@ -187,7 +187,7 @@ async def test_what_asks_the_platform_needs_the_worker_and_says_so(
         assert (refused.value.slug, refused.value.retry_after_seconds) == ("overloaded", 1)
 
 
-async def test_a_refusal_is_told_while_the_worker_is_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refusal_is_reported_while_the_worker_is_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with standing_still(tmp_path, monkeypatch) as (floor, _, _, order):
         with pytest.raises(Refused) as refused:
             await floor.submit(order, "no such state")

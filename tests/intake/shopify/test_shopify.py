@@ -36,7 +36,7 @@ async def test_repeated_and_shuffled_webhooks_lead_to_what_shopify_shows(tmp_pat
         assert len(await floor.events("fulfillment.created")) == len(parcels)
 
 
-async def test_goods_that_appear_late_are_told_by_a_webhook_that_names_no_order(tmp_path: Path) -> None:
+async def test_goods_that_appear_late_come_by_a_webhook_that_names_no_order(tmp_path: Path) -> None:
     async with pushing(tmp_path, 1) as (floor, name, courier):
         panel = floor.sandbox.shopify.panel
         added = panel.add(routing_seconds=3600)
@@ -44,9 +44,9 @@ async def test_goods_that_appear_late_are_told_by_a_webhook_that_names_no_order(
         await worked_off(floor)
         assert (await floor.order(added, name)).facts["fulfillment_orders"] == []
         panel.route(added)
-        told = [each for each in courier.due() if each.topic == "fulfillment_orders/order_routing_complete"]
-        assert added.encode() not in told[0].body
-        assert set(await courier.send(told)) == {200}
+        deliveries = [each for each in courier.due() if each.topic == "fulfillment_orders/order_routing_complete"]
+        assert added.encode() not in deliveries[0].body
+        assert set(await courier.send(deliveries)) == {200}
         await worked_off(floor)
         assert (await floor.order(added, name)).facts["fulfillment_orders"]
 
@@ -59,9 +59,9 @@ async def test_progress_that_people_report_and_stop_is_seen_by_its_own_webhooks(
             (panel.stop_progress, "manually_reported_progress_stopped", "UNFULFILLED"),
         ):
             act(order)
-            told = [each for each in courier.due() if each.topic == f"fulfillment_orders/{topic}"]
-            assert order.encode() not in told[0].body, "it names the fulfilment order alone"
-            assert set(await courier.send(told)) == {200}
+            deliveries = [each for each in courier.due() if each.topic == f"fulfillment_orders/{topic}"]
+            assert order.encode() not in deliveries[0].body, "it names the fulfilment order alone"
+            assert set(await courier.send(deliveries)) == {200}
             await worked_off(floor)
             assert (await floor.order(order, name)).state == state
 
@@ -70,8 +70,8 @@ async def test_goods_of_an_order_that_we_do_not_have_are_no_news(tmp_path: Path)
     async with pushing(tmp_path, 1) as (floor, _, courier):
         panel = floor.sandbox.shopify.panel
         added = panel.add()
-        told = [each for each in courier.due() if each.topic.startswith("fulfillment_orders/")]
-        assert set(await courier.send(told)) == {200}
+        deliveries = [each for each in courier.due() if each.topic.startswith("fulfillment_orders/")]
+        assert set(await courier.send(deliveries)) == {200}
         await worked_off(floor)
         assert await floor.events("order.imported", order=added) == []
 
@@ -88,7 +88,7 @@ async def test_webhooks_of_another_shop_of_the_same_app_are_logged_once(tmp_path
 
 
 @pytest.mark.parametrize("topic", ["returns/request", "returns/approve", "returns/close", "returns/update"])
-async def test_a_return_is_told_by_its_own_webhook_alone(tmp_path: Path, topic: str) -> None:
+async def test_a_return_comes_by_its_own_webhook_alone(tmp_path: Path, topic: str) -> None:
     async with pushing(tmp_path, 1) as (floor, name, courier):
         panel = floor.sandbox.shopify.panel
         (order,) = [order.id for order in await floor.orders()]
@@ -99,8 +99,8 @@ async def test_a_return_is_told_by_its_own_webhook_alone(tmp_path: Path, topic: 
         if topic == "returns/close":
             panel.return_(order, "close_return", **{"return": made})
         body = {"admin_graphql_api_id": f"gid://shopify/Return/{made}"}  # names no order: Shopify is asked for it
-        told = [each for each in courier.due() if each.topic == topic] or [courier.delivery(topic, body)]
-        assert set(await courier.send(told)) == {200}
+        deliveries = [each for each in courier.due() if each.topic == topic] or [courier.delivery(topic, body)]
+        assert set(await courier.send(deliveries)) == {200}
         await worked_off(floor)
         (known,) = (await floor.order(order, name)).facts["returns"]
         assert known["id"] == made

@@ -38,13 +38,13 @@ async def floor_of(sandbox: Sandbox, folder: Path, **changes: Any) -> AsyncItera
 
 
 def erp(order: Order, *slips: str, final: bool = True) -> dict[str, Any]:
-    """All that an ERP tells of an order: its number, its line numbers, a despatch for each of `slips`."""
+    """All that an ERP sends about an order: its number, its line numbers, a despatch for each of `slips`."""
     lines = [{"line": line, "erp_line_number": 10 * n} for n, line in enumerate(order.facts["lines"], start=1)]
     despatch = [{"number": f"{order.id}-{slip}", "tracking_code": f"3S{slip}"} for slip in slips]
     if despatch:
         despatch[-1]["final"] = final  # type: ignore[assignment]
-    told: dict[str, Any] = {"erp_order_number": f"ERP-{order.id}", "erp_lines": lines}
-    return told | ({"despatch": despatch} if despatch else {})
+    data: dict[str, Any] = {"erp_order_number": f"ERP-{order.id}", "erp_lines": lines}
+    return data | ({"despatch": despatch} if despatch else {})
 
 
 def effects(sandbox: Sandbox, order: str) -> list[str]:
@@ -52,7 +52,7 @@ def effects(sandbox: Sandbox, order: str) -> list[str]:
 
 
 def nothing_went_wrong(sandbox: Sandbox) -> bool:
-    """Nothing twice (a despatch that is sent again is refused by the platform) and nothing out of turn."""
+    """Nothing twice (a despatch that is sent again is refused by the platform) and nothing out of sequence."""
     repeats = [call for call in sandbox.ledger.repeats_after_effect() if call.step != "send_despatch"]
     lost = [order for order in sandbox.cloudsuite.shop.orders.values() if order.lost]
     return repeats == [] and sandbox.ledger.out_of_sequence() == [] and lost == []

@@ -205,9 +205,9 @@ async def test_notes_are_written_once_and_their_failure_stops_nothing(tmp_path: 
         (order,) = await floor.orders()
         sandbox.faults.script("error_before", step="note")
         assert (await floor.reach(order.id, "delivered", CS)).status is TargetStatus.REACHED
-        (told,) = sandbox.cloudsuite.panel.order(order.id).timeline
-        assert told["CloudsuiteOrderId"] == order.reference
-        assert told["state"] == [{"lang": "nl_NL", "value": "Verzonden"}, {"lang": "en_GB", "value": "Sent"}]
+        (entry,) = sandbox.cloudsuite.panel.order(order.id).timeline
+        assert entry["CloudsuiteOrderId"] == order.reference
+        assert entry["state"] == [{"lang": "nl_NL", "value": "Verzonden"}, {"lang": "en_GB", "value": "Sent"}]
         assert len(sandbox.ledger.calls(order.id, "note")) == 2
 
 

@@ -52,7 +52,7 @@ async def test_a_refused_number_stays_refused_when_a_person_retries(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("fault", "how"), [("drop_after", "found_done"), ("drop_before", "called")])
-async def test_after_a_lost_answer_the_story_tells_whether_the_slip_was_there(
+async def test_after_a_lost_answer_the_timeline_shows_whether_the_slip_was_there(
     tmp_path: Path, fault: str, how: str
 ) -> None:
     sandbox = cloudsuite()

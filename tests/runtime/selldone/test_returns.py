@@ -63,7 +63,7 @@ async def test_a_lost_answer_on_the_way_back_has_its_effect_once(
         assert sandbox.ledger.effects(order.id).count(step) == 2, "once on each way"
 
 
-async def test_items_that_a_buyer_wants_to_send_back_are_told_and_move_nothing(tmp_path: Path) -> None:
+async def test_items_that_a_buyer_wants_to_send_back_are_reported_and_move_nothing(tmp_path: Path) -> None:
     sandbox = selldone("PreparingOrder")
     async with shopfloor(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
@@ -80,9 +80,9 @@ async def test_items_that_a_buyer_wants_to_send_back_are_told_and_move_nothing(t
             line = {"id": order.facts["items"][0], "quantity": 1}
             assert found.facts["returns"] == [{"id": asked, "state": state, "lines": [line]}]
             assert found.state == "SentOrder"
-            *_, told = await floor.events("order.updated", order=order.id)
+            *_, event = await floor.events("order.updated", order=order.id)
             assert len(await floor.events("order.updated", order=order.id)) == before + 1
-            assert [each for each in told.data["changed"] if not each.startswith("/returns")] == []
+            assert [each for each in event.data["changed"] if not each.startswith("/returns")] == []
         assert (await floor.reach(order.id, "delivered")).status is TargetStatus.REACHED
 
 

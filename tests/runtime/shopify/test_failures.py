@@ -88,9 +88,9 @@ async def test_a_lost_answer_ships_nothing_twice(tmp_path: Path, fault: str, tra
     async with floor_of(sandbox, tmp_path) as floor:
         order = await order_at(floor, SPREAD)
         sandbox.faults.script(fault, step=step)
-        told = {"tracking": tracking} if tracking else {}
+        fields = {"tracking": tracking} if tracking else {}
         await reach(floor, order.id, "preparing")
-        target = await reach(floor, order.id, "delivered", **told)
+        target = await reach(floor, order.id, "delivered", **fields)
         assert target.status is TargetStatus.REACHED
         assert len(parcels(floor, order.id)) == 2
         done = Counter(effects(floor, order.id))
@@ -107,8 +107,8 @@ async def test_a_part_whose_answer_was_lost_is_not_shipped_again(tmp_path: Path,
         order = await order_at(floor, WHOLE)
         line = next(iter(order.facts["lines"]))
         sandbox.faults.script(fault, step="fulfill")
-        told = {"tracking": tracking} if tracking else {}
-        target = await reach(floor, order.id, "shipped", items=[{"id": line, "quantity": 1}], **told)
+        fields = {"tracking": tracking} if tracking else {}
+        target = await reach(floor, order.id, "shipped", items=[{"id": line, "quantity": 1}], **fields)
         assert target.status is TargetStatus.REACHED
         assert parcels(floor, order.id) == [{int(line): 1}]
         (done,) = await floor.events("step.done", order=order.id)
@@ -144,10 +144,10 @@ async def test_a_restart_between_two_parcels_ships_the_other_one_alone(tmp_path:
         async with working_on(sandbox, config, tmp_path) as floor:
             await floor.commands.sync(SHOP, 30)
             order = await order_at(floor, SPREAD)
-            told = {"tracking": tracking} if tracking else {}
+            fields = {"tracking": tracking} if tracking else {}
             items = [{"id": line, "quantity": 1} for line in order.facts["lines"]]
             gate = sandbox.faults.hold(step="fulfill", moment="after")
-            target = await floor.submit(order.id, "shipped", SHOP, items=items, **told)
+            target = await floor.submit(order.id, "shipped", SHOP, items=items, **fields)
             await gate.arrived()
             sandbox.faults.script("drop_after", step="fulfill")
             gate.release()
@@ -161,7 +161,9 @@ async def test_a_restart_between_two_parcels_ships_the_other_one_alone(tmp_path:
 
 
 @pytest.mark.parametrize("is_throttled_with_429", [False, True])
-async def test_a_shop_that_spends_too_much_waits_as_it_is_told(tmp_path: Path, is_throttled_with_429: bool) -> None:
+async def test_a_shop_that_spends_too_much_waits_as_long_as_shopify_says(
+    tmp_path: Path, is_throttled_with_429: bool
+) -> None:
     sandbox = shopify(4)
     async with floor_of(sandbox, tmp_path) as floor:
         sandbox.shopify.shop.options = ShopifyOptions(
@@ -196,9 +198,9 @@ async def test_in_a_storm_of_faults_every_order_arrives_once_and_whole(tmp_path:
         targets = []
         for n, order in enumerate(await floor.orders()):
             line = next(iter(order.facts["lines"]))
-            told = {"tracking": {"code": f"1Z-{n}"}} if n % 2 else {}
+            fields = {"tracking": {"code": f"1Z-{n}"}} if n % 2 else {}
             targets += [
-                await floor.submit(order.id, "shipped", SHOP, items=[{"id": line, "quantity": 1}], **told),
+                await floor.submit(order.id, "shipped", SHOP, items=[{"id": line, "quantity": 1}], **fields),
                 await floor.submit(order.id, "shipped", SHOP, tracking={"code": f"1Z-{n}-REST"}),
                 await floor.submit(order.id, "delivered", SHOP),
             ]

@@ -109,12 +109,12 @@ async def test_whatever_answers_are_lost_each_line_leaves_once(tmp_path: Path, f
     async with floor_of(sandbox, tmp_path) as floor:
         order = await imported(floor)
         sandbox.faults.script(fault, step="fulfill", times=2)
-        told: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         wanted = whole(floor, order.id)
         if items is not None:
             wanted = dict.fromkeys(list(wanted)[:items], 1)
-            told["items"] = [{"id": str(line), "quantity": 1} for line in wanted]
-        assert (await reach(floor, order.id, "shipped", **told)).status is TargetStatus.REACHED
+            fields["items"] = [{"id": str(line), "quantity": 1} for line in wanted]
+        assert (await reach(floor, order.id, "shipped", **fields)).status is TargetStatus.REACHED
         assert shipped(floor, order.id) == wanted
         assert len(parcels(floor, order.id)) == 2
 

@@ -1,4 +1,4 @@
-"""What changes of a Shopify order's money, goods and words is told once; what it takes to book an order is there."""
+"""A change of a Shopify order's money, goods and texts is reported once; what it takes to book an order is there."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ ASIDE = {"/payment/raw", "/payment/due", "/totals/tax", "/totals/total", "/lines
 
 
 @pytest.mark.parametrize("same_second", [False, True])
-@pytest.mark.parametrize(("financial", "action", "fields", "told"), CHANGES)
-async def test_a_change_is_told_once_with_what_it_is_about(
-    tmp_path: Path, financial: str, action: str, fields: dict[str, Any], told: set[str], same_second: bool
+@pytest.mark.parametrize(("financial", "action", "fields", "expected"), CHANGES)
+async def test_a_change_is_reported_once_with_what_it_is_about(
+    tmp_path: Path, financial: str, action: str, fields: dict[str, Any], expected: set[str], same_second: bool
 ) -> None:
     async with floor_of(shopify(), tmp_path) as floor:
         order = (await order_at(floor, WHOLE)).id
@@ -62,11 +62,11 @@ async def test_a_change_is_told_once_with_what_it_is_about(
         await floor.commands.refresh(SHOP, order)
         await floor.commands.sync(SHOP, 30)
         (changed,) = (await updates(floor, order))[before:]
-        assert told <= set(changed)
-        assert set(changed) - told <= ASIDE
+        assert expected <= set(changed)
+        assert set(changed) - expected <= ASIDE
 
 
-async def test_each_of_two_partial_refunds_is_told(tmp_path: Path) -> None:
+async def test_each_of_two_partial_refunds_is_reported(tmp_path: Path) -> None:
     async with floor_of(shopify(), tmp_path) as floor:
         order = (await order_at(floor, WHOLE)).id
         floor.sandbox.shopify.shop.orders[int(order)].financial = "PAID"
@@ -81,7 +81,7 @@ async def test_each_of_two_partial_refunds_is_told(tmp_path: Path) -> None:
         assert (await content(floor, order))["totals"]["refunded"] == "10.00"
 
 
-async def test_a_change_by_a_person_after_our_step_is_told_and_what_the_step_did_is_not(tmp_path: Path) -> None:
+async def test_a_change_by_a_person_after_our_step_is_reported_and_what_the_step_did_is_not(tmp_path: Path) -> None:
     async with floor_of(shopify(), tmp_path) as floor:
         order = (await order_at(floor, WHOLE)).id
         floor.sandbox.shopify.shop.orders[int(order)].financial = "PAID"
@@ -157,7 +157,7 @@ async def test_terms_that_give_the_buyer_time_release_an_order(
     ("scope", "member"),
     [("read_payment_terms", "terms"), ("read_customers", "account"), ("read_products", "goods"), ("read_returns", "")],
 )
-async def test_an_app_without_a_scope_gets_orders_without_that_part_and_no_change_is_told_for_it(
+async def test_an_app_without_a_scope_gets_orders_without_that_part_and_no_change_is_reported_for_it(
     tmp_path: Path, scope: str, member: str
 ) -> None:
     async with floor_of(shopify(), tmp_path) as floor:
@@ -168,11 +168,11 @@ async def test_an_app_without_a_scope_gets_orders_without_that_part_and_no_chang
         await floor.commands.refresh(SHOP, order)
         assert (await updates(floor, order))[before:] == [["/note"]]
         found = await content(floor, order)
-        told = {
+        expected = {
             "terms": "terms" in found["payment"],
             "account": "id" in found["buyer"],
             "goods": "product_id" in found["lines"][0],
             "": "returns" in found,
         }
-        assert [name for name, is_told in told.items() if not is_told] == [member]
+        assert [name for name, is_told in expected.items() if not is_told] == [member]
         assert not (await floor.commands.sync(SHOP, 30)).rejected  # type: ignore[union-attr]

@@ -62,7 +62,7 @@ async def test_a_refusal_in_words_that_nobody_knows_is_looked_into(tmp_path: Pat
         assert (other.problem.type, other.problem.detail) == ("rejected", "Nie teraz.")
 
 
-async def test_goods_at_a_location_that_the_app_may_not_see_are_told_to_a_person(tmp_path: Path) -> None:
+async def test_goods_at_a_location_that_the_app_may_not_see_are_reported_to_a_person(tmp_path: Path) -> None:
     sandbox = shopify()
     async with floor_of(sandbox, tmp_path) as floor:
         order = await order_at(floor, SPREAD)
@@ -158,8 +158,8 @@ async def test_a_line_that_is_added_to_a_shipped_order_is_shipped_by_the_next_ta
         assert (await floor.order(order.id, SHOP)).state == "PARTIALLY_FULFILLED"
         assert (await reach(floor, order.id, "delivered", tracking={"code": "1Z-B"})).status is TargetStatus.REACHED
         assert parcels(floor, order.id)[1:] == [{added.id: 2}]
-        told = [each.tracking["number"] for each in found.live() if each.tracking]
-        assert told == ["1Z-A", "1Z-B"]
+        trackings = [each.tracking["number"] for each in found.live() if each.tracking]
+        assert trackings == ["1Z-A", "1Z-B"]
         assert Counter(effects(floor, order.id)) == {"fulfill": 2, "mark_delivered": 2}
 
 
@@ -182,7 +182,7 @@ async def test_what_is_on_hold_at_one_location_waits_and_the_rest_leaves(tmp_pat
         assert Counter(effects(floor, order.id)) == {"fulfill": 2, "mark_delivered": 2}
 
 
-async def test_a_scheduled_order_tells_until_when_it_waits(tmp_path: Path) -> None:
+async def test_a_scheduled_order_shows_until_when_it_waits(tmp_path: Path) -> None:
     async with floor_of(shopify(), tmp_path) as floor:
         order = await order_at(floor, WHOLE)
         floor.sandbox.shopify.panel.schedule(order.id, 7200)
@@ -211,7 +211,7 @@ async def test_a_return_of_one_parcel_does_not_keep_the_rest_from_leaving(tmp_pa
 
 
 @pytest.mark.parametrize("state", ["IN_PROGRESS", "PARTIALLY_FULFILLED", "ON_HOLD", "SCHEDULED"])
-async def test_an_app_that_may_see_no_fulfillment_orders_is_told_so_in_any_state(tmp_path: Path, state: str) -> None:
+async def test_an_app_that_may_see_no_fulfillment_orders_is_named_in_any_state(tmp_path: Path, state: str) -> None:
     sandbox = shopify(0, routing_seconds=3600)
     async with floor_of(sandbox, tmp_path) as floor:
         order = sandbox.shopify.panel.add()
@@ -231,8 +231,8 @@ async def test_a_link_that_comes_later_leaves_the_code_of_each_parcel_alone(tmp_
         await reach(floor, order.id, "shipped", tracking={"code": "1Z-BOTH", "carrier": "UPS"})
         link = {"url": "https://example.com/1Z-BOTH"}
         assert (await reach(floor, order.id, "shipped", tracking=link)).status is TargetStatus.REACHED
-        told = [each.tracking for each in floor.sandbox.shopify.panel.order(order.id).live()]
-        assert told == [{"number": "1Z-BOTH", "company": "UPS", **link}] * 2
+        trackings = [each.tracking for each in floor.sandbox.shopify.panel.order(order.id).live()]
+        assert trackings == [{"number": "1Z-BOTH", "company": "UPS", **link}] * 2
 
 
 async def test_a_carrier_that_was_wrong_is_put_right(tmp_path: Path) -> None:

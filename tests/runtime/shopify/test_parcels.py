@@ -26,7 +26,7 @@ from tests.runtime.shopify.floor import (
 from tests.support.shopfloor import Shopfloor
 
 
-def told(floor: Shopfloor, order: str) -> list[list[tuple[Any, Any]]]:
+def trackings_of(floor: Shopfloor, order: str) -> list[list[tuple[Any, Any]]]:
     """The numbers of each parcel, with their links, as the buyer sees them."""
     live = floor.sandbox.shopify.panel.order(order).live()
     return [[(each["number"], each["url"]) for each in parcel.numbers] for parcel in live]
@@ -58,7 +58,7 @@ async def test_an_export_that_ran_again_changes_no_parcel(tmp_path: Path) -> Non
             target = await floor.submit(order.id, "shipped", SHOP, tracking={"code": code})
             assert target.status is TargetStatus.REACHED
         assert effects(floor, order.id) == calls
-        assert told(floor, order.id) == [[("C1", None)], [("C2", None)]]
+        assert trackings_of(floor, order.id) == [[("C1", None)], [("C2", None)]]
 
 
 async def test_what_comes_with_a_known_code_is_that_parcels_alone(tmp_path: Path) -> None:
@@ -66,9 +66,9 @@ async def test_what_comes_with_a_known_code_is_that_parcels_alone(tmp_path: Path
         order = await two_parcels(floor)
         link = "https://t.example/C1"
         await reach(floor, order.id, "shipped", tracking={"code": "C1", "url": link})
-        assert told(floor, order.id) == [[("C1", link)], [("C2", None)]]
+        assert trackings_of(floor, order.id) == [[("C1", link)], [("C2", None)]]
         await reach(floor, order.id, "shipped", tracking={"code": "C2", "carrier": "DHL"})
-        assert told(floor, order.id) == [[("C1", link)], [("C2", None)]]
+        assert trackings_of(floor, order.id) == [[("C1", link)], [("C2", None)]]
         assert [parcel(floor, order.id, at).numbers[0]["company"] for at in (0, 1)] == ["UPS", "DHL"]
 
 
@@ -153,13 +153,13 @@ async def test_several_numbers_are_one_parcels(tmp_path: Path) -> None:
         order = await order_at(floor, WHOLE)
         target = await reach(floor, order.id, "shipped", tracking=numbers)
         assert target.unused == ()
-        assert told(floor, order.id) == [[("A", "https://t.example/A"), ("B", None)]]
+        assert trackings_of(floor, order.id) == [[("A", "https://t.example/A"), ("B", None)]]
         again = await floor.submit(order.id, "shipped", SHOP, tracking=numbers)
         assert again.status is TargetStatus.REACHED
         assert effects(floor, order.id) == ["fulfill"]
         await reach(floor, order.id, "shipped", tracking=[{"code": "B", "url": "https://t.example/B"}, {"code": "C"}])
         links = [("A", "https://t.example/A"), ("B", "https://t.example/B"), ("C", None)]
-        assert told(floor, order.id) == [links]
+        assert trackings_of(floor, order.id) == [links]
         assert {each["company"] for each in parcel(floor, order.id, 0).numbers} == {"UPS"}
 
 
@@ -188,7 +188,7 @@ async def test_new_tracking_of_a_parcel_in_several_calls_reaches_all_of_them(tmp
         sandbox.faults.script(fault, step="update_tracking")
         gate.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
-        assert told(floor, order.id) == [[("NEW", None)], [("NEW", None)]]
+        assert trackings_of(floor, order.id) == [[("NEW", None)], [("NEW", None)]]
 
 
 async def test_another_key_is_another_shipment_and_the_same_key_never(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ async def test_targets_that_wait_in_the_queue_are_judged_by_the_parcels_before_t
         await floor.commands.release(SHOP, order.id)
         for target in targets:
             assert (await floor.finished(target)).status is TargetStatus.REACHED
-        assert told(floor, order.id) == [[("C1", "https://t.example/C1")], [("C2", None)]]
+        assert trackings_of(floor, order.id) == [[("C1", "https://t.example/C1")], [("C2", None)]]
         assert [parcel(floor, order.id, at).display for at in (0, 1)] == ["FULFILLED", "DELIVERED"]
 
 

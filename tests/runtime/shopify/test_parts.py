@@ -42,14 +42,14 @@ async def test_whichever_of_two_parcels_loses_its_answer_each_leaves_once(
     sandbox = shopify()
     async with floor_of(sandbox, tmp_path) as floor:
         order = await order_at(floor, SPREAD)
-        told: dict[str, Any] = {"tracking": tracking} if tracking else {}
+        fields: dict[str, Any] = {"tracking": tracking} if tracking else {}
         if is_part:
-            told["items"] = [{"id": line, "quantity": 1} for line in order.facts["lines"]]
+            fields["items"] = [{"id": line, "quantity": 1} for line in order.facts["lines"]]
         if lost == 1:
             sandbox.faults.script(fault, step="fulfill")
         else:
             gate = sandbox.faults.hold(step="fulfill", moment="after")
-        target = await floor.submit(order.id, "shipped", SHOP, **told)
+        target = await floor.submit(order.id, "shipped", SHOP, **fields)
         if lost == 2:
             await gate.arrived()
             sandbox.faults.script(fault, step="fulfill")
@@ -119,9 +119,9 @@ async def test_a_part_that_used_up_its_attempts_is_not_shipped_again_when_a_pers
     async with floor_of(sandbox, tmp_path, retry={"attempts": 1, "base_seconds": 0.01, "max_seconds": 0.02}) as floor:
         order = await order_at(floor, WHOLE)
         line = next(iter(order.facts["lines"]))
-        told = {"tracking": tracking} if tracking else {}
+        fields = {"tracking": tracking} if tracking else {}
         sandbox.faults.script("drop_after", step="fulfill")
-        target = await reach(floor, order.id, "shipped", items=[{"id": line, "quantity": 1}], **told)
+        target = await reach(floor, order.id, "shipped", items=[{"id": line, "quantity": 1}], **fields)
         assert target.status is TargetStatus.BLOCKED
         await floor.commands.retry(SHOP, order.id)
         assert (await floor.finished(target)).status is TargetStatus.REACHED
@@ -235,7 +235,7 @@ async def test_a_cancellation_that_failed_afterwards_ends_with_shopifys_own_word
         ("2026-10", b"<html>"),
     ],
 )
-async def test_a_failed_cancellation_is_told_where_shopify_gives_no_reason(
+async def test_a_failed_cancellation_is_reported_where_shopify_gives_no_reason(
     tmp_path: Path, version: str, answer: bytes | None
 ) -> None:
     sandbox = shopify()

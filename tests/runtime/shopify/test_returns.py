@@ -24,7 +24,7 @@ def panel(floor: Shopfloor, action: str, order: str, **fields: Any) -> dict[str,
 
 
 async def shown(floor: Shopfloor, order: str) -> tuple[str, list[Return]]:
-    """The order after a poll: its state and its returns as the API tells them."""
+    """The order after a poll: its state and its returns as the API shows them."""
     await floor.commands.sync(SHOP, 30)
     view = order_view(await floor.order(order, SHOP), [], None, MACHINE, 0)
     return view["state"], view["returns"]
@@ -43,10 +43,10 @@ async def test_one_piece_that_came_back_leaves_the_rest_under_way(tmp_path: Path
     async with floor_of(shopify(), tmp_path) as floor:
         order = await order_at(floor, WHOLE)
         await reach(floor, order.id, "shipped")
-        told = panel(floor, "return", order.id, lines=one_of(order))
+        opened = panel(floor, "return", order.id, lines=one_of(order))
         state, returns = await shown(floor, order.id)
         assert state == "FULFILLED"
-        assert returns == [{"id": told["return"], "state": "CLOSED", "lines": one_of(order)}]
+        assert returns == [{"id": opened["return"], "state": "CLOSED", "lines": one_of(order)}]
         assert (await reach(floor, order.id, "delivered")).status is TargetStatus.REACHED
         assert effects(floor, order.id).count("mark_delivered") == 1
 
@@ -64,7 +64,7 @@ async def test_an_order_is_returned_when_the_last_piece_came_back(tmp_path: Path
         assert (state, [each["state"] for each in returns]) == ("RETURNED", ["CLOSED", "OPEN"])
 
 
-async def test_each_move_of_a_return_is_told_as_an_update(tmp_path: Path) -> None:
+async def test_each_move_of_a_return_is_reported_as_an_update(tmp_path: Path) -> None:
     async with floor_of(shopify(), tmp_path) as floor:
         order = await order_at(floor, WHOLE)
         await reach(floor, order.id, "delivered")

@@ -102,8 +102,8 @@ async def test_a_part_is_shipped_once_and_then_the_rest(tmp_path: Path, tracking
     async with floor_of(shopify(), tmp_path) as floor:
         order = await order_at(floor, WHOLE)
         line = next(iter(order.facts["lines"]))
-        told = {"tracking": tracking} if tracking else {}
-        target = await reach(floor, order.id, "shipped", items=[{"id": line, "quantity": 2}], **told)
+        extra = {"tracking": tracking} if tracking else {}
+        target = await reach(floor, order.id, "shipped", items=[{"id": line, "quantity": 2}], **extra)
         assert target.status is TargetStatus.REACHED
         assert (await floor.order(order.id, SHOP)).state == "PARTIALLY_FULFILLED"
         assert parcels(floor, order.id) == [{int(line): 2}]
@@ -258,7 +258,7 @@ async def test_an_order_on_hold_waits_but_can_be_cancelled(tmp_path: Path) -> No
         assert (await floor.finished(target)).status is TargetStatus.REACHED
 
 
-async def test_a_hold_that_nobody_told_us_of_makes_the_step_wait(tmp_path: Path) -> None:
+async def test_a_hold_that_we_were_not_informed_of_makes_the_step_wait(tmp_path: Path) -> None:
     async with floor_of(shopify(), tmp_path) as floor:
         order = await order_at(floor, WHOLE)
         floor.sandbox.shopify.panel.hold(order.id)

@@ -28,10 +28,10 @@ from tests.runtime.shopify.floor import (
 from tests.support.shopfloor import Shopfloor
 
 
-async def with_line(floor: Shopfloor, place: int = WHOLE, /, **told: Any) -> tuple[Order, str]:
+async def with_line(floor: Shopfloor, place: int = WHOLE, /, **extra: Any) -> tuple[Order, str]:
     """An order of two lines to be shipped and one line more; its id."""
     order = await order_at(floor, place)
-    line = floor.sandbox.shopify.panel.goods(order.id, "add_line", **told)["line"]
+    line = floor.sandbox.shopify.panel.goods(order.id, "add_line", **extra)["line"]
     await floor.commands.sync(SHOP, 30)
     return await floor.order(order.id, SHOP), line
 
@@ -48,7 +48,7 @@ async def state_of(floor: Shopfloor, order: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "extra",
     [
         {"method": "PICK_UP"},
         {"method": "RETAIL"},
@@ -59,9 +59,9 @@ async def state_of(floor: Shopfloor, order: str) -> str:
         {"request": "UNSUBMITTED"},
     ],
 )
-async def test_all_is_what_the_merchant_ships_by_one_method_that_travels(tmp_path: Path, told: dict[str, str]) -> None:
+async def test_all_is_what_the_merchant_ships_by_one_method_that_travels(tmp_path: Path, extra: dict[str, str]) -> None:
     async with floor_of(shopify(), tmp_path) as floor:
-        order, line = await with_line(floor, **told)
+        order, line = await with_line(floor, **extra)
         for _ in range(2):
             assert (await reach(floor, order.id, "shipped", tracking={"code": "1Z"})).status is TargetStatus.REACHED
         assert (await reach(floor, order.id, "shipped")).status is TargetStatus.REACHED
@@ -70,10 +70,10 @@ async def test_all_is_what_the_merchant_ships_by_one_method_that_travels(tmp_pat
         assert effects(floor, order.id) == ["fulfill"]
 
 
-@pytest.mark.parametrize("told", [{"method": "LOCAL"}, {"method": "RETAIL"}, {"request": "REJECTED"}])
-async def test_items_ship_what_all_leaves_out(tmp_path: Path, told: dict[str, str]) -> None:
+@pytest.mark.parametrize("extra", [{"method": "LOCAL"}, {"method": "RETAIL"}, {"request": "REJECTED"}])
+async def test_items_ship_what_all_leaves_out(tmp_path: Path, extra: dict[str, str]) -> None:
     async with floor_of(shopify(), tmp_path) as floor:
-        order, line = await with_line(floor, **told)
+        order, line = await with_line(floor, **extra)
         await reach(floor, order.id, "shipped")
         assert (await reach(floor, order.id, "shipped", items=[line])).status is TargetStatus.REACHED
         assert shipped(floor, order.id) == whole(floor, order.id)
@@ -135,7 +135,7 @@ async def test_a_location_that_cannot_narrow_is_refused(tmp_path: Path, state: s
 
 
 @pytest.mark.parametrize("state", ["preparing", "shipped"])
-async def test_goods_for_pickup_are_told_to_be_ready_once(tmp_path: Path, state: str) -> None:
+async def test_goods_for_pickup_are_reported_ready_once(tmp_path: Path, state: str) -> None:
     async with floor_of(shopify(), tmp_path) as floor:
         order = await for_pickup(floor)
         for _ in range(2):

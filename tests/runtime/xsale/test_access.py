@@ -1,4 +1,4 @@
-"""An xSale shop whose login was refused, and a person who mends that: the login is asked for anew at once."""
+"""An xSale shop whose login was refused, and a person who fixes that: a new login is made at once."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ async def test_orders_come_in_by_every_coding_of_filters(tmp_path: Path, style: 
         assert len(await floor.orders()) == 3
 
 
-async def test_a_coding_that_the_platform_does_not_understand_is_told(tmp_path: Path) -> None:
+async def test_a_coding_that_the_platform_does_not_understand_is_reported(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with (
         sandbox.running(),
@@ -62,7 +62,7 @@ async def test_every_page_is_asked_for_also_when_they_are_shorter_than_asked(
         assert len(await floor.orders()) == orders
 
 
-async def test_a_platform_that_overlooks_paging_ends_the_sweep_all_the_same(tmp_path: Path) -> None:
+async def test_a_platform_that_overlooks_paging_ends_the_sync_all_the_same(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=4, options={"xsale": XsaleOptions(paging="limit_offset")}))
     shop = sandbox.xsale.shop
     async with sandbox.running():

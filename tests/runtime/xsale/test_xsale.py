@@ -68,7 +68,7 @@ async def test_what_people_do_in_the_panel_is_found_by_the_next_poll(tmp_path: P
         assert [event.order for event in await floor.events("order.payment_settled")] == [paid]
 
 
-async def test_open_orders_are_looked_at_by_one_list_and_only_the_others_one_by_one(tmp_path: Path) -> None:
+async def test_open_orders_are_read_by_one_list_and_only_the_others_one_by_one(tmp_path: Path) -> None:
     async with xsale(tmp_path, orders=30) as (floor, sandbox):
         ids = sandbox.xsale.order_ids()
         for order in ids[:10]:
