@@ -50,7 +50,7 @@ class Observation:
 
 
 def adopt(tx: Transaction, ctx: Context, observation: Observation) -> tuple[Order, Adopted]:
-    """Imports an unknown order, or updates a known one. Answers the order and what happened."""
+    """Imports an unknown order, or updates a known one. Returns the order and what happened."""
     shop, snapshot = ctx.policy.shop, observation.snapshot
     remove_rejected_of(tx, shop, snapshot.id)
     order = get_order(tx, shop, snapshot.id)

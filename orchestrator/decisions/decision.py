@@ -2,7 +2,7 @@
 
 It is asked after each outcome, each read, each submission and each wake-up, always with the rows as the transaction
 sees them, so a hold, a cancel or a newer target that came in meanwhile counts at once. It settles what needs no call
-(targets that are reached or cannot be reached any more, records), and answers with the one call that is due, or with
+(targets that are reached or cannot be reached any more, records), and returns the one call that is due, or
 rest; the draft's `due_at` then says when to decide again.
 """
 

@@ -178,7 +178,7 @@ def apply_read(draft: Draft, ctx: Context, snapshot: OrderSnapshot, refused: str
 def settle_intent(draft: Draft, ctx: Context, snapshot: OrderSnapshot, refused: str | None) -> Problem | None:
     """Ends the draft's intent by what a read shows: its step is done, or it may be sent again.
 
-    Answers the problem where it may not: after a refusal (`refused`: its message) when the read shows just the state
+    Returns the problem where it may not: after a refusal (`refused`: its message) when the read shows just the state
     that the step was meant for, so that the refusal was justified; and when the effect is unknown.
     """
     intent = draft.order.intent

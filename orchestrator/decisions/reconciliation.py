@@ -16,7 +16,7 @@ _NOT_PAID = frozenset({"unpaid", "unknown"})
 
 
 def reconcile(draft: Draft, ctx: Context, snapshot: OrderSnapshot, read_at: int) -> bool:
-    """Takes over what the platform shows in a read that began at `read_at`; answers whether anything relevant differed.
+    """Takes over what the platform shows in a read that began at `read_at`; returns whether anything relevant differed.
     A blocked order is released where the cause of its block is gone."""
     before = draft.order
     pointers = _pointers(draft, ctx, snapshot)
@@ -78,7 +78,7 @@ def _is_changed(draft: Draft, snapshot: OrderSnapshot) -> bool:
 
 
 def _emit_changes(draft: Draft, before: Order, pointers: list[str]) -> bool:
-    """Emits events about payment, differences and an order that is found again; answers whether there were any."""
+    """Emits events about payment, differences and an order that is found again; returns whether there were any."""
     order = draft.order
     is_settled = before.payment == "unpaid" and order.payment not in _NOT_PAID
     if is_settled:

@@ -18,7 +18,7 @@ _PAUSE_MS = 60_000  # of an order whose driving raised
 
 
 def recover(tx: Transaction, ctx: Context, *, is_process_start: bool) -> int:
-    """Queues every order of the shop again whose call was out; answers how many.
+    """Queues every order of the shop again whose call was out; returns how many.
 
     `is_process_start`: the process is new, so an intent not marked uncertain means that the last process died during
     that call (a worker that is restarted in a living daemon, after a full disk say, does not mean that). After

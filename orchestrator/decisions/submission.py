@@ -84,7 +84,7 @@ def preview(draft: Draft, ctx: Context, request: TargetRequest, by: str = "this 
 
 
 def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) -> Target:
-    """Puts the target into the order's queue and answers it; a target that is reached already ends at once.
+    """Puts the target into the order's queue and returns it; a target that is reached already ends at once.
 
     Raises Refused; rolling the transaction back then undoes the replacement of targets.
     """

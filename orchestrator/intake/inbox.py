@@ -68,7 +68,7 @@ _CRASH_PAUSE_SECONDS = 5.0
 class Inbox:
     """The inbox of all shops. `run` lasts until it is cancelled; `wake` signals new rows.
 
-    `worker_of` answers a shop's worker, None while there is none (being started, gone from the config).
+    `worker_of` returns a shop's worker, None while there is none (being started, gone from the config).
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Inbox:
                     await self._wake.wait()
 
     async def _start_tasks(self, group: TaskGroup) -> float:
-        """Starts a task for each shop with due rows; answers how long nothing else will be due (seconds)."""
+        """Starts a task for each shop with due rows; returns how long nothing else will be due (seconds)."""
         rest_seconds = _LONGEST_REST_SECONDS
         now = self._clock.now_ms()
         for shop, due_at in await self._store.read(shops_with_webhooks):

@@ -52,7 +52,7 @@ class ListenError(Exception):
 
 @asynccontextmanager
 async def listening(app: web.Application, settings: WebhookSettings) -> AsyncIterator[tuple[str, int]]:
-    """Serves the receiver for as long as the block lasts; answers host and port. Raises ListenError."""
+    """Serves the receiver for as long as the block lasts; yields host and port. Raises ListenError."""
     context = None if settings.tls is None else _tls(settings.tls)
     runner = _Runner(
         app,

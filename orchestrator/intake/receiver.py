@@ -56,7 +56,7 @@ async def _nothing_changed(_shop: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """The dependencies of the receiver. `shops` answers the configured shops as they are now; `arrived` is called once
+    """The dependencies of the receiver. `shops` returns the configured shops as they are now; `arrived` is called once
     a webhook is durable. `reread` is awaited before a webhook is refused for its secret: afterwards `shops` may answer
     others."""
 

@@ -95,7 +95,7 @@ async def inspect(client: PushingClient, address: str | None, secret: str | None
 class SubscriptionWatch:
     """Watches every pushing shop's subscriptions. `run` lasts until it is cancelled; `wake` asks for a check now.
 
-    `shops` answers the configured shops, `worker_of` a shop's worker (None while there is none).
+    `shops` returns the configured shops, `worker_of` a shop's worker (None while there is none).
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class SubscriptionWatch:
                 await self._wake.wait()
 
     async def _inspect_all(self, names: Collection[str], settings: WebhookSettings) -> set[str]:
-        """Checks these shops; answers those that are to be checked again soon."""
+        """Checks these shops; returns those that are to be checked again soon."""
         left: set[str] = set()
 
         async def check(shop: ShopConfig) -> None:

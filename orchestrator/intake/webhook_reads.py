@@ -55,7 +55,7 @@ class WebhookReader:
         self._store, self._clock, self._chance = store, clock, chance
 
     async def read_order(self, worker: ShopWorker, place: Place, items: Sequence[Item]) -> Wait | None:
-        """Reads the order if the webhooks are newer than the known state; answers a wait when a further read is due."""
+        """Reads the order if the webhooks are newer than the known state; returns a wait when a further read is due."""
         attempts = [webhook.attempts for webhook, _ in items]
         try:
             order = await self._order_at(worker, place)

@@ -35,7 +35,7 @@ async def pause_for_access(store: Store, admission: Admission, clock: Clock, sho
 
 
 async def report_failure(store: Store, admission: Admission, clock: Clock, shop: str, failure: PlatformFailure) -> bool:
-    """Reports a failed call to the admission; answers whether the failure costs its order an attempt."""
+    """Reports a failed call to the admission; returns whether the failure costs its order an attempt."""
     match failure:
         case Transient(retry_after_seconds=seconds) if seconds is not None:
             admission.throttled(seconds, failure.detail)

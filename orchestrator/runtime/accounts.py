@@ -28,7 +28,7 @@ ANOTHER = "another_account"
 
 
 def keep_account(tx: Transaction, shop: str, identity: str, now_ms: int) -> str | None:
-    """Keeps which account a shop's orders are of; answers that account where the config names another (`identity`)."""
+    """Keeps which account a shop's orders are of; returns that account where the config names another (`identity`)."""
     was = keep_identity(tx, shop, identity)
     if was is not None and is_other_account(was, identity):
         _pause(tx, shop, was, identity, now_ms)

@@ -142,7 +142,7 @@ class Admission:
             self._set_circuit("closed")
 
     def failed(self, detail: str) -> bool:
-        """The platform gave no usable answer; answers whether the call counts as an attempt of its order."""
+        """The platform gave no usable answer; returns whether the call counts as an attempt of its order."""
         self._failures += 1
         was_closed = self.circuit == "closed"
         if self.circuit == "half_open" or (was_closed and self._failures >= self.limits.failures):

@@ -63,7 +63,7 @@ class Dispatcher:
                     await self._due.wait()
 
     async def _dispatch_due(self, group: TaskGroup) -> float:
-        """Opens slots for what is due; answers how long nothing else will be, in seconds."""
+        """Opens slots for what is due; returns how long nothing else will be, in seconds."""
         wait_seconds: float | None = None
         if self._admission.admits_calls:
             fetched_at = await self._fetch() if not self._buffer else None
@@ -76,7 +76,7 @@ class Dispatcher:
         return min(wait_seconds or _LONGEST_REST_SECONDS, _LONGEST_REST_SECONDS)
 
     async def _fetch(self) -> int:
-        """Fetches due orders that are not being driven; answers up to which instant they were due (Unix
+        """Fetches due orders that are not being driven; returns up to which instant they were due (Unix
         milliseconds)."""
         now = self._services.clock.now_ms()
         limit = _FETCH + len(self._driven)

@@ -163,7 +163,7 @@ class Driver:
     # -- the platform ----------------------------------------------------------------------------------------------
 
     async def _call(self, draft: Draft, move: Call) -> tuple[Apply, str | None]:
-        """Makes the call of a step; answers what its outcome does to the order, and a refusal's message to check."""
+        """Makes the call of a step; returns what its outcome does to the order, and a refusal's message to check."""
         services = self._services
         started = services.clock.monotonic()
         try:
@@ -184,7 +184,7 @@ class Driver:
         return partial(apply_answer, answer=answer, how="found_done" if answer.is_found else "called"), None
 
     async def _read(self, draft: Draft, refused: str | None) -> tuple[Apply, OrderSnapshot | None]:
-        """Reads the order; answers what that does to it, and its snapshot if the read succeeded."""
+        """Reads the order; returns what that does to it, and its snapshot if the read succeeded."""
         services = self._services
         try:
             snapshot = await read_order(services.client, draft.order.id)
@@ -207,7 +207,7 @@ class Driver:
         return partial(apply_read_failure, failure=failure, jitter=jitter, counts=counts)
 
     async def _report(self, failure: PlatformFailure) -> bool:
-        """Reports a failure to the admission; answers whether the failure costs the order an attempt."""
+        """Reports a failure to the admission; returns whether the failure costs the order an attempt."""
         services = self._services
         return await report_failure(services.store, services.admission, services.clock, services.policy.shop, failure)
 

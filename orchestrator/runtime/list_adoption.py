@@ -158,7 +158,7 @@ class ListAdoption:
     def _adopt(
         self, tx: Transaction, observations: Iterable[Observation], skip_if_new: frozenset[str]
     ) -> tuple[list[Adopted], int]:
-        """Answers what each order was adopted as, and how many are history for the first time."""
+        """Returns what each order was adopted as, and how many are history for the first time."""
         self._services.fence(tx)
         ctx = self._services.context()
         results, skipped = [], 0

@@ -44,7 +44,7 @@ class ListWalk:
         self._unfinished = None
 
     async def walk(self, position: Json, tally: Tally, *, only_new: bool = False) -> Page:
-        """Lists and adopts page after page; answers the last one. `only_new`: rows of known orders are not read, for
+        """Lists and adopts page after page; returns the last one. `only_new`: rows of known orders are not read, for
         another walk reads those. Raises NotAdmitted, PlatformFailure; Inconsistent where the list cannot
         be whole or has no end."""
         services, cursor = self._services, self._take_up(position)

@@ -29,7 +29,7 @@ class OrderReads:
         self._services, self._shop, self._on_adopted = services, services.policy.shop, on_adopted
 
     async def read(self, order_id: str) -> tuple[OrderSnapshot, int]:
-        """Reads an order from the platform and answers when the read began. Raises NotAdmitted, PlatformFailure."""
+        """Reads an order from the platform and returns when the read began. Raises NotAdmitted, PlatformFailure."""
         services = self._services
         read_at = services.clock.now_ms()  # before the permit: an earlier time only makes the observation more careful
         return await ask(services, "read", partial(read_order, services.client, order_id)), read_at
@@ -57,7 +57,7 @@ class OrderReads:
         return result[0]
 
     async def follow(self, order_id: str, cause: Mapping[str, Json] | None = None) -> tuple[Order, Adopted] | None:
-        """As `refresh`, because of webhooks (`cause`: as in `Observation`); answers also what the read changed.
+        """As `refresh`, because of webhooks (`cause`: as in `Observation`); returns also what the read changed.
 
         None: an unknown order that is history or not released is left alone, as in a sync; when the latter is paid,
         another webhook will come.

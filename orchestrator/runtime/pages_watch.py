@@ -17,7 +17,7 @@ class PagesWatch:
         self._list = Progress()
 
     def flaw(self, page: Page) -> str | None:
-        """Takes a page in; answers what is wrong with the list, None if nothing is."""
+        """Takes a page in; returns what is wrong with the list, None if nothing is."""
         if page.flaw is not None or page.next is None:
             return page.flaw
         if page.part != self._part:

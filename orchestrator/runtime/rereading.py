@@ -48,7 +48,7 @@ class Rereads:
                 await self.read_due()
 
     async def read_due(self, *, everything: bool = False) -> list[Adopted]:
-        """Reads the orders that are due, or all, at most `_MOST`; answers what the orders that could be read were
+        """Reads the orders that are due, or all, at most `_MOST`; returns what the orders that could be read were
         adopted as. Raises StaleLease, StoreUnavailable."""
         services, found, in_a_row = self._services, list[Adopted](), 0
         async with self._one_at_a_time:

@@ -100,7 +100,7 @@ class ShopSync:
 
     async def _walk_lists(self, shop: Shop | None, tally: Tally) -> tuple[Json, Inconsistent | None]:
         """Walks through the list of changed orders, and before that through the whole list where the config wants older
-        orders now. Answers the position for the next sync, and the failure of an inconsistent list: the other list and
+        orders now. Returns the position for the next sync, and the failure of an inconsistent list: the other list and
         the reads of known orders may still show what changed."""
         position = shop.sync_position if shop is not None else None
         broken: Inconsistent | None = None

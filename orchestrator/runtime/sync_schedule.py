@@ -39,7 +39,7 @@ class SyncSchedule:
         self._failures = 0  # consecutive failed syncs; one that made progress before failing counts as the first
 
     async def ask(self) -> SyncReport:
-        """Syncs as soon as possible and answers what was found. Raises PlatformFailure, NotAdmitted, StoreError."""
+        """Syncs as soon as possible and returns what was found. Raises PlatformFailure, NotAdmitted, StoreError."""
         request = self._add(is_waited_for=True)
         await request.done.wait()
         if request.error is not None:
