@@ -32,7 +32,7 @@ POINTS = (
 
 
 class CheckpointError(ValueError):
-    """There is no such point."""
+    """An unknown point."""
 
 
 class Watch:

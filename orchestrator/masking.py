@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 MASK: Final = "***"
 SHORTEST_SECRET: Final = 4
-"""Shorter values are no use as secrets, and masking them would mangle every text."""
+"""Shorter values are useless as secrets, and masking them would mangle every text."""
 
 _DEEPEST = 4  # layers of escapes; a form in a link in a link has as many, with its `+` for blanks
 _MOST_CHARACTERS = 1_000_000  # of all readings together; a short text has a few dozen, a long one its first ones

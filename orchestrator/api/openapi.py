@@ -116,7 +116,7 @@ def _query_parameters(model: type[Query]) -> list[dict[str, Any]]:
             shape.update(option)
         default = shape.get("default")
         if default in (None, [], ()) or (shape.get("type") == "string" and not isinstance(default, str)):
-            shape.pop("default", None)  # what stands for absence inside is no value that can be sent
+            shape.pop("default", None)  # the internal default for absence cannot be sent as a value
         description = shape.pop("description", "")
         found.append({"name": name, "in": "query", "description": description, "schema": shape})
     return found

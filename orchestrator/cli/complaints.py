@@ -36,7 +36,7 @@ def _broken(line: str, width: int) -> str:
 
 
 def _width() -> int | None:
-    """The columns of the terminal that stderr is, None where it is none."""
+    """The columns of the terminal on stderr, None where stderr is not a terminal."""
     if not sys.stderr.isatty():
         return None
     try:

@@ -88,7 +88,7 @@ class Place:
 
     def _config_if_any(self) -> Path | None:
         if self.config is not None:
-            # Said as for no config at all: a path that is mistyped is no config with errors.
+            # Said as for no config at all: a mistyped path is not a config with errors.
             try:
                 self.config.stat()
             except FileNotFoundError:

@@ -1,6 +1,6 @@
 """From pydantic's complaints to lines for a person: where, what is wrong, what to do, and no secret.
 
-A value is shown only where that is safe beyond doubt: numbers, true and false of keys that are no secret, and short
+A value is shown only where that is safe beyond doubt: numbers, true and false of keys that are not secret, and short
 text of keys that take one of a few values. Text of any other key may be a token that was pasted into the wrong line.
 """
 

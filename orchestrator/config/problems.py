@@ -61,7 +61,7 @@ def quoted(text: str) -> str:
 
 
 def quoted_path(path: str) -> str:
-    """A file's path as `quoted`, in full but for a part that is too long for a name and may be no name at all."""
+    """A file's path as `quoted`, in full but for a part that is too long for a name and may not be a name at all."""
     return _in_quotes("/".join(map(_cut, path.split("/"))))
 
 

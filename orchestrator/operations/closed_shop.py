@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.runtime.admission import Admission
 from storage.records import Shop
 
-MEND_ACCESS = "replace them in their files, or in the config and send SIGHUP, or resume the shop"
+ACCESS_REMEDY = "replace them in their files, or in the config and send SIGHUP, or resume the shop"
 """What to do when a platform refuses our credentials."""
 
 _CLOSED = {"retry_after": "asked us to wait", "circuit": "does not answer and is left alone"}
@@ -27,7 +27,7 @@ def _why_paused(shop: Shop | None) -> str:
     why = f" ({shop.paused_reason})" if shop is not None and shop.paused_reason else ""
     match None if shop is None else shop.paused_by:
         case "access_denied":
-            return f"its platform refused our credentials{why}; {MEND_ACCESS}"
+            return f"its platform refused our credentials{why}; {ACCESS_REMEDY}"
         case "restore":
             return f"it waits until a person has checked it{why}; resume it then"
         case "another_account":

@@ -30,7 +30,7 @@ _QUANTITY = re.compile(_AS_TEXT)
 
 
 def _id_text(value: Any) -> Any:
-    """Ids are strings; many systems hold them as numbers. A flag is none."""
+    """Ids are strings; many systems hold them as numbers. A flag is not an id."""
     if isinstance(value, int) and not isinstance(value, bool):
         try:
             return str(value)

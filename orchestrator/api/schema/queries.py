@@ -149,7 +149,7 @@ def read_query(request: web.Request, model: type[Q]) -> Q:
         return model.model_validate(given)
     except ValueError as error:
         errors = errors_of(error, given)
-        # how often a parameter came is no part of its name
+        # the index of a repeated parameter does not belong to its name
         for each in errors:
             each["path"] = each["path"].partition("[")[0]
         raise Invalid("invalid-request", errors) from None

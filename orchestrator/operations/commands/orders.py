@@ -23,7 +23,7 @@ class OrderCommands(CommandGroup):
         await self._services.rules(shop)
         known = await self._services.store.read(lambda tx: draft_of(tx, shop, order))
         if known.order.problem is not None and known.order.problem.type == "unknown-state":
-            return await self.refresh(shop, order)  # only another look can tell a state that we know
+            return await self.refresh(shop, order)  # only another read can show a state that we know
         return await self._change(shop, order, interventions.retry)
 
     async def skip(self, shop: str, order: str, reason: str | None) -> Order:

@@ -6,7 +6,7 @@ import math
 
 from orchestrator.decisions.problems import Help
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.closed_shop import MEND_ACCESS, why_closed
+from orchestrator.operations.closed_shop import ACCESS_REMEDY, why_closed
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Transient, Unreadable
 from orchestrator.platforms.json_text import is_whole
 from orchestrator.runtime.calls import NotAdmitted
@@ -40,7 +40,7 @@ class platform_refusals:  # noqa: N801 - reads as a block
             case NotAdmitted():
                 raise await self._closed() from None
             case AccessDenied():
-                detail = f"the platform refuses our credentials for shop {self._shop}: {error.detail}; {MEND_ACCESS}"
+                detail = f"the platform refuses our credentials for shop {self._shop}: {error.detail}; {ACCESS_REMEDY}"
                 extra = Help(paused_by="access_denied")
                 raise Refused("platform-unreachable", detail, retry_after_seconds=_RETRY_SECONDS, extra=extra) from None
             case Unreadable(payload=payload) if self._order is None or not is_whole(payload):

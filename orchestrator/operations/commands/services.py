@@ -65,8 +65,8 @@ class CommandServices:
         return Refused("shop-not-found", detail)
 
     async def has_left(self, shop: str) -> bool:
-        """Whether it is a shop of the store that is not in the config any more: its orders are nobody's to drive, but
-        what is wanted of them can be cancelled."""
+        """Whether it is a shop of the store that is not in the config any more: its orders are not driven, but
+        their targets can be cancelled."""
         if self.supervisor.is_draining or self.supervisor.is_configured(shop):
             return False
         return await self.store.read(lambda tx: get_shop(tx, shop)) is not None
@@ -88,7 +88,7 @@ class CommandServices:
         return await self.store.write(unit)
 
     async def import_order(self, worker: ShopWorker, order: str) -> Order:
-        """Reads an order and takes over what it shows. Raises Refused."""
+        """Reads an order and keeps the snapshot. Raises Refused."""
         async with platform_refusals(self.store, worker, order):
             try:
                 return await worker.reads.refresh(order)
@@ -97,16 +97,16 @@ class CommandServices:
                 raise
 
     async def _set_aside(self, shop: str, order: str, failure: Unreadable) -> None:
-        """Keeps what the platform shows of an order and nobody can read, unless it is no answer about an order."""
+        """Keeps an unreadable payload of an order, unless the answer is not about an order."""
         if is_whole(failure.payload):
             now = self.clock.now_ms()
             await self.store.write(lambda tx: set_aside(tx, shop, "read", order, failure.detail, failure.payload, now))
 
-    async def look_at(self, worker: ShopWorker, order: str) -> OrderSnapshot:
-        """Reads an order and keeps nothing of it. Raises Refused."""
+    async def fetch(self, worker: ShopWorker, order: str) -> OrderSnapshot:
+        """Reads an order without keeping the snapshot. Raises Refused."""
         async with platform_refusals(self.store, worker, order):
-            seen, _ = await worker.reads.read(order)
-            return seen
+            snapshot, _ = await worker.reads.read(order)
+            return snapshot
 
 
 class CommandGroup:

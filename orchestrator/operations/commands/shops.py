@@ -1,4 +1,4 @@
-"""What a person does to a whole shop: it is this node's worker that stops, goes on and sweeps."""
+"""What a person does to a whole shop: this node's worker stops, goes on and syncs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ShopCommands(CommandGroup):
     """What is done with shops."""
 
     async def pause(self, shop: str, reason: str | None) -> None:
-        """Stops a shop's steps and polls until it is resumed; running calls finish."""
+        """Stops a shop's steps and syncs until it is resumed; running calls finish."""
         worker = await self._services.worker(shop)
 
         def unit(tx: Transaction) -> None:
@@ -29,8 +29,8 @@ class ShopCommands(CommandGroup):
         await self._services.store.write(unit)
 
     async def resume(self, shop: str) -> None:
-        """Ends a pause, whoever caused it, and closes the circuit. A shop whose name means another account, of which
-        that pause did not tell, waits on for that."""
+        """Ends a pause, whoever caused it, and closes the circuit. A shop whose name means another account
+        stays paused for that, if the ended pause had another cause."""
         worker = await self._services.worker(shop)
         identity = self._services.supervisor.shops()[shop].identity
 
@@ -44,7 +44,7 @@ class ShopCommands(CommandGroup):
         worker.sync_schedule.ask_soon()  # a person says that it works again, and wants to know whether it does
 
     async def sync(self, shop: str, wait_seconds: float | None = None) -> SyncReport | None:
-        """Polls now; with `wait_seconds` answers what was found, or None when time ran out."""
+        """Syncs now; with `wait_seconds` returns what was found, or None when time ran out."""
         worker = await self._services.worker(shop)
         if wait_seconds is None:
             worker.sync_schedule.ask_soon()

@@ -21,8 +21,8 @@ class TargetCommands(CommandGroup):
     """What is done with targets."""
 
     async def submit(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Target:
-        """Accepts a target: durable when this returns. An order that is unknown or gone is read first; so is one that
-        nothing fresh is known of, before it refuses a target."""
+        """Accepts a target: durable when this returns. An order that is unknown or gone is read first; so is an order
+        without a fresh observation, before it refuses a target."""
         services, rules = self._services, await self._services.rules(shop)
         wanted = replace(request, key=key)
         submission = Submission(services.chance.target_id(services.clock.now_ms()), shop, order, wanted, key)
@@ -48,7 +48,7 @@ class TargetCommands(CommandGroup):
             raise Refused("idempotency-key-reused", detail)
         draft = Draft.load(tx, submission.shop, submission.order)
         if draft is None or draft.order.gone_at is not None:
-            return None  # unknown, or gone when it was read last: a read tells whether the platform has it
+            return None  # unknown, or gone when it was read last: a read shows whether the platform has it
         try:
             return accept(tx, draft, rules.context(self._services.clock.now_ms()), submission)
         except Refused:
@@ -67,8 +67,8 @@ class TargetCommands(CommandGroup):
             except Refused:
                 if draft.order.observed_at:
                     raise
-        seen = await services.look_at(await services.worker(shop), order)
-        current, ctx = seen.order_state(), rules.context(services.clock.now_ms())
+        snapshot = await services.fetch(await services.worker(shop), order)
+        current, ctx = snapshot.order_state(), rules.context(services.clock.now_ms())
         return plan_or_refuse(ctx, replace(current, state=ctx.machine.observe(None, current)), request)
 
     async def cancel_target(self, target: str) -> Target:
