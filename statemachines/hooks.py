@@ -109,7 +109,8 @@ class Hooks(Table):
         return None
 
     def whole(self, current: OrderState) -> Whole:
-        """The order's lines and locations, so that a field that names all of them is told from one that narrows."""
+        """The order's lines and locations, so that a field that names all of them is distinguished from one that
+        narrows."""
         del current
         return Whole()
 
@@ -122,7 +123,7 @@ class Hooks(Table):
         del request
         return withdrawn_words(current.facts)
 
-    # -- what calls and reads tell -----------------------------------------------------------------------------------
+    # -- what calls and reads show -----------------------------------------------------------------------------------
 
     def destination(self, current: OrderState, step: str, request: TargetRequest) -> str | None:
         """Where `step` leads from here; among rows that share its name, the one on the way to what is asked for.
@@ -153,7 +154,7 @@ class Hooks(Table):
         True needs proof: the order shows what this very step does. By default that is the state that it leads to and no
         other, for a state beyond may have been reached by another hand and another way. Then the answer is False: what
         shows is adopted as drift and planned from, which reaches the target without a call where nothing is left to
-        do. None: nobody can tell, and the step must not be repeated without a person. False lets it be repeated from
+        do. None: unknown, and the step must not be repeated without a person. False lets it be repeated from
         the state that shows, so a step whose effect no read shows may only answer False where the platform itself
         refuses a repeat.
         """
@@ -172,7 +173,7 @@ class Hooks(Table):
     def after(
         self, current: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
     ) -> OrderState:
-        """Where the order stands once `step` succeeded. `answered`: the platform state that the answer told, if any;
+        """Where the order stands once `step` succeeded. `answered`: the platform state that the answer gave, if any;
         `facts`: facts that the answer changed."""
         state = self.apply(current.state, step, self.destination(current, step, request))
         merged = {**current.facts, **facts} if facts else current.facts

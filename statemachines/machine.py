@@ -88,7 +88,7 @@ class PlatformMachine(Hooks):
         if not wanted.settable:
             if wanted.name == current.state:
                 return self._finish(wanted, (), request, current)
-            detail = f"{wanted.name} can be seen but not set: do it on the platform itself; the next look finds it"
+            detail = f"{wanted.name} can be seen but not set: do it on the platform itself; the next read finds it"
             return Refusal("unreachable", detail, self.allowed(current))
         if (refusal := self.guard(current, request, wanted)) is not None:
             return refusal
@@ -107,7 +107,7 @@ class PlatformMachine(Hooks):
         return self._finish(wanted, steps, request, current)
 
     def is_blind(self, planned: PlannedStep) -> bool:
-        """Whether the client sends the step without a look at the order just before."""
+        """Whether the client sends the step without a read at the order just before."""
         return self.row(planned).is_blind
 
     def awaited(self, planned: PlannedStep) -> PlatformWait | None:

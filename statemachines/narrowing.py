@@ -25,7 +25,7 @@ _LEAVING = frozenset({Milestone.SHIPPED, Milestone.DELIVERED, Milestone.RETURNED
 @dataclass(frozen=True, slots=True)
 class Whole:
     """What an order as a whole is: `lines` with their quantities (None: not known), `locations` where its goods lie
-    (empty: the platform tells none). `kind`: of a line's global id."""
+    (empty: the platform gives none). `kind`: of a line's global id."""
 
     lines: Mapping[str, Json] | None = None
     locations: frozenset[str] = frozenset()

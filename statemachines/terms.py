@@ -41,7 +41,7 @@ Chaining = Literal["auto", "strict"]
 class State:
     """One state of a platform's order.
 
-    `milestones`: what it means, several where a platform tells no difference (a `completed` that is shipped and
+    `milestones`: what it means, several where a platform gives no difference (a `completed` that is shipped and
     delivered): a target may name each, and orders are found by each. Told of it is the furthest, `milestone`.
     `settable`: may be a target (others are seen only). `record_only`: no platform state at all, a target on it is
     recorded. `is_end`: nothing leads on from here by anybody's doing that we follow. `is_aside`: beside the way; an
@@ -75,7 +75,7 @@ class Step:
     `uses`: fields of a target that it carries, for the answer's `unused`. `is_irrevocable`: nobody takes it back, or
     the buyer hears of it. `narrows`: fields of a target that make such a step be about a part of the order.
     `reaches_buyer`: by it the buyer hears that goods leave, so it is held back from an order that was withdrawn.
-    `is_blind`: the client sends it without a look of its own, so the order is read before when the last read is not
+    `is_blind`: the client sends it without a read of its own, so the order is read before when the last read is not
     fresh any more.
     `by`: who makes it. A step by the platform (on hold → processing, once it is paid) is seen and never made: plans go
     round it where they can, and wait for it where no other way leads on.
@@ -148,7 +148,7 @@ class Refusal:
 class PlatformWait:
     """The platform itself holds the order up; `until_ms` is Unix time in milliseconds where it is known.
 
-    `recheck_seconds`: how soon the order is worth another look.
+    `recheck_seconds`: how soon the order is worth another read.
     """
 
     reason: Literal["platform", "payment"]

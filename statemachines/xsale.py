@@ -79,7 +79,7 @@ class XsaleMachine(PlatformMachine):
         return there is not None and sent is not None and there >= sent and (here is None or here < sent)
 
     def wanted(self, current: OrderState, request: TargetRequest) -> State | None:
-        """As the base, and by a status id: which one means what, the last look at the order told."""
+        """As the base, and by a status id: which one means what, the last read at the order told."""
         found = self.resolve(request.state)
         if found is not None:
             return found
@@ -87,7 +87,7 @@ class XsaleMachine(PlatformMachine):
         return self.states.get(statuses.get(request.state.strip(), ""))
 
     def whole(self, current: OrderState) -> Whole:
-        """The lines as the last read told them; no locations, which xSale does not tell."""
+        """The lines as the last read showed them; no locations, which xSale does not give."""
         return Whole(current.facts.get("lines"))
 
     def is_done(self, step: str, before: OrderState, observed: OrderState, request: TargetRequest) -> bool | None:

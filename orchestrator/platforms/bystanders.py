@@ -33,8 +33,8 @@ async def about_order(
     is_effect: bool,
     is_own: IsOwn = is_own,
 ) -> Answer:
-    """The answer to a call about one order. `ask_list` asks for a list and waits for its turn before. `is_own` tells
-    the platform's own refusals.
+    """The answer to a call about one order. `ask_list` asks for a list and acquires a permit before. `is_own`
+    recognises the platform's own refusals.
 
     Raises what `send` does. A refusal that is none of the platform's own: AccessDenied where the list is refused,
     Transient where it cannot be had, and where it is served Rejected (an effect) or a refused read.

@@ -11,15 +11,15 @@ from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest
 
 Throttle = Callable[[], Awaitable[None]]
-"""Waits for the shop's rate limit. The runtime has taken the turn for the first HTTP call of `read`, `list_page` and
-`perform`; a client awaits this before each further call that it makes by itself (never for token calls)."""
+"""Waits for the shop's rate limit. The runtime has acquired the permit for the first HTTP call of `read`, `list_page`
+and `perform`; a client awaits this before each further call that it makes by itself (never for token calls)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Age:
     """What tells an order of the time before a shop was followed from a new one.
 
-    `ordered_at`: when the order was made on the platform, Unix milliseconds; None where nobody can tell. `is_over`: the
+    `ordered_at`: when the order was made on the platform, Unix milliseconds; None where it is unknown. `is_over`: the
     platform shows that nothing is left to be done about it (archived, cancelled, delivered for good).
     """
 
@@ -33,11 +33,11 @@ class OrderSnapshot:
 
     `state` is the platform's own state (composite where the platform has several fields), `facts` what the machine
     reads, `payload` the order's bytes as received (for lists: its own JSON text). `content`: what the ERP is given of
-    it (`content`), `apart`: what of that is no news by itself, `content_hash`: a digest of the rest, so that most looks
-    are told apart without comparing. `platform_updated_at`: the platform's own change time in Unix milliseconds, None
-    if it has none.
+    it (`content`), `apart`: what of that is no news by itself, `content_hash`: a digest of the rest, so that most
+    observations are distinguished without comparing. `platform_updated_at`: the platform's own change time in Unix
+    milliseconds, None if it has none.
     `is_released` False: not for the ERP (not paid for, no goods to ship). Such an order is imported only when somebody
-    asks for it by its id. `age`: whether it is history (`decisions.history`). `is_provisional`: a webhook's word, which
+    asks for it by its id. `age`: whether it is history (`decisions.history`). `is_provisional`: from a webhook and
     a read has yet to confirm.
     """
 
@@ -71,18 +71,18 @@ class UnreadableItem:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a sweep over the platform's changed orders.
+    """One page of a sync over the platform's changed orders.
 
     `must_read`: ids whose rows are too thin and have to be read one by one. `next`: opaque JSON to ask for the next
-    page, None when the sweep is complete; then `position` (JSON) is what the next sweep starts from.
+    page, None when the sync is complete; then `position` (JSON) is what the next sync starts from.
     `skip_if_new`: ids that are only of interest when we know the order already (cancelled before we saw them).
-    `ages`: what thin rows tell of their orders' age, by id, so that history is not read one by one.
+    `ages`: what thin rows say of their orders' age, by id, so that history is not read one by one.
 
-    A sweep never moves, ends or goes on by the platform's word alone. The runtime watches that the pages of a list lead
+    A sync never moves, ends or goes on by the platform's word alone. The runtime watches that the pages of a list lead
     on (`platforms/progress`): `shown` names every row of the page, also those that are left out; `cursor` is what the
-    platform itself calls the next page, None where the client counts; `part` tells apart the lists that one sweep goes
+    platform itself calls the next page, None where the client counts; `part` tells apart the lists that one sync goes
     through, each of which is judged by itself. `flaw`: in words, why the list cannot be believed to be whole (it ends
-    before its own count, or says that there is more and not where): the page's rows are taken in, the sweep then fails
+    before its own count, or says that there is more and not where): the page's rows are taken in, the sync then fails
     and its position stays. `position` must not lie in the future (`platforms/horizon`).
     """
 
@@ -108,9 +108,9 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class StepAnswer:
-    """What a successful call told: the platform's state afterwards where it says so, and facts that changed.
+    """What a successful call returned: the platform's state afterwards where it says so, and facts that changed.
 
-    `is_found`: a look showed that the step had taken effect before, as after a call whose answer was lost. What only
+    `is_found`: a read showed that the step had taken effect before, as after a call whose answer was lost. What only
     *looks* done raises OutOfSequence instead: the read that follows decides what is adopted as drift.
 
     `unused`: fields of the target that the step carries and this shop's platform has no use for (a plug-in that is not

@@ -1,11 +1,11 @@
 """What the ERP is given of an order, in the words of the API's `content`, and what every platform needs to write it.
 
 Each platform has a module that turns its own JSON into this one shape (`NAME_content`). The rules are the same for all:
-a member that the platform does not tell, or may not be asked for, is left out; one that it tells as empty is null, `[]`
+a member that the platform does not give, or may not be asked for, is left out; one that it tells as empty is null, `[]`
 or `{}`; nothing is a default or a guess, and what is computed is named in `derived`. Decimals are text with the
 platform's own digits and never pass through floats, ids are text, instants RFC 3339 in UTC.
 
-Two looks at an order are compared by their content, so a platform also says which of it is no news (`Apart`).
+Two observations of an order are compared by their content, so a platform also says which of it is no news (`Apart`).
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ AMOUNTS = frozenset(
 class Apart:
     """What of a platform's content is no news, as JSON pointers with `*` for any index.
 
-    `steps`: our own steps change it, so a difference counts only when none of them ended since the last look.
-    `cancel`: our own cancellation changes it as well, at the look that first shows the order as cancelled.
+    `steps`: our own steps change it, so a difference counts only when none of them ended since the last read.
+    `cancel`: our own cancellation changes it as well, at the read that first shows the order as cancelled.
     `beside`: it never counts: other things' data that the platform shows beside the order, and not in every look.
     """
 

@@ -1,5 +1,5 @@
 """The four kinds of failure of a platform call. The platform client alone decides which one it is. (`Inconsistent` is
-no failed call: a sweep ends with it whose answers do not fit together.)
+no failed call: a sync ends with it whose answers do not fit together.)
 
 Details are the platform's own words, cut to a sensible length by the client; they never hold a secret.
 """
@@ -105,6 +105,6 @@ class Unreadable(PlatformFailure):
 
 
 class Inconsistent(PlatformFailure):
-    """A list contradicts itself or does not end. What it showed was taken in; the position of the sweep stays."""
+    """A list contradicts itself or does not end. What it showed was taken in; the position of the sync stays."""
 
     kind = "inconsistent"

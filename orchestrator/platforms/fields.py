@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 FIRST_YEAR: Final = 1900
 LAST_YEAR: Final = 2199
-"""Dates outside these years are how a database writes that there is none. A sweep that went on from the year 9999 would
+"""Dates outside these years are how a database writes that there is none. A sync that went on from the year 9999 would
 find nothing any more."""
 
 _LONGEST_SHOWN = 80
@@ -62,7 +62,7 @@ def crash_text(error: Exception) -> str:
 
 
 def shown(value: Json) -> str:
-    """A value as it is told to people: its JSON, cut to a length."""
+    """A value as it is shown to people: its JSON, cut to a length."""
     try:
         return storable(_cut(write_value(value), _LONGEST_SHOWN))
     except (TypeError, ValueError, RecursionError):

@@ -9,7 +9,7 @@ What it sees to, so that no client has to (pitfalls H1-H5):
 - aiohttp's exceptions carry the request's headers, `Authorization` among them. Ours are raised outside the handler, so
   that not even a chained traceback leads there, and known secrets are cut out of what a platform sends back.
 
-- Every call but those for tokens passes the shop's meter, and what an answer says of the rate limit is heard.
+- Every call but those for tokens passes the shop's meter, and what an answer says of the rate limit is recorded.
 
 This is the hot path of the whole program: requests carry prebuilt headers and URLs, and nothing is copied twice.
 """
@@ -69,7 +69,8 @@ def open_session(*, headers: Mapping[str, str], timeout_seconds: float, concurre
     """The one session factory. Has to be called inside a running event loop.
 
     `headers` go with every request. `timeout_seconds` bounds a whole call; connecting gets at most half of it, so a
-    platform that cannot be reached is told from one that does not answer. The pool holds more than `concurrency`.
+    platform that cannot be reached is distinguished from one that does not answer. The pool holds more than
+    `concurrency`.
     """
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
@@ -315,7 +316,7 @@ def skew_finding(answer: Answer, clock: Clock) -> Finding:
     """How far our clock is from the platform's, by the `Date` of an answer just received; a minute is worth a word."""
     platform_ms = date_ms(answer)
     if platform_ms is None:
-        return Finding("clock", "warning", "the platform tells no time")
+        return Finding("clock", "warning", "the platform sends no date")
     seconds = round((clock.now_ms() - platform_ms) / 1000)
     if abs(seconds) > _MAX_SKEW_SECONDS:
         side = "ahead of" if seconds > 0 else "behind"

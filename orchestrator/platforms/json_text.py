@@ -198,7 +198,7 @@ def outline(text: str) -> dict[str, Json]:
 
 
 def member_ends(text: str) -> dict[str, tuple[int, int]]:
-    """Where each member of the object that is `text` begins and ends, told by brackets alone. Raises ValueError."""
+    """Where each member of the object that is `text` begins and ends, found by brackets alone. Raises ValueError."""
     found: dict[str, tuple[int, int]] = {}
 
     def take(name: str, at: int) -> int:
@@ -252,7 +252,7 @@ def _decode_or_pass(text: str, at: int) -> tuple[Json, int]:
 
 
 def is_whole(body: bytes) -> bool:
-    """Whether a body is one object or array to its end, told by brackets alone: not a page, nor half an answer."""
+    """Whether a body is one object or array to its end, found by brackets alone: not a page, nor half an answer."""
     text = decoded(body).strip(" \t\n\r")
     try:
         return text[:1] in ("{", "[") and value_end(text, 0) == len(text)
@@ -261,7 +261,7 @@ def is_whole(body: bytes) -> bool:
 
 
 def value_end(text: str, at: int) -> int:
-    """Where the value that begins at `at` ends, told by its brackets alone.
+    """Where the value that begins at `at` ends, found by its brackets alone.
 
     Raises ValueError where they do not close.
     """

@@ -1,10 +1,10 @@
 """What one shop has used of its platform's rate limit, and what it may still use: counted where calls leave.
 
-The runtime's gate spreads calls over time and lets orders rest; it asks here whether there is room before it gives a
-turn. The calls themselves pass here as well (`begin`, `end`), whoever makes them, so that nothing can go past: polls,
-steps, a client's own further calls, `doctor`. Three things are counted, each where the platform has it: a window of
-calls (`window`), a bucket of points (`points`), and what the platform itself said is left (`allowance`), which wins
-where it is less than our own count, for others may use the same account.
+The runtime's admission spreads calls over time and lets orders rest; it asks here whether there is room before it
+gives a permit. The calls themselves pass here as well (`begin`, `end`), whoever makes them, so that nothing can go
+past: polls, steps, a client's own further calls, `doctor`. Three things are counted, each where the platform has it: a
+window of calls (`window`), a bucket of points (`points`), and what the platform itself said is left (`allowance`),
+which wins where it is less than our own count, for others may use the same account.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SHORTEST_NAP_SECONDS = 0.005
 _BRIEF_SECONDS = 2.0
 """A wait that short needs no reason for people; a call waits for it where it is."""
 _UNSAID_SECONDS = 1.0  # nothing is left, and nobody says until when
-_UNUSED_SECONDS = 10.0  # a turn that no call used in that time was for a call that was not made
+_UNUSED_SECONDS = 10.0  # a permit that no call used in that time was for a call that was not made
 
 NO_SLOT = -1
 """The slot of a call where no window is counted."""
@@ -54,26 +54,26 @@ class Meter:
         self._on_exhausted: Callable[[float, str], None] = _nobody
         self._clock = clock
         self._under_way = 0
-        self._turns: list[float] = []
+        self._permits: list[float] = []
         self._left: int | None = None
         self._left_until = 0.0
 
     def follow(self, on_exhausted: Callable[[float, str], None]) -> None:
-        """Has the shop's gate told (seconds, detail) when the platform says that nothing is left for longer than a
-        moment."""
+        """Has the shop's admission called with (seconds, detail) when the platform says that nothing is left for
+        longer than a moment."""
         self._on_exhausted = on_exhausted
 
-    # -- turns: who is going to make a call ------------------------------------------------------------------------
+    # -- permits: who is going to make a call ------------------------------------------------------------------------
 
     def reserve(self) -> None:
-        """A turn for a call was given away; its call will leave presently."""
+        """A permit for a call was given out; its call will leave presently."""
         if self.window is not None:
-            self._turns.append(self._clock.monotonic())
+            self._permits.append(self._clock.monotonic())
 
     def release_unused(self) -> None:
-        """A turn came back unused."""
-        if self._turns:
-            self._turns.pop()
+        """A permit came back unused."""
+        if self._permits:
+            self._permits.pop()
 
     def seconds_until_free(self) -> float:
         """How long until another call could leave, beside those that were promised; 0 when it can."""
@@ -82,15 +82,15 @@ class Meter:
         wait = self._seconds_until_reset()
         if self.window is not None:
             oldest = self._clock.monotonic() - _UNUSED_SECONDS
-            self._turns = [at for at in self._turns if at > oldest]
-            wait = max(wait, self.window.seconds_until_free(len(self._turns)))
+            self._permits = [at for at in self._permits if at > oldest]
+            wait = max(wait, self.window.seconds_until_free(len(self._permits)))
         if self.points is not None:
             wait = max(wait, self.points.seconds_until_dearest())
         return wait
 
     def room(self) -> int | None:
         """Calls that could leave now; None where that is not counted."""
-        return None if self.window is None else max(0, self.window.room() - len(self._turns))
+        return None if self.window is None else max(0, self.window.room() - len(self._permits))
 
     @property
     def is_used_up(self) -> bool:
@@ -114,8 +114,8 @@ class Meter:
                 wait = self.window.seconds_until_free()
             await anyio.sleep(min(max(wait, _SHORTEST_NAP_SECONDS), _NAP_SECONDS))
         self._under_way += 1
-        if self._turns:
-            self._turns.pop()
+        if self._permits:
+            self._permits.pop()
         if self._left is not None:
             self._left -= 1
         return slot
@@ -159,7 +159,7 @@ class Meter:
         self.word = ReportedLimit(int(reported.maximum), max(0, int(reported.available)), full_at, now_ms, "points")
 
     def forget(self) -> None:
-        """A person says that the platform takes calls again: its last word no longer holds any back."""
+        """A person says that the platform takes calls again: its last report no longer holds any back."""
         self._left = None
         if self.window is not None:
             self.window.forget()

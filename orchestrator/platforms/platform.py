@@ -55,7 +55,7 @@ class ClientSettings:
     """All that a client of one shop is built from.
 
     `options` is the shop's platform options (an instance of the platform's `options` model); `base_url` has no trailing
-    slash; `timeout_seconds` bounds one HTTP call; `lookback_seconds` is how far each sweep reads back behind the
+    slash; `timeout_seconds` bounds one HTTP call; `lookback_seconds` is how far each sync reads back behind the
     last one; `concurrency` how many calls the runtime may have out at once; `throttle` see `client.Throttle`;
     `meter` counts every call (None: nobody does); `state_directory` is where a client may keep tokens across restarts
     (files of mode 0600), None: nowhere. `restored_at` (Unix milliseconds): when the store took another one's place, so

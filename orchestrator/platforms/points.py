@@ -1,8 +1,8 @@
 """A bucket of points from which calls take what they cost, as platforms with a query language count.
 
 A call needs the points that the platform estimates before it runs it (`requested`); what it then did not need comes
-back at once. So what is at hand is the platform's last word, plus what was restored since, less what our calls under
-way may still take. What a kind of call costs is learned from each answer, for documents grow and merchants' shops
+back at once. So what is at hand is what the platform reported last, plus what was restored since, less what our calls
+under way may still take. What a kind of call costs is learned from each answer, for documents grow and merchants' shops
 differ.
 """
 
@@ -56,7 +56,7 @@ class Points:
     def __init__(self, limit: PointsLimit, monotonic: Callable[[], float]) -> None:
         self.maximum, self.per_second = limit.maximum, limit.per_second
         self._monotonic = monotonic
-        # Before the first word: others of our processes (doctor, the daemon before this one) may have taken some.
+        # Before the first report: others of our processes (doctor, the daemon before this one) may have taken some.
         self._level = limit.maximum / 2
         self._is_reported = False
         self._at = monotonic()

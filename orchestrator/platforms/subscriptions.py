@@ -23,8 +23,8 @@ class Subscription:
 class PushingClient(Protocol):
     """A client whose platform can be asked for webhooks. Every call may raise any PlatformFailure.
 
-    The caller has taken the turn for `list_subscriptions` and `order_of_part`; the others wait for one by themselves
-    (`client.Throttle`), for they follow a look.
+    The caller has acquired the permit for `list_subscriptions` and `order_of_part`; the others wait for one by
+    themselves (`client.Throttle`), for they follow a read.
     """
 
     def addresses(self, base: str) -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""What a webhook can be about, and how a platform's webhooks are taken: those it signs, and those that are hints.
+"""What a webhook can be about, and how a platform's webhooks are read: those that it signs, and those that are hints.
 
 A webhook about an order is a hint: the order is read again from the platform, so a late or repeated one can at worst
 cost a read. Only of an order that no read has shown yet is the body taken as it is. Products and shipments are taken
-as they are told.
+as they are sent.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Unimportant:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product as a webhook names it. `updated_at_ms`: its own change time in Unix milliseconds, None if untold."""
+    """A product as a webhook names it. `updated_at_ms`: its own change time in Unix milliseconds, None if unknown."""
 
     id: str
     title: str | None
@@ -61,7 +61,7 @@ class ProductNews:
 
 @dataclass(frozen=True, slots=True)
 class ShipmentNews:
-    """A shipment of an order as it is now; `updated_at_ms` is None where it is untold. `is_new`: as `ProductNews`."""
+    """A shipment of an order as it is now; `updated_at_ms` is None where it is unknown. `is_new`: as `ProductNews`."""
 
     topic: str
     id: str
@@ -75,7 +75,7 @@ class OrderNews:
     """An order to read again; `order` None: one that is not named, so all are looked at.
 
     `part`: in its place the id of something that the platform knows the order of. `is_whole`: the body is the order
-    itself, or some of its fields; then `updated_at_ms` is its own change time, if it tells one.
+    itself, or some of its fields; then `updated_at_ms` is its own change time, if it gives one.
     """
 
     order: str | None
@@ -90,7 +90,7 @@ News: TypeAlias = Unreadable | Unimportant | ProductNews | OrderNews
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What the headers of a signed webhook tell; None: not told.
+    """What the headers of a signed webhook tell; None: missing.
 
     `webhook_id` tells repeats of this message, `event_id` with `topic` repeats of the same news. `triggered_at`: Unix
     milliseconds. `sender`: the platform's own name of the shop. `is_test`: sent to try out the address, about nothing.
@@ -145,7 +145,7 @@ class SignedWebhooks:
     """The webhooks of a platform that signs them; pure functions.
 
     `open` reads the headers; `is_genuine(body, signature, secrets)` takes as long for a wrong signature as for a right
-    one; `kind` says what a topic is about (lower case; None: the headers told none); `news` says it of a parsed body of
+    one; `kind` says what a topic is about (lower case; None: the headers have none); `news` says it of a parsed body of
     a topic; `order` makes the best of a parsed body and its bytes where the order cannot be read, None where the body
     is not an order. `sender_key`: the shop's own config key that `Envelope.sender` is compared with, None: senders are
     not named. `is_ping(headers, body)`: a message that the platform sends without a signature to try the address out;

@@ -127,7 +127,7 @@ class Window:
         return slot
 
     def _load(self) -> tuple[float, list[float]]:
-        """The instant of the look, and when each slot falls free."""
+        """The instant of the read, and when each slot falls free."""
         now = self._monotonic()
         if self._file is not None:
             try:

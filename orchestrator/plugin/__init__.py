@@ -6,7 +6,7 @@ apart: to read a config loads no client, and a simulation must share nothing wit
 that stands here keeps its meaning as long as `API` keeps its number; a platform says by `Platform.api` which one it was
 made for.
 
-The suite that a platform has to pass is `orchestrator.testing.platform_suite`; docs/add-a-platform.md tells the rest.
+The suite that a platform has to pass is `orchestrator.testing.platform_suite`; docs/add-a-platform.md says the rest.
 """
 
 from __future__ import annotations

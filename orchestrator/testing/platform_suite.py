@@ -111,7 +111,7 @@ async def test_a_listed_order_and_a_read_one_are_the_same(platform: str, variant
 @_only_if(lambda walk: not walk.lists_all_work)
 async def test_the_next_sweep_brings_what_changed_and_little_else(platform: str) -> None:
     async with staged(platform, orders=40, lookback_seconds=0) as stage:
-        _, position = await stage.sweep()
+        _, position = await stage.list_pages()
         position = json.loads(json.dumps(position))
         new = stage.operate("add")["order"]
         moved = stage.order
@@ -127,7 +127,7 @@ async def test_the_next_sweep_brings_what_changed_and_little_else(platform: str)
 async def test_a_payload_that_cannot_be_read_takes_no_other_with_it(platform: str) -> None:
     async with staged(platform) as stage:
         bad = stage.operate("add_garbage")["order"]
-        pages, _ = await stage.sweep()
+        pages, _ = await stage.list_pages()
         (unreadable,) = [item for page in pages for item in page.unreadable]
         assert unreadable.id == bad
         assert json.loads(unreadable.payload)
@@ -151,7 +151,7 @@ async def test_a_list_that_moves_under_a_sweep_loses_no_order(platform: str, var
         while page.next is not None:
             page = await stage.client.list_page(None, page.next)
             found |= {snapshot.id for snapshot in page.orders} | set(page.must_read)
-        if walk_of(platform).lists_all_work:  # an order that slipped between two pages is in the next sweep
+        if walk_of(platform).lists_all_work:  # an order that slipped between two pages is in the next sync
             found |= set(await stage.snapshots())
         assert set(ids[gone:]) <= found
 

@@ -75,8 +75,8 @@ class Stage:
         for move in moves:
             await self.perform(move)
 
-    async def sweep(self, position: Json = None) -> tuple[list[Page], Json]:
-        """All pages of a sweep, and the position that it ends with."""
+    async def list_pages(self, position: Json = None) -> tuple[list[Page], Json]:
+        """All pages of a sync, and the position that it ends with."""
         pages: list[Page] = []
         cursor: Json = None
         while True:
@@ -87,8 +87,8 @@ class Stage:
             cursor = page.next
 
     async def snapshots(self, position: Json = None) -> dict[str, OrderSnapshot]:
-        """The orders of a whole sweep, those that have to be read one by one included."""
-        pages, _ = await self.sweep(position)
+        """The orders of a whole sync, those that have to be read one by one included."""
+        pages, _ = await self.list_pages(position)
         found = {snapshot.id: snapshot for page in pages for snapshot in page.orders}
         for order_id in {order_id for page in pages for order_id in page.must_read}:
             found[order_id] = await self.client.read(order_id)

@@ -75,9 +75,9 @@ def slip_gap(despatch: Despatch, lines: Iterable[Mapping[str, Json]]) -> str | N
             continue
         own = asked.get(line["erp"])
         if (own is None or own.part_number is None) and not line.get("part"):
-            return f"despatch {despatch.number}: the order tells no part number of line {line['erp']}; send part_number"
+            return f"despatch {despatch.number}: the order has no part number of line {line['erp']}; send part_number"
         if own is None or own.quantity is None:
-            place = f"despatch {despatch.number}: the order tells"
+            place = f"despatch {despatch.number}: the order has"
             quantity = decimal_of(line.get("quantity"))
             if quantity is None or quantity <= 0:
                 return f"{place} no quantity of line {line['erp']}; send quantity"

@@ -147,7 +147,7 @@ class CloudsuiteMachine(PlatformMachine):
     # -- guards ----------------------------------------------------------------------------------------------------
 
     def whole(self, current: OrderState) -> Whole:
-        """The lines of the last read; CloudSuite tells no locations."""
+        """The lines of the last read; CloudSuite gives no locations."""
         return Whole({line: details.get("quantity") for line, details in _lines(current.facts).items()})
 
     def guard(self, current: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
@@ -185,7 +185,7 @@ class CloudsuiteMachine(PlatformMachine):
         if status in RELEASED:
             return None
         status_words = (
-            "the platform tells no payment_status" if status is None else f"the order's payment_status is {status}"
+            "the platform gives no payment_status" if status is None else f"the order's payment_status is {status}"
         )
         return f"{status_words}, only closed_success, paid and account are released"
 
@@ -207,7 +207,7 @@ class CloudsuiteMachine(PlatformMachine):
             return f"lines {', '.join(foreign)} are not in this order, it has {', '.join(known) or 'none'}"
         return _lines_reason(numbered(facts, request), facts, request, despatches)
 
-    # -- what calls and reads tell -----------------------------------------------------------------------------------
+    # -- what calls and reads show -----------------------------------------------------------------------------------
 
     def observe(self, current: OrderState | None, observed: OrderState) -> str:
         """An order whose final despatch we sent is sent, whether or not the platform shows it; so is one that we marked
@@ -352,7 +352,7 @@ def _lines_reason(
         return "a confirmation by cXML needs the erp_order_number"
     uncounted = [line for line, details in lines.items() if details.get("quantity") is None]
     if request.confirmation == "cxml" and uncounted:
-        return f"a confirmation by cXML tells how many, and the order tells no quantity of line {', '.join(uncounted)}"
+        return f"a confirmation by cXML tells how many, and the order has no quantity of line {', '.join(uncounted)}"
     if request.confirmation == "cxml" and bare:
         return f"a confirmation by cXML needs erp_lines for every line, {', '.join(bare)} have none"
     for despatch in despatches:

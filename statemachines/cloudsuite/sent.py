@@ -1,6 +1,6 @@
-"""What was told in despatches that went out, and whether a target tells the same under their numbers: pure.
+"""What was sent in despatches that went out, and whether a target says the same under their numbers: pure.
 
-A number is used up by being sent (cloudsuite.md §6), and no read shows what was told under it. So we keep that, and a
+A number is used up by being sent (cloudsuite.md §6), and no read shows what was sent under it. So we keep that, and a
 number that comes again is the same despatch, of which nothing is left to do, or a correction that nobody can send.
 """
 

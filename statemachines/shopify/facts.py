@@ -3,7 +3,7 @@
 Facts: `fulfillment_orders` [{id, status, location, method, actions, hold, fulfill_at, request, is_service, lines: {FO
 line: [order line, remaining]}}], `fulfillments` [{id, is_live, is_delivered, codes, urls, carriers, tracking: [[code,
 link]], lines: {order line: quantity}}], `lines` {order line: quantity}, `uncarried` [order line]. `request` and
-`is_service` are missing in what was stored before they were read, `tracking` also in what webhooks tell.
+`is_service` are missing in what was stored before they were read, `tracking` also in what webhooks hold.
 
 Lines that no carrier takes (gift cards, tips: `uncarried`) are goods only where an order has nothing else: they are in
 no parcel, and nothing waits for them.

@@ -161,7 +161,7 @@ class ShopifyMachine(PlatformMachine):
             reason = progress_reason(facts, request)
         return None if reason is None else Refusal("not-allowed", reason, reason=reason)
 
-    # -- what calls and reads tell -----------------------------------------------------------------------------------
+    # -- what calls and reads show -----------------------------------------------------------------------------------
 
     def merged_facts(self, current: OrderState, observed: OrderState) -> dict[str, Json]:
         """What the platform shows, and what no read tells: our record of parts that were shipped without a tracking

@@ -128,7 +128,7 @@ def overwritten(
 
 def _pairs(fulfillment: Mapping[str, Json]) -> list[tuple[str | None, str | None]]:
     pairs = fulfillment.get("tracking")
-    if pairs is None:  # as a webhook tells it, and what was stored before pairs were kept
+    if pairs is None:  # as a webhook has it, and what was stored before pairs were kept
         return list(zip_longest(fulfillment["codes"], fulfillment["urls"]))
     return [(code, url) for code, url in pairs]
 

@@ -13,7 +13,7 @@ from statemachines.target import Json, TargetRequest
 from statemachines.terms import PlatformWait
 
 _RECHECKS = ((2, 2), (7, 5), (22, 15))
-"""(age in seconds up to which, seconds to the next look) while an order has no FOs yet; later 60 s (shopify.md §9)."""
+"""(age in seconds up to which, seconds to the next read) while an order has no FOs yet; later 60 s (shopify.md §9)."""
 _HOLD_RECHECK_SECONDS = 60
 _AT_WORK = ("OPEN", "IN_PROGRESS")
 

@@ -30,7 +30,7 @@ from statemachines.target import Json, TargetRequest
 PICKUP = "PICK_UP"
 _NOTHING_TRAVELS = "NONE"
 _METHODS = ("SHIPPING", "PICKUP_POINT", None, "LOCAL", PICKUP, "RETAIL", _NOTHING_TRAVELS)
-"""Delivery methods (Admin schema, DeliveryMethodType; None: Shopify tells none). The first four travel: a carrier takes
+"""Delivery methods (Admin schema, DeliveryMethodType; None: Shopify gives none). The first four travel: a carrier takes
 goods to a pickup point as well, and the shop's own driver delivers locally."""
 _TAKEN = frozenset({"SUBMITTED", "ACCEPTED", "CANCELLATION_REQUESTED", "CANCELLATION_REJECTED"})
 """What was asked of a fulfilment service and not given back (Admin schema, FulfillmentOrderRequestStatus)."""

@@ -341,7 +341,7 @@ def test_only_the_words_of_an_error_are_told(body: bytes, words: str) -> None:
         (NOW, "ok", "within 60 s of the platform's"),
         ("Sun, 18 Aug 2024 16:50:00 GMT", "warning", "ours is 200 s ahead of the platform's"),
         ("Sun, 18 Aug 2024 16:55:00 GMT", "warning", "ours is 100 s behind the platform's"),
-        ("", "warning", "the platform tells no time"),
+        ("", "warning", "the platform sends no date"),
     ],
 )
 def test_a_skewed_clock_is_worth_a_warning(date: str, status: str, detail: str) -> None:

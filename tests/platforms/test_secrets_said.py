@@ -128,7 +128,7 @@ async def test_a_value_that_is_cut_where_it_is_told_holds_no_half_of_one(platfor
     }
     async with staged(platform) as stage:
         stage.sandbox.faults.script_answer(200, json.dumps(shapes[platform]).encode(), step="list", times=3)
-        pages, _ = await stage.sweep()
+        pages, _ = await stage.list_pages()
         (error,) = {row.error for page in pages for row in page.unreadable}
         assert secret[:5] not in error
 
@@ -146,7 +146,7 @@ async def test_a_row_that_cannot_be_read_is_kept_without_them(platform: str) -> 
         }
         stage.sandbox.faults.script_answer(200, json.dumps(shapes[platform]).encode(), step="list", times=3)
         try:
-            pages, _ = await stage.sweep()
+            pages, _ = await stage.list_pages()
         except PlatformFailure as failure:
             assert_clean(failure, secret)
         else:

@@ -34,7 +34,7 @@ async def test_a_price_below_a_cent_is_confirmed_as_a_plain_decimal(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("quantity", "said"),
-    [(0.00001, "tells 0.00001 of line 10"), (1.00005, "tells 1.00005 of line 10"), (1e8, "tells 100000000 of line 10")],
+    [(0.00001, "has 0.00001 of line 10"), (1.00005, "has 1.00005 of line 10"), (1e8, "has 100000000 of line 10")],
 )
 async def test_what_a_slip_cannot_carry_is_refused_and_not_rounded(tmp_path: Path, quantity: float, said: str) -> None:
     sandbox = cloudsuite()
@@ -71,7 +71,7 @@ async def test_an_order_without_a_quantity_is_confirmed_by_no_zero(tmp_path: Pat
         await floor.commands.refresh(CS, order.id)
         with pytest.raises(Refused) as refused:
             await floor.submit(order.id, "accepted", CS, confirmation="cxml", **erp(order))
-        assert "the order tells no quantity of line" in refused.value.extra["reason"]
+        assert "the order has no quantity of line" in refused.value.extra["reason"]
 
 
 @pytest.mark.parametrize("quantity", ["1,5", "1_000", "NaN", True, {}])
@@ -83,7 +83,7 @@ async def test_a_quantity_that_is_no_number_is_not_guessed(tmp_path: Path, quant
         await floor.commands.refresh(CS, order.id)
         with pytest.raises(Refused) as refused:
             await floor.submit(order.id, "shipped", CS, **erp(order, "A"))
-        assert "the order tells no quantity of line 10; send quantity" in refused.value.extra["reason"]
+        assert "the order has no quantity of line 10; send quantity" in refused.value.extra["reason"]
 
 
 @pytest.mark.parametrize("platform", sorted(SHOPS))

@@ -27,7 +27,7 @@ LISTED = {
     "whole",
     "location_of",
     "withdrawn_reason",
-    # what calls and reads tell
+    # what calls and reads show
     "destination",
     "observe",
     "merged_facts",

@@ -15,7 +15,7 @@ from statemachines.target import Json
 @dataclass(frozen=True, slots=True)
 class Listing:
     """`ids` holds the ids of all rows that tell theirs, `rows` counts every row, `total` is the platform's count over
-    all pages (None where it tells none). `refusal`: the members of an answer that refuses at a good status, else None.
+    all pages (None where it gives none). `refusal`: the members of an answer that refuses at a good status, else None.
     """
 
     orders: tuple[OrderSnapshot, ...]

@@ -1,15 +1,15 @@
-"""How a sweep pages through a list that is cut by offset and filtered by change time, while its rows move.
+"""How a sync pages through a list that is cut by offset and filtered by change time, while its rows move.
 
-The list has a fixed sequence, such as oldest checkout first. While a sweep pages on, rows may leave the filter and
+The list has a fixed sequence, such as oldest checkout first. While a sync pages on, rows may leave the filter and
 later ones move up, over the cut, unseen. So every page begins a few rows before the end of the last one
-and must show a row from there; when it shows none, the sweep steps back until it does. Rows seen twice are harmless.
+and must show a row from there; when it shows none, the sync steps back until it does. Rows seen twice are harmless.
 
-The list ends where the platform's count says so, if that fits what it shows: a full page is followed by a look at the
+The list ends where the platform's count says so, if that fits what it shows: a full page is followed by a read at the
 next, for a count may be too small, and a list that ends before its count is not believed to be whole. Without a count
 it ends with a page that shows the shared rows and no others.
 
-The next sweep begins at the largest change time that this one saw, but not after the moment when it began
-(`platforms/horizon`): a row that changed behind the sweep's back, on a page already read, changed after that. Without
+The next sync begins at the largest change time that this one saw, but not after the moment when it began
+(`platforms/horizon`): a row that changed behind the sync's back, on a page already read, changed after that. Without
 a `Date` the largest change time of the first page bounds it as well.
 """
 
@@ -38,11 +38,11 @@ _MAX_STEPS_BACK = 20
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Where a sweep stands, as JSON in `Page.next`. Instants are the platform's, in Unix milliseconds.
+    """Where a sync stands, as JSON in `Page.next`. Instants are the platform's, in Unix milliseconds.
 
-    `since`: what the sweep began from. `anchors`: the last ids of the page before, `shared`: how many of its rows this
+    `since`: what the sync began from. `anchors`: the last ids of the page before, `shared`: how many of its rows this
     one begins with. `high`: the largest change time seen. `cap`: the latest position, set by the first page. `lost`:
-    pages that showed none of the rows before them; the first ones make the sweep step back.
+    pages that showed none of the rows before them; the first ones make the sync step back.
     """
 
     since: int | None = None
@@ -55,7 +55,7 @@ class Sweep:
 
     @classmethod
     def resume(cls, position: Json, cursor: Json, now: Present) -> Sweep:
-        """The sweep that begins from `position`, or goes on from `cursor`."""
+        """The sync that begins from `position`, or goes on from `cursor`."""
         if cursor is not None:
             return cls(**{**cursor, "anchors": tuple(cursor["anchors"])})
         since = position.get("updated_at") if isinstance(position, dict) else None
@@ -72,7 +72,7 @@ class Sweep:
 
     @property
     def position(self) -> Json:
-        """Where the next sweep begins from, once this one is complete."""
+        """Where the next sync begins from, once this one is complete."""
         known = [instant for instant in (self.since, self.high) if instant is not None]
         if not known:
             return None
@@ -81,7 +81,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A sweep after a page. `flaw`: why its end is not believed (`client.Page`); it is complete then too."""
+    """A sync after a page. `flaw`: why its end is not believed (`client.Page`); it is complete then too."""
 
     sweep: Sweep
     is_complete: bool

@@ -3,7 +3,7 @@
 The platform takes any state at any time and keeps no sequence (§5.1), so every step that would harm an order that is
 elsewhere looks at it first and says so instead: a cancelled order must not come to life because our picture of it was
 old. What the calls have to carry is built in `lines` and `proxy`, what an order is in
-`wire`, how a sweep pages in `sweep`.
+`wire`, how a sync pages in `sweep`.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ class CloudsuiteClient(RestClient):
     async def _patch(
         self, order_id: str, change: dict[str, Json], to: str | None, before: OrderSnapshot | None = None
     ) -> StepAnswer:
-        """PATCH changes the given fields only. An answer that tells the order has to show the change, but for a
+        """PATCH changes the given fields only. An answer that holds the order has to show the change, but for a
         shipment of which neither it nor the read `before` says anything (cloudsuite.md §4)."""
         data = await self._write("PATCH", order_id, json_body(change))
         if data is None:
@@ -355,7 +355,7 @@ def open_client(settings: ClientSettings) -> PlatformClient:
 
 
 def _state_in(data: dict[str, Json]) -> str | None:
-    """The state that an answer tells, if it tells one."""
+    """The state that an answer tells, if it gives one."""
     try:
         return composite_state(data)
     except InvalidOrder:

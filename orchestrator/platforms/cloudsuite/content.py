@@ -1,6 +1,6 @@
 """Content of a CloudSuite order (cloudsuite.md §4, §5). Pure.
 
-Addresses, customer and product come as ids and keys: CloudSuite does not show what they hold. It tells no total either.
+Addresses, customer and product come as ids and keys: CloudSuite does not show what they hold. It gives no total either.
 """
 
 from __future__ import annotations

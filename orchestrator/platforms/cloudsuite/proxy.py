@@ -1,6 +1,6 @@
 """CloudSuite's proxy calls: packing slips, order confirmations, timeline lines (cloudsuite.md §2 rows 8-10).
 
-How they answer is not documented. The reply is judged in `replies`; what cannot be told is ambiguous.
+How they answer is not documented. The reply is judged in `replies`; what is unclear is ambiguous.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class CloudsuiteProxy:
         return await self._about_order("POST", url, body, headers=headers, is_own=_is_no_page)
 
     def _says(self, answer: Answer) -> Verdict:
-        """What an answer means; raises where nobody can tell."""
+        """What an answer means; raises where it is unclear."""
         if answer.status >= 400:
             return Verdict.REFUSED
         said = verdict(answer.body, self._error)
@@ -143,7 +143,7 @@ def slip_lines(despatch: Despatch, snapshot: OrderSnapshot) -> list[SlipLine]:
         amount = quantity if quantity is not None else decimal_of(order_line["quantity"]) or Decimal(0)
         if (reason := quantity_reason(amount)) is not None:
             raise OutOfSequence(
-                f"the order tells {order_line['quantity']} of line {number}, and a packing slip carries {reason}"
+                f"the order has {order_line['quantity']} of line {number}, and a packing slip carries {reason}"
             )
         slip.append(SlipLine(number, f"{amount:.4f}", part or order_line["part"] or ""))
     return slip

@@ -54,8 +54,8 @@ class _Reply:
 
 
 def verdict(body: bytes, error_pattern: re.Pattern[str]) -> Verdict:
-    """What a 2xx answer of a proxy call says. Invalid, so that nobody can tell: a page for people, or XML or JSON
-    that is cut off or unsafe."""
+    """What a 2xx answer of a proxy call says. Invalid, so that the outcome is unknown: a page for people, or XML or
+    JSON that is cut off or unsafe."""
     reply = _read(body)
     if reply is None:
         return Verdict.INVALID

@@ -1,15 +1,15 @@
-"""How a sweep over CloudSuite's list finds what changed (cloudsuite.md §3). Pure: the client makes the calls.
+"""How a sync over CloudSuite's list finds what changed (cloudsuite.md §3). Pure: the client makes the calls.
 
 Rows are summaries: each order that is new or changed has to be read. Which those are is told by the rows' own
-`modified_date`, compared as text with what the last sweep saw.
+`modified_date`, compared as text with what the last sync saw.
 
 By default the list is asked for orders in `confirmed`, the one filter that is documented. The position then holds every
-row of the last sweep: a row that slipped through (orders leave `confirmed` while we page) is not in it and is found by
+row of the last sync: a row that slipped through (orders leave `confirmed` while we page) is not in it and is found by
 the next. Changes of orders that left `confirmed` are found by reading those again.
 
-Where the shop has a filter by change time, the list is asked for all orders changed since the last sweep, less an
+Where the shop has a filter by change time, the list is asked for all orders changed since the last sync, less an
 overlap: longer than the hour that clocks repeat in autumn, in which later changes have earlier dates. Rows move while
-we page here too, so a sweep of several pages is repeated until a round shows nothing new; where none does, the next
+we page here too, so a sync of several pages is repeated until a round shows nothing new; where none does, the next
 sweep begins where this one began. It begins no later than the moment when this one began (`platforms/horizon`), in the
 shop's own zone; a zone that the config has wrong by an hour or two is within the overlap.
 """
@@ -27,7 +27,7 @@ from orchestrator.platforms.horizon import Present
 from statemachines.target import Json
 
 OVERLAP = timedelta(hours=2)
-"""How far a sweep by change time reads back at least (cloudsuite.md §3)."""
+"""How far a sync by change time reads back at least (cloudsuite.md §3)."""
 
 LIST_PATH = "/api/order/"
 
@@ -47,7 +47,7 @@ class Search:
     overlap: timedelta = OVERLAP
 
     def first_page(self, since: str | None) -> str:
-        """Path and query of the first page; `since`: the latest change that the last sweep saw."""
+        """Path and query of the first page; `since`: the latest change that the last sync saw."""
         query: list[tuple[str, str]] = []
         if self.modified_filter is not None and since is not None:
             begin = _moment(since) - self.overlap
@@ -72,7 +72,7 @@ class Now:
     zone: ZoneInfo
 
     def latest(self) -> str:
-        """The latest position of a sweep that begins now."""
+        """The latest position of a sync that begins now."""
         at = datetime.fromtimestamp(self.present.ceiling / 1000, self.zone)
         return at.replace(tzinfo=None).isoformat(timespec="microseconds")
 
@@ -86,10 +86,10 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Where a sweep stands, as JSON in `Page.next`.
+    """Where a sync stands, as JSON in `Page.next`.
 
     `page`: path and query of the page to ask for. `first`: that of the first page. `known`: `modified_date` by id as
-    the last sweep saw them, `seen`: as this one did. `since`: the latest change of the sweep before. `cap`: the latest
+    the last sync saw them, `seen`: as this one did. `since`: the latest change of the sync before. `cap`: the latest
     that this one may leave, set by its first page. `round`, `pages`, `news`, `shown`: how often the list was begun, and
     what this round brought. `count`: what the page before counted, `least`: the least that a page of this round did.
     """
@@ -111,7 +111,7 @@ class Sweep:
 
     @classmethod
     def resume(cls, position: Json, cursor: Json, search: Search, now: Now) -> Sweep:
-        """The sweep that begins from `position`, or goes on from `cursor`."""
+        """The sync that begins from `position`, or goes on from `cursor`."""
         if cursor is not None:
             return cls(**cursor)
         known = position.get("seen") if isinstance(position, dict) else None
@@ -126,7 +126,7 @@ class Sweep:
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def position(self, search: Search) -> Json:
-        """Where the next sweep begins from, once this one is complete.
+        """Where the next sync begins from, once this one is complete.
 
         With a filter by change time, what is older than the overlap will not be listed again and is forgotten.
         """
@@ -146,7 +146,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A sweep after a page: `rows` are new or changed, `next` is where it goes on, None when it is complete. `flaw`:
+    """A sync after a page: `rows` are new or changed, `next` is where it goes on, None when it is complete. `flaw`:
     why the list cannot be whole (`client.Page`)."""
 
     sweep: Sweep

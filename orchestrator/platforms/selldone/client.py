@@ -167,7 +167,7 @@ class SelldoneClient(RestClient):
     def _answered_state(self, data: Mapping[str, Json]) -> str:
         state = data.get("delivery_state")
         if not isinstance(state, str) or not state:
-            raise Transient("the answer tells no delivery_state", is_ambiguous=True)
+            raise Transient("the answer gives no delivery_state", is_ambiguous=True)
         return state
 
     def _refusal(self, answer: Answer, data: dict[str, Json] | None, *, is_effect: bool) -> PlatformFailure:

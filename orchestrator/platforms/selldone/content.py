@@ -1,6 +1,6 @@
 """Content of a Selldone order (selldone.md §4, "Since summer 2026"). Pure.
 
-Selldone tells no total: ours is computed and named in `derived`. What a line's discounts add up to depends on a meaning
+Selldone gives no total: ours is computed and named in `derived`. What a line's discounts add up to depends on a meaning
 that has changed (`items[].price`, before or after the product's discount), so they stand as they are told.
 """
 

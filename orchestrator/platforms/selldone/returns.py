@@ -17,7 +17,7 @@ _UNTOLD = "unknown"
 
 
 def returns_fact(order: Mapping[str, Json]) -> list[dict[str, Json]] | None:
-    """The fact `returns` [{id, state, lines: [{id: item, quantity}]}]; None where the order does not tell any."""
+    """The fact `returns` [{id, state, lines: [{id: item, quantity}]}]; None where the order does not give any."""
     requests = _requests(order)
     if requests is None:
         return None
@@ -28,7 +28,7 @@ def returns_fact(order: Mapping[str, Json]) -> list[dict[str, Json]] | None:
 
 
 def returns_content(order: Mapping[str, Json]) -> list[Json] | None:
-    """The same for the ERP (docs/api.md), with the buyer's reason; None where the order does not tell any."""
+    """The same for the ERP (docs/api.md), with the buyer's reason; None where the order does not give any."""
     requests = _requests(order)
     if requests is None:
         return None

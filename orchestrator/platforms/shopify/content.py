@@ -2,7 +2,7 @@
 
 Amounts are in the shop's own currency. A line's quantity is what is left of it after edits, returns and removals
 (`currentQuantity`), and so are the sums (`current…`). A line's discount and taxes are those of the whole line as it was
-ordered: Shopify tells no others.
+ordered: Shopify gives no others.
 """
 
 from __future__ import annotations

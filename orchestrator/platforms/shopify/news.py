@@ -59,7 +59,7 @@ def kind(topic: str | None) -> Kind:
 
 
 def news(header_topic: str | None, body: Json) -> News:
-    """As `SignedWebhooks.news`. The topic header decides; a body without one is told by its shape."""
+    """As `SignedWebhooks.news`. The topic header decides; a body without one is recognised by its shape."""
     topic = topic_of({} if header_topic is None else {"X-Shopify-Topic": header_topic}, body)
     if topic is None:
         return Unimportant(header_topic)

@@ -123,7 +123,7 @@ class _Rest:
             await self._throttle()
             try:
                 data, _ = await self._door.query(document, {**shared, "id": owner["id"], "after": after})
-            except NotFound:  # a fulfilment order that is gone, or the order: the next look tells which
+            except NotFound:  # a fulfilment order that is gone, or the order: the next read tells which
                 raise _Changed from None
             page = data.get(field)
             if not isinstance(page, dict) or not self._is_as_before(owner, page):

@@ -40,7 +40,7 @@ _SLOW_POLL_SECONDS = 5.0
 
 Read = Callable[[str], Awaitable[OrderSnapshot]]
 _Known: TypeAlias = tuple[str, OrderState, OrderState, TargetRequest]
-"""A step, where its order stood when it was planned, where the look before it shows it, and the target."""
+"""A step, where its order stood when it was planned, where the read before it shows it, and the target."""
 
 
 _SENDS = frozenset({"fulfill", "prepare_pickup"})
@@ -63,7 +63,7 @@ class ShopifySteps:
         top of them."""
         try:
             snapshot = await self.read(order_id)
-        except Unreadable as failure:  # nothing was sent yet: the look is worth another try, and says so itself
+        except Unreadable as failure:  # nothing was sent yet: the read is worth another try, and says so itself
             raise Transient(failure.detail) from None
         now = replace(snapshot.order_state(), facts=self.machine.merged_facts(current, snapshot.order_state()))
         known = (step, current, now, request)
@@ -171,7 +171,7 @@ class ShopifySteps:
 
     async def _mutate(self, name: str, field: str, variables: Mapping[str, Json]) -> dict[str, Json]:
         """A mutation that must not be made twice. One whose answer is lost gets time to show: no key stops a call that
-        was given up from taking effect after the look that follows (shopify.md §7)."""
+        was given up from taking effect after the read that follows (shopify.md §7)."""
         try:
             return await self.door.mutate(name, field, variables)
         except Transient as failure:

@@ -31,7 +31,7 @@ class ShopifySubscriptions:
         self._door, self._throttle = door, throttle
 
     async def list(self) -> list[Subscription]:
-        """The app's webhooks. Shopify deletes one after eight failures in a row, so they are worth a look at start
+        """The app's webhooks. Shopify deletes one after eight failures in a row, so they are worth a read at start
         and now and then (shopify.md §2.3). Raises PlatformFailure, among them Unreadable for a list without an end:
         half of it would have the others taken for missing."""
         found: list[Subscription] = []

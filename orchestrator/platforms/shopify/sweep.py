@@ -1,4 +1,4 @@
-"""How a sweep over Shopify's orders finds what changed since the last one (shopify.md §2.3, Reconcile). Pure.
+"""How a sync over Shopify's orders finds what changed since the last one (shopify.md §2.3, Reconcile). Pure.
 
 Orders are listed by their change time, oldest first, from the last one seen less a look-back. Rows are thin, so each
 one that is new is read; a row that the look-back brings again unchanged is left out. Change times are whole seconds: a
@@ -8,7 +8,7 @@ The first sweep of a shop lists everything that it ever sold, oldest change firs
 be done is among the last of it, so the open orders are listed before, by themselves: they are read then and left out of
 the rest. A filter that Shopify overlooked would cost a second list, and lose nothing.
 
-The next sweep begins no later than the moment when this one began (`platforms/horizon`): a change time of the future,
+The next sync begins no later than the moment when this one began (`platforms/horizon`): a change time of the future,
 or pages in another sequence than the one asked for, hide no later change.
 """
 
@@ -28,10 +28,10 @@ OPEN_FIRST = "status:open"
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Where a sweep stands, as JSON in `Page.next`.
+    """Where a sync stands, as JSON in `Page.next`.
 
     `query`: what the list is asked for, None: everything. `after`: the cursor of the next page. `known`: change times
-    (Unix ms) by id from the last sweep, `seen`: those of this one that the next will be shown again. `latest`: the
+    (Unix ms) by id from the last sync, `seen`: those of this one that the next will be shown again. `latest`: the
     last change time. `cap`: the latest position, set by the first page.
     """
 
@@ -44,7 +44,7 @@ class Sweep:
 
     @classmethod
     def resume(cls, position: Json, cursor: Json, lookback_ms: int, now: Present) -> Sweep:
-        """The sweep that begins from `position`, or goes on from `cursor`."""
+        """The sync that begins from `position`, or goes on from `cursor`."""
         if cursor is not None:
             return cls(**cursor)
         latest = position.get("latest") if isinstance(position, dict) else None
@@ -64,26 +64,26 @@ class Sweep:
         return self.query == OPEN_FIRST
 
     def following(self) -> Sweep | None:
-        """The sweep behind the last page of this one; None when all is listed."""
+        """The sync behind the last page of this one; None when all is listed."""
         return Sweep(known=self.seen, cap=self.cap) if self.is_part else None
 
     @property
     def part(self) -> int:
-        """Which list of the sweep this is (`client.Page`)."""
+        """Which list of the sync this is (`client.Page`)."""
         return 0 if self.is_part else 1
 
     def position(self) -> Json:
-        """Where the next sweep begins."""
+        """Where the next sync begins."""
         if self.latest is None:
             return None
         return {"latest": self.latest if self.cap is None else min(self.latest, self.cap), "seen": self.seen}
 
     def fresh(self, rows: list[Row]) -> list[Row]:
-        """The rows that the last sweep did not see as they are now."""
+        """The rows that the last sync did not see as they are now."""
         return [row for row in rows if self.known.get(row.id) != row.updated_at]
 
     def turned(self, rows: list[Row], after: str | None, now: Present, lookback_ms: int) -> Sweep:
-        """The sweep after a page; `now`: when it was asked for. One that turns out to have begun in the future becomes
+        """The sync after a page; `now`: when it was asked for. One that turns out to have begun in the future becomes
         the first one of a shop again."""
         cap = self.cap
         if cap is None:

@@ -1,4 +1,4 @@
-"""Content of a Shopify order as a webhook's body tells it: the words of a read (`content`), so that the first
+"""Content of a Shopify order as a webhook's body has it: the words of a read (`content`), so that the first
 read after it shows as changed what changed, and nothing else (facts: shopify.md §3). Pure.
 
 A subscription may leave fields out (`includeFields`), and what a body does not have is not told.

@@ -1,4 +1,4 @@
-"""An order as a webhook's body tells it, for when Shopify does not show it (facts: shopify.md §3). Pure.
+"""An order as a webhook's body has it, for when Shopify does not show it (facts: shopify.md §3). Pure.
 
 A body knows less than a read: no fulfilment orders, no holds. So it stands in for a read only until there is one: a
 webhook can be quicker than Shopify's own reads, an app without the scope `read_all_orders` sees no order older than 60
@@ -132,7 +132,7 @@ def _uncarried(lines: list[_Line]) -> list[str]:
 
 
 def _fulfillment_fact(fulfillment: _Fulfillment) -> dict[str, Json]:
-    """As a read would tell it (`wire`)."""
+    """As a read would show it (`wire`)."""
     return {
         "id": _number(fulfillment, "Fulfillment"),
         "is_live": (fulfillment.status or "").upper() in LIVE,

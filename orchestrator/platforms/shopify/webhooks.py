@@ -34,7 +34,7 @@ PROGRESS_TOPICS: Final = (
     "fulfillment_orders/progress_reported",
     "fulfillment_orders/manually_reported_progress_stopped",
 )
-"""Topics that tell that somebody began to work on goods, or no longer does; since version 2026-04 (§2.4)."""
+"""Topics that say that somebody began to work on goods, or no longer does; since version 2026-04 (§2.4)."""
 
 FULFILLMENT_ORDER_TOPICS: Final = tuple(
     f"fulfillment_orders/{change}"
@@ -54,7 +54,7 @@ FULFILLMENT_ORDER_TOPICS: Final = tuple(
         "fulfillment_service_failed_to_complete",
     )
 )
-"""Topics that tell that what can be shipped of an order changed, or by whom; they name the fulfilment order alone
+"""Topics that say that what can be shipped of an order changed, or by whom; they name the fulfilment order alone
 (§2.4)."""
 
 RETURN_TOPICS: Final = (
@@ -63,7 +63,7 @@ RETURN_TOPICS: Final = (
     "returns/update",
     "refunds/create",
 )
-"""Topics that tell that goods or money go back. Most name the order, some the return alone, `returns/process` nothing
+"""Topics that say that goods or money go back. Most name the order, some the return alone, `returns/process` nothing
 (samples)."""
 
 PRODUCT_TOPICS: Final = ("products/create", "products/update")
@@ -101,7 +101,7 @@ def header(headers: Mapping[str, str], name: str) -> str | None:
 def topic_of(headers: Mapping[str, str], body: Json) -> str | None:
     """The topic in its REST form (`orders/create`): the header decides, else the body's shape (shopify.md §2.1).
 
-    Bodies of the 2019 guide are told by their members. None for what is neither.
+    Bodies of the 2019 guide are recognised by their members. None for what is neither.
     """
     received = header(headers, "Topic")
     if received is not None:

@@ -137,7 +137,7 @@ def number(gid: str, kind: str) -> str:
 
 
 def _state_of(order: OrderNode, facts: dict[str, Json]) -> str:
-    """The display status, and what it does not tell: cancelled, returned, delivered (shopify.md §6)."""
+    """The display status, and what it does not give: cancelled, returned, delivered (shopify.md §6)."""
     if order.cancelled_at is not None:
         return "CANCELLED"
     status = _SYNONYMS.get(order.display_fulfillment_status, order.display_fulfillment_status)
@@ -260,7 +260,7 @@ def _ms(at: datetime) -> int:
 
 
 def _change_ms(at: datetime) -> int:
-    """A change time, by which the next sweep asks. Raises InvalidOrder for one that nobody can go on from."""
+    """A change time, by which the next sync asks. Raises InvalidOrder for one that nobody can go on from."""
     if not FIRST_YEAR <= at.year <= LAST_YEAR:
         raise InvalidOrder(f"updatedAt is not a date between {FIRST_YEAR} and {LAST_YEAR}: {at.isoformat()}")
     return _ms(at)

@@ -2,7 +2,7 @@
 
 xSale speaks in status ids that every organization has its own of, and refuses no change of status. So ids are asked
 for when they are first needed and again when an order shows one that is not known, names of the config that do not
-exist stop the shop, and a change counts when the answer or a look at the order shows it.
+exist stop the shop, and a change counts when the answer or a read at the order shows it.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ class XsaleClient(RestClient):
 
     async def _is_there(self, order_id: str, current: OrderState, to: str, request: TargetRequest) -> bool:
         """Looks before a change, unless somebody just did: xSale would take it from any status (xsale.md §5). The
-        change that tells the buyer of goods that leave has a look of its own: it must not cost a cancellation.
+        change that tells the buyer of goods that leave has a read of its own: it must not cost a cancellation.
 
         True when the order has the new status already, which must not be set twice. Raises OutOfSequence when it is
         neither there nor where we think: a person's cancellation is not overwritten.
@@ -249,7 +249,7 @@ class XsaleClient(RestClient):
         try:
             snapshot = await self.read(order_id)
         except (AccessDenied, NotFound):
-            return  # the change was confirmed; what the look ran into, the next call will too
+            return  # the change was confirmed; what the read ran into, the next call will too
         except Transient as failure:
             after = failure.retry_after_seconds
             raise Transient(failure.detail, is_ambiguous=True, retry_after_seconds=after) from None

@@ -1,8 +1,8 @@
-"""How xSale's lists are asked for: filters in every way that arrays are written, pages, and what a sweep visits.
+"""How xSale's lists are asked for: filters in every way that arrays are written, pages, and what a sync visits.
 
-A sweep lists the orders in the first status, which are the work to import (xsale.md §3), then those in the other open
+A sync lists the orders in the first status, which are the work to import (xsale.md §3), then those in the other open
 statuses, so that few known orders have to be read one by one. Both from the beginning each time: xSale has no change
-time to go on from. An order that slips between two pages is in the next sweep, for it stays where it is until we move
+time to go on from. An order that slips between two pages is in the next sync, for it stays where it is until we move
 it. Pure: the client makes the calls.
 """
 
@@ -19,7 +19,7 @@ from statemachines.target import Json
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a sweep stands, as JSON in `Page.next`. `group`: which statuses are being listed. `offset` counts rows,
+    """Where a sync stands, as JSON in `Page.next`. `group`: which statuses are being listed. `offset` counts rows,
     `page` pages from 1. `last`: the names of the rows of the page before, to see when a page brings nothing new."""
 
     group: int = 0
@@ -38,7 +38,7 @@ class Cursor:
 
 
 def turn(cursor: Cursor, names: Collection[str], *, paging: Paging, groups: int) -> Cursor | None:
-    """The cursor behind a page with these rows, None when the sweep is complete. `names`: what tells each row apart.
+    """The cursor behind a page with these rows, None when the sync is complete. `names`: what tells each row apart.
 
     A list ends with an empty page or one that brings no new row, not with a short one: the platform may give fewer rows
     a page than it is asked for (xsale.md §3).

@@ -10,7 +10,7 @@ from orchestrator.clock import Clock
 from statemachines.target import TargetRequest
 
 FRESH_SECONDS = 5.0
-"""How long a look is good for: longer than a change and its check take, shorter than a person."""
+"""How long a read is good for: longer than a change and its check take, shorter than a person."""
 _MOST = 2000
 
 

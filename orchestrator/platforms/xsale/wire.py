@@ -171,7 +171,7 @@ def read_order(value: Json, payload: bytes, reading: Reading, table: StatusTable
         facts={"statuses": table.of_machine(reading.names), "lines": _lines(order.get("Items"))},
         payload=payload,
         content_hash=digest(content, APART),
-        platform_updated_at=None,  # xSale tells no change time (xsale.md §3)
+        platform_updated_at=None,  # xSale gives no change time (xsale.md §3)
         age=Age(ordered_at(order.get("PurchaseDate")), is_over=state in reading.ends),
         content=content,
         apart=APART,
@@ -202,7 +202,7 @@ def status_of(order: Json) -> StatusRef:
     names = (order.get("StatusName"), inner.get("Name"), None if whole(status) else status)
     name = next((text(name) for name in names if isinstance(name, str) and name.strip()), None)
     if status_id is None and name is None:
-        raise InvalidOrder("it tells no status")
+        raise InvalidOrder("it gives no status")
     return StatusRef(status_id, None if name is None else unified(name))
 
 

@@ -1,4 +1,4 @@
-"""A sweep by offset misses no row that stays in the list, however the list moves under it."""
+"""A sync by offset misses no row that stays in the list, however the list moves under it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def sweep_through(
     pending = list(moves)
     while True:
         pages += 1
-        assert pages < 1000, "the sweep does not end"
+        assert pages < 1000, "the sync does not end"
         listing = page(rows, sweep, page_size, has_total=has_total)
         found |= {int(order_id) for order_id in listing.ids}
         turned = turn(sweep, listing, page_size)

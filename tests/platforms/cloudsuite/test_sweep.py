@@ -1,4 +1,4 @@
-"""How a sweep over CloudSuite's list finds what changed while the list moves under it."""
+"""How a sync over CloudSuite's list finds what changed while the list moves under it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def page(rows: list[Row], offset: int = 0, size: int = 2) -> Listing:
 
 
 def swept(search: Search, position: Any, *states: list[Row]) -> tuple[list[str], Any]:
-    """Ids found by a whole sweep; the platform holds each of `states` for one page, the last one for all others."""
+    """Ids found by a whole sync; the platform holds each of `states` for one page, the last one for all others."""
     found: list[str] = []
     cursor, calls = None, 0
     while True:

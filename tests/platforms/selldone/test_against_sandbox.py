@@ -45,7 +45,7 @@ async def test_an_id_beyond_what_a_float_holds_walks_the_whole_way() -> None:
 async def test_changes_are_asked_for_in_the_shops_unit(unit: str) -> None:
     options = {"updated_at_unit": unit}
     async with staged(orders=30, lookback_seconds=0, options=options, **selldone(**options)) as stage:
-        _, position = await stage.sweep()
+        _, position = await stage.list_pages()
         new = stage.operate("add")["order"]
         found = await stage.snapshots(position)
         assert new in found
@@ -105,7 +105,7 @@ async def test_a_cancelled_order_is_out_of_sequence_and_reads_as_cancelled() -> 
 
 async def test_only_released_orders_are_new_to_the_erp() -> None:
     async with staged(orders=2, **selldone(unreleased_orders=6)) as stage:
-        pages, _ = await stage.sweep()
+        pages, _ = await stage.list_pages()
         marked = frozenset().union(*(page.skip_if_new for page in pages))
         found = {snapshot.id: snapshot.facts["status"] for page in pages for snapshot in page.orders}
         assert {status for order_id, status in found.items() if order_id in marked} == {"Canceled"}
@@ -114,9 +114,9 @@ async def test_only_released_orders_are_new_to_the_erp() -> None:
 
 async def test_a_cancellation_shows_in_the_next_sweep() -> None:
     async with staged(orders=30, lookback_seconds=0, platform="selldone") as stage:
-        _, position = await stage.sweep()
+        _, position = await stage.list_pages()
         stage.operate("cancel", order=stage.order)
-        pages, _ = await stage.sweep(position)
+        pages, _ = await stage.list_pages(position)
         assert stage.order in frozenset().union(*(page.skip_if_new for page in pages))
 
 

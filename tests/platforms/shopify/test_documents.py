@@ -96,7 +96,7 @@ async def test_every_variable_that_is_sent_is_valid_for_the_real_schema() -> Non
             (other, "cancel", TargetRequest("cancelled", reason="customer")),
         ):
             await stage.client.perform(step, order, (await stage.client.read(order)).order_state(), request)
-        await stage.sweep()
+        await stage.list_pages()
         calls = {call.step: call.sent for call in stage.sandbox.ledger.calls() if call.step != "token"}
     named = {"read": "order", "list": "orders", "cancel": "cancel_with_result"}
     assert {"fulfill", "update_tracking", "cancel", "job", "read", "list"} <= set(calls)

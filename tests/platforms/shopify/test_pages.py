@@ -185,7 +185,7 @@ async def test_an_order_that_never_rests_is_tried_later() -> None:
         assert not caught.value.is_ambiguous
         first_pages = [sent for sent in this.sent() if "after" not in sent]
         assert len(first_pages) == TRIES
-        assert len(this.turns) == len(this.sent()) - 1, "a look from the beginning takes its turn too"
+        assert len(this.turns) == len(this.sent()) - 1, "a read from the beginning takes its turn too"
 
 
 async def test_an_order_of_too_many_pages_is_set_aside_and_says_so() -> None:

@@ -1,4 +1,4 @@
-"""How a sweep over Shopify's orders goes on: what is open first, then everything, then what changed."""
+"""How a sync over Shopify's orders goes on: what is open first, then everything, then what changed."""
 
 from __future__ import annotations
 

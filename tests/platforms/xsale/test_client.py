@@ -291,7 +291,7 @@ async def test_a_chain_looks_once_at_most_between_two_changes(reply: str, betwee
             assert answer.state is not None
             current = OrderState(answer.state, answer.state)
         steps = [call.step for call in stage.sandbox.ledger.calls(stage.order)]
-        # whoever read it before, a target's first change has a look of its own: somebody may have cancelled since
+        # whoever read it before, a target's first change has a read of its own: somebody may have cancelled since
         assert steps == ["read", "read", *(["change_status", *between] * 3)]
 
 
@@ -386,7 +386,7 @@ async def test_an_organization_that_is_not_the_accounts_is_told_with_those_that_
 
 
 async def test_doctor_names_the_status_that_is_missing() -> None:
-    options = {"flow": ("Nowe", "Wyslane"), "milestones": {"cancelled": "Anulowane"}}
+    options = {"flow": ("Nowe", "Wysslot"), "milestones": {"cancelled": "Anulowane"}}
     async with staged("xsale", options=options) as stage:
         found = {finding.check: finding for finding in await stage.client.check()}
         assert found["statuses"].status == "failed"
