@@ -28,18 +28,18 @@ async def test_two_hundred_orders_walk_to_delivered_once_in_order_and_side_by_si
         for order in orders:
             calls = [call.step for call in sandbox.ledger.calls(order) if call.step != "read"]
             assert calls == WALK
-            told = [event.data["step"] for event in await floor.events("step.done", order=order)]
-            assert told == WALK
+            steps = [event.data["step"] for event in await floor.events("step.done", order=order)]
+            assert steps == WALK
         assert 2 <= sandbox.ledger.max_concurrency <= 16
 
 
-async def test_the_feed_tells_a_walk_in_sequence(tmp_path: Path) -> None:
+async def test_the_feed_has_a_walk_in_sequence(tmp_path: Path) -> None:
     async with shopfloor(Sandbox(SandboxSettings(orders=1)), tmp_path) as floor:
         (order,) = await floor.orders()
         target = await floor.reach(order.id, "preparing")
-        told = [(event.type, event.data.get("step")) for event in await floor.events(order=order.id)]
+        found = [(event.type, event.data.get("step")) for event in await floor.events(order=order.id)]
         assert target.status is TargetStatus.REACHED
-        assert told == [
+        assert found == [
             ("order.imported", None),
             ("target.submitted", None),
             ("step.started", "confirm"),

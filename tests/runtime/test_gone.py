@@ -39,8 +39,8 @@ async def test_a_step_that_finds_the_order_gone_says_so_on_the_order_and_in_the_
         assert (problem["type"], problem["step"]) == ("order-not-found", None)
         assert problem["detail"]
         assert (gone.situation, gone.state) == (Situation.IDLE, "CheckQueue")
-        (told,) = await updates(floor, order.id)
-        assert (told["problem"]["type"], told["state"]) == ("order-not-found", "CheckQueue")
+        (event_data,) = await updates(floor, order.id)
+        assert (event_data["problem"]["type"], event_data["state"]) == ("order-not-found", "CheckQueue")
 
 
 async def test_a_refresh_that_finds_the_order_gone_says_so_once(tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ async def test_orders_walk_to_done_with_erp_data_and_despatches_in_sequence(tmp_
                 group.start_soon(partial(floor.reach, order.id, "delivered", CS, **erp(order, "A", "B")))
         for order in orders:
             assert effects(sandbox, order.id) == WALK
-            told = [event.data["step"] for event in await floor.events("step.done", order=order.id)]
-            assert told == WALK
+            steps = [event.data["step"] for event in await floor.events("step.done", order=order.id)]
+            assert steps == WALK
             held = sandbox.cloudsuite.panel.order(order.id)
             assert held.fields["erp_order_number"] == f"ERP-{order.id}"
             assert [line["erp_line_number"] for line in held.lines] == [10 * (n + 1) for n in range(len(held.lines))]
@@ -174,9 +174,9 @@ async def test_tracking_travels_in_the_despatch(tmp_path: Path) -> None:
     sandbox = cloudsuite()
     async with floor_of(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
-        told = erp(order, "A", "B")
-        del told["despatch"][0]["tracking_code"]
-        target = await floor.reach(order.id, "shipped", CS, tracking={"code": "JVGL1", "carrier": "DHL"}, **told)
+        data = erp(order, "A", "B")
+        del data["despatch"][0]["tracking_code"]
+        target = await floor.reach(order.id, "shipped", CS, tracking={"code": "JVGL1", "carrier": "DHL"}, **data)
         slips = list(sandbox.cloudsuite.shop.slips.values())
         assert [(slip["tracking_code"], slip["carrier"]) for slip in slips] == [("JVGL1", "DHL"), ("3SB", "DHL")]
         assert target.unused == ()

@@ -174,5 +174,5 @@ async def test_an_app_without_a_scope_gets_orders_without_that_part_and_no_chang
             "goods": "product_id" in found["lines"][0],
             "": "returns" in found,
         }
-        assert [name for name, is_told in expected.items() if not is_told] == [member]
+        assert [name for name, is_named in expected.items() if not is_named] == [member]
         assert not (await floor.commands.sync(SHOP, 30)).rejected  # type: ignore[union-attr]
