@@ -36,7 +36,7 @@ class Apart:
 
     `steps`: our own steps change it, so a difference counts only when none of them ended since the last read.
     `cancel`: our own cancellation changes it as well, at the read that first shows the order as cancelled.
-    `beside`: it never counts: other things' data that the platform shows beside the order, and not in every look.
+    `beside`: it never counts: other things' data that the platform shows beside the order, and not in every read.
     """
 
     steps: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ def texts(value: Json) -> dict[str, str]:
 
 
 def digest(content: Mapping[str, Json], apart: Apart) -> str:
-    """A digest of what counts in content: equal for two looks that show the same."""
+    """A digest of what counts in content: equal for two reads that show the same."""
     kept = without(content, [*apart.steps, *apart.beside])
     return blake2b(_dumped(_canonical(None, kept)).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 

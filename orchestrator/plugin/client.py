@@ -5,7 +5,7 @@ from __future__ import annotations
 from yarl import URL
 
 from orchestrator.platforms.base.listing import Listing, listing_of, single_of
-from orchestrator.platforms.base.offset import sweep_page
+from orchestrator.platforms.base.offset import walk_page
 from orchestrator.platforms.base.options import is_header_safe
 from orchestrator.platforms.base.rest import Access, Probe, RestClient, Tokens, by_status, json_body
 from orchestrator.platforms.client import (
@@ -122,8 +122,8 @@ __all__ = [
     "seconds_of",
     "single_of",
     "sum_of",
-    "sweep_page",
     "text",
     "texts",
+    "walk_page",
     "word",
 ]

@@ -128,7 +128,7 @@ def test_the_shortest_flow_is_a_machine_too() -> None:
     [
         (("Nowe",), {}, "two statuses at least"),
         (("Nowe", "nowe"), {}, "twice"),
-        (("Nowe", "Wysłane"), {"shipped": "Wysslot"}, "shipped names a status that is not in the flow"),
+        (("Nowe", "Wysłane"), {"shipped": "Wyslane"}, "shipped names a status that is not in the flow"),
         (("Nowe", "Wysłane"), {"new": "Wysłane"}, "new must be the first"),
         (("a", "b", "c"), {"shipped": "b", "preparing": "c"}, "one after another"),
         (("a", "b"), {"shipped": "b", "delivered": "b"}, "one after another"),

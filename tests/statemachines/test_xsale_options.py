@@ -68,7 +68,7 @@ def test_an_accent_that_is_written_apart_is_the_same_letter(tmp_path: Path) -> N
         ),
         ({"flow": ["Nowe", "Wysłane", "wysłane"]}, "shops.xs.flow: the flow has a status twice; names are matched"),
         ({"flow": ["Nowe", " "]}, "shops.xs.flow[1]: must not be blank"),
-        ({"milestones": {"shipped": "Wysslot"}}, "shops.xs.milestones: shipped names a status that is not in the flow"),
+        ({"milestones": {"shipped": "Wyslane"}}, "shops.xs.milestones: shipped names a status that is not in the flow"),
         (
             {"milestones": {"shiped": "Wysłane"}},
             'shops.xs.milestones.shiped: unknown key - did you mean "shipped"?',

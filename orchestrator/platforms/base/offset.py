@@ -37,7 +37,7 @@ _MAX_STEPS_BACK = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class PageWalk:
     """Where a sync stands, as JSON in `Page.next`. Instants are the platform's, in Unix milliseconds.
 
     `since`: what the sync began from. `anchors`: the last ids of the page before, `shared`: how many of its rows this
@@ -54,7 +54,7 @@ class Sweep:
     lost: int = 0
 
     @classmethod
-    def resume(cls, position: Json, cursor: Json, now: Present) -> Sweep:
+    def resume(cls, position: Json, cursor: Json, now: Present) -> PageWalk:
         """The sync that begins from `position`, or goes on from `cursor`."""
         if cursor is not None:
             return cls(**{**cursor, "anchors": tuple(cursor["anchors"])})
@@ -80,65 +80,67 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class WalkAfterPage:
     """A sync after a page. `flaw`: why its end is not believed (`client.Page`); it is complete then too."""
 
-    sweep: Sweep
+    walk: PageWalk
     is_complete: bool
     flaw: str | None = None
 
 
-async def sweep_page(ask: Ask, position: Json, cursor: Json, *, page_size: int, clock: Clock) -> Page:
+async def walk_page(ask: Ask, position: Json, cursor: Json, *, page_size: int, clock: Clock) -> Page:
     """As `PlatformClient.list_page`, by a list that is cut by offset. Raises what `ask` does."""
     page_size = max(page_size, 2)  # pages overlap, and a page of one row would never get on
     now = Present(clock.now_ms())
-    sweep = Sweep.resume(position, cursor, now)
-    listing, answer = await ask(sweep.offset, page_size, sweep.since)
-    turned = turn(sweep, listing, page_size, replace(now, platform_ms=date_ms(answer)))
+    walk = PageWalk.resume(position, cursor, now)
+    listing, answer = await ask(walk.offset, page_size, walk.since)
+    turned = after_page(walk, listing, page_size, replace(now, platform_ms=date_ms(answer)))
     return Page(
         orders=listing.orders,
         unreadable=listing.unreadable,
         skip_if_new=frozenset(snapshot.id for snapshot in listing.orders if not snapshot.is_released),
-        next=None if turned.is_complete else turned.sweep.to_json(),
-        position=turned.sweep.position if turned.is_complete else None,
+        next=None if turned.is_complete else turned.walk.to_json(),
+        position=turned.walk.position if turned.is_complete else None,
         flaw=turned.flaw,
     )
 
 
-def turn(sweep: Sweep, listing: Listing, page_size: int, now: Present) -> Turn:
+def after_page(walk: PageWalk, listing: Listing, page_size: int, now: Present) -> WalkAfterPage:
     """Takes a page in; `now`: when it was asked for."""
     seen_at = [order.platform_updated_at for order in listing.orders if order.platform_updated_at is not None]
-    high = max([*seen_at, *([] if sweep.high is None else [sweep.high])], default=None)
-    sweep = replace(sweep, high=high)
-    if sweep.cap is None:
-        if sweep.since is not None and now.is_before(sweep.since):
-            return Turn(Sweep(), is_complete=False)
+    high = max([*seen_at, *([] if walk.high is None else [walk.high])], default=None)
+    walk = replace(walk, high=high)
+    if walk.cap is None:
+        if walk.since is not None and now.is_before(walk.since):
+            return WalkAfterPage(PageWalk(), is_complete=False)
         bounds = [now.ceiling, *([high] if now.platform_ms is None and high is not None else [])]
-        sweep = replace(sweep, cap=min(bounds))
-    if sweep.anchors and sweep.offset and not set(sweep.anchors).intersection(listing.ids):
-        sweep = replace(sweep, lost=sweep.lost + 1)
-        if not sweep.is_torn:
+        walk = replace(walk, cap=min(bounds))
+    if walk.anchors and walk.offset and not set(walk.anchors).intersection(listing.ids):
+        walk = replace(walk, lost=walk.lost + 1)
+        if not walk.is_torn:
             back = max(1, page_size - OVERLAP_ROWS)
-            return Turn(replace(sweep, offset=max(0, sweep.offset - back)), is_complete=False)
-    is_over, flaw = _ending(sweep, listing, page_size)
+            return WalkAfterPage(replace(walk, offset=max(0, walk.offset - back)), is_complete=False)
+    is_over, flaw = _ending(walk, listing, page_size)
     if is_over:
-        return Turn(sweep, is_complete=True, flaw=flaw)
+        return WalkAfterPage(walk, is_complete=True, flaw=flaw)
     overlap = max(1, min(OVERLAP_ROWS, listing.rows // 2))
-    offset = sweep.offset + listing.rows - overlap
-    return Turn(replace(sweep, offset=offset, anchors=listing.ids[-_ANCHORS:], shared=overlap), is_complete=False)
+    offset = walk.offset + listing.rows - overlap
+    return WalkAfterPage(
+        replace(walk, offset=offset, anchors=listing.ids[-_ANCHORS:], shared=overlap), is_complete=False
+    )
 
 
-def _ending(sweep: Sweep, listing: Listing, page_size: int) -> tuple[bool, str | None]:
+def _ending(walk: PageWalk, listing: Listing, page_size: int) -> tuple[bool, str | None]:
     """Whether the list is over with this page, and why that is not believed."""
-    total, end = listing.total, sweep.offset + listing.rows
-    is_nothing_new = bool(listing.ids) and listing.ids[-1:] == sweep.anchors[-1:]
-    shows_no_more = listing.rows == 0 or (is_nothing_new and listing.rows <= sweep.shared)
+    total, end = listing.total, walk.offset + listing.rows
+    is_nothing_new = bool(listing.ids) and listing.ids[-1:] == walk.anchors[-1:]
+    shows_no_more = listing.rows == 0 or (is_nothing_new and listing.rows <= walk.shared)
     is_counted_out = total == end and listing.rows < page_size and not is_nothing_new
-    is_given_up = sweep.lost > _MAX_STEPS_BACK + PATIENCE_PAGES
+    is_given_up = walk.lost > _MAX_STEPS_BACK + PATIENCE_PAGES
     if not (shows_no_more or is_counted_out or is_given_up):
         return False, None
-    if sweep.is_torn:
-        return True, f"{sweep.lost} pages showed none of the rows before them, so that rows may lie between them unseen"
+    if walk.is_torn:
+        return True, f"{walk.lost} pages showed none of the rows before them, so that rows may lie between them unseen"
     if total is not None and total > end:
         return True, f"it counts {total} orders and shows none behind the first {end}"
     return True, None

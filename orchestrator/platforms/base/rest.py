@@ -1,7 +1,7 @@
 """The client of a platform that is asked for JSON over HTTP: all that such clients do alike.
 
 A platform's client says how its lists are asked for, what its answers mean and what each step sends. Given here: one
-session, access that is renewed when it is refused, turns under the shop's rate limit, large lists read off the loop,
+session, access that is renewed when it is refused, permits under the shop's rate limit, large lists read off the loop,
 refusals of bystanders (`bystanders`), secrets that never show (`discretion`), and the findings of `doctor`.
 """
 
@@ -129,7 +129,7 @@ class RestClient(ABC):
 
     @abstractmethod
     async def list_page(self, position: Json, cursor: Json) -> Page:
-        """As `PlatformClient.list_page`; `base.offset.sweep_page` does it for a list that is cut by offset."""
+        """As `PlatformClient.list_page`; `base.offset.walk_page` does it for a list that is cut by offset."""
 
     @abstractmethod
     async def read(self, order_id: str) -> OrderSnapshot:

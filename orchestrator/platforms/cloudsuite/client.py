@@ -3,7 +3,7 @@
 The platform takes any state at any time and keeps no sequence (§5.1), so every step that would harm an order that is
 elsewhere looks at it first and says so instead: a cancelled order must not come to life because our picture of it was
 old. What the calls have to carry is built in `lines` and `proxy`, what an order is in
-`wire`, how a sync pages in `sweep`.
+`wire`, how a sync pages in `page_walk`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from orchestrator.platforms.cloudsuite.access import CloudsuiteAccess
 from orchestrator.platforms.cloudsuite.errors import is_own_about_order
 from orchestrator.platforms.cloudsuite.lines import with_erp_lines
 from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
+from orchestrator.platforms.cloudsuite.page_walk import LIST_PATH, OVERLAP, Now, PageWalk, Search, after_page
 from orchestrator.platforms.cloudsuite.proxy import CloudsuiteProxy, slip_lines
-from orchestrator.platforms.cloudsuite.sweep import LIST_PATH, OVERLAP, Now, Search, Sweep, turn
 from orchestrator.platforms.cloudsuite.wire import (
     Listing,
     Reading,
@@ -103,10 +103,10 @@ class CloudsuiteClient(RestClient):
     async def list_page(self, position: Json, cursor: Json) -> Page:
         """One page of summaries: the orders that are new or changed are to be read, the others were seen before."""
         present = Present(self._clock.now_ms())
-        sweep = Sweep.resume(position, cursor, self._search, Now(present, self._reading.zone))
-        listing, answer = await self._list(sweep.page)
+        walk = PageWalk.resume(position, cursor, self._search, Now(present, self._reading.zone))
+        listing, answer = await self._list(walk.page)
         now = Now(replace(present, platform_ms=date_ms(answer)), self._reading.zone)
-        turned = turn(sweep, self._here(listing), self._search, now)
+        turned = after_page(walk, self._here(listing), self._search, now)
         return Page(
             orders=(),
             unreadable=listing.unreadable,
@@ -114,10 +114,10 @@ class CloudsuiteClient(RestClient):
             skip_if_new=frozenset(row.id for row in turned.rows if row.state != "confirmed"),
             ages={row.id: age_of(row.state, row.created, row.ordered, self._reading.zone) for row in turned.rows},
             next=None if turned.next is None else turned.next.to_json(),
-            position=turned.sweep.position(self._search) if turned.next is None else None,
+            position=turned.walk.position(self._search) if turned.next is None else None,
             shown=listing.names,
             cursor=listing.next,
-            part=sweep.round,
+            part=walk.round,
             flaw=turned.flaw,
         )
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from yarl import URL
 
 from orchestrator.platforms.base.listing import Listing
-from orchestrator.platforms.base.offset import sweep_page
+from orchestrator.platforms.base.offset import walk_page
 from orchestrator.platforms.base.rest import Probe, RestClient, json_body
 from orchestrator.platforms.client import OrderSnapshot, Page, PlatformClient, StepAnswer
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
@@ -59,7 +59,7 @@ class SelldoneClient(RestClient):
 
     async def list_page(self, position: Json, cursor: Json) -> Page:
         """One page of Payed, COD and Canceled orders that changed since `position`, oldest checkout first."""
-        return await sweep_page(self._list, position, cursor, page_size=self._page_size, clock=self._clock)
+        return await walk_page(self._list, position, cursor, page_size=self._page_size, clock=self._clock)
 
     async def read(self, order_id: str) -> OrderSnapshot:
         """One order. Raises NotFound also for what cannot be an id: Selldone's are integers."""

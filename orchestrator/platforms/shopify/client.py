@@ -19,12 +19,12 @@ from orchestrator.platforms.shopify.access import ShopifyAccess
 from orchestrator.platforms.shopify.graphql import InvalidData, ShopifyDoor
 from orchestrator.platforms.shopify.listing import read_listing
 from orchestrator.platforms.shopify.options import ShopifyOptions
+from orchestrator.platforms.shopify.page_walk import PageWalk
 from orchestrator.platforms.shopify.pages import OrderPages
 from orchestrator.platforms.shopify.parts import OptionalParts
 from orchestrator.platforms.shopify.scopes import missing_scopes, scopes_finding
 from orchestrator.platforms.shopify.steps import ShopifySteps
 from orchestrator.platforms.shopify.subscriptions import ShopifySubscriptions, addresses
-from orchestrator.platforms.shopify.sweep import Sweep
 from orchestrator.platforms.shopify.webhooks import RETURN_PART, id_of_gid, whole_id
 from orchestrator.platforms.shopify.wire import read_order
 from orchestrator.platforms.subscriptions import Subscription
@@ -71,20 +71,20 @@ class ShopifyClient:
     async def list_page(self, position: Json, cursor: Json) -> Page:
         """One page of the orders that changed; each of them has to be read."""
         now = Present(self._clock.now_ms())
-        sweep = Sweep.resume(position, cursor, self._lookback_ms, now)
-        variables = {"first": self._page_size, "after": sweep.after, "query": sweep.query}
+        walk = PageWalk.resume(position, cursor, self._lookback_ms, now)
+        variables = {"first": self._page_size, "after": walk.after, "query": walk.query}
         answer = await self._door.send("orders", variables, is_effect=False)
         with suppress(InvalidData):  # one order's row: each is read by itself
             self._door.data_of(answer, is_effect=False)
         listed = read_listing(answer.body)
-        fresh = sweep.fresh(listed.rows)
+        fresh = walk.fresh(listed.rows)
         now = replace(now, platform_ms=date_ms(answer))
-        turned = sweep.turned(listed.rows, listed.after, now, self._lookback_ms)
-        is_going_on = listed.after is not None or turned.part < sweep.part
+        turned = walk.turned(listed.rows, listed.after, now, self._lookback_ms)
+        is_going_on = listed.after is not None or turned.part < walk.part
         following = turned if is_going_on else None if listed.flaw is not None else turned.following()
         return Page(
             orders=(),
-            unreadable=listed.unreadable if not sweep.is_part else (),  # the whole list shows them again
+            unreadable=listed.unreadable if not walk.is_part else (),  # the whole list shows them again
             must_read=tuple(dict.fromkeys(row.id for row in fresh)),
             skip_if_new=frozenset(row.id for row in fresh if row.is_cancelled),
             ages={row.id: row.age for row in fresh},
@@ -92,7 +92,7 @@ class ShopifyClient:
             position=turned.position() if following is None else None,
             shown=listed.names,
             cursor=listed.after,
-            part=sweep.part,
+            part=walk.part,
             flaw=listed.flaw,
         )
 

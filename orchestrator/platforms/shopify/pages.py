@@ -3,7 +3,7 @@
 Shopify's pages are no snapshot: between two of them the order may change. Each page therefore tells the order's change
 time, and that of the fulfilment order whose lines it shows, which moves alone when goods are moved or split. A page
 that tells another one than the first makes the whole read begin again. Change times are whole seconds, so what changes
-within the very second of the last change is not seen here; a poll reads such an order again (`sweep`).
+within the very second of the last change is not seen here; a poll reads such an order again (`page_walk`).
 
 A list whose pages do not lead on (a cursor that comes again, something that was shown before) is read again as well:
 goods that count twice would be shipped twice. Should it stay like that, the order is set aside, and no other waits.
@@ -43,7 +43,7 @@ class _Endless(Exception):
 
 
 class OrderPages:
-    """Reads whole orders of one shop. `throttle`: see `client.Throttle`; each call but the first takes its turn."""
+    """Reads whole orders of one shop. `throttle`: see `client.Throttle`; each call but the first needs a permit."""
 
     def __init__(self, door: ShopifyDoor, throttle: Throttle) -> None:
         self._door, self._throttle = door, throttle

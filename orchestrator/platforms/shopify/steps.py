@@ -315,7 +315,7 @@ class ShopifySteps:
     # -- judging ---------------------------------------------------------------------------------------------------
 
     def _nothing_left(self, known: _Known) -> StepAnswer:
-        """The look shows nothing to do. That the step itself is done it has to prove; what was reached another way is
+        """The read shows nothing to do. That the step itself is done it has to prove; what was reached another way is
         adopted and planned from: as drift where the order's state tells of it, else as what there is to ship now."""
         step, before, now, request = known
         if self.machine.is_done(step, before, now, request):

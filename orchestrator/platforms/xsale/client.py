@@ -33,7 +33,7 @@ from orchestrator.platforms.xsale.calls import OrganizationCalls
 from orchestrator.platforms.xsale.directory import StatusDirectory
 from orchestrator.platforms.xsale.lists import Cursor, filtered, flaw, further, paged, turn
 from orchestrator.platforms.xsale.options import XsaleOptions
-from orchestrator.platforms.xsale.recent_states import RecentLooks
+from orchestrator.platforms.xsale.recent_states import RecentReads
 from orchestrator.platforms.xsale.statuses import StatusMissing, StatusTable, whole
 from orchestrator.platforms.xsale.tokens import keeper_of
 from orchestrator.platforms.xsale.wire import Listing, Reading, read_listing, read_single, status_of
@@ -61,7 +61,7 @@ class XsaleClient(RestClient):
         self._machine = machines.build(options.model_dump(include={"flow", "milestones"}))
         names = tuple(state.name for state in self._machine.states.values() if not state.record_only)
         self._directory = StatusDirectory(self._calls, names, options.envelope, settings.clock)
-        self._looks = RecentLooks(settings.clock)
+        self._reads = RecentReads(settings.clock)
         ends = tuple(name for name in names if self._machine.states[name].is_end)
         self._reading = Reading(options.fields, options.payments, names, options.envelope, ends)
         is_open = tuple(name for name in names if name not in ends and name != self._machine.initial)
@@ -128,7 +128,7 @@ class XsaleClient(RestClient):
             raise failure
         if not self._shows(answer, to, table) and self._options.verify_changes:
             await self._verify(order_id, to, answer)
-        self._looks.note(order_id, to, request)
+        self._reads.note(order_id, to, request)
         return StepAnswer(to)
 
     async def probe(self) -> Probe:
@@ -211,7 +211,7 @@ class XsaleClient(RestClient):
         True when the order has the new status already, which must not be set twice. Raises OutOfSequence when it is
         neither there nor where we think: a person's cancellation is not overwritten.
         """
-        state = None if self._machine.sends(current, to) else self._looks.state(order_id, request)
+        state = None if self._machine.sends(current, to) else self._reads.state(order_id, request)
         if state != current.platform_state:
             state = (await self._first(order_id)).state
         if state not in (current.platform_state, to):

@@ -1,6 +1,6 @@
 """What orders showed a moment ago, so that a chain of changes need not look twice between two of them.
 
-A look is good for the target alone whose change it belongs to. What comes after that target was wanted after somebody
+A read is good for the target alone whose change it belongs to. What comes after that target was wanted after somebody
 may have cancelled the order, and a change would take the cancellation away (xsale.md §5).
 """
 
@@ -14,23 +14,23 @@ FRESH_SECONDS = 5.0
 _MOST = 2000
 
 
-class RecentLooks:
+class RecentReads:
     """The state in which each order was last seen on its way to what a target asks for, for some seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._looks: dict[str, tuple[float, str, TargetRequest]] = {}
+        self._reads: dict[str, tuple[float, str, TargetRequest]] = {}
 
     def note(self, order_id: str, state: str, request: TargetRequest) -> None:
         """The order was confirmed to be in `state` by a change for `request`."""
         now = self._clock.monotonic()
-        if len(self._looks) >= _MOST:
-            self._looks = {each: look for each, look in self._looks.items() if now - look[0] < FRESH_SECONDS}
-        self._looks[order_id] = now, state, request
+        if len(self._reads) >= _MOST:
+            self._reads = {each: read for each, read in self._reads.items() if now - read[0] < FRESH_SECONDS}
+        self._reads[order_id] = now, state, request
 
     def state(self, order_id: str, request: TargetRequest) -> str | None:
         """The state that the order showed a moment ago on the way to `request`, None if nobody looked."""
-        look = self._looks.get(order_id)
-        if look is None or look[2] != request or self._clock.monotonic() - look[0] >= FRESH_SECONDS:
+        read = self._reads.get(order_id)
+        if read is None or read[2] != request or self._clock.monotonic() - read[0] >= FRESH_SECONDS:
             return None
-        return look[1]
+        return read[1]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.platforms.base import offset as sweeps
 from orchestrator.platforms.base.listing import Listing
-from orchestrator.platforms.base.offset import OVERLAP_ROWS, Sweep, Turn
+from orchestrator.platforms.base.offset import OVERLAP_ROWS, PageWalk, WalkAfterPage
 from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.horizon import MARGIN_MS, Present
 from statemachines.target import Json
@@ -20,44 +20,44 @@ DATE_MS = 1_000_000
 """The platform's clock, and ours."""
 
 
-def resume(position: Json = None, cursor: Json = None) -> Sweep:
-    return Sweep.resume(position, cursor, Present(DATE_MS))
+def resume(position: Json = None, cursor: Json = None) -> PageWalk:
+    return PageWalk.resume(position, cursor, Present(DATE_MS))
 
 
-def turn(sweep: Sweep, listing: Listing, page_size: int, platform_ms: int | None = DATE_MS) -> Turn:
-    return sweeps.turn(sweep, listing, page_size, Present(DATE_MS, platform_ms))
+def after_page(walk: PageWalk, listing: Listing, page_size: int, platform_ms: int | None = DATE_MS) -> WalkAfterPage:
+    return sweeps.after_page(walk, listing, page_size, Present(DATE_MS, platform_ms))
 
 
 def snapshot(order_id: int, updated_at: int = 500_000) -> OrderSnapshot:
     return OrderSnapshot(str(order_id), None, "CheckQueue", "paid", {"status": "Payed"}, b"{}", "", updated_at)
 
 
-def page(rows: Sequence[int], sweep: Sweep, page_size: int, *, has_total: bool = True) -> Listing:
+def page(rows: Sequence[int], walk: PageWalk, page_size: int, *, has_total: bool = True) -> Listing:
     """What the platform answers when its list is `rows`."""
-    cut = rows[sweep.offset : sweep.offset + page_size]
+    cut = rows[walk.offset : walk.offset + page_size]
     ids = tuple(str(row) for row in cut)
     return Listing(tuple(snapshot(row) for row in cut), (), ids, len(cut), len(rows) if has_total else None)
 
 
-def after_json(sweep: Sweep) -> Sweep:
-    return resume(None, json.loads(json.dumps(sweep.to_json())))
+def after_json(walk: PageWalk) -> PageWalk:
+    return resume(None, json.loads(json.dumps(walk.to_json())))
 
 
 def sweep_through(
     rows: list[int], page_size: int, moves: Sequence[tuple[set[int], set[int]]] = (), *, has_total: bool = True
-) -> tuple[set[int], Turn, int]:
+) -> tuple[set[int], WalkAfterPage, int]:
     """Pages to the end; after each page the rows of `moves` leave and enter. Ids seen, how it ended, pages."""
-    sweep, found, pages = resume(), set[int](), 0
+    walk, found, pages = resume(), set[int](), 0
     pending = list(moves)
     while True:
         pages += 1
         assert pages < 1000, "the sync does not end"
-        listing = page(rows, sweep, page_size, has_total=has_total)
+        listing = page(rows, walk, page_size, has_total=has_total)
         found |= {int(order_id) for order_id in listing.ids}
-        turned = turn(sweep, listing, page_size)
+        turned = after_page(walk, listing, page_size)
         if turned.is_complete:
             return found, turned, pages
-        sweep = after_json(turned.sweep)
+        walk = after_json(turned.walk)
         if pending:
             gone, new = pending.pop(0)
             rows = sorted((set(rows) - gone) | new)
@@ -68,7 +68,7 @@ def test_a_list_at_rest_is_seen_whole(count: int, page_size: int, has_total: boo
     found, end, _ = sweep_through(list(range(count)), page_size, has_total=has_total)
     assert found == set(range(count))
     assert end.flaw is None
-    assert end.sweep.lost == 0
+    assert end.walk.lost == 0
 
 
 @settings(max_examples=300)
@@ -90,12 +90,12 @@ def test_a_row_that_stays_is_seen_or_the_sweep_says_that_it_may_not_be(
 def test_whatever_the_platform_counts_every_row_is_seen_or_the_sweep_says_so(
     count: int, page_size: int, total: int
 ) -> None:
-    sweep, found = resume(), set[str]()
+    walk, found = resume(), set[str]()
     while True:
-        listing = replace(page(range(count), sweep, page_size), total=total)
+        listing = replace(page(range(count), walk, page_size), total=total)
         found |= set(listing.ids)
-        turned = turn(sweep, listing, page_size)
-        sweep = turned.sweep
+        turned = after_page(walk, listing, page_size)
+        walk = turned.walk
         if turned.is_complete:
             break
     assert len(found) == count
@@ -105,19 +105,19 @@ def test_whatever_the_platform_counts_every_row_is_seen_or_the_sweep_says_so(
 def test_rows_that_move_up_over_the_cut_are_found_by_stepping_back() -> None:
     found, end, _ = sweep_through(list(range(40)), 10, [(set(), set()), (set(range(12)), set())])
     assert set(range(12, 40)) <= found
-    assert end.sweep.lost == 2
+    assert end.walk.lost == 2
     assert end.flaw is None
 
 
 def test_a_list_whose_rows_are_always_others_ends_and_is_not_believed() -> None:
-    sweep, pages = resume({"updated_at": 7}), 0
+    walk, pages = resume({"updated_at": 7}), 0
     while True:
         pages += 1
         assert pages < 500
         rows = range(1000 * pages, 1000 * pages + 10)
         listing = Listing(tuple(map(snapshot, rows)), (), tuple(map(str, rows)), 10, None)
-        turned = turn(sweep, listing, 10)
-        sweep = turned.sweep
+        turned = after_page(walk, listing, 10)
+        walk = turned.walk
         if turned.is_complete:
             break
     assert turned.flaw is not None
@@ -126,47 +126,47 @@ def test_a_list_whose_rows_are_always_others_ends_and_is_not_believed() -> None:
 
 def test_a_platform_that_ignores_the_offset_is_not_taken_for_one_that_is_at_its_end() -> None:
     for total in (None, 40):
-        sweep = resume()
+        walk = resume()
         for _ in range(50):  # that such pages lead to nothing is noticed for all platforms alike (`progress`)
             rows = tuple(snapshot(n) for n in range(10))
-            turned = turn(sweep, Listing(rows, (), tuple(row.id for row in rows), 10, total), 10)
+            turned = after_page(walk, Listing(rows, (), tuple(row.id for row in rows), 10, total), 10)
             assert not turned.is_complete
-            sweep = turned.sweep
+            walk = turned.walk
 
 
 def test_a_count_that_is_too_large_does_not_hold_a_sweep() -> None:
-    sweep, pages = resume(), 0
+    walk, pages = resume(), 0
     while True:
         pages += 1
-        cut = range(sweep.offset, min(sweep.offset + 10, 25))
-        turned = turn(sweep, Listing(tuple(map(snapshot, cut)), (), tuple(map(str, cut)), len(cut), 99), 10)
-        sweep = turned.sweep
+        cut = range(walk.offset, min(walk.offset + 10, 25))
+        turned = after_page(walk, Listing(tuple(map(snapshot, cut)), (), tuple(map(str, cut)), len(cut), 99), 10)
+        walk = turned.walk
         if turned.is_complete:
             break
     assert pages == 5
-    assert sweep.lost == 0
+    assert walk.lost == 0
     assert turned.flaw == "it counts 99 orders and shows none behind the first 25"
 
 
 def test_an_empty_list_that_counts_orders_is_not_believed() -> None:
-    assert turn(resume({"updated_at": 7}), Listing((), total=3), 10).flaw is not None
-    assert turn(resume({"updated_at": 7}), Listing((), total=0), 10).flaw is None
-    assert turn(resume({"updated_at": 7}), Listing(()), 10).flaw is None
+    assert after_page(resume({"updated_at": 7}), Listing((), total=3), 10).flaw is not None
+    assert after_page(resume({"updated_at": 7}), Listing((), total=0), 10).flaw is None
+    assert after_page(resume({"updated_at": 7}), Listing(()), 10).flaw is None
 
 
 def test_a_page_without_a_readable_id_does_not_end_a_sweep() -> None:
-    first = turn(resume(), Listing((), (), (), 10, 30), 10)
+    first = after_page(resume(), Listing((), (), (), 10, 30), 10)
     assert not first.is_complete
-    assert first.sweep.offset == 10 - OVERLAP_ROWS
-    assert not turn(first.sweep, Listing((), (), (), 10, None), 10).is_complete
+    assert first.walk.offset == 10 - OVERLAP_ROWS
+    assert not after_page(first.walk, Listing((), (), (), 10, None), 10).is_complete
 
 
 def position_after(updated_at: Sequence[int], date_ms: int | None, position: object = None) -> object:
     orders = tuple(snapshot(n, at) for n, at in enumerate(updated_at))
     listing = Listing(orders, (), tuple(order.id for order in orders), len(orders), len(orders))
-    turned = turn(resume(position), listing, 100, date_ms)
+    turned = after_page(resume(position), listing, 100, date_ms)
     assert turned.is_complete
-    return turned.sweep.position
+    return turned.walk.position
 
 
 def test_the_next_sweep_begins_at_the_largest_change_seen() -> None:
@@ -181,10 +181,10 @@ def test_a_change_time_in_the_future_does_not_blind_the_next_sweep() -> None:
 
 
 def test_a_position_of_the_future_is_not_begun_from() -> None:
-    assert resume({"updated_at": DATE_MS * 50}) == Sweep(), "by our clock"
-    sweep = resume({"updated_at": DATE_MS})
-    again = turn(sweep, Listing((snapshot(1, 10),), (), ("1",), 1, 1), 10, DATE_MS - 2 * MARGIN_MS)
-    assert again == Turn(Sweep(), is_complete=False), "by the platform's clock"
+    assert resume({"updated_at": DATE_MS * 50}) == PageWalk(), "by our clock"
+    walk = resume({"updated_at": DATE_MS})
+    again = after_page(walk, Listing((snapshot(1, 10),), (), ("1",), 1, 1), 10, DATE_MS - 2 * MARGIN_MS)
+    assert again == WalkAfterPage(PageWalk(), is_complete=False), "by the platform's clock"
 
 
 def test_the_position_never_goes_back() -> None:
@@ -201,22 +201,22 @@ def test_without_a_platform_clock_the_first_page_bounds_the_position() -> None:
         orders = tuple(snapshot(order_id, at) for order_id, at in ids_at)
         return Listing(orders, (), tuple(order.id for order in orders), len(orders), 3)
 
-    first = turn(resume(), answer((1, 100), (2, 50)), 2, None)
+    first = after_page(resume(), answer((1, 100), (2, 50)), 2, None)
     assert not first.is_complete
-    last = turn(first.sweep, answer((2, 50), (3, 900)), 2, None)
-    assert last.sweep.position == {"updated_at": 100}
+    last = after_page(first.walk, answer((2, 50), (3, 900)), 2, None)
+    assert last.walk.position == {"updated_at": 100}
 
 
 def test_a_change_on_a_page_already_read_is_left_to_the_next_sweep() -> None:
     """Row 1 changes at 1,000,500 after its page was read; row 30 shows 1,900,000 later in the same, slow sweep."""
-    first = turn(resume(), page(range(30), Sweep(), 20), 20)
+    first = after_page(resume(), page(range(30), PageWalk(), 20), 20)
     assert not first.is_complete
     rows = tuple(snapshot(n, 1_900_000) for n in range(15, 30))
-    last = turn(first.sweep, Listing(rows, (), tuple(o.id for o in rows), 15, 30), 20, 1_900_000)
+    last = after_page(first.walk, Listing(rows, (), tuple(o.id for o in rows), 15, 30), 20, 1_900_000)
     assert last.is_complete
-    assert last.sweep.position == {"updated_at": DATE_MS}
+    assert last.walk.position == {"updated_at": DATE_MS}
 
 
 def test_a_position_of_another_shape_begins_anew() -> None:
     for position in (None, "x", {}, {"updated_at": "1"}, [1]):
-        assert resume(position) == Sweep()
+        assert resume(position) == PageWalk()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.platforms.cloudsuite.notes import note
-from orchestrator.platforms.cloudsuite.sweep import Search
+from orchestrator.platforms.cloudsuite.page_walk import Search
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
 from orchestrator.sandbox.cloudsuite.orders import CloudsuiteOrder
 from orchestrator.sandbox.cloudsuite.shop import CloudsuiteOptions

@@ -24,7 +24,7 @@ from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.xsale.client import XsaleClient
 from orchestrator.platforms.xsale.lists import Cursor, filtered, turn
 from orchestrator.platforms.xsale.options import XsaleOptions
-from orchestrator.platforms.xsale.recent_states import FRESH_SECONDS, RecentLooks
+from orchestrator.platforms.xsale.recent_states import FRESH_SECONDS, RecentReads
 from orchestrator.sandbox.xsale.shop import XsaleOptions as Simulated
 from orchestrator.testing.stage import Stage, staged
 from statemachines.machine import OrderState
@@ -335,7 +335,7 @@ async def test_another_order_than_the_one_asked_for_is_unreadable() -> None:
 
 def test_a_look_is_good_for_some_seconds_and_for_one_target() -> None:
     seconds = 0.0
-    looks = RecentLooks(Clock(monotonic=lambda: seconds))
+    looks = RecentReads(Clock(monotonic=lambda: seconds))
     wanted, another = TargetRequest("shipped"), TargetRequest("delivered")
     looks.note("1", "Nowe", wanted)
     assert looks.state("1", wanted) == "Nowe"
@@ -345,7 +345,7 @@ def test_a_look_is_good_for_some_seconds_and_for_one_target() -> None:
     assert looks.state("1", wanted) is None
     for order in range(3000):
         looks.note(str(order), "Nowe", wanted)
-    assert len(looks._looks) < 3001
+    assert len(looks._reads) < 3001
 
 
 # -- statuses and tokens -----------------------------------------------------------------------------------------------
@@ -386,7 +386,7 @@ async def test_an_organization_that_is_not_the_accounts_is_told_with_those_that_
 
 
 async def test_doctor_names_the_status_that_is_missing() -> None:
-    options = {"flow": ("Nowe", "Wysslot"), "milestones": {"cancelled": "Anulowane"}}
+    options = {"flow": ("Nowe", "Wyslane"), "milestones": {"cancelled": "Anulowane"}}
     async with staged("xsale", options=options) as stage:
         found = {finding.check: finding for finding in await stage.client.check()}
         assert found["statuses"].status == "failed"

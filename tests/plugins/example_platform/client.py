@@ -29,8 +29,8 @@ from orchestrator.plugin.client import (
     of_one_order,
     order_number,
     single_of,
-    sweep_page,
     text,
+    walk_page,
     word,
 )
 from orchestrator.plugin.machine import Json, OrderState, TargetRequest
@@ -51,7 +51,7 @@ class ExampleClient(RestClient):
 
     async def list_page(self, position: Json, cursor: Json) -> Page:
         """As `PlatformClient.list_page`."""
-        return await sweep_page(self._list, position, cursor, page_size=self._page_size, clock=self._clock)
+        return await walk_page(self._list, position, cursor, page_size=self._page_size, clock=self._clock)
 
     async def read(self, order_id: str) -> OrderSnapshot:
         """As `PlatformClient.read`."""

@@ -11,7 +11,7 @@ from orchestrator.platforms.client import Age
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.horizon import Present
 from orchestrator.platforms.shopify.listing import read_listing
-from orchestrator.platforms.shopify.sweep import OPEN_FIRST, Sweep
+from orchestrator.platforms.shopify.page_walk import OPEN_FIRST, PageWalk
 from orchestrator.platforms.shopify.wire import Row
 
 NOW = 1_800_000_000_000
@@ -28,32 +28,32 @@ def row(number: str, updated_at: int) -> Row:
 
 
 def test_what_was_read_among_the_open_orders_is_not_read_again_with_everything() -> None:
-    first = Sweep.resume(None, None, LOOKBACK, PRESENT)
+    first = PageWalk.resume(None, None, LOOKBACK, PRESENT)
     assert first.query == OPEN_FIRST
     old, late = row("1", NOW - 10 * LOOKBACK), row("2", NOW - 500)
     everything = first.turned([old, late], None, PRESENT, LOOKBACK).following()
     assert everything is not None
     assert everything.query is None
-    again = Sweep.resume(None, everything.to_json(), LOOKBACK, PRESENT)
+    again = PageWalk.resume(None, everything.to_json(), LOOKBACK, PRESENT)
     assert again.fresh([old, late]) == [late], "its second was not over: it may have changed once more"
     assert again.fresh([row("1", NOW)]) == [row("1", NOW)], "it changed since"
 
 
 def test_only_the_whole_list_says_where_the_next_sweep_begins() -> None:
-    first = Sweep.resume(None, None, LOOKBACK, PRESENT).turned([row("1", NOW - 5000)], None, PRESENT, LOOKBACK)
+    first = PageWalk.resume(None, None, LOOKBACK, PRESENT).turned([row("1", NOW - 5000)], None, PRESENT, LOOKBACK)
     everything = first.following()
     assert everything is not None
     done = everything.turned([row("9", NOW - 50_000), row("1", NOW - 5000)], None, PRESENT, LOOKBACK)
     assert done.following() is None
     position = done.position()
     assert position["latest"] == NOW - 5000
-    following = Sweep.resume(position, None, LOOKBACK, PRESENT)
+    following = PageWalk.resume(position, None, LOOKBACK, PRESENT)
     assert (following.query or "").startswith("updated_at:>=")
     assert following.turned([], None, PRESENT, LOOKBACK).following() is None
 
 
 def test_a_shop_without_orders_begins_anew() -> None:
-    first = Sweep.resume(None, None, LOOKBACK, PRESENT).turned([], None, PRESENT, LOOKBACK)
+    first = PageWalk.resume(None, None, LOOKBACK, PRESENT).turned([], None, PRESENT, LOOKBACK)
     everything = first.following()
     assert everything is not None
     assert everything.turned([], None, PRESENT, LOOKBACK).position() is None
@@ -61,37 +61,39 @@ def test_a_shop_without_orders_begins_anew() -> None:
 
 @pytest.mark.parametrize("ahead_ms", [3 * 3_600_000, 74 * 365 * 86_400_000])
 def test_a_change_time_in_the_future_hides_no_later_change(ahead_ms: int) -> None:
-    everything = Sweep(known={})
+    everything = PageWalk(known={})
     done = everything.turned([row("1", NOW - 5000), row("2", NOW + ahead_ms)], None, PRESENT, LOOKBACK)
     assert done.position() == {"latest": NOW, "seen": {"1": NOW - 5000}}
     late = Present(NOW + 60_000, NOW + 60_000)
-    following = Sweep.resume(done.position(), None, LOOKBACK, late)
+    following = PageWalk.resume(done.position(), None, LOOKBACK, late)
     assert following.query == f"updated_at:>='{iso(NOW - LOOKBACK)}'"
     assert following.turned([], None, late, LOOKBACK).position()["latest"] == NOW
 
 
 def test_a_sweep_that_lasts_is_bounded_by_its_beginning() -> None:
-    first = Sweep().turned([row("1", NOW - 5000)], "next", PRESENT, LOOKBACK)
+    first = PageWalk().turned([row("1", NOW - 5000)], "next", PRESENT, LOOKBACK)
     later = Present(NOW + 3_600_000, NOW + 3_600_000)
-    last = Sweep.resume(None, first.to_json(), LOOKBACK, later)
+    last = PageWalk.resume(None, first.to_json(), LOOKBACK, later)
     done = last.turned([row("2", NOW + 3_000_000)], None, later, LOOKBACK)
     assert done.position() == {"latest": NOW, "seen": {"1": NOW - 5000, "2": NOW + 3_000_000}}
 
 
 def test_a_position_of_the_future_is_begun_from_the_beginning() -> None:
     position = {"latest": NOW + 86_400_000, "seen": {}}
-    assert Sweep.resume(position, None, LOOKBACK, PRESENT) == Sweep(OPEN_FIRST), "by our clock"
+    assert PageWalk.resume(position, None, LOOKBACK, PRESENT) == PageWalk(OPEN_FIRST), "by our clock"
     ours_ms = NOW + 2 * 86_400_000
-    sweep = Sweep.resume(position, None, LOOKBACK, Present(ours_ms))
-    assert sweep != Sweep(OPEN_FIRST)
-    turned = sweep.turned([row("1", NOW)], "next", Present(ours_ms, NOW), LOOKBACK)
-    assert turned == Sweep(OPEN_FIRST), "by the platform's"
+    walk = PageWalk.resume(position, None, LOOKBACK, Present(ours_ms))
+    assert walk != PageWalk(OPEN_FIRST)
+    turned = walk.turned([row("1", NOW)], "next", Present(ours_ms, NOW), LOOKBACK)
+    assert turned == PageWalk(OPEN_FIRST), "by the platform's"
 
 
 @pytest.mark.parametrize("latest", [-62_135_596_800_000, 0, 1])
 def test_a_change_time_at_the_beginning_of_time_breaks_no_sweep(latest: int) -> None:
-    position = Sweep().turned([row("1", latest)], None, PRESENT, LOOKBACK).position()
-    assert (Sweep.resume(position, None, LOOKBACK, PRESENT).query or "").startswith("updated_at:>='1970-01-01T00:00:0")
+    position = PageWalk().turned([row("1", latest)], None, PRESENT, LOOKBACK).position()
+    assert (PageWalk.resume(position, None, LOOKBACK, PRESENT).query or "").startswith(
+        "updated_at:>='1970-01-01T00:00:0"
+    )
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ OPEN_FIRST = "status:open"
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class PageWalk:
     """Where a sync stands, as JSON in `Page.next`.
 
     `query`: what the list is asked for, None: everything. `after`: the cursor of the next page. `known`: change times
@@ -43,7 +43,7 @@ class Sweep:
     cap: int | None = None
 
     @classmethod
-    def resume(cls, position: Json, cursor: Json, lookback_ms: int, now: Present) -> Sweep:
+    def resume(cls, position: Json, cursor: Json, lookback_ms: int, now: Present) -> PageWalk:
         """The sync that begins from `position`, or goes on from `cursor`."""
         if cursor is not None:
             return cls(**cursor)
@@ -63,9 +63,9 @@ class Sweep:
         """Whether this lists the open orders alone, and everything follows."""
         return self.query == OPEN_FIRST
 
-    def following(self) -> Sweep | None:
+    def following(self) -> PageWalk | None:
         """The sync behind the last page of this one; None when all is listed."""
-        return Sweep(known=self.seen, cap=self.cap) if self.is_part else None
+        return PageWalk(known=self.seen, cap=self.cap) if self.is_part else None
 
     @property
     def part(self) -> int:
@@ -82,13 +82,13 @@ class Sweep:
         """The rows that the last sync did not see as they are now."""
         return [row for row in rows if self.known.get(row.id) != row.updated_at]
 
-    def turned(self, rows: list[Row], after: str | None, now: Present, lookback_ms: int) -> Sweep:
+    def turned(self, rows: list[Row], after: str | None, now: Present, lookback_ms: int) -> PageWalk:
         """The sync after a page; `now`: when it was asked for. One that turns out to have begun in the future becomes
         the first one of a shop again."""
         cap = self.cap
         if cap is None:
             if self.latest is not None and now.is_before(self.latest):
-                return Sweep(OPEN_FIRST)
+                return PageWalk(OPEN_FIRST)
             cap = now.ceiling
         latest = max((row.updated_at for row in rows), default=None)
         if self.latest is not None:

@@ -85,7 +85,7 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class PageWalk:
     """Where a sync stands, as JSON in `Page.next`.
 
     `page`: path and query of the page to ask for. `first`: that of the first page. `known`: `modified_date` by id as
@@ -110,7 +110,7 @@ class Sweep:
     is_settled: bool = True
 
     @classmethod
-    def resume(cls, position: Json, cursor: Json, search: Search, now: Now) -> Sweep:
+    def resume(cls, position: Json, cursor: Json, search: Search, now: Now) -> PageWalk:
         """The sync that begins from `position`, or goes on from `cursor`."""
         if cursor is not None:
             return cls(**cursor)
@@ -145,52 +145,52 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class WalkAfterPage:
     """A sync after a page: `rows` are new or changed, `next` is where it goes on, None when it is complete. `flaw`:
     why the list cannot be whole (`client.Page`)."""
 
-    sweep: Sweep
+    walk: PageWalk
     rows: tuple[Row, ...]
-    next: Sweep | None
+    next: PageWalk | None
     flaw: str | None = None
 
 
-def turn(sweep: Sweep, listing: Listing, search: Search, now: Now) -> Turn:
+def after_page(walk: PageWalk, listing: Listing, search: Search, now: Now) -> WalkAfterPage:
     """Takes a page in; `now`: when it was listed."""
-    fresh = tuple(row for row in listing.rows if row.modified != sweep.seen.get(row.id))
-    rows = tuple(row for row in fresh if row.modified != sweep.known.get(row.id))
-    if sweep.cap is None:
-        if sweep.since is not None and now.is_before(sweep.since):
+    fresh = tuple(row for row in listing.rows if row.modified != walk.seen.get(row.id))
+    rows = tuple(row for row in fresh if row.modified != walk.known.get(row.id))
+    if walk.cap is None:
+        if walk.since is not None and now.is_before(walk.since):
             first = search.first_page(_BEGINNING)
-            return Turn(sweep, rows, Sweep(first, first, sweep.known, {}, _BEGINNING))
-        sweep = replace(sweep, cap=now.latest())
-    sweep = _taken_in(sweep, listing, fresh)
-    if listing.next == sweep.page:
-        return Turn(sweep, rows, None, f"it names a page as the one that follows it: {sweep.page}")
+            return WalkAfterPage(walk, rows, PageWalk(first, first, walk.known, {}, _BEGINNING))
+        walk = replace(walk, cap=now.latest())
+    walk = _taken_in(walk, listing, fresh)
+    if listing.next == walk.page:
+        return WalkAfterPage(walk, rows, None, f"it names a page as the one that follows it: {walk.page}")
     if listing.next is not None:
-        return Turn(sweep, rows, replace(sweep, page=listing.next))
-    is_moving = sweep.has_shrunk or (search.modified_filter is not None and sweep.news > 0)
-    if sweep.pages > 1 and is_moving and sweep.round < _MAX_ROUNDS:
-        begun = Sweep(sweep.first, sweep.first, sweep.known, sweep.seen, sweep.since, sweep.cap, sweep.round + 1)
-        return Turn(sweep, rows, begun)
+        return WalkAfterPage(walk, rows, replace(walk, page=listing.next))
+    is_moving = walk.has_shrunk or (search.modified_filter is not None and walk.news > 0)
+    if walk.pages > 1 and is_moving and walk.round < _MAX_ROUNDS:
+        begun = PageWalk(walk.first, walk.first, walk.known, walk.seen, walk.since, walk.cap, walk.round + 1)
+        return WalkAfterPage(walk, rows, begun)
     flaw = None
-    if sweep.least is not None and sweep.shown < sweep.least:
-        flaw = f"it counts {sweep.least} orders and ends after {sweep.shown}"
-    return Turn(replace(sweep, is_settled=sweep.pages <= 1 or not is_moving), rows, None, flaw)
+    if walk.least is not None and walk.shown < walk.least:
+        flaw = f"it counts {walk.least} orders and ends after {walk.shown}"
+    return WalkAfterPage(replace(walk, is_settled=walk.pages <= 1 or not is_moving), rows, None, flaw)
 
 
-def _taken_in(sweep: Sweep, listing: Listing, fresh: tuple[Row, ...]) -> Sweep:
+def _taken_in(walk: PageWalk, listing: Listing, fresh: tuple[Row, ...]) -> PageWalk:
     count = listing.count
-    has_shrunk = sweep.count is not None and count is not None and count < sweep.count
+    has_shrunk = walk.count is not None and count is not None and count < walk.count
     return replace(
-        sweep,
-        seen={**sweep.seen, **{row.id: row.modified for row in fresh}} if fresh else sweep.seen,
-        pages=sweep.pages + 1,
-        news=sweep.news + len(fresh),
-        shown=sweep.shown + len(listing.rows) + len(listing.unreadable),
+        walk,
+        seen={**walk.seen, **{row.id: row.modified for row in fresh}} if fresh else walk.seen,
+        pages=walk.pages + 1,
+        news=walk.news + len(fresh),
+        shown=walk.shown + len(listing.rows) + len(listing.unreadable),
         count=count,
-        least=min((each for each in (sweep.least, count) if each is not None), default=None),
-        has_shrunk=sweep.has_shrunk or has_shrunk,
+        least=min((each for each in (walk.least, count) if each is not None), default=None),
+        has_shrunk=walk.has_shrunk or has_shrunk,
     )
 
 

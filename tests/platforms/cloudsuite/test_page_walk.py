@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.platforms.cloudsuite import sweep as sweeps
-from orchestrator.platforms.cloudsuite.sweep import Now, Search, Sweep, Turn
+from orchestrator.platforms.cloudsuite import page_walk
+from orchestrator.platforms.cloudsuite.page_walk import Now, PageWalk, Search, WalkAfterPage
 from orchestrator.platforms.cloudsuite.wire import Listing, Row
 from orchestrator.platforms.horizon import Present
 
@@ -25,8 +25,8 @@ NOW_MS = int(datetime.fromisoformat("2026-02-01T11:00:00Z").timestamp() * 1000)
 NOW = Now(Present(NOW_MS, NOW_MS), ZoneInfo("Europe/Amsterdam"))
 
 
-def turn(sweep: Sweep, listing: Listing, search: Search) -> Turn:
-    return sweeps.turn(sweep, listing, search, NOW)
+def after_page(walk: PageWalk, listing: Listing, search: Search) -> WalkAfterPage:
+    return page_walk.after_page(walk, listing, search, NOW)
 
 
 def at(minutes: float) -> str:
@@ -48,15 +48,15 @@ def swept(search: Search, position: Any, *states: list[Row]) -> tuple[list[str],
     found: list[str] = []
     cursor, calls = None, 0
     while True:
-        sweep = Sweep.resume(position, cursor, search, NOW)
+        walk = PageWalk.resume(position, cursor, search, NOW)
         rows = states[min(calls, len(states) - 1)]
-        offset = int(sweep.page.rpartition("offset=")[2].partition("&")[0])
-        turned = turn(sweep, page(rows, offset), search)
+        offset = int(walk.page.rpartition("offset=")[2].partition("&")[0])
+        turned = after_page(walk, page(rows, offset), search)
         found += [each.id for each in turned.rows]
         calls += 1
         assert calls < 50
         if turned.next is None:
-            return found, json.loads(json.dumps(turned.sweep.position(search)))
+            return found, json.loads(json.dumps(turned.walk.position(search)))
         cursor = json.loads(json.dumps(turned.next.to_json()))
 
 
@@ -100,7 +100,7 @@ def test_a_sweep_by_change_time_is_repeated_until_nothing_new_shows() -> None:
 
 def test_a_sweep_by_change_time_reads_back_more_than_the_hour_that_clocks_repeat() -> None:
     _, position = swept(BY_CHANGE, None, [row(1, 180)])
-    first = Sweep.resume(position, None, BY_CHANGE, NOW).page
+    first = PageWalk.resume(position, None, BY_CHANGE, NOW).page
     assert "modified__gte=2026-01-01T13:00:00" in first
     assert swept(BY_CHANGE, position, [row(1, 180), row(2, 125)])[0] == ["2"]
 
@@ -119,24 +119,24 @@ def test_an_empty_sweep_by_change_time_keeps_its_place() -> None:
 
 
 def test_a_next_page_that_is_the_same_page_ends_the_sweep_and_is_not_believed() -> None:
-    sweep = Sweep.resume(None, None, DEFAULT, NOW)
-    turned = turn(sweep, Listing((row(1),), (), sweep.page, 99), DEFAULT)
+    walk = PageWalk.resume(None, None, DEFAULT, NOW)
+    turned = after_page(walk, Listing((row(1),), (), walk.page, 99), DEFAULT)
     assert turned.next is None
-    assert turned.flaw == f"it names a page as the one that follows it: {sweep.page}"
+    assert turned.flaw == f"it names a page as the one that follows it: {walk.page}"
 
 
 @pytest.mark.parametrize("search", [DEFAULT, BY_CHANGE])
 def test_a_list_that_ends_before_its_count_is_not_believed(search: Search) -> None:
-    sweep = Sweep.resume(None, None, search, NOW)
-    assert turn(sweep, Listing((row(1),), (), None, 1), search).flaw is None
-    assert turn(sweep, Listing((row(1),), (), None, None), search).flaw is None
-    assert turn(sweep, Listing((row(1),), (), None, 3), search).flaw == "it counts 3 orders and ends after 1"
-    assert turn(sweep, Listing((), (), None, 3), search).flaw is not None
+    walk = PageWalk.resume(None, None, search, NOW)
+    assert after_page(walk, Listing((row(1),), (), None, 1), search).flaw is None
+    assert after_page(walk, Listing((row(1),), (), None, None), search).flaw is None
+    assert after_page(walk, Listing((row(1),), (), None, 3), search).flaw == "it counts 3 orders and ends after 1"
+    assert after_page(walk, Listing((), (), None, 3), search).flaw is not None
 
 
 def test_an_empty_page_that_names_another_one_does_not_end_the_list() -> None:
-    sweep = Sweep.resume(None, None, DEFAULT, NOW)
-    turned = turn(sweep, Listing((), (), "/api/order/?offset=2", 3), DEFAULT)
+    walk = PageWalk.resume(None, None, DEFAULT, NOW)
+    turned = after_page(walk, Listing((), (), "/api/order/?offset=2", 3), DEFAULT)
     assert turned.next is not None
     assert turned.next.page == "/api/order/?offset=2"
 
@@ -146,23 +146,25 @@ def test_a_change_time_in_the_future_does_not_blind_the_next_sweep(future: str) 
     _, position = swept(BY_CHANGE, None, [row(1), Row("2", "confirmed", future)])
     assert position["since"] == "2026-02-01T12:00:00.000000", "the moment when it began, as Amsterdam writes it"
     assert "1" not in position["seen"]
-    again = Sweep.resume({"seen": {}, "since": future}, None, BY_CHANGE, NOW)
+    again = PageWalk.resume({"seen": {}, "since": future}, None, BY_CHANGE, NOW)
     assert "modified__gte=1969-12-31T22:00:00" in again.page, "a position that was kept there is begun anew"
 
 
 def test_a_position_of_the_future_is_known_by_the_platforms_clock_too() -> None:
     ours_ms = NOW_MS + 7_200_000
     position = {"seen": {}, "since": "2026-02-01T13:00:00"}
-    sweep = Sweep.resume(position, None, BY_CHANGE, Now(Present(ours_ms), NOW.zone))
-    assert "modified__gte=2026-02-01T11:00:00" in sweep.page
-    turned = sweeps.turn(sweep, Listing((row(1),), (), None, 1), BY_CHANGE, Now(Present(ours_ms, NOW_MS), NOW.zone))
+    walk = PageWalk.resume(position, None, BY_CHANGE, Now(Present(ours_ms), NOW.zone))
+    assert "modified__gte=2026-02-01T11:00:00" in walk.page
+    turned = page_walk.after_page(
+        walk, Listing((row(1),), (), None, 1), BY_CHANGE, Now(Present(ours_ms, NOW_MS), NOW.zone)
+    )
     assert turned.next is not None
     assert "modified__gte=1969-12-31T22:00:00" in turned.next.page
 
 
 @pytest.mark.parametrize("since", ["9999-12-31T23:59:59", "0001-01-01T00:00:00", "soon"])
 def test_a_position_that_is_no_date_is_begun_anew(since: str) -> None:
-    again = Sweep.resume({"seen": {"1": since}, "since": since}, None, BY_CHANGE, NOW)
+    again = PageWalk.resume({"seen": {"1": since}, "since": since}, None, BY_CHANGE, NOW)
     assert "modified__gte=1969-12-31T22:00:00" in again.page
     assert swept(BY_CHANGE, {"seen": {"1": since}, "since": since}, [row(1), row(2)])[0] == ["1", "2"]
 
