@@ -15,9 +15,9 @@ function el(tag, properties = {}, ...children) {
 
 /** Replaces what is in `node`, but only when `data` is not what was shown last: selections and focus survive. */
 function show(node, data, build) {
-  const seen = JSON.stringify(data);
-  if (node.shown === seen) return;
-  node.shown = seen;
+  const json = JSON.stringify(data);
+  if (node.shown === json) return;
+  node.shown = json;
   node.replaceChildren(...[build()].flat().filter(Boolean));
 }
 

@@ -69,15 +69,15 @@ async function machinesPage() {
 async function refreshStatus() {
   try {
     status = await get("/v1/status");
-    if (notice.dataset.of === "status") tell("", "", "status");
+    if (notice.dataset.of === "status") notify("", "", "status");
   } catch (failure) {
     const words = failure.status === 0 ? "The daemon does not answer; what is shown may be old. Is it running?"
       : failure.status === 401 ? "The daemon wants its token: load the page again and give the token as the password."
         : `The status could not be read: ${failure.message}`;
-    tell(words, "bad", "status");
+    notify(words, "bad", "status");
     return;
   }
-  if (status.daemon?.draining) tell("The daemon is shutting down: running calls end, no new step begins.", "", "status");
+  if (status.daemon?.draining) notify("The daemon is shutting down: running calls end, no new step begins.", "", "status");
   await learnMachines();
   showDaemon(status.daemon ?? {});
   showShopChoice(status.shops ?? []);
@@ -85,7 +85,7 @@ async function refreshStatus() {
 }
 
 /** Says something at the top. What the status says goes with the next status, an answer to a search stays longer. */
-function tell(words, tone, of) {
+function notify(words, tone, of) {
   notice.className = tone;
   notice.dataset.of = of;
   if (notice.textContent !== words) notice.textContent = words;
@@ -129,13 +129,13 @@ document.getElementById("search").addEventListener("submit", async (event) => {
   const text = document.getElementById("search-text").value.trim();
   if (!text) return;
   try {
-    tell(await search(text, document.getElementById("search-shop").value, status), "", "search");
+    notify(await search(text, document.getElementById("search-shop").value, status), "", "search");
   } catch (failure) {
-    tell(`The search failed: ${failure.message}`, "bad", "search");
+    notify(`The search failed: ${failure.message}`, "bad", "search");
   }
 });
 
-addEventListener("hashchange", async () => { if (notice.dataset.of === "search") tell("", "", ""); await navigate(); view.focus({ preventScroll: true }); scrollTo(0, 0); });
+addEventListener("hashchange", async () => { if (notice.dataset.of === "search") notify("", "", ""); await navigate(); view.focus({ preventScroll: true }); scrollTo(0, 0); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refreshStatus(); });
 
 await refreshStatus();

@@ -1,4 +1,4 @@
-// One order: where it stands, what is wanted of it, what happened, where it is on the map.
+// One order: where it stands, its targets, what happened, where it is on the map.
 
 const TIMELINE_LENGTH = 100;
 
@@ -83,7 +83,7 @@ function orderFacts(order) {
 
 function orderTargets(targets) {
   const heading = el("h2", {}, "Targets");
-  if (!targets.length) return [heading, el("p", { class: "panel empty" }, "Nothing is wanted of this order now.")];
+  if (!targets.length) return [heading, el("p", { class: "panel empty" }, "No pending targets.")];
   const tones = { done: "good", now: "busy", next: "" };
   return [heading, el("ol", { class: "panel rows targets" }, targets.map((target) => el("li", {},
     el("div", { class: "facts-line" }, el("strong", {}, target.state), badge(target.status, TARGET_TONES[target.status]), moment(target.submitted_at),

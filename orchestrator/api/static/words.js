@@ -32,7 +32,7 @@ function situation(order) { return badge(order.situation, SITUATION_TONES[order.
 /** The colour of a state: that of its milestone. */
 function colour(milestone) { return `var(--m-${MILESTONES.includes(milestone) ? milestone : "other"})`; }
 
-/** What an event tells beside its type, in a few words. */
+/** What an event says beside its type, in brief. */
 function said(event) {
   const data = event.data ?? {};
   const parts = [];
