@@ -26,7 +26,7 @@ def test_a_consumer_is_put_elsewhere_and_forgotten(daemon: FakeDaemon, fulfilld:
     answer = {"name": "erp", "cursor": 40, "feed": "f"}
     daemon.answers["POST", "/v1/consumers/erp/seek"] = answer
     daemon.answers["DELETE", "/v1/consumers/erp"] = answer
-    assert "behind cursor 40" in fulfilld("consumer", "seek", "erp", "40").stdout
+    assert "goes on after cursor 40" in fulfilld("consumer", "seek", "erp", "40").stdout
     assert daemon.bodies() == [{"cursor": 40}]
     assert "was at cursor 40" in fulfilld("consumer", "forget", "erp").stdout
     assert json.loads(fulfilld("consumer", "seek", "erp", "40", "--json").stdout) == answer
