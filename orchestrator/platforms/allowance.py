@@ -9,7 +9,7 @@ It is also foreign data: a value that cannot be meant is as good as a missing on
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -52,9 +52,9 @@ class Allowance:
     reset_seconds: float | None
 
 
-def allowance_of(headers: Headers, now_ms: int) -> Allowance | None:
+def allowance_of(headers: Headers, now_ms: Callable[[], int]) -> Allowance | None:
     """What the headers say is left; None where they say nothing that can be used. `now_ms`: the platform's time
-    (its `Date`) as Unix milliseconds, for resets that are points in time.
+    (its `Date`) as Unix milliseconds, asked for where a reset is a point in time: most answers have none.
 
     Where several say something, the one with the least left counts.
     """
@@ -62,7 +62,7 @@ def allowance_of(headers: Headers, now_ms: int) -> Allowance | None:
     return min(found, key=lambda each: each.remaining) if found else None
 
 
-def _spoken(headers: Headers, now_ms: int) -> Iterator[Allowance | None]:
+def _spoken(headers: Headers, now_ms: Callable[[], int]) -> Iterator[Allowance | None]:
     for prefix in ("X-RateLimit", "RateLimit"):
         if f"{prefix}-Remaining" in headers:
             remaining = _least(headers, f"{prefix}-Remaining")
@@ -124,7 +124,7 @@ def count_of(text: str) -> int | None:
     return int(number)
 
 
-def _reset(headers: Headers, prefix: str, now_ms: int) -> float | None:
+def _reset(headers: Headers, prefix: str, now_ms: Callable[[], int]) -> float | None:
     """`-Reset` in seconds from now: it is a duration or a point in time, in seconds or (some) in milliseconds."""
     name = f"{prefix}-Reset"
     if name not in headers:
@@ -133,14 +133,14 @@ def _reset(headers: Headers, prefix: str, now_ms: int) -> float | None:
     return max(waits, default=None)
 
 
-def _seconds_until(text: str, now_ms: int) -> float | None:
+def _seconds_until(text: str, now_ms: Callable[[], int]) -> float | None:
     text = text.partition(";")[0].strip()
     if not re.fullmatch(r"\d{1,14}(?:\.\d{1,9})?", text, re.ASCII):
         return None
     number = float(text)
     if number >= _EPOCH_MILLISECONDS:
-        return _bounded((number - now_ms) / 1000)
-    return _bounded(number - now_ms / 1000 if number >= _EPOCH_SECONDS else number)
+        return _bounded((number - now_ms()) / 1000)
+    return _bounded(number - now_ms() / 1000 if number >= _EPOCH_SECONDS else number)
 
 
 def _bounded(seconds: float) -> float | None:

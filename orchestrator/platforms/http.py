@@ -219,8 +219,12 @@ class Caller:
 
     def _hear(self, meter: Meter, answer: Answer) -> None:
         """What the answer says is left of the rate limit. Its own clock counts, where it has one."""
-        date_ms = http_date_ms(answer.headers["Date"]) if "Date" in answer.headers else None
-        said = allowance_of(answer.headers, self._clock.now_ms() if date_ms is None else date_ms)
+
+        def now_ms() -> int:
+            date_ms = http_date_ms(answer.headers["Date"]) if "Date" in answer.headers else None
+            return self._clock.now_ms() if date_ms is None else date_ms
+
+        said = allowance_of(answer.headers, now_ms)
         if said is None:
             return
         if said.reset_seconds is None:  # a 429 of Laravel's older kind says it in Retry-After alone

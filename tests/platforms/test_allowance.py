@@ -15,7 +15,7 @@ Pairs = list[tuple[str, str]]
 
 
 def said(pairs: Pairs) -> Allowance | None:
-    return allowance_of(CIMultiDict(pairs), NOW_MS)
+    return allowance_of(CIMultiDict(pairs), lambda: NOW_MS)
 
 
 @pytest.mark.parametrize(
