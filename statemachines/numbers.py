@@ -22,19 +22,25 @@ _EXACT = Context(prec=4 * _LARGEST_EXPONENT)
 
 def decimal_of(value: Json) -> Decimal | None:
     """A number, or a text with one, as an exact decimal; None for anything else, NaN and infinite ones too."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+    if isinstance(value, str):
+        return _read(value.strip())
+    if isinstance(value, bool):
         return None
     if isinstance(value, int):
         return Decimal(value) if abs(value) < _LARGEST else None
+    if isinstance(value, float):
+        return _read(str(value))
     if isinstance(value, Decimal):
-        found = value
-    else:
-        text = str(value).strip()
-        if len(text) > _LONGEST or _NUMBER.fullmatch(text) is None:
-            return None
-        found = Decimal(text)
-    is_short = found.is_finite() and abs(found.adjusted()) <= _LARGEST_EXPONENT
-    return found if is_short and len(found.as_tuple().digits) <= _LONGEST else None
+        is_short = value.is_finite() and len(value.as_tuple().digits) <= _LONGEST
+        return value if is_short and abs(value.adjusted()) <= _LARGEST_EXPONENT else None
+    return None
+
+
+def _read(text: str) -> Decimal | None:
+    if len(text) > _LONGEST or _NUMBER.fullmatch(text) is None:
+        return None
+    number = Decimal(text)  # finite, and with no more digits than the text has characters
+    return number if abs(number.adjusted()) <= _LARGEST_EXPONENT else None
 
 
 def exact_float(text: str) -> float:
