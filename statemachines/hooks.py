@@ -72,6 +72,8 @@ class Hooks(Table):
         pending = [self.steps[name] for name in self.pending_actions(current, request)]
         # what the platform had no use for is not brought any more: a step that carries nothing else is not asked again
         waiting = [row for row in pending if not row.uses or set(row.uses) & set(request.brings())]
+        if not waiting:
+            return route
         steps: list[PlannedStep] = []
         for here, move in [*((step.source, step) for step in route), (route[-1].to if route else current.state, None)]:
             for action in [a for a in waiting if here in a.sources]:

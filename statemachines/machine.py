@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from statemachines.description import MachineDescription, MachineState, MachineStep
 from statemachines.hooks import HOOKS, Hooks
-from statemachines.narrowing import narrowing_reason
+from statemachines.narrowing import NARROWING, narrowing_reason
 from statemachines.target import TargetRequest
 from statemachines.terms import (
     RECORD,
@@ -141,6 +141,8 @@ class PlatformMachine(Hooks):
 
     def _narrowing(self, current: OrderState, steps: Sequence[PlannedStep], request: TargetRequest) -> str | None:
         """Why the steps would do more than the target means."""
+        if NARROWING.isdisjoint(request.brings()):
+            return None
         rows = [(self.row(step), self.states[step.to].milestones) for step in steps]
         sends = any("despatch" in row.uses for row in self.rows)
         whole, location = self.whole(current), self.location_of(request)
@@ -148,10 +150,9 @@ class PlatformMachine(Hooks):
 
     def _held_back(self, current: OrderState, request: TargetRequest, steps: Iterable[PlannedStep]) -> Refusal | None:
         """Nothing of a withdrawn order is sent. What was sent before goes on: it is on its way whatever we do."""
-        if self.ships_withdrawn or not any(self._sends(current, step) for step in steps):
+        if self.ships_withdrawn or (reason := self.withdrawn_reason(current, request)) is None:
             return None
-        reason = self.withdrawn_reason(current, request)
-        if reason is None:
+        if not any(self._sends(current, step) for step in steps):
             return None
         return Refusal("not-allowed", reason, reason=reason, blocks_as="not-allowed")
 

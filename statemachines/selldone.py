@@ -94,8 +94,11 @@ class SelldoneMachine(PlatformMachine):
         self, current: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
         """The way of a returned order begins in `Returned`, and with what the platform takes where it put the order."""
-        steps = super().with_actions(_on_platform(current), route, request)
-        ours = {_on_platform(current).state: current.state}
+        there = _on_platform(current)
+        steps = super().with_actions(there, route, request)
+        if there.state == current.state:
+            return steps
+        ours = {there.state: current.state}
         return tuple(PlannedStep(s.step, ours.get(s.source, s.source), ours.get(s.to, s.to)) for s in steps)
 
     def guard(self, current: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
