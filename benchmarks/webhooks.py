@@ -59,7 +59,7 @@ class Webhook:
 
 
 def burst_of(scene: Scene, orders: list[str], number: int, count: int) -> list[Webhook]:
-    """The webhooks of one burst, each of them news."""
+    """The webhooks of one burst, each of them new."""
     made = []
     for n in range(count):
         area, action = (("orders", "updated"), ("fulfillments", "create"), ("products", "create"))[n % 3]

@@ -26,7 +26,7 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.decisions.adoption import adopt_provisionally
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.decisions.webhook_facts import settle_product, settle_shipment
-from orchestrator.intake.news import news_of, order_in_webhook
+from orchestrator.intake.notifications import notification_of, order_in_webhook
 from orchestrator.intake.webhook_reads import (
     CLOSED,
     LONGEST_WAIT,
@@ -39,7 +39,13 @@ from orchestrator.intake.webhook_reads import (
 )
 from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.fields import crash_text
-from orchestrator.platforms.webhooks import News, OrderNews, ProductNews, Unimportant, Unreadable
+from orchestrator.platforms.webhooks import (
+    Notification,
+    OrderNotification,
+    ProductNotification,
+    Unimportant,
+    Unreadable,
+)
 from orchestrator.runtime.worker import ShopWorker
 from storage.errors import StoreError
 from storage.rejected import remove_rejected_by
@@ -145,11 +151,11 @@ class Inbox:
         local: list[Item] = []
         for webhook in batch:
             await anyio.lowlevel.checkpoint()  # a large body takes a while to parse
-            news = news_of(webhook.source, webhook.topic, webhook.payload, platform)
-            if isinstance(news, OrderNews):
-                by_order.setdefault((news.order, news.part), []).append((webhook, news))
+            notification = notification_of(webhook.source, webhook.topic, webhook.payload, platform)
+            if isinstance(notification, OrderNotification):
+                by_order.setdefault((notification.order, notification.part), []).append((webhook, notification))
             else:
-                local.append((webhook, news))
+                local.append((webhook, notification))
         if local:
             await self._finish_each(local)
         if by_order:
@@ -225,11 +231,11 @@ class Inbox:
         ctx = worker.context()
         if order is not None and all(webhook.source == ctx.policy.platform for webhook, _ in items):
             adopt_provisionally(tx, ctx, order, cause_of(items) or {})
-        for webhook, news in items:
+        for webhook, notification in items:
             note_first_look(tx, webhook.id, ctx.now)
             # Without a change time it could not be told from a repeat when it is processed again.
-            if isinstance(news, OrderNews) and _is_dated(news):
-                settle_shipment(tx, webhook, news, ctx.now)
+            if isinstance(notification, OrderNotification) and _is_dated(notification):
+                settle_shipment(tx, webhook, notification, ctx.now)
 
     async def _finish_each(self, items: Sequence[Item]) -> None:
         """As `_finish`; should a webhook raise, each by itself, and that webhook is set aside: it would be retried for
@@ -253,36 +259,42 @@ class Inbox:
         now = self._clock.now_ms()
 
         def unit(tx: Transaction) -> None:
-            for webhook, news in items:
+            for webhook, notification in items:
                 if finish_webhook(tx, webhook.id, now):
-                    self._settle(tx, webhook, news, now)
+                    self._settle(tx, webhook, notification, now)
 
         await self._store.write(unit)
 
-    def _settle(self, tx: Transaction, webhook: Webhook, news: News, now: int) -> None:
-        if not isinstance(news, Unreadable):
+    def _settle(self, tx: Transaction, webhook: Webhook, notification: Notification, now: int) -> None:
+        if not isinstance(notification, Unreadable):
             remove_rejected_by(tx, webhook.id)
-        match news:
+        match notification:
             case Unreadable(error):
                 set_aside(tx, webhook.shop, "webhook", None, error, webhook.payload, now, webhook=webhook.id)
-            case ProductNews():
-                settle_product(tx, webhook, news, now)
-            case OrderNews():
-                settle_shipment(tx, webhook, news, now, was_looked_at=webhook.looked_at is not None and _is_dated(news))
+            case ProductNotification():
+                settle_product(tx, webhook, notification, now)
+            case OrderNotification():
+                settle_shipment(
+                    tx,
+                    webhook,
+                    notification,
+                    now,
+                    was_looked_at=webhook.looked_at is not None and _is_dated(notification),
+                )
             case Unimportant(topic):
                 log.debug("webhook.unimportant", shop=webhook.shop, topic=topic)
 
 
-def _is_dated(news: OrderNews) -> bool:
+def _is_dated(notification: OrderNotification) -> bool:
     """Whether it is about a fulfilment and has its change time."""
-    return news.shipment is not None and news.shipment.updated_at_ms is not None
+    return notification.shipment is not None and notification.shipment.updated_at_ms is not None
 
 
 async def _newest_order(items: Sequence[Item]) -> OrderSnapshot | None:
     """The order in the newest of the webhooks that have a whole order."""
     found = []
-    for webhook, news in items:
-        if not isinstance(news, OrderNews) or not news.is_whole:
+    for webhook, notification in items:
+        if not isinstance(notification, OrderNotification) or not notification.is_whole:
             continue
         await anyio.lowlevel.checkpoint()  # a large body takes a while to parse
         if (order := order_in_webhook(webhook.source, webhook.payload)) is not None:

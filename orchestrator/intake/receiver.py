@@ -24,7 +24,7 @@ from orchestrator.clock import Clock
 from orchestrator.config import ShopConfig, WebhookSettings
 from orchestrator.config.load import SHOP_NAME
 from orchestrator.intake.listener import SERVER
-from orchestrator.intake.news import HINT, TEST
+from orchestrator.intake.notifications import HINT, TEST
 from orchestrator.platforms.webhooks import Envelope, HintWebhooks, Kind, SignedWebhooks
 from orchestrator.registry import PLATFORMS
 from storage.errors import StoreError

@@ -11,10 +11,10 @@ from orchestrator.backoff import Growing, equal_jitter
 from orchestrator.clock import Chance, Clock
 from orchestrator.decisions.adoption import Adopted
 from orchestrator.decisions.rejected import set_aside
-from orchestrator.intake.news import order_in_webhook
+from orchestrator.intake.notifications import order_in_webhook
 from orchestrator.platforms.client import Age
 from orchestrator.platforms.failures import NotFound, PlatformFailure, Rejected, Transient, Unreadable
-from orchestrator.platforms.webhooks import News, OrderNews
+from orchestrator.platforms.webhooks import Notification, OrderNotification
 from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.target import Json
@@ -29,7 +29,7 @@ _WAIT_MS = Growing(1_000, LONGEST_WAIT_MS)
 READ_TRIES = 4
 """A webhook can be faster than the platform's own reads, which then show no order or an older state."""
 
-Item = tuple[Webhook, News]
+Item = tuple[Webhook, Notification]
 Place = tuple[str | None, str | None]
 """An order, or a part of an order."""
 
@@ -89,7 +89,10 @@ class WebhookReader:
 
     async def _read(self, worker: ShopWorker, order: str, items: Sequence[Item]) -> Wait | None:
         changed_at = _newest_change_time(items)
-        is_dated = all(isinstance(news, OrderNews) and news.updated_at_ms is not None for _, news in items)
+        is_dated = all(
+            isinstance(notification, OrderNotification) and notification.updated_at_ms is not None
+            for _, notification in items
+        )
         if is_dated and _is_before(changed_at, await self._known_at(worker.name, order)):
             return None  # older than the known state
         age = _age_in_webhooks(order, items)
@@ -121,9 +124,9 @@ class WebhookReader:
 def cause_of(items: Sequence[Item]) -> dict[str, Json] | None:
     """The webhook with the newest whole order, for the events that the read leads to; None if none has one."""
     whole = [
-        (news.updated_at_ms or 0, webhook.id, webhook.topic)
-        for webhook, news in items
-        if isinstance(news, OrderNews) and news.is_whole
+        (notification.updated_at_ms or 0, webhook.id, webhook.topic)
+        for webhook, notification in items
+        if isinstance(notification, OrderNotification) and notification.is_whole
     ]
     if not whole:
         return None
@@ -134,7 +137,11 @@ def cause_of(items: Sequence[Item]) -> dict[str, Json] | None:
 def _age_in_webhooks(order: str, items: Sequence[Item]) -> Age | None:
     """How old the order is, by the newest of the signed webhooks with a whole order; None where one has no whole order:
     the webhook of a parcel may be newer than a body that says that the order is over, so the order is read."""
-    whole = [webhook for webhook, news in items if isinstance(news, OrderNews) and news.is_whole]
+    whole = [
+        webhook
+        for webhook, notification in items
+        if isinstance(notification, OrderNotification) and notification.is_whole
+    ]
     snapshots = [
         snapshot for webhook in whole if (snapshot := order_in_webhook(webhook.source, webhook.payload)) is not None
     ]
@@ -147,7 +154,11 @@ def _age_in_webhooks(order: str, items: Sequence[Item]) -> Age | None:
 
 def _newest_change_time(items: Sequence[Item]) -> int | None:
     """The newest change time of the order in the webhooks."""
-    times = [news.updated_at_ms for _, news in items if isinstance(news, OrderNews) and news.updated_at_ms is not None]
+    times = [
+        notification.updated_at_ms
+        for _, notification in items
+        if isinstance(notification, OrderNotification) and notification.updated_at_ms is not None
+    ]
     return max(times, default=None)
 
 

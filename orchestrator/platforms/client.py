@@ -33,7 +33,7 @@ class OrderSnapshot:
 
     `state` is the platform's own state (composite where the platform has several fields), `facts` what the machine
     reads, `payload` the order's bytes as received (for lists: its own JSON text). `content`: what the ERP is given of
-    it (`content`), `apart`: what of that is no news by itself, `content_hash`: a digest of the rest, so that most
+    it (`content`), `apart`: what of that is not a change by itself, `content_hash`: a digest of the rest, so that most
     observations are distinguished without comparing. `platform_updated_at`: the platform's own change time in Unix
     milliseconds, None if it has none.
     `is_released` False: not for the ERP (not paid for, no goods to ship). Such an order is imported only when somebody

@@ -5,7 +5,8 @@ a member that the platform does not give, or may not be asked for, is left out; 
 or `{}`; nothing is a default or a guess, and what is computed is named in `derived`. Decimals are text with the
 platform's own digits and never pass through floats, ids are text, instants RFC 3339 in UTC.
 
-Two observations of an order are compared by their content, so a platform also says which of it is no news (`Apart`).
+Two observations of an order are compared by their content, so a platform also says which of it is not a change
+(`Apart`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ AMOUNTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """What of a platform's content is no news, as JSON pointers with `*` for any index.
+    """What of a platform's content is not a change, as JSON pointers with `*` for any index.
 
     `steps`: our own steps change it, so a difference counts only when none of them ended since the last read.
     `cancel`: our own cancellation changes it as well, at the read that first shows the order as cancelled.

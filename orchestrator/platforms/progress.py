@@ -39,7 +39,7 @@ class Progress:
         """
         names = list(rows)
         self._empty_pages = 0 if names else self._empty_pages + 1
-        if self._shows_news(names):
+        if self._shows_new_rows(names):
             self._stale_pages = self._stale_rows = 0
         else:
             self._stale_pages, self._stale_rows = self._stale_pages + 1, self._stale_rows + len(names)
@@ -52,16 +52,16 @@ class Progress:
             return f"{shown} showed nothing but rows of earlier pages, and each said that more follows"
         return None
 
-    def _shows_news(self, names: list[str]) -> bool:
-        is_news = False
+    def _shows_new_rows(self, names: list[str]) -> bool:
+        has_new_rows = False
         for mark in map(hash, names):
             if mark & self._mask == 0 and mark not in self._sample:
                 self._sample.add(mark)
-                is_news = True
+                has_new_rows = True
         while len(self._sample) > _SAMPLE:
             self._mask = 2 * self._mask + 1
             self._sample = {mark for mark in self._sample if mark & self._mask == 0}
-        return is_news
+        return has_new_rows
 
     def _is_known(self, cursor: str) -> bool:
         if cursor == self._landmark:

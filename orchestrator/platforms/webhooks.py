@@ -51,7 +51,7 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class ProductNews:
+class ProductNotification:
     """A product as it is now. `is_new`: the platform says that it was made just now."""
 
     topic: str
@@ -60,8 +60,9 @@ class ProductNews:
 
 
 @dataclass(frozen=True, slots=True)
-class ShipmentNews:
-    """A shipment of an order as it is now; `updated_at_ms` is None where it is unknown. `is_new`: as `ProductNews`."""
+class ShipmentNotification:
+    """A shipment of an order as it is now; `updated_at_ms` is None where it is unknown. `is_new`: as for a
+    product."""
 
     topic: str
     id: str
@@ -71,7 +72,7 @@ class ShipmentNews:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderNews:
+class OrderNotification:
     """An order to read again; `order` None: one that is not named, so all are looked at.
 
     `part`: in its place the id of something that the platform knows the order of. `is_whole`: the body is the order
@@ -82,18 +83,19 @@ class OrderNews:
     part: str | None = None
     is_whole: bool = False
     updated_at_ms: int | None = None
-    shipment: ShipmentNews | None = None
+    shipment: ShipmentNotification | None = None
 
 
-News: TypeAlias = Unreadable | Unimportant | ProductNews | OrderNews
+Notification: TypeAlias = Unreadable | Unimportant | ProductNotification | OrderNotification
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What the headers of a signed webhook tell; None: missing.
+    """What the headers of a signed webhook say; None: missing.
 
-    `webhook_id` tells repeats of this message, `event_id` with `topic` repeats of the same news. `triggered_at`: Unix
-    milliseconds. `sender`: the platform's own name of the shop. `is_test`: sent to try out the address, about nothing.
+    `webhook_id` identifies repeats of this message, `event_id` with `topic` those of the same notification.
+    `triggered_at`: Unix milliseconds. `sender`: the platform's own name of the shop. `is_test`: sent to try out the
+    address, about nothing.
     """
 
     signature: str | None
@@ -108,7 +110,7 @@ class Envelope:
 def usual_topic(event_type: str) -> str:
     """The topic in deliveries of a platform's own bodies for an event that no webhook named (docs/delivery.md).
 
-    An order that is new is `orders/create`, whatever was the first to show it; other news of orders `orders/updated`;
+    An order that is new is `orders/create`, whatever was the first to show it; other events of orders `orders/updated`;
     events of other kinds keep their type.
     """
     if event_type == "order.imported":
@@ -145,17 +147,18 @@ class SignedWebhooks:
     """The webhooks of a platform that signs them; pure functions.
 
     `open` reads the headers; `is_genuine(body, signature, secrets)` takes as long for a wrong signature as for a right
-    one; `kind` says what a topic is about (lower case; None: the headers have none); `news` says it of a parsed body of
-    a topic; `order` makes the best of a parsed body and its bytes where the order cannot be read, None where the body
-    is not an order. `sender_key`: the shop's own config key that `Envelope.sender` is compared with, None: senders are
-    not named. `is_ping(headers, body)`: a message that the platform sends without a signature to try the address out;
-    None: it sends none. `topic_for`: the topic that an event of ours (`order.updated`) has in the platform's words.
+    one; `kind` says what a topic is about (lower case; None: the headers have none); `notification` reads a parsed body
+    of a topic; `order` makes the best of a parsed body and its bytes where the order cannot be read, None where the
+    body is not an order. `sender_key`: the shop's own config key that `Envelope.sender` is compared with, None: senders
+    are not named. `is_ping(headers, body)`: a message that the platform sends without a signature to try the address
+    out; None: it sends none. `topic_for`: the topic that an event of ours (`order.updated`) has in the platform's
+    words.
     """
 
     open: Callable[[Mapping[str, str]], Envelope]
     is_genuine: Callable[[bytes, str, Sequence[str]], bool]
     kind: Callable[[str | None], Kind]
-    news: Callable[[str | None, Json], News]
+    notification: Callable[[str | None, Json], Notification]
     order: Callable[[Json, bytes], OrderSnapshot | None]
     sender_key: str | None = None
     is_ping: Callable[[Mapping[str, str], bytes], bool] | None = None

@@ -104,7 +104,7 @@ async def read(world: World, book: Book) -> Rest:
 
 
 async def _look_again(world: World) -> list[str]:
-    """Refreshes every order that is open and can be read: polls and webhooks should have left no news."""
+    """Refreshes every order that is open and can be read: polls and webhooks should have left nothing new."""
     missed = []
     for order in await _orders(world):
         is_garbage = Ref(order["shop"], order["id"]) in world.garbage  # known by its webhook: no read can tell more

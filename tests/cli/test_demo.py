@@ -175,7 +175,7 @@ def answering(body: Mapping[str, Any]) -> Client:
     return typing.cast("Client", SimpleNamespace(get=lambda *_: answer))
 
 
-def test_a_caller_that_hangs_up_is_no_news(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_caller_that_hangs_up_is_not_logged(capfd: pytest.CaptureFixture[str]) -> None:
     """The demo kills the daemon, whose connections are then reset; stderr is the demo's own."""
     receiver = Receiver()
     receiver.open()

@@ -53,7 +53,7 @@ def test_an_event_is_one_line(daemon: FakeDaemon, fulfilld: Run) -> None:
     assert text.endswith("send kind=transient attempt=2")
 
 
-def test_following_waits_for_news_and_outlives_a_daemon_that_drains(daemon: FakeDaemon) -> None:
+def test_following_waits_for_events_and_outlives_a_daemon_that_drains(daemon: FakeDaemon) -> None:
     draining = (503, {"type": "draining", "title": "The daemon is shutting down", "status": 503})
     daemon.answers["GET", "/v1/events"] = [
         {"events": [an_event(1)], "next": 1},

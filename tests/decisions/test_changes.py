@@ -184,19 +184,19 @@ SHIPPED = {"parcels": [{"id": "9"}], "totals": {"total": "5"}, "cancelled": None
 CANCELLED = {"parcels": [], "totals": {"total": "0"}, "cancelled": {"at": None}}
 
 
-def test_what_our_own_step_did_is_no_news_and_the_same_by_a_person_is() -> None:
+def test_what_our_own_step_did_is_no_change_and_the_same_by_a_person_is() -> None:
     seen = look(SHIPPED, apart=OURS)
     assert changes_of(order(moved_at=NOW - 5), KEPT, seen, is_cancelled=False) == []
     assert changes_of(order(moved_at=NOW - 15), KEPT, seen, is_cancelled=False) == ["/parcels/0"]
 
 
-def test_our_own_cancellation_is_no_news_and_a_persons_is() -> None:
+def test_our_own_cancellation_is_no_change_and_a_persons_is() -> None:
     seen = look(CANCELLED, apart=OURS)
     assert changes_of(order(moved_at=NOW - 5), KEPT, seen, is_cancelled=True) == []
     assert changes_of(order(), KEPT, seen, is_cancelled=False) == ["/cancelled", "/totals/total"]
 
 
-def test_money_that_goes_back_after_our_cancellation_was_seen_is_news() -> None:
+def test_money_that_goes_back_after_our_cancellation_was_seen_is_a_change() -> None:
     kept = Kept(CANCELLED, NOW - 3, NOW - 3)
     refunded = {**CANCELLED, "totals": {"total": "-5"}}
     assert changes_of(order(moved_at=NOW - 5), kept, look(refunded, apart=OURS), is_cancelled=True) == ["/totals/total"]

@@ -92,12 +92,12 @@ def arrived_whole(events: Sequence[dict[str, Any]], erp: Erp, *areas: str) -> No
 
 async def publish(it: Scene, version: int) -> None:
     """Something new of every order and its parcel, and of as many products: in the feed when this returns."""
-    news: list[Webhook] = []
+    webhooks: list[Webhook] = []
     for number, order_id in enumerate(it.orders, 1):
         it.sandbox.shopify.panel.edit(order_id, f"Jane Doe {version}")
-        news += [order("orders/create" if version == 1 else "orders/updated", order_id, version)]
-        news += [fulfillment(number, order_id, version), product(number, version)]
-    assert set(await it.sender.burst(news)) == {200}
+        webhooks += [order("orders/create" if version == 1 else "orders/updated", order_id, version)]
+        webhooks += [fulfillment(number, order_id, version), product(number, version)]
+    assert set(await it.sender.burst(webhooks)) == {200}
     await it.worked_off()
 
 
@@ -158,7 +158,7 @@ async def test_everything_arrives_in_order_whatever_the_receiver_does_and_howeve
             assert not any(each.body["order"] == bad for each in erp.taken)
             it.daemon.kill()
 
-        await it.start()  # down again, before the last news
+        await it.start()  # down again, before the last webhooks
         await publish(it, 6)
         await until(it.daemon, lambda now: now["last_error"].startswith("connection refused"), "products_url")
         it.daemon.kill()
@@ -295,7 +295,7 @@ async def test_a_receiver_is_paused_and_resumed_over_the_api_and_the_command_lin
 async def test_shopifys_own_bodies_go_to_an_erp_that_wants_them(tmp_path: Path) -> None:
     async with delivering(tmp_path, orders=1, format="platform") as (it, erp, shelf), up(erp, shelf):
         (known,) = it.orders
-        news = [
+        webhooks = [
             order("orders/create", known),
             fulfillment(1, known),
             fulfillment(1, known, 2),
@@ -303,12 +303,12 @@ async def test_shopifys_own_bodies_go_to_an_erp_that_wants_them(tmp_path: Path) 
             product(1, 2),
         ]
         await it.start()
-        for each in news:
+        for each in webhooks:
             assert await it.sender.send(each) == 200
             await it.worked_off()
         await erp.takes(3)
         await shelf.takes(2)
-        sent = {each.topic: each.body.decode() for each in news}
+        sent = {each.topic: each.body.decode() for each in webhooks}
         assert len(erp.taken) + len(shelf.taken) == len(sent) == 5
         for taken in (*erp.taken, *shelf.taken):
             assert is_genuine(taken)

@@ -178,7 +178,7 @@ async def test_the_daemon_shows_which_webhooks_the_platform_does_not_send(tmp_pa
         assert "orders/create" in found["missing"]
 
 
-async def test_old_news_and_replays_change_nothing(tmp_path: Path) -> None:
+async def test_late_webhooks_and_replays_change_nothing(tmp_path: Path) -> None:
     async with scene(tmp_path, orders=2) as it:
         await it.start()
         known = it.orders[0]

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from orchestrator.operations.views import payload_text
-from orchestrator.platforms.shopify import news as shopify_news
+from orchestrator.platforms.shopify import notifications as shopify_notifications
 from orchestrator.platforms.shopify.webhooks import product_of
 from orchestrator.runtime.order_reads import OrderReads
 from storage.products import list_products
@@ -82,7 +82,7 @@ async def test_a_webhook_that_no_reader_foresaw_is_set_aside_and_stops_no_other(
             raise ZeroDivisionError("no such luck")
         return product_of(body)
 
-    monkeypatch.setattr(shopify_news, "product_of", raises)
+    monkeypatch.setattr(shopify_notifications, "product_of", raises)
     async with front(tmp_path) as it:
         assert await it.signed("products/create", b'{"id": 7, "title": "a"}', url=PRODUCTS) == 200
         assert await it.signed("products/create", b'{"id": 9, "title": "kept"}', url=PRODUCTS) == 200

@@ -11,8 +11,14 @@ import anyio
 import pytest
 
 from orchestrator.decisions.webhook_facts import settle_product
-from orchestrator.intake.news import news_of
-from orchestrator.platforms.webhooks import OrderNews, ProductNews, ShipmentNews, Unimportant, Unreadable
+from orchestrator.intake.notifications import notification_of
+from orchestrator.platforms.webhooks import (
+    OrderNotification,
+    ProductNotification,
+    ShipmentNotification,
+    Unimportant,
+    Unreadable,
+)
 from storage.products import StoredProduct, list_products
 from storage.records import Order
 from storage.rejected import list_rejected
@@ -197,7 +203,7 @@ async def test_products_do_not_wait_behind_the_reads_of_orders(tmp_path: Path) -
         assert created.cursor < drifted.cursor
 
 
-async def test_the_latest_version_of_a_product_is_kept_and_each_news_is_one_event(tmp_path: Path) -> None:
+async def test_the_latest_version_of_a_product_is_kept_and_each_version_is_one_event(tmp_path: Path) -> None:
     newest, newer, old = (product(f"2026-01-0{day}T00:00:00+01:00", f"day {day}") for day in (3, 2, 1))
     async with front(tmp_path) as it:
         for topic, body in (
@@ -256,10 +262,10 @@ async def test_a_signed_body_that_is_no_json_is_set_aside(tmp_path: Path) -> Non
 async def test_a_webhook_that_nobody_can_settle_is_set_aside_and_stops_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def settle(tx: Transaction, webhook: Webhook, news: ProductNews, now: int) -> None:
-        if news.product.id == "1":
+    def settle(tx: Transaction, webhook: Webhook, notification: ProductNotification, now: int) -> None:
+        if notification.product.id == "1":
             raise ZeroDivisionError
-        settle_product(tx, webhook, news, now)
+        settle_product(tx, webhook, notification, now)
 
     monkeypatch.setattr("orchestrator.intake.inbox.settle_product", settle)
     async with front(tmp_path) as it:
@@ -278,10 +284,10 @@ async def test_a_webhook_that_was_set_aside_is_processed_again_and_reported_once
 ) -> None:
     is_mended = False
 
-    def settle(tx: Transaction, webhook: Webhook, news: ProductNews, now: int) -> None:
+    def settle(tx: Transaction, webhook: Webhook, notification: ProductNotification, now: int) -> None:
         if not is_mended:
             raise ZeroDivisionError
-        settle_product(tx, webhook, news, now)
+        settle_product(tx, webhook, notification, now)
 
     monkeypatch.setattr("orchestrator.intake.inbox.settle_product", settle)
     async with front(tmp_path) as it:
@@ -322,13 +328,13 @@ async def test_a_topic_that_nothing_follows_from_is_answered_200(tmp_path: Path)
 
 
 def test_the_bodies_of_2019_are_recognised_by_their_shape() -> None:
-    order = news_of("shopify", None, sample("guide2019_orders_create"))
-    assert isinstance(order, OrderNews)
+    order = notification_of("shopify", None, sample("guide2019_orders_create"))
+    assert isinstance(order, OrderNotification)
     assert order.order is not None
-    fulfilled = news_of("shopify", None, sample("guide2019_fulfillments_create"))
-    assert isinstance(fulfilled, OrderNews)
-    assert isinstance(fulfilled.shipment, ShipmentNews)
-    assert isinstance(news_of("shopify", None, sample("guide2019_products_create")), ProductNews)
+    fulfilled = notification_of("shopify", None, sample("guide2019_fulfillments_create"))
+    assert isinstance(fulfilled, OrderNotification)
+    assert isinstance(fulfilled.shipment, ShipmentNotification)
+    assert isinstance(notification_of("shopify", None, sample("guide2019_products_create")), ProductNotification)
 
 
 @pytest.mark.parametrize(
@@ -337,39 +343,39 @@ def test_the_bodies_of_2019_are_recognised_by_their_shape() -> None:
         (
             "fulfillment_orders/moved",
             b'{"destination": {"id": "gid://shopify/Location/2"}, "deep": {"it": {"id": "gid://shopify/FulfillmentOrder/1"}}}',
-            OrderNews(None, part="1"),
+            OrderNotification(None, part="1"),
         ),
         (
             "fulfillment_orders/progress_reported",
             sample("webhook_fulfillment_orders_progress_reported"),
-            OrderNews(None, part="1"),
+            OrderNotification(None, part="1"),
         ),
         (
             "fulfillment_orders/manually_reported_progress_stopped",
             sample("webhook_fulfillment_orders_manually_reported_progress_stopped"),
-            OrderNews(None, part="1"),
+            OrderNotification(None, part="1"),
         ),
-        ("fulfillment_orders/split", b'{"fulfillment_order": {"id": 1}}', OrderNews(None)),
-        ("fulfillment_events/create", b'{"id": 1, "order_id": 12}', OrderNews("12")),
-        ("orders/edited", b'{"order_edit": {"order_id": 12}}', OrderNews("12")),
-        ("refunds/create", b'{"id": 1, "order_id": 12}', OrderNews("12")),
+        ("fulfillment_orders/split", b'{"fulfillment_order": {"id": 1}}', OrderNotification(None)),
+        ("fulfillment_events/create", b'{"id": 1, "order_id": 12}', OrderNotification("12")),
+        ("orders/edited", b'{"order_edit": {"order_id": 12}}', OrderNotification("12")),
+        ("refunds/create", b'{"id": 1, "order_id": 12}', OrderNotification("12")),
         ("orders/create", b"null", Unreadable("the body names no order")),
         ("fulfillments/update", b'{"id": 1}', Unreadable("the body names no order")),
-        ("returns/update", b'{"admin_graphql_api_id": "gid://shopify/Return/1"}', OrderNews(None, "Return/1")),
-        ("returns/process", b"{}", OrderNews(None)),
+        ("returns/update", b'{"admin_graphql_api_id": "gid://shopify/Return/1"}', OrderNotification(None, "Return/1")),
+        ("returns/process", b"{}", OrderNotification(None)),
         ("products/create", b"[]", Unreadable("the body is no product")),
         ("carts/update", b"{}", Unimportant("carts/update")),
         (None, b"{}", Unimportant(None)),
     ],
 )
 def test_a_topic_says_what_follows(topic: str | None, body: bytes, expected: object) -> None:
-    assert news_of("shopify", topic, body) == expected
+    assert notification_of("shopify", topic, body) == expected
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b"9" * 5000, b"\xff\xfe", b"{"])
 def test_bytes_that_are_unreadable_are_reported_as_such(body: bytes) -> None:
-    assert isinstance(news_of("shopify", "orders/create", body), Unreadable)
-    assert news_of("hint", None, body) == OrderNews(None)
+    assert isinstance(notification_of("shopify", "orders/create", body), Unreadable)
+    assert notification_of("hint", None, body) == OrderNotification(None)
 
 
 async def test_a_read_that_is_refused_again_and_again_ends_the_webhook(tmp_path: Path) -> None:

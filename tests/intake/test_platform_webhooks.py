@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from orchestrator.intake.news import news_of
+from orchestrator.intake.notifications import notification_of
 from orchestrator.intake.subscriptions import inspect
 from orchestrator.platforms.failures import Rejected
 from orchestrator.platforms.subscriptions import Subscription
-from orchestrator.platforms.webhooks import Kind, OrderNews, SignedWebhooks, usual_topic
+from orchestrator.platforms.webhooks import Kind, OrderNotification, SignedWebhooks, usual_topic
 from orchestrator.push.envelope import topic_of
 from orchestrator.registry import PLATFORMS
 from storage.records import Event
@@ -44,7 +44,7 @@ def changed(monkeypatch: pytest.MonkeyPatch, **fields: object) -> None:
     ],
 )
 def test_a_hint_names_its_order_where_its_platform_says(platform: str | None, body: object, order: str | None) -> None:
-    assert news_of("hint", None, json.dumps(body).encode(), platform) == OrderNews(order)
+    assert notification_of("hint", None, json.dumps(body).encode(), platform) == OrderNotification(order)
 
 
 async def test_an_unsigned_ping_is_answered_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,7 +115,7 @@ async def test_a_target_of_it_begins_with_a_read_and_fails_when_there_is_no_such
         assert (target.status.value, target.problem and target.problem.type) == ("failed", "order-not-found")
 
 
-async def test_another_version_of_the_same_second_is_news_and_the_same_once_more_is_not(tmp_path: Path) -> None:
+async def test_another_version_of_the_same_second_is_a_change_and_the_same_once_more_is_not(tmp_path: Path) -> None:
     async with pushing(tmp_path, 1) as (floor, name, courier):
         body = body_of(courier, floor, financial_status="pending")
         await send(courier, "orders/create", body)

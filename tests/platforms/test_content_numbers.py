@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.intake.news import order_in_webhook
+from orchestrator.intake.notifications import order_in_webhook
 from orchestrator.platforms.content import NOTHING_APART, decimal, digest, is_same_amount, sum_of
 from orchestrator.platforms.selldone.delivery import merged_text
 

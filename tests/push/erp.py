@@ -57,7 +57,7 @@ class Erp:
     hangs: Callable[[Delivered], bool] = lambda _: False
     loses: Callable[[Delivered], bool] = lambda _: False
     released: anyio.Event = field(default_factory=anyio.Event)
-    news: anyio.Event = field(default_factory=anyio.Event)
+    arrival: anyio.Event = field(default_factory=anyio.Event)
 
     def url(self, path: str = "/orders") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -80,8 +80,8 @@ class Erp:
         return web.Response(status=status, headers={"Location": "/elsewhere"} if 300 <= status < 400 else None)
 
     def _tell(self) -> None:
-        self.news.set()
-        self.news = anyio.Event()
+        self.arrival.set()
+        self.arrival = anyio.Event()
 
     def release(self) -> None:
         """Answers what hung, and nothing hangs any more."""
@@ -92,7 +92,7 @@ class Erp:
     async def until(self, condition: Callable[[Erp], bool]) -> None:
         """Waits for a delivery after which the condition holds."""
         while not condition(self):
-            await self.news.wait()
+            await self.arrival.wait()
 
     async def takes(self, count: int) -> list[Delivered]:
         await self.until(lambda erp: len({each.headers["webhook-id"] for each in erp.taken}) >= count)

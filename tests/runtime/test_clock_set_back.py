@@ -1,4 +1,4 @@
-"""The clock was ahead and is set right: what was stored then neither keeps orders waiting nor hides news of them."""
+"""The clock was ahead and is set right: what was stored then neither keeps orders waiting nor hides changes of them."""
 
 from __future__ import annotations
 

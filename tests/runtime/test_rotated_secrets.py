@@ -149,7 +149,7 @@ async def test_a_persons_pause_outlasts_a_file_that_changes(tmp_path: Path, monk
         assert await it.paused_by() == "person"
 
 
-async def test_a_restart_after_a_rotation_takes_it_for_no_news(tmp_path: Path) -> None:
+async def test_a_restart_after_a_rotation_takes_it_for_no_change(tmp_path: Path) -> None:
     async with rotating(tmp_path, "selldone") as it:
         it.secret.write_text("rotated")
         it.change("rotated")

@@ -42,7 +42,7 @@ class Receiver:
     answer: Callable[[Received], int] = lambda _: 200
     open: int = 0
     most_open: int = 0
-    _news: anyio.Event = field(default_factory=anyio.Event)
+    _arrival: anyio.Event = field(default_factory=anyio.Event)
     _released: anyio.Event = field(default_factory=anyio.Event)
 
     def url(self, path: str = "/orders") -> str:
@@ -57,7 +57,7 @@ class Receiver:
     async def until(self, is_enough: Callable[[], bool]) -> None:
         """Waits for requests until it is so."""
         while not is_enough():
-            await self._news.wait()
+            await self._arrival.wait()
 
     async def first(self, topic: str) -> Received:
         await self.until(lambda: bool(self.of(topic)))
@@ -68,8 +68,8 @@ class Receiver:
         self.got.append(received)
         self.open += 1
         self.most_open = max(self.most_open, self.open)
-        self._news.set()
-        self._news = anyio.Event()
+        self._arrival.set()
+        self._arrival = anyio.Event()
         if received.path.startswith("/hang"):
             await self._released.wait()
         self.open -= 1

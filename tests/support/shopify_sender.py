@@ -45,21 +45,21 @@ class Webhook:
         }
 
     def again(self, id_: str) -> Webhook:
-        """The same news in another message and other bytes, as another subscription brings it."""
+        """The same event in another message and other bytes, as another subscription brings it."""
         return replace(self, id=id_, body=self.body + b" ")
 
 
-def news(topic: str, body: dict[str, Any]) -> Webhook:
+def webhook(topic: str, body: dict[str, Any]) -> Webhook:
     """A webhook with ids of its own."""
     name = f"{topic}-{body['id']}-{body.get('updated_at')}"
     return Webhook(topic, json.dumps(body).encode(), f"w-{name}", f"e-{name}")
 
 
 def order(topic: str, order_id: str, version: int = 1) -> Webhook:
-    """News of an order; each version is an hour newer than the one before."""
+    """A webhook of an order; each version is an hour newer than the one before."""
     gid = f"gid://shopify/Order/{order_id}"
     body = {"id": int(order_id), "admin_graphql_api_id": gid, "updated_at": time_of(version), "line_items": []}
-    return news(topic, body)
+    return webhook(topic, body)
 
 
 def fulfillment(number: int, order_id: str, version: int = 1) -> Webhook:
@@ -72,13 +72,13 @@ def fulfillment(number: int, order_id: str, version: int = 1) -> Webhook:
         "updated_at": time_of(version),
         "tracking_number": f"1Z{number}",
     }
-    return news("fulfillments/create" if version == 1 else "fulfillments/update", body)
+    return webhook("fulfillments/create" if version == 1 else "fulfillments/update", body)
 
 
 def product(number: int, version: int = 1) -> Webhook:
     """Version 1 is the product's creation."""
     body = {"id": number, "title": f"Mug {number}, version {version}", "updated_at": time_of(version)}
-    return news("products/create" if version == 1 else "products/update", body)
+    return webhook("products/create" if version == 1 else "products/update", body)
 
 
 def time_of(version: int) -> str:

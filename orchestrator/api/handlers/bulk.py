@@ -73,7 +73,7 @@ class _Bulk:
         self._unread_bytes = 0
         self._is_complete = False
         self._broken: Exception | None = None
-        self._news = anyio.Event()
+        self._change = anyio.Event()
         self._room = anyio.Event()
 
     async def run(self, content: StreamReader) -> None:
@@ -85,7 +85,7 @@ class _Bulk:
             except Exception as error:  # noqa: BLE001 - what was read is answered first
                 self._broken = error
             self._is_complete = True
-            self._news.set()
+            self._change.set()
         if self._broken is not None:
             raise self._broken
 
@@ -102,7 +102,7 @@ class _Bulk:
                     await self._room.wait()
                 line = _Line(number)
                 self._lines.append(line)
-                self._news.set()
+                self._change.set()
                 self._begin(line, raw, group)
 
     def _begin(self, line: _Line, raw: bytes | None, group: TaskGroup) -> None:
@@ -139,8 +139,8 @@ class _Bulk:
                 elif self._is_complete:
                     return
                 else:
-                    self._news = anyio.Event()
-                    await self._news.wait()
+                    self._change = anyio.Event()
+                    await self._change.wait()
         except ConnectionError as error:
             self._broken = error
             group.cancel_scope.cancel()

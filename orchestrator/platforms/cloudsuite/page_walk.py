@@ -90,8 +90,9 @@ class PageWalk:
 
     `page`: path and query of the page to ask for. `first`: that of the first page. `known`: `modified_date` by id as
     the last sync saw them, `seen`: as this one did. `since`: the latest change of the sync before. `cap`: the latest
-    that this one may leave, set by its first page. `round`, `pages`, `news`, `shown`: how often the list was begun, and
-    what this round brought. `count`: what the page before counted, `least`: the least that a page of this round did.
+    that this one may leave, set by its first page. `round`, `pages`, `new_rows`, `shown`: how often the list was begun,
+    and what this round brought. `count`: what the page before counted, `least`: the least that a page of this round
+    did.
     """
 
     page: str
@@ -102,7 +103,7 @@ class PageWalk:
     cap: str | None = None
     round: int = 1
     pages: int = 0
-    news: int = 0
+    new_rows: int = 0
     shown: int = 0
     count: int | None = None
     least: int | None = None
@@ -169,7 +170,7 @@ def after_page(walk: PageWalk, listing: Listing, search: Search, now: Now) -> Wa
         return WalkAfterPage(walk, rows, None, f"it names a page as the one that follows it: {walk.page}")
     if listing.next is not None:
         return WalkAfterPage(walk, rows, replace(walk, page=listing.next))
-    is_moving = walk.has_shrunk or (search.modified_filter is not None and walk.news > 0)
+    is_moving = walk.has_shrunk or (search.modified_filter is not None and walk.new_rows > 0)
     if walk.pages > 1 and is_moving and walk.round < _MAX_ROUNDS:
         begun = PageWalk(walk.first, walk.first, walk.known, walk.seen, walk.since, walk.cap, walk.round + 1)
         return WalkAfterPage(walk, rows, begun)
@@ -186,7 +187,7 @@ def _taken_in(walk: PageWalk, listing: Listing, fresh: tuple[Row, ...]) -> PageW
         walk,
         seen={**walk.seen, **{row.id: row.modified for row in fresh}} if fresh else walk.seen,
         pages=walk.pages + 1,
-        news=walk.news + len(fresh),
+        new_rows=walk.new_rows + len(fresh),
         shown=walk.shown + len(listing.rows) + len(listing.unreadable),
         count=count,
         least=min((each for each in (walk.least, count) if each is not None), default=None),

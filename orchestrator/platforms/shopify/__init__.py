@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from orchestrator.platforms.platform import DefaultLimits, Platform
 from orchestrator.platforms.points import PointsLimit
-from orchestrator.platforms.shopify.news import SIGNED
+from orchestrator.platforms.shopify.notifications import SIGNED
 from orchestrator.platforms.shopify.options import DEFAULT_BASE_URL, ShopifyOptions
 from statemachines.shopify.machine import build
 

@@ -308,8 +308,8 @@ class ShopifySteps:
     def _still_wanted(self, before: OrderState, now: OrderState, request: TargetRequest) -> None:
         """Goods that are being taken back since the step was planned are for the planner to judge: a shop may ship
         those too, and what it knew of it planned on."""
-        is_news = self.machine.withdrawn_reason(before, request) is None
-        if is_news and self.machine.withdrawn_reason(now, request) is not None:
+        was_untouched = self.machine.withdrawn_reason(before, request) is None
+        if was_untouched and self.machine.withdrawn_reason(now, request) is not None:
             raise Transient("what there is to ship is being taken back: the order is planned anew", is_ambiguous=True)
 
     # -- judging ---------------------------------------------------------------------------------------------------

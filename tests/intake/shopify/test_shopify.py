@@ -66,7 +66,7 @@ async def test_progress_that_people_report_and_stop_is_seen_by_its_own_webhooks(
             assert (await floor.order(order, name)).state == state
 
 
-async def test_goods_of_an_order_that_we_do_not_have_are_no_news(tmp_path: Path) -> None:
+async def test_goods_of_an_order_that_we_do_not_have_are_ignored(tmp_path: Path) -> None:
     async with pushing(tmp_path, 1) as (floor, _, courier):
         panel = floor.sandbox.shopify.panel
         added = panel.add()

@@ -76,6 +76,6 @@ def test_whatever_can_mean_yes_is_a_withdrawal(members: dict[str, Any], at: int 
     assert snapshot.content_hash != read({}).content_hash, "it is another order for the ERP"
 
 
-def test_the_same_withdrawal_in_other_words_is_no_news() -> None:
+def test_the_same_withdrawal_in_other_words_is_no_change() -> None:
     one, other = read({"withdraw": 1, "withdraw_at": AT}), read({"withdraw": True, "withdraw_at": AT_MS})
     assert one.content_hash == other.content_hash

@@ -10,8 +10,8 @@ from orchestrator.platforms.json_text import read_body
 from orchestrator.platforms.webhooks import (
     HINTS,
     HintWebhooks,
-    News,
-    OrderNews,
+    Notification,
+    OrderNotification,
     SignedWebhooks,
     Unimportant,
     Unreadable,
@@ -27,7 +27,7 @@ TEST = "test"
 """Source of signed webhooks that are about nothing: a test of the address."""
 
 
-def news_of(source: str, topic: str | None, payload: bytes, platform: str | None = None) -> News:
+def notification_of(source: str, topic: str | None, payload: bytes, platform: str | None = None) -> Notification:
     """What a webhook of this source and topic is about. `platform`: the shop's, for hints."""
     if source == TEST:
         return Unimportant(topic)
@@ -35,15 +35,15 @@ def news_of(source: str, topic: str | None, payload: bytes, platform: str | None
         body: Json = read_body(payload) if payload else None
     except ValueError as error:
         if source == HINT:  # a hint counts even with an invalid body
-            return OrderNews(None)
+            return OrderNotification(None)
         return Unreadable(f"the body is not JSON: {str(error)[:200]}")
     if source == HINT:
-        return OrderNews(_hints_of(platform).hint(body))
+        return OrderNotification(_hints_of(platform).hint(body))
     signed = _signed_by(source)
     if signed is None:
         return Unreadable(f"unknown source of signed webhooks: {source}")
     try:
-        return signed.news(topic, body)
+        return signed.notification(topic, body)
     except Exception as error:  # noqa: BLE001 - supervised: one webhook is not the others
         log.error("webhook.crashed", source=source, topic=topic, error=crash_text(error))
         return Unreadable(f"reading the body raised {crash_text(error)}")

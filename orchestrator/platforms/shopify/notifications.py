@@ -21,10 +21,10 @@ from orchestrator.platforms.shopify.webhooks import (
 from orchestrator.platforms.webhooks import (
     Envelope,
     Kind,
-    News,
-    OrderNews,
-    ProductNews,
-    ShipmentNews,
+    Notification,
+    OrderNotification,
+    ProductNotification,
+    ShipmentNotification,
     SignedWebhooks,
     Unimportant,
     Unreadable,
@@ -58,21 +58,25 @@ def kind(topic: str | None) -> Kind:
     return Kind.PRODUCT if area == "products" else Kind.OTHER
 
 
-def news(header_topic: str | None, body: Json) -> News:
-    """As `SignedWebhooks.news`. The topic header decides; a body without one is recognised by its shape."""
+def notification(header_topic: str | None, body: Json) -> Notification:
+    """As `SignedWebhooks.notification`. The topic header decides; a body without one is recognised by its shape."""
     topic = topic_of({} if header_topic is None else {"X-Shopify-Topic": header_topic}, body)
     if topic is None:
         return Unimportant(header_topic)
     area = topic.partition("/")[0]
     if area == "products" and topic != "products/delete":
         product = product_of(body)
-        return Unreadable("the body is no product") if product is None else ProductNews(topic, product, _is_new(topic))
+        return (
+            Unreadable("the body is no product")
+            if product is None
+            else ProductNotification(topic, product, _is_new(topic))
+        )
     if area not in _ORDER_AREAS:
         return Unimportant(topic)
     order = order_id_of(topic, body)
     if order is None and area in _WHOLE_AREAS:
         return Unreadable("the body names no order")
-    return OrderNews(
+    return OrderNotification(
         order,
         part=_part(area, body) if order is None else None,
         is_whole=area == "orders" and topic not in _NO_ORDERS,
@@ -88,7 +92,7 @@ def _part(area: str, body: Json) -> str | None:
     return fulfillment_order_of(body) if area in _PART_AREAS else None
 
 
-def _fulfillment(topic: str, body: Json) -> ShipmentNews | None:
+def _fulfillment(topic: str, body: Json) -> ShipmentNotification | None:
     if not isinstance(body, dict):
         return None
     found = id_of_gid(body.get("admin_graphql_api_id"), "Fulfillment") or whole_id(body.get("id"))
@@ -96,7 +100,7 @@ def _fulfillment(topic: str, body: Json) -> ShipmentNews | None:
         return None
     status = body.get("status")
     shipment_status = status if isinstance(status, str) else None
-    return ShipmentNews(topic, found, shipment_status, updated_at_ms(body), _is_new(topic))
+    return ShipmentNotification(topic, found, shipment_status, updated_at_ms(body), _is_new(topic))
 
 
 def _is_new(topic: str) -> bool:
@@ -104,6 +108,6 @@ def _is_new(topic: str) -> bool:
 
 
 SIGNED = SignedWebhooks(
-    open=envelope, is_genuine=verify, kind=kind, news=news, order=order_in_webhook, sender_key="domain"
+    open=envelope, is_genuine=verify, kind=kind, notification=notification, order=order_in_webhook, sender_key="domain"
 )
 """Shopify's webhooks."""
