@@ -163,14 +163,14 @@ def main() -> None:
         backend = {"use_uvloop": True}
         found = anyio.run(measure, scene, arguments.bursts, arguments.webhooks, backend_options=backend)
     for number, seconds in enumerate(found, 1):
-        print(f"burst {number}: {len(seconds)} webhooks, {_told(statistics.median(seconds), max(seconds))}")
+        print(f"burst {number}: {len(seconds)} webhooks, {_times(statistics.median(seconds), max(seconds))}")
     medians = [statistics.median(seconds) for seconds in found]
     slowest = [max(seconds) for seconds in found]
-    print(f"median of the bursts: {_told(statistics.median(medians), statistics.median(slowest))}")
-    print(f"worst of the bursts: {_told(max(medians), max(slowest))}")
+    print(f"median of the bursts: {_times(statistics.median(medians), statistics.median(slowest))}")
+    print(f"worst of the bursts: {_times(max(medians), max(slowest))}")
 
 
-def _told(median: float, slowest: float) -> str:
+def _times(median: float, slowest: float) -> str:
     return f"median {median * 1000:.0f} ms, slowest {slowest * 1000:.0f} ms"
 
 

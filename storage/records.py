@@ -19,7 +19,7 @@ PausedBy: TypeAlias = Literal["person", "access_denied", "restore", "another_acc
 """Who pauses a shop."""
 Circuit: TypeAlias = Literal["closed", "open", "half_open"]
 """Whether a shop's platform is asked: half open, one call tries it."""
-GateReason: TypeAlias = Literal["retry_after", "circuit"]
+ShopWaitReason: TypeAlias = Literal["retry_after", "circuit"]
 """Why a shop waits for a while."""
 WaitReason: TypeAlias = Literal[
     "retry_after",
@@ -276,7 +276,7 @@ class Shop:
 
     `gate_*` is a shop-wide wait that ends by itself. `credentials` is a fingerprint, never the secret: a changed one
     ends an access_denied pause.
-    `followed_since`: when the daemon first worked for the shop; `swept_since`: the `import_since` of the last complete
+    `followed_since`: when the daemon first worked for the shop; `synced_since`: the `import_since` of the last complete
     sync; `skipped`: how many orders are left out as history; `rejected`: how many payloads are set aside.
     """
 
@@ -285,9 +285,9 @@ class Shop:
     paused_at: int | None
     paused_by: PausedBy | None
     paused_reason: str | None
-    gate_reason: GateReason | None
-    gate_until: int | None
-    gate_detail: str | None
+    wait_reason: ShopWaitReason | None
+    wait_until: int | None
+    wait_detail: str | None
     circuit: Circuit
     credentials: str | None
     sync_position: Json
@@ -296,7 +296,7 @@ class Shop:
     lease_holder: str | None
     lease_epoch: int
     followed_since: int | None = None
-    swept_since: int | None = None
+    synced_since: int | None = None
     skipped: int = 0
     rejected: int = 0
 

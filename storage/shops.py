@@ -1,17 +1,24 @@
-"""Shop rows: pause, gate, sync position, credentials' fingerprint, identity. Leases have `storage.leases`."""
+"""Shop rows: pause, wait, sync position, credentials' fingerprint, identity. Leases have `storage.leases`."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from storage.records import Circuit, GateReason, Json, PausedBy, Shop
+from storage.records import Circuit, Json, PausedBy, Shop, ShopWaitReason
 from storage.rows import Columns
 from storage.text import dump_json, load_json
 from storage.transaction import Transaction
 
 _SHOP = Columns(
     Shop,
-    named={"rejected": "(SELECT count(*) FROM rejected WHERE rejected.shop = shops.name)"},
+    named={
+        "rejected": "(SELECT count(*) FROM rejected WHERE rejected.shop = shops.name)",
+        # columns that were made before the admission and the sync had their names
+        "wait_reason": "gate_reason",
+        "wait_until": "gate_until",
+        "wait_detail": "gate_detail",
+        "synced_since": "swept_since",
+    },
     readers={"sync_position": load_json},
 )
 
@@ -62,8 +69,8 @@ def resume_shop(tx: Transaction, name: str) -> bool:
     return changed > 0
 
 
-def save_gate(
-    tx: Transaction, name: str, circuit: Circuit, reason: GateReason | None, until: int | None, detail: str | None
+def save_admission(
+    tx: Transaction, name: str, circuit: Circuit, reason: ShopWaitReason | None, until: int | None, detail: str | None
 ) -> None:
     """Keeps the shop-wide wait and the circuit, so that everybody can see them and a restart respects them."""
     tx.execute(

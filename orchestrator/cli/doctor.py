@@ -152,8 +152,8 @@ async def _ask(shop: ShopConfig, config: Config, answers: dict[str, list[Finding
             findings = await client.check()
             if config.webhooks is not None and shop.webhook_secrets and isinstance(client, PushingClient):
                 findings.append(await _webhooks(client, shop.name))
-            if meter.word is not None:
-                findings.append(_what_is_left(meter.word))
+            if meter.reported is not None:
+                findings.append(_what_is_left(meter.reported))
             answers[shop.name] = [_with_remedy(finding, shop.name) for finding in findings]
     finally:
         meter.close()
@@ -161,11 +161,11 @@ async def _ask(shop: ShopConfig, config: Config, answers: dict[str, list[Finding
             await client.aclose()
 
 
-def _what_is_left(word: ReportedLimit) -> Finding:
+def _what_is_left(reported: ReportedLimit) -> Finding:
     """The rate limit as the platform counts it: others may use the same account."""
-    of = "" if word.limit is None else f" of {word.limit}"
-    detail = f"{word.remaining}{of} {word.unit} are left"
-    if word.limit is None or word.remaining * _LITTLE >= word.limit:
+    of = "" if reported.limit is None else f" of {reported.limit}"
+    detail = f"{reported.remaining}{of} {reported.unit} are left"
+    if reported.limit is None or reported.remaining * _LITTLE >= reported.limit:
         return Finding("rate limit", "ok", detail)
     return Finding("rate limit", "warning", f"{detail}: something else uses this account, or the daemon is busy")
 

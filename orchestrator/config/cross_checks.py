@@ -85,7 +85,7 @@ def _shared_accounts(shops: Any, borrowed: AbstractSet[Path]) -> Iterator[Findin
         known = first.setdefault(account, name)
         if known != name:
             is_shown = not any(
-                path[:2] == ("shops", name) and path[2] in _telling(shop) for path in borrowed if path[2:]
+                path[:2] == ("shops", name) and path[2] in _naming_keys(shop) for path in borrowed if path[2:]
             )
             which = f" ({_shown(shop)})" if is_shown else ""
             message = f"is the same account as shops.{known}{which} - remove one of them: each order has one driver"
@@ -113,7 +113,7 @@ def _named(shop: Any) -> dict[str, Any] | None:
     return values
 
 
-def _telling(shop: Mapping[str, Any]) -> tuple[str, ...]:
+def _naming_keys(shop: Mapping[str, Any]) -> tuple[str, ...]:
     return (*PLATFORMS[shop["platform"]].identity, "base_url")
 
 

@@ -166,7 +166,7 @@ class RateLimit(TypedDict):
     remaining: Annotated[int | None, Field(description="How much of it was left, by the platform's latest answer")]
     unit: Annotated[Literal["calls", "points"] | None, Field(description="What the platform counts")]
     reset_at: Annotated[Instant | None, Field(description="When the platform's count starts anew, or is full again")]
-    told_at: Annotated[Instant | None, Field(description="When the platform said so")]
+    reported_at: Annotated[Instant | None, Field(description="When the platform said so")]
 
 
 class WebhooksOfShop(TypedDict):

@@ -151,8 +151,8 @@ def shop_wait(shop: Shop | None, now_ms: int) -> Wait | None:
     if shop.paused_at is not None:
         reason = "paused" if shop.paused_by == "person" else shop.paused_by or "paused"
         return Wait(reason, None, shop.paused_reason or "")
-    if shop.gate_reason is not None and shop.gate_until is not None and shop.gate_until > now_ms:
-        return Wait(shop.gate_reason, shop.gate_until, shop.gate_detail or "")
+    if shop.wait_reason is not None and shop.wait_until is not None and shop.wait_until > now_ms:
+        return Wait(shop.wait_reason, shop.wait_until, shop.wait_detail or "")
     return None
 
 
@@ -214,18 +214,18 @@ def shop_view(facts: ShopFacts, shop: Shop | None, now_ms: int) -> documents.Sho
 
 def _rate_limit_view(facts: RateLimitFacts) -> documents.RateLimit:
     """What a shop may ask of its platform, and what the platform said last is left."""
-    window, word = facts.limits.window, facts.word
+    window, reported = facts.limits.window, facts.reported
     return {
         "rate_per_second": facts.limits.rate_per_second,
         "burst": facts.limits.burst,
         "concurrency": facts.limits.concurrency,
         "window": None if window is None else {"calls": window.calls, "seconds": window.seconds},
         "available": None if facts.available is None else round(facts.available, 1),
-        "limit": None if word is None else word.limit,
-        "remaining": None if word is None else word.remaining,
-        "unit": None if word is None else word.unit,
-        "reset_at": None if word is None else optional_rfc3339(word.reset_at),
-        "told_at": None if word is None else rfc3339(word.told_at),
+        "limit": None if reported is None else reported.limit,
+        "remaining": None if reported is None else reported.remaining,
+        "unit": None if reported is None else reported.unit,
+        "reset_at": None if reported is None else optional_rfc3339(reported.reset_at),
+        "reported_at": None if reported is None else rfc3339(reported.reported_at),
     }
 
 

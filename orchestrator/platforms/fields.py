@@ -124,7 +124,7 @@ def id_or_none(value: Json) -> str | None:
     return None if order_number(text) is None else text
 
 
-def word(value: Json, field: str) -> str:
+def required_text(value: Json, field: str) -> str:
     """A text that must not be missing. Raises InvalidOrder."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidOrder(f"{field} is not a text: {shown(value)}")

@@ -35,12 +35,13 @@ NO_SLOT = -1
 
 @dataclass(frozen=True, slots=True)
 class ReportedLimit:
-    """What the platform said last: so much is left of so much, of `unit`. `reset_at`, `told_at`: Unix milliseconds."""
+    """What the platform said last: so much is left of so much, of `unit`. `reset_at`, `reported_at`: Unix
+    milliseconds."""
 
     limit: int | None
     remaining: int
     reset_at: int | None
-    told_at: int
+    reported_at: int
     unit: Literal["calls", "points"] = "calls"
 
 
@@ -50,7 +51,7 @@ class Meter:
     def __init__(self, clock: Clock, window: Window | None = None, points: Points | None = None) -> None:
         self.window = window
         self.points = points
-        self.word: ReportedLimit | None = None
+        self.reported: ReportedLimit | None = None
         self._on_exhausted: Callable[[float, str], None] = _nobody
         self._clock = clock
         self._under_way = 0
@@ -134,7 +135,7 @@ class Meter:
         now, now_ms = self._clock.monotonic(), self._clock.now_ms()
         reset = said.reset_seconds
         reset_at = None if reset is None else now_ms + int(reset * 1000)
-        self.word = ReportedLimit(said.limit, said.remaining, reset_at, now_ms)
+        self.reported = ReportedLimit(said.limit, said.remaining, reset_at, now_ms)
         if self.window is not None:
             self.window.record(said.limit, said.remaining if reset is None else None)
             if reset is None:
@@ -156,7 +157,7 @@ class Meter:
         self.points.record(kind, cost, reported)
         now_ms = self._clock.now_ms()
         full_at = now_ms + int((reported.maximum - reported.available) / reported.per_second * 1000)
-        self.word = ReportedLimit(int(reported.maximum), max(0, int(reported.available)), full_at, now_ms, "points")
+        self.reported = ReportedLimit(int(reported.maximum), max(0, int(reported.available)), full_at, now_ms, "points")
 
     def forget(self) -> None:
         """A person says that the platform takes calls again: its last report no longer holds any back."""
@@ -179,7 +180,7 @@ class Meter:
         return self._left_until - now if self._left <= 0 else 0.0
 
     def _used_up(self) -> str:
-        of = "" if self.word is None or self.word.limit is None else f" of {self.word.limit}"
+        of = "" if self.reported is None or self.reported.limit is None else f" of {self.reported.limit}"
         return f"the platform says that the account's rate limit is used up (0{of} calls left)"
 
 

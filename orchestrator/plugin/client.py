@@ -51,8 +51,8 @@ from orchestrator.platforms.fields import (
     order_number,
     payload_of,
     quantity,
+    required_text,
     seconds_of,
-    word,
 )
 from orchestrator.platforms.horizon import Present
 from orchestrator.platforms.http import Answer, Caller, date_ms
@@ -118,6 +118,7 @@ __all__ = [
     "read_object",
     "read_value",
     "renewal_time",
+    "required_text",
     "rows",
     "seconds_of",
     "single_of",
@@ -125,5 +126,4 @@ __all__ = [
     "text",
     "texts",
     "walk_page",
-    "word",
 ]

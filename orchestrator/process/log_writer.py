@@ -45,7 +45,7 @@ class LineWriter:
         self._lines: deque[bytes | int] = deque()  # a number stands for as many lines that are missing there
         self._bytes = 0
         self._dropped = 0
-        self._untold = 0
+        self._unreported = 0
         self._is_midline = False
         self._is_closing = False
         self._there = threading.Condition()
@@ -79,11 +79,11 @@ class LineWriter:
     def _run(self) -> None:
         while (entry := self._next()) is not None:
             if isinstance(entry, int):
-                self._untold += entry
-            if self._untold:
-                self._tell()
+                self._unreported += entry
+            if self._unreported:
+                self._report_dropped()
             if isinstance(entry, bytes) and not self._write(entry):
-                self._untold += 1
+                self._unreported += 1
                 with self._there:
                     self.lost += 1
 
@@ -102,10 +102,10 @@ class LineWriter:
                 self._bytes -= len(entry)
             return entry
 
-    def _tell(self) -> None:
-        text = self.notice(self._untold) + "\n"
+    def _report_dropped(self) -> None:
+        text = self.notice(self._unreported) + "\n"
         if self._write(text.encode("utf-8", "backslashreplace")):
-            self._untold = 0
+            self._unreported = 0
 
     def _write(self, line: bytes) -> bool:
         rest = memoryview(b"\n" + line if self._is_midline else line)

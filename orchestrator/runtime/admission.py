@@ -19,7 +19,7 @@ import anyio
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.meter import Meter
-from storage.records import Circuit, GateReason
+from storage.records import Circuit, ShopWaitReason
 
 _NAP_SECONDS = 0.25
 
@@ -228,7 +228,7 @@ class Admission:
             until = max(until, self._open_until)
         return max(0.0, until - self._monotonic()) if until else 0.0
 
-    def reason(self) -> tuple[GateReason, float, str] | None:
+    def reason(self) -> tuple[ShopWaitReason, float, str] | None:
         """Why no call is admitted for a while: `retry_after` or `circuit`, the seconds left, the platform's message."""
         now = self._monotonic()
         if self._throttled_until > now:

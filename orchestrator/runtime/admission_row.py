@@ -7,7 +7,7 @@ from collections.abc import Callable
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.wakeups import Wakeup
 from storage.records import Shop
-from storage.shops import save_gate
+from storage.shops import save_admission
 from storage.transaction import Transaction
 
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0  # no client takes more for an answer
@@ -25,12 +25,12 @@ class AdmissionRow:
 
         Raises StoreUnavailable.
         """
-        reason, seconds = shop.gate_reason, 0.0
-        if shop.gate_until is not None:
-            seconds = (shop.gate_until - self._services.clock.now_ms()) / 1000
+        reason, seconds = shop.wait_reason, 0.0
+        if shop.wait_until is not None:
+            seconds = (shop.wait_until - self._services.clock.now_ms()) / 1000
             if seconds > self._longest_seconds(reason):
                 seconds = 0.0  # our clock has been set back since
-        self._admission.restore(reason, seconds, shop.gate_detail, is_paused=shop.paused_at is not None)
+        self._admission.restore(reason, seconds, shop.wait_detail, is_paused=shop.paused_at is not None)
         await self._services.store.write(self._unit())
 
     async def run(self) -> None:
@@ -50,7 +50,7 @@ class AdmissionRow:
         circuit, reason = self._admission.circuit, self._admission.reason()
         kind, seconds, detail = (None, None, None) if reason is None else reason
         until = None if seconds is None else self._services.clock.now_ms() + int(seconds * 1000)
-        return lambda tx: save_gate(tx, self._services.policy.shop, circuit, kind, until, detail)
+        return lambda tx: save_admission(tx, self._services.policy.shop, circuit, kind, until, detail)
 
     def _longest_seconds(self, reason: str | None) -> float:
         return self._admission.limits.cooldown_seconds if reason == "circuit" else _LONGEST_RETRY_AFTER_SECONDS

@@ -38,11 +38,11 @@ class WebhookHealth:
 @dataclass(frozen=True, slots=True)
 class RateLimitFacts:
     """What a shop may ask of its platform: `limits` as configured, `available` calls at hand now (None while the shop
-    starts), `word` what the platform last said of the rest (None: nothing yet)."""
+    starts), `reported` what the platform last said of the rest (None: nothing yet)."""
 
     limits: Limits
     available: float | None = None
-    word: ReportedLimit | None = None
+    reported: ReportedLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -334,7 +334,7 @@ def _facts(name: str, entry: _Entry) -> ShopFacts:
         next_sync_at=worker.sync_schedule.next_at if worker is not None else None,
         rate_limit=RateLimitFacts(limits)
         if worker is None
-        else RateLimitFacts(limits, worker.admission.available, worker.admission.meter.word),
+        else RateLimitFacts(limits, worker.admission.available, worker.admission.meter.reported),
         import_since=entry.config.import_since,
         identity=entry.config.identity(),
     )

@@ -163,6 +163,6 @@ class ShopSync:
 def _wants_older(shop: Shop, import_since: int | None) -> bool:
     """Whether the last complete sync left orders out that the config wants now: those are only found from the beginning
     of the list."""
-    if shop.last_sync_at is None or import_since == shop.swept_since:
+    if shop.last_sync_at is None or import_since == shop.synced_since:
         return False
-    return import_since is None or shop.swept_since is None or import_since < shop.swept_since
+    return import_since is None or shop.synced_since is None or import_since < shop.synced_since

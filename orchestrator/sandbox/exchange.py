@@ -83,7 +83,7 @@ class Exchange:
         call.fault = fault.name if fault is not None else None
         if self._latency_seconds:
             await anyio.sleep(self._latency_seconds)
-        await faults.stand_at_gate("before", call.order, call.step)
+        await faults.wait_if_held("before", call.order, call.step)
         if fault is not None and fault.moment == "before":
             struck = await self._strike(fault, account)
             if struck != "go on":
@@ -95,7 +95,7 @@ class Exchange:
         call.in_sequence = reply.in_sequence
         if reply.took_effect:
             self._ledger.effect(call, reopens=reply.reopens, is_overwrite=reply.is_overwrite)
-        await faults.stand_at_gate("after", call.order, call.step)
+        await faults.wait_if_held("after", call.order, call.step)
         if fault is not None and fault.moment == "after":
             struck = await self._strike(fault, account, reply)
             if struck != "go on":

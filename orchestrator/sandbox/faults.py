@@ -230,7 +230,7 @@ class FaultPlan:
 
     # -- used by the exchange --------------------------------------------------------------------------------------
 
-    async def stand_at_gate(self, moment: Moment, order: str | None, step: str) -> None:
+    async def wait_if_held(self, moment: Moment, order: str | None, step: str) -> None:
         """Holds this call where a test asked for that."""
         for held in self._to_hold:
             if held.moment == moment and _fits(held.step, step) and _fits(held.order, order):

@@ -69,7 +69,7 @@ class FakeCommands:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock, self._chance = store, clock, Chance()
         self.submitted: list[tuple[str, str, TargetRequest, str | None]] = []
-        self.gate: anyio.Event | None = None
+        self.may_go_on: anyio.Event | None = None
         self.failure: Exception | None = None
         self.at_once = 0
         self.most_at_once = 0
@@ -78,8 +78,8 @@ class FakeCommands:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
-            if self.gate is not None:
-                await self.gate.wait()
+            if self.may_go_on is not None:
+                await self.may_go_on.wait()
             if self.failure is not None:
                 raise self.failure
             self.submitted.append((shop, order, request, key))

@@ -10,7 +10,7 @@ import pytest
 
 from storage.orders import save_order
 from storage.records import Problem, Situation, Wait
-from storage.shops import pause_shop, save_gate
+from storage.shops import pause_shop, save_admission
 from tests.api.bench import Bench, an_order, bench
 from tests.support.made_up import MACHINE as MADE_UP
 
@@ -295,11 +295,11 @@ async def test_queued_orders_of_a_paused_shop_are_shown_waiting() -> None:
 async def test_queued_orders_behind_a_gate_are_shown_waiting_until_it_opens() -> None:
     async with bench(an_order("1", situation=Situation.QUEUED)) as b:
         until = b.clock.now_ms() + 3_600_000
-        await b.store.write(lambda tx: save_gate(tx, "acme", "closed", "retry_after", until, "too many"))
+        await b.store.write(lambda tx: save_admission(tx, "acme", "closed", "retry_after", until, "too many"))
         order = (await b.get("/v1/shops/acme/orders/1")).json()
         assert (order["situation"], order["wait"]["reason"]) == ("waiting", "retry_after")
         assert order["wait"]["until"].endswith("Z")
-        await b.store.write(lambda tx: save_gate(tx, "acme", "closed", "retry_after", 5, "too many"))
+        await b.store.write(lambda tx: save_admission(tx, "acme", "closed", "retry_after", 5, "too many"))
         assert (await b.get("/v1/shops/acme/orders/1")).json()["situation"] == "queued"
 
 

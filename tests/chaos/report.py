@@ -28,16 +28,16 @@ def figures(world: World, book: Book, rest: Rest | None) -> list[str]:
         ),
         (
             f"calls {ledger['calls']}, effects {ledger['effects']}, faults {sum(ledger['by_fault'].values())} "
-            f"{_told(ledger['by_fault'])}"
+            f"{_listed(ledger['by_fault'])}"
         ),
         (
-            f"targets {sum(each.target is not None for each in book.wanted)} accepted {_told(statuses)}, "
-            f"refused {sum(problems.values())} {_told(problems)}"
+            f"targets {sum(each.target is not None for each in book.wanted)} accepted {_listed(statuses)}, "
+            f"refused {sum(problems.values())} {_listed(problems)}"
         ),
         ", ".join(
             f"{title} {sum(n for name, n in did.items() if name.startswith(who))}" for who, title in people.items()
         ),
-        f"answers {_told({n.removeprefix('answers '): c for n, c in did.items() if n.startswith('answers ')})}",
+        f"answers {_listed({n.removeprefix('answers '): c for n, c in did.items() if n.startswith('answers ')})}",
     ]
     if rest:
         lines.append(
@@ -47,7 +47,7 @@ def figures(world: World, book: Book, rest: Rest | None) -> list[str]:
     return lines
 
 
-def _told(counts: dict[str, int] | Counter[str] | Counter[str | None]) -> str:
+def _listed(counts: dict[str, int] | Counter[str] | Counter[str | None]) -> str:
     return "(" + ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=str)) + ")"
 
 

@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 
 from orchestrator.api.schema.bodies import TARGET
 from orchestrator.cli.client import Client
-from orchestrator.cli.demo.outcome import tell_deliveries, tell_ledger
+from orchestrator.cli.demo.outcome import print_deliveries, print_ledger
 from orchestrator.cli.demo.receiver import Receiver
 from orchestrator.cli.demo.script import Item, cast, items_of, personal, scenes
 from orchestrator.registry import PLATFORMS
@@ -152,7 +152,7 @@ class Feed:
 
 
 def test_the_demo_waits_for_what_comes_late(receiver: Receiver) -> None:
-    assert tell_deliveries(typing.cast("Client", Feed(receiver)), receiver)
+    assert print_deliveries(typing.cast("Client", Feed(receiver)), receiver)
 
 
 @pytest.mark.parametrize(("repeats", "reported"), [(1, "1 despatch went out"), (2, "2 despatches went out")])
@@ -165,7 +165,7 @@ def test_the_demo_counts_despatches_that_went_out_again(
     }  # fmt: skip
     feed = {"events": [], "next": 0}
     daemon, sandbox = (answering(body) for body in (feed, summary))
-    assert tell_ledger(daemon, sandbox)
+    assert print_ledger(daemon, sandbox)
     assert reported in capsys.readouterr().out
 
 

@@ -130,7 +130,7 @@ class Options(BaseModel):
 
     @field_validator("careless")
     @classmethod
-    def _tell(cls, value: SecretStr | None) -> SecretStr | None:
+    def _mask(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             raise ValueError(f"wrong: {value.get_secret_value()}")
         return value

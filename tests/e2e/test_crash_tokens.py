@@ -125,11 +125,11 @@ async def test_a_kill_while_the_answer_is_on_its_way_locks_nobody_out(tmp_path: 
     async with configured(tmp_path, sandbox) as daemon:
         with anyio.fail_after(60):
             for _ in range(3):
-                gate = sandbox.faults.hold(step="token", moment=moment)
+                held_call = sandbox.faults.hold(step="token", moment=moment)
                 daemon.start()
-                await gate.arrived()
+                await held_call.arrived()
                 daemon.kill()
-                gate.release()
+                held_call.release()
                 await anyio.sleep(1.1)  # what was got meanwhile has ended
             await deliver_all(daemon, sandbox)
         await nobody_was_locked_out(daemon, sandbox)

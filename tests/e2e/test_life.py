@@ -97,10 +97,10 @@ async def test_a_drain_records_the_call_that_is_out_and_begins_no_other(tmp_path
         (order,) = sandbox.selldone.order_ids()
         daemon.start()
         await daemon.ready()
-        gate = sandbox.faults.hold(step="confirm", moment="after")
+        held_call = sandbox.faults.hold(step="confirm", moment="after")
         status, target = await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/targets", {"state": "delivered"})
         assert status == 202
-        await gate.arrived()
+        await held_call.arrived()
         assert daemon.process is not None
         daemon.process.send_signal(signal.SIGTERM)
         with anyio.fail_after(20):
@@ -109,7 +109,7 @@ async def test_a_drain_records_the_call_that_is_out_and_begins_no_other(tmp_path
                 if refused == 503:
                     break
         assert problem["type"] == "draining"
-        gate.release()
+        held_call.release()
         assert await daemon.exited() == 0
         assert sandbox.ledger.effects(order) == ["confirm"]
         daemon.start()

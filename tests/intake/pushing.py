@@ -39,11 +39,11 @@ async def pushing(folder: Path, orders: int) -> AsyncIterator[tuple[Shopfloor, s
                 anyio.create_task_group() as group,
             ):
                 group.start_soon(inbox.run)
-                courier = ManualSender(
+                sender = ManualSender(
                     sandbox.shopify.shop,
                     f"http://{host}:{port}/webhooks/{name}/orders",
                     duplicates=1.0,
                     disorder=True,
                 )
-                yield floor, name, courier
+                yield floor, name, sender
                 group.cancel_scope.cancel()

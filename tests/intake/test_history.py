@@ -18,14 +18,14 @@ async def skipped(floor: Shopfloor, name: str) -> int:
 
 
 async def test_a_webhook_about_an_archived_order_is_not_even_read(tmp_path: Path) -> None:
-    async with pushing(tmp_path, 1) as (floor, name, courier):
+    async with pushing(tmp_path, 1) as (floor, name, sender):
         panel = floor.sandbox.shopify.panel
         archived = panel.add()
         panel.backdate(archived, LONG_AGO)
         panel.close(archived)
-        courier.due()  # webhooks from before it was archived are lost
+        sender.due()  # webhooks from before it was archived are lost
         panel.edit(archived, "Somebody else")
-        assert set(await courier.send(courier.due())) == {200}
+        assert set(await sender.send(sender.due())) == {200}
         await worked_off(floor)
         assert [order.id for order in await floor.orders()] != [archived]
         assert floor.sandbox.ledger.calls(archived) == []
@@ -34,16 +34,16 @@ async def test_a_webhook_about_an_archived_order_is_not_even_read(tmp_path: Path
 
 
 async def test_nor_is_it_taken_from_the_webhook_while_nothing_can_be_read(tmp_path: Path) -> None:
-    async with pushing(tmp_path, 1) as (floor, name, courier):
+    async with pushing(tmp_path, 1) as (floor, name, sender):
         panel = floor.sandbox.shopify.panel
         await floor.commands.pause(name, None)
         archived = panel.add()
         panel.backdate(archived, LONG_AGO)
         panel.close(archived)
-        courier.due()
+        sender.due()
         panel.edit(archived, "Somebody else")
         added = panel.add()
-        assert set(await courier.send(courier.due())) == {200}
+        assert set(await sender.send(sender.due())) == {200}
         await floor.event("order.imported", added)
         await floor.commands.resume(name)
         await worked_off(floor)
@@ -52,13 +52,13 @@ async def test_nor_is_it_taken_from_the_webhook_while_nothing_can_be_read(tmp_pa
 
 
 async def test_an_archived_order_that_is_opened_again_is_imported_by_its_webhook(tmp_path: Path) -> None:
-    async with pushing(tmp_path, 1) as (floor, name, courier):
+    async with pushing(tmp_path, 1) as (floor, name, sender):
         panel = floor.sandbox.shopify.panel
         archived = panel.add()
         panel.backdate(archived, LONG_AGO)
         panel.close(archived)
-        courier.due()
+        sender.due()
         panel.open(archived)
-        assert set(await courier.send(courier.due())) == {200}
+        assert set(await sender.send(sender.due())) == {200}
         await floor.event("order.imported", archived)
         assert await skipped(floor, name) == 0

@@ -282,10 +282,10 @@ async def test_a_webhook_that_nobody_can_settle_is_set_aside_and_stops_no_other(
 async def test_a_webhook_that_was_set_aside_is_processed_again_and_reported_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_mended = False
+    is_repaired = False
 
     def settle(tx: Transaction, webhook: Webhook, notification: ProductNotification, now: int) -> None:
-        if not is_mended:
+        if not is_repaired:
             raise ZeroDivisionError
         settle_product(tx, webhook, notification, now)
 
@@ -302,7 +302,7 @@ async def test_a_webhook_that_was_set_aside_is_processed_again_and_reported_once
         (kept,) = await it.floor.store.read(lambda tx: list_rejected(tx, 0, 10))
         assert kept.payload == product("2026-01-01T00:00:01Z", "Mug")
         assert len(await it.floor.events("import.rejected")) == 1
-        is_mended = True
+        is_repaired = True
         await it.floor.commands.sync("acme", 30)
         it.inbox.wake()
         await it.worked_off()

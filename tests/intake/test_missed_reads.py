@@ -64,9 +64,9 @@ async def test_a_poll_finds_what_the_one_before_saw_while_a_step_was_out(
 async def test_a_webhook_that_came_while_a_step_was_out_is_looked_into_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with pushing(tmp_path, 1) as (floor, name, courier):
+    async with pushing(tmp_path, 1) as (floor, name, sender):
         (order,) = await floor.orders()
-        await courier.flush()
+        await sender.flush()
         await worked_off(floor)
         worker = floor.supervisor.worker(name)
         assert worker is not None
@@ -82,7 +82,7 @@ async def test_a_webhook_that_came_while_a_step_was_out_is_looked_into_afterward
         target = await floor.submit(order.id, "shipped", name)
         await out.wait()
         floor.sandbox.shopify.panel.edit(order.id, "Somebody Else")
-        await courier.flush()
+        await sender.flush()
         await read.wait()
         go_on.set()
         await floor.finished(target)

@@ -28,17 +28,17 @@ NOWHERE = "5000000000000000001"  # Shopify does not show it
 AT = "2026-11-23T10:00:0{}Z"
 
 
-def body_of(courier: ManualSender, floor: Shopfloor, **changes: Any) -> dict[str, Any]:
+def body_of(sender: ManualSender, floor: Shopfloor, **changes: Any) -> dict[str, Any]:
     """The webhook body of an order that Shopify does not show."""
     floor.sandbox.shopify.panel.add()
-    made = next(each for each in courier.due() if each.topic == "orders/create")
+    made = next(each for each in sender.due() if each.topic == "orders/create")
     body = json.loads(made.body)
     del body["admin_graphql_api_id"]
     return {**body, "id": int(NOWHERE), "updated_at": AT.format(1), **changes}
 
 
-async def send(courier: ManualSender, topic: str, body: dict[str, Any]) -> None:
-    assert await courier.send([courier.delivery(topic, body)]) == [200]
+async def send(sender: ManualSender, topic: str, body: dict[str, Any]) -> None:
+    assert await sender.send([sender.delivery(topic, body)]) == [200]
 
 
 async def types_of(floor: Shopfloor, order: str) -> list[str]:
@@ -46,9 +46,9 @@ async def types_of(floor: Shopfloor, order: str) -> list[str]:
 
 
 async def test_an_order_that_shopify_does_not_show_is_reported_once_with_its_webhook(tmp_path: Path) -> None:
-    async with pushing(tmp_path, 1) as (floor, name, courier):
-        body = body_of(courier, floor, name="#77", financial_status="paid")
-        await send(courier, "orders/create", body)
+    async with pushing(tmp_path, 1) as (floor, name, sender):
+        body = body_of(sender, floor, name="#77", financial_status="paid")
+        await send(sender, "orders/create", body)
         (imported,) = await floor.event("order.imported", NOWHERE)
         assert {key: imported.data[key] for key in ("state", "milestone", "reference", "payment", "topic")} == {
             "state": "UNFULFILLED",
@@ -68,13 +68,13 @@ async def test_an_order_that_shopify_does_not_show_is_reported_once_with_its_web
 
 
 async def test_a_newer_webhook_of_it_is_an_update_and_an_older_one_is_nothing(tmp_path: Path) -> None:
-    async with pushing(tmp_path, 1) as (floor, name, courier):
-        body = body_of(courier, floor)
-        await send(courier, "orders/create", {**body, "updated_at": AT.format(2)})
+    async with pushing(tmp_path, 1) as (floor, name, sender):
+        body = body_of(sender, floor)
+        await send(sender, "orders/create", {**body, "updated_at": AT.format(2)})
         await floor.event("order.imported", NOWHERE)
-        await send(courier, "orders/updated", {**body, "updated_at": AT.format(1), "fulfillment_status": "fulfilled"})
-        await send(courier, "orders/partially_fulfilled", {**body, "updated_at": AT.format(3), "note": "ring twice"})
-        await send(courier, "orders/cancelled", {**body, "updated_at": AT.format(4), "cancelled_at": AT.format(4)})
+        await send(sender, "orders/updated", {**body, "updated_at": AT.format(1), "fulfillment_status": "fulfilled"})
+        await send(sender, "orders/partially_fulfilled", {**body, "updated_at": AT.format(3), "note": "ring twice"})
+        await send(sender, "orders/cancelled", {**body, "updated_at": AT.format(4), "cancelled_at": AT.format(4)})
         await worked_off(floor)
         assert (await floor.order(NOWHERE, name)).state == "CANCELLED"
         received = await types_of(floor, NOWHERE)
@@ -83,14 +83,14 @@ async def test_a_newer_webhook_of_it_is_an_update_and_an_older_one_is_nothing(tm
 
 
 async def test_while_nothing_can_be_read_new_orders_and_parcels_come_in_and_are_read_later(tmp_path: Path) -> None:
-    async with pushing(tmp_path, 1) as (floor, name, courier):
+    async with pushing(tmp_path, 1) as (floor, name, sender):
         panel = floor.sandbox.shopify.panel
         known = (await floor.orders())[0].id
         await floor.commands.pause(name, None)
         added = panel.add()
         panel.fulfill(known, "1Z")
-        received = courier.due()
-        assert set(await courier.send([*received, *received])) == {200}
+        received = sender.due()
+        assert set(await sender.send([*received, *received])) == {200}
         await floor.event("order.imported", added)
         await floor.event("fulfillment.created", known)
         order = await floor.order(added, name)
@@ -108,20 +108,20 @@ async def test_while_nothing_can_be_read_new_orders_and_parcels_come_in_and_are_
 
 
 async def test_a_target_of_it_begins_with_a_read_and_fails_when_there_is_no_such_order(tmp_path: Path) -> None:
-    async with pushing(tmp_path, 1) as (floor, name, courier):
-        await send(courier, "orders/create", body_of(courier, floor, financial_status="paid"))
+    async with pushing(tmp_path, 1) as (floor, name, sender):
+        await send(sender, "orders/create", body_of(sender, floor, financial_status="paid"))
         await worked_off(floor)
         target = await floor.reach(NOWHERE, "shipped", name)
         assert (target.status.value, target.problem and target.problem.type) == ("failed", "order-not-found")
 
 
 async def test_another_version_of_the_same_second_is_a_change_and_the_same_once_more_is_not(tmp_path: Path) -> None:
-    async with pushing(tmp_path, 1) as (floor, name, courier):
-        body = body_of(courier, floor, financial_status="pending")
-        await send(courier, "orders/create", body)
+    async with pushing(tmp_path, 1) as (floor, name, sender):
+        body = body_of(sender, floor, financial_status="pending")
+        await send(sender, "orders/create", body)
         await floor.event("order.imported", NOWHERE)
         for _ in range(2):
-            await send(courier, "orders/paid", {**body, "financial_status": "paid"})
+            await send(sender, "orders/paid", {**body, "financial_status": "paid"})
         await floor.event("order.payment_settled", NOWHERE)
         await worked_off(floor)
         assert (await floor.order(NOWHERE, name)).payment == "paid"
@@ -129,19 +129,19 @@ async def test_another_version_of_the_same_second_is_a_change_and_the_same_once_
 
 
 async def test_what_tries_the_address_out_is_about_nothing(tmp_path: Path) -> None:
-    async with pushing(tmp_path, 1) as (floor, _, courier):
-        order = courier.delivery("orders/create", body_of(courier, floor))
-        product = courier.delivery("products/create", {"id": 5, "title": "Sample", "updated_at": AT.format(1)})
+    async with pushing(tmp_path, 1) as (floor, _, sender):
+        order = sender.delivery("orders/create", body_of(sender, floor))
+        product = sender.delivery("products/create", {"id": 5, "title": "Sample", "updated_at": AT.format(1)})
         tests = [replace(each, headers={**each.headers, "X-Shopify-Test": "true"}) for each in (order, product)]
-        assert await courier.send(tests) == [200, 200]
+        assert await sender.send(tests) == [200, 200]
         await worked_off(floor)
         assert await floor.events("product.created") == []
         assert await floor.events(order=NOWHERE) == []
 
 
 async def test_a_body_of_which_fields_were_left_out_is_enough(tmp_path: Path) -> None:
-    async with pushing(tmp_path, 1) as (floor, name, courier):
-        await send(courier, "orders/create", {"id": int(NOWHERE), "financial_status": "paid"})
+    async with pushing(tmp_path, 1) as (floor, name, sender):
+        await send(sender, "orders/create", {"id": int(NOWHERE), "financial_status": "paid"})
         (imported,) = await floor.event("order.imported", NOWHERE)
         received = {key: imported.data[key] for key in ("state", "payment", "reference", "topic")}
         assert received == {"state": "UNFULFILLED", "payment": "paid", "reference": None, "topic": "orders/create"}
@@ -153,7 +153,7 @@ async def test_a_body_of_which_fields_were_left_out_is_enough(tmp_path: Path) ->
 async def test_a_target_of_it_waits_for_reads_that_are_behind_the_webhook(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with pushing(tmp_path, 1) as (floor, name, courier):
+    async with pushing(tmp_path, 1) as (floor, name, sender):
         worker = floor.supervisor.worker(name)
         assert worker is not None
         look, asked = worker.client.read, count(1)
@@ -165,18 +165,18 @@ async def test_a_target_of_it_waits_for_reads_that_are_behind_the_webhook(
 
         monkeypatch.setattr(worker.client, "read", read)
         added = floor.sandbox.shopify.panel.add()
-        await courier.flush()
+        await sender.flush()
         await floor.event("order.imported", added)
         assert (await floor.reach(added, "shipped", name)).status.value == "reached"
         assert len(await floor.events("read.failed", order=added)) >= 1
 
 
 async def test_a_first_read_that_shows_a_newer_order_than_its_webhook_is_an_update(tmp_path: Path) -> None:
-    async with pushing(tmp_path, 1) as (floor, name, courier):
+    async with pushing(tmp_path, 1) as (floor, name, sender):
         panel = floor.sandbox.shopify.panel
         await floor.commands.pause(name, None)
         added = panel.add()
-        await courier.flush()
+        await sender.flush()
         await floor.event("order.imported", added)
         panel.edit(added, "Somebody Else")
         panel.order(added).updated += 60_000
@@ -194,11 +194,11 @@ async def test_a_webhook_whose_word_nobody_can_take_keeps_no_other_from_being_he
         adopt_provisionally(tx, ctx, seen, cause)
 
     monkeypatch.setattr("orchestrator.intake.inbox.adopt_provisionally", take)
-    async with pushing(tmp_path, 1) as (floor, name, courier):
+    async with pushing(tmp_path, 1) as (floor, name, sender):
         await floor.commands.pause(name, None)
-        await send(courier, "orders/create", body_of(courier, floor))
+        await send(sender, "orders/create", body_of(sender, floor))
         added = floor.sandbox.shopify.panel.add()
-        await courier.flush()
+        await sender.flush()
         await floor.event("order.imported", added)
         waiting = await floor.store.read(lambda tx: tx.query("SELECT looked_at FROM webhooks WHERE due_at IS NOT NULL"))
         assert (None,) in waiting  # it is not applied yet: it is processed again
@@ -206,11 +206,11 @@ async def test_a_webhook_whose_word_nobody_can_take_keeps_no_other_from_being_he
 
 async def test_a_parcel_that_an_older_daemon_left_for_later_is_reported(tmp_path: Path) -> None:
     """It emitted none before the order was read, and counted the reads that failed."""
-    async with pushing(tmp_path, 1) as (floor, name, courier):
+    async with pushing(tmp_path, 1) as (floor, name, sender):
         (known,) = await floor.orders()
         await worked_off(floor)
         floor.sandbox.shopify.panel.fulfill(known.id, "1Z")
-        made = next(each for each in courier.due() if each.topic == "fulfillments/create")
+        made = next(each for each in sender.due() if each.topic == "fulfillments/create")
         left = Arrival(name, "shopify", made.topic, "left", None, None, made.body)
 
         def leave(tx: Transaction) -> None:
@@ -218,15 +218,15 @@ async def test_a_parcel_that_an_older_daemon_left_for_later_is_reported(tmp_path
             tx.execute("UPDATE webhooks SET attempts = 1, looked_at = 1")
 
         await floor.store.write(leave)
-        await send(courier, "shop/update", {})  # wakes the inbox
+        await send(sender, "shop/update", {})  # wakes the inbox
         await floor.event("fulfillment.created", known.id)
 
 
 async def test_what_is_about_an_order_and_none_makes_none(tmp_path: Path) -> None:
-    async with pushing(tmp_path, 1) as (floor, _, courier):
-        await send(courier, "orders/create", {**body_of(courier, floor), "line_items": "none"})
-        await send(courier, "orders/delete", {"id": int(NOWHERE)})
-        await send(courier, "orders/edited", {"order_edit": {"order_id": int(NOWHERE)}})
+    async with pushing(tmp_path, 1) as (floor, _, sender):
+        await send(sender, "orders/create", {**body_of(sender, floor), "line_items": "none"})
+        await send(sender, "orders/delete", {"id": int(NOWHERE)})
+        await send(sender, "orders/edited", {"order_edit": {"order_id": int(NOWHERE)}})
         await worked_off(floor)
         assert await floor.events(order=NOWHERE) == []
 

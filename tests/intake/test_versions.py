@@ -18,7 +18,7 @@ AT = "2026-11-23T10:00:00Z"
 async def test_versions_of_one_second_are_reported_once_each_though_the_order_is_read_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with pushing(tmp_path, 1) as (floor, name, courier):
+    async with pushing(tmp_path, 1) as (floor, name, sender):
         (order,) = await floor.orders()
         worker = floor.supervisor.worker(name)
         assert worker is not None
@@ -32,7 +32,7 @@ async def test_versions_of_one_second_are_reported_once_each_though_the_order_is
         monkeypatch.setattr(worker.client, "read", read)
         parcel: dict[str, Any] = {"id": 5, "order_id": int(order.id), "updated_at": AT}
         for topic, status in (("fulfillments/create", "pending"), ("fulfillments/update", "success")):
-            assert await courier.send([courier.delivery(topic, {**parcel, "status": status})]) == [200]
+            assert await sender.send([sender.delivery(topic, {**parcel, "status": status})]) == [200]
         await floor.event("fulfillment.updated")
         is_down = False
         await worked_off(floor)

@@ -25,7 +25,7 @@ def shown(situation: Situation, next_attempt_at: int | None, of: Shop) -> dict[s
 
 @pytest.mark.parametrize("situation", [Situation.QUEUED, Situation.RETRYING])
 def test_an_order_that_would_go_on_waits_while_its_shop_does(situation: Situation) -> None:
-    reported = shown(situation, NOW - 5, shop(gate_reason="circuit", gate_until=NOW + 1000, gate_detail="HTTP 500"))
+    reported = shown(situation, NOW - 5, shop(wait_reason="circuit", wait_until=NOW + 1000, wait_detail="HTTP 500"))
     assert (reported["situation"], reported["wait"]["reason"]) == ("waiting", "circuit")
     assert reported["next_attempt_at"] is None  # not an instant that has passed
 

@@ -25,7 +25,7 @@ def meter_of(watch: Stopwatch, calls: int = 80) -> Meter:
     return open_meter(watch.clock(), window=WindowLimit(calls, 60) if calls else None)
 
 
-def gate_of(watch: Stopwatch, meter: Meter) -> Admission:
+def admission_of(watch: Stopwatch, meter: Meter) -> Admission:
     return Admission(LIMITS, watch, meter)
 
 
@@ -36,9 +36,9 @@ async def call(meter: Meter, said: Allowance | None = None) -> None:
     meter.end(slot)
 
 
-def take_all(gate: Admission) -> int:
+def take_all(admission: Admission) -> int:
     count = 0
-    while gate.try_acquire():
+    while admission.try_acquire():
         count += 1
     return count
 
@@ -46,16 +46,16 @@ def take_all(gate: Admission) -> int:
 async def test_nothing_left_holds_the_shop_until_the_reset() -> None:
     watch = Stopwatch()
     meter = meter_of(watch, calls=0)
-    gate = gate_of(watch, meter)
+    admission = admission_of(watch, meter)
     await call(meter, Allowance(80, 0, 42))
-    assert gate.reason() == (
+    assert admission.reason() == (
         "retry_after",
         42.0,
         "the platform says that the account's rate limit is used up (0 of 80 calls left)",
     )
-    assert not gate.try_acquire()
+    assert not admission.try_acquire()
     watch.now += 42
-    assert gate.try_acquire()
+    assert admission.try_acquire()
 
 
 async def test_a_call_of_a_clients_own_fails_by_it_as_by_a_429_and_is_not_made() -> None:
@@ -73,9 +73,9 @@ async def test_a_moment_is_waited_for_where_the_call_is(monkeypatch: pytest.Monk
     watch = Stopwatch()
     slept = sleep_by(watch, monkeypatch)
     meter = meter_of(watch, calls=0)
-    gate = gate_of(watch, meter)
+    admission = admission_of(watch, meter)
     await call(meter, Allowance(10, 0, 1.5))
-    assert gate.admits_calls, "nobody has to be told of that"
+    assert admission.admits_calls, "nobody has to be told of that"
     await call(meter)
     assert sum(slept) == pytest.approx(1.5)
 
@@ -83,10 +83,10 @@ async def test_a_moment_is_waited_for_where_the_call_is(monkeypatch: pytest.Monk
 async def test_few_calls_left_are_not_overrun_by_those_under_way() -> None:
     watch = Stopwatch()
     meter = meter_of(watch, calls=0)
-    gate = gate_of(watch, meter)
+    admission = admission_of(watch, meter)
     slots = [await meter.begin() for _ in range(4)]
     meter.record(Allowance(100, 3, 20))  # the answer of the first: three others may take what is left
-    assert gate.reason() is not None
+    assert admission.reason() is not None
     for slot in slots:
         meter.end(slot)
 
@@ -127,42 +127,42 @@ async def test_nothing_left_without_a_reset_costs_a_moment(monkeypatch: pytest.M
 async def test_a_person_who_resumes_the_shop_is_believed() -> None:
     watch = Stopwatch()
     meter = meter_of(watch, calls=0)
-    gate = gate_of(watch, meter)
+    admission = admission_of(watch, meter)
     await call(meter, Allowance(80, 0, 3600))
-    gate.reset()
-    assert gate.try_acquire()
+    admission.reset()
+    assert admission.try_acquire()
     await call(meter)
 
 
 async def test_turns_that_were_given_and_not_used_yet_count() -> None:
     watch = Stopwatch()
     meter = meter_of(watch)
-    gate = gate_of(watch, meter)
-    assert take_all(gate) == 80
-    gate.release_unused()
-    assert take_all(gate) == 1
+    admission = admission_of(watch, meter)
+    assert take_all(admission) == 80
+    admission.release_unused()
+    assert take_all(admission) == 1
     for _ in range(80):
         await call(meter)
-    assert (take_all(gate), gate.available) == (0, 0)
+    assert (take_all(admission), admission.available) == (0, 0)
     watch.now += 61.1
-    assert take_all(gate) == 80
+    assert take_all(admission) == 80
 
 
 def test_turns_that_no_call_used_are_free_again_soon() -> None:
     watch = Stopwatch()
-    gate = gate_of(watch, meter_of(watch))
-    assert take_all(gate) == 80
+    admission = admission_of(watch, meter_of(watch))
+    assert take_all(admission) == 80
     watch.now += 11
-    assert take_all(gate) == 80
+    assert take_all(admission) == 80
 
 
 async def test_others_who_use_the_account_leave_less_for_us() -> None:
     watch = Stopwatch()
     meter = meter_of(watch)
-    gate = gate_of(watch, meter)
+    admission = admission_of(watch, meter)
     await call(meter, Allowance(80, 4, None))
-    assert take_all(gate) == 4
-    assert gate.reason() is None, "no hold: the window knows when calls fall out of it"
+    assert take_all(admission) == 4
+    assert admission.reason() is None, "no hold: the window knows when calls fall out of it"
 
 
 async def test_every_call_passes_the_window_whoever_makes_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,8 +213,8 @@ async def test_the_headers_of_any_answer_are_heard() -> None:
         with pytest.raises(Transient):
             await caller.call("GET", URL(base_url), is_effect=False)
     assert len(asked) == 1, "the second was not sent"
-    assert meter.word is not None
-    assert (meter.word.limit, meter.word.remaining, meter.word.unit) == (60, 0, "calls")
+    assert meter.reported is not None
+    assert (meter.reported.limit, meter.reported.remaining, meter.reported.unit) == (60, 0, "calls")
 
 
 async def test_a_reset_is_held_against_the_platforms_own_clock() -> None:
@@ -224,7 +224,7 @@ async def test_a_reset_is_held_against_the_platforms_own_clock() -> None:
     _, handler = saying({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1724000025", "Date": date})
     async with serving(handler) as base_url, caller_of(meter, watch) as caller:
         await caller.call("GET", URL(base_url), is_effect=False)
-    assert gate_of(watch, meter).meter.seconds_until_free() == pytest.approx(25, abs=0.1)
+    assert admission_of(watch, meter).meter.seconds_until_free() == pytest.approx(25, abs=0.1)
 
 
 async def test_a_refusal_without_a_reset_holds_as_long_as_it_asks() -> None:
@@ -246,7 +246,7 @@ async def test_calls_for_tokens_are_another_servers(monkeypatch: pytest.MonkeyPa
     async with serving(handler) as base_url, caller_of(meter, watch) as caller:
         for _ in range(3):
             await caller.call("POST", URL(base_url), is_effect=False, is_counted=False)
-    assert (meter.word, meter.room(), meter.seconds_until_free()) == (None, 1, 0)
+    assert (meter.reported, meter.room(), meter.seconds_until_free()) == (None, 1, 0)
 
 
 async def test_a_call_that_fails_counts_as_one() -> None:

@@ -56,7 +56,7 @@ def test_calls_at_full_load_are_never_throttled(calls: list[tuple[str, float]], 
     cost = {"read": (requested, requested * 0.4), "ship": (11.0, 10.0), "list": (requested / 3, requested / 3)}
     todo = list(calls)
 
-    async def lane() -> None:
+    async def reader() -> None:
         while todo:
             kind, seconds = todo.pop()
             await call(points, bucket, kind, *cost[kind], seconds)
@@ -64,7 +64,7 @@ def test_calls_at_full_load_are_never_throttled(calls: list[tuple[str, float]], 
     async def run() -> None:
         async with anyio.create_task_group() as group:
             for _ in range(at_once):
-                group.start_soon(lane)
+                group.start_soon(reader)
 
     with pytest.MonkeyPatch.context() as patch:
         sleep_by(watch, patch)

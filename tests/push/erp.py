@@ -69,17 +69,17 @@ class Erp:
         if self.silent is not None:
             await self.silent.wait()
         if self.hangs(delivered):
-            self._tell()
+            self._announce()
             await self.released.wait()
         status = self.judge(delivered)
         if status < 300:
             self.taken.append(delivered)
-        self._tell()
+        self._announce()
         if self.loses(delivered) and request.transport is not None:
             request.transport.abort()
         return web.Response(status=status, headers={"Location": "/elsewhere"} if 300 <= status < 400 else None)
 
-    def _tell(self) -> None:
+    def _announce(self) -> None:
         self.arrival.set()
         self.arrival = anyio.Event()
 

@@ -266,17 +266,17 @@ def test_a_paused_or_draining_shop_admits_no_call_without_an_end(watch: Stopwatc
 
 
 def test_every_change_of_admission_is_signalled_once(watch: Stopwatch) -> None:
-    heard: list[str] = []
+    seen: list[str] = []
     limits = admission_of(watch, burst=100).limits
-    admission = Admission(limits, watch, on_change=lambda: heard.append(admission.circuit))
+    admission = Admission(limits, watch, on_change=lambda: seen.append(admission.circuit))
     admission.set_paused(True)
     admission.set_paused(True)
     admission.set_paused(False)
-    assert heard == ["closed", "closed"]
-    heard.clear()
+    assert seen == ["closed", "closed"]
+    seen.clear()
     trip(admission)
     watch.now += 30
     admission.try_acquire()
     admission.succeeded()
     admission.succeeded()
-    assert heard == ["open", "half_open", "closed"]
+    assert seen == ["open", "half_open", "closed"]

@@ -11,8 +11,8 @@ from orchestrator.clock import Chance
 from orchestrator.intake.inbox import Inbox
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.products import list_products
-from storage.records import Circuit, GateReason, Situation, TargetStatus
-from storage.shops import save_gate
+from storage.records import Circuit, ShopWaitReason, Situation, TargetStatus
+from storage.shops import save_admission
 from storage.sqlite.store import open_sqlite
 from storage.webhooks import Arrival, add_webhook, postpone_webhook
 from tests.push.erp import dispatching, running_erp, settings
@@ -113,7 +113,7 @@ async def test_a_target_reads_the_order_first_when_nobody_knows_how_old_the_last
 
 @pytest.mark.parametrize("reason", ["retry_after", "circuit"])
 async def test_a_gate_that_a_clock_ahead_closed_is_open_after_a_start(
-    tmp_path: Path, reason: GateReason, ahead_ms: int
+    tmp_path: Path, reason: ShopWaitReason, ahead_ms: int
 ) -> None:
     watch, sandbox = Watch(), Sandbox(SandboxSettings(orders=1))
     async with sandbox.running():
@@ -123,7 +123,7 @@ async def test_a_gate_that_a_clock_ahead_closed_is_open_after_a_start(
         until = watch.clock.now_ms() + 60_000 + ahead_ms
         circuit: Circuit = "open" if reason == "circuit" else "closed"
         async with open_sqlite(tmp_path / "fulfilld.db", 1) as store:
-            await store.write(lambda tx: save_gate(tx, SHOP, circuit, reason, until, "wait"))
+            await store.write(lambda tx: save_admission(tx, SHOP, circuit, reason, until, "wait"))
         async with working_on(sandbox, config, tmp_path, clock=watch.clock) as floor:
             with anyio.fail_after(20):
                 assert await floor.commands.sync(SHOP, 15) is not None

@@ -54,14 +54,14 @@ async def test_an_intent_is_durable_before_its_call_takes_effect(tmp_path: Path)
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
-        gate = sandbox.faults.hold(step="confirm")
+        held_call = sandbox.faults.hold(step="confirm")
         target = await floor.submit(order.id, "accepted")
-        await gate.arrived()
+        await held_call.arrived()
         now = await floor.order(order.id)
         assert now.situation is Situation.RUNNING
         assert now.intent is not None
         assert now.intent.step == "confirm"
-        gate.release()
+        held_call.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
 
 
@@ -149,14 +149,14 @@ async def test_targets_of_an_order_run_first_in_first_out(tmp_path: Path) -> Non
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
-        gate = sandbox.faults.hold(step="confirm")
+        held_call = sandbox.faults.hold(step="confirm")
         first = await floor.submit(order.id, "accepted")
-        await gate.arrived()
+        await held_call.arrived()
         second = await floor.submit(order.id, "shipped")
         third = await floor.submit(order.id, "returned")
         assert [entry.step for entry in second.plan] == ["prepare", "send"]
         assert [entry.step for entry in third.plan] == ["return_delivery"]
-        gate.release()
+        held_call.release()
         await floor.finished(third)
         reached = [event.target for event in await floor.events("target.reached")]
         assert reached == [first.id, second.id, third.id]
@@ -243,12 +243,12 @@ async def test_a_newer_target_replaces_what_is_queued_when_it_says_so(tmp_path: 
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
-        gate = sandbox.faults.hold(step="confirm")
+        held_call = sandbox.faults.hold(step="confirm")
         first = await floor.submit(order.id, "accepted")
-        await gate.arrived()
+        await held_call.arrived()
         second = await floor.submit(order.id, "delivered")
         third = await floor.submit(order.id, "preparing", replace=True)
-        gate.release()
+        held_call.release()
         assert (await floor.finished(third)).status is TargetStatus.REACHED
         assert (await floor.target(first.id)).status is TargetStatus.REACHED
         replaced = await floor.target(second.id)

@@ -136,12 +136,12 @@ async def test_a_list_that_is_older_than_our_own_step_is_not_believed(tmp_path: 
 
         (order,) = await floor.orders()
         sandbox.selldone.panel.edit(order.id, "Somebody Else")
-        gate = sandbox.faults.hold(step="list", moment="after")
+        held_call = sandbox.faults.hold(step="list", moment="after")
         async with anyio.create_task_group() as group:
             group.start_soon(floor.commands.sync, "acme", 30)
-            await gate.arrived()
+            await held_call.arrived()
             await floor.reach(order.id, "shipped")
-            gate.release()
+            held_call.release()
         assert (await floor.order(order.id)).state == "SentOrder"
         assert await floor.events("order.drifted") == []
 

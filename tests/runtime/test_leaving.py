@@ -86,16 +86,16 @@ async def test_a_call_that_was_out_when_the_shop_left_is_resolved_when_it_is_bac
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
-        gate = sandbox.faults.hold(step="confirm", moment="after")
+        held_call = sandbox.faults.hold(step="confirm", moment="after")
         target = await floor.submit(order.id, "delivered")
-        await gate.arrived()
+        await held_call.arrived()
         before, config = written(tmp_path), load(tmp_path / "config.json")
         tree = json.loads(config.path.read_text())
         config.path.write_text(json.dumps({**tree, "drain_seconds": 1}))
         await floor.supervisor.reload(with_shops(config, {}))
         shown: Any = await queries(floor).order(SHOP, order.id)
         assert shown["wait"]["reason"] == "not_configured"
-        gate.release()
+        held_call.release()
         await floor.supervisor.reload(with_shops(config, before))
         with anyio.fail_after(20):
             assert (await floor.finished(target)).status is TargetStatus.REACHED

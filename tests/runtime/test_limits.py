@@ -145,7 +145,7 @@ async def test_what_the_platform_said_last_is_shown_with_our_own_limits(
             shown: Any = shop_view(floor.supervisor.shops()[shop], None, 0)["rate_limit"]
     assert (shown["unit"], shown["limit"]) == (unit, limit)
     assert 0 < shown["remaining"] <= limit
-    assert shown["told_at"].endswith("Z")
+    assert shown["reported_at"].endswith("Z")
     assert shown["window"] == ({"calls": 80, "seconds": 60} if platform == "selldone" else None)
     assert 0 <= shown["available"] <= shown["burst"]
 
@@ -157,4 +157,4 @@ async def test_before_a_platform_said_anything_nothing_is_shown_of_it(tmp_path: 
         async with working_on(sandbox, config, tmp_path) as floor:
             await floor.commands.sync("cs", 30)
             shown: Any = shop_view(floor.supervisor.shops()["cs"], None, 0)["rate_limit"]
-    assert [shown[name] for name in ("limit", "remaining", "unit", "reset_at", "told_at")] == [None] * 5
+    assert [shown[name] for name in ("limit", "remaining", "unit", "reset_at", "reported_at")] == [None] * 5

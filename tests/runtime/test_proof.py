@@ -35,12 +35,12 @@ async def test_a_confirmation_by_a_colleague_is_ours_only_if_its_state_is_all_th
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
-        gate = sandbox.faults.hold(step="confirm", moment="before")
+        held_call = sandbox.faults.hold(step="confirm", moment="before")
         fields = {"items": order.facts["items"][:1]} if items else {}
         target = await floor.submit(order.id, "accepted", **fields)
-        await gate.arrived()
+        await held_call.arrived()
         sandbox.selldone.panel.move(order.id, "OrderConfirm")
-        gate.release()
+        held_call.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
         assert await steps_of(floor, order) == how
         assert sandbox.ledger.effects(order.id) == []
@@ -64,11 +64,11 @@ async def test_a_cloudsuite_order_that_somebody_finished_was_not_sent_by_us(tmp_
     async with cloudsuite_floor.floor_of(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
         await floor.reach(order.id, "accepted", CS)
-        gate = sandbox.faults.hold(step="read", moment="before")
+        held_call = sandbox.faults.hold(step="read", moment="before")
         target = await floor.submit(order.id, "shipped", CS)
-        await gate.arrived()
+        await held_call.arrived()
         sandbox.cloudsuite.panel.move(order.id, "done")
-        gate.release()
+        held_call.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
         assert await steps_of(floor, order) == [("process", "called"), ("drift", "done")]
         assert cloudsuite_floor.effects(sandbox, order.id) == ["process"]
@@ -86,11 +86,11 @@ async def test_an_xsale_status_that_somebody_set_is_set_by_nobody_else(
 ) -> None:
     async with xsale(tmp_path) as (floor, sandbox):
         (order,) = await floor.orders()
-        gate = sandbox.faults.hold(step="read", moment="before")
+        held_call = sandbox.faults.hold(step="read", moment="before")
         target = await floor.submit(order.id, "accepted", order.shop)
-        await gate.arrived()
+        await held_call.arrived()
         sandbox.xsale.panel.move(order.id, status)
-        gate.release()
+        held_call.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
         assert await steps_of(floor, order) == [how]
         assert set_to(sandbox) == []

@@ -59,13 +59,13 @@ async def test_the_outcome_of_a_cancelled_target_does_not_block_the_next_one(tmp
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
-        gate = sandbox.faults.hold(step="confirm", moment="before")
+        held_call = sandbox.faults.hold(step="confirm", moment="before")
         sandbox.faults.script_answer(422, REFUSAL, step="confirm")
         await floor.submit(order.id, "accepted")
-        await gate.arrived()
+        await held_call.arrived()
         await floor.commands.cancel("acme", order.id)
         second = await floor.submit(order.id, "preparing")
-        gate.release()
+        held_call.release()
         assert (await floor.finished(second)).status is TargetStatus.REACHED
         assert await floor.events("order.blocked") == []
 
@@ -100,14 +100,14 @@ async def test_a_preview_replaces_what_the_target_would(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
-        gate = sandbox.faults.hold(step="confirm")
+        held_call = sandbox.faults.hold(step="confirm")
         await floor.submit(order.id, "accepted")
-        await gate.arrived()
+        await held_call.arrived()
         queued = await floor.submit(order.id, "delivered")
         plan = await floor.commands.preview("acme", order.id, TargetRequest("preparing", replace=True))
         assert [step.step for step in plan.steps] == ["prepare"]
         assert (await floor.target(queued.id)).status is TargetStatus.QUEUED
-        gate.release()
+        held_call.release()
 
 
 async def test_a_held_order_that_the_platform_cancels_ends_its_targets(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ async def test_an_order_that_cannot_be_read_is_one_row_and_reported_once(tmp_pat
 @every_platform
 async def test_a_sync_that_somebody_asks_for_reads_it_again(tmp_path: Path, platform: str) -> None:
     async with spoilt(tmp_path, platform) as (floor, bad):
-        panel(floor, platform, "mend", bad)
+        panel(floor, platform, "repair", bad)
         report = await floor.commands.sync(SHOPS[platform], 30)
         assert report is not None
         assert report.imported == 1
@@ -124,7 +124,7 @@ async def test_each_try_that_comes_to_nothing_doubles_the_pause(tmp_path: Path, 
 async def test_a_pause_that_a_clock_ahead_made_is_over(tmp_path: Path, platform: str) -> None:
     watch, shop = Watch(DAY_MS), SHOPS[platform]
     async with spoilt(tmp_path, platform, watch) as (floor, bad):
-        panel(floor, platform, "mend", bad)
+        panel(floor, platform, "repair", bad)
         watch.ahead_ms = 0
         await sync_once(floor, shop)
         assert (await floor.order(bad, shop)).id == bad
@@ -139,7 +139,7 @@ async def test_a_start_tries_it_at_once_for_it_may_be_another_version(tmp_path: 
         async with working_on(sandbox, config, tmp_path) as floor:
             await floor.commands.sync(shop, 30)
             assert len(await rejected_of(floor)) == 1
-        sandbox.platforms[platform].operate({"action": "mend", "order": bad})
+        sandbox.platforms[platform].operate({"action": "repair", "order": bad})
         async with working_on(sandbox, config, tmp_path) as floor:
             with anyio.fail_after(30):
                 await floor.event("order.imported", order=bad)
@@ -150,7 +150,7 @@ async def test_a_start_tries_it_at_once_for_it_may_be_another_version(tmp_path: 
 @pytest.mark.parametrize("road", ["refresh", "retry"])
 async def test_it_is_gone_when_a_person_has_the_order_read(tmp_path: Path, platform: str, road: str) -> None:
     async with spoilt(tmp_path, platform) as (floor, bad):
-        panel(floor, platform, "mend", bad)
+        panel(floor, platform, "repair", bad)
         (rejected,) = await rejected_of(floor)
         if road == "refresh":
             await floor.commands.refresh(SHOPS[platform], bad)

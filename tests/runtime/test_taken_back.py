@@ -24,19 +24,19 @@ async def test_a_cloudsuite_order_that_is_cancelled_before_a_step_gets_none_more
     sandbox = cloudsuite()
     async with floor_of(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
-        gate = sandbox.faults.hold(step="read")
+        held_call = sandbox.faults.hold(step="read")
         target = await floor.submit(order.id, "delivered", "cs", **erp(order, "A"))
         while True:  # each of these steps reads the order first
-            await gate.arrived()
+            await held_call.arrived()
             known = await floor.order(order.id, "cs")
             if known.intent is not None and known.intent.step == step:
                 break
             following = sandbox.faults.hold(step="read")
-            gate.release()
-            gate = following
+            held_call.release()
+            held_call = following
         before = list(sandbox.ledger.effects(order.id))
         sandbox.cloudsuite.panel.cancel(order.id)
-        gate.release()
+        held_call.release()
         assert (await floor.finished(target)).status is TargetStatus.FAILED
         assert sandbox.ledger.effects(order.id) == before
         assert sandbox.cloudsuite.panel.order(order.id).state == "cancel"
@@ -56,16 +56,16 @@ async def test_an_xsale_order_that_is_cancelled_on_its_way_is_not_sent(tmp_path:
 async def test_an_xsale_order_that_is_cancelled_while_it_is_packed_is_not_sent(tmp_path: Path) -> None:
     async with xsale(tmp_path) as (floor, sandbox):
         (order,) = await floor.orders()
-        gate = sandbox.faults.hold(step="change_status", moment="after")
+        held_call = sandbox.faults.hold(step="change_status", moment="after")
         target = await floor.submit(order.id, "shipped", "xs")
         for _ in range(FLOW.index("Wysłane") - 2):  # until it is packed
-            await gate.arrived()
+            await held_call.arrived()
             following = sandbox.faults.hold(step="change_status", moment="after")
-            gate.release()
-            gate = following
-        await gate.arrived()
+            held_call.release()
+            held_call = following
+        await held_call.arrived()
         sandbox.xsale.panel.cancel(order.id)
-        gate.release()
+        held_call.release()
         assert (await floor.finished(target)).status is TargetStatus.FAILED
         assert "Wysłane" not in set_to(sandbox)
         assert (await floor.order(order.id, "xs")).state == "Anulowane"

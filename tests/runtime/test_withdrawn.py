@@ -79,11 +79,11 @@ async def test_what_runs_is_blocked_before_the_buyer_sees_it(tmp_path: Path) -> 
     sandbox = selldone()
     async with shopfloor(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
-        gate = sandbox.faults.hold(step="prepare")
+        held_call = sandbox.faults.hold(step="prepare")
         target = await floor.submit(order.id, "delivered", **TRACKED)
-        await gate.arrived()
+        await held_call.arrived()
         await withdrawn(floor, order.id)  # the poll shows it while a step is out, and no answer will
-        gate.release()
+        held_call.release()
         blocked = await floor.finished(target)
         assert blocked.status is TargetStatus.BLOCKED
         assert blocked.problem is not None
@@ -97,11 +97,11 @@ async def test_what_is_known_for_too_long_is_read_before_the_buyer_sees_anything
     sandbox = selldone()
     async with shopfloor(sandbox, tmp_path, {"fresh_seconds": 0}) as floor:
         (order,) = await floor.orders()
-        gate = sandbox.faults.hold(step="prepare", moment="after")
+        held_call = sandbox.faults.hold(step="prepare", moment="after")
         target = await floor.submit(order.id, "shipped")
-        await gate.arrived()
+        await held_call.arrived()
         sandbox.selldone.panel.withdraw(order.id)  # no poll sees it
-        gate.release()
+        held_call.release()
         assert (await floor.finished(target)).status is TargetStatus.BLOCKED
         assert sandbox.ledger.effects(order.id) == ["confirm", "prepare"]
 

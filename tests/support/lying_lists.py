@@ -58,7 +58,7 @@ class LyingLists:
         assert self.calls < 500, "the sync does not end"
         if self.lie is not None and status == 200:
             listing = json.loads(body)
-            body = json.dumps(self._told(self.lie(self._listed(listing)), listing)).encode()
+            body = json.dumps(self._altered(self.lie(self._listed(listing)), listing)).encode()
         shown = web.Response(body=body, status=status, headers={"Content-Type": media_type})
         shown.headers["Date"] = date if self.date is None else self.date
         return shown
@@ -87,7 +87,7 @@ class LyingLists:
                 page = answer["data"]["orders"]
                 return Listed(self.calls, page["nodes"], page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"])
 
-    def _told(self, listed: Listed, answer: Any) -> Any:
+    def _altered(self, listed: Listed, answer: Any) -> Any:
         match self.platform:
             case "selldone":
                 return {**answer, "orders": listed.rows, "total": listed.total}

@@ -16,7 +16,7 @@ _LOOK_SECONDS = 0.1
 _DELIVERED = ("order", "fulfillment", "product")
 
 
-def tell_scenes(client: Client, submitted: list[Submitted]) -> bool:
+def print_scenes(client: Client, submitted: list[Submitted]) -> bool:
     """A line for each scene: how many of its orders are where they should be. Returns whether all are."""
     arrived: Counter[tuple[str, str]] = Counter()
     orders: Counter[tuple[str, str]] = Counter()
@@ -43,7 +43,7 @@ def tell_scenes(client: Client, submitted: list[Submitted]) -> bool:
     return not troubles
 
 
-def tell_deliveries(client: Client, receiver: Receiver) -> bool:
+def print_deliveries(client: Client, receiver: Receiver) -> bool:
     """What the receiver got. Returns whether it got every event that is its own, genuine and in order."""
     box = receiver.mailbox
     published, got = _counted(client, box)
@@ -80,7 +80,7 @@ def _counted(client: Client, box: Mailbox) -> tuple[Counter[str], Counter[str]]:
         time.sleep(_LOOK_SECONDS)
 
 
-def tell_ledger(client: Client, sandbox: Client) -> bool:
+def print_ledger(client: Client, sandbox: Client) -> bool:
     """What the platforms saw. Returns whether nothing happened twice or out of turn there."""
     summary = sandbox.get("/_sandbox/summary").json()
     faults = ", ".join(f"{number} {name}" for name, number in summary["by_fault"].items()) or "none"

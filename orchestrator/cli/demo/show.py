@@ -14,7 +14,7 @@ from orchestrator.cli.blocks import Cell, Page, grid, is_terminal, line, show
 from orchestrator.cli.client import Client, segment
 from orchestrator.cli.demo.arrival import PushingShop
 from orchestrator.cli.demo.erp import Submitted, order_path, orders_of, submit
-from orchestrator.cli.demo.outcome import say, tell_deliveries, tell_ledger, tell_scenes
+from orchestrator.cli.demo.outcome import print_deliveries, print_ledger, print_scenes, say
 from orchestrator.cli.demo.script import TWO_PARCELS, cast, personal, scenes
 from orchestrator.cli.demo.stage import FAULTS, Stage, signals_interrupt
 from orchestrator.cli.failures import ExitCode, Failure
@@ -65,13 +65,13 @@ def _play(stage: Stage, orders: int) -> ExitCode:
     _drive(client, [*submitted, pushed])
     say("")
     show(status_page(client.get("/v1/status").json()))
-    has_arrived = tell_scenes(client, [*submitted, pushed])
+    has_arrived = print_scenes(client, [*submitted, pushed])
     say("")
     say(f"the story of order {pushed.order}, which came by webhook and left in two parcels:")
     path = order_path(pushed.shop, pushed.order)
     show(order_page(client.get(path, {"include": "timeline"}).json()))
-    is_delivered = tell_deliveries(client, stage.receiver)
-    is_clean = tell_ledger(client, stage.sandbox)
+    is_delivered = print_deliveries(client, stage.receiver)
+    is_clean = print_ledger(client, stage.sandbox)
     if has_arrived and is_delivered and is_clean:
         return ExitCode.DONE
     say("something did not arrive as it should")

@@ -9,7 +9,7 @@ from orchestrator.operations.commands.services import CommandGroup
 from orchestrator.runtime.accounts import resume
 from orchestrator.runtime.reports import SyncReport
 from storage.events import append_event
-from storage.shops import pause_shop, save_gate
+from storage.shops import pause_shop, save_admission
 from storage.transaction import Transaction
 
 
@@ -35,7 +35,7 @@ class ShopCommands(CommandGroup):
         identity = self._services.supervisor.shops()[shop].identity
 
         def unit(tx: Transaction) -> bool:
-            save_gate(tx, shop, "closed", None, None, None)
+            save_admission(tx, shop, "closed", None, None, None)
             return resume(tx, shop, identity, self._services.clock.now_ms())
 
         if not await self._services.store.write(unit):

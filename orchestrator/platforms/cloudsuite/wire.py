@@ -26,8 +26,8 @@ from orchestrator.platforms.fields import (
     of_one_order,
     optional_ms,
     quantity,
+    required_text,
     shown,
-    word,
 )
 from orchestrator.platforms.json_text import decoded, encoded, members
 from statemachines.target import Json
@@ -141,7 +141,7 @@ def read_order(value: Json, payload: bytes, reading: Reading) -> OrderSnapshot:
 def composite_state(order: dict[str, Json]) -> str:
     """`state`, or `sent` where the shipment is sent while the order is in processing; an offline order may be sent
     without having been in processing (cloudsuite.md §5.3). Raises InvalidOrder."""
-    state = word(order.get("state"), "state")
+    state = required_text(order.get("state"), "state")
     is_underway = state == "processing" or (state == "confirmed" and order.get("offline") is True)
     return "sent" if is_underway and order.get("shipment_state") == "sent" else state
 
@@ -171,7 +171,7 @@ def _row(value: Json) -> Row:
     date_of(modified, "modified_date")
     return Row(
         id_of(row.get("id"), "id"),
-        word(row.get("state"), "state"),
+        required_text(row.get("state"), "state"),
         str(modified),
         row.get("create_date"),
         row.get("order_date"),

@@ -22,7 +22,7 @@ from orchestrator.platforms.fields import (
     optional_ms,
     payload_of,
     quantity,
-    word,
+    required_text,
 )
 from orchestrator.platforms.json_text import decoded, member_text, members, read_value
 from orchestrator.platforms.selldone.content import APART, content_of
@@ -82,7 +82,7 @@ def read_order(value: Json, payload: bytes) -> OrderSnapshot:
     """
     order = object_of(value)
     order_id = id_of(order.get("id"), "id")
-    status = word(order.get("status"), "status")
+    status = required_text(order.get("status"), "status")
     content = content_of(order)
     info = order.get("delivery_info")
     tracking = info if isinstance(info, dict) else {}
@@ -104,7 +104,7 @@ def read_order(value: Json, payload: bytes) -> OrderSnapshot:
     return OrderSnapshot(
         id=order_id,
         reference=text(order.get("label")) or text(order.get("code")) or order_id,
-        state=word(order.get("delivery_state"), "delivery_state"),
+        state=required_text(order.get("delivery_state"), "delivery_state"),
         payment=PAYMENT.get(status, "unknown"),
         facts=facts,
         payload=payload,

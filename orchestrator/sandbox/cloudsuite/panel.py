@@ -21,7 +21,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "set_payment": ("order", "payment_status"),
     "add": (),
     "add_garbage": (),
-    "mend": ("order",),
+    "repair": ("order",),
     "delete": ("order",),
     "change_token": ("token",),
     "expire_tokens": (),
@@ -81,7 +81,7 @@ class CloudsuitePanel:
         order.garbage = encode(bad if payload is None else payload)
         return str(order.id)
 
-    def mend(self, order: str) -> None:
+    def repair(self, order: str) -> None:
         """Shows an order of `add_garbage` as it is; its change time stays."""
         self.order(order).garbage = None
 
@@ -120,8 +120,8 @@ class CloudsuitePanel:
             case "expire_tokens":
                 self.expire_tokens()
                 return {}
-            case "mend":
-                self.mend(order)
+            case "repair":
+                self.repair(order)
                 return {"order": str(order)}
             case "delete":
                 self.delete(order)

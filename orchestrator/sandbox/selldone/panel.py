@@ -28,7 +28,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "pay": ("order",),
     "add": (),
     "add_garbage": (),
-    "mend": ("order",),
+    "repair": ("order",),
     "delete": ("order",),
     "change_token": ("token",),
     "limit": ("calls_per_minute",),
@@ -134,7 +134,7 @@ class SelldonePanel:
         basket.garbage = encode({"id": basket.id, **_GARBAGE} if payload is None else payload)
         return str(basket.id)
 
-    def mend(self, order: str | int) -> None:
+    def repair(self, order: str | int) -> None:
         """Shows an order of `add_garbage` as it is; its change time stays."""
         self.basket(order).garbage = None
 
@@ -174,8 +174,8 @@ class SelldonePanel:
             case "limit":
                 self.limit(request["calls_per_minute"])
                 return {}
-            case "mend":
-                self.mend(order)
+            case "repair":
+                self.repair(order)
                 return {"order": str(order)}
             case "delete":
                 self.delete(order)

@@ -47,7 +47,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "route": ("order",),
     "add": (),
     "add_garbage": (),
-    "mend": ("order",),
+    "repair": ("order",),
     "delete": ("order",),
     **ACCESS_ACTIONS,
     "add_product": (),
@@ -243,7 +243,7 @@ class ShopifyPanel:
         order.garbage = Unshaped({"id": gid("Order", order.id), "name": 17, **(payload or {})})
         return str(order.id)
 
-    def mend(self, order: str | int) -> None:
+    def repair(self, order: str | int) -> None:
         """Shows an order of `add_garbage` as it is; its change time stays."""
         self.order(order).garbage = None
 
@@ -300,8 +300,8 @@ class ShopifyPanel:
         if (answer := self._operate_shop(action, request)) is not None:
             return answer
         order = request.get("order", "")
-        if action in ("mend", "delete"):
-            (self.mend if action == "mend" else self.delete)(order)
+        if action in ("repair", "delete"):
+            (self.repair if action == "repair" else self.delete)(order)
             return {"order": str(order)}
         if action in GOODS_ACTIONS:
             return {"order": str(order), **self.goods(order, action, **request)}

@@ -75,10 +75,10 @@ def begin(
     made = Return(shop.press.next_id(), name, rows, exchanges)
     order.returns.append(made)
     if action == "request_return":
-        _tell(shop, order, made, "request")
+        _notify(shop, order, made, "request")
         return made
     made.status = "OPEN"
-    _tell(shop, order, made, "approve")
+    _notify(shop, order, made, "approve")
     if action == "return":
         process(shop, order, made)
         _move(shop, order, made, *_MOVES["close_return"])
@@ -94,7 +94,7 @@ def process(shop: ShopifyShop, order: Order, found: Return, quantities: Mapping[
         line.current = max(0, line.current - came.get(line.id, 0))
     if fresh:
         _send_in_exchange(shop, order, fresh)
-    _tell(shop, order, found, "process")
+    _notify(shop, order, found, "process")
     if came:
         refund = {"id": shop.press.next_id(), "order_id": order.id, "refund_line_items": []}
         shop.events.publish(order.id, [("refunds/create", lambda: refund)])
@@ -112,10 +112,10 @@ def _send_in_exchange(shop: ShopifyShop, order: Order, pieces: int) -> None:
 def _move(shop: ShopifyShop, order: Order, found: Return, to: str, sources: tuple[str, ...], topic: str) -> None:
     if found.move(to, *sources):
         found.closed = shop.clock.now_ms() if to == "CLOSED" else None
-        _tell(shop, order, found, topic)
+        _notify(shop, order, found, topic)
 
 
-def _tell(shop: ShopifyShop, order: Order, found: Return, topic: str) -> None:
+def _notify(shop: ShopifyShop, order: Order, found: Return, topic: str) -> None:
     full = f"returns/{topic}"
     shop.touch(order)
     shop.events.publish(order.id, [(full, partial(return_body, full, found, order.id))])

@@ -23,7 +23,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "pay": ("order",),
     "add": (),
     "add_garbage": (),
-    "mend": ("order",),
+    "repair": ("order",),
     "delete": ("order",),
     "add_status": ("name",),
     "rename_status": ("name", "to"),
@@ -73,7 +73,7 @@ class XsalePanel:
         order.garbage = encode({"Id": order.id, "StatusId": ["Nowe"], "Items": "none"} if payload is None else payload)
         return str(order.id)
 
-    def mend(self, order: str | int) -> None:
+    def repair(self, order: str | int) -> None:
         """Shows an order of `add_garbage` as it is; its change time stays."""
         self.order(order).garbage = None
 
@@ -158,8 +158,8 @@ class XsalePanel:
                 self.edit(found.id, str(request["receiver_name"]))
             case "pay":
                 self.pay(found.id)
-            case "mend":
-                self.mend(found.id)
+            case "repair":
+                self.repair(found.id)
             case _:
                 self.delete(found.id)
         return {"order": str(found.id), "status": self.shop.statuses.get(found.status)}

@@ -1,4 +1,4 @@
-"""Shop rows: pauses, the gate, the sync position, the lease and its fence."""
+"""Shop rows: pauses, the admission's wait, the sync position, the lease and its fence."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from storage.shops import (
     list_shops,
     pause_shop,
     resume_shop,
+    save_admission,
     save_credentials,
-    save_gate,
     save_sync,
     save_sync_error,
 )
@@ -89,17 +89,17 @@ async def test_a_pause_is_a_row_and_a_person_outranks_refused_credentials(engine
         assert not await store.write(lambda tx: pause_shop(tx, "unknown", "person", "", NOW))
 
 
-async def test_the_gate_and_the_credentials_survive_a_restart(engine: Engine) -> None:
+async def test_the_wait_and_the_credentials_survive_a_restart(engine: Engine) -> None:
     async with engine.open() as store:
         await taken(store)
-        await store.write(lambda tx: save_gate(tx, "acme", "open", "circuit", NOW + 9, "503 from the platform"))
+        await store.write(lambda tx: save_admission(tx, "acme", "open", "circuit", NOW + 9, "503 from the platform"))
         await store.write(lambda tx: save_credentials(tx, "acme", "abc"))
     async with engine.open() as store:
         found = await taken(store)
-        assert (found.circuit, found.gate_reason, found.gate_until) == ("open", "circuit", NOW + 9)
-        assert (found.gate_detail, found.credentials) == ("503 from the platform", "abc")
-        await store.write(lambda tx: save_gate(tx, "acme", "closed", None, None, None))
-        assert replace(found, circuit="closed", gate_reason=None, gate_until=None, gate_detail=None) == await shop(
+        assert (found.circuit, found.wait_reason, found.wait_until) == ("open", "circuit", NOW + 9)
+        assert (found.wait_detail, found.credentials) == ("503 from the platform", "abc")
+        await store.write(lambda tx: save_admission(tx, "acme", "closed", None, None, None))
+        assert replace(found, circuit="closed", wait_reason=None, wait_until=None, wait_detail=None) == await shop(
             store
         )
 

@@ -16,8 +16,8 @@ from storage.transaction import Published, Transaction
 
 
 async def test_a_unit_that_raises_undoes_itself_and_its_group_mates_commit(engine: Engine) -> None:
-    heard: list[Published] = []
-    async with engine.open(heard.extend) as store:
+    published: list[Published] = []
+    async with engine.open(published.extend) as store:
 
         def good(number: int, tx: Transaction) -> int:
             insert_order(tx, order(str(number)), b"")
@@ -43,12 +43,12 @@ async def test_a_unit_that_raises_undoes_itself_and_its_group_mates_commit(engin
         assert [each.id for each in kept] == ["0", "2", "4", "6", "8"]
         events = await store.read(lambda tx: list_events(tx, 0, 99))
         assert {int(event.order or -1): event.cursor for event in events} == results
-        assert heard == [(event.cursor, None, event.order, None, event.type) for event in events]
+        assert published == [(event.cursor, None, event.order, None, event.type) for event in events]
 
 
 async def test_a_cancelled_callers_unit_is_committed_and_leaves_no_open_transaction(engine: Engine) -> None:
-    heard = anyio.Event()
-    async with engine.open(lambda _: heard.set()) as store:
+    published = anyio.Event()
+    async with engine.open(lambda _: published.set()) as store:
         begun, go_on = threading.Event(), threading.Event()
 
         def slow(tx: Transaction) -> None:
@@ -63,7 +63,7 @@ async def test_a_cancelled_callers_unit_is_committed_and_leaves_no_open_transact
             await anyio.to_thread.run_sync(begun.wait)
             group.cancel_scope.cancel()
         go_on.set()
-        await heard.wait()
+        await published.wait()
         await store.write(lambda tx: insert_order(tx, order("next"), b""))
         kept = await store.read(lambda tx: list_orders(tx, 0, 9))
         assert {each.id for each in kept} == {"slow", "queued", "next"}
@@ -87,12 +87,12 @@ async def test_a_cancelled_reader_gives_its_place_back(engine: Engine) -> None:
 
 
 async def test_listeners_hear_of_events_only_once_they_can_be_read(engine: Engine) -> None:
-    heard: list[Published] = []
-    is_heard = anyio.Event()
+    published: list[Published] = []
+    is_published = anyio.Event()
 
-    def on_commit(published: list[Published]) -> None:
-        heard.extend(published)
-        is_heard.set()
+    def on_commit(events: list[Published]) -> None:
+        published.extend(events)
+        is_published.set()
 
     async with engine.open(on_commit) as store:
         in_unit = threading.Event()
@@ -107,10 +107,10 @@ async def test_listeners_hear_of_events_only_once_they_can_be_read(engine: Engin
             group.start_soon(store.write, unit)
             await anyio.to_thread.run_sync(in_unit.wait)
             assert await store.read(lambda tx: list_events(tx, 0, 9)) == []
-            assert heard == []
+            assert published == []
             go_on.set()
-            await is_heard.wait()
-            assert heard == [(1, "acme", "1", "t", "x")]
+            await is_published.wait()
+            assert published == [(1, "acme", "1", "t", "x")]
             assert len(await store.read(lambda tx: list_events(tx, 0, 9))) == 1
 
 
@@ -195,14 +195,14 @@ async def test_a_notice_reaches_whoever_listens_on_its_channel_by_then(engine: E
 
 async def test_who_waits_for_a_notice_is_woken_by_it(engine: Engine) -> None:
     async with engine.open() as store, store.listen("a") as notices:
-        heard: list[str] = []
+        received: list[str] = []
 
-        async def hear() -> None:
-            heard.append(await anext(notices))
+        async def receive() -> None:
+            received.append(await anext(notices))
 
         async with anyio.create_task_group() as group:
-            group.start_soon(hear)
+            group.start_soon(receive)
             await anyio.wait_all_tasks_blocked()
-            assert heard == []
+            assert received == []
             await store.notify("a", "now")
-        assert heard == ["now"]
+        assert received == ["now"]

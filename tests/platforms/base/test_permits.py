@@ -51,14 +51,14 @@ async def test_an_operation_that_fails_leaves_no_turn_behind() -> None:
 
 
 async def test_operations_at_the_same_time_have_their_own_turns() -> None:
-    client, gate = Counted(), anyio.Event()
+    client, released = Counted(), anyio.Event()
 
     async def operate() -> None:
-        await gate.wait()
+        await released.wait()
         await client.call(2)
 
     async with anyio.create_task_group() as group:
         for _ in range(3):
             group.start_soon(operate)
-        gate.set()
+        released.set()
     assert client.waits == 3

@@ -28,10 +28,10 @@ from orchestrator.plugin.client import (
     object_of,
     of_one_order,
     order_number,
+    required_text,
     single_of,
     text,
     walk_page,
-    word,
 )
 from orchestrator.plugin.machine import Json, OrderState, TargetRequest
 from tests.plugins.example_platform import ExampleOptions
@@ -100,7 +100,7 @@ def read_listing(body: bytes) -> Listing:
 def read_order(value: Json, payload: bytes) -> OrderSnapshot:
     """One order of its JSON and its bytes. Raises InvalidOrder."""
     order = object_of(value)
-    state = word(order.get("state"), "state")
+    state = required_text(order.get("state"), "state")
     content: dict[str, Json] = {
         "ordered_at": instant(order.get("created_at")),
         "numbers": {"order": text(order.get("number"))},

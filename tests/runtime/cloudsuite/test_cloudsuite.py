@@ -222,11 +222,11 @@ async def test_a_person_who_edits_while_we_read_is_not_overwritten(tmp_path: Pat
     async with floor_of(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()
         await floor.reach(order.id, "accepted", CS)
-        gate = sandbox.faults.hold(step="read", order=order.id, moment="after")
+        held_call = sandbox.faults.hold(step="read", order=order.id, moment="after")
         target = await floor.submit(order.id, "accepted", CS, **erp(order))
-        await gate.arrived()
+        await held_call.arrived()
         sandbox.cloudsuite.panel.edit(order.id, "Somebody Else")
-        gate.release()
+        held_call.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
         held = sandbox.cloudsuite.panel.order(order.id)
         assert held.fields["description"] == "For Somebody Else"

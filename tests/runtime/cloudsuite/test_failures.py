@@ -185,13 +185,13 @@ async def test_a_restart_while_a_call_is_out_sends_nothing_twice(tmp_path: Path,
         async with working_on(sandbox, config, tmp_path) as floor:
             await floor.commands.sync(CS, 30)
             (order,) = await floor.orders()
-            gate = sandbox.faults.hold(step=step, moment="after")
+            held_call = sandbox.faults.hold(step=step, moment="after")
             target = await floor.submit(order.id, "delivered", CS, **erp(order, "A", "B"))
-            await gate.arrived()
+            await held_call.arrived()
             worker = floor.supervisor.worker(CS)
             assert worker is not None
             await floor.supervisor.drain(0)
-        gate.release()
+        held_call.release()
         async with working_on(sandbox, config, tmp_path) as floor:
             assert (await floor.finished(target)).status is TargetStatus.REACHED
             assert effects(sandbox, order.id) == WALK

@@ -102,12 +102,12 @@ async def test_an_intent_of_an_older_daemon_counts_as_sent(tmp_path: Path, is_un
         async with working_on(sandbox, config, tmp_path) as floor:
             await floor.commands.sync(CS, 30)
             (order,) = await floor.orders()
-            gate = sandbox.faults.hold(step="send_despatch", moment="after")
+            held_call = sandbox.faults.hold(step="send_despatch", moment="after")
             target = await floor.submit(order.id, "delivered", CS, **erp(order, "A", "B"))
-            await gate.arrived()
+            await held_call.arrived()
             await floor.supervisor.drain(0)
             await floor.store.write(as_it_was_written)
-        gate.release()
+        held_call.release()
         async with working_on(sandbox, config, tmp_path) as floor:
             assert (await floor.finished(target)).status is TargetStatus.REACHED
             assert await how_of_the_slip(floor, order.id) == ["found_done", "called"]

@@ -146,11 +146,11 @@ async def test_a_restart_between_two_parcels_ships_the_other_one_alone(tmp_path:
             order = await order_at(floor, SPREAD)
             fields = {"tracking": tracking} if tracking else {}
             items = [{"id": line, "quantity": 1} for line in order.facts["lines"]]
-            gate = sandbox.faults.hold(step="fulfill", moment="after")
+            held_call = sandbox.faults.hold(step="fulfill", moment="after")
             target = await floor.submit(order.id, "shipped", SHOP, items=items, **fields)
-            await gate.arrived()
+            await held_call.arrived()
             sandbox.faults.script("drop_after", step="fulfill")
-            gate.release()
+            held_call.release()
         async with working_on(sandbox, config, tmp_path) as floor:
             assert (await floor.finished(target)).status is TargetStatus.REACHED
             assert len(parcels(floor, order.id)) == 2

@@ -34,11 +34,11 @@ async def test_fulfillment_orders_that_are_replaced_while_the_call_is_on_its_way
     sandbox = shopify()
     async with floor_of(sandbox, tmp_path) as floor:
         order = await order_at(floor, WHOLE)
-        gate = sandbox.faults.hold(step=step, moment="before")
+        held_call = sandbox.faults.hold(step=step, moment="before")
         target = await floor.submit(order.id, "shipped" if step == "fulfill" else "preparing", SHOP)
-        await gate.arrived()
+        await held_call.arrived()
         sandbox.shopify.panel.split(order.id)
-        gate.release()
+        held_call.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
         assert shipped(floor, order.id) == (whole(floor, order.id) if step == "fulfill" else {})
 
@@ -48,12 +48,12 @@ async def test_a_refusal_in_words_that_nobody_knows_is_looked_into(tmp_path: Pat
     body = b'{"data":{"fulfillmentCreate":{"fulfillment":null,"userErrors":[{"field":null,"message":"Nie teraz."}]}}}'
     async with floor_of(sandbox, tmp_path) as floor:
         order = await order_at(floor, WHOLE)
-        gate = sandbox.faults.hold(step="fulfill", moment="before")
+        held_call = sandbox.faults.hold(step="fulfill", moment="before")
         sandbox.faults.script_answer(200, body, step="fulfill")
         target = await floor.submit(order.id, "shipped", SHOP)
-        await gate.arrived()
+        await held_call.arrived()
         sandbox.shopify.panel.split(order.id)
-        gate.release()
+        held_call.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
         sandbox.faults.script_answer(200, body, step="fulfill", times=20)
         other = await reach(floor, (await order_at(floor, SPREAD)).id, "shipped")
@@ -132,13 +132,13 @@ async def test_a_refund_while_the_call_is_on_its_way_ships_what_is_left(tmp_path
     sandbox = shopify()
     async with floor_of(sandbox, tmp_path) as floor:
         order = await order_at(floor, WHOLE)
-        gate = sandbox.faults.hold(step="fulfill", moment="before")
+        held_call = sandbox.faults.hold(step="fulfill", moment="before")
         target = await floor.submit(order.id, "shipped", SHOP, tracking=TRACKING)
-        await gate.arrived()
+        await held_call.arrived()
         found = sandbox.shopify.panel.order(order.id)
         found.fulfillment_orders[0].lines[0][3] -= 1
         found.lines[0].current -= 1
-        gate.release()
+        held_call.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
         assert parcels(floor, order.id) == [{line.id: line.current for line in found.lines}]
 

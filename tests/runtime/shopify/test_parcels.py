@@ -182,11 +182,11 @@ async def test_new_tracking_of_a_parcel_in_several_calls_reaches_all_of_them(tmp
     async with floor_of(sandbox, tmp_path) as floor:
         order = await order_at(floor, 1)  # at two locations, so that one code is on two fulfilments
         await reach(floor, order.id, "shipped", tracking={"code": "OLD"})
-        gate = sandbox.faults.hold(step="update_tracking", moment="after")
+        held_call = sandbox.faults.hold(step="update_tracking", moment="after")
         target = await floor.submit(order.id, "shipped", SHOP, tracking={"code": "NEW"})
-        await gate.arrived()
+        await held_call.arrived()
         sandbox.faults.script(fault, step="update_tracking")
-        gate.release()
+        held_call.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
         assert trackings_of(floor, order.id) == [[("NEW", None)], [("NEW", None)]]
 

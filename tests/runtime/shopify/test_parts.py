@@ -48,12 +48,12 @@ async def test_whichever_of_two_parcels_loses_its_answer_each_leaves_once(
         if lost == 1:
             sandbox.faults.script(fault, step="fulfill")
         else:
-            gate = sandbox.faults.hold(step="fulfill", moment="after")
+            held_call = sandbox.faults.hold(step="fulfill", moment="after")
         target = await floor.submit(order.id, "shipped", SHOP, **fields)
         if lost == 2:
-            await gate.arrived()
+            await held_call.arrived()
             sandbox.faults.script(fault, step="fulfill")
-            gate.release()
+            held_call.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
         wanted = dict.fromkeys(whole(floor, order.id), 1) if is_part else whole(floor, order.id)
         assert shipped(floor, order.id) == wanted
@@ -171,12 +171,12 @@ async def test_a_parcel_that_was_taken_back_meanwhile_does_not_hide_the_one_that
         line = next(iter(order.facts["lines"]))
         await reach(floor, order.id, "shipped", items=[{"id": line, "quantity": 1}], tracking={"code": "1Z-OLD"})
         sandbox.faults.script("drop_after", step="fulfill")
-        gate = sandbox.faults.hold(step="fulfill", moment="after")
+        held_call = sandbox.faults.hold(step="fulfill", moment="after")
         target = await floor.submit(order.id, "shipped", SHOP, items=[{"id": line, "quantity": 1}])
-        await gate.arrived()
+        await held_call.arrived()
         found = sandbox.shopify.panel.order(order.id)
         sandbox.shopify.shop.unship(found.fulfillments[0], found)
-        gate.release()
+        held_call.release()
         assert (await floor.finished(target)).status is TargetStatus.REACHED
         assert effects(floor, order.id) == ["fulfill", "fulfill"]
         assert parcels(floor, order.id) == [{int(line): 1}]

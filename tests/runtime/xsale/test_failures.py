@@ -153,12 +153,12 @@ async def test_a_restart_while_a_call_is_out_sets_nothing_twice(tmp_path: Path, 
     async with sandbox.running():
         config = config_of(sandbox, tmp_path, platform="xsale")
         (order,) = sandbox.xsale.order_ids()
-        gate = sandbox.faults.hold(step="change_status", moment=moment)
+        held_call = sandbox.faults.hold(step="change_status", moment=moment)
         async with working_on(sandbox, config, tmp_path) as floor:
             target = await floor.submit(order, "W trakcie realizacji", "xs")
-            await gate.arrived()
+            await held_call.arrived()
             await floor.supervisor.drain(0)
-        gate.release()
+        held_call.release()
         async with working_on(sandbox, config, tmp_path) as floor:
             assert (await floor.finished(target)).status is TargetStatus.REACHED
         assert set_to(sandbox) == FLOW[1:3]

@@ -181,12 +181,12 @@ async def test_a_target_may_name_a_status_by_its_id(tmp_path: Path) -> None:
         (order,) = await floor.orders()
         target = await floor.reach(order.id, str(sandbox.xsale.shop.status_id("W trakcie realizacji")), "xs")
         assert (target.status, target.state) == (TargetStatus.REACHED, "W trakcie realizacji")
-        gate = sandbox.faults.hold(step="change_status")
+        held_call = sandbox.faults.hold(step="change_status")
         first = await floor.submit(order.id, "wysłane", "xs")
-        await gate.arrived()
+        await held_call.arrived()
         second = await floor.submit(order.id, "delivered", "xs")
         last = await floor.submit(order.id, str(sandbox.xsale.shop.status_id("Anulowane")), "xs")
-        gate.release()
+        held_call.release()
         assert (await floor.finished(last)).state == "Anulowane"
         assert (await floor.target(first.id)).status is TargetStatus.REACHED
         assert (await floor.target(second.id)).status is TargetStatus.CANCELLED, "a cancellation replaces what waits"
