@@ -6,6 +6,7 @@ sandbox asks for no more than `SimulatedPlatform`.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from abc import ABC, abstractmethod
@@ -27,6 +28,7 @@ from orchestrator.sandbox.platform import (
     Work,
     checked_action,
 )
+from orchestrator.sandbox.webhooks import WebhookSender
 
 ORDER_IDS_PER_SHOP = 10_000_000
 """The ids of a platform's shops lie so far apart: the ledger looks orders up by their ids alone."""
@@ -48,17 +50,20 @@ P = TypeVar("P", bound=Panel)
 
 
 class BackOffice:
-    """A back office whose actions are methods of the same names; `actions` names the fields that each takes, in order.
+    """A back office whose actions are methods of the same names; `actions` names the fields that each takes, in order,
+    `optional` those that may be left out.
 
     A method answers the order's id, or nothing. Raises PanelError for an invalid request.
     """
 
     actions: ClassVar[Mapping[str, Sequence[str]]]
+    optional: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     def operate(self, request: Mapping[str, Json]) -> dict[str, Json]:
         """As `SimulatedPlatform.operate`."""
         action = checked_action(request, self.actions)
-        order = getattr(self, action)(*(request[name] for name in self.actions[action]))
+        more = {name: request[name] for name in self.optional.get(action, ()) if name in request}
+        order = getattr(self, action)(*(request[name] for name in self.actions[action]), **more)
         return {} if order is None else {"order": order}
 
 
@@ -76,6 +81,8 @@ class SimulatedShops(ABC, Generic[S, P]):
         self._clock = clock
         self._ledger = ledger
         self._options = options
+        self.senders: list[WebhookSender[Any]] = []
+        """Of the webhooks of each shop that sends them, since the sandbox was first served."""
         self.shops_by_key: dict[str, S] = {}
         for n in range(stock.shops):
             shop = self.stocked(n, stock)
@@ -120,9 +127,16 @@ class SimulatedShops(ABC, Generic[S, P]):
         return options
 
     def background(self, faults: FaultPlan) -> Iterable[Work]:
-        """As `SimulatedPlatform.background`: nothing."""
-        del faults
-        return ()
+        """As `SimulatedPlatform.background`: webhooks are sent."""
+        if not self.senders:
+            made = [self.sender_of(shop, faults) for shop in self.shops_by_key.values()]
+            self.senders = [sender for sender in made if sender is not None]
+        return [sender.run for sender in self.senders]
+
+    def sender_of(self, shop: S, faults: FaultPlan) -> WebhookSender[Any] | None:
+        """What sends a shop's webhooks; None: there are none."""
+        del shop, faults
+        return None
 
     @property
     def shop(self) -> S:
@@ -188,6 +202,15 @@ def bearer(headers: Mapping[str, str], scheme: str = "Bearer") -> str:
     """The token that a request shows, empty where it shows none of that scheme."""
     given, _, token = headers.get("Authorization", "").partition(" ")
     return token.strip() if given.lower() == scheme.lower() else ""
+
+
+def basic(headers: Mapping[str, str]) -> tuple[str, str]:
+    """The user and the password that a request shows by basic authentication, empty where it shows none."""
+    try:
+        user, _, password = base64.b64decode(bearer(headers, "Basic"), validate=True).decode().partition(":")
+    except ValueError:
+        return "", ""
+    return user, password
 
 
 def number_in(text: str) -> int | None:

@@ -8,16 +8,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from typing import ClassVar
 
-from orchestrator.clock import Clock
 from orchestrator.sandbox.base import SimulatedShops
 from orchestrator.sandbox.faults import FaultPlan
-from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Incoming, Operation, Reply, Stock, Walk, Work, parse_object
+from orchestrator.sandbox.platform import Incoming, Operation, Reply, Stock, Walk, parse_object
 from orchestrator.sandbox.shopify import reads
 from orchestrator.sandbox.shopify.goods import prepare_pickup
 from orchestrator.sandbox.shopify.orders import Json, fulfillment_node, gid
@@ -26,7 +24,7 @@ from orchestrator.sandbox.shopify.reads import id_of
 from orchestrator.sandbox.shopify.refusals import Denied, Refused, TooMany
 from orchestrator.sandbox.shopify.scopes import check_scopes
 from orchestrator.sandbox.shopify.selection import BadDocument, Document, Field, parse, project
-from orchestrator.sandbox.shopify.sender import WebhookSender
+from orchestrator.sandbox.shopify.sender import ShopifySender
 from orchestrator.sandbox.shopify.shop import (
     SMALLEST_BUCKET,
     SMALLEST_RESTORE_RATE,
@@ -73,11 +71,6 @@ class ShopifyPlatform(SimulatedShops[ShopifyShop, ShopifyPanel]):
     config_name: ClassVar[str] = "shopy"
     _options: ShopifyOptions
 
-    def __init__(self, clock: Clock, ledger: Ledger, options: ShopifyOptions, stock: Stock) -> None:
-        super().__init__(clock, ledger, options, stock)
-        self.senders: list[WebhookSender] = []
-        """Of the webhooks of each shop, since the sandbox was first served."""
-
     @staticmethod
     def walk() -> Walk:
         """As `SimulatedPlatform.walk`."""
@@ -88,10 +81,9 @@ class ShopifyPlatform(SimulatedShops[ShopifyShop, ShopifyPanel]):
         """As `SimulatedPlatform.with_real_limits`."""
         return replace(options, bucket=SMALLEST_BUCKET, restore_rate=SMALLEST_RESTORE_RATE)
 
-    def background(self, faults: FaultPlan) -> Iterable[Work]:
-        """As `SimulatedPlatform.background`."""
-        self.senders = self.senders or [WebhookSender(shop, self._clock, faults) for shop in self.shops_by_key.values()]
-        return [sender.run for sender in self.senders]
+    def sender_of(self, shop: ShopifyShop, faults: FaultPlan) -> ShopifySender:
+        """As `SimulatedShops.sender_of`."""
+        return ShopifySender(shop, self._clock, faults)
 
     def stocked(self, n: int, stock: Stock) -> ShopifyShop:
         """As `SimulatedShops.stocked`."""

@@ -29,7 +29,8 @@ from orchestrator.sandbox.shopify.paging import MOST_NODES
 from orchestrator.sandbox.shopify.products import Product, Shelf
 from orchestrator.sandbox.shopify.refusals import Denied, Refused, TooMany
 from orchestrator.sandbox.shopify.scopes import RETURNS, SCOPES
-from orchestrator.sandbox.shopify.subscriptions import Subscription, Subscriptions, WebhookCounts, enum_of
+from orchestrator.sandbox.shopify.subscriptions import Subscription, Subscriptions, enum_of
+from orchestrator.sandbox.webhooks import WebhookCounts
 
 _AGE_MS = 60_000  # between the orders that a shop is stocked with
 _MOST_SHIPPED_LINES = 512  # of a fulfilment order in one call (FulfillmentOrderLineItemsInput)

@@ -40,17 +40,6 @@ class Subscription:
 
 
 @dataclass(slots=True, eq=False)
-class WebhookCounts:
-    """What became of a shop's webhooks. Every attempt is `sent`, and then `acknowledged` (2xx) or `failed`; those that
-    are `lost` were never sent."""
-
-    sent: int = 0
-    acknowledged: int = 0
-    failed: int = 0
-    lost: int = 0
-
-
-@dataclass(slots=True, eq=False)
 class Subscriptions:
     """The subscriptions of one shop, oldest first.
 

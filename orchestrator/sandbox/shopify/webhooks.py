@@ -7,33 +7,19 @@ asked; repeats and disorder are knobs, as the platform promises neither.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import aiohttp
-
 from orchestrator.sandbox.shopify.events import Event, new_uuid
 from orchestrator.sandbox.shopify.orders import Json
 from orchestrator.sandbox.shopify.shop import ShopifyShop
 from orchestrator.sandbox.shopify.xml import xml_of
+from orchestrator.sandbox.webhooks import Delivery, open_session, post, sign
 
 _API_VERSION = "2026-10"
-_CONNECT_SECONDS = 1  # shopify.md §2.3
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One webhook, ready to be sent, as often as it takes."""
-
-    topic: str
-    body: bytes
-    headers: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -76,7 +62,7 @@ class ManualSender:
 
     async def send(self, deliveries: Sequence[Delivery]) -> list[int]:
         """Posts each, one after another; answers their statuses, 0 where there was none in time."""
-        async with open_session(self.shop) as session:
+        async with open_session(self.shop.options.webhook_deadline_seconds) as session:
             return [await post(session, self.address, each) for each in deliveries]
 
     async def flush(self) -> list[int]:
@@ -111,27 +97,3 @@ def delivery_of(
     if name is not None:
         headers["X-Shopify-Name"] = name
     return Delivery(event.topic, raw, headers)
-
-
-def sign(raw: bytes, secret: str) -> str:
-    """base64 of HMAC-SHA256 over the raw body (shopify.md §2.3)."""
-    return base64.b64encode(hmac.new(secret.encode(), raw, hashlib.sha256).digest()).decode()
-
-
-def open_session(shop: ShopifyShop) -> aiohttp.ClientSession:
-    """A session that waits for answers as long as Shopify does. To be closed by the caller."""
-    timeout = aiohttp.ClientTimeout(total=shop.options.webhook_deadline_seconds, sock_connect=_CONNECT_SECONDS)
-    return aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
-
-
-async def post(session: aiohttp.ClientSession, address: str, delivery: Delivery) -> int:
-    """Sends one; its status, 0 where there was none in time. Redirects are not followed (shopify.md §2.3)."""
-    try:
-        async with session.post(
-            address, data=delivery.body, headers=delivery.headers, allow_redirects=False
-        ) as response:
-            async for _ in response.content.iter_any():
-                pass  # the whole answer has to be there in time
-            return response.status
-    except (aiohttp.ClientError, TimeoutError):
-        return 0
