@@ -64,10 +64,8 @@ def allowance_of(headers: Headers, now_ms: Callable[[], int]) -> Allowance | Non
 
 def _spoken(headers: Headers, now_ms: Callable[[], int]) -> Iterator[Allowance | None]:
     for prefix in ("X-RateLimit", "RateLimit"):
-        if f"{prefix}-Remaining" in headers:
-            remaining = _least(headers, f"{prefix}-Remaining")
-            if remaining is not None:
-                yield Allowance(_least(headers, f"{prefix}-Limit"), remaining, _reset(headers, prefix, now_ms))
+        if (remaining := _least(headers, f"{prefix}-Remaining")) is not None:
+            yield Allowance(_least(headers, f"{prefix}-Limit"), remaining, _reset(headers, prefix, now_ms))
     if "RateLimit" in headers:
         yield from _items(headers)
     for name in {each for each in headers if each.lower().endswith(_SHARE_OF_CALLS)}:

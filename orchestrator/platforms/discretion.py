@@ -46,7 +46,7 @@ def _guarded(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[A
         except PlatformFailure as failure:
             await _veil(failure, client._caller.mask)  # noqa: SLF001 - the decorated class's own
             raise
-        return await _veiled(result, client._caller.mask)  # noqa: SLF001
+        return await _veiled(result, client._caller.mask) if isinstance(result, Page | list) else result  # noqa: SLF001
 
     return guarded
 

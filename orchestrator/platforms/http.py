@@ -19,11 +19,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import aiohttp
 from multidict import CIMultiDictProxy
@@ -39,6 +40,7 @@ from orchestrator.platforms.failures import AccessDenied, Garbled, PlatformFailu
 from orchestrator.platforms.garbage import KEPT_BYTES, is_json, summary_of
 from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.meter import Meter
+from statemachines.target import Json
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 """No page of orders comes near this; an endless answer must not take the daemon's memory."""
@@ -57,12 +59,18 @@ _CLOSED = "the shop was stopped or its config changed before the call left"
 _NEVER_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True)
+class Answer:
     """What a platform answered: any status that is for the client to judge (2xx and 4xx without 401 and 429)."""
 
     status: int
     body: bytes
     headers: CIMultiDictProxy[str]
+
+    @cached_property
+    def members(self) -> dict[str, Json] | None:
+        """The members of the JSON object that the body is, None where it is none (`json_text.read_object`)."""
+        return read_object(self.body)
 
 
 def open_session(*, headers: Mapping[str, str], timeout_seconds: float, concurrency: int) -> aiohttp.ClientSession:
@@ -239,7 +247,7 @@ class Caller:
     def _refusal(self, answer: Answer, is_effect: bool) -> PlatformFailure:
         match answer.status:
             case 401:
-                return AccessDenied(self.words(answer), is_page=read_object(answer.body) is None)
+                return AccessDenied(self.words(answer), is_page=answer.members is None)
             case 429:
                 seconds = retry_after_seconds(answer.headers, self._clock)
                 return Transient(

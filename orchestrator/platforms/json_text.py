@@ -29,6 +29,7 @@ _ESCAPE = re.compile(rf"(\\u{_HIGH}\\u{_LOW})|(\\u(?:{_HIGH}|{_LOW}|0000))|\\.",
 _HALF = re.compile("[\ud800-\udfff]")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SUSPECT = ("\\ud", "\\uD", "\\u0000")  # escapes that may be half a pair, or NUL
+_BLANKS = frozenset(" \t\n\r")
 _BLANK = re.compile(r"[ \t\n\r]*")
 _PART = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},"]', re.DOTALL)
 
@@ -61,7 +62,7 @@ def decode_at(text: str, at: int) -> tuple[Json, int]:
     """The value that begins at `at`, and where it ends. Raises ValueError."""
     try:
         value, end = _scan(text, at)
-        if any(text.find(each, at, end) >= 0 for each in _SUSPECT):
+        if text.find("\\u", at, end) >= 0 and any(text.find(each, at, end) >= 0 for each in _SUSPECT):
             value, _ = _scan(_ESCAPE.sub(_whole_escape, text[at:end]), 0)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
@@ -284,6 +285,8 @@ def value_end(text: str, at: int) -> int:
 
 
 def _skip(text: str, at: int) -> int:
+    if text[at : at + 1] not in _BLANKS:
+        return at
     found = _BLANK.match(text, at)
     return found.end() if found is not None else at
 

@@ -29,7 +29,7 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.http import Answer, Caller, open_session, skew_finding
-from orchestrator.platforms.json_text import read_object, write_value
+from orchestrator.platforms.json_text import write_value
 from orchestrator.platforms.platform import ClientSettings
 from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest
@@ -248,7 +248,7 @@ class RestClient(ABC):
 
     def _members(self, answer: Answer) -> dict[str, Json]:
         """The members of what a change answered. Raises Garbled, ambiguous, where it is not a JSON object."""
-        members = read_object(answer.body)
+        members = answer.members
         if members is None:
             raise self._caller.garbled(answer, is_effect=True)
         return members

@@ -21,7 +21,6 @@ from orchestrator.platforms.failures import Transient
 from orchestrator.platforms.fields import seconds_of
 from orchestrator.platforms.garbage import is_page
 from orchestrator.platforms.http import Caller
-from orchestrator.platforms.json_text import read_object
 
 RENEW_EARLY_SECONDS = 30.0
 """How long before its end a token is renewed; for a short-lived one half of its life."""
@@ -95,7 +94,7 @@ class CloudsuiteAccess:
             raise token_refusal(answer, self._caller.words(answer))
         if is_page(answer.body):
             raise self._caller.garbled(answer)
-        members = read_object(answer.body) or {}
+        members = answer.members or {}
         text, life = members.get("access_token"), seconds_of(members.get("expires_in"))
         if not isinstance(text, str) or not is_header_safe(text):
             raise Transient("unexpected answer of the token endpoint: access_token is missing or invalid")

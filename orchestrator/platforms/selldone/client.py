@@ -17,7 +17,6 @@ from orchestrator.platforms.client import OrderSnapshot, Page, PlatformClient, S
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
 from orchestrator.platforms.fields import order_number
 from orchestrator.platforms.http import Answer
-from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.selldone.delivery import leaves_out, merged_text
 from orchestrator.platforms.selldone.errors import is_refusal, refusal
@@ -95,7 +94,7 @@ class SelldoneClient(RestClient):
         """As `RestClient.refusal`; what reads answer at a good status is looked at where it is read."""
         if answer.status < 400 and not is_effect:
             return None
-        data = read_object(answer.body)
+        data = answer.members
         return self._refusal(answer, data, is_effect=is_effect) if is_refusal(answer.status, data) else None
 
     def list_refusal(self, answer: Answer) -> PlatformFailure | None:

@@ -16,7 +16,6 @@ from orchestrator.clock import rfc3339
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.failures import AccessDenied
 from orchestrator.platforms.http import Answer, Caller
-from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.shopify.options import ShopifyOptions
 from orchestrator.platforms.shopify.tokens import ShopifyTokens, TokenEndpoint, digest_of
@@ -126,7 +125,7 @@ def is_denied(answer: Answer) -> bool:
     """Whether an answer says nothing but that the token lacks a right (shopify.md §8): then nothing was done."""
     if b"ACCESS_DENIED" not in answer.body:
         return False
-    answered = read_object(answer.body)
+    answered = answer.members
     if answered is None or not isinstance(errors := answered.get("errors"), list):
         return False
     data = answered.get("data")

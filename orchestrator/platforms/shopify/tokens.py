@@ -15,7 +15,6 @@ from orchestrator.platforms.failures import AccessDenied, PlatformFailure, Trans
 from orchestrator.platforms.fields import seconds_of
 from orchestrator.platforms.garbage import is_page
 from orchestrator.platforms.http import Answer, Caller
-from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.shopify.options import ShopifyCredentials
 from orchestrator.platforms.token_keeper import renewal_time
 from statemachines.target import Json
@@ -92,7 +91,7 @@ class TokenEndpoint:
 
     def _refusal(self, answer: Answer, grant: str) -> PlatformFailure:
         """What a 4xx means. A page of HTML is a proxy's, unless it is that on which Shopify itself says no."""
-        words, answered = self._caller.words(answer), read_object(answer.body)
+        words, answered = self._caller.words(answer), answer.members
         if answered is None and _OAUTH_PAGE not in words.lower():
             return Transient(f"no access token: {words}")
         is_chain_over = grant == "refresh_token" and _ends_chain((answered or {}).get("error"), words)
@@ -100,7 +99,7 @@ class TokenEndpoint:
 
     def _read(self, answer: Answer, grant: str, refresh: str | None, known: ShopifyTokens | None) -> ShopifyTokens:
         """The answer's tokens; its words are never repeated, for they may be tokens."""
-        answered = read_object(answer.body)
+        answered = answer.members
         if is_page(answer.body):
             raise self._caller.garbled(answer)
         if answered is None:

@@ -11,7 +11,6 @@ from orchestrator.platforms.base.rest import Send
 from orchestrator.platforms.failures import Transient
 from orchestrator.platforms.garbage import is_json
 from orchestrator.platforms.http import Answer, Caller
-from orchestrator.platforms.json_text import read_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class OrganizationCalls:
         if not is_json(answer.body):
             raise self.caller.garbled(answer)
         try:
-            rows = (read_object(answer.body) or {})["Organizations"]
+            rows = (answer.members or {})["Organizations"]
             return answer, tuple(str(row["Name"]) for row in rows)
         except (TypeError, KeyError):
             raise Transient("the answer to /me names no organizations") from None

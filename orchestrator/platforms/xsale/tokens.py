@@ -21,7 +21,6 @@ from orchestrator.platforms.failures import AccessDenied, Transient
 from orchestrator.platforms.fields import seconds_of
 from orchestrator.platforms.garbage import is_page
 from orchestrator.platforms.http import Answer, Caller
-from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.token_file import TokenFile
 from orchestrator.platforms.token_keeper import TokenKeeper, renewal_time
@@ -115,7 +114,7 @@ class XsaleTokens:
 
     def _read(self, answer: Answer) -> Tokens:
         """The answer's tokens; its words are never repeated, for they may be tokens."""
-        data = read_object(answer.body)
+        data = answer.members
         if data is None:
             raise Transient("the login's answer is not a JSON object")
         access, ident = _token(data, "access_token"), _token(data, "id_token")
