@@ -10,6 +10,7 @@ from typing import Literal
 
 import anyio
 from aiohttp import web
+from multidict import CIMultiDict
 
 from orchestrator.sandbox.faults import Fault, FaultPlan
 from orchestrator.sandbox.ledger import Call, Ledger
@@ -70,7 +71,11 @@ class Exchange:
             self._ledger.end(call, status)
         if reply is None:
             return _drop(request)
-        return web.Response(status=reply.status, body=reply.body, headers={**_JSON, **reply.headers})
+        headers = CIMultiDict(_JSON)
+        for name in set(reply.headers):
+            headers.popall(name, None)
+        headers.extend(reply.headers)
+        return web.Response(status=reply.status, body=reply.body, headers=headers)
 
     async def _serve(self, call: Call, operation: Operation) -> Reply | None:
         """The reply after latency, holds and faults; None when the connection is to be dropped."""

@@ -60,7 +60,8 @@ class Reply:
     """A platform's answer and what it did.
 
     `took_effect`, `in_sequence`: as in the ledger. `reopens`: steps that may take effect once more because of this one.
-    `is_overwrite`: the same step with another body is not a repeat.
+    `is_overwrite`: the same step with another body is not a repeat. `headers`: a multidict where one
+    comes more than once, as cookies do.
     """
 
     status: int

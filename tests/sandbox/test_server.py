@@ -10,7 +10,9 @@ from typing import Any
 import aiohttp
 import anyio
 import pytest
+from multidict import CIMultiDict
 
+from orchestrator.sandbox.platform import Operation, Reply
 from orchestrator.sandbox.server import Sandbox, SandboxSettings, ready_config, serve
 from tests.sandbox.probe import probing
 
@@ -269,3 +271,13 @@ async def test_serving_announces_one_line_once_the_port_answers_and_ends_when_ca
 def test_senseless_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"sandbox needs|unknown fault"):
         Sandbox(SandboxSettings(**settings))
+
+
+async def test_a_header_that_comes_twice_arrives_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with probing() as probe:
+        cookies = CIMultiDict([("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("content-type", "text/plain")])
+        reply = Operation("12345", None, "list", lambda: Reply(200, b"", headers=cookies))
+        monkeypatch.setattr(probe.sandbox.selldone, "open", lambda _: reply)
+        async with aiohttp.ClientSession() as session, session.get(f"{probe.sandbox.base_url}/selldone/x") as answer:
+            assert answer.headers.getall("Set-Cookie") == ["a=1", "b=2"]
+            assert answer.headers.getall("Content-Type") == ["text/plain"]
