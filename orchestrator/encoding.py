@@ -24,7 +24,7 @@ _CHUNK_BYTES = 64 * 1024
 
 
 def encoding_of(head: bytes) -> str:
-    """The encoding of a text by its first four bytes; UTF-8 where nothing speaks against it."""
+    """The encoding of a text by its first four bytes; UTF-8 unless they show another one."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding

@@ -105,7 +105,7 @@ def _of_tls(error: BaseException) -> str:
         return str(message)
     if not isinstance(reason := getattr(error, "reason", None), str):
         return "it broke off"
-    return "the other side does not speak TLS" if reason == "WRONG_VERSION_NUMBER" else reason.lower().replace("_", " ")
+    return "the other side does not use TLS" if reason == "WRONG_VERSION_NUMBER" else reason.lower().replace("_", " ")
 
 
 def _of_parsing(message: str) -> str:

@@ -167,7 +167,7 @@ class Hooks(Table):
         """Whether a read shows all that `step` carries of the target.
 
         Where it does not (which items were confirmed, say), an effect that shows proves the step only if a call of ours
-        may have gone out and nobody heard its answer: after a refusal somebody else did the like of it.
+        may have gone out and its answer was lost: after a refusal somebody else did the like of it.
         """
         del step, request
         return True

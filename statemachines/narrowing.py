@@ -19,7 +19,7 @@ NARROWING = frozenset({"items", "location", "despatch"})
 """Fields that can make a target be about a part of the order."""
 
 _LEAVING = frozenset({Milestone.SHIPPED, Milestone.DELIVERED, Milestone.RETURNED, Milestone.CANCELLED})
-"""What goods do of which a despatch tells."""
+"""What goods do that a despatch is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def narrowing_reason(
         if location is not None and "location" not in step.narrows and whole.locations != {location}:
             return f"{step.name} is about the whole order and cannot be narrowed to location {location}"
         if request.despatch and Milestone.CANCELLED in milestones:
-            return f"a despatch tells that goods leave, so {step.name} cannot come with one"
+            return f"a despatch says that goods leave, so {step.name} cannot come with one"
         is_leaving = not _LEAVING.isdisjoint(milestones) and not sends_despatches
         if is_leaving and any(each.get("lines") for each in request.despatch or ()):
             return f"{step.name} is about the whole order and cannot be narrowed to the lines of a despatch"

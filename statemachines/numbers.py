@@ -1,4 +1,4 @@
-"""Numbers as they were told: read exactly or not at all, and written without an exponent.
+"""Numbers as they were given: read exactly or not at all, and written without an exponent.
 
 Nothing is made to fit: a comma, a group mark or another script's digits are no number here, for to read them would be
 to guess. Nor is a number rounded because a context has so many digits.

@@ -1,9 +1,9 @@
 """Selldone's order machine: CheckQueue → OrderConfirm → PreparingOrder → SentOrder → ToCustomer, with returns.
 
-Facts: selldone.md §5. `Returned` is ours: delivery-returned was called and accepted, by us or in the panel;
-what the platform shows then (PreparingOrder, as far as known) is kept as the platform state and is no drift; sending it
-again begins there. Only an order that was sent is returned: none is sent for that. `Canceled` is the payment side's
-status, seen and never set.
+Facts: selldone.md §5. `Returned` is ours: delivery-returned was called and accepted, by us or in the panel; what the
+platform shows then (PreparingOrder, as far as known) is kept as the platform state and is not drift; sending it again
+begins there. Only an order that was sent is returned: none is sent for that. `Canceled` is the payment side's status,
+seen and never set.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class SelldoneMachine(PlatformMachine):
     def _tracking_guard(self, current: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
         urls = [each.url for each in request.trackings if each.url]
         if foreign := [url for url in urls if not is_web_link(url)]:
-            reason = f"tracking.url {foreign[0]!r} is no http(s) link"
+            reason = f"tracking.url {foreign[0]!r} is not an http(s) link"
             return Refusal("not-allowed", reason, reason=reason)
         codes = {each.code for each in request.trackings if each.code}
         known = current.facts.get("tracking_code")
@@ -163,8 +163,8 @@ class SelldoneMachine(PlatformMachine):
         return ("tracking",) if request.tracking is not None and _has_tracking(current.facts, request) else ()
 
     def merged_facts(self, current: OrderState, observed: OrderState) -> dict[str, Json]:
-        """What the platform shows, and which items were confirmed: no read tells that. A look that says nothing of
-        returns takes none away."""
+        """What the platform shows, and which items were confirmed: no read shows that. An observation that says nothing
+        of returns takes none away."""
         confirmed = current.facts.get("confirmed")
         known = {name: current.facts[name] for name in ("returns",) if name in current.facts}
         return {**known, **observed.facts, **({"confirmed": confirmed} if confirmed is not None else {})}

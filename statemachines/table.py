@@ -67,7 +67,7 @@ class Table:
         return self._names.get(name.strip().casefold())
 
     def knows(self, state: str) -> bool:
-        """Whether `state` is a platform state of this machine (a record-only milestone is none)."""
+        """Whether `state` is a platform state of this machine (a record-only milestone is not)."""
         found = self.states.get(state)
         return found is not None and not found.record_only
 
@@ -108,7 +108,7 @@ class Table:
     def apply(self, state: str, step: str, to: str | None = None) -> str:
         """The state after `step` succeeded in `state`. Raises transitions.MachineError where no row says so.
 
-        `to` tells rows that share the name apart; a step of one row has no need of it.
+        `to` distinguishes rows that share the name; a step of one row has no need of it.
         """
         if step == RECORD:
             return state
@@ -186,12 +186,12 @@ def validate(
         raise DefinitionError(f"{platform}: a state or step is defined twice")
     for name in (initial, *mainline):
         if name not in known:
-            raise DefinitionError(f"{platform}: {name!r} on the main line is no state")
+            raise DefinitionError(f"{platform}: {name!r} on the main line is not a state")
     _check_makers(platform, steps)
     for step in steps:
         for name in (*step.sources, *([step.to] if step.to is not None else [])):
             if name not in known or known[name].record_only:
-                raise DefinitionError(f"{platform}: step {step.name} names {name!r}, which is no platform state")
+                raise DefinitionError(f"{platform}: step {step.name} names {name!r}, which is not a platform state")
         if any(known[source].is_end for source in step.sources):
             raise DefinitionError(f"{platform}: step {step.name} leaves a state that is marked as an end")
     reached = {initial}
@@ -214,7 +214,7 @@ def _check_milestones(platform: str, state: State) -> None:
 
 
 def _check_makers(platform: str, steps: Sequence[Step]) -> None:
-    """What is planned, called and told by a step's name is one maker's; what the platform makes carries nothing."""
+    """What is planned, called and shown by a step's name is one maker's; what the platform makes carries nothing."""
     ours = {step.name for step in steps if step.by == "daemon"}
     for step in steps:
         if step.name == RECORD:

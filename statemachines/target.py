@@ -39,8 +39,8 @@ class TargetRequest:
 
     `items` are the ids confirmed or shipped, each a string or `{"id", "quantity"}`; None means all. `tracking` is the
     first of the parcel's numbers, `further_tracking` are those behind it. `key`: the idempotency key that the target
-    came with, which tells one shipment of the same goods from another. `platform_data`: what the order's platform alone
-    has, in its own members.
+    came with, which distinguishes one shipment of the same goods from another. `platform_data`: what the order's
+    platform alone has, in its own members.
     """
 
     state: str

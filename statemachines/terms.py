@@ -42,10 +42,10 @@ class State:
     """One state of a platform's order.
 
     `milestones`: what it means, several where a platform gives no difference (a `completed` that is shipped and
-    delivered): a target may name each, and orders are found by each. Told of it is the furthest, `milestone`.
-    `settable`: may be a target (others are seen only). `record_only`: no platform state at all, a target on it is
-    recorded. `is_end`: nothing leads on from here by anybody's doing that we follow. `is_aside`: beside the way; an
-    order goes there or leaves it only when that is asked for, no plan leads through it.
+    delivered): a target may name each, and orders are found by each. The one that is shown is the furthest,
+    `milestone`. `settable`: may be a target (others are seen only). `record_only`: no platform state at all, a target
+    on it is recorded. `is_end`: nothing leads on from here by anybody's doing that we follow. `is_aside`: beside the
+    way; an order goes there or leaves it only when that is asked for, no plan leads through it.
     """
 
     name: str
@@ -57,7 +57,7 @@ class State:
 
     @property
     def milestone(self) -> Milestone | None:
-        """The furthest of its milestones, the one word that the outside is told; None where it has none."""
+        """The furthest of its milestones, the one that is shown outside; None where it has none."""
         return max(self.milestones, key=_FAR.__getitem__, default=None)
 
 

@@ -21,7 +21,7 @@ class Withdrawal:
 
 
 def withdrawal_of(facts: Mapping[str, Json]) -> Withdrawal | None:
-    """The buyer's withdrawal as an order's facts tell it, None if there is none."""
+    """The buyer's withdrawal as an order's facts show it, None if there is none."""
     withdrawal = facts.get(WITHDRAWN)
     return Withdrawal(withdrawal.get("at"), withdrawal.get("reason")) if withdrawal else None
 

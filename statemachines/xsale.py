@@ -79,7 +79,7 @@ class XsaleMachine(PlatformMachine):
         return there is not None and sent is not None and there >= sent and (here is None or here < sent)
 
     def wanted(self, current: OrderState, request: TargetRequest) -> State | None:
-        """As the base, and by a status id: which one means what, the last read at the order told."""
+        """As the base, and by a status id: which one means what, the last read of the order shows."""
         found = self.resolve(request.state)
         if found is not None:
             return found

@@ -197,7 +197,7 @@ class Client:
     def _no_tls(self, error: ssl.SSLError) -> Failure:
         if error.reason in _NO_TLS:
             remedy = "write http:// in place of https://"
-            return Failure(f"what answers at {self.address} does not speak TLS", ExitCode.UNREACHABLE, remedy=remedy)
+            return Failure(f"what answers at {self.address} does not use TLS", ExitCode.UNREACHABLE, remedy=remedy)
         why = getattr(error, "verify_message", None) or (error.reason or "it broke off").lower().replace("_", " ")
         return Failure(f"no TLS connection to {self.address}", ExitCode.UNREACHABLE, remedy=str(why))
 

@@ -5,7 +5,7 @@ or a price is one thing and is named as a whole (`/ship_to`, `/lines/0/unit_pric
 are matched by it: a new element is named by its place, a missing one by the list (`/lines`), a moved one not at all. A
 list whose elements have no ids is named as a whole.
 
-A member that only one of the two has is no change: the platform, or an older version of ours, did not send it that
+A member that only one of the two has is not a change: the platform, or an older version of ours, did not send it that
 time (`content`). Empty members are null, so emptying or filling one is a change. Attributes are the exception, their
 names being the platform's: there a name that comes or goes is a change.
 """

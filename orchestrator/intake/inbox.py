@@ -233,7 +233,7 @@ class Inbox:
             adopt_provisionally(tx, ctx, order, cause_of(items) or {})
         for webhook, notification in items:
             note_first_look(tx, webhook.id, ctx.now)
-            # Without a change time it could not be told from a repeat when it is processed again.
+            # Without a change time it could not be distinguished from a repeat when it is processed again.
             if isinstance(notification, OrderNotification) and _is_dated(notification):
                 settle_shipment(tx, webhook, notification, ctx.now)
 

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 MAX_RESET_SECONDS: Final = 3600.0
 """A longer wait is cut to this and the platform asked again, as with `Retry-After`."""
 
-_DAY_SECONDS = 86_400.0  # a reset that is further away is no reset
+_DAY_SECONDS = 86_400.0  # a reset that is further away is not valid
 _EPOCH_SECONDS = 1e9  # from here on a number is a point in time (2001); no limit is that far away in seconds
 _EPOCH_MILLISECONDS = 1e11
 _LARGEST_COUNT = 10**9
@@ -115,7 +115,7 @@ def _least(headers: Headers, name: str) -> int | None:
 
 
 def count_of(text: str) -> int | None:
-    """A whole number from 0 to a thousand million, None for anything else; `59.0` is one, `-1` and `1e9` are none."""
+    """A whole number from 0 to a thousand million, None for anything else; `59.0` is valid, `-1` and `1e9` are not."""
     text = text.strip()
     if not _COUNT.fullmatch(text) or (number := float(text)) > _LARGEST_COUNT:
         return None

@@ -1,4 +1,4 @@
-"""Refusals that are none of the platform's: pages of a firewall, a proxy or a gateway that stand in front of it.
+"""Refusals that are not the platform's own: pages of a firewall, a proxy or a gateway that stand in front of it.
 
 A firewall that blocks one order's tracking link says 403, and a gateway that finds no route says 404. Neither knows
 anything of the shop's access or of the order. So what refuses a call about one order in another form than the
@@ -36,7 +36,7 @@ async def about_order(
     """The answer to a call about one order. `ask_list` asks for a list and acquires a permit before. `is_own`
     recognises the platform's own refusals.
 
-    Raises what `send` does. A refusal that is none of the platform's own: AccessDenied where the list is refused,
+    Raises what `send` does. A refusal that is not the platform's own: AccessDenied where the list is refused,
     Transient where it cannot be had, and where it is served Rejected (an effect) or a refused read.
     """
     answer: Answer | None = None

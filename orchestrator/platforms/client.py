@@ -17,7 +17,7 @@ and `perform`; a client awaits this before each further call that it makes by it
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """What tells an order of the time before a shop was followed from a new one.
+    """What distinguishes an order from before a shop was followed from a new one.
 
     `ordered_at`: when the order was made on the platform, Unix milliseconds; None where it is unknown. `is_over`: the
     platform shows that nothing is left to be done about it (archived, cancelled, delivered for good).
@@ -80,7 +80,7 @@ class Page:
 
     A sync never moves, ends or goes on by the platform's word alone. The runtime watches that the pages of a list lead
     on (`platforms/progress`): `shown` names every row of the page, also those that are left out; `cursor` is what the
-    platform itself calls the next page, None where the client counts; `part` tells apart the lists that one sync goes
+    platform itself calls the next page, None where the client counts; `part` distinguishes the lists that one sync goes
     through, each of which is judged by itself. `flaw`: in words, why the list cannot be believed to be whole (it ends
     before its own count, or says that there is more and not where): the page's rows are taken in, the sync then fails
     and its position stays. `position` must not lie in the future (`platforms/horizon`).
@@ -159,7 +159,7 @@ class PlatformClient(Protocol):
     async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """Makes the call of `step`. Returning means that the platform confirmed it.
 
-        Where a read does not show a step's effect, `current` tells by its facts whether an earlier call of the step
+        Where a read does not show a step's effect, `current` shows by its facts whether an earlier call of the step
         may have gone out (`PlatformMachine.after_lost_answer`).
         """
         ...

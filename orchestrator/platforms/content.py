@@ -1,7 +1,7 @@
 """What the ERP is given of an order, in the words of the API's `content`, and what every platform needs to write it.
 
 Each platform has a module that turns its own JSON into this one shape (`NAME_content`). The rules are the same for all:
-a member that the platform does not give, or may not be asked for, is left out; one that it tells as empty is null, `[]`
+a member that the platform does not give, or may not be asked for, is left out; one that it gives as empty is null, `[]`
 or `{}`; nothing is a default or a guess, and what is computed is named in `derived`. Decimals are text with the
 platform's own digits and never pass through floats, ids are text, instants RFC 3339 in UTC.
 

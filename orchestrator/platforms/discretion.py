@@ -1,7 +1,7 @@
 """What leaves a platform client holds none of its secrets, whoever made the words and whatever is kept of an answer.
 
-Most words come from `Caller.words` and are clean. But a platform also speaks in the bodies of good answers, and what
-cannot be read is kept byte for byte. So there is one door more, at which nobody can forget to ask.
+Most words come from `Caller.words` and are clean. But messages of a platform also stand in the bodies of good answers,
+and what cannot be read is kept byte for byte. So there is one door more, at which nobody can forget to ask.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import re
 from orchestrator.platforms.garbage import prose
 from statemachines.target import Json
 
-_MAX_ERROR_BYTES = 256 * 1024  # of a JSON error: beyond that it is none
+_MAX_ERROR_BYTES = 256 * 1024  # of a JSON error: a longer one is not read as one
 
 
 def error_text(body: bytes) -> str:

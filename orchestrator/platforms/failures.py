@@ -49,7 +49,7 @@ class Transient(PlatformFailure):
 
 
 class Garbled(Transient):
-    """What was answered is none of the platform's answers: a page for people, half an answer, nothing. `payload` holds
+    """The answer is not one of the platform's API: a page for people, half an answer, nothing. `payload` holds
     its bytes, without secrets."""
 
     def __init__(self, detail: str, payload: bytes, *, is_ambiguous: bool = False) -> None:

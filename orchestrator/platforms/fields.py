@@ -87,7 +87,7 @@ def object_of(order: Json) -> dict[str, Json]:
 
 
 def member_or_none(value: Json, raw: str, name: str) -> Json:
-    """A member of an element that may be not JSON as a whole, told by its text `raw` then."""
+    """A member of an element; where that is not JSON as a whole, the member of its text `raw`."""
     if isinstance(value, dict):
         return value.get(name)
     try:
@@ -104,7 +104,7 @@ def at(value: Json, path: str) -> Json:
 
 
 def order_number(text: str) -> int | None:
-    """The number that an id is, None if the text is none: a whole number above 0, without zeros in front."""
+    """The number that an id is, None if the text is not one: a whole number above 0, without zeros in front."""
     if text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= _LONGEST_ID:
         return int(text)
     return None
@@ -158,7 +158,7 @@ def date_of(value: Json, field: str) -> datetime:
 
 
 def optional_ms(value: Json, zone: tzinfo = UTC) -> int | None:
-    """As `instant_ms`; None for what is no such date."""
+    """As `instant_ms`; None for an invalid date."""
     try:
         return instant_ms(value, "", zone)
     except InvalidOrder:

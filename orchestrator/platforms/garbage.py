@@ -1,4 +1,5 @@
-"""Bodies at a good status that are no answer of a platform's API: a page for people, half an answer, nothing at all.
+"""Bodies at a good status that are not an answer of a platform's API: a page for people, half an answer, nothing at
+all.
 
 Whoever sent one was a proxy, a firewall or a server that was being repaired, so it says nothing of what was asked for.
 """

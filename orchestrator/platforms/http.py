@@ -202,7 +202,7 @@ class Caller:
         return self.clean(f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status} without a message")
 
     def garbled(self, answer: Answer, *, is_effect: bool = False) -> Garbled:
-        """The failure that an answer means which is none of the API's (`garbage`)."""
+        """The failure that an answer means which is not the API's (`garbage`)."""
         kept = self.mask.apply_bytes(answer.body[: KEPT_BYTES + _MOST_CLEANED])[:KEPT_BYTES]
         words = self.clean(f"HTTP {answer.status}: {summary_of(answer.body)}")
         return Garbled(words, kept, is_ambiguous=is_effect)
@@ -306,7 +306,7 @@ def retry_after_seconds(headers: Mapping[str, str], clock: Clock) -> float | Non
 
 
 def http_date_ms(text: str) -> int | None:
-    """An HTTP date in Unix milliseconds, None if it is none."""
+    """An HTTP date in Unix milliseconds, None for an invalid one."""
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

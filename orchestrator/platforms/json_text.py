@@ -4,10 +4,10 @@
 one level by hand and leave everything below to the C scanner, so they cost little more than parsing. Numbers that are
 not whole become `Decimal`, which keeps their digits.
 
-Everything that a platform sends is read here, for what is JSON to one reader is none to the next. Half a surrogate pair
-and NUL, which JSON can write and no database takes, are U+FFFD in the values, in names too; the text keeps them. Of two
-equal names the last counts. NaN, numbers that no amount has the digits of and nesting that no reader follows are no
-JSON. They end the value that they stand in: one element of a list, one member of an object.
+Everything that a platform sends is read here, for what is JSON to one reader is invalid to the next. Half a surrogate
+pair and NUL, which JSON can write and no database takes, are U+FFFD in the values, in names too; the text keeps them.
+Of two equal names the last counts. NaN, numbers that no amount has the digits of and nesting that no reader follows are
+no JSON. They end the value that they stand in: one element of a list, one member of an object.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ _RENEWAL_PAUSE_SECONDS = 30.0  # between tries to replace tokens that are still 
 
 
 class Tokens(Protocol):
-    """What every kind of tokens tells. Unix milliseconds."""
+    """What every kind of tokens has. Unix milliseconds."""
 
     @property
     def renew_at(self) -> int:
@@ -47,7 +47,7 @@ class Tokens(Protocol):
 
     @property
     def expires_at(self) -> int:
-        """From when on they are no good."""
+        """When they expire."""
         ...
 
 
@@ -120,7 +120,7 @@ class TokenKeeper(Generic[T]):
         return self._tokens
 
     async def tokens(self) -> T:
-        """Good tokens, fetched where there are none. Raises AccessDenied (refused credentials) and Transient."""
+        """Valid tokens, fetched where there are none. Raises AccessDenied (refused credentials) and Transient."""
         known, now = self._tokens, self._clock.now_ms()
         if known is not None and now < known.renew_at:
             return known

@@ -193,7 +193,7 @@ def _open(path: Path) -> int | None:
         file = os.open(path, os.O_RDWR | made | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         if not stat.S_ISREG(os.fstat(file).st_mode):
             os.close(file)
-            raise OSError("it is no file")
+            raise OSError("it is not a file")
     except OSError as error:
         detail = f"calls are counted in memory only: {error.strerror or error}"
         log.warning("calls.not_kept", path=str(path), detail=detail)

@@ -14,7 +14,7 @@ WATCHDOG = "WATCHDOG=1"
 def notify(*states: str, environ: Mapping[str, str] = os.environ) -> bool:
     """Sends states such as READY to the socket in `$NOTIFY_SOCKET`. Returns whether they were sent.
 
-    Never raises and never blocks: that nobody listens is no reason to stop driving orders.
+    Never raises and never blocks: that nobody listens does not stop driving orders.
     """
     address = environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):

@@ -35,7 +35,7 @@ class OrderReads:
         return await ask(services, "read", partial(read_order, services.client, order_id)), read_at
 
     async def order_of_part(self, part: str) -> str | None:
-        """The order that a part belongs to, where the platform can tell. Raises NotAdmitted, PlatformFailure."""
+        """The order that a part belongs to, where the platform shows it. Raises NotAdmitted, PlatformFailure."""
         client = self._services.client
         if not isinstance(client, PushingClient):
             return None

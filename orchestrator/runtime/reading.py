@@ -27,7 +27,7 @@ async def read_order(client: PlatformClient, order_id: str) -> OrderSnapshot:
         raise
     except Exception as error:  # supervised: one order's data is not the others'
         log.error("read.crashed", order=order_id, error=crash_text(error))
-        kept = json.dumps({"id": order_id}).encode()  # the answer is unknown; the id tells two orders apart
+        kept = json.dumps({"id": order_id}).encode()  # the answer is unknown; the id distinguishes two orders
         raise Unreadable(f"reading order {order_id} raised {crash_text(error)}", kept) from error
 
 

@@ -1,7 +1,7 @@
 """The way of one platform request: throttle, latency, fault, effect, fault, answer – all of it in the ledger.
 
 Faults strike before the effect or between effect and answer, never in the middle of it: that is all that a client can
-tell apart, and all that it has to be able to repair.
+distinguish, and all that it has to be able to repair.
 """
 
 from __future__ import annotations

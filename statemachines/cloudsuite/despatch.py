@@ -1,6 +1,6 @@
 """CloudSuite's despatches (DESADV) as a target brings them: read strictly, once, before anything is accepted.
 
-A despatch tells the buyer what is in one parcel, with its tracking. Its number is used up by being sent: a correction
+A despatch shows the buyer what is in one parcel, with its tracking. Its number is used up by being sent: a correction
 needs another one. So everything that can be wrong with it is found here and refused with the field's name (facts:
 cloudsuite.md §6).
 """
@@ -65,7 +65,7 @@ def read_despatches(raw: Sequence[Mapping[str, Json]] | None) -> tuple[Despatch,
 
 
 def slip_gap(despatch: Despatch, lines: Iterable[Mapping[str, Json]]) -> str | None:
-    """What a slip must say (cloudsuite.md §6) and neither the despatch nor its order lines tell; None if nothing.
+    """What a slip must say (cloudsuite.md §6) and neither the despatch nor its order lines give; None if nothing.
 
     `lines` are the order's, with their ERP line numbers (`erp`), `part` and `quantity`.
     """

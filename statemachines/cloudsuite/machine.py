@@ -343,7 +343,7 @@ def _lines_reason(
     despatches: list[Despatch],
 ) -> str | None:
     """Why the ERP's numbers do not suffice: each names one line, despatches name only lines that have one,
-    and what a slip must say of a line is told."""
+    and what a slip must say of a line is known."""
     known = [details["erp"] for details in lines.values() if details.get("erp") is not None]
     bare = [line for line, details in lines.items() if details.get("erp") is None]
     if request.erp_lines and (twice := sorted({number for number in known if known.count(number) > 1})):
@@ -352,7 +352,7 @@ def _lines_reason(
         return "a confirmation by cXML needs the erp_order_number"
     uncounted = [line for line, details in lines.items() if details.get("quantity") is None]
     if request.confirmation == "cxml" and uncounted:
-        return f"a confirmation by cXML tells how many, and the order has no quantity of line {', '.join(uncounted)}"
+        return f"a confirmation by cXML says how many, and the order has no quantity of line {', '.join(uncounted)}"
     if request.confirmation == "cxml" and bare:
         return f"a confirmation by cXML needs erp_lines for every line, {', '.join(bare)} have none"
     for despatch in despatches:

@@ -61,7 +61,7 @@ def repeat_reason(facts: Mapping[str, Json], request: TargetRequest, lines: Iter
 
 
 def _is_another(sent: Mapping[str, Json], now: Mapping[str, Json], name: str) -> bool:
-    """Whether what is brought differs from what was told; older stores kept neither lines nor carrier."""
+    """Whether what is brought differs from what was sent; older stores kept neither lines nor carrier."""
     is_kept = "lines" in sent or name in sent
     return is_kept and name in now and now[name] != sent.get(name)
 

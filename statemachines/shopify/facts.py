@@ -79,7 +79,7 @@ def live(facts: Facts) -> list[Mapping[str, Json]]:
 
 
 def parcels(facts: Facts) -> list[Mapping[str, Json]]:
-    """The live fulfilments that have goods in them: a gift card that was sent is no parcel."""
+    """The live fulfilments that have goods in them: a gift card that was sent is not a parcel."""
     found = live(facts)
     carried = [each for each in found if any(is_carried(facts, line) for line in each["lines"]) or not each["lines"]]
     return carried or ([] if remaining(facts) else found)
@@ -114,7 +114,7 @@ def numbers_of(request: TargetRequest) -> tuple[Tracking, ...]:
 
 
 def mark(request: TargetRequest) -> tuple[Tracking, ...] | None:
-    """The numbers that tell the target's parcel from others; None where it brings neither code nor link."""
+    """The numbers that distinguish the target's parcel from others; None where it brings neither code nor link."""
     return tuple(each for each in numbers_of(request) if each.code or each.url) or None
 
 
@@ -137,7 +137,7 @@ def name_of(fulfillment: Mapping[str, Json]) -> str:
 
 
 def tracking_fields(pairs: Iterable[tuple[str | None, str | None]], carrier: str | None) -> dict[str, Json]:
-    """The members of a fulfilment that tell its tracking: codes with their links, and one carrier."""
+    """The members of a fulfilment that hold its tracking: codes with their links, and one carrier."""
     kept = [[code, url] for code, url in pairs if code or url]
     return {
         "codes": [code for code, _ in kept if code],

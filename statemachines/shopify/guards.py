@@ -1,4 +1,4 @@
-"""Why a target may not go on on Shopify, in words: pure, told from an order's facts."""
+"""Why a target may not go on on Shopify, in words: pure, derived from an order's facts."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _shipped_first(facts: Facts, request: TargetRequest) -> str | None:
 
 
 def progress_reason(facts: Facts, request: TargetRequest) -> str | None:
-    """Why what waits in a store cannot be told to be ready; None where it can."""
+    """Why what waits in a store cannot be reported as ready; None where it can."""
     try:
         return _foreign(facts, request) or nothing_reason(facts, request) or pickup_reason(facts, request)
     except InvalidItems as error:

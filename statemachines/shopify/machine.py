@@ -1,10 +1,10 @@
 """Shopify's order machine, over an order's fulfilment orders (FO): UNFULFILLED → IN_PROGRESS → FULFILLED → DELIVERED.
 
 Facts: shopify.md §4-§7. The order's own display status names the state; `DELIVERED`, `CANCELLED` and
-`RETURNED` are told from its fulfilments, `cancelledAt` and its returns. A target may ship a part of the order, then
+`RETURNED` are derived from its fulfilments, `cancelledAt` and its returns. A target may ship a part of the order, then
 it ends in PARTIALLY_FULFILLED. The table is in `table`, the steps that a target takes in `plan`: which
 goods go into which call in `parcels` and `ways`, which tracking goes where in `tracking`, what
-is delivered in `delivery`, what came back in `returns`. RETURNED is no end: what is sent in exchange
+is delivered in `delivery`, what came back in `returns`. RETURNED is not an end: what is sent in exchange
 leads on.
 
 FOs are made after the order, asynchronously; until they are there, and while they are on hold or scheduled, the order
@@ -142,7 +142,7 @@ class ShopifyMachine(PlatformMachine):
         return super().withdrawn_reason(current, request) or withheld_reason(current.facts, request)
 
     def location_of(self, request: TargetRequest) -> str | None:
-        """By its number, also where the target brings the global id; one of another kind is none of the order's."""
+        """By its number, also where the target brings the global id; one of another kind is not the order's."""
         try:
             return location_of(request)
         except InvalidItems:
@@ -164,8 +164,8 @@ class ShopifyMachine(PlatformMachine):
     # -- what calls and reads show -----------------------------------------------------------------------------------
 
     def merged_facts(self, current: OrderState, observed: OrderState) -> dict[str, Json]:
-        """What the platform shows, and what no read tells: our record of parts that were shipped without a tracking
-        code, what we told to be ready for pickup, parcels that are being given other tracking."""
+        """What the platform shows, and what no read shows: our record of parts that were shipped without a tracking
+        code, what we reported as ready for pickup, parcels that are being given other tracking."""
         kept = kept_records(current.facts, observed.facts)
         there = {each["id"] for each in open_orders(observed.facts) if left_in(each)}
         if ready := [each for each in current.facts.get(READY) or () if each in there]:
@@ -176,8 +176,8 @@ class ShopifyMachine(PlatformMachine):
 
     def is_done(self, step: str, before: OrderState, observed: OrderState, request: TargetRequest) -> bool | None:
         """The read-backs of shopify.md §7 (`readbacks`). No state but CANCELLED proves a step: what a step is
-        about shows in fulfilment orders and fulfilments, told by their ids. That goods are ready for pickup shows
-        nowhere; Shopify refuses to be told twice."""
+        about shows in fulfilment orders and fulfilments, identified by their ids. That goods are ready for pickup shows
+        nowhere; Shopify refuses a second report."""
         match step:
             case "fulfill":
                 return has_shipped(before.facts, observed.facts, request)

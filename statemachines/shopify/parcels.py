@@ -1,15 +1,16 @@
 """What is still to be shipped of a Shopify order, and in which calls: pure arithmetic over an order's facts.
 
 A target names order lines and quantities; Shopify ships fulfilment orders (FO), each at one location. One call ships a
-parcel: what is left of the target at one location with one delivery method (shopify.md §5). What is left is always told
-from the facts, so a shipment of several parcels that was cut off goes on where it was:
+parcel: what is left of the target at one location with one delivery method (shopify.md §5). What is left is always
+derived from the facts, so a shipment of several parcels that was cut off goes on where it was:
 
 - A tracking code (or, without code and key, its link) marks a parcel. What the order's live fulfilments carry under it
-  counts. A link alone is often the carrier's page and the same for all parcels, so a key tells more.
+  counts. A link alone is often the carrier's page and the same for all parcels, so a key says more.
 - Whole lines need no mark: what remains of them in open FOs is what is left.
-- Quantities without a mark are counted by our own record: no read could tell them from another parcel of the same goods
-  (shopify.md §7: a repeated part is a second fulfilment). A target with an idempotency key has a record of its own, so
-  another key is another shipment; targets without one share a record, and the same items again are the same shipment.
+- Quantities without a mark are counted by our own record: no read could distinguish them from another parcel of the
+  same goods (shopify.md §7: a repeated part is a second fulfilment). A target with an idempotency key has a record of
+  its own, so another key is another shipment; targets without one share a record, and the same items again are the same
+  shipment.
 
 A code that is known selects its parcel: a target without items that comes once more under it ships nothing, though
 goods are left. One whose parcels have not all left yet goes on; that it was begun is our record as well (`unfinished`).
@@ -110,8 +111,8 @@ def counted_by(request: TargetRequest) -> tuple[Tracking, ...] | None:
 
 
 def taken_reason(facts: Facts, request: TargetRequest) -> str | None:
-    """Why a code that a parcel carries already does not ship what is left at the target's location: nobody could tell
-    an export that ran again from another box under the same code. None where there is no doubt."""
+    """Why a code that a parcel carries already does not ship what is left at the target's location: it could not be
+    known an export that ran again from another box under the same code. None where there is no doubt."""
     if request.items is not None or request.location is None or not _is_repeat(facts, request):
         return None
     if not (rest := _rest(facts, request)):
@@ -196,9 +197,9 @@ def next_parcel(facts: Facts, request: TargetRequest) -> Parcel | None:
 
 
 def is_distinguishable(before: Facts, now: Facts, request: TargetRequest) -> bool:
-    """Whether what was known before a call is enough to tell later, when its answer is lost, what it shipped `now`.
+    """Whether what was known before a call is enough to decide later, when its answer is lost, what it shipped `now`.
 
-    Whole lines and parcels with a mark are told from any read. Quantities without a mark are told by the parcel that
+    Whole lines and parcels with a mark show in any read. Quantities without a mark show by the parcel that
     was due, so that has to be the one that is sent. Raises InvalidItems.
     """
     if not is_routed(before):
@@ -213,7 +214,7 @@ def after_parcel(
     facts: Facts, parcel: Parcel, request: TargetRequest, fulfillment: str, *, is_delivered: bool | None = None
 ) -> dict[str, Json]:
     """The facts once a parcel was shipped. `fulfillment`: its id. `is_delivered`: whether the buyer has it, None where
-    no answer told: then that is so of what was picked up."""
+    no answer gave: then that is so of what was picked up."""
     taken = {each.fulfillment_order_line: each.quantity for each in parcel.portions}
     orders: list[Json] = []
     for order in facts.get("fulfillment_orders") or ():
@@ -257,8 +258,8 @@ def after_parcel(
 def new_parcels(before: Facts, observed: Facts, marks: tuple[Tracking, ...] | None = None) -> dict[str, int]:
     """What live fulfilments carry that were made since `before`, by order line; with `marks`, under one of them alone.
 
-    Told by their ids, so what was taken back meanwhile is not set off against them. A fulfilment of ours whose id was
-    never told (its answer was lost) is among the new ones and is taken off.
+    Identified by their ids, so what was taken back meanwhile is not set off against them. A fulfilment of ours whose id
+    was never given (its answer was lost) is among the new ones and is taken off.
     """
     known = {each["id"] for each in before.get("fulfillments") or ()}
     made = [each for each in live(observed) if each["id"] not in known]
@@ -288,7 +289,7 @@ def _named(record: Mapping[str, Json], before: Facts, observed: Facts) -> Mappin
     unnamed = [each["lines"] for each in live(before) if not each["id"]]
     found = [each["id"] for each in live(observed) if each["id"] not in known and each["lines"] in unnamed]
     if len(found) != record["parcels"].count(""):
-        return record  # nobody can tell which one it is
+        return record  # which one it is cannot be known
     return {**record, "parcels": [*filter(None, record["parcels"]), *found]}
 
 
@@ -308,7 +309,7 @@ def _recorded(facts: Facts, request: TargetRequest) -> dict[str, int]:
 
 
 def _numbers_text(request: TargetRequest) -> str:
-    """What tells a target without items from another one."""
+    """What distinguishes a target without items from another one."""
     marks = [request.location, *(each.code or each.url for each in mark(request) or ())]
     return json.dumps(marks, separators=(",", ":"))
 

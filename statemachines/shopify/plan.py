@@ -1,8 +1,8 @@
-"""The steps that a target still takes on Shopify, in sequence: pure, told from an order's facts.
+"""The steps that a target still takes on Shopify, in sequence: pure, derived from an order's facts.
 
 A `fulfill` for each parcel that is left, `prepare_pickup` for what waits in a store, `update_tracking` for what was
-shipped before, `mark_delivered` for the parcels that arrived. Made anew after each step, so all of it is told from what
-is left. Facts as in `facts`, and `ready_for_pickup` [FO]: those of which Shopify was told that they are ready.
+shipped before, `mark_delivered` for the parcels that arrived. Made anew after each step, so all of it is derived from
+what is left. Facts as in `facts`, and `ready_for_pickup` [FO]: those that were reported to Shopify as ready.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Course:
 
 
 def shipping(facts: Facts, here: str, request: TargetRequest, *, is_part: bool, is_delivery: bool = False) -> Course:
-    """What is shipped, parcel by parcel, and told to be ready for pickup."""
+    """What is shipped, parcel by parcel, and reported as ready for pickup."""
     if is_part and request.items is None:
         return Course((), facts)
     if not is_routed(facts):
@@ -47,7 +47,7 @@ def shipping(facts: Facts, here: str, request: TargetRequest, *, is_part: bool, 
     if not is_delivery and unready(facts, request):
         steps.append(PlannedStep("prepare_pickup", here, here))
     if not steps and request.items is None and not remaining(facts):
-        # Nothing is open although the order is not shipped: the call finds out, and tells a person.
+        # Nothing is open although the order is not shipped: the call finds out, and says so to a person.
         steps.append(PlannedStep("fulfill", here, "FULFILLED"))
     return Course(tuple(steps), facts)
 
@@ -62,7 +62,7 @@ def delivering(facts: Facts, here: str, request: TargetRequest, *, is_shipped: b
     if not steps and here in RETRACKABLE and retracked(facts, request):
         steps = (PlannedStep("update_tracking", here, here),)
         facts = with_tracking(facts, request)
-    if here == "FULFILLED" and not parcels(facts):  # the call finds out what went out, and tells a person
+    if here == "FULFILLED" and not parcels(facts):  # the call finds out what went out, and says so to a person
         return Course((*steps, PlannedStep("mark_delivered", here, "DELIVERED")), facts)
     if here in PARTLY_DELIVERED and to_deliver(facts, request):
         facts = delivered(facts, request)
@@ -83,7 +83,7 @@ def preparing(
 
 
 def unready(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
-    """The FOs of the target that wait in a store and of which Shopify was not told yet that they are ready."""
+    """The FOs of the target that wait in a store and are not yet reported to Shopify as ready."""
     announced = facts.get(READY) or ()
     return [each for each in pickups(facts, request) if each["id"] not in announced]
 
@@ -95,7 +95,7 @@ def unreported(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]
 
 
 def announced_ready(facts: Facts, request: TargetRequest) -> dict[str, Json]:
-    """The facts once Shopify was told what is ready for pickup."""
+    """The facts once what is ready for pickup is reported."""
     announced = list(facts.get(READY) or ())
     with suppress(InvalidItems):  # the guard has the words
         announced += [each["id"] for each in unready(facts, request)]

@@ -1,7 +1,7 @@
 """What came back of a Shopify order: pure arithmetic over the fact `returns`.
 
 A return is a fact beside the order's state. It is asked for piece by piece while other pieces are still under way, so
-one return never says where the order stands. Which quantities came back is told by each return's own status
+one return never says where the order stands. Which quantities came back follows from each return's own status
 (Admin schema, ReturnStatus, returnClose, returnProcess; shopify.md §6):
 
 - `REQUESTED`, `CANCELED`, `DECLINED`: nothing came back because of it.

@@ -3,7 +3,7 @@
 A code that a parcel of the order carries selects that parcel, and changes no other one: an export that ran again says
 nothing new, and a link or a further number that comes with a known code is that parcel's. A code that is not known is
 new tracking for the parcels of the target's items, or for all; where these went out under different codes nobody could
-tell which one is meant, and the target is refused.
+show which one is meant, and the target is refused.
 
 Facts as in `facts`, and `retracking` {asked, parcels: [fulfilment id]}: parcels of one code that were being
 given another one when an answer was lost. Some carry it by then, which would pass for a parcel that is known.
@@ -64,7 +64,7 @@ def _of_items(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
 
 
 def ambiguity(facts: Facts, request: TargetRequest) -> str | None:
-    """Why nobody can tell which parcels a code that is not known is for; None where that is clear."""
+    """Why it is unclear which parcels an unknown code is for; None where that is clear."""
     pending = facts.get(RETRACKING)
     is_going_on = pending is not None and pending["asked"] == _text(request)
     if mark(request) is None or known_parcels(facts, request) or is_going_on:
@@ -73,7 +73,7 @@ def ambiguity(facts: Facts, request: TargetRequest) -> str | None:
     names = {tuple(each["codes"]): name_of(each) for each in chosen}
     if chosen and request.location is not None and len({str(each["location"]) for each in orders(facts)}) > 1:
         return (
-            f"which parcels left from location {request.location} is not told ({'; '.join(names.values())}):"
+            f"which parcels left from location {request.location} is not known ({'; '.join(names.values())}):"
             " name the items or the code of one of them"
         )
     if request.items is None and remaining(facts) and any(each["codes"] for each in chosen):
@@ -106,7 +106,7 @@ def overwritten(
     fulfillment: Mapping[str, Json], request: TargetRequest
 ) -> tuple[list[tuple[str | None, str | None]], str | None]:
     """All numbers with their links, and the carrier, that a fulfilment has once the target's are in: Shopify replaces
-    them as a whole, so what the target does not change is told once more.
+    them as a whole, so what the target does not change is sent once more.
 
     Codes of which none is known take the place of the old ones; links belong to their codes and go with them.
     """
@@ -159,7 +159,7 @@ def tracking_reason(request: TargetRequest) -> str | None:
     """What is wrong with the target's tracking; None: nothing."""
     for number in numbers_of(request):
         if number.url and not is_web_link(number.url):
-            return f"tracking.url {number.url!r} is no http(s) link"
+            return f"tracking.url {number.url!r} is not an http(s) link"
     if len({number.carrier.casefold() for number in numbers_of(request) if number.carrier}) > 1:
         return "tracking names several carriers, and Shopify has one for all numbers of a parcel"
     return None

@@ -1,4 +1,5 @@
-"""What on Shopify's side holds an order up on its way to a target (shopify.md §6): pure, told from an order's facts."""
+"""What on Shopify's side holds an order up on its way to a target (shopify.md §6): pure, derived from an order's
+facts."""
 
 from __future__ import annotations
 

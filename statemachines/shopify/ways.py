@@ -90,7 +90,7 @@ def pickups(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
 
 
 def pickup_reason(facts: Facts, request: TargetRequest) -> str | None:
-    """Why Shopify cannot be told that just these items are ready: it takes whole FOs. Raises InvalidItems."""
+    """Why just these items cannot be reported as ready: Shopify takes whole FOs. Raises InvalidItems."""
     asked = read_items(request.items, LINE)
     if asked is None:
         return None
@@ -98,14 +98,14 @@ def pickup_reason(facts: Facts, request: TargetRequest) -> str | None:
         for line, count in left_in(each).items():
             if line not in asked or (asked[line] or count) < count:
                 return (
-                    f"Shopify is told that all of fulfillment order {each['id']} is ready for pickup, and the items"
+                    f"all of fulfillment order {each['id']} is reported as ready for pickup, and the items"
                     f" leave out some of item {line}"
                 )
     return None
 
 
 def place_reason(facts: Facts, request: TargetRequest) -> str | None:
-    """Why the target's location is none of this order's; None where it is one. Raises InvalidItems."""
+    """Why the target's location is not one of this order's; None where it is. Raises InvalidItems."""
     location = location_of(request)
     places = dict.fromkeys(str(each["location"]) for each in orders(facts))
     if location is None or not places or location in places:

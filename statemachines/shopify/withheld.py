@@ -5,7 +5,7 @@
   are such, and so is every piece of an order of which nothing was sent.
 - A fulfilment order whose fulfilment service was asked to cancel it (`CANCELLATION_REQUESTED`): its answer decides.
 
-A cancellation of the whole order shows as `cancelledAt` once its job has run; while it runs no read tells of it
+A cancellation of the whole order shows as `cancelledAt` once its job has run; while it runs no read shows it
 (shopify.md §5), so the client looks once more right before each call.
 """
 
@@ -24,7 +24,7 @@ _ASKED = frozenset({"RETURN_REQUESTED", "IN_PROGRESS"})
 
 
 def withheld_reason(facts: Facts, request: TargetRequest) -> str | None:
-    """Why what the target would send now is not to be sent, for people; None if nothing speaks against it."""
+    """Why what the target would send now is not to be sent, for people; None if nothing stands in the way."""
     try:
         wanted = frozenset(left(facts, request))
         return _returned(facts, wanted) or _being_cancelled(facts, request, wanted)

@@ -134,7 +134,7 @@ def test_https_to_a_server_without_tls_is_answered_with_the_remedy(run: Run) -> 
     with _plain_server() as port:
         result = run("--url", f"https://127.0.0.1:{port}", "status")
     assert result.exit_code == 3
-    assert f"https://127.0.0.1:{port} does not speak TLS - write http:// in place" in result.stderr
+    assert f"https://127.0.0.1:{port} does not use TLS - write http:// in place" in result.stderr
     assert "SSL:" not in result.stderr
 
 

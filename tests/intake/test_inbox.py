@@ -363,7 +363,7 @@ def test_the_bodies_of_2019_are_recognised_by_their_shape() -> None:
         ("fulfillments/update", b'{"id": 1}', Unreadable("the body names no order")),
         ("returns/update", b'{"admin_graphql_api_id": "gid://shopify/Return/1"}', OrderNotification(None, "Return/1")),
         ("returns/process", b"{}", OrderNotification(None)),
-        ("products/create", b"[]", Unreadable("the body is no product")),
+        ("products/create", b"[]", Unreadable("the body is not a product")),
         ("carts/update", b"{}", Unimportant("carts/update")),
         (None, b"{}", Unimportant(None)),
     ],

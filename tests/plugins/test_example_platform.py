@@ -78,7 +78,7 @@ def test_a_plug_in_that_lacks_something_is_told_all_of_it(installed: dict[str, s
         "Platform.example shows no token: every key has to be there once",
         "Platform.identity names shop, which its options do not have",
         "walk() does not make finish, send: add moves, or name them in `beside`",
-        "walk() names fly, which are no steps that the machine lets us make",
+        "walk() names fly, which are not steps that the machine lets us make",
         "its back office cannot edit",
     ]
 

@@ -20,8 +20,8 @@ class Overview {
     const steady = status.shops.map(({ oldest_pending_seconds: age, rate_limit: rate, ...rest }) =>
       [rest, Math.floor((age ?? 0) / 10), rate && { ...rate, available: 0 }]);
     show(this.shops, [steady, milestones], () => shops(status.shops, milestones));
-    const outlets = (status.delivery ?? []).map(({ lag_seconds: age, ...rest }) => [rest, Math.floor((age ?? 0) / 10)]);
-    show(this.deliveries, outlets, () => deliveries(status.delivery ?? []));
+    const endpoints = (status.delivery ?? []).map(({ lag_seconds: age, ...rest }) => [rest, Math.floor((age ?? 0) / 10)]);
+    show(this.deliveries, endpoints, () => deliveries(status.delivery ?? []));
   }
 }
 

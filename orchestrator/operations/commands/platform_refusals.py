@@ -44,7 +44,7 @@ class platform_refusals:  # noqa: N801 - reads as a block
                 extra = Help(paused_by="access_denied")
                 raise Refused("platform-unreachable", detail, retry_after_seconds=_RETRY_SECONDS, extra=extra) from None
             case Unreadable(payload=payload) if self._order is None or not is_whole(payload):
-                # Not an order that makes no sense, but no answer of the API at all: a page for people, half a body.
+                # Not an invalid order, but no answer of the API at all: a page for people, half a body.
                 detail = f"what the platform answers cannot be read: {error.detail}"
                 raise Refused("platform-unreachable", detail, retry_after_seconds=_RETRY_SECONDS) from None
             case Unreadable():

@@ -1,1 +1,1 @@
-"""What clients of different platforms share: a client over REST, sweeps, access, signatures, types of config keys."""
+"""What clients of different platforms share: a client over REST, syncs, access, signatures, types of config keys."""

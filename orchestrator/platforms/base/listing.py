@@ -14,7 +14,7 @@ from statemachines.target import Json
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """`ids` holds the ids of all rows that tell theirs, `rows` counts every row, `total` is the platform's count over
+    """`ids` holds the ids of all rows that have one, `rows` counts every row, `total` is the platform's count over
     all pages (None where it gives none). `refusal`: the members of an answer that refuses at a good status, else None.
     """
 
@@ -35,7 +35,7 @@ def listing_of(
 ) -> Listing:
     """The orders of a list's rows (`json_text.members`, `json_text.elements`), each read by itself.
 
-    `read` makes an order of its JSON and its bytes and raises InvalidOrder for what is none: that row alone is
+    `read` makes an order of its JSON and its bytes and raises InvalidOrder for an invalid one: that row alone is
     unreadable. `total`: the platform's count, whatever stands there. `id_name`: the member that holds an order's id.
     """
     orders: list[OrderSnapshot] = []
@@ -64,7 +64,7 @@ def single_of(body: bytes, read: Callable[[Json, bytes], OrderSnapshot]) -> Orde
 
 
 def count_of(value: Json) -> int | None:
-    """A count, also as a text; None for what is none."""
+    """A count, also as a text; None for anything else."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

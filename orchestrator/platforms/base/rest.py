@@ -88,8 +88,8 @@ class AboutOrder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a small call told that shows whether the shop can be reached. `access`: what its credentials open, in words;
-    `findings`: what else `doctor` is to know."""
+    """What a small call answered, which shows whether the shop can be reached. `access`: what its credentials open, in
+    words; `findings`: what else `doctor` is to know."""
 
     answer: Answer
     access: str
@@ -173,7 +173,7 @@ class RestClient(ABC):
     # -- given -----------------------------------------------------------------------------------------------------
 
     async def check(self) -> list[Finding]:
-        """As `PlatformClient.check`: a probe tells what `doctor` asks."""
+        """As `PlatformClient.check`: a probe answers what `doctor` asks."""
         try:
             probe = await self.probe()
         except AccessDenied as failure:
@@ -292,7 +292,7 @@ class RestClient(ABC):
 def by_status(
     answer: Answer, words: str, *, is_effect: bool, out_of_sequence: frozenset[int] = frozenset({409, 412})
 ) -> PlatformFailure:
-    """What an answer of 400 and more to a call about one order means, where its status alone tells.
+    """What an answer of 400 and more to a call about one order means, where its status alone decides.
 
     A read that is refused refuses no step. `out_of_sequence`: what says that the order is elsewhere than we think.
     """
@@ -304,7 +304,7 @@ def by_status(
 
 
 def json_body(data: Json) -> bytes:
-    """A body as JSON, decimals in their own digits. Raises Rejected for what is none: it comes from a target."""
+    """A body as JSON, decimals in their own digits. Raises Rejected for an invalid one: it comes from a target."""
     try:
         return write_value(data).encode()
     except ValueError as error:

@@ -21,6 +21,6 @@ def verify(raw: bytes, signature: str, secrets: Sequence[str]) -> bool:
     received = signature.strip().encode("utf-8", "surrogateescape")
     is_genuine = False
     for secret in secrets:
-        # No early way out: how long this takes tells nothing about which secret fits.
+        # No early way out: how long this takes reveals nothing about which secret fits.
         is_genuine |= bool(secret) and hmac.compare_digest(signature_of(raw, secret).encode(), received)
     return is_genuine

@@ -62,7 +62,7 @@ class CloudsuiteAccess:
         return await self._good(None)
 
     async def renewed(self, refused: _Token, *, is_page: bool = False) -> tuple[_Token, bool]:
-        """As `Access.renewed`: once is enough, for a new token that is refused too is no token's fault."""
+        """As `Access.renewed`: once is enough, for a refused new token shows that tokens are not the cause."""
         del is_page  # tokens cost nothing
         return await self._good(refused), True
 

@@ -159,7 +159,7 @@ class CloudsuiteClient(RestClient):
         return Probe(answer, f"orders may be read, {count} in all", further)
 
     def refusal(self, answer: Answer, *, is_effect: bool) -> PlatformFailure | None:
-        """As `RestClient.refusal`: no status of this API tells that the order is elsewhere."""
+        """As `RestClient.refusal`: no status of this API means that the order is elsewhere."""
         if answer.status < 400:
             return None
         return by_status(answer, self._caller.words(answer), is_effect=is_effect, out_of_sequence=frozenset())
@@ -342,7 +342,7 @@ class CloudsuiteClient(RestClient):
 
     def _order_url(self, order_id: str) -> URL:
         if "/" in order_id:  # servers decode %2F before they route: the key would lead to another address
-            raise NotFound(f"{order_id!r} is no key of an order")
+            raise NotFound(f"{order_id!r} is not an order key")
         return self._url(f"/api/order/{quote(order_id, safe=':')}/")
 
     def _url(self, path: str) -> URL:
@@ -355,7 +355,7 @@ def open_client(settings: ClientSettings) -> PlatformClient:
 
 
 def _state_in(data: dict[str, Json]) -> str | None:
-    """The state that an answer tells, if it gives one."""
+    """The state that an answer gives, if any."""
     try:
         return composite_state(data)
     except InvalidOrder:

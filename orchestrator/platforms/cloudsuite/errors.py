@@ -19,7 +19,7 @@ def is_own_about_order(body: bytes) -> bool:
 
 
 def token_refusal(answer: Answer, words: str) -> PlatformFailure:
-    """The failure that a 4xx of the token endpoint means: wrong credentials, or an address that is none."""
+    """The failure that a 4xx of the token endpoint means: wrong credentials, or an invalid address."""
     if not is_own(answer.body):
         return Transient(f"no access token: {words}")  # a proxy's or a gateway's page knows no credentials
     return AccessDenied(f"no access token: {words}")

@@ -1,7 +1,7 @@
 """Lines for the timeline that a buyer sees on an order (cloudsuite.md §7, "custom order status").
 
 They are information only: nothing waits for them, and one that was sent twice would show twice. So each is sent once,
-after the step that it tells of, and one that fails is logged and forgotten.
+after the step that it is about, and one that fails is logged and forgotten.
 """
 
 from __future__ import annotations

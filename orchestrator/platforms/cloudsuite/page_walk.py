@@ -1,6 +1,6 @@
 """How a sync over CloudSuite's list finds what changed (cloudsuite.md §3). Pure: the client makes the calls.
 
-Rows are summaries: each order that is new or changed has to be read. Which those are is told by the rows' own
+Rows are summaries: each order that is new or changed has to be read. Which those are follows from the rows' own
 `modified_date`, compared as text with what the last sync saw.
 
 By default the list is asked for orders in `confirmed`, the one filter that is documented. The position then holds every
@@ -10,7 +10,7 @@ the next. Changes of orders that left `confirmed` are found by reading those aga
 Where the shop has a filter by change time, the list is asked for all orders changed since the last sync, less an
 overlap: longer than the hour that clocks repeat in autumn, in which later changes have earlier dates. Rows move while
 we page here too, so a sync of several pages is repeated until a round shows nothing new; where none does, the next
-sweep begins where this one began. It begins no later than the moment when this one began (`platforms/horizon`), in the
+sync begins where this one began. It begins no later than the moment when this one began (`platforms/horizon`), in the
 shop's own zone; a zone that the config has wrong by an hour or two is within the overlap.
 """
 

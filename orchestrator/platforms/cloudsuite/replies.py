@@ -33,7 +33,7 @@ _PAGES = frozenset(
 """Roots of pages for people and of pieces of them, some of which are XML."""
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _TELLS_NOTHING = frozenset({400, 422})
-"""Codes of refusals of which only words tell what is the matter."""
+"""Codes of refusals whose cause only the message names."""
 
 
 class Verdict(Enum):

@@ -41,7 +41,7 @@ _OVER = frozenset({"done", "cancel"})
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A summary: too thin to be an order, enough to tell whether it changed. `modified` is the platform's own text;
+    """A summary: too thin to be an order, enough to know whether it changed. `modified` is the platform's own text;
     `created` and `ordered` are its `create_date` and `order_date`, whatever stands there."""
 
     id: str

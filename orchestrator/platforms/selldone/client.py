@@ -122,7 +122,7 @@ class SelldoneClient(RestClient):
         return found
 
     async def _set_state(self, order_id: str, state: str, body: bytes, *, carries: bool = False) -> StepAnswer:
-        """`carries`: the call tells more than the state, so that an order which was there before did not take it."""
+        """`carries`: the call sends more than the state, so that an order which was there before did not take it."""
         data = self._members(await self._accepted("POST", self._order_url(order_id, "/state"), body))
         answered = self._answered_state(data)
         if answered != state:
@@ -134,7 +134,7 @@ class SelldoneClient(RestClient):
 
     async def _prepare_body(self, order_id: str, current: OrderState, request: TargetRequest) -> bytes:
         """`delivery_info` replaces the order's as a whole, null leaves it (selldone.md §5.2). Where the target names
-        only some of its values, the order is read first, and the others are told once more."""
+        only some of its values, the order is read first, and the others are sent once more."""
         if request.delivery_info is None:
             return _PREPARE
         wanted = dict(request.delivery_info)
@@ -174,7 +174,7 @@ class SelldoneClient(RestClient):
 
     def _order_url(self, order_id: str, tail: str = "") -> URL:
         if order_number(order_id) is None:
-            raise NotFound(f"{order_id!r} is no Selldone order id")
+            raise NotFound(f"{order_id!r} is not a Selldone order id")
         return URL(f"{self._basket_url}{order_id}{tail}", encoded=True)
 
 
@@ -194,14 +194,14 @@ def _confirm_body(request: TargetRequest) -> bytes:
         raise Rejected(str(error)) from None
     for text in asked:
         if (number := order_number(text)) is None:
-            raise Rejected(f"{text!r} is no Selldone item id")
+            raise Rejected(f"{text!r} is not a Selldone item id")
         numbers.append(number)
     return json_body({"state": "OrderConfirm", "list": numbers})
 
 
 def _tracking_body(current: OrderState, request: TargetRequest) -> bytes:
     """Empty ones are left out (selldone.md §2, row 5). The call overwrites (§8), so what the target does not change is
-    told once more: the code of a new link, the link of the same code; that of another code goes with it."""
+    sent once more: the code of a new link, the link of the same code; that of another code goes with it."""
     tracking = request.tracking
     data = {} if tracking is None else {"tracking_code": tracking.code, "tracking_url": tracking.url}
     known = {name: current.facts.get(name) for name in ("tracking_code", "tracking_url")}

@@ -1,7 +1,7 @@
 """Content of a Selldone order (selldone.md §4, "Since summer 2026"). Pure.
 
 Selldone gives no total: ours is computed and named in `derived`. What a line's discounts add up to depends on a meaning
-that has changed (`items[].price`, before or after the product's discount), so they stand as they are told.
+that has changed (`items[].price`, before or after the product's discount), so they stand as they are given.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ APART = Apart(
     steps=("/parcels",),  # set_tracking writes tracking_code and tracking_url
     beside=(
         # the product and the buyer's account as they are now: an order's row of the list need not carry them, and a
-        # product that is renamed is no other order
+        # renamed product does not make another order
         *("/lines/*/sku", "/lines/*/name", "/lines/*/mpn", "/lines/*/gtin"),
         *("/buyer/name", "/buyer/email", "/buyer/phone"),
     ),
@@ -137,7 +137,7 @@ def _line(line: Mapping[str, Json], order: Mapping[str, Json]) -> dict[str, Json
 
 
 def _totals(order: Mapping[str, Json]) -> tuple[dict[str, Json], list[str]]:
-    """The sums that Selldone tells, and those that follow from them."""
+    """The sums that Selldone gives, and those that follow from them."""
     goods, discount = decimal(order.get("price")), decimal(order.get("discount"))
     delivery = decimal(order.get("delivery_price"))
     tax = sum_of(order.get("tax"), order.get("tax_shipping"))

@@ -1,6 +1,6 @@
 """Selldone's `delivery_info`: replaced as a whole by the call that brings it (selldone.md §5.2).
 
-A target may name some of its members only. What it does not name has to be told once more, or it is lost: the weight,
+A target may name some of its members only. What it does not name has to be sent once more, or it is lost: the weight,
 the days that the buyer chose, a tracking code. Objects within are merged in the same way. What the target does not
 change is sent as the platform wrote it, to the digit.
 """
@@ -14,7 +14,7 @@ from statemachines.target import Json
 
 
 def paths_of(info: Json) -> list[str]:
-    """Where `delivery_info` has values, as `volume/width`; an empty PHP array is none."""
+    """Where `delivery_info` has values, as `volume/width`; an empty PHP array has none."""
     return sorted(_paths(info, "")) if isinstance(info, dict) else []
 
 

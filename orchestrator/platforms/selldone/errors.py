@@ -57,7 +57,7 @@ def refusal(status: int, data: dict[str, Json] | None, words: str, *, is_effect:
     if "NOT_FOUNT_BASKET_ERROR" in named:
         return NotFound(words)
     if "ORDER_ON_REJECT_PERIOD_ERROR" in named:
-        # Until when is in the order (reject_at), not in the refusal; the next read tells.
+        # Until when is in the order (reject_at), not in the refusal; the next read shows it.
         return Transient(words, wait=PlatformWait("platform", None, words))
     if "DATABASE_TRANSACTION_FAILED" in named:
         return Transient(words, is_ambiguous=is_effect)

@@ -57,9 +57,9 @@ def auth_url(scopes: Sequence[str] = (), locale: str | None = None) -> str:
     """
     for scope in scopes:
         if _SCOPE.fullmatch(scope) is None:
-            raise ValueError(f"{scope!r} is no scope; a scope looks like {DEFAULT_SCOPES[0]}")
+            raise ValueError(f"{scope!r} is not a scope; a scope looks like {DEFAULT_SCOPES[0]}")
     if locale is not None and _LOCALE.fullmatch(locale) is None:
-        raise ValueError(f"{locale!r} is no locale; a locale is a language code such as zh")
+        raise ValueError(f"{locale!r} is not a locale; a locale is a language code such as zh")
     host = f"{locale}.selldone.com" if locale is not None else "selldone.com"
     query = "&".join(f"scopes[]={scope}" for scope in scopes or DEFAULT_SCOPES)
     return f"https://{host}/auth/erp?{query}"

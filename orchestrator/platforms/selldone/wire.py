@@ -135,5 +135,5 @@ def _item_ids(items: Json) -> list[str]:
 
 
 def _item_counts(items: Json) -> dict[str, Json]:
-    """How many of each item, as text, since a count may be fractional (selldone.md §4.2); None where none is told."""
+    """How many of each item, as text, since a count may be fractional (selldone.md §4.2); None where none is given."""
     return {str(item["id"]): quantity(item.get("count")) for item in items or ()}

@@ -35,7 +35,7 @@ def withdrawal_fact(order: dict[str, Json]) -> dict[str, Json] | None:
 
 
 def _says_yes(value: Json) -> bool:
-    """Dates of nothing, as databases write them (0000-00-00), are none."""
+    """None for dates of nothing, as databases write them (0000-00-00)."""
     if isinstance(value, str):
         text = value.strip().casefold()
         return text not in _NO and not text.startswith("0000-00-00")

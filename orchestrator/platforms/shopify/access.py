@@ -1,4 +1,4 @@
-"""Shopify's access: the token that goes with each call, fetched and replaced where it is no permanent one (§1.1).
+"""Shopify's access: the token that goes with each call, fetched and replaced unless it is a permanent one (§1.1).
 
 Client credentials give a token for a day. Expiring offline tokens live an hour and come with a refresh token, which
 each refresh replaces: the config's starts the chain, what replaced it is in the file, and none is used before it is

@@ -99,7 +99,7 @@ class ShopifyClient:
     async def read(self, order_id: str) -> OrderSnapshot:
         """One order, with its fulfilment orders and fulfilments, of as many pages as that takes."""
         if whole_id(order_id) != order_id:
-            raise NotFound(f"{order_id!r} is no Shopify order id")
+            raise NotFound(f"{order_id!r} is not a Shopify order id")
         variables = {"id": f"gid://shopify/Order/{order_id}", "customer": self._options.customer_data}
         node, text = await self._orders.read(order_id, variables)
         try:
@@ -186,7 +186,11 @@ class ShopifyClient:
         handles = [row["handle"] for row in rows if row.get("supported") or row.get("handle") == mine]
         if mine in handles:
             return Finding("version", "ok", f"{mine} is served")
-        return Finding("version", "warning", f"{mine} is none of {', '.join(handles) or 'none'}: another one answers")
+        return Finding(
+            "version",
+            "warning",
+            f"{mine} is not supported; another one answers. Supported: {', '.join(handles) or 'none'}",
+        )
 
 
 def _secrets(options: ShopifyOptions) -> list[str]:

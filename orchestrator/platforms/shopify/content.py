@@ -173,7 +173,7 @@ def _payment(node: Mapping[str, Json], *, is_on_account: bool) -> dict[str, Json
 
 
 def _terms(terms: Mapping[str, Json]) -> dict[str, Json] | None:
-    """Since when it is overdue is told by the day it is due on: that day alone changes nothing."""
+    """Since when it is overdue follows from the day it is due on: that day alone changes nothing."""
     if not terms:
         return None
     schedules = _nodes(terms, "paymentSchedules")

@@ -37,7 +37,7 @@ from statemachines.target import Json
 _SHOP_STOPS = frozenset({402, 403, 404, 423})
 """A frozen or locked shop, a wrong domain or version: nothing of this shop can be done (shopify.md §8)."""
 _SHOP_STOP_CODES = frozenset({"ACCESS_DENIED", "SHOP_INACTIVE"})
-"""The same, told at 200 (shopify.dev: GraphQL Admin API, status and error codes)."""
+"""The same, at status 200 (shopify.dev: GraphQL Admin API, status and error codes)."""
 _LISTS = frozenset({"orders", "access"})
 """Documents that are about no order: what refuses them refuses the shop."""
 _NOT_RUN = frozenset({"MAX_COST_EXCEEDED", "MAX_INPUT_SIZE_EXCEEDED", "BAD_REQUEST", "INVALID_VARIABLE"})
@@ -73,7 +73,7 @@ _ELSEWHERE_CODES = frozenset(
 )
 """The same as codes, of the mutations that have any (Admin schema: the enums `…UserErrorCode`)."""
 _TELLS_NOTHING = frozenset({"", "INVALID"})
-"""Codes of which only words tell what is the matter."""
+"""Codes whose cause only the message names."""
 
 
 SINCE: Final = {
@@ -110,7 +110,7 @@ class ShopifyDoor:
         self._access = access
 
     async def send(self, name: str, variables: Mapping[str, Json], *, is_effect: bool) -> Answer:
-        """Sends a document. Raises what HTTP alone tells; see `data_of` for what the answer says."""
+        """Sends a document. Raises what follows from HTTP alone; see `data_of` for what the answer says."""
         body = json.dumps({"query": document(name), "variables": variables}).encode()
         send = self._post(name, body, is_effect=is_effect)
         if name in _LISTS:
@@ -141,9 +141,9 @@ class ShopifyDoor:
     async def query(self, name: str, variables: Mapping[str, Json]) -> tuple[dict[str, Json], Answer]:
         """Sends a query; its `data` and the whole answer. Raises PlatformFailure.
 
-        An answer that is none of GraphQL's (a page of maintenance at 200) says nothing of what was asked for. It is
+        An answer that is not GraphQL's (a page of maintenance at 200) says nothing of what was asked for. It is
         worth another try: one that is Unreadable would set the order aside, and the poll that looked would pass it. A
-        refusal is tried again as well, for it is none of a step. `InvalidData` is what the shop tells of this order.
+        refusal is tried again as well, for it does not concern a step. `InvalidData` is about this order alone.
         """
         try:
             answer = await self.send(name, variables, is_effect=False)
@@ -290,7 +290,7 @@ def words_of(errors: Sequence[Json], clean: Callable[[str], str] = _as_it_is) ->
 def throttle_seconds(body: Mapping[str, Json]) -> float:
     """How long the bucket needs for a query of that cost: (requested - available) / restore rate (shopify.md §8).
 
-    Where it holds enough, something else is throttled, and nobody tells how long that takes.
+    Where it holds enough, something else is throttled, and how long that takes is unknown.
     """
     try:
         cost = body["extensions"]["cost"]

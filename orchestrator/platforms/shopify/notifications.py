@@ -67,7 +67,7 @@ def notification(header_topic: str | None, body: Json) -> Notification:
     if area == "products" and topic != "products/delete":
         product = product_of(body)
         return (
-            Unreadable("the body is no product")
+            Unreadable("the body is not a product")
             if product is None
             else ProductNotification(topic, product, _is_new(topic))
         )

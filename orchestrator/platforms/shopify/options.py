@@ -148,7 +148,7 @@ class ShopifyOptions(Section):
         if self.api_version < PROGRESS_SINCE:
             message = (
                 f"{self.api_version} has no reported progress, so no order can be made IN_PROGRESS (preparing) and no"
-                f" webhook tells of it - use {DEFAULT_API_VERSION}, or at least {PROGRESS_SINCE}"
+                f" webhook reports it - use {DEFAULT_API_VERSION}, or at least {PROGRESS_SINCE}"
             )
             yield "api_version", message
 

@@ -4,7 +4,7 @@ Orders are listed by their change time, oldest first, from the last one seen les
 one that is new is read; a row that the look-back brings again unchanged is left out. Change times are whole seconds: a
 row whose second was not over when it was listed may have changed once more in it, and is read again.
 
-The first sweep of a shop lists everything that it ever sold, oldest change first, which can take an hour. What is to
+The first sync of a shop lists everything that it ever sold, oldest change first, which can take an hour. What is to
 be done is among the last of it, so the open orders are listed before, by themselves: they are read then and left out of
 the rest. A filter that Shopify overlooked would cost a second list, and lose nothing.
 

@@ -1,9 +1,9 @@
 """One order whole: what its first page leaves out of its nested lists is read page by page and put into its node.
 
-Shopify's pages are no snapshot: between two of them the order may change. Each page therefore tells the order's change
-time, and that of the fulfilment order whose lines it shows, which moves alone when goods are moved or split. A page
-that tells another one than the first makes the whole read begin again. Change times are whole seconds, so what changes
-within the very second of the last change is not seen here; a poll reads such an order again (`page_walk`).
+Shopify's pages are not a snapshot: between two of them the order may change. Each page therefore shows the order's
+change time, and that of the fulfilment order whose lines it shows, which moves alone when goods are moved or split. A
+page that shows another one than the first makes the whole read begin again. Change times are whole seconds, so what
+changes within the very second of the last change is not seen here; a poll reads such an order again (`page_walk`).
 
 A list whose pages do not lead on (a cursor that comes again, something that was shown before) is read again as well:
 goods that count twice would be shipped twice. Should it stay like that, the order is set aside, and no other waits.
@@ -123,7 +123,7 @@ class _Rest:
             await self._throttle()
             try:
                 data, _ = await self._door.query(document, {**shared, "id": owner["id"], "after": after})
-            except NotFound:  # a fulfilment order that is gone, or the order: the next read tells which
+            except NotFound:  # a fulfilment order that is gone, or the order: the next read shows which
                 raise _Changed from None
             page = data.get(field)
             if not isinstance(page, dict) or not self._is_as_before(owner, page):
@@ -142,7 +142,7 @@ class _Rest:
 
 
 def _next_cursor(owner: Json, name: str) -> str | None:
-    """Where the next page of a list begins; None where there is none, or nobody can tell."""
+    """Where the next page of a list begins; None where there is none, or it is unknown."""
     connection = owner.get(name) if isinstance(owner, dict) else None
     info = connection.get("pageInfo") if isinstance(connection, dict) else None
     if not isinstance(info, dict) or info.get("hasNextPage") is not True or not _listed(connection, "nodes"):
@@ -152,7 +152,7 @@ def _next_cursor(owner: Json, name: str) -> str | None:
 
 
 def _ids(nodes: list[Json]) -> set[str]:
-    """What tells nodes apart; some have nothing."""
+    """What distinguishes nodes; some have nothing."""
     return {node["id"] for node in nodes if isinstance(node, dict) and isinstance(node.get("id"), str)}
 
 

@@ -21,8 +21,8 @@ def payment_of(status: str | None, terms: str | None) -> str:
     """Our word for a financial status. `terms`: the type of the order's payment terms, None where it has none.
 
     What is not paid yet, with terms that give the buyer time, is on account: such an order may be released, and is so
-    still when it is overdue. Money that was only authorized, or that will not come any more, is none, and who has to
-    pay on receipt of the invoice was given no time.
+    still when it is overdue. Money that was only authorized, or that will not come any more, does not count, and who
+    has to pay on receipt of the invoice was given no time.
     """
     if terms in _ON_ACCOUNT and status in _OPEN:
         return "invoice"

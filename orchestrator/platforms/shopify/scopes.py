@@ -29,7 +29,7 @@ def missing_scopes(granted: Iterable[str]) -> str:
 
 
 def scopes_finding(data: dict[str, Json], token: tuple[str, ...] | None) -> Finding:
-    """What the app may do, by the document `access`, and what its token may (`token`; None: that is not told): a token
+    """What the app may do, by the document `access`, and what its token may (`token`; None: unknown): a token
     that was fetched before a scope was granted does not have it."""
     granted = {row["handle"] for row in (data.get("currentAppInstallation") or {}).get("accessScopes") or []}
     if missing := missing_scopes(granted):

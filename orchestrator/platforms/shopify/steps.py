@@ -139,12 +139,12 @@ class ShopifySteps:
         )
 
     async def _prepare_pickup(self, now: OrderState, request: TargetRequest) -> StepAnswer:
-        """Each fulfilment order by itself. One that has nothing left to prepare was told of before: by a person, or by
+        """Each fulfilment order by itself. One that has nothing left to prepare was reported before: by a person, or by
         a call whose answer was lost (Admin schema, FulfillmentOrderLineItemsPreparedForPickupUserErrorCode)."""
         self._routed(now)
         orders = _checked(unready, now.facts, request)
         if held := [each for each in orders if each["status"] in ("ON_HOLD", "SCHEDULED")]:
-            raise self._held_or_rejected(held, "nothing is told to be ready for pickup")
+            raise self._held_or_rejected(held, "nothing is reported as ready for pickup")
         for each in orders:
             await self.throttle()
             rows = {"lineItemsByFulfillmentOrder": [{"fulfillmentOrderId": _gid("FulfillmentOrder", each["id"])}]}
@@ -301,7 +301,7 @@ class ShopifySteps:
             await self.throttle()
             try:
                 data, _ = await self.door.query("job", {"id": job.get("id")})
-            except NotFound:  # the job, not the order: the order itself tells what came of it
+            except NotFound:  # the job, not the order: the order itself shows what came of it
                 return
             job = data.get("job")
 
@@ -316,7 +316,7 @@ class ShopifySteps:
 
     def _nothing_left(self, known: _Known) -> StepAnswer:
         """The read shows nothing to do. That the step itself is done it has to prove; what was reached another way is
-        adopted and planned from: as drift where the order's state tells of it, else as what there is to ship now."""
+        adopted and planned from: as drift where the order's state shows it, else as what there is to ship now."""
         step, before, now, request = known
         if self.machine.is_done(step, before, now, request):
             return StepAnswer(now.state, _plain(now.facts), is_found=True)

@@ -24,7 +24,7 @@ _LIFE_SECONDS = {"client_credentials": 86_399, "refresh_token": 3600}
 """How long access tokens live where the answer does not say."""
 
 _REFRESH_ENDS = ("invalid_grant", "active refresh_token")
-"""Words of an answer that says that a refresh token is no good any more."""
+"""Error texts that mean an invalid refresh token."""
 _CLIENT_CODES = ("invalid_client", "unauthorized_client")
 """Codes of an answer that is about the app and its secret, whatever else it says."""
 _OAUTH_PAGE = "oauth error"

@@ -1,7 +1,7 @@
 """Content of a Shopify order as a webhook's body has it: the words of a read (`content`), so that the first
 read after it shows as changed what changed, and nothing else (facts: shopify.md §3). Pure.
 
-A subscription may leave fields out (`includeFields`), and what a body does not have is not told.
+A subscription may leave fields out (`includeFields`), and what a body does not have is unknown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from statemachines.target import Json
 
 
 def webhook_content(body: Mapping[str, Json], *, is_on_account: bool = False) -> dict[str, Json]:
-    """What a body of `orders/*` tells; raises nothing. `is_on_account`: payment terms release it."""
+    """What a body of `orders/*` shows; raises nothing. `is_on_account`: payment terms release it."""
     found: dict[str, Json] = {name: read(body[key]) for name, key, read in _MEMBERS if key in body}
     found |= {
         "numbers": _some(body, {"order": "name", "buyer": "po_number", "source": "source_identifier"}),
@@ -115,7 +115,7 @@ def _cancelled(body: Mapping[str, Json]) -> dict[str, Json] | None:
 
 
 def _totals(body: Mapping[str, Json]) -> dict[str, Json]:
-    """A body of an older version has no `current_…`; then the total is told as it was ordered."""
+    """A body of an older version has no `current_…`; then the total is that of the order as it was made."""
     names = {"discount": "current_total_discounts", "tax": "current_total_tax", "total": "current_total_price"}
     found: dict[str, Json] = {mine: decimal(body[theirs]) for mine, theirs in names.items() if theirs in body}
     if "total" not in found and "total_price" in body:
@@ -124,7 +124,7 @@ def _totals(body: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _some(owner: Mapping[str, Json], names: Mapping[str, str]) -> dict[str, Json]:
-    """The texts that are told, by our names."""
+    """The texts that are given, by our names."""
     return {mine: text(owner[theirs]) for mine, theirs in names.items() if theirs in owner}
 
 

@@ -129,7 +129,7 @@ def order_id_of(topic: str, body: Json) -> str | None:
     area = topic.partition("/")[0]
     if area == "orders":
         edit = body.get("order_edit")
-        if isinstance(edit, dict):  # orders/edited tells what was edited, not the order
+        if isinstance(edit, dict):  # orders/edited says what was edited, not the order
             return whole_id(edit.get("order_id"))
         return id_of_gid(body.get("admin_graphql_api_id"), "Order") or whole_id(body.get("id"))
     order = body.get("order")
@@ -158,7 +158,7 @@ def return_of(body: Json) -> str | None:
 
 
 def product_of(body: Json) -> Product | None:
-    """The product that a `products/*` body is; None where it is none."""
+    """The product in a `products/*` body; None for an invalid one."""
     if not isinstance(body, dict):
         return None
     found = id_of_gid(body.get("admin_graphql_api_id"), "Product") or whole_id(body.get("id"))

@@ -42,7 +42,7 @@ _SYNONYMS = {"OPEN": "UNFULFILLED", "RESTOCKED": "UNFULFILLED", "PENDING_FULFILL
 """Deprecated names of display states (shopify.md §4)."""
 _DECLINED = "REQUEST_DECLINED"
 """A fulfilment service said no to some of the goods (Admin schema): they are the merchant's to ship, and which of them
-its fulfilment orders tell."""
+its fulfilment orders show."""
 _SHIPS_MORE = frozenset({"UNFULFILLED", "IN_PROGRESS", "PARTIALLY_FULFILLED", "ON_HOLD", "SCHEDULED"})
 """States of orders that have goods to ship: what came back of another parcel does not end them."""
 LIVE = frozenset({"SUCCESS", "OPEN", "PENDING"})
@@ -132,7 +132,7 @@ def number(gid: str, kind: str) -> str:
     """The number of a gid as text. Raises InvalidOrder for the id of anything else."""
     found = id_of_gid(gid, kind)
     if found is None:
-        raise InvalidOrder(f"an id of {kind} is none: {shown(gid)}")
+        raise InvalidOrder(f"invalid id of {kind}: {shown(gid)}")
     return found
 
 

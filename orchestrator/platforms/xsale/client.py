@@ -1,6 +1,6 @@
 """xSale's client: lists by status, single orders, and the one call that changes a status (facts: xsale.md).
 
-xSale speaks in status ids that every organization has its own of, and refuses no change of status. So ids are asked
+xSale names statuses by ids that every organization has its own of, and refuses no change of status. So ids are asked
 for when they are first needed and again when an order shows one that is not known, names of the config that do not
 exist stop the shop, and a change counts when the answer or a read at the order shows it.
 """
@@ -206,7 +206,7 @@ class XsaleClient(RestClient):
 
     async def _is_there(self, order_id: str, current: OrderState, to: str, request: TargetRequest) -> bool:
         """Looks before a change, unless somebody just did: xSale would take it from any status (xsale.md §5). The
-        change that tells the buyer of goods that leave has a read of its own: it must not cost a cancellation.
+        change that the buyer sees as goods that leave has a read of its own: it must not cost a cancellation.
 
         True when the order has the new status already, which must not be set twice. Raises OutOfSequence when it is
         neither there nor where we think: a person's cancellation is not overwritten.
@@ -265,7 +265,7 @@ class XsaleClient(RestClient):
         if mine in names:
             return Finding("organization", "ok", f"{mine} is one of the account's {len(names)}")
         known = ", ".join(names) or "none"
-        return Finding("organization", "failed", f"{mine} is none of the account's organizations: {known}")
+        return Finding("organization", "failed", f"{mine} is not one of the account's organizations: {known}")
 
     async def _statuses(self) -> Finding:
         try:
@@ -286,5 +286,5 @@ def open_client(settings: ClientSettings) -> PlatformClient:
 def _id_or_raise(order_id: str) -> str:
     number = whole(order_id)
     if number is None or str(number) != order_id:
-        raise NotFound(f"{order_id!r} is no xSale order id")
+        raise NotFound(f"{order_id!r} is not an xSale order id")
     return quote(order_id, safe="")

@@ -67,7 +67,7 @@ def _line(item: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _parts(owner: Mapping[str, Json]) -> list[Json]:
-    """What leaves the warehouse for an item, or for the order where it is told there (xsale.md §4)."""
+    """What leaves the warehouse for an item, or for the order where it is given there (xsale.md §4)."""
     return [
         {
             "id": text(each.get("Id")),

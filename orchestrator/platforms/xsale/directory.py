@@ -79,11 +79,11 @@ class StatusDirectory:
         return table
 
     async def _no_statuses(self, failure: PlatformFailure) -> PlatformFailure:
-        """An organization that is not found is a wrong name in the config: the account's own names are told."""
+        """An organization that is not found is a wrong name in the config: the account's own names are shown."""
         if not isinstance(failure, NotFound):
             return Transient(failure.detail)  # every order needs them: the shop is in trouble
         _, names = await self._calls.me()
         if self._calls.organization in names:
             return Transient(f"statuses: {failure.detail}")
         known = ", ".join(names) or "none"
-        return AccessDenied(f"{self._calls.organization} is none of the account's organizations: {known}")
+        return AccessDenied(f"{self._calls.organization} is not one of the account's organizations: {known}")

@@ -142,7 +142,7 @@ class XsaleOptions(Section):
     """
 
     organization: Annotated[
-        str, AfterValidator(_path_safe), Field(description="The organization's `Name`, as `fulfilld doctor` tells it")
+        str, AfterValidator(_path_safe), Field(description="The organization's `Name`, as `fulfilld doctor` shows it")
     ]
     credentials: Annotated[XsaleCredentials, Field(description="The API account")]
     flow: Annotated[
@@ -212,14 +212,14 @@ class XsaleOptions(Section):
     @field_validator("flow")
     @classmethod
     def _make_a_chain(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """A flow that is none by itself, whatever its statuses mean."""
+        """A flow that is invalid by itself, whatever its statuses mean."""
         _machine_of(value, {})
         return value
 
     @field_validator("milestones")
     @classmethod
     def _make_a_machine(cls, value: XsaleMilestones, info: ValidationInfo) -> XsaleMilestones:
-        """A flow that is no machine is a mistake in the config; the daemon must not find it out when it starts."""
+        """A flow that makes no valid machine is a mistake in the config, to be found before the daemon starts."""
         flow: tuple[str, ...] | None = info.data.get("flow")
         if flow is None:
             return value

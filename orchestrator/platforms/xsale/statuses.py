@@ -23,7 +23,7 @@ class StatusMissing(AccessDenied):
 
 @dataclass(frozen=True, slots=True)
 class StatusRef:
-    """What an order tells of its status: an id, a name, mostly both."""
+    """What an order shows of its status: an id, a name, mostly both."""
 
     id: int | None
     name: str | None

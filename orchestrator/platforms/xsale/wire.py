@@ -67,7 +67,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One answer of the list: what could be read and what not. `names` tells every row apart: its id, or its text
+    """One answer of the list: what could be read and what not. `names` distinguishes every row: its id, or its text
     where that cannot be read; `unexplained` are the statuses that the table does not have like that."""
 
     orders: tuple[OrderSnapshot, ...]
@@ -134,7 +134,7 @@ def read_rows(body: bytes, envelope: str) -> list[tuple[Json, str]]:
 
 
 def _rows_name(answer: Mapping[str, Json], envelope: str) -> str:
-    """The member that holds the rows. An order has `Items` too: what has an `Id` itself is no envelope."""
+    """The member that holds the rows. An order has `Items` too: what has an `Id` itself is not an envelope."""
     if isinstance(answer.get(envelope), list):
         return envelope
     if "Id" in answer:
@@ -207,7 +207,7 @@ def status_of(order: Json) -> StatusRef:
 
 
 def _lines(items: Json) -> dict[str, Json]:
-    """How many of each position, by its `Id` (xsale.md §4); none where one of them tells no id."""
+    """How many of each position, by its `Id` (xsale.md §4); none where one of them has no id."""
     lines: dict[str, Json] = {}
     for item in items or ():
         number = whole(item.get("Id")) if isinstance(item, dict) else None

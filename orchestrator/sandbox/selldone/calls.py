@@ -8,7 +8,7 @@ from orchestrator.sandbox.selldone.shop import CHAIN, REJECT_REASONS, Invalid, O
 
 
 def parse_body(body: bytes) -> dict[str, Json]:
-    """A body that is not a JSON object is no input at all to Laravel: the fields that it should have are missing."""
+    """Laravel takes a body that is not a JSON object as no input at all: the fields that it should have are missing."""
     return parse_object(body) or {}
 
 

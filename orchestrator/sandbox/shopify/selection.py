@@ -27,7 +27,7 @@ class BadDocument(ValueError):
 class Field:
     """A field that was asked for, with its arguments and what of its value is wanted.
 
-    An inline fragment is one called `...` whose `fields` are wanted of values of the type `arguments["on"]`.
+    An inline fragment is one called `...` whose `fields` are selected from values of the type `arguments["on"]`.
     """
 
     name: str

@@ -141,7 +141,7 @@ async def test_item_ids_leave_as_integers_however_large() -> None:
 async def test_what_is_no_item_id_is_rejected_before_anything_is_sent(item: str) -> None:
     with MockedHttp() as http:
         async with selldone_client() as client:
-            with pytest.raises(Rejected, match="is no Selldone item id"):
+            with pytest.raises(Rejected, match="is not a Selldone item id"):
                 await client.perform("confirm", ORDER, ORDER_STATE, TargetRequest("OrderConfirm", items=(item,)))
         assert not http.requests
 

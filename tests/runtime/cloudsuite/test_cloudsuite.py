@@ -255,7 +255,7 @@ async def test_an_order_is_cancelled_from_any_state_that_is_no_end(tmp_path: Pat
         with pytest.raises(Refused) as refused:
             await floor.submit(order.id, "cancelled", CS, **erp(order, "A"))
         assert refused.value.slug == "not-allowed"
-        assert "a despatch tells that goods leave" in str(refused.value.extra["reason"])
+        assert "a despatch says that goods leave" in str(refused.value.extra["reason"])
         target = await floor.reach(order.id, "cancelled", CS, **erp(order))
         assert target.status is TargetStatus.REACHED
         assert set(target.unused) == {"erp_order_number", "erp_lines"}
