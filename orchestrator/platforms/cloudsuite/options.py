@@ -119,8 +119,7 @@ class CloudsuiteOptions(Section):
         tuple[Word, ...],
         Field(
             description=(
-                "Beginnings of words. An answer of the XML calls that says one of them is no success, whatever "
-                "its status"
+                "Beginnings of words. An answer of the XML calls with one of them is a failure, whatever its status"
             )
         ),
     ] = ("error", "fault", "exception", "invalid", "failed")
