@@ -56,7 +56,7 @@ class Hooks(Table):
         return self.resolve(request.state)
 
     def has_reached(self, current: OrderState, wanted: str) -> bool:
-        """Whether an order standing here is at or past `wanted` on the main line."""
+        """Whether an order that is here is at or past `wanted` on the main line."""
         here, there = self.rank(current.state), self.rank(wanted)
         return current.state == wanted or (here is not None and there is not None and here >= there)
 

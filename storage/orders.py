@@ -59,7 +59,7 @@ class LostUpdate(StoreError):
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
     """Which orders to select; None means all. `passed`: states, by shop, that have the milestone of the filter beside a
-    further one. `standing_shops`: shops whose orders wait, though they would go on."""
+    further one. `waiting_shops`: shops whose orders wait, though they would go on."""
 
     shop: str | None = None
     states: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class OrderFilter:
     situation: str | None = None
     reference: str | None = None
     updated_after: int | None = None
-    standing_shops: tuple[str, ...] = ()
+    waiting_shops: tuple[str, ...] = ()
 
 
 def get_order(tx: Transaction, shop: str, order: str) -> Order | None:
@@ -247,7 +247,7 @@ def _conditions(wanted: OrderFilter) -> tuple[str, list[Value]]:
         where.append("updated_at > ?")
         values.append(wanted.updated_after)
     if wanted.situation is not None:
-        text, more = _situation_condition(wanted.situation, wanted.standing_shops)
+        text, more = _situation_condition(wanted.situation, wanted.waiting_shops)
         where.append(text)
         values.extend(more)
     return "".join(f" AND {condition}" for condition in where), values

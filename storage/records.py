@@ -274,7 +274,7 @@ class Event:
 class Shop:
     """What is kept of a shop beside its config: pause, sync position, lease.
 
-    `gate_*` is a shop-wide wait that ends by itself. `credentials` is a fingerprint, never the secret: a changed one
+    `wait_*` is a shop-wide wait that ends by itself. `credentials` is a fingerprint, never the secret: a changed one
     ends an access_denied pause.
     `followed_since`: when the daemon first worked for the shop; `synced_since`: the `import_since` of the last complete
     sync; `skipped`: how many orders are left out as history; `rejected`: how many payloads are set aside.

@@ -51,7 +51,7 @@ def orders_page(orders: Sequence[Json]) -> Page:
             order["id"],
             order.get("reference") or "",
             _state(order),
-            _standing(order),
+            _listed_situation(order),
             _pending(order),
             order["updated_at"],
         )
@@ -70,7 +70,7 @@ def _orders_narrowly(orders: Sequence[Json]) -> Page:
             order["id"],
             order.get("reference") or "",
             order["state"],
-            _standing(order),
+            _listed_situation(order),
             _pending(order),
             _minute(order["updated_at"]),
         )
@@ -210,7 +210,7 @@ def _situation(order: Json) -> Cell:
     return Cell(order["situation"], _SITUATIONS.get(order["situation"], "plain"))
 
 
-def _standing(order: Json) -> Cell:
+def _listed_situation(order: Json) -> Cell:
     """The situation in a list, with what else people must know of the order."""
     if not order.get("withdrawn"):
         return _situation(order)

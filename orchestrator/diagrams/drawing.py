@@ -152,7 +152,7 @@ def _drawing(described: Mapping[str, Any], layout: Layout, place: str, shared: l
     return [
         f'<svg{place} class="machine" role="img" {size} {view}>',
         f"<title>{escape(layout.platform)}: states and steps of an order</title>",
-        f"<desc>{escape(_spoken(described))}</desc>",
+        f"<desc>{escape(_description(described))}</desc>",
         *shared,
         f'<rect class="paper" x="{layout.left:.0f}" width="100%" height="100%"/>',
         *_start(layout),
@@ -227,7 +227,7 @@ def _sources(described: Mapping[str, Any], step: Mapping[str, Any]) -> str:
     return ", ".join(step["from"])
 
 
-def _spoken(described: Mapping[str, Any]) -> str:
+def _description(described: Mapping[str, Any]) -> str:
     moves = [
         f"{step['step']}: from {', '.join(step['from'])}" + (f" to {step['to']}" if step["to"] else ", which stays")
         for step in described["steps"]

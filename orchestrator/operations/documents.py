@@ -21,7 +21,7 @@ Payment = Annotated[str, WithJsonSchema({"type": "string", "enum": ["paid", "unp
 StatusName = Annotated[str, WithJsonSchema({"type": "string", "enum": [s.value for s in TargetStatus]})]
 
 
-class StandingProblem(TypedDict):
+class RecordedProblem(TypedDict):
     """Why an order or a target stands still; `detail` carries the platform's own message."""
 
     type: str
@@ -68,7 +68,7 @@ class Target(Preview):
     status: StatusName
     submitted_at: Instant
     finished_at: Instant | None
-    problem: StandingProblem | None
+    problem: RecordedProblem | None
 
 
 class Event(TypedDict):
@@ -116,7 +116,7 @@ class Order(TypedDict):
     attempts: int
     next_attempt_at: Instant | None
     wait: Wait | None
-    problem: StandingProblem | None
+    problem: RecordedProblem | None
     held_at: Instant | None
     held_reason: str | None
     targets: Annotated[list[Target], Field(description="Those that have not ended, first in first")]
@@ -362,7 +362,7 @@ class Attention(TypedDict):
 
     shop: str
     order: str
-    problem: StandingProblem | None
+    problem: RecordedProblem | None
 
 
 class ConsumerStatus(TypedDict):

@@ -49,7 +49,7 @@ def order_page(
         situation=query.situation,
         reference=query.reference,
         updated_after=query.updated_after,
-        standing_shops=tuple(
+        waiting_shops=tuple(
             name for name, shop in shops.items() if name not in configured or shop_wait(shop, now) is not None
         ),
     )

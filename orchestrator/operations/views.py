@@ -25,7 +25,7 @@ from storage.records import HELD_UP, Event, Order, Problem, Rejected, Shop, Situ
 _LATEST_MS = 253_402_300_799_999  # the end of the year 9999: later instants have no RFC 3339 form
 
 
-def problem_view(problem: Problem | None) -> documents.StandingProblem | None:
+def problem_view(problem: Problem | None) -> documents.RecordedProblem | None:
     """A problem as orders and targets carry it."""
     if problem is None:
         return None

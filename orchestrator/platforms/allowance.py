@@ -58,11 +58,11 @@ def allowance_of(headers: Headers, now_ms: Callable[[], int]) -> Allowance | Non
 
     Where several say something, the one with the least left counts.
     """
-    found = [each for each in _spoken(headers, now_ms) if each is not None]
+    found = [each for each in _reported(headers, now_ms) if each is not None]
     return min(found, key=lambda each: each.remaining) if found else None
 
 
-def _spoken(headers: Headers, now_ms: Callable[[], int]) -> Iterator[Allowance | None]:
+def _reported(headers: Headers, now_ms: Callable[[], int]) -> Iterator[Allowance | None]:
     for prefix in ("X-RateLimit", "RateLimit"):
         if (remaining := _least(headers, f"{prefix}-Remaining")) is not None:
             yield Allowance(_least(headers, f"{prefix}-Limit"), remaining, _reset(headers, prefix, now_ms))

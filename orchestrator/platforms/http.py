@@ -69,7 +69,7 @@ class Answer:
 
     @cached_property
     def members(self) -> dict[str, Json] | None:
-        """The members of the JSON object that the body is, None where it is none (`json_text.read_object`)."""
+        """The members of the JSON object that the body is, None for anything else (`json_text.read_object`)."""
         return read_object(self.body)
 
 

@@ -100,7 +100,7 @@ class Points:
 
     def record(self, kind: str, cost: float, reported: ReportedPoints) -> None:
         """What the answer of a call said, for which `cost` was spent. The lower of its word and our own count holds,
-        for answers overtake each other; restoring makes up for that soon. Nonsense is ignored."""
+        for answers overtake each other; restoring makes up for that soon. Impossible values are ignored."""
         if not reported.is_sensible:
             return
         self._restore()

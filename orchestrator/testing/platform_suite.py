@@ -86,7 +86,7 @@ def test_the_platform_lacks_nothing(platform: str) -> None:
 
 
 @pytest.mark.parametrize(("orders", "page_size"), [(0, 10), (1, 10), (10, 10), (23, 10), (23, 2), (400, 250)])
-async def test_a_sweep_imports_every_order(platform: str, orders: int, page_size: int) -> None:
+async def test_a_sync_imports_every_order(platform: str, orders: int, page_size: int) -> None:
     async with staged(platform, orders=orders, page_size=page_size) as stage:
         found = await stage.snapshots()
         assert set(found) == set(stage.sandbox.platforms[platform].order_ids())
@@ -109,7 +109,7 @@ async def test_a_listed_order_and_a_read_one_are_the_same(platform: str, variant
 
 
 @_only_if(lambda walk: not walk.lists_all_work)
-async def test_the_next_sweep_brings_what_changed_and_little_else(platform: str) -> None:
+async def test_the_next_sync_brings_what_changed_and_little_else(platform: str) -> None:
     async with staged(platform, orders=40, lookback_seconds=0) as stage:
         _, position = await stage.list_pages()
         position = json.loads(json.dumps(position))
@@ -138,7 +138,7 @@ async def test_a_payload_that_cannot_be_read_takes_no_other_with_it(platform: st
 
 
 @pytest.mark.parametrize("gone", [1, 4, 9, 17])
-async def test_a_list_that_moves_under_a_sweep_loses_no_order(platform: str, variant: str | None, gone: int) -> None:
+async def test_a_list_that_moves_under_a_sync_loses_no_order(platform: str, variant: str | None, gone: int) -> None:
     async with staged(platform, variant=variant, orders=40, page_size=10) as stage:
         ids: list[str] = stage.sandbox.platforms[platform].order_ids()
         found: set[str] = set()
@@ -291,7 +291,7 @@ async def test_a_deleted_order_is_not_found(platform: str) -> None:
 
 
 @_only_if(lambda walk: not walk.refuses_nothing)
-async def test_a_step_out_of_turn_is_told_as_such(platform: str) -> None:
+async def test_a_step_out_of_sequence_is_reported_as_such(platform: str) -> None:
     async with staged(platform) as stage:
         failure = await _failure_of(stage, len(moves_of(platform)) - 1)
         assert isinstance(failure, OutOfSequence)

@@ -292,7 +292,7 @@ async def test_queued_orders_of_a_paused_shop_are_shown_waiting() -> None:
         assert (await b.get("/v1/status")).json()["totals"]["by_situation"]["waiting"] == 1
 
 
-async def test_queued_orders_behind_a_gate_are_shown_waiting_until_it_opens() -> None:
+async def test_queued_orders_of_a_shop_that_waits_are_shown_waiting_until_it_goes_on() -> None:
     async with bench(an_order("1", situation=Situation.QUEUED)) as b:
         until = b.clock.now_ms() + 3_600_000
         await b.store.write(lambda tx: save_admission(tx, "acme", "closed", "retry_after", until, "too many"))

@@ -102,7 +102,7 @@ def test_a_url_that_is_none_is_a_usage_error(run: Run, url: str) -> None:
     assert run("--url", url, "status").exit_code == 2
 
 
-def test_a_server_that_speaks_no_http_is_no_daemon(run: Run) -> None:
+def test_a_server_without_http_is_not_a_daemon(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(Failure) as caught:

@@ -23,13 +23,13 @@ def first_cells(text: str) -> set[str]:
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
 
 
-def test_every_option_is_told_and_no_other() -> None:
+def test_every_option_is_documented_and_no_other() -> None:
     own = set(CloudsuiteOptions.model_fields) - {"credentials"}
     inner = {f"credentials.{name}" for name in CloudsuiteCredentials.model_fields}
     assert first_cells(section("Options")) == own | inner
 
 
-def test_every_step_is_told_twice_what_it_does_and_how_its_effect_is_found_out() -> None:
+def test_every_step_is_documented_twice_what_it_does_and_how_its_effect_is_found_out() -> None:
     steps = set(PLATFORMS["cloudsuite"].machine({}).steps)
     assert first_cells(section("Steps and guards")) == steps
     assert first_cells(section("What is done when an answer is lost")) == steps
@@ -48,6 +48,6 @@ def test_the_shop_to_start_from_is_a_good_one() -> None:
     CloudsuiteOptions(**shop)
 
 
-def test_the_rate_that_is_told_is_the_default() -> None:
+def test_the_documented_rate_is_the_default() -> None:
     limits = PLATFORMS["cloudsuite"].default_limits
     assert f"{limits.rate_per_second} calls a second, {limits.concurrency} at a time" in PAGE

@@ -23,7 +23,7 @@ def setting(name: str) -> str:
     return str(found[0])
 
 
-def test_the_unit_speaks_the_daemons_signals() -> None:
+def test_the_unit_uses_the_daemons_signals() -> None:
     assert setting("Type") == "notify"
     assert setting("ExecReload") == "/bin/kill -HUP $MAINPID"
     assert int(setting("WatchdogSec")) > 0

@@ -26,7 +26,7 @@ def test_what_is_off_by_default_is_off(tmp_path: Path) -> None:
     assert f"`{config.api.socket_mode}` by default" in PAGE
 
 
-def test_the_page_tells_true_limits_and_modes() -> None:
+def test_the_page_has_the_true_limits_and_modes() -> None:
     assert f"({MAX_BODY_BYTES // 1024 // 1024} MiB)" in PAGE
     unit = (ROOT / "deploy" / "fulfilld.service").read_text("utf-8")
     for setting in (

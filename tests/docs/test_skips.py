@@ -31,7 +31,7 @@ def run(folder: Path, text: str, ci: str | None, *options: str) -> subprocess.Co
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")])
-def test_what_is_skipped_is_told_at_the_end_with_what_helps(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_what_is_skipped_is_reported_at_the_end_with_what_helps(tmp_path: Path, options: tuple[str, ...]) -> None:
     done = run(tmp_path, LACKS_A_TOOL, None, *options)
     assert done.returncode == 0
     summary = done.stdout.partition("NOT TESTED HERE")[2]
@@ -54,7 +54,7 @@ def test_in_ci_a_run_that_skips_nothing_is_good(tmp_path: Path) -> None:
     assert (done.returncode, "NOT TESTED" in done.stdout) == (0, False)
 
 
-def test_the_gate_is_ci_and_brings_what_tests_look_for() -> None:
+def test_ci_brings_what_tests_look_for() -> None:
     script = (ROOT / ".ci" / "run").read_text("utf-8")
     assert 'export CI="${CI:-true}"' in script
     assert "exec make test" in script

@@ -185,7 +185,7 @@ async def test_a_first_read_that_shows_a_newer_order_than_its_webhook_is_an_upda
         assert await types_of(floor, added) == ["order.imported", "order.updated"]
 
 
-async def test_a_webhook_whose_word_nobody_can_take_keeps_no_other_from_being_heard(
+async def test_a_webhook_that_cannot_be_applied_keeps_no_other_from_being_applied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def take(tx: Transaction, ctx: Context, seen: OrderSnapshot, cause: Mapping[str, Any]) -> None:

@@ -102,7 +102,7 @@ async def test_an_address_that_shopify_does_not_take_is_reported_in_its_words() 
         assert "http:// is not supported" in found.missing["orders/create"]
 
 
-async def test_a_webhook_in_a_form_that_we_do_not_take_is_mended_in_place() -> None:
+async def test_a_webhook_in_a_form_that_we_do_not_take_is_updated_in_place() -> None:
     async with staged("shopify") as stage:
         stage.operate("subscribe", topic="ORDERS_PAID", uri=f"{ADDRESS}/orders", format="XML")
         (known,) = await client(stage).list_subscriptions()

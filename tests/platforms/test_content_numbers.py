@@ -30,7 +30,7 @@ from orchestrator.platforms.selldone.delivery import merged_text
         (True, None),
     ],
 )
-def test_an_amount_is_told_as_a_plain_decimal(value: Any, written: str | None) -> None:
+def test_an_amount_is_written_as_a_plain_decimal(value: Any, written: str | None) -> None:
     assert decimal(value) == written
 
 

@@ -80,7 +80,7 @@ async def test_json_that_is_not_about_the_order_says_nothing_of_it(platform: str
 
 
 @every_platform
-async def test_the_page_speaks_and_secrets_do_not(platform: str) -> None:
+async def test_the_page_is_reported_without_its_secrets(platform: str) -> None:
     async with staged(platform) as stage:
         secret = SECRETS[platform]
         body = PAGE.replace(b"noon", b"noon " + secret)
@@ -102,7 +102,7 @@ async def test_a_page_in_place_of_a_token_says_nothing_of_our_access(platform: s
         assert (await stage.client.read(stage.order)).id == stage.order
 
 
-async def test_half_an_answer_tells_nothing_of_the_customer() -> None:
+async def test_half_an_answer_shows_nothing_of_the_customer() -> None:
     async with staged("cloudsuite") as stage:
         stage.sandbox.faults.script("cut_off", step="read")
         with pytest.raises(Garbled) as caught:
@@ -118,23 +118,23 @@ def test_odd_json_is_json_all_the_same(body: bytes) -> None:
     assert is_json(body)
 
 
-def test_a_page_without_words_is_told_as_one() -> None:
+def test_a_page_without_words_is_reported_as_one() -> None:
     assert "without words" in summary_of(b"<html><body></body></html>")
     assert len(summary_of(b"<" * 1_000_000)) < 100_000
 
 
 @pytest.mark.parametrize("body", GARBAGE[:2])
-def test_nothing_is_told_as_nothing(body: bytes) -> None:
+def test_nothing_is_reported_as_nothing(body: bytes) -> None:
     assert summary_of(body) == "the answer is empty"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1"])
-def test_a_page_is_told_in_its_own_words_however_it_is_written(encoding: str) -> None:
+def test_a_page_is_reported_in_its_own_words_however_it_is_written(encoding: str) -> None:
     page = "<html><h1>Wartung läuft</h1></html>".encode(encoding)
     assert summary_of(page) == "a page in place of an answer: Wartung läuft"
 
 
-def test_what_is_no_text_is_not_told_as_one() -> None:
+def test_what_is_no_text_is_not_reported_as_one() -> None:
     body = gzip.compress(b"<html>Back at noon</html>")
     assert summary_of(body) == f"the answer is neither JSON nor text ({len(body)} bytes)"
 

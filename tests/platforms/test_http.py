@@ -122,7 +122,7 @@ async def test_an_answer_that_breaks_off_is_ambiguous(body: bytes) -> None:
     assert failure.is_ambiguous
 
 
-async def test_something_that_speaks_no_http_is_ambiguous_and_its_error_shows_no_header() -> None:
+async def test_an_answer_that_is_not_http_is_ambiguous_and_its_error_shows_no_header() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
@@ -251,7 +251,7 @@ async def test_a_refused_token_is_access_denied() -> None:
         (404, b"404 page not found", "HTTP 404: page not found"),
     ],
 )
-async def test_the_status_is_told_once(status: int, body: bytes, detail: str) -> None:
+async def test_the_status_is_reported_once(status: int, body: bytes, detail: str) -> None:
     with MockedHttp() as http:
         http.put("http://shop/", status=status, body=body)
         async with open_caller() as caller:
@@ -308,12 +308,12 @@ def test_no_retry_after_makes_trouble(text: str, date: str) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_anything_can_be_told(body: bytes) -> None:
+def test_any_error_body_has_a_text(body: bytes) -> None:
     assert isinstance(error_text(body), str)
 
 
 @pytest.mark.parametrize("depth", [200, 400, 900, 5000])
-def test_an_error_that_is_nested_deeply_can_be_told(depth: int) -> None:
+def test_an_error_that_is_nested_deeply_has_a_text(depth: int) -> None:
     deep = b"[" * depth + b'"a"' + b"]" * depth
     for body in (deep, b'{"errors": %s}' % deep, b'{"message": %s}' % deep, b'{"state": %s}' % deep):
         assert isinstance(error_text(body), str)
@@ -331,7 +331,7 @@ def test_an_error_that_is_nested_deeply_can_be_told(depth: int) -> None:
         (b'{"receiver_info": {"name": "Jane Roe"}}', ""),
     ],
 )
-def test_only_the_words_of_an_error_are_told(body: bytes, words: str) -> None:
+def test_only_the_texts_of_an_error_are_reported(body: bytes, words: str) -> None:
     assert error_text(body) == words
 
 

@@ -60,7 +60,7 @@ def test_the_text_of_a_member_is_its_own(data: dict[str, Any], layout: dict[str,
 
 
 @given(VALUES, LAYOUTS)
-def test_brackets_alone_tell_where_a_value_ends(value: Any, layout: dict[str, Any]) -> None:
+def test_brackets_alone_show_where_a_value_ends(value: Any, layout: dict[str, Any]) -> None:
     own = json.dumps([value], **layout)
     assert value_end(f"{own}, 17]", 0) == len(own)
 

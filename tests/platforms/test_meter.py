@@ -204,7 +204,7 @@ def caller_of(meter: Meter, watch: Stopwatch) -> Caller:
     return Caller(session, clock=watch.clock(), meter=meter)
 
 
-async def test_the_headers_of_any_answer_are_heard() -> None:
+async def test_the_headers_of_any_answer_are_heeded() -> None:
     watch = Stopwatch()
     meter = meter_of(watch, calls=0)
     asked, handler = saying({"X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "30"})

@@ -115,7 +115,7 @@ async def test_nothing_that_is_said_of_a_list_that_goes_round_holds_one(platform
 
 @every_platform
 @pytest.mark.parametrize("blanks", range(40, 80, 4))
-async def test_a_value_that_is_cut_where_it_is_told_holds_no_half_of_one(platform: str, blanks: int) -> None:
+async def test_a_value_that_is_cut_where_it_is_reported_holds_no_half_of_one(platform: str, blanks: int) -> None:
     secret = SECRETS[platform]
     odd = ["x" * blanks, secret, "x" * 100]
     row = {"id": 5, "Id": odd, "updated_at": odd, "modified_date": odd, "status": odd, "state": "x"}

@@ -178,7 +178,7 @@ async def test_a_process_that_is_killed_with_the_lock_frees_it(tmp_path: Path, m
         holder.stdout.close()
 
 
-async def test_a_lock_that_is_held_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_lock_that_is_held_too_long_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_file, "LOCK_PATIENCE_SECONDS", 0.05)
     issuer = Issuer()
     async with TokenFile(tmp_path / "shop.tokens", "digest").locked():

@@ -176,7 +176,7 @@ def test_after_a_reboot_what_is_kept_costs_one_window_at_most(tmp_path: Path) ->
         os.urandom(4096),
     ],
 )
-def test_a_file_of_nonsense_costs_one_window_at_most(tmp_path: Path, kept: bytes) -> None:
+def test_an_invalid_file_costs_one_window_at_most(tmp_path: Path, kept: bytes) -> None:
     watch, path = Stopwatch(), tmp_path / "acme.calls"
     path.write_bytes(kept)
     window = window_of(watch, path)

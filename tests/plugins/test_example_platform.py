@@ -62,7 +62,7 @@ def test_a_plug_in_is_named_with_its_package(installed: dict[str, str], tmp_path
     assert run(installed, tmp_path, "-c", script).strip() == "platform-example 1.2"
 
 
-def test_a_plug_in_that_lacks_something_is_told_all_of_it(installed: dict[str, str], tmp_path: Path) -> None:
+def test_a_plug_in_that_lacks_something_learns_all_of_it(installed: dict[str, str], tmp_path: Path) -> None:
     script = (
         "from dataclasses import replace; from orchestrator import registry;"
         "from tests.plugins import example_platform as ours;"

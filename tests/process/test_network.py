@@ -95,7 +95,7 @@ async def test_what_goes_wrong_after_connecting(talk: Talk, words: str) -> None:
     assert "\n" not in reported
 
 
-async def test_a_server_that_speaks_no_tls() -> None:
+async def test_a_server_without_tls() -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")

@@ -112,7 +112,7 @@ async def test_a_target_reads_the_order_first_when_nobody_knows_how_old_the_last
 
 
 @pytest.mark.parametrize("reason", ["retry_after", "circuit"])
-async def test_a_gate_that_a_clock_ahead_closed_is_open_after_a_start(
+async def test_an_admission_that_a_clock_ahead_closed_is_open_after_a_start(
     tmp_path: Path, reason: ShopWaitReason, ahead_ms: int
 ) -> None:
     watch, sandbox = Watch(), Sandbox(SandboxSettings(orders=1))

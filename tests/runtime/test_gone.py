@@ -75,7 +75,7 @@ async def test_a_target_for_an_order_that_is_gone_is_refused_and_one_that_is_bac
         assert (await updates(floor, order.id))[1]["found_again"] is True
 
 
-async def test_a_poll_that_rereads_tells_once_that_an_order_is_gone(tmp_path: Path) -> None:
+async def test_a_poll_that_rereads_shows_once_that_an_order_is_gone(tmp_path: Path) -> None:
     sandbox = Sandbox(SandboxSettings(orders=1))
     async with shopfloor(sandbox, tmp_path, platform="xsale") as floor:
         (order,) = await floor.orders()

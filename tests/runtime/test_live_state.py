@@ -21,7 +21,7 @@ def watch() -> Stopwatch:
     return Stopwatch()
 
 
-def test_a_gate_says_why_it_is_closed(watch: Stopwatch) -> None:
+def test_an_admission_says_why_it_admits_no_calls(watch: Stopwatch) -> None:
     admission = Admission(Limits(1.0, 5, 2, 2, 30.0), watch)
     assert repr(admission) == "<Admission open: circuit closed, 5.0 permits, 0 waiting>"
     admission.throttled(4, "slow down")
@@ -42,7 +42,7 @@ async def test_a_worker_says_what_is_driven_and_whether_calls_are_admitted(tmp_p
         assert repr(inbox) == "<Inbox: at work for [], waits for []>"
 
 
-async def test_a_courier_says_how_far_it_came(tmp_path: Path) -> None:
+async def test_a_pusher_says_how_far_it_came(tmp_path: Path) -> None:
     async with running_erp() as erp, dispatching(tmp_path, settings(erp)) as it:
         await it.publish("7")
         await erp.takes(1)

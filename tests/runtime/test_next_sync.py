@@ -61,7 +61,7 @@ async def test_the_next_sync_is_shown_once_one_has_ended(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("drawn", [0.0, 0.25, 0.75])
-async def test_shops_that_were_swept_in_step_part(drawn: float) -> None:
+async def test_shops_that_were_synced_in_step_part(drawn: float) -> None:
     clock = Clock(now_ms=lambda: NOW)
     sync = cast("ShopSync", Empty())
     schedule = sync_schedule.SyncSchedule("acme", sync, clock, Chance(Drawing(drawn)))

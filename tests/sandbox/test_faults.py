@@ -91,7 +91,7 @@ async def test_an_answer_of_the_tests_own_replaces_the_platforms() -> None:
             assert probe.sandbox.ledger.effects(probe.order) == effects
 
 
-async def test_a_script_strikes_its_step_and_order_only_and_as_often_as_told() -> None:
+async def test_a_script_strikes_its_step_and_order_only_and_as_often_as_asked() -> None:
     async with probing() as probe:
         first, second = probe.sandbox.selldone.order_ids()[:2]
         probe.sandbox.faults.script("error_before", step="prepare", order=first, times=2)
@@ -125,7 +125,7 @@ async def test_a_throttle_shuts_the_whole_shop_until_its_time_is_over() -> None:
         assert probe.sandbox.ledger.effects(probe.order) == []
 
 
-async def test_a_gate_holds_a_call_before_its_effect_until_it_is_released() -> None:
+async def test_a_call_is_held_before_its_effect_until_it_is_released() -> None:
     async with probing() as probe, anyio.create_task_group() as group:
         held = probe.sandbox.faults.hold(step="confirm", order=probe.order)
         group.start_soon(probe.walk, "OrderConfirm")
@@ -134,7 +134,7 @@ async def test_a_gate_holds_a_call_before_its_effect_until_it_is_released() -> N
         held.release()
 
 
-async def test_a_gate_holds_a_call_between_its_effect_and_its_answer() -> None:
+async def test_a_call_is_held_between_its_effect_and_its_answer() -> None:
     async with probing() as probe, anyio.create_task_group() as group:
         held = probe.sandbox.faults.hold(step="confirm", moment="after")
         group.start_soon(probe.walk, "OrderConfirm")

@@ -69,7 +69,7 @@ async def test_processing_leaves_a_return_open_and_sends_what_the_buyer_gets_in_
 
 
 @pytest.mark.parametrize("move", MOVES)
-async def test_each_move_is_told_in_the_form_of_its_sample(move: str) -> None:
+async def test_each_move_is_reported_in_the_form_of_its_sample(move: str) -> None:
     sample = json.loads((_SAMPLES / f"webhook_returns_{move}.json").read_text())
     async with posting() as post:
         order = await shipped(post)
@@ -89,7 +89,7 @@ async def test_each_move_is_told_in_the_form_of_its_sample(move: str) -> None:
             assert body["order_id"] == int(order)
 
 
-async def test_money_that_goes_back_is_told_with_the_order_of_the_refund() -> None:
+async def test_money_that_goes_back_is_reported_with_the_order_of_the_refund() -> None:
     async with posting() as post:
         order = await shipped(post)
         post.subscribe("refunds/create")

@@ -41,7 +41,7 @@ async def test_routing_is_published_when_it_ends_though_nobody_asks() -> None:
         assert answer["order"]["id"] == gid("Order", int(order))
 
 
-async def test_routing_that_takes_no_time_is_told_at_once_for_every_part() -> None:
+async def test_routing_that_takes_no_time_is_reported_at_once_for_every_part() -> None:
     async with posting() as post:
         post.subscribe(ROUTED)
         orders = [post.sandbox.shopify.panel.add() for _ in range(3)]
@@ -64,7 +64,7 @@ async def test_a_senseless_routing_time_is_refused(seconds: Any) -> None:
         assert "routing_seconds" in answer["error"]
 
 
-async def test_what_people_do_to_parts_is_told_under_their_topics() -> None:
+async def test_what_people_do_to_parts_is_reported_under_their_topics() -> None:
     async with posting() as post:
         topics = ("placed_on_hold", "hold_released", "split", "order_routing_complete")
         post.subscribe(*(f"fulfillment_orders/{topic}" for topic in topics))
@@ -86,7 +86,7 @@ async def test_what_people_do_to_parts_is_told_under_their_topics() -> None:
         assert bodies["split"]["replacement_fulfillment_order"]["id"] == gid("FulfillmentOrder", new.id)
 
 
-async def test_reported_progress_is_told_with_the_members_of_the_published_samples() -> None:
+async def test_reported_progress_is_reported_with_the_members_of_the_published_samples() -> None:
     async with posting() as post:
         topics = ("progress_reported", "manually_reported_progress_stopped")
         post.subscribe(*(f"fulfillment_orders/{topic}" for topic in topics))
@@ -104,7 +104,7 @@ async def test_reported_progress_is_told_with_the_members_of_the_published_sampl
 # -- products ----------------------------------------------------------------------------------------------------------
 
 
-async def test_products_are_told_whole_with_ids_that_no_float_holds() -> None:
+async def test_products_are_reported_whole_with_ids_that_no_float_holds() -> None:
     async with posting() as post:
         post.subscribe("products/create", "products/update", path="/products")
         product = (await post.panel("add_product", title="Mug"))["product"]
@@ -197,7 +197,7 @@ async def test_a_subscription_is_made_moved_and_deleted() -> None:
             assert answer["userErrors"] == [{"field": ["id"], "message": "Webhook subscription does not exist"}]
 
 
-async def test_one_made_as_xml_gets_xml_until_it_is_mended() -> None:
+async def test_one_made_as_xml_gets_xml_until_it_is_updated() -> None:
     async with posting() as post:
         await post.panel("subscribe", topic="orders/create", uri=post.receiver.url(), format="XML")
         (listed,) = (await post.ask(LIST))["nodes"]

@@ -20,7 +20,7 @@ from tests.sandbox.receiver import receiving
 # -- what is sent ------------------------------------------------------------------------------------------------------
 
 
-async def test_what_happens_is_told_signed_and_with_all_headers() -> None:
+async def test_what_happens_is_reported_signed_and_with_all_headers() -> None:
     async with posting() as post:
         post.subscribe(*TOPICS)
         order = (await post.panel("add"))["order"]
@@ -52,7 +52,7 @@ async def test_each_subscription_gets_its_own_webhook_of_the_same_event() -> Non
         await post.until(lambda: post.waiting == 0)
 
 
-async def test_every_parcel_is_told_as_itself() -> None:
+async def test_every_parcel_is_reported_as_itself() -> None:
     async with posting() as post:
         post.subscribe("fulfillments/create")
         spread = post.sandbox.shopify.order_ids()[1]
@@ -76,7 +76,7 @@ async def test_a_cancellation_by_the_api_is_published_when_it_is_done_though_nob
         assert (str(got.body["id"]), got.body["cancel_reason"]) == (order, "customer")
 
 
-async def test_an_order_that_is_deleted_is_told_by_its_id_alone() -> None:
+async def test_an_order_that_is_deleted_is_reported_by_its_id_alone() -> None:
     async with posting() as post:
         post.subscribe("orders/delete")
         order = post.sandbox.shopify.order_ids()[0]
@@ -106,7 +106,7 @@ async def test_one_subscription_hears_of_one_product_in_sequence() -> None:
         assert [each.body["title"] for each in post.receiver.got] == titles
 
 
-async def test_different_orders_are_told_side_by_side_but_not_all_at_once() -> None:
+async def test_different_orders_are_reported_side_by_side_but_not_all_at_once() -> None:
     async with posting() as post:
         post.subscribe("orders/create", path="/hang")
         for _ in range(50):

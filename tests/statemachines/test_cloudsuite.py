@@ -61,7 +61,7 @@ def walked(here: OrderState, request: TargetRequest) -> tuple[OrderState, list[s
         steps.append(step.step)
 
 
-def test_the_whole_way_with_everything_that_an_erp_tells() -> None:
+def test_the_whole_way_with_everything_that_an_erp_sends() -> None:
     assert planned(order_state("confirmed"), wish("delivered", despatch=[SLIP, FINAL], **ERP)) == [
         ("process", "confirmed", "processing"),
         ("set_erp_number", "processing", "processing"),

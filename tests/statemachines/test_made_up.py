@@ -43,7 +43,7 @@ def test_what_goods_do_at_any_of_them_counts() -> None:
     assert withdrawn.blocks_as == "not-allowed"
 
 
-def test_the_machine_tells_them_all() -> None:
+def test_the_machine_names_them_all() -> None:
     described = MACHINE.describe()
     assert (described["milestones"]["shipped"], described["milestones"]["delivered"]) == ("completed", "completed")
     (completed,) = [state for state in described["states"] if state["name"] == "completed"]

@@ -158,7 +158,7 @@ def kept(floor: Driven[Bazaar], target_id: str) -> Target:
     return found
 
 
-async def test_a_step_that_the_shop_has_no_use_for_is_passed_over_and_told(bare: Driven[Bazaar]) -> None:
+async def test_a_step_that_the_shop_has_no_use_for_is_passed_over_and_reported(bare: Driven[Bazaar]) -> None:
     made = bare.submit(target("shipped", tracking={"code": "T1", "carrier": "DPD"}))
     assert made.unused == ()
     await bare.work()

@@ -259,7 +259,7 @@ def test_an_order_that_can_be_shipped_again_after_it_was_sent_was_returned(
     assert MACHINE.observe(order_state(known), replace(observed, facts={"status": "Canceled"})) == "Canceled"
 
 
-def test_tracking_of_a_parcel_that_comes_back_is_not_told_the_buyer() -> None:
+def test_tracking_of_a_parcel_that_comes_back_is_not_sent() -> None:
     plan = MACHINE.plan(order_state("SentOrder"), TargetRequest("returned", tracking=TRACKING))
     assert isinstance(plan, Plan)
     assert (steps(plan), plan.unused) == (["return_delivery"], ("tracking",))
@@ -331,11 +331,11 @@ def test_set_tracking_leaves_the_state_and_is_remembered() -> None:
         ("return_delivery", "SentOrder", "ToCustomer", False),
     ],
 )
-def test_a_fresh_read_tells_whether_a_step_took_effect(step: str, before: str, shown: str, is_done: bool) -> None:
+def test_a_fresh_read_shows_whether_a_step_took_effect(step: str, before: str, shown: str, is_done: bool) -> None:
     assert MACHINE.is_done(step, order_state(before), order_state(shown), TargetRequest("x")) is is_done
 
 
-def test_a_fresh_read_tells_whether_tracking_was_set() -> None:
+def test_a_fresh_read_shows_whether_tracking_was_set() -> None:
     request = TargetRequest("shipped", tracking=TRACKING)
     here = order_state("PreparingOrder")
     assert MACHINE.is_done("set_tracking", here, here, request) is False

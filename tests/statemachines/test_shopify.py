@@ -350,7 +350,7 @@ def test_observed_orders_are_understood(name: str, state: str, left: int) -> Non
     assert sum(remaining(observed.facts).values()) == left
 
 
-def test_an_order_without_fulfillment_orders_tells_its_age() -> None:
+def test_an_order_without_fulfillment_orders_shows_its_age() -> None:
     observed = read_order(order_node("no_fulfillment_orders_yet"), "{}", 1_791_115_212_000)
     assert observed.facts["age_seconds"] == 12
 
@@ -373,7 +373,7 @@ def test_every_live_parcel_has_to_arrive_and_one_that_was_cancelled_does_not_cou
     assert read_order(node, "{}", 0).state == "PARTIALLY_FULFILLED"
 
 
-def test_an_order_whose_payment_state_is_not_told_is_understood() -> None:
+def test_an_order_without_a_payment_state_is_understood() -> None:
     node = order_node("unfulfilled")
     node["displayFinancialStatus"] = None
     assert read_order(node, "{}", 0).payment == "unknown"

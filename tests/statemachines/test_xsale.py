@@ -80,7 +80,7 @@ def test_what_a_change_of_status_cannot_carry_is_unused() -> None:
 
 
 @pytest.mark.parametrize("state", ["2017", " 2017 "])
-def test_a_status_id_means_what_the_last_look_told(state: str) -> None:
+def test_a_status_id_means_what_the_last_read_showed(state: str) -> None:
     plan = MACHINE.plan(at("Nowe", statuses={"2017": "W trakcie realizacji"}), TargetRequest(state))
     assert isinstance(plan, Plan)
     assert plan.state == "W trakcie realizacji"

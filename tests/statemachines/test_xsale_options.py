@@ -86,7 +86,7 @@ def test_an_accent_that_is_written_apart_is_the_same_letter(tmp_path: Path) -> N
         ({"credentials": {**ACCOUNT, "login_url": "login"}}, "shops.xs.credentials.login_url: must be an address such"),
     ],
 )
-def test_a_mistake_is_told_with_its_path(tmp_path: Path, keys: dict[str, Any], line: str) -> None:
+def test_a_mistake_is_reported_with_its_path(tmp_path: Path, keys: dict[str, Any], line: str) -> None:
     found = errors(tmp_path, tree(**keys))
     assert found
     assert found[0].startswith(line)

@@ -80,12 +80,12 @@ def test_a_shop_of_before_history_was_kept_is_followed_since_its_last_sync(monke
     tx = empty()
     only(monkeypatch, [each for each in known if each.version < history])
     migrate(tx, NOW)
-    for name, last_sync_at in (("swept", NOW - 5), ("new", None)):
+    for name, last_sync_at in (("synced", NOW - 5), ("new", None)):
         tx.execute("INSERT INTO shops (name, platform, last_sync_at) VALUES (?, 'selldone', ?)", (name, last_sync_at))
     only(monkeypatch, known)
     migrate(tx, NOW)
     rows = tx.query("SELECT name, followed_since, swept_since, skipped FROM shops ORDER BY name")
-    assert [tuple(row) for row in rows] == [("new", None, None, 0), ("swept", NOW - 5, None, 0)]
+    assert [tuple(row) for row in rows] == [("new", None, None, 0), ("synced", NOW - 5, None, 0)]
 
 
 def test_an_order_that_only_webhooks_reported_is_provisional(monkeypatch: pytest.MonkeyPatch) -> None:

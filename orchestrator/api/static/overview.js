@@ -15,7 +15,7 @@ class Overview {
   update(status, milestones) {
     const totals = status.totals ?? {};
     show(this.tiles, [totals, status.attention?.length], () => tiles(totals, status.attention ?? []));
-    show(this.attention, [status.attention, standing(status.shops)], () => attention(status));
+    show(this.attention, [status.attention, pausedShops(status.shops)], () => attention(status));
     // every second something in here grows older: only what is not a clock decides about drawing anew
     const steady = status.shops.map(({ oldest_pending_seconds: age, rate_limit: rate, ...rest }) =>
       [rest, Math.floor((age ?? 0) / 10), rate && { ...rate, available: 0 }]);
@@ -40,14 +40,14 @@ function tiles(totals, needy) {
 }
 
 /** Shops that stand still until somebody does something. */
-function standing(all) {
+function pausedShops(all) {
   return (all ?? []).filter((shop) => shop.paused)
     .map((shop) => ({ name: shop.name, at: shop.paused_at, by: shop.paused_by, reason: shop.paused_reason }));
 }
 
 function attention(status) {
   const orders = status.attention ?? [];
-  const paused = standing(status.shops);
+  const paused = pausedShops(status.shops);
   const heading = el("h2", {}, "Needs a person", " ", orders.length + paused.length > 0 && badge(count(orders.length + paused.length), "bad"));
   if (!orders.length && !paused.length) return [heading, el("p", { class: "panel empty" }, "Nothing. Every order goes its way or rests.")];
   return [heading, el("ul", { class: "panel attention" }, paused.map(pausedShop), orders.map(needyOrder))];

@@ -11,7 +11,7 @@ const EVENT_TONES = {
 const MILESTONES = ["new", "accepted", "preparing", "shipped", "delivered", "returned", "cancelled", "attention"];
 
 const ADVICE = {
-  "rejected": "The platform refused this step. Mend the order there, then retry; if the step was done by hand, skip it.",
+  "rejected": "The platform refused this step. Fix the order there, then retry; if the step was done by hand, skip it.",
   "attempts-exhausted": "The platform kept failing. When it works again, retry.",
   "not-allowed": "The order must not be shipped any more. Cancel it, here and on the platform; if that is undone on the platform, it goes on by itself.",
   "unknown-state": "Move the order to a state that the machine knows in the shop's own panel, then refresh.",

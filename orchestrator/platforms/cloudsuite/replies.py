@@ -32,7 +32,7 @@ _PAGES = frozenset(
 )
 """Roots of pages for people and of pieces of them, some of which are XML."""
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_TELLS_NOTHING = frozenset({400, 422})
+_UNSPECIFIC = frozenset({400, 422})
 """Codes of refusals whose cause only the message names."""
 
 
@@ -74,7 +74,7 @@ def says_duplicate(status: int, body: bytes, duplicate_pattern: re.Pattern[str])
     reply = _read(body)
     reported = reply.code if reply is not None and reply.code is not None and reply.code >= 400 else None
     code = reported if reported is not None else status
-    if code >= 400 and code not in _TELLS_NOTHING:
+    if code >= 400 and code not in _UNSPECIFIC:
         return code == 409
     return duplicate_pattern.search(body.decode("utf-8", "replace")) is not None
 

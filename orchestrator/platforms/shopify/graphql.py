@@ -72,7 +72,7 @@ _ELSEWHERE_CODES = frozenset(
     }
 )
 """The same as codes, of the mutations that have any (Admin schema: the enums `…UserErrorCode`)."""
-_TELLS_NOTHING = frozenset({"", "INVALID"})
+_UNSPECIFIC = frozenset({"", "INVALID"})
 """Codes whose cause only the message names."""
 
 
@@ -276,7 +276,7 @@ def refusal_of(payload: Mapping[str, Json], clean: Callable[[str], str] = _as_it
 
 def _is_elsewhere(error: Mapping[str, Json]) -> bool:
     code = str(error.get("code") or "")
-    if code not in _TELLS_NOTHING:
+    if code not in _UNSPECIFIC:
         return code in _ELSEWHERE_CODES
     said = str(error.get("message")).lower()
     return any(phrase in said for phrase in _ELSEWHERE)

@@ -90,7 +90,7 @@ class OptionalParts:
 
     async def order_of(self, return_id: str) -> str | None:
         """The order of a return; None where there is none, and where the app may not read it: then some other topic
-        tells of the order."""
+        names the order."""
         try:
             data, _ = await self._door.query("return_order", {"id": f"gid://shopify/Return/{return_id}"})
         except AccessDenied as failure:

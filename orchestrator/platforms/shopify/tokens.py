@@ -157,7 +157,7 @@ class TokenEndpoint:
 
 
 def _ends_chain(code: Json, words: str) -> bool:
-    """Whether a refusal is about the refresh token: `error` says so, and where it is none of the codes that do or do
+    """Whether a refusal is about the refresh token: `error` says so, and where it is not one of the codes that do or do
     not, the words."""
     if code in _CLIENT_CODES:
         return False

@@ -186,7 +186,7 @@ class SelldoneShop:
         self, basket: Basket, state: str, items: Sequence[int] | None, delivery_info: dict[str, Json] | None
     ) -> Outcome:
         """Endpoint 3: one state forward. A repeated state changes nothing (selldone.md §5.2, §8)."""
-        if (refused := self._standing_refusal(basket)) is not None:
+        if (refused := self._refusal_by_state(basket)) is not None:
             return refused
         if basket.state not in CHAIN:
             return _OUT_OF_SEQUENCE
@@ -218,7 +218,7 @@ class SelldoneShop:
 
     def return_delivery(self, basket: Basket) -> Outcome:
         """Endpoint 4: only a sent order comes back, and can then be sent again (selldone.md §5.2)."""
-        if (refused := self._standing_refusal(basket)) is not None:
+        if (refused := self._refusal_by_state(basket)) is not None:
             return refused
         if basket.state != "SentOrder":
             return _OUT_OF_SEQUENCE
@@ -228,7 +228,7 @@ class SelldoneShop:
 
     def set_tracking(self, basket: Basket, code: str | None, url: str | None) -> Outcome:
         """Endpoint 5, taken where the panel offers it: in PreparingOrder and SentOrder (selldone.md §5.2)."""
-        if (refused := self._standing_refusal(basket)) is not None:
+        if (refused := self._refusal_by_state(basket)) is not None:
             return refused
         if basket.state not in ("PreparingOrder", "SentOrder"):
             return _OUT_OF_SEQUENCE
@@ -267,7 +267,7 @@ class SelldoneShop:
         answer = {"success": True, "reject": None, "reject_at": None}
         return Accepted(answer, changed=changed, reopens=("reject",))
 
-    def _standing_refusal(self, basket: Basket) -> Refused | None:
+    def _refusal_by_state(self, basket: Basket) -> Refused | None:
         """Writes fail during the countdown and after the cancellation (selldone.md §5.2)."""
         if basket.status == "Canceled":
             return Refused("ORDER_CANCELED_ERROR")

@@ -19,7 +19,7 @@ Json: TypeAlias = Any
 FIRST_ORDER_ID = 820_982_911_946_154_501
 """Ids of more digits than a float has, so that one who parses them as floats is found out (shopify.md §1)."""
 FIRST_LINE_ID = 487_817_672_276_298_001
-LOCATIONS = ((112_833_036_594, "Main"), (114_038_047_026, "Outlet"))
+LOCATIONS = ((112_833_036_594, "Main"), (114_038_047_026, "Branch"))
 SERVICE_LOCATION = (116_220_908_338, "Parcels & Co")
 """Where a fulfilment service keeps the shop's goods."""
 STORE = LOCATIONS[1][0]

@@ -17,7 +17,7 @@ MOST_NODES = 250
 
 
 class BadPage(ValueError):
-    """The arguments of a list make no sense; the message is the answer's."""
+    """The arguments of a list are invalid; the message is the answer's."""
 
 
 def connection(nodes: list[tuple[int, Json]]) -> dict[str, Json]:

@@ -1,8 +1,8 @@
 """Webhooks of a simulated Shopify shop: signed, with all their headers, at least once and in any sequence.
 
 Facts: shopify.md §2.2, §2.3. The running sandbox sends them itself, to the shop's subscriptions (`sender`). A
-`Courier` is for tests that want to hold them in their hands: it sends to one address what happened since it was last
-asked; repeats and disorder are knobs, as the platform promises neither.
+`ManualSender` is for tests that want to hold them in their hands: it sends to one address what happened since it was
+last asked; repeats and disorder are knobs, as the platform promises neither.
 """
 
 from __future__ import annotations

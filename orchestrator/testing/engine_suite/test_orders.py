@@ -197,12 +197,12 @@ async def test_filters_narrow_alone_and_together(engine: Engine) -> None:
             (OrderFilter(situation="queued"), "34"),
             (OrderFilter(situation="waiting"), "5"),
             (OrderFilter(situation="queued", shop="acme"), "3"),
-            (OrderFilter(situation="queued", standing_shops=("other",)), "3"),
-            (OrderFilter(situation="waiting", standing_shops=("other",)), "456"),
+            (OrderFilter(situation="queued", waiting_shops=("other",)), "3"),
+            (OrderFilter(situation="waiting", waiting_shops=("other",)), "456"),
             (OrderFilter(situation="retrying"), "6"),
-            (OrderFilter(situation="retrying", standing_shops=("other",)), ""),
-            (OrderFilter(situation="waiting", standing_shops=("other",), shop="acme"), ""),
-            (OrderFilter(situation="idle", standing_shops=("other",)), "12"),
+            (OrderFilter(situation="retrying", waiting_shops=("other",)), ""),
+            (OrderFilter(situation="waiting", waiting_shops=("other",), shop="acme"), ""),
+            (OrderFilter(situation="idle", waiting_shops=("other",)), "12"),
         ]
         for wanted, found in expected:
             assert "".join(await ids(store, wanted)) == found, wanted

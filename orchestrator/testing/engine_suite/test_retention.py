@@ -167,11 +167,11 @@ async def test_what_is_parked_goes_with_its_event(engine: Engine) -> None:
 
         def unit(tx: Transaction) -> None:
             for at in (OLD, NOW):
-                park(tx, "erp", append_event(tx, at, "x"), "lane", 1, OLD)
+                park(tx, "erp", append_event(tx, at, "x"), "order", 1, OLD)
 
         await store.write(unit)
         assert await forget(store, retention.EVENTS) == 1
-        (left,) = await store.read(lambda tx: list_parked(tx, "erp", "lane", 9))
+        (left,) = await store.read(lambda tx: list_parked(tx, "erp", "order", 9))
         assert left.event.at == NOW
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.platforms.base import offset as sweeps
+from orchestrator.platforms.base import offset as syncs
 from orchestrator.platforms.base.listing import Listing
 from orchestrator.platforms.base.offset import OVERLAP_ROWS, PageWalk, WalkAfterPage
 from orchestrator.platforms.client import OrderSnapshot
@@ -25,7 +25,7 @@ def resume(position: Json = None, cursor: Json = None) -> PageWalk:
 
 
 def after_page(walk: PageWalk, listing: Listing, page_size: int, platform_ms: int | None = DATE_MS) -> WalkAfterPage:
-    return sweeps.after_page(walk, listing, page_size, Present(DATE_MS, platform_ms))
+    return syncs.after_page(walk, listing, page_size, Present(DATE_MS, platform_ms))
 
 
 def snapshot(order_id: int, updated_at: int = 500_000) -> OrderSnapshot:
@@ -43,7 +43,7 @@ def after_json(walk: PageWalk) -> PageWalk:
     return resume(None, json.loads(json.dumps(walk.to_json())))
 
 
-def sweep_through(
+def sync_through(
     rows: list[int], page_size: int, moves: Sequence[tuple[set[int], set[int]]] = (), *, has_total: bool = True
 ) -> tuple[set[int], WalkAfterPage, int]:
     """Pages to the end; after each page the rows of `moves` leave and enter. Ids seen, how it ended, pages."""
@@ -65,7 +65,7 @@ def sweep_through(
 
 @given(st.integers(0, 60), st.integers(2, 25), st.booleans())
 def test_a_list_at_rest_is_seen_whole(count: int, page_size: int, has_total: bool) -> None:
-    found, end, _ = sweep_through(list(range(count)), page_size, has_total=has_total)
+    found, end, _ = sync_through(list(range(count)), page_size, has_total=has_total)
     assert found == set(range(count))
     assert end.flaw is None
     assert end.walk.lost == 0
@@ -78,16 +78,16 @@ def test_a_list_at_rest_is_seen_whole(count: int, page_size: int, has_total: boo
     st.lists(st.tuples(st.sets(st.integers(0, 79)), st.sets(st.integers(80, 99))), max_size=12),
     st.booleans(),
 )
-def test_a_row_that_stays_is_seen_or_the_sweep_says_that_it_may_not_be(
+def test_a_row_that_stays_is_seen_or_the_sync_says_that_it_may_not_be(
     count: int, page_size: int, moves: list[tuple[set[int], set[int]]], has_total: bool
 ) -> None:
-    found, end, _ = sweep_through(list(range(count)), page_size, moves, has_total=has_total)
+    found, end, _ = sync_through(list(range(count)), page_size, moves, has_total=has_total)
     staying = set(range(count)) - {row for gone, _ in moves for row in gone}
     assert staying <= found or end.flaw is not None
 
 
 @given(st.integers(1, 60), st.integers(2, 25), st.integers(0, 100))
-def test_whatever_the_platform_counts_every_row_is_seen_or_the_sweep_says_so(
+def test_whatever_the_platform_counts_every_row_is_seen_or_the_sync_says_so(
     count: int, page_size: int, total: int
 ) -> None:
     walk, found = resume(), set[str]()
@@ -103,7 +103,7 @@ def test_whatever_the_platform_counts_every_row_is_seen_or_the_sweep_says_so(
 
 
 def test_rows_that_move_up_over_the_cut_are_found_by_stepping_back() -> None:
-    found, end, _ = sweep_through(list(range(40)), 10, [(set(), set()), (set(range(12)), set())])
+    found, end, _ = sync_through(list(range(40)), 10, [(set(), set()), (set(range(12)), set())])
     assert set(range(12, 40)) <= found
     assert end.walk.lost == 2
     assert end.flaw is None
@@ -134,7 +134,7 @@ def test_a_platform_that_ignores_the_offset_is_not_taken_for_one_that_is_at_its_
             walk = turned.walk
 
 
-def test_a_count_that_is_too_large_does_not_hold_a_sweep() -> None:
+def test_a_count_that_is_too_large_does_not_hold_a_sync() -> None:
     walk, pages = resume(), 0
     while True:
         pages += 1
@@ -154,7 +154,7 @@ def test_an_empty_list_that_counts_orders_is_not_believed() -> None:
     assert after_page(resume({"updated_at": 7}), Listing(()), 10).flaw is None
 
 
-def test_a_page_without_a_readable_id_does_not_end_a_sweep() -> None:
+def test_a_page_without_a_readable_id_does_not_end_a_sync() -> None:
     first = after_page(resume(), Listing((), (), (), 10, 30), 10)
     assert not first.is_complete
     assert first.walk.offset == 10 - OVERLAP_ROWS
@@ -169,11 +169,11 @@ def position_after(updated_at: Sequence[int], date_ms: int | None, position: obj
     return turned.walk.position
 
 
-def test_the_next_sweep_begins_at_the_largest_change_seen() -> None:
+def test_the_next_sync_begins_at_the_largest_change_seen() -> None:
     assert position_after([10, 900, 30], DATE_MS) == {"updated_at": 900}
 
 
-def test_a_change_time_in_the_future_does_not_blind_the_next_sweep() -> None:
+def test_a_change_time_in_the_future_does_not_blind_the_next_sync() -> None:
     assert position_after([10, DATE_MS * 50], DATE_MS) == {"updated_at": DATE_MS}
     assert position_after([10, DATE_MS * 50], None) == {"updated_at": DATE_MS}, "ours bounds it too"
     far = position_after([10, DATE_MS * 50], DATE_MS * 50)
@@ -191,7 +191,7 @@ def test_the_position_never_goes_back() -> None:
     assert position_after([10], DATE_MS, {"updated_at": 800}) == {"updated_at": 800}
 
 
-def test_an_empty_sweep_keeps_its_position() -> None:
+def test_an_empty_sync_keeps_its_position() -> None:
     assert position_after([], DATE_MS, {"updated_at": 800}) == {"updated_at": 800}
     assert position_after([], DATE_MS) is None
 
@@ -207,8 +207,8 @@ def test_without_a_platform_clock_the_first_page_bounds_the_position() -> None:
     assert last.walk.position == {"updated_at": 100}
 
 
-def test_a_change_on_a_page_already_read_is_left_to_the_next_sweep() -> None:
-    """Row 1 changes at 1,000,500 after its page was read; row 30 shows 1,900,000 later in the same, slow sweep."""
+def test_a_change_on_a_page_already_read_is_left_to_the_next_sync() -> None:
+    """Row 1 changes at 1,000,500 after its page was read; row 30 shows 1,900,000 later in the same, slow sync."""
     first = after_page(resume(), page(range(30), PageWalk(), 20), 20)
     assert not first.is_complete
     rows = tuple(snapshot(n, 1_900_000) for n in range(15, 30))

@@ -43,7 +43,7 @@ def page(rows: list[Row], offset: int = 0, size: int = 2) -> Listing:
     return Listing(tuple(rows[offset : offset + size]), (), following, len(rows))
 
 
-def swept(search: Search, position: Any, *states: list[Row]) -> tuple[list[str], Any]:
+def synced(search: Search, position: Any, *states: list[Row]) -> tuple[list[str], Any]:
     """Ids found by a whole sync; the platform holds each of `states` for one page, the last one for all others."""
     found: list[str] = []
     cursor, calls = None, 0
@@ -62,63 +62,63 @@ def swept(search: Search, position: Any, *states: list[Row]) -> tuple[list[str],
 
 @pytest.mark.parametrize("search", [DEFAULT, BY_CHANGE])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5])
-def test_the_first_sweep_finds_every_row_once(search: Search, count: int) -> None:
-    found, _ = swept(search, None, [row(n, n) for n in range(count)])
+def test_the_first_sync_finds_every_row_once(search: Search, count: int) -> None:
+    found, _ = synced(search, None, [row(n, n) for n in range(count)])
     assert found == [str(n) for n in range(count)]
 
 
 @pytest.mark.parametrize("search", [DEFAULT, BY_CHANGE])
-def test_the_next_sweep_finds_what_is_new_or_changed_and_nothing_else(search: Search) -> None:
+def test_the_next_sync_finds_what_is_new_or_changed_and_nothing_else(search: Search) -> None:
     rows = [row(n, n) for n in range(5)]
-    _, position = swept(search, None, rows)
-    assert swept(search, position, rows)[0] == []
+    _, position = synced(search, None, rows)
+    assert synced(search, position, rows)[0] == []
     rows[1] = row(1, 30)
-    assert swept(search, position, [*rows, row(9, 31)])[0] == ["1", "9"]
+    assert synced(search, position, [*rows, row(9, 31)])[0] == ["1", "9"]
 
 
-def test_a_row_that_slips_through_while_others_leave_is_found_in_the_same_sweep() -> None:
+def test_a_row_that_slips_through_while_others_leave_is_found_in_the_same_sync() -> None:
     rows = [row(n) for n in range(6)]
-    found, _ = swept(DEFAULT, None, rows, rows[2:])
+    found, _ = synced(DEFAULT, None, rows, rows[2:])
     assert set(found) == {str(n) for n in range(6)}
 
 
-def test_a_row_that_slips_through_unnoticed_is_found_by_the_next_sweep() -> None:
+def test_a_row_that_slips_through_unnoticed_is_found_by_the_next_sync() -> None:
     rows = [row(n) for n in range(6)]
     moved = [*rows[2:], row(10), row(11)]  # two left, two came: the count tells nothing
-    found, position = swept(DEFAULT, None, rows, moved)
-    again, _ = swept(DEFAULT, position, moved)
+    found, position = synced(DEFAULT, None, rows, moved)
+    again, _ = synced(DEFAULT, position, moved)
     assert {str(n) for n in range(2, 6)} <= {*found, *again}
 
 
-def test_a_sweep_by_change_time_is_repeated_until_nothing_new_shows() -> None:
+def test_a_sync_by_change_time_is_repeated_until_nothing_new_shows() -> None:
     rows = [row(n, n) for n in range(5)]
-    _, position = swept(BY_CHANGE, None, [row(100, 0)])
+    _, position = synced(BY_CHANGE, None, [row(100, 0)])
     moved = [*rows[1:], row(0, 60)]  # changed meanwhile, and went to the end: a row moved up over the cut
-    found, _ = swept(BY_CHANGE, position, rows, moved)
+    found, _ = synced(BY_CHANGE, position, rows, moved)
     assert {str(n) for n in range(5)} <= set(found)
 
 
-def test_a_sweep_by_change_time_reads_back_more_than_the_hour_that_clocks_repeat() -> None:
-    _, position = swept(BY_CHANGE, None, [row(1, 180)])
+def test_a_sync_by_change_time_reads_back_more_than_the_hour_that_clocks_repeat() -> None:
+    _, position = synced(BY_CHANGE, None, [row(1, 180)])
     first = PageWalk.resume(position, None, BY_CHANGE, NOW).page
     assert "modified__gte=2026-01-01T13:00:00" in first
-    assert swept(BY_CHANGE, position, [row(1, 180), row(2, 125)])[0] == ["2"]
+    assert synced(BY_CHANGE, position, [row(1, 180), row(2, 125)])[0] == ["2"]
 
 
 def test_what_will_not_be_listed_again_is_forgotten() -> None:
-    _, position = swept(BY_CHANGE, None, [row(1, 0), row(2, 600)])
+    _, position = synced(BY_CHANGE, None, [row(1, 0), row(2, 600)])
     assert list(position["seen"]) == ["2"]
-    _, position = swept(DEFAULT, None, [row(1, 0), row(2, 600)])
+    _, position = synced(DEFAULT, None, [row(1, 0), row(2, 600)])
     assert list(position["seen"]) == ["1", "2"]
 
 
-def test_an_empty_sweep_by_change_time_keeps_its_place() -> None:
-    _, position = swept(BY_CHANGE, None, [row(1, 100)])
-    _, after = swept(BY_CHANGE, position, [])
+def test_an_empty_sync_by_change_time_keeps_its_place() -> None:
+    _, position = synced(BY_CHANGE, None, [row(1, 100)])
+    _, after = synced(BY_CHANGE, position, [])
     assert after["since"] == position["since"]
 
 
-def test_a_next_page_that_is_the_same_page_ends_the_sweep_and_is_not_believed() -> None:
+def test_a_next_page_that_is_the_same_page_ends_the_sync_and_is_not_believed() -> None:
     walk = PageWalk.resume(None, None, DEFAULT, NOW)
     turned = after_page(walk, Listing((row(1),), (), walk.page, 99), DEFAULT)
     assert turned.next is None
@@ -142,8 +142,8 @@ def test_an_empty_page_that_names_another_one_does_not_end_the_list() -> None:
 
 
 @pytest.mark.parametrize("future", ["2100-01-01T00:00:00.000000", "2026-02-01T15:00:00.000000"])
-def test_a_change_time_in_the_future_does_not_blind_the_next_sweep(future: str) -> None:
-    _, position = swept(BY_CHANGE, None, [row(1), Row("2", "confirmed", future)])
+def test_a_change_time_in_the_future_does_not_blind_the_next_sync(future: str) -> None:
+    _, position = synced(BY_CHANGE, None, [row(1), Row("2", "confirmed", future)])
     assert position["since"] == "2026-02-01T12:00:00.000000", "the moment when it began, as Amsterdam writes it"
     assert "1" not in position["seen"]
     again = PageWalk.resume({"seen": {}, "since": future}, None, BY_CHANGE, NOW)
@@ -166,19 +166,19 @@ def test_a_position_of_the_future_is_known_by_the_platforms_clock_too() -> None:
 def test_a_position_that_is_no_date_is_begun_anew(since: str) -> None:
     again = PageWalk.resume({"seen": {"1": since}, "since": since}, None, BY_CHANGE, NOW)
     assert "modified__gte=1969-12-31T22:00:00" in again.page
-    assert swept(BY_CHANGE, {"seen": {"1": since}, "since": since}, [row(1), row(2)])[0] == ["1", "2"]
+    assert synced(BY_CHANGE, {"seen": {"1": since}, "since": since}, [row(1), row(2)])[0] == ["1", "2"]
 
 
 @pytest.mark.parametrize("past", ["1900-01-01T00:00:00", "1970-01-01T00:00:00"])
-def test_a_change_time_at_the_beginning_of_time_breaks_no_sweep(past: str) -> None:
-    _, position = swept(BY_CHANGE, None, [Row("2", "confirmed", past)])
-    assert swept(BY_CHANGE, position, [Row("2", "confirmed", past), row(3)])[0] == ["3"]
+def test_a_change_time_at_the_beginning_of_time_breaks_no_sync(past: str) -> None:
+    _, position = synced(BY_CHANGE, None, [Row("2", "confirmed", past)])
+    assert synced(BY_CHANGE, position, [Row("2", "confirmed", past), row(3)])[0] == ["3"]
 
 
 def test_a_list_that_keeps_moving_leaves_the_position_where_it_is() -> None:
-    _, position = swept(BY_CHANGE, None, [row(100, 0)])
+    _, position = synced(BY_CHANGE, None, [row(100, 0)])
     states = [[row(n, n + calls) for n in range(4)] for calls in range(20)]
-    found, after = swept(BY_CHANGE, position, *states)
+    found, after = synced(BY_CHANGE, position, *states)
     assert set(found) == {"0", "1", "2", "3"}
     assert after["since"] == position["since"], "some row may have slipped through each time"
 
@@ -194,6 +194,6 @@ def test_the_query_says_what_the_shop_wants() -> None:
 @given(st.lists(st.lists(st.tuples(st.integers(1, 12), st.integers(0, 3)), max_size=9), min_size=1, max_size=6))
 def test_once_the_list_rests_everything_in_it_was_found(history: list[list[tuple[int, int]]]) -> None:
     states = [[row(n, minutes) for n, minutes in dict(state).items()] for state in history]
-    found, position = swept(DEFAULT, None, *states)
-    again, _ = swept(DEFAULT, position, states[-1])
+    found, position = synced(DEFAULT, None, *states)
+    again, _ = synced(DEFAULT, position, states[-1])
     assert {each.id for each in states[-1]} <= {*found, *again}

@@ -304,7 +304,7 @@ def test_a_confirmation_carries_the_erps_numbers_in_the_orders_own_lines() -> No
         ("7", "7"),
     ],
 )
-def test_a_confirmation_tells_prices_to_the_digit_and_without_an_exponent(documented: str, sent: str) -> None:
+def test_a_confirmation_shows_prices_to_the_digit_and_without_an_exponent(documented: str, sent: str) -> None:
     text = json.dumps(order())
     one = order()["order_lines"][0]["unit_price"]
     whole = read_value(text.replace(f'"unit_price": {one}', f'"unit_price": {documented}', 1))

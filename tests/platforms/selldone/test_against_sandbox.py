@@ -73,7 +73,7 @@ async def test_a_repeat_is_confirmed_or_out_of_sequence_and_the_state_decides(is
 
 
 @pytest.mark.parametrize("state", ["PreparingOrder", "OrderConfirm", "CheckQueue", "Returned"])
-async def test_the_state_after_a_return_is_the_platforms_to_tell(state: str) -> None:
+async def test_the_state_after_a_return_is_what_the_platform_shows(state: str) -> None:
     async with staged(**selldone(returned_state=state)) as stage:
         await stage.walk(WAY[:4])
         assert (await stage.perform(WAY[4])).state == state
@@ -112,7 +112,7 @@ async def test_only_released_orders_are_new_to_the_erp() -> None:
         assert len(found) - len(marked) == 2
 
 
-async def test_a_cancellation_shows_in_the_next_sweep() -> None:
+async def test_a_cancellation_shows_in_the_next_sync() -> None:
     async with staged(orders=30, lookback_seconds=0, platform="selldone") as stage:
         _, position = await stage.list_pages()
         stage.operate("cancel", order=stage.order)
@@ -204,7 +204,7 @@ async def test_a_whole_delivery_info_takes_the_place_of_the_other_without_a_look
         (Tracking(code="B"), {"tracking_code": "B"}),
     ],
 )
-async def test_tracking_tells_once_more_what_it_does_not_change(tracking: Tracking, sent: dict[str, str]) -> None:
+async def test_tracking_sends_once_more_what_it_does_not_change(tracking: Tracking, sent: dict[str, str]) -> None:
     async with staged(**selldone()) as stage:
         for step in WAY[:2]:
             await stage.perform(step)

@@ -188,7 +188,7 @@ async def test_a_failed_transaction_is_ambiguous() -> None:
     ],
 )
 @pytest.mark.parametrize("step", ["send", "set_tracking"])
-async def test_the_sample_errors_are_told_in_the_platforms_words(
+async def test_the_sample_errors_are_reported_in_the_platforms_words(
     step: str, name: str, status: int, kind: type[PlatformFailure], words: str
 ) -> None:
     failure = await refusal_of(step, sample(name), status)

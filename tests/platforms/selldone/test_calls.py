@@ -84,7 +84,7 @@ async def test_the_list_is_asked_for_as_the_sample_shows() -> None:
     ("unit", "lookback_seconds", "sent"),
     [("s", 0, "1723911565"), ("s", 120, "1723911445"), ("ms", 0, "1723911566998"), ("ms", 0.5, "1723911566498")],
 )
-async def test_the_next_sweep_looks_back_in_the_shops_unit(unit: str, lookback_seconds: float, sent: str) -> None:
+async def test_the_next_sync_looks_back_in_the_shops_unit(unit: str, lookback_seconds: float, sent: str) -> None:
     got: list[str] = []
 
     async def handler(incoming: web.Request) -> web.Response:

@@ -37,7 +37,7 @@ def test_a_request_is_shown_with_its_item_count_and_state() -> None:
 
 
 @pytest.mark.parametrize("nothing", [[], {}])
-def test_no_request_is_told_as_none(nothing: Any) -> None:
+def test_no_request_is_shown_as_none(nothing: Any) -> None:
     assert snapshot(nothing).facts["returns"] == []
 
 

@@ -319,7 +319,7 @@ async def test_doctor_warns_of_a_refresh_token_that_ends_soon(tmp_path: Path) ->
         assert "the refresh token ends at" in found.detail
 
 
-async def test_doctor_tells_a_token_that_lacks_what_the_app_has(tmp_path: Path) -> None:
+async def test_doctor_reports_a_token_that_lacks_what_the_app_has(tmp_path: Path) -> None:
     async with access_stage(tmp_path) as stage:
         for scope in ("read_orders", "write_orders"):
             stage.access.revoke_scope(scope)

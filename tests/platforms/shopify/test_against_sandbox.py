@@ -119,7 +119,7 @@ async def test_a_page_in_place_of_an_answer_is_worth_another_try(page: bytes) ->
         ("read_returns", "warning"),
     ],
 )
-async def test_doctor_tells_of_a_scope_that_is_missing(scope: str, status: str) -> None:
+async def test_doctor_reports_a_missing_scope(scope: str, status: str) -> None:
     async with staged("shopify") as stage:
         stage.operate("revoke_scope", scope=scope)
         found = {finding.check: finding for finding in await stage.client.check()}
@@ -135,7 +135,7 @@ async def test_doctor_fails_without_the_scope_that_fulfilment_needs() -> None:
         assert "write_merchant_managed_fulfillment_orders" in found["scopes"].detail
 
 
-async def test_doctor_tells_of_a_version_and_a_domain_that_are_not_served() -> None:
+async def test_doctor_reports_a_version_and_a_domain_that_are_not_served() -> None:
     async with staged("shopify", options={"api_version": "2024-01", "domain": "other.myshopify.com"}) as stage:
         found = {finding.check: finding.status for finding in await stage.client.check()}
         assert (found["version"], found["shop"]) == ("warning", "warning")

@@ -168,7 +168,7 @@ def test_the_simulated_platform_reads_the_same_fields_as_a_graphql_library(name:
         ("gql_order_cancel_response", "orderCancel", type(None)),
     ],
 )
-def test_user_errors_are_told_apart(name: str, field: str, kind: type) -> None:
+def test_user_errors_are_distinguished(name: str, field: str, kind: type) -> None:
     payload = sample(name)["data"][field]
     refusal = refusal_of(payload)
     assert type(refusal) is kind
@@ -185,7 +185,7 @@ def test_user_errors_are_told_apart(name: str, field: str, kind: type) -> None:
         ("gql_error_throttled", True, Transient),
     ],
 )
-def test_top_level_errors_are_told_apart(name: str, is_effect: bool, kind: type) -> None:
+def test_top_level_errors_are_distinguished(name: str, is_effect: bool, kind: type) -> None:
     body = sample(name)
     assert type(failure_of(body["errors"], body, is_effect=is_effect)) is kind
 

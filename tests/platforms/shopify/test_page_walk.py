@@ -39,7 +39,7 @@ def test_what_was_read_among_the_open_orders_is_not_read_again_with_everything()
     assert again.fresh([row("1", NOW)]) == [row("1", NOW)], "it changed since"
 
 
-def test_only_the_whole_list_says_where_the_next_sweep_begins() -> None:
+def test_only_the_whole_list_says_where_the_next_sync_begins() -> None:
     first = PageWalk.resume(None, None, LOOKBACK, PRESENT).turned([row("1", NOW - 5000)], None, PRESENT, LOOKBACK)
     everything = first.following()
     assert everything is not None
@@ -70,7 +70,7 @@ def test_a_change_time_in_the_future_hides_no_later_change(ahead_ms: int) -> Non
     assert following.turned([], None, late, LOOKBACK).position()["latest"] == NOW
 
 
-def test_a_sweep_that_lasts_is_bounded_by_its_beginning() -> None:
+def test_a_sync_that_lasts_is_bounded_by_its_beginning() -> None:
     first = PageWalk().turned([row("1", NOW - 5000)], "next", PRESENT, LOOKBACK)
     later = Present(NOW + 3_600_000, NOW + 3_600_000)
     last = PageWalk.resume(None, first.to_json(), LOOKBACK, later)
@@ -89,7 +89,7 @@ def test_a_position_of_the_future_is_begun_from_the_beginning() -> None:
 
 
 @pytest.mark.parametrize("latest", [-62_135_596_800_000, 0, 1])
-def test_a_change_time_at_the_beginning_of_time_breaks_no_sweep(latest: int) -> None:
+def test_a_change_time_at_the_beginning_of_time_breaks_no_sync(latest: int) -> None:
     position = PageWalk().turned([row("1", latest)], None, PRESENT, LOOKBACK).position()
     assert (PageWalk.resume(position, None, LOOKBACK, PRESENT).query or "").startswith(
         "updated_at:>='1970-01-01T00:00:0"

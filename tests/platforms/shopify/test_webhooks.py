@@ -53,7 +53,7 @@ def test_the_header_decides_the_topic_whatever_its_case_and_prefix() -> None:
         ("guide2019_products_create", "products/create"),
     ],
 )
-def test_bodies_of_the_guide_are_told_by_their_shape(name: str, topic: str) -> None:
+def test_bodies_of_the_guide_are_recognised_by_their_shape(name: str, topic: str) -> None:
     assert webhooks.topic_of({}, sample(name)) == topic
 
 

@@ -60,7 +60,7 @@ def test_the_goods_of_every_fulfilment_order_are_either_to_be_shipped_or_not(ver
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_a_service_said_tells_who_ships(version: str) -> None:
+def test_what_a_service_said_shows_who_ships(version: str) -> None:
     taken = {"SUBMITTED", "ACCEPTED", "CANCELLATION_REQUESTED", "CANCELLATION_REJECTED"}
     for word in words("FulfillmentOrderRequestStatus", version):
         order = node(displayFulfillmentStatus="REQUEST_DECLINED" if word == "REJECTED" else "UNFULFILLED")

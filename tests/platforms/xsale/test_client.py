@@ -208,7 +208,7 @@ async def test_further_calls_inside_one_wait_for_the_rate_and_logins_do_not() ->
 # -- pages -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_sweep_goes_on_until_a_page_is_empty_or_brings_nothing_new() -> None:
+def test_a_sync_goes_on_until_a_page_is_empty_or_brings_nothing_new() -> None:
     first = Cursor()
     second = turn(first, ["1", "2"], paging="limit_offset", groups=2)
     assert second == Cursor(0, 2, 2, ("1", "2"))
@@ -376,7 +376,7 @@ async def test_statuses_that_make_no_sense_are_trouble_that_passes() -> None:
         assert len(await stage.snapshots()) == 3
 
 
-async def test_an_organization_that_is_not_the_accounts_is_told_with_those_that_are() -> None:
+async def test_an_organization_that_is_not_the_accounts_is_reported_with_those_that_are() -> None:
     async with staged("xsale", options={"organization": "Futuriti_x"}) as stage:
         with pytest.raises(AccessDenied, match=f"organizations: {ORGANIZATION}"):
             await stage.client.list_page(None, None)
@@ -394,7 +394,7 @@ async def test_doctor_names_the_status_that_is_missing() -> None:
         assert found["credentials"].status == "ok"
 
 
-async def test_doctor_tells_a_login_that_is_refused_and_a_platform_that_is_away() -> None:
+async def test_doctor_reports_a_login_that_is_refused_and_a_platform_that_is_away() -> None:
     async with staged("xsale") as stage:
         stage.operate("change_token", token="another")
         statuses = [(finding.check, finding.status) for finding in await stage.client.check()]

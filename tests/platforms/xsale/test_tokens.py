@@ -141,7 +141,7 @@ async def test_while_the_old_tokens_are_good_a_login_server_that_is_down_holds_n
 
 
 @pytest.mark.parametrize("life", [None, "soon", 0, -1, True, "3600"])
-async def test_a_life_that_is_not_told_is_a_day(life: Any) -> None:
+async def test_an_unknown_life_is_a_day(life: Any) -> None:
     server = LoginServer(life=life)
     async with keeper(server) as found:
         got = await found.tokens()

@@ -98,7 +98,7 @@ def test_the_id_decides_when_the_name_is_an_old_one() -> None:
         ({"StatusName": "X"}, "X"),
     ],
 )
-def test_an_unknown_status_is_kept_as_the_order_tells_it(status: dict[str, Any], state: str) -> None:
+def test_an_unknown_status_is_kept_as_the_order_shows_it(status: dict[str, Any], state: str) -> None:
     snapshot, ref = read_single(json.dumps({**without("StatusId", "StatusName"), **status}).encode(), READING, TABLE)
     assert snapshot.state == state
     assert not TABLE.explains(ref)
@@ -246,7 +246,7 @@ def test_another_article_in_an_item_counts() -> None:
 # -- statuses ----------------------------------------------------------------------------------------------------------
 
 
-def test_names_that_are_missing_or_double_are_told_with_those_that_there_are() -> None:
+def test_names_that_are_missing_or_double_are_reported_with_those_that_there_are() -> None:
     table = StatusTable.of([{"Id": 7, "Name": "Nowe"}, {"Id": 3, "Name": "Wysłane"}, {"Id": 9, "Name": "Wysłane"}])
     with pytest.raises(StatusMissing) as caught:
         table.require(("Nowe", "Nowee", "Wysłane"))

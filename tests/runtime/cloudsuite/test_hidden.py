@@ -26,7 +26,7 @@ async def test_an_order_is_marked_sent_and_stays_so(tmp_path: Path, answer: str)
         assert effects(sandbox, order.id) == ["process", "mark_sent", "finish"]
 
 
-async def test_a_lost_answer_is_sent_again_for_no_read_can_tell(tmp_path: Path) -> None:
+async def test_a_lost_answer_is_sent_again_where_no_read_shows_the_effect(tmp_path: Path) -> None:
     sandbox = cloudsuite(hidden=HIDDEN)
     async with floor_of(sandbox, tmp_path) as floor:
         (order,) = await floor.orders()

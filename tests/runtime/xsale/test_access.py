@@ -26,7 +26,7 @@ async def test_a_resume_asks_for_a_login_at_once(tmp_path: Path) -> None:
         assert len(await floor.events("shop.access_denied")) == 1
 
 
-async def test_a_resume_without_a_mend_is_refused_anew_and_pauses_again(tmp_path: Path) -> None:
+async def test_a_resume_without_a_remedy_is_refused_anew_and_pauses_again(tmp_path: Path) -> None:
     async with xsale(tmp_path) as (floor, sandbox):
         (order,) = await floor.orders()
         sandbox.xsale.panel.change_token("another password")

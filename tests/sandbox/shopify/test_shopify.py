@@ -59,7 +59,7 @@ def recorded(name: str, field: str) -> list[Any]:
     return errors
 
 
-def test_refused_shipments_are_told_in_shopifys_words() -> None:
+def test_refused_shipments_are_reported_in_shopifys_words() -> None:
     shopify = platform()
     one, spread, other = shopify.shop.orders.values()
     refusals = {

@@ -245,7 +245,7 @@ async def test_the_panel_does_what_people_do() -> None:
         {"action": "add", "shop": "none"},
     ],
 )
-async def test_what_the_panel_does_not_know_is_told(request_: dict[str, Any]) -> None:
+async def test_what_the_panel_does_not_know_is_an_error(request_: dict[str, Any]) -> None:
     async with calling() as caller:
         with pytest.raises(PanelError):
             caller.sandbox.xsale.operate(request_)
