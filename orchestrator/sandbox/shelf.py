@@ -1,0 +1,171 @@
+"""Simulated shops whose orders are JSON objects by their ids, their back offices, and the platform of such shops.
+
+A platform writes how an order is made, kept and shown, and what calls do; its back office has further public methods.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from inspect import Parameter, signature
+from typing import Any, ClassVar, Generic, TypeVar
+
+from orchestrator.clock import Clock
+from orchestrator.sandbox.base import BackOffice, SimulatedShops, encode, number_in
+from orchestrator.sandbox.ledger import Ledger
+from orchestrator.sandbox.platform import Json, PanelError, Stock
+
+_APART_MS = 60_000  # between the orders that a shop is stocked with
+
+
+class Shelf:
+    """The orders of one shop, oldest first. `key`: what the ledger calls the shop; `secret`: what opens it. `garbage`:
+    JSON shown in the place of orders. `states`: those that staff can set."""
+
+    states: Sequence[str] = ()
+
+    def __init__(self, clock: Clock, key: str, secret: str, first_id: int) -> None:
+        self.clock = clock
+        self.key = key
+        self.secret = secret
+        self.orders: dict[int, dict[str, Json]] = {}
+        self.garbage: dict[int, str] = {}
+        self._next_id = first_id
+
+    # -- to write --------------------------------------------------------------------------------------------------
+
+    def add(self, at_ms: int, **fields: Json) -> int:
+        """A buyer orders; the new order's id."""
+        raise NotImplementedError
+
+    def save(self, order: dict[str, Json], state: str | None = None) -> None:
+        """Keeps what was changed about an order, with a new state or in the one that it has."""
+        raise NotImplementedError
+
+    def view(self, order: Mapping[str, Json]) -> Json:
+        """An order as the platform shows it."""
+        return order
+
+    # -- given -----------------------------------------------------------------------------------------------------
+
+    def next_id(self) -> int:
+        """An id that nothing had."""
+        self._next_id += 1
+        return self._next_id - 1
+
+    def shown(self, order_id: int) -> str:
+        """An order's JSON. Raises KeyError."""
+        return self.garbage.get(order_id) or encode(self.view(self.orders[order_id]))
+
+
+S = TypeVar("S", bound=Shelf)
+
+
+class ShelfOffice(BackOffice, Generic[S]):
+    """The back office of a shelf. Each public method is an action that takes what a request brings under the names of
+    its parameters. `reopens`: steps that may be made again once a person has set a state."""
+
+    actions: ClassVar[Mapping[str, Sequence[str]]] = {}
+    reopens: ClassVar[Sequence[str]] = ()
+
+    def __init__(self, shop: S, ledger: Ledger, platform: str) -> None:
+        self.shop = shop
+        self._ledger = ledger
+        self._platform = platform
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.actions = {name: list(_needed(method)) for name, method in _public(cls)}
+        cls.optional = {name: list(signature(method).parameters)[1:] for name, method in _public(cls)}
+        cls.optional = {
+            name: [p for p in cls.optional[name] if p not in needed] for name, needed in cls.actions.items()
+        }
+
+    def add(self, status: str | None = None) -> str:
+        """A buyer orders; returns the new order's id."""
+        return str(self.shop.add(self.shop.clock.now_ms(), **({} if status is None else {"status": status})))
+
+    def add_garbage(self, payload: Json = None) -> str:
+        """An order that is `payload` in place of its JSON (None: one with a bad state); returns its id."""
+        order_id = self.shop.add(self.shop.clock.now_ms())
+        self.shop.garbage[order_id] = encode({"id": order_id, "status": ["?"]} if payload is None else payload)
+        return str(order_id)
+
+    def mend(self, order: str) -> str:
+        """Shows an order of `add_garbage` as it is; its change time stays."""
+        self.shop.garbage.pop(self._order(order)["id"], None)
+        return order
+
+    def move(self, order: str, state: str) -> str:
+        """Sets any state, also back."""
+        if state not in self.shop.states:
+            raise PanelError(f"unknown state {state!r}; known are {', '.join(self.shop.states)}")
+        self._ledger.reopen(self._platform, self.shop.key, order, self.reopens)
+        self.shop.save(self._order(order), state)
+        return order
+
+    def delete(self, order: str) -> str:
+        """Removes the order for good: it is in no list any more and reading it is a 404."""
+        del self.shop.orders[self._order(order)["id"]]
+        return order
+
+    def change_token(self, token: str) -> None:
+        """Makes another secret, which ends this one."""
+        self.shop.secret = token
+
+    def _order(self, order: str) -> dict[str, Json]:
+        found = self.shop.orders.get(number_in(str(order)) or 0)
+        if found is None:
+            raise PanelError(f"there is no order {order}")
+        return found
+
+    def _changed(self, order: str, **fields: Json) -> str:
+        """Changes an order's fields, and keeps that."""
+        found = self._order(order)
+        found.update(fields)
+        self.shop.save(found)
+        return order
+
+
+def _public(office: type[ShelfOffice[Any]]) -> Iterator[tuple[str, Any]]:
+    for name in dir(office):
+        if not name.startswith("_") and name != "operate" and callable(method := getattr(office, name)):
+            yield name, method
+
+
+def _needed(method: Any) -> Iterator[str]:
+    named = list(signature(method).parameters.values())[1:]
+    return (each.name for each in named if each.default is Parameter.empty)
+
+
+O = TypeVar("O", bound=ShelfOffice[Any])  # noqa: E741 - an office
+
+
+class ShelfPlatform(SimulatedShops[S, O]):
+    """Simulated shops that are shelves. `office`: their back offices."""
+
+    office: ClassVar[type[ShelfOffice[Any]]]
+
+    @abstractmethod
+    def shop_of(self, n: int) -> S:
+        """The shop of a number (from 0 on), empty."""
+
+    def stocked(self, n: int, stock: Stock) -> S:
+        """As `SimulatedShops.stocked`: orders a minute apart, the newest of a minute ago."""
+        shop = self.shop_of(n)
+        for each in range(stock.orders):
+            shop.add(self._clock.now_ms() - _APART_MS * (stock.orders - each))
+        return shop
+
+    def key_of(self, shop: S) -> str:
+        """As `SimulatedShops.key_of`."""
+        return shop.key
+
+    def panel_for(self, shop: S) -> O:
+        """As `SimulatedShops.panel_for`."""
+        office: O = self.office(shop, self._ledger, self.name)  # type: ignore[assignment]
+        return office
+
+    def states_of(self, shop: S) -> Mapping[int, str]:
+        """As `SimulatedShops.states_of`."""
+        return {order_id: str(order["status"]) for order_id, order in shop.orders.items()}
