@@ -8,19 +8,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from typing import ClassVar
 
-from orchestrator.sandbox.base import SimulatedShops
+from orchestrator.sandbox.base import SimulatedShops, gateway_page
 from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.platform import Incoming, Operation, Reply, Stock, Walk, parse_object
-from orchestrator.sandbox.shopify import reads
-from orchestrator.sandbox.shopify.goods import prepare_pickup
-from orchestrator.sandbox.shopify.orders import Json, fulfillment_node, gid
+from orchestrator.sandbox.shopify.operations import RESOLVERS, SINCE, STEPS, VERSIONS, order_of
+from orchestrator.sandbox.shopify.orders import Json
 from orchestrator.sandbox.shopify.panel import ShopifyPanel
-from orchestrator.sandbox.shopify.reads import id_of
 from orchestrator.sandbox.shopify.refusals import Denied, Refused, TooMany
 from orchestrator.sandbox.shopify.scopes import check_scopes
 from orchestrator.sandbox.shopify.selection import BadDocument, Document, Field, parse, project
@@ -30,30 +28,11 @@ from orchestrator.sandbox.shopify.shop import (
     SMALLEST_RESTORE_RATE,
     ShopifyOptions,
     ShopifyShop,
-    number_of,
 )
-from orchestrator.sandbox.shopify.subscriptions import enum_of
 from orchestrator.sandbox.shopify.walk import WALK
 
-VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10")
-_SINCE = {"fulfillmentOrderReportProgress": "2026-04", "jobResult": "2026-10"}
-"""The first version of what is not in every one (the schemas of dev-mcp 1.16.0)."""
 _PATH = re.compile(r"/(?P<shop>[^/]+)/admin/api/(?P<version>[^/]+)/graphql\.json")
 _TOKEN_PATH = re.compile(r"/(?P<shop>[^/]+)/admin/oauth/access_token")
-_STEPS = {
-    "order": "read",
-    "orders": "list",
-    "fulfillmentOrder": "read",
-    "fulfillment": "read",
-    "return": "read",
-    "fulfillmentOrderReportProgress": "report_progress",
-    "fulfillmentOrderLineItemsPreparedForPickup": "prepare_pickup",
-    "fulfillmentCreate": "fulfill",
-    "fulfillmentTrackingInfoUpdate": "update_tracking",
-    "fulfillmentEventCreate": "mark_delivered",
-    "orderCancel": "cancel",
-}
-"""The machine's names for what is asked for; all else is in the ledger by its own name."""
 _QUERY_COST, _MUTATION_COST = 20, 10
 """What documents did cost in the end (shopify.md §8: typical costs)."""
 _REQUESTED = {"order": 300, "orders": 60}
@@ -144,8 +123,8 @@ class ShopifyPlatform(SimulatedShops[ShopifyShop, ShopifyPanel]):
         except BadDocument as error:
             return Operation(domain, None, "unknown", partial(_failed, {"message": str(error)}))
         field = document.root[0]
-        order = _order_of(shop, field)
-        step = _STEPS.get(field.name, field.name)
+        order = order_of(shop, field)
+        step = STEPS.get(field.name, field.name)
         version = found["version"] if found["version"] in VERSIONS else VERSIONS[0]
         act = partial(self._answer, shop, document, version, shop.access.scopes_of(token) or frozenset())
         return Operation(domain, str(order) if order is not None else None, step, act, variables)
@@ -168,12 +147,12 @@ class ShopifyPlatform(SimulatedShops[ShopifyShop, ShopifyPanel]):
         headers = {"X-Shopify-API-Version": version}
         is_effect, is_elsewhere = False, False
         for field in document.root:
-            resolve = _RESOLVERS.get(field.name)
+            resolve = RESOLVERS.get(field.name)
             try:
                 if resolve is None:
                     raise BadDocument(f"Field '{field.name}' doesn't exist on type '{document.name}'")
                 for name in _names(field):
-                    if version < _SINCE.get(name, version):
+                    if version < SINCE.get(name, version):
                         raise BadDocument(f"Field '{name}' doesn't exist on type '{document.name}'")
                     check_scopes(name, scopes)
                 value = resolve(shop, field)
@@ -217,8 +196,7 @@ class ShopifyPlatform(SimulatedShops[ShopifyShop, ShopifyPanel]):
         """As `SimulatedPlatform.broken`: Shopify's JSON for a 500, a gateway's page for the rest."""
         if status == 500:
             return Reply(500, b'{"errors":"Internal Server Error"}')
-        page = f"<html><head><title>{status}</title></head><body><h1>{status} Bad Gateway</h1></body></html>"
-        return Reply(status, page.encode(), headers={"Content-Type": "text/html"})
+        return gateway_page(status)
 
 
 _THROTTLED = {
@@ -246,31 +224,6 @@ def _cost(shop: ShopifyShop, requested: int, actual: int | None) -> dict[str, Js
     return {"requestedQueryCost": requested, "actualQueryCost": actual, "throttleStatus": status}
 
 
-def _order_of(shop: ShopifyShop, field: Field) -> int | None:
-    """The order that an operation is about, for the ledger."""
-    arguments = field.arguments
-    match field.name:
-        case "order" | "orderCancel":
-            return number_of(arguments.get("id") or arguments.get("orderId"))
-        case "fulfillmentOrderReportProgress" | "fulfillmentOrder":
-            found = shop.order_of_fulfillment_order(number_of(arguments.get("id")))
-            return found[0].id if found else None
-        case "fulfillmentOrderLineItemsPreparedForPickup":
-            rows = (arguments.get("input") or {}).get("lineItemsByFulfillmentOrder") or [{}]
-            found = shop.order_of_fulfillment_order(number_of(rows[0].get("fulfillmentOrderId")))
-            return found[0].id if found else None
-        case "fulfillmentCreate":
-            groups = (arguments.get("fulfillment") or {}).get("lineItemsByFulfillmentOrder") or [{}]
-            found = shop.order_of_fulfillment_order(number_of(groups[0].get("fulfillmentOrderId")))
-            return found[0].id if found else None
-        case "fulfillment" | "fulfillmentTrackingInfoUpdate" | "fulfillmentEventCreate":
-            arguments = {**arguments, **(arguments.get("fulfillmentEvent") or {})}
-            parcel = shop.order_of_fulfillment(number_of(arguments.get("id") or arguments.get("fulfillmentId")))
-            return parcel[0].id if parcel else None
-        case _:
-            return None
-
-
 def _refusal(field: Field, refused: Refused) -> dict[str, Json]:
     """A mutation's payload with nothing done; every member that may be asked for is there."""
     error = {"field": refused.field, "message": refused.message, "code": refused.code}
@@ -281,126 +234,8 @@ def _refusal(field: Field, refused: Refused) -> dict[str, Json]:
     return payload
 
 
-def _report_progress(shop: ShopifyShop, field: Field) -> Json:
-    each = shop.report_progress(id_of(field.arguments.get("id")))
-    node = {"id": gid("FulfillmentOrder", each.id), "status": each.status}
-    return {"fulfillmentOrder": node, "userErrors": []}
-
-
-def _prepare_pickup(shop: ShopifyShop, field: Field) -> Json:
-    rows = field.arguments["input"]["lineItemsByFulfillmentOrder"]
-    prepare_pickup(shop, [number_of(row["fulfillmentOrderId"]) for row in rows])
-    return {"userErrors": []}
-
-
-def _fulfill(shop: ShopifyShop, field: Field) -> Json:
-    return {"fulfillment": fulfillment_node(shop.fulfill(field.arguments["fulfillment"])), "userErrors": []}
-
-
-def _update_tracking(shop: ShopifyShop, field: Field) -> Json:
-    arguments = field.arguments
-    made = shop.update_tracking(id_of(arguments.get("fulfillmentId")), arguments.get("trackingInfoInput"))
-    return {"fulfillment": fulfillment_node(made), "userErrors": []}
-
-
-def _add_event(shop: ShopifyShop, field: Field) -> Json:
-    event = field.arguments["fulfillmentEvent"]
-    shop.add_event(id_of(event.get("fulfillmentId")), event["status"])
-    node = {"id": gid("FulfillmentEvent", shop.press.next_id()), "status": event["status"]}
-    return {"fulfillmentEvent": node, "userErrors": []}
-
-
-def _cancel(shop: ShopifyShop, field: Field) -> Json:
-    asked = field.arguments
-    refunds = bool((asked.get("refundMethod") or {}).get("originalPaymentMethodsRefund"))
-    job = shop.cancel(id_of(asked.get("orderId")), asked["reason"], asked.get("staffNote"), refunds=refunds)
-    payload = {"job": {"id": job, "done": False}, "orderCancelUserErrors": [], "userErrors": []}
-    return {**payload, "jobResult": shop.cancel_result(job)}
-
-
-def _job(shop: ShopifyShop, field: Field) -> Json:
-    job = shop.jobs.get(str(field.arguments.get("id")))
-    return None if job is None else {"id": field.arguments["id"], "done": job.is_done}
-
-
-def _node(shop: ShopifyShop, field: Field) -> Json:
-    """Of the kinds that are read by their id alone, the results of cancellations."""
-    gid_text = str(field.arguments.get("id"))
-    return shop.cancel_result(gid_text) if "/OrderCancelJobResult/" in gid_text else None
-
-
-def _subscriptions(shop: ShopifyShop, field: Field) -> Json:
-    """By age, from behind the cursor on."""
-    arguments = field.arguments
-    topics = [enum_of(topic) for topic in arguments.get("topics") or []]
-    rows = [each for each in shop.subscriptions if each.id > int(arguments.get("after") or 0)]
-    rows = [each for each in rows if not topics or each.topic in topics]
-    rows = [each for each in rows if arguments.get("uri") in (None, each.address)]
-    first = arguments.get("first") or 50
-    page = rows[:first]
-    return {
-        "nodes": [each.node() for each in page],
-        "pageInfo": {"hasNextPage": len(rows) > first, "endCursor": str(page[-1].id) if page else None},
-    }
-
-
-def _subscribe(shop: ShopifyShop, field: Field) -> Json:
-    made = shop.subscribe(field.arguments["topic"], field.arguments["webhookSubscription"])
-    return {"webhookSubscription": made.node(), "userErrors": []}
-
-
-def _resubscribe(shop: ShopifyShop, field: Field) -> Json:
-    wanted = field.arguments["webhookSubscription"]
-    found = shop.subscriptions.update(id_of(field.arguments.get("id")), wanted.get("uri"), wanted.get("format"))
-    return {"webhookSubscription": found.node(), "userErrors": []}
-
-
-def _unsubscribe(shop: ShopifyShop, field: Field) -> Json:
-    shop.subscriptions.delete(id_of(field.arguments.get("id")))
-    return {"deletedWebhookSubscriptionId": field.arguments["id"], "userErrors": []}
-
-
 def _names(field: Field) -> Iterator[str]:
     """A field and all that is asked for in it."""
     yield field.name
     for each in field.fields:
         yield from _names(each)
-
-
-def _about_shop(shop: ShopifyShop, field: Field) -> Json:
-    del field
-    return {"name": shop.domain.partition(".")[0], "myshopifyDomain": shop.domain}
-
-
-def _installation(shop: ShopifyShop, field: Field) -> Json:
-    del field
-    return {"accessScopes": [{"handle": scope} for scope in shop.access.scopes]}
-
-
-def _versions(shop: ShopifyShop, field: Field) -> Json:
-    del shop, field
-    return [{"handle": version, "supported": True} for version in VERSIONS]
-
-
-_RESOLVERS: dict[str, Callable[[ShopifyShop, Field], Json]] = {
-    "order": reads.order,
-    "orders": reads.orders,
-    "fulfillmentOrder": reads.fulfillment_order,
-    "fulfillment": reads.fulfillment,
-    "return": reads.return_,
-    "fulfillmentOrderReportProgress": _report_progress,
-    "fulfillmentOrderLineItemsPreparedForPickup": _prepare_pickup,
-    "fulfillmentCreate": _fulfill,
-    "fulfillmentTrackingInfoUpdate": _update_tracking,
-    "fulfillmentEventCreate": _add_event,
-    "orderCancel": _cancel,
-    "job": _job,
-    "node": _node,
-    "webhookSubscriptions": _subscriptions,
-    "webhookSubscriptionCreate": _subscribe,
-    "webhookSubscriptionUpdate": _resubscribe,
-    "webhookSubscriptionDelete": _unsubscribe,
-    "shop": _about_shop,
-    "currentAppInstallation": _installation,
-    "publicApiVersions": _versions,
-}
