@@ -1,9 +1,12 @@
-"""`python -m tests.chaos`: one run, by the variables of `Settings.of`. Exit code 1 if something broke."""
+"""`python -m tests.chaos`: one run by the variables of `Settings.of`. Exit code 1: something broke, 2: a wrong call."""
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -11,10 +14,40 @@ import anyio
 from tests.chaos.run import run
 from tests.chaos.settings import Settings
 
+_HELP = """\
+Runs the daemon as a process against simulated platforms while it is killed, stopped, frozen and reloaded, platforms
+fail, clocks are wrong, people and an ERP work; then lets it come to rest and checks what docs/guarantees.md promises.
+The folder with its log and store is printed and kept.
+"""
+_VARIABLES = f"""\
+settings, from the environment:
+  CHAOS_SECONDS  how long the storm lasts (default {Settings.seconds})
+  CHAOS_KILLS    kills after which it ends earlier (default: one in three seconds)
+  CHAOS_SEED     repeats what every actor decides (default: by chance, printed)
+  CHAOS_ORDERS   orders of each shop at the beginning (default {Settings.orders})
+
+exit codes: 0 every promise was kept, 1 one was broken, 2 a wrong argument or setting
+"""
+
+
+def settings_of(arguments: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    """The run that was asked for. Raises SystemExit: 0 after `--help`, 2 for an argument or a setting that is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos",
+        description=_HELP,
+        epilog=_VARIABLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args(arguments)
+    try:
+        return Settings.of(environ)
+    except ValueError as error:
+        parser.error(str(error))
+
 
 def main() -> int:
-    """Runs, reports, and keeps the folder when something broke."""
-    settings = Settings.of()
+    """Runs and reports."""
+    settings = settings_of(sys.argv[1:], os.environ)
     folder = Path(tempfile.mkdtemp(prefix="fulfilld-chaos-"))
     print(f"chaos: {settings.command}\nfolder: {folder}", flush=True)
     print(f"a storm of {settings.seconds:g} s or {settings.kills} kills, whichever ends first; then a calm", flush=True)

@@ -6,6 +6,10 @@ import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
+_MOST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,10 @@ class Settings:
     @classmethod
     def of(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """`CHAOS_SECONDS`, `CHAOS_KILLS`, `CHAOS_SEED` (else one by chance), `CHAOS_ORDERS`. Raises ValueError."""
-        seconds = float(environ.get("CHAOS_SECONDS", cls.seconds))
-        kills = int(environ.get("CHAOS_KILLS", max(1, round(seconds / 3))))
-        seed = int(environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
-        return cls(seconds, kills, seed, int(environ.get("CHAOS_ORDERS", cls.orders)))
+        seconds = _number(environ, "CHAOS_SECONDS", float, cls.seconds)
+        kills = _number(environ, "CHAOS_KILLS", int, max(1, round(seconds / 3)))
+        seed = _number(environ, "CHAOS_SEED", int, random.SystemRandom().randrange(1_000_000))
+        return cls(seconds, kills, seed, _number(environ, "CHAOS_ORDERS", int, cls.orders))
 
     def rng(self, actor: str) -> random.Random:
         """An actor's own chance, so that what one decides does not depend on how often others were asked."""
@@ -37,3 +41,18 @@ class Settings:
         """What repeats the run."""
         seconds = f"CHAOS_SECONDS={self.seconds:g} CHAOS_KILLS={self.kills}"
         return f"CHAOS_SEED={self.seed} {seconds} CHAOS_ORDERS={self.orders} make chaos"
+
+
+def _number(environ: Mapping[str, str], name: str, kind: type[Number], default: Number) -> Number:
+    """A variable's value, the default where it is not set or empty. Raises ValueError."""
+    given = environ.get(name)
+    if not given:
+        return default
+    try:
+        number = kind(given)
+    except ValueError:
+        number = None
+    if number is None or not 0 <= number <= _MOST:
+        what = "whole number" if kind is int else "number"
+        raise ValueError(f"{name}={given} is not a {what} from 0 to {_MOST}")
+    return number
