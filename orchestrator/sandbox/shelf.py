@@ -91,7 +91,7 @@ class ShelfOffice(BackOffice, Generic[S]):
         self.shop.garbage[order_id] = encode({"id": order_id, "status": ["?"]} if payload is None else payload)
         return str(order_id)
 
-    def mend(self, order: str) -> str:
+    def repair(self, order: str) -> str:
         """Shows an order of `add_garbage` as it is; its change time stays."""
         self.shop.garbage.pop(self._order(order)["id"], None)
         return order

@@ -52,7 +52,7 @@ _ORDER = f"""{{"parent_id": 0, "currency": "EUR", "version": "10.4.0", "created_
 "name": "Mug", "product_id": 93, "variation_id": 0, "quantity": 2, "tax_class": "", "sku": "MUG", "meta_data": []}},
 {{"id": 2, "name": "Shirt - M", "product_id": 22, "variation_id": 23, "quantity": 1, "tax_class": "", "sku": "SHIRT-M",
 "subtotal": "15.00", "total": "15.00", "price": 15, "meta_data": [{{"id": 7, "key": "pa_size", "value": "m"}}]}}],
-"shipping_lines": [{{"id": 3, "method_title": "Courier", "method_id": "flat_rate", "total": "4.90", "meta_data": []}}],
+"shipping_lines": [{{"id": 3, "method_title": "Parcels", "method_id": "flat_rate", "total": "4.90", "meta_data": []}}],
 "fee_lines": [{{"id": 4, "name": "Gift wrap", "tax_class": "", "tax_status": "taxable", "total": "2.00"}}],
 "coupon_lines": [{{"id": 5, "code": "five", "discount": "5.00", "discount_tax": "0.95"}}], "tax_lines": [{{"id": 6,
 "rate_code": "PL-VAT", "rate_id": 75, "label": "VAT", "compound": false, "rate_percent": 19}}]}}"""
@@ -132,7 +132,7 @@ class Shop(Shelf):
         if order["status"] in _UNPAID:
             order |= {"date_paid": None, "date_paid_gmt": None, "transaction_id": ""}
         self.orders[order_id] = {"id": order_id, "number": str(order_id), **order, **_sums(order)}
-        self.tell("order.created", order_id)
+        self.notify("order.created", order_id)
         return order_id
 
     def at(self, name: str, ms: int | None = None) -> dict[str, str]:
@@ -153,7 +153,7 @@ class Shop(Shelf):
         if state == "refunded" and (rest := self.kept(order)):
             self.put("refunds", order["id"], amount=str(rest), reason="Order fully refunded.")
         order |= self.at("modified")
-        self.tell("order.updated", order["id"])
+        self.notify("order.updated", order["id"])
 
     def view(self, order: Mapping[str, Json]) -> Json:
         """As `Shelf.view`."""
@@ -173,7 +173,7 @@ class Shop(Shelf):
 
     # -- webhooks --------------------------------------------------------------------------------------------------
 
-    def tell(self, topic: str, order_id: int) -> None:
+    def notify(self, topic: str, order_id: int) -> None:
         """Something happened: those who asked for it get webhooks (§6)."""
         for each in self.webhooks.values():
             if self.sender is not None and (each.fields["topic"], each.fields["status"]) == (topic, "active"):
@@ -355,14 +355,14 @@ class Office(ShelfOffice[Shop]):
         """Puts the order into the trash; its stamps stay."""
         found = self._order(order)
         self.shop.was[found["id"]], found["status"] = found["status"], "trash"
-        self.shop.tell("order.deleted", found["id"])
+        self.shop.notify("order.deleted", found["id"])
         return order
 
     def restore(self, order: str) -> str:
         """Takes it out again."""
         found = self._order(order)
         found["status"] = self.shop.was.pop(found["id"], found["status"])
-        self.shop.tell("order.restored", found["id"])
+        self.shop.notify("order.restored", found["id"])
         return order
 
     def backdate(self, order: str, to: str | int) -> str:
