@@ -83,10 +83,30 @@ SINCE: Final = {
 """The first API version of the documents that not every version has."""
 
 
+_SPREAD = re.compile(r"\.\.\.(\w+)")
+
+
 @cache
 def document(name: str) -> str:
-    """The text of a GraphQL document, by its file's name."""
-    return files("orchestrator.platforms.shopify").joinpath("documents", f"{name}.graphql").read_text("utf-8")
+    """The text of a GraphQL document, by its file's name.
+
+    What several documents ask for stands once, in `documents/fragments`; a spread is replaced by what it selects, so
+    that a document is sent as one operation.
+    """
+    return _SPREAD.sub(_selected_by, _text_of(name))
+
+
+def _selected_by(spread: re.Match[str]) -> str:
+    fragment = _text_of("fragments", spread[1])
+    return _SPREAD.sub(_selected_by, fragment[fragment.index("{") + 1 : fragment.rindex("}")].strip())
+
+
+def _text_of(*path: str) -> str:
+    return (
+        files("orchestrator.platforms.shopify")
+        .joinpath("documents", *path[:-1], f"{path[-1]}.graphql")
+        .read_text("utf-8")
+    )
 
 
 def document_names() -> list[str]:

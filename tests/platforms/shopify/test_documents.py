@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from graphql.execution.values import get_variable_values
 from graphql.language import OperationDefinitionNode
 from graphql.validation import NoDeprecatedCustomRule
 
+from orchestrator.platforms import shopify
 from orchestrator.platforms.failures import AccessDenied, NotFound, OutOfSequence, Rejected, Transient
 from orchestrator.platforms.shopify.graphql import (
     SINCE,
@@ -28,8 +30,10 @@ from orchestrator.platforms.shopify.webhooks import PROGRESS_TOPICS, topic_enum
 from orchestrator.sandbox.shopify import selection as shopify_selection
 from orchestrator.testing.stage import staged
 from statemachines.target import TargetRequest, Tracking
+from tests.platforms.shopify.cost import cost_of
 from tests.platforms.shopify.schema import VERSIONS, admin_schema
 
+FOLDER = Path(shopify.__file__).parent / "documents"
 _SAMPLES = Path(__file__).parents[2] / "samples" / "shopify"
 
 
@@ -67,6 +71,27 @@ def test_an_older_version_is_not_asked_for_topics_that_it_does_not_have() -> Non
 
 def test_a_document_with_a_mistake_is_found_out() -> None:
     assert validate(admin_schema(), parse(document("job").replace("done", "finished")))
+
+
+@pytest.mark.parametrize("name", document_names())
+def test_a_document_selects_what_its_files_do_as_fragments(name: str) -> None:
+    """The type behind a fragment's `on` would be checked nowhere, for a document is sent without fragments."""
+    texts = {each.stem: each.read_text() for each in FOLDER.glob("fragments/*.graphql")}
+    names, text = set[str](), (FOLDER / f"{name}.graphql").read_text()
+    while found := set(re.findall(r"\.\.\.(\w+)", text)) - names:
+        names |= found
+        text += "".join(texts[each] for each in sorted(found))
+    version = SINCE.get(name, VERSIONS[0])
+    assert validate(admin_schema(version), parse(text)) == []
+    assert cost_of(text, admin_schema(version), {"first": 250}) == cost_of(
+        document(name), admin_schema(version), {"first": 250}
+    )
+
+
+def test_every_fragment_serves_more_than_one_place() -> None:
+    texts = "".join(each.read_text() for each in FOLDER.rglob("*.graphql"))
+    for fragment in FOLDER.glob("fragments/*.graphql"):
+        assert len(re.findall(rf"\.\.\.{fragment.stem}\b", texts)) > 1, fragment.stem
 
 
 @pytest.mark.parametrize("name", document_names())
