@@ -31,6 +31,7 @@ from orchestrator.platforms.failures import (
 from orchestrator.sandbox.platform import Walk
 from orchestrator.testing.lacking import lacking
 from orchestrator.testing.stage import Stage, moves_of, staged, walk_of
+from statemachines.terms import OrderState
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -76,6 +77,19 @@ async def _failure_of(stage: Stage, place: int) -> PlatformFailure:
     with pytest.raises(PlatformFailure) as caught:
         await stage.perform(moves_of(stage.platform)[place])
     return caught.value
+
+
+async def _around_an_ambiguous_failure(stage: Stage, place: int, fault: str) -> tuple[OrderState, OrderState]:
+    """The order walks up to the step at `place`, whose call then gets the fault; what reads showed before and after."""
+    moves = moves_of(stage.platform)
+    await stage.walk(moves[:place])
+    before = await stage.client.read(stage.order)
+    stage.sandbox.faults.script(fault, step=moves[place].step)
+    failure = await _failure_of(stage, place)
+    assert isinstance(failure, Transient)
+    assert failure.is_ambiguous
+    after = await stage.client.read(stage.order)
+    return before.order_state(), after.order_state()
 
 
 def test_the_platform_lacks_nothing(platform: str) -> None:
@@ -197,18 +211,12 @@ async def test_an_edit_of_a_person_shows(platform: str) -> None:
 async def test_a_lost_answer_is_ambiguous_and_resolved_by_reading(platform: str, place: int, fault: str) -> None:
     async with staged(platform) as stage:
         move = moves_of(platform)[place]
-        await stage.walk(moves_of(platform)[:place])
-        before = (await stage.client.read(stage.order)).order_state()
-        stage.sandbox.faults.script(fault, step=move.step)
-        failure = await _failure_of(stage, place)
-        assert isinstance(failure, Transient)
-        assert failure.is_ambiguous
-        snapshot = await stage.client.read(stage.order)
+        before, after = await _around_an_ambiguous_failure(stage, place, fault)
         if move.step in walk_of(platform).unseen:
             facts = stage.machine.after_lost_answer(before, move.step, move.request)
             assert (await stage.perform(move, replace(before, facts=facts))).is_found
         else:
-            assert stage.machine.is_done(move.step, before, snapshot.order_state(), move.request)
+            assert stage.machine.is_done(move.step, before, after, move.request)
             assert stage.sandbox.ledger.repeats_after_effect() == []
         assert stage.sandbox.ledger.effects(stage.order).count(move.step) == len(
             [each for each in moves_of(platform)[: place + 1] if each.step == move.step]
@@ -219,14 +227,8 @@ async def test_a_lost_answer_is_ambiguous_and_resolved_by_reading(platform: str,
 async def test_a_call_that_did_not_arrive_is_found_undone_by_reading(platform: str, place: int, fault: str) -> None:
     async with staged(platform) as stage:
         move = moves_of(platform)[place]
-        await stage.walk(moves_of(platform)[:place])
-        before = (await stage.client.read(stage.order)).order_state()
-        stage.sandbox.faults.script(fault, step=move.step)
-        failure = await _failure_of(stage, place)
-        assert isinstance(failure, Transient)
-        assert failure.is_ambiguous
-        snapshot = await stage.client.read(stage.order)
-        assert stage.machine.is_done(move.step, before, snapshot.order_state(), move.request) is False
+        before, after = await _around_an_ambiguous_failure(stage, place, fault)
+        assert stage.machine.is_done(move.step, before, after, move.request) is False
         await stage.perform(move)
         assert stage.sandbox.ledger.effects(stage.order) == [each.step for each in moves_of(platform)[: place + 1]]
 

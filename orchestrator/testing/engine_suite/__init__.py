@@ -8,32 +8,17 @@ An engine runs it in either of two ways:
   which answers a `scratch.Engine` with an empty store. Its tests are asynchronous, in pytest-asyncio's automatic mode.
 """
 
-from orchestrator.testing.engine_suite import (
-    test_events,
-    test_leases,
-    test_model,
-    test_orders,
-    test_pushes,
-    test_retention,
-    test_scratch,
-    test_shops,
-    test_targets,
-    test_units,
-)
+from importlib import import_module
+
 from orchestrator.testing.engine_suite.scratch import Engine, engine
 
-_PARTS = (
-    test_events,
-    test_leases,
-    test_model,
-    test_orders,
-    test_pushes,
-    test_retention,
-    test_scratch,
-    test_shops,
-    test_targets,
-    test_units,
-)
+_PARTS = [
+    import_module(f"{__name__}.test_{part}")
+    for part in (
+        *("events", "leases", "model", "orders", "pushes"),
+        *("retention", "scratch", "shops", "targets", "units"),
+    )
+]
 _TESTS = {name: test for part in _PARTS for name, test in vars(part).items() if name.startswith("test_")}
 
 globals().update(_TESTS)
