@@ -80,3 +80,8 @@ def total(numbers: list[Decimal]) -> Decimal:
     for number in numbers:
         found = _EXACT.add(found, number)
     return found
+
+
+def product(one: Decimal, other: Decimal) -> Decimal:
+    """The exact product."""
+    return _EXACT.multiply(one, other)

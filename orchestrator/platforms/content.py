@@ -2,8 +2,9 @@
 
 Each platform has a module that turns its own JSON into this one shape (`NAME_content`). The rules are the same for all:
 a member that the platform does not give, or may not be asked for, is left out; one that it gives as empty is null, `[]`
-or `{}`; nothing is a default or a guess, and what is computed is named in `derived`. Decimals are text with the
-platform's own digits and never pass through floats, ids are text, instants RFC 3339 in UTC.
+or `{}`; nothing is a default or a guess, and what is computed is named in `derived`. What is left out is added when the
+content is shown, and named in `gaps` (`completion`). Decimals are text with the platform's own digits and never pass
+through floats, ids are text, instants RFC 3339 in UTC.
 
 Two observations of an order are compared by their content, so a platform also says which of it is not a change
 (`Apart`).
@@ -12,7 +13,7 @@ Two observations of an order are compared by their content, so a platform also s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -73,6 +74,26 @@ def text(value: Json) -> str | None:
     if isinstance(value, str) and value.strip():
         return storable(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def given(owner: Mapping[str, Json], names: Mapping[str, str], read: Callable[[Json], Json] = text) -> dict[str, Json]:
+    """Members by our names, of those that the platform's object has by its own names: what it does not have, or has in
+    a form that cannot be read, is left out; what it has as null or empty is null."""
+    found: dict[str, Json] = {}
+    for mine, theirs in names.items():
+        if theirs in owner and ((value := read(owner[theirs])) is not None or is_empty(owner[theirs])):
+            found[mine] = value
+    return found
+
+
+def is_empty(value: Json) -> bool:
+    """Whether a platform says by it that there is nothing."""
+    return value in (None, [], {}) or (isinstance(value, str) and not value.strip())
+
+
+def boolean(value: Json) -> bool | None:
+    """A yes or no; None for anything else."""
+    return value if isinstance(value, bool) else None
 
 
 def instant(value: Json) -> str | None:
@@ -143,8 +164,8 @@ def _less(value: Json, path: list[str]) -> Json:
 
 
 def _canonical(name: str | None, value: Json) -> Json:
-    if isinstance(value, Mapping):
-        return {each: _canonical(each, inner) for each, inner in value.items()}
+    if isinstance(value, Mapping):  # what is given as empty and what is missing are no different news
+        return {each: _canonical(each, inner) for each, inner in value.items() if inner is not None and inner != []}
     if isinstance(value, list):
         return [_canonical(name, each) for each in value]
     if name in AMOUNTS and isinstance(value, str) and (number := decimal_of(value)) is not None:

@@ -18,8 +18,11 @@ from typing import Any, TypeVar
 
 import anyio
 import pytest
+from pydantic import TypeAdapter
 
 from orchestrator import registry
+from orchestrator.platforms.completion import completed
+from orchestrator.platforms.content_document import CompleteContent
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
@@ -202,6 +205,18 @@ async def test_an_edit_of_a_person_shows(platform: str) -> None:
         after = await stage.client.read(stage.order)
         assert after.content_hash != before.content_hash
         assert (after.platform_updated_at or 1) > (before.platform_updated_at or 0)
+
+
+async def test_content_is_whole_and_says_what_is_not_given(platform: str, variant: str | None) -> None:
+    """As `content_document` has it: of orders at rest, and of one that went all the way."""
+    async with staged(platform, variant=variant) as stage:
+        first = await stage.client.read(stage.order)
+        await stage.walk(moves_of(platform))
+        for snapshot in (first, *(await stage.snapshots()).values(), await stage.client.read(stage.order)):
+            whole = completed(json.loads(json.dumps(snapshot.content)))
+            TypeAdapter(CompleteContent).validate_python(whole)
+            assert whole["numbers"]["order"] is not None
+            assert whole["payment"]["status"] is None or "/payment/status" not in whole["gaps"]
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from pydantic import BaseModel
+
 from orchestrator.api.schema.bodies import TARGET
 from orchestrator.platforms.client import OrderSnapshot, Page, PlatformClient, StepAnswer
 from orchestrator.platforms.platform import ClientSettings
@@ -55,6 +57,7 @@ class Stage:
     sandbox: Sandbox
     client: PlatformClient
     machine: PlatformMachine
+    options: BaseModel
 
     @property
     def order(self) -> str:
@@ -131,6 +134,6 @@ async def staged(
             )
         )
         try:
-            yield Stage(platform, sandbox, client, spec.machine(chosen_options.model_dump()))
+            yield Stage(platform, sandbox, client, spec.machine(chosen_options.model_dump()), chosen_options)
         finally:
             await client.aclose()

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from orchestrator.platforms.client import OrderSnapshot, UnreadableItem
 from orchestrator.platforms.cloudsuite import wire as cloudsuite
 from orchestrator.platforms.failures import Unreadable
+from orchestrator.platforms.field_map import FieldMap
 from orchestrator.platforms.selldone import wire as selldone
 from orchestrator.platforms.shopify import listing as shopify
 from orchestrator.platforms.xsale import wire as xsale
-from orchestrator.platforms.xsale.options import XsaleFields, XsaleOptions
+from orchestrator.platforms.xsale.content import ASSUMED
+from orchestrator.platforms.xsale.options import XsaleOptions
 from orchestrator.platforms.xsale.statuses import StatusTable
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -45,7 +47,8 @@ def sample(platform: str, name: str) -> Any:
 
 
 TABLE = StatusTable.of(sample("xsale", "statuses_response_assumed"))
-XSALE = xsale.Reading(XsaleFields(), XsaleOptions.model_fields["payments"].default, ("Nowe", "Wysłane"))
+CLOUDSUITE = cloudsuite.Reading(ZoneInfo("Europe/Amsterdam"), checks_payment=True, fields=FieldMap({}))
+XSALE = xsale.Reading(FieldMap(ASSUMED), XsaleOptions.model_fields["payments"].default, ("Nowe", "Wysłane"))
 
 
 def _selldone(body: bytes) -> Listed:
@@ -159,6 +162,6 @@ def test_a_spoilt_order_is_read_or_unreadable_and_nothing_else(data: st.DataObje
             case "selldone":
                 selldone.read_single(body)
             case "cloudsuite":
-                cloudsuite.read_single(body, cloudsuite.Reading(ZoneInfo("Europe/Amsterdam"), checks_payment=True))
+                cloudsuite.read_single(body, CLOUDSUITE)
             case _:
                 xsale.read_single(body, XSALE, TABLE)

@@ -30,6 +30,7 @@ _EXAMPLE: Final[dict[str, dict[str, Any]]] = {
         "buyer_party": {},
         "status_notes": {},
         "status_note_style": "list",
+        "fields": {},
     },
     "cs-by-key": {
         "platform": "cloudsuite",

@@ -83,7 +83,7 @@ class CloudsuiteClient(RestClient):
         self._restored_at = settings.restored_at
         self._base_path = urlsplit(self._base_url).path
         self._proxy = CloudsuiteProxy(self._caller, self._about_order, options, settings.clock, self._base_url)
-        self._reading = Reading(ZoneInfo(options.timezone), options.payment_check == "on")
+        self._reading = Reading(ZoneInfo(options.timezone), options.payment_check == "on", options.field_map)
         self._search = Search(
             page_size=settings.page_size,
             webshop=options.webshop,

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, model_validator
 
 from orchestrator.platforms.base.options import Section, WebAddress
+from orchestrator.platforms.cloudsuite.content import ASSUMED
+from orchestrator.platforms.field_map import FieldMap, FieldName, Path
 from orchestrator.platforms.secrets import Secret, Token
 
 DEFAULT_BASE_URL = "https://api.cloudsuite.io"
@@ -138,6 +140,21 @@ class CloudsuiteOptions(Section):
     status_note_style: Annotated[
         Literal["list", "object"], Field(description="How the texts of such a line are sent")
     ] = "list"
+
+    fields: Annotated[
+        dict[FieldName, Path],
+        Field(
+            description=(
+                'Where an order says what CloudSuite does not document, by a member of its content: `{"ordered_at": '
+                '"confirm_date", "buyer.email": "customer_email"}`. Adds to the names that are assumed'
+            )
+        ),
+    ] = Field(default_factory=dict)
+
+    @property
+    def field_map(self) -> FieldMap:
+        """Where an order says what: the names that are assumed, and the merchant's."""
+        return FieldMap({**ASSUMED, **self.fields}, ZoneInfo(self.timezone))
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

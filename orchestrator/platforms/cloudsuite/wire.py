@@ -15,6 +15,7 @@ from orchestrator.platforms.client import Age, OrderSnapshot, UnreadableItem
 from orchestrator.platforms.cloudsuite.content import APART, content_of
 from orchestrator.platforms.content import digest, text
 from orchestrator.platforms.failures import Unreadable
+from orchestrator.platforms.field_map import FieldMap
 from orchestrator.platforms.fields import (
     InvalidOrder,
     date_of,
@@ -68,10 +69,12 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a shop's orders are read: the zone of dates without one, and whether payments are checked."""
+    """How a shop's orders are read: the zone of dates without one, whether payments are checked, and where what is
+    not documented stands."""
 
     zone: ZoneInfo
     checks_payment: bool
+    fields: FieldMap
 
 
 def read_listing(body: bytes) -> Listing:
@@ -120,7 +123,7 @@ def read_order(value: Json, payload: bytes, reading: Reading) -> OrderSnapshot:
     }
     if "shipment_state" not in order:
         facts["hides_shipment"] = True
-    content = content_of(order)
+    content = content_of(order, reading.fields)
     unsettled = "unpaid" if reading.checks_payment and not is_offline else "unknown"
     state = composite_state(order)
     return OrderSnapshot(

@@ -1,72 +1,110 @@
 """Content of a Selldone order (selldone.md §4, "Since summer 2026"). Pure.
 
-Selldone gives no total: ours is computed and named in `derived`. What a line's discounts add up to depends on a meaning
-that has changed (`items[].price`, before or after the product's discount), so they stand as they are given.
+Selldone gives no total: ours is computed and named in `derived`. So are the discounts of items, which follow from the
+reading under which they add up (`line_prices`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from orchestrator.clock import rfc3339
-from orchestrator.platforms.content import Apart, decimal, instant, plain, price, rows, sum_of, text, texts
+from orchestrator.platforms.content import (
+    Apart,
+    decimal,
+    given,
+    instant,
+    is_empty,
+    plain,
+    rows,
+    sum_of,
+    text,
+    texts,
+)
+from orchestrator.platforms.selldone.line_prices import line_discounts, summed
 from orchestrator.platforms.selldone.returns import returns_content
 from orchestrator.platforms.selldone.withdrawal import withdrawal_fact
 from statemachines.target import Json
 
 APART = Apart(
-    steps=("/parcels",),  # set_tracking writes tracking_code and tracking_url
+    # set_tracking writes tracking_code and tracking_url, prepare the rest of delivery_info, and so does the platform
+    steps=("/parcels", "/delivery/name", "/delivery/requested_on"),
     beside=(
         # the product and the buyer's account as they are now: an order's row of the list need not carry them, and a
-        # renamed product does not make another order
-        *("/lines/*/sku", "/lines/*/name", "/lines/*/mpn", "/lines/*/gtin"),
+        # product that is renamed is no other order
+        *("/lines/*/sku", "/lines/*/name", "/lines/*/mpn", "/lines/*/gtin", "/lines/*/unit"),
         *("/buyer/name", "/buyer/email", "/buyer/phone"),
     ),
 )
 """What our steps change beside `delivery_state` and what is not the order's own."""
 
 _STATUS = {"Payed": "paid", "COD": "invoice", "Reserved": "unpaid", "Open": "unpaid"}
-_EMPTY: tuple[Json, ...] = (None, [], {}, "")  # PHP writes an empty object as [] (selldone.md §4.2)
+_ADDRESS = {
+    "name": "name",
+    "street": "address",
+    "street2": "unit",
+    "house_number": "no",
+    "postal_code": "postal",
+    "city": "city",
+    "region": "state",
+    "region_code": "state_code",
+    "country": "country",
+    "phone": "phone",
+    "email": "email",
+    "tax_id": "tax_id",
+}
+_ARTICLE = ("sku", "mpn", "gtin")
 
 
 def content_of(order: Mapping[str, Json]) -> dict[str, Json]:
-    """What the ERP is given of an order. Invalid members are left out or null; raises nothing."""
-    totals, derived = _totals(order)
-    receiver = _object(order.get("receiver_info"))
+    """What the ERP is given of an order. What is invalid is left out; raises nothing."""
+    items = rows(order.get("items"))
+    discounts = line_discounts(items, order.get("price"))
+    totals, derived = _totals(order, items, discounts)
+    receiver, info = _object(order.get("receiver_info")), _object(order.get("delivery_info"))
     found: dict[str, Json] = {
-        "ordered_at": instant(order.get("reserved_at")),
+        **given(order, {"ordered_at": "reserved_at"}, instant),
+        **given(order, {"currency": "currency", "language": "language"}),
+        **given(receiver, {"note": "message"}),
         "numbers": {"order": text(order.get("label")) or text(order.get("code")) or text(order.get("id"))},
-        "channel": {"name": text(order.get("channel"))},
-        "currency": text(order.get("currency")),
-        "buyer": _buyer(order),
-        "ship_to": _address(receiver),
-        "bill_to": _address(_object(order.get("billing"))),
-        "delivery": _delivery(order, receiver),
+        "channel": given(order, {"id": "stack", "name": "channel"}),
+        "buyer": _buyer(order, receiver, derived),
+        "delivery": _delivery(order, receiver, info),
         "payment": _payment(order),
-        "lines": [_line(line, order) for line in rows(order.get("items"))],
         "totals": totals,
-        "parcels": _parcels(_object(order.get("delivery_info"))),
         "cancelled": _cancelled(order),
         "rejection": _rejection(order),
-        "note": text(receiver.get("message")),
-        "attributes": texts(order.get("meta")),
         "derived": derived,
     }
+    for name, theirs in (("ship_to", "receiver_info"), ("bill_to", "billing")):
+        if theirs in order:
+            found[name] = _address(_object(order[theirs]))
+    if "items" in order:
+        known = [None] * len(items) if discounts is None else discounts
+        found["lines"] = [_line(line, order, discount) for line, discount in zip(items, known, strict=True)]
+    if (amount := decimal(order.get("discount"))) is not None:
+        found["discounts"] = [{"amount": _price(amount, order)}] if Decimal(amount) else []
+    if "delivery_info" in order:
+        found["parcels"] = _parcels(info)
+    if "meta" in order:
+        found["attributes"] = texts(order["meta"])
     if (returns := returns_content(order)) is not None:
         found["returns"] = returns
-    if "language" in order:
-        found["language"] = text(order["language"])
     return found
 
 
-def _buyer(order: Mapping[str, Json]) -> dict[str, Json]:
-    account = _object(order.get("customer")) or _object(order.get("buyer"))
-    found: dict[str, Json] = {
-        "id": text(order.get("customer_id")) or text(order.get("user_id")),
-        "guest": order.get("user_id") is None and order.get("customer_id") is None,
-    }
-    if account:
-        found |= {name: text(account.get(name)) for name in ("name", "email", "phone")}
+def _buyer(order: Mapping[str, Json], receiver: Mapping[str, Json], derived: list[str]) -> dict[str, Json]:
+    """A guest has no account: it is the receiver who ordered."""
+    if "user_id" not in order and "customer_id" not in order:
+        return {}
+    number = text(order.get("customer_id")) or text(order.get("user_id"))
+    found: dict[str, Json] = {"id": number, "guest": number is None}
+    if account := _object(order.get("customer")) or _object(order.get("buyer")):
+        return found | given(account, {name: name for name in ("name", "email", "phone")})
+    if number is None:
+        found |= given(receiver, {"name": "name", "phone": "phone"}) | given(order, {"email": "guest_email"})
+        derived += [f"/buyer/{name}" for name in ("name", "phone") if name in found]
     return found
 
 
@@ -74,29 +112,21 @@ def _address(address: Mapping[str, Json]) -> dict[str, Json] | None:
     """`billing` and `receiver_info` have one shape (selldone.md, "Since summer 2026")."""
     if not address:
         return None
-    return {
-        "name": text(address.get("name")),
-        "company": text(_object(address.get("business")).get("name")) or text(address.get("business")),
-        "street": text(address.get("address")),
-        "street2": text(address.get("unit")),
-        "house_number": text(address.get("no")),
-        "postal_code": text(address.get("postal")),
-        "city": text(address.get("city")),
-        "region": text(address.get("state")),
-        "region_code": text(address.get("state_code")),
-        "country": text(address.get("country")),
-        "phone": text(address.get("phone")),
-        "email": text(address.get("email")),
-        "tax_id": text(address.get("tax_id")),
-        "location": plain(address.get("location")),
-    }
+    found = given(address, _ADDRESS)
+    if "business" in address:
+        found["company"] = text(_object(address["business"]).get("name")) or text(address["business"])
+    if location := plain(address.get("location")):
+        found["location"] = location
+    return found
 
 
-def _delivery(order: Mapping[str, Json], receiver: Mapping[str, Json]) -> dict[str, Json]:
-    """`delivery_info` is not looked at: our step `prepare` writes it, and so does the platform."""
-    pickup = receiver.get("pickup")
-    method = None if not isinstance(pickup, bool) else "pickup" if pickup else "shipping"
-    return {"method": method, "cost": _price(order.get("delivery_price"), order)}
+def _delivery(order: Mapping[str, Json], receiver: Mapping[str, Json], info: Mapping[str, Json]) -> dict[str, Json]:
+    found = given(info, {"name": "type", "requested_on": "date"})
+    if isinstance(pickup := receiver.get("pickup"), bool):
+        found["method"] = "pickup" if pickup else "shipping"
+    if "delivery_price" in order:
+        found["cost"] = _price(order["delivery_price"], order)
+    return found
 
 
 def _payment(order: Mapping[str, Json]) -> dict[str, Json]:
@@ -104,20 +134,16 @@ def _payment(order: Mapping[str, Json]) -> dict[str, Json]:
     return {
         "status": _STATUS.get(status or "", "unknown"),
         "raw": status,
-        "method": text(order.get("payment_type")),
-        "reference": text(order.get("payment_id")),
         "on_delivery": status == "COD",
+        **given(order, {"method": "payment_type", "reference": "payment_id"}),
     }
 
 
-def _line(line: Mapping[str, Json], order: Mapping[str, Json]) -> dict[str, Json]:
+def _line(line: Mapping[str, Json], order: Mapping[str, Json], discount: Decimal | None) -> dict[str, Json]:
+    """`discount`: of the whole line; None: what its amounts mean is not known."""
     found: dict[str, Json] = {
-        "id": text(line.get("id")),
-        "kind": "goods" if order.get("type") in (None, "PHYSICAL") else "service",
-        "product_id": text(line.get("product_id")),
-        "variant_id": text(line.get("variant_id")),
-        "quantity": decimal(line.get("count")),
-        "unit_price": _price(line.get("price"), order),
+        **given(line, {"id": "id", "product_id": "product_id", "variant_id": "variant_id", "note": "message"}),
+        **given(line, {"quantity": "count"}, decimal),
         "discount_parts": {
             "unit": decimal(line.get("dis")),
             "offer": decimal(line.get("offer_amount")),
@@ -127,31 +153,58 @@ def _line(line: Mapping[str, Json], order: Mapping[str, Json]) -> dict[str, Json
         },
         "tax_stated": plain(line.get("tax")),
         "attributes": plain(line.get("preferences")),
-        "note": text(line.get("message")),
     }
+    if "type" in order:
+        found["kind"] = "goods" if order["type"] == "PHYSICAL" else "service"
+    if "price" in line:
+        found["unit_price"] = _price(line["price"], order if discount is not None else {})
+    if discount is not None:
+        found["discount"] = _price(discount, order)
+    if "tax" in line and is_empty(line["tax"]):
+        found["tax"] = []  # the members of another one are not published
     if product := _object(line.get("product")):
         variant = _object(line.get("variant"))
-        found |= {name: text(variant.get(name)) or text(product.get(name)) for name in ("sku", "mpn", "gtin")}
-        found["name"] = text(product.get("title"))
+        both = {name: variant.get(name) or product.get(name) for name in _ARTICLE if name in variant or name in product}
+        found |= given(both, {name: name for name in both})
+        found |= given(product, {"name": "title", "unit": "unit"})
     return found
 
 
-def _totals(order: Mapping[str, Json]) -> tuple[dict[str, Json], list[str]]:
-    """The sums that Selldone gives, and those that follow from them."""
+def _totals(
+    order: Mapping[str, Json], items: list[Mapping[str, Json]], discounts: list[Decimal] | None
+) -> tuple[dict[str, Json], list[str]]:
+    """The sums that Selldone gives, and those that follow from them. `price` is what the items cost after their own
+    discounts, so those are added to it, and to the order's discount."""
     goods, discount = decimal(order.get("price")), decimal(order.get("discount"))
-    delivery = decimal(order.get("delivery_price"))
+    totals: dict[str, Json] = given(
+        order, {"lines": "price", "discount": "discount", "delivery": "delivery_price"}, decimal
+    )
+    derived: set[str] = {"/lines/*/discount"} if discounts is not None and items else set()
+    if discounts is not None and any(discounts):
+        totals |= {"lines": sum_of(goods, summed(discounts)), "discount": sum_of(discount, summed(discounts))}
+        derived |= {"/totals/lines", "/totals/discount"}
     tax = sum_of(order.get("tax"), order.get("tax_shipping"))
-    is_included = order.get("tax_included")
+    if "tax" in order:
+        totals["tax"] = tax
+        derived |= {"/totals/tax"} if tax is not None else set()
+    total = _total(order, goods, discount, tax)
+    if total is not None:
+        totals["total"] = total
+        derived.add("/totals/total")
+    return totals, sorted(derived)
+
+
+def _total(order: Mapping[str, Json], goods: str | None, discount: str | None, tax: str | None) -> str | None:
+    delivery, is_included = decimal(order.get("delivery_price")), order.get("tax_included")
     is_tax_known = tax is None or isinstance(is_included, bool) or sum_of(tax, "0") == sum_of("0")
-    total = None
-    if goods is not None and delivery is not None and is_tax_known:
-        less = None if discount is None else discount[1:] if discount.startswith("-") else f"-{discount}"
-        total = sum_of(goods, less, delivery, None if is_included is True else tax)
-    totals: dict[str, Json] = {"lines": goods, "discount": discount, "delivery": delivery, "tax": tax, "total": total}
-    return totals, [f"/totals/{name}" for name in ("tax", "total") if totals[name] is not None]
+    if goods is None or delivery is None or not is_tax_known:
+        return None
+    less = None if discount is None else discount[1:] if discount.startswith("-") else f"-{discount}"
+    return sum_of(goods, less, delivery, None if is_included is True else tax)
 
 
 def _parcels(info: Mapping[str, Json]) -> list[Json]:
+    """One code and one link, of all that left."""
     code, url = text(info.get("tracking_code")), text(info.get("tracking_url"))
     return [{"numbers": [code] if code else [], "url": url}] if code or url else []
 
@@ -159,29 +212,23 @@ def _parcels(info: Mapping[str, Json]) -> list[Json]:
 def _cancelled(order: Mapping[str, Json]) -> dict[str, Json] | None:
     """By the buyer's withdrawal, else for what the rejection said."""
     if (withdrawn := withdrawal_fact(dict(order))) is not None:
-        at = withdrawn["at"]
-        reason = withdrawn["reason"] or "withdrawn"
-        return {"at": None if at is None else rfc3339(at), "by": "buyer", "reason": reason}
-    if order.get("status") == "Canceled":
-        return {"at": None, "by": None, "reason": text(order.get("reject"))}
-    return None
+        found: dict[str, Json] = {"by": "buyer", "reason": withdrawn["reason"] or "withdrawn"}
+        return found if withdrawn["at"] is None else {"at": rfc3339(withdrawn["at"]), **found}
+    return given(order, {"reason": "reject"}) if order.get("status") == "Canceled" else None
 
 
 def _rejection(order: Mapping[str, Json]) -> dict[str, Json] | None:
     """A rejection counts down for two days before the order is cancelled (selldone.md §5.2)."""
-    if order.get("reject") in _EMPTY and order.get("reject_at") in _EMPTY:
+    if is_empty(order.get("reject")) and is_empty(order.get("reject_at")):
         return None
     return {"at": instant(order.get("reject_at")), "reason": text(order.get("reject"))}
 
 
 def _price(amount: Json, order: Mapping[str, Json]) -> dict[str, Json]:
-    match order.get("tax_included"):
-        case True:
-            return price(gross=amount)
-        case False:
-            return price(net=amount)
-        case _:
-            return price(stated=amount)
+    """A price on the basis that the order gives; as a whole null where there is none."""
+    is_included = order.get("tax_included")
+    basis = "stated" if not isinstance(is_included, bool) else "gross" if is_included else "net"
+    return {name: decimal(amount) if name == basis else None for name in ("net", "gross", "stated")}
 
 
 def _object(value: Json) -> Mapping[str, Json]:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from orchestrator.platforms.content import Apart, decimal, instant, plain, price, rows, sum_of, text
+from orchestrator.platforms.content import Apart, boolean, decimal, given, instant, plain, price, rows, sum_of, text
+from orchestrator.platforms.shopify.goods import Goods, goods_by_line
 from orchestrator.platforms.shopify.webhooks import id_of_gid
 from statemachines.target import Json
 
 APART = Apart(
     steps=("/parcels",),  # fulfill, update_tracking, mark_delivered
     cancel=("/cancelled", "/payment", "/lines", "/discounts", "/delivery/cost", "/totals", "/returns"),
+    # what follows from the parcels, and the product as it is now
+    beside=("/lines/*/open", "/lines/*/gtin"),
 )
 """What our steps change: a parcel is made, gets its codes and arrives; a cancellation takes all goods out, voids or
 gives back the money, and leaves a total of nothing."""
@@ -33,6 +36,37 @@ STATUS = {
 """Our word for a financial status (shopify.md §4): an authorization that expired is worth no more than a void one."""
 
 _LIVE = frozenset({"SUCCESS", "OPEN", "PENDING"})
+_METHOD = {
+    "SHIPPING": "shipping",
+    "PICKUP_POINT": "shipping",  # a carrier brings it there
+    "LOCAL": "local",
+    "PICK_UP": "pickup",
+    "RETAIL": "none",
+    "NONE": "none",
+}
+_ON_DELIVERY = frozenset({"cash_on_delivery", "cash on delivery (cod)"})
+_MONEY_IS_THERE = frozenset({"AUTHORIZED", "PAID", "PARTIALLY_REFUNDED", "REFUNDED"})
+
+
+_ADDRESS = {
+    "name": "name",
+    "company": "company",
+    "street": "address1",
+    "street2": "address2",
+    "postal_code": "zip",
+    "city": "city",
+    "region": "province",
+    "region_code": "provinceCode",
+    "country": "countryCodeV2",
+    "phone": "phone",
+}
+_TOTALS = {
+    "discount": "currentTotalDiscountsSet",
+    "delivery": "currentShippingPriceSet",
+    "tax": "currentTotalTaxSet",
+    "total": "currentTotalPriceSet",
+    "refunded": "totalRefundedSet",
+}
 
 
 def content_of(node: Mapping[str, Json], *, is_on_account: bool = False) -> dict[str, Json]:
@@ -41,30 +75,28 @@ def content_of(node: Mapping[str, Json], *, is_on_account: bool = False) -> dict
     What was not asked for (the buyer, where the app may not) is left out. `is_on_account`: payment terms release it.
     """
     includes_tax = node.get("taxesIncluded")
-    lines = [_line(each, includes_tax) for each in _nodes(node, "lineItems")]
+    goods = goods_by_line(_nodes(node, "fulfillmentOrders"))
     found: dict[str, Json] = {
         "ordered_at": instant(node.get("processedAt")) or instant(node.get("createdAt")),
-        "numbers": {
-            "order": text(node.get("name")),
-            "buyer": text(node.get("poNumber")),
-            "source": text(node.get("sourceIdentifier")),
-        },
+        "numbers": given(node, {"order": "name", "buyer": "poNumber", "source": "sourceIdentifier"}),
         "channel": _channel(node),
-        "language": text(node.get("customerLocale")),
-        "test": node.get("test"),
-        "currency": text(node.get("currencyCode")),
+        **given(node, {"language": "customerLocale", "currency": "currencyCode", "note": "note"}),
+        **given(node, {"test": "test"}, boolean),
         "delivery": _delivery(node, includes_tax),
         "payment": _payment(node, is_on_account=is_on_account),
-        "lines": lines,
-        "discounts": _discounts(node, includes_tax),
-        "totals": _totals(node),
-        "parcels": [_parcel(each) for each in rows(node.get("fulfillments")) if each.get("status") in _LIVE],
+        "totals": given(node, _TOTALS, money),
         "cancelled": _cancelled(node),
-        "note": text(node.get("note")),
         "tags": plain(node.get("tags")) or [],
-        "attributes": attributes(node.get("customAttributes")),
-        "derived": ["/lines/*/discount", "/discounts/*/amount"],
+        "derived": ["/lines/*/discount", "/lines/*/open", "/discounts/*/amount"],
     }
+    if "lineItems" in node:
+        found["lines"] = [_line(each, includes_tax, goods) for each in _nodes(node, "lineItems")]
+    if "discountApplications" in node:
+        found["discounts"] = _discounts(node, includes_tax)
+    if "fulfillments" in node:
+        found["parcels"] = [_parcel(each) for each in rows(node["fulfillments"]) if each.get("status") in _LIVE]
+    if "customAttributes" in node:
+        found["attributes"] = attributes(node["customAttributes"])
     found |= _buyer(node)
     for name, theirs in (("ship_to", "shippingAddress"), ("bill_to", "billingAddress")):
         if theirs in node:
@@ -103,18 +135,7 @@ def address(found: Json) -> dict[str, Json] | None:
     """A mailing address."""
     if not isinstance(found, Mapping):
         return None
-    return {
-        "name": text(found.get("name")),
-        "company": text(found.get("company")),
-        "street": text(found.get("address1")),
-        "street2": text(found.get("address2")),
-        "postal_code": text(found.get("zip")),
-        "city": text(found.get("city")),
-        "region": text(found.get("province")),
-        "region_code": text(found.get("provinceCode")),
-        "country": text(found.get("countryCodeV2")),
-        "phone": text(found.get("phone")),
-    }
+    return given(found, _ADDRESS)
 
 
 def attributes(pairs: Json) -> dict[str, Json]:
@@ -133,15 +154,13 @@ def _channel(node: Mapping[str, Json]) -> dict[str, Json]:
 
 def _buyer(node: Mapping[str, Json]) -> dict[str, Json]:
     """What the app may know of the buyer: nothing, the address, or the account and company as well."""
-    buyer: dict[str, Json] = {}
-    if "email" in node:
-        buyer |= {"email": text(node.get("email")), "phone": text(node.get("phone"))}
+    buyer: dict[str, Json] = given(node, {"email": "email", "phone": "phone"})
     if "customer" in node:
         customer, entity = _object(node.get("customer")), _object(node.get("purchasingEntity"))
         company, location = _object(entity.get("company")), _object(entity.get("location"))
         buyer |= {
             "id": id_of_gid(customer.get("id"), "Customer"),
-            "name": text(customer.get("displayName")),
+            **given(customer, {"name": "displayName"}),  # a guest's is not given
             "guest": not customer,
             "company": text(company.get("name")),
             "company_id": text(company.get("externalId")) or id_of_gid(company.get("id"), "Company"),
@@ -151,22 +170,32 @@ def _buyer(node: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _delivery(node: Mapping[str, Json], includes_tax: Json) -> dict[str, Json]:
-    """The first shipping line that was not removed; the cost is that of all."""
+    """The first shipping line that was not removed; the cost is that of all. The method is that of all goods, where
+    they have one in common."""
     line = next((each for each in _nodes(node, "shippingLines") if not each.get("isRemoved")), {})
-    cost = priced(money(node.get("currentShippingPriceSet")), includes_tax)
-    return {"name": text(line.get("title")), "code": text(line.get("code")), "cost": cost}
+    found: dict[str, Json] = {"cost": priced(money(node.get("currentShippingPriceSet")), includes_tax)}
+    if "shippingLines" in node:
+        found |= {"name": text(line.get("title")), "code": text(line.get("code"))}
+    ways = {_object(each.get("deliveryMethod")).get("methodType") for each in _nodes(node, "fulfillmentOrders")}
+    methods = {_METHOD.get(str(each)) for each in ways}
+    if len(methods) == 1 and None not in methods:
+        found |= {"method": methods.pop()}
+    return found
 
 
 def _payment(node: Mapping[str, Json], *, is_on_account: bool) -> dict[str, Json]:
     raw = text(node.get("displayFinancialStatus"))
-    gateways = plain(node.get("paymentGatewayNames")) or []
+    gateways = [name for each in plain(node.get("paymentGatewayNames")) or [] if (name := text(each)) is not None]
     found: dict[str, Json] = {
         "status": "invoice" if is_on_account and raw == "PENDING" else STATUS.get(raw or "", "unknown"),
         "raw": raw,
         "method": ", ".join(gateways) or None,
-        "paid": money(node.get("totalReceivedSet")),
-        "due": money(node.get("totalOutstandingSet")),
+        **given(node, {"paid": "totalReceivedSet", "due": "totalOutstandingSet"}, money),
     }
+    if any(each.casefold() in _ON_DELIVERY for each in gateways):
+        found["on_delivery"] = True
+    elif raw in _MONEY_IS_THERE:
+        found["on_delivery"] = False  # of money to come nobody says how
     if "paymentTerms" in node:
         found["terms"] = _terms(_object(node.get("paymentTerms")))
     return found
@@ -185,17 +214,7 @@ def _terms(terms: Mapping[str, Json]) -> dict[str, Json] | None:
     }
 
 
-def _totals(node: Mapping[str, Json]) -> dict[str, Json]:
-    return {
-        "discount": money(node.get("currentTotalDiscountsSet")),
-        "delivery": money(node.get("currentShippingPriceSet")),
-        "tax": money(node.get("currentTotalTaxSet")),
-        "total": money(node.get("currentTotalPriceSet")),
-        "refunded": money(node.get("totalRefundedSet")),
-    }
-
-
-def _line(line: Mapping[str, Json], includes_tax: Json) -> dict[str, Json]:
+def _line(line: Mapping[str, Json], includes_tax: Json, goods: Mapping[str, Goods]) -> dict[str, Json]:
     discount = sum_of("0", *(money(each.get("allocatedAmountSet")) for each in rows(line.get("discountAllocations"))))
     is_goods = line.get("requiresShipping") is not False
     found: dict[str, Json] = {
@@ -212,6 +231,9 @@ def _line(line: Mapping[str, Json], includes_tax: Json) -> dict[str, Json]:
     if "product" in line:
         found["product_id"] = id_of_gid(_object(line.get("product")).get("id"), "Product")
         found["variant_id"] = id_of_gid(_object(line.get("variant")).get("id"), "ProductVariant")
+        found |= given(_object(line.get("variant")), {"gtin": "barcode"})
+    if (mine := goods.get(found["id"] or "")) is not None:
+        found |= {"open": mine.open, **({} if mine.location is None else {"location": mine.location})}
     return found
 
 
@@ -262,8 +284,8 @@ def _cancelled(node: Mapping[str, Json]) -> dict[str, Json] | None:
     if node.get("cancelledAt") is None:
         return None
     reason = text(node.get("cancelReason"))
-    by = "buyer" if reason == "CUSTOMER" else None
-    return {"at": instant(node.get("cancelledAt")), "by": by, "reason": reason.lower() if reason else None}
+    found: dict[str, Json] = {"at": instant(node.get("cancelledAt")), "reason": reason.lower() if reason else None}
+    return found | ({"by": "buyer"} if reason == "CUSTOMER" else {})
 
 
 def _object(value: Json) -> Mapping[str, Json]:

@@ -111,7 +111,8 @@ def _cancelled(body: Mapping[str, Json]) -> dict[str, Json] | None:
     if body["cancelled_at"] is None:
         return None
     reason = text(body.get("cancel_reason"))
-    return {"at": instant(body["cancelled_at"]), "by": "buyer" if reason == "customer" else None, "reason": reason}
+    found: dict[str, Json] = {"at": instant(body["cancelled_at"]), "reason": reason}
+    return found | ({"by": "buyer"} if reason == "customer" else {})
 
 
 def _totals(body: Mapping[str, Json]) -> dict[str, Json]:

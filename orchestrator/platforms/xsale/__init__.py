@@ -48,7 +48,7 @@ _EXAMPLE: Final[dict[str, dict[str, Any]]] = {
         "status_body": "StatusId",
         "look_first": True,
         "verify_changes": True,
-        "fields": {"reference": "ForeignNumber", "payment": "PaymentStatus"},
+        "fields": {},
         "payments": {
             "Opłacone": "paid",
             "Nadpłacone": "paid",

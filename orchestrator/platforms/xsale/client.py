@@ -63,7 +63,7 @@ class XsaleClient(RestClient):
         self._directory = StatusDirectory(self._calls, names, options.envelope, settings.clock)
         self._reads = RecentReads(settings.clock)
         ends = tuple(name for name in names if self._machine.states[name].is_end)
-        self._reading = Reading(options.fields, options.payments, names, options.envelope, ends)
+        self._reading = Reading(options.field_map, options.payments, names, options.envelope, ends)
         is_open = tuple(name for name in names if name not in ends and name != self._machine.initial)
         self._groups = ((self._machine.initial,), *((is_open,) if options.list_open and is_open else ()))
         self._search = ((self._machine.initial, *is_open), ends)

@@ -18,7 +18,9 @@ from pydantic import (
 )
 
 from orchestrator.platforms.base.options import Section
+from orchestrator.platforms.field_map import FieldMap, Path, known_names
 from orchestrator.platforms.secrets import Secret
+from orchestrator.platforms.xsale.content import ASSUMED, OWN_NAMES
 from statemachines.machine import DefinitionError
 from statemachines.xsale import DEFAULT_FLOW, build, usual_milestones
 from statemachines.xsale import DEFAULT_MILESTONES as USUAL_MILESTONES
@@ -114,16 +116,7 @@ class XsaleMilestones(Section):
 DEFAULT_MILESTONES = XsaleMilestones(**USUAL_MILESTONES)
 
 
-class XsaleFields(Section):
-    """Where an order says what; a path such as `Payment.Status` goes into objects (xsale.md §4)."""
-
-    reference: Annotated[
-        str,
-        Field(
-            min_length=1, description="Where an order has the number that people call it by; `A.B` goes into objects"
-        ),
-    ] = "ForeignNumber"
-    payment: Annotated[str, Field(min_length=1, description="Where an order has its payment status")] = "PaymentStatus"
+FieldName = Annotated[str, AfterValidator(known_names(OWN_NAMES))]
 
 
 _DEFAULT_PAYMENTS: dict[str, Payment] = {
@@ -203,11 +196,24 @@ class XsaleOptions(Section):
         bool,
         Field(description="Whether a change whose answer does not show the new status is looked at by one more call"),
     ] = True
-    fields: Annotated[XsaleFields, Field(description="Where an order says what")] = XsaleFields()
+    fields: Annotated[
+        dict[FieldName, Path],
+        Field(
+            description=(
+                'Where an order says what, by a member of its content: `{"currency": "Waluta", "buyer.email": '
+                '"Buyer.Email"}`; also `reference`, `payment` and `waybill`. Adds to the names that are assumed'
+            )
+        ),
+    ] = Field(default_factory=dict)
     payments: Annotated[
         dict[StatusName, Payment],
         Field(description="What payment statuses mean: `paid`, `unpaid` or `invoice`; every other one is `unknown`"),
     ] = _DEFAULT_PAYMENTS
+
+    @property
+    def field_map(self) -> FieldMap:
+        """Where an order says what: the names that are assumed, and the merchant's."""
+        return FieldMap({**ASSUMED, **self.fields})
 
     @field_validator("flow")
     @classmethod

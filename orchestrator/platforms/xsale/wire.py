@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from orchestrator.platforms.client import Age, OrderSnapshot, UnreadableItem
 from orchestrator.platforms.content import digest, text
 from orchestrator.platforms.failures import Unreadable
+from orchestrator.platforms.field_map import FieldMap
 from orchestrator.platforms.fields import (
     InvalidOrder,
-    at,
     member_or_none,
     object_of,
     of_one_order,
@@ -35,7 +35,7 @@ from orchestrator.platforms.json_text import (
     read_value,
 )
 from orchestrator.platforms.xsale.content import APART, content_of
-from orchestrator.platforms.xsale.options import Payment, XsaleFields
+from orchestrator.platforms.xsale.options import Payment
 from orchestrator.platforms.xsale.statuses import StatusRef, StatusTable, unified, whole
 from statemachines.target import Json
 
@@ -52,7 +52,7 @@ class Reading:
     """How a shop's orders are to be read. `names`: the statuses of its machine, `ends` those of them that end an order;
     `envelope`: the member that is looked into first for the rows of a list."""
 
-    fields: XsaleFields
+    fields: FieldMap
     payments: Mapping[str, Payment]
     names: tuple[str, ...]
     envelope: str = "auto"
@@ -60,7 +60,7 @@ class Reading:
 
     def payment(self, order: Mapping[str, Json]) -> str:
         """Our word for the order's payment status; every one that is not named is `unknown`."""
-        word = at(order, self.fields.payment)
+        word = self.fields.get(order, "payment")
         wanted = unified(word).casefold() if isinstance(word, str) else None
         return next((mine for theirs, mine in self.payments.items() if theirs.casefold() == wanted), "unknown")
 
@@ -160,8 +160,8 @@ def read_order(value: Json, payload: bytes, reading: Reading, table: StatusTable
     for name in ("Items", "OrderItemArticles"):
         if order.get(name) is not None and not isinstance(order[name], list):
             raise InvalidOrder(f"{name} is not a list: {shown(order[name])}")
-    reference, payment = text(at(order, reading.fields.reference)), reading.payment(order)
-    content = content_of(order, reference=reference, payment=payment, raw=at(order, reading.fields.payment))
+    reference, payment = text(reading.fields.get(order, "reference")), reading.payment(order)
+    content = content_of(order, reading.fields, payment=payment)
     state = table.name_of(status_of(order))
     return OrderSnapshot(
         id=str(order_id),

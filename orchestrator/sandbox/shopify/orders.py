@@ -285,7 +285,7 @@ def _line_node(line: Line, discount: int) -> dict[str, Json]:
         "vendor": "Acme",
         "taxable": True,
         "product": {"id": gid("Product", product)},
-        "variant": {"id": gid("ProductVariant", 10 * product)},
+        "variant": {"id": gid("ProductVariant", 10 * product), "barcode": f"40063813339{product:02}"},
         "customAttributes": [],
         **money.line_fields(line, discount),
     }

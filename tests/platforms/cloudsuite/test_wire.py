@@ -16,20 +16,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.platforms.cloudsuite.content import APART, content_of
+from orchestrator.platforms.cloudsuite.content import APART, ASSUMED, content_of
 from orchestrator.platforms.cloudsuite.lines import with_erp_lines
 from orchestrator.platforms.cloudsuite.replies import Verdict, says_duplicate, verdict
 from orchestrator.platforms.cloudsuite.wire import Reading, read_listing, read_single
 from orchestrator.platforms.cloudsuite.xml import SlipLine, confirmation, desadv
 from orchestrator.platforms.content import digest
 from orchestrator.platforms.failures import Unreadable
+from orchestrator.platforms.field_map import FieldMap
 from orchestrator.platforms.json_text import read_value
 from statemachines.cloudsuite.despatch import Despatch
 from statemachines.target import Tracking
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "cloudsuite"
-AMSTERDAM = Reading(ZoneInfo("Europe/Amsterdam"), checks_payment=True)
-UTC_ZONE = Reading(ZoneInfo("UTC"), checks_payment=True)
+FIELDS = FieldMap(ASSUMED, ZoneInfo("Europe/Amsterdam"))
+AMSTERDAM = Reading(ZoneInfo("Europe/Amsterdam"), checks_payment=True, fields=FIELDS)
+UTC_ZONE = Reading(ZoneInfo("UTC"), checks_payment=True, fields=FIELDS)
 ERRORS = re.compile(r"\berror", re.IGNORECASE)
 
 
@@ -101,14 +103,14 @@ def test_dates_without_a_zone_are_local_to_the_platform(text: str, reading: Read
 
 
 def test_payments_that_are_not_checked_are_unknown_unless_they_are_settled() -> None:
-    unchecked = Reading(ZoneInfo("UTC"), checks_payment=False)
+    unchecked = Reading(ZoneInfo("UTC"), checks_payment=False, fields=FIELDS)
     assert snapshot(unchecked, payment_status="none").payment == "unknown"
     assert snapshot(unchecked, payment_status="account").payment == "invoice"
     assert snapshot(payment_status=None).payment == "unpaid"
 
 
 def content_hash(order: dict[str, Any]) -> str:
-    return digest(content_of(json.loads(json.dumps(order), parse_float=Decimal)), APART)
+    return digest(content_of(json.loads(json.dumps(order), parse_float=Decimal), FIELDS), APART)
 
 
 def test_the_same_amount_written_in_another_way_is_no_edit() -> None:

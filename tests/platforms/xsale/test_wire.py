@@ -11,14 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.platforms.failures import Unreadable
-from orchestrator.platforms.xsale.options import XsaleFields, XsaleOptions
+from orchestrator.platforms.field_map import FieldMap
+from orchestrator.platforms.xsale.content import ASSUMED
+from orchestrator.platforms.xsale.options import XsaleOptions
 from orchestrator.platforms.xsale.statuses import StatusMissing, StatusRef, StatusTable
 from orchestrator.platforms.xsale.wire import Reading, read_listing, read_rows, read_single
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "xsale"
 PAYMENTS = XsaleOptions.model_fields["payments"].default
 NAMES = ("Nowe", "Wysłane")
-READING = Reading(XsaleFields(), PAYMENTS, NAMES)
+READING = Reading(FieldMap(ASSUMED), PAYMENTS, NAMES)
 
 
 def sample(name: str) -> bytes:
@@ -129,7 +131,9 @@ def test_payment_statuses_become_our_words(word: Any, payment: str) -> None:
 
 
 def test_fields_may_stand_elsewhere() -> None:
-    reading = Reading(XsaleFields(reference="Foreign.Number", payment="Payment.State"), {"COD": "invoice"}, NAMES)
+    reading = Reading(
+        FieldMap({**ASSUMED, "reference": "Foreign.Number", "payment": "Payment.State"}), {"COD": "invoice"}, NAMES
+    )
     snapshot = single(changed(Foreign={"Number": 17}, Payment={"State": "cod"}), reading)
     assert (snapshot.reference, snapshot.payment) == ("17", "invoice")
     assert single(changed(Foreign=[]), reading).reference == "40001"
