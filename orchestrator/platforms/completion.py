@@ -59,7 +59,7 @@ def _member_of(annotation: Any) -> Member:
 
 
 def leaves(member: Member | None = None, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The path of every single value of the shape, `*` standing for any index."""
+    """The path of every single value of the shape, `*` for any index."""
     found = shape() if member is None else member
     if found.members is not None:
         for name, inner in found.members.items():

@@ -164,7 +164,7 @@ def _less(value: Json, path: list[str]) -> Json:
 
 
 def _canonical(name: str | None, value: Json) -> Json:
-    if isinstance(value, Mapping):  # what is given as empty and what is missing are no different news
+    if isinstance(value, Mapping):  # what is given as empty differs from what is missing in nothing that counts
         return {each: _canonical(each, inner) for each, inner in value.items() if inner is not None and inner != []}
     if isinstance(value, list):
         return [_canonical(name, each) for each in value]
