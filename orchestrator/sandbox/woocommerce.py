@@ -7,7 +7,6 @@ nevertheless is judged here, by the way that orders go (§4).
 from __future__ import annotations
 
 import json
-import secrets
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,8 +31,9 @@ from orchestrator.sandbox.platform import (
     checked_ms,
     parse_object,
 )
+from orchestrator.sandbox.registry import Registered, RegistrySender, WebhookRegistry
 from orchestrator.sandbox.shelf import Shelf, ShelfOffice, ShelfPlatform
-from orchestrator.sandbox.webhooks import Delivery, PendingWebhook, WebhookCounts, WebhookSender, sign
+from orchestrator.sandbox.webhooks import Delivery, sign
 
 _UNPAID = ("pending", "failed", "on-hold", "checkout-draft")
 _OVER = ("completed", "cancelled", "refunded", "trash")
@@ -86,43 +86,18 @@ WALK = Walk(
 )
 
 
-@dataclass(slots=True, eq=False)
-class Webhook:
-    """A subscription. `fields`: what a read shows."""
-
-    fields: dict[str, Json]
-    secret: str
-    failures: int = 0
-
-
-class Sender(WebhookSender[Webhook]):
-    """Sends a shop's webhooks; nothing is sent again (§6)."""
-
-    def is_kept(self, subscription: Webhook) -> bool:
-        """As `WebhookSender.is_kept`."""
-        return bool(subscription.fields["status"] == "active")
-
-    def note(self, webhook: PendingWebhook[Webhook], status: int) -> bool:
-        """As `WebhookSender.note`: the seventh failure in a row disables; pings are not counted."""
-        asked, is_good = webhook.subscription, 200 <= status <= 302
-        if webhook.topic != "ping":
-            asked.fields["status"] = "active" if is_good or asked.failures <= 5 else "disabled"
-            asked.failures = 0 if is_good else asked.failures + 1
-        return is_good
-
-
 class Shop(Shelf):
     """One shop. `beside`: notes, trackings and refunds of its orders, newest first. `was`: the statuses of orders that
     are in the trash. `home`: its address, as it was last asked for. `states`: in the sequence of an order's life."""
 
     def __init__(self, options: SandboxOptions, clock: Clock, folder: str, secret: str, first_id: int) -> None:
         super().__init__(clock, folder, secret, first_id)
-        self.options, self.home, self.counts = options, "", WebhookCounts()
+        self.options, self.home, self.webhooks = options, "", WebhookRegistry(self._webhook, _ping)
         self.states = (*_UNPAID[:3], "processing", *options.statuses, *_OVER[:3])
+        tracking = (("wc-shipment-tracking", "shipment-trackings"),) if options.has_tracking else ()
+        self.rooms = (("wc", "notes"), ("wc", "refunds"), *tracking)
         self.beside: dict[tuple[str, int], list[dict[str, Json]]] = defaultdict(list)
         self.was: dict[int, str] = {}
-        self.webhooks: dict[int, Webhook] = {}
-        self.sender: Sender | None = None
 
     def add(self, at_ms: int, **fields: Json) -> int:
         """As `Shelf.add`."""
@@ -132,7 +107,7 @@ class Shop(Shelf):
         if order["status"] in _UNPAID:
             order |= {"date_paid": None, "date_paid_gmt": None, "transaction_id": ""}
         self.orders[order_id] = {"id": order_id, "number": str(order_id), **order, **_sums(order)}
-        self.notify("order.created", order_id)
+        self.webhooks.notify("order.created", order_id)
         return order_id
 
     def at(self, name: str, ms: int | None = None) -> dict[str, str]:
@@ -153,7 +128,7 @@ class Shop(Shelf):
         if state == "refunded" and (rest := self.kept(order)):
             self.put("refunds", order["id"], amount=str(rest), reason="Order fully refunded.")
         order |= self.at("modified")
-        self.notify("order.updated", order["id"])
+        self.webhooks.notify("order.updated", order["id"])
 
     def view(self, order: Mapping[str, Json]) -> Json:
         """As `Shelf.view`."""
@@ -173,15 +148,8 @@ class Shop(Shelf):
 
     # -- webhooks --------------------------------------------------------------------------------------------------
 
-    def notify(self, topic: str, order_id: int) -> None:
-        """Something happened: those who asked for it get webhooks (§6)."""
-        for each in self.webhooks.values():
-            if self.sender is not None and (each.fields["topic"], each.fields["status"]) == (topic, "active"):
-                make = partial(self._webhook, each, order_id)
-                self.sender.offer(each, each.fields["delivery_url"], order_id, topic, make)
-
-    def _webhook(self, asked: Webhook, order_id: int) -> Delivery:
-        """What is sent: the order as it is by then."""
+    def _webhook(self, asked: Registered, order_id: int) -> Delivery:
+        """The order as it is by then; of one in the trash its id (§6)."""
         topic, number = asked.fields["topic"], asked.fields["id"]
         body = encode({"id": order_id}).encode() if topic == "order.deleted" else self._read(order_id).body
         second = blake2b(f"{number} {self.clock.now_ms() // 1000}".encode(), digest_size=16).hexdigest()
@@ -191,43 +159,30 @@ class Shop(Shelf):
         return Delivery(topic, body, {"Content-Type": "application/json", **headers})
 
     def _webhooks(self, method: str, path: list[str], query: Mapping[str, str], sent: Mapping[str, Json]) -> Reply:
-        found = self.webhooks.get(number_in(path[0]) or 0) if path else None
-        if found is None and path:
+        kept, number = self.webhooks.kept, number_in(path[0]) or 0 if path else 0
+        if path and number not in kept:
             return _error(404 if method == "DELETE" else 400, "woocommerce_rest_shop_webhook_invalid_id")
         if method == "GET":
-            every = sorted(self.webhooks, reverse=True)
+            every = sorted(kept, reverse=True)
             return (
-                answer(200, found.fields)
-                if found
-                else self._page(every, query, lambda n: encode(self.webhooks[n].fields))
+                answer(200, kept[number].fields) if path else self._page(every, query, lambda n: encode(kept[n].fields))
             )
-        if method == "DELETE" and found is not None:
-            if query.get("force") != "true":
-                return _error(501, "woocommerce_rest_trash_not_supported")
-            del self.webhooks[found.fields["id"]]
-            return answer(200, found.fields)
-        return self._keep_webhook(found, sent)
-
-    def _keep_webhook(self, found: Webhook | None, sent: Mapping[str, Json]) -> Reply:
-        given = {name: sent[name] for name in ("name", "status", "topic", "delivery_url") if name in sent}
-        fields = {"name": "Webhook", **given, "status": "active"} if found is None else found.fields | given
-        for name, is_known in (
-            ("topic", fields.get("topic") in _TOPICS),
-            ("delivery_url", str(fields.get("delivery_url")).startswith(("http://", "https://"))),
-            ("status", fields["status"] in ("active", "paused", "disabled")),
-        ):
-            if not is_known:
-                return _error(400, f"woocommerce_rest_shop_webhook_invalid_{name}")
-        has_moved, status = found is None or found.fields["delivery_url"] != fields["delivery_url"], 200
-        if found is None:
-            fields, status = {"id": self.next_id(), **fields, **self.at("created")}, 201
-            found = self.webhooks[fields["id"]] = Webhook({}, secrets.token_hex(25))
-        found.fields, found.secret = fields | self.at("modified"), str(sent.get("secret") or found.secret)
-        if has_moved and self.sender is not None:
-            form = {"Content-Type": "application/x-www-form-urlencoded"}
-            ping = Delivery("ping", f"webhook_id={fields['id']}".encode(), form)
-            self.sender.offer(found, fields["delivery_url"], 0, "ping", lambda: ping)
-        return answer(status, found.fields)
+        if method == "DELETE":
+            is_forced = query.get("force") == "true"
+            return (
+                answer(200, kept.pop(number).fields)
+                if is_forced
+                else _error(501, "woocommerce_rest_trash_not_supported")
+            )
+        names = ("name", "topic", "delivery_url", *(("status",) if path else ()))
+        made = {"id": self.next_id(), "name": "Webhook", "status": "active", **self.at("created")}
+        fields = {**(kept[number].fields if path else made), **{name: sent[name] for name in names if name in sent}}
+        if fields.get("topic") not in _TOPICS:
+            return _error(400, "woocommerce_rest_shop_webhook_invalid_topic")
+        if not str(fields.get("delivery_url")).startswith(("http://", "https://")):
+            return _error(400, "woocommerce_rest_shop_webhook_invalid_delivery_url")
+        kept_now = self.webhooks.put({**fields, **self.at("modified")}, sent.get("secret"))
+        return answer(200 if path else 201, kept_now.fields)
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
@@ -243,9 +198,8 @@ class Shop(Shelf):
             case "PUT" | "POST" | "PATCH", ["wc", "v3", "orders", order]:
                 step = "cancel" if sent.get("status") == "cancelled" else "change_status"
                 return step, order, partial(self._change, number_in(order) or 0, sent)
-            case "GET" | "POST", [("wc" | "wc-shipment-tracking") as room, "v3", "orders", order, what]:
-                is_there = what == "shipment-trackings" if room != "wc" else what in ("notes", "refunds")
-                if is_there and (room == "wc" or self.options.has_tracking):
+            case "GET" | "POST", [room, "v3", "orders", order, what] if (room, what) in self.rooms:
+                if (method, what) != ("POST", "refunds"):
                     step = "read" if method == "GET" else "set_tracking"
                     return step, order, partial(self._beside, method, what, number_in(order) or 0, sent)
         return "unknown", None, partial(_error, 404, "rest_no_route")
@@ -300,18 +254,14 @@ class Shop(Shelf):
             return answer(200, self.beside[what, order_id])
         if (needed := "note" if what == "notes" else "tracking_number") not in sent:
             return _error(400, "rest_missing_callback_param", params=[needed])
-        names = {"notes": ("note", "customer_note")}.get(what, ("tracking_number", "tracking_provider", "date_shipped"))
-        row = self.put(what, order_id, **{name: sent.get(name) for name in names})
         if what == "notes":
-            row |= {"author": "fulfilld", "customer_note": row["customer_note"] is True}
+            given = {"author": "fulfilld", "note": sent["note"], "customer_note": sent.get("customer_note") is True}
         else:
-            row["tracking_id"] = blake2b(str(row.pop("id")).encode(), digest_size=16).hexdigest()
-            row |= {"tracking_provider": sent.get("custom_tracking_provider") or row["tracking_provider"]}
-            row |= {
-                "tracking_link": sent.get("custom_tracking_link") or "",
-                "date_shipped": row["date_shipped"] or row["date_created"][:10],
-            }
+            given = {"tracking_provider": sent.get("custom_tracking_provider") or sent.get("tracking_provider", "")}
+            given |= {name: sent.get(name, "") for name in ("tracking_number", "date_shipped")}
+            given |= {"tracking_id": f"{self.next_id():032x}", "tracking_link": sent.get("custom_tracking_link", "")}
             self.save(self.orders[order_id])
+        row = self.put(what, order_id, **given)
         return answer(201, row, took_effect=True, is_overwrite=True)
 
 
@@ -355,14 +305,14 @@ class Office(ShelfOffice[Shop]):
         """Puts the order into the trash; its stamps stay."""
         found = self._order(order)
         self.shop.was[found["id"]], found["status"] = found["status"], "trash"
-        self.shop.notify("order.deleted", found["id"])
+        self.shop.webhooks.notify("order.deleted", found["id"])
         return order
 
     def restore(self, order: str) -> str:
         """Takes it out again."""
         found = self._order(order)
         found["status"] = self.shop.was.pop(found["id"], found["status"])
-        self.shop.notify("order.restored", found["id"])
+        self.shop.webhooks.notify("order.restored", found["id"])
         return order
 
     def backdate(self, order: str, to: str | int) -> str:
@@ -393,10 +343,9 @@ class WooCommercePlatform(ShelfPlatform[Shop, Office]):
         credentials = {"consumer_key": f"ck_{shop.key}", "consumer_secret": shop.secret}
         return {"base_url": f"{address}/{shop.key}", "credentials": credentials}
 
-    def sender_of(self, shop: Shop, faults: FaultPlan) -> Sender:
-        """As `SimulatedShops.sender_of`."""
-        shop.sender = Sender(shop.key, self._clock, faults, shop.counts, deadline_seconds=60, late_seconds=5)
-        return shop.sender
+    def sender_of(self, shop: Shop, faults: FaultPlan) -> RegistrySender:
+        """As `SimulatedShops.sender_of`: the seventh failure in a row disables (§6)."""
+        return RegistrySender(shop.webhooks, shop.key, self._clock, faults, range(200, 303), most_failures=6)
 
     def open(self, incoming: Incoming) -> Operation:
         """As `SimulatedPlatform.open` (§1, §7)."""
@@ -413,6 +362,11 @@ class WooCommercePlatform(ShelfPlatform[Shop, Office]):
             known = "authentication_error" if user == f"ck_{folder}" else "cannot_view"
             act = partial(_error, 401, f"woocommerce_rest_{known}")
         return Operation(folder, order, step, act, sent)
+
+
+def _ping(fields: Mapping[str, Json]) -> Delivery:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    return Delivery("ping", f"webhook_id={fields['id']}".encode(), form)
 
 
 def _error(status: int, code: str, **data: Json) -> Reply:
