@@ -31,6 +31,8 @@ from orchestrator.sandbox.platform import (
     checked_ms,
     parse_object,
 )
+from orchestrator.sandbox.registry import Registered, RegistrySender, WebhookRegistry
+from orchestrator.sandbox.shelf import Shelf, ShelfOffice, ShelfPlatform
 from orchestrator.sandbox.webhooks import Delivery, PendingWebhook, WebhookCounts, WebhookSender, sign
 
 __all__ = [
@@ -46,13 +48,19 @@ __all__ = [
     "Operation",
     "PanelError",
     "PendingWebhook",
+    "Registered",
+    "RegistrySender",
     "Reply",
+    "Shelf",
+    "ShelfOffice",
+    "ShelfPlatform",
     "SimulatedPlatform",
     "SimulatedShops",
     "Stock",
     "Variant",
     "Walk",
     "WebhookCounts",
+    "WebhookRegistry",
     "WebhookSender",
     "Work",
     "answer",

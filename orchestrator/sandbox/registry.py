@@ -1,4 +1,4 @@
-"""Webhooks that clients ask a simulated shop for: what there are, who is told of what, and when one is given up."""
+"""Webhooks that clients ask a simulated shop for: which there are, who is notified, and when one is disabled."""
 
 from __future__ import annotations
 

@@ -20,8 +20,9 @@ _APART_MS = 60_000  # between the orders that a shop is stocked with
 
 class Shelf:
     """The orders of one shop, oldest first. `key`: what the ledger calls the shop; `secret`: what opens it. `garbage`:
-    JSON shown in the place of orders. `states`: those that staff can set."""
+    JSON shown in the place of orders. `states`: those that staff can set, `state_name`: the field that has them."""
 
+    state_name: ClassVar[str] = "status"
     states: Sequence[str] = ()
 
     def __init__(self, clock: Clock, key: str, secret: str, first_id: int) -> None:
@@ -83,12 +84,15 @@ class ShelfOffice(BackOffice, Generic[S]):
 
     def add(self, status: str | None = None) -> str:
         """A buyer orders; returns the new order's id."""
-        return str(self.shop.add(self.shop.clock.now_ms(), **({} if status is None else {"status": status})))
+        fields = {} if status is None else {self.shop.state_name: status}
+        return str(self.shop.add(self.shop.clock.now_ms(), **fields))
 
     def add_garbage(self, payload: Json = None) -> str:
         """An order that is `payload` in place of its JSON (None: one with a bad state); returns its id."""
         order_id = self.shop.add(self.shop.clock.now_ms())
-        self.shop.garbage[order_id] = encode({"id": order_id, "status": ["?"]} if payload is None else payload)
+        self.shop.garbage[order_id] = encode(
+            {"id": order_id, self.shop.state_name: ["?"]} if payload is None else payload
+        )
         return str(order_id)
 
     def repair(self, order: str) -> str:
@@ -168,4 +172,4 @@ class ShelfPlatform(SimulatedShops[S, O]):
 
     def states_of(self, shop: S) -> Mapping[int, str]:
         """As `SimulatedShops.states_of`."""
-        return {order_id: str(order["status"]) for order_id, order in shop.orders.items()}
+        return {order_id: str(order[shop.state_name]) for order_id, order in shop.orders.items()}

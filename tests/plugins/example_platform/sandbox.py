@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar
@@ -11,21 +11,18 @@ from urllib.parse import parse_qsl
 
 from orchestrator.plugin.sandbox import (
     ORDER_IDS_PER_SHOP,
-    BackOffice,
-    Clock,
     Incoming,
     Json,
     Move,
     Operation,
-    PanelError,
     Reply,
-    SimulatedShops,
-    Stock,
+    Shelf,
+    ShelfOffice,
+    ShelfPlatform,
     Variant,
     Walk,
     answer,
     bearer,
-    encode,
     number_in,
     parse_object,
 )
@@ -54,86 +51,43 @@ WALK = Walk(
 )
 
 
-@dataclass(slots=True)
-class Shop:
-    """One shop: its orders by id, oldest first. `garbage`: JSON shown in the place of orders."""
+class Shop(Shelf):
+    """One shop."""
 
-    number: int
-    token: str
-    clock: Clock
-    orders: dict[int, dict[str, Json]] = field(default_factory=dict)
-    garbage: dict[int, str] = field(default_factory=dict)
-    latest_ms: int = 0
+    state_name: ClassVar[str] = "state"
+    states = tuple(_COMES_FROM)
 
-    def add(self, at_ms: int) -> dict[str, Json]:
+    def add(self, at_ms: int, **fields: Json) -> int:
         """A buyer orders."""
-        order_id = _FIRST_ORDER_ID + self.number * ORDER_IDS_PER_SHOP + len(self.orders) + len(self.garbage)
-        while order_id in self.orders:
-            order_id += 1
+        order_id, at = self.next_id(), _iso(at_ms)
         order = {"id": order_id, "number": f"EX-{order_id}", "state": "open", "receiver": "Ada", "tracking": None}
-        self.orders[order_id] = {**order, "created_at": _iso(at_ms), "changed_at": _iso(at_ms)}
-        return self.orders[order_id]
+        self.orders[order_id] = {**order, **fields, "created_at": at, "changed_at": at}
+        return order_id
 
-    def change(self, order: dict[str, Json], **members: Json) -> None:
-        """Changes an order, at a time of its own."""
-        self.latest_ms = max(self.clock.now_ms(), self.latest_ms + 1)
-        order.update(members, changed_at=_iso(self.latest_ms))
-
-    def shown(self, order: Mapping[str, Json]) -> str:
-        """An order's JSON."""
-        return self.garbage.get(order["id"]) or encode(order)
+    def save(self, order: dict[str, Json], state: str | None = None) -> None:
+        """Keeps a change, at a time of its own."""
+        latest = max(datetime.fromisoformat(each["changed_at"]).timestamp() * 1000 for each in self.orders.values())
+        order["state"] = state or order["state"]
+        order["changed_at"] = _iso(max(self.clock.now_ms(), round(latest) + 1))
 
 
-class Office(BackOffice):
+class Office(ShelfOffice[Shop]):
     """What people do in the platform's own pages."""
 
-    actions: ClassVar = {
-        "add": (),
-        "add_garbage": (),
-        "edit": ("order", "receiver_name"),
-        "delete": ("order",),
-        "change_token": ("token",),
-    }
-
-    def __init__(self, shop: Shop) -> None:
-        self.shop = shop
-
-    def add(self) -> str:
-        """A buyer orders."""
-        return str(self.shop.add(self.shop.clock.now_ms())["id"])
-
-    def add_garbage(self) -> str:
-        """An order with invalid JSON."""
-        order_id = int(self.add())
-        self.shop.garbage[order_id] = encode({"id": order_id, "state": ["open"]})
-        return str(order_id)
+    reopens = tuple(_STEPS.values())
 
     def edit(self, order: str, receiver_name: str) -> str:
         """Corrects the receiver."""
-        self.shop.change(self._order(order), receiver=receiver_name)
-        return order
-
-    def delete(self, order: str) -> str:
-        """Removes an order for good."""
-        del self.shop.orders[self._order(order)["id"]]
-        return order
-
-    def change_token(self, token: str) -> None:
-        """Makes another token, which ends this one."""
-        self.shop.token = token
-
-    def _order(self, order: str) -> dict[str, Json]:
-        if (number := number_in(str(order))) not in self.shop.orders or number is None:
-            raise PanelError(f"there is no order {order}")
-        return self.shop.orders[number]
+        return self._changed(order, receiver=receiver_name)
 
 
-class ExamplePlatform(SimulatedShops[Shop, Office]):
+class ExamplePlatform(ShelfPlatform[Shop, Office]):
     """Simulated shops, each with a token of its own."""
 
     name: ClassVar[str] = "example"
     options: ClassVar[type] = SandboxOptions
     config_name: ClassVar[str] = "ex"
+    office: ClassVar = Office
     _options: SandboxOptions
 
     @staticmethod
@@ -141,35 +95,20 @@ class ExamplePlatform(SimulatedShops[Shop, Office]):
         """As `SimulatedPlatform.walk`."""
         return WALK
 
-    def stocked(self, n: int, stock: Stock) -> Shop:
-        """A shop whose orders are half a minute apart, the newest of half a minute ago."""
-        shop, now = Shop(n, f"example-token-{n + 1}", self._clock), self._clock.now_ms()
-        for each in range(stock.orders):
-            shop.add(now - 30_000 * (stock.orders - each))
-        return shop
-
-    def key_of(self, shop: Shop) -> str:
-        """As `SimulatedShops.key_of`."""
-        return str(shop.number + 1)
-
-    def panel_for(self, shop: Shop) -> Office:
-        """As `SimulatedShops.panel_for`."""
-        return Office(shop)
+    def shop_of(self, n: int) -> Shop:
+        """As `ShelfPlatform.shop_of`."""
+        return Shop(self._clock, str(n + 1), f"example-token-{n + 1}", _FIRST_ORDER_ID + n * ORDER_IDS_PER_SHOP)
 
     def config_of(self, shop: Shop, address: str) -> dict[str, Json]:
         """As `SimulatedShops.config_of`."""
         del address
-        return {"token": shop.token}
-
-    def states_of(self, shop: Shop) -> Mapping[int, str]:
-        """As `SimulatedShops.states_of`."""
-        return {order_id: order["state"] for order_id, order in shop.orders.items()}
+        return {"token": shop.secret}
 
     def open(self, incoming: Incoming) -> Operation:
         """As `SimulatedPlatform.open`."""
         token = bearer(incoming.headers)
-        shop = next((each for each in self.shops_by_key.values() if each.token == token), None)
-        key = "" if shop is None else self.key_of(shop)
+        shop = next((each for each in self.shops_by_key.values() if each.secret == token), None)
+        key = "" if shop is None else shop.key
         sent = parse_object(incoming.body) or {}
         match incoming.method, incoming.path.split("/"):
             case _ if shop is None:
@@ -186,13 +125,17 @@ class ExamplePlatform(SimulatedShops[Shop, Office]):
 
     def _list(self, shop: Shop, query: Mapping[str, str]) -> Reply:
         since = _iso(int(query.get("changed_since", 0)))
-        found = [shop.shown(order) for order in shop.orders.values() if order["changed_at"] >= since]
+        found = [shop.shown(number) for number, order in shop.orders.items() if order["changed_at"] >= since]
         offset, limit = int(query.get("offset", 0)), min(int(query["limit"]), self._options.largest_page)
         return Reply(200, f'{{"orders":[{",".join(found[offset : offset + limit])}],"total":{len(found)}}}'.encode())
 
     def _read(self, shop: Shop, number: int | None) -> Reply:
         order = shop.orders.get(number or 0)
-        return answer(404, {"message": "No such order."}) if order is None else Reply(200, shop.shown(order).encode())
+        return (
+            answer(404, {"message": "No such order."})
+            if order is None
+            else Reply(200, shop.shown(order["id"]).encode())
+        )
 
     def _change(self, shop: Shop, number: int | None, sent: Mapping[str, Json]) -> Reply:
         order, state = shop.orders.get(number or 0), sent.get("state")
@@ -200,7 +143,8 @@ class ExamplePlatform(SimulatedShops[Shop, Office]):
             return answer(404, {"message": "No such order."})
         if order["state"] not in _COMES_FROM.get(str(state), ()):
             return answer(409, {"message": f"The order is {order['state']}."}, in_sequence=False)
-        shop.change(order, state=state, tracking=sent.get("tracking", order["tracking"]))
+        order["tracking"] = sent.get("tracking", order["tracking"])
+        shop.save(order, str(state))
         return answer(200, order, took_effect=True)
 
 
