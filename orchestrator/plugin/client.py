@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from yarl import URL
 
+from orchestrator.platforms.base.graphql import GraphQlClient
 from orchestrator.platforms.base.listing import Listing, listing_of, single_of
 from orchestrator.platforms.base.offset import walk_page
 from orchestrator.platforms.base.options import is_header_safe
@@ -72,6 +73,7 @@ __all__ = [
     "Caller",
     "ClientSettings",
     "Finding",
+    "GraphQlClient",
     "InvalidOrder",
     "Listing",
     "NotFound",

@@ -192,20 +192,28 @@ class RestClient(ABC):
         await self._caller.aclose()
 
     async def _send(
-        self, method: str, url: URL, body: bytes | None = None, *, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: URL,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        is_effect: bool | None = None,
     ) -> Answer:
-        """Sends with the shop's access when the turn has come; every method but GET changes something.
+        """Sends with the shop's access when the turn has come. `is_effect`: the call changes something; None: its
+        method says so, every one but GET and HEAD does.
 
         A call whose access was refused has changed nothing, so it is sent again with other access where there is some.
         Raises as `Caller.call`.
         """
         sent = headers if headers is not None else _JSON_BODY if body is not None else {}
+        is_effect = _changes(method, is_effect)
         if self._access is None:
-            return await self._try(method, url, body, sent)
+            return await self._try(method, url, body, sent, is_effect=is_effect)
         tokens, is_last = await self._access.tokens(), False
         while True:
             try:
-                return await self._try(method, url, body, {**sent, **tokens.headers})
+                return await self._try(method, url, body, {**sent, **tokens.headers}, is_effect=is_effect)
             except AccessDenied as failure:
                 denied = failure
             if is_last:
@@ -215,9 +223,10 @@ class RestClient(ABC):
                 raise denied
             tokens, is_last = renewal
 
-    async def _try(self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+    async def _try(
+        self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str], *, is_effect: bool
+    ) -> Answer:
         await acquire_permit(self._throttle)
-        is_effect = method not in _READS
         answer = await self._caller.call(method, url, is_effect=is_effect, body=body, headers=headers)
         if (denied := self.denial(answer)) is not None:
             raise denied
@@ -231,18 +240,26 @@ class RestClient(ABC):
         *,
         headers: Mapping[str, str] | None = None,
         is_own: IsOwn | None = None,
+        is_effect: bool | None = None,
     ) -> Answer:
-        """Sends a call about one order, whatever it answers. `is_own`: other than `is_own_refusal`. Raises as
-        `bystanders.about_order`."""
-        send, is_own = self._send(method, url, body, headers=headers), is_own or self.is_own_refusal
-        return await about_order(send, self.ask_list, self._caller, is_effect=method not in _READS, is_own=is_own)
+        """Sends a call about one order, whatever it answers. `is_own`: other than `is_own_refusal`; `is_effect`: as
+        `_send`. Raises as `bystanders.about_order`."""
+        is_effect, is_own = _changes(method, is_effect), is_own or self.is_own_refusal
+        send = self._send(method, url, body, headers=headers, is_effect=is_effect)
+        return await about_order(send, self.ask_list, self._caller, is_effect=is_effect, is_own=is_own)
 
     async def _accepted(
-        self, method: str, url: URL, body: bytes | None = None, *, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: URL,
+        body: bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        is_effect: bool | None = None,
     ) -> Answer:
         """As `_about_order`; raises also what the answer refuses."""
-        answer = await self._about_order(method, url, body, headers=headers)
-        if (failure := self.refusal(answer, is_effect=method not in _READS)) is not None:
+        answer = await self._about_order(method, url, body, headers=headers, is_effect=is_effect)
+        if (failure := self.refusal(answer, is_effect=_changes(method, is_effect))) is not None:
             raise failure
         return answer
 
@@ -263,7 +280,10 @@ class RestClient(ABC):
     ) -> OrderSnapshot:
         """One order by its address; `order_id` None: it is named by something else. Raises Unreadable, also for another
         order, and what is refused."""
-        answer = await self._accepted("GET", url, headers=headers)
+        return self._snapshot(order_id, await self._accepted("GET", url, headers=headers), read)
+
+    def _snapshot(self, order_id: str | None, answer: Answer, read: Callable[[Answer], OrderSnapshot]) -> OrderSnapshot:
+        """The order of an answer, as `_single`."""
         with self._caller.reading(answer):
             snapshot = read(answer)
         if order_id is not None and snapshot.id != order_id:
@@ -287,6 +307,10 @@ class RestClient(ABC):
             if len(answer.body) > LARGE_BODY_BYTES:
                 return await anyio.to_thread.run_sync(read, answer.body, *args)
             return read(answer.body, *args)
+
+
+def _changes(method: str, is_effect: bool | None) -> bool:
+    return method not in _READS if is_effect is None else is_effect
 
 
 def by_status(

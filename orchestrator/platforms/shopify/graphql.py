@@ -15,6 +15,7 @@ from typing import Final
 from pydantic_core import from_json
 from yarl import URL
 
+from orchestrator.platforms.base.graphql import codes_of, messages_of
 from orchestrator.platforms.bystanders import about_order
 from orchestrator.platforms.failures import (
     AccessDenied,
@@ -257,9 +258,7 @@ def failure_of(
     A mutation may have been done where its field has a value and only a part of that is missing, and where nobody knows
     what the error means: such answers are ambiguous. A read with such an error (a TIMEOUT) is worth another try.
     """
-    listed = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
-    codes = {_code_of(each) for each in listed} or {""}
-    words = clean("; ".join(str(each.get("message")) for each in listed) or str(errors))
+    codes, words = codes_of(errors), clean(messages_of(errors) or str(errors))
     data = body.get("data")
     if is_effect and isinstance(data, dict) and any(value is not None for value in data.values()):
         return Transient(words, is_ambiguous=True)
@@ -272,11 +271,6 @@ def failure_of(
     if not all(code in _NOT_RUN or code[:1].islower() for code in codes):
         return Transient(words, is_ambiguous=is_effect)
     return Rejected(words)
-
-
-def _code_of(error: Mapping[str, Json]) -> str:
-    extensions = error.get("extensions")
-    return str(extensions.get("code") or "") if isinstance(extensions, dict) else ""
 
 
 def refusal_of(payload: Mapping[str, Json], clean: Callable[[str], str] = _as_it_is) -> PlatformFailure | None:
@@ -304,7 +298,7 @@ def _is_elsewhere(error: Mapping[str, Json]) -> bool:
 
 def words_of(errors: Sequence[Json], clean: Callable[[str], str] = _as_it_is) -> str:
     """What user errors say to a person. `clean` as in `failure_of`."""
-    return clean("; ".join(str(each.get("message")) for each in errors if isinstance(each, dict)))
+    return clean(messages_of(errors))
 
 
 def throttle_seconds(body: Mapping[str, Json]) -> float:
