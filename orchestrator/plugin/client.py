@@ -57,7 +57,7 @@ from orchestrator.platforms.fields import (
 )
 from orchestrator.platforms.horizon import Present
 from orchestrator.platforms.http import Answer, Caller, date_ms
-from orchestrator.platforms.json_text import decoded, elements, members, read_object, read_value
+from orchestrator.platforms.json_text import decoded, elements, member_text, members, read_object, read_value
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.token_file import TokenFile
 from orchestrator.platforms.token_keeper import TokenKeeper, TokenSource, renewal_time
@@ -109,6 +109,7 @@ __all__ = [
     "is_header_safe",
     "json_body",
     "listing_of",
+    "member_text",
     "members",
     "object_of",
     "of_one_order",

@@ -43,7 +43,8 @@ PENDING, SHIPPED, DELIVERED = "Pending", "Shipped", "Delivered"
 
 _UNPAID = ("Created", "Draft", "AddingItems", "ArrangingPayment", "PaymentAuthorized")
 _MODIFIED = ("Modifying", "ArrangingAdditionalPayment")
-_OPEN = ("PaymentSettled", "PartiallyShipped", SHIPPED, "PartiallyDelivered")
+OPEN = ("PaymentSettled", "PartiallyShipped", SHIPPED, "PartiallyDelivered")
+CANCELLABLE = ("PaymentAuthorized", "PaymentSettled")
 _PARCEL = ("items", "tracking", "tracking.carrier")
 
 _STATES = (
@@ -66,7 +67,7 @@ def _moves(name: str, rows: Mapping[str, tuple[str, ...]], **named: Any) -> tupl
 _STEPS = (
     Step("settle_payment", _UNPAID, "PaymentSettled", by="platform"),
     Step("finish_modification", _MODIFIED, "PaymentSettled", by="platform"),
-    Step("fulfill", _OPEN, None, uses=_PARCEL, is_irrevocable=True, narrows=("items",)),
+    Step("fulfill", OPEN, None, uses=_PARCEL, is_irrevocable=True, narrows=("items",)),
     *_moves(
         "mark_shipped",
         {
@@ -79,12 +80,12 @@ _STEPS = (
     ),
     *_moves(
         "mark_delivered",
-        {DELIVERED: (SHIPPED, "PartiallyDelivered"), "PartiallyDelivered": _OPEN[1:]},
+        {DELIVERED: (SHIPPED, "PartiallyDelivered"), "PartiallyDelivered": OPEN[1:]},
         uses=("tracking",),
     ),
-    Step("cancel", ("PaymentAuthorized", "PaymentSettled"), "Cancelled", uses=("reason",), is_irrevocable=True),
+    Step("cancel", CANCELLABLE, "Cancelled", uses=("reason",), is_irrevocable=True),
 )
-_LEADS_TO = {"mark_shipped": SHIPPED, "mark_delivered": DELIVERED}
+LEADS_TO = {"mark_shipped": SHIPPED, "mark_delivered": DELIVERED}
 
 
 def code_of(request: TargetRequest) -> str:
@@ -131,6 +132,11 @@ def _token(request: TargetRequest) -> str:
     return json.dumps([request.key, None if request.key else sorted((asked_of(request) or {}).items())])
 
 
+def packed_in(facts: Mapping[str, Json]) -> Counter[str]:
+    """How many of each line are in parcels."""
+    return _counts(parcels_of(facts))
+
+
 def _counts(parcels: list[dict[str, Json]]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for each in parcels:
@@ -140,7 +146,7 @@ def _counts(parcels: list[dict[str, Json]]) -> Counter[str]:
 
 def left(facts: Mapping[str, Json], request: TargetRequest) -> dict[str, int]:
     """What the target has to have put into a parcel yet, by line. Raises InvalidItems for what cannot be."""
-    packed = _counts(parcels_of(facts))
+    packed = packed_in(facts)
     rest = {line: count - packed[line] for line, count in (facts.get("lines") or {}).items() if count > packed[line]}
     asked, mine = asked_of(request), own(facts, request)
     if asked is None:
@@ -173,7 +179,7 @@ def done(facts: Mapping[str, Json], request: TargetRequest, step: str, made: str
         return {**facts, "parcels": [*parcels, new]}
     if (due := due_parcel(facts, request, step)) is None:
         return dict(facts)
-    moved = {**facts, "parcels": [{**p, "state": _LEADS_TO[step]} if p is due else p for p in parcels]}
+    moved = {**facts, "parcels": [{**p, "state": LEADS_TO[step]} if p is due else p for p in parcels]}
     if step == "mark_shipped" and not code_of(request) and any((asked_of(request) or {}).values()):
         known = facts.get("made") or {}
         moved["made"] = {**known, _token(request): [*known.get(_token(request), ()), due["id"]]}
@@ -183,7 +189,7 @@ def done(facts: Mapping[str, Json], request: TargetRequest, step: str, made: str
 def state_after(state: str, facts: Mapping[str, Json]) -> str:
     """The order's state that Vendure derives from its fulfilments; one that does not follow stays."""
     lines, parcels = facts.get("lines") or {}, parcels_of(facts)
-    packed = _counts(parcels)
+    packed = packed_in(facts)
     states = {each["state"] for each in parcels if any(lines.get(line) for line in each["lines"])}
     is_whole = all(count <= packed[line] for line, count in lines.items())
     if DELIVERED in states:
@@ -197,7 +203,7 @@ class VendureMachine(PlatformMachine):
     """The machine of Vendure's default order process (README.md, "States")."""
 
     def __init__(self) -> None:
-        super().__init__("vendure", _STATES, _STEPS, (*_OPEN, DELIVERED), "PaymentSettled")
+        super().__init__("vendure", _STATES, _STEPS, (*OPEN, DELIVERED), "PaymentSettled")
 
     # -- planning --------------------------------------------------------------------------------------------------
 
@@ -294,13 +300,13 @@ class VendureMachine(PlatformMachine):
             asked = left(before.facts, request), code_of(request)
             return any((each["lines"], each["code"]) == asked for name, each in now.items() if name not in known)
         due = due_parcel(before.facts, request, step) or {"id": ""}
-        return due["id"] in now and now[due["id"]]["state"] in (_LEADS_TO[step], DELIVERED)
+        return due["id"] in now and now[due["id"]]["state"] in (LEADS_TO[step], DELIVERED)
 
     def destination(self, current: OrderState, step: str, request: TargetRequest) -> str | None:
         """As the base; a parcel leads to where the rest of the order says."""
-        if step not in _LEADS_TO:
+        if step not in LEADS_TO:
             return super().destination(current, step, request)
-        return state_after(current.state, done(current.facts, request, step)) if current.state in _OPEN else None
+        return state_after(current.state, done(current.facts, request, step)) if current.state in OPEN else None
 
     def after(
         self, current: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]

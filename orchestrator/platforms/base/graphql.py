@@ -44,7 +44,7 @@ class GraphQlClient(RestClient):
 
     def refusal(self, answer: Answer, *, is_effect: bool) -> PlatformFailure | None:
         """What an answer refuses by its `errors`, else by its status."""
-        body = _refusing(answer.body)
+        body = _refusing(answer)
         if body is None:
             return super().refusal(answer, is_effect=is_effect)
         words = self._caller.clean(messages_of(body["errors"]) or str(body["errors"]))
@@ -55,12 +55,12 @@ class GraphQlClient(RestClient):
 
     def denial(self, answer: Answer) -> AccessDenied | None:
         """What `errors` say of the access that the call showed."""
-        failure = self.refusal(answer, is_effect=False) if _refusing(answer.body) is not None else None
+        failure = self.refusal(answer, is_effect=False) if _refusing(answer) is not None else None
         return failure if isinstance(failure, AccessDenied) else None
 
     def is_own_refusal(self, body: bytes) -> bool:
         """GraphQL's refusals have `errors`: other JSON is that of a server in front of it, or of another address."""
-        return _refusing(body) is not None
+        return bool((read_object(body) or {}).get("errors"))
 
     async def _ask(self, document: str, variables: Mapping[str, Json]) -> Answer:
         """The answer to a query about no order, whatever it says; `_listed` judges it. Raises as `_send`."""
@@ -103,7 +103,7 @@ def messages_of(errors: Json) -> str:
     return "; ".join(str(each.get("message")) for each in rows(errors))
 
 
-def _refusing(body: bytes) -> dict[str, Json] | None:
-    """The members of an answer that has `errors`, None for all others. Most have none, so that few are read twice."""
-    members = read_object(body) if b'"errors"' in body else None
+def _refusing(answer: Answer) -> dict[str, Json] | None:
+    """The members of an answer that has `errors`, None for all others: most have none, and large ones are not read."""
+    members = answer.members if b'"errors"' in answer.body else None
     return members if members is not None and members.get("errors") else None
