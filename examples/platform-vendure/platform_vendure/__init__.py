@@ -368,7 +368,7 @@ PLATFORM = Platform(
     identity=("channel_token",),
     machine=build,
     client="platform_vendure.client:VendureClient",
-    sandbox="platform_vendure.sandbox:VendurePlatform",
+    sandbox="platform_vendure.sandbox.platform:VendurePlatform",
     example={
         "ven": {
             "platform": "vendure",

@@ -48,10 +48,10 @@ from orchestrator.plugin.client import (
     price,
     read_value,
     renewal_time,
+    required_text,
     rows,
     text,
     walk_page,
-    required_text,
 )
 from orchestrator.plugin.machine import InvalidItems, Json, OrderState, TargetRequest, plain
 from platform_vendure import (
@@ -78,6 +78,7 @@ _ADDRESS_NAMES = {
     "phone": "phoneNumber",
 }
 _ADDRESS = " ".join(_ADDRESS_NAMES.values())
+_NEWEST = "sort: { createdAt: DESC, id: DESC }"
 _ORDER = f"""
 fragment Whole on Order {{
   id type code state createdAt updatedAt orderPlacedAt couponCodes currencyCode
@@ -86,13 +87,17 @@ fragment Whole on Order {{
   shippingAddress {{ {_ADDRESS} }} billingAddress {{ {_ADDRESS} }}
   lines {{
     id quantity unitPrice unitPriceWithTax linePrice linePriceWithTax proratedLinePrice proratedLinePriceWithTax
-    lineTax taxLines {{ description taxRate }} productVariant {{ id sku name productId }}
+    taxLines {{ description taxRate }} productVariant {{ id sku name productId }}
   }}
   surcharges {{ id sku description price priceWithTax taxLines {{ description taxRate }} }}
   discounts {{ description amount amountWithTax }}
   shippingLines {{ shippingMethod {{ code name }} }}
   payments {{ method state amount transactionId refunds {{ state total }} }}
   fulfillments {{ id state method trackingCode lines {{ orderLineId quantity }} }}
+  latest: history(options: {{ take: 1, {_NEWEST} }}) {{ items {{ createdAt }} }}
+  cancellation: history(options: {{ take: 1, {_NEWEST}, filter: {{ type: {{ eq: "ORDER_CANCELLATION" }} }} }}) {{
+    items {{ createdAt data }}
+  }}
 }}"""
 _PRECISION = "globalSettings { serverConfig { moneyStrategyPrecision } }"
 _ORDERS_BY = "query Orders($options: OrderListOptions) { orders(options: $options)"
@@ -161,7 +166,7 @@ class VendureClient(GraphQlClient):
 
     @property
     def rereads_open(self) -> bool:
-        """Yes: the change time does not move with an order's state, its fulfilments or its refunds (README.md)."""
+        """Yes: what can be filtered by does not move with an order's state, its parcels or refunds (README.md)."""
         return True
 
     async def list_page(self, position: Json, cursor: Json) -> Page:
@@ -323,14 +328,16 @@ def read_listing(body: bytes) -> Listing:
 
 def read_single(body: bytes) -> OrderSnapshot:
     """The order of an answer. Raises NotFound and Unreadable."""
+    payload = body
     try:
         data = member_text(decoded(body), "data")
         order = member_text(data, "order")
         if order == "null":
             raise NotFound("Vendure has no such order in this channel")
-        return read_order(read_value(order), payload_of(order), _precision(data))
+        payload = payload_of(order)
+        return read_order(read_value(order), payload, _precision(data))
     except ValueError as error:
-        raise Unreadable(f"the order cannot be read: {error}", body) from error
+        raise Unreadable(f"the order cannot be read: {error}", payload) from error
 
 
 def _precision(data: str) -> int:
@@ -361,7 +368,8 @@ def read_order(value: Json, payload: bytes, precision: int) -> OrderSnapshot:
     ]
     facts = {"lines": lines, "parcels": parcels}
     content = content_of(order, facts, precision)
-    changed = instant_ms(order.get("updatedAt"), "updatedAt")
+    instants = (order.get("orderPlacedAt"), at(_first_of(order, "latest"), "createdAt"))
+    changed = max(instant_ms(order.get("updatedAt"), "updatedAt"), *(optional_ms(each) or 0 for each in instants))
     return OrderSnapshot(
         id=required_text(order.get("id"), "id"),
         reference=text(order.get("code")),
@@ -370,7 +378,7 @@ def read_order(value: Json, payload: bytes, precision: int) -> OrderSnapshot:
         facts=facts,
         payload=payload,
         content_hash=digest(content, APART),
-        platform_updated_at=changed if placed is None else max(changed, placed),
+        platform_updated_at=changed,
         is_released=placed is not None and order.get("type") != "Aggregate",  # its parts are orders of their own
         content=content,
         apart=APART,
@@ -408,7 +416,7 @@ def content_of(order: Mapping[str, Json], facts: Mapping[str, Json], precision: 
             "open": decimal(max(0, line["quantity"] - packed[line["id"]])),
             "unit_price": priced(line, "unitPrice"),
             "discount": priced(line, "linePrice", less="proratedLinePrice"),
-            "tax": taxes(line, line.get("lineTax")),
+            "tax": taxes(line, _less(line, "proratedLinePriceWithTax", "proratedLinePrice")),
         }
         for line, variant in zip(order["lines"], variants, strict=True)
     ]
@@ -469,13 +477,14 @@ def content_of(order: Mapping[str, Json], facts: Mapping[str, Json], precision: 
             for each in rows(order.get("fulfillments"))
             if each["state"] not in ("Cancelled", "Pending")
         ],
+        "cancelled": _cancelled(order),
         "attributes": {"couponCodes": codes} if (codes := _joined(", ", *order["couponCodes"])) else {},
         "derived": [*_DERIVED],
     }
 
 
 _DERIVED = (
-    *("/lines/*/discount", "/lines/*/open", "/payment/status", "/payment/paid"),
+    *("/lines/*/discount", "/lines/*/open", "/lines/*/tax/*/amount", "/payment/status", "/payment/paid"),
     *("/totals/discount", "/totals/tax", "/totals/refunded"),
 )
 
@@ -496,6 +505,18 @@ def _address(found: Json) -> dict[str, Json] | None:
     if not isinstance(found, Mapping) or not any(found.values()):
         return None
     return {ours: text(found.get(theirs)) for ours, theirs in _ADDRESS_NAMES.items()}
+
+
+def _cancelled(order: Mapping[str, Json]) -> dict[str, Json] | None:
+    """When the last of an order was cancelled, and why; nobody tells by whom."""
+    if order.get("state") != "Cancelled":
+        return None
+    entry = _first_of(order, "cancellation")
+    return {"at": instant(entry.get("createdAt")), "by": None, "reason": text(at(entry, "data.reason"))}
+
+
+def _first_of(order: Mapping[str, Json], history: str) -> Mapping[str, Json]:
+    return next(iter(rows(at(order, f"{history}.items"))), {})
 
 
 def _less(owner: Mapping[str, Json], name: str, less: str | None) -> Json:
