@@ -54,3 +54,40 @@ def test_every_page_that_is_named_is_there() -> None:
     for name, text in sources():
         for page in PAGE.findall(text):
             assert (ROOT / page).is_file(), f"{name} names {page}"
+
+
+LINK = re.compile(r"\[[^\]]*\]\(((?!https?:|mailto:)[^)\s]+)\)")
+CODE = re.compile(r"```.*?```", re.DOTALL)
+EXPECTED = {"../api.md#content"}  # the section comes with the place where content can be read
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+def anchors_of(page: Path) -> set[str]:
+    """What a link to a heading is written as: lower case, blanks as hyphens, no other marks."""
+    headings = HEADING.findall(CODE.sub("", page.read_text("utf-8")))
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_between_pages_leads_somewhere() -> None:
+    found = 0
+    for name, text in sources():
+        for target in LINK.findall(CODE.sub("", text)) if name.endswith(".md") else ():
+            path, _, anchor = target.partition("#")
+            page = (ROOT / name).parent / path if path else ROOT / name
+            assert page.exists(), f"{name} links to {target}"
+            is_there = not anchor or anchor in anchors_of(page) or target in EXPECTED
+            assert is_there, f"{name} links to {target}, a heading that is not there"
+            found += 1
+    assert found
+
+
+def test_every_module_that_a_page_names_is_there() -> None:
+    rooms = "|".join(path.parent.name for path in (ROOT / "orchestrator").glob("*/__init__.py"))
+    module = re.compile(rf"`(?:orchestrator/)?((?:{rooms})/[a-z_/]+)(\.py)?`")
+    found = 0
+    for name, text in sources():
+        for path, _ in module.findall(text) if name.startswith(("docs/", "README", "CONTRIBUTING")) else ():
+            place = ROOT / "orchestrator" / path
+            assert place.is_dir() or place.with_suffix(".py").is_file(), f"{name} names {path}"
+            found += 1
+    assert found
