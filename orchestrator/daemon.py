@@ -266,7 +266,7 @@ class Daemon:
 def _warn_of(config: Config) -> None:
     """Logs the config's warnings."""
     for warning in config.warnings:
-        log.warning("config.unwise", detail=str(warning))
+        log.warning("config.warning", detail=str(warning))
 
 
 def _replace_file(path: Path, text: str) -> None:

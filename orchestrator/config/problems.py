@@ -16,7 +16,8 @@ _LONGEST_KEY = 60
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One thing that is wrong (or, as a warning, unwise): `path` such as `shops.acme.token`, and what to do about it.
+    """One thing that is wrong (or, as a warning, better changed): `path` such as `shops.acme.token`, and what to do
+    about it.
 
     For a file that cannot be read as JSON the path is its name with line and column, `fulfilld.json:3:7`.
     """

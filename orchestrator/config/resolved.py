@@ -161,7 +161,8 @@ def identity_of(platform: str, base_url: str, named: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole config. All paths are absolute. `warnings` are usable but unwise settings, for people to see."""
+    """The whole config. All paths are absolute. `warnings` are usable settings that are better changed, for people to
+    see."""
 
     path: Path
     storage: StorageSettings

@@ -1,4 +1,5 @@
-"""What keeps a daemon from working on a SQLite store, or makes it unwise: the library's version, the file's place."""
+"""What keeps a daemon from working on a SQLite store, or advises against it: the library's version, the file's
+place."""
 
 from __future__ import annotations
 

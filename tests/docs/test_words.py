@@ -22,6 +22,7 @@ INSTEAD = {
     r"couriers?|outlets?|nudged?": "pusher, endpoint, wake",
     r"mend(?:s|ed|ing)?": "fix, repair, update",
     r"stumbled?|stumbles": "crash",
+    r"unwise": "warning",
     r"looker|poller|standing": "reader, sync, order state",
     r"speaks?|spoken": "use, say, send",
     r"nonsense|makes? no sense": "invalid, unexpected",

@@ -172,12 +172,12 @@ async def test_a_file_that_is_hardly_meant_is_warned_of_at_sighup_too(tmp_path: 
         daemon.configure(sandbox)
         daemon.start()
         await daemon.ready()
-        assert "config.unwise" not in daemon.errors.read_text()
+        assert "config.warning" not in daemon.errors.read_text()
         _rewrite(daemon, webhook_secret="abc")
         assert daemon.process is not None
         daemon.process.send_signal(signal.SIGHUP)
         with anyio.fail_after(20):
-            while "config.unwise" not in daemon.errors.read_text():  # noqa: ASYNC110
+            while "config.warning" not in daemon.errors.read_text():  # noqa: ASYNC110
                 await anyio.sleep(0.02)  # the log is the only sign
 
 

@@ -99,8 +99,9 @@ class Probe:
 class RestClient(ABC):
     """A `PlatformClient` over REST; has to be made inside a running event loop.
 
-    Each request takes its turn and is sent at most once; a body is JSON unless `headers` say otherwise. Every public
-    coroutine method of a subclass is an operation of its own (`base.turns`) whose result and failures hold no secret.
+    Each request waits for its permit and is sent at most once; a body is JSON unless `headers` say otherwise. Every
+    public coroutine method of a subclass is an operation of its own (`base.turns`) whose result and failures hold no
+    secret.
     """
 
     def __init_subclass__(cls, **named: Any) -> None:
@@ -200,7 +201,7 @@ class RestClient(ABC):
         headers: Mapping[str, str] | None = None,
         is_effect: bool | None = None,
     ) -> Answer:
-        """Sends with the shop's access when the turn has come. `is_effect`: the call changes something; None: its
+        """Sends with the shop's access once there is a permit. `is_effect`: the call changes something; None: its
         method says so, every one but GET and HEAD does.
 
         A call whose access was refused has changed nothing, so it is sent again with other access where there is some.

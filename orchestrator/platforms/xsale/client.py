@@ -31,7 +31,7 @@ from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.progress import Progress
 from orchestrator.platforms.xsale.calls import OrganizationCalls
 from orchestrator.platforms.xsale.directory import StatusDirectory
-from orchestrator.platforms.xsale.lists import Cursor, filtered, flaw, further, paged, turn
+from orchestrator.platforms.xsale.lists import Cursor, filtered, flaw, further, next_cursor, paged
 from orchestrator.platforms.xsale.options import XsaleOptions
 from orchestrator.platforms.xsale.recent_states import RecentReads
 from orchestrator.platforms.xsale.statuses import StatusMissing, StatusTable, whole
@@ -78,7 +78,7 @@ class XsaleClient(RestClient):
         del position
         at = Cursor.resume(cursor)
         listing = await self._list(self._groups[at.group], paged(at, self._page_size, self._options.paging))
-        following = turn(at, listing.names, paging=self._options.paging, groups=len(self._groups))
+        following = next_cursor(at, listing.names, paging=self._options.paging, groups=len(self._groups))
         # A platform that overlooks a filter shows more than it was asked for: only the first status is imported from.
         others = (snapshot.id for snapshot in listing.orders if snapshot.state != self._machine.initial)
         return Page(
@@ -197,7 +197,7 @@ class XsaleClient(RestClient):
             for item in listing.unreadable:
                 if item.id == order_id:
                     raise Unreadable(item.error, item.payload)
-            at = turn(at, listing.names, paging=self._options.paging, groups=1)
+            at = next_cursor(at, listing.names, paging=self._options.paging, groups=1)
             if at is not None and (words := progress.complaint(listing.names, None)) is not None:
                 raise Transient(f"the list that order {order_id} is looked for in does not end: {words}")
         return None

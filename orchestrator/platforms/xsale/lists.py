@@ -37,7 +37,7 @@ class Cursor:
         return {**asdict(self), "last": list(self.last)}
 
 
-def turn(cursor: Cursor, names: Collection[str], *, paging: Paging, groups: int) -> Cursor | None:
+def next_cursor(cursor: Cursor, names: Collection[str], *, paging: Paging, groups: int) -> Cursor | None:
     """The cursor behind a page with these rows, None when the sync is complete. `names`: what distinguishes each row.
 
     A list ends with an empty page or one that brings no new row, not with a short one: the platform may give fewer rows

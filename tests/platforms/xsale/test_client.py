@@ -22,7 +22,7 @@ from orchestrator.platforms.failures import (
 )
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.xsale.client import XsaleClient
-from orchestrator.platforms.xsale.lists import Cursor, filtered, turn
+from orchestrator.platforms.xsale.lists import Cursor, filtered, next_cursor
 from orchestrator.platforms.xsale.options import XsaleOptions
 from orchestrator.platforms.xsale.recent_states import FRESH_SECONDS, RecentReads
 from orchestrator.sandbox.xsale.shop import XsaleOptions as Simulated
@@ -210,14 +210,14 @@ async def test_further_calls_inside_one_wait_for_the_rate_and_logins_do_not() ->
 
 def test_a_sync_goes_on_until_a_page_is_empty_or_brings_nothing_new() -> None:
     first = Cursor()
-    second = turn(first, ["1", "2"], paging="limit_offset", groups=2)
+    second = next_cursor(first, ["1", "2"], paging="limit_offset", groups=2)
     assert second == Cursor(0, 2, 2, ("1", "2"))
-    assert turn(second, ["2", "1"], paging="limit_offset", groups=2) == Cursor(1)
-    assert turn(second, [], paging="limit_offset", groups=1) is None
-    third = turn(second, ["2", "3", "a row without an id"], paging="limit_offset", groups=2)
+    assert next_cursor(second, ["2", "1"], paging="limit_offset", groups=2) == Cursor(1)
+    assert next_cursor(second, [], paging="limit_offset", groups=1) is None
+    third = next_cursor(second, ["2", "3", "a row without an id"], paging="limit_offset", groups=2)
     assert third == Cursor(0, 5, 3, ("2", "3", "a row without an id")), "a row without an id counts for the offset"
-    assert turn(first, ["1"], paging="none", groups=2) == Cursor(1)
-    assert turn(Cursor(1), ["1"], paging="none", groups=2) is None
+    assert next_cursor(first, ["1"], paging="none", groups=2) == Cursor(1)
+    assert next_cursor(Cursor(1), ["1"], paging="none", groups=2) is None
 
 
 def test_a_cursor_survives_being_json() -> None:
