@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from orchestrator.platforms.platform import DefaultLimits, Platform
 from orchestrator.platforms.xsale.options import DEFAULT_BASE_URL, XsaleOptions
-from statemachines.xsale import build
+from statemachines.xsale import DEFAULT_FLOW, DEFAULT_MILESTONES, build
 
 _EXAMPLE: Final[dict[str, dict[str, Any]]] = {
     "xs": {
@@ -21,23 +21,8 @@ _EXAMPLE: Final[dict[str, dict[str, Any]]] = {
             "audience": "https://api.xsale.ai",
             "scope": "openid profile email xsale production",
         },
-        "flow": [
-            "Nowe",
-            "Zaimportowano do ERP",
-            "W trakcie realizacji",
-            "Przygotowywane do wysyłki",
-            "Wysłane",
-            "Zrealizowane",
-        ],
-        "milestones": {
-            "new": "Nowe",
-            "accepted": "Zaimportowano do ERP",
-            "preparing": "Przygotowywane do wysyłki",
-            "shipped": "Wysłane",
-            "delivered": "Zrealizowane",
-            "attention": "Do obsługi ręcznej",
-            "cancelled": "Anulowane",
-        },
+        "flow": list(DEFAULT_FLOW),
+        "milestones": dict(DEFAULT_MILESTONES),
         "status_filter": "statusidin",
         "array_style": "repeat",
         "list_query": {},
