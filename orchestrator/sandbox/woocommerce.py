@@ -134,7 +134,9 @@ class Shop(Shelf):
         """As `Shelf.view`."""
         rows = self.beside["refunds", order["id"]]
         refunds = [{"id": row["id"], "reason": row["reason"], "total": f"-{row['amount']}"} for row in rows]
-        return {**order, "refunds": refunds}
+        parcels = [_kept_parcel(row) for row in self.beside["shipment-trackings", order["id"]]]
+        meta = [{"id": 8, "key": "_wc_shipment_tracking_items", "value": parcels}] if parcels else []
+        return {**order, "refunds": refunds, "meta_data": [*order["meta_data"], *meta]}
 
     def kept(self, order: Mapping[str, Json]) -> Decimal:
         """The money that was not given back."""
@@ -362,6 +364,13 @@ class WooCommercePlatform(ShelfPlatform[Shop, Office]):
             known = "authentication_error" if user == f"ck_{folder}" else "cannot_view"
             act = partial(_error, 401, f"woocommerce_rest_{known}")
         return Operation(folder, order, step, act, sent)
+
+
+def _kept_parcel(row: Mapping[str, Json]) -> dict[str, Json]:
+    """A tracking as the plug-in keeps it with the order (§5.1); all of them of carriers that it does not know."""
+    names = {"tracking_id": "tracking_id", "custom_tracking_provider": "tracking_provider"}
+    names |= {"custom_tracking_link": "tracking_link", "tracking_number": "tracking_number"}
+    return {"tracking_provider": "", **{kept: row[name] for kept, name in names.items()}}
 
 
 def _ping(fields: Mapping[str, Json]) -> Delivery:

@@ -277,6 +277,21 @@ def test_what_is_sent_twice_is_there_twice(path: str, body: dict[str, Any], move
     assert (status, answer["code"]) == (400, "rest_missing_callback_param")
 
 
+def test_a_tracking_is_kept_with_the_order() -> None:
+    one = caller()
+    sent = {
+        "tracking_number": "1Z",
+        "custom_tracking_provider": "UPS",
+        "custom_tracking_link": "https://ups.example/1Z",
+    }
+    path = f"/wc-shipment-tracking/v3/orders/{one.order}/shipment-trackings"
+    assert "_wc_shipment_tracking_items" not in [each["key"] for each in one.read()["meta_data"]]
+    assert one.call("POST", path, sent)[1]["tracking_provider"] == "UPS"
+    (meta,) = [each for each in one.read()["meta_data"] if each["key"] == "_wc_shipment_tracking_items"]
+    assert meta["value"][0].items() >= sent.items()
+    assert meta["value"][0]["tracking_provider"] == ""
+
+
 def test_what_the_back_office_does_not_know_is_refused() -> None:
     one = caller()
     for request in ({"action": "dance"}, {"action": "edit", "order": one.order}, {"action": "cancel", "order": "7"}):
