@@ -343,7 +343,8 @@ class WooCommercePlatform(ShelfPlatform[Shop, Office]):
     def config_of(self, shop: Shop, address: str) -> dict[str, Json]:
         """As `SimulatedShops.config_of`."""
         credentials = {"consumer_key": f"ck_{shop.key}", "consumer_secret": shop.secret}
-        return {"base_url": f"{address}/{shop.key}", "credentials": credentials}
+        keys = {"credentials": credentials, "webhook_secret": f"webhook-secret-of-{shop.key}"}
+        return {"base_url": f"{address}/{shop.key}", **keys}
 
     def sender_of(self, shop: Shop, faults: FaultPlan) -> RegistrySender:
         """As `SimulatedShops.sender_of`: the seventh failure in a row disables (§6)."""
