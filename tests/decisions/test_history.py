@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -24,6 +22,7 @@ from storage.orders import insert_order
 from storage.passage import Passage, save_passage
 from storage.shops import follow_shop, get_shop, save_sync
 from storage.sqlite.connection import SqliteTransaction
+from tests.support.memory import memory_transaction
 
 DAY = 86_400_000
 NOW = 1_800_000_000_000
@@ -33,14 +32,12 @@ AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 
 
 @pytest.fixture
-def tx() -> Iterator[SqliteTransaction]:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    made = SqliteTransaction(connection)
+def tx() -> SqliteTransaction:
+    made = memory_transaction()
     migrate(made, NOW)
     acquire(made, "acme", "selldone", "test")
     follow_shop(made, "acme", BEGAN)
-    yield made
-    connection.close()
+    return made
 
 
 def left_out(tx: SqliteTransaction, age: Age, import_since: int | None = None) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from storage.leases import fence
 from storage.migrations import migrate
 from storage.sqlite.connection import SqliteTransaction
 from storage.transaction import Row, Value
+from tests.support.memory import memory_transaction
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,7 +44,7 @@ class Written:
 
 
 def written() -> Written:
-    tx = SqliteTransaction(sqlite3.connect(":memory:", isolation_level=None))
+    tx = memory_transaction()
     migrate(tx, NOW)
     return Written(tx)
 

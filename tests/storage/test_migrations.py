@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 import pytest
@@ -11,12 +10,9 @@ from orchestrator.testing.engine_suite.scratch import NOW
 from storage.errors import NewerStore
 from storage.migrations import Migration, all_migrations, migrate
 from storage.sqlite.connection import SqliteTransaction
+from tests.support.memory import memory_transaction
 
 Schema = list[tuple[str, str, str]]
-
-
-def empty() -> SqliteTransaction:
-    return SqliteTransaction(sqlite3.connect(":memory:", isolation_level=None))
 
 
 def schema(tx: SqliteTransaction) -> Schema:
@@ -30,7 +26,7 @@ def only(monkeypatch: pytest.MonkeyPatch, migrations: Sequence[Migration]) -> No
 
 def test_a_fresh_store_and_one_migrated_version_by_version_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     known = all_migrations()
-    fresh, grown = empty(), empty()
+    fresh, grown = memory_transaction(), memory_transaction()
     assert migrate(fresh, NOW) == [each.version for each in known]
     for count in range(1, len(known) + 1):
         only(monkeypatch, known[:count])
@@ -39,7 +35,7 @@ def test_a_fresh_store_and_one_migrated_version_by_version_are_the_same(monkeypa
 
 
 def test_migrating_again_changes_nothing() -> None:
-    tx = empty()
+    tx = memory_transaction()
     migrate(tx, NOW)
     before = schema(tx), tx.query("SELECT * FROM schema_migrations")
     assert migrate(tx, NOW + 1) == []
@@ -55,7 +51,7 @@ def test_every_statement_is_found_and_spelled_for_the_database() -> None:
         statements = list(migration.statements())
         assert len(statements) == migration.sql.count(";\n")
         assert not [each for each in statements if each.startswith("--")]
-    tx = empty()
+    tx = memory_transaction()
     migrate(tx, NOW)
     assert not [name for _, name, sql in schema(tx) if sql and "{" in sql]
 
@@ -66,7 +62,7 @@ def test_a_comment_with_a_semicolon_is_no_statement() -> None:
 
 
 def test_a_newer_store_is_refused() -> None:
-    tx = empty()
+    tx = memory_transaction()
     migrate(tx, NOW)
     newest = all_migrations()[-1].version
     tx.execute("INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, 'later', 1)", (newest + 1,))
@@ -77,7 +73,7 @@ def test_a_newer_store_is_refused() -> None:
 def test_a_shop_of_before_history_was_kept_is_followed_since_its_last_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     known = all_migrations()
     (history,) = [each.version for each in known if each.name == "history"]
-    tx = empty()
+    tx = memory_transaction()
     only(monkeypatch, [each for each in known if each.version < history])
     migrate(tx, NOW)
     for name, last_sync_at in (("synced", NOW - 5), ("new", None)):
@@ -91,7 +87,7 @@ def test_a_shop_of_before_history_was_kept_is_followed_since_its_last_sync(monke
 def test_an_order_that_only_webhooks_reported_is_provisional(monkeypatch: pytest.MonkeyPatch) -> None:
     known = all_migrations()
     (provisional,) = [each.version for each in known if each.name == "provisional"]
-    tx = empty()
+    tx = memory_transaction()
     only(monkeypatch, [each for each in known if each.version < provisional])
     migrate(tx, NOW)
     for order, content_hash in (("webhook", ""), ("read", "h")):
@@ -112,7 +108,7 @@ def test_webhooks_of_older_versions_keep_what_they_are_about_and_that_somebody_l
 ) -> None:
     known = all_migrations()
     (kind,) = [each.version for each in known if each.name == "webhook_kind"]
-    tx = empty()
+    tx = memory_transaction()
     only(monkeypatch, [each for each in known if each.version < kind])
     migrate(tx, NOW)
     for source, topic, attempts in (
@@ -135,7 +131,7 @@ def test_webhooks_of_older_versions_keep_what_they_are_about_and_that_somebody_l
 def test_of_many_payloads_of_one_order_the_newest_stays_and_no_list_does(monkeypatch: pytest.MonkeyPatch) -> None:
     known = all_migrations()
     (rejected,) = [each.version for each in known if each.name == "rejected"]
-    tx = empty()
+    tx = memory_transaction()
     only(monkeypatch, known[: rejected - 1])
     migrate(tx, NOW)
     for number, (shop, order) in enumerate([("a", "1"), ("a", "1"), ("a", None), ("a", None), ("b", "1"), ("a", "1")]):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from storage.rows import Columns
+from tests.support.memory import memory_connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ THING = Columns(Thing, named={"inserted": "late_column"}, readers={"names": lamb
 
 @pytest.fixture
 def connection() -> sqlite3.Connection:
-    made = sqlite3.connect(":memory:")
+    made = memory_connection()
     made.execute("CREATE TABLE things (names TEXT, late_column TEXT, size INTEGER)")
     made.execute("INSERT INTO things VALUES ('a b', NULL, 3)")
     return made

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from pathlib import Path
 
 from orchestrator.testing.engine_suite.scratch import NOW
 from storage.migrations import migrate
-from storage.sqlite.connection import SqliteTransaction
+from tests.support.memory import memory_transaction
 
 PAGE = Path(__file__).parents[2] / "docs" / "storage.md"
 
 
 def schema() -> dict[str, set[str]]:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    tx = SqliteTransaction(connection)
+    tx = memory_transaction()
     migrate(tx, NOW)
     names = tx.query("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-    found = {name: {row[1] for row in tx.query(f"PRAGMA table_info({name})")} for (name,) in names}
-    connection.close()
-    return found
+    return {name: {row[1] for row in tx.query(f"PRAGMA table_info({name})")} for (name,) in names}
 
 
 def sections() -> dict[str, str]:

@@ -4,7 +4,6 @@ does what its script says, a store in memory that can die, a clock that a test s
 from __future__ import annotations
 
 import random
-import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,9 +37,9 @@ from storage.leases import acquire
 from storage.migrations import migrate
 from storage.orders import get_order
 from storage.records import Order, Target
-from storage.sqlite.connection import SqliteTransaction
 from storage.store import Store
 from storage.transaction import Published, Transaction
+from tests.support.memory import memory_transaction
 
 T = TypeVar("T")
 
@@ -204,7 +203,7 @@ class _MemoryStore:
     """A store whose units run at once; dead after the process died."""
 
     def __init__(self) -> None:
-        self.tx = SqliteTransaction(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
+        self.tx = memory_transaction()
         migrate(self.tx, START)
         self.is_dead = False
         self.url = "memory"
