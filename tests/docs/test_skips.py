@@ -18,6 +18,12 @@ def test_one(): skip("there is no frobnicator", "apt-get install frobnicator")
 def test_two(): skip("there is no frobnicator", "apt-get install frobnicator")
 def test_three(): pass
 """
+LACKS_A_TOOL_FOR_ALL = """
+from tests.support.skips import skip
+
+skip("there is no frobnicator", "apt-get install frobnicator")
+def test_one(): pass
+"""
 LACKS_A_MODULE = "import pytest\n\npytest.importorskip('frobnicator')\n"
 
 
@@ -36,6 +42,13 @@ def test_what_is_skipped_is_reported_at_the_end_with_what_helps(tmp_path: Path, 
     assert done.returncode == 0
     summary = done.stdout.partition("NOT TESTED HERE")[2]
     assert "2 tests: there is no frobnicator; to run it: apt-get install frobnicator\n" in summary
+
+
+def test_a_module_that_is_skipped_whole_is_told_with_what_helps(tmp_path: Path) -> None:
+    done = run(tmp_path, LACKS_A_TOOL_FOR_ALL, None)
+    summary = done.stdout.partition("NOT TESTED HERE")[2]
+    assert "1 test: there is no frobnicator; to run it: apt-get install frobnicator\n" in summary
+    assert run(tmp_path, LACKS_A_TOOL_FOR_ALL, "true").returncode != 0
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")])

@@ -12,8 +12,8 @@ import pytest
 
 
 def skip(what: str, remedy: str) -> NoReturn:
-    """Skips a test for which `what` is missing; `remedy` is the one line that brings it."""
-    pytest.skip(f"{what}; to run it: {remedy}")
+    """Skips a test, or the module that says so, for lack of `what`; `remedy` is the one line that brings it."""
+    pytest.skip(f"{what}; to run it: {remedy}", allow_module_level=True)
 
 
 def may_skip() -> bool:

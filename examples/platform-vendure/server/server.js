@@ -7,7 +7,7 @@
  * killed.
  */
 const { createInterface } = require('node:readline');
-const { bootstrap, ChannelService, Order, SessionService, TransactionalConnection, User } = require('@vendure/core');
+const { bootstrap, ChannelService, Order, OrderHistoryEntry, SessionService, TransactionalConnection, User } = require('@vendure/core');
 const { config } = require('./config');
 const { populate, superadmin } = require('./goods');
 
@@ -26,6 +26,15 @@ const TAKEN = {
     async end_sessions(app, { username }) {
         const user = await rows(app, User).findOneOrFail({ where: { identifier: username } });
         await app.get(SessionService).deleteSessionsByUser(await superadmin(app), user);
+        return {};
+    },
+    /** Orders become older: the last is as old as they are apart. */
+    async backdate(app, { orders, seconds_apart }) {
+        for (const [n, id] of orders.entries()) {
+            const at = new Date(Date.now() - (orders.length - n) * seconds_apart * 1000);
+            await rows(app, Order).update(id, { createdAt: at, updatedAt: at, orderPlacedAt: at });
+            await rows(app, OrderHistoryEntry).update({ order: { id } }, { createdAt: at });
+        }
         return {};
     },
     /** The order of a line, a payment or a fulfillment, which mutations name by its own id alone. */

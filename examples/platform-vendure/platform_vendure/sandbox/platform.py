@@ -8,7 +8,8 @@ is looked at before and after it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import Any, ClassVar
@@ -16,6 +17,7 @@ from typing import Any, ClassVar
 from multidict import CIMultiDict
 
 from orchestrator.plugin.sandbox import (
+    FaultPlan,
     Incoming,
     Json,
     Move,
@@ -25,6 +27,7 @@ from orchestrator.plugin.sandbox import (
     Stock,
     Variant,
     Walk,
+    Work,
     answer,
     encode,
     parse_object,
@@ -99,6 +102,14 @@ class VendurePlatform(SimulatedShops[Shop, Office]):
         """As `SimulatedPlatform.order_ids`."""
         assert self.shop.server
         return list(self.shop.orders)
+
+    def background(self, faults: FaultPlan) -> Iterable[Work]:
+        """As `SimulatedPlatform.background`: nothing, but shops are opened before a first request waits for that."""
+        del faults
+        with suppress(NoVendure):  # requests are told
+            for shop in self.shops_by_key.values():
+                assert shop.server
+        return ()
 
     def open(self, incoming: Incoming) -> Operation:
         """As `SimulatedPlatform.open`."""

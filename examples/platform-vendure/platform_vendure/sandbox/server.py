@@ -17,7 +17,7 @@ from orchestrator.plugin.sandbox import Json, PanelError
 FOLDER = Path(os.environ.get("VENDURE_SERVER", Path(__file__).parents[2] / "server"))
 """Where server.js and its node_modules are."""
 OLDEST_NODE = 20
-REMEDY = "run `make vendure` (needs npm), or name a folder where that was done by VENDURE_SERVER"
+REMEDY = "make vendure (needs npm and its registry), or VENDURE_SERVER=a folder where that was done"
 
 _SUPERADMIN = {"username": "superadmin", "password": "of-a-test-server"}
 _SECONDS = 60.0
@@ -28,11 +28,11 @@ class NoVendure(RuntimeError):
 
 
 def missing() -> str | None:
-    """Why the server cannot be started here, with the remedy; None: it can."""
+    """Why the server cannot be started here; None: it can."""
     if not (FOLDER / "node_modules" / "@vendure" / "core").is_dir():
-        return f"Vendure is not installed in {FOLDER}: {REMEDY}"
+        return f"Vendure is not installed in {FOLDER}"
     if _node() is None:
-        return f"Vendure needs Node {OLDEST_NODE} or newer, which was not found: install it, or {REMEDY}"
+        return f"Vendure needs Node {OLDEST_NODE} or newer, and there is none"
     return None
 
 
@@ -53,7 +53,7 @@ class Vendure:
 
     def __init__(self) -> None:
         if (trouble := missing()) is not None:
-            raise NoVendure(trouble)
+            raise NoVendure(f"{trouble}: {REMEDY}")
         named = {"SUPERADMIN_USERNAME": _SUPERADMIN["username"], "SUPERADMIN_PASSWORD": _SUPERADMIN["password"]}
         command = [str(_node()), str(FOLDER / "server.js")]
         self._process = subprocess.Popen(  # noqa: S603 - ours

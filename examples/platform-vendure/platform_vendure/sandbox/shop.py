@@ -57,6 +57,7 @@ class Shop:
             self._open(server)
             for _ in range(self.stock):
                 self.place()
+            server.do("backdate", orders=self.orders, seconds_apart=30)
         return server
 
     def _open(self, server: Vendure) -> None:
