@@ -1,9 +1,10 @@
 # Needs make and Python 3.11 or newer, nothing else: the environment is made in .venv.
 #   make demo     sandbox and daemon together, orders driven to their targets
-#   make test     lint, types and all tests
+#   make test     lint, types and all tests, those of examples/platform-vendure against a real Vendure among them
 #   make quick    the tests that take seconds, while you write
 #   make test-all the tests on each of Python 3.11 to 3.13 that is there; SUITE=quick for those that take seconds
 #   make coverage the tests, and in which files they leave much out: those under COVERAGE_BELOW=90 per cent
+#   make vendure  the Vendure server that those talk to, and their tests alone
 #   make docs     the parts of docs/ that follow from the code, anew
 #   make bench    measurements
 #   make chaos    kills, faults, people and clocks against the daemon; a calm follows the storm of CHAOS_SECONDS.
@@ -20,12 +21,14 @@ PYTEST_ARGS ?=
 LOCK_ARGS ?=
 LOCK := requirements/test.lock
 VENV := .venv
+VENDURE := examples/platform-vendure
 BIN := $(VENV)/bin
+SITE := $(VENV)/platform-vendure
 SUITE ?= check
 COVERAGE_BELOW ?= 90
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help demo test test-all quick lint check coverage docs bench chaos install lock clean
+.PHONY: help demo test test-all quick lint check vendure coverage docs bench chaos install lock clean
 .DEFAULT_GOAL := test
 
 help:
@@ -34,10 +37,16 @@ help:
 demo: $(VENV)/installed
 	@$(BIN)/fulfilld demo
 
-test: lint check
+test: lint check vendure
 
 check: $(VENV)/installed-for-tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+# The plug-in is installed beside our own packages and not among them: nothing else sees it. Narrowed tests may be none.
+vendure: $(VENV)/installed-for-tests $(SITE)/installed
+	@$(MAKE) --no-print-directory $(VENDURE)/server/node_modules/installed || true
+	@PYTHONPATH=$(SITE) VENDURE_SERVER=$(CURDIR)/$(VENDURE)/server \
+	$(BIN)/python -m pytest -p tests.support.skips -n auto --dist worksteal $(VENDURE)/tests $(PYTEST_ARGS) || test $$? -eq 5
 
 # Without property tests, and without the one file of config that spoils each key in turn: half of all the time by itself.
 quick: $(VENV)/installed-for-tests
@@ -112,3 +121,16 @@ $(VENV)/installed-for-tests: pyproject.toml $(LOCK) | $(VENV)/pyvenv.cfg
 	@$(PIP) install --require-hashes --requirement $(LOCK)
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/installed $@
+
+$(SITE)/installed: $(VENDURE)/pyproject.toml $(shell find $(VENDURE)/platform_vendure -name '*.py') | $(VENV)/installed-for-tests
+	@rm -rf $(SITE)
+	@$(PIP) install --no-deps --no-build-isolation --target $(SITE) ./$(VENDURE)
+	@touch $@
+
+# What this brings has nothing to compile, and no script of it is run. It has a Node of its own for machines whose Node is
+# too old (Debian 12 has 18). Where it cannot be fetched, the tests that need it say so.
+$(VENDURE)/server/node_modules/installed: $(VENDURE)/server/package-lock.json
+	@echo "installing the Vendure server"
+	@cd $(VENDURE)/server && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error $(shell \
+	node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null && echo --omit=optional)
+	@touch $@
