@@ -25,10 +25,12 @@ FILL_CHANNEL = """mutation(
 NEW_ADMINISTRATOR = "mutation($input:CreateAdministratorInput!){createAdministrator(input:$input){id}}"
 NEW_PASSWORD = "mutation($input:UpdateAdministratorInput!){updateAdministrator(input:$input){id}}"  # noqa: S105
 VARIANT = "query($sku:String!){productVariants(options:{filter:{sku:{eq:$sku}}}){items{id}}}"
-FIRST_LINE = f"mutation{{addItemToOrder(productVariantId:1,quantity:2){{... on Order{{id}} {REASON}}}}}"  # two kettles
+LINES = f"""mutation{{
+    addItemsToOrder(inputs:[
+        {{productVariantId:1,quantity:2}},{{productVariantId:2,quantity:1}},{{productVariantId:3,quantity:3}}
+    ]){{order{{id}} errorResults{{{REASON}}}}}
+}}"""
 REST_OF_ORDER = f"""mutation($payment:PaymentInput!){{
-    honey:addItemToOrder(productVariantId:2,quantity:1){{__typename {REASON}}}
-    stamps:addItemToOrder(productVariantId:3,quantity:3){{__typename {REASON}}}
     applyCouponCode(couponCode:"TEN"){{__typename {REASON}}}
     setCustomerForOrder(
         input:{{firstName:"Ada",lastName:"Byron",emailAddress:"ada@example.com",phoneNumber:"+48 22 555 01 02"}}

@@ -77,11 +77,11 @@ class Shop:
     def place(self) -> str:
         """A buyer orders and pays: three lines of three tax rates, a coupon, and shipping."""
         server = running()
-        order, session = server.buy(self.channel, "", documents.FIRST_LINE)
+        order, session = server.buy(self.channel, "", documents.LINES)
         server.buy(
             self.channel, session, documents.REST_OF_ORDER, payment={"method": self.options.payment, "metadata": {}}
         )
-        self.orders.append(str(order["addItemToOrder"]["id"]))
+        self.orders.append(str(order["addItemsToOrder"]["order"]["id"]))
         return self.orders[-1]
 
 
