@@ -44,7 +44,7 @@ check: $(VENV)/installed-for-tests
 
 # The plug-in is installed beside our own packages and not among them: nothing else sees it. Narrowed tests may be none.
 vendure: $(VENV)/installed-for-tests $(SITE)/installed
-	@$(MAKE) --no-print-directory $(VENDURE)/server/node_modules/installed || true
+	@$(MAKE) --silent --no-print-directory $(VENDURE)/server/node_modules/installed || true
 	@PYTHONPATH=$(SITE) VENDURE_SERVER=$(CURDIR)/$(VENDURE)/server \
 	$(BIN)/python -m pytest -p tests.support.skips -n auto --dist worksteal $(VENDURE)/tests $(PYTEST_ARGS) || test $$? -eq 5
 

@@ -7,7 +7,7 @@
  * killed.
  */
 const { createInterface } = require('node:readline');
-const { bootstrap, ChannelService, Order, OrderHistoryEntry, SessionService, TransactionalConnection, User } = require('@vendure/core');
+const { bootstrap, ChannelService, Order, SessionService, TransactionalConnection, User } = require('@vendure/core');
 const { config } = require('./config');
 const { populate, superadmin } = require('./goods');
 
@@ -33,7 +33,7 @@ const TAKEN = {
         for (const [n, id] of orders.entries()) {
             const at = new Date(Date.now() - (orders.length - n) * seconds_apart * 1000);
             await rows(app, Order).update(id, { createdAt: at, updatedAt: at, orderPlacedAt: at });
-            await rows(app, OrderHistoryEntry).update({ order: { id } }, { createdAt: at });
+            await rows(app, 'OrderHistoryEntry').update({ order: { id } }, { createdAt: at });
         }
         return {};
     },
