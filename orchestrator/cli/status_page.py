@@ -164,7 +164,7 @@ def _denied(shops: Iterable[Json]) -> list[Line | Grid]:
 
 
 def _not_sent(shops: Iterable[Json]) -> list[Line | Grid]:
-    """Webhooks that platforms should send and do not: changes then arrive with the next poll, not at once."""
+    """Webhooks that platforms should send and do not: changes then arrive with the next sync, not at once."""
     rows = []
     for shop in shops:
         webhooks = shop.get("webhooks") or {}

@@ -126,11 +126,11 @@ class PollSettings(Section):
 
     enabled: Annotated[bool, Field(description="Whether to poll at all")] = True
     interval_seconds: Annotated[
-        float, Field(gt=0, le=DAY_SECONDS, description="From the end of one poll to the next")
+        float, Field(gt=0, le=DAY_SECONDS, description="From the end of one sync to the next")
     ] = 60.0
     page_size: Annotated[int, Field(ge=1, le=250, description="Orders asked for in one call")] = 100
     lookback_seconds: Annotated[
-        float, Field(ge=0, le=7 * DAY_SECONDS, description="How far each poll reads back behind the last one")
+        float, Field(ge=0, le=7 * DAY_SECONDS, description="How far each sync reads back behind the last one")
     ] = 120.0
 
 

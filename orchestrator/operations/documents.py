@@ -193,7 +193,7 @@ class Shop(TypedDict):
     circuit: Circuit
     last_sync_at: Instant | None
     last_sync_error: str | None
-    next_sync_at: Annotated[Instant | None, Field(description="When it is polled next; null while it is, or is not")]
+    next_sync_at: Annotated[Instant | None, Field(description="When it is synced next; null while it is, or is not")]
     import_since: Annotated[Instant | None, Field(description="Orders made before are left out, by the config")]
     skipped: Annotated[int, Field(ge=0, description="How many orders are left out now as history, each counted once")]
     rejected: Annotated[int, Field(ge=0, description="How many payloads are set aside now because they cannot be read")]

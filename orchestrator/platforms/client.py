@@ -137,7 +137,7 @@ class Finding:
 class PlatformClient(Protocol):
     """Calls of one shop. Every method may raise any PlatformFailure; nothing else escapes but programming errors.
 
-    `rereads_open`: the platform has no change time to ask by, so each poll also re-reads known open orders one by one.
+    `rereads_open`: the platform has no change time to ask by, so each sync also re-reads known open orders one by one.
 
     Each HTTP request is sent at most once (aiohttp's silent resend is off, pitfalls H1).
     """

@@ -2,7 +2,7 @@
 
 The runtime's admission spreads calls over time and lets orders rest; it asks here whether there is room before it
 gives a permit. The calls themselves pass here as well (`begin`, `end`), whoever makes them, so that nothing can go
-past: polls, steps, a client's own further calls, `doctor`. Three things are counted, each where the platform has it: a
+past: syncs, steps, a client's own further calls, `doctor`. Three things are counted, each where the platform has it: a
 window of calls (`window`), a bucket of points (`points`), and what the platform itself said is left (`allowance`),
 which wins where it is less than our own count, for others may use the same account.
 """

@@ -1,6 +1,6 @@
 """What happens at the platform while the demo runs: an order and products that its webhooks bring.
 
-The sandbox sends them, signed, to the daemon's listener, because the daemon asked for them at its start. No poll of
+The sandbox sends them, signed, to the daemon's listener, because the daemon asked for them at its start. No sync of
 that shop comes while the demo lasts, so that what arrives, arrives by webhook.
 """
 

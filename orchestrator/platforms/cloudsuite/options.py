@@ -93,11 +93,11 @@ class CloudsuiteOptions(Section):
     ] = "resend_same_number"
     offline_orders: Annotated[
         Literal["skip", "import"],
-        Field(description="Whether polls bring offline orders too: placed elsewhere, shown as history"),
+        Field(description="Whether syncs bring offline orders too: placed elsewhere, shown as history"),
     ] = "skip"
     confirmed_since: Annotated[
         Annotated[str, AfterValidator(_day)] | None,
-        Field(description='Orders confirmed before this day (`"2026-01-31"`) are left out of polls'),
+        Field(description='Orders confirmed before this day (`"2026-01-31"`) are left out of syncs'),
     ] = None
     modified_filter: Annotated[
         Parameter | None,

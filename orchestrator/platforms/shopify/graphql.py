@@ -163,7 +163,7 @@ class ShopifyDoor:
         """Sends a query; its `data` and the whole answer. Raises PlatformFailure.
 
         An answer that is not GraphQL's (a page of maintenance at 200) says nothing of what was asked for. It is
-        worth another try: one that is Unreadable would set the order aside, and the poll that looked would pass it. A
+        worth another try: one that is Unreadable would set the order aside, and the sync that asked would pass it. A
         refusal is tried again as well, for it does not concern a step. `InvalidData` is about this order alone.
         """
         try:

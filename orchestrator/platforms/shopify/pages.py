@@ -3,7 +3,7 @@
 Shopify's pages are not a snapshot: between two of them the order may change. Each page therefore shows the order's
 change time, and that of the fulfilment order whose lines it shows, which moves alone when goods are moved or split. A
 page that shows another one than the first makes the whole read begin again. Change times are whole seconds, so what
-changes within the very second of the last change is not seen here; a poll reads such an order again (`page_walk`).
+changes within the very second of the last change is not seen here; a sync reads such an order again (`page_walk`).
 
 A list whose pages do not lead on (a cursor that comes again, something that was shown before) is read again as well:
 goods that count twice would be shipped twice. Should it stay like that, the order is set aside, and no other waits.

@@ -170,7 +170,7 @@ class XsaleOptions(Section):
         bool,
         Field(
             description=(
-                "Whether a poll also lists the other open statuses, so that fewer known orders are read one by one"
+                "Whether a sync also lists the other open statuses, so that fewer known orders are read one by one"
             )
         ),
     ] = True
