@@ -44,7 +44,7 @@ def test_what_is_skipped_is_reported_at_the_end_with_what_helps(tmp_path: Path, 
     assert "2 tests: there is no frobnicator; to run it: apt-get install frobnicator\n" in summary
 
 
-def test_a_module_that_is_skipped_whole_is_told_with_what_helps(tmp_path: Path) -> None:
+def test_a_module_that_is_skipped_whole_is_reported_with_what_helps(tmp_path: Path) -> None:
     done = run(tmp_path, LACKS_A_TOOL_FOR_ALL, None)
     summary = done.stdout.partition("NOT TESTED HERE")[2]
     assert "1 test: there is no frobnicator; to run it: apt-get install frobnicator\n" in summary
