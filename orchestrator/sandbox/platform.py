@@ -106,10 +106,11 @@ class Move:
 @dataclass(frozen=True, slots=True)
 class Variant:
     """Another way to set a platform up. `simulated`: options of the simulation (None: its defaults), `shop`: keys of a
-    shop's config that fit them."""
+    shop's config that fit them, `moves`: what an order goes through then (none: what the walk says)."""
 
     simulated: object = None
     shop: Mapping[str, Json] = field(default_factory=dict)
+    moves: tuple[Move, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,16 @@ WALK = Walk(
     variants={
         "tracking by note": Variant(SandboxOptions(has_tracking=False), {"tracking": "note"}),
         "plain permalinks": Variant(SandboxOptions(is_plain=True), {"permalinks": "plain"}),
+        "own statuses": Variant(
+            SandboxOptions(statuses=("packed", "sent")),
+            {"statuses": {"preparing": "packed", "shipped": "sent"}},
+            (
+                Move("change_status", "packed", {"state": "preparing"}),
+                Move("set_tracking", "packed", {"state": "shipped", "tracking": {"code": "1Z-A"}}),
+                Move("change_status", "sent", {"state": "shipped"}),
+                Move("change_status", "completed", {"state": "delivered"}),
+            ),
+        ),
     },
 )
 
@@ -164,18 +174,15 @@ class Shop(Shelf):
         kept, number = self.webhooks.kept, number_in(path[0]) or 0 if path else 0
         if path and number not in kept:
             return _error(404 if method == "DELETE" else 400, "woocommerce_rest_shop_webhook_invalid_id")
-        if method == "GET":
-            every = sorted(kept, reverse=True)
-            return (
-                answer(200, kept[number].fields) if path else self._page(every, query, lambda n: encode(kept[n].fields))
-            )
-        if method == "DELETE":
-            is_forced = query.get("force") == "true"
-            return (
-                answer(200, kept.pop(number).fields)
-                if is_forced
-                else _error(501, "woocommerce_rest_trash_not_supported")
-            )
+        match method:
+            case "GET" if path:
+                return answer(200, kept[number].fields)
+            case "GET":
+                return self._page(sorted(kept, reverse=True), query, lambda n: encode(kept[n].fields))
+            case "DELETE" if query.get("force") == "true":
+                return answer(200, kept.pop(number).fields)
+            case "DELETE":
+                return _error(501, "woocommerce_rest_trash_not_supported")
         names = ("name", "topic", "delivery_url", *(("status",) if path else ()))
         made = {"id": self.next_id(), "name": "Webhook", "status": "active", **self.at("created")}
         fields = {**(kept[number].fields if path else made), **{name: sent[name] for name in names if name in sent}}
@@ -183,8 +190,8 @@ class Shop(Shelf):
             return _error(400, "woocommerce_rest_shop_webhook_invalid_topic")
         if not str(fields.get("delivery_url")).startswith(("http://", "https://")):
             return _error(400, "woocommerce_rest_shop_webhook_invalid_delivery_url")
-        kept_now = self.webhooks.put({**fields, **self.at("modified")}, sent.get("secret"))
-        return answer(200 if path else 201, kept_now.fields)
+        self.webhooks.put(fields := {**fields, **self.at("modified")}, sent.get("secret"))
+        return answer(200 if path else 201, fields)
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
@@ -210,18 +217,27 @@ class Shop(Shelf):
         """A page of orders (§2)."""
         wanted, known = set(query.get("status", "any").split(",")), {"any", "trash", "checkout-draft", *self.states}
         by, gmt = query.get("orderby", "date"), "_gmt" if query.get("dates_are_gmt") in ("true", "1") else ""
-        if not wanted <= known or by not in _SORTS:
-            return _invalid("orderby" if wanted <= known else "status")
+        bounds = {name: self._stamp_of(query[name]) for name in _BOUNDS if name in query}
+        bad = [name for name, bound in bounds.items() if bound is None]
+        if bad or by not in _SORTS or not wanted <= known:
+            return _invalid([*bad, *([] if by in _SORTS else ["orderby"]), "status"][0])
         found = [
-            o for o in self.orders.values() if (o["status"] != "trash" if "any" in wanted else o["status"] in wanted)
+            o for o in self.orders.values() if o["status"] in (wanted if "any" not in wanted else known - {"trash"})
         ]
-        for name in _BOUNDS.keys() & query.keys():
-            at, field = datetime.fromisoformat(query[name]), f"date_{_BOUNDS[name]}{gmt}"
-            zone = timezone(timedelta(hours=self.options.zone_hours))
-            bound = (at if at.tzinfo is None else at.astimezone(zone)).isoformat()[:19]
+        for name, bound in bounds.items():
+            field = f"date_{_BOUNDS[name]}{gmt}"
             found = [o for o in found if (o[field] > bound if name.endswith("after") else o[field] < bound)]
         found.sort(key=lambda o: (o[_SORTS[by]], o["id"]), reverse=query.get("order") != "asc")
         return self._page([o["id"] for o in found], query, self.shown)
+
+    def _stamp_of(self, text: str) -> str | None:
+        """A stamp as lists compare it: one with a zone is turned into the site's. None: it is invalid."""
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        zone = timezone(timedelta(hours=self.options.zone_hours))
+        return (at if at.tzinfo is None else at.astimezone(zone)).isoformat()[:19]
 
     def _page(self, ids: list[int], query: Mapping[str, str], shown: Callable[[int], str]) -> Reply:
         size, page = number_in(query.get("per_page", "10")) or 0, number_in(query.get("page", "1")) or 0

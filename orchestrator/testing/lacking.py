@@ -65,13 +65,14 @@ def _of_walk(name: str, platform: Platform) -> Iterator[str]:
     walk, machine = walk_of(name), platform.machine({})
     try:
         made = {move.step for move in moves_of(name)}
+        named = made.union(move.step for variant in walk.variants for move in moves_of(name, variant))
     except ValidationError as error:
         yield f"walk(): a move's target is not a valid body of the API: {error}"
         return
     missing = steps_to_walk(machine) - made - walk.beside
     if missing:
         yield f"walk() does not make {', '.join(sorted(missing))}: add moves, or name them in `beside`"
-    if strange := (made | walk.beside | walk.unseen | set(walk.delivered)) - _ours(machine):
+    if strange := (named | walk.beside | walk.unseen | set(walk.delivered)) - _ours(machine):
         yield f"walk() names {', '.join(sorted(strange))}, which are not steps that the machine lets us make"
     if not walk.delivered:
         yield "walk().delivered is empty: name the steps by which a new order gets to be delivered"

@@ -178,7 +178,7 @@ async def test_a_list_that_moves_under_a_sync_loses_no_order(platform: str, vari
 
 async def test_every_step_takes_effect_once_and_is_answered(platform: str, variant: str | None) -> None:
     async with staged(platform, variant=variant) as stage:
-        for move in moves_of(platform):
+        for move in moves_of(platform, variant):
             before = (await stage.client.read(stage.order)).order_state()
             answer = await stage.perform(move, before)
             assert answer.state in (None, move.state)
@@ -186,7 +186,7 @@ async def test_every_step_takes_effect_once_and_is_answered(platform: str, varia
             assert snapshot.state == move.state
             is_done = stage.machine.is_done(move.step, before, snapshot.order_state(), move.request)
             assert is_done is (move.step not in walk_of(platform).unseen)
-        assert stage.sandbox.ledger.effects(stage.order) == [move.step for move in moves_of(platform)]
+        assert stage.sandbox.ledger.effects(stage.order) == [move.step for move in moves_of(platform, variant)]
 
 
 async def test_our_own_steps_do_not_look_like_edits(platform: str) -> None:

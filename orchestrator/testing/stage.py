@@ -41,11 +41,12 @@ def walk_of(platform: str) -> Walk:
 
 
 @cache
-def moves_of(platform: str) -> tuple[Move, ...]:
-    """Every step of a platform's walk. Raises as `walk_of`."""
+def moves_of(platform: str, variant: str | None = None) -> tuple[Move, ...]:
+    """Every step of a platform's walk, as it is by itself or in one of its variants. Raises as `walk_of`."""
+    walk = walk_of(platform)
+    chosen = () if variant is None else walk.variants[variant].moves
     return tuple(
-        Move(move.step, move.state, TARGET.validate_python(move.target).to_request())
-        for move in walk_of(platform).moves
+        Move(move.step, move.state, TARGET.validate_python(move.target).to_request()) for move in chosen or walk.moves
     )
 
 

@@ -149,6 +149,7 @@ def test_pages_say_how_many_there_are() -> None:
         ("status", "shipped"),
         ("status", "wc-completed"),
         ("orderby", "x"),
+        ("modified_after", "yesterday"),
     ],
 )
 def test_parameters_are_validated(name: str, value: Any) -> None:
