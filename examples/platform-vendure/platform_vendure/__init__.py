@@ -81,7 +81,8 @@ _STEPS = (
     *_moves(
         "mark_delivered",
         {DELIVERED: (SHIPPED, "PartiallyDelivered"), "PartiallyDelivered": OPEN[1:]},
-        uses=("tracking",),
+        uses=("items", "tracking"),
+        narrows=("items",),
     ),
     Step("cancel", CANCELLABLE, "Cancelled", uses=("reason",), is_irrevocable=True),
 )
@@ -110,8 +111,8 @@ def parcels_of(facts: Mapping[str, Json]) -> list[dict[str, Json]]:
 def own(facts: Mapping[str, Json], request: TargetRequest) -> list[dict[str, Json]] | None:
     """The parcels that a target is about; None: it is about the whole order. Raises InvalidItems.
 
-    A code that is known selects its parcels. Without a code they are those that were made for the target, and those
-    that are still Pending and hold nothing else than it names.
+    A code that is known selects its parcels. Without a code they are those that hold nothing else than it names; where
+    it names quantities, another such parcel may have left before, so only what was made for it and what is Pending.
     """
     code, asked, parcels = code_of(request), asked_of(request), parcels_of(facts)
     if code:
@@ -120,7 +121,12 @@ def own(facts: Mapping[str, Json], request: TargetRequest) -> list[dict[str, Jso
     if asked is None:
         return None
     made = (facts.get("made") or {}).get(_token(request), ())
-    return [each for each in parcels if each["id"] in made or (each["state"] == PENDING and _is_of(each, asked))]
+    is_any = not any(asked.values()) or _is_delivery(request)
+    return [p for p in parcels if p["id"] in made or ((is_any or p["state"] == PENDING) and _is_of(p, asked))]
+
+
+def _is_delivery(request: TargetRequest) -> bool:
+    return request.state.strip().casefold() == "delivered"
 
 
 def _is_of(parcel: Mapping[str, Json], asked: Mapping[str, int | None]) -> bool:
@@ -278,6 +284,8 @@ class VendureMachine(PlatformMachine):
         lines = facts.get("lines") or {}
         if foreign := [line for line in asked_of(request) or () if line not in lines]:
             return f"items {', '.join(foreign)} are not in this order, it has {', '.join(lines)}"
+        if reason := _shared_reason(facts, request):
+            return reason
         is_new = code_of(request) and not own(facts, request)
         if is_new and not left(facts, request) and (wanted == DELIVERED or request.items is None):
             return None if self._next(facts, replace(request, tracking=None)) is None else _unknown(request)
@@ -318,6 +326,18 @@ class VendureMachine(PlatformMachine):
         found = done(seen, request, step, seen.pop("made_id", ""))
         state = answered or (current.state if step == "fulfill" else state_after(current.state, found))
         return replace(current, state=state, platform_state=state, facts=found)
+
+
+def _shared_reason(facts: Mapping[str, Json], request: TargetRequest) -> str | None:
+    """Why the items of a delivery select no whole parcels. Raises InvalidItems."""
+    asked, mine = asked_of(request), own(facts, request) or []
+    if asked is None or not _is_delivery(request):
+        return None
+    found = _counts(mine)
+    missing = [line for line in asked if not found[line] and line not in left(facts, request)]
+    if not missing and all(_is_of(each, asked) for each in mine):
+        return None
+    return f"items {', '.join(missing or asked)} are in a parcel with others: name its tracking code alone"
 
 
 def _unknown(request: TargetRequest) -> str:
