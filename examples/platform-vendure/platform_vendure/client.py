@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Final
 
 from orchestrator.plugin.client import (
     URL,
     AccessDenied,
-    Age,
     Answer,
-    Apart,
     ClientSettings,
     Finding,
     GraphQlClient,
-    InvalidOrder,
     Listing,
     NotFound,
     OrderSnapshot,
@@ -31,89 +27,25 @@ from orchestrator.plugin.client import (
     Transient,
     Unreadable,
     at,
-    decimal,
     decoded,
-    digest,
-    instant,
-    instant_ms,
     is_header_safe,
     json_body,
     listing_of,
     member_text,
     members,
-    object_of,
-    of_one_order,
-    optional_ms,
     payload_of,
-    price,
     read_value,
     renewal_time,
-    required_text,
     rows,
     text,
     walk_page,
 )
-from orchestrator.plugin.machine import InvalidItems, Json, OrderState, TargetRequest, plain
-from platform_vendure import (
-    CANCELLABLE,
-    LEADS_TO,
-    OPEN,
-    VendureOptions,
-    code_of,
-    due_parcel,
-    left,
-    packed_in,
-    parcels_of,
-)
-
-_ADDRESS_NAMES = {
-    "name": "fullName",
-    "company": "company",
-    "street": "streetLine1",
-    "street2": "streetLine2",
-    "postal_code": "postalCode",
-    "city": "city",
-    "region": "province",
-    "country": "countryCode",
-    "phone": "phoneNumber",
-}
-_ADDRESS = " ".join(_ADDRESS_NAMES.values())
-_NEWEST = "sort: { createdAt: DESC, id: DESC }"
-_ORDER = f"""
-fragment Whole on Order {{
-  id type code state createdAt updatedAt orderPlacedAt couponCodes currencyCode
-  total totalWithTax shipping shippingWithTax
-  customer {{ id firstName lastName emailAddress phoneNumber user {{ id }} }}
-  shippingAddress {{ {_ADDRESS} }} billingAddress {{ {_ADDRESS} }}
-  lines {{
-    id quantity unitPrice unitPriceWithTax linePrice linePriceWithTax proratedLinePrice proratedLinePriceWithTax
-    taxLines {{ description taxRate }} productVariant {{ id sku name productId }}
-  }}
-  surcharges {{ id sku description price priceWithTax taxLines {{ description taxRate }} }}
-  discounts {{ description amount amountWithTax }}
-  shippingLines {{ shippingMethod {{ code name }} }}
-  payments {{ method state amount transactionId refunds {{ state total }} }}
-  fulfillments {{ id state method trackingCode lines {{ orderLineId quantity }} }}
-  latest: history(options: {{ take: 1, {_NEWEST} }}) {{ items {{ createdAt }} }}
-  cancellation: history(options: {{ take: 1, {_NEWEST}, filter: {{ type: {{ eq: "ORDER_CANCELLATION" }} }} }}) {{
-    items {{ createdAt data }}
-  }}
-}}"""
-_PRECISION = "globalSettings { serverConfig { moneyStrategyPrecision } }"
-_ORDERS_BY = "query Orders($options: OrderListOptions) { orders(options: $options)"
-_LIST = f"{_ORDERS_BY} {{ totalItems items {{ ...Whole }} }} {_PRECISION} }}{_ORDER}"
-_READ = f"query Order($id: ID!) {{ order(id: $id) {{ ...Whole }} {_PRECISION} }}{_ORDER}"
-_PROBE = f"{_ORDERS_BY} {{ totalItems }} me {{ identifier channels {{ code token permissions }} }} }}"
-_ERROR = "... on ErrorResult { errorCode message }"
-_TURNED = "... on FulfillmentStateTransitionError { transitionError }"
-_ADD = f"""mutation AddFulfillment($input: FulfillOrderInput!) {{ addFulfillmentToOrder(input: $input) {{
-  ... on Fulfillment {{ id }} {_ERROR} {_TURNED} ... on CreateFulfillmentError {{ fulfillmentHandlerError }} }} }}"""
-_MOVE = f"""mutation TransitionFulfillment($id: ID!, $state: String!) {{
-  transitionFulfillmentToState(id: $id, state: $state) {{ ... on Fulfillment {{ id state }} {_ERROR} {_TURNED} }} }}"""
-_CANCEL = f"""mutation CancelOrder($input: CancelOrderInput!) {{ cancelOrder(input: $input) {{
-  ... on Order {{ id state }} {_ERROR} ... on OrderStateTransitionError {{ transitionError }} }} }}"""
-_LOGIN = f"""mutation Login($username: String!, $password: String!) {{
-  login(username: $username, password: $password) {{ ... on CurrentUser {{ id }} {_ERROR} }} }}"""
+from orchestrator.plugin.machine import InvalidItems, Json, OrderState, TargetRequest
+from platform_vendure import VendureOptions
+from platform_vendure.content import read_order
+from platform_vendure.documents import ADD, CANCEL, LIST, LOGIN, MOVE, PROBE, READ
+from platform_vendure.machine import CANCELLABLE, OPEN
+from platform_vendure.parcels import LEADS_TO, PENDING, code_of, due_parcel, left, parcels_of
 
 _DENIED: Final = frozenset({"FORBIDDEN", "UNAUTHORIZED", "CHANNEL_NOT_FOUND"})
 _REFUSED: Final = frozenset({"USER_INPUT_ERROR", "ILLEGAL_OPERATION", "BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED"})
@@ -127,12 +59,6 @@ _ELSEWHERE: Final = frozenset(
     }
 )
 """Error results that say that the order is elsewhere than we thought."""
-
-APART = Apart(
-    steps=("/parcels", "/lines/*/open"),
-    cancel=("/cancelled", "/payment", "/lines", "/discounts", "/delivery/cost", "/totals"),
-)
-"""What our steps change: parcels; a cancellation takes all goods and the shipping out."""
 
 _MOST_ROWS = 100  # of a page: each order is resolved with all its parts, and adminListQueryLimit is 1000
 _SESSION_MS = 86_400_000  # we log in once a day; a session that ends before is refused and replaced
@@ -175,7 +101,7 @@ class VendureClient(GraphQlClient):
 
     async def read(self, order_id: str) -> OrderSnapshot:
         """As `PlatformClient.read`."""
-        return await self._one(order_id, _READ, {"id": order_id}, lambda answer: read_single(answer.body))
+        return await self._one(order_id, READ, {"id": order_id}, lambda answer: read_single(answer.body))
 
     async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """Looks at the order and sends the one mutation that is due; `cancel` takes back first what is packed."""
@@ -189,12 +115,12 @@ class VendureClient(GraphQlClient):
             return await self._fulfill(facts, seen.facts, request)
         if (due := due_parcel(facts, request, step)) is None:
             raise OutOfSequence(f"no fulfilment of the order is there for {step}")
-        await self._do(_MOVE, "transitionFulfillmentToState", {"id": due["id"], "state": LEADS_TO[step]})
+        await self._do(MOVE, "transitionFulfillmentToState", {"id": due["id"], "state": LEADS_TO[step]})
         return StepAnswer(None, seen.facts)
 
     async def probe(self) -> Probe:
         """As `RestClient.probe`."""
-        answer = await self._ask(_PROBE, {"options": {"take": 1}})
+        answer = await self._ask(PROBE, {"options": {"take": 1}})
         if (failure := self.list_refusal(answer)) is not None:
             raise failure
         data = (answer.members or {}).get("data")
@@ -237,17 +163,17 @@ class VendureClient(GraphQlClient):
             "arguments": [{"name": name, "value": value} for name, value in given.items()],
         }
         chosen = [{"orderLineId": line, "quantity": count} for line, count in lines.items()]
-        made = await self._do(_ADD, "addFulfillmentToOrder", {"input": {"lines": chosen, "handler": handler}})
+        made = await self._do(ADD, "addFulfillmentToOrder", {"input": {"lines": chosen, "handler": handler}})
         return StepAnswer(None, {**seen, "made_id": text(made.get("id")) or ""})
 
     async def _cancel(self, order_id: str, facts: Mapping[str, Json], request: TargetRequest) -> StepAnswer:
         """A fulfilment that is Pending could be shipped although its order is cancelled, so it ends first."""
         for each in parcels_of(facts):
-            if each["state"] != "Pending":
+            if each["state"] != PENDING:
                 raise OutOfSequence(f"fulfilment {each['id']} is {each['state']}")
-            await self._do(_MOVE, "transitionFulfillmentToState", {"id": each["id"], "state": "Cancelled"})
+            await self._do(MOVE, "transitionFulfillmentToState", {"id": each["id"], "state": "Cancelled"})
         given = {"orderId": order_id, "cancelShipping": True, "reason": request.reason}
-        order = await self._do(_CANCEL, "cancelOrder", {"input": given})
+        order = await self._do(CANCEL, "cancelOrder", {"input": given})
         return StepAnswer(text(order.get("state")))
 
     async def _do(self, document: str, name: str, variables: Mapping[str, Json]) -> dict[str, Json]:
@@ -269,7 +195,7 @@ class VendureClient(GraphQlClient):
             chosen["_or"] = [{name: {"after": since}} for name in ("updatedAt", "orderPlacedAt")]
         sort = {"createdAt": "ASC", "id": "ASC"}
         options = {"filter": chosen, "sort": sort, "skip": offset, "take": limit}
-        answer = await self._ask(_LIST, {"options": options})
+        answer = await self._ask(LIST, {"options": options})
         return await self._listed(answer, read_listing), answer
 
     # -- login (`TokenSource`) ---------------------------------------------------------------------------------------
@@ -279,7 +205,7 @@ class VendureClient(GraphQlClient):
     async def fetch(self, known: Session | None) -> Session:
         """As `TokenSource.fetch`. A server answers by a header or, by default, by cookies."""
         del known
-        body, headers = json_body({"query": _LOGIN, "variables": self._account}), {"Content-Type": "application/json"}
+        body, headers = json_body({"query": LOGIN, "variables": self._account}), {"Content-Type": "application/json"}
         answer = await self._caller.call(
             "POST", self._url, is_effect=False, body=body, headers=headers, is_login=True, is_counted=False
         )
@@ -345,202 +271,6 @@ def _precision(data: str) -> int:
     found = at(read_value(member_text(data, "globalSettings")), "serverConfig.moneyStrategyPrecision")
     if not isinstance(found, int) or not 0 <= found <= 9:
         raise ValueError(f"moneyStrategyPrecision is {found!r}")
-    return found
-
-
-@of_one_order
-def read_order(value: Json, payload: bytes, precision: int) -> OrderSnapshot:
-    """One order of its JSON and its bytes. Raises InvalidOrder."""
-    order = object_of(value)
-    state, placed = required_text(order.get("state"), "state"), optional_ms(order.get("orderPlacedAt"))
-    lines = {required_text(each.get("id"), "lines.id"): _count(each) for each in rows(order.get("lines"))}
-    parcels = [
-        {
-            "id": required_text(each.get("id"), "fulfillments.id"),
-            "state": required_text(each.get("state"), "fulfillments.state"),
-            "code": text(each.get("trackingCode")) or "",
-            "lines": {
-                required_text(line.get("orderLineId"), "orderLineId"): _count(line) for line in rows(each.get("lines"))
-            },
-        }
-        for each in rows(order.get("fulfillments"))
-        if each.get("state") != "Cancelled"
-    ]
-    facts = {"lines": lines, "parcels": parcels}
-    content = content_of(order, facts, precision)
-    instants = (order.get("orderPlacedAt"), at(_first_of(order, "latest"), "createdAt"))
-    changed = max(instant_ms(order.get("updatedAt"), "updatedAt"), *(optional_ms(each) or 0 for each in instants))
-    return OrderSnapshot(
-        id=required_text(order.get("id"), "id"),
-        reference=text(order.get("code")),
-        state=state,
-        payment="paid" if content["payment"]["status"] in ("paid", "partly_refunded", "refunded") else "unpaid",
-        facts=facts,
-        payload=payload,
-        content_hash=digest(content, APART),
-        platform_updated_at=changed,
-        is_released=placed is not None and order.get("type") != "Aggregate",  # its parts are orders of their own
-        content=content,
-        apart=APART,
-        age=Age(placed, is_over=state in ("Delivered", "Cancelled")),
-    )
-
-
-def content_of(order: Mapping[str, Json], facts: Mapping[str, Json], precision: int) -> dict[str, Json]:
-    """What the ERP is given of an order; what Vendure does not tell is left out."""
-
-    def money(amount: Json) -> str | None:
-        is_whole = isinstance(amount, int) and not isinstance(amount, bool)
-        return decimal(Decimal(amount).scaleb(-precision)) if is_whole else None
-
-    def priced(owner: Mapping[str, Json], name: str, *, less: str | None = None, sign: int = 1) -> dict[str, Json]:
-        net, gross = (_less(owner, name + tax, less and less + tax) for tax in ("", "WithTax"))
-        return price(net=money(_times(net, sign)), gross=money(_times(gross, sign)))
-
-    def taxes(owner: Mapping[str, Json], amount: Json) -> list[Json]:
-        found = rows(owner.get("taxLines"))
-        told = money(amount) if len(found) == 1 else None
-        return [{"name": text(each.get("description")), "rate": _fraction(each), "amount": told} for each in found]
-
-    packed = packed_in(facts)
-    customer, variants = order.get("customer") or {}, [at(each, "productVariant") or {} for each in order["lines"]]
-    lines: list[Json] = [
-        {
-            "id": line["id"],
-            "kind": "goods",
-            "sku": text(variant.get("sku")),
-            "product_id": text(variant.get("productId")),
-            "variant_id": text(variant.get("id")),
-            "name": text(variant.get("name")),
-            "quantity": decimal(line["quantity"]),
-            "open": decimal(max(0, line["quantity"] - packed[line["id"]])),
-            "unit_price": priced(line, "unitPrice"),
-            "discount": priced(line, "linePrice", less="proratedLinePrice"),
-            "tax": taxes(line, _less(line, "proratedLinePriceWithTax", "proratedLinePrice")),
-        }
-        for line, variant in zip(order["lines"], variants, strict=True)
-    ]
-    for fee in rows(order.get("surcharges")):
-        tax = _less(fee, "priceWithTax", "price")
-        fee_id, name = f"surcharge-{fee.get('id')}", text(fee.get("description"))
-        lines.append({"id": fee_id, "kind": "fee", "sku": text(fee.get("sku")), "name": name, "quantity": "1"})
-        lines[-1] |= {"unit_price": priced(fee, "price"), "discount": price(net="0", gross="0"), "tax": taxes(fee, tax)}
-    payments, methods = rows(order.get("payments")), [at(each, "shippingMethod") for each in order["shippingLines"]]
-    refunds = [refund for each in payments for refund in rows(each.get("refunds")) if refund.get("state") == "Settled"]
-    sums = {state: sum(p["amount"] for p in payments if p["state"] == state) for state in ("Settled", "Authorized")}
-    refunded = sum(refund["total"] for refund in refunds)
-    total, discounts = order["totalWithTax"], rows(order.get("discounts"))
-    return {
-        "ordered_at": instant(order.get("orderPlacedAt")),
-        "numbers": {"order": text(order.get("code"))},
-        "currency": text(order.get("currencyCode")),
-        "buyer": {
-            "id": text(customer.get("id")),
-            "name": _joined(" ", customer.get("firstName"), customer.get("lastName")),
-            "email": text(customer.get("emailAddress")),
-            "phone": text(customer.get("phoneNumber")),
-            "guest": customer.get("user") is None,
-        },
-        "ship_to": _address(order.get("shippingAddress")),
-        "bill_to": _address(order.get("billingAddress")),
-        "delivery": {
-            "name": _joined(", ", *(each.get("name") for each in methods)),
-            "code": _joined(", ", *(each.get("code") for each in methods)),
-            "cost": priced(order, "shipping"),
-        },
-        "payment": {
-            "status": _payment_status(sums["Settled"], sums["Authorized"], refunded, total),
-            "raw": _joined(", ", *(each.get("state") for each in payments)),
-            "method": _joined(", ", *(each.get("method") for each in payments)),
-            "reference": _joined(", ", *(each.get("transactionId") for each in payments)),
-            "paid": money(sums["Settled"]),
-        },
-        "lines": lines,
-        "discounts": [
-            {"code": None, "name": text(each.get("description")), "amount": priced(each, "amount", sign=-1)}
-            for each in discounts
-        ],
-        "totals": {
-            "discount": money(-sum(each["amountWithTax"] for each in discounts)),
-            "delivery": money(order.get("shippingWithTax")),
-            "tax": money(_less(order, "totalWithTax", "total")),
-            "total": money(total),
-            "refunded": money(refunded),
-        },
-        "parcels": [
-            {
-                "id": each["id"],
-                "numbers": [each["trackingCode"]] if text(each.get("trackingCode")) else [],
-                "carrier": text(each.get("method")),
-                "lines": [{"id": it["orderLineId"], "quantity": decimal(it["quantity"])} for it in each["lines"]],
-            }
-            for each in rows(order.get("fulfillments"))
-            if each["state"] not in ("Cancelled", "Pending")
-        ],
-        "cancelled": _cancelled(order),
-        "attributes": {"couponCodes": codes} if (codes := _joined(", ", *order["couponCodes"])) else {},
-        "derived": [*_DERIVED],
-    }
-
-
-_DERIVED = (
-    *("/lines/*/discount", "/lines/*/open", "/lines/*/tax/*/amount", "/payment/status", "/payment/paid"),
-    *("/totals/discount", "/totals/tax", "/totals/refunded"),
-)
-
-
-def _payment_status(settled: int, authorized: int, refunded: int, total: int) -> str:
-    """From the sums of payments and refunds that are settled: Vendure has no word for it."""
-    if refunded:
-        return "refunded" if refunded >= settled else "partly_refunded"
-    if settled >= total:
-        return "paid"
-    if settled + authorized >= total:
-        return "authorized"
-    return "partly_paid" if settled else "unpaid"
-
-
-def _address(found: Json) -> dict[str, Json] | None:
-    """An address of an order; one that was never given has nothing in it."""
-    if not isinstance(found, Mapping) or not any(found.values()):
-        return None
-    return {ours: text(found.get(theirs)) for ours, theirs in _ADDRESS_NAMES.items()}
-
-
-def _cancelled(order: Mapping[str, Json]) -> dict[str, Json] | None:
-    """When the last of an order was cancelled, and why; nobody tells by whom."""
-    if order.get("state") != "Cancelled":
-        return None
-    entry = _first_of(order, "cancellation")
-    return {"at": instant(entry.get("createdAt")), "by": None, "reason": text(at(entry, "data.reason"))}
-
-
-def _first_of(order: Mapping[str, Json], history: str) -> Mapping[str, Json]:
-    return next(iter(rows(at(order, f"{history}.items"))), {})
-
-
-def _less(owner: Mapping[str, Json], name: str, less: str | None) -> Json:
-    """The difference of two amounts, or one alone."""
-    return owner.get(name) if less is None else owner[name] - owner[less]
-
-
-def _times(amount: Json, sign: int) -> Json:
-    return amount * sign if isinstance(amount, int) else None
-
-
-def _fraction(tax: Mapping[str, Json]) -> str | None:
-    rate = decimal(tax.get("taxRate"))
-    return None if rate is None else plain(Decimal(rate).scaleb(-2))
-
-
-def _joined(mark: str, *words: Json) -> str | None:
-    return mark.join(dict.fromkeys(each for word in words if (each := text(word)) is not None)) or None
-
-
-def _count(line: Mapping[str, Json]) -> int:
-    found = line.get("quantity")
-    if not isinstance(found, int) or isinstance(found, bool):
-        raise InvalidOrder(f"quantity is {found!r}")
     return found
 
 
