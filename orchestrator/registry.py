@@ -21,6 +21,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "cloudsuite": "orchestrator.platforms.cloudsuite:PLATFORM",
     "xsale": "orchestrator.platforms.xsale:PLATFORM",
     "shopify": "orchestrator.platforms.shopify:PLATFORM",
+    "woocommerce": "orchestrator.platforms.woocommerce:PLATFORM",
 }
 """The platforms of this package: a new one is registered here."""
 

@@ -192,7 +192,7 @@ def validate(
         for name in (*step.sources, *([step.to] if step.to is not None else [])):
             if name not in known or known[name].record_only:
                 raise DefinitionError(f"{platform}: step {step.name} names {name!r}, which is not a platform state")
-        if any(known[source].is_end for source in step.sources):
+        if step.to is not None and any(known[source].is_end for source in step.sources):
             raise DefinitionError(f"{platform}: step {step.name} leaves a state that is marked as an end")
     reached = {initial}
     while grown := {s.to for s in steps if s.to and reached & set(s.sources)} - reached:

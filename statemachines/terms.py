@@ -44,8 +44,9 @@ class State:
     `milestones`: what it means, several where a platform gives no difference (a `completed` that is shipped and
     delivered): a target may name each, and orders are found by each. The one that is shown is the furthest,
     `milestone`. `settable`: may be a target (others are seen only). `record_only`: no platform state at all, a target
-    on it is recorded. `is_end`: nothing leads on from here by anybody's doing that we follow. `is_aside`: beside the
-    way; an order goes there or leaves it only when that is asked for, no plan leads through it.
+    on it is recorded. `is_end`: nothing leads on from here by anybody's doing that we follow; a step that leaves the
+    state may still be made (a number that is corrected). `is_aside`: beside the way; an order goes there or leaves it
+    only when that is asked for, no plan leads through it.
     """
 
     name: str

@@ -119,7 +119,7 @@ def _naming_keys(shop: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _base_url(shop: Mapping[str, Any]) -> str:
     given = shop.get("base_url")
-    return (given if isinstance(given, str) else PLATFORMS[shop["platform"]].default_base_url).strip().rstrip("/")
+    return (given if isinstance(given, str) else PLATFORMS[shop["platform"]].default_base_url or "").strip().rstrip("/")
 
 
 def _address(shop: Mapping[str, Any]) -> str:

@@ -64,7 +64,12 @@ def _shop_examples() -> dict[str, Any]:
     shops = {name: dict(shop) for platform in PLATFORMS.values() for name, shop in platform.example.items()}
     first = next(iter(shops.values()))
     platform = PLATFORMS[first["platform"]]
-    first |= {"base_url": platform.default_base_url, **_OF_EVERY_SHOP, "limits": _limits(platform.default_limits)}
+    first |= {
+        "base_url": platform.default_base_url,
+        **first,
+        **_OF_EVERY_SHOP,
+        "limits": _limits(platform.default_limits),
+    }
     return shops
 
 

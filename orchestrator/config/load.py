@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.clock import Clock
 from orchestrator.config.cross_checks import across, shared_files
 from orchestrator.config.explain import explain, keys_of, no_key_of_any, one_of
-from orchestrator.config.fields import instant_ms
+from orchestrator.config.fields import instant_ms, is_loopback
 from orchestrator.config.model import (
     DEFAULT_STATUS_FILE,
     ConfigFile,
@@ -31,7 +32,7 @@ from orchestrator.config.rereading import Source
 from orchestrator.config.resolved import Config, Limits, ShopConfig
 from orchestrator.config.source import read
 from orchestrator.config.warnings import warnings_of
-from orchestrator.platforms.platform import DefaultLimits
+from orchestrator.platforms.platform import DefaultLimits, Platform
 from orchestrator.platforms.window import WindowLimit
 from orchestrator.registry import PLATFORMS
 
@@ -227,11 +228,16 @@ def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
     options = check.validate(spec.options, own, path, also_known=list(ShopSettings.model_fields))
     if settings is None or options is None:
         return None
+    base_url = settings.base_url or spec.default_base_url
+    if (trouble := _address_trouble(spec, settings.base_url)) is not None:
+        check.refuse((*path, "base_url"), trouble)
+    if base_url is None or trouble is not None:
+        return None
     return ShopConfig(
         name=name,
         platform=platform,
         options=options,
-        base_url=settings.base_url or spec.default_base_url,
+        base_url=base_url,
         chaining=settings.chaining,
         poll=settings.poll,
         circuit=settings.circuit,
@@ -244,6 +250,18 @@ def _shop(check: _Check, name: str, tree: Any) -> ShopConfig | None:
         webhook_secrets=all_of(settings.webhook_secret) or spec.default_webhook_secrets(options),
         asks_for_webhooks=settings.webhook_secret is not None,
     )
+
+
+def _address_trouble(platform: Platform, base_url: str | None) -> str | None:
+    """Why a shop of a platform that has no address of its own cannot be reached at this one; None where it can."""
+    if platform.default_base_url is not None:
+        return None
+    if base_url is None:
+        return f"is required - the address of the shop's own site: {platform.title} has none that all shops share"
+    parts = urlsplit(base_url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        return "must be https: the credentials are sent there - http will do for this machine alone"
+    return None
 
 
 def _refuse_strange_keys(check: _Check, tree: Mapping[str, Any], path: ConfigPath) -> None:

@@ -156,6 +156,8 @@ def identity_of(platform: str, base_url: str, named: Mapping[str, Any]) -> str:
     for key, value in named.items():
         address = address.replace(f"{{{key}}}", str(value))
     parts = [f"{key} {value}" for key, value in named.items() if value is not None]
+    if PLATFORMS[platform].default_base_url is None:  # a site of its own: its address is no way to it, but the shop
+        return ", ".join([platform, f"base_url {address}", *parts])
     return ", ".join([f"{platform} at {address}", *parts])
 
 

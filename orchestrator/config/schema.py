@@ -45,6 +45,8 @@ def json_schema() -> dict[str, Any]:
     branches = []
     for name, spec in PLATFORMS.items():
         own = definitions.pop(names[spec.options])
+        if spec.default_base_url is None:
+            own["required"] = [*own.get("required", []), "base_url"]
         definitions[f"{name}-shop"] = _merged(common, own)
         branches.append(
             {

@@ -167,11 +167,11 @@ class _Receiver:
     def _check_sender(self, sender: str | None, shop: ShopConfig, name: str | None) -> None:
         """Warns once when webhooks of another shop of the same app come here: one secret signs both. `name`: the key of
         the config that names the sender."""
-        own = None if name is None else getattr(shop.options, name, None)
+        own = None if name is None else shop.base_url if name == "base_url" else getattr(shop.options, name, None)
         if (
             sender is None
             or own is None
-            or sender.lower() == str(own).lower()
+            or sender.lower().rstrip("/") == str(own).lower()
             or (shop.name, sender) in self._unknown_senders
         ):
             return
@@ -219,8 +219,9 @@ class _Receiver:
 def _arrival(envelope: Envelope, shop: ShopConfig, body: bytes, signed: SignedWebhooks) -> Arrival:
     """The webhook with its ids. One without an id is identified by its bytes, so that a repeat is recognised too."""
     topic, webhook_id = _named(envelope.topic), _named(envelope.webhook_id)
-    if webhook_id is None:
-        webhook_id = f"body:{topic or ''}:{hashlib.blake2b(body, digest_size=16).hexdigest()}"
+    if webhook_id is None or envelope.is_id_shared:
+        digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+        webhook_id = f"body:{topic or ''}:{digest}" if webhook_id is None else f"{webhook_id}:{digest}"
     topic = None if topic is None else topic.lower()
     event_id = _named(envelope.event_id)
     source, kind = (TEST, Kind.OTHER) if envelope.is_test else (shop.platform, signed.kind(topic))

@@ -61,6 +61,34 @@ def price(*, net: Json = None, gross: Json = None, stated: Json = None) -> dict[
     return {"net": decimal(net), "gross": decimal(gross), "stated": decimal(stated)}
 
 
+def taxed(net: Json, tax: Json) -> dict[str, Json]:
+    """A price that the platform gives without tax and with the tax beside it."""
+    return price(net=net, gross=None if decimal(net) is None or decimal(tax) is None else sum_of(net, tax))
+
+
+def minus(amount: Json) -> str | None:
+    """An amount with the other sign; None for what is not a number."""
+    found = decimal(amount)
+    return None if found is None else written(Decimal(found).copy_negate())
+
+
+def each_of(amount: Json, quantity: Json) -> str | None:
+    """What one piece costs of so many; None where that cannot be written exactly, or one of them is not a number."""
+    whole, count = decimal_of(amount), decimal_of(quantity)
+    if whole is None or count is None or count == 0:
+        return None
+    found = whole / count
+    return written(found) if found * count == whole else None
+
+
+def renamed(value: Json, names: Mapping[str, str | None]) -> dict[str, Json] | None:
+    """Texts of an object under our names, by theirs (None: the same); None where all are empty or there is none."""
+    if not isinstance(value, Mapping):
+        return None
+    found = {ours: text(value.get(theirs or ours)) for ours, theirs in names.items()}
+    return found if any(found.values()) else None
+
+
 def sum_of(*amounts: Json) -> str | None:
     """The sum of amounts, some of which may be missing; None where one is not a number or all are missing."""
     decimals = [decimal(each) for each in amounts if each is not None]

@@ -82,8 +82,9 @@ class ClientSettings:
 class Platform:
     """One platform as config, daemon, sandbox and CLI see it.
 
-    `title`: its name as people write it. `identity` are the keys of its own by which a shop is distinguished from
-    others on the platform, beside the address. `options` is the pydantic model of the platform's own config keys of a
+    `title`: its name as people write it. `default_base_url` None: each shop is a site of its own, whose address the
+    config has to give (https, or this machine) and which alone may distinguish it. `identity` are the keys of its own by
+    which a shop is distinguished from others on the platform, beside the address. `options` is the pydantic model of the platform's own config keys of a
     shop, without those that every shop has. `machine` builds the order machine from a shop's machine options. `client`
     is the place, as `module:function`, of what makes a client from `ClientSettings`; `sandbox` that of the
     `SimulatedPlatform` class; None: it cannot be simulated. Both are imported when they are needed. `example`: shops of
@@ -99,7 +100,7 @@ class Platform:
 
     name: str
     title: str
-    default_base_url: str
+    default_base_url: str | None
     default_limits: DefaultLimits
     options: type[BaseModel]
     identity: tuple[str, ...]

@@ -95,7 +95,7 @@ class Envelope:
 
     `webhook_id` identifies repeats of this message, `event_id` with `topic` those of the same notification.
     `triggered_at`: Unix milliseconds. `sender`: the platform's own name of the shop. `is_test`: sent to try out the
-    address, about nothing.
+    address, about nothing. `is_id_shared`: different messages may have one id, so the body identifies repeats too.
     """
 
     signature: str | None
@@ -105,17 +105,26 @@ class Envelope:
     triggered_at: int | None
     sender: str | None
     is_test: bool = False
+    is_id_shared: bool = False
 
 
-def usual_topic(event_type: str) -> str:
+def topics(created: str, updated: str) -> Callable[[str], str]:
     """The topic in deliveries of a platform's own bodies for an event that no webhook named (docs/delivery.md).
 
-    An order that is new is `orders/create`, whatever was the first to show it; other events of orders `orders/updated`;
-    events of other kinds keep their type.
+    An order that is new is `created`, whatever was the first to show it; other events of orders are `updated`; events
+    of other kinds keep their type.
     """
-    if event_type == "order.imported":
-        return "orders/create"
-    return "orders/updated" if event_type.startswith("order.") else event_type
+
+    def topic_for(event_type: str) -> str:
+        if event_type == "order.imported":
+            return created
+        return updated if event_type.startswith("order.") else event_type
+
+    return topic_for
+
+
+usual_topic: Final = topics("orders/create", "orders/updated")
+"""The topics of a platform that has no words of its own for them."""
 
 
 def order_named_in(*members: str) -> Callable[[Json], str | None]:
@@ -149,10 +158,10 @@ class SignedWebhooks:
     `open` reads the headers; `is_genuine(body, signature, secrets)` takes as long for a wrong signature as for a right
     one; `kind` says what a topic is about (lower case; None: the headers have none); `notification` reads a parsed body
     of a topic; `order` makes the best of a parsed body and its bytes where the order cannot be read, None where the
-    body is not an order. `sender_key`: the shop's own config key that `Envelope.sender` is compared with, None: senders
-    are not named. `is_ping(headers, body)`: a message that the platform sends without a signature to try the address
-    out; None: it sends none. `topic_for`: the topic that an event of ours (`order.updated`) has in the platform's
-    words.
+    body is not an order. `sender_key`: the shop's own config key, or `base_url`, that `Envelope.sender` is compared
+    with, None: senders are not named. `is_ping(headers, body)`: a message that the platform sends without a signature
+    to try the address out; None: it sends none. `topic_for`: the topic that an event of ours (`order.updated`) has in
+    the platform's words.
     """
 
     open: Callable[[Mapping[str, str]], Envelope]

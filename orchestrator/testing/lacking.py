@@ -54,7 +54,7 @@ def _of_platform(platform: Platform) -> Iterator[str]:
     if strange := [key for key in platform.identity if key not in platform.options.model_fields]:
         yield f"Platform.identity names {', '.join(strange)}, which its options do not have"
     sender_key = getattr(platform.webhooks, "sender_key", None)
-    if sender_key is not None and sender_key not in platform.options.model_fields:
+    if sender_key not in (None, "base_url", *platform.options.model_fields):
         yield f"Platform.webhooks names senders by {sender_key}, which its options do not have"
     if (named := platform.machine({}).platform) != platform.name:
         yield f"its machine says that it is of platform {named!r}"

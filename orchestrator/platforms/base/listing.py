@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from orchestrator.platforms.client import OrderSnapshot, UnreadableItem
 from orchestrator.platforms.failures import Unreadable
 from orchestrator.platforms.fields import InvalidOrder, id_or_none, member_or_none, payload_of
-from orchestrator.platforms.json_text import decoded, encoded, read_value
+from orchestrator.platforms.json_text import decoded, elements, encoded, read_value
 from statemachines.target import Json
 
 
@@ -52,6 +52,15 @@ def listing_of(
             orders.append(snapshot)
             ids.append(snapshot.id)
     return Listing(tuple(orders), tuple(unreadable), tuple(ids), len(rows), count_of(total))
+
+
+def array_listing(body: bytes, read: Callable[[Json, bytes], OrderSnapshot], total: Json = None) -> Listing:
+    """The orders of a list that is an array and nothing around it; as `listing_of`. Raises Unreadable."""
+    try:
+        found, _ = elements(decoded(body).strip(), 0)
+    except ValueError as error:
+        raise Unreadable(f"the list cannot be read: {error}", body) from error
+    return listing_of(found, read, total)
 
 
 def single_of(body: bytes, read: Callable[[Json, bytes], OrderSnapshot]) -> OrderSnapshot:

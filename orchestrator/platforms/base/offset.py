@@ -15,7 +15,7 @@ a `Date` the largest change time of the first page bounds it as well.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from orchestrator.clock import Clock
@@ -42,7 +42,8 @@ class PageWalk:
 
     `since`: what the sync began from. `anchors`: the last ids of the page before, `shared`: how many of its rows this
     one begins with. `high`: the largest change time seen. `cap`: the latest position, set by the first page. `lost`:
-    pages that showed none of the rows before them; the first ones make the sync step back.
+    pages that showed none of the rows before them; the first ones make the sync step back. `part`: which of several
+    lists it is in.
     """
 
     since: int | None = None
@@ -52,6 +53,7 @@ class PageWalk:
     high: int | None = None
     cap: int | None = None
     lost: int = 0
+    part: int = 0
 
     @classmethod
     def resume(cls, position: Json, cursor: Json, now: Present) -> PageWalk:
@@ -88,19 +90,26 @@ class WalkAfterPage:
     flaw: str | None = None
 
 
-async def walk_page(ask: Ask, position: Json, cursor: Json, *, page_size: int, clock: Clock) -> Page:
-    """As `PlatformClient.list_page`, by a list that is cut by offset. Raises what `ask` does."""
+async def walk_page(
+    ask: Ask, position: Json, cursor: Json, *, page_size: int, clock: Clock, further: Sequence[Ask] = ()
+) -> Page:
+    """As `PlatformClient.list_page`, by a list that is cut by offset. Raises what `ask` does. `further`: lists that a
+    sync goes through too, for rows that the first one leaves out."""
     page_size = max(page_size, 2)  # pages overlap, and a page of one row would never get on
     now = Present(clock.now_ms())
     walk = PageWalk.resume(position, cursor, now)
-    listing, answer = await ask(walk.offset, page_size, walk.since)
+    listing, answer = await (ask, *further)[walk.part](walk.offset, page_size, walk.since)
     turned = after_page(walk, listing, page_size, replace(now, platform_ms=date_ms(answer)))
+    if turned.is_complete and turned.flaw is None and walk.part < len(further):
+        following = replace(turned.walk, part=walk.part + 1, offset=0, anchors=(), shared=0, lost=0)
+        turned = WalkAfterPage(following, is_complete=False)
     return Page(
         orders=listing.orders,
         unreadable=listing.unreadable,
         skip_if_new=frozenset(snapshot.id for snapshot in listing.orders if not snapshot.is_released),
         next=None if turned.is_complete else turned.walk.to_json(),
         position=turned.walk.position if turned.is_complete else None,
+        part=walk.part,
         flaw=turned.flaw,
     )
 

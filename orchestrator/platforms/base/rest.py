@@ -8,9 +8,9 @@ refusals of bystanders (`bystanders`), secrets that never show (`discretion`), a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 import anyio.to_thread
 from yarl import URL
@@ -18,6 +18,7 @@ from yarl import URL
 from orchestrator.platforms.base.permits import acquire_permit, with_permits
 from orchestrator.platforms.bystanders import IsOwn, about_order, is_own
 from orchestrator.platforms.client import Finding, OrderSnapshot, Page, StepAnswer
+from orchestrator.platforms.content import rows
 from orchestrator.platforms.discretion import discreet
 from orchestrator.platforms.failures import (
     AccessDenied,
@@ -29,7 +30,7 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.http import Answer, Caller, open_session, skew_finding
-from orchestrator.platforms.json_text import write_value
+from orchestrator.platforms.json_text import decoded, read_value, write_value
 from orchestrator.platforms.platform import ClientSettings
 from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest
@@ -104,6 +105,8 @@ class RestClient(ABC):
     secret.
     """
 
+    denies_by_403: ClassVar[bool] = False
+
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
         discreet(with_permits(cls))
@@ -159,9 +162,11 @@ class RestClient(ABC):
         return failure if failure is None or isinstance(failure, AccessDenied) else Transient(failure.detail)
 
     def denial(self, answer: Answer) -> AccessDenied | None:
-        """Whether an answer refuses the access that the call showed, in another way than by 401."""
-        del answer
-        return None
+        """Whether an answer refuses the access that the call showed, in another way than by 401: by 403 where the
+        platform does so (`denies_by_403`), which a bystander may say as well."""
+        if answer.status != 403 or not self.denies_by_403:
+            return None
+        return AccessDenied(self._caller.words(answer), is_page=not self.is_own_refusal(answer.body))
 
     def is_own_refusal(self, body: bytes) -> bool:
         """Whether the body of a refusal about one order is the platform's and no bystander's: by default any JSON."""
@@ -264,12 +269,30 @@ class RestClient(ABC):
             raise failure
         return answer
 
+    async def _add_missing(self, url: URL, known: Collection[str], bodies: Mapping[str, Json]) -> StepAnswer:
+        """Makes what is not there yet, on a platform that takes a repeat for another one. `bodies`: what makes each, by
+        the name that it is known by there."""
+        missing = [body for name, body in bodies.items() if name not in known]
+        for body in missing:
+            self._members(await self._accepted("POST", url, json_body(body)))
+        return StepAnswer(None, is_found=not missing)
+
     def _members(self, answer: Answer) -> dict[str, Json]:
         """The members of what a change answered. Raises Garbled, ambiguous, where it is not a JSON object."""
         members = answer.members
         if members is None:
             raise self._caller.garbled(answer, is_effect=True)
         return members
+
+    def _rows(self, answer: Answer) -> list[Mapping[str, Json]]:
+        """The objects of a list that is not of orders. Raises Garbled where it is not a JSON array."""
+        try:
+            found = read_value(decoded(answer.body))
+        except ValueError:
+            found = None
+        if not isinstance(found, list):
+            raise self._caller.garbled(answer)
+        return rows(found)
 
     async def _single(
         self,

@@ -14,7 +14,6 @@ from urllib.parse import quote
 from yarl import URL
 
 from orchestrator.platforms.base.rest import Probe, RestClient
-from orchestrator.platforms.bystanders import is_own
 from orchestrator.platforms.client import Finding, OrderSnapshot, Page, PlatformClient, StepAnswer
 from orchestrator.platforms.failures import (
     AccessDenied,
@@ -46,6 +45,8 @@ _ERROR_NAMES = ("errors", "error", "Error", "Errors", "Message", "ExceptionMessa
 
 class XsaleClient(RestClient):
     """`PlatformClient` of one xSale organization. Has to be made inside a running event loop."""
+
+    denies_by_403 = True  # a token that is not good for the organization (xsale.md §6)
 
     def __init__(self, settings: ClientSettings) -> None:
         options = settings.options
@@ -140,12 +141,6 @@ class XsaleClient(RestClient):
         """As `RestClient.ask_list`: that of the statuses."""
         if (failure := self.list_refusal(await self._calls.statuses())) is not None:
             raise failure
-
-    def denial(self, answer: Answer) -> AccessDenied | None:
-        """As `RestClient.denial`: a token that is not good for the organization is 403 (xsale.md §6)."""
-        if answer.status != 403:
-            return None
-        return AccessDenied(self._caller.words(answer), is_page=not is_own(answer.body))
 
     def forget_refusal(self) -> None:
         """As `RemembersRefusal`."""

@@ -201,7 +201,7 @@ async def test_doctor_says_that_nobody_is_there() -> None:
 async def test_the_registry_opens_the_client() -> None:
     spec = PLATFORMS["selldone"]
     options = spec.options.model_validate({"shop_id": SHOP_ID, "token": TOKEN})
-    client = spec.open(ClientSettings("acme", options, spec.default_base_url))
+    client = spec.open(ClientSettings("acme", options, BASE_URL))
     assert isinstance(client, SelldoneClient)
     assert spec.default_base_url == BASE_URL
     await client.aclose()
