@@ -83,14 +83,15 @@ class Platform:
     """One platform as config, daemon, sandbox and CLI see it.
 
     `title`: its name as people write it. `default_base_url` None: each shop is a site of its own, whose address the
-    config has to give (https, or this machine) and which alone may distinguish it. `identity` are the keys of its own by
-    which a shop is distinguished from others on the platform, beside the address. `options` is the pydantic model of the platform's own config keys of a
-    shop, without those that every shop has. `machine` builds the order machine from a shop's machine options. `client`
-    is the place, as `module:function`, of what makes a client from `ClientSettings`; `sandbox` that of the
-    `SimulatedPlatform` class; None: it cannot be simulated. Both are imported when they are needed. `example`: shops of
-    the example config by name, with every key of the platform once. `webhooks`: how they are taken, those that it signs
-    or those that are hints. `default_webhook_secrets`: what a shop's webhooks are known by, from its `options`, where
-    the config does not say. `warnings`: what of a shop's `options` is usable but surely not meant, by key.
+    config has to give (https, or this machine) and which alone may distinguish it. `identity` are the keys of its
+    own by which a shop is distinguished from others on the platform, beside the address. `options` is the pydantic
+    model of the platform's own config keys of a shop, without those that every shop has. `machine` builds the order
+    machine from a shop's machine options. `client` is the place, as `module:function`, of what makes a client from
+    `ClientSettings`; `sandbox` that of the `SimulatedPlatform` class; None: it cannot be simulated. Both are
+    imported when they are needed. `example`: shops of the example config by name, with every key of the platform
+    once. `webhooks`: how they are taken, those that it signs or those that are hints. `default_webhook_secrets`:
+    what a shop's webhooks are known by, from its `options`, where the config does not say. `warnings`: what of a
+    shop's `options` is usable but surely not meant, by key.
     `token_link(scopes, locale)` answers where a shop owner makes a token (no scopes: those that this program needs) and
     raises ValueError for what cannot be one; None: tokens are not made by a link. `target_fields`: the pydantic model
     of a target's `platform_data`, for what no other platform has; its fields have descriptions. The machine finds it in
