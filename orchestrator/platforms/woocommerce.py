@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from html import unescape
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, field_validator
@@ -216,15 +217,15 @@ class WooCommerceClient(PushingRestClient):
             url = self._order(order_id, "/shipment-trackings", "wc-shipment-tracking")
             if (kept := await self._kept(url)) is not None:
                 bodies = {number: _parcel(number, each) for number, each in missing.items()}
-                return await self._add_missing(url, [str(row.get("tracking_number")) for row in kept], bodies)
+                return await self._add_missing(url, kept, lambda row: [str(row.get("tracking_number"))], bodies)
             reason = "the shop has no Shipment Tracking plug-in"
         if way in ("note", "auto"):
             url = self._order(order_id, "/notes")
             notes = [row for row in await self._kept(url) or () if row.get("customer_note") is is_mail]
-            words = [word for row in notes for word in str(row.get("note")).split()]
             texts = {number: " ".join(filter(None, (t.carrier, t.code, t.url))) for number, t in missing.items()}
             bodies = {number: {"note": each, "customer_note": is_mail} for number, each in texts.items()}
-            return await self._add_missing(url, words, bodies)
+            said = lambda row: [each for each in missing if f" {each} " in f" {unescape(str(row.get('note')))} "]  # noqa: E731
+            return await self._add_missing(url, notes, said, bodies)
         return client.StepAnswer(None, unused=TRACKING_FIELDS, reason=reason)
 
     async def _kept(self, url: URL) -> list[Row] | None:

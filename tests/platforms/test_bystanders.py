@@ -16,10 +16,11 @@ OWN = {
     "cloudsuite": (b'{"detail":"No permission."}', b'{"detail":"Not found."}'),
     "xsale": (b'{"Message":"No permission."}', b'{"Message":"Not found."}'),
     "shopify": (b'{"errors":"No permission."}', b'{"errors":"Not Found"}'),
+    "woocommerce": (b'{"code":"woocommerce_rest_cannot_edit"}', b'{"code":"woocommerce_rest_shop_order_invalid_id"}'),
 }
 """What each platform itself says at 403 and at 404."""
-LISTS = {"selldone": "list", "cloudsuite": "list", "xsale": "statuses", "shopify": "shop"}
-PAUSING_LISTS = {"selldone": "list", "cloudsuite": "list", "xsale": "list", "shopify": "list"}
+LISTS = dict.fromkeys(PLATFORMS, "list") | {"xsale": "statuses", "shopify": "shop"}
+PAUSING_LISTS = dict.fromkeys(PLATFORMS, "list")
 
 every_platform = pytest.mark.parametrize("platform", sorted(PLATFORMS))
 every_status = pytest.mark.parametrize("status", [403, 404, 410])
@@ -127,7 +128,7 @@ async def test_the_platforms_own_words_decide_without_a_second_look(platform: st
             await stage.client.read(order)
 
 
-@pytest.mark.parametrize("platform", ["cloudsuite", "shopify"])
+@pytest.mark.parametrize("platform", ["cloudsuite", "shopify", "woocommerce"])
 @pytest.mark.parametrize(
     "body", [b'{"message": "no Route matched with those values"}', b'{"message": "Forbidden"}', b"{}"]
 )

@@ -19,6 +19,7 @@ SECRETS = {
     "cloudsuite": b"sandbox-password",
     "xsale": b"sandbox-password-1",
     "shopify": b"sandbox-secret-1",
+    "woocommerce": b"cs_sandbox-secret-1",
 }
 
 every_platform = pytest.mark.parametrize("platform", list(PLATFORMS))

@@ -29,6 +29,7 @@ def options_of(platform: str, login: str) -> dict[str, Any]:
             "credentials": {**account, "username": "user-1234567", "password": "pass-1234567", "login_url": login},
         },
         "shopify": {"domain": "s.myshopify.com", "credentials": account},
+        "woocommerce": {"credentials": {"consumer_key": "ck_1234567", "consumer_secret": "cs_1234567"}},
     }
     return options[platform]
 

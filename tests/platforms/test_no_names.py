@@ -67,4 +67,4 @@ def test_a_name_is_found_wherever_it_stands() -> None:
 def test_every_platforms_own_places_are_there() -> None:
     for name in PLATFORMS:
         assert any((ROOT / f"statemachines/{name}{ending}").exists() for ending in ("", ".py"))
-        assert (ROOT / f"orchestrator/platforms/{name}").exists()
+        assert any((ROOT / f"orchestrator/platforms/{name}{ending}").exists() for ending in ("", ".py"))

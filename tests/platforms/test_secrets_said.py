@@ -18,6 +18,7 @@ SECRETS = {
     "cloudsuite": "sandbox-password",
     "xsale": "sandbox-client-secret-1",
     "shopify": "sandbox-secret-1",
+    "woocommerce": "cs_sandbox-secret-1",
 }
 """A secret of the sandbox's shop on each platform."""
 
@@ -125,6 +126,7 @@ async def test_a_value_that_is_cut_where_it_is_reported_holds_no_half_of_one(pla
         "cloudsuite": {"count": 1, "next": None, "results": [row]},
         "xsale": [row],
         "shopify": {"data": {"orders": {"nodes": [node], "pageInfo": {"hasNextPage": False}}}},
+        "woocommerce": [row],
     }
     async with staged(platform) as stage:
         stage.sandbox.faults.script_answer(200, json.dumps(shapes[platform]).encode(), step="list", times=3)
@@ -143,6 +145,7 @@ async def test_a_row_that_cannot_be_read_is_kept_without_them(platform: str) -> 
             "cloudsuite": {"count": 1, "next": None, "results": [row]},
             "xsale": [row],
             "shopify": {"data": {"orders": {"nodes": [row], "pageInfo": {"hasNextPage": False, "endCursor": None}}}},
+            "woocommerce": [row],
         }
         stage.sandbox.faults.script_answer(200, json.dumps(shapes[platform]).encode(), step="list", times=3)
         try:

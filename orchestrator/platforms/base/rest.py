@@ -8,7 +8,7 @@ refusals of bystanders (`bystanders`), secrets that never show (`discretion`), a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
@@ -269,12 +269,21 @@ class RestClient(ABC):
             raise failure
         return answer
 
-    async def _add_missing(self, url: URL, known: Collection[str], bodies: Mapping[str, Json]) -> StepAnswer:
-        """Makes what is not there yet, on a platform that takes a repeat for another one. `bodies`: what makes each, by
-        the name that it is known by there."""
-        missing = [body for name, body in bodies.items() if name not in known]
-        for body in missing:
-            self._members(await self._accepted("POST", url, json_body(body)))
+    async def _add_missing(
+        self,
+        url: URL,
+        there: Iterable[Mapping[str, Json]],
+        names: Callable[[Mapping[str, Json]], Collection[str]],
+        bodies: Mapping[str, Json],
+    ) -> StepAnswer:
+        """Makes what is not `there` yet, on a platform that takes a repeat for another one. `bodies`: what makes each,
+        by the name that it is known by; `names`: those that a row shows. Raises Garbled for an answer that does not."""
+        known = {name for row in there for name in names(row)}
+        missing = {name: body for name, body in bodies.items() if name not in known}
+        for name, body in missing.items():
+            answer = await self._accepted("POST", url, json_body(body))
+            if name not in names(self._members(answer)):
+                raise self._caller.garbled(answer, is_effect=True)
         return StepAnswer(None, is_found=not missing)
 
     def _members(self, answer: Answer) -> dict[str, Json]:
