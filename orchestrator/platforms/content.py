@@ -81,14 +81,6 @@ def each_of(amount: Json, quantity: Json) -> str | None:
     return written(found) if found * count == whole else None
 
 
-def renamed(value: Json, names: Mapping[str, str | None]) -> dict[str, Json] | None:
-    """Texts of an object under our names, by theirs (None: the same); None where all are empty or there is none."""
-    if not isinstance(value, Mapping):
-        return None
-    found = {ours: text(value.get(theirs or ours)) for ours, theirs in names.items()}
-    return found if any(found.values()) else None
-
-
 def sum_of(*amounts: Json) -> str | None:
     """The sum of amounts, some of which may be missing; None where one is not a number or all are missing."""
     decimals = [decimal(each) for each in amounts if each is not None]

@@ -21,7 +21,7 @@ from orchestrator.platforms.base.options import Section
 from orchestrator.platforms.base.pushing import PushingRestClient, resource_webhooks
 from orchestrator.platforms.base.rest import Probe, json_body
 from orchestrator.platforms.base.signing import verify
-from orchestrator.platforms.content import decimal, minus, rows, sum_of, taxed, text
+from orchestrator.platforms.content import decimal, given, minus, rows, sum_of, taxed, text
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure
 from orchestrator.platforms.http import Answer
 from orchestrator.platforms.json_text import read_object
@@ -39,11 +39,8 @@ Row: TypeAlias = Mapping[str, Json]
 
 _NOWHERE: Final = "rest_no_route"  # no such plug-in; or WooCommerce itself is switched off
 _PICKUP: Final = ("local_pickup", "pickup_location")
-_ADDRESS: Final = dict.fromkeys(("company", "city", "country", "phone", "email")) | {
-    "street": "address_1",
-    "street2": "address_2",
-    "postal_code": "postcode",
-    "region_code": "state",
+_ADDRESS: Final = {"street": "address_1", "street2": "address_2", "postal_code": "postcode", "region_code": "state"} | {
+    name: name for name in ("company", "city", "country", "phone", "email")
 }
 _TOTALS: Final = {"discount": "discount_total", "delivery": "shipping_total", "tax": "total_tax", "total": "total"}
 _PARCELS: Final = "_wc_shipment_tracking_items"
@@ -287,7 +284,7 @@ def _content_of(order: Row, state: str, payment: str) -> dict[str, Json]:
     is_whole = state == "refunded" or totals["refunded"] == totals["total"]
     status = payment if not refunds else "refunded" if is_whole else "partly_refunded"
     by, code = text(order.get("payment_method")), text(shipping.get("method_id"))
-    bill_to, customer = _party(order.get("billing")), order.get("customer_id")
+    bill_to, customer = _party(order, "billing"), order.get("customer_id")
     contact = {name: (bill_to or {}).get(name) for name in ("name", "company", "phone", "email")}
     cost = taxed(order.get("shipping_total"), order.get("shipping_tax"))
     reference = text(order.get("transaction_id"))
@@ -299,7 +296,7 @@ def _content_of(order: Row, state: str, payment: str) -> dict[str, Json]:
         "channel": {"name": text(order.get("created_via"))},
         "currency": text(order.get("currency")),
         "buyer": {"id": fields.id_or_none(customer), "guest": customer == 0, **contact},
-        "ship_to": _party(order.get("shipping")),
+        "ship_to": _party(order, "shipping"),
         "bill_to": bill_to,
         "delivery": {"method": way, "name": text(shipping.get("method_title")), "code": code, "cost": cost},
         "payment": {"status": status, "method": by, "reference": reference, "on_delivery": by == "cod"},
@@ -315,11 +312,12 @@ def _content_of(order: Row, state: str, payment: str) -> dict[str, Json]:
     }
 
 
-def _party(address: Json) -> dict[str, Json] | None:
-    if (found := content.renamed(address, _ADDRESS)) is None:
-        return None
-    names = filter(None, (text(address.get("first_name")), text(address.get("last_name"))))
-    return {"name": " ".join(names) or None, **found}
+def _party(order: Row, name: str) -> dict[str, Json] | None:
+    """An address; one of empty texts is none."""
+    address: Row = fields.at(order, name) or {}
+    found = given(address, _ADDRESS) if isinstance(address, Mapping) else {}
+    names = filter(None, (text(fields.at(address, each)) for each in ("first_name", "last_name")))
+    return {"name": " ".join(names) or None, **found} if any(found.values()) else None
 
 
 def _line(row: Row, rates: Mapping[str | None, Row]) -> dict[str, Json]:
@@ -356,7 +354,7 @@ def _refund(row: Row) -> dict[str, Json]:
 def _sent(item: Row) -> dict[str, Json]:
     """What the plug-in keeps of a parcel with the order (woocommerce.md §5.1)."""
     number = text(item.get("tracking_number"))
-    return {**(content.renamed(item, _PARCEL) or {}), "numbers": [] if number is None else [number]}
+    return {**given(item, _PARCEL), "numbers": [] if number is None else [number]}
 
 
 def _envelope(headers: Mapping[str, str]) -> Envelope:

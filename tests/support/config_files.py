@@ -27,6 +27,9 @@ ENVIRON = {
     "APP_ID": "app-client-1",
     "APP_SECRET": "app-secret-1",
     "SHOPY_REFRESH_TOKEN": "shprt_sample-refresh-1",
+    "WOO_KEY": "ck_sample-key-1",
+    "WOO_SECRET": "cs_sample-secret-1",
+    "WOO_WEBHOOK_SECRET": "woo-webhook-secret-1",
 }
 
 
