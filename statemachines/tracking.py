@@ -1,8 +1,8 @@
 """Tracking numbers that an order is given by a step of its own, `set_tracking`, and that no read is sure to show.
 
-So the numbers that we sent are kept among the facts, beside those that a read shows. Whether a call whose answer was
-lost took effect no read of the order tells either: the step is made again, and its client looks for the number where
-the platform keeps it before it sends anything.
+So the numbers that we sent are kept among the facts, beside those that a read shows. No read of the order shows either
+whether a call took effect whose answer was lost: the step is made again, and its client looks for the number where the
+platform keeps it before it sends anything.
 """
 
 from __future__ import annotations

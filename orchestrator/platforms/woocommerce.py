@@ -313,7 +313,7 @@ def _content_of(order: Row, state: str, payment: str) -> dict[str, Json]:
 
 
 def _party(order: Row, name: str) -> dict[str, Json] | None:
-    """An address; one of empty texts is none."""
+    """An address; None where all of its texts are empty."""
     address: Row = fields.at(order, name) or {}
     found = given(address, _ADDRESS) if isinstance(address, Mapping) else {}
     names = filter(None, (text(fields.at(address, each)) for each in ("first_name", "last_name")))
@@ -389,7 +389,7 @@ PLATFORM: Final = Platform(
             "platform": "woocommerce",
             "base_url": "https://shop.example",
             "credentials": {"consumer_key": {"env": "WOO_KEY"}, "consumer_secret": {"env": "WOO_SECRET"}},
-            "statuses": {"preparing": "packed", "shipped": "shipped"},
+            "statuses": WooCommerceStatuses().model_dump(),
             "tracking": "plugin",
             "customer_note": True,
             "permalinks": "pretty",

@@ -39,6 +39,7 @@ def odd_machine() -> PlatformMachine:
     return PlatformMachine("odd", states, steps, line, "Nowe")
 
 
+BY = {"daemon": "", "platform": " (by the platform)"}
 MACHINES = {**{name: platform.machine({}) for name, platform in PLATFORMS.items()}, "odd": odd_machine()}
 
 
@@ -136,7 +137,7 @@ def test_mermaid_draws_every_move_and_actions_as_loops(machine: PlatformMachine)
     described = machine.describe()
     ids = {state["name"]: f"s{index}" for index, state in enumerate(described["states"])}
     expected = [
-        f"    {ids[source]} --> {ids[step['to'] or source]}: {step['step']}"
+        f"    {ids[source]} --> {ids[step['to'] or source]}: {step['step']}" + BY[step["by"]]
         for step in described["steps"]
         for source in step["from"]
     ]
@@ -168,7 +169,7 @@ def test_svg_shows_every_state_once_with_its_name(machine: PlatformMachine) -> N
 def test_svg_shows_every_step(machine: PlatformMachine) -> None:
     shown = {part.removeprefix("↻ ") for text in words(drawn(machine)) for part in text.split(" / ")}
 
-    assert {step["step"] for step in machine.describe()["steps"]} <= shown
+    assert {step["step"] + BY[step["by"]] for step in machine.describe()["steps"]} <= shown
 
 
 def test_svg_marks_states_that_cannot_be_set() -> None:

@@ -28,6 +28,11 @@ OPTIONS: dict[str, list[dict[str, Json]]] = {
         {"flow": OWN_FLOW, "milestones": {"attention": "Pomoc"}},
     ],
     "shopify": [{}, {"ship_withdrawn": True}],
+    "woocommerce": [
+        {},
+        {"statuses": {"accepted": "received", "preparing": "packed", "shipped": "sent"}},
+        {"statuses": {"accepted": "processing", "preparing": "packed", "shipped": "packed", "delivered": "done"}},
+    ],
 }
 FACTS: dict[str, list[dict[str, Json]]] = {
     "selldone": [
@@ -42,6 +47,7 @@ FACTS: dict[str, list[dict[str, Json]]] = {
         for is_offline in (False, True)
     ],
     "xsale": [{}],
+    "woocommerce": [{}, {"lines": {"1": "2"}, "trackings": ["T1"]}],
     "shopify": [
         {},
         *(
