@@ -354,13 +354,8 @@ class WooCommercePlatform(ShelfPlatform[Shop, Office]):
 
     def shop_of(self, n: int) -> Shop:
         """As `ShelfPlatform.shop_of`."""
-        return Shop(
-            self._options,
-            self._clock,
-            f"shop-{n + 1}",
-            f"cs_sandbox-secret-{n + 1}",
-            520_000_001 + n * ORDER_IDS_PER_SHOP,
-        )
+        first_id = 520_000_001 + n * ORDER_IDS_PER_SHOP
+        return Shop(self._options, self._clock, f"shop-{n + 1}", f"cs_sandbox-secret-{n + 1}", first_id)
 
     def config_of(self, shop: Shop, address: str) -> dict[str, Json]:
         """As `SimulatedShops.config_of`."""

@@ -86,7 +86,8 @@ async def _restless(world: World) -> str:
     ]
     status = (await call(world, "GET", "/v1/status")).body
     moving += [f"{each['name']} lags {each}" for each in status["delivery"] if each["lag_events"]]
-    moving += [f"{sender.waiting} webhooks" for sender in world.sandbox.shopify.senders if sender.waiting]
+    senders = [sender for each in world.sandbox.platforms.values() for sender in getattr(each, "senders", ())]
+    moving += [f"{sender.waiting} webhooks" for sender in senders if sender.waiting]
     return "; ".join(moving)
 
 

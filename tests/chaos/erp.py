@@ -19,6 +19,7 @@ _STATES = {
     "cloudsuite": ("accepted", "shipped", "shipped", "delivered", "cancelled"),
     "xsale": ("accepted", "preparing", "shipped", "delivered", "attention", "cancelled"),
     "shopify": ("preparing", "shipped", "shipped", "delivered", "attention", "cancelled"),
+    "woocommerce": ("shipped", "shipped", "delivered", "delivered", "attention", "cancelled"),
 }
 
 

@@ -13,7 +13,7 @@ from tests.chaos.readers import Feed
 from tests.chaos.world import PLATFORM_OF, SHOPS, Finding, Ref, World
 
 _ENDS = {"target.reached": "reached", "target.failed": "failed", "target.cancelled": "cancelled"}
-_CANCELLED = {"Canceled", "cancel", "Anulowane", "CANCELLED"}
+_CANCELLED = {"Canceled", "cancel", "Anulowane", "CANCELLED", "cancelled"}
 _IN_PLACE = {"edit", "pay"}
 """Edits that leave an order where it is. What people moved on or ended before anybody saw it is history to us, and not
 imported (docs/configure.md, docs/guarantees.md)."""

@@ -18,11 +18,13 @@ _MOVES = {
     "selldone": ("OrderConfirm", "PreparingOrder", "SentOrder", "CheckQueue", "Mystery"),
     "cloudsuite": ("processing", "confirmed", "done", "mystery"),
     "xsale": ("Zaimportowano do ERP", "Wysłane", "Nowe", "Do obsługi ręcznej"),
+    "woocommerce": ("on-hold", "processing", "completed", "refunded"),
 }
 _OWN = {
     "selldone": ("reject", "unreject", "withdraw", "unwithdraw"),
     "cloudsuite": ("ship",),
     "shopify": ("fulfill", "hold", "release_hold", "split", "deliver", "report_progress", "stop_progress", "unfulfill"),
+    "woocommerce": ("trash", "restore", "refund"),
 }
 _COMMANDS = ("retry", "hold", "release", "cancel", "refresh")
 _CODES = {0, 1, 3, 4, 5}  # docs/cli.md: everything but a wrong command line

@@ -18,7 +18,7 @@ from tests.chaos.stepped import Offset
 from tests.push.erp import SECRET, Erp
 from tests.support.process import DaemonProcess
 
-PLATFORM_OF = {"acme": "selldone", "cs": "cloudsuite", "xs": "xsale", "shopy": "shopify"}
+PLATFORM_OF = {"acme": "selldone", "cs": "cloudsuite", "xs": "xsale", "shopy": "shopify", "woo": "woocommerce"}
 SHOPS = tuple(PLATFORM_OF)
 _PACE: dict[str, Any] = {
     "poll": {"interval_seconds": 1},
@@ -143,7 +143,7 @@ class World:
         beside.replace(self.folder / "config.json")
 
 
-_SECRET_KEYS = {"token", "client_secret", "password", "webhook_secret", "refresh_token"}
+_SECRET_KEYS = {"token", "client_secret", "consumer_secret", "password", "webhook_secret", "refresh_token"}
 
 
 def _secrets(config: Mapping[str, Any]) -> list[str]:

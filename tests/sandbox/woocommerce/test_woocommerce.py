@@ -31,7 +31,7 @@ class Caller:
     time: HandClock
     platform: WooCommercePlatform
     ledger: Ledger
-    key: str = "ck_shop-1:cs_1"
+    key: str
     root: str = "/shop-1/wp-json"
     query: dict[str, str] = field(default_factory=dict)
 
@@ -73,7 +73,8 @@ def caller(*, orders: int = 3, shops: int = 1, **options: Any) -> Caller:
     time = HandClock()
     ledger = Ledger(time.clock())
     platform = WooCommercePlatform(time.clock(), ledger, SandboxOptions(**options), Stock(orders, 1, shops))
-    return Caller(time, platform, ledger)
+    (_, shop), *_ = platform.shops("http://sandbox.example").items()
+    return Caller(time, platform, ledger, ":".join(shop["credentials"].values()))
 
 
 # -- access ------------------------------------------------------------------------------------------------------------
@@ -83,18 +84,18 @@ def caller(*, orders: int = 3, shops: int = 1, **options: Any) -> Caller:
     ("key", "code"),
     [
         ("", "woocommerce_rest_cannot_view"),
-        ("ck_nobody:cs_1", "woocommerce_rest_cannot_view"),
-        ("ck_shop-2:cs_2", "woocommerce_rest_cannot_view"),
-        ("ck_shop-1:cs_2", "woocommerce_rest_authentication_error"),
+        ("ck_nobody:cs_sandbox-secret-1", "woocommerce_rest_cannot_view"),
+        ("ck_shop-2:cs_sandbox-secret-2", "woocommerce_rest_cannot_view"),
+        ("ck_shop-1:cs_sandbox-secret-2", "woocommerce_rest_authentication_error"),
     ],
 )
 def test_a_key_opens_its_own_shop_alone(key: str, code: str) -> None:
     one = caller(shops=2)
-    one.key = key
+    good, one.key = one.key, key
     for method, path in (("GET", "/wc/v3/orders"), ("PUT", f"/wc/v3/orders/{one.order}"), ("POST", "/wc/v3/webhooks")):
         status, answer = one.call(method, path, {"status": "completed"})
         assert (status, answer["code"], answer["data"]["status"]) == (401, code, 401)
-    one.key = "ck_shop-1:cs_1"
+    one.key = good
     assert one.read()["status"] == "processing"
 
 
