@@ -203,8 +203,9 @@ class VendureMachine(PlatformMachine):
         self, current: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
     ) -> OrderState:
         """`facts`: those that the client saw before its call, with `made_id` of what it made."""
-        if step == "cancel":
-            return super().after(current, step, request, answered, facts)
+        if step == "cancel":  # which takes all goods out
+            none: dict[str, Json] = {"lines": dict.fromkeys(current.facts.get("lines") or (), 0), "parcels": []}
+            return super().after(current, step, request, answered, {**facts, **none})
         seen = {**current.facts, **facts}
         found = done(seen, request, step, seen.pop("made_id", ""))
         state = answered or (current.state if step == "fulfill" else state_after(current.state, found))
