@@ -192,11 +192,12 @@ class Office(BackOffice):
         self.modify(order)
         self._admin(documents.MODIFY, input={"orderId": order, "dryRun": False, **change})
         after = self.seen(order)
-        if after["totalWithTax"] > before["totalWithTax"]:
+        if after["totalWithTax"] > before["totalWithTax"]:  # by a mere address as well, where a piece was cancelled
             self._admin(documents.TRANSITION, id=order, state="ArrangingAdditionalPayment")
-            # The schema lets `metadata` away, the database does not.
-            paid = {"orderId": order, "method": "invoice", "transactionId": f"more-{order}", "metadata": {}}
-            self._admin(documents.MANUAL_PAYMENT, input=paid)
+            if after["totalWithTax"] > sum(payment["amount"] for payment in after["payments"]):
+                # The schema lets `metadata` away, the database does not.
+                paid = {"orderId": order, "method": "invoice", "transactionId": f"more-{order}", "metadata": {}}
+                self._admin(documents.MANUAL_PAYMENT, input=paid)
         return self.end_modification(order, before["state"])
 
     def _cancelled(self, order: str, **what: Json) -> str:
