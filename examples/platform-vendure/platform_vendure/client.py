@@ -44,7 +44,7 @@ from orchestrator.plugin.machine import InvalidItems, Json, OrderState, TargetRe
 from platform_vendure import VendureOptions
 from platform_vendure.content import read_order
 from platform_vendure.documents import ADD, CANCEL, LIST, LOGIN, MOVE, PROBE, READ
-from platform_vendure.machine import CANCELLABLE, OPEN
+from platform_vendure.machine import CANCELLABLE, MODIFIED, OPEN, held_up
 from platform_vendure.parcels import LEADS_TO, PENDING, code_of, due_parcel, left, parcels_of
 
 _DENIED: Final = frozenset({"FORBIDDEN", "UNAUTHORIZED", "CHANNEL_NOT_FOUND"})
@@ -106,6 +106,9 @@ class VendureClient(GraphQlClient):
     async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
         """Looks at the order and sends the one mutation that is due; `cancel` takes back first what is packed."""
         seen = await self._first(order_id)
+        if seen.state in MODIFIED:  # by the next read that may be over, and then nobody would see why it was refused
+            wait = held_up(seen.state)
+            raise Transient(wait.detail, wait=wait)
         if seen.state not in (CANCELLABLE if step == "cancel" else OPEN):
             raise OutOfSequence(f"the order is in {seen.state}, where {step} is not possible")
         facts = {**current.facts, **seen.facts}

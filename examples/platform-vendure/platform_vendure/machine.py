@@ -42,13 +42,13 @@ from platform_vendure.parcels import (
 )
 
 _UNPAID = ("Created", "Draft", "AddingItems", "ArrangingPayment", "PaymentAuthorized")
-_MODIFIED = ("Modifying", "ArrangingAdditionalPayment")
+MODIFIED = ("Modifying", "ArrangingAdditionalPayment")
 OPEN = ("PaymentSettled", "PartiallyShipped", SHIPPED, "PartiallyDelivered")
 CANCELLABLE = ("PaymentAuthorized", "PaymentSettled")
 _PARCEL = ("items", "tracking", "tracking.carrier")
 
 _STATES = (
-    *(State(name, settable=False) for name in (*_UNPAID, *_MODIFIED)),
+    *(State(name, settable=False) for name in (*_UNPAID, *MODIFIED)),
     State("PaymentSettled", (Milestone.NEW,)),
     State("accepted", (Milestone.ACCEPTED,), record_only=True),
     State("PartiallyShipped", settable=False),
@@ -66,7 +66,7 @@ def _moves(name: str, rows: Mapping[str, tuple[str, ...]], **named: Any) -> tupl
 
 _STEPS = (
     Step("settle_payment", _UNPAID, "PaymentSettled", by="platform"),
-    Step("finish_modification", _MODIFIED, "PaymentSettled", by="platform"),
+    Step("finish_modification", MODIFIED, "PaymentSettled", by="platform"),
     Step("fulfill", OPEN, None, uses=_PARCEL, is_irrevocable=True, narrows=("items",)),
     *_moves(
         "mark_shipped",
@@ -86,6 +86,11 @@ _STEPS = (
     ),
     Step("cancel", CANCELLABLE, "Cancelled", uses=("reason",), is_irrevocable=True),
 )
+
+
+def held_up(state: str) -> PlatformWait:
+    """What is waited for while somebody modifies an order."""
+    return PlatformWait("platform", None, f"it is in {state}: somebody is changing it in Vendure")
 
 
 class VendureMachine(PlatformMachine):
@@ -141,8 +146,8 @@ class VendureMachine(PlatformMachine):
             return None
         if current.state in _UNPAID:
             return PlatformWait("payment", None, f"it is in {current.state}: its payment has to be settled in Vendure")
-        if current.state in _MODIFIED:
-            return PlatformWait("platform", None, f"it is in {current.state}: somebody is changing it in Vendure")
+        if current.state in MODIFIED:
+            return held_up(current.state)
         return None
 
     # -- guards ----------------------------------------------------------------------------------------------------
