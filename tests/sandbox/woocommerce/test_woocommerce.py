@@ -439,6 +439,11 @@ async def test_a_success_ends_the_row_of_failures(status: int) -> None:
             assert post.status(made["id"]) == ("disabled" if n == 13 else "active")
 
 
+def test_the_secret_of_a_webhook_is_not_kept_among_the_calls() -> None:
+    body = {"topic": "order.updated", "delivery_url": "https://x", "secret": "s3cret"}
+    assert caller().open("POST", "/wc/v3/webhooks", body).sent is None
+
+
 def test_bad_webhooks_are_refused() -> None:
     one = caller()
     for body, code in (
