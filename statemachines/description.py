@@ -29,6 +29,17 @@ class MachineStep(_From):
     by: Literal["daemon", "platform"]
 
 
+ParcelUse = Literal["parts", "recorded"]
+"""What becomes of one parcel: a call of its own, or a record until the whole order is sent."""
+
+
+class MachineParcels(TypedDict):
+    """What becomes of a parcel of a target `shipped` and of one `delivered`; null where there is no such state."""
+
+    shipped: ParcelUse | None
+    delivered: ParcelUse | None
+
+
 class MachineDescription(TypedDict):
     """A machine. `milestones`: the state of each; `mainline`: states in the order in which most orders pass them."""
 
@@ -38,3 +49,4 @@ class MachineDescription(TypedDict):
     steps: list[MachineStep]
     milestones: dict[str, str]
     mainline: list[str]
+    parcels: MachineParcels

@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 from statemachines.narrowing import Whole
+from statemachines.parcel import RecordedParcel, TargetParcel
+from statemachines.parcels import Open, left_of, trackings_of
 from statemachines.table import Table
 from statemachines.target import Json, TargetRequest
 from statemachines.terms import (
@@ -29,12 +31,16 @@ from statemachines.withdrawal import withdrawn_words
 class Hooks(Table):
     """The hooks of a machine. All are pure functions of what they are given.
 
-    `takes_several_trackings`: a parcel has room for more numbers than one.
+    `takes_several_trackings`: a parcel has room for more numbers than one. `parcel_step`: the step that sends one
+    parcel by itself; None: the platform sends whole orders, so parcels are recorded, and the order's own steps are made
+    once nothing is left or the last one was told. `delivers_parcels`: one parcel can be marked as delivered by itself.
 
     Raises DefinitionError when a class overrides anything else of its base.
     """
 
     takes_several_trackings: ClassVar[bool] = False
+    parcel_step: ClassVar[str | None] = None
+    delivers_parcels: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -124,6 +130,29 @@ class Hooks(Table):
         """Why nothing of the order may be sent any more that the target would send, or None. Pure."""
         del request
         return withdrawn_words(current.facts)
+
+    # -- parcels ---------------------------------------------------------------------------------------------------
+
+    def open_lines(self, current: OrderState, parcel: TargetParcel) -> Open | None:
+        """How much of each order line is left for a new parcel; None where the order's lines are not known.
+
+        Raises InvalidItems.
+        """
+        del parcel
+        return left_of(self.whole(current).lines, current.parcels)
+
+    def shows_parcel(self, current: OrderState, parcel: TargetParcel) -> bool:
+        """Whether the platform itself shows a parcel under one of these codes, whoever sent it."""
+        del current, parcel
+        return False
+
+    def with_parcel(self, current: OrderState, request: TargetRequest, parcel: RecordedParcel) -> TargetRequest:
+        """The target as the platform's own steps take it, for one that is about this parcel. By default, with its
+        tracking: of each parcel of the order where there is room for several."""
+        others = [each for each in current.parcels if each["number"] != parcel["number"] and not each["is_back"]]
+        sent = [parcel, *others] if self.takes_several_trackings else [parcel]
+        first, *further = trackings_of(sent) or (None,)
+        return replace(request, tracking=first, further_tracking=tuple(each for each in further if each is not None))
 
     # -- what calls and reads show -----------------------------------------------------------------------------------
 

@@ -10,13 +10,15 @@ the driver (what is next?), crash recovery (did the call take effect?) and the d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from statemachines.description import MachineDescription, MachineState, MachineStep
+from statemachines.description import MachineDescription, MachineState, MachineStep, ParcelUse
 from statemachines.hooks import HOOKS, Hooks
 from statemachines.narrowing import NARROWING, narrowing_reason
-from statemachines.target import TargetRequest
+from statemachines.parcel import RecordedParcel
+from statemachines.parcel_course import course_of
+from statemachines.target import Json, TargetRequest
 from statemachines.terms import (
     RECORD,
     Chaining,
@@ -74,8 +76,14 @@ class PlatformMachine(Hooks):
     def plan(self, current: OrderState, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
         """The steps from `current` to the requested state, in sequence, or why there are none.
 
-        A target that is reached already plans only the actions that it still brings (new tracking), mostly none.
+        A target that is reached already plans only the actions that it still brings (new tracking), mostly none. One
+        that is about a parcel plans what is left to be done about that (`parcel_course`).
         """
+        course = course_of(self, current, request)
+        return self.plan_whole(current, request, chaining) if course is None else course.plan(chaining)
+
+    def plan_whole(self, current: OrderState, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
+        """As `plan`, by what the request brings for the platform's own steps alone."""
         wanted = self.wanted(current, request)
         if wanted is None:
             if request.state.strip().casefold() in set(Milestone):
@@ -120,11 +128,33 @@ class PlatformMachine(Hooks):
     def expected(self, current: OrderState, plan: Plan, request: TargetRequest) -> OrderState:
         """Where an order will stand once all of a plan has happened."""
         for step in plan.steps:
-            if self.awaited(step) is not None:
+            if step.step == RECORD:
+                current = replace(current, parcels=self.recorded(current, request))
+            elif self.awaited(step) is not None:
                 current = replace(current, state=step.to, platform_state=step.to)
-            elif step.step != RECORD:
-                current = self.after(current, step.step, request, None, {})
+            else:
+                current = self.moved(current, step.step, self.own_request(current, request), None, {})
         return current
+
+    # -- parcels ---------------------------------------------------------------------------------------------------
+
+    def own_request(self, current: OrderState, request: TargetRequest) -> TargetRequest:
+        """The target as hooks and clients take it: what it says of a parcel, in the platform's own fields."""
+        course = course_of(self, current, request)
+        return request if course is None else course.own_request().without(request.dropped)
+
+    def recorded(self, current: OrderState, request: TargetRequest) -> tuple[RecordedParcel, ...]:
+        """The order's parcels once its record says what the target tells of them."""
+        course = course_of(self, current, request)
+        return current.parcels if course is None else course.recorded()
+
+    def moved(
+        self, current: OrderState, step: str, request: TargetRequest, answered: str | None, facts: Mapping[str, Json]
+    ) -> OrderState:
+        """As `after`; a parcel that the platform has by this step is recorded as well."""
+        moved = self.after(current, step, request, answered, facts)
+        course = course_of(self, current, request)
+        return moved if course is None else replace(moved, parcels=course.recorded_by(step, moved))
 
     def describe(self) -> MachineDescription:
         """The machine as plain data: states, steps, milestones (docs/api.md)."""
@@ -135,7 +165,16 @@ class PlatformMachine(Hooks):
             "steps": [_step_view(row) for row in self.shown_rows()],
             "milestones": {word.value: s.name for s in self.states.values() for word in s.milestones},
             "mainline": list(self.mainline),
+            "parcels": {
+                "shipped": self._takes_parcels(Milestone.SHIPPED, is_each=self.parcel_step is not None),
+                "delivered": self._takes_parcels(Milestone.DELIVERED, is_each=self.delivers_parcels),
+            },
         }
+
+    def _takes_parcels(self, milestone: Milestone, *, is_each: bool) -> ParcelUse | None:
+        if self.resolve(milestone) is None:
+            return None
+        return "parts" if is_each else "recorded"
 
     # -- parts of a plan -------------------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from statemachines.parcel import TargetParcel
+
 Json: TypeAlias = Any
 """A JSON value (string, number, boolean, null, list, object)."""
 
@@ -40,7 +42,8 @@ class TargetRequest:
     `items` are the ids confirmed or shipped, each a string or `{"id", "quantity"}`; None means all. `tracking` is the
     first of the parcel's numbers, `further_tracking` are those behind it. `key`: the idempotency key that the target
     came with, which distinguishes one shipment of the same goods from another. `platform_data`: what the order's
-    platform alone has, in its own members.
+    platform alone has, in its own members. `dropped`: fields that the platform turned out to have no use for, which a
+    parcel brings no more.
     """
 
     state: str
@@ -58,6 +61,8 @@ class TargetRequest:
     further_tracking: tuple[Tracking, ...] = ()
     key: str | None = None
     platform_data: Mapping[str, Json] | None = None
+    parcel: TargetParcel | None = None
+    dropped: tuple[str, ...] = ()
 
     @property
     def trackings(self) -> tuple[Tracking, ...]:
@@ -89,6 +94,8 @@ class TargetRequest:
         kept["further_tracking"] = tuple(
             each for n, each in enumerate(further, start=1) if f"tracking[{n}]" not in gone
         )
+        if self.parcel is not None:
+            kept["dropped"] = tuple(dict.fromkeys([*self.dropped, *fields]))
         return replace(self, **kept)
 
     def to_json(self) -> dict[str, Json]:
@@ -99,6 +106,8 @@ class TargetRequest:
             match value:
                 case None:
                     continue
+                case TargetParcel():
+                    out[name] = value.to_json()
                 case Tracking():
                     trackings = [each.to_json() for each in self.trackings]
                     out[name] = trackings if self.further_tracking else trackings[0]
@@ -119,6 +128,8 @@ class TargetRequest:
             fields["tracking"], fields["further_tracking"] = trackings[0], tuple(trackings[1:])
         if (lines := fields.get("erp_lines")) is not None:
             fields["erp_lines"] = tuple(ErpLine(**line) for line in lines)
+        if (parcel := fields.get("parcel")) is not None:
+            fields["parcel"] = TargetParcel.from_json(parcel)
         for name in ("items", "despatch"):
             if fields.get(name) is not None:
                 fields[name] = tuple(fields[name])
@@ -137,6 +148,7 @@ _DATA_FIELDS = (
     "notify_customer",
     "location",
     "platform_data",
+    "parcel",
 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from statemachines.parcel import RecordedParcel
 from statemachines.target import Json
 
 
@@ -103,13 +104,15 @@ class OrderState:
     """Where an order stands, as far as machines care.
 
     `state` is ours, `platform_state` what the platform showed last (they differ where a state is ours
-    alone). `facts` are platform facts the guards and read-backs need, plain JSON.
+    alone). `facts` are platform facts the guards and read-backs need, plain JSON. `parcels`: those that are recorded
+    with the order, first told first.
     """
 
     state: str
     platform_state: str
     payment: str = "unknown"
     facts: Mapping[str, Json] = field(default_factory=dict)
+    parcels: tuple[RecordedParcel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

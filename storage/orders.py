@@ -20,8 +20,8 @@ _INSERT = (
     "INSERT INTO orders (shop, platform, id, imported_at, version, updated_at, state, platform_state, milestone,"
     " situation, observed_at, moved_at, due_at, intent, attempts, read_attempts, crashes, next_attempt_at, wait,"
     " problem, reference, payment, facts, content_hash, platform_updated_at, held_at, held_reason, gone_at,"
-    " gone_detail, is_provisional) VALUES"
-    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " gone_detail, is_provisional, parcels) VALUES"
+    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 _SAVE_STEP = (
@@ -32,7 +32,7 @@ _SAVE_STEP = (
 
 _SAVE_REST = (
     "UPDATE orders SET reference = ?, payment = ?, facts = ?, content_hash = ?, platform_updated_at = ?, held_at = ?,"
-    " held_reason = ?, gone_at = ?, gone_detail = ?, is_provisional = ? WHERE seq = ?"
+    " held_reason = ?, gone_at = ?, gone_detail = ?, is_provisional = ?, parcels = ? WHERE seq = ?"
 )
 
 SELDOM = frozenset(
@@ -47,6 +47,7 @@ SELDOM = frozenset(
         "gone_at",
         "gone_detail",
         "is_provisional",
+        "parcels",
     }
 )
 """Fields that a step mostly leaves alone: written apart, only when they changed."""
@@ -309,6 +310,7 @@ def _seldom_values(order: Order) -> tuple[Value, ...]:
         order.gone_at,
         order.gone_detail,
         int(order.is_provisional),
+        dump_json(order.parcels) if order.parcels else None,
     )
 
 
@@ -337,5 +339,6 @@ _ORDER = Columns(
         "wait": _load_wait,
         "problem": load_problem,
         "is_provisional": bool,
+        "parcels": load_json,
     },
 )

@@ -134,7 +134,7 @@ class Order:
     with every change and fences lost updates. `attempts` counts calls of the current step, `read_attempts` failed reads
     in a row, `crashes` daemon deaths in it. `gone_at`: since when the platform has no such order, with its message in
     `gone_detail`; it has no pending targets then. `is_provisional`: imported from a webhook and not yet confirmed by a
-    read.
+    read. `parcels`: those that were told of and are kept with the order, first told first; None for none.
     """
 
     seq: int
@@ -168,6 +168,7 @@ class Order:
     gone_at: int | None = None
     gone_detail: str | None = None
     is_provisional: bool = False
+    parcels: list[dict[str, Json]] | None = None
 
     @classmethod
     def first_seen(

@@ -93,6 +93,7 @@ def order_page(order: Json) -> Page:
         line("situation  ", Cell(situation, _SITUATIONS.get(situation, "plain")), _wait(order)),
         line(f"payment    {order['payment']}"),
         *_returns(order),
+        *_parcels(order),
         line(f"imported   {order['imported_at']}, updated {order['updated_at']}, version {order['version']}"),
     ]
     if order.get("withdrawn"):
@@ -122,6 +123,18 @@ def _returns(order: Json) -> list[Line]:
         lines = ", ".join(f"{row['quantity']} of {row['id']}" for row in each["lines"])
         label = "returns    " if not rows else " " * 11
         rows.append(line(label, Cell(each["state"], "strong"), f" {each['id']}", f": {lines}" if lines else ""))
+    return rows
+
+
+def _parcels(order: Json) -> list[Line]:
+    """A line for each parcel that targets told of: its codes, what is in it, whether it arrived."""
+    rows: list[Line] = []
+    for each in order.get("parcels") or ():
+        lines = ", ".join(f"{row['quantity'] or 'all'} of {row['id']}" for row in each["lines"])
+        codes = f" ({', '.join(each['tracking'])})" if each["tracking"] else ""
+        end = ", came back" if each["returned"] else ", arrived" if each["delivered_at"] else ""
+        label = "parcels    " if not rows else " " * 11
+        rows.append(line(label, Cell(each["number"], "strong"), codes, f": {lines}" if lines else "", end))
     return rows
 
 

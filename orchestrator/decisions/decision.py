@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from orchestrator.decisions.draft import LONGEST_RECHECK_MS, Context, Draft
+from orchestrator.decisions.parcels import keep_parcels
 from orchestrator.decisions.problems import problem_of
 from statemachines.machine import RECORD, Plan, PlannedStep, PlatformWait, Refusal
 from statemachines.target import TargetRequest
@@ -63,7 +64,7 @@ def advance(draft: Draft, ctx: Context) -> Move:
             return Rest.REST
         if ctx.is_ahead(order.next_attempt_at):
             return _rest(draft, Situation.RETRYING, order.next_attempt_at)
-        if (wait := ctx.machine.wait(draft.order_state(), draft.request(target))) is not None:
+        if (wait := ctx.machine.wait(draft.order_state(), draft.own_request(ctx.machine, target))) is not None:
             return _wait(draft, ctx, wait)
         if target.status is TargetStatus.QUEUED and not _is_fresh(ctx, _known_at(ctx, order)):
             return _want_read(draft, ctx, is_resolving=False)
@@ -109,13 +110,23 @@ def _next_step(draft: Draft, ctx: Context, target: Target) -> PlannedStep | None
     _keep_plan(draft, target, plan)
     step = plan.steps[0]
     if step.step == RECORD:
-        done = draft.targets[0]
-        data = {"step": RECORD, "from": step.source, "to": step.to, "how": "found_done", "state": done.state}
-        reason = draft.request(done).reason
-        draft.emit("step.done", done.id, **data, **({"reason": reason} if reason else {}))
-        draft.finish(changed(done, steps_done=done.steps_done + 1), TargetStatus.REACHED, ctx.now)
+        _record(draft, ctx, draft.targets[0], step, is_all=len(plan.steps) == 1)
         return None
     return step
+
+
+def _record(draft: Draft, ctx: Context, target: Target, step: PlannedStep, *, is_all: bool) -> None:
+    """The step without a call: it is done as soon as it is written. Behind the record of a parcel the order may be due
+    to be sent."""
+    request = draft.request(target)
+    data = {"step": RECORD, "from": step.source, "to": step.to, "how": "found_done", "state": target.state}
+    draft.emit("step.done", target.id, **data, **({"reason": request.reason} if request.reason else {}))
+    keep_parcels(draft, ctx.machine.recorded(draft.order_state(), request), target.id, ctx.now)
+    done = changed(target, steps_done=target.steps_done + 1)
+    if is_all:
+        draft.finish(done, TargetStatus.REACHED, ctx.now)
+    else:
+        draft.put(done)
 
 
 def _slug(refusal: Refusal) -> str:
@@ -149,7 +160,7 @@ def _begin(draft: Draft, ctx: Context, target: Target, step: PlannedStep) -> Mov
     draft.change(intent=intent, situation=Situation.RUNNING, due_at=None, next_attempt_at=None, wait=None, problem=None)
     attempt = draft.order.attempts + 1
     draft.emit("step.started", target.id, step=step.step, **{"from": step.source}, to=step.to, attempt=attempt)
-    return Call(step.step, draft.request(target))
+    return Call(step.step, draft.own_request(ctx.machine, target))
 
 
 def _resolve(draft: Draft, ctx: Context) -> Move:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from orchestrator.backoff import Growing
 from orchestrator.decisions.problems import problem_json
 from statemachines.machine import Chaining, OrderState, PlatformMachine
+from statemachines.parcel import RecordedParcel
 from statemachines.target import Json, TargetRequest
 from storage.events import append_events
 from storage.orders import SELDOM, get_order, save_order, save_payload
@@ -145,7 +147,7 @@ class Draft:
     def order_state(self) -> OrderState:
         """The state of the order, for the machine."""
         order = self.order
-        return OrderState(order.state, order.platform_state, order.payment, order.facts)
+        return OrderState(order.state, order.platform_state, order.payment, order.facts, recorded_parcels(order))
 
     def change(self, **fields: Json) -> None:
         """Replaces fields of the order."""
@@ -156,12 +158,18 @@ class Draft:
         """A pending target by id."""
         return next((target for target in self.targets if target.id == target_id), None)
 
-    def request_of_intent(self) -> TargetRequest:
+    def request_of_intent(self, machine: PlatformMachine) -> TargetRequest:
         """The request that the intent's call carried."""
         intent = self.order.intent
         assert intent is not None
         target = self.target(intent.target) or self.intent_target
-        return self.request(target) if target is not None else TargetRequest(intent.to)
+        return self.own_request(machine, target) if target is not None else TargetRequest(intent.to)
+
+    def own_request(self, machine: PlatformMachine, target: Target) -> TargetRequest:
+        """What a target asks for, as the machine's hooks and the client take it at this order."""
+        request = self.request(target)
+        is_plain = request.parcel is None and not self.order.parcels
+        return request if is_plain else machine.own_request(self.order_state(), request)
 
     def request(self, target: Target) -> TargetRequest:
         """What a target asks for, read from its JSON once, without the fields that the platform did not use."""
@@ -244,6 +252,11 @@ class Draft:
             append_events(tx, now, shop, order, self._events)
         self._progressed, self._rewritten, self._events, self._payload = {}, {}, [], None
         self._has_seldom = False
+
+
+def recorded_parcels(order: Order) -> tuple[RecordedParcel, ...]:
+    """The parcels that are kept with an order, as machines take them."""
+    return tuple(cast("list[RecordedParcel]", order.parcels)) if order.parcels else ()
 
 
 def _final_plan(target: Target, status: TargetStatus) -> tuple[Json, ...]:

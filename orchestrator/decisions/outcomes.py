@@ -7,6 +7,7 @@ from enum import Enum
 
 from orchestrator.backoff import full_jitter
 from orchestrator.decisions.draft import Context, Draft
+from orchestrator.decisions.parcels import keep_parcels, take_parcels_back
 from orchestrator.decisions.problems import problem_json, problem_of
 from orchestrator.decisions.reconciliation import reconcile
 from orchestrator.platforms.client import OrderSnapshot, StepAnswer
@@ -40,14 +41,14 @@ def apply_answer(
     if answer.unused:
         _apply_unused(draft, ctx, answer, how, intent)
         return
-    _move(draft, ctx, answer, intent, draft.request_of_intent())
+    _move(draft, ctx, answer, intent, draft.request_of_intent(ctx.machine))
     _count_step(draft, intent)
     data: dict[str, Json] = {"step": intent.step, "from": intent.source, "to": draft.order.state, "how": how}
     draft.emit("step.done", intent.target, **data, **({"reason": reason} if reason is not None else {}))
 
 
 def _apply_unused(draft: Draft, ctx: Context, answer: StepAnswer, how: str, intent: Intent) -> None:
-    request, planned = draft.request_of_intent(), PlannedStep(intent.step, intent.source, intent.to)
+    request, planned = draft.request_of_intent(ctx.machine), PlannedStep(intent.step, intent.source, intent.to)
     carried = ctx.machine.carried(planned, request)
     unused = tuple(name for name in request.named(answer.unused) if name in carried)
     if narrowing := sorted(NARROWING.intersection(unused)):
@@ -84,7 +85,8 @@ def _keep_unused(draft: Draft, intent: Intent, unused: tuple[str, ...], *, is_ta
 def _move(draft: Draft, ctx: Context, answer: StepAnswer, intent: Intent, request: TargetRequest) -> None:
     """Moves the order to its state after the step."""
     facts = draft.order.facts
-    after = ctx.machine.after(draft.order_state(), intent.step, request, answer.state, answer.facts)
+    before = draft.order_state()
+    after = ctx.machine.moved(before, intent.step, request, answer.state, answer.facts)
     draft.change(
         state=after.state,
         platform_state=after.platform_state,
@@ -94,6 +96,9 @@ def _move(draft: Draft, ctx: Context, answer: StepAnswer, intent: Intent, reques
     )
     if after.facts is not facts:
         draft.change(facts=dict(after.facts))
+    if after.parcels != before.parcels:
+        keep_parcels(draft, after.parcels, intent.target, ctx.now)
+    take_parcels_back(draft, ctx.machine, before.state)
 
 
 def _count_step(draft: Draft, intent: Intent) -> None:
@@ -188,7 +193,7 @@ def settle_intent(draft: Draft, ctx: Context, snapshot: OrderSnapshot, refused: 
         apply_answer(draft, ctx, StepAnswer(snapshot.state), how="found_done")
         draft.release("found_done")
         return None
-    current, request = draft.order_state(), draft.request_of_intent()
+    current, request = draft.order_state(), draft.request_of_intent(ctx.machine)
     draft.change(intent=None, next_attempt_at=None)
     if intent.is_unanswered:
         draft.change(facts=dict(ctx.machine.after_lost_answer(current, intent.step, request)))
@@ -209,7 +214,7 @@ class _Effect(Enum):
 
 
 def _effect(draft: Draft, ctx: Context, snapshot: OrderSnapshot) -> _Effect:
-    intent, request = draft.order.intent, draft.request_of_intent()
+    intent, request = draft.order.intent, draft.request_of_intent(ctx.machine)
     assert intent is not None
     is_done = ctx.machine.is_done(intent.step, draft.order_state(), snapshot.order_state(), request)
     if is_done is None:

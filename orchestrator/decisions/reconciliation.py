@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from orchestrator.decisions.changes import changes_of
 from orchestrator.decisions.draft import Context, Draft
+from orchestrator.decisions.parcels import take_parcels_back
 from orchestrator.platforms.client import OrderSnapshot
 from statemachines.target import Json
 from storage.records import Order
@@ -63,6 +64,7 @@ def _take_over(draft: Draft, ctx: Context, snapshot: OrderSnapshot, read_at: int
         gone_detail=None,
         is_provisional=snapshot.is_provisional,
     )
+    take_parcels_back(draft, ctx.machine, order.state)
     if is_changed:
         draft.keep_payload(snapshot.payload, snapshot.content, read_at)
 

@@ -103,12 +103,14 @@ def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) 
 
 
 def _request_data(request: TargetRequest) -> dict[str, Json]:
-    """Data of the request for the event: the tracking code or codes, and the items where not all are meant."""
+    """Data of the request for the event: tracking codes, the items where not all are meant, the parcel."""
     data: dict[str, Json] = {}
     if codes := [each.code for each in request.trackings if each.code]:
         data["tracking"] = codes[0] if len(codes) == 1 else codes
     if request.items is not None:
         data["items"] = list(request.items)
+    if request.parcel is not None:
+        data["parcel"] = request.parcel.to_json()
     return data
 
 

@@ -63,8 +63,15 @@ def text(machine: PlatformMachine) -> str:
         "\n".join(_wrapped(f"{described['platform']}: {' → '.join(described['mainline'])}", _WIDTH)),
         _table(("STATE", "MILESTONE", ""), states),
         *_step_tables(steps),
+        _parcels(described["parcels"]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _parcels(uses: Mapping[str, str | None]) -> str:
+    words = {"parts": "a call of its own", "recorded": "kept until the whole order is due"}
+    found = [f"{name}: {words[use]}" for name, use in uses.items() if use is not None]
+    return "\n".join(_wrapped(f"parcels: {', '.join(found) or 'none'}", _WIDTH))
 
 
 def mermaid(machine: PlatformMachine) -> str:

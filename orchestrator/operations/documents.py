@@ -98,6 +98,28 @@ class Return(TypedDict):
     lines: list[ReturnedLine]
 
 
+class ParcelLine(TypedDict):
+    """How much of an order line is in a parcel."""
+
+    id: str
+    quantity: Annotated[str | None, Field(description="Null: all of it, the platform does not say how much that is")]
+
+
+class RecordedParcel(TypedDict):
+    """A parcel that targets told of, as it is kept with the order."""
+
+    number: str
+    carrier: str | None
+    tracking: list[str]
+    url: str | None
+    location: str | None
+    lines: list[ParcelLine]
+    last: bool
+    recorded_at: Instant
+    delivered_at: Annotated[Instant | None, Field(description="When a target told that it arrived")]
+    returned: Annotated[bool, Field(description="It came back with its order: its lines are to be sent anew")]
+
+
 class Order(TypedDict):
     """One order of one shop."""
 
@@ -111,6 +133,7 @@ class Order(TypedDict):
     situation: SituationName
     payment: Payment
     returns: Annotated[list[Return], Field(description="Empty also where the platform shows none")]
+    parcels: Annotated[list[RecordedParcel], Field(description="Those that targets told of, first told first")]
     withdrawn: Annotated[bool, Field(description="Whether the buyer withdrew the order")]
     withdrawn_at: Annotated[Instant | None, Field(description="When; null also where the platform does not say")]
     attempts: int

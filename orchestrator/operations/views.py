@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from orchestrator.clock import optional_rfc3339, rfc3339
+from orchestrator.decisions.draft import recorded_parcels
 from orchestrator.decisions.problems import problem_of
 from orchestrator.operations import documents
 from orchestrator.platforms.json_text import servable
 from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, SyncReport, WebhookHealth
 from statemachines.machine import OrderState, Plan, PlatformMachine
+from statemachines.parcel import RecordedParcel
 from statemachines.target import Json
 from statemachines.withdrawal import withdrawal_of
 from storage.products import StoredProduct
@@ -108,6 +110,7 @@ def order_view(
         "situation": situation.value,
         "payment": order.payment,
         "returns": _returns_view(order),
+        "parcels": [_parcel_view(each) for each in recorded_parcels(order)],
         "withdrawn": withdrawal is not None,
         "withdrawn_at": None if withdrawal is None else _instant(withdrawal.at),  # the platform need not say when
         "attempts": order.attempts,
@@ -135,6 +138,21 @@ def _returns_view(order: Order) -> list[documents.Return]:
         }
         for each in order.facts.get("returns") or ()
     ]
+
+
+def _parcel_view(parcel: RecordedParcel) -> documents.RecordedParcel:
+    return {
+        "number": parcel["number"],
+        "carrier": parcel["carrier"],
+        "tracking": parcel["tracking"],
+        "url": parcel["url"],
+        "location": parcel["location"],
+        "lines": [{"id": line, "quantity": quantity} for line, quantity in parcel["lines"].items()],
+        "last": parcel["last"],
+        "recorded_at": rfc3339(parcel["recorded_at"] or 0),
+        "delivered_at": optional_rfc3339(parcel["delivered_at"]),
+        "returned": parcel["is_back"],
+    }
 
 
 def _gone(order: Order) -> Problem | None:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from statemachines.cloudsuite.despatch import Despatch, InvalidDespatch, is_xml_text, read_despatches, slip_gap
+from statemachines.cloudsuite.parcels import as_despatch, open_lines
 from statemachines.cloudsuite.sent import UNANSWERED, repeat_reason, sent_data, unanswered
 from statemachines.machine import (
     Milestone,
@@ -27,6 +28,8 @@ from statemachines.machine import (
     Step,
 )
 from statemachines.narrowing import Whole
+from statemachines.parcel import RecordedParcel, TargetParcel
+from statemachines.parcels import Open
 from statemachines.target import Json, TargetRequest
 
 RELEASED = frozenset({"closed_success", "paid", "account"})
@@ -74,6 +77,8 @@ class CloudsuiteMachine(PlatformMachine):
     `has_proxy`: the shop's config has what the XML calls need.
     """
 
+    parcel_step: ClassVar[str | None] = "send_despatch"
+
     def __init__(
         self,
         *,
@@ -105,8 +110,14 @@ class CloudsuiteMachine(PlatformMachine):
     def with_actions(
         self, current: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
-        """A final despatch moves the order to sent and saves mark_sent."""
+        """A final despatch moves the order to sent and saves mark_sent; with a parcel that leaves something behind the
+        order is not sent yet."""
         waiting = iter(_pending_despatches(current.facts, request))
+        is_part = request.parcel is not None and any(not each["final"] for each in request.despatch or ())
+        if is_part and route and route[0].source == "confirmed":
+            route = (PlannedStep("process", "confirmed", "processing"), *route)
+        if is_part:
+            route = tuple(step for step in dict.fromkeys(route) if step.step != "mark_sent")
         steps: list[PlannedStep] = []
         here = current.state
         for step in super().with_actions(current, route, request):
@@ -206,6 +217,17 @@ class CloudsuiteMachine(PlatformMachine):
         if foreign := [line.line for line in request.erp_lines or () if line.line not in known]:
             return f"lines {', '.join(foreign)} are not in this order, it has {', '.join(known) or 'none'}"
         return _lines_reason(numbered(facts, request), facts, request, despatches)
+
+    # -- parcels ---------------------------------------------------------------------------------------------------
+
+    def open_lines(self, current: OrderState, parcel: TargetParcel) -> Open | None:
+        """What no despatch told yet, whether a parcel or the ERP's own despatch."""
+        del parcel
+        return open_lines(_lines(current.facts), current.facts)
+
+    def with_parcel(self, current: OrderState, request: TargetRequest, parcel: RecordedParcel) -> TargetRequest:
+        """As a despatch. A line without an ERP line number gets its position in the order for one."""
+        return as_despatch(_lines(current.facts), request, parcel)
 
     # -- what calls and reads show -----------------------------------------------------------------------------------
 

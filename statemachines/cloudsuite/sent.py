@@ -50,8 +50,8 @@ def repeat_reason(facts: Mapping[str, Json], request: TargetRequest, lines: Iter
         is_its_own = not is_anothers or (code and sent.get("code") == code)
         now = sent_data(each, request if is_its_own else TargetRequest(request.state))
         gaps = [_sent_words(sent, name) for name in ("code", "carrier") if _is_another(sent, now, name)]
-        if "lines" in sent and _quantities(sent["lines"], own) != _quantities(now["lines"], own):
-            gaps.append(_lines_words(_quantities(sent["lines"], own)))
+        if "lines" in sent and quantities(sent["lines"], own) != quantities(now["lines"], own):
+            gaps.append(_lines_words(quantities(sent["lines"], own)))
         if gaps:
             return (
                 f"despatch {each.number} was sent with {' and '.join(gaps)}; a packing slip is sent once, so what"
@@ -70,7 +70,7 @@ def _sent_words(sent: Mapping[str, Json], name: str) -> str:
     return f"{name} {sent[name]}" if name in sent else f"no {name}"
 
 
-def _quantities(asked: Mapping[str, str | None] | None, own: list[Mapping[str, Json]]) -> dict[str, Decimal | None]:
+def quantities(asked: Mapping[str, str | None] | None, own: list[Mapping[str, Json]]) -> dict[str, Decimal | None]:
     """How much of each line, None where neither the despatch nor the order says."""
     whole = {str(each["erp"]): each.get("quantity") for each in own if each.get("erp") is not None}
     chosen = dict.fromkeys(whole) if asked is None else asked

@@ -15,13 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import ClassVar
 
 from statemachines.items import InvalidItems
 from statemachines.machine import OrderState, PlannedStep, PlatformMachine, PlatformWait, Refusal, State, Step
 from statemachines.narrowing import Whole
+from statemachines.parcel import RecordedParcel, TargetParcel
+from statemachines.parcels import Open, trackings_of
 from statemachines.shopify.facts import (
     LINE,
+    is_marked,
     is_routed,
     left_in,
     live,
@@ -33,7 +37,7 @@ from statemachines.shopify.facts import (
     state_of,
 )
 from statemachines.shopify.guards import progress_reason, refusal_reason
-from statemachines.shopify.parcels import MADE, MADE_DELIVERED, kept_records
+from statemachines.shopify.parcels import MADE, MADE_DELIVERED, kept_records, rest
 from statemachines.shopify.plan import (
     READY,
     announced_ready,
@@ -50,7 +54,7 @@ from statemachines.shopify.tracking import RETRACKING, retracked, retracking_una
 from statemachines.shopify.waits import goods_wait, routing_wait
 from statemachines.shopify.ways import PICKUP
 from statemachines.shopify.withheld import withheld_reason
-from statemachines.target import Json, TargetRequest
+from statemachines.target import Json, TargetRequest, Tracking
 
 DEFAULT_ROUTING_SECONDS = 300.0
 """How old an order without FOs has to be before a person should look (shopify.md §9)."""
@@ -64,6 +68,8 @@ class ShopifyMachine(PlatformMachine):
     """
 
     takes_several_trackings: ClassVar[bool] = True
+    parcel_step: ClassVar[str | None] = "fulfill"
+    delivers_parcels: ClassVar[bool] = True
 
     def __init__(self, routing_seconds: float = DEFAULT_ROUTING_SECONDS, *, ships_withdrawn: bool = False) -> None:
         super().__init__("shopify", STATES, STEPS, MAINLINE, "UNFULFILLED", ships_withdrawn=ships_withdrawn)
@@ -160,6 +166,35 @@ class ShopifyMachine(PlatformMachine):
         elif wanted.name == "IN_PROGRESS" and not is_shipped:
             reason = progress_reason(facts, request)
         return None if reason is None else Refusal("not-allowed", reason, reason=reason)
+
+    # -- parcels ---------------------------------------------------------------------------------------------------
+
+    def open_lines(self, current: OrderState, parcel: TargetParcel) -> Open | None:
+        """What Shopify still has open of the parcel's goods. Raises InvalidItems."""
+        if not is_routed(current.facts):
+            return super().open_lines(current, parcel)
+        asked = TargetRequest("shipped", items=parcel.lines, location=parcel.location)
+        return {line: Decimal(count) for line, count in rest(current.facts, asked).items()}
+
+    def shows_parcel(self, current: OrderState, parcel: TargetParcel) -> bool:
+        """Whether a fulfilment carries one of the parcel's codes."""
+        marks = tuple(Tracking(code) for code in parcel.tracking)
+        return bool(marks) and any(is_marked(each, marks) for each in live(current.facts))
+
+    def with_parcel(self, current: OrderState, request: TargetRequest, parcel: RecordedParcel) -> TargetRequest:
+        """As items under the parcel's numbers. Its number is the key, so that it is told from others of the same
+        goods; its quantities are those that were open when it was told."""
+        del current
+        first, *further = trackings_of([parcel]) or (None,)
+        lines = [{"id": line, "quantity": count} for line, count in parcel["lines"].items()]
+        return replace(
+            request,
+            items=tuple(lines) or None,
+            tracking=first,
+            further_tracking=tuple(each for each in further if each is not None),
+            location=parcel["location"],
+            key=f"parcel {parcel['number']}",
+        )
 
     # -- what calls and reads show -----------------------------------------------------------------------------------
 

@@ -115,11 +115,11 @@ def taken_reason(facts: Facts, request: TargetRequest) -> str | None:
     known an export that ran again from another box under the same code. None where there is no doubt."""
     if request.items is not None or request.location is None or not _is_repeat(facts, request):
         return None
-    if not (rest := _rest(facts, request)):
+    if not (there := rest(facts, request)):
         return None
     return (
-        f"a parcel of this order went out under this tracking, and items {', '.join(rest)} are still to be shipped from"
-        f" location {location_of(request)}: name those items, or give their parcel a code of its own"
+        f"a parcel of this order went out under this tracking, and items {', '.join(there)} are still to be shipped"
+        f" from location {location_of(request)}: name those items, or give their parcel a code of its own"
     )
 
 
@@ -132,16 +132,16 @@ def _is_repeat(facts: Facts, request: TargetRequest) -> bool:
 
 def left(facts: Facts, request: TargetRequest) -> dict[str, int]:
     """What the target still ships, by order line. Raises InvalidItems for what the order cannot give."""
-    rest = _rest(facts, request)
+    here = rest(facts, request)
     asked = asked_items(request)
     if asked is None:
-        return {} if _is_repeat(facts, request) else rest
+        return {} if _is_repeat(facts, request) else here
     marks = counted_by(request)
     done = _recorded(facts, request) if marks is None else shipped(facts, marks)
     everything = shipped(facts)
     wanted: dict[str, int] = {}
     for line, quantity in asked.items():
-        there = rest.get(line, 0)
+        there = here.get(line, 0)
         open_quantity = there if quantity is None else quantity - done.get(line, 0)
         if quantity is not None and open_quantity <= 0:
             continue
@@ -161,8 +161,8 @@ def _not_open(line: str, request: TargetRequest) -> str:
     return f"nothing of item {line} is open: it was refunded or removed, or lies where this app may not see it"
 
 
-def _rest(facts: Facts, request: TargetRequest) -> dict[str, int]:
-    """What is there of the target's goods, by order line."""
+def rest(facts: Facts, request: TargetRequest) -> dict[str, int]:
+    """What is there of the target's goods, by order line. Raises InvalidItems."""
     counts: dict[str, int] = {}
     for order in due_orders(facts, request):
         for line, quantity in order["lines"].values():
@@ -243,7 +243,7 @@ def after_parcel(
     }
     if request.items is not None or mark(request) is None or not left(changed, request):
         del changed[UNFINISHED]
-    if counted_by(request) is None and request.items is not None:
+    if request.items is not None and (counted_by(request) is None or request.parcel is not None):
         done = _recorded(facts, request)
         counts = {line: done.get(line, 0) + count for line, count in parcel.quantities().items()}
         ids = [*(_record_of(facts, request).get("parcels") or ()), fulfillment]
@@ -291,6 +291,13 @@ def _named(record: Mapping[str, Json], before: Facts, observed: Facts) -> Mappin
     if len(found) != record["parcels"].count(""):
         return record  # which one it is cannot be known
     return {**record, "parcels": [*filter(None, record["parcels"]), *found]}
+
+
+def parcel_ids(facts: Facts, request: TargetRequest) -> list[str]:
+    """The fulfilments that we made for the target's parcel; none where one of them is not known by its id."""
+    record = (facts.get(BY_KEY) or {}).get(request.key) if request.parcel is not None else None
+    ids: list[str] = list((record or {}).get("parcels") or ())
+    return [] if "" in ids else ids
 
 
 def _record_of(facts: Facts, request: TargetRequest) -> Mapping[str, Json]:

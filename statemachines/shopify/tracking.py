@@ -26,14 +26,17 @@ from statemachines.shopify.facts import (
     remaining,
     tracking_fields,
 )
-from statemachines.shopify.parcels import asked_items
+from statemachines.shopify.parcels import asked_items, parcel_ids
 from statemachines.target import Json, TargetRequest, Tracking, is_web_link
 
 RETRACKING = "retracking"
 
 
 def known_parcels(facts: Facts, request: TargetRequest) -> list[Mapping[str, Json]]:
-    """The parcels that the target's code (or its link) selects; none where it is not known."""
+    """The parcels that the target's code (or its link) selects, or its parcel by what we made for it; none where it is
+    not known."""
+    if ids := parcel_ids(facts, request):
+        return [each for each in live(facts) if each["id"] in ids]
     marks = mark(request)
     return [] if marks is None else [each for each in live(facts) if is_marked(each, marks)]
 

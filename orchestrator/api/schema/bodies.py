@@ -21,6 +21,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from orchestrator.api.schema.fields import IDEMPOTENCY_KEY, LONGEST_ID, PLAIN, check_key, check_plain
 from statemachines.numbers import decimal_of, plain
+from statemachines.parcel import TargetParcel
 from statemachines.target import ErpLine, TargetRequest, Tracking
 
 M = TypeVar("M", bound=BaseModel)
@@ -168,11 +169,57 @@ Despatch = Annotated[
     | Annotated[Annotated[list[DespatchBody], Field(min_length=1, max_length=1000)], Tag("#many")],
     Discriminator(_list_kind),
 ]
-Parcel = Annotated[
+Trackings = Annotated[
     Annotated[TrackingBody, Tag("#one")]
     | Annotated[Annotated[list[TrackingBody], Field(min_length=1, max_length=20)], Tag("#many")],
     Discriminator(_list_kind),
 ]
+
+
+class ParcelBody(Body):
+    """A parcel that left or arrived, the same on every platform."""
+
+    number: Annotated[
+        Id | None,
+        Field(description="Its number in the ERP; without one it is known by its first code"),
+    ] = None
+    carrier: Annotated[Line | None, Field(description="The carrier's name")] = None
+    tracking: Annotated[
+        list[Annotated[Line, AfterValidator(_not_blank)]] | None,
+        Field(max_length=20, description="The carrier's tracking codes"),
+    ] = None
+    url: Annotated[Line | None, Field(description="An http(s) link for the buyer")] = None
+    location: Annotated[Id | None, Field(description="Where it left from")] = None
+    lines: Annotated[
+        list[Item] | None,
+        Field(min_length=1, max_length=10_000, description="What is in it; null: all that is left"),
+    ] = None
+    last: Annotated[bool | None, Field(description="Nothing follows: the order is sent although lines are left")] = None
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> Self:
+        """A parcel that is known by nothing could not be told from the next one."""
+        if self.number is None and not self.tracking:
+            raise ValueError("number and tracking are missing: give one of them, the parcel is known by it")
+        return self
+
+    def to_parcel(self) -> TargetParcel:
+        """As the machines take it."""
+        codes = dict.fromkeys(code.strip() for code in self.tracking or ())
+        return TargetParcel(
+            number=self.number,
+            carrier=_filled(self.carrier),
+            tracking=tuple(codes),
+            url=_filled(self.url),
+            location=self.location,
+            lines=None if self.lines is None else tuple(_plain(item) for item in self.lines),
+            is_last=bool(self.last),
+        )
+
+
+def _filled(text: str | None) -> str | None:
+    """A text, None for one that is blank."""
+    return (text or "").strip() or None
 
 
 class TargetBody(Body):
@@ -187,7 +234,8 @@ class TargetBody(Body):
         Field(description="Passed on to the platform; what it does not name stays as it is there"),
     ] = None
     tracking: Annotated[
-        Parcel | None, Field(description="A parcel's number, or the several that it has; platforms may take one alone")
+        Trackings | None,
+        Field(description="A parcel's number, or its several; platforms may take one alone"),
     ] = None
     erp_order_number: Annotated[Line | None, Field(description="The order's number in the ERP")] = None
     erp_lines: Annotated[list[ErpLineBody] | None, Field(max_length=10_000)] = None
@@ -196,12 +244,23 @@ class TargetBody(Body):
     reason: Line | None = None
     notify_customer: bool | None = None
     location: Annotated[Id | None, Field(description="Only what is to be shipped from there")] = None
+    parcel: Annotated[
+        ParcelBody | None, Field(description="With shipped: this parcel left; with delivered: it arrived")
+    ] = None
     platform_data: Annotated[
         dict[str, Any] | None, Field(description="What the order's platform alone has, in its own members")
     ] = None
     replace: Annotated[
         bool | None, Field(description="Takes the place of what is queued and not begun; default only for cancelled")
     ] = None
+
+    @model_validator(mode="after")
+    def _has_one_parcel(self) -> Self:
+        """A parcel brings its own lines, tracking and place; nobody could say which of two were meant."""
+        beside = ("items", "tracking", "despatch", "location")
+        if self.parcel is not None and (twice := [name for name in beside if getattr(self, name) is not None]):
+            raise ValueError(f"{', '.join(twice)} and parcel are both there: say it in parcel alone")
+        return self
 
     def to_request(self) -> TargetRequest:
         """As the machines take it."""
@@ -221,6 +280,7 @@ class TargetBody(Body):
             replace=self.replace,
             location=self.location,
             platform_data=self.platform_data,
+            parcel=None if self.parcel is None else self.parcel.to_parcel(),
         )
 
 

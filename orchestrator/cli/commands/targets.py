@@ -39,6 +39,10 @@ def submit(
         str | None,
         typer.Option(metavar="ID", help="Only what is shipped from here, where a platform says so."),
     ] = None,
+    parcel: Annotated[
+        str | None,
+        typer.Option(metavar="JSON|FILE", help="The parcel that left or arrived: its JSON, or a file with it."),
+    ] = None,
     erp_number: Annotated[str | None, typer.Option(metavar="N", help="The order's number in the ERP.")] = None,
     data: Annotated[
         str | None,
@@ -57,8 +61,8 @@ def submit(
     """Submit a target: where an order should be. With --file, many of them."""
     single = {
         "SHOP": shop, "ID": order, "STATE": state, "--item": item, "--tracking-code": tracking_code,
-        "--tracking-url": tracking_url, "--carrier": carrier, "--location": location, "--erp-number": erp_number,
-        "--data": data, "--key": key, "--wait": wait, "--dry-run": dry_run or None,
+        "--tracking-url": tracking_url, "--carrier": carrier, "--location": location, "--parcel": parcel,
+        "--erp-number": erp_number, "--data": data, "--key": key, "--wait": wait, "--dry-run": dry_run or None,
     }  # fmt: skip
     if file is not None:
         _only_file([name for name, value in single.items() if value])
@@ -66,8 +70,14 @@ def submit(
         return
     if shop is None or order is None or state is None:
         raise typer.BadParameter("name SHOP, ID and STATE, or a --file")
-    tracking = parcel_of(tracking_code or [], tracking_url or [], carrier)
-    body = target_body(state, items=item, tracking=tracking, location=location, erp_order_number=erp_number, data=data)
+    options = {
+        "items": item or None,
+        "tracking": parcel_of(tracking_code or [], tracking_url or [], carrier),
+        "location": location,
+        "parcel": None if parcel is None else _object(_text_of(parcel), "--parcel", "the members of a parcel"),
+        "erp_order_number": erp_number,
+    }
+    body = target_body(state, options, data)
     client, path = client_of(context), order_path(shop, order, "targets")
     if dry_run:
         _preview(client, path, body, key, as_json)
@@ -91,36 +101,43 @@ def parcel_of(codes: Sequence[str], urls: Sequence[str], carrier: str | None) ->
     return parcel if len(parcel) > 1 else parcel[0] or None
 
 
-def target_body(
-    state: str,
-    *,
-    items: list[str] | None,
-    tracking: Any,
-    location: str | None,
-    erp_order_number: str | None,
-    data: str | None,
-) -> dict[str, Any]:
+def target_body(state: str, options: Mapping[str, Any], data: str | None) -> dict[str, Any]:
     """A target's JSON from options. Raises typer.BadParameter when `data` is not an object or repeats an option."""
-    fields = {"state": state, "items": items or None, "tracking": tracking}
-    fields |= {"location": location, "erp_order_number": erp_order_number}
-    body = {name: value for name, value in fields.items() if value is not None}
+    body = {"state": state} | {name: value for name, value in options.items() if value is not None}
     if data is None:
         return body
+    further = _object(data, "--data", "fields of the target")
+    if twice := sorted(further.keys() & body.keys()):
+        raise typer.BadParameter(f"--data and the options both give {', '.join(twice)}")
+    return body | further
+
+
+def _object(text: str, option: str, what: str) -> dict[str, Any]:
+    """The JSON object that an option gives. Raises typer.BadParameter."""
     from orchestrator.json_errors import explain_json
     from statemachines.numbers import exact_float
 
     try:
-        further = json.loads(data, parse_float=exact_float)
+        found = json.loads(text, parse_float=exact_float)
     except json.JSONDecodeError as error:
-        at, words = explain_json(data, error)
-        raise typer.BadParameter(f"--data is not JSON at character {at + 1}: {words}") from None
+        at, words = explain_json(text, error)
+        raise typer.BadParameter(f"{option} is not JSON at character {at + 1}: {words}") from None
     except ValueError as error:
-        raise typer.BadParameter(f"--data is not JSON: {error}") from None
-    if not isinstance(further, dict):
-        raise typer.BadParameter("--data must be a JSON object with fields of the target")
-    if twice := sorted(further.keys() & body.keys()):
-        raise typer.BadParameter(f"--data and the options both give {', '.join(twice)}")
-    return body | further
+        raise typer.BadParameter(f"{option} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise typer.BadParameter(f"{option} must be a JSON object with {what}")
+    return found
+
+
+def _text_of(given: str) -> str:
+    """JSON as it is, or what the file of that name holds. Raises typer.BadParameter."""
+    if given.lstrip().startswith("{"):
+        return given
+    try:
+        return Path(given).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        words = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise typer.BadParameter(f"--parcel {given} is neither a JSON object nor a readable file: {words}") from None
 
 
 def _preview(client: Client, path: str, body: Any, key: str | None, as_json: bool) -> None:
