@@ -62,8 +62,8 @@ def text(machine: PlatformMachine) -> str:
     parts = [
         "\n".join(_wrapped(f"{described['platform']}: {' → '.join(described['mainline'])}", _WIDTH)),
         _table(("STATE", "MILESTONE", ""), states),
-        *_step_tables(steps),
         _parcels(described["parcels"]),
+        *_step_tables(steps),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -36,6 +36,7 @@ async def test_an_order_is_shown_with_all_that_the_documentation_names() -> None
             "situation": "blocked",
             "payment": "paid",
             "returns": [],
+            "parcels": [],
             "withdrawn": False,
             "withdrawn_at": None,
             "attempts": 3,

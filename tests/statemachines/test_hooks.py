@@ -27,6 +27,10 @@ LISTED = {
     "whole",
     "location_of",
     "withdrawn_reason",
+    # parcels
+    "open_lines",
+    "shows_parcel",
+    "with_parcel",
     # what calls and reads show
     "destination",
     "observe",
@@ -39,6 +43,8 @@ LISTED = {
     "shown_rows",
     # not asked, said
     "takes_several_trackings",
+    "parcel_step",
+    "delivers_parcels",
 }
 GUIDE = Path(__file__).parents[2] / "docs" / "add-a-platform.md"
 FIXED = sorted(
