@@ -95,7 +95,8 @@ async def test_two_parcels_with_the_same_body_complete_an_order_anywhere(tmp_pat
         order = await goods(floor, platform)
         first, second = order.parts()
         box = await order.reach("shipped", number="B-1", carrier="DHL", tracking=["T1", "T2"], lines=first)
-        assert (box.status, box.milestone, box.unused) == (TargetStatus.REACHED, "shipped", ())
+        assert (box.status, box.unused) == (TargetStatus.REACHED, ())
+        assert box.milestone in ("shipped", "delivered"), "the furthest of what the target's state means"
         assert await order.milestone() not in ("shipped", "delivered"), "a part of it left"
         rest = await order.reach("shipped", number="B-2", carrier="DHL", tracking=["T3"], lines=second)
         assert (rest.status, rest.unused) == (TargetStatus.REACHED, ())
@@ -266,12 +267,11 @@ async def test_a_closing_parcel_whose_order_was_not_sent_sends_it_when_it_comes_
         order = await goods(floor, platform)
         first, second = order.parts()
         await order.reach("shipped", number="B-1", lines=first)
-        held_call = floor.sandbox.faults.hold(order=order.order)
-        target = await order.submit("shipped", number="B-2", lines=second)
-        await held_call.arrived()
+        floor.sandbox.faults.script("error_before", order=order.order, status=503)
+        target = await order.reach("shipped", number="B-2", lines=second)
+        assert target.status is TargetStatus.BLOCKED
         assert [each["number"] for each in await order.parcels()] == ["B-1", "B-2"]
         await floor.commands.cancel_target(target.id)
-        held_call.release()
         await floor.until(order.order, lambda found: found.situation.value == "idle", order.shop)
         assert await order.milestone() not in ("shipped", "delivered")
         assert (await order.reach("shipped", number="B-1", lines=first)).plan == (), "it was not the last one"
