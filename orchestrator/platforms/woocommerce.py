@@ -253,7 +253,7 @@ def read_order(value: Json, payload: bytes, ends: frozenset[str] = frozenset()) 
     state = fields.required_text(order.get("status"), "status").removeprefix("wc-")
     payment = "paid" if order.get("date_paid_gmt") else "invoice" if order.get("payment_method") == "cod" else "unpaid"
     lines = {str(row.get("id")): fields.quantity(row.get("quantity")) for row in rows(order.get("line_items"))}
-    found = _content_of(order, state, payment)
+    found = content_of(order, state, payment)
     numbers = [number for each in found["parcels"] for number in each["numbers"]]
     returns = [{"id": each["id"], "state": each["state"], "lines": []} for each in found["returns"]]
     return client.OrderSnapshot(
@@ -272,7 +272,7 @@ def read_order(value: Json, payload: bytes, ends: frozenset[str] = frozenset()) 
     )
 
 
-def _content_of(order: Row, state: str, payment: str) -> dict[str, Json]:
+def content_of(order: Row, state: str, payment: str) -> dict[str, Json]:
     """What the ERP is given of an order; raises nothing. Amounts are net with the tax beside them, however the shop's
     own prices are (woocommerce.md §3)."""
     rates = {text(row.get("rate_id")): row for row in rows(order.get("tax_lines"))}

@@ -73,8 +73,8 @@ class SandboxOptions:
 
 WALK = Walk(
     moves=(
-        Move("set_tracking", "processing", {"state": "shipped", "tracking": {"code": "1Z-A", "carrier": "UPS"}}),
         Move("change_status", "completed", {"state": "delivered"}),
+        Move("set_tracking", "completed", {"state": "delivered", "tracking": {"code": "1Z-A", "carrier": "UPS"}}),
     ),
     delivered=("set_tracking", "change_status"),
     unseen=frozenset({"set_tracking"}),

@@ -52,6 +52,7 @@ WAYS: list[tuple[str, str, Fields]] = [
     ("shopify", "shipped", tracked),
     ("shopify", "shipped", parcel_of_one),
     ("shopify", "delivered", tracked),
+    ("woocommerce", "delivered", tracked),
 ]
 
 

@@ -13,6 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.clock import Clock
+from orchestrator.platforms import woocommerce
+from orchestrator.platforms.base.listing import array_listing, single_of
 from orchestrator.platforms.client import OrderSnapshot, UnreadableItem
 from orchestrator.platforms.cloudsuite import wire as cloudsuite
 from orchestrator.platforms.failures import Unreadable
@@ -23,6 +26,9 @@ from orchestrator.platforms.xsale import wire as xsale
 from orchestrator.platforms.xsale.content import ASSUMED
 from orchestrator.platforms.xsale.options import XsaleOptions
 from orchestrator.platforms.xsale.statuses import StatusTable
+from orchestrator.sandbox.ledger import Ledger
+from orchestrator.sandbox.platform import Stock
+from orchestrator.sandbox.woocommerce import WooCommercePlatform
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -71,6 +77,20 @@ def _shopify(body: bytes) -> Listed:
     return Listed(list(found.rows), found.unreadable)
 
 
+def _woocommerce(body: bytes) -> Listed:
+    found = array_listing(body, woocommerce.read_order)
+    return Listed(list(found.orders), found.unreadable)
+
+
+def _woocommerce_row() -> dict[str, Any]:
+    clock = Clock()
+    simulated = WooCommercePlatform(
+        clock, Ledger(clock), WooCommercePlatform.options(), Stock(orders=1, seed=1, shops=1)
+    )
+    (order_id,) = simulated.shop.orders
+    return dict(json.loads(simulated.shop.shown(order_id)))
+
+
 _SHOPIFY_ROW = {
     "id": "gid://shopify/Order/820982911946154501",
     "name": "#1001",
@@ -91,6 +111,7 @@ CASES = {
         _cloudsuite,
     ),
     "xsale": Case(sample("xsale", "order_assumed"), lambda rows: f'{{"Items": [{rows}], "Total": 3}}', _xsale),
+    "woocommerce": Case(_woocommerce_row(), lambda rows: f"[{rows}]", _woocommerce),
     "shopify": Case(
         _SHOPIFY_ROW,
         lambda rows: f'{{"data": {{"orders": {{"nodes": [{rows}], "pageInfo": {{"hasNextPage": false}}}}}}}}',
@@ -155,7 +176,7 @@ def test_the_rows_beside_a_spoilt_one_come_through(platform: str, data: st.DataO
 
 @given(data=st.data())
 def test_a_spoilt_order_is_read_or_unreadable_and_nothing_else(data: st.DataObject) -> None:
-    platform = data.draw(st.sampled_from(["selldone", "cloudsuite", "xsale"]))
+    platform = data.draw(st.sampled_from(["selldone", "cloudsuite", "xsale", "woocommerce"]))
     body = data.draw(spoilt(CASES[platform].row)).encode("utf-8", "surrogateescape")
     with suppress(Unreadable):
         match platform:
@@ -163,5 +184,7 @@ def test_a_spoilt_order_is_read_or_unreadable_and_nothing_else(data: st.DataObje
                 selldone.read_single(body)
             case "cloudsuite":
                 cloudsuite.read_single(body, CLOUDSUITE)
+            case "woocommerce":
+                single_of(body, woocommerce.read_order)
             case _:
                 xsale.read_single(body, XSALE, TABLE)

@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from orchestrator import registry
 from orchestrator.clock import Chance
 from orchestrator.intake.inbox import Inbox
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
@@ -23,7 +24,7 @@ SLOW = {"retry": {"attempts": 8, "base_seconds": 200, "max_seconds": 300}}
 NEVER_POLLS = {"poll": {"enabled": False}}
 
 pytestmark = pytest.mark.parametrize("ahead_ms", [HOUR_MS, DAY_MS])
-PLATFORMS = pytest.mark.parametrize("platform", ["selldone", "cloudsuite", "xsale", "shopify"])
+PLATFORMS = pytest.mark.parametrize("platform", list(registry.PLATFORMS))
 
 
 async def test_a_backoff_ends_at_once_after_a_start(tmp_path: Path, ahead_ms: int) -> None:

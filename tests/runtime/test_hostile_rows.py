@@ -50,6 +50,13 @@ FIELDS: dict[str, tuple[Place, ...]] = {
         *(("currentTotalPriceSet",), ("currentTotalPriceSet", "shopMoney", "amount"), ("fulfillments",)),
         *(("fulfillmentOrders", "nodes", 0, "lineItems"), ("customAttributes",), ("shippingAddress",)),
     ),
+    "woocommerce": (
+        *(("date_modified_gmt",), ("date_created_gmt",), ("date_paid_gmt",), ("status",), ("number",), ("total",)),
+        *(("line_items",), ("line_items", 0, "id"), ("line_items", 0, "quantity"), ("line_items", 0, "subtotal")),
+        *(("line_items", 0, "taxes"), ("tax_lines",), ("tax_lines", 0, "rate_percent"), ("fee_lines",), ("id",)),
+        *(("shipping_lines",), ("coupon_lines",), ("billing",), ("shipping", "city"), ("meta_data",), ("refunds",)),
+        *(("payment_method",), ("currency",), ("customer_id",), ("total_tax",)),
+    ),
 }
 
 MAY_BE_ANOTHERS = {("status",), ("state",), ("webshop",), ("StatusId",), ("StatusName",), ("cancelledAt",)}

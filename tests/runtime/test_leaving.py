@@ -17,6 +17,7 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.errors import StoreUnavailable
 from storage.records import Situation, TargetStatus
 from tests.support.asking import queries
+from tests.support.platforms import SHOPS
 from tests.support.shopfloor import SHOP, config_of, shopfloor, working_on
 
 
@@ -30,7 +31,7 @@ def written(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "config.json").read_text())["shops"])
 
 
-@pytest.mark.parametrize("platform", ["selldone", "cloudsuite", "xsale", "shopify"])
+@pytest.mark.parametrize("platform", list(SHOPS))
 async def test_what_waits_for_a_shop_that_left_is_shown_and_can_be_cancelled(tmp_path: Path, platform: str) -> None:
     sandbox = Sandbox(SandboxSettings(orders=2))
     async with shopfloor(sandbox, tmp_path, platform=platform) as floor:
@@ -38,7 +39,7 @@ async def test_what_waits_for_a_shop_that_left_is_shown_and_can_be_cancelled(tmp
         first, second = [order.id for order in await floor.orders()]
         await floor.commands.hold(shop, first, None)
         await floor.commands.pause(shop, None)
-        state = "shipped" if platform == "shopify" else "accepted"
+        state = "shipped" if platform in ("shopify", "woocommerce") else "accepted"
         targets = [await floor.submit(order, state, shop) for order in (first, second)]
         await floor.commands.release(shop, first)
         config = load(tmp_path / "config.json")

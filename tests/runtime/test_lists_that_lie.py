@@ -198,7 +198,7 @@ async def test_a_count_that_is_too_small_hides_no_order(platform: str, total: in
             assert {order.id for order in await floor.orders()} == it.ids
 
 
-@pytest.mark.parametrize("platform", ["selldone", "cloudsuite"])
+@pytest.mark.parametrize("platform", ["selldone", "cloudsuite", "woocommerce"])
 @pytest.mark.parametrize("grows_by", [0, 100])
 async def test_a_count_that_the_list_does_not_show_moves_no_position(
     platform: str, grows_by: int, tmp_path: Path
@@ -268,6 +268,7 @@ def position_at(platform: str, at: datetime) -> Any:
     naive = at.replace(tzinfo=None).isoformat(timespec="microseconds")
     return {
         "selldone": {"updated_at": ms},
+        "woocommerce": {"updated_at": ms},
         "cloudsuite": {"seen": {}, "since": naive},
         "shopify": {"latest": ms, "seen": {}},
     }[platform]

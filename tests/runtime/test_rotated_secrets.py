@@ -27,6 +27,7 @@ PLACES: dict[str, tuple[str, tuple[str, ...]]] = {
     "xsale": ("xs", ("credentials", "password")),
     "shopify": ("shopy", ("credentials", "client_secret")),
     "shopify by token": ("shopy", ("token",)),
+    "woocommerce": ("woo", ("credentials", "consumer_secret")),
 }
 """Where each platform's shop has a secret that `change_token` of its panel replaces."""
 every_place = pytest.mark.parametrize("place", PLACES)

@@ -46,6 +46,12 @@ def adoption_raises(monkeypatch: pytest.MonkeyPatch, order: str) -> None:
     monkeypatch.setattr(module, "advance", raising_for(order, module.advance, lambda draft, ctx: draft.order.id))
 
 
+def wire_of(platform: str) -> Any:
+    """The module that makes content of orders: the platform's `wire`, or the one that is all of it."""
+    whole = import_module(f"orchestrator.platforms.{platform}")
+    return import_module(f"{whole.__name__}.wire") if hasattr(whole, "__path__") else whole
+
+
 def client_of(floor: Shopfloor, shop: str) -> PlatformClient:
     worker = floor.supervisor.worker(shop)
     assert worker is not None
@@ -58,9 +64,9 @@ async def test_an_order_whose_mapping_raises_is_set_aside_with_its_payload(
 ) -> None:
     sandbox = Sandbox(SandboxSettings(orders=3))
     bad = sandbox.platforms[platform].order_ids()[1]
-    wire = import_module(f"orchestrator.platforms.{platform}.wire")
+    wire = wire_of(platform)
     event = raising_for(
-        bad, wire.content_of, lambda order, **_: str(order.get("id", order.get("Id"))).rpartition("/")[2]
+        bad, wire.content_of, lambda order, *_, **__: str(order.get("id", order.get("Id"))).rpartition("/")[2]
     )
     monkeypatch.setattr(wire, "content_of", event)
     async with shopfloor(sandbox, tmp_path, platform=platform) as floor:

@@ -32,9 +32,10 @@ from storage.records import Target, TargetStatus
 from storage.store import Store
 from storage.targets import list_targets
 from tests.support.committed import Committed
+from tests.support.platforms import SHOPS
 from tests.support.shopfloor import SHOP, Shopfloor, config_of, working_on
 
-PLATFORMS = ("selldone", "cloudsuite", "xsale", "shopify")
+PLATFORMS = tuple(SHOPS)
 
 
 class Standstill:

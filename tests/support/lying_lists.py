@@ -13,7 +13,12 @@ from aiohttp import ClientSession, web
 
 from orchestrator.sandbox.server import Sandbox
 
-CHANGED = {"selldone": "updated_at", "cloudsuite": "modified_date", "shopify": "updatedAt"}
+CHANGED = {
+    "selldone": "updated_at",
+    "cloudsuite": "modified_date",
+    "shopify": "updatedAt",
+    "woocommerce": "date_modified_gmt",
+}
 """Where a row has its change time."""
 
 
@@ -29,6 +34,9 @@ class Listed:
     total: int | None = None
 
 
+COUNT = "X-WP-Total"
+"""The header of a list whose count is not in its body."""
+
 Lie = Callable[[Listed], Listed]
 
 
@@ -42,6 +50,7 @@ class LyingLists:
     date: str | None = None
     calls: int = 0
     target: str = ""
+    counted: str | None = None
 
     async def handle(self, request: web.Request) -> web.Response:
         sent = _without_our_cursors(await request.read())
@@ -52,14 +61,19 @@ class LyingLists:
         ):
             body, status, date = await answer.read(), answer.status, answer.headers.get("Date", "")
             media_type = answer.headers.get("Content-Type", "")
+            self.counted = answer.headers.get(COUNT)
         if not self._is_list(request, sent):
             return web.Response(body=body, status=status, headers={"Content-Type": media_type, "Date": date})
         self.calls += 1
         assert self.calls < 500, "the sync does not end"
         if self.lie is not None and status == 200:
             listing = json.loads(body)
-            body = json.dumps(self._altered(self.lie(self._listed(listing)), listing)).encode()
+            altered = self.lie(self._listed(listing))
+            body = json.dumps(self._altered(altered, listing)).encode()
+            self.counted = None if self.counted is None else str(altered.total)
         shown = web.Response(body=body, status=status, headers={"Content-Type": media_type})
+        if self.counted is not None:
+            shown.headers[COUNT] = self.counted
         shown.headers["Date"] = date if self.date is None else self.date
         return shown
 
@@ -69,7 +83,7 @@ class LyingLists:
                 return request.path.endswith("/baskets-PHYSICAL")
             case "cloudsuite":
                 return request.path.endswith("/api/order/")
-            case "xsale":
+            case "xsale" | "woocommerce":
                 return request.path.endswith("/orders")
             case _:
                 return b"query Orders(" in sent
@@ -83,6 +97,8 @@ class LyingLists:
                 return Listed(self.calls, answer["results"], following is not None, following, answer["count"])
             case "xsale":
                 return Listed(self.calls, answer)
+            case "woocommerce":
+                return Listed(self.calls, answer, total=int(self.counted or 0))
             case _:
                 page = answer["data"]["orders"]
                 return Listed(self.calls, page["nodes"], page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"])
@@ -96,7 +112,7 @@ class LyingLists:
                 if following is not None and "://" not in following:
                     following = f"http://cs/api/order/?limit=2&cursor={following}"
                 return {**answer, "count": listed.total, "next": following, "results": listed.rows}
-            case "xsale":
+            case "xsale" | "woocommerce":
                 return listed.rows
             case _:
                 info = {"hasNextPage": listed.has_more, "endCursor": listed.cursor}
