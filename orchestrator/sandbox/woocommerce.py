@@ -63,12 +63,14 @@ _Call: TypeAlias = tuple[str, str | None, Callable[[], Reply]]
 @dataclass(frozen=True, slots=True)
 class SandboxOptions:
     """`has_tracking`: Shipment Tracking is installed. `is_plain`: plain permalinks. `statuses`: own ones, as orders
-    have them one after another between processing and completed. `zone_hours`: of the site, east of Greenwich."""
+    have them one after another between processing and completed. `zone_hours`: of the site, east of Greenwich.
+    `hidden`: places in lists whose rows the key's user may not read: they are counted and left out (§2)."""
 
     has_tracking: bool = True
     is_plain: bool = False
     statuses: tuple[str, ...] = ()
     zone_hours: int = 2
+    hidden: frozenset[int] = frozenset()
 
 
 WALK = Walk(
@@ -247,7 +249,8 @@ class Shop(Shelf):
         headers = {"X-WP-Total": str(len(ids)), "X-WP-TotalPages": str(-(-len(ids) // size))}
         if start + size < len(ids):
             headers["Link"] = f'<{self.home}wp-json/wc/v3/orders?{urlencode({**query, "page": page + 1})}>; rel="next"'
-        return Reply(200, f"[{','.join(map(shown, ids[start : start + size]))}]".encode(), headers=headers)
+        rows = [shown(ids[n]) for n in range(start, min(start + size, len(ids))) if n not in self.options.hidden]
+        return Reply(200, f"[{','.join(rows)}]".encode(), headers=headers)
 
     def _read(self, order_id: int) -> Reply:
         return Reply(200, self.shown(order_id).encode()) if order_id in self.orders else _no_order(404)

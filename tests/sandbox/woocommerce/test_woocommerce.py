@@ -141,6 +141,13 @@ def test_pages_say_how_many_there_are() -> None:
     assert one.orders(offset=24, page=1, order="asc", orderby="id") == [int(one.platform.order_ids()[24])]
 
 
+def test_rows_that_the_key_may_not_read_are_counted_and_left_out() -> None:
+    one = caller(orders=5, hidden=frozenset({1, 4}))
+    reply = one.reply("GET", "/wc/v3/orders", order="asc", orderby="id", per_page=3)
+    assert (reply.headers["X-WP-Total"], len(json.loads(reply.body))) == ("5", 2)
+    assert len(one.orders(per_page=3, page=2)) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
