@@ -51,7 +51,7 @@ def build(options: Mapping[str, Json]) -> PlatformMachine:
 PLATFORM = Platform(
     name="vendure",
     title="Vendure",
-    default_base_url="http://127.0.0.1:3000",
+    default_base_url=None,
     default_limits=DefaultLimits(rate_per_second=10, burst=20, concurrency=4),
     options=VendureOptions,
     identity=("channel_token",),

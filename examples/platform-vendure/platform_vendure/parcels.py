@@ -27,8 +27,8 @@ LEADS_TO = {"mark_shipped": SHIPPED, "mark_delivered": DELIVERED}
 
 
 def code_of(request: TargetRequest) -> str:
-    """The tracking code that a target brings, "" where it brings none."""
-    return (request.tracking.code or "").strip() if request.tracking is not None else ""
+    """The tracking code that a target brings, or the link in its place; "" where it brings none."""
+    return (request.tracking.code or request.tracking.url or "").strip() if request.tracking is not None else ""
 
 
 def asked_of(request: TargetRequest) -> dict[str, int | None] | None:

@@ -12,6 +12,7 @@ from orchestrator.plugin.client import OutOfSequence, Rejected, Transient
 from orchestrator.plugin.machine import Json, OrderState, Refusal, TargetRequest, Tracking
 from orchestrator.testing.stage import Stage, staged
 from platform_vendure.sandbox.server import REMEDY, missing
+from platform_vendure.sandbox.shop import SandboxOptions
 from tests.support.skips import skip
 
 if (trouble := missing()) is not None:
@@ -157,6 +158,31 @@ async def test_what_is_not_left_is_told_as_out_of_sequence() -> None:
         for step in ("fulfill", "mark_shipped"):
             with pytest.raises(OutOfSequence):
                 await stage.client.perform(step, stage.order, before, ask("shipped"))
+        assert effects(stage) == ["fulfill", "mark_shipped"]
+
+
+async def test_an_authorized_order_waits_until_its_payment_is_settled() -> None:
+    simulated = {"vendure": SandboxOptions(payment="on-delivery")}
+    async with staged("vendure", simulated=simulated) as stage:
+        found = await stage.client.read(stage.order)
+        assert (found.state, found.payment, found.is_released) == ("PaymentAuthorized", "unpaid", True)
+        assert found.content["payment"]["status"] == "authorized"
+        wait = stage.machine.wait(found.order_state(), ask("shipped"))
+        assert wait is not None
+        assert wait.reason == "payment"
+        with pytest.raises(OutOfSequence):  # which Vendure would not refuse
+            await stage.client.perform("fulfill", stage.order, found.order_state(), ask("shipped"))
+        stage.operate("settle", order=stage.order)
+        assert (await drive(stage, ask("shipped", "T-1"))).state == "Shipped"
+
+
+async def test_a_session_that_ended_is_replaced() -> None:
+    async with staged("vendure") as stage:
+        await stage.client.read(stage.order)
+        simulated: Any = stage.sandbox.platforms["vendure"]
+        shop = simulated.shop
+        shop.server.do("end_sessions", username=shop.username)
+        assert (await drive(stage, ask("shipped", "T-1"))).state == "Shipped"
         assert effects(stage) == ["fulfill", "mark_shipped"]
 
 

@@ -198,6 +198,12 @@ def test_tracking_that_the_order_carries_is_not_named_as_unused() -> None:
     assert plan.unused == ()
 
 
+def test_a_link_stands_in_for_a_code() -> None:
+    link = TargetRequest("shipped", tracking=Tracking(url="https://x.example/1"))
+    shipped = MACHINE.after(order(), "fulfill", link, None, {})
+    assert shipped.facts["parcels"][0]["code"] == "https://x.example/1"
+
+
 def test_strict_shops_take_one_state_at_a_time() -> None:
     assert not isinstance(MACHINE.plan(order(), ask("shipped"), "strict"), Refusal)
     plan = MACHINE.plan(order(), ask("delivered"), "strict")
