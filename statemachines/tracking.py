@@ -30,7 +30,7 @@ class TrackingMachine(PlatformMachine):
         del current, wanted
         if not (foreign := [each.url for each in request.trackings if each.url and not is_web_link(each.url)]):
             return None
-        reason = f"tracking.url {foreign[0]!r} is no http(s) link"
+        reason = f"tracking.url {foreign[0]!r} is not an http(s) link"
         return Refusal("not-allowed", reason, reason=reason)
 
     def pending_actions(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:

@@ -164,7 +164,7 @@ async def test_a_cancellation_is_waited_for(tmp_path: Path, place: int) -> None:
         ({"items": [{"id": "LINE", "quantity": 9}]}, "3 remain"),
         ({"items": [{"id": "LINE", "quantity": 0}]}, "whole number"),
         ({"items": ["LINE", "LINE"]}, "named twice"),
-        ({"tracking": {"url": "javascript:alert(1)"}}, "no http(s) link"),
+        ({"tracking": {"url": "javascript:alert(1)"}}, "not an http(s) link"),
     ],
 )
 async def test_senseless_shipments_are_refused_at_once(tmp_path: Path, fields: dict[str, Any], words: str) -> None:
