@@ -33,7 +33,8 @@ class Hooks(Table):
 
     `takes_several_trackings`: a parcel has room for more numbers than one. `parcel_step`: the step that sends one
     parcel by itself; None: the platform sends whole orders, so parcels are recorded, and the order's own steps are made
-    once nothing is left or the last one was told. `delivers_parcels`: one parcel can be marked as delivered by itself.
+    once nothing is left or the last one was reported. `delivers_parcels`: one parcel can be marked as delivered by
+    itself.
 
     Raises DefinitionError when a class overrides anything else of its base.
     """

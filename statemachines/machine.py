@@ -144,7 +144,7 @@ class PlatformMachine(Hooks):
         return request if course is None else course.own_request().without(request.dropped)
 
     def recorded(self, current: OrderState, request: TargetRequest) -> tuple[RecordedParcel, ...]:
-        """The order's parcels once its record says what the target tells of them."""
+        """The order's parcels once its record says what the target says of them."""
         course = course_of(self, current, request)
         return current.parcels if course is None else course.recorded()
 

@@ -1,7 +1,7 @@
-"""A parcel as a target tells of it, and as it is kept with its order. Plain values.
+"""A parcel as a target reports it, and as it is kept with its order. Plain values.
 
 One body means the same on every platform: this box left. What a platform makes of it is its machine's (`hooks`), what
-may be told of an order in `parcels`.
+may be reported of an order in `parcels`.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ class TargetParcel:
 
 
 class RecordedParcel(TypedDict):
-    """A parcel that was told of and is kept with its order, as JSON.
+    """A parcel that was reported and is kept with its order, as JSON.
 
     `lines`: quantities as text by order line, None for all of one whose quantity is not known. `closes`: nothing was
-    left behind it, or it was told to be the last. `is_done`: the platform has all of it, or is not told of it alone.
-    `is_back`: it came back with its order, so its goods are to be sent anew. `recorded_at`, `delivered_at`: Unix
+    left behind it, or it was reported as the last. `is_done`: the platform has all of it, or is not notified of it
+    alone. `is_back`: it came back with its order, so its goods are to be sent anew. `recorded_at`, `delivered_at`: Unix
     milliseconds, None where that has yet to be written.
     """
 

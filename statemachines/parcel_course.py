@@ -2,7 +2,7 @@
 
 - Where the platform sends parts (`parcel_step`), the parcel is a call of its own, recorded once the platform has it.
 - Where it sends whole orders, the parcel is recorded, which is all that a part comes to. The order's own steps go out
-  behind the record once nothing is left, or once the last one was told.
+  behind the record once nothing is left, or once the last one was reported.
 - A delivery is the like: a call for the one parcel (`delivers_parcels`), or a record until all of them arrived.
 
 A number that is known changes nothing. It only goes on where it was: a parcel that closes its order, and whose order
@@ -90,7 +90,7 @@ class ParcelCourse(ABC):
 
     @property
     def parcel(self) -> TargetParcel:
-        """What the target tells of the parcel; a selection by tracking tells no more."""
+        """What the target says of the parcel; a selection by tracking says no more."""
         return self.request.parcel or TargetParcel(tracking=tuple(codes_of(self.request)))
 
     def _planned(self, steps: tuple[PlannedStep, ...], unused: tuple[str, ...] = ()) -> Plan:

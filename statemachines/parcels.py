@@ -1,6 +1,6 @@
-"""What may be told of an order's parcels, given those that are recorded: pure arithmetic over lines.
+"""What may be reported of an order's parcels, given those that are recorded: pure arithmetic over lines.
 
-A parcel is known by its number, or by one of its codes. What is known already changes nothing when it is told once
+A parcel is known by its number, or by one of its codes. What is known already changes nothing when it is reported once
 more, however it comes; so the words here are for parcels that contradict what is recorded, or hold more than is open.
 """
 
@@ -137,7 +137,7 @@ def recorded(parcel: TargetParcel, held: Mapping[str, str | None], *, closes: bo
 
 
 def code_reason(parcels: Parcels, parcel: TargetParcel) -> str | None:
-    """Why a new parcel cannot have its codes: another one went out under them, and nobody could tell whether that is
+    """Why a new parcel cannot have its codes: another one went out under them, and nobody could know whether that is
     meant. None where they are free."""
     for each in parcels:
         if taken := [code for code in parcel.tracking if code in each["tracking"]]:
@@ -149,8 +149,8 @@ def code_reason(parcels: Parcels, parcel: TargetParcel) -> str | None:
 
 
 def contradiction(known: RecordedParcel, parcel: TargetParcel, kind: str | None, *, is_over: bool) -> str | None:
-    """Why a number that is known cannot be told with this; None where it says nothing new. `is_over`: the order went
-    out, so that there is nothing left to be the last of. Raises InvalidItems."""
+    """Why a number that is known cannot be reported with this; None where it says nothing new. `is_over`: the order
+    went out, so that there is nothing left to be the last of. Raises InvalidItems."""
     asked = _asked(parcel, kind) or {}
     held = {line: decimal_of(count) for line, count in known["lines"].items()}
     differs = any(line not in held or (count is not None and count != held[line]) for line, count in asked.items())

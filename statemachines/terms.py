@@ -105,7 +105,7 @@ class OrderState:
 
     `state` is ours, `platform_state` what the platform showed last (they differ where a state is ours
     alone). `facts` are platform facts the guards and read-backs need, plain JSON. `parcels`: those that are recorded
-    with the order, first told first.
+    with the order, first reported first.
     """
 
     state: str

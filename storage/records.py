@@ -134,7 +134,7 @@ class Order:
     with every change and fences lost updates. `attempts` counts calls of the current step, `read_attempts` failed reads
     in a row, `crashes` daemon deaths in it. `gone_at`: since when the platform has no such order, with its message in
     `gone_detail`; it has no pending targets then. `is_provisional`: imported from a webhook and not yet confirmed by a
-    read. `parcels`: those that were told of and are kept with the order, first told first; None for none.
+    read. `parcels`: those that were reported and are kept with the order, first reported first; None for none.
     """
 
     seq: int

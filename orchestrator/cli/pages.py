@@ -127,7 +127,7 @@ def _returns(order: Json) -> list[Line]:
 
 
 def _parcels(order: Json) -> list[Line]:
-    """A line for each parcel that targets told of: its codes, what is in it, whether it arrived."""
+    """A line for each parcel that targets reported: its codes, what is in it, whether it arrived."""
     rows: list[Line] = []
     for each in order.get("parcels") or ():
         lines = ", ".join(f"{row['quantity'] or 'all'} of {row['id']}" for row in each["lines"])

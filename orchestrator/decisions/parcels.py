@@ -11,7 +11,7 @@ from statemachines.target import Json
 
 
 def keep_parcels(draft: Draft, parcels: Sequence[RecordedParcel], target: str, now: int) -> None:
-    """Writes the order's parcels as a target left them, with an event for each one that it told something of."""
+    """Writes the order's parcels as a target left them, with an event for each one that it reported something of."""
     known = {each["number"]: each for each in recorded_parcels(draft.order)}
     kept: list[RecordedParcel] = []
     for each in parcels:

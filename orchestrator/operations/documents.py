@@ -106,7 +106,7 @@ class ParcelLine(TypedDict):
 
 
 class RecordedParcel(TypedDict):
-    """A parcel that targets told of, as it is kept with the order."""
+    """A parcel that targets reported, as it is kept with the order."""
 
     number: str
     carrier: str | None
@@ -116,7 +116,7 @@ class RecordedParcel(TypedDict):
     lines: list[ParcelLine]
     last: bool
     recorded_at: Instant
-    delivered_at: Annotated[Instant | None, Field(description="When a target told that it arrived")]
+    delivered_at: Annotated[Instant | None, Field(description="When a target reported that it arrived")]
     returned: Annotated[bool, Field(description="It came back with its order: its lines are to be sent anew")]
 
 
@@ -133,7 +133,7 @@ class Order(TypedDict):
     situation: SituationName
     payment: Payment
     returns: Annotated[list[Return], Field(description="Empty also where the platform shows none")]
-    parcels: Annotated[list[RecordedParcel], Field(description="Those that targets told of, first told first")]
+    parcels: Annotated[list[RecordedParcel], Field(description="Those that targets reported, first reported first")]
     withdrawn: Annotated[bool, Field(description="Whether the buyer withdrew the order")]
     withdrawn_at: Annotated[Instant | None, Field(description="When; null also where the platform does not say")]
     attempts: int

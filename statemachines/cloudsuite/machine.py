@@ -221,7 +221,7 @@ class CloudsuiteMachine(PlatformMachine):
     # -- parcels ---------------------------------------------------------------------------------------------------
 
     def open_lines(self, current: OrderState, parcel: TargetParcel) -> Open | None:
-        """What no despatch told yet, whether a parcel or the ERP's own despatch."""
+        """What no despatch reported yet, whether a parcel or the ERP's own despatch."""
         del parcel
         return open_lines(_lines(current.facts), current.facts)
 

@@ -1,6 +1,6 @@
 """A parcel of a target as a CloudSuite despatch, and what despatches left open: pure.
 
-CloudSuite counts by ERP line numbers. An ERP that has none to tell gets the lines' positions in the order, which are
+CloudSuite counts by ERP line numbers. An ERP that has none gets the lines' positions in the order, which are
 written into the order before its first despatch (cloudsuite.md §6).
 """
 
@@ -43,7 +43,7 @@ def as_despatch(lines: Lines, request: TargetRequest, parcel: RecordedParcel) ->
 
 def open_lines(lines: Lines, facts: Mapping[str, Json]) -> dict[str, Decimal | None] | None:
     """How much of each order line is in no despatch that went out; None where the order's lines are not known. What
-    older stores kept of a despatch does not tell its lines, so it counts for nothing."""
+    older stores kept of a despatch does not name its lines, so it counts for nothing."""
     if not lines:
         return None
     sent = [each["lines"] for each in facts.get("despatches", {}).values() if "lines" in each]

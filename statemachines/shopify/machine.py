@@ -182,8 +182,8 @@ class ShopifyMachine(PlatformMachine):
         return bool(marks) and any(is_marked(each, marks) for each in live(current.facts))
 
     def with_parcel(self, current: OrderState, request: TargetRequest, parcel: RecordedParcel) -> TargetRequest:
-        """As items under the parcel's numbers. Its number is the key, so that it is told from others of the same
-        goods; its quantities are those that were open when it was told."""
+        """As items under the parcel's numbers. Its number is the key, so that it is distinguished from others of the
+        same goods; its quantities are those that were open when it was reported."""
         del current
         first, *further = trackings_of([parcel]) or (None,)
         lines = [{"id": line, "quantity": count} for line, count in parcel["lines"].items()]

@@ -180,7 +180,7 @@ def test_where_nothing_is_recorded_no_parcel_arrives() -> None:
     assert "none is recorded" in reason(SELLDONE, sent, target("delivered", number="B-1"))
 
 
-def test_one_word_tells_which_is_meant_where_shipped_and_delivered_are_one_state() -> None:
+def test_one_word_says_which_is_meant_where_shipped_and_delivered_are_one_state() -> None:
     then = after(MACHINE, order(), target(number="B-1", lines=["1"]), target("completed", number="B-2"))
     assert (then.state, len(then.parcels)) == ("completed", 2)
     then = after(MACHINE, then, target("delivered", number="B-2"))
@@ -208,7 +208,7 @@ boxes = st.lists(
 
 
 @given(boxes)
-def test_the_order_is_sent_once_and_only_when_all_of_it_left_or_the_last_one_was_told(
+def test_the_order_is_sent_once_and_only_when_all_of_it_left_or_the_last_one_was_reported(
     told: list[tuple[str, dict[str, str], bool]],
 ) -> None:
     current, sent = order(), 0

@@ -198,7 +198,7 @@ class ParcelBody(Body):
 
     @model_validator(mode="after")
     def _has_a_name(self) -> Self:
-        """A parcel that is known by nothing could not be told from the next one."""
+        """A parcel that is known by nothing could not be distinguished from the next one."""
         if self.number is None and not self.tracking:
             raise ValueError("number and tracking are missing: give one of them, the parcel is known by it")
         return self
