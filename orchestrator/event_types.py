@@ -7,6 +7,7 @@ from typing import Final
 EVENT_TYPES: Final[dict[str, str]] = {
     "order.imported": "an order was seen for the first time",
     "order.updated": "the platform's data of an order changed, other than by our own steps: `data.changed`",
+    "order.refreshed": "the platform shows an order for the first time after a step of ours (`data.changed`)",
     "order.payment_settled": "an order's payment is settled now",
     "order.drifted": "the platform shows another state than ours; it was adopted",
     "order.blocked": "an order waits for a person (`data.problem`)",

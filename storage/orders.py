@@ -13,6 +13,9 @@ from storage.transaction import Transaction, Value
 LONGEST_WAIT_MS = 86_400_000
 """No order is postponed for longer than that, whatever the config says."""
 
+CONTENT_VERSION = 2
+"""The form of content that is kept now: a member that the platform does not give is left out of it."""
+
 _FAR_MS = 2**62
 _OLD_INTENT_FIELDS = 6  # without is_unanswered
 
@@ -20,8 +23,8 @@ _INSERT = (
     "INSERT INTO orders (shop, platform, id, imported_at, version, updated_at, state, platform_state, milestone,"
     " situation, observed_at, moved_at, due_at, intent, attempts, read_attempts, crashes, next_attempt_at, wait,"
     " problem, reference, payment, facts, content_hash, platform_updated_at, held_at, held_reason, gone_at,"
-    " gone_detail, is_provisional, parcels) VALUES"
-    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " gone_detail, is_provisional, parcels, payment_status) VALUES"
+    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 _SAVE_STEP = (
@@ -32,7 +35,7 @@ _SAVE_STEP = (
 
 _SAVE_REST = (
     "UPDATE orders SET reference = ?, payment = ?, facts = ?, content_hash = ?, platform_updated_at = ?, held_at = ?,"
-    " held_reason = ?, gone_at = ?, gone_detail = ?, is_provisional = ?, parcels = ? WHERE seq = ?"
+    " held_reason = ?, gone_at = ?, gone_detail = ?, is_provisional = ?, parcels = ?, payment_status = ? WHERE seq = ?"
 )
 
 SELDOM = frozenset(
@@ -48,6 +51,7 @@ SELDOM = frozenset(
         "gone_detail",
         "is_provisional",
         "parcels",
+        "payment_status",
     }
 )
 """Fields that a step mostly leaves alone: written apart, only when they changed."""
@@ -137,22 +141,26 @@ def save_payload(
     read_at: int | None = None,
 ) -> None:
     """Keeps the newest payload byte for byte, with the content of the observation that began at `read_at`."""
-    text = None if content is None else dump_json(content)
+    text, version = (None, None) if content is None else (dump_json(content), CONTENT_VERSION)
     tx.execute(
-        "INSERT INTO payloads (shop, id, received_at, payload, content, read_at) VALUES (?, ?, ?, ?, ?, ?)"
+        "INSERT INTO payloads (shop, id, received_at, payload, content, read_at, content_version)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (shop, id) DO UPDATE SET received_at = excluded.received_at, payload = excluded.payload,"
-        " content = excluded.content, read_at = excluded.read_at",
-        (shop, order, now_ms, payload, text, read_at),
+        " content = excluded.content, read_at = excluded.read_at, content_version = excluded.content_version",
+        (shop, order, now_ms, payload, text, read_at, version),
     )
 
 
 def get_kept(tx: Transaction, shop: str, order: str) -> Kept | None:
     """The content of an order as it was last observed; None for one that has no payload."""
-    rows = tx.query("SELECT content, read_at, received_at FROM payloads WHERE shop = ? AND id = ?", (shop, order))
+    rows = tx.query(
+        "SELECT content, read_at, received_at, content_version FROM payloads WHERE shop = ? AND id = ?", (shop, order)
+    )
     if not rows:
         return None
-    content, read_at, received_at = rows[0]
-    return Kept(None if content is None else load_json(content), read_at, received_at)
+    content, read_at, received_at, version = rows[0]
+    is_exact = version is not None and version >= CONTENT_VERSION
+    return Kept(None if content is None else load_json(content), read_at, received_at, is_exact)
 
 
 def get_payload(tx: Transaction, shop: str, order: str) -> bytes | None:
@@ -201,7 +209,8 @@ def orders_with_intent(tx: Transaction, shop: str) -> list[Order]:
 def stalest_orders(
     tx: Transaction, shop: str, ends: tuple[str, ...], observed_before: int, limit: int, now_ms: int = _FAR_MS
 ) -> list[str]:
-    """Ids of the shop's orders outside the end states that were not observed since `observed_before`, stalest first.
+    """Ids of the shop's orders that were not observed since `observed_before`, stalest first: those outside the end
+    states, and those in them that were not observed since our last call on them ended.
 
     An observation later than `now_ms` is impossible: our clock was ahead, and its real time is unknown.
 
@@ -210,7 +219,8 @@ def stalest_orders(
     """
     marks = ", ".join("?" * len(ends))
     rows = tx.query(
-        f"SELECT id FROM orders WHERE shop = ? AND state NOT IN ({marks}) AND (observed_at > ? OR (observed_at < ?"  # noqa: S608
+        f"SELECT id FROM orders WHERE shop = ? AND (state NOT IN ({marks})"  # noqa: S608
+        " OR (moved_at > observed_at AND observed_at > 0)) AND (observed_at > ? OR (observed_at < ?"
         " AND (gone_at IS NULL OR ? - observed_at > observed_at - gone_at)))"
         " ORDER BY CASE WHEN observed_at > ? THEN 0 ELSE observed_at END LIMIT ?",
         (shop, *ends, now_ms, observed_before, observed_before, now_ms, limit),
@@ -311,6 +321,7 @@ def _seldom_values(order: Order) -> tuple[Value, ...]:
         order.gone_detail,
         int(order.is_provisional),
         dump_json(order.parcels) if order.parcels else None,
+        order.payment_status,
     )
 
 

@@ -116,12 +116,14 @@ class Kept:
     """What is kept of an order's last observation beside its row.
 
     `content`: what the ERP was given of it, `read_at`: when that observation began; both None for an order that an
-    older version kept. `received_at`: when its payload was kept.
+    older version kept. `received_at`: when its payload was kept. `is_exact`: a member that the platform does not give
+    is left out of the content; an older version kept it as null.
     """
 
     content: dict[str, Json] | None
     read_at: int | None
     received_at: int
+    is_exact: bool = True
 
 
 @dataclass(slots=True)
@@ -135,6 +137,7 @@ class Order:
     in a row, `crashes` daemon deaths in it. `gone_at`: since when the platform has no such order, with its message in
     `gone_detail`; it has no pending targets then. `is_provisional`: imported from a webhook and not yet confirmed by a
     read. `parcels`: those that were reported and are kept with the order, first reported first; None for none.
+    `payment_status`: what content calls it, None for an order that an older version kept.
     """
 
     seq: int
@@ -169,6 +172,7 @@ class Order:
     gone_detail: str | None = None
     is_provisional: bool = False
     parcels: list[dict[str, Json]] | None = None
+    payment_status: str | None = None
 
     @classmethod
     def first_seen(
@@ -188,6 +192,7 @@ class Order:
         observed_at: int,
         now: int,
         is_provisional: bool = False,
+        payment_status: str | None = None,
     ) -> Order:
         """An order that is not kept yet: at rest, and without any target. `now`: when it is imported."""
         return cls(
@@ -220,6 +225,7 @@ class Order:
             updated_at=now,
             version=1,
             is_provisional=is_provisional,
+            payment_status=payment_status,
         )
 
 

@@ -428,6 +428,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         daemon.dump,
         {200: Answer("One JSON object a line; `kind` is `shop` or `order`", {NDJSON_TYPE: None})},
         _STORE,
+        query=parameters.DumpQuery,
     ),
     Route(
         "GET",

@@ -50,6 +50,15 @@ class Answer:
         except ValueError:
             raise _no_api(self.address) from None
 
+    def exact(self) -> Any:
+        """As `json`, with numbers that keep their digits."""
+        from orchestrator.platforms.json_text import read_value
+
+        try:
+            return read_value(self.text())
+        except ValueError:
+            raise _no_api(self.address) from None
+
     def text(self) -> str:
         """The body as text."""
         return self.body.decode("utf-8", "replace")
@@ -99,10 +108,10 @@ class Client:
             self._refuse(response)
             return Answer(response.status, response.read(), str(self.address))
 
-    def stream(self, path: str) -> Iterator[bytes]:
+    def stream(self, path: str, query: Query | None = None) -> Iterator[bytes]:
         """Reads a long answer piece by piece while it arrives. Raises Failure (3) when it is cut."""
         with self._connected(CALL_SECONDS) as connection:
-            connection.request("GET", self._target(path, None), headers=self._credentials)
+            connection.request("GET", self._target(path, query), headers=self._credentials)
             response = connection.getresponse()
             self._refuse(response)
             yield from _pieces(response)

@@ -35,6 +35,7 @@ _WITHOUT_SHOPS: Final[dict[str, Any]] = {
         "secret": {"env": "ERP_SECRET"},
         "orders_types": [],
         "format": "event",
+        "include": ["payload"],
         "timeout_seconds": 15,
         "max_wait_seconds": 60,
     },

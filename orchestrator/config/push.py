@@ -71,6 +71,13 @@ class DeliverySettings(Section):
     format: Annotated[
         DeliveryFormat, Field(description="event: our event with the payload in it; platform: the payload alone")
     ] = "event"
+    include: Annotated[
+        tuple[Literal["payload", "content"], ...],
+        Field(
+            description="What each event carries of its order, as it is kept then: payload, what the platform sent; "
+            "content, the order in one shape for all platforms. With the format platform it is the payload alone"
+        ),
+    ] = ("payload",)
     timeout_seconds: Annotated[float, Field(gt=0, le=300, description="How long a receiver may take to answer")] = 15.0
     max_wait_seconds: Annotated[float, Field(gt=0, le=86_400, description="The longest wait between two attempts")] = (
         60.0
@@ -80,6 +87,8 @@ class DeliverySettings(Section):
     def _leads_somewhere(self) -> Self:
         if self.orders_url is None and self.products_url is None:
             raise ValueError("must have orders_url, products_url or both")
+        if self.format == "platform" and self.include != ("payload",):
+            raise ValueError('include is for the format "event": what has the format "platform" is the payload alone')
         return self
 
 

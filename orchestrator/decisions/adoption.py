@@ -175,6 +175,7 @@ def _import(tx: Transaction, ctx: Context, observation: Observation) -> Order:
         observed_at=observation.read_at,
         now=now,
         is_provisional=snapshot.is_provisional,
+        payment_status=snapshot.payment_status,
     )
     draft = Draft(insert_order(tx, order, snapshot.payload, snapshot.content), (), cause=observation.cause)
     draft.emit(

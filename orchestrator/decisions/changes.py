@@ -25,6 +25,14 @@ MOST_POINTERS = 100
 _WHOLE = frozenset({"/buyer", "/ship_to", "/bill_to", "/cancelled"})
 _PRICE = frozenset({"net", "gross", "stated"})
 _ATTRIBUTES = "/attributes"
+_OF_ANOTHER_MEANING = (
+    "/numbers/order",
+    "/totals/lines",
+    "/totals/discount",
+    "/lines/*/unit_price",
+    "/lines/*/discount",
+)
+"""What an older version kept in another meaning (`Kept.is_exact`): no change can be seen by it."""
 
 
 def changes_of(order: Order, kept: Kept | None, snapshot: OrderSnapshot, *, is_cancelled: bool) -> list[str]:
@@ -36,7 +44,7 @@ def changes_of(order: Order, kept: Kept | None, snapshot: OrderSnapshot, *, is_c
     """
     if kept is None or kept.content is None or kept.read_at is None:
         return [""] if kept is not None and _is_touched(order, kept, snapshot) else []
-    found = less(changed_pointers(kept.content, snapshot.content), snapshot.apart.beside)
+    found = shown_changes(kept, snapshot)
     if order.moved_at > kept.read_at:
         found = less(found, snapshot.apart.steps)
     if is_cancelled and kept.content.get("cancelled") is None and snapshot.content.get("cancelled") is not None:
@@ -44,6 +52,14 @@ def changes_of(order: Order, kept: Kept | None, snapshot: OrderSnapshot, *, is_c
     if not found and order.is_provisional and not snapshot.is_provisional and _is_newer(order, snapshot):
         return [""]  # the first read: it shows fields that the webhook did not have, some of which may have changed
     return bounded(found)
+
+
+def shown_changes(kept: Kept | None, snapshot: OrderSnapshot) -> list[str]:
+    """Where a snapshot's content differs from the one before, whoever changed it; nothing where none is kept."""
+    if kept is None or kept.content is None:
+        return []
+    found = less(changed_pointers(kept.content, snapshot.content), snapshot.apart.beside)
+    return found if kept.is_exact else less(found, _OF_ANOTHER_MEANING)
 
 
 def _is_touched(order: Order, kept: Kept, snapshot: OrderSnapshot) -> bool:

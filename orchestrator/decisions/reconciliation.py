@@ -5,12 +5,12 @@ The platform is authoritative for its state: another state than ours is drift, w
 
 from __future__ import annotations
 
-from orchestrator.decisions.changes import changes_of
+from orchestrator.decisions.changes import bounded, changes_of, shown_changes
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.parcels import take_parcels_back
 from orchestrator.platforms.client import OrderSnapshot
 from statemachines.target import Json
-from storage.records import Order
+from storage.records import Order, TargetStatus
 
 _WHERE_PAYMENT_STANDS = frozenset({"", "/payment", "/payment/status"})
 _NOT_PAID = frozenset({"unpaid", "unknown"})
@@ -20,13 +20,18 @@ def reconcile(draft: Draft, ctx: Context, snapshot: OrderSnapshot, read_at: int)
     """Takes over what the platform shows in a read that began at `read_at`; returns whether anything relevant differed.
     A blocked order is released where the cause of its block is gone."""
     before = draft.order
-    pointers = _pointers(draft, ctx, snapshot)
+    pointers, shown = _pointers(draft, ctx, snapshot), shown_changes(draft.kept, snapshot)
     _take_over(draft, ctx, snapshot, read_at)
     has_changed = _emit_changes(draft, before, pointers)
     if draft.order.state != before.state:
         _emit_drift(draft, ctx, before)
         draft.release("drift")
         return True
+    is_first = before.observed_at > 0 and _is_first_after_a_step(before)  # 0: it is to be read anyway
+    if is_first and not has_changed and not _is_underway(draft):
+        order = draft.order
+        data = {"reference": order.reference, "payment": order.payment, "state": order.state}
+        draft.emit("order.refreshed", **data, changed=bounded(shown))
     is_another_input = (draft.order.facts, draft.order.payment) != (before.facts, before.payment)
     if is_another_input and before.problem is not None and before.problem.step is None:
         draft.release("change")  # a guard refused, and its input is another now
@@ -63,10 +68,21 @@ def _take_over(draft: Draft, ctx: Context, snapshot: OrderSnapshot, read_at: int
         gone_at=None,
         gone_detail=None,
         is_provisional=snapshot.is_provisional,
+        payment_status=snapshot.payment_status,
     )
     take_parcels_back(draft, ctx.machine, order.state)
     if is_changed:
         draft.keep_payload(snapshot.payload, snapshot.content, read_at)
+
+
+def _is_first_after_a_step(order: Order) -> bool:
+    """Whether no observation showed the order since a step of ours ended: what is kept of it is of before."""
+    return order.observed_at <= order.moved_at
+
+
+def _is_underway(draft: Draft) -> bool:
+    """Whether more steps of the same target follow."""
+    return bool(draft.targets) and draft.targets[0].status is TargetStatus.RUNNING
 
 
 def _is_changed(draft: Draft, snapshot: OrderSnapshot) -> bool:
@@ -74,9 +90,8 @@ def _is_changed(draft: Draft, snapshot: OrderSnapshot) -> bool:
     order, kept = draft.order, draft.kept
     known = (order.platform_state, order.payment, order.facts, order.content_hash, order.platform_updated_at)
     shown = (snapshot.state, snapshot.payment, snapshot.facts, snapshot.content_hash, snapshot.platform_updated_at)
-    is_first_after_a_step = order.observed_at <= order.moved_at
-    is_other_content = kept is not None and kept.content != snapshot.content
-    return order.is_provisional or is_first_after_a_step or known != shown or is_other_content
+    is_other_content = kept is not None and (kept.content != snapshot.content or not kept.is_exact)
+    return order.is_provisional or _is_first_after_a_step(order) or known != shown or is_other_content
 
 
 def _emit_changes(draft: Draft, before: Order, pointers: list[str]) -> bool:

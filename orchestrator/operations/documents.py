@@ -12,6 +12,7 @@ from pydantic import Field
 from pydantic.json_schema import WithJsonSchema
 from typing_extensions import TypedDict
 
+from orchestrator.platforms.content_document import Content, PaymentStatus
 from statemachines.description import MachineDescription
 from storage.records import Circuit, PausedBy, Situation, TargetStatus, WaitReason
 
@@ -80,7 +81,12 @@ class Event(TypedDict):
     shop: str | None
     order: str | None
     target: str | None
-    data: dict[str, Any]
+    data: Annotated[
+        dict[str, Any],
+        Field(
+            description="What there is to say; with include also the order's `payload` and `content` as they are now"
+        ),
+    ]
 
 
 class ReturnedLine(TypedDict):
@@ -132,6 +138,7 @@ class Order(TypedDict):
     milestone: str | None
     situation: SituationName
     payment: Payment
+    payment_status: Annotated[PaymentStatus, Field(description="Where the payment stands, in a finer word")]
     returns: Annotated[list[Return], Field(description="Empty also where the platform shows none")]
     parcels: Annotated[list[RecordedParcel], Field(description="Those that targets reported, first reported first")]
     withdrawn: Annotated[bool, Field(description="Whether the buyer withdrew the order")]
@@ -149,14 +156,25 @@ class Order(TypedDict):
     version: int
 
 
-class OrderDetail(Order):
+class OrderRow(Order):
     """One order, with what was asked for beside it."""
 
     payload: NotRequired[Annotated[Any, Field(description="What the platform sent; with include=payload")]]
+    content: NotRequired[
+        Annotated[
+            Content | None,
+            Field(description="The order in one shape for all platforms; with include=content; null until it is read"),
+        ]
+    ]
+
+
+class OrderDetail(OrderRow):
+    """One order, with its timeline if that was asked for."""
+
     timeline: NotRequired[Annotated[list[Event], Field(description="Oldest first; with include=timeline")]]
 
 
-class OrderLine(Order):
+class OrderLine(OrderRow):
     """One order in the dump: `targets` are all that it ever had."""
 
     kind: Literal["order"]
@@ -166,7 +184,7 @@ class OrderLine(Order):
 class Orders(TypedDict):
     """A page of orders."""
 
-    orders: list[Order]
+    orders: list[OrderRow]
     next: str | None
 
 

@@ -6,10 +6,14 @@ So each page is a snapshot of its own: a line is consistent in itself, two lines
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
+from functools import partial
+from typing import cast
 
 from orchestrator.clock import Clock
+from orchestrator.operations.content_view import with_payment_status
 from orchestrator.operations.documents import OrderLine, ShopLine
+from orchestrator.operations.inclusions import Included, included_of_order
 from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.timeline import order_events
 from orchestrator.operations.views import event_view, order_view, shop_view, target_view
@@ -24,36 +28,49 @@ from storage.transaction import Transaction
 _PAGE = 50
 
 
-async def dump_lines(store: Store, node: NodeFacts, clock: Clock) -> AsyncGenerator[ShopLine | OrderLine, None]:
+DumpLine = tuple[ShopLine | OrderLine, Included]
+"""A line, and what is shown beside its order."""
+
+
+async def dump_lines(
+    store: Store, node: NodeFacts, clock: Clock, include: Collection[str] = ()
+) -> AsyncGenerator[DumpLine, None]:
     """A line for each shop, then one for each order with all its targets and events, oldest import first.
 
-    `kind` is `shop` or `order`; the other members are those of the API's shops, orders, targets and events.
+    `kind` is `shop` or `order`; the other members are those of the API's shops, orders, targets and events. `include`:
+    what to show beside each order.
     """
     rows = {shop.name: shop for shop in await store.read(list_shops)}
     for facts in node.shops().values():
-        yield {"kind": "shop", **shop_view(facts, rows.get(facts.name), clock.now_ms())}
+        yield {"kind": "shop", **shop_view(facts, rows.get(facts.name), clock.now_ms())}, {}
     after = 0
     while True:
-        position, machines = after, {name: facts.machine for name, facts in node.shops().items()}
+        machines = {name: facts.machine for name, facts in node.shops().items()}
         page = await store.read(
-            lambda tx, position=position, machines=machines: _page(tx, position, rows, machines, clock.now_ms())  # type: ignore[misc]
+            partial(_page, after=after, shops=rows, machines=machines, now_ms=clock.now_ms(), include=include)
         )
-        for seq, line in page:
-            yield line
+        for seq, line, included in page:
+            yield line, included
             after = seq
         if not page:
             return
 
 
 def _page(
-    tx: Transaction, after: int, shops: Mapping[str, Shop], machines: Mapping[str, PlatformMachine], now_ms: int
-) -> list[tuple[int, OrderLine]]:
-    lines: list[tuple[int, OrderLine]] = []
-    for order in list_orders(tx, after, _PAGE):
+    tx: Transaction,
+    after: int,
+    shops: Mapping[str, Shop],
+    machines: Mapping[str, PlatformMachine],
+    now_ms: int,
+    include: Collection[str],
+) -> list[tuple[int, OrderLine, Included]]:
+    lines: list[tuple[int, OrderLine, Included]] = []
+    for order in with_payment_status(tx, list_orders(tx, after, _PAGE)):
         view = order_view(
             order, (), shops.get(order.shop), machines.get(order.shop), now_ms, is_configured=order.shop in machines
         )
         view["targets"] = [target_view(target, order.situation) for target in list_targets(tx, order.shop, order.id)]
         events = [event_view(event) for event in order_events(tx, order.shop, order.id)]
-        lines.append((order.seq, {"kind": "order", **view, "events": events}))
+        line = {"kind": "order", **view, "events": events}
+        lines.append((order.seq, cast("OrderLine", line), included_of_order(tx, order, include)))
     return lines

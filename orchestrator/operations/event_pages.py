@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from orchestrator.decisions.problems import Help
 from orchestrator.decisions.refusals import Refused
+from orchestrator.operations.inclusions import Included, included_of_event, within_bounds
 from storage.events import EventFilter, last_cursor, list_events
 from storage.identity import feed_id
 from storage.records import Event
@@ -14,19 +16,23 @@ from storage.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events, the cursor up to which the reader has read all that it asked for, and the id of the feed."""
+    """Events, each with what is shown in its data, the cursor up to which the reader has read all that it asked for,
+    and the id of the feed."""
 
-    events: list[Event]
+    events: list[tuple[Event, Included]]
     next: int
     feed: str
 
 
-def event_page(tx: Transaction, after: int, limit: int, wanted: EventFilter) -> EventPage:
-    """The events of a filter above `after`, `limit` at most."""
+def event_page(
+    tx: Transaction, after: int, limit: int, wanted: EventFilter, include: Collection[str] = ()
+) -> EventPage:
+    """The events of a filter above `after`, `limit` at most, and fewer where much is included (`within_bounds`)."""
     events = list_events(tx, after, limit, wanted)
-    if len(events) == limit:
-        return EventPage(events, events[-1].cursor, feed_id(tx))
-    return EventPage(events, max(after, last_cursor(tx)), feed_id(tx))
+    shown = list(within_bounds((event, included_of_event(tx, event, include)) for event in events))
+    if len(events) == limit or len(shown) < len(events):
+        return EventPage(shown, shown[-1][0].cursor, feed_id(tx))
+    return EventPage(shown, max(after, last_cursor(tx)), feed_id(tx))
 
 
 def refuse_foreign_cursor(tx: Transaction, cursor: int, feed: str | None) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from orchestrator.decisions.problems import FieldError
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations import documents
+from orchestrator.operations.content_view import with_payment_status
+from orchestrator.operations.inclusions import Included, included_of_order, within_bounds
 from orchestrator.operations.views import order_view, shop_wait
 from orchestrator.runtime.reports import ShopFacts
 from statemachines.machine import Milestone
@@ -23,7 +26,8 @@ Configured = Mapping[str, ShopFacts]
 
 @dataclass(frozen=True, slots=True)
 class OrderQuery:
-    """Which orders to list. `state` is a native name or a milestone of any shop, without regard to case."""
+    """Which orders to list. `state` is a native name or a milestone of any shop, without regard to case. `include`:
+    what to show beside each."""
 
     shop: str | None = None
     state: str | None = None
@@ -31,11 +35,16 @@ class OrderQuery:
     situation: str | None = None
     reference: str | None = None
     updated_after: int | None = None
+    include: tuple[str, ...] = ()
+
+
+OrderPage = list[tuple[documents.OrderRow, Included]]
+"""Orders, each with what is shown beside it."""
 
 
 def order_page(
     tx: Transaction, configured: Configured, query: OrderQuery, after: int, limit: int, now: int
-) -> tuple[list[documents.Order], int | None]:
+) -> tuple[OrderPage, int | None]:
     """A page of orders above the position `after`, and the position of the next page, None at the end.
 
     Raises Refused `invalid-request` for a state that no machine and no order has.
@@ -54,7 +63,9 @@ def order_page(
         ),
     )
     found = list_orders(tx, after, limit + 1, wanted)
-    page = found[:limit]
+    beside = ((order, included_of_order(tx, order, query.include)) for order in found[:limit])
+    rows = list(within_bounds(beside))
+    page = with_payment_status(tx, [order for order, _ in rows])
     pending = _pending_of(tx, page)
     machines = {name: facts.machine for name, facts in configured.items()}
     views = []
@@ -62,7 +73,8 @@ def order_page(
         targets, machine = pending.get((each.shop, each.id), ()), machines.get(each.shop)
         is_there = each.shop in configured
         views.append(order_view(each, targets, shops.get(each.shop), machine, now, is_configured=is_there))
-    return views, page[-1].seq if len(found) > limit else None
+    shown = [(cast("documents.OrderRow", view), included) for view, (_, included) in zip(views, rows, strict=True)]
+    return shown, page[-1].seq if len(found) > len(page) else None
 
 
 def _passed(configured: Configured, milestone: str | None) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,7 @@ shops belong to the event loop, so they are read before and handed in.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from functools import partial
 from typing import cast
 
@@ -16,18 +16,20 @@ import anyio
 from orchestrator.clock import Clock
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations import documents
+from orchestrator.operations.content_view import with_payment_status
 from orchestrator.operations.deliveries import EndpointFacts, consumer_views, delivery_views, no_consumer
-from orchestrator.operations.dump import dump_lines
+from orchestrator.operations.dump import DumpLine, dump_lines
 from orchestrator.operations.event_pages import EventPage, event_page, refuse_foreign_cursor
 from orchestrator.operations.feed import Feed
-from orchestrator.operations.order_pages import Configured, OrderQuery, order_page
+from orchestrator.operations.inclusions import Included, included_of_order
+from orchestrator.operations.order_pages import Configured, OrderPage, OrderQuery, order_page
 from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.status import Counts, read_counts, status_dump
 from orchestrator.operations.timeline import newest_events
 from orchestrator.operations.views import event_view, left_shop_view, order_view, rejected_view, shop_view, target_view
 from storage.events import EventFilter, acknowledge, consumer_cursor, forget_consumer, seek_consumer
 from storage.identity import feed_id
-from storage.orders import get_order, get_payload
+from storage.orders import get_order
 from storage.products import StoredProduct, list_products
 from storage.records import Shop, Target, TargetStatus
 from storage.rejected import list_rejected
@@ -78,9 +80,9 @@ class Queries:
         now = self._clock.now_ms()
         await self._store.write(lambda tx: acknowledge(tx, _PROBE, now, now))
 
-    def dump(self) -> AsyncGenerator[documents.ShopLine | documents.OrderLine, None]:
+    def dump(self, include: Collection[str] = ()) -> AsyncGenerator[DumpLine, None]:
         """Everything, line by line (dump.py)."""
-        return dump_lines(self._store, self._node, self._clock)
+        return dump_lines(self._store, self._node, self._clock, include)
 
     # -- shops -----------------------------------------------------------------------------------------------------
 
@@ -111,40 +113,40 @@ class Queries:
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
-    async def orders(self, query: OrderQuery, after: int, limit: int) -> tuple[list[documents.Order], int | None]:
+    async def orders(self, query: OrderQuery, after: int, limit: int) -> tuple[OrderPage, int | None]:
         """A page of orders above the position `after`, and the position of the next page, None at the end.
 
         Raises Refused: `shop-not-found`, `invalid-request` for a state that no machine and no order has.
         """
         configured, now = self._node.shops(), self._clock.now_ms()
 
-        def unit(tx: Transaction) -> tuple[list[documents.Order], int | None]:
+        def unit(tx: Transaction) -> tuple[OrderPage, int | None]:
             _check_shop(tx, configured, query.shop)
             return order_page(tx, configured, query, after, limit, now)
 
         return await self._store.read(unit)
 
-    async def order(self, shop: str, order: str, *, with_timeline: bool = False) -> documents.OrderDetail:
-        """One order, with `timeline` if it is asked for. Raises Refused `order-not-found`."""
+    async def order(
+        self, shop: str, order: str, include: Collection[str] = ()
+    ) -> tuple[documents.OrderDetail, Included]:
+        """One order, and what is shown beside it; `timeline` joins it if it is asked for. Raises Refused
+        `order-not-found`."""
         facts, now = self._node.shops().get(shop), self._clock.now_ms()
 
-        def unit(tx: Transaction) -> documents.OrderDetail:
+        def unit(tx: Transaction) -> tuple[documents.OrderDetail, Included]:
             found = get_order(tx, shop, order)
             if found is None:
                 raise Refused("order-not-found", f"no order {order} of shop {shop} is known")
+            (found,) = with_payment_status(tx, [found])
             machine = facts.machine if facts is not None else None
             targets, row = pending_targets(tx, shop, order), get_shop(tx, shop)
             shown = order_view(found, targets, row, machine, now, is_configured=facts is not None)
             view = cast("documents.OrderDetail", shown)  # its own members are optional
-            if with_timeline:
+            if "timeline" in include:
                 view["timeline"] = [event_view(event) for event in newest_events(tx, shop, order, _TIMELINE_LIMIT)]
-            return view
+            return view, included_of_order(tx, found, include)
 
         return await self._store.read(unit)
-
-    async def payload(self, shop: str, order: str) -> bytes | None:
-        """The order's payload as the platform sent it last."""
-        return await self._store.read(lambda tx: get_payload(tx, shop, order))
 
     # -- targets ---------------------------------------------------------------------------------------------------
 
@@ -175,18 +177,24 @@ class Queries:
     # -- the feed --------------------------------------------------------------------------------------------------
 
     async def events(
-        self, after: int, limit: int, wanted: EventFilter, wait_seconds: float = 0, feed: str | None = None
+        self,
+        after: int,
+        limit: int,
+        wanted: EventFilter,
+        wait_seconds: float = 0,
+        feed: str | None = None,
+        include: Collection[str] = (),
     ) -> EventPage:
         """Events above `after`; where there are none yet, waits for one at most `wait_seconds`.
 
         A reader of few types moves on over the others: `next` is the newest cursor that was read.
-        `feed`: the feed that the reader's cursor is of, if it says so.
+        `feed`: the feed that the reader's cursor is of, if it says so. `include`: what to show in each event's data.
         Raises Refused: `shop-not-found`; `cursor-ahead` for a cursor that the feed has not come to, or of another feed.
         """
 
         def unit(tx: Transaction, position: int, configured: Configured) -> EventPage:
             _check_shop(tx, configured, wanted.shop)
-            return event_page(tx, position, limit, wanted)
+            return event_page(tx, position, limit, wanted, include)
 
         deadline = self._clock.monotonic() + wait_seconds
         await self._check_cursor(after, feed)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, cast
 
 from orchestrator.clock import optional_rfc3339, rfc3339
 from orchestrator.decisions.draft import recorded_parcels
 from orchestrator.decisions.problems import problem_of
 from orchestrator.operations import documents
+from orchestrator.platforms.content_document import PaymentStatus
 from orchestrator.platforms.json_text import servable
 from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, SyncReport, WebhookHealth
 from statemachines.machine import OrderState, Plan, PlatformMachine
@@ -109,6 +110,7 @@ def order_view(
         "milestone": order.milestone,
         "situation": situation.value,
         "payment": order.payment,
+        "payment_status": cast("PaymentStatus", order.payment_status or "unknown"),
         "returns": _returns_view(order),
         "parcels": [_parcel_view(each) for each in recorded_parcels(order)],
         "withdrawn": withdrawal is not None,

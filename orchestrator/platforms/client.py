@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from orchestrator.platforms.completion import payment_status_of
 from orchestrator.platforms.content import NOTHING_APART, Apart
 from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest
@@ -58,6 +59,11 @@ class OrderSnapshot:
     def order_state(self) -> OrderState:
         """As the machine sees it."""
         return OrderState(self.state, self.state, self.payment, self.facts)
+
+    @property
+    def payment_status(self) -> str:
+        """Where the payment stands, by the content; where that does not say, in the coarser words of `payment`."""
+        return payment_status_of(self.content) or self.payment
 
 
 @dataclass(frozen=True, slots=True)

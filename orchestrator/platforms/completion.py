@@ -18,7 +18,7 @@ from typing_extensions import is_typeddict
 
 from orchestrator.platforms import balance
 from orchestrator.platforms.content import decimal
-from orchestrator.platforms.content_document import CompleteContent, Price, Shape
+from orchestrator.platforms.content_document import CompleteContent, PaymentStatus, Price, Shape
 from statemachines.target import Json
 
 _MISSING: Final = object()
@@ -87,6 +87,13 @@ def completed(content: Mapping[str, Json], *, is_exact: bool = True) -> Complete
     }
     whole["hash"] = _hash(whole)
     return cast("CompleteContent", whole)
+
+
+def payment_status_of(content: Mapping[str, Json]) -> PaymentStatus | None:
+    """Where the payment stands; None where the content does not say."""
+    payment = content.get("payment")
+    status = payment.get("status") if isinstance(payment, Mapping) else None
+    return cast("PaymentStatus", status) if status in get_args(PaymentStatus) else None
 
 
 # -- gaps --------------------------------------------------------------------------------------------------------------

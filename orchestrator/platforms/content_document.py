@@ -122,7 +122,7 @@ class Location(TypedDict):
     name: str | None
 
 
-class OrderLine(TypedDict):
+class ContentLine(TypedDict):
     """A line. `id` is what `items` and `erp_lines` take, `open` what is left to be shipped, `discount` that of the
     whole line."""
 
@@ -217,7 +217,7 @@ class Shape(TypedDict):
     bill_to: Address | None
     delivery: Shipping
     payment: PaymentState
-    lines: list[OrderLine] | None
+    lines: list[ContentLine] | None
     discounts: list[Discount] | None
     totals: Sums
     parcels: list[Parcel] | None

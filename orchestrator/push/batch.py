@@ -156,7 +156,7 @@ class Round:
                 else:
                     found.failed.append((pending, attempt))
             if run.is_out:
-                found.late.append(OverdueCall(replace(run.pending_events[tried], payload=None), run, run.weight))
+                found.late.append(OverdueCall(replace(run.pending_events[tried], load=None), run, run.weight))
                 tried += 1
             found.left.extend(run.pending_events[tried:])
             del run.pending_events[tried:]  # a late call may last: it keeps no payloads but its own

@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from orchestrator.backoff import Growing, equal_jitter
 from orchestrator.push.batch import EventBatch, OverdueCall, Pace
-from orchestrator.push.envelope import Endpoint, PendingEvent, payload_of
+from orchestrator.push.envelope import Endpoint, PendingEvent, load_of
 from orchestrator.push.sender import PushContext
 from storage.deliveries import hurry_parked, note_delivered, note_error, park, unpark
 from storage.transaction import Transaction
@@ -164,12 +164,12 @@ class EndpointState:
             del self.late[late.pending.ordering_key]
         self.parked.wake()
 
-    def with_payloads(self, tx: Transaction, pending_events: Sequence[PendingEvent]) -> list[PendingEvent]:
-        """Reads payloads ahead, which is quick, but only so much: they may be large. The others are read when sent."""
+    def with_loads(self, tx: Transaction, pending_events: Sequence[PendingEvent]) -> list[PendingEvent]:
+        """Reads ahead what goes out, which is quick, but only so much: it may be large. The rest is read when sent."""
         found: list[PendingEvent] = []
         room = _READ_AHEAD_BYTES
         for pending in pending_events:
-            payload = payload_of(tx, pending.event, self._context.settings.format) if room > 0 else None
-            room -= len(payload.text) if payload is not None and payload.text is not None else 0
-            found.append(replace(pending, payload=payload))
+            load = load_of(tx, pending.event, self._context.settings) if room > 0 else None
+            room -= 0 if load is None else load.size
+            found.append(replace(pending, load=load))
         return found

@@ -7,23 +7,21 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from standardwebhooks import Webhook as Signer
 
 from orchestrator import __version__
-from orchestrator.config.push import DeliveryFormat, DeliverySettings, event_types
+from orchestrator.config.push import DeliverySettings, event_types
+from orchestrator.operations.inclusions import Payload, content_of_event, payload_of
 from orchestrator.operations.views import event_view, payload_text
 from orchestrator.platforms.webhooks import usual_topic
 from orchestrator.registry import PLATFORMS
 from statemachines.target import Json
 from storage.deliveries import consumer_of
 from storage.events import EventFilter
-from storage.orders import get_payload
 from storage.records import Event
-from storage.shops import get_shop
 from storage.transaction import Transaction
-from storage.webhooks import get_payload_of
 
 ORDERS, PRODUCTS = "orders_url", "products_url"
 """Names of the receivers, as the config has them."""
@@ -52,23 +50,26 @@ class Endpoint:
         return EventFilter(types=self.types)
 
 
-class Payload(NamedTuple):
-    """The platform's own bytes and where they come from: a webhook, the last read of the order, or there are none.
-    `platform`: the shop's; None where there is no shop, or its platform is not known any more."""
+class Load(NamedTuple):
+    """What goes out with an event: the platform's payload, and the content of its order as JSON text, if wanted."""
 
-    text: bytes | None
-    source: Literal["webhook", "read", "none"]
-    platform: str | None = None
+    payload: Payload
+    content: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Of both, in bytes or letters."""
+        return len(self.payload.text or b"") + len(self.content or "")
 
 
 @dataclass(frozen=True, slots=True)
 class PendingEvent:
-    """An event on its way. `attempts`: how often it was tried before. `payload`: None until it is needed."""
+    """An event on its way. `attempts`: how often it was tried before. `load`: None until it is needed."""
 
     event: Event
     ordering_key: str
     attempts: int
-    payload: Payload | None = None
+    load: Load | None = None
 
 
 def endpoints_of(settings: DeliverySettings | None) -> tuple[Endpoint, ...]:
@@ -92,32 +93,24 @@ def ordering_key_of(event: Event) -> str:
     return f"{event.shop or ''}/shop"
 
 
-def payload_of(tx: Transaction, event: Event, form: DeliveryFormat) -> Payload:
-    """The platform's payload of an event: the webhook that it came of, else the order as it was read last.
-
-    Beside our event an order is always shown as it was read: its parts have the same names then, however it came.
-    """
-    shop = None if event.shop is None else get_shop(tx, event.shop)
-    platform = None if shop is None else shop.platform
-    webhook = event.data.get("webhook")
-    is_webhooks = form == "platform" or not event.type.startswith("order.")
-    if is_webhooks and isinstance(webhook, str) and webhook.isascii() and webhook.isdigit():
-        kept = get_payload_of(tx, int(webhook))
-        if kept is not None:
-            return Payload(kept, "webhook", platform)
-    read = get_payload(tx, event.shop, event.order) if event.shop is not None and event.order is not None else None
-    return Payload(read, "none" if read is None else "read", platform)
+def load_of(tx: Transaction, event: Event, settings: DeliverySettings) -> Load:
+    """What goes out with an event, as it is kept now."""
+    payload = payload_of(tx, event, is_platforms=settings.format == "platform")
+    return Load(payload, content_of_event(tx, event) if "content" in settings.include else None)
 
 
-def body_of(event: Event, payload: Payload, form: DeliveryFormat) -> bytes:
+def body_of(event: Event, load: Load, settings: DeliverySettings) -> bytes:
     """The body. The platform's text is put in as it is, so that its numbers stay what they were."""
-    text = payload_text(payload.text)
-    if form == "platform":
+    text = payload_text(load.payload.text)
+    if settings.format == "platform":
         return text.encode("utf-8", "replace")
+    included = {"payload": text} if "payload" in settings.include else {}
+    if load.content is not None:
+        included["content"] = load.content
     view: dict[str, Json] = {**event_view(event)}
     data = view.pop("data")
-    inner = _dump(data)[:-1] + (", " if data else "") + f'"payload": {text}}}'
-    return f'{_dump(view)[:-1]}, "data": {inner}}}'.encode("utf-8", "replace")
+    members = [*([_dump(data)[1:-1]] if data else []), *(f'"{name}": {text}' for name, text in included.items())]
+    return f'{_dump(view)[:-1]}, "data": {{{", ".join(members)}}}}}'.encode("utf-8", "replace")
 
 
 def topic_of(event: Event, platform: str | None) -> str:

@@ -80,7 +80,7 @@ class ParkedLoop:
                 found = list_parked(tx, name, head.ordering_key, run)
                 pending_events += (PendingEvent(each.event, each.ordering_key, each.attempts) for each in found)
         return Due(
-            queues=list(by_ordering_key(state.with_payloads(tx, pending_events)).values()),
+            queues=list(by_ordering_key(state.with_loads(tx, pending_events)).values()),
             next_at=next((head.due_at for head in heads if head.due_at > now), None),
         )
 

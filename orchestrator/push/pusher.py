@@ -128,7 +128,7 @@ class EndpointPusher:
         is_all = len(events) < limit + len(self._ahead)
         fresh = [PendingEvent(event, ordering_key_of(event), 0) for event in events if event.cursor not in self._ahead]
         return Todo(
-            fresh=self._state.with_payloads(tx, fresh),
+            fresh=self._state.with_loads(tx, fresh),
             blocked=parked_keys(tx, name, {pending.ordering_key for pending in fresh}),
             end=max(self._position, last_cursor(tx)) if is_all else events[-1].cursor,
         )

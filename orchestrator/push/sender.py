@@ -13,7 +13,7 @@ from yarl import URL
 from orchestrator.clock import Chance, Clock
 from orchestrator.config import DeliverySettings
 from orchestrator.network import network_words
-from orchestrator.push.envelope import Endpoint, PendingEvent, body_of, headers_of, labels_of, payload_of, signer_of
+from orchestrator.push.envelope import Endpoint, PendingEvent, body_of, headers_of, labels_of, load_of, signer_of
 from storage.store import Store
 
 _LARGEST_ANSWER_BYTES = 64 * 1024
@@ -64,15 +64,14 @@ class Sender:
         self._signer = signer_of(context.settings.secret.get_secret_value())
 
     async def pack(self, pending: PendingEvent) -> SignedRequest:
-        """Body and signed headers; reads the payload if nobody has yet. Raises StoreError."""
-        form = self._settings.format
-        payload = pending.payload
-        if payload is None:
-            payload = await self._store.read(lambda tx: payload_of(tx, pending.event, form))
-        body = body_of(pending.event, payload, form)
+        """Body and signed headers; reads what goes out if nobody has yet. Raises StoreError."""
+        load = pending.load
+        if load is None:
+            load = await self._store.read(lambda tx: load_of(tx, pending.event, self._settings))
+        body = body_of(pending.event, load, self._settings)
         headers = headers_of(pending.event, body, self._signer, self._clock.now_ms())
-        if form == "platform":
-            headers |= labels_of(pending.event, payload)
+        if self._settings.format == "platform":
+            headers |= labels_of(pending.event, load.payload)
         return SignedRequest(body, headers)
 
     async def post(self, signed: SignedRequest) -> Attempt:

@@ -53,9 +53,9 @@ async def test_what_is_shown_of_a_shop_is_what_the_document_says(tmp_path: Path,
         check("Status", await asked.status())
         check("Shop", await asked.shop(shop))
         orders, _ = await asked.orders(OrderQuery(), 0, 100)
-        check("Orders", {"orders": orders, "next": None})
-        check("OrderDetail", await asked.order(shop, moved.id, with_timeline=True))
-        async for line in asked.dump():
+        check("Orders", {"orders": [order for order, _ in orders], "next": None})
+        check("OrderDetail", (await asked.order(shop, moved.id, ["timeline"]))[0])
+        async for line, _ in asked.dump():
             shown: dict[str, Any] = {**line}
             kind, events = shown.pop("kind"), shown.pop("events", [])
             check({"shop": "Shop", "order": "Order"}[kind], shown)
@@ -75,4 +75,4 @@ async def test_a_shop_that_left_the_config_is_shown_as_the_document_says(tmp_pat
         asked = queries(floor)
         check("Status", await asked.status())
         check("Shops", {"shops": await asked.shops()})
-        check("Order", await asked.order(order.shop, order.id))
+        check("Order", (await asked.order(order.shop, order.id))[0])

@@ -35,6 +35,7 @@ async def test_an_order_is_shown_with_all_that_the_documentation_names() -> None
             "milestone": "new",
             "situation": "blocked",
             "payment": "paid",
+            "payment_status": "unknown",
             "returns": [],
             "parcels": [],
             "withdrawn": False,

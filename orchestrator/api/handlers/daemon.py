@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator
 import anyio
 from aiohttp import web
 
-from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, answer, stream, to_json
+from orchestrator.api.answers import JSON_TYPE, NDJSON_TYPE, answer, stream, with_texts
 from orchestrator.api.call import Call
 from orchestrator.api.problems import unavailable
-from orchestrator.api.schema.queries import Query
+from orchestrator.api.schema.queries import DumpQuery, Query
 from orchestrator.api.services import OPENAPI
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.documents import Health, Ready
@@ -48,7 +48,7 @@ async def metrics(call: Call[Query]) -> web.StreamResponse:
     return web.Response(body=body, headers={"Content-Type": metrics.content_type})
 
 
-async def dump(call: Call[Query]) -> web.StreamResponse:
+async def dump(call: Call[DumpQuery]) -> web.StreamResponse:
     """Everything, one JSON object a line."""
     return await stream(call.request, NDJSON_TYPE, _lines(call))
 
@@ -65,6 +65,6 @@ async def show_dashboard(call: Call[Query]) -> web.StreamResponse:
     return await dashboard(call.request)
 
 
-async def _lines(call: Call[Query]) -> AsyncGenerator[bytes, None]:
-    async for line in call.services.queries.dump():
-        yield to_json(line) + b"\n"
+async def _lines(call: Call[DumpQuery]) -> AsyncGenerator[bytes, None]:
+    async for line, included in call.services.queries.dump(call.query.include):
+        yield with_texts(line, included) + b"\n"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from orchestrator.api.answers import JSON_TYPE, answer, to_json
+from orchestrator.api.answers import answer, json_answer, json_list, to_json, with_texts
 from orchestrator.api.call import Call
 from orchestrator.api.handlers.shops import read_reason
 from orchestrator.api.schema.fields import page_token
 from orchestrator.api.schema.queries import OrderQuery, OrdersQuery, Query
 from orchestrator.operations.documents import Orders
 from orchestrator.operations.order_pages import OrderQuery as Wanted
-from orchestrator.operations.views import payload_text
 
 
 async def list_orders(call: Call[OrdersQuery]) -> web.StreamResponse:
@@ -24,22 +23,19 @@ async def list_orders(call: Call[OrdersQuery]) -> web.StreamResponse:
         situation=query.situation,
         reference=query.reference,
         updated_after=query.updated_after,
+        include=query.include,
     )
     found, following = await call.services.queries.orders(wanted, query.after, query.limit)
-    return answer(Orders(orders=found, next=page_token(following)))
+    if not query.include:
+        return answer(Orders(orders=[order for order, _ in found], next=page_token(following)))
+    orders = json_list(with_texts(order, included) for order, included in found)
+    return json_answer(b'{"orders":%b,"next":%b}' % (orders, to_json(page_token(following))))
 
 
 async def read_order(call: Call[OrderQuery]) -> web.StreamResponse:
-    """One order, with its payload and timeline if asked for."""
-    shop, order, include = call.path["shop"], call.path["id"], call.query.include
-    queries = call.services.queries
-    view = await queries.order(shop, order, with_timeline="timeline" in include)
-    if "payload" not in include:
-        return answer(view)
-    payload = payload_text(await queries.payload(shop, order))
-    # joined as text, so that the platform's numbers stay what they were
-    body = to_json(view)[:-1] + b',"payload":' + payload.encode("utf-8") + b"}"
-    return web.Response(body=body, content_type=JSON_TYPE)
+    """One order, with its payload, content and timeline if asked for."""
+    view, included = await call.services.queries.order(call.path["shop"], call.path["id"], call.query.include)
+    return json_answer(with_texts(view, included))
 
 
 async def retry(call: Call[Query]) -> web.StreamResponse:
@@ -79,4 +75,5 @@ async def refresh(call: Call[Query]) -> web.StreamResponse:
 
 
 async def _order(call: Call[Query]) -> web.StreamResponse:
-    return answer(await call.services.queries.order(call.path["shop"], call.path["id"]))
+    view, _ = await call.services.queries.order(call.path["shop"], call.path["id"])
+    return answer(view)

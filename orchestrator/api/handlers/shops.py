@@ -65,4 +65,5 @@ async def retry_rejected(call: Call[Query]) -> web.StreamResponse:
     if re.fullmatch(r"[0-9]{1,18}", given, re.ASCII) is None:
         raise Refused("rejected-not-found", f"there is no rejected payload {given}")
     order = await call.services.commands.retry_rejected(int(given))
-    return answer(await call.services.queries.order(order.shop, order.id))
+    view, _ = await call.services.queries.order(order.shop, order.id)
+    return answer(view)

@@ -25,8 +25,6 @@ from orchestrator.api.validation import errors_of, has_broken_escapes
 
 Q = TypeVar("Q", bound="Query")
 
-_INCLUDES = ("payload", "timeline")
-
 
 class Query(BaseModel):
     """No parameters. Unknown ones are errors; of a repeated one the last counts, but where it takes several."""
@@ -46,7 +44,33 @@ class SyncQuery(Query):
     wait: Annotated[WaitSeconds | None, Field(description="Seconds to wait for what the sync found")] = None
 
 
-class OrdersQuery(Query):
+def _split(value: Any) -> Any:
+    """`a,b` and repetition mean the same."""
+    return [part for text in value for part in text.split(",")] if isinstance(value, list) else value
+
+
+def _any_of(*names: str) -> WithJsonSchema:
+    """The schema of several names with commas."""
+    one = f"({'|'.join(names)})"
+    return WithJsonSchema({"type": "string", "pattern": f"^{one}(,{one})*$", "example": ",".join(names)})
+
+
+_CONTENT = "`content`: the order in one shape for all platforms"
+_PAYLOAD = "`payload`: what the platform sent"
+Include = Annotated[tuple[Literal["payload", "content"], ...], BeforeValidator(_split), _any_of("payload", "content")]
+
+
+class IncludeQuery(Query):
+    """What to show beside an order."""
+
+    include: Annotated[Include, Field(description=f"{_PAYLOAD}; {_CONTENT}")] = ()
+
+
+class DumpQuery(IncludeQuery):
+    """What to show beside each order."""
+
+
+class OrdersQuery(IncludeQuery):
     """Which orders to list."""
 
     shop: Annotated[Text | None, Field(description="Only this shop's orders")] = None
@@ -61,19 +85,14 @@ class OrdersQuery(Query):
     after: Annotated[PagePosition, Field(description="`next` of the page before")] = 0
 
 
-def _split(value: Any) -> Any:
-    """`a,b` and repetition mean the same."""
-    return [part for text in value for part in text.split(",")] if isinstance(value, list) else value
-
-
 class OrderQuery(Query):
     """What to show beside the order."""
 
     include: Annotated[
-        tuple[Literal["payload", "timeline"], ...],
+        tuple[Literal["payload", "content", "timeline"], ...],
         BeforeValidator(_split),
-        Field(description="`payload`: what the platform sent; `timeline`: the order's newest 1000 events"),
-        WithJsonSchema({"type": "string", "enum": [*_INCLUDES, "payload,timeline", "timeline,payload"]}),
+        Field(description=f"{_PAYLOAD}; {_CONTENT}; `timeline`: the order's newest 1000 events"),
+        _any_of("payload", "content", "timeline"),
     ] = ()
 
 
@@ -97,6 +116,7 @@ class FeedQuery(WaitQuery):
     feed: Annotated[
         Text | None, Field(description="The id of the feed that the cursor is of; another one's is refused")
     ] = None
+    include: Annotated[Include, Field(description=f"Into each event's data, as of now: {_PAYLOAD}; {_CONTENT}")] = ()
 
 
 class EventsQuery(FeedQuery):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.commands.options import client_of
+from orchestrator.cli.commands.options import Include, client_of, exact_json, included
 
 if TYPE_CHECKING:
     from orchestrator.cli.client import Client
@@ -32,6 +32,7 @@ def events(
     types: Annotated[
         list[str] | None, typer.Option("--type", metavar="T", help="Only of this type; repeatable, or a list: a,b.")
     ] = None,
+    include: Include = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Read the event feed, oldest first."""
@@ -39,8 +40,11 @@ def events(
     from orchestrator.cli.pages import event_line
 
     query: dict[str, str | None] = {"shop": shop, "order": order, "type": ",".join(types or ()) or None}
+    query["include"] = included(include)
     for page in _pages(client_of(context), after, query, follow):
-        if as_json:
+        if include:
+            sys.stdout.writelines(exact_json(event) + "\n" for event in page)
+        elif as_json:
             sys.stdout.writelines(json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n" for event in page)
         else:
             show([event_line(event) for event in page])
@@ -52,12 +56,13 @@ def dump(
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="Write to this file, which appears when complete.")
     ] = None,
+    include: Include = None,
 ) -> None:
     """Stream everything as NDJSON: shops, orders, targets, events."""
     from orchestrator.cli.failures import Failure
     from orchestrator.private import appearing
 
-    pieces = client_of(context).stream("/v1/dump")
+    pieces = client_of(context).stream("/v1/dump", {"include": included(include)})
     if output is None:
         for piece in pieces:
             sys.stdout.buffer.write(piece)
@@ -82,7 +87,8 @@ def _pages(client: Client, after: int, query: dict[str, str | None], is_followin
     while True:
         try:
             asked = {**query, "after": after, "limit": _PAGE, "wait": wait_seconds or None, "feed": feed}
-            page = client.get("/v1/events", asked, wait_seconds=wait_seconds).json()
+            answer = client.get("/v1/events", asked, wait_seconds=wait_seconds)
+            page = answer.exact() if query.get("include") else answer.json()
         except Failure as failure:
             is_passing = failure.code == ExitCode.UNREACHABLE or getattr(failure, "status", None) == 503
             if not (is_following and has_answered and is_passing):

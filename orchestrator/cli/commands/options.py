@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 Shop = Annotated[str, typer.Argument(metavar="SHOP", help="The shop's name in the config.", show_default=False)]
 Order = Annotated[str, typer.Argument(metavar="ID", help="The order's id on its platform.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's JSON as it is.")]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--include",
+        metavar="WHAT",
+        help="Also payload (what the platform sent) or content (one shape for all platforms), as JSON; repeatable, or "
+        "a list: a,b.",
+    ),
+]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the order's or shop's history.")]
 WaitSeconds = Annotated[
     float | None,
@@ -47,6 +56,18 @@ def print_json(answer: Answer) -> None:
     from orchestrator.cli.letters import readable
 
     sys.stdout.write(readable(answer.text().rstrip("\n"), sys.stdout.encoding) + "\n")
+
+
+def included(include: list[str] | None, *more: str) -> str | None:
+    """The API's parameter; None for nothing."""
+    return ",".join((*more, *(include or ()))) or None
+
+
+def exact_json(value: Any) -> str:
+    """JSON with numbers as they came (`Answer.exact`)."""
+    from orchestrator.platforms.json_text import write_value
+
+    return write_value(value)
 
 
 def reason_body(reason: str | None) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Iterator
@@ -13,10 +12,13 @@ import typer
 
 from orchestrator.cli.commands.options import (
     AsJson,
+    Include,
     Order,
     Reason,
     Shop,
     client_of,
+    exact_json,
+    included,
     order_path,
     print_json,
     reason_body,
@@ -40,20 +42,21 @@ def orders(
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
+    include: Include = None,
     as_json: AsJson = False,
 ) -> None:
     """List orders."""
     from orchestrator.cli.blocks import is_terminal, show
     from orchestrator.cli.pages import orders_page
 
-    client = client_of(context)
+    client, as_json = client_of(context), as_json or bool(include)
     found: list[Any] = []
     after: str | None = None
     while True:
         size = _PAGE if limit is None else min(_PAGE, limit - len(found))
         query = {"shop": shop, "state": state, "situation": situation, "limit": size, "after": after}
-        answer = client.get("/v1/orders", query)
-        page = answer.json()
+        answer = client.get("/v1/orders", {**query, "include": included(include)})
+        page = answer.exact() if include else answer.json()
         found += page["orders"]
         is_all_of_it = after is None
         after = page["next"]
@@ -62,7 +65,7 @@ def orders(
     if as_json and is_all_of_it:
         print_json(answer)
     elif as_json:
-        sys.stdout.write(json.dumps({"orders": found, "next": after}, ensure_ascii=False) + "\n")
+        sys.stdout.write(exact_json({"orders": found, "next": after}) + "\n")
     elif found or not is_terminal():
         show(orders_page(found))
     else:
@@ -76,16 +79,17 @@ def order(
     payload: Annotated[
         bool, typer.Option("--payload", help="With --json: also the order as the platform sent it.")
     ] = False,
+    include: Include = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one order with its plan and timeline."""
     from orchestrator.cli.blocks import show
     from orchestrator.cli.pages import order_page
 
-    include = "payload,timeline" if payload else "timeline"
+    wanted = included(include, *(("payload", "timeline") if payload else ("timeline",)))
     with _known(shop, order):
-        answer = client_of(context).get(order_path(shop, order), {"include": include})
-    if as_json:
+        answer = client_of(context).get(order_path(shop, order), {"include": wanted})
+    if as_json or include:
         print_json(answer)
     else:
         show(order_page(answer.json()))

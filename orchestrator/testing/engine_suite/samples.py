@@ -22,6 +22,7 @@ PLAIN_ORDER = Order.first_seen(
     platform_updated_at=None,
     observed_at=NOW,
     now=NOW,
+    payment_status="paid",
 )
 
 PROBLEM = Problem("rejected", "The platform refused the step", "Płatność nie powiodła się", "confirm", NOW)
@@ -50,6 +51,7 @@ FULL_ORDER = replace(
     gone_at=NOW - 7,
     gone_detail="404: nie ma takiego zamówienia",
     is_provisional=True,
+    payment_status="authorized",
 )
 """An order with something in every field."""
 

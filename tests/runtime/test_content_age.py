@@ -1,0 +1,121 @@
+"""What is kept of an order is stale after a step of ours, until the platform shows it again; an event says so then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.operations.content_view import content_view
+from orchestrator.registry import BUILT_IN
+from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from orchestrator.testing.stage import moves_of
+from storage.orders import get_kept, get_payload
+from tests.runtime.test_changes import operate, the_order
+from tests.support.shopfloor import Shopfloor, shopfloor
+
+every_platform = pytest.mark.parametrize("platform", BUILT_IN)
+
+
+async def content(floor: Shopfloor, shop: str, order: str) -> Any:
+    known = await floor.order(order, shop)
+    kept = await floor.store.read(lambda tx: get_kept(tx, shop, order))
+    found = content_view(known, kept)
+    assert found is not None
+    return found
+
+
+async def payload(floor: Shopfloor, shop: str, order: str) -> bytes | None:
+    return await floor.store.read(lambda tx: get_payload(tx, shop, order))
+
+
+async def take(floor: Shopfloor, platform: str, shop: str, order: str) -> None:
+    """The first step that the platform has."""
+    move = moves_of(platform)[0]
+    fields = {name: value for name, value in move.request.to_json().items() if name != "state"}
+    assert (await floor.reach(order, move.request.state, shop, **fields)).status.value == "reached"
+
+
+@every_platform
+async def test_content_is_stale_after_a_step_until_the_next_read_and_an_event_says_when(
+    platform: str, tmp_path: Path
+) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path, platform=platform) as floor:
+        shop, order = await the_order(floor)
+        await floor.commands.refresh(shop, order)
+        before, kept = await content(floor, shop, order), await payload(floor, shop, order)
+        assert not before["stale"]
+        await take(floor, platform, shop, order)
+        after = await content(floor, shop, order)
+        if after["stale"]:
+            assert (after["hash"], await payload(floor, shop, order)) == (before["hash"], kept)
+        await floor.commands.sync(shop, 30)
+        fresh = await content(floor, shop, order)
+        assert not fresh["stale"]
+        assert fresh["read_at"] >= after["read_at"]
+        assert await payload(floor, shop, order) != kept
+        refreshed = await floor.events("order.refreshed", order=order)
+        assert len(refreshed) == int(after["stale"])
+        await floor.commands.sync(shop, 30)
+        await floor.commands.refresh(shop, order)
+        assert await floor.events("order.refreshed", order=order) == refreshed
+        assert await floor.events("order.updated", order=order) == []
+
+
+@every_platform
+async def test_an_order_that_a_step_brought_to_its_end_is_read_once_more(platform: str, tmp_path: Path) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path, platform=platform) as floor:
+        shop, order = await the_order(floor)
+        for milestone in ("shipped", "delivered"):
+            assert (await floor.reach(order, milestone, shop)).status.value == "reached"
+        await floor.commands.sync(shop, 30)
+        assert not (await content(floor, shop, order))["stale"]
+
+
+async def test_a_parcel_that_our_step_made_is_in_the_event_that_follows(tmp_path: Path) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path, platform="shopify") as floor:
+        shop, order = await the_order(floor)
+        await floor.commands.refresh(shop, order)
+        await floor.reach(order, "shipped", shop, tracking={"code": "1Z"})
+        assert (await content(floor, shop, order))["parcels"] == []
+        await floor.commands.sync(shop, 30)
+        (event,) = await floor.events("order.refreshed", order=order)
+        found = await content(floor, shop, order)
+        assert event.data["changed"] == [f"/parcels/{n}" for n in range(len(found["parcels"]))] != []
+        assert {str(parcel["numbers"]) for parcel in found["parcels"]} == {"['1Z']"}
+        assert {line["open"] for line in found["lines"]} == {"0"}
+
+
+async def test_a_change_by_a_person_says_more_than_that_the_order_was_read(tmp_path: Path) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path) as floor:
+        shop, order = await the_order(floor)
+        await floor.commands.refresh(shop, order)
+        await take(floor, "selldone", shop, order)
+        operate(floor, "selldone", "edit", order=order, receiver_name="Somebody Else")
+        await floor.commands.refresh(shop, order)
+        assert await floor.events("order.refreshed", order=order) == []
+        assert len(await floor.events("order.updated", order=order)) == 1
+
+
+@every_platform
+async def test_what_0_2_kept_makes_no_events_when_it_is_read_again(platform: str, tmp_path: Path) -> None:
+    """Its content has nulls for what is left out now, and some members meant something else."""
+    async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path, platform=platform) as floor:
+        shop, order = await the_order(floor)
+
+        def age(tx: Any) -> None:
+            tx.execute(
+                "UPDATE payloads SET content_version = NULL, content = replace(content, '\"order\":', '\"was\":')"
+            )
+            tx.execute("UPDATE orders SET content_hash = 'of an older version', payment_status = NULL")
+
+        await floor.store.write(age)
+        for _ in range(2):
+            await floor.commands.refresh(shop, order)
+            await floor.commands.sync(shop, 30)
+        assert await floor.events("order.updated", "order.refreshed") == []
+        assert (await floor.order(order, shop)).payment_status is not None
+        kept = await floor.store.read(lambda tx: get_kept(tx, shop, order))
+        assert kept is not None
+        assert kept.is_exact
