@@ -95,7 +95,8 @@ async def test_a_call_that_was_out_when_the_shop_left_is_resolved_when_it_is_bac
         tree = json.loads(config.path.read_text())
         config.path.write_text(json.dumps({**tree, "drain_seconds": 1}))
         await floor.supervisor.reload(with_shops(config, {}))
-        shown: Any = await queries(floor).order(SHOP, order.id)
+        shown, _ = await queries(floor).order(SHOP, order.id)
+        assert shown["wait"] is not None
         assert shown["wait"]["reason"] == "not_configured"
         held_call.release()
         await floor.supervisor.reload(with_shops(config, before))
