@@ -43,7 +43,7 @@ from orchestrator.plugin.client import (
 from orchestrator.plugin.machine import InvalidItems, Json, OrderState, TargetRequest
 from platform_vendure import VendureOptions
 from platform_vendure.content import read_order
-from platform_vendure.documents import ADD, CANCEL, LIST, LOGIN, MOVE, PROBE, READ
+from platform_vendure.documents import ADD, CANCEL, END, LIST, LOGIN, MOVE, PROBE, READ
 from platform_vendure.machine import CANCELLABLE, MODIFIED, OPEN, held_up
 from platform_vendure.parcels import LEADS_TO, PENDING, code_of, due_parcel, left, parcels_of
 
@@ -170,13 +170,23 @@ class VendureClient(GraphQlClient):
         return StepAnswer(None, {**seen, "made_id": text(made.get("id")) or ""})
 
     async def _cancel(self, order_id: str, facts: Mapping[str, Json], request: TargetRequest) -> StepAnswer:
-        """A fulfilment that is Pending could be shipped although its order is cancelled, so it ends first."""
+        """A fulfilment that is Pending could be shipped although its order is cancelled, so it ends first.
+
+        Where somebody began to modify the order meanwhile, the cancellation is refused and empties it all the same
+        (README.md): what is left to do then is to end it.
+        """
         for each in parcels_of(facts):
             if each["state"] != PENDING:
                 raise OutOfSequence(f"fulfilment {each['id']} is {each['state']}")
             await self._do(MOVE, "transitionFulfillmentToState", {"id": each["id"], "state": "Cancelled"})
+        if not any(facts["lines"].values()):
+            order = await self._do(END, "transitionOrderToState", {"id": order_id, "state": "Cancelled"})
+            return StepAnswer(text(order.get("state")))
         given = {"orderId": order_id, "cancelShipping": True, "reason": request.reason}
-        order = await self._do(CANCEL, "cancelOrder", {"input": given})
+        try:
+            order = await self._do(CANCEL, "cancelOrder", {"input": given})
+        except OutOfSequence as refusal:
+            raise Transient(refusal.detail, wait=held_up(MODIFIED[0])) from refusal
         return StepAnswer(text(order.get("state")))
 
     async def _do(self, document: str, name: str, variables: Mapping[str, Json]) -> dict[str, Json]:

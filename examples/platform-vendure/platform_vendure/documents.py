@@ -39,5 +39,7 @@ MOVE = f"""mutation TransitionFulfillment($id: ID!, $state: String!) {{
   transitionFulfillmentToState(id: $id, state: $state) {{ ... on Fulfillment {{ id state }} {_ERROR} {_TURNED} }} }}"""
 CANCEL = f"""mutation CancelOrder($input: CancelOrderInput!) {{ cancelOrder(input: $input) {{
   ... on Order {{ id state }} {_ERROR} ... on OrderStateTransitionError {{ transitionError }} }} }}"""
+END = f"""mutation TransitionOrder($id: ID!, $state: String!) {{ transitionOrderToState(id: $id, state: $state) {{
+  ... on Order {{ id state }} {_ERROR} ... on OrderStateTransitionError {{ transitionError }} }} }}"""
 LOGIN = f"""mutation Login($username: String!, $password: String!) {{
   login(username: $username, password: $password) {{ ... on CurrentUser {{ id }} {_ERROR} }} }}"""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from orchestrator.platforms.failures import Transient
-from orchestrator.testing.stage import moves_of, staged
+from orchestrator.plugin.machine import TargetRequest
+from orchestrator.testing.stage import Stage, moves_of, staged
 from platform_vendure.sandbox.server import REMEDY, missing
 from tests.support.skips import skip
 
@@ -26,3 +29,35 @@ async def test_a_step_waits_while_somebody_modifies_the_order(place: int) -> Non
         assert stage.sandbox.ledger.effects(stage.order) == [move.step for move in moves_of("vendure")[:place]]
         stage.operate("end_modification", order=stage.order, state=before.state)
         await stage.perform(moves_of("vendure")[place], before.order_state())
+
+
+async def _cancel(stage: Stage) -> None:
+    current = (await stage.client.read(stage.order)).order_state()
+    await stage.client.perform("cancel", stage.order, current, TargetRequest("cancelled", reason="out of stock"))
+
+
+async def test_a_cancellation_that_a_modification_overtakes_is_brought_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Vendure refuses it then, and has cancelled every line all the same."""
+    async with staged("vendure") as stage:
+        client: Any = stage.client
+        looks = client._first
+
+        async def begins_to_modify(order: str) -> Any:
+            found = await looks(order)
+            stage.operate("modify", order=order)
+            return found
+
+        with monkeypatch.context() as patched:
+            patched.setattr(client, "_first", begins_to_modify)
+            with pytest.raises(Transient) as caught:
+                await _cancel(stage)
+        assert caught.value.wait is not None
+        assert stage.sandbox.ledger.effects(stage.order) == []
+        with pytest.raises(Transient):
+            await _cancel(stage)
+        stage.operate("end_modification", order=stage.order, state="PaymentSettled")
+        await _cancel(stage)
+        assert (await stage.client.read(stage.order)).state == "Cancelled"
+        assert stage.sandbox.ledger.effects(stage.order) == ["cancel"]

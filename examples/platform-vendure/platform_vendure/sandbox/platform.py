@@ -127,14 +127,14 @@ class VendurePlatform(SimulatedShops[Shop, Office]):
                 step, order = _step(name, variables), _order_of(shop.server, name, variables)
         except NoVendure as error:
             return Operation(token, None, "unknown", partial(answer, 503, {"message": str(error)}))
-        act = partial(self._forward, shop, incoming, order if kind == "mutation" else None)
+        act = partial(self._forward, shop, incoming, step, order if kind == "mutation" else None)
         return Operation(token, order, step, act, variables if kind == "mutation" else sent)
 
     @property
     def _session(self) -> tuple[str, str]:
         return _SESSIONS[self._options.session]
 
-    def _forward(self, shop: Shop, incoming: Incoming, changed: str | None) -> Reply:
+    def _forward(self, shop: Shop, incoming: Incoming, step: str, changed: str | None) -> Reply:
         shown = (self._session[0], "vendure-token", "accept-language")
         kept = {name: incoming.headers[name] for name in shown if name in incoming.headers}
         before = Office(shop).seen(changed) if changed in shop.orders and changed is not None else None
@@ -144,7 +144,9 @@ class VendurePlatform(SimulatedShops[Shop, Office]):
             body = _with_garbage(body, shop.garbage)
         if before is None or changed is None:
             return Reply(status, body, headers=given)
-        took_effect = Office(shop).seen(changed) != before
+        after = Office(shop).seen(changed)
+        # A cancellation is refused, and empties the order all the same, where somebody has just begun to modify it.
+        took_effect = after["state"] == "Cancelled" != before["state"] if step == "cancel" else after != before
         # Another body is another parcel, or another part of the order that is cancelled.
         return Reply(status, body, took_effect, in_sequence=took_effect, is_overwrite=True, headers=given)
 
@@ -162,6 +164,8 @@ def _root_field(sent: Mapping[str, Json]) -> tuple[str, str]:
 def _step(name: str, variables: Mapping[str, Json]) -> str:
     if name == "transitionFulfillmentToState":
         return _PARCEL_STEPS.get(str(variables.get("state")), "unknown")
+    if name == "transitionOrderToState":
+        return "cancel" if variables.get("state") == "Cancelled" else "unknown"
     return _STEPS.get(name, "login" if name == "login" else "unknown")
 
 
