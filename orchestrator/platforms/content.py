@@ -21,6 +21,7 @@ from hashlib import blake2b
 
 from orchestrator.platforms.json_text import storable
 from statemachines.numbers import decimal_of, shortest, total, written
+from statemachines.numbers import plain as shown
 from statemachines.target import Json
 
 AMOUNTS = frozenset(
@@ -61,15 +62,16 @@ def price(*, net: Json = None, gross: Json = None, stated: Json = None) -> dict[
     return {"net": decimal(net), "gross": decimal(gross), "stated": decimal(stated)}
 
 
-def taxed(net: Json, tax: Json) -> dict[str, Json]:
-    """A price that the platform gives without tax and with the tax beside it."""
-    return price(net=net, gross=None if decimal(net) is None or decimal(tax) is None else sum_of(net, tax))
-
-
 def minus(amount: Json) -> str | None:
     """An amount with the other sign; None for what is not a number."""
     found = decimal(amount)
     return None if found is None else written(Decimal(found).copy_negate())
+
+
+def fraction(percent: Json) -> str | None:
+    """A percentage as a fraction; None for what is not a number."""
+    found = decimal_of(percent)
+    return None if found is None else shown(found.scaleb(-2))
 
 
 def each_of(amount: Json, quantity: Json) -> str | None:

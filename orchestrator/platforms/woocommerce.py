@@ -21,7 +21,7 @@ from orchestrator.platforms.base.options import Section
 from orchestrator.platforms.base.pushing import PushingRestClient, resource_webhooks
 from orchestrator.platforms.base.rest import Probe, json_body
 from orchestrator.platforms.base.signing import verify
-from orchestrator.platforms.content import decimal, given, minus, rows, sum_of, taxed, text
+from orchestrator.platforms.content import decimal, fraction, given, minus, price, rows, sum_of, text
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure
 from orchestrator.platforms.http import Answer
 from orchestrator.platforms.json_text import read_object
@@ -30,12 +30,12 @@ from orchestrator.platforms.secrets import Token
 from orchestrator.platforms.subscriptions import Subscription
 from orchestrator.platforms.webhooks import Envelope
 from statemachines.machine import DefinitionError, OrderState
-from statemachines.numbers import decimal_of, plain
 from statemachines.target import Json, TargetRequest, Tracking
 from statemachines.tracking import SET_TRACKING, TRACKING_FIELDS, missing_trackings
 from statemachines.woocommerce import DRAFTS, build
 
 Row: TypeAlias = Mapping[str, Json]
+Way: TypeAlias = Literal["plugin", "note", "auto", "none"]
 
 _NOWHERE: Final = "rest_no_route"  # no such plug-in; or WooCommerce itself is switched off
 _PICKUP: Final = ("local_pickup", "pickup_location")
@@ -43,6 +43,9 @@ _ADDRESS: Final = {"street": "address_1", "street2": "address_2", "postal_code":
     name: name for name in ("company", "city", "country", "phone", "email")
 }
 _TOTALS: Final = {"discount": "discount_total", "delivery": "shipping_total", "tax": "total_tax", "total": "total"}
+_REFERENCE: Final = {"reference": "transaction_id"}
+_REFUND: Final = {"id": "id", "reason": "reason"}
+_CUSTOM: Final = {"custom_tracking_provider": "carrier", "custom_tracking_link": "url"}
 _PARCELS: Final = "_wc_shipment_tracking_items"
 _PARCEL: Final = {"id": "tracking_id", "carrier": "tracking_provider", "url": "custom_tracking_link"}
 _APART: Final = content.Apart(steps=("/parcels", "/payment/status"), cancel=("/cancelled",))
@@ -82,15 +85,11 @@ class WooCommerceOptions(Section):
 
     credentials: Annotated[WooCommerceCredentials, Field(description="The key of the REST API")]
     statuses: Annotated[WooCommerceStatuses, Field(description="Which status means what")] = WooCommerceStatuses()
-    tracking: Annotated[
-        Literal["plugin", "note", "auto", "none"],
-        Field(description="Tracking by the Shipment Tracking plug-in, by an order note, by a note without the plug-in"),
-    ] = "plugin"
+    tracking: Annotated[Way, Field(description="By the Shipment Tracking plug-in, a note, or the one there is")] = (
+        "plugin"
+    )
     customer_note: Annotated[bool, Field(description="Whether the buyer is mailed such a note")] = True
-    permalinks: Annotated[
-        Literal["pretty", "plain"],
-        Field(description="As in WordPress; with plain ones the API is at `/?rest_route=` in place of `/wp-json/`"),
-    ] = "pretty"
+    permalinks: Annotated[Literal["pretty", "plain"], Field(description="As in WordPress's own settings")] = "pretty"
 
     @field_validator("statuses")
     @classmethod
@@ -181,8 +180,7 @@ class WooCommerceClient(PushingRestClient):
         """The filter leaves out its own second, and takes a stamp with a zone for another time (woocommerce.md §2)."""
         if since_ms is None:
             return await self._list(offset, limit, status="any")
-        since = datetime.fromtimestamp(max(0, since_ms - self._lookback_ms) // 1000 - 1, UTC)
-        stamp = since.strftime("%Y-%m-%dT%H:%M:%S")
+        stamp = f"{datetime.fromtimestamp(max(0, since_ms - self._lookback_ms) // 1000 - 1, UTC):%Y-%m-%dT%H:%M:%S}"
         return await self._list(offset, limit, status="any", modified_after=stamp, dates_are_gmt="true")
 
     async def _trash(self, offset: int, limit: int, since_ms: int | None) -> tuple[Listing, Answer]:
@@ -212,36 +210,30 @@ class WooCommerceClient(PushingRestClient):
     async def _set_tracking(self, order_id: str, missing: Mapping[str, Tracking]) -> client.StepAnswer:
         """Numbers go to the plug-in, or into a note without words, which would be in some language."""
         way, is_mail = self._options.tracking, self._options.customer_note
-        reason = "the shop's config has no place for it"
-        if way in ("plugin", "auto"):
-            url = self._order(order_id, "/shipment-trackings", "wc-shipment-tracking")
-            if (kept := await self._kept(url)) is not None:
-                bodies = {number: _parcel(number, each) for number, each in missing.items()}
-                return await self._add_missing(url, kept, lambda row: [str(row.get("tracking_number"))], bodies)
-            reason = "the shop has no Shipment Tracking plug-in"
-        if way in ("note", "auto"):
-            url = self._order(order_id, "/notes")
-            notes = [row for row in await self._kept(url) or () if row.get("customer_note") is is_mail]
-            texts = {number: " ".join(filter(None, (t.carrier, t.code, t.url))) for number, t in missing.items()}
-            bodies = {number: {"note": each, "customer_note": is_mail} for number, each in texts.items()}
-            said = lambda row: [each for each in missing if f" {each} " in f" {unescape(str(row.get('note')))} "]  # noqa: E731
-            return await self._add_missing(url, notes, said, bodies)
-        return client.StepAnswer(None, unused=TRACKING_FIELDS, reason=reason)
+        url = self._order(order_id, "/shipment-trackings", "wc-shipment-tracking")
+        if way in ("plugin", "auto") and (kept := await self._kept(url)) is not None:
+            bodies = {n: {"tracking_number": n, **given(t.to_json(), _CUSTOM)} for n, t in missing.items()}
+            return await self._add_missing(url, kept, lambda row: [str(row.get("tracking_number"))], bodies)
+        if way in ("plugin", "none"):
+            reason = "the shop has no Shipment Tracking plug-in" if way == "plugin" else "the config says tracking none"
+            return client.StepAnswer(None, unused=TRACKING_FIELDS, reason=reason)
+        url = self._order(order_id, "/notes")
+        notes = [row for row in await self._kept(url) or () if row.get("customer_note") is is_mail]
+        texts = {n: " ".join(filter(None, (t.carrier, t.code, t.url))) for n, t in missing.items()}
+        bodies = {n: {"note": each, "customer_note": is_mail} for n, each in texts.items()}
+        return await self._add_missing(
+            url, notes, lambda row: [n for n in missing if f" {n} " in f" {unescape(str(row.get('note')))} "], bodies
+        )
 
     async def _kept(self, url: URL) -> list[Row] | None:
         """What the order has there; None where no plug-in answers."""
-        is_own = lambda body: self.is_own_refusal(body) or _code_of(body) == _NOWHERE  # noqa: E731
-        answer = await self._about_order("GET", url, is_own=is_own)
+        own = ("woocommerce_", _NOWHERE)
+        answer = await self._about_order("GET", url, is_own=lambda body: _code_of(body).startswith(own))
         if _code_of(answer.body) == _NOWHERE:
             return None
         if (failure := self.refusal(answer, is_effect=False)) is not None:
             raise failure
         return self._rows(answer)
-
-
-def _parcel(number: str, tracking: Tracking) -> Json:
-    carrier = {"custom_tracking_provider": tracking.carrier or "", "custom_tracking_link": tracking.url or ""}
-    return {"tracking_number": number, **carrier}
 
 
 def _code_of(body: bytes) -> str:
@@ -289,8 +281,7 @@ def content_of(order: Row, state: str, payment: str) -> dict[str, Json]:
     by, code = text(order.get("payment_method")), text(shipping.get("method_id"))
     bill_to, customer = _party(order, "billing"), order.get("customer_id")
     contact = {name: (bill_to or {}).get(name) for name in ("name", "company", "phone", "email")}
-    cost = taxed(order.get("shipping_total"), order.get("shipping_tax"))
-    reference = text(order.get("transaction_id"))
+    cost = price(net=order.get("shipping_total"))
     way = "none" if not shipping else "pickup" if code in _PICKUP else "shipping"
     public = {key: row.get("value") for row in meta if not (key := str(row.get("key"))).startswith("_")}
     return {
@@ -302,12 +293,12 @@ def content_of(order: Row, state: str, payment: str) -> dict[str, Json]:
         "ship_to": _party(order, "shipping"),
         "bill_to": bill_to,
         "delivery": {"method": way, "name": text(shipping.get("method_title")), "code": code, "cost": cost},
-        "payment": {"status": status, "method": by, "reference": reference, "on_delivery": by == "cod"},
+        "payment": {"status": status, "method": by, **given(order, _REFERENCE), "on_delivery": by == "cod"},
         "lines": [*(_line(row, rates) for row in items), *({**_line(row, rates), "kind": "fee"} for row in fees)],
-        "discounts": [_discount(row) for row in coupons],
+        "discounts": [{"code": text(row.get("code")), "amount": price(net=row.get("discount"))} for row in coupons],
         "totals": totals,
         "parcels": [_sent(each) for row in meta if row.get("key") == _PARCELS for each in rows(row.get("value"))],
-        "returns": [_refund(row) for row in refunds],
+        "returns": [{**given(row, _REFUND), "state": "refunded", "refund": minus(row.get("total"))} for row in refunds],
         "cancelled": {"at": None, "by": None, "reason": None} if state == "cancelled" else None,
         "note": text(order.get("customer_note")),
         "attributes": content.texts(public),
@@ -326,32 +317,18 @@ def _party(order: Row, name: str) -> dict[str, Json] | None:
 def _line(row: Row, rates: Mapping[str | None, Row]) -> dict[str, Json]:
     """A line or a fee, which below zero is a discount. `subtotal` is before coupons, `total` behind them, both of the
     whole line; a fee has the latter alone."""
-    after, tax_after, count = row.get("total"), row.get("total_tax"), row.get("quantity", 1)
-    net, tax = row.get("subtotal", after), row.get("subtotal_tax", tax_after)
+    after, count = row.get("total"), row.get("quantity", 1)
+    net = row.get("subtotal", after)
     taxes = [(rates.get(text(each.get("id"))) or {}, decimal(each.get("total"))) for each in rows(row.get("taxes"))]
     return {
         **{name: text(row.get(name)) for name in ("id", "sku", "name")},
         "product_id": fields.id_or_none(row.get("product_id")),
         "variant_id": fields.id_or_none(row.get("variation_id")),
         "quantity": decimal(count),
-        "unit_price": content.price(net=content.each_of(net, count), gross=content.each_of(sum_of(net, tax), count)),
-        "discount": taxed(sum_of(net, minus(after)), sum_of(tax, minus(tax_after))),
-        "tax": [{"name": text(of.get("label")), "rate": _fraction(of), "amount": amount} for of, amount in taxes],
+        "unit_price": price(net=content.each_of(net, count)),
+        "discount": price(net=sum_of(net, minus(after))),
+        "tax": [{"name": text(r.get("label")), "rate": fraction(r.get("rate_percent")), "amount": a} for r, a in taxes],
     }
-
-
-def _fraction(rate: Row) -> str | None:
-    percent = decimal_of(rate.get("rate_percent"))
-    return None if percent is None else plain(percent.scaleb(-2))
-
-
-def _discount(row: Row) -> Json:
-    return {"code": text(row.get("code")), "amount": taxed(row.get("discount"), row.get("discount_tax"))}
-
-
-def _refund(row: Row) -> dict[str, Json]:
-    reason, amount = text(row.get("reason")), minus(row.get("total"))
-    return {"id": text(row.get("id")), "state": "refunded", "reason": reason, "refund": amount}
 
 
 def _sent(item: Row) -> dict[str, Json]:
@@ -371,9 +348,7 @@ PLATFORM: Final = Platform(
     name="woocommerce",
     title="WooCommerce",
     default_base_url=None,
-    default_limits=DefaultLimits(
-        rate_per_second=2, burst=4, concurrency=2
-    ),  # a merchant's own host (woocommerce.md §8)
+    default_limits=DefaultLimits(rate_per_second=2, burst=4, concurrency=2),  # the merchant's host
     options=WooCommerceOptions,
     identity=(),
     machine=build,

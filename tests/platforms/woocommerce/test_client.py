@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.platforms.failures import NotFound, OutOfSequence, Rejected, Transient
-from orchestrator.sandbox.woocommerce import SandboxOptions
+from orchestrator.sandbox.woocommerce import SandboxOptions, WooCommercePlatform
 from orchestrator.testing.stage import Stage, staged
 from statemachines.machine import OrderState
 from statemachines.target import TargetRequest, Tracking
@@ -27,7 +27,9 @@ async def track(stage: Stage, request: TargetRequest = PARCEL, **facts: Any) -> 
 
 
 def beside(stage: Stage, what: str) -> list[dict[str, Any]]:
-    return list(reversed(stage.sandbox.platforms[PLATFORM].shop.beside[what, int(stage.order)]))
+    simulated = stage.sandbox.platforms[PLATFORM]
+    assert isinstance(simulated, WooCommercePlatform)
+    return list(reversed(simulated.shop.beside[what, int(stage.order)]))
 
 
 async def test_numbers_go_to_the_plugin_where_it_is() -> None:
