@@ -228,6 +228,34 @@ def test_the_payload_comes_when_asked_for(daemon: FakeDaemon, fulfilld: Run) -> 
     assert daemon.calls[0][2] == {"include": "payload,timeline"}
 
 
+def test_content_and_payload_are_printed_as_json_with_their_own_digits(daemon: FakeDaemon, fulfilld: Run) -> None:
+    row = '{"id": "1", "payload": {"price": 10.10, "big": 12345678901234567890123}, "content": {"note": "Łódź"}}'
+    daemon.answers["GET", ORDER] = row
+    daemon.answers["GET", "/v1/orders"] = [
+        f'{{"orders": [{row}], "next": "a"}}',
+        f'{{"orders": [{row}], "next": null}}',
+    ]
+    daemon.answers["GET", "/v1/events"] = [
+        f'{{"events": [{{"cursor": 1, "data": {row}}}], "next": 1}}',
+        '{"events": [], "next": 1}',
+    ]
+    include = ("--include", "payload", "--include", "content")
+    for command in (("order", "acme", "67890"), ("orders",), ("events",)):
+        text = fulfilld(*command, *include).stdout
+        assert "10.10" in text
+        assert "12345678901234567890123" in text
+        assert "Łódź" in text
+    wanted = [query["include"] for _, _, query, _, _ in daemon.calls]
+    assert wanted == ["timeline,payload,content", *["payload,content"] * 4]
+
+
+def test_a_dump_brings_what_is_asked_for(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", "/v1/dump"] = '{"kind": "order", "content": null}\n'
+    assert fulfilld("dump", "--include", "content").stdout == '{"kind": "order", "content": null}\n'
+    fulfilld("dump")
+    assert [query for _, _, query, _, _ in daemon.calls] == [{"include": "content"}, {}]
+
+
 @pytest.mark.parametrize("action", ["retry", "hold", "release", "cancel", "refresh"])
 def test_an_order_is_operated(daemon: FakeDaemon, fulfilld: Run, action: str) -> None:
     daemon.answers["POST", f"{ORDER}/{action}"] = an_order(situation="held")

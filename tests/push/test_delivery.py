@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 from structlog.testing import capture_logs
 
@@ -36,6 +37,30 @@ async def test_an_event_arrives_signed_with_the_payload_in_it(tmp_path: Path) ->
         assert event.body["data"]["payload"] == json.loads(payload)
         assert '"price": 10.10, "big": 12345678901234567890123' in event.raw
         assert event.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("include", [("payload", "content"), ("content",), ("payload",), ()])
+async def test_an_event_carries_of_its_order_what_the_config_says(tmp_path: Path, include: tuple[str, ...]) -> None:
+    async with running_erp() as erp, dispatching(tmp_path, settings(erp, include=include)) as it:
+        await it.store.write(lambda tx: insert_order(tx, an_order("7"), b'{"id": 7}', {"currency": "EUR"}))
+        await it.publish("7", type_="order.imported")
+        await it.publish("8", type_="order.held", reason="x")
+        await erp.takes(2)
+        by_order = {each.body["order"]: each.body["data"] for each in erp.taken}
+        assert {name for name in by_order["7"] if name in ("payload", "content")} == set(include)
+        if "content" in include:
+            assert by_order["7"]["content"]["currency"] == "EUR"
+            assert "/bill_to" in by_order["7"]["content"]["gaps"]
+            assert by_order["8"] == {"reason": "x", **dict.fromkeys(include)}, "an order that is not there any more"
+        assert all(is_genuine(each) for each in erp.taken)
+
+
+def test_what_the_platform_alone_sends_has_no_content() -> None:
+    chosen = {"orders_url": "https://erp.example/o", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+    with pytest.raises(ValidationError, match='include is for the format "event"'):
+        DeliverySettings.model_validate({**chosen, "format": "platform", "include": ("content",)})
+    with pytest.raises(ValidationError, match="include"):
+        DeliverySettings.model_validate({**chosen, "include": ("contents",)})
 
 
 async def test_large_payloads_arrive_whole_however_many_wait(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from storage.orders import (
     blocked_orders,
     count_orders,
     due_orders,
+    get_kept,
     get_order,
     get_payload,
     insert_order,
@@ -25,7 +26,7 @@ from storage.orders import (
     save_payload,
     stalest_orders,
 )
-from storage.records import Intent, Order, Situation
+from storage.records import Intent, Kept, Order, Situation
 from storage.store import Store
 
 
@@ -142,6 +143,16 @@ async def test_calls_that_were_out_are_found_again(engine: Engine) -> None:
         assert [(each.id, each.intent) for each in found] == [("2", out)]
 
 
+async def test_content_of_an_older_version_is_distinguished_from_that_of_this_one(engine: Engine) -> None:
+    async with engine.open() as store:
+        await keep(store, order("1"))
+        await store.write(lambda tx: save_payload(tx, "acme", "1", b"{}", NOW, {"note": None}, NOW - 1))
+        assert await store.read(lambda tx: get_kept(tx, "acme", "1")) == Kept({"note": None}, NOW - 1, NOW)
+        await store.write(lambda tx: tx.execute("UPDATE payloads SET content_version = NULL"))
+        older = await store.read(lambda tx: get_kept(tx, "acme", "1"))
+        assert older == Kept({"note": None}, NOW - 1, NOW, is_exact=False)
+
+
 async def test_the_stalest_open_orders_come_first(engine: Engine) -> None:
     async with engine.open() as store:
         await keep(
@@ -149,11 +160,17 @@ async def test_the_stalest_open_orders_come_first(engine: Engine) -> None:
             order("fresh", observed_at=NOW),
             order("stale", observed_at=NOW - 20),
             order("staler", observed_at=NOW - 30),
-            order("done", state="ToCustomer", observed_at=NOW - 40),
+            order("done", state="ToCustomer", observed_at=NOW - 40, moved_at=NOW - 40),
+            order("finished by us", state="ToCustomer", observed_at=NOW - 25, moved_at=NOW - 24),
+            order("of a copy", state="ToCustomer", observed_at=0, moved_at=NOW - 24),
             order("foreign", shop="other", observed_at=NOW - 50),
         )
         ends = ("ToCustomer", "Canceled")
-        assert await store.read(lambda tx: stalest_orders(tx, "acme", ends, NOW, 9)) == ["staler", "stale"]
+        assert await store.read(lambda tx: stalest_orders(tx, "acme", ends, NOW, 9)) == [
+            "staler",
+            "finished by us",  # nobody saw yet what our last call on it did
+            "stale",
+        ]
         assert await store.read(lambda tx: stalest_orders(tx, "acme", ends, NOW, 1)) == ["staler"]
 
 
