@@ -16,6 +16,8 @@ from statemachines.machine import (
 )
 from statemachines.narrowing import Whole
 from statemachines.numbers import decimal_of, plain, written
+from statemachines.parcel import RecordedParcel, TargetParcel
+from statemachines.parcels import Open
 from statemachines.target import ErpLine, Json, TargetRequest, Tracking
 
 __all__ = [
@@ -24,13 +26,16 @@ __all__ = [
     "InvalidItems",
     "Json",
     "Milestone",
+    "Open",
     "OrderState",
     "PlannedStep",
     "PlatformMachine",
     "PlatformWait",
+    "RecordedParcel",
     "Refusal",
     "State",
     "Step",
+    "TargetParcel",
     "TargetRequest",
     "Tracking",
     "Whole",

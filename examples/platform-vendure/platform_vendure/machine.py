@@ -6,21 +6,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from decimal import Decimal
+from typing import Any, ClassVar
 
 from orchestrator.plugin.machine import (
     InvalidItems,
     Json,
     Milestone,
+    Open,
     OrderState,
     PlannedStep,
     PlatformMachine,
     PlatformWait,
+    RecordedParcel,
     Refusal,
     State,
     Step,
+    TargetParcel,
     TargetRequest,
     Whole,
 )
@@ -32,11 +37,13 @@ from platform_vendure.parcels import (
     Facts,
     asked_of,
     code_of,
+    counts_of,
     done,
     due_parcel,
     left,
     own,
     parcels_of,
+    rest_of,
     shared_reason,
     state_after,
 )
@@ -95,6 +102,9 @@ def held_up(state: str) -> PlatformWait:
 
 class VendureMachine(PlatformMachine):
     """The machine of Vendure's default order process (README.md, "States")."""
+
+    parcel_step: ClassVar[str | None] = "mark_shipped"
+    delivers_parcels: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__("vendure", _STATES, _STEPS, (*OPEN, DELIVERED), "PaymentSettled")
@@ -178,6 +188,25 @@ class VendureMachine(PlatformMachine):
         if is_new and not left(facts, request) and (wanted == DELIVERED or request.items is None):
             return None if self._next(facts, replace(request, tracking=None)) is None else _unknown(request)
         return None
+
+    # -- parcels ---------------------------------------------------------------------------------------------------
+
+    def open_lines(self, current: OrderState, parcel: TargetParcel) -> Open | None:
+        """What is in no fulfilment, and what is packed for this parcel and has not left yet."""
+        code = next(iter(parcel.tracking), parcel.url or "")
+        packed = [each for each in parcels_of(current.facts) if each["state"] == PENDING and each["code"] == code]
+        there = Counter(rest_of(current.facts)) + counts_of(packed)
+        return {line: Decimal(there[line]) for line in current.facts.get("lines") or ()}
+
+    def shows_parcel(self, current: OrderState, parcel: TargetParcel) -> bool:
+        """Whether a fulfilment carries the parcel's first code."""
+        return any(each["code"] in parcel.tracking[:1] for each in parcels_of(current.facts))
+
+    def with_parcel(self, current: OrderState, request: TargetRequest, parcel: RecordedParcel) -> TargetRequest:
+        """As items under the first of its codes; its number is the key by which it is distinguished without one."""
+        lines = tuple({"id": line, "quantity": count} for line, count in parcel["lines"].items())
+        own = super().with_parcel(current, request, parcel)
+        return replace(own, items=lines or None, key=f"parcel {parcel['number']}")
 
     # -- what calls and reads show -----------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ def own(facts: Facts, request: TargetRequest) -> list[dict[str, Json]] | None:
     if asked is None:
         return None
     made = (facts.get("made") or {}).get(_token(request), ())
-    is_any = not any(asked.values()) or _is_delivery(request)
+    is_any = not made and (not any(asked.values()) or _is_delivery(request))
     return [p for p in parcels if p["id"] in made or ((is_any or p["state"] == PENDING) and _is_of(p, asked))]
 
 
@@ -77,24 +77,29 @@ def _token(request: TargetRequest) -> str:
 
 def packed_in(facts: Facts) -> Counter[str]:
     """How many of each line are in parcels."""
-    return _counts(parcels_of(facts))
+    return counts_of(parcels_of(facts))
 
 
-def _counts(parcels: list[dict[str, Json]]) -> Counter[str]:
+def counts_of(parcels: list[dict[str, Json]]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for each in parcels:
         counts.update(each["lines"])
     return counts
 
 
+def rest_of(facts: Facts) -> dict[str, int]:
+    """How much of each line is in no parcel."""
+    packed = packed_in(facts)
+    return {line: count - packed[line] for line, count in (facts.get("lines") or {}).items() if count > packed[line]}
+
+
 def left(facts: Facts, request: TargetRequest) -> dict[str, int]:
     """What the target has to have put into a parcel yet, by line. Raises InvalidItems for what cannot be."""
-    packed = packed_in(facts)
-    rest = {line: count - packed[line] for line, count in (facts.get("lines") or {}).items() if count > packed[line]}
+    packed, rest = packed_in(facts), rest_of(facts)
     asked, mine = asked_of(request), own(facts, request)
     if asked is None:
         return rest if mine is None else {}
-    done = _counts(mine or [])
+    done = counts_of(mine or [])
     found: dict[str, int] = {}
     for line, count in asked.items():
         there = rest.get(line, 0)
@@ -147,7 +152,7 @@ def shared_reason(facts: Facts, request: TargetRequest) -> str | None:
     asked, mine = asked_of(request), own(facts, request) or []
     if asked is None or not _is_delivery(request):
         return None
-    found = _counts(mine)
+    found = counts_of(mine)
     missing = [line for line in asked if not found[line] and line not in left(facts, request)]
     if not missing and all(_is_of(each, asked) for each in mine):
         return None

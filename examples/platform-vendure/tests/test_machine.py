@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.plugin.machine import Json, OrderState, Refusal, TargetRequest, Tracking
+from orchestrator.plugin.machine import Json, OrderState, Refusal, TargetParcel, TargetRequest, Tracking
 from platform_vendure import build
 
 MACHINE = build({})
@@ -202,6 +202,23 @@ def test_a_link_stands_in_for_a_code() -> None:
     link = TargetRequest("shipped", tracking=Tracking(url="https://x.example/1"))
     shipped = MACHINE.after(order(), "fulfill", link, None, {})
     assert shipped.facts["parcels"][0]["code"] == "https://x.example/1"
+
+
+def box(number: str, *tracking: str, **fields: Any) -> TargetRequest:
+    return TargetRequest("shipped", parcel=TargetParcel(number, tracking=tracking, **fields))
+
+
+@pytest.mark.parametrize("codes", [(), ("T-1", "T-2")])
+def test_a_parcel_leaves_by_itself_and_once(codes: tuple[str, ...]) -> None:
+    current, request = order(), box("B-1", *codes, lines=({"id": "1", "quantity": 1},))
+    for name in ("fulfill", "mark_shipped"):
+        assert steps(current, request)[0][0] == name
+        current = MACHINE.moved(current, name, MACHINE.own_request(current, request), None, {})
+    assert current.state == "PartiallyShipped"
+    assert [each["number"] for each in current.parcels] == ["B-1"]
+    assert steps(current, request) == []
+    assert steps(current, box("B-2", lines=({"id": "1", "quantity": 1},)))[0] == ("fulfill", "PartiallyShipped")
+    assert [name for name, _ in steps(current, box("B-3"))] == ["fulfill", "mark_shipped"], "all that is left"
 
 
 def test_strict_shops_take_one_state_at_a_time() -> None:
