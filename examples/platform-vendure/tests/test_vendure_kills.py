@@ -217,10 +217,17 @@ class Work:
         return before if action == "modify" else None
 
     def _let_go(self, order: str, state: str) -> None:
-        try:
-            self.office.operate({"action": "end_modification", "order": order, "state": state})
-        except PanelError:
-            assert self.office.seen(order)["state"] != "Modifying"  # a parcel that left meanwhile moved it on
+        """Ends a modification. What was shipped or delivered meanwhile has moved the order on, or keeps it from where
+        it was: then it goes by way of PaymentSettled."""
+        for to in (state, "PaymentSettled", "Delivered"):
+            try:
+                self.office.operate({"action": "end_modification", "order": order, "state": to})
+            except PanelError:
+                if self.office.seen(order)["state"] != "Modifying":
+                    return
+            else:
+                if to == state:
+                    return
 
 
 # -- what came of it ---------------------------------------------------------------------------------------------------

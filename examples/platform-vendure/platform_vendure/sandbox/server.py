@@ -38,9 +38,9 @@ def missing() -> str | None:
 
 @cache
 def _node() -> str | None:
-    """Node: the one that is installed with the server where the machine's own is too old, else the machine's."""
-    for found in (str(FOLDER / "node_modules" / ".bin" / "node"), shutil.which("node")):
-        if found is not None and os.access(found, os.X_OK):
+    """Node: the machine's own, else the one that is installed with the server where that is too old."""
+    for found in (shutil.which("node"), *map(str, FOLDER.glob("node_modules/node-*/bin/node"))):
+        if found is not None:
             asked = [found, "--version"]
             said = subprocess.run(asked, check=True, capture_output=True, text=True).stdout  # noqa: S603 - ours
             if int(said.strip().removeprefix("v").split(".")[0]) >= OLDEST_NODE:
