@@ -43,6 +43,7 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
+from orchestrator.platforms.field_map import FieldMap, FieldName, merged
 from orchestrator.platforms.fields import (
     InvalidOrder,
     at,
@@ -74,6 +75,8 @@ __all__ = [
     "Apart",
     "Caller",
     "ClientSettings",
+    "FieldMap",
+    "FieldName",
     "Finding",
     "GraphQlClient",
     "InvalidOrder",
@@ -115,6 +118,7 @@ __all__ = [
     "listing_of",
     "member_text",
     "members",
+    "merged",
     "object_of",
     "of_one_order",
     "optional_ms",
