@@ -117,3 +117,62 @@ async def test_a_kill_sends_no_despatch_twice_and_loses_none(tmp_path: Path, poi
         assert sandbox.ledger.effects(order) == walk
         assert list(sandbox.cloudsuite.shop.slips) == ["SLIP-1"]
         assert await daemon.terminate() == 0
+
+
+@pytest.mark.parametrize("point", ["after_intent:2", "after_call:1", "after_call:2", "after_outcome:2"])
+@pytest.mark.parametrize("platform", sorted(PLATFORMS))
+async def test_a_kill_sends_no_parcel_twice_and_loses_none(tmp_path: Path, platform: str, point: str) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=6))
+    async with sandbox.running(), daemon_process(tmp_path) as daemon:
+        shop = daemon.configure(sandbox, platform)
+        daemon.start(point)
+        with anyio.fail_after(90):
+            order, lines = await _goods(daemon, shop, sandbox.platforms[platform].order_ids())
+            parcels = [
+                {"number": "B-1", "tracking": ["T1"], "lines": [{"id": lines[0]["id"]}]},
+                {"number": "B-2", "tracking": ["T2"], "lines": [{"id": each["id"]} for each in lines[1:]]},
+            ]
+            for parcel in parcels:
+                await _tell(daemon, f"/v1/shops/{shop}/orders/{order}/targets", {"state": "shipped", "parcel": parcel})
+            for parcel in parcels:  # an export that runs again, under other keys
+                await _tell(daemon, f"/v1/shops/{shop}/orders/{order}/targets", {"state": "shipped", "parcel": parcel})
+        assert daemon.starts == 2, "the point was passed"
+        _, found = await daemon.call("GET", f"/v1/shops/{shop}/orders/{order}")
+        assert [(each["number"], each["tracking"]) for each in found["parcels"]] == [("B-1", ["T1"]), ("B-2", ["T2"])]
+        assert found["milestone"] in ("shipped", "delivered")
+        effects = sandbox.ledger.effects(order)
+        step = PLATFORMS[platform].machine({}).parcel_step
+        assert step is None or effects.count(step) == 2, effects
+        assert sandbox.ledger.repeats_after_effect() == []
+        assert await daemon.terminate() == 0
+
+
+async def _goods(daemon: DaemonProcess, shop: str, orders: list[str]) -> tuple[str, list[dict[str, str]]]:
+    """An order of several lines that may be shipped, with its lines as the first parcel would hold them."""
+    await daemon.ready()
+    for order in orders:
+        path = f"/v1/shops/{shop}/orders/{order}/targets?dry_run=true"
+        status, plan = await daemon.call("POST", path, {"state": "shipped"})
+        _, refusal = await daemon.call("POST", path, {"state": "shipped", "parcel": {"number": "?", "lines": ["none"]}})
+        lines = refusal["reason"].partition("it has ")[2].split(", ") if status == 200 and plan["plan"] else []
+        if len(lines) > 1:
+            return order, [{"id": line} for line in lines]
+    raise AssertionError(f"{shop} has no order of several lines that may be shipped")
+
+
+async def _tell(daemon: DaemonProcess, path: str, body: dict[str, object]) -> None:
+    """Submits until it is taken, through any number of deaths, and waits until it is reached."""
+    while True:
+        if not daemon.is_running:
+            daemon.start()
+        try:
+            await daemon.ready()
+            status, answer = await daemon.call("POST", f"{path}?wait=5", body)
+            while status in (200, 202) and answer["status"] in ("queued", "running"):
+                _, answer = await daemon.call("GET", f"/v1/targets/{answer['id']}?wait=5")
+            if status in (200, 202):
+                assert answer["status"] == "reached", answer
+                return
+            assert status == 503, answer
+        except Unreachable:
+            continue
