@@ -1,4 +1,4 @@
-"""`parcel` on CloudSuite: a despatch, with the lines' positions where the ERP has no line numbers to tell."""
+"""`parcel` on CloudSuite: a despatch, with the lines' positions where the ERP has no line numbers to give."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_a_position_that_the_erp_gave_to_another_line_is_refused(tmp_path:
             await box(floor, order, number="S-1", fields=numbers)
 
 
-async def test_parcels_count_what_the_erps_own_despatches_told(tmp_path: Path) -> None:
+async def test_parcels_count_what_the_erps_own_despatches_hold(tmp_path: Path) -> None:
     async with floor_of(cloudsuite(), tmp_path) as floor:
         (order,) = await floor.orders()
         first, *rest = order.facts["lines"]
