@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from orchestrator.clock import rfc3339
+from orchestrator.decisions.draft import recorded_parcels
+from orchestrator.operations.content_parcels import with_recorded
 from orchestrator.platforms.completion import completed, payment_status_of
 from orchestrator.platforms.content_document import Content
 from storage.orders import get_kept
@@ -13,14 +15,16 @@ from storage.transaction import Transaction
 
 
 def content_view(order: Order, kept: Kept | None) -> Content | None:
-    """The content as the platform showed it last; None for an order that a version without it kept, until it is read.
+    """The content as the platform showed it last, with the parcels that targets reported; None for an order that a
+    version without content kept, until it is read.
 
     It is stale when a step of ours ended since, when nothing but a webhook showed the order yet, and while a read has
     to show what became of it.
     """
     if kept is None or kept.content is None:
         return None
-    whole = completed(kept.content, is_exact=kept.is_exact)
+    shown = with_recorded(kept.content, recorded_parcels(order))
+    whole = completed(shown, is_exact=kept.is_exact)
     read_at = _read_at(order, kept)
     is_stale = order.is_provisional or order.observed_at == 0 or order.moved_at > read_at
     return {**whole, "read_at": rfc3339(read_at), "stale": is_stale}

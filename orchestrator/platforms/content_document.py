@@ -172,7 +172,8 @@ class LineQuantity(TypedDict):
 
 
 class Parcel(TypedDict):
-    """A parcel that left. `number` is the parcel's own, `numbers` are those of its tracking."""
+    """A parcel that left. `number` is the parcel's own, `numbers` are those of its tracking. Where content is shown it
+    also has `reported_by`: the platform, a target of the ERP, or both."""
 
     id: str | None
     number: str | None

@@ -13,10 +13,12 @@ import pytest
 
 from orchestrator.api.schema.bodies import TARGET
 from orchestrator.decisions.refusals import Refused
+from orchestrator.operations.content_view import content_view
 from orchestrator.registry import PLATFORMS
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.machine import OrderState
 from statemachines.target import TargetRequest
+from storage.orders import get_kept
 from storage.records import Order, Target, TargetStatus
 from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
 
@@ -106,6 +108,27 @@ async def test_two_parcels_with_the_same_body_complete_an_order_anywhere(tmp_pat
         events = await floor.events("parcel.recorded", order=order.order)
         assert [event.data["number"] for event in events] == ["B-1", "B-2"]
         assert floor.sandbox.ledger.repeats_after_effect() == []
+
+
+@pytest.mark.parametrize("platform", NAMES)
+async def test_content_has_each_parcel_once_with_who_reported_it(tmp_path: Path, platform: str) -> None:
+    async with shopfloor(sandbox(), tmp_path, platform=platform) as floor:
+        order = await goods(floor, platform)
+        first, second = order.parts()
+        await order.reach("shipped", number="B-1", tracking=["T1"], lines=first)
+        await order.reach("shipped", number="B-2", tracking=["T2"], lines=second)
+        await floor.commands.refresh(order.shop, order.order)
+        row = await floor.order(order.order, order.shop)
+        content = content_view(row, await floor.store.read(lambda tx: get_kept(tx, order.shop, order.order)))
+        assert content is not None
+        found = {each["number"]: each for each in content["parcels"] or ()}
+        assert len(content["parcels"] or ()) == len(found) == 2
+        assert [found[number]["numbers"] for number in ("B-1", "B-2")] == [["T1"], ["T2"]]
+        assert all("erp" in each["reported_by"] for each in found.values())  # type: ignore[typeddict-item]
+        lines = {line["id"] for each in found.values() for line in each["lines"] or ()}
+        assert lines == set(order.lines)
+        known = {line["id"] for line in content["lines"] or ()}
+        assert known == {None} or known >= set(order.lines), "lines are taken as content gives them; fees are in no box"
 
 
 @pytest.mark.parametrize("platform", NAMES)
