@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import Final
 
 EVENT_TYPES: Final[dict[str, str]] = {
@@ -38,3 +40,13 @@ EVENT_TYPES: Final[dict[str, str]] = {
     "fulfillment.updated": "a fulfilment changed on the platform",
 }
 """Meaning by type. Readers of the feed must ignore types that they do not know."""
+
+
+def types_like(patterns: Iterable[str]) -> tuple[str, ...]:
+    """The types that match one of the patterns (`order.*`), in the order of their list; `*` stands for any text."""
+    wanted = [pattern.replace("[", "[[]").replace("?", "[?]") for pattern in patterns]
+    return tuple(name for name in EVENT_TYPES if any(fnmatchcase(name, pattern) for pattern in wanted))
+
+
+KINDS: Final = tuple(dict.fromkeys(f"{name.partition('.')[0]}.*" for name in EVENT_TYPES))
+"""A pattern for each kind of events: `order.*`, `target.*`, …"""

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from orchestrator.config.fields import FilePath, Port, PublicUrl, ReceiverUrl, SigningSecret
 from orchestrator.config.section import Section
-from orchestrator.event_types import EVENT_TYPES
+from orchestrator.event_types import KINDS, types_like
 from orchestrator.platforms.secrets import Secret
 
 DeliveryFormat = Literal["event", "platform"]
 
 
 def _known_types(pattern: str) -> str:
-    if not any(fnmatchcase(name, pattern) for name in EVENT_TYPES):
-        several = dict.fromkeys(f'"{name.partition(".")[0]}.*"' for name in EVENT_TYPES)
-        raise ValueError(f'must be a type of event such as "target.reached", or several: {", ".join(several)}')
+    if not types_like((pattern,)):
+        several = ", ".join(f'"{kind}"' for kind in KINDS)
+        raise ValueError(f'must be a type of event such as "target.reached", or several: {several}')
     return pattern
 
 
@@ -90,11 +88,6 @@ class DeliverySettings(Section):
         if self.format == "platform" and self.include != ("payload",):
             raise ValueError('include is for the format "event": what has the format "platform" is the payload alone')
         return self
-
-
-def event_types(patterns: Iterable[str]) -> tuple[str, ...]:
-    """The types that match one of the patterns (`order.*`), in the order of their list."""
-    return tuple(name for name in EVENT_TYPES if any(fnmatchcase(name, pattern) for pattern in patterns))
 
 
 WebhookSecrets = Secret | list[Secret]

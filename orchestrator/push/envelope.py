@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 from standardwebhooks import Webhook as Signer
 
 from orchestrator import __version__
-from orchestrator.config.push import DeliverySettings, event_types
+from orchestrator.config.push import DeliverySettings
+from orchestrator.event_types import types_like
 from orchestrator.operations.inclusions import Payload, content_of_event, payload_of
 from orchestrator.operations.views import event_view, payload_text
 from orchestrator.platforms.webhooks import usual_topic
@@ -78,9 +79,9 @@ def endpoints_of(settings: DeliverySettings | None) -> tuple[Endpoint, ...]:
         return ()
     found = []
     if settings.orders_url is not None:
-        found.append(Endpoint(ORDERS, settings.orders_url, event_types((*_ORDER_TYPES, *settings.orders_types))))
+        found.append(Endpoint(ORDERS, settings.orders_url, types_like((*_ORDER_TYPES, *settings.orders_types))))
     if settings.products_url is not None:
-        found.append(Endpoint(PRODUCTS, settings.products_url, event_types(_PRODUCT_TYPES)))
+        found.append(Endpoint(PRODUCTS, settings.products_url, types_like(_PRODUCT_TYPES)))
     return tuple(found)
 
 

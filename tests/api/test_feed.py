@@ -181,6 +181,42 @@ async def test_a_reader_gets_the_form_that_it_likes_better(accept: str, is_strea
         assert got.headers["Content-Type"] == ("text/event-stream" if is_stream else "application/json")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "cursors_found"),
+    [
+        ("type=order.*", [1, 2, 3]),
+        ("type=ORDER.*", [1, 2, 3]),
+        ("type=order.h*,sync.*", [3, 4]),
+        ("type=*.completed&type=order.imported", [1, 2, 4]),
+        ("type=*", [1, 2, 3, 4]),
+        ("type=shop.*", []),
+    ],
+)
+async def test_types_are_chosen_by_patterns_too(wanted: str, cursors_found: list[int]) -> None:
+    async with bench() as b:
+        await some_events(b)
+        assert (await cursors(b, wanted))[0] == cursors_found
+        page = (await b.get(f"/v1/consumers/erp/events?{wanted}")).json()
+        assert [event["cursor"] for event in page["events"]] == cursors_found
+        if cursors_found:
+            async with streamed(b, f"?{wanted}") as response:
+                assert (await next_event(response))["id"] == str(cursors_found[0])
+
+
+@pytest.mark.parametrize(
+    "wanted", ["x.*", "order", "order.imp", "order.?mported", "[a-z]*", "target.reached,ordr.*", ""]
+)
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/consumers/erp/events"])
+async def test_a_pattern_that_no_type_matches_is_refused_with_the_known_ones(path: str, wanted: str) -> None:
+    async with bench() as b:
+        got = await b.get(f"{path}?type={wanted}")
+        assert (got.status, got.slug) == (422, "invalid-request")
+        [error] = got.json()["errors"]
+        assert error["path"] == "type"
+        assert "order.imported" in error["message"]
+        assert "order.*" in error["message"]
+
+
 async def test_a_bad_type_is_reported_by_the_parameters_name() -> None:
     async with bench() as b:
         got = await b.get("/v1/events?type=target.reached,bogus")

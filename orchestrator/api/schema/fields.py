@@ -12,7 +12,7 @@ from zlib import crc32
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from orchestrator.event_types import EVENT_TYPES
+from orchestrator.event_types import EVENT_TYPES, KINDS, types_like
 from statemachines.machine import Milestone
 from storage.records import Situation
 
@@ -118,7 +118,11 @@ def _situation(value: Any) -> Any:
 
 
 def _event_type(value: Any) -> Any:
-    return _one_of(value, list(EVENT_TYPES))
+    word = value.casefold() if isinstance(value, str) else value
+    if not isinstance(word, str) or not types_like((word,)):
+        known = ", ".join((*EVENT_TYPES, *KINDS))
+        raise ValueError(f"must be a type of event, or a pattern such as order.* that types match; known are {known}")
+    return word
 
 
 def _one_of(value: Any, known: list[str]) -> Any:
@@ -164,4 +168,5 @@ PagePosition = Annotated[
 ]
 MilestoneName = Annotated[str, BeforeValidator(_milestone), _words([m.value for m in Milestone])]
 SituationName = Annotated[str, BeforeValidator(_situation), _words([s.value for s in Situation])]
-EventType = Annotated[str, BeforeValidator(_event_type), _words(list(EVENT_TYPES))]
+EventType = Annotated[str, BeforeValidator(_event_type), _words([*EVENT_TYPES, *KINDS, "*"])]
+"""A type of event, or a pattern that some match."""

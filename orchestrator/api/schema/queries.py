@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from orchestrator.api.problems import Invalid
 from orchestrator.api.schema.fields import (
@@ -22,6 +22,7 @@ from orchestrator.api.schema.fields import (
     WaitSeconds,
 )
 from orchestrator.api.validation import errors_of, has_broken_escapes
+from orchestrator.event_types import types_like
 
 Q = TypeVar("Q", bound="Query")
 
@@ -111,7 +112,8 @@ class FeedQuery(WaitQuery):
     type: Annotated[
         tuple[EventType, ...],
         BeforeValidator(_split),
-        Field(description="Only events of these types; may be repeated"),
+        AfterValidator(types_like),
+        Field(description="Only events of these types, or like these patterns (`order.*`); may be repeated, or a,b"),
     ] = ()
     feed: Annotated[
         Text | None, Field(description="The id of the feed that the cursor is of; another one's is refused")

@@ -30,7 +30,8 @@ def events(
     shop: Annotated[str | None, typer.Option("--shop", metavar="S", help="Only this shop's.")] = None,
     order: Annotated[str | None, typer.Option("--order", metavar="ID", help="Only this order's.")] = None,
     types: Annotated[
-        list[str] | None, typer.Option("--type", metavar="T", help="Only of this type; repeatable, or a list: a,b.")
+        list[str] | None,
+        typer.Option("--type", metavar="T", help="Only of this type, or like `order.*`; repeatable, or a list: a,b."),
     ] = None,
     include: Include = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
