@@ -112,6 +112,7 @@ class Metrics:
         )
         self._oldest = self._gauge("oldest_pending_seconds", "Age of a shop's oldest pending target", "shop")
         self._rejected = self._gauge("rejected", "Payloads that are set aside, for they cannot be read", "shop")
+        self._attention = self._gauge("orders_attention", "Orders about which the ERP asks for a person", "shop")
         self._orders = self._gauge("orders", "Orders by what they are doing", "shop", "situation")
         self._of_shops = (
             self._paused,
@@ -124,6 +125,7 @@ class Metrics:
             self._left,
             self._oldest,
             self._rejected,
+            self._attention,
             self._orders,
         )
         self._lag_events = self._gauge("delivery_lag_events", "Events that a receiver has to get yet", "name")
@@ -229,6 +231,7 @@ class Metrics:
             self._circuit.labels(name).set(CIRCUIT_VALUES.get(str(shop.get("circuit")), 0))
             self._oldest.labels(name).set(shop.get("oldest_pending_seconds") or 0)
             self._rejected.labels(name).set(shop.get("rejected") or 0)
+            self._attention.labels(name).set(shop.get("attention") or 0)
             if (webhooks := shop.get("webhooks")) is not None:
                 self._missing.labels(name).set(len(webhooks["missing"]))
             if (left := (limit := shop.get("rate_limit") or {}).get("remaining")) is not None:

@@ -17,6 +17,7 @@ from statemachines.target import Json, TargetRequest
 from statemachines.terms import (
     Chaining,
     DefinitionError,
+    Milestone,
     OrderState,
     Plan,
     PlannedStep,
@@ -210,6 +211,13 @@ class Hooks(Table):
         state = self.apply(current.state, step, self.destination(current, step, request))
         merged = {**current.facts, **facts} if facts else current.facts
         return replace(current, state=state, platform_state=answered or state, facts=merged)
+
+    def came_back(self, current: OrderState) -> Mapping[str, Json]:
+        """How many of each order line came back so far, in all; None: an unknown number. By default all of an order in
+        a state that means returned."""
+        state = self.states.get(current.state)
+        is_back = state is not None and Milestone.RETURNED in state.milestones
+        return (self.whole(current).lines or {}) if is_back else {}
 
     def after_lost_answer(self, current: OrderState, step: str, request: TargetRequest) -> Mapping[str, Json]:
         """The facts once the answer to `step` was lost and no read showed its effect: that it may have taken effect

@@ -217,8 +217,8 @@ class PlatformMachine(Hooks):
     ) -> Plan:
         milestone = wanted.milestone.value if wanted.milestone is not None else None
         taken = {name for step in steps if step.step != RECORD for name in self.row(step).uses}
-        if wanted.record_only:
-            taken.add("reason")  # it goes into the record
+        if wanted.record_only or Milestone.ATTENTION in wanted.milestones:
+            taken.add("reason")  # it goes into the record, and is shown with the order
         taken |= set(self.satisfied(current, request))
         if self.takes_several_trackings and "tracking" in taken:
             taken |= {name for name in request.brings() if name.startswith("tracking[")}

@@ -2,8 +2,8 @@
 
 Facts: selldone.md §5. `Returned` is ours: delivery-returned was called and accepted, by us or in the panel; what the
 platform shows then (PreparingOrder, as far as known) is kept as the platform state and is not drift; sending it again
-begins there. Only an order that was sent is returned: none is sent for that. `Canceled` is the payment side's status,
-seen and never set.
+begins there. Only an order that was sent is returned: none is sent for that. `Canceled` is the payment side's status:
+a rejection leads there, at once where a target asks for it, after a countdown where the panel began it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from statemachines.items import InvalidItems, foreign_reason, part_reason, read_items
 from statemachines.machine import (
@@ -24,12 +25,14 @@ from statemachines.machine import (
     Step,
 )
 from statemachines.narrowing import Whole
+from statemachines.numbers import decimal_of, plain
 from statemachines.target import Json, TargetRequest, is_web_link
 
 REJECT_COUNTDOWN_MS = 48 * 3600 * 1000
 """A rejected order is cancelled 48 h after `reject_at` (selldone.md §5.2, §9)."""
 
 _RELEASED = ("Payed", "COD")
+_REJECTABLE = (*_RELEASED, "Reserved")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _STATES = (
@@ -39,9 +42,12 @@ _STATES = (
     State("SentOrder", (Milestone.SHIPPED,)),
     State("ToCustomer", (Milestone.DELIVERED,), is_end=True),
     State("Returned", (Milestone.RETURNED,)),
-    State("Canceled", (Milestone.CANCELLED,), settable=False, is_end=True),
+    State("Canceled", (Milestone.CANCELLED,), is_end=True),
     State("attention", (Milestone.ATTENTION,), record_only=True),
 )
+
+_REJECTED_FROM = ("CheckQueue", "OrderConfirm", "PreparingOrder", "SentOrder", "Returned")
+"""An order is rejected from any state but ToCustomer (selldone.md §5.2)."""
 
 _STEPS = (
     Step("confirm", ("CheckQueue",), "OrderConfirm", uses=("items",), is_irrevocable=True, narrows=("items",)),
@@ -57,6 +63,7 @@ _STEPS = (
     Step("send", ("PreparingOrder", "Returned"), "SentOrder", is_irrevocable=True, reaches_buyer=True, is_blind=True),
     Step("deliver", ("SentOrder",), "ToCustomer", is_irrevocable=True, reaches_buyer=True),
     Step("return_delivery", ("SentOrder",), "Returned", is_irrevocable=True),
+    Step("cancel", _REJECTED_FROM, "Canceled", uses=("reason",), is_irrevocable=True, is_blind=True),
 )
 
 _RETURNING = ("Pending", "Accepted")
@@ -88,7 +95,9 @@ class SelldoneMachine(PlatformMachine):
 
     def route(self, current: OrderState, wanted: str) -> tuple[PlannedStep, ...] | None:
         """As the base; of a returned order, from where the platform put it."""
-        return () if current.state == wanted else super().route(_on_platform(current), wanted)
+        if current.state == wanted:
+            return ()
+        return super().route(current if self.rank(wanted) is None else _on_platform(current), wanted)
 
     def with_actions(
         self, current: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
@@ -104,12 +113,15 @@ class SelldoneMachine(PlatformMachine):
     def guard(self, current: OrderState, request: TargetRequest, wanted: State) -> Refusal | None:
         """Only released orders of goods go on (selldone.md §1, §5.1); confirmed items must be the order's own; a
         tracking link must be a web link."""
+        is_rejection = wanted.name == "Canceled"
         if self.has_reached(current, wanted.name):
-            return self._tracking_guard(current, request, wanted)
+            return None if is_rejection else self._tracking_guard(current, request, wanted)
         if (kind := current.facts.get("type")) not in (None, "PHYSICAL"):
             reason = f"the order's type is {kind}, only PHYSICAL orders go this way"
             return Refusal("not-allowed", reason, reason=reason)
         status = current.facts.get("status")
+        if is_rejection:
+            return _rejection_guard(status)
         if status is not None and status not in _RELEASED and current.state != "Canceled":
             reason = f"the order's payment status is {status}, only Payed and COD orders are released"
             return Refusal("not-allowed", reason, reason=reason)
@@ -223,6 +235,14 @@ class SelldoneMachine(PlatformMachine):
             current = _on_platform(current)
         return super().after(current, step, request, answered, facts)
 
+    def came_back(self, current: OrderState) -> Mapping[str, Json]:
+        """The items of the buyer's requests that the shop accepted, and all of a parcel that came back."""
+        counts: dict[str, Decimal] = {}
+        accepted = [each for each in current.facts.get("returns") or () if each["state"] == "Accepted"]
+        for line in [line for each in accepted for line in each["lines"]]:
+            counts[line["id"]] = counts.get(line["id"], Decimal(0)) + (decimal_of(line["quantity"]) or 0)
+        return {**{item: plain(count) for item, count in counts.items()}, **super().came_back(current)}
+
     def wait(self, current: OrderState, request: TargetRequest) -> PlatformWait | None:
         """The reject countdown: writes are refused until it is undone or the order is cancelled (selldone.md §5.2)."""
         del request
@@ -236,6 +256,13 @@ class SelldoneMachine(PlatformMachine):
             until + REJECT_COUNTDOWN_MS if until is not None else None,
             f"the order is being rejected on the platform ({reason})",
         )
+
+
+def _rejection_guard(status: Json) -> Refusal | None:
+    if status is None or status in _REJECTABLE:
+        return None
+    reason = f"the order's payment status is {status}, only {', '.join(_REJECTABLE)} orders can be rejected"
+    return Refusal("not-allowed", reason, reason=reason)
 
 
 def _on_platform(current: OrderState) -> OrderState:

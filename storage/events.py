@@ -101,14 +101,26 @@ def consumer_cursor(tx: Transaction, name: str) -> int:
     return rows[0][0] if rows else 0
 
 
+def known_consumer(tx: Transaction, name: str) -> tuple[int, int | None]:
+    """Up to where a consumer has acknowledged, and when it was last seen; 0 and None if it never has."""
+    rows = tx.query("SELECT cursor, updated_at FROM consumers WHERE name = ?", (name,))
+    return (rows[0][0], rows[0][1]) if rows else (0, None)
+
+
 def acknowledge(tx: Transaction, name: str, cursor: int, now_ms: int) -> int:
-    """Moves a consumer's cursor forward, never back; returns where it is."""
+    """Moves a consumer's cursor forward, never back; returns where it is. The consumer was seen, wherever it is."""
     tx.execute(
-        "INSERT INTO consumers (name, cursor, updated_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
-        " SET cursor = excluded.cursor, updated_at = excluded.updated_at WHERE excluded.cursor > consumers.cursor",
+        "INSERT INTO consumers (name, cursor, updated_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET cursor ="
+        " CASE WHEN excluded.cursor > consumers.cursor THEN excluded.cursor ELSE consumers.cursor END,"
+        " updated_at = excluded.updated_at",
         (name, cursor, now_ms),
     )
     return consumer_cursor(tx, name)
+
+
+def note_seen(tx: Transaction, name: str, now_ms: int) -> None:
+    """A consumer that is known reads events."""
+    tx.execute("UPDATE consumers SET updated_at = ? WHERE name = ?", (now_ms, name))
 
 
 def seek_consumer(tx: Transaction, name: str, cursor: int) -> bool:
@@ -124,6 +136,6 @@ def forget_consumer(tx: Transaction, name: str) -> int | None:
 
 
 def list_consumers(tx: Transaction) -> list[tuple[str, int, int]]:
-    """Every consumer: name, cursor, when it last acknowledged. A name that begins with a dot is the daemon's own."""
+    """Every consumer: name, cursor, when it was last seen. A name that begins with a dot is the daemon's own."""
     found = tx.query("SELECT name, cursor, updated_at FROM consumers WHERE name NOT LIKE '.%' ORDER BY name")
     return [(r[0], r[1], r[2]) for r in found]

@@ -23,8 +23,8 @@ _INSERT = (
     "INSERT INTO orders (shop, platform, id, imported_at, version, updated_at, state, platform_state, milestone,"
     " situation, observed_at, moved_at, due_at, intent, attempts, read_attempts, crashes, next_attempt_at, wait,"
     " problem, reference, payment, facts, content_hash, platform_updated_at, held_at, held_reason, gone_at,"
-    " gone_detail, is_provisional, parcels, payment_status) VALUES"
-    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " gone_detail, is_provisional, parcels, payment_status, attention_at, attention_reason, returned) VALUES"
+    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 _SAVE_STEP = (
@@ -35,7 +35,8 @@ _SAVE_STEP = (
 
 _SAVE_REST = (
     "UPDATE orders SET reference = ?, payment = ?, facts = ?, content_hash = ?, platform_updated_at = ?, held_at = ?,"
-    " held_reason = ?, gone_at = ?, gone_detail = ?, is_provisional = ?, parcels = ?, payment_status = ? WHERE seq = ?"
+    " held_reason = ?, gone_at = ?, gone_detail = ?, is_provisional = ?, parcels = ?, payment_status = ?,"
+    " attention_at = ?, attention_reason = ?, returned = ? WHERE seq = ?"
 )
 
 SELDOM = frozenset(
@@ -52,6 +53,9 @@ SELDOM = frozenset(
         "is_provisional",
         "parcels",
         "payment_status",
+        "attention_at",
+        "attention_reason",
+        "returned",
     }
 )
 """Fields that a step mostly leaves alone: written apart, only when they changed."""
@@ -240,6 +244,18 @@ def blocked_orders(tx: Transaction, limit: int) -> list[Order]:
     return [_ORDER.read(row) for row in tx.query(sql, (limit,))]
 
 
+def attention_orders(tx: Transaction, limit: int) -> list[Order]:
+    """Orders that the ERP asks for a person about, longest first."""
+    sql = f"SELECT {_ORDER.sql} FROM orders WHERE attention_at IS NOT NULL ORDER BY attention_at LIMIT ?"  # noqa: S608
+    return [_ORDER.read(row) for row in tx.query(sql, (limit,))]
+
+
+def count_attention(tx: Transaction) -> dict[str, int]:
+    """How many orders of each shop the ERP asks for a person about."""
+    rows = tx.query("SELECT shop, count(*) FROM orders WHERE attention_at IS NOT NULL GROUP BY shop")
+    return {row[0]: row[1] for row in rows}
+
+
 def _conditions(wanted: OrderFilter) -> tuple[str, list[Value]]:
     where: list[str] = []
     values: list[Value] = []
@@ -322,6 +338,9 @@ def _seldom_values(order: Order) -> tuple[Value, ...]:
         int(order.is_provisional),
         dump_json(order.parcels) if order.parcels else None,
         order.payment_status,
+        order.attention_at,
+        order.attention_reason,
+        None if order.returned is None else dump_json(order.returned),
     )
 
 
@@ -351,5 +370,6 @@ _ORDER = Columns(
         "problem": load_problem,
         "is_provisional": bool,
         "parcels": load_json,
+        "returned": load_json,
     },
 )

@@ -138,6 +138,8 @@ class Order:
     `gone_detail`; it has no pending targets then. `is_provisional`: imported from a webhook and not yet confirmed by a
     read. `parcels`: those that were reported and are kept with the order, first reported first; None for none.
     `payment_status`: what content calls it, None for an order that an older version kept.
+    `attention_at`: since when the ERP asks for a person, `attention_reason` why. `returned`: how much of each line was
+    reported as returned, None while nothing was.
     """
 
     seq: int
@@ -173,6 +175,9 @@ class Order:
     is_provisional: bool = False
     parcels: list[dict[str, Json]] | None = None
     payment_status: str | None = None
+    attention_at: int | None = None
+    attention_reason: str | None = None
+    returned: dict[str, Json] | None = None
 
     @classmethod
     def first_seen(

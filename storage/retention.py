@@ -126,7 +126,12 @@ FULFILLMENTS = Duty(
     _finder("SELECT shop, id FROM fulfillments WHERE seen_at < ? ORDER BY seen_at LIMIT ?"),
     _forgetter("DELETE FROM fulfillments WHERE shop = ? AND id = ? AND seen_at < ?"),
 )
-DUTIES = (TARGETS, ORDERS, EVENTS, REJECTED, WEBHOOKS, FULFILLMENTS)
+ANNOUNCEMENTS = Duty(
+    "announcements",
+    _finder("SELECT key FROM announcements WHERE at < ? LIMIT ?"),
+    _forgetter("DELETE FROM announcements WHERE key = ? AND at < ?"),
+)
+DUTIES = (TARGETS, ORDERS, EVENTS, REJECTED, WEBHOOKS, FULFILLMENTS, ANNOUNCEMENTS)
 """All of them, in the order in which they are done, where nobody says which states of orders are ends."""
 
 

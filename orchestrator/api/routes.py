@@ -56,7 +56,12 @@ _SHIPPED = {"state": "shipped", "tracking": {"code": "3SABC123", "url": "https:/
 
 
 def _on_order(
-    name: str, summary: str, handler: Handler, slugs: tuple[str, ...], body: RequestBody | None = None
+    name: str,
+    summary: str,
+    handler: Handler,
+    slugs: tuple[str, ...],
+    body: RequestBody | None = None,
+    headers: tuple[HeaderParameter, ...] = (),
 ) -> Route:
     return Route(
         method="POST",
@@ -68,6 +73,7 @@ def _on_order(
         answers=_ORDER_NOW,
         slugs=(*_ORDER, *_CHANGE, *slugs),
         body=body,
+        headers=headers,
         is_change=True,
     )
 
@@ -112,8 +118,21 @@ ROUTES: Final[tuple[Route, ...]] = (
         (),
         RequestBody(requests.ReasonBody, {"reason": "the customer called"}, is_required=False),
     ),
-    _on_order("release", "End a hold", orders.release, ("not-held",)),
+    _on_order(
+        "release", "End a hold, or the ERP's wish that a person looks at the order", orders.release, ("not-held",)
+    ),
     _on_order("cancel", "Drop all targets of the order", orders.cancel, ()),
+    _on_order(
+        "announce",
+        "Announce the order once more to all readers of the feed",
+        orders.announce,
+        ("idempotency-key-reused",),
+        headers=(
+            HeaderParameter(
+                "Idempotency-Key", IDEMPOTENCY_KEY, "The same key announces the order once", "erp-4711-again"
+            ),
+        ),
+    ),
     _on_order("refresh", "Read the order from its platform now", orders.refresh, ("platform-unreachable",)),
     Route(
         "POST",

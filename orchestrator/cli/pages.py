@@ -103,6 +103,10 @@ def order_page(order: Json) -> Page:
         text, tone = problem_cell(problem)
         page.append(line("problem    ", Cell(text, tone), f" since {problem['since']}" if problem.get("since") else ""))
         page.append(line(f"what helps {remedy(problem['type'], order['shop'], order['id'])}"))
+    if attention := order.get("attention"):
+        why = Cell(attention["reason"] or "without a reason", "bad")
+        page.append(line("attention  ", why, f" since {attention['since']}"))
+        page.append(line(f"what helps {remedy('attention', order['shop'], order['id'])}"))
     if order.get("held_at"):
         page.append(
             line(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from orchestrator.decisions.attention import reach
 from orchestrator.decisions.draft import LONGEST_RECHECK_MS, Context, Draft
 from orchestrator.decisions.parcels import keep_parcels
 from orchestrator.decisions.problems import problem_of
@@ -105,7 +106,7 @@ def _next_step(draft: Draft, ctx: Context, target: Target) -> PlannedStep | None
             draft.finish(target, TargetStatus.FAILED, ctx.now, problem)
         return None
     if not plan.steps:
-        draft.finish(target, TargetStatus.REACHED, ctx.now)
+        reach(draft, target, ctx.now)
         return None
     _keep_plan(draft, target, plan)
     step = plan.steps[0]
@@ -124,7 +125,7 @@ def _record(draft: Draft, ctx: Context, target: Target, step: PlannedStep, *, is
     keep_parcels(draft, ctx.machine.recorded(draft.order_state(), request), target.id, ctx.now)
     done = changed(target, steps_done=target.steps_done + 1)
     if is_all:
-        draft.finish(done, TargetStatus.REACHED, ctx.now)
+        reach(draft, done, ctx.now)
     else:
         draft.put(done)
 

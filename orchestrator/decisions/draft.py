@@ -237,6 +237,11 @@ class Draft:
         """Saves the platform's newest payload with the rest, and the content that the ERP is given."""
         self._payload = (payload, content, read_at)
 
+    def save_events(self, tx: Transaction, now: int) -> None:
+        """Writes the events alone, of a draft in which nothing else changed: the order keeps its version."""
+        append_events(tx, now, self.order.shop, self.order.id, self._events)
+        self._events = []
+
     def save(self, tx: Transaction, now: int) -> None:
         """Writes what changed. Raises LostUpdate when the order's row is not the one that was read."""
         self.order = save_order(tx, changed(self.order, updated_at=now), has_seldom=self._has_seldom)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.decisions.attention import end_attention
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.outcomes import apply_answer
 from orchestrator.decisions.refusals import Refused
@@ -55,12 +56,23 @@ def hold(draft: Draft, ctx: Context, reason: str | None) -> None:
 
 
 def release(draft: Draft, ctx: Context) -> None:
-    """Ends a hold."""
-    if draft.order.held_at is None:
-        raise Refused("not-held", f"order {draft.order.id} is {draft.order.situation.value}, not held")
-    draft.change(held_at=None, held_reason=None)
+    """Ends a hold, and the ERP's wish that a person looks at the order."""
+    order = draft.order
+    if order.held_at is None and order.attention_at is None:
+        detail = f"order {order.id} is {order.situation.value}, neither held nor in need of attention"
+        raise Refused("not-held", detail)
+    if order.held_at is not None:
+        draft.change(held_at=None, held_reason=None)
+    end_attention(draft, "release")
     draft.emit("order.released", by="release")
     settle(draft, ctx)
+
+
+def announce(draft: Draft) -> None:
+    """Emits once more where the order stands, for readers who are past what was said of it. Changes nothing."""
+    order = draft.order
+    data = {"state": order.state, "milestone": order.milestone, "reference": order.reference, "payment": order.payment}
+    draft.emit("order.announced", **data)
 
 
 def cancel(draft: Draft, ctx: Context) -> None:

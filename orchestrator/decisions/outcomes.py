@@ -6,6 +6,8 @@ from dataclasses import replace
 from enum import Enum
 
 from orchestrator.backoff import full_jitter
+from orchestrator.decisions.attention import end_attention
+from orchestrator.decisions.bookings import By, cancellation_of, report_bookings
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.parcels import keep_parcels, take_parcels_back
 from orchestrator.decisions.problems import problem_json, problem_of
@@ -29,18 +31,43 @@ _ENDED: dict[str, Json] = {"intent": None, "attempts": 0, "read_attempts": 0, "c
 
 
 def apply_answer(
-    draft: Draft, ctx: Context, answer: StepAnswer, how: str = "called", reason: str | None = None
+    draft: Draft,
+    ctx: Context,
+    answer: StepAnswer,
+    how: str = "called",
+    reason: str | None = None,
+    seen: OrderSnapshot | None = None,
 ) -> None:
-    """The step of the intent is done: the order moves, the target advances by one step. `reason`: a person's.
+    """The step of the intent is done: the order moves, the target advances by one step. `reason`: a person's; `seen`:
+    the read that shows it.
 
     Fields that the platform did not use are kept with the target (`StepAnswer.unused`); where the step carries no other
     field and leaves the state, the step was not taken and its event says so.
     """
     intent = draft.order.intent
     assert intent is not None
+    before, by, request = draft.order, _maker(draft.order, how, seen), draft.request_of_intent(ctx.machine)
     if answer.unused:
         _apply_unused(draft, ctx, answer, how, intent)
-        return
+    else:
+        _apply_step(draft, ctx, answer, how, intent, reason)
+    if draft.order.state != before.state:
+        end_attention(draft, "target")
+    cause = {"reason": reason or request.reason} if by is not None else cancellation_of(seen)
+    report_bookings(draft, ctx, before, by=by, cause=cause)
+
+
+def _maker(order: Order, how: str, seen: OrderSnapshot | None) -> By | None:
+    """Whose doing a step is that is done. One that was found done is ours only if a call without an answer came before:
+    the one that this read is about (`seen`), or an earlier attempt, when the client found it right before its call."""
+    assert order.intent is not None
+    if how == "by_hand":
+        return "person"
+    is_ours = order.intent.is_unanswered if seen is not None else order.attempts > 0
+    return "erp" if how == "called" or is_ours else None
+
+
+def _apply_step(draft: Draft, ctx: Context, answer: StepAnswer, how: str, intent: Intent, reason: str | None) -> None:
     _move(draft, ctx, answer, intent, draft.request_of_intent(ctx.machine))
     _count_step(draft, intent)
     data: dict[str, Json] = {"step": intent.step, "from": intent.source, "to": draft.order.state, "how": how}
@@ -190,7 +217,7 @@ def settle_intent(draft: Draft, ctx: Context, snapshot: OrderSnapshot, refused: 
     assert intent is not None
     effect = _effect(draft, ctx, snapshot)
     if effect is _Effect.DONE:
-        apply_answer(draft, ctx, StepAnswer(snapshot.state), how="found_done")
+        apply_answer(draft, ctx, StepAnswer(snapshot.state), how="found_done", seen=snapshot)
         draft.release("found_done")
         return None
     current, request = draft.order_state(), draft.request_of_intent(ctx.machine)
@@ -260,6 +287,7 @@ def apply_gone(draft: Draft, ctx: Context, detail: str) -> None:
         draft.finish(target, TargetStatus.FAILED, ctx.now, problem_of("order-not-found", detail, None, ctx.now))
     order = draft.order
     draft.change(problem=None, observed_at=ctx.now)
+    end_attention(draft, "gone")
     if order.gone_at is None:
         draft.change(gone_at=ctx.now, gone_detail=detail)
         problem = problem_json(problem_of("order-not-found", detail, None, ctx.now))

@@ -53,6 +53,7 @@ PROBLEM_TITLES: Final = {
     "not-allowed": "The order may not go there",
     "not-adjacent": "The target is more than one step away",
     "order-not-found": "The platform has no such order any more",
+    "attention": "The ERP asks for a person",
 }
 """Titles of the problems that orders and targets can have, by type."""
 

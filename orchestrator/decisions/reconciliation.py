@@ -5,6 +5,8 @@ The platform is authoritative for its state: another state than ours is drift, w
 
 from __future__ import annotations
 
+from orchestrator.decisions.attention import end_attention
+from orchestrator.decisions.bookings import cancellation_of, report_bookings
 from orchestrator.decisions.changes import bounded, changes_of, shown_changes
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.parcels import take_parcels_back
@@ -25,6 +27,9 @@ def reconcile(draft: Draft, ctx: Context, snapshot: OrderSnapshot, read_at: int)
     has_changed = _emit_changes(draft, before, pointers)
     if draft.order.state != before.state:
         _emit_drift(draft, ctx, before)
+        end_attention(draft, "drift")
+    report_bookings(draft, ctx, before, by=None, cause=cancellation_of(snapshot))
+    if draft.order.state != before.state:
         draft.release("drift")
         return True
     is_first = before.observed_at > 0 and _is_first_after_a_step(before)  # 0: it is to be read anyway

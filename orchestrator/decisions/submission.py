@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 
+from orchestrator.decisions.attention import reach
 from orchestrator.decisions.decision import advance
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.problems import Help, problem_of
@@ -96,7 +97,7 @@ def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) 
     data = {"state": plan.state, "milestone": plan.milestone, "steps": steps, **_request_data(submission.request)}
     draft.emit("target.submitted", target.id, **data)
     if is_idle and not plan.steps:
-        draft.finish(target, TargetStatus.REACHED, ctx.now)
+        reach(draft, target, ctx.now)
     settle(draft, ctx)
     draft.save(tx, ctx.now)
     return draft.latest(target)

@@ -126,6 +126,13 @@ class RecordedParcel(TypedDict):
     returned: Annotated[bool, Field(description="It came back with its order: its lines are to be sent anew")]
 
 
+class AskedAttention(TypedDict):
+    """That the ERP asks for a person: by a target `attention`, until the order moves on or is released."""
+
+    reason: str | None
+    since: Instant
+
+
 class Order(TypedDict):
     """One order of one shop."""
 
@@ -147,6 +154,7 @@ class Order(TypedDict):
     next_attempt_at: Instant | None
     wait: Wait | None
     problem: RecordedProblem | None
+    attention: Annotated[AskedAttention | None, Field(description="Null while the ERP asks for nobody")]
     held_at: Instant | None
     held_reason: str | None
     targets: Annotated[list[Target], Field(description="Those that have not ended, first in first")]
@@ -395,15 +403,19 @@ class ShopStatus(Shop):
     retrying: int
     waiting: int
     blocked: int
+    attention: Annotated[int, Field(description="Orders about which the ERP asks for a person")]
     oldest_pending_seconds: float | None
 
 
 class Attention(TypedDict):
-    """An order that waits for a person."""
+    """An order that needs a person: it is blocked, or the ERP asks for one."""
 
     shop: str
     order: str
-    problem: RecordedProblem | None
+    problem: Annotated[
+        RecordedProblem | None, Field(description="Why the order is blocked; of type `attention` where the ERP asks")
+    ]
+    attention: AskedAttention | None
 
 
 class ConsumerStatus(TypedDict):
@@ -413,7 +425,7 @@ class ConsumerStatus(TypedDict):
     cursor: int
     lag_events: Annotated[int, Field(description="Events beyond its cursor, of all types; counted up to 100,000")]
     lag_seconds: Annotated[float, Field(description="Age of the oldest of them")]
-    last_seen_at: Annotated[Instant, Field(description="When it last acknowledged")]
+    last_seen_at: Annotated[Instant, Field(description="When it last read or acknowledged, to ten seconds")]
 
 
 class Consumers(TypedDict):

@@ -72,7 +72,11 @@ class Commands(Protocol):
         ...
 
     async def release(self, shop: str, order: str) -> Order:
-        """Ends a hold."""
+        """Ends a hold, and the ERP's wish that a person looks at the order."""
+        ...
+
+    async def announce(self, shop: str, order: str, *, key: str | None = None) -> None:
+        """Announces the order once more to all readers of the feed; a `key` that did so before does nothing."""
         ...
 
     async def cancel(self, shop: str, order: str) -> Order:

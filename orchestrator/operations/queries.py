@@ -8,6 +8,7 @@ shops belong to the event loop, so they are read before and handed in.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import cast
 
@@ -27,7 +28,15 @@ from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.status import Counts, read_counts, status_dump
 from orchestrator.operations.timeline import newest_events
 from orchestrator.operations.views import event_view, left_shop_view, order_view, rejected_view, shop_view, target_view
-from storage.events import EventFilter, acknowledge, consumer_cursor, forget_consumer, seek_consumer
+from storage.errors import StoreError
+from storage.events import (
+    EventFilter,
+    acknowledge,
+    forget_consumer,
+    known_consumer,
+    note_seen,
+    seek_consumer,
+)
 from storage.identity import feed_id
 from storage.orders import get_order
 from storage.products import StoredProduct, list_products
@@ -39,6 +48,7 @@ from storage.targets import count_pending, get_target, pending_targets
 from storage.transaction import Transaction
 
 _TIMELINE_LIMIT = 1000
+_SEEN_MS = 10_000  # a reader that polls without a pause must not write each time
 _PROBE = ".ready"  # no consumer of the API can have this name
 
 
@@ -214,8 +224,14 @@ class Queries:
             await self._store.read(lambda tx: refuse_foreign_cursor(tx, cursor, feed))
 
     async def consumer_cursor(self, name: str) -> int:
-        """Up to where a consumer has acknowledged; 0 for one that never has."""
-        return await self._store.read(lambda tx: consumer_cursor(tx, name))
+        """Up to where a consumer that reads now has acknowledged; 0 for one that never has. That it was seen is noted
+        once in a while, where the store takes writes."""
+        now = self._clock.now_ms()
+        cursor, seen_at = await self._store.read(lambda tx: known_consumer(tx, name))
+        if seen_at is not None and not 0 <= now - seen_at < _SEEN_MS:
+            with suppress(StoreError):
+                await self._store.write(lambda tx: note_seen(tx, name, now))
+        return cursor
 
     async def acknowledge(self, name: str, cursor: int, feed: str | None = None) -> tuple[int, str]:
         """Moves a consumer on to `cursor` (never back); returns where it is, and in which feed.

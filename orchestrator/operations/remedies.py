@@ -15,6 +15,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "order-not-found": "nothing, if it was deleted; else `{refresh}` when the platform shows it again",
     "unreachable": "submit a state that can be reached from where the order is",
     "not-adjacent": "submit the next state alone, or set the shop's chaining to auto",
+    "attention": "do what the ERP asks for; `{release}` ends it, and so does the order's next target",
     "superseded": "nothing: a newer target took its place",
 }
 """By problem type; the names in braces are commands for the order."""
@@ -23,6 +24,6 @@ REMEDIES: Final[Mapping[str, str]] = {
 def remedy(type_: str, shop: str, order: str) -> str:
     """What helps with a problem of this order; for a type that is not known here, where to read on."""
     where = f"{shlex.quote(shop)} {shlex.quote(order)}"
-    commands = {name: f"fulfilld {name} {where}" for name in ("retry", "cancel", "refresh")}
+    commands = {name: f"fulfilld {name} {where}" for name in ("retry", "cancel", "refresh", "release")}
     commands["skip"] = f"fulfilld skip {where} --reason WHY"
     return REMEDIES.get(type_, "look at `fulfilld order {where}`").format(where=where, **commands)

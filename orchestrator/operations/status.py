@@ -11,17 +11,17 @@ from orchestrator.clock import rfc3339
 from orchestrator.operations import documents
 from orchestrator.operations.documents import ConsumerStatus, Delivery, ShopStatus, Status
 from orchestrator.operations.ports import NodeFacts
-from orchestrator.operations.views import left_shop_view, problem_view, shop_view, shop_wait
+from orchestrator.operations.views import left_shop_view, needy_view, shop_view, shop_wait
 from orchestrator.runtime.reports import ShopFacts
 from storage.events import last_cursor
 from storage.identity import feed_id
-from storage.orders import blocked_orders, count_orders
+from storage.orders import attention_orders, blocked_orders, count_attention, count_orders
 from storage.records import HELD_UP, Order, Shop, Situation
 from storage.shops import list_shops
 from storage.targets import count_pending
 from storage.transaction import Transaction
 
-_ATTENTION_LIMIT = 100  # what a person can go through; the count of blocked orders is complete
+_ATTENTION_LIMIT = 100  # of each kind: what a person can go through; the counts are complete
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Counts:
     oldest_pending: dict[str, int]
     shops: dict[str, Shop]
     blocked: list[Order]
+    attention: list[Order]
+    in_attention: dict[str, int]
     last_cursor: int
     feed: str
 
@@ -46,6 +48,8 @@ def read_counts(tx: Transaction) -> Counts:
         oldest_pending=oldest,
         shops={shop.name: shop for shop in list_shops(tx)},
         blocked=blocked_orders(tx, _ATTENTION_LIMIT),
+        attention=attention_orders(tx, _ATTENTION_LIMIT),
+        in_attention=count_attention(tx),
         last_cursor=last_cursor(tx),
         feed=feed_id(tx),
     )
@@ -86,10 +90,16 @@ def status_dump(
             *(_shop_status(facts, counts, shown, now_ms) for facts in configured.values()),
             *(_doings(left_shop_view(shop), counts, shown, now_ms) for shop in waited_for),
         ],
-        "attention": [{"shop": o.shop, "order": o.id, "problem": problem_view(o.problem)} for o in counts.blocked],
+        "attention": list(map(needy_view, _needy(counts))),
         "delivery": deliveries,
         "consumers": consumers,
     }
+
+
+def _needy(counts: Counts) -> list[Order]:
+    """Blocked orders, then those that the ERP asks for a person about; each once."""
+    blocked = {order.seq for order in counts.blocked}
+    return [*counts.blocked, *(order for order in counts.attention if order.seq not in blocked)]
 
 
 def _shop_status(facts: ShopFacts, counts: Counts, shown: list[tuple[str, str, str, int]], now_ms: int) -> ShopStatus:
@@ -112,6 +122,7 @@ def _doings(view: documents.Shop, counts: Counts, shown: list[tuple[str, str, st
         "running": by_situation[Situation.RUNNING],
         "retrying": by_situation[Situation.RETRYING],
         "waiting": by_situation[Situation.WAITING],
+        "attention": counts.in_attention.get(name, 0),
         "blocked": by_situation[Situation.BLOCKED],  # `held` is left out: in a shop it says who works for it
         "by_situation": by_situation,
         "oldest_pending_seconds": None if oldest is None else max(0, now_ms - oldest) / 1000,

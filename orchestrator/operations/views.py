@@ -119,6 +119,7 @@ def order_view(
         "next_attempt_at": _instant(next_attempt_at),
         "wait": wait_view(wait),
         "problem": problem_view(order.problem or _gone(order)),
+        "attention": attention_view(order),
         "held_at": optional_rfc3339(order.held_at),
         "held_reason": order.held_reason,
         "targets": [target_view(target, order.situation) for target in targets],
@@ -127,6 +128,22 @@ def order_view(
         "updated_at": rfc3339(order.updated_at),
         "version": order.version,
     }
+
+
+def attention_view(order: Order) -> documents.AskedAttention | None:
+    """What the ERP asks for a person about; None while it asks for nobody."""
+    if order.attention_at is None:
+        return None
+    return {"reason": order.attention_reason, "since": rfc3339(order.attention_at)}
+
+
+def needy_view(order: Order) -> documents.Attention:
+    """An order that needs a person: what blocks it, else what the ERP asks for, as a problem too."""
+    problem = order.problem
+    if problem is None and order.attention_at is not None:
+        problem = problem_of("attention", order.attention_reason or "it gave no reason", None, order.attention_at)
+    attention = attention_view(order)
+    return {"shop": order.shop, "order": order.id, "problem": problem_view(problem), "attention": attention}
 
 
 def _returns_view(order: Order) -> list[documents.Return]:

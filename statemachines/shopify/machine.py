@@ -49,6 +49,7 @@ from statemachines.shopify.plan import (
     with_parcel,
 )
 from statemachines.shopify.readbacks import has_delivered, has_reported, has_retracked, has_shipped
+from statemachines.shopify.returns import came_back
 from statemachines.shopify.table import MAINLINE, RETRACKABLE, SHIPPED, STATES, STEPS, TRACKED, UNSHIPPED
 from statemachines.shopify.tracking import RETRACKING, retracked, retracking_unanswered, with_tracking
 from statemachines.shopify.waits import goods_wait, routing_wait
@@ -263,6 +264,12 @@ class ShopifyMachine(PlatformMachine):
             case _:
                 state = self.apply(current.state, step)
         return replace(current, state=state, platform_state=answered or state, facts=base)
+
+    def came_back(self, current: OrderState) -> Mapping[str, Json]:
+        """By the returns themselves; where the app may not read those, all that was sent of an order in RETURNED."""
+        if current.facts.get("returns") is not None:
+            return came_back(current.facts)
+        return shipped(current.facts) if current.state == "RETURNED" else {}
 
     def after_lost_answer(self, current: OrderState, step: str, request: TargetRequest) -> Mapping[str, Json]:
         """Which parcels were being given other tracking is kept: some may carry it by now."""

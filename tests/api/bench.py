@@ -28,6 +28,7 @@ from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, SyncReport
 from statemachines.machine import OrderState, Plan, Refusal
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
+from storage.announcements import announced_by, keep_announcement
 from storage.engines import open_store
 from storage.events import append_event
 from storage.leases import acquire
@@ -179,6 +180,19 @@ class FakeCommands:
         if self.failure is not None:
             raise self.failure
         return await self._read(shop, order)
+
+    async def announce(self, shop: str, order: str, *, key: str | None = None) -> None:
+        def unit(tx: Transaction) -> None:
+            self._order(tx, shop, order)
+            if key is not None and (known := announced_by(tx, key)) is not None:
+                if known != (shop, order):
+                    raise Refused("idempotency-key-reused", "use a new key")
+                return
+            if key is not None:
+                keep_announcement(tx, key, shop, order, self._clock.now_ms())
+            append_event(tx, self._clock.now_ms(), "order.announced", shop=shop, order=order)
+
+        await self._store.write(unit)
 
     async def pause(self, shop: str, reason: str | None) -> None:
         await self._store.write(lambda tx: pause_shop(tx, shop, "person", reason or "", self._clock.now_ms()))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from storage.events import note_seen
 from tests.api.bench import Bench, bench
 from tests.api.test_feed import some_events
 
@@ -35,6 +36,30 @@ async def test_consumers_are_shown_with_how_far_they_are_behind() -> None:
         assert set(shown["erp"]) == {"name", "cursor", "lag_events", "lag_seconds", "last_seen_at"}
         reported = (await b.get("/v1/status")).json()["consumers"]
         assert [(each["name"], each["cursor"]) for each in reported] == [("books", 4), ("erp", 3)]
+
+
+async def test_a_consumer_that_reads_or_acknowledges_was_seen_whether_there_is_anything_new_or_not() -> None:
+    async with bench() as b:
+        await some_events(b)
+        await b.post("/v1/consumers/erp/ack", {"cursor": 4})
+
+        async def seen_again(call: str) -> bool:
+            long_ago = "2020-01-01T00:00:00.000Z"
+            await b.store.write(lambda tx: note_seen(tx, "erp", 1_577_836_800_000))
+            assert (await consumers(b))["erp"]["last_seen_at"] == long_ago
+            if call == "ack":
+                await b.post("/v1/consumers/erp/ack", {"cursor": 2})
+            else:
+                await b.get(f"/v1/consumers/erp/{call}")
+            found = (await consumers(b))["erp"]
+            assert found["cursor"] == 4
+            return bool(found["last_seen_at"] > long_ago)
+
+        assert await seen_again("ack")
+        assert await seen_again("events")
+        assert await seen_again("events?type=order.*")
+        await events_of(b, "nobody")
+        assert list(await consumers(b)) == ["erp"], "reading alone makes none"
 
 
 @pytest.mark.parametrize("cursor", [0, 1, 2, 4])

@@ -40,6 +40,7 @@ async def test_an_order_is_shown_with_all_that_the_documentation_names() -> None
             "parcels": [],
             "withdrawn": False,
             "withdrawn_at": None,
+            "attention": None,
             "attempts": 3,
             "next_attempt_at": None,
             "wait": None,
@@ -53,7 +54,7 @@ async def test_an_order_is_shown_with_all_that_the_documentation_names() -> None
             "held_at": None,
             "held_reason": None,
             "targets": [],
-            "allowed": ["OrderConfirm"],
+            "allowed": ["OrderConfirm", "Canceled"],
             "imported_at": "2026-02-25T06:13:20.000Z",
             "updated_at": "2026-02-25T06:13:20.000Z",
             "version": 1,
@@ -342,7 +343,22 @@ async def test_a_skip_needs_a_reason() -> None:
         assert (await b.post(path, {"reason": "done in the panel"})).status == 200
 
 
-@pytest.mark.parametrize("name", ["retry", "skip", "hold", "release", "cancel", "refresh"])
+async def test_an_order_is_announced_once_for_each_key() -> None:
+    async with bench(an_order(), an_order("2")) as b:
+        path = "/v1/shops/acme/orders/67890/announce"
+        for key, count in ((None, 1), (None, 2), ("k", 3), ("k", 3), ("l", 4)):
+            got = await b.post(path, headers={} if key is None else {"Idempotency-Key": key})
+            assert (got.status, got.json()["id"]) == (200, "67890")
+            page = (await b.get("/v1/events?type=order.announced")).json()
+            assert [event["order"] for event in page["events"]] == ["67890"] * count
+        other = await b.post("/v1/shops/acme/orders/2/announce", headers={"Idempotency-Key": "k"})
+        assert (other.status, other.slug) == (422, "idempotency-key-reused")
+        bad = await b.post(path, headers={"Idempotency-Key": " "})
+        assert (bad.status, bad.slug) == (422, "invalid-request")
+        assert (await b.post("/v1/shops/acme/orders/3/announce")).slug == "order-not-found"
+
+
+@pytest.mark.parametrize("name", ["retry", "skip", "hold", "release", "cancel", "announce", "refresh"])
 async def test_an_order_that_is_not_known_cannot_be_operated(name: str) -> None:
     async with bench() as b:
         body = {"reason": "x"} if name == "skip" else None

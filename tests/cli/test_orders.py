@@ -256,7 +256,7 @@ def test_a_dump_brings_what_is_asked_for(daemon: FakeDaemon, fulfilld: Run) -> N
     assert [query for _, _, query, _, _ in daemon.calls] == [{"include": "content"}, {}]
 
 
-@pytest.mark.parametrize("action", ["retry", "hold", "release", "cancel", "refresh"])
+@pytest.mark.parametrize("action", ["retry", "hold", "release", "cancel", "announce", "refresh"])
 def test_an_order_is_operated(daemon: FakeDaemon, fulfilld: Run, action: str) -> None:
     daemon.answers["POST", f"{ORDER}/{action}"] = an_order(situation="held")
     result = fulfilld(action, "acme", "67890")

@@ -85,15 +85,15 @@ def test_names_are_matched_without_regard_to_case(name: str) -> None:
     ("state", "target", "slug", "allowed"),
     [
         ("CheckQueue", "nowhere", "unknown-state", MACHINE.names()),
-        ("CheckQueue", "cancelled", "unreachable", ("OrderConfirm",)),
+        ("ToCustomer", "cancelled", "unreachable", ()),
         ("ToCustomer", "returned", "unreachable", ()),
-        ("CheckQueue", "returned", "unreachable", ("OrderConfirm",)),
-        ("OrderConfirm", "Returned", "unreachable", ("PreparingOrder",)),
-        ("PreparingOrder", "returned", "unreachable", ("SentOrder",)),
+        ("CheckQueue", "returned", "unreachable", ("OrderConfirm", "Canceled")),
+        ("OrderConfirm", "Returned", "unreachable", ("PreparingOrder", "Canceled")),
+        ("PreparingOrder", "returned", "unreachable", ("SentOrder", "Canceled")),
         ("Canceled", "returned", "unreachable", ()),
         ("Canceled", "shipped", "unreachable", ()),
         ("SomethingNew", "shipped", "unreachable", ()),
-        ("CheckQueue", "Canceled", "unreachable", ("OrderConfirm",)),
+        ("SomethingNew", "Canceled", "unreachable", ()),
     ],
 )
 def test_what_cannot_be_reached_is_refused(state: str, target: str, slug: str, allowed: tuple[str, ...]) -> None:
@@ -101,22 +101,52 @@ def test_what_cannot_be_reached_is_refused(state: str, target: str, slug: str, a
     assert (refused.slug, refused.allowed) == (slug, allowed)
 
 
-def test_a_state_that_is_only_seen_is_refused_with_what_to_do_instead() -> None:
-    refused = refusal(MACHINE.plan(order_state("CheckQueue"), TargetRequest("cancelled")))
-    assert "do it on the platform itself" in refused.detail
+@pytest.mark.parametrize("state", ["CheckQueue", "OrderConfirm", "PreparingOrder", "SentOrder", "Returned"])
+def test_an_order_is_cancelled_in_one_step_from_wherever_it_is_before_the_end(state: str) -> None:
+    here = order_state(state)
+    plan = MACHINE.plan(here, TargetRequest("cancelled", reason="fraud", notify_customer=True))
+    assert isinstance(plan, Plan)
+    assert plan.steps == (PlannedStep("cancel", state, "Canceled"),)
+    assert plan.unused == ("notify_customer",)
+    assert MACHINE.after(here, "cancel", TargetRequest("cancelled"), None, {}).state == "Canceled"
+    canceled = order_state("Canceled")
+    assert MACHINE.is_done("cancel", here, canceled, TargetRequest("cancelled")) is True
+    assert MACHINE.is_done("cancel", here, here, TargetRequest("cancelled")) is False
+
+
+@pytest.mark.parametrize(
+    ("facts", "request_", "reason"),
+    [
+        ({"status": "Open"}, TargetRequest("cancelled"), "payment status is Open"),
+        ({"type": "FILE"}, TargetRequest("cancelled"), "type is FILE"),
+        ({}, TargetRequest("cancelled", items=("1",)), "about the whole order"),
+        ({}, TargetRequest("cancelled", despatch=({"number": "1"},)), "goods leave"),
+    ],
+)
+def test_an_order_that_cannot_be_cancelled_is_refused_with_the_reason(
+    facts: dict[str, Json], request_: TargetRequest, reason: str
+) -> None:
+    refused = refusal(MACHINE.plan(order_state("CheckQueue", **facts), request_))
+    assert refused.slug == "not-allowed"
+    assert reason in (refused.reason or "")
+
+
+@pytest.mark.parametrize(
+    "facts", [{"status": "Reserved"}, {"status": "COD"}, {"withdrawn": {"at": None, "reason": None}}]
+)
+def test_an_order_is_cancelled_whether_it_was_paid_or_withdrawn(facts: dict[str, Json]) -> None:
+    assert steps(MACHINE.plan(order_state("CheckQueue", **facts), TargetRequest("cancelled"))) == ["cancel"]
 
 
 def test_strict_chaining_takes_one_step_at_a_time() -> None:
     far = refusal(MACHINE.plan(order_state("CheckQueue"), TargetRequest("shipped"), "strict"))
-    assert (far.slug, far.allowed) == ("not-adjacent", ("OrderConfirm",))
+    assert (far.slug, far.allowed) == ("not-adjacent", ("OrderConfirm", "Canceled"))
     near = MACHINE.plan(order_state("PreparingOrder"), TargetRequest("shipped", tracking=TRACKING), "strict")
     assert steps(near) == ["set_tracking", "send"]
 
 
 def test_names_are_what_a_target_may_carry() -> None:
-    assert "Canceled" not in MACHINE.names()
-    assert "cancelled" not in MACHINE.names()
-    assert {"SentOrder", "shipped", "Returned", "attention"} <= set(MACHINE.names())
+    assert {"SentOrder", "shipped", "Returned", "attention", "Canceled", "cancelled"} <= set(MACHINE.names())
 
 
 # -- tracking ----------------------------------------------------------------------------------------------------------
@@ -275,12 +305,12 @@ def test_what_has_to_come_before_a_return_is_said() -> None:
 @pytest.mark.parametrize(
     ("shown", "allowed", "is_accepted"),
     [
-        ("CheckQueue", ("OrderConfirm",), False),
-        ("OrderConfirm", ("PreparingOrder",), True),
-        ("PreparingOrder", ("SentOrder",), True),
-        ("SentOrder", ("SentOrder",), True),
-        ("Returned", ("SentOrder",), True),
-        ("Somewhere", ("SentOrder",), True),
+        ("CheckQueue", ("OrderConfirm", "Canceled"), False),
+        ("OrderConfirm", ("PreparingOrder", "Canceled"), True),
+        ("PreparingOrder", ("SentOrder", "Canceled"), True),
+        ("SentOrder", ("SentOrder", "Canceled"), True),
+        ("Returned", ("SentOrder", "Canceled"), True),
+        ("Somewhere", ("SentOrder", "Canceled"), True),
     ],
 )
 def test_a_returned_order_goes_on_from_where_the_platform_put_it(
@@ -401,10 +431,12 @@ def test_every_field_is_used_or_named_as_unused(here: OrderState, request: Targe
 
 
 @given(standings, requests)
-def test_an_order_that_is_not_released_is_never_moved(here: OrderState, request: TargetRequest) -> None:
+def test_an_order_that_is_not_released_is_never_moved_but_cancelled(here: OrderState, request: TargetRequest) -> None:
     plan = MACHINE.plan(here, request)
-    if isinstance(plan, Plan) and here.facts["status"] not in ("Payed", "COD"):
-        assert all(step.source == step.to for step in plan.steps)
+    status = here.facts["status"]
+    if isinstance(plan, Plan) and status not in ("Payed", "COD"):
+        moves = [step for step in plan.steps if step.source != step.to]
+        assert all(step.step == "cancel" and status == "Reserved" for step in moves)
 
 
 @given(st.sampled_from(["CheckQueue", "PreparingOrder", "SentOrder"]), requests, st.lists(st.booleans(), max_size=12))
@@ -435,6 +467,8 @@ def _moved(platform: OrderState, step: str, request: TargetRequest) -> OrderStat
         assert request.tracking is not None
         tracking = {"tracking_code": request.tracking.code, "tracking_url": request.tracking.url}
         return replace(platform, facts={**platform.facts, **{name: value for name, value in tracking.items() if value}})
+    if step == "cancel":
+        return replace(platform, facts={**platform.facts, "status": "Canceled"})
     state = STEP_STATE.get(step, "PreparingOrder")
     return replace(platform, state=state, platform_state=state)
 

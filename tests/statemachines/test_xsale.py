@@ -76,7 +76,7 @@ def test_what_a_change_of_status_cannot_carry_is_unused() -> None:
     request = TargetRequest("attention", reason="no article", tracking=Tracking(code="A"), items=("1",))
     plan = MACHINE.plan(at("Nowe"), request)
     assert isinstance(plan, Plan)
-    assert set(plan.unused) == {"items", "tracking", "reason"}
+    assert set(plan.unused) == {"items", "tracking"}
 
 
 @pytest.mark.parametrize("state", ["2017", " 2017 "])

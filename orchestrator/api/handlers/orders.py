@@ -5,9 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from orchestrator.api.answers import answer, json_answer, json_list, to_json, with_texts
-from orchestrator.api.call import Call
+from orchestrator.api.call import Call, header
 from orchestrator.api.handlers.shops import read_reason
-from orchestrator.api.schema.fields import page_token
+from orchestrator.api.schema.fields import IDEMPOTENCY_KEY, page_token
 from orchestrator.api.schema.queries import OrderQuery, OrdersQuery, Query
 from orchestrator.operations.documents import Orders
 from orchestrator.operations.order_pages import OrderQuery as Wanted
@@ -71,6 +71,13 @@ async def cancel(call: Call[Query]) -> web.StreamResponse:
 async def refresh(call: Call[Query]) -> web.StreamResponse:
     """Reads an order from its platform."""
     await call.services.commands.refresh(call.path["shop"], call.path["id"])
+    return await _order(call)
+
+
+async def announce(call: Call[Query]) -> web.StreamResponse:
+    """Announces an order once more."""
+    key = header(call.request, "Idempotency-Key", IDEMPOTENCY_KEY)
+    await call.services.commands.announce(call.path["shop"], call.path["id"], key=key)
     return await _order(call)
 
 

@@ -76,6 +76,8 @@ function orderFacts(order) {
       fact("One step away", (order.allowed ?? []).join(", ") || "nothing"),
       fact("Imported", moment(order.imported_at)), fact("Changed", moment(order.updated_at))),
     problem && el("ul", { class: "panel attention" }, needyOrder({ shop: order.shop, order: order.id, problem })),
+    order.attention && el("ul", { class: "panel attention" }, needyOrder({ shop: order.shop, order: order.id,
+      problem: { type: "attention", title: "The ERP asks for a person", detail: order.attention.reason, since: order.attention.since } })),
     order.situation === "held" && el("div", { class: "commands" }, `Held${order.held_reason ? ` (${order.held_reason})` : ""}: no step begins. `, command(`fulfilld release ${shell(order.shop)} ${shell(order.id)}`)),
     el("br"),
   ];

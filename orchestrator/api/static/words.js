@@ -15,6 +15,7 @@ const ADVICE = {
   "attempts-exhausted": "The platform kept failing. When it works again, retry.",
   "not-allowed": "The order must not be shipped any more. Cancel it, here and on the platform; if that is undone on the platform, it goes on by itself.",
   "unknown-state": "Move the order to a state that the machine knows in the shop's own panel, then refresh.",
+  "attention": "The ERP asks for a person. Nothing of the order is held back; when it is dealt with, release it, or let the ERP submit its next target.",
   "quarantined": "The daemon died again and again in this step. Read its log first; then retry, or do the step by hand and skip it.",
 };
 
@@ -22,6 +23,7 @@ const ADVICE = {
 function remedies(shop, order, problem) {
   const where = `${shell(shop)} ${shell(order)}`;
   const skip = `fulfilld skip ${where} --reason 'done by hand'`;
+  if (problem?.type === "attention") return [`fulfilld release ${where}`];
   if (problem?.type === "unknown-state") return [`fulfilld refresh ${where}`, `fulfilld cancel ${where}`];
   if (problem?.type === "not-allowed") return [`fulfilld cancel ${where}`, `fulfilld refresh ${where}`];
   return [`fulfilld retry ${where}`, ...(problem?.step ? [skip] : []), `fulfilld cancel ${where}`];

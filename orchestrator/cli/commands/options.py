@@ -24,6 +24,9 @@ Include = Annotated[
     ),
 ]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the order's or shop's history.")]
+Key = Annotated[
+    str | None, typer.Option("--key", metavar="K", help="Idempotency key: sent again, nothing is done twice.")
+]
 WaitSeconds = Annotated[
     float | None,
     typer.Option("--wait", min=0, metavar="[SECONDS]", help="Wait for the end, 60 seconds if no number follows."),
@@ -68,6 +71,11 @@ def exact_json(value: Any) -> str:
     from orchestrator.platforms.json_text import write_value
 
     return write_value(value)
+
+
+def key_header(key: str | None) -> dict[str, str]:
+    """The header of an idempotency key, if there is one."""
+    return {} if key is None else {"Idempotency-Key": key}
 
 
 def reason_body(reason: str | None) -> dict[str, Any] | None:

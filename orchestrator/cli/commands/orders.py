@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Annotated, Any
 
@@ -13,12 +13,14 @@ import typer
 from orchestrator.cli.commands.options import (
     AsJson,
     Include,
+    Key,
     Order,
     Reason,
     Shop,
     client_of,
     exact_json,
     included,
+    key_header,
     order_path,
     print_json,
     reason_body,
@@ -117,7 +119,7 @@ def hold(context: typer.Context, shop: Shop, order: Order, reason: Reason = None
 
 
 def release(context: typer.Context, shop: Shop, order: Order, as_json: AsJson = False) -> None:
-    """End a hold."""
+    """End a hold, or the ERP's wish that a person looks at the order."""
     _operate(context, shop, order, "release", None, as_json)
 
 
@@ -134,12 +136,25 @@ def refresh(context: typer.Context, shop: Shop, order: Order, as_json: AsJson = 
     _operate(context, shop, order, "refresh", None, as_json)
 
 
-def _operate(context: typer.Context, shop: str, order: str, action: str, reason: str | None, as_json: bool) -> None:
+def announce(context: typer.Context, shop: Shop, order: Order, key: Key = None, as_json: AsJson = False) -> None:
+    """Announce an order once more to all readers of the event feed."""
+    _operate(context, shop, order, "announce", None, as_json, headers=key_header(key))
+
+
+def _operate(
+    context: typer.Context,
+    shop: str,
+    order: str,
+    action: str,
+    reason: str | None,
+    as_json: bool,
+    headers: Mapping[str, str] | None = None,
+) -> None:
     from orchestrator.cli.blocks import show
     from orchestrator.cli.pages import brief
 
     with nullcontext() if action == "refresh" else _known(shop, order):
-        answer = client_of(context).post(order_path(shop, order, action), reason_body(reason))
+        answer = client_of(context).post(order_path(shop, order, action), reason_body(reason), headers=headers)
     if as_json:
         print_json(answer)
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.commands.options import AsJson, WaitSeconds, client_of, order_path, print_json
+from orchestrator.cli.commands.options import AsJson, WaitSeconds, client_of, key_header, order_path, print_json
 
 if TYPE_CHECKING:
     from orchestrator.cli.client import Client
@@ -144,8 +144,7 @@ def _preview(client: Client, path: str, body: Any, key: str | None, as_json: boo
     from orchestrator.cli.blocks import show
     from orchestrator.cli.pages import preview_page
 
-    headers = {} if key is None else {"Idempotency-Key": key}
-    answer = client.post(path, body, {"dry_run": "true"}, headers=headers)
+    answer = client.post(path, body, {"dry_run": "true"}, headers=key_header(key))
     if as_json:
         print_json(answer)
     else:
@@ -160,7 +159,7 @@ def _submit_one(
     from orchestrator.cli.standstill import of_order
     from orchestrator.cli.waiting import is_over, judge, wait_for_target
 
-    answer = client.post(path, body, headers={} if key is None else {"Idempotency-Key": key})
+    answer = client.post(path, body, headers=key_header(key))
     if wait_seconds is not None:
         answer = wait_for_target(client, answer, wait_seconds, is_shown=not as_json)
     target = answer.json()

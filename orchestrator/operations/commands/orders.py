@@ -8,6 +8,7 @@ from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.commands.services import CommandGroup, draft_of
+from storage.announcements import announced_by, keep_announcement
 from storage.records import Order
 from storage.rejected import get_rejected, remove_rejected
 from storage.transaction import Transaction
@@ -35,7 +36,7 @@ class OrderCommands(CommandGroup):
         return await self._change(shop, order, lambda d, c: interventions.hold(d, c, reason))
 
     async def release(self, shop: str, order: str) -> Order:
-        """Ends a hold."""
+        """Ends a hold, and the ERP's wish that a person looks at the order."""
         return await self._change(shop, order, interventions.release)
 
     async def cancel(self, shop: str, order: str) -> Order:
@@ -47,6 +48,30 @@ class OrderCommands(CommandGroup):
     async def refresh(self, shop: str, order: str) -> Order:
         """Reads the order from the platform now."""
         return await self._services.import_order(await self._services.worker(shop), order)
+
+    async def announce(self, shop: str, order: str, *, key: str | None = None) -> None:
+        """Announces the order once more to all readers of the feed; under a `key` that did so before, not again.
+
+        Neither the shop's worker nor its rules are needed. Raises Refused (`draining`, `order-not-found`,
+        `idempotency-key-reused` for a key that announced another order).
+        """
+        if self._services.supervisor.is_draining:
+            raise Refused("draining", "the daemon is shutting down; try again when it is back")
+
+        def unit(tx: Transaction) -> None:
+            draft, now = draft_of(tx, shop, order), self._services.clock.now_ms()
+            if key is not None:
+                known = announced_by(tx, key)
+                if known == (shop, order):
+                    return
+                if known is not None:
+                    detail = f"the key {key!r} announced order {known[1]} of shop {known[0]}; use a new key"
+                    raise Refused("idempotency-key-reused", detail)
+                keep_announcement(tx, key, shop, order, now)
+            interventions.announce(draft)
+            draft.save_events(tx, now)
+
+        await self._services.store.write(unit)
 
     async def retry_rejected(self, rejected_id: int) -> Order:
         """Reads a rejected payload's order again and imports it."""

@@ -16,6 +16,7 @@ _EXAMPLE: Final[dict[str, dict[str, Any]]] = {
         "shop_id": 12345,
         "token": {"env": "ACME_TOKEN"},
         "updated_at_unit": "s",
+        "reject_reason": "ShopOwnerFault",
     },
 }
 

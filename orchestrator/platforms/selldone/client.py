@@ -21,6 +21,7 @@ from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.selldone.delivery import leaves_out, merged_text
 from orchestrator.platforms.selldone.errors import is_refusal, refusal
 from orchestrator.platforms.selldone.options import SelldoneOptions
+from orchestrator.platforms.selldone.rejection import reject_reason
 from orchestrator.platforms.selldone.wire import read_listing, read_single
 from statemachines.items import InvalidItems, read_items
 from statemachines.machine import OrderState
@@ -49,6 +50,7 @@ class SelldoneClient(RestClient):
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         super().__init__(settings, secrets=(token,), headers=headers)
         self._shop_id = options.shop_id
+        self._reject_reason = options.reject_reason
         self._lookback_ms = int(settings.lookback_seconds * 1000)
         self._unit_ms = 1000 if options.updated_at_unit == "s" else 1
         self._page_size = min(settings.page_size, MAX_PAGE_SIZE)
@@ -81,6 +83,8 @@ class SelldoneClient(RestClient):
                 return await self._set_tracking(order_id, current, request)
             case "return_delivery":
                 return await self._return_delivery(order_id)
+            case "cancel":
+                return await self._cancel(order_id, request)
             case _:
                 raise ValueError(f"selldone has no step {step!r}")
 
@@ -162,6 +166,22 @@ class SelldoneClient(RestClient):
         if answered == "ToCustomer" or (answered == "SentOrder" and data.get("changed") is not True):
             raise OutOfSequence(f"the order did not come back, it is in {answered}")
         return StepAnswer(answered)
+
+    async def _cancel(self, order_id: str, request: TargetRequest) -> StepAnswer:
+        """Rejects the order at once. That this cancels it is assumed (selldone.md §10): the order is read, and an
+        answer that the read does not confirm is as good as lost."""
+        body = json_body({"reject": reject_reason(request.reason, self._reject_reason), "express": True})
+        data = self._members(await self._accepted("PUT", self._order_url(order_id, "/reject"), body))
+        if data.get("success") is False:
+            raise OutOfSequence("the platform did not take the rejection and gave no reason")
+        try:
+            snapshot = await self._first(order_id)
+        except Transient as failure:
+            seconds = failure.retry_after_seconds
+            raise Transient(failure.detail, is_ambiguous=True, retry_after_seconds=seconds) from None
+        if snapshot.facts.get("status") != "Canceled":
+            raise Transient("the order was rejected and is not cancelled yet", is_ambiguous=True)
+        return StepAnswer(snapshot.state, snapshot.facts)
 
     def _answered_state(self, data: Mapping[str, Json]) -> str:
         state = data.get("delivery_state")

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from orchestrator.platforms.base.options import Section
 from orchestrator.platforms.secrets import Token
+from orchestrator.platforms.selldone.rejection import RejectReason
 
 DEFAULT_BASE_URL = "https://api.selldone.com"
 """The API's host (selldone.md §1)."""
@@ -18,7 +19,7 @@ UpdatedAtUnit = Literal["s", "ms"]
 
 
 class SelldoneOptions(Section):
-    """A shop's access to Selldone, and the one thing about its API that nobody wrote down.
+    """A shop's access to Selldone, the one thing about its API that nobody wrote down, and why orders are rejected.
 
     `shop_id` and `token` are what the shop owner was given. `updated_at_unit` is the unit of the list's `updated_at`
     filter, documented only as "timestamp (integer)" (selldone.md §3): seconds unless a shop shows otherwise.
@@ -40,6 +41,12 @@ class SelldoneOptions(Section):
             )
         ),
     ] = "s"
+    reject_reason: Annotated[
+        RejectReason,
+        Field(
+            description=("Why an order is rejected when a target cancels it and its `reason` is none of Selldone's ten")
+        ),
+    ] = "ShopOwnerFault"
 
 
 DEFAULT_SCOPES = ("backoffice:order:read", "backoffice:order:write")

@@ -155,6 +155,8 @@ class SelldonePlatform(SimulatedShops[SelldoneShop, SelldonePanel]):
         act = partial(self._write, incoming, shop, order, step, sent)
         if step == "state":
             step = STEP_OF.get(str(sent.get("state")), step)
+        if step == "reject" and sent.get("express") is True:
+            step = "cancel"
         return Operation(shop, order, step, act, sent)
 
     def _list(self, incoming: Incoming, shop_text: str) -> Reply:

@@ -56,7 +56,8 @@ class SelldoneOptions:
     `is_backward_allowed`: endpoint 3 takes earlier states too. `returned_state`: after delivery-returned.
     `is_repeat_refused`: a repeated state is refused, not answered with `changed: false`. `unreleased_orders`: how many
     Reserved, Open and Canceled orders there are beside the others. `has_big_id`: the first order's id is beyond 2^53.
-    `calls_per_minute`: what the account may do in any minute; `throttle.DOCUMENTED` is what is documented.
+    `express_cancels`: an express rejection cancels at once, else it counts down as any other. `calls_per_minute`: what
+    the account may do in any minute; `throttle.DOCUMENTED` is what is documented.
     """
 
     envelope: Literal["bare", "basket", "order"] = "bare"
@@ -67,6 +68,7 @@ class SelldoneOptions:
     is_repeat_refused: bool = False
     unreleased_orders: int = 0
     has_big_id: bool = False
+    express_cancels: bool = True
     calls_per_minute: int = RAISED
 
 
@@ -251,9 +253,9 @@ class SelldoneShop:
         self.touch(basket)
         basket.fields["reject_at"] = basket.fields["updated_at"]
         self._counting[basket.id] = basket.updated_us + COUNTDOWN_US
-        if is_express:
+        if is_express and self.options.express_cancels:
             self.cancel(basket)
-        answer = {"success": True, "reject": reason, "reject_at": basket.fields["reject_at"]}
+        answer = {"success": True, "reject": reason, "reject_at": basket.fields["reject_at"], "express": is_express}
         return Accepted(answer, is_overwrite=True, reopens=("unreject",))
 
     def unreject(self, basket: Basket) -> Outcome:

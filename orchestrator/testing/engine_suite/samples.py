@@ -52,6 +52,9 @@ FULL_ORDER = replace(
     gone_detail="404: nie ma takiego zamówienia",
     is_provisional=True,
     payment_status="authorized",
+    attention_at=NOW - 8,
+    attention_reason="no article “KUB”",
+    returned={"1": 2, "2": "0.5"},
 )
 """An order with something in every field."""
 

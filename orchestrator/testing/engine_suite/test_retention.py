@@ -11,6 +11,7 @@ from orchestrator.process import housekeeping
 from orchestrator.testing.engine_suite.samples import order, target
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage import retention
+from storage.announcements import announced_by, keep_announcement
 from storage.deliveries import list_parked, park
 from storage.events import append_event, list_events
 from storage.orders import get_order, get_payload, insert_order, list_orders, save_order
@@ -52,6 +53,19 @@ async def test_a_rejected_payload_is_kept_once_byte_for_byte(engine: Engine) -> 
         assert [each.id for each in everything] == [first, others, another]
         assert [each.id for each in await store.read(lambda tx: list_rejected(tx, first or 0, 1))] == [others]
         assert [each.id for each in await store.read(lambda tx: list_rejected(tx, 0, 9, "acme"))] == [first, another]
+
+
+async def test_the_keys_of_announcements_are_forgotten_by_age(engine: Engine) -> None:
+    async with engine.open() as store:
+
+        def unit(tx: Transaction) -> None:
+            keep_announcement(tx, "old", "acme", "1", OLD)
+            keep_announcement(tx, "new", "acme", "1", NOW)
+
+        await store.write(unit)
+        assert await forget(store, retention.ANNOUNCEMENTS) == 1
+        assert await store.read(lambda tx: announced_by(tx, "old")) is None
+        assert await store.read(lambda tx: announced_by(tx, "new")) == ("acme", "1")
 
 
 async def test_a_payload_that_was_read_after_all_is_forgotten(engine: Engine) -> None:

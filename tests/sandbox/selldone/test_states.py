@@ -150,7 +150,7 @@ async def test_writes_are_refused_during_the_reject_countdown_until_it_is_undone
     async with probing() as probe:
         status, answer = await reject(probe, express=False)
         assert status == 200
-        assert answer.keys() == {"success", "reject", "reject_at"}
+        assert answer.keys() == {"success", "reject", "reject_at", "express"}
         assert (await probe.read())["reject_at"] == answer["reject_at"]
         assert (await probe.state("OrderConfirm"))[1]["error"] == "ORDER_ON_REJECT_PERIOD_ERROR"
         undone = await probe.call("DELETE", f"baskets/{probe.order}/reject")
