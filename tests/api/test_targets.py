@@ -228,7 +228,7 @@ async def test_a_parcel_may_have_several_numbers() -> None:
 
 @pytest.mark.parametrize(
     ("state", "status", "slug"),
-    [("Bestellt", 422, "unknown-state"), ("Canceled", 409, "unreachable")],
+    [("Bestellt", 422, "unknown-state"), ("Returned", 409, "unreachable")],
 )
 async def test_a_refused_target_says_what_is_allowed(state: str, status: int, slug: str) -> None:
     async with bench(an_order()) as b:

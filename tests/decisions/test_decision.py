@@ -205,7 +205,7 @@ def test_targets_that_are_reached_end_until_one_needs_a_call() -> None:
 
 def test_a_target_that_cannot_be_reached_fails_and_the_next_goes_on() -> None:
     known = order(state="OrderConfirm", platform_state="OrderConfirm")
-    draft, move = decide(known, wants("cancelled"), wants("preparing", "t-2"))
+    draft, move = decide(known, wants("returned"), wants("preparing", "t-2"))
     (failed,) = draft._ended.values()
     assert failed.problem is not None
     assert (failed.status, failed.problem.type, failed.finished_at) == (TargetStatus.FAILED, "unreachable", NOW)

@@ -44,7 +44,7 @@ class SelldoneOptions(Section):
     reject_reason: Annotated[
         RejectReason,
         Field(
-            description=("Why an order is rejected when a target cancels it and its `reason` is none of Selldone's ten")
+            description=("Why an order is rejected when a target cancels it and its `reason` means no reason that Selldone has")
         ),
     ] = "ShopOwnerFault"
 
