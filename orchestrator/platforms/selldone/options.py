@@ -44,7 +44,9 @@ class SelldoneOptions(Section):
     reject_reason: Annotated[
         RejectReason,
         Field(
-            description=("Why an order is rejected when a target cancels it and its `reason` means no reason that Selldone has")
+            description=(
+                "Why an order is rejected when a target cancels it with a `reason` that Selldone does not have"
+            )
         ),
     ] = "ShopOwnerFault"
 
