@@ -147,7 +147,10 @@ class VendureMachine(PlatformMachine):
 
     def satisfied(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """What the target's own parcels carry already."""
-        return _PARCEL if own(current.facts, request) else ()
+        try:
+            return _PARCEL if own(current.facts, request) else ()
+        except InvalidItems:  # of a state that has no use for them
+            return ()
 
     def wait(self, current: OrderState, request: TargetRequest) -> PlatformWait | None:
         """An order is not shipped before its payment is settled, nor while somebody modifies it."""
@@ -184,8 +187,8 @@ class VendureMachine(PlatformMachine):
             return f"items {', '.join(foreign)} are not in this order, it has {', '.join(lines)}"
         if reason := shared_reason(facts, request):
             return reason
-        is_new = code_of(request) and not own(facts, request)
-        if is_new and not left(facts, request) and (wanted == DELIVERED or request.items is None):
+        is_new, rest = code_of(request) and not own(facts, request), left(facts, request)
+        if is_new and not rest and (wanted == DELIVERED or request.items is None):
             return None if self._next(facts, replace(request, tracking=None)) is None else _unknown(request)
         return None
 
@@ -219,12 +222,18 @@ class VendureMachine(PlatformMachine):
         """A fulfilment is there with just what was due, or the one that was due has moved on."""
         if step == "cancel":
             return super().is_done(step, before, observed, request)
-        now = {each["id"]: each for each in parcels_of(observed.facts)}
+        try:
+            return self._is_made(step, before.facts, observed.facts, request)
+        except InvalidItems:  # the order was changed since, and has not what was due
+            return False
+
+    def _is_made(self, step: str, before: Facts, observed: Facts, request: TargetRequest) -> bool:
+        now = {each["id"]: each for each in parcels_of(observed)}
         if step == "fulfill":
-            known = {each["id"] for each in parcels_of(before.facts)}
-            asked = left(before.facts, request), code_of(request)
+            known = {each["id"] for each in parcels_of(before)}
+            asked = left(before, request), code_of(request)
             return any((each["lines"], each["code"]) == asked for name, each in now.items() if name not in known)
-        due = due_parcel(before.facts, request, step) or {"id": ""}
+        due = due_parcel(before, request, step) or {"id": ""}
         return due["id"] in now and now[due["id"]]["state"] in (LEADS_TO[step], DELIVERED)
 
     def destination(self, current: OrderState, step: str, request: TargetRequest) -> str | None:

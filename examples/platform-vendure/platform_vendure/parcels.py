@@ -58,16 +58,22 @@ def own(facts: Facts, request: TargetRequest) -> list[dict[str, Json]] | None:
     if asked is None:
         return None
     made = (facts.get("made") or {}).get(_token(request), ())
-    is_any = not made and (not any(asked.values()) or _is_delivery(request))
-    return [p for p in parcels if p["id"] in made or ((is_any or p["state"] == PENDING) and _is_of(p, asked))]
+    is_any = not any(asked.values()) or _is_delivery(request)
+    found = [each for each in parcels if each["id"] in made]
+    for each in parcels:
+        if each not in found and (is_any or each["state"] == PENDING) and _is_within(asked, [*found, each]):
+            found.append(each)
+    return found
+
+
+def _is_within(asked: Mapping[str, int | None], parcels: list[dict[str, Json]]) -> bool:
+    """Whether parcels hold nothing but what is named, and no more of it."""
+    held = counts_of(parcels)
+    return all(line in asked and ((most := asked[line]) is None or count <= most) for line, count in held.items())
 
 
 def _is_delivery(request: TargetRequest) -> bool:
     return request.state.strip().casefold() == "delivered"
-
-
-def _is_of(parcel: Mapping[str, Json], asked: Mapping[str, int | None]) -> bool:
-    return all(line in asked and asked[line] in (None, count) for line, count in parcel["lines"].items())
 
 
 def _token(request: TargetRequest) -> str:
@@ -152,8 +158,8 @@ def shared_reason(facts: Facts, request: TargetRequest) -> str | None:
     asked, mine = asked_of(request), own(facts, request) or []
     if asked is None or not _is_delivery(request):
         return None
-    found = counts_of(mine)
-    missing = [line for line in asked if not found[line] and line not in left(facts, request)]
-    if not missing and all(_is_of(each, asked) for each in mine):
+    found, rest = counts_of(mine), left(facts, request)
+    missing = [line for line, count in asked.items() if found[line] < (count or 1) and line not in rest]
+    if not missing and _is_within(asked, mine):
         return None
     return f"items {', '.join(missing or asked)} are in a parcel with others: name its tracking code alone"

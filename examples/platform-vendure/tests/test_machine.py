@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.plugin.machine import Json, OrderState, Refusal, TargetParcel, TargetRequest, Tracking
 from platform_vendure import build
+from platform_vendure.parcels import counts_of, parcels_of, state_after
 
 MACHINE = build({})
 LINES = {"1": 2, "2": 3}
@@ -226,3 +230,49 @@ def test_strict_shops_take_one_state_at_a_time() -> None:
     plan = MACHINE.plan(order(), ask("delivered"), "strict")
     assert isinstance(plan, Refusal)
     assert plan.slug == "not-adjacent"
+
+
+@pytest.mark.parametrize("items", [(), ({"id": "1", "quantity": "0.5"},), ("1", "1"), ({"id": "1", "quantity": "x"},)])
+@pytest.mark.parametrize("state", ["new", "accepted", "shipped", "delivered", "cancelled", "attention"])
+def test_items_that_are_none_raise_nothing(state: str, items: tuple[Json, ...]) -> None:
+    for current in (order(), order("Modifying"), order("Shipped", parcel("9", "Shipped", "T-1", _1=2, _2=3))):
+        plan = MACHINE.plan(current, ask(state, "T-1", items=items))
+        assert isinstance(plan, Refusal) is (state in ("shipped", "delivered", "cancelled"))
+        assert MACHINE.is_done("fulfill", current, order(), ask(state, items=items)) is False
+
+
+_COUNTS = st.dictionaries(st.sampled_from(["1", "2", "3"]), st.integers(1, 3), min_size=1)
+_PARCELS = st.lists(
+    st.tuples(st.sampled_from(["Pending", "Shipped", "Delivered"]), st.sampled_from(["", "T-1", "T-2"]), _COUNTS),
+    max_size=3,
+)
+_ITEMS = st.none() | st.lists(
+    st.tuples(st.sampled_from(["1", "2", "3"]), st.none() | st.integers(1, 3)), min_size=1, max_size=3
+)
+
+
+@given(_COUNTS, _PARCELS, _ITEMS, st.sampled_from([None, "T-1", "T-2"]), st.sampled_from(["shipped", "delivered"]))
+def test_every_target_ends_and_packs_no_more_than_was_ordered(
+    lines: dict[str, int], made: list[Any], items: Any, code: str | None, state: str
+) -> None:
+    parcels: list[Json] = [
+        {"id": str(n), "state": at, "code": mark, "lines": held} for n, (at, mark, held) in enumerate(made)
+    ]
+    whole = Counter(lines) + counts_of(parcels)
+    facts = {"lines": dict(whole), "parcels": parcels}
+    asked = None if items is None else tuple(item(line, count) for line, count in items)
+    request = ask(state, code, items=asked)
+    here = state_after("PaymentSettled", facts)
+    current = OrderState(here, here, "paid", facts)
+    for n in range(20):
+        plan = MACHINE.plan(current, request)
+        if isinstance(plan, Refusal):
+            assert n == 0, plan.detail
+            return
+        if not plan.steps:
+            break
+        current = MACHINE.after(current, plan.steps[0].step, request, None, {})
+    else:
+        raise AssertionError("it does not end")
+    packed = counts_of(parcels_of(current.facts))
+    assert all(packed[line] <= count for line, count in whole.items())
