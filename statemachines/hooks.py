@@ -101,6 +101,11 @@ class Hooks(Table):
         del current, request
         return ()
 
+    def with_record(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
+        """State-leaving steps that go with a milestone of our record alone (the ERP's number), in sequence."""
+        del current, request
+        return ()
+
     def satisfied(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
         """Fields of the target that the order carries already, so nothing has to be sent for them."""
         del current, request

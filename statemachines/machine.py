@@ -90,7 +90,9 @@ class PlatformMachine(Hooks):
                 return Refusal("unreachable", f"{self.platform} has no {request.state}", self.names())
             return Refusal("unknown-state", f"{self.platform} knows no state {request.state!r}", self.names())
         if wanted.record_only:
-            return self._finish(wanted, (PlannedStep(RECORD, current.state, current.state),), request, current)
+            here = current.state
+            names = (*self.with_record(current, request), RECORD)
+            return self._finish(wanted, tuple(PlannedStep(name, here, here) for name in names), request, current)
         if not self.knows(current.state):
             return Refusal("unreachable", f"the order is in {current.state!r}, a state that this machine does not know")
         if not wanted.settable:

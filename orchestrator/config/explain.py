@@ -23,6 +23,7 @@ _SHORTEST_GUARDED = 6
 PATTERNS = {
     r"\S": "must not be blank",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "must be a name: letters, digits and underscores, not beginning with a digit",
+    r"^[A-Za-z0-9_-]{3,255}\.[A-Za-z0-9_-]{2,64}$": "must be a namespace and a key such as custom.erp_order_number",
     r"^(20[0-9]{2}-(01|04|07|10)|unstable)$": "must be the first month of a quarter such as 2026-10, or unstable",
 }
 """What the patterns of all models mean; one without a sentence here is shown as it is."""

@@ -50,12 +50,25 @@ from statemachines.shopify.plan import (
 )
 from statemachines.shopify.readbacks import has_delivered, has_reported, has_retracked, has_shipped
 from statemachines.shopify.returns import came_back
-from statemachines.shopify.table import MAINLINE, RETRACKABLE, SHIPPED, STATES, STEPS, TRACKED, UNSHIPPED
+from statemachines.shopify.table import (
+    MAINLINE,
+    NUMBERED,
+    RETRACKABLE,
+    SET_ERP_NUMBER,
+    SHIPPED,
+    STATES,
+    STEPS,
+    TRACKED,
+    UNSHIPPED,
+)
 from statemachines.shopify.tracking import RETRACKING, retracked, retracking_unanswered, with_tracking
 from statemachines.shopify.waits import goods_wait, routing_wait
 from statemachines.shopify.ways import PICKUP
 from statemachines.shopify.withheld import withheld_reason
 from statemachines.target import Json, TargetRequest, Tracking
+
+ERP_NUMBER = "erp_order_number"
+"""The fact: the ERP's number that we gave the order last."""
 
 DEFAULT_ROUTING_SECONDS = 300.0
 """How old an order without FOs has to be before a person should look (shopify.md §9)."""
@@ -65,16 +78,24 @@ class ShopifyMachine(PlatformMachine):
     """The machine of Shopify's orders. Facts it reads: those of `facts`, of the modules that plan, and
     `age_seconds`.
 
-    `routing_seconds`: how long an order may be without fulfilment orders.
+    `routing_seconds`: how long an order may be without fulfilment orders. `has_number`: the shop has a place for the
+    ERP's number.
     """
 
     takes_several_trackings: ClassVar[bool] = True
     parcel_step: ClassVar[str | None] = "fulfill"
     delivers_parcels: ClassVar[bool] = True
 
-    def __init__(self, routing_seconds: float = DEFAULT_ROUTING_SECONDS, *, ships_withdrawn: bool = False) -> None:
+    def __init__(
+        self,
+        routing_seconds: float = DEFAULT_ROUTING_SECONDS,
+        *,
+        ships_withdrawn: bool = False,
+        has_number: bool = True,
+    ) -> None:
         super().__init__("shopify", STATES, STEPS, MAINLINE, "UNFULFILLED", ships_withdrawn=ships_withdrawn)
         self._routing_seconds = routing_seconds
+        self._has_number = has_number
 
     # -- planning --------------------------------------------------------------------------------------------------
 
@@ -103,7 +124,18 @@ class ShopifyMachine(PlatformMachine):
     def with_actions(
         self, current: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
     ) -> tuple[PlannedStep, ...]:
-        """The steps that are left of the target, in place of the way of a whole order."""
+        """The steps that are left of the target, in place of the way of a whole order, behind the ERP's number."""
+        names, here = self.with_record(current, request), current.state
+        return (*(PlannedStep(name, here, here) for name in names), *self._left(current, route, request))
+
+    def with_record(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
+        """The ERP's number, unless we gave the order this one before: no read shows it."""
+        is_new = request.erp_order_number not in (None, current.facts.get(ERP_NUMBER))
+        return (SET_ERP_NUMBER,) if is_new and self._has_number and current.state in NUMBERED else ()
+
+    def _left(
+        self, current: OrderState, route: tuple[PlannedStep, ...], request: TargetRequest
+    ) -> tuple[PlannedStep, ...]:
         wanted, facts, here = self.resolve(request.state), current.facts, current.state
         if wanted is None:
             return route
@@ -122,8 +154,10 @@ class ShopifyMachine(PlatformMachine):
         return request.state.strip().casefold() == "partially_fulfilled"
 
     def satisfied(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
-        """Tracking that the order's fulfilments carry already, and items that were shipped."""
+        """Tracking that the order's fulfilments carry already, items that were shipped, a number that it was given."""
         facts, found = current.facts, []
+        if facts.get(ERP_NUMBER) is not None and facts[ERP_NUMBER] == request.erp_order_number:
+            found.append(ERP_NUMBER)
         if current.state in SHIPPED or live(facts):
             found += [name for name in ("items", "location") if getattr(request, name) is not None]
             marks = mark(request)
@@ -206,8 +240,7 @@ class ShopifyMachine(PlatformMachine):
         there = {each["id"] for each in open_orders(observed.facts) if left_in(each)}
         if ready := [each for each in current.facts.get(READY) or () if each in there]:
             kept[READY] = ready
-        if (pending := current.facts.get(RETRACKING)) is not None:
-            kept[RETRACKING] = pending
+        kept |= {name: current.facts[name] for name in (RETRACKING, ERP_NUMBER) if current.facts.get(name) is not None}
         return {**observed.facts, **kept}
 
     def is_done(self, step: str, before: OrderState, observed: OrderState, request: TargetRequest) -> bool | None:
@@ -223,8 +256,8 @@ class ShopifyMachine(PlatformMachine):
                 return has_delivered(before.facts, observed.facts, request)
             case "report_progress":
                 return has_reported(before.facts, observed.facts, request)
-            case "prepare_pickup":
-                return False
+            case "prepare_pickup" | "set_erp_number":
+                return False  # of the number a repeat changes nothing
             case _:
                 return super().is_done(step, before, observed, request)
 
@@ -255,6 +288,9 @@ class ShopifyMachine(PlatformMachine):
                 state = current.state
             case "prepare_pickup":
                 base = announced_ready(base, request)
+                state = current.state
+            case "set_erp_number":
+                base[ERP_NUMBER] = request.erp_order_number
                 state = current.state
             case "mark_delivered":
                 base = delivered(base, request)
@@ -302,4 +338,5 @@ MACHINE = ShopifyMachine()
 def build(options: Mapping[str, Json]) -> PlatformMachine:
     """The machine for a shop's options `routing_timeout_seconds` and `ship_withdrawn`."""
     seconds = float(options.get("routing_timeout_seconds", DEFAULT_ROUTING_SECONDS))
-    return ShopifyMachine(seconds, ships_withdrawn=bool(options.get("ship_withdrawn")))
+    has_number = options.get("erp_number_metafield", True) is not None
+    return ShopifyMachine(seconds, ships_withdrawn=bool(options.get("ship_withdrawn")), has_number=has_number)

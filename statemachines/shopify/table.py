@@ -32,6 +32,10 @@ progress, Shopify may show that instead (Admin schema, OrderDisplayFulfillmentSt
 PARTLY_DELIVERED = ("FULFILLED", "PARTIALLY_FULFILLED", "IN_PROGRESS", *WAITING)
 """States in which an order stays when some of its parcels arrive."""
 
+SET_ERP_NUMBER = "set_erp_number"
+NUMBERED = (*UNSHIPPED, *SHIPPED, "RETURNED", "FULFILLMENT_NOT_REQUIRED")
+"""States of orders that are given the ERP's number: all but the end."""
+
 TRACKED = ("tracking", "tracking.carrier")
 _PARCEL = ("items", "location", *TRACKED, "notify_customer")
 _PLACE = ("items", "location")
@@ -59,6 +63,7 @@ STEPS = (
     _fulfill((*UNSHIPPED, "PARTIALLY_FULFILLED"), "FULFILLED"),
     _fulfill(UNSHIPPED, "PARTIALLY_FULFILLED"),
     _fulfill((*UNSHIPPED, "PARTIALLY_FULFILLED"), "DELIVERED"),  # what the buyer picked up in the store
+    Step(SET_ERP_NUMBER, NUMBERED, None, uses=("erp_order_number",)),
     Step("update_tracking", RETRACKABLE, None, uses=_PARCEL, is_irrevocable=True, narrows=_PLACE),
     _mark_delivered("FULFILLED", "DELIVERED"),
     *(_mark_delivered(state, state) for state in PARTLY_DELIVERED),

@@ -20,6 +20,7 @@ LISTED = {
     "with_actions",
     "allowed",
     "pending_actions",
+    "with_record",
     "satisfied",
     "wait",
     # guards
@@ -38,6 +39,7 @@ LISTED = {
     "is_done",
     "is_evident",
     "after",
+    "came_back",
     "after_lost_answer",
     # for people
     "shown_rows",

@@ -19,6 +19,7 @@ _EXAMPLE: Final[dict[str, dict[str, Any]]] = {
         "customer_data": True,
         "notify_customer": False,
         "restock_on_cancel": True,
+        "erp_number_metafield": "custom.erp_order_number",
         "refund_on_cancel": False,
         "cancel_wait_seconds": 120,
         "lost_answer_seconds": 2,

@@ -108,6 +108,15 @@ class ShopifyOptions(Section):
     refund_on_cancel: Annotated[
         bool, Field(description="Whether a cancelled order is refunded to the original payment methods")
     ] = False
+    erp_number_metafield: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9_-]{3,255}\.[A-Za-z0-9_-]{2,64}$",
+            description=(
+                "The order's metafield, `namespace.key`, that gets a target's `erp_order_number`; null: none does"
+            ),
+        ),
+    ] = "custom.erp_order_number"
     cancel_wait_seconds: Annotated[
         float,
         Field(

@@ -9,7 +9,7 @@ from statemachines.target import Json
 
 _FO_SCOPES = ("merchant_managed", "assigned", "third_party")
 _OPTIONAL_SCOPES = {
-    "write_orders": "no order can be cancelled",
+    "write_orders": "no order can be cancelled or given the ERP's number",
     "write_fulfillments": "none can be marked as delivered",
     "read_products": "product webhooks will be refused, and lines do not name their product",
     "read_returns": "what buyers send back is not shown",

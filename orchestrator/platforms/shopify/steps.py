@@ -15,7 +15,15 @@ import anyio
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.client import OrderSnapshot, StepAnswer, Throttle
-from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure, Rejected, Transient, Unreadable
+from orchestrator.platforms.failures import (
+    AccessDenied,
+    NotFound,
+    OutOfSequence,
+    PlatformFailure,
+    Rejected,
+    Transient,
+    Unreadable,
+)
 from orchestrator.platforms.shopify.graphql import ALREADY_CANCELLED, ShopifyDoor
 from orchestrator.platforms.shopify.options import CANCEL_RESULT_SINCE, ShopifyOptions
 from orchestrator.platforms.shopify.webhooks import id_of_gid
@@ -80,6 +88,8 @@ class ShopifySteps:
                 return await self._update_tracking(current, now, request)
             case "mark_delivered":
                 return await self._mark_delivered(now, known)
+            case "set_erp_number":
+                return await self._set_erp_number(order_id, now, request)
             case "cancel":
                 return await self._cancel(order_id, now, request, known)
             case _:
@@ -220,6 +230,23 @@ class ShopifySteps:
             event = {"fulfillmentId": _gid("Fulfillment", each["id"]), "status": "DELIVERED"}
             await self.door.mutate("mark_delivered", "fulfillmentEventCreate", {"event": event})
         return StepAnswer(None, _plain(now.facts))
+
+    async def _set_erp_number(self, order_id: str, now: OrderState, request: TargetRequest) -> StepAnswer:
+        """Writes a metafield, which takes the place of the one before. The order does not wait for a place that the app
+        may not write to, or that the shop keeps for something else (metafieldsSet: scopes are those of the owner)."""
+        namespace, _, key = (self.options.erp_number_metafield or "").partition(".")
+        owner = {"ownerId": _gid("Order", order_id), "namespace": namespace, "key": key}
+        field = {**owner, "type": "single_line_text_field", "value": request.erp_order_number}
+        await self.throttle()
+        try:
+            await self.door.mutate("set_erp_number", "metafieldsSet", {"metafields": [field]})
+        except AccessDenied as denial:
+            if "metafieldsSet" not in denial.detail:
+                raise
+            return StepAnswer(None, unused=("erp_order_number",), reason=denial.detail)
+        except Rejected as refusal:
+            return StepAnswer(None, unused=("erp_order_number",), reason=refusal.detail)
+        return StepAnswer(now.state, _plain(now.facts))
 
     # -- cancelling ------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ STEPS = {
     "fulfillmentTrackingInfoUpdate": "update_tracking",
     "fulfillmentEventCreate": "mark_delivered",
     "orderCancel": "cancel",
+    "metafieldsSet": "set_erp_number",
 }
 """The machine's names for what is asked for; all else is in the ledger by its own name."""
 
@@ -37,6 +38,8 @@ def order_of(shop: ShopifyShop, field: Field) -> int | None:
     match field.name:
         case "order" | "orderCancel":
             return number_of(arguments.get("id") or arguments.get("orderId"))
+        case "metafieldsSet":
+            return number_of((arguments.get("metafields") or [{}])[0].get("ownerId"))
         case "fulfillmentOrderReportProgress" | "fulfillmentOrder":
             found = shop.order_of_fulfillment_order(number_of(arguments.get("id")))
             return found[0].id if found else None
@@ -91,6 +94,14 @@ def _cancel(shop: ShopifyShop, field: Field) -> Json:
     job = shop.cancel(id_of(asked.get("orderId")), asked["reason"], asked.get("staffNote"), refunds=refunds)
     payload = {"job": {"id": job, "done": False}, "orderCancelUserErrors": [], "userErrors": []}
     return {**payload, "jobResult": shop.cancel_result(job)}
+
+
+def _set_metafields(shop: ShopifyShop, field: Field) -> Json:
+    """All of them or none, as Shopify does."""
+    asked = field.arguments["metafields"]
+    shop.set_metafields(asked)
+    made = [{"id": gid("Metafield", shop.press.next_id()), **each} for each in asked]
+    return {"metafields": made, "userErrors": []}
 
 
 def _job(shop: ShopifyShop, field: Field) -> Json:
@@ -162,6 +173,7 @@ RESOLVERS: dict[str, Callable[[ShopifyShop, Field], Json]] = {
     "fulfillmentTrackingInfoUpdate": _update_tracking,
     "fulfillmentEventCreate": _add_event,
     "orderCancel": _cancel,
+    "metafieldsSet": _set_metafields,
     "job": _job,
     "node": _node,
     "webhookSubscriptions": _subscriptions,

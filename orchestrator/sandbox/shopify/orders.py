@@ -108,7 +108,8 @@ class Order:
     that was brought over from another system.
 
     Amounts in cents: `discount` of a code, all of it the first line's, `shipping`, `refunded`. `paid`: what it had
-    cost when it was paid, None where that is its total. `terms`: the type of its payment terms.
+    cost when it was paid, None where that is its total. `terms`: the type of its payment terms. `metafields`: values
+    by `namespace.key`.
     """
 
     id: int
@@ -133,6 +134,7 @@ class Order:
     refunded: int = 0
     paid: int | None = None
     terms: str | None = None
+    metafields: dict[str, str] = field(default_factory=dict)
 
     @property
     def ended(self) -> int | None:

@@ -227,7 +227,7 @@ def _cost(shop: ShopifyShop, requested: int, actual: int | None) -> dict[str, Js
 def _refusal(field: Field, refused: Refused) -> dict[str, Json]:
     """A mutation's payload with nothing done; every member that may be asked for is there."""
     error = {"field": refused.field, "message": refused.message, "code": refused.code}
-    empty = dict.fromkeys(("fulfillment", "fulfillmentOrder", "fulfillmentEvent", "job", "jobResult"))
+    empty = dict.fromkeys(("fulfillment", "fulfillmentOrder", "fulfillmentEvent", "job", "jobResult", "metafields"))
     payload = {**empty, "webhookSubscription": None, "deletedWebhookSubscriptionId": None, "userErrors": [error]}
     if field.name == "orderCancel":
         payload["orderCancelUserErrors"] = [{**error, "code": "INVALID"}]

@@ -32,6 +32,7 @@ _NEEDED = {
     "purchasingEntity": frozenset({"read_customers", "write_customers"}),
     "paymentTerms": frozenset({"read_payment_terms", "write_payment_terms"}),
     "orderCancel": frozenset({"write_orders"}),
+    "metafieldsSet": frozenset({"write_orders"}),
     "fulfillmentCreate": _SHIPPING,
     "fulfillmentOrderReportProgress": _SHIPPING,
     "fulfillmentOrderLineItemsPreparedForPickup": frozenset({"write_merchant_managed_fulfillment_orders"}),

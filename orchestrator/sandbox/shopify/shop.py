@@ -6,7 +6,7 @@ remaining quantity stands against it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -353,6 +353,21 @@ class ShopifyShop:
         self.jobs[job] = Job(order.id, self.clock.monotonic() + self.options.job_seconds, reason, refunds)
         self.when_due()
         return job
+
+    def set_metafields(self, asked: Sequence[Mapping[str, Json]]) -> None:
+        """metafieldsSet of orders: all of them or none. Raises Refused."""
+        orders = [self.orders.get(number_of(each.get("ownerId")) or 0) for each in asked]
+        for place, (each, order) in enumerate(zip(asked, orders, strict=True)):
+            where = ["metafields", str(place)]
+            if order is None:
+                raise Refused("Owner does not exist.", [*where, "ownerId"], is_elsewhere=False, code="INVALID")
+            if each.get("type") == "single_line_text_field" and len(str(each["value"]).splitlines()) != 1:
+                text = "Value must be a single line text string."
+                raise Refused(text, [*where, "value"], is_elsewhere=False, code="INVALID_VALUE")
+        for each, order in zip(asked, orders, strict=True):
+            if order is not None:
+                order.metafields[f"{each['namespace']}.{each['key']}"] = str(each["value"])
+                self.touch(order)
 
     def cancel_result(self, text: Json) -> dict[str, Json] | None:
         """The result of the cancellation whose job has this number; None for an unknown job."""

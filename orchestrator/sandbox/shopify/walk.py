@@ -17,7 +17,7 @@ WALK = Walk(
     ),
     delivered=("fulfill", "mark_delivered"),
     is_by_place=True,
-    beside=frozenset({"prepare_pickup"}),
+    beside=frozenset({"prepare_pickup", "set_erp_number"}),
     variants={"without customers' data": Variant(shop={"customer_data": False})},
 )
-"""Orders that are picked up, and those in several parts, have tests of their own."""
+"""Orders that are picked up, those in several parts and the ERP's number have tests of their own."""
