@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from html import unescape
@@ -15,7 +14,7 @@ from pydantic import AfterValidator, Field, field_validator
 from yarl import URL
 
 from orchestrator.platforms import client, content, fields
-from orchestrator.platforms.base.listing import Listing, array_listing, count_of, single_of
+from orchestrator.platforms.base.listing import Listing, array_listing, single_of, with_count
 from orchestrator.platforms.base.offset import walk_page
 from orchestrator.platforms.base.options import Section
 from orchestrator.platforms.base.pushing import PushingRestClient, resource_webhooks
@@ -47,7 +46,7 @@ _REFERENCE: Final = {"reference": "transaction_id"}
 _REFUND: Final = {"id": "id", "reason": "reason"}
 _CUSTOM: Final = {"custom_tracking_provider": "carrier", "custom_tracking_link": "url"}
 _PARCELS: Final = "_wc_shipment_tracking_items"
-_PARCEL: Final = {"id": "tracking_id", "carrier": "tracking_provider", "url": "custom_tracking_link"}
+_PARCEL: Final = {"id": "tracking_id", "url": "custom_tracking_link"}
 _APART: Final = content.Apart(steps=("/parcels", "/payment/status"), cancel=("/cancelled",))
 """What our steps change: numbers of parcels, and that an order paid on delivery counts as paid once it is completed."""
 
@@ -192,10 +191,7 @@ class WooCommerceClient(PushingRestClient):
         page = {"orderby": "id", "order": "asc", "offset": str(offset), "per_page": str(limit)}
         answer = await self._send("GET", self._url("wc/v3/orders", **query, **page))
         listing = await self._listed(answer, array_listing, self._read_order)
-        total = count_of(answer.headers.get("X-WP-Total"))
-        if total is not None and total <= offset + limit:  # rows that the key may not read count, and are left out
-            total = offset + listing.rows
-        return replace(listing, total=total), answer
+        return with_count(listing, answer.headers.get("X-WP-Total"), offset, limit), answer
 
     def _url(self, route: str, **query: str) -> URL:
         if self._options.permalinks == "plain":
@@ -334,7 +330,8 @@ def _line(row: Row, rates: Mapping[str | None, Row]) -> dict[str, Json]:
 def _sent(item: Row) -> dict[str, Json]:
     """What the plug-in keeps of a parcel with the order (woocommerce.md §5.1)."""
     number = text(item.get("tracking_number"))
-    return {**given(item, _PARCEL), "numbers": [] if number is None else [number]}
+    carrier = text(item.get("tracking_provider")) or text(item.get("custom_tracking_provider"))
+    return {**given(item, _PARCEL), "carrier": carrier, "numbers": [] if number is None else [number]}
 
 
 def _envelope(headers: Mapping[str, str]) -> Envelope:

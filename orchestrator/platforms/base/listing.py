@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.platforms.client import OrderSnapshot, UnreadableItem
 from orchestrator.platforms.failures import Unreadable
@@ -61,6 +61,15 @@ def array_listing(body: bytes, read: Callable[[Json, bytes], OrderSnapshot], tot
     except ValueError as error:
         raise Unreadable(f"the list cannot be read: {error}", body) from error
     return listing_of(found, read, total)
+
+
+def with_count(listing: Listing, value: Json, offset: int, limit: int) -> Listing:
+    """A page of a list whose count has rows in it that its pages leave out. Where a page was asked for all that the
+    count has left, what it shows is all of it."""
+    total = count_of(value)
+    if total is not None and total <= offset + limit:
+        total = offset + listing.rows
+    return replace(listing, total=total)
 
 
 def single_of(body: bytes, read: Callable[[Json, bytes], OrderSnapshot]) -> OrderSnapshot:

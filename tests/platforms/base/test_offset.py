@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
 
+from orchestrator.clock import Clock
 from orchestrator.platforms.base import offset as syncs
 from orchestrator.platforms.base.listing import Listing
 from orchestrator.platforms.base.offset import OVERLAP_ROWS, PageWalk, WalkAfterPage
 from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.horizon import MARGIN_MS, Present
+from orchestrator.platforms.http import Answer
 from statemachines.target import Json
 
 DATE_MS = 1_000_000
 """The platform's clock, and ours."""
+NOW = datetime.now(UTC)
 
 
 def resume(position: Json = None, cursor: Json = None) -> PageWalk:
@@ -220,3 +226,28 @@ def test_a_change_on_a_page_already_read_is_left_to_the_next_sync() -> None:
 def test_a_position_of_another_shape_begins_anew() -> None:
     for position in (None, "x", {}, {"updated_at": "1"}, [1]):
         assert resume(position) == PageWalk()
+
+
+async def test_further_lists_follow_the_first_one_in_the_same_sync() -> None:
+    lists = [list(range(7)), list(range(20, 24))]
+
+    def asking(which: int) -> syncs.Ask:
+        async def ask(offset: int, limit: int, since: int | None) -> tuple[Listing, Answer]:
+            listing = page(lists[which], PageWalk(offset=offset), limit)
+            return listing, Answer(
+                200, b"[]", CIMultiDictProxy(CIMultiDict({"Date": format_datetime(NOW, usegmt=True)}))
+            )
+
+        return ask
+
+    found: list[tuple[int, str]] = []
+    cursor: Json = None
+    while True:
+        shown = await syncs.walk_page(asking(0), None, cursor, page_size=4, clock=Clock(), further=(asking(1),))
+        found += [(shown.part, order.id) for order in shown.orders]
+        if shown.next is None:
+            break
+        assert shown.position is None
+        cursor = json.loads(json.dumps(shown.next))
+    assert set(found) == {(0, str(n)) for n in lists[0]} | {(1, str(n)) for n in lists[1]}
+    assert shown.position == {"updated_at": 500_000}

@@ -87,7 +87,9 @@ def test_a_fee_below_zero_and_a_price_that_is_no_exact_quotient() -> None:
 
 
 def test_metadata_of_plugins_stays_inside_and_parcels_of_theirs_are_shown() -> None:
-    parcels = [{"tracking_id": "a1", "tracking_number": "T1", "tracking_provider": "DHL"}]
+    parcels = [
+        {"tracking_id": "a1", "tracking_number": "T1", "tracking_provider": "", "custom_tracking_provider": "DHL"}
+    ]
     meta = [
         {"id": 1, "key": "_wc_shipment_tracking_items", "value": parcels},
         {"id": 2, "key": "gift", "value": "yes"},
