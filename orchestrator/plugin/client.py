@@ -5,9 +5,10 @@ from __future__ import annotations
 from yarl import URL
 
 from orchestrator.platforms.base.graphql import GraphQlClient
-from orchestrator.platforms.base.listing import Listing, listing_of, single_of
+from orchestrator.platforms.base.listing import Listing, array_listing, listing_of, single_of, with_count
 from orchestrator.platforms.base.offset import walk_page
 from orchestrator.platforms.base.options import is_header_safe
+from orchestrator.platforms.base.pushing import PushingRestClient
 from orchestrator.platforms.base.rest import Access, Probe, RestClient, Tokens, by_status, json_body
 from orchestrator.platforms.client import (
     Age,
@@ -26,8 +27,11 @@ from orchestrator.platforms.content import (
     boolean,
     decimal,
     digest,
+    each_of,
+    fraction,
     given,
     instant,
+    minus,
     price,
     rows,
     sum_of,
@@ -89,6 +93,7 @@ __all__ = [
     "PlatformFailure",
     "Present",
     "Probe",
+    "PushingRestClient",
     "Rejected",
     "RemembersRefusal",
     "RenewsAccess",
@@ -101,6 +106,7 @@ __all__ = [
     "Transient",
     "Unreadable",
     "UnreadableItem",
+    "array_listing",
     "at",
     "boolean",
     "by_status",
@@ -108,7 +114,9 @@ __all__ = [
     "decimal",
     "decoded",
     "digest",
+    "each_of",
     "elements",
+    "fraction",
     "given",
     "id_of",
     "instant",
@@ -119,6 +127,7 @@ __all__ = [
     "member_text",
     "members",
     "merged",
+    "minus",
     "object_of",
     "of_one_order",
     "optional_ms",
@@ -137,4 +146,5 @@ __all__ = [
     "text",
     "texts",
     "walk_page",
+    "with_count",
 ]

@@ -19,8 +19,11 @@ from statemachines.numbers import decimal_of, plain, written
 from statemachines.parcel import RecordedParcel, TargetParcel
 from statemachines.parcels import Open
 from statemachines.target import ErpLine, Json, TargetRequest, Tracking
+from statemachines.tracking import SET_TRACKING, TRACKING_FIELDS, TrackingMachine, missing_trackings
 
 __all__ = [
+    "SET_TRACKING",
+    "TRACKING_FIELDS",
     "DefinitionError",
     "ErpLine",
     "InvalidItems",
@@ -38,8 +41,10 @@ __all__ = [
     "TargetParcel",
     "TargetRequest",
     "Tracking",
+    "TrackingMachine",
     "Whole",
     "decimal_of",
+    "missing_trackings",
     "plain",
     "read_items",
     "written",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.platforms.base.pushing import resource_webhooks
 from orchestrator.platforms.subscriptions import PushingClient, Subscription
 from orchestrator.platforms.webhooks import (
     HINTS,
@@ -17,6 +18,7 @@ from orchestrator.platforms.webhooks import (
     Unimportant,
     Unreadable,
     order_named_in,
+    topics,
     usual_topic,
 )
 
@@ -36,5 +38,7 @@ __all__ = [
     "Unimportant",
     "Unreadable",
     "order_named_in",
+    "resource_webhooks",
+    "topics",
     "usual_topic",
 ]
