@@ -351,6 +351,8 @@ async def test_an_order_is_announced_once_for_each_key() -> None:
             assert (got.status, got.json()["id"]) == (200, "67890")
             page = (await b.get("/v1/events?type=order.announced")).json()
             assert [event["order"] for event in page["events"]] == ["67890"] * count
+        page = (await b.get("/v1/consumers/erp/events?type=order.announced&include=payload,content&limit=1")).json()
+        assert {"payload", "content"} <= page["events"][0]["data"].keys(), "with what the reader includes"
         other = await b.post("/v1/shops/acme/orders/2/announce", headers={"Idempotency-Key": "k"})
         assert (other.status, other.slug) == (422, "idempotency-key-reused")
         bad = await b.post(path, headers={"Idempotency-Key": " "})

@@ -394,6 +394,31 @@ def test_a_platform_that_nobody_knows_is_not_found(run: Run) -> None:
     assert run("machines", "amazon").exit_code == 4
 
 
+def test_status_shows_what_the_erp_asks_a_person_for(daemon: FakeDaemon, fulfilld: Run) -> None:
+    asked = {"reason": "no article KUB-CZ", "since": "2026-01-02T03:04:05.000Z"}
+    problem = a_problem(type="attention", title="The ERP asks for a person", detail=asked["reason"], step=None)
+    daemon.answers["GET", "/v1/status"] = a_status(
+        attention=[{"shop": "acme", "order": "7", "problem": problem, "attention": asked}]
+    )
+    result = fulfilld("status")
+    assert result.exit_code == 0
+    assert "no article KUB-CZ" in result.stdout
+    assert "fulfilld release acme 7" in result.stdout
+
+
+def test_an_order_shows_what_the_erp_asks_a_person_for(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", ORDER] = an_order(attention={"reason": None, "since": "2026-01-02T03:04:05.000Z"})
+    shown = fulfilld("order", "acme", "67890").stdout
+    assert "without a reason since 2026-01-02T03:04:05.000Z" in shown
+    assert "fulfilld release acme 67890" in shown
+
+
+def test_an_order_is_announced_under_a_key(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["POST", f"{ORDER}/announce"] = an_order()
+    assert fulfilld("announce", "acme", "67890", "--key", "erp-1").exit_code == 0
+    assert daemon.calls[-1][4]["Idempotency-Key"] == "erp-1"
+
+
 def test_status_says_once_for_each_type_of_problem_what_helps(daemon: FakeDaemon, fulfilld: Run) -> None:
     entries = [
         {"shop": "acme", "order": "5", "problem": a_problem()},

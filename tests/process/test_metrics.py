@@ -57,6 +57,12 @@ def test_a_finished_step_is_counted_timed_and_is_a_call() -> None:
     assert value(metrics, "fulfilld_platform_calls_total", shop="acme", kind="step", result="done") == 1
 
 
+def test_orders_that_the_erp_asks_about_are_counted_by_shop() -> None:
+    dump = status(shop("acme", attention=2), shop("b"))
+    assert value(Metrics(), "fulfilld_orders_attention", dump, shop="acme") == 2
+    assert value(Metrics(), "fulfilld_orders_attention", dump, shop="b") == 0
+
+
 def test_counters_grow_where_things_happen() -> None:
     metrics = Metrics()
     metrics.call_finished("acme", "read", "done")

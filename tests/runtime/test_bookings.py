@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,20 @@ async def test_items_that_the_shop_takes_back_are_reported_when_it_accepts_them(
             operate(floor, "selldone", "answer_return", order.id, **{"return": asked, "state": state})
             await floor.commands.sync("acme", 30)
         assert await returned(floor, order.id) == [[{"id": item, "quantity": 1}]]
+
+
+async def test_an_order_that_is_refunded_as_a_whole_comes_back_as_a_whole(tmp_path: Path) -> None:
+    async with shopfloor(sandbox_of(), tmp_path, platform="woocommerce") as floor:
+        (order,) = await floor.orders()
+        shop = SHOPS["woocommerce"]
+        await floor.reach(order.id, "delivered", shop)
+        for _ in range(2):
+            operate(floor, "woocommerce", "refund", order.id)
+            await floor.commands.sync(shop, 30)
+        [lines] = await returned(floor, order.id)
+        assert {each["id"]: Decimal(each["quantity"]) for each in lines} == {
+            line: Decimal(count) for line, count in order.facts["lines"].items()
+        }
 
 
 async def test_a_step_that_was_done_by_hand_is_a_persons(tmp_path: Path) -> None:
