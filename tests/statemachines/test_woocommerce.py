@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from statemachines.machine import DefinitionError, OrderState, Plan, Refusal
+from statemachines.machine import DefinitionError, Milestone, OrderState, Plan, PlatformMachine, Refusal, State, Step
 from statemachines.target import TargetRequest, Tracking
 from statemachines.woocommerce import WooCommerceMachine, build
 from tests.support.config_files import errors
@@ -124,3 +124,11 @@ def test_tracking_goes_out_before_the_status_and_each_number_once() -> None:
 def test_a_link_that_nobody_can_open_is_refused() -> None:
     link = Tracking("T1", "javascript:alert(1)")
     assert refused(build({}), at("processing"), "shipped", tracking=link) == "not-allowed"
+
+
+def test_a_step_that_leaves_the_state_may_be_made_at_the_end_and_no_other() -> None:
+    states = [State("a", (Milestone.NEW,)), State("b", (Milestone.DELIVERED,), is_end=True)]
+    go = Step("go", ("a",), "b")
+    assert PlatformMachine("made-up", states, [go, Step("note", ("b",), None)], ("a", "b"), "a")
+    with pytest.raises(DefinitionError, match="marked as an end"):
+        PlatformMachine("made-up", states, [go, Step("back", ("b",), "a")], ("a", "b"), "a")
