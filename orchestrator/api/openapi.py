@@ -40,6 +40,9 @@ _PATH_PARAMETERS: dict[str, tuple[dict[str, Any], str, str]] = {
     "platform": (_TEXT, "A platform's name", next(iter(PLATFORMS))),
 }
 
+OWN_PROBLEMS: Final = "x-problem-types"
+"""The extension of an answer with the problems that this one call has: fewer than the schema of its status names."""
+
 _DESCRIPTION = """\
 Order fulfilment between one ERP and many shop platforms, on a Unix socket
 (`curl --unix-socket fulfilld.sock http://localhost/v1/status`) and, where configured, on loopback TCP, where every call
@@ -161,19 +164,23 @@ def _responses(route: Route) -> dict[str, Any]:
 
 def _success(answer: Answer) -> dict[str, Any]:
     content: dict[str, Any] = {}
-    for media_type, model in answer.content.items():
-        if model is not None:
-            content[media_type] = {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}
+    for media_type in answer.content:
+        shown = [{"$ref": _REFERENCE.format(model=model.__name__)} for model in answer.documents(media_type)]
+        if shown:
+            content[media_type] = {"schema": shown[0] if len(shown) == 1 else {"anyOf": shown}}
         else:
             content[media_type] = {"schema": {} if media_type.endswith("/json") else {"type": "string"}}
     return {"description": answer.meaning, "content": content}
 
 
 def _problem(status: int, slugs: list[str]) -> dict[str, Any]:
-    narrowed = {"properties": {"type": {"enum": slugs}, "status": {"const": status}}}
-    schema = {"allOf": [{"$ref": _REFERENCE.format(model="HttpProblem")}, narrowed]}
+    schema = {"$ref": _REFERENCE.format(model=_problem_name(status))}
     meanings = "; ".join(f"`{slug}`: {TITLE_BY_SLUG[slug].lower()}" for slug in slugs)
-    found: dict[str, Any] = {"description": meanings, "content": {PROBLEM_TYPE: {"schema": schema}}}
+    found: dict[str, Any] = {
+        "description": meanings,
+        "content": {PROBLEM_TYPE: {"schema": schema}},
+        OWN_PROBLEMS: slugs,
+    }
     if status == 503:
         seconds = {"type": "integer", "minimum": 1}
         found["headers"] = {"Retry-After": {"description": "Seconds", "required": True, "schema": seconds}}
@@ -190,7 +197,8 @@ def _problem(status: int, slugs: list[str]) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     shown: list[type] = [HttpProblem]
     for route in ROUTES:
-        shown += [model for answer in route.answers.values() for model in answer.content.values() if model is not None]
+        for answer in route.answers.values():
+            shown += [model for media_type in answer.content for model in answer.documents(media_type)]
         if route.body is not None:
             shown.append(route.body.model)
     own = dict(platform_data.models())
@@ -202,7 +210,22 @@ def _schemas() -> dict[str, Any]:
         shapes = [{"title": title, **keys[model, _MODE]} for title, model in own.items()]
         for name in (TargetBody.__name__, BulkLine.__name__):
             schemas[name]["properties"][platform_data.MEMBER]["anyOf"] += shapes
-    return schemas
+    return {**schemas, **_problem_schemas(schemas[HttpProblem.__name__])}
+
+
+def _problem_name(status: int) -> str:
+    return f"Problem{status}"
+
+
+def _problem_schemas(general: dict[str, Any]) -> dict[str, Any]:
+    """The problems of each status. They are whole schemas with names: generators make one class of each, and can make
+    nothing of a reference that a call narrows."""
+    found: dict[str, Any] = {}
+    for status in sorted(set(STATUS_BY_SLUG.values())):
+        slugs = [slug for slug, of in STATUS_BY_SLUG.items() if of == status]
+        own = {"type": {"type": "string", "enum": slugs}, "status": {"type": "integer", "const": status}}
+        found[_problem_name(status)] = {**general, "properties": {**general["properties"], **own}}
+    return found
 
 
 def _tidy(schema: Any) -> Any:

@@ -17,10 +17,16 @@ Group = Literal["Orders", "Targets", "Events", "Shops", "Products", "Delivery", 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful answer: what it means, and its content by media type (a document, or None for other text)."""
+    """A successful answer: what it means, and its content by media type (a document, several of which one is answered,
+    or None for other text)."""
 
     meaning: str
-    content: Mapping[str, type | None]
+    content: Mapping[str, type | tuple[type, ...] | None]
+
+    def documents(self, media_type: str) -> tuple[type, ...]:
+        """What may be answered in a media type, as documents."""
+        content = self.content[media_type]
+        return () if content is None else content if isinstance(content, tuple) else (content,)
 
 
 @dataclass(frozen=True, slots=True)

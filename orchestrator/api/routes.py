@@ -143,8 +143,8 @@ ROUTES: Final[tuple[Route, ...]] = (
         targets.submit_target,
         {
             200: Answer(
-                "With `dry_run`: the plan. With `wait`: reached, blocked, failed or cancelled in time",
-                {JSON_TYPE: documents.Preview},
+                "With `wait`: the target, reached, blocked, failed or cancelled in time. With `dry_run`: the plan",
+                {JSON_TYPE: (documents.Target, documents.Preview)},  # in this sequence: a plan is a part of a target
             ),
             202: _json("Accepted", documents.Target),
         },

@@ -18,7 +18,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.result import Ok
 
-from orchestrator.api.openapi import openapi_document
+from orchestrator.api.openapi import OWN_PROBLEMS, openapi_document
 from orchestrator.api.problems import STATUS_BY_SLUG
 from orchestrator.api.routes import BODY, EVERYWHERE, ROUTES
 from orchestrator.decisions.problems import REFUSAL_TITLES
@@ -76,7 +76,36 @@ def test_nothing_is_left_undescribed() -> None:
 
 
 def test_what_helps_in_a_problem_need_not_be_there() -> None:
-    assert set(DOCUMENT["components"]["schemas"]["HttpProblem"]["required"]) == {"type", "title", "status", "detail"}
+    for status in sorted(set(STATUS_BY_SLUG.values())):
+        schema = DOCUMENT["components"]["schemas"][f"Problem{status}"]
+        assert set(schema["required"]) == {"type", "title", "status", "detail"}
+        assert {"allowed", "errors", "reason"} < set(schema["properties"])
+
+
+def test_a_problem_has_the_schema_of_its_status_alone_for_generators_to_name() -> None:
+    for operations in DOCUMENT["paths"].values():
+        for operation in operations.values():
+            problems = {s: r for s, r in operation["responses"].items() if s >= "400"}
+            for status, response in problems.items():
+                assert response["content"] == {
+                    "application/problem+json": {"schema": {"$ref": f"#/components/schemas/Problem{status}"}}
+                }
+                slugs = DOCUMENT["components"]["schemas"][f"Problem{status}"]["properties"]["type"]["enum"]
+                assert set(response[OWN_PROBLEMS]) <= set(slugs)
+                assert all(f"`{slug}`" in response["description"] for slug in response[OWN_PROBLEMS])
+
+
+async def test_a_target_that_was_waited_for_is_answered_as_documented() -> None:
+    responses = DOCUMENT["paths"]["/v1/shops/{shop}/orders/{id}/targets"]["post"]["responses"]
+    [waited, previewed] = responses["200"]["content"]["application/json"]["schema"]["anyOf"]
+    assert (waited, previewed) == ({"$ref": "#/components/schemas/Target"}, {"$ref": "#/components/schemas/Preview"})
+    required = {name: set(DOCUMENT["components"]["schemas"][name]["required"]) for name in ("Target", "Preview")}
+    async with bench(an_order("67890")) as b:
+        path = "/v1/shops/acme/orders/67890/targets"
+        reached = (await b.post(f"{path}?wait=1", {"state": "new"})).json()
+        plan = (await b.post(f"{path}?dry_run=true", {"state": "preparing"})).json()
+    assert set(reached) == required["Target"]
+    assert set(plan) == required["Preview"]
 
 
 def test_a_body_that_is_refused_is_documented_where_none_is_taken() -> None:
@@ -177,6 +206,9 @@ def test_no_answer_is_given_that_the_document_does_not_name(operation: Any, mode
     def fuzz(case: Any) -> None:
         _aim(case)
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        case.call_and_validate(base_url=address, headers=headers, checks=checks, timeout=60)
+        response = case.call_and_validate(base_url=address, headers=headers, checks=checks, timeout=60)
+        if response.headers.get("content-type") == ["application/problem+json"]:
+            known = operation.definition.raw["responses"][str(response.status_code)][OWN_PROBLEMS]
+            assert response.json()["type"] in known
 
     fuzz()
