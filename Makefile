@@ -3,6 +3,7 @@
 #   make test     lint, types and all tests, those of examples/platform-vendure against a real Vendure among them
 #   make quick    the tests that take seconds, while you write
 #   make test-all the tests on each of Python 3.11 to 3.13 that is there; SUITE=quick for those that take seconds
+#   make generators  what makes clients of the OpenAPI document, for the tests of those
 #   make coverage the tests, and in which files they leave much out: those under COVERAGE_BELOW=90 per cent
 #   make vendure  the Vendure server that those talk to, and their tests alone
 #   make docs     the parts of docs/ that follow from the code, anew
@@ -24,11 +25,12 @@ VENV := .venv
 VENDURE := examples/platform-vendure
 BIN := $(VENV)/bin
 SITE := $(VENV)/platform-vendure
+GENERATORS := $(VENV)/generators
 SUITE ?= check
 COVERAGE_BELOW ?= 90
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help demo test test-all quick lint check vendure coverage docs bench chaos install lock clean
+.PHONY: help demo test test-all quick lint check generators vendure coverage docs bench chaos install lock clean
 .DEFAULT_GOAL := test
 
 help:
@@ -39,8 +41,12 @@ demo: $(VENV)/installed
 
 test: lint check $(if $(PYTEST_ARGS),,vendure)
 
-check: $(VENV)/installed-for-tests
+check: $(VENV)/installed-for-tests generators
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+# What makes clients of the OpenAPI document. Where it cannot be fetched, the tests that need it say so.
+generators: $(VENV)/installed-for-tests
+	@$(MAKE) --silent --no-print-directory $(GENERATORS)/installed || true
 
 # The plug-in is installed beside our own packages and not among them: nothing else sees it.
 vendure: $(VENV)/installed-for-tests $(SITE)/installed
@@ -96,11 +102,12 @@ lock:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found" >&2; exit 1; }
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; $(PYTHON) -m venv "$$tools"; \
 	"$$tools/bin/python" -m pip --disable-pip-version-check -qq install 'uv>=0.9,<1'; \
-	compile() { "$$tools/bin/uv" --no-config --quiet pip compile --universal --python-version 3.11 --group build \
+	compile() { "$$tools/bin/uv" --no-config --quiet pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
-	--custom-compile-command "make lock" $(LOCK_ARGS) pyproject.toml "$$@"; }; \
-	compile --extra test --output-file $(LOCK); \
-	compile --constraint $(LOCK) --output-file requirements/run.lock
+	--custom-compile-command "make lock" $(LOCK_ARGS) "$$@"; }; \
+	compile --group build pyproject.toml --extra test --output-file $(LOCK); \
+	compile --group build pyproject.toml --constraint $(LOCK) --output-file requirements/run.lock; \
+	compile --group pyproject.toml:generators --output-file requirements/generators.lock
 
 $(VENV)/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found: install one" \
@@ -121,6 +128,14 @@ $(VENV)/installed-for-tests: pyproject.toml $(LOCK) | $(VENV)/pyvenv.cfg
 	@$(PIP) install --require-hashes --requirement $(LOCK)
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/installed $@
+
+$(GENERATORS)/installed: requirements/generators.lock $(wildcard tests/clients/generators/package*.json)
+	@echo "installing what makes clients of the OpenAPI document"
+	@$(BIN)/python -m venv --clear $(GENERATORS)
+	@$(GENERATORS)/bin/python -m pip --disable-pip-version-check -qq install --require-hashes --requirement $<
+	@cp tests/clients/generators/package*.json $(GENERATORS)
+	@cd $(GENERATORS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 $(SITE)/installed: $(VENDURE)/pyproject.toml $(shell find $(VENDURE)/platform_vendure -name '*.py') | $(VENV)/installed-for-tests
 	@rm -rf $(SITE)

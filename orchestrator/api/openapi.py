@@ -221,7 +221,8 @@ def _problem_schemas(general: dict[str, Any]) -> dict[str, Any]:
     """The problems of each status. They are whole schemas with names: generators make one class of each, and can make
     nothing of a reference that a call narrows."""
     found: dict[str, Any] = {}
-    for status in sorted(set(STATUS_BY_SLUG.values())):
+    answered = {slug for route in ROUTES for slug in route.slugs} | {*EVERYWHERE, *BODY}
+    for status in sorted({STATUS_BY_SLUG[slug] for slug in answered}):
         slugs = [slug for slug, of in STATUS_BY_SLUG.items() if of == status]
         own = {"type": {"type": "string", "enum": slugs}, "status": {"type": "integer", "const": status}}
         found[_problem_name(status)] = {**general, "properties": {**general["properties"], **own}}
@@ -229,9 +230,12 @@ def _problem_schemas(general: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tidy(schema: Any) -> Any:
-    """Without the titles that pydantic makes of names: they say nothing new."""
+    """Without what pydantic adds and no generator is helped by: titles made of names, which say nothing new, and null
+    as the default of members that may be absent, which makes some of them ask for every member."""
     if isinstance(schema, dict):
         return {
-            name: _tidy(value) for name, value in schema.items() if not (name == "title" and isinstance(value, str))
+            name: _tidy(value)
+            for name, value in schema.items()
+            if not (name == "title" and isinstance(value, str)) and not (name == "default" and value is None)
         }
     return [_tidy(value) for value in schema] if isinstance(schema, list) else schema

@@ -189,7 +189,7 @@ class OrderLine(OrderRow):
     events: list[Event]
 
 
-class Orders(TypedDict):
+class OrderPage(TypedDict):
     """A page of orders."""
 
     orders: list[OrderRow]
@@ -258,7 +258,7 @@ class ShopLine(Shop):
     kind: Literal["shop"]
 
 
-class Shops(TypedDict):
+class ShopList(TypedDict):
     """Every configured shop."""
 
     shops: list[Shop]
@@ -309,7 +309,7 @@ class RejectedPayload(TypedDict):
     payload_encoding: Literal["utf-8", "base64"]
 
 
-class Rejected(TypedDict):
+class RejectedPage(TypedDict):
     """A page of rejected payloads."""
 
     rejected: list[RejectedPayload]
@@ -331,7 +331,7 @@ class Product(ProductRow):
     payload: Any
 
 
-class Products(TypedDict):
+class ProductPage(TypedDict):
     """A page of products."""
 
     products: list[Product]
@@ -354,7 +354,7 @@ class Machine(MachineDescription):
     package: NotRequired[Annotated[str, Field(description="What brings the platform, where that is another package")]]
 
 
-class Machines(TypedDict):
+class MachineList(TypedDict):
     """Every platform's machine."""
 
     machines: list[Machine]
@@ -407,7 +407,7 @@ class ShopStatus(Shop):
     oldest_pending_seconds: float | None
 
 
-class Attention(TypedDict):
+class NeedyOrder(TypedDict):
     """An order that needs a person: it is blocked, or the ERP asks for one."""
 
     shop: str
@@ -428,7 +428,7 @@ class ConsumerStatus(TypedDict):
     last_seen_at: Annotated[Instant, Field(description="When it last read or acknowledged, to ten seconds")]
 
 
-class Consumers(TypedDict):
+class ConsumerList(TypedDict):
     """The consumers whose cursor is kept here, by name."""
 
     consumers: list[ConsumerStatus]
@@ -440,6 +440,6 @@ class Status(TypedDict):
     daemon: DaemonStatus
     totals: Totals
     shops: list[ShopStatus]
-    attention: list[Attention]
+    attention: list[NeedyOrder]
     delivery: list[Delivery]
     consumers: Annotated[list[ConsumerStatus], Field(description="Those that pull the feed with a cursor kept here")]

@@ -137,7 +137,7 @@ def attention_view(order: Order) -> documents.AskedAttention | None:
     return {"reason": order.attention_reason, "since": rfc3339(order.attention_at)}
 
 
-def needy_view(order: Order) -> documents.Attention:
+def needy_view(order: Order) -> documents.NeedyOrder:
     """An order that needs a person: what blocks it, else what the ERP asks for, as a problem too."""
     problem = order.problem
     if problem is None and order.attention_at is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.documents import Attention
+from orchestrator.operations.documents import NeedyOrder
 from orchestrator.operations.status import read_counts, status_dump
 from orchestrator.operations.views import needy_view, order_view
 from orchestrator.registry import PLATFORMS
@@ -33,7 +33,7 @@ class Node:
         self.shops = floor.supervisor.shops
 
 
-async def needy(floor: Shopfloor) -> list[Attention]:
+async def needy(floor: Shopfloor) -> list[NeedyOrder]:
     counts = await floor.store.read(read_counts)
     dump = status_dump(counts, Node(floor), "sqlite", 0, [], [])
     assert sum(shop["attention"] for shop in dump["shops"]) == len(counts.attention)

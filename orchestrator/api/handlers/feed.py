@@ -17,7 +17,7 @@ from orchestrator.api.reading import checked, read_json
 from orchestrator.api.schema.bodies import ACK
 from orchestrator.api.schema.fields import CURSOR
 from orchestrator.api.schema.queries import EventsQuery, FeedQuery, Query
-from orchestrator.operations.documents import Consumer, Consumers, EventPage
+from orchestrator.operations.documents import Consumer, ConsumerList, EventPage
 from orchestrator.operations.inclusions import Included
 from orchestrator.operations.views import event_view
 from storage.events import EventFilter
@@ -49,7 +49,7 @@ async def acknowledge(call: Call[Query]) -> web.StreamResponse:
 
 async def list_consumers(call: Call[Query]) -> web.StreamResponse:
     """The consumers whose cursor is kept here."""
-    return answer(Consumers(consumers=await call.services.queries.consumers()))
+    return answer(ConsumerList(consumers=await call.services.queries.consumers()))
 
 
 async def seek(call: Call[Query]) -> web.StreamResponse:

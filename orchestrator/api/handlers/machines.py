@@ -11,7 +11,7 @@ from orchestrator.api.call import Call
 from orchestrator.api.reading import shown
 from orchestrator.api.schema.queries import MachineQuery, MachinesQuery
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.documents import Machines
+from orchestrator.operations.documents import MachineList
 from orchestrator.operations.machines import machine_text, machine_view
 from orchestrator.registry import PLATFORMS
 from statemachines.machine import PlatformMachine
@@ -21,7 +21,7 @@ async def list_machines(call: Call[MachinesQuery]) -> web.StreamResponse:
     """Every platform's machine with its default options, as data or drawn one below the other."""
     machines = [PLATFORMS[platform].machine({}) for platform in sorted(PLATFORMS)]
     if call.query.format == "json":
-        return answer(Machines(machines=[machine_view(machine) for machine in machines]))
+        return answer(MachineList(machines=[machine_view(machine) for machine in machines]))
     return _drawn(machines, call.query.format)
 
 

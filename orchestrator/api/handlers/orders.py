@@ -9,7 +9,7 @@ from orchestrator.api.call import Call, header
 from orchestrator.api.handlers.shops import read_reason
 from orchestrator.api.schema.fields import IDEMPOTENCY_KEY, page_token
 from orchestrator.api.schema.queries import OrderQuery, OrdersQuery, Query
-from orchestrator.operations.documents import Orders
+from orchestrator.operations.documents import OrderPage
 from orchestrator.operations.order_pages import OrderQuery as Wanted
 
 
@@ -27,7 +27,7 @@ async def list_orders(call: Call[OrdersQuery]) -> web.StreamResponse:
     )
     found, following = await call.services.queries.orders(wanted, query.after, query.limit)
     if not query.include:
-        return answer(Orders(orders=[order for order, _ in found], next=page_token(following)))
+        return answer(OrderPage(orders=[order for order, _ in found], next=page_token(following)))
     orders = json_list(with_texts(order, included) for order, included in found)
     return json_answer(b'{"orders":%b,"next":%b}' % (orders, to_json(page_token(following))))
 

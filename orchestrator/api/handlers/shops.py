@@ -13,13 +13,13 @@ from orchestrator.api.schema.bodies import REASON
 from orchestrator.api.schema.fields import page_token
 from orchestrator.api.schema.queries import Query, RejectedQuery, SyncQuery
 from orchestrator.decisions.refusals import Refused
-from orchestrator.operations.documents import Rejected, Shops, SyncStarted
+from orchestrator.operations.documents import RejectedPage, ShopList, SyncStarted
 from orchestrator.operations.views import sync_view
 
 
 async def list_shops(call: Call[Query]) -> web.StreamResponse:
     """Every configured shop."""
-    return answer(Shops(shops=await call.services.queries.shops()))
+    return answer(ShopList(shops=await call.services.queries.shops()))
 
 
 async def read_shop(call: Call[Query]) -> web.StreamResponse:
@@ -56,7 +56,7 @@ async def list_rejected(call: Call[RejectedQuery]) -> web.StreamResponse:
     """Payloads that could not be read."""
     query = call.query
     found, following = await call.services.queries.rejected(query.shop, query.after, query.limit)
-    return answer(Rejected(rejected=found, next=page_token(following)))
+    return answer(RejectedPage(rejected=found, next=page_token(following)))
 
 
 async def retry_rejected(call: Call[Query]) -> web.StreamResponse:
