@@ -83,6 +83,12 @@ def _orders_narrowly(orders: Sequence[Json]) -> Page:
     return [grid(headers, rows, wraps=(3, 5), narrow=[least])]
 
 
+def _payment(order: Json) -> str:
+    """The finer word too, where it says more."""
+    coarse, fine = order["payment"], order.get("payment_status")
+    return coarse if fine in (None, coarse, "unknown") else f"{coarse} ({fine})"
+
+
 def order_page(order: Json) -> Page:
     """One order with what holds it up, the plans of its pending targets, and its timeline."""
     situation = order["situation"]
@@ -91,7 +97,7 @@ def order_page(order: Json) -> Page:
         line(Cell(f"{order['shop']} {order['id']}", "strong"), f"{reference} on {order['platform']}"),
         line("state      ", Cell(_state(order), "strong"), _elsewhere(order), *_allowed(order)),
         line("situation  ", Cell(situation, _SITUATIONS.get(situation, "plain")), _wait(order)),
-        line(f"payment    {order['payment']}"),
+        line(f"payment    {_payment(order)}"),
         *_returns(order),
         *_parcels(order),
         line(f"imported   {order['imported_at']}, updated {order['updated_at']}, version {order['version']}"),

@@ -49,9 +49,9 @@ def goods_of(content: Mapping[str, Json]) -> Decimal | None:
 
 
 def basis_of(content: Mapping[str, Json]) -> str | None:
-    """The basis that the prices of all lines have, with tax before without; None where they have none in common."""
-    lines = content["lines"] or ()
-    return next((basis for basis in _BASES if lines and all(line["unit_price"][basis] for line in lines)), None)
+    """The basis that all prices of lines have, with tax before without; None where they have none in common."""
+    prices = [line["unit_price"] for line in content["lines"] or () if any(line["unit_price"].values())]
+    return next((basis for basis in _BASES if prices and all(price[basis] for price in prices)), None)
 
 
 def _sum_of_prices(rows: Iterable[Mapping[str, Json]] | None, name: str) -> Decimal | None:

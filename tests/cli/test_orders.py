@@ -189,6 +189,16 @@ def test_an_order_shows_its_plan_and_timeline(daemon: FakeDaemon, fulfilld: Run)
     assert daemon.calls[0][2] == {"include": "timeline"}
 
 
+@pytest.mark.parametrize(
+    ("fine", "shown"), [("authorized", "unpaid (authorized)"), ("unpaid", "unpaid"), ("unknown", "unpaid")]
+)
+def test_an_order_shows_the_finer_word_for_its_payment(
+    daemon: FakeDaemon, fulfilld: Run, fine: str, shown: str
+) -> None:
+    daemon.answers["GET", ORDER] = an_order(payment="unpaid", payment_status=fine, timeline=[])
+    assert f"payment    {shown}\n" in fulfilld("order", "acme", "67890").stdout
+
+
 def test_an_order_shows_what_the_buyer_sends_back(daemon: FakeDaemon, fulfilld: Run) -> None:
     rows = [("7", "OPEN", [("1", 2), ("2", "1.5")]), ("8", "DECLINED", [])]
     returns = [
