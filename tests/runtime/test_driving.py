@@ -166,7 +166,7 @@ async def test_targets_of_an_order_run_first_in_first_out(tmp_path: Path) -> Non
     ("chaining", "state", "slug"),
     [
         ("strict", "preparing", "not-adjacent"),
-        ("auto", "cancelled", "unreachable"),
+        ("auto", "returned", "unreachable"),
         ("auto", "Nonsense", "unknown-state"),
     ],
 )
