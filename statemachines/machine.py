@@ -143,7 +143,7 @@ class PlatformMachine(Hooks):
     def own_request(self, current: OrderState, request: TargetRequest) -> TargetRequest:
         """The target as hooks and clients take it: what it says of a parcel, in the platform's own fields."""
         course = course_of(self, current, request)
-        return request if course is None else course.own_request().without(request.dropped)
+        return request if course is None else course.own_request()
 
     def recorded(self, current: OrderState, request: TargetRequest) -> tuple[RecordedParcel, ...]:
         """The order's parcels once its record says what the target says of them."""

@@ -76,7 +76,11 @@ class ParcelCourse(ABC):
         """As `PlatformMachine.plan`."""
 
     def own_request(self) -> TargetRequest:
-        """As `PlatformMachine.own_request`."""
+        """As `PlatformMachine.own_request`; without what the platform turned out to have no use for."""
+        own = self._own_request()
+        return own.without(self.request.dropped) if self.request.dropped else own
+
+    def _own_request(self) -> TargetRequest:
         return self.request
 
     def recorded(self) -> tuple[RecordedParcel, ...]:
@@ -135,7 +139,7 @@ class Shipment(ParcelCourse):
         steps = whole.steps if not is_recorded or self._goes_out else ()
         return self._planned(((self._record(),) if is_recorded and not is_known else ()) + steps, whole.unused)
 
-    def own_request(self) -> TargetRequest:
+    def _own_request(self) -> TargetRequest:
         """With the parcel in the platform's own fields."""
         if (entry := self._entry) is None:
             return self.request
@@ -225,7 +229,7 @@ class Delivery(ParcelCourse):
         steps = whole.steps if self._have_all_arrived else ()
         return self._planned((() if is_known else (self._record(),)) + steps, whole.unused)
 
-    def own_request(self) -> TargetRequest:
+    def _own_request(self) -> TargetRequest:
         """With the parcel selected in the platform's own fields, or about the whole order once all have arrived."""
         if not self.machine.delivers_parcels:
             return replace(self.request, tracking=None, further_tracking=())

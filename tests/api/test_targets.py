@@ -214,6 +214,24 @@ async def test_a_quantity_is_a_whole_number_or_a_decimal(given: Any, kept: Any) 
         assert b.commands.submitted[-1][2].items == ("1", {"id": "2", "quantity": kept})
 
 
+async def test_a_parcel_comes_through_as_it_was_sent() -> None:
+    parcel = {
+        "number": "B-14",
+        "carrier": "DHL",
+        "url": "https://t.example/3SABC",
+        "location": "7",
+        "tracking": ["3SABC", "3SABD"],
+        "lines": [{"id": "1", "quantity": 1.0}, 2],
+        "last": True,
+    }
+    async with bench(an_order()) as b:
+        assert (await b.submit("shipped", parcel=parcel)).status == 202
+        kept = {**parcel, "lines": [{"id": "1", "quantity": 1}, "2"]}
+        assert b.commands.submitted[-1][2].to_json() == {"state": "shipped", "parcel": kept}
+        await b.submit("delivered", parcel={"number": 14, "carrier": " ", "lines": None, "last": False})
+        assert b.commands.submitted[-1][2].to_json() == {"state": "delivered", "parcel": {"number": "14"}}
+
+
 async def test_a_parcel_may_have_several_numbers() -> None:
     numbers = [{"code": f"C{n}", "url": f"https://t.example/{n}"} for n in range(20)]
     async with bench(an_order()) as b:
@@ -357,6 +375,27 @@ A_NUMBER = 'must be a number above 0, such as 2, 1.5 or "1.5"'
             {"erp_lines": [{"line": "1", "erp_line_number": 1.5}]},
             "erp_lines[0].erp_line_number",
             "must be a whole number",
+        ),
+        ({"parcel": "B-1"}, "parcel", "must be an object"),
+        ({"parcel": {"number": "B-1", "carier": "DHL"}}, "parcel.carier", "is not known"),
+        ({"parcel": {"number": "B-1", "tracking": "3S"}}, "parcel.tracking", "must be a list"),
+        ({"parcel": {"number": "B-1", "tracking": [" "]}}, "parcel.tracking[0]", "must not be blank"),
+        ({"parcel": {"number": "B-1", "lines": []}}, "parcel.lines", "must have at least 1 entry"),
+        (
+            {"parcel": {"number": "B-1", "lines": [{"id": "1", "quantity": 0}]}},
+            "parcel.lines[0].quantity",
+            "must be above 0",
+        ),
+        ({"parcel": {"number": "B-1", "last": "yes"}}, "parcel.last", "must be true or false"),
+        (
+            {"parcel": {"carrier": "DHL"}},
+            "parcel",
+            "number and tracking are missing: give one of them, the parcel is known by it",
+        ),
+        (
+            {"parcel": {"number": "B-1"}, "items": ["1"], "tracking": {"code": "3S"}},
+            "parcel",
+            "cannot come with items, tracking: say it in parcel alone",
         ),
         ({"confirmation": "xml"}, "confirmation", "must be 'json' or 'cxml'"),
         ({"notify_customer": "yes"}, "notify_customer", "must be true or false"),

@@ -55,6 +55,27 @@ def test_several_codes_are_the_numbers_of_one_parcel(daemon: FakeDaemon, fulfill
     assert daemon.bodies() == [{"state": "shipped", "tracking": [first, second], "location": "77"}]
 
 
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_parcel_is_given_as_json_or_as_a_file(
+    daemon: FakeDaemon, fulfilld: Run, tmp_path: Path, is_file: bool
+) -> None:
+    daemon.answers[TARGETS] = (202, a_target())
+    text = '{"number": "B-1", "lines": [{"id": "1", "quantity": 1}]}'
+    path = tmp_path / "parcel.json"
+    path.write_text(text)
+    result = fulfilld("submit", "acme", "67890", "shipped", "--parcel", str(path) if is_file else text)
+    assert result.exit_code == 0
+    assert daemon.bodies() == [{"state": "shipped", "parcel": json.loads(text)}]
+
+
+@pytest.mark.parametrize("given", ['{"number": }', "no-such-file.json", "[1]"])
+def test_a_parcel_that_is_neither_is_a_usage_error(daemon: FakeDaemon, fulfilld: Run, given: str) -> None:
+    result = fulfilld("submit", "acme", "67890", "shipped", "--parcel", given)
+    assert result.exit_code == 2
+    assert "--parcel" in result.stderr
+    assert daemon.calls == []
+
+
 def test_a_link_that_belongs_to_no_code_is_a_usage_error(daemon: FakeDaemon, fulfilld: Run) -> None:
     links = ["--tracking-url", "https://t.example/1", "--tracking-url", "https://t.example/2"]
     assert fulfilld("submit", "acme", "67890", "shipped", *links).exit_code == 2

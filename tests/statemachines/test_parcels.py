@@ -231,3 +231,12 @@ def test_the_order_is_sent_once_and_only_when_all_of_it_left_or_the_last_one_was
         sent += goes_out
     assert sent <= 1
     assert (current.state == "completed") is (sent == 1)
+
+
+def test_what_the_platform_has_no_use_for_is_not_brought_again() -> None:
+    closing = target(number="B-1", tracking=["T1", "T2"])
+    assert steps(MACHINE, order(), closing) == [RECORD, "track", "pack", "complete"]
+    then = closing.without(["tracking", "tracking[1]"])
+    assert steps(MACHINE, order(), then) == [RECORD, "pack", "complete"]
+    assert MACHINE.own_request(order(), then).trackings == ()
+    assert MACHINE.recorded(order(), then)[0]["tracking"] == ["T1", "T2"], "it is kept all the same"

@@ -15,6 +15,8 @@ from pydantic import (
     Field,
     Tag,
     TypeAdapter,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic.json_schema import WithJsonSchema
@@ -254,13 +256,14 @@ class TargetBody(Body):
         bool | None, Field(description="Takes the place of what is queued and not begun; default only for cancelled")
     ] = None
 
-    @model_validator(mode="after")
-    def _has_one_parcel(self) -> Self:
+    @field_validator("parcel")
+    @classmethod
+    def _is_alone(cls, parcel: ParcelBody | None, info: ValidationInfo) -> ParcelBody | None:
         """A parcel brings its own lines, tracking and place; nobody could say which of two were meant."""
         beside = ("items", "tracking", "despatch", "location")
-        if self.parcel is not None and (twice := [name for name in beside if getattr(self, name) is not None]):
-            raise ValueError(f"{', '.join(twice)} and parcel are both there: say it in parcel alone")
-        return self
+        if parcel is not None and (twice := [name for name in beside if info.data.get(name) is not None]):
+            raise ValueError(f"cannot come with {', '.join(twice)}: say it in parcel alone")
+        return parcel
 
     def to_request(self) -> TargetRequest:
         """As the machines take it."""

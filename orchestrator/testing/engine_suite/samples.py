@@ -51,6 +51,7 @@ FULL_ORDER = replace(
     gone_at=NOW - 7,
     gone_detail="404: nie ma takiego zamówienia",
     is_provisional=True,
+    parcels=[{"number": "Pączka №1", "tracking": ["T1"], "lines": {"1": "0.5", "2": None}, "last": True}],
     payment_status="authorized",
     attention_at=NOW - 8,
     attention_reason="no article “KUB”",
