@@ -138,26 +138,16 @@ class Work:
             for n, order in enumerate(orders)
         }
         self.reached: list[str] = []
-        self.is_over = False
         self._rng = random.Random(7)
         self._ended = 0
-        self._ready = anyio.Event()
 
     async def done(self) -> None:
         """Works until every target is reached."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._keep_alive)
-            async with anyio.create_task_group() as clerks:
-                waiting = iter(self.wishes)
-                for _ in range(CLERKS):
-                    clerks.start_soon(self._clerk, waiting)
-            self.is_over = True
-            group.cancel_scope.cancel()
-
-    async def _keep_alive(self) -> None:
-        while True:
-            self.daemon.start()
-            await self.daemon.exited()
+        self.daemon.start()
+        async with anyio.create_task_group() as clerks:
+            waiting = iter(self.wishes)
+            for _ in range(CLERKS):
+                clerks.start_soon(self._clerk, waiting)
 
     async def _clerk(self, waiting: Any) -> None:
         for order in waiting:
@@ -171,6 +161,7 @@ class Work:
             self._ended += 1
             if self._ended in KILLS:
                 self.daemon.kill()
+                self.daemon.start()
 
     async def _reach(self, order: str, key: str, body: Body) -> None:
         target = await self._submit(order, key, body)
@@ -201,6 +192,7 @@ class Work:
             try:
                 return await self.daemon.call(method, path, body, headers)
             except Unreachable:
+                assert self.daemon.is_running, self.daemon.errors.read_text()
                 await anyio.sleep(0.05)  # nothing reports the start of a process
 
     def _meddle(self, order: str) -> str | None:
