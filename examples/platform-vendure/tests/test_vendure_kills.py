@@ -255,5 +255,6 @@ async def _told_once(daemon: DaemonProcess, work: Work) -> None:
         after = page["next"]
     assert sorted(each["target"] for each in events if each["type"] == "target.reached") == sorted(work.reached)
     for order, wish in work.wishes.items():
-        done = [each["data"]["step"] for each in events if each["type"] == "step.done" and each["order"] == order]
-        assert done == [step for step, _ in wish.effects]
+        mine = [each for each in events if each["order"] == order]
+        done = [each["data"]["step"] for each in mine if each["type"] == "step.done"]
+        assert done == [step for step, _ in wish.effects], encode(mine)
