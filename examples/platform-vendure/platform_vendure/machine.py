@@ -100,6 +100,14 @@ def held_up(state: str) -> PlatformWait:
     return PlatformWait("platform", None, f"it is in {state}: somebody is changing it in Vendure")
 
 
+def _left(facts: Mapping[str, Json], request: TargetRequest) -> dict[str, int]:
+    """As `left`; nothing, where the target names more than there is."""
+    try:
+        return left(facts, request)
+    except InvalidItems:
+        return {}
+
+
 class VendureMachine(PlatformMachine):
     """The machine of Vendure's default order process (README.md, "States")."""
 
@@ -231,10 +239,12 @@ class VendureMachine(PlatformMachine):
         now = {each["id"]: each for each in parcels_of(observed)}
         if step == "fulfill":
             known = {each["id"] for each in parcels_of(before)}
-            asked = left(before, request), code_of(request)
-            return any((each["lines"], each["code"]) == asked for name, each in now.items() if name not in known)
-        due = due_parcel(before, request, step) or {"id": ""}
-        return due["id"] in now and now[due["id"]]["state"] in (LEADS_TO[step], DELIVERED)
+            # A person may have taken a piece out before the client looked, or since.
+            due = [_left({**before, "lines": each}, request) for each in (before.get("lines"), observed.get("lines"))]
+            new = [each for name, each in now.items() if name not in known]
+            return any(each["lines"] in due and each["code"] == code_of(request) for each in new)
+        moved = due_parcel(before, request, step) or {"id": ""}
+        return moved["id"] in now and now[moved["id"]]["state"] in (LEADS_TO[step], DELIVERED)
 
     def destination(self, current: OrderState, step: str, request: TargetRequest) -> str | None:
         """As the base; a parcel leads to where the rest of the order says."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,3 +62,24 @@ async def test_a_cancellation_that_a_modification_overtakes_is_brought_to_its_en
         await _cancel(stage)
         assert (await stage.client.read(stage.order)).state == "Cancelled"
         assert stage.sandbox.ledger.effects(stage.order) == ["cancel"]
+
+
+@pytest.mark.parametrize(("moment", "names_items"), [("before", False), ("after", False), ("after", True)])
+async def test_a_parcel_is_ours_although_a_person_took_a_piece_out(moment: str, names_items: bool) -> None:
+    """A parcel whose answer was lost holds what was left of the order when it was made."""
+    request = moves_of("vendure")[0].request
+    async with staged("vendure") as stage:
+        before = (await stage.client.read(stage.order)).order_state()
+        if names_items:
+            items = tuple({"id": line, "quantity": count} for line, count in before.facts["lines"].items())
+            request = replace(request, items=items)
+        if moment == "before":
+            stage.operate("cancel_item", order=stage.order)
+        stage.sandbox.faults.script("drop_after", step="fulfill")
+        with pytest.raises(Transient):
+            await stage.client.perform("fulfill", stage.order, before, request)
+        if moment == "after":
+            stage.operate("cancel_item", order=stage.order)
+        shown = (await stage.client.read(stage.order)).order_state()
+        assert shown.facts["lines"] != before.facts["lines"]
+        assert stage.machine.is_done("fulfill", before, shown, request)
