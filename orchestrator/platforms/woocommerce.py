@@ -295,7 +295,7 @@ def content_of(order: Row, state: str, payment: str) -> dict[str, Json]:
         "totals": totals,
         "parcels": [_sent(each) for row in meta if row.get("key") == _PARCELS for each in rows(row.get("value"))],
         "returns": [{**given(row, _REFUND), "state": "refunded", "refund": minus(row.get("total"))} for row in refunds],
-        "cancelled": {"at": None, "by": None, "reason": None} if state == "cancelled" else None,
+        "cancelled": {} if state == "cancelled" else None,  # when, by whom and why is not given
         "note": text(order.get("customer_note")),
         "attributes": content.texts(public),
         "derived": ["/lines/*/unit_price", "/lines/*/discount", "/totals/lines", "/totals/refunded"],

@@ -109,6 +109,7 @@ def test_the_lines_sum_is_computed_with_the_platforms_digits() -> None:
 
 
 TOTALS = content()["totals"]
+NET = line(unit_price=price(net="10.00"))
 
 
 @pytest.mark.parametrize(
@@ -120,8 +121,8 @@ TOTALS = content()["totals"]
         ({"totals": TOTALS | {"total": None}}, None),
         ({"totals": {}}, None),
         ({"derived": ["/totals/total"]}, None),
-        ({"lines": [line(unit_price=price(net="10.00"))]}, False),
-        ({"lines": [line(unit_price=price(net="10.00"))], "totals": TOTALS | {"total": "27.71"}}, True),
+        ({"lines": [NET]}, False),
+        ({"lines": [NET], "totals": TOTALS | {"total": "27.71"}}, True),
         ({"lines": [line(unit_price=price(stated="10.00"))]}, True),
         ({"lines": [line(unit_price=price(stated="10.00"))], "totals": TOTALS | {"total": "27.71"}}, True),
         ({"totals": TOTALS | {"lines": "20"}}, True),
@@ -130,6 +131,8 @@ TOTALS = content()["totals"]
         ({"totals": {"total": "20.00"}}, True),
         ({"totals": {"total": "24.90"}, "delivery": {"cost": price(gross="4.90")}}, True),
         ({"totals": {"total": "17.00"}, "lines": [line(discount=price(gross="3"))]}, True),
+        ({"lines": [NET, {"id": "2"}], "totals": TOTALS | {"lines": "20.00", "total": "27.71"}}, True),
+        ({"lines": [NET, {"id": "2"}], "totals": TOTALS | {"lines": "20.00"}}, False),
         ({"lines": []}, False),
         ({"totals": TOTALS | {"total": "no number"}}, False),
     ],
