@@ -12,6 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from orchestrator.clock import Clock
@@ -216,3 +217,8 @@ def basic(headers: Mapping[str, str]) -> tuple[str, str]:
 def number_in(text: str) -> int | None:
     """The id in a piece of a path, None if it is not a number."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+
+
+def wall_clock(ms: int | None, zone: tzinfo = UTC) -> str | None:
+    """A time as a clock in a zone shows it, to the second and without the zone: `2026-11-30T11:00:00`; None stays."""
+    return None if ms is None else datetime.fromtimestamp(ms // 1000, zone).isoformat()[:19]

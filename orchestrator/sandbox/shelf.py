@@ -5,6 +5,7 @@ A platform writes how an order is made, kept and shown, and what calls do; its b
 
 from __future__ import annotations
 
+import random
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from inspect import Parameter, signature
@@ -12,15 +13,18 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from orchestrator.clock import Clock
 from orchestrator.sandbox.base import BackOffice, SimulatedShops, encode, number_in
+from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.ledger import Ledger
-from orchestrator.sandbox.platform import Json, PanelError, Stock
+from orchestrator.sandbox.platform import Json, PanelError, Stock, Walk
+from orchestrator.sandbox.webhooks import WebhookSender
 
 _APART_MS = 60_000  # between the orders that a shop is stocked with
 
 
 class Shelf:
     """The orders of one shop, oldest first. `key`: what the ledger calls the shop; `secret`: what opens it. `garbage`:
-    JSON shown in the place of orders. `states`: those that staff can set, `state_name`: the field that has them."""
+    JSON shown in the place of orders. `states`: those that staff can set, `state_name`: the field that has them. `rng`:
+    what is drawn, the same for the same seed."""
 
     state_name: ClassVar[str] = "status"
     states: Sequence[str] = ()
@@ -31,6 +35,7 @@ class Shelf:
         self.secret = secret
         self.orders: dict[int, dict[str, Json]] = {}
         self.garbage: dict[int, str] = {}
+        self.rng = random.Random(key)  # noqa: S311 - believable orders, not secrets
         self._next_id = first_id
 
     # -- to write --------------------------------------------------------------------------------------------------
@@ -46,6 +51,11 @@ class Shelf:
     def view(self, order: Mapping[str, Json]) -> Json:
         """An order as the platform shows it."""
         return order
+
+    def sender(self, faults: FaultPlan) -> WebhookSender[Any] | None:
+        """What sends the shop's webhooks; None: there are none."""
+        del faults
+        return None
 
     # -- given -----------------------------------------------------------------------------------------------------
 
@@ -146,17 +156,24 @@ O = TypeVar("O", bound=ShelfOffice[Any])  # noqa: E741 - an office
 
 
 class ShelfPlatform(SimulatedShops[S, O]):
-    """Simulated shops that are shelves. `office`: their back offices."""
+    """Simulated shops that are shelves. `office`: their back offices; `course`: what `walk` says."""
 
     office: ClassVar[type[ShelfOffice[Any]]]
+    course: ClassVar[Walk]
 
     @abstractmethod
     def shop_of(self, n: int) -> S:
         """The shop of a number (from 0 on), empty."""
 
+    @classmethod
+    def walk(cls) -> Walk:
+        """As `SimulatedPlatform.walk`."""
+        return cls.course
+
     def stocked(self, n: int, stock: Stock) -> S:
         """As `SimulatedShops.stocked`: orders a minute apart, the newest of a minute ago."""
         shop = self.shop_of(n)
+        shop.rng.seed(f"{stock.seed}/{shop.key}")
         for each in range(stock.orders):
             shop.add(self._clock.now_ms() - _APART_MS * (stock.orders - each))
         return shop
@@ -169,6 +186,10 @@ class ShelfPlatform(SimulatedShops[S, O]):
         """As `SimulatedShops.panel_for`."""
         office: O = self.office(shop, self._ledger, self.name)  # type: ignore[assignment]
         return office
+
+    def sender_of(self, shop: S, faults: FaultPlan) -> WebhookSender[Any] | None:
+        """As `SimulatedShops.sender_of`."""
+        return shop.sender(faults)
 
     def states_of(self, shop: S) -> Mapping[int, str]:
         """As `SimulatedShops.states_of`."""
