@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import ClassVar
-from urllib.parse import parse_qsl
 
 from orchestrator.plugin.sandbox import (
     ORDER_IDS_PER_SHOP,
+    Call,
+    CartOffice,
+    CartShelf,
     Incoming,
     Json,
     Move,
-    Operation,
+    Refused,
     Reply,
-    Shelf,
-    ShelfOffice,
-    ShelfPlatform,
+    RestPlatform,
+    Route,
     Variant,
     Walk,
     answer,
     bearer,
-    number_in,
-    parse_object,
+    whole,
 )
 
 _FIRST_ORDER_ID = 310_000_001
 _COMES_FROM = {"confirmed": ("open",), "sent": ("confirmed",), "done": ("sent",), "void": ("open", "confirmed")}
 _STEPS = {"confirmed": "confirm", "sent": "send", "done": "finish", "void": "cancel"}
 _DELIVERED = {"state": "delivered"}
+_LIST = {"changed_since": whole(0), "offset": whole(0), "limit": whole(25, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,101 +51,103 @@ WALK = Walk(
 )
 
 
-class Shop(Shelf):
-    """One shop."""
+class Shop(CartShelf):
+    """One shop. `largest_page`: as of its options."""
 
     state_name: ClassVar[str] = "state"
     states = tuple(_COMES_FROM)
-
-    def add(self, at_ms: int, **fields: Json) -> int:
-        """A buyer orders."""
-        order_id, at = self.next_id(), _iso(at_ms)
-        order = {"id": order_id, "number": f"EX-{order_id}", "state": "open", "receiver": "Ada", "tracking": None}
-        self.orders[order_id] = {**order, **fields, "created_at": at, "changed_at": at}
-        return order_id
+    paid, done, cancelled = "open", "done", "void"
+    largest_page: int = 50
 
     def save(self, order: dict[str, Json], state: str | None = None) -> None:
         """Keeps a change, at a time of its own."""
-        latest = max(datetime.fromisoformat(each["changed_at"]).timestamp() * 1000 for each in self.orders.values())
-        order["state"] = state or order["state"]
-        order["changed_at"] = _iso(max(self.clock.now_ms(), round(latest) + 1))
+        latest = max(each["modified"] for each in self.orders.values())
+        super().save(order, state)
+        order["modified"] = max(order["modified"], latest + 1)
+
+    def view(self, order: Mapping[str, Json]) -> Json:
+        """As `Shelf.view`."""
+        cart, at = (
+            self.carts[order["id"]],
+            {"created_at": _iso(order["created"]), "changed_at": _iso(order["modified"])},
+        )
+        words = {"state": order["state"], "receiver": cart.receiver.first_name, "tracking": order.get("tracking")}
+        return {"id": order["id"], "number": f"EX-{order['id']}", **words, **at, "total": str(cart.total)}
+
+    def list_orders(self, call: Call) -> Reply:
+        """A page of what changed since a time."""
+        asked = call.checked(_LIST)
+        found = [
+            self.shown(number) for number, order in self.orders.items() if order["modified"] >= asked["changed_since"]
+        ]
+        start, size = asked["offset"], min(asked["limit"], self.largest_page)
+        return Reply(200, f'{{"orders":[{",".join(found[start : start + size])}],"total":{len(found)}}}'.encode())
+
+    def read_order(self, call: Call) -> Reply:
+        """One order."""
+        return Reply(200, self.shown(self._order(call)["id"]).encode())
+
+    def change_order(self, call: Call) -> Reply:
+        """Its next state, with a tracking."""
+        order, state = self._order(call), call.sent.get("state")
+        if order["state"] not in _COMES_FROM.get(str(state), ()):
+            return answer(409, {"message": f"The order is {order['state']}."}, in_sequence=False)
+        order["tracking"] = call.sent.get("tracking", order.get("tracking"))
+        self.save(order, str(state))
+        return answer(200, self.view(order), took_effect=True)
+
+    def step_of(self, call: Call) -> str:
+        """Which step a change is."""
+        return _STEPS.get(str(call.sent.get("state")), "unknown")
+
+    def _order(self, call: Call) -> dict[str, Json]:
+        if call.number() not in self.orders:
+            raise Refused("order")
+        return self.orders[call.number()]
 
 
-class Office(ShelfOffice[Shop]):
+class Office(CartOffice[Shop]):
     """What people do in the platform's own pages."""
 
     reopens = tuple(_STEPS.values())
 
-    def edit(self, order: str, receiver_name: str) -> str:
-        """Corrects the receiver."""
-        return self._changed(order, receiver=receiver_name)
 
-
-class ExamplePlatform(ShelfPlatform[Shop, Office]):
+class ExamplePlatform(RestPlatform[Shop, Office]):
     """Simulated shops, each with a token of its own."""
 
     name: ClassVar[str] = "example"
     options: ClassVar[type] = SandboxOptions
     config_name: ClassVar[str] = "ex"
     office: ClassVar = Office
-    _options: SandboxOptions
-
-    @staticmethod
-    def walk() -> Walk:
-        """As `SimulatedPlatform.walk`."""
-        return WALK
+    course: ClassVar = WALK
+    routes = (
+        Route("GET", "orders", "list", Shop.list_orders),
+        Route("GET", "orders/{order}", "read", Shop.read_order),
+        Route("PUT", "orders/{order}", Shop.step_of, Shop.change_order),
+    )
 
     def shop_of(self, n: int) -> Shop:
         """As `ShelfPlatform.shop_of`."""
-        return Shop(self._clock, str(n + 1), f"example-token-{n + 1}", _FIRST_ORDER_ID + n * ORDER_IDS_PER_SHOP)
+        shop = Shop(self._clock, str(n + 1), f"example-token-{n + 1}", _FIRST_ORDER_ID + n * ORDER_IDS_PER_SHOP)
+        shop.largest_page = self._options.largest_page
+        return shop
 
     def config_of(self, shop: Shop, address: str) -> dict[str, Json]:
         """As `SimulatedShops.config_of`."""
         del address
         return {"token": shop.secret}
 
-    def open(self, incoming: Incoming) -> Operation:
-        """As `SimulatedPlatform.open`."""
+    def enter(self, incoming: Incoming, query: dict[str, str]) -> tuple[Shop | None, str, Reply | None]:
+        """As `RestPlatform.enter`."""
+        del query
         token = bearer(incoming.headers)
         shop = next((each for each in self.shops_by_key.values() if each.secret == token), None)
-        key = "" if shop is None else shop.key
-        sent = parse_object(incoming.body) or {}
-        match incoming.method, incoming.path.split("/"):
-            case _ if shop is None:
-                return Operation(key, None, "unknown", partial(answer, 401, {"message": "Who are you?"}))
-            case "GET", ["", "orders"]:
-                return Operation(key, None, "list", partial(self._list, shop, dict(parse_qsl(incoming.query))))
-            case "GET", ["", "orders", order]:
-                return Operation(key, order, "read", partial(self._read, shop, number_in(order)))
-            case "PUT", ["", "orders", order]:
-                step = _STEPS.get(str(sent.get("state")), "unknown")
-                return Operation(key, order, step, partial(self._change, shop, number_in(order), sent), sent)
-            case _:
-                return Operation(key, None, "unknown", partial(answer, 404, {"message": "No such address."}))
+        return shop, incoming.path, None if shop is not None else answer(401, {"message": "Who are you?"})
 
-    def _list(self, shop: Shop, query: Mapping[str, str]) -> Reply:
-        since = _iso(int(query.get("changed_since", 0)))
-        found = [shop.shown(number) for number, order in shop.orders.items() if order["changed_at"] >= since]
-        offset, limit = int(query.get("offset", 0)), min(int(query["limit"]), self._options.largest_page)
-        return Reply(200, f'{{"orders":[{",".join(found[offset : offset + limit])}],"total":{len(found)}}}'.encode())
-
-    def _read(self, shop: Shop, number: int | None) -> Reply:
-        order = shop.orders.get(number or 0)
-        return (
-            answer(404, {"message": "No such order."})
-            if order is None
-            else Reply(200, shop.shown(order["id"]).encode())
-        )
-
-    def _change(self, shop: Shop, number: int | None, sent: Mapping[str, Json]) -> Reply:
-        order, state = shop.orders.get(number or 0), sent.get("state")
-        if order is None:
-            return answer(404, {"message": "No such order."})
-        if order["state"] not in _COMES_FROM.get(str(state), ()):
-            return answer(409, {"message": f"The order is {order['state']}."}, in_sequence=False)
-        order["tracking"] = sent.get("tracking", order["tracking"])
-        shop.save(order, str(state))
-        return answer(200, order, took_effect=True)
+    def refusal(self, call: Call, wrong: str, names: Sequence[str]) -> Reply:
+        """As `RestPlatform.refusal`."""
+        words = {"route": "No such address.", "order": "No such order."}
+        return answer(404 if wrong in words else 400, {"message": words.get(wrong, f"Invalid: {', '.join(names)}")})
 
 
 def _iso(ms: int) -> str:
