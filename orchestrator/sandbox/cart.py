@@ -159,8 +159,8 @@ class Cart:
         given = self.kept if amount is None else amount
         if not 0 < given <= self.kept or given != rounded(given):
             raise ValueError(f"{given} cannot be given back of {self.kept}")
-        self.refunds.append(given)
-        return given
+        self.refunds.append(rounded(given))
+        return self.refunds[-1]
 
     def converted(self, currency: str, rate: Decimal) -> Cart:
         """The same in another currency, `rate` of which are one of this."""

@@ -60,13 +60,14 @@ class RestShelf(CartShelf):
 
     `words`: of its lists. `home`: its address, as it was last asked for; `api`: where its API is there. `hidden`:
     places in lists whose rows are counted and left out. `saves`: what changes the order that it is put beside.
-    `topics`: of webhooks. `removal`: the parameter and its value without which no webhook is removed. `successes`,
-    `most_failures`: as of `RegistrySender`.
+    `topics`: of webhooks. `removal`: the parameter and its value without which no webhook is removed. `gone`: what they
+    say of an order that is not there any more. `successes`, `most_failures`: as of `RegistrySender`.
     """
 
     words: ClassVar[ListWords] = ListWords()
     saves: ClassVar[Collection[str]] = ()
     topics: ClassVar[Collection[str]] = ()
+    gone: ClassVar[bytes] = b"{}"
     removal: ClassVar[tuple[str, str] | None] = None
     successes: ClassVar[range] = range(200, 300)
     most_failures: ClassVar[int] = 5
@@ -96,8 +97,8 @@ class RestShelf(CartShelf):
         """What is kept of a row that a client sends. Raises Refused."""
         raise NotImplementedError
 
-    def delivery(self, asked: Registered, order_id: int) -> Delivery:
-        """What is sent about an order, as it is by then."""
+    def headers(self, asked: Registered, body: bytes) -> Mapping[str, str]:
+        """Of a webhook that is sent."""
         raise NotImplementedError
 
     def ping(self, fields: Mapping[str, Json]) -> Delivery:
@@ -175,6 +176,14 @@ class RestShelf(CartShelf):
         if self.removal is not None and call.query.get(self.removal[0]) != self.removal[1]:
             raise Refused("removal")
         return answer(200, kept.pop(number).fields)
+
+    def delivery(self, asked: Registered, order_id: int) -> Delivery:
+        """What is sent about an order: its id where it was deleted, else as it is by then, or that it is `gone`."""
+        if asked.fields["topic"].endswith(".deleted"):
+            body = encode({"id": order_id}).encode()
+        else:
+            body = self.shown(order_id).encode() if order_id in self.orders else self.gone
+        return Delivery(asked.fields["topic"], body, {"Content-Type": "application/json", **self.headers(asked, body)})
 
     def sender(self, faults: FaultPlan) -> RegistrySender:
         """What sends the webhooks."""

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import ClassVar
 
 from orchestrator.clock import Clock
-from orchestrator.sandbox.base import ORDER_IDS_PER_SHOP, answer, basic, encode, gateway_page, wall_clock
+from orchestrator.sandbox.base import ORDER_IDS_PER_SHOP, answer, basic, gateway_page, wall_clock
 from orchestrator.sandbox.cart import Cart, Person, Row
 from orchestrator.sandbox.cart_shelf import CartOffice
 from orchestrator.sandbox.platform import Incoming, Json, Move, Reply, Variant, Walk
@@ -63,6 +63,10 @@ WALK = Walk(
 )
 
 
+def _error(status: int, code: str, **data: Json) -> Reply:
+    return answer(status, {"code": code, "message": f"Sorry: {code}.", "data": {"status": status, **data}})
+
+
 class Shop(RestShelf):
     """One shop. `states`: in the sequence of an order's life."""
 
@@ -77,6 +81,7 @@ class Shop(RestShelf):
     api, exact_ms, saves, removal = "wp-json/", 1000, ("shipment-trackings",), ("force", "true")
     topics = tuple(f"{thing}.{event}" for thing in ("order", "product") for event in RestShelf.events)
     successes, most_failures = range(200, 303), 6
+    gone = _error(404, f"{_SHOP}order_invalid_id").body
 
     def __init__(self, options: SandboxOptions, clock: Clock, folder: str, secret: str, first_id: int) -> None:
         super().__init__(clock, folder, secret, first_id)
@@ -121,16 +126,13 @@ class Shop(RestShelf):
         link = sent.get("custom_tracking_link", "")
         return {"tracking_id": f"{self.next_id():032x}", "tracking_provider": carrier, "tracking_link": link, **given}
 
-    def delivery(self, asked: Registered, order_id: int) -> Delivery:
-        """As `RestShelf.delivery`: of an order in the trash its id (§6)."""
-        topic, number, is_there = asked.fields["topic"], asked.fields["id"], order_id in self.orders
-        body = self.shown(order_id).encode() if is_there else _error(404, f"{_SHOP}order_invalid_id").body
-        body = encode({"id": order_id}).encode() if topic == "order.deleted" else body
+    def headers(self, asked: Registered, body: bytes) -> Mapping[str, str]:
+        """As `RestShelf.headers`. The id of a delivery is made of its second (§6)."""
+        number, (thing, event) = str(asked.fields["id"]), asked.fields["topic"].split(".")
         second = blake2b(f"{number} {self.clock.now_ms() // 1000}".encode(), digest_size=16).hexdigest()
-        words = {"Source": self.home, "Topic": topic, "Resource": topic.split(".")[0], "Event": topic.split(".")[1]}
-        words |= {"Signature": sign(body, asked.secret), "ID": str(number), "Delivery-ID": second}
-        headers = {f"X-WC-Webhook-{name}": value for name, value in words.items()}
-        return Delivery(topic, body, {"Content-Type": "application/json", **headers})
+        words = {"Source": self.home, "Topic": f"{thing}.{event}", "Resource": thing, "Event": event, "ID": number}
+        words |= {"Signature": sign(body, asked.secret), "Delivery-ID": second}
+        return {f"X-WC-Webhook-{name}": value for name, value in words.items()}
 
     def ping(self, fields: Mapping[str, Json]) -> Delivery:
         """As `RestShelf.ping`."""
@@ -267,7 +269,3 @@ def _kept_parcel(row: Mapping[str, Json]) -> dict[str, Json]:
         "tracking_number": row["tracking_number"],
         **own,
     }
-
-
-def _error(status: int, code: str, **data: Json) -> Reply:
-    return answer(status, {"code": code, "message": f"Sorry: {code}.", "data": {"status": status, **data}})

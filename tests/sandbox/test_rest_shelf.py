@@ -53,8 +53,8 @@ class Shop(RestShelf):
             raise Refused("missing", "text")
         return {"text": sent["text"]}
 
-    def delivery(self, asked: Registered, order_id: int) -> Delivery:
-        return Delivery(asked.fields["topic"], b"", {})
+    def headers(self, asked: Registered, body: bytes) -> Mapping[str, str]:
+        return {"X-Size": str(len(body))}
 
     def ping(self, fields: Mapping[str, Json]) -> Delivery:
         return Delivery("ping", b"", {})
@@ -282,6 +282,19 @@ def test_webhooks_are_made_changed_and_removed() -> None:
     assert one.call("GET", "/v1/hooks") == (200, [changed])
     assert one.call("DELETE", path) == (200, changed)
     assert one.call("GET", path)[1]["wrong"] == "webhook"
+
+
+def test_a_webhook_says_how_the_order_is_when_it_is_sent() -> None:
+    one = Client()
+    shop, order = one.platform.shop, int(one.order)
+    asked = Registered({"topic": "order.updated"})
+    one.operate("edit", receiver_name="Grace Hopper")
+    sent = shop.delivery(asked, order)
+    assert json.loads(sent.body) == one.read()
+    assert sent.headers == {"Content-Type": "application/json", "X-Size": str(len(sent.body))}
+    assert shop.delivery(Registered({"topic": "order.deleted"}), order).body == f'{{"id":{order}}}'.encode()
+    one.operate("delete")
+    assert shop.delivery(asked, order).body == shop.gone
 
 
 # -- the back office ---------------------------------------------------------------------------------------------------

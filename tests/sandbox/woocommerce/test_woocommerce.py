@@ -158,11 +158,18 @@ def test_rows_that_the_key_may_not_read_are_counted_and_left_out() -> None:
         ("status", "wc-completed"),
         ("orderby", "x"),
         ("modified_after", "yesterday"),
+        ("order", "up"),
+        ("offset", -1),
     ],
 )
 def test_parameters_are_validated(name: str, value: Any) -> None:
     status, answer = caller().call("GET", "/wc/v3/orders", **{name: value})
     assert (status, answer["code"], list(answer["data"]["params"])) == (400, "rest_invalid_param", [name])
+
+
+def test_every_invalid_parameter_is_named() -> None:
+    status, answer = caller().call("GET", "/wc/v3/orders", page=0, orderby="x", after="soon", modified_before="01.02.")
+    assert (status, sorted(answer["data"]["params"])) == (400, ["after", "modified_before", "orderby", "page"])
 
 
 def test_a_change_is_found_after_the_second_before_it() -> None:
@@ -218,6 +225,40 @@ def test_any_known_status_is_taken_and_the_ledger_judges() -> None:
     assert not one.put("packed").in_sequence
     assert one.read()["status"] == "packed"
     assert one.put("trash").status == one.put("shipped").status == 400
+
+
+@pytest.mark.parametrize("status", ["pending", "failed", "on-hold", "checkout-draft"])
+def test_an_unpaid_order_may_be_set_ahead_too(status: str) -> None:
+    one = caller()
+    order = one.platform.operate({"action": "add", "status": status})["order"]
+    reply = one.put("processing", order)
+    assert (reply.status, reply.took_effect, reply.in_sequence) == (200, True, True)
+
+
+def test_an_order_in_the_trash_is_over() -> None:
+    one = caller()
+    one.operate("trash")
+    reply = one.put("completed")
+    assert (reply.status, reply.in_sequence, one.read()["status"]) == (200, False, "completed")
+
+
+def test_an_amount_has_two_decimals_however_it_was_typed() -> None:
+    one = caller()
+    one.operate("refund", amount="3")
+    assert [each["total"] for each in one.read()["refunds"]] == ["-3.00"]
+    assert one.call("GET", f"/wc/v3/orders/{one.order}/refunds")[1][0]["amount"] == "3.00"
+
+
+def test_taxes_of_lines_add_up_to_those_of_their_rates() -> None:
+    one = caller(orders=30)
+    status, orders = one.call("GET", "/wc/v3/orders", per_page=30)
+    assert status == 200
+    assert {len(order["tax_lines"]) for order in orders} == {1, 2}
+    for order in orders:
+        for rate in order["tax_lines"]:
+            for kinds, total in (("line_items fee_lines", "tax_total"), ("shipping_lines", "shipping_tax_total")):
+                taxes = [tax for kind in kinds.split() for line in order[kind] for tax in line["taxes"]]
+                assert Decimal(rate[total]) == sum(Decimal(t["total"]) for t in taxes if t["id"] == rate["rate_id"])
 
 
 def test_a_status_brings_its_dates() -> None:
