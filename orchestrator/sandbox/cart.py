@@ -16,6 +16,8 @@ from typing import Literal, TypeAlias
 _CENT = Decimal("0.01")
 _FULL_RATE, _LOW_RATE = Decimal(19), Decimal(7)
 
+FIVE_OFF = ("five", Decimal("5.00"))
+
 Kind: TypeAlias = Literal["goods", "shipping", "fee"]
 
 
@@ -96,14 +98,15 @@ class Row:
 
 @dataclass(slots=True)
 class Cart:
-    """What one order is about. `coupon`: the code and the amount that it takes off all goods together, as far as they
-    cost that. `refunds`: what was given back, amount by amount."""
+    """What one order is about. `coupon`: the code and the amount that it takes off all goods together, or the first one
+    where it is `for_first`, as far as they cost that. `refunds`: what was given back, amount by amount."""
 
     buyer: Person
     receiver: Person
     currency: str
     rows: list[Row]
     coupon: tuple[str, Decimal] = ("", Decimal(0))
+    for_first: bool = False
     refunds: list[Decimal] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -170,7 +173,7 @@ class Cart:
         return replace(self, currency=currency, rows=rows, coupon=(code, rounded(off * rate)), refunds=refunds)
 
     def _share_discount(self) -> None:
-        goods = self.of("goods")
+        goods = self.of("goods")[: 1 if self.for_first else None]
         amounts = [row.price * row.quantity for row in goods]
         off = min(self.coupon[1], _sum(amounts))
         for row, part in zip(goods, shares(off, amounts), strict=True):
@@ -195,7 +198,7 @@ def drawn(
     next_id: Callable[[], int],
     *,
     currency: str = "EUR",
-    coupon: tuple[str, Decimal] = ("five", Decimal(5)),
+    coupon: tuple[str, Decimal] | None = None,
     has_tax: bool = False,
 ) -> Cart:
     """A believable cart: one to three goods, shipping, a wrapping. `next_id`: the ids of its rows. `has_tax`: prices
@@ -204,17 +207,33 @@ def drawn(
         Row(next_id(), "goods", good.name, good.price, good.rate, rng.choice((1, 1, 2, 3)), has_tax=has_tax, good=good)
         for good in rng.sample(GOODS, rng.choice((1, 2, 2, 3)))
     ]
-    rows.append(Row(next_id(), "shipping", "Parcels", rng.choice(_SHIPPING), _FULL_RATE, has_tax=has_tax))
-    rows.append(Row(next_id(), "fee", "Gift wrap", Decimal("2.00"), _FULL_RATE, has_tax=has_tax))
+    rows += _extras(next_id, rng.choice(SHIPPING), has_tax)
     buyer, receiver = rng.choice(PEOPLE), rng.choice(PEOPLE)
-    return Cart(buyer, buyer if rng.random() < 0.8 else receiver, currency, rows, coupon)
+    return Cart(buyer, buyer if rng.random() < 0.8 else receiver, currency, rows, coupon or FIVE_OFF)
+
+
+def standard(next_id: Callable[[], int], *, currency: str = "EUR", has_tax: bool = False) -> Cart:
+    """A cart that is always the same: two mugs for five less, a shirt, parcels and a wrapping. Ids as of `drawn`."""
+    mug, shirt, *_ = GOODS
+    rows = [
+        Row(next_id(), "goods", good.name, good.price, good.rate, quantity, has_tax=has_tax, good=good)
+        for good, quantity in ((mug, 2), (shirt, 1))
+    ]
+    return Cart(
+        PEOPLE[0], PEOPLE[0], currency, [*rows, *_extras(next_id, SHIPPING[0], has_tax)], FIVE_OFF, for_first=True
+    )
+
+
+def _extras(next_id: Callable[[], int], shipping: Decimal, has_tax: bool) -> tuple[Row, Row]:
+    parcels = Row(next_id(), "shipping", "Parcels", shipping, _FULL_RATE, has_tax=has_tax)
+    return parcels, Row(next_id(), "fee", "Gift wrap", Decimal("2.00"), _FULL_RATE, has_tax=has_tax)
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:
     return sum(amounts, Decimal("0.00"))
 
 
-_SHIPPING = (Decimal("4.90"), Decimal("12.95"))
+SHIPPING = (Decimal("4.90"), Decimal("12.95"))
 GOODS = (
     Good(93, 0, "MUG", "Mug", Decimal("12.50")),
     Good(22, 23, "SHIRT-M", "Shirt - M", Decimal("15.00"), options=(("size", "m"),)),

@@ -8,13 +8,13 @@ Unix milliseconds (None: not yet). Its cart, and rows such as notes and refunds,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from itertools import count
 from typing import ClassVar, TypeVar
 
 from orchestrator.clock import Clock
-from orchestrator.sandbox.cart import Cart, drawn
+from orchestrator.sandbox.cart import Cart, drawn, standard
 from orchestrator.sandbox.platform import Json, PanelError, checked_ms
 from orchestrator.sandbox.shelf import Shelf, ShelfOffice
 
@@ -23,8 +23,8 @@ class CartShelf(Shelf):
     """The orders of one shop. `unpaid` and the other states say which states mean that, empty where none does; a new
     order is in `paid`. `exact_ms`: of its stamps.
 
-    `beside`: rows of orders, such as `notes` and `refunds`, newest first, each with its `id` and the time when it was
-    made (`at`).
+    `beside`: rows of orders, such as `notes` and `refunds`, newest first, as they are shown. `note_names`: what the
+    author and the text of a note are called, and that the buyer sees it.
     """
 
     events: ClassVar[Sequence[str]] = ("created", "updated", "deleted", "restored")
@@ -35,6 +35,7 @@ class CartShelf(Shelf):
     refunded: ClassVar[str] = ""
     trashed: ClassVar[str] = ""
     exact_ms: ClassVar[int] = 1
+    note_names: ClassVar[Sequence[str]] = ("author", "text", "is_public")
 
     def __init__(self, clock: Clock, key: str, secret: str, first_id: int) -> None:
         super().__init__(clock, key, secret, first_id)
@@ -47,8 +48,13 @@ class CartShelf(Shelf):
     # -- to write --------------------------------------------------------------------------------------------------
 
     def cart(self) -> Cart:
-        """What a buyer orders."""
-        return drawn(self.rng, self._row_ids.__next__)
+        """What a buyer orders: the first one a `standard` cart, the others as it comes."""
+        next_id = self._row_ids.__next__
+        return drawn(self.rng, next_id) if self.carts else standard(next_id)
+
+    def stamp(self, name: str, ms: int | None) -> Mapping[str, Json]:
+        """The fields that show a time (Unix milliseconds, None: there is none), such as `created` or `modified`."""
+        return {name: ms}
 
     def happened(self, event: str, order_id: int) -> None:
         """An order was one of `events`; `deleted` is put into the trash."""
@@ -105,11 +111,15 @@ class CartShelf(Shelf):
 
     def refund(self, order_id: int, amount: Decimal | None, reason: str) -> None:
         """Gives an amount back (None: all that is left). Raises ValueError."""
-        self.put("refunds", order_id, amount=self.carts[order_id].refund(amount), reason=reason)
+        self.put("refunds", order_id, amount=str(self.carts[order_id].refund(amount)), reason=reason)
+
+    def note(self, order_id: int, author: str, text: str, is_public: bool) -> dict[str, Json]:
+        """Somebody writes a note, for the buyer where it `is_public`."""
+        return self.put("notes", order_id, **dict(zip(self.note_names, (author, text, is_public), strict=True)))
 
     def put(self, what: str, order_id: int, **fields: Json) -> dict[str, Json]:
         """One more of the rows beside an order."""
-        row = {"id": self.next_id(), "at": self.now(), **fields}
+        row = {"id": self.next_id(), **self.stamp("created", self.now()), **fields}
         self.beside[what, order_id].insert(0, row)
         return row
 
@@ -156,7 +166,7 @@ class CartOffice(ShelfOffice[C]):
 
     def note(self, order: str, text: str) -> str:
         """Writes a note for the buyer: no change of the order."""
-        self.shop.put("notes", self._order(order)["id"], author="admin", text=text, is_public=True)
+        self.shop.note(self._order(order)["id"], "admin", text, is_public=True)
         return order
 
     def trash(self, order: str) -> str:

@@ -81,20 +81,12 @@ class RestShelf(CartShelf):
 
     # -- to write --------------------------------------------------------------------------------------------------
 
-    def stamp(self, name: str, ms: int | None) -> Mapping[str, Json]:
-        """The fields that show a time (Unix milliseconds, None: there is none), such as `created` or `modified`."""
-        raise NotImplementedError
-
     def bound_ms(self, text: str, call: Call) -> float:
         """The bound of a list in Unix milliseconds. Raises ValueError."""
         raise NotImplementedError
 
-    def row(self, what: str, row: Mapping[str, Json]) -> dict[str, Json]:
-        """A row beside an order, as it is shown but for its id and time."""
-        raise NotImplementedError
-
-    def taken(self, what: str, sent: Mapping[str, Json]) -> dict[str, Json]:
-        """What is kept of a row that a client sends. Raises Refused."""
+    def put_sent(self, what: str, order_id: int, sent: Mapping[str, Json]) -> dict[str, Json]:
+        """Keeps a row that a client sends beside an order. Raises Refused."""
         raise NotImplementedError
 
     def headers(self, asked: Registered, body: bytes) -> Mapping[str, str]:
@@ -152,11 +144,11 @@ class RestShelf(CartShelf):
         Refused: `order`."""
         what, order = call.path.rpartition("/")[2], self._order(call)
         if call.method == "GET":
-            return answer(200, [self._shown_row(what, row) for row in self.beside[what, order["id"]]])
-        row = self.put(what, order["id"], **self.taken(what, call.sent))
+            return answer(200, self.beside[what, order["id"]])
+        row = self.put_sent(what, order["id"], call.sent)
         if what in self.saves:
             self.save(order)
-        return answer(201, self._shown_row(what, row), took_effect=True, is_overwrite=True)
+        return answer(201, row, took_effect=True, is_overwrite=True)
 
     def call_webhooks(self, call: Call) -> Reply:
         """Clients list, make, read, change and remove webhooks; a secret is taken and never shown. Raises
@@ -209,9 +201,6 @@ class RestShelf(CartShelf):
         if (order := self.orders.get(call.number())) is None:
             raise Refused("order")
         return order
-
-    def _shown_row(self, what: str, row: Mapping[str, Json]) -> dict[str, Json]:
-        return {"id": row["id"], **self.stamp("created", row["at"]), **self.row(what, row)}
 
     def _page(self, ids: Sequence[int], call: Call, asked: Mapping[str, Any], shown: Callable[[int], str]) -> Reply:
         size, page, offset = (asked[name] for name in (self.words.size, self.words.page, self.words.offset))

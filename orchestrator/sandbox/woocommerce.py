@@ -80,7 +80,7 @@ class Shop(RestShelf):
     )
     api, exact_ms, saves, removal = "wp-json/", 1000, ("shipment-trackings",), ("force", "true")
     topics = tuple(f"{thing}.{event}" for thing in ("order", "product") for event in RestShelf.events)
-    successes, most_failures = range(200, 303), 6
+    successes, most_failures, note_names = range(200, 303), 6, ("author", "note", "customer_note")
     gone = _error(404, f"{_SHOP}order_invalid_id").body
 
     def __init__(self, options: SandboxOptions, clock: Clock, folder: str, secret: str, first_id: int) -> None:
@@ -100,7 +100,7 @@ class Shop(RestShelf):
         return {**shown, "meta_data": [kept] if parcels else []}
 
     def stamp(self, name: str, ms: int | None) -> Mapping[str, Json]:
-        """As `RestShelf.stamp`: in the site's zone and in GMT."""
+        """As `CartShelf.stamp`: in the site's zone and in GMT."""
         return {f"date_{name}": wall_clock(ms, self.zone), f"date_{name}_gmt": wall_clock(ms)}
 
     def bound_ms(self, text: str, call: Call) -> float:
@@ -109,22 +109,16 @@ class Shop(RestShelf):
         at = at if at.tzinfo is None else at.astimezone(self.zone)
         return at.replace(tzinfo=UTC if is_gmt else self.zone).timestamp() * 1000
 
-    def row(self, what: str, row: Mapping[str, Json]) -> dict[str, Json]:
-        """As `RestShelf.row`."""
-        if what == "notes":
-            return {"author": row["author"], "note": row["text"], "customer_note": row["is_public"]}
-        return {name: str(value) for name, value in row.items() if name not in ("id", "at")}
-
-    def taken(self, what: str, sent: Mapping[str, Json]) -> dict[str, Json]:
-        """As `RestShelf.taken` (§5, §5.1)."""
+    def put_sent(self, what: str, order_id: int, sent: Mapping[str, Json]) -> dict[str, Json]:
+        """As `RestShelf.put_sent`: a note or a tracking (§5, §5.1)."""
         if (needed := "note" if what == "notes" else "tracking_number") not in sent:
             raise Refused("missing", needed)
         if what == "notes":
-            return {"author": "fulfilld", "text": sent["note"], "is_public": sent.get("customer_note") is True}
-        carrier = sent.get("custom_tracking_provider") or sent.get("tracking_provider", "")
-        given = {name: sent.get(name, "") for name in ("tracking_number", "date_shipped")}
-        link = sent.get("custom_tracking_link", "")
-        return {"tracking_id": f"{self.next_id():032x}", "tracking_provider": carrier, "tracking_link": link, **given}
+            return self.note(order_id, "fulfilld", sent["note"], is_public=sent.get("customer_note") is True)
+        kept = {name: sent.get(name, "") for name in ("tracking_number", "date_shipped")}
+        kept["tracking_provider"] = sent.get("custom_tracking_provider") or sent.get("tracking_provider", "")
+        kept |= {"tracking_id": f"{self.next_id():032x}", "tracking_link": sent.get("custom_tracking_link", "")}
+        return self.put(what, order_id, **kept)
 
     def headers(self, asked: Registered, body: bytes) -> Mapping[str, str]:
         """As `RestShelf.headers`. The id of a delivery is made of its second (§6)."""
