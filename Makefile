@@ -85,6 +85,7 @@ lint: $(VENV)/installed-for-tests
 docs: $(VENV)/installed
 	@$(BIN)/python -m orchestrator.config.page
 	@$(BIN)/python -m orchestrator.testing.fill_table
+	@$(BIN)/python -m orchestrator.testing.target_table
 
 bench: $(VENV)/installed-for-tests
 	@$(BIN)/python -m benchmarks.run

@@ -2,8 +2,8 @@
 //
 //     FULFILLD_SOCKET=fulfilld.sock node example.mjs [COUNT]
 //
-// ends after so many orders; without a count it never does. What it has done before it may do again: the keys are those
-// of its own documents, so nothing happens twice.
+// ends after so many orders, for 0 when no event is left; without a count it never does. What it has done before it may
+// do again: the keys are those of its own documents, so nothing happens twice.
 
 import { Client, Problem } from "./fulfilld.mjs";
 
@@ -29,8 +29,9 @@ async function handle({ type, shop, order, target: id }) {
   return true;
 }
 
-let left = Number(process.argv[2] ?? Infinity);
-for await (const event of erp.consume("erp", { types })) {
-  if (await handle(event)) left -= 1;
-  if (left <= 0) break;
+const most = Number(process.argv[2] ?? Infinity);
+let ended = 0;
+for await (const event of erp.consume("erp", { types, isEndless: most > 0 })) {
+  if (await handle(event)) ended += 1;
+  if (most > 0 && ended >= most) break;
 }

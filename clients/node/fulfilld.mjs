@@ -105,11 +105,11 @@ export class Client {
    * The events for a consumer whose cursor the daemon keeps.
    *
    * An event is acknowledged when the next one is asked for; who leaves the loop or dies before gets it again, so handle
-   * each by a key of its own. A daemon that is away is waited for. `isEndless` false ends at the first empty page, for
+   * each by a key of its own. A daemon that is away is waited for. `isEndless` false ends as soon as nothing is left, for
    * programs that are started again and again.
    */
   async *consume(name, { types = [], shop, include = [], limit = 100, waitSeconds = 60, isEndless = true } = {}) {
-    const query = { type: types.join(","), shop, include: include.join(","), limit, wait: waitSeconds };
+    const query = { type: types.join(","), shop, include: include.join(","), limit, wait: isEndless ? waitSeconds : undefined };
     let passed = null;
     const pass = async (cursor, feed) => {
       await this.ack(name, cursor, { feed, patienceSeconds: Infinity });

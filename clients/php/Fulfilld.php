@@ -140,8 +140,8 @@ final class Client
      * The events for a consumer whose cursor the daemon keeps.
      *
      * An event is acknowledged when the next one is asked for; who leaves the loop or dies before gets it again, so
-     * handle each by a key of its own. A daemon that is away is waited for. `$isEndless` false ends at the first empty
-     * page, for programs that are started again and again.
+     * handle each by a key of its own. A daemon that is away is waited for. `$isEndless` false ends as soon as nothing
+     * is left, for programs that are started again and again.
      */
     public function consume(
         string $name,
@@ -157,7 +157,7 @@ final class Client
             'shop' => $shop,
             'include' => implode(',', $include) ?: null,
             'limit' => $limit,
-            'wait' => $waitSeconds ?: null,
+            'wait' => $isEndless && $waitSeconds ? $waitSeconds : null,
         ];
         $passed = null;
         do {

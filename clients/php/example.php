@@ -6,8 +6,8 @@ declare(strict_types=1);
 //
 //     FULFILLD_SOCKET=fulfilld.sock php example.php [COUNT]
 //
-// ends after so many orders; without a count it never does. What it has done before it may do again: the keys are those
-// of its own documents, so nothing happens twice.
+// ends after so many orders, for 0 when no event is left; without a count it never does. What it has done before it may
+// do again: the keys are those of its own documents, so nothing happens twice.
 
 require __DIR__ . '/Fulfilld.php';
 
@@ -38,9 +38,13 @@ function handle(Client $erp, array $event): bool
     return true;
 }
 
-$left = (float) ($argv[1] ?? INF);
-foreach ((new Client())->consume('erp', ['order.imported', 'target.reached', 'target.failed']) as $event) {
-    if (handle($erp ??= new Client(), $event) && --$left <= 0) {
+$erp = new Client();
+$most = (float) ($argv[1] ?? INF);
+$ended = 0;
+$types = ['order.imported', 'target.reached', 'target.failed'];
+foreach ($erp->consume('erp', $types, isEndless: $most > 0) as $event) {
+    $ended += (int) handle($erp, $event);
+    if ($most > 0 && $ended >= $most) {
         break;
     }
 }

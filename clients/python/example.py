@@ -2,7 +2,8 @@
 
     FULFILLD_SOCKET=fulfilld.sock python example.py [COUNT]
 
-ends after so many orders; without a count it never does. What it has done before it may do again: the keys are those of
+ends after so many orders, for 0 when no event is left; without a count it never does. What it has done before it may do
+again: the keys are those of
 its own documents, so nothing happens twice.
 """
 
@@ -14,7 +15,8 @@ most = float(sys.argv[1]) if len(sys.argv) > 1 else float("inf")
 ended = 0
 erp = Client()
 
-for event in erp.consume("erp", types=["order.imported", "target.reached", "target.failed"]):
+types = ["order.imported", "target.reached", "target.failed"]
+for event in erp.consume("erp", types=types, is_endless=most > 0):
     shop, order = event["shop"], event["order"]
     try:
         if event["type"] == "order.imported":
@@ -31,5 +33,5 @@ for event in erp.consume("erp", types=["order.imported", "target.reached", "targ
             raise
         print(shop, order, "refused", problem.code, flush=True)
     ended += 1
-    if ended >= most:
+    if 0 < most <= ended:
         break

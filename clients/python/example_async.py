@@ -33,9 +33,10 @@ async def handle(erp: AsyncClient, event: Any) -> bool:
 
 async def main(most: float) -> None:
     erp, ended = AsyncClient(), 0
-    async for event in erp.consume("erp", types=["order.imported", "target.reached", "target.failed"]):
+    types = ["order.imported", "target.reached", "target.failed"]
+    async for event in erp.consume("erp", types=types, is_endless=most > 0):
         ended += await handle(erp, event)
-        if ended >= most:
+        if 0 < most <= ended:
             break
 
 

@@ -206,15 +206,15 @@ class Client:
         """The events for a consumer whose cursor the daemon keeps.
 
         An event is acknowledged when the next one is asked for; who leaves the loop or dies before gets it again, so
-        handle each by a key of its own. A daemon that is away is waited for. `is_endless` False ends at the first empty
-        page, for programs that are started again and again.
+        handle each by a key of its own. A daemon that is away is waited for. `is_endless` False ends as soon as nothing
+        is left, for programs that are started again and again.
         """
         query: Query = {
             "type": ",".join(types) or None,
             "shop": shop,
             "include": ",".join(include) or None,
             "limit": limit,
-            "wait": wait_seconds or None,
+            "wait": (wait_seconds or None) if is_endless else None,
         }
         passed: int | None = None
         while True:

@@ -88,7 +88,7 @@ class AsyncClient:
             "shop": shop,
             "include": ",".join(include) or None,
             "limit": limit,
-            "wait": wait_seconds or None,
+            "wait": (wait_seconds or None) if is_endless else None,
         }
         passed: int | None = None
         while True:

@@ -129,6 +129,15 @@ async def test_what_is_handled_is_acknowledged_whatever_filters_leave_out(tmp_pa
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
+async def test_a_program_that_does_not_stay_ends_when_nothing_is_left(tmp_path: Path, name: str) -> None:
+    daemon = scripted(read=[page(IMPORTED, next_cursor=7), page(REACHED, next_cursor=9), page(next_cursor=9)])
+    async with daemon.listening(tmp_path / "s"):
+        done = await run_example(name, 0, FULFILLD_SOCKET=str(tmp_path / "s"))
+    assert (done.returncode, done.stdout) == (0, b"acme A/1 reached\n"), done.stderr
+    assert [body["cursor"] for body in daemon.sent(ACK)] == [7, 9]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
 async def test_a_store_that_was_restored_meanwhile_is_read_from_where_its_cursor_is(tmp_path: Path, name: str) -> None:
     daemon = scripted(ack=[BEHIND, (200, {})])
     async with daemon.listening(tmp_path / "s"):
