@@ -1,0 +1,57 @@
+"""What the clients offer beside submission and the loop: the same calls and the same answers in each language."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.api.bench import TOKEN, an_order, bench
+from tests.api.test_http import free_port
+from tests.support.clients import ROOT, interpreter
+
+CALLS = {
+    "python": ("python", "calls.py"),
+    "python_async": ("python", "calls_async.py"),
+    "node": ("node", "calls.mjs"),
+    "php": ("php", "calls.php"),
+}
+ANSWERS = """\
+queued
+1, 2, a/ä 1
+target.submitted
+1
+0
+409 cursor-ahead True
+409 cursor-ahead True
+422 idempotency-key-reused True
+404 shop-not-found True
+unreachable
+acme
+"""
+README = (ROOT / "clients" / "README.md").read_text("utf-8")
+CHECKS = {"python": ("-m", "py_compile"), "js": ("--check",), "php": ("-l",)}
+"""How each language reads a file without running it."""
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_calls_answer_alike_in_every_language(name: str) -> None:
+    language, place = CALLS[name]
+    async with bench(*map(an_order, ("1", "2", "a/ä 1")), tcp={"port": (port := free_port()), "token": TOKEN}):
+        command = [interpreter(language), str(Path(__file__).parent / "calls" / place), f"http://127.0.0.1:{port}"]
+        own = {"PYTHONPATH": str(ROOT / "clients" / "python"), "PYTHONUTF8": "1", "FULFILLD_TOKEN": TOKEN}
+        done = await anyio.run_process(command, env={**os.environ, **own}, check=False)
+    assert (done.returncode, done.stdout.decode()) == (0, ANSWERS), done.stderr
+
+
+@pytest.mark.parametrize("language", CHECKS)
+async def test_what_the_readme_shows_is_of_its_language(tmp_path: Path, language: str) -> None:
+    [code] = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    path = tmp_path / ("shown.mjs" if language == "js" else f"shown.{language}")
+    path.write_text(f"<?php\n{code}" if language == "php" else code)
+    runs = interpreter("node" if language == "js" else language)
+    done = await anyio.run_process([runs, *CHECKS[language], str(path)], check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
