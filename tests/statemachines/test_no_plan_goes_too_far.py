@@ -134,7 +134,8 @@ def test_a_state_beside_the_way_is_one_step_away_or_out_of_reach(platform: str, 
                 for brought in BRINGS:
                     request = TargetRequest.from_json({"state": wanted, **brought})
                     plan = machine.plan(OrderState(state, state, "paid", facts), request)
-                    assert isinstance(plan, Refusal) or len(plan.steps) <= 1, (state, request, plan)
+                    moves = [] if isinstance(plan, Refusal) else [each for each in plan.steps if each.source != each.to]
+                    assert len(moves) <= 1, (state, request, plan)
 
 
 NAMES = [f"S{n}" for n in range(6)]

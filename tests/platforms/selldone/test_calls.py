@@ -168,8 +168,8 @@ async def test_what_cannot_be_an_order_id_is_not_found_without_a_call(order_id: 
 
 async def test_an_unknown_step_is_a_programming_error() -> None:
     async with selldone_client() as client:
-        with pytest.raises(ValueError, match="no step 'cancel'"):
-            await client.perform("cancel", ORDER, ORDER_STATE, NOTHING)
+        with pytest.raises(ValueError, match="no step 'fulfill'"):
+            await client.perform("fulfill", ORDER, ORDER_STATE, NOTHING)
 
 
 # -- doctor, config, link ----------------------------------------------------------------------------------------------
