@@ -69,7 +69,7 @@ class Address:
     def of(cls, socket: str | None, url: str | None, token: str | None) -> Address:
         """What is given, else what the environment says. Raises ValueError when neither names a daemon."""
         if socket is None and url is None:
-            socket, url = os.environ.get("FULFILLD_SOCKET"), os.environ.get("FULFILLD_URL")
+            socket, url = os.environ.get("FULFILLD_SOCKET") or None, os.environ.get("FULFILLD_URL") or None
         if url is not None and urlsplit(url).scheme not in ("http", "https"):
             raise ValueError(f"{url} is no address of a daemon; write it as http://127.0.0.1:8440")
         if socket is None and url is None:
@@ -99,12 +99,19 @@ def request_of(address: Address, method: str, path: str, query: Query | None, bo
         headers["Authorization"] = f"Bearer {address.token}"
     if key is not None:
         headers["Idempotency-Key"] = key
-    data = None if body is None else json.dumps(body).encode()
+    data = None if body is None else json.dumps(body, default=_text_of).encode()
     if data is not None:
         headers["Content-Type"] = "application/json"
     prefix = urlsplit(address.url).path.rstrip("/") if address.socket is None and address.url else ""
     target = prefix + path + (f"?{urlencode(given)}" if given else "")
     return Request(method, target, headers, data, CALL_SECONDS + float(given.get("wait") or 0))
+
+
+def _text_of(value: Any) -> str:
+    """Quantities as ERPs have them: the API takes decimals as text. Raises TypeError for what is no JSON."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    raise TypeError(f"{value!r} is no JSON")
 
 
 def path_of(*segments: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import anyio
@@ -45,6 +47,28 @@ async def test_calls_answer_alike_in_every_language(name: str) -> None:
         own = {"PYTHONPATH": str(ROOT / "clients" / "python"), "PYTHONUTF8": "1", "FULFILLD_TOKEN": TOKEN}
         done = await anyio.run_process(command, env={**os.environ, **own}, check=False)
     assert (done.returncode, done.stdout.decode()) == (0, ANSWERS), done.stderr
+
+
+def test_python_sends_decimals_as_text_with_all_their_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "clients" / "python"))
+    from fulfilld import Address, request_of
+
+    line = {"id": "1", "quantity": Decimal("1.50"), "many": Decimal("1E+3")}
+    sent = request_of(Address(socket="s"), "POST", "/v1/targets", None, {"items": [line]}, "k-1").data
+    assert sent is not None
+    assert json.loads(sent) == {"items": [{"id": "1", "quantity": "1.50", "many": "1000"}]}
+
+
+def test_python_takes_an_empty_variable_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "clients" / "python"))
+    from fulfilld import Address
+
+    monkeypatch.setenv("FULFILLD_SOCKET", "")
+    monkeypatch.setenv("FULFILLD_URL", "http://127.0.0.1:8440")
+    assert Address.of(None, None, None).socket is None
+    monkeypatch.setenv("FULFILLD_URL", "")
+    with pytest.raises(ValueError, match="FULFILLD_SOCKET"):
+        Address.of(None, None, None)
 
 
 @pytest.mark.parametrize("language", CHECKS)
