@@ -83,7 +83,7 @@ class Call:
     sent: Mapping[str, Json]
 
     def number(self, name: str = "order") -> int:
-        """The id that a part of the path is, 0 where it is none."""
+        """The id that a part of the path is, 0 where that is no number."""
         return number_in(self.named.get(name, "")) or 0
 
     def checked(self, declared: Mapping[str, Parameter]) -> dict[str, Any]:
