@@ -47,12 +47,22 @@ def course_of(machine: PlatformMachine, current: OrderState, request: TargetRequ
     if _is_delivery(request, wanted):
         is_about_all = request.parcel is None and (machine.delivers_parcels or not codes_of(request))
         return None if is_about_all else Delivery(machine, current, request, wanted)
-    if request.parcel is None:
-        return None
     leads_there = any(row.name == machine.parcel_step and row.to == wanted.name for row in machine.rows)
     is_shipment = Milestone.SHIPPED in wanted.milestones or leads_there
+    if request.parcel is None:
+        is_repeat = is_shipment and _repeats_part(machine, current, request)
+        return Shipment(machine, current, request, wanted) if is_repeat else None
     kind = Shipment if is_shipment else Misplaced
     return kind(machine, current, request, wanted)
+
+
+def _repeats_part(machine: PlatformMachine, current: OrderState, request: TargetRequest) -> bool:
+    """Whether a target comes once more under codes of parcels that left something behind: it is about these, and must
+    not send the whole order. Machines that mark parcels by themselves know codes by themselves."""
+    if machine.delivers_parcels or request.items is not None or request.despatch:
+        return False
+    chosen = chosen_parcels(current.parcels, request)
+    return bool(chosen) and not any(each["closes"] for each in chosen)
 
 
 def _is_delivery(request: TargetRequest, wanted: State) -> bool:

@@ -199,6 +199,25 @@ def test_an_order_shows_the_finer_word_for_its_payment(
     assert f"payment    {shown}\n" in fulfilld("order", "acme", "67890").stdout
 
 
+def test_an_order_shows_its_parcels_and_what_became_of_them(daemon: FakeDaemon, fulfilld: Run) -> None:
+    at = "2026-01-02T03:04:05.000Z"
+    parcel = {"carrier": None, "url": None, "location": None, "last": False, "recorded_at": at, "returned": False}
+    parcels = [
+        {
+            **parcel,
+            "number": "B-1",
+            "tracking": ["T1", "T2"],
+            "lines": [{"id": "1", "quantity": "2"}],
+            "delivered_at": at,
+        },
+        {**parcel, "number": "B-2", "tracking": [], "lines": [{"id": "2", "quantity": None}], "delivered_at": None},
+    ]
+    daemon.answers["GET", ORDER] = an_order(parcels=parcels)
+    shown = fulfilld("order", "acme", "67890").stdout.splitlines()
+    at_line = shown.index("parcels    B-1 (T1, T2): 2 of 1, arrived")
+    assert shown[at_line + 1] == "           B-2: all of 2"
+
+
 def test_an_order_shows_what_the_buyer_sends_back(daemon: FakeDaemon, fulfilld: Run) -> None:
     rows = [("7", "OPEN", [("1", 2), ("2", "1.5")]), ("8", "DECLINED", [])]
     returns = [

@@ -240,3 +240,14 @@ def test_what_the_platform_has_no_use_for_is_not_brought_again() -> None:
     assert steps(MACHINE, order(), then) == [RECORD, "pack", "complete"]
     assert MACHINE.own_request(order(), then).trackings == ()
     assert MACHINE.recorded(order(), then)[0]["tracking"] == ["T1", "T2"], "it is kept all the same"
+
+
+def test_a_code_of_a_part_does_not_send_the_whole_order_without_its_parcel() -> None:
+    then = after(MACHINE, order(), target(number="B-1", tracking=["T1"], lines=["1"]))
+    again = TargetRequest.from_json({"state": "shipped", "tracking": {"code": "T1"}})
+    assert steps(MACHINE, then, again) == []
+    assert steps(MACHINE, then, replace(again, state="preparing")) == ["track", "pack"]
+    other = TargetRequest.from_json({"state": "shipped", "tracking": {"code": "T7"}})
+    assert steps(MACHINE, then, other) == ["track", "pack", "complete"], "which means the whole order"
+    sent = after(MACHINE, then, target(number="B-2", tracking=["T2"]))
+    assert steps(MACHINE, sent, again) == []

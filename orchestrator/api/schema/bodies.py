@@ -201,7 +201,7 @@ class ParcelBody(Body):
     @model_validator(mode="after")
     def _has_a_name(self) -> Self:
         """A parcel that is known by nothing could not be distinguished from the next one."""
-        if self.number is None and not self.tracking:
+        if _filled(self.number) is None and not self.tracking:
             raise ValueError("number and tracking are missing: give one of them, the parcel is known by it")
         return self
 
@@ -209,7 +209,7 @@ class ParcelBody(Body):
         """As the machines take it."""
         codes = dict.fromkeys(code.strip() for code in self.tracking or ())
         return TargetParcel(
-            number=self.number,
+            number=_filled(self.number),
             carrier=_filled(self.carrier),
             tracking=tuple(codes),
             url=_filled(self.url),
