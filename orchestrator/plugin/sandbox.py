@@ -15,7 +15,7 @@ from orchestrator.sandbox.base import (
     number_in,
     wall_clock,
 )
-from orchestrator.sandbox.cart import Cart, Good, Person, Row, drawn, shares
+from orchestrator.sandbox.cart import Cart, Good, Person, Row, drawn, shares, standard
 from orchestrator.sandbox.cart_shelf import CartOffice, CartShelf
 from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.ledger import Ledger
@@ -107,6 +107,7 @@ __all__ = [
     "shares",
     "sign",
     "some_of",
+    "standard",
     "wall_clock",
     "webhook_routes",
     "whole",
