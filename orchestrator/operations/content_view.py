@@ -15,16 +15,17 @@ from storage.transaction import Transaction
 
 
 def content_view(order: Order, kept: Kept | None) -> Content | None:
-    """The content as the platform showed it last, with the parcels that targets reported; None for an order that a
-    version without content kept, until it is read.
+    """The content as the platform showed it last, with the parcels that targets reported; None for an order that an
+    older version kept, until it is read: that had no content, or one in which null and some amounts meant something
+    else (`Kept.is_exact`).
 
     It is stale when a step of ours ended since, when nothing but a webhook showed the order yet, and while a read has
     to show what became of it.
     """
-    if kept is None or kept.content is None:
+    if kept is None or kept.content is None or not kept.is_exact:
         return None
     shown = with_recorded(kept.content, recorded_parcels(order))
-    whole = completed(shown, is_exact=kept.is_exact)
+    whole = completed(shown)
     read_at = _read_at(order, kept)
     is_stale = order.is_provisional or order.observed_at == 0 or order.moved_at > read_at
     return {**whole, "read_at": rfc3339(read_at), "stale": is_stale}

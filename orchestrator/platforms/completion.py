@@ -70,11 +70,10 @@ def leaves(member: Member | None = None, at: tuple[str, ...] = ()) -> Iterator[t
         yield at
 
 
-def completed(content: Mapping[str, Json], *, is_exact: bool = True) -> CompleteContent:
-    """The whole of it. `is_exact` False: content that an older version kept, in which null may also mean that the
-    platform does not give: all of its nulls are gaps."""
+def completed(content: Mapping[str, Json]) -> CompleteContent:
+    """The whole of it."""
     gaps = _Gaps()
-    found = cast("dict[str, Json]", _completed(shape(), content, (), gaps, is_exact=is_exact))
+    found = cast("dict[str, Json]", _completed(shape(), content, (), gaps))
     stated = content.get("derived")
     derived = {each for each in stated if _is_there(found, each)} if isinstance(stated, list) else set()
     derived |= _derive(found, gaps)
@@ -125,21 +124,16 @@ class _Gaps:
         return sorted(found)
 
 
-def _completed(
-    member: Member, value: Any, path: tuple[str, ...], gaps: _Gaps, *, is_exact: bool, pattern: tuple[str, ...] = ()
-) -> Json:
+def _completed(member: Member, value: Any, path: tuple[str, ...], gaps: _Gaps, pattern: tuple[str, ...] = ()) -> Json:
     """A value as the shape has it. One of another kind than the shape's counts as not given."""
-    if value is None and not is_exact:
-        value = _MISSING
     if member.members is not None:
-        return _completed_object(member, value, path, gaps, is_exact=is_exact, pattern=pattern)
+        return _completed_object(member, value, path, gaps, pattern)
     if member.element is not None and isinstance(value, list):
         gaps.note(path, pattern, is_missing=False)
         if member.element.members is None:
             return [each for each in value if isinstance(each, member.element.kind)]
         return [
-            _completed(member.element, each, (*path, str(n)), gaps, is_exact=is_exact, pattern=(*pattern, _ANY))
-            for n, each in enumerate(value)
+            _completed(member.element, each, (*path, str(n)), gaps, (*pattern, _ANY)) for n, each in enumerate(value)
         ]
     if member.element is not None:
         gaps.note(path, pattern, is_missing=value is not None)
@@ -149,9 +143,7 @@ def _completed(
     return value if is_valid else None
 
 
-def _completed_object(
-    member: Member, value: Any, path: tuple[str, ...], gaps: _Gaps, *, is_exact: bool, pattern: tuple[str, ...]
-) -> Json:
+def _completed_object(member: Member, value: Any, path: tuple[str, ...], gaps: _Gaps, pattern: tuple[str, ...]) -> Json:
     assert member.members is not None
     is_given = value is None or isinstance(value, Mapping)
     if member.is_nullable and not isinstance(value, Mapping):
@@ -162,14 +154,7 @@ def _completed_object(
         given = {name: each for name, each in given.items() if each is not None}  # a price has no other basis
     missing = None if value is None else _MISSING
     found = {
-        name: _completed(
-            inner,
-            given.get(name, missing),
-            (*path, name),
-            gaps,
-            is_exact=is_exact,
-            pattern=(*pattern, name),
-        )
+        name: _completed(inner, given.get(name, missing), (*path, name), gaps, (*pattern, name))
         for name, inner in member.members.items()
     }
     return found | {name: each for name, each in given.items() if name not in found}
