@@ -80,6 +80,20 @@ async def test_an_order_that_a_step_brought_to_its_end_is_read_once_more(platfor
         assert not (await content(floor, shop, order))["stale"]
 
 
+@every_platform
+async def test_a_cancellation_of_ours_is_no_change_by_anybody_else(platform: str, tmp_path: Path) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path, platform=platform) as floor:
+        shop, order = await the_order(floor)
+        await floor.commands.refresh(shop, order)
+        assert (await floor.reach(order, "cancelled", shop, reason="out of stock")).status.value == "reached"
+        await synced(floor, shop)
+        await floor.commands.refresh(shop, order)
+        assert await floor.events("order.updated", order=order) == []
+        assert len(await floor.events("order.cancelled", order=order)) == 1
+        assert len(await floor.events("order.refreshed", order=order)) == 1
+        assert not (await content(floor, shop, order))["stale"]
+
+
 async def test_a_parcel_that_our_step_made_is_in_the_event_that_follows(tmp_path: Path) -> None:
     async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path, platform="shopify") as floor:
         shop, order = await the_order(floor)

@@ -30,6 +30,7 @@ from statemachines.target import Json
 APART = Apart(
     # set_tracking writes tracking_code and tracking_url, prepare the rest of delivery_info, and so does the platform
     steps=("/parcels", "/delivery/name", "/delivery/requested_on"),
+    cancel=("/cancelled", "/payment", "/rejection"),
     beside=(
         # the product and the buyer's account as they are now: an order's row of the list need not carry them, and a
         # product that is renamed is no other order
