@@ -20,7 +20,7 @@ from orchestrator.platforms.client import OrderSnapshot
 from statemachines.machine import OrderState, PlatformMachine
 from statemachines.target import Json
 from storage.history import forget_skipped, note_skipped
-from storage.orders import get_kept, get_order, get_payload, insert_order, touch_order
+from storage.orders import get_kept, get_order, get_payload, insert_order, save_payload, touch_order
 from storage.records import Order, Situation
 from storage.rejected import remove_rejected_of
 from storage.transaction import Transaction
@@ -42,11 +42,13 @@ class Adopted(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Observation:
     """The snapshot of one order at `read_at` (Unix milliseconds, when the request began). `cause`: the webhook that led
-    to the read (`webhook`, `topic`), for the events."""
+    to the read (`webhook`, `topic`), for the events. `is_whole`: a read of this order alone, which shows all of it; the
+    row of a list may show less."""
 
     snapshot: OrderSnapshot
     read_at: int
     cause: Mapping[str, Json] | None = None
+    is_whole: bool = False
 
 
 def adopt(tx: Transaction, ctx: Context, observation: Observation) -> tuple[Order, Adopted]:
@@ -59,6 +61,8 @@ def adopt(tx: Transaction, ctx: Context, observation: Observation) -> tuple[Orde
     if _is_stale(ctx, order, observation.read_at):
         return _note_change(tx, ctx, order, observation), Adopted.STALE
     if order.intent is None and order.gone_at is None and _is_unchanged(ctx.machine, order, snapshot):
+        if observation.is_whole:
+            _keep_beside(tx, ctx, order, observation)
         touch_order(tx, order.seq, observation.read_at, ctx.now)
         return order, Adopted.UNCHANGED
     draft = Draft.of(tx, order, cause=observation.cause, kept=get_kept(tx, shop, order.id))
@@ -155,6 +159,14 @@ def _is_unchanged(machine: PlatformMachine, order: Order, snapshot: OrderSnapsho
         and order.observed_at > order.moved_at  # the first observation after a step of ours: what the step did is kept
         and machine.merged_facts(known, snapshot.order_state()) == order.facts
     )
+
+
+def _keep_beside(tx: Transaction, ctx: Context, order: Order, observation: Observation) -> None:
+    """What the platform shows beside an order (`Apart.beside`) is no change of it, and yet the ERP is given it: an
+    article that got its number is found by a refresh."""
+    kept, snapshot = get_kept(tx, order.shop, order.id), observation.snapshot
+    if kept is None or kept.content != snapshot.content:
+        save_payload(tx, order.shop, order.id, snapshot.payload, ctx.now, snapshot.content, observation.read_at)
 
 
 def _import(tx: Transaction, ctx: Context, observation: Observation) -> Order:

@@ -87,7 +87,7 @@ class OrderReads:
         except NotFound as failure:
             await self._note_gone(order_id, failure.detail, asked_at)
             raise
-        observation = Observation(snapshot, read_at, cause)
+        observation = Observation(snapshot, read_at, cause, is_whole=True)
         try:
             result = await self._services.store.write(lambda tx: self._adopt(tx, observation, imports_any=imports_any))
         except StoreError:

@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.operations.content_view import content_view
 from orchestrator.registry import BUILT_IN
+from orchestrator.sandbox.selldone.baskets import Line
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing.stage import moves_of
 from storage.migrations import all_migrations
@@ -68,6 +69,25 @@ async def test_content_is_stale_after_a_step_until_the_next_read_and_an_event_sa
         await floor.commands.refresh(shop, order)
         assert await floor.events("order.refreshed", order=order) == refreshed
         assert await floor.events("order.updated", order=order) == []
+
+
+async def test_an_article_that_got_its_number_is_found_by_a_refresh_and_is_no_change(tmp_path: Path) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path) as floor:
+        shop, order = await the_order(floor)
+        await floor.commands.refresh(shop, order)
+        before, known = await content(floor, shop, order), await floor.order(order, shop)
+        platform: Any = floor.sandbox.platforms["selldone"]
+        (baskets,) = [each.baskets for each in platform.shops_by_key.values()]
+        basket = baskets[int(order)]
+        new = '{"sku": "NEW-1", "title": "New name"}'
+        basket.lines = tuple(Line(line.fields, new, "null") for line in basket.lines)
+        await floor.commands.refresh(shop, order)
+        after = await content(floor, shop, order)
+        assert {(line["sku"], line["name"]) for line in after["lines"]} == {("NEW-1", "New name")}
+        assert after["hash"] != before["hash"]
+        assert b"NEW-1" in (await payload(floor, shop, order) or b"")
+        assert (await floor.order(order, shop)).version == known.version
+        assert await floor.events("order.updated", "order.refreshed", order=order) == []
 
 
 @every_platform
