@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, SecretStr
 
@@ -157,8 +158,15 @@ def identity_of(platform: str, base_url: str, named: Mapping[str, Any]) -> str:
         address = address.replace(f"{{{key}}}", str(value))
     parts = [f"{key} {value}" for key, value in named.items() if value is not None]
     if PLATFORMS[platform].default_base_url is None:  # a site of its own: its address is no way to it, but the shop
-        return ", ".join([platform, f"base_url {address}", *parts])
+        return ", ".join([platform, f"base_url {_in_one_spelling(address)}", *parts])
     return ", ".join([f"{platform} at {address}", *parts])
+
+
+def _in_one_spelling(address: str) -> str:
+    """An address whose scheme and host are in small letters, without the port that goes without saying."""
+    url = urlsplit(address)
+    host = url.netloc.lower().removesuffix({"https": ":443", "http": ":80"}.get(url.scheme, ""))
+    return urlunsplit((url.scheme, host, url.path, url.query, url.fragment))
 
 
 @dataclass(frozen=True, slots=True)

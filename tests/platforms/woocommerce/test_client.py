@@ -151,6 +151,17 @@ def test_sites_in_folders_of_one_host_are_several_shops(tmp_path: Path) -> None:
     assert line.startswith("shops.b: is the same account as shops.a")
 
 
+@pytest.mark.parametrize("spelling", ["https://H.example/a", "https://h.example:443/a", "HTTPS://h.EXAMPLE/a/"])
+def test_a_shop_stays_itself_however_its_address_is_spelt(tmp_path: Path, spelling: str) -> None:
+    one, other = (
+        loaded(tmp_path, {"shops": {"a": shop(base_url=url)}}).shops["a"].identity()
+        for url in ("https://h.example/a", spelling)
+    )
+    assert one == other
+    elsewhere = loaded(tmp_path, {"shops": {"a": shop(base_url="https://h.example:444/a")}}).shops["a"]
+    assert elsewhere.identity() != one
+
+
 def test_a_status_may_be_written_as_the_database_has_it(tmp_path: Path) -> None:
     config = loaded(tmp_path, {"shops": {"woo": shop(statuses={"shipped": "wc-sent"})}})
     assert config.shops["woo"].machine_options()["statuses"]["shipped"] == "sent"
