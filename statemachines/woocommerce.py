@@ -28,9 +28,8 @@ _USUAL: Final = {"new": "processing", "shipped": "completed", "delivered": "comp
 
 class WooCommerceMachine(TrackingMachine):
     """The machine of one shop. `statuses`: the status of each milestone; milestones that follow one another may share
-    one. Facts that it reads: `lines`, how many by line, and those of tracking.
-
-    Raises DefinitionError with a sentence for a person when the statuses contradict themselves.
+    one. Facts that it reads: `lines`, how many by line, and those of tracking. Raises DefinitionError, for a person to
+    read, where the statuses contradict themselves.
     """
 
     def __init__(self, statuses: Mapping[str, str | None]) -> None:

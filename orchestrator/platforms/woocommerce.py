@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
-from html import unescape
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, field_validator
@@ -37,7 +36,6 @@ Row: TypeAlias = Mapping[str, Json]
 Way: TypeAlias = Literal["plugin", "note", "auto", "none"]
 
 _NOWHERE: Final = "rest_no_route"  # no such plug-in; or WooCommerce itself is switched off
-_PICKUP: Final = ("local_pickup", "pickup_location")
 _ADDRESS: Final = {"street": "address_1", "street2": "address_2", "postal_code": "postcode", "region_code": "state"} | {
     name: name for name in ("company", "city", "country", "phone", "email")
 }
@@ -84,9 +82,7 @@ class WooCommerceOptions(Section):
 
     credentials: Annotated[WooCommerceCredentials, Field(description="The key of the REST API")]
     statuses: Annotated[WooCommerceStatuses, Field(description="Which status means what")] = WooCommerceStatuses()
-    tracking: Annotated[Way, Field(description="By the Shipment Tracking plug-in, a note, or the one there is")] = (
-        "plugin"
-    )
+    tracking: Annotated[Way, Field(description="By the Shipment Tracking plug-in, a note, or what is there")] = "plugin"
     customer_note: Annotated[bool, Field(description="Whether the buyer is mailed such a note")] = True
     permalinks: Annotated[Literal["pretty", "plain"], Field(description="As in WordPress's own settings")] = "pretty"
 
@@ -117,8 +113,8 @@ class WooCommerceClient(PushingRestClient):
         super().__init__(settings, secrets=(key, secret, basic), headers={"Authorization": f"Basic {basic}"})
         self._options = options
         self._machine = build(options.model_dump(include={"statuses"}))
-        ends = frozenset(state.name for state in self._machine.states.values() if state.is_end)
-        self._read_order = partial(read_order, ends=ends)
+        states = self._machine.states.values()
+        self._read_order = partial(read_order, ends=frozenset(each.name for each in states if each.is_end))
         self._page_size = min(settings.page_size, 100)
         self._lookback_ms = int(settings.lookback_seconds * 1000)
 
@@ -132,13 +128,13 @@ class WooCommerceClient(PushingRestClient):
         return await self._single(order_id, self._order(order_id), lambda each: single_of(each.body, self._read_order))
 
     async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> client.StepAnswer:
-        """As `PlatformClient.perform`. Any status can be set at any time (woocommerce.md §5), so the order is read just
-        before: a person's change is not overwritten."""
-        if step == SET_TRACKING:
-            return await self._set_tracking(order_id, missing_trackings(current.facts, request))
+        """As `PlatformClient.perform`. WooCommerce refuses neither a status nor a number (woocommerce.md §5), so the
+        order is read just before: a person's change is not overwritten, nor is a cancelled parcel announced."""
         to, state = self._machine.destination(current, step, request), (await self._first(order_id)).state
         if to is None or state not in (current.platform_state, to):
-            raise OutOfSequence(f"{to} is due after {current.platform_state}, but the order is in {state}")
+            raise OutOfSequence(f"{step} is due in {current.platform_state}, but the order is in {state}")
+        if step == SET_TRACKING:
+            return await self._set_tracking(order_id, missing_trackings(current.facts, request))
         if state == to:
             return client.StepAnswer(to, is_found=True)
         answer = await self._accepted("PUT", self._order(order_id), json_body({"status": to}))
@@ -149,7 +145,15 @@ class WooCommerceClient(PushingRestClient):
     async def probe(self) -> Probe:
         """As `RestClient.probe`."""
         listing, answer = await self._list(0, 1, status="any")
-        return Probe(answer, f"orders may be read, {listing.total} in all")
+        return Probe(answer, f"orders may be read, {listing.total} in all", (await self._statuses(),))
+
+    async def _statuses(self) -> client.Finding:
+        """Whether the shop has those of the config: a list by one that it has not is refused (woocommerce.md §2)."""
+        names = ",".join(sorted({each for _, each in self._options.statuses if each is not None}))
+        answer = await self._send("GET", self._url("wc/v3/orders", status=names, per_page="1"))
+        if answer.status < 400:
+            return client.Finding("statuses", "ok", f"the shop has {names}")
+        return client.Finding("statuses", "failed", f"not all of {names} are there: {self._caller.words(answer)}")
 
     def refusal(self, answer: Answer, *, is_effect: bool) -> PlatformFailure | None:
         """As `RestClient.refusal`: a change of an order that is not there is answered by 400 (woocommerce.md §5)."""
@@ -158,8 +162,8 @@ class WooCommerceClient(PushingRestClient):
         return super().refusal(answer, is_effect=is_effect)
 
     def is_own_refusal(self, body: bytes) -> bool:
-        """As `RestClient.is_own_refusal`: that there is no such route says nothing of an order (woocommerce.md §7)."""
-        return _code_of(body).startswith("woocommerce_")
+        """As `RestClient.is_own_refusal`; not of a route, nor of one order that is hidden (woocommerce.md §7, §2)."""
+        return (code := _code_of(body)).startswith("woocommerce_") and not code.endswith("_cannot_view")
 
     def webhooks_url(self, webhook: str | None = None, **query: str) -> URL:
         """As `PushingRestClient.webhooks_url`."""
@@ -182,9 +186,8 @@ class WooCommerceClient(PushingRestClient):
         stamp = f"{datetime.fromtimestamp(max(0, since_ms - self._lookback_ms) // 1000 - 1, UTC):%Y-%m-%dT%H:%M:%S}"
         return await self._list(offset, limit, status="any", modified_after=stamp, dates_are_gmt="true")
 
-    async def _trash(self, offset: int, limit: int, since_ms: int | None) -> tuple[Listing, Answer]:
+    async def _trash(self, offset: int, limit: int, _: int | None) -> tuple[Listing, Answer]:
         """All of it: what is put there keeps the time of its last change (woocommerce.md §2)."""
-        del since_ms
         return await self._list(offset, limit, status="trash")
 
     async def _list(self, offset: int, limit: int, **query: str) -> tuple[Listing, Answer]:
@@ -209,7 +212,7 @@ class WooCommerceClient(PushingRestClient):
         url = self._order(order_id, "/shipment-trackings", "wc-shipment-tracking")
         if way in ("plugin", "auto") and (kept := await self._kept(url)) is not None:
             bodies = {n: {"tracking_number": n, **given(t.to_json(), _CUSTOM)} for n, t in missing.items()}
-            return await self._add_missing(url, kept, lambda row: [str(row.get("tracking_number"))], bodies)
+            return await self._add_missing(url, kept, "tracking_number", bodies)
         if way in ("plugin", "none"):
             reason = "the shop has no Shipment Tracking plug-in" if way == "plugin" else "the config says tracking none"
             return client.StepAnswer(None, unused=TRACKING_FIELDS, reason=reason)
@@ -217,9 +220,7 @@ class WooCommerceClient(PushingRestClient):
         notes = [row for row in await self._kept(url) or () if row.get("customer_note") is is_mail]
         texts = {n: " ".join(filter(None, (t.carrier, t.code, t.url))) for n, t in missing.items()}
         bodies = {n: {"note": each, "customer_note": is_mail} for n, each in texts.items()}
-        return await self._add_missing(
-            url, notes, lambda row: [n for n in missing if f" {n} " in f" {unescape(str(row.get('note')))} "], bodies
-        )
+        return await self._add_missing(url, notes, "note", bodies, is_among_others=True)
 
     async def _kept(self, url: URL) -> list[Row] | None:
         """What the order has there; None where no plug-in answers."""
@@ -278,7 +279,7 @@ def content_of(order: Row, state: str, payment: str) -> dict[str, Json]:
     bill_to, customer = _party(order, "billing"), order.get("customer_id")
     contact = {name: (bill_to or {}).get(name) for name in ("name", "company", "phone", "email")}
     cost = price(net=order.get("shipping_total"))
-    way = "none" if not shipping else "pickup" if code in _PICKUP else "shipping"
+    way = "none" if not shipping else "pickup" if code in ("local_pickup", "pickup_location") else "shipping"
     public = {key: row.get("value") for row in meta if not (key := str(row.get("key"))).startswith("_")}
     return {
         "ordered_at": content.instant(order.get("date_created_gmt")),

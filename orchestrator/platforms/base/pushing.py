@@ -83,6 +83,7 @@ class PushingRestClient(RestClient):
         """As `PushingClient.subscribe`."""
         if secret is None:
             raise Rejected("webhooks have to be signed: set the shop's webhook_secret")
+        self._caller.hide(secret)  # a complaint may repeat it
         await self._throttle()
         await self._ask_registry("POST", self.webhooks_url(), self.webhook_of(topic, address, secret))
         return True
@@ -90,6 +91,7 @@ class PushingRestClient(RestClient):
     async def update_subscription(self, subscription: Subscription, secret: str | None) -> None:
         """As `PushingClient.update_subscription`."""
         change = self.webhook_of(subscription.topic, subscription.address, secret)
+        self._caller.hide(secret or "")
         await self._throttle()
         await self._ask_registry("PUT", self.webhooks_url(subscription.id), change)
 

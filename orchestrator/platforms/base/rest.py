@@ -7,9 +7,11 @@ refusals of bystanders (`bystanders`), secrets that never show (`discretion`), a
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import unescape
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 import anyio.to_thread
@@ -41,6 +43,7 @@ LARGE_BODY_BYTES: Final = 256 * 1024
 """A list larger than this is read in a worker thread: it would hold up everybody else for tens of milliseconds."""
 
 _JSON_BODY: Final = {"Content-Type": "application/json"}
+_CREATED: Final = 201
 _READS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -273,16 +276,27 @@ class RestClient(ABC):
         self,
         url: URL,
         there: Iterable[Mapping[str, Json]],
-        names: Callable[[Mapping[str, Json]], Collection[str]],
+        member: str,
         bodies: Mapping[str, Json],
+        *,
+        is_among_others: bool = False,
     ) -> StepAnswer:
-        """Makes what is not `there` yet, on a platform that takes a repeat for another one. `bodies`: what makes each,
-        by the name that it is known by; `names`: those that a row shows. Raises Garbled for an answer that does not."""
-        known = {name for row in there for name in names(row)}
-        missing = {name: body for name, body in bodies.items() if name not in known}
+        """Makes what is not `there` yet, on a platform that takes a repeat for another one.
+
+        `bodies`: what makes each, by the name that it is known by. `member`: the text of a row that is this name, or
+        where it `is_among_others` has it among other words. Raises Garbled for an answer that neither shows it nor
+        says by its status that something was made: it may have been cleaned of more than we know.
+        """
+
+        def shows(row: Mapping[str, Json], name: str) -> bool:
+            kept, sought = _words(row.get(member)), _words(name)
+            return sought in kept if is_among_others else sought == kept
+
+        rows_there = list(there)
+        missing = {n: body for n, body in bodies.items() if not any(shows(row, n) for row in rows_there)}
         for name, body in missing.items():
             answer = await self._accepted("POST", url, json_body(body))
-            if name not in names(self._members(answer)):
+            if not shows(self._members(answer), name) and answer.status != _CREATED:
                 raise self._caller.garbled(answer, is_effect=True)
         return StepAnswer(None, is_found=not missing)
 
@@ -340,6 +354,11 @@ class RestClient(ABC):
             if len(answer.body) > LARGE_BODY_BYTES:
                 return await anyio.to_thread.run_sync(read, answer.body, *args)
             return read(answer.body, *args)
+
+
+def _words(value: Json) -> str:
+    """A text between blanks, however a platform cleaned it: of further blanks, of entities, of escapes as in links."""
+    return f" {' '.join(re.sub('%[0-9a-fA-F]{2}', '', unescape(str(value))).split())} "
 
 
 def _changes(method: str, is_effect: bool | None) -> bool:
