@@ -23,10 +23,15 @@ PANEL_ACTIONS = ("add", "add_garbage", "change_token", "delete", "edit")
 @cache
 def lacking(name: str) -> list[str]:
     """What the platform of that name lacks, in sentences; nothing: the suite can try it."""
+    if name in PLATFORMS.troubles:
+        return [PLATFORMS.troubles[name]]
     if name not in PLATFORMS:
-        why = PLATFORMS.troubles.get(name)
-        return [why or f"no platform is called {name!r}: register it in orchestrator/registry.py, or by an entry point"]
+        return [f"no platform is called {name!r}: register it in orchestrator/registry.py, or by an entry point"]
     platform = PLATFORMS[name]
+    try:
+        platform.machine({})
+    except Exception as error:  # noqa: BLE001 - whatever a foreign function raises
+        return [f"Platform.machine({{}}) has to make a machine without options: {type(error).__name__}: {error}"]
     if platform.sandbox is None:
         return [*_of_platform(platform), "Platform.sandbox is None: name its SimulatedPlatform as module:class"]
     try:

@@ -48,10 +48,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     tried: Iterable[str] = getattr(metafunc.module, "PLATFORMS", ())
     if metafunc.module.__name__ == __name__:
-        tried = [name for name in registry.PLATFORMS if registry.PLATFORMS.origin(name) is not None]
-    if metafunc.function is not test_the_platform_lacks_nothing:
-        only_if: Callable[[Walk], bool] = getattr(metafunc.function, _ONLY_IF, lambda _: True)
-        tried = [name for name in tried if not lacking(name) and only_if(walk_of(name))]
+        brought = [name for name in registry.PLATFORMS if registry.PLATFORMS.origin(name) is not None]
+        tried = tuple(dict.fromkeys([*brought, *registry.PLATFORMS.troubles]))  # what cannot be loaded fails, too
+    if metafunc.function is test_the_platform_lacks_nothing:
+        metafunc.parametrize("platform", tuple(tried) or (None,))
+        return
+    only_if: Callable[[Walk], bool] = getattr(metafunc.function, _ONLY_IF, lambda _: True)
+    tried = [name for name in tried if not lacking(name) and only_if(walk_of(name))]
     if "place" in names:
         metafunc.parametrize(("platform", "place"), [(p, n) for p in tried for n in range(len(moves_of(p)))])
     elif "variant" in names:
@@ -95,7 +98,11 @@ async def _around_an_ambiguous_failure(stage: Stage, place: int, fault: str) -> 
     return before.order_state(), after.order_state()
 
 
-def test_the_platform_lacks_nothing(platform: str) -> None:
+def test_the_platform_lacks_nothing(platform: str | None) -> None:
+    assert platform is not None, (
+        f"there is nothing to try: no package that is installed here has an entry point of the group"
+        f" {registry.GROUP}; install yours beside fulfilld (pip install -e .)"
+    )
     assert lacking(platform) == []
 
 

@@ -83,6 +83,49 @@ def test_a_plug_in_that_lacks_something_learns_all_of_it(installed: dict[str, st
     ]
 
 
+@pytest.mark.parametrize(
+    ("leads_to", "words"),
+    [
+        ("tests.plugins.no_such_platform:PLATFORM", "cannot be loaded from tests.plugins.no_such_platform:PLATFORM"),
+        ("broken_machine:PLATFORM", "Platform.machine({}) has to make a machine without options: DefinitionError: bad"),
+        (None, "no package that is installed here has an entry point of the group fulfilld.platforms"),
+    ],
+    ids=["cannot be loaded", "bad machine", "no entry point"],
+)
+def test_a_plug_in_that_cannot_be_tried_fails_the_suite(
+    installed: dict[str, str], tmp_path: Path, leads_to: str | None, words: str
+) -> None:
+    entry = "" if leads_to is None else f"[{GROUP}]\nexample = {leads_to}\n"
+    next(tmp_path.glob("site/*/entry_points.txt")).write_text(entry)
+    (tmp_path / "site" / "broken_machine.py").write_text(
+        "from dataclasses import replace\nfrom orchestrator.plugin.machine import DefinitionError\n"
+        "from tests.plugins import example_platform as ours\n\n"
+        "def build(options):\n    raise DefinitionError('bad table')\n\n"
+        "PLATFORM = replace(ours.PLATFORM, machine=build)\n"
+    )
+    suite = ("-m", "pytest", "-q", "--pyargs", "orchestrator.testing.platform_suite")
+    done = subprocess.run(
+        [sys.executable, *suite], check=False, cwd=tmp_path, env=installed, capture_output=True, text=True
+    )
+    assert done.returncode == 1, done.stdout
+    assert words in done.stdout
+    assert "1 failed" in done.stdout
+
+
+def test_a_plug_in_that_cannot_be_loaded_is_not_called_unknown(installed: dict[str, str], tmp_path: Path) -> None:
+    next(tmp_path.glob("site/*/entry_points.txt")).write_text(f"[{GROUP}]\nexample = no_such_module:PLATFORM\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator", "machines", "example"],
+        check=False,
+        cwd=tmp_path,
+        env=installed,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "platform-example 1.2 cannot be loaded from no_such_module:PLATFORM" in done.stderr
+
+
 @pytest.mark.parametrize("file", sorted(PACKAGE.glob("*.py")), ids=lambda file: file.name)
 def test_the_example_imports_the_plug_in_interface_alone(file: Path) -> None:
     found = {node.module or "" for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)}

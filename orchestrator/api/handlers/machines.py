@@ -49,9 +49,8 @@ def _drawn(machines: list[PlatformMachine], form: Literal["mermaid", "svg", "tex
 def _machine(call: Call[MachineQuery]) -> PlatformMachine:
     platform, shop = call.path["platform"], call.query.shop
     if platform not in PLATFORMS:
-        raise Refused(
-            "platform-not-found", f"no platform is named {shown(platform)!r}; known are {', '.join(PLATFORMS)}"
-        )
+        unknown = f"no platform is named {shown(platform)!r}; known are {', '.join(PLATFORMS)}"
+        raise Refused("platform-not-found", PLATFORMS.troubles.get(platform, unknown))
     if shop is None:
         return PLATFORMS[platform].machine({})
     facts = call.services.node.shops().get(shop)

@@ -70,6 +70,8 @@ def _own(platform: str, form: Format) -> str:
     from orchestrator.operations.machines import machine_text, machine_view
     from orchestrator.registry import PLATFORMS
 
+    if platform not in PLATFORMS and platform in PLATFORMS.troubles:
+        raise Failure(PLATFORMS.troubles[platform], ExitCode.NOT_FOUND)
     if platform not in PLATFORMS:
         known = ", ".join(sorted(PLATFORMS))
         raise Failure(f"no platform is named {platform}", ExitCode.NOT_FOUND, remedy=f"there are {known}")
