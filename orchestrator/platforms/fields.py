@@ -28,6 +28,7 @@ find nothing any more."""
 
 _LONGEST_SHOWN = 80
 _LONGEST_ID = 20  # digits
+_TEXT_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~:-]{1,100}")
 _LONGEST_LIFE_SECONDS = 10**10
 _HALF_A_WORD = re.compile(r"[^\s,:{}\[\]\"]+\Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -122,6 +123,20 @@ def id_or_none(value: Json) -> str | None:
     """As `id_of`; None for what is not an id."""
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     return None if order_number(text) is None else text
+
+
+def text_id_of(value: Json, field: str) -> str:
+    """An id that is a text (`A-17`, a UUID), of at most 100 characters that addresses hold as they are. Raises
+    InvalidOrder."""
+    found = text_id_or_none(value)
+    if found is None:
+        raise InvalidOrder(f"{field} is not an id of at most 100 letters, digits, - . _ ~ and colons: {shown(value)}")
+    return found
+
+
+def text_id_or_none(value: Json) -> str | None:
+    """As `text_id_of`; None for what is not such an id."""
+    return value if isinstance(value, str) and _TEXT_ID.fullmatch(value) else None
 
 
 def required_text(value: Json, field: str) -> str:

@@ -6,7 +6,7 @@ from yarl import URL
 
 from orchestrator.platforms.base.graphql import GraphQlClient
 from orchestrator.platforms.base.listing import Listing, array_listing, listing_of, single_of, with_count
-from orchestrator.platforms.base.offset import walk_page
+from orchestrator.platforms.base.offset import by_pages, walk_page
 from orchestrator.platforms.base.options import is_header_safe
 from orchestrator.platforms.base.pushing import PushingRestClient
 from orchestrator.platforms.base.rest import Access, Probe, RestClient, Tokens, by_status, json_body
@@ -61,6 +61,8 @@ from orchestrator.platforms.fields import (
     quantity,
     required_text,
     seconds_of,
+    text_id_of,
+    text_id_or_none,
 )
 from orchestrator.platforms.horizon import Present
 from orchestrator.platforms.http import Answer, Caller, date_ms
@@ -109,6 +111,7 @@ __all__ = [
     "array_listing",
     "at",
     "boolean",
+    "by_pages",
     "by_status",
     "date_ms",
     "decimal",
@@ -144,6 +147,8 @@ __all__ = [
     "single_of",
     "sum_of",
     "text",
+    "text_id_of",
+    "text_id_or_none",
     "texts",
     "walk_page",
     "with_count",

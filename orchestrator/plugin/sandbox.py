@@ -48,10 +48,13 @@ from orchestrator.sandbox.rest import (
 )
 from orchestrator.sandbox.rest_shelf import ListWords, RestShelf, order_routes, row_routes, webhook_routes
 from orchestrator.sandbox.shelf import Shelf, ShelfOffice, ShelfPlatform
+from orchestrator.sandbox.throttle import RAISED, Arrival, Throttle
 from orchestrator.sandbox.webhooks import Delivery, PendingWebhook, WebhookCounts, WebhookSender, sign
 
 __all__ = [
     "ORDER_IDS_PER_SHOP",
+    "RAISED",
+    "Arrival",
     "BackOffice",
     "Call",
     "Cart",
@@ -85,6 +88,7 @@ __all__ = [
     "SimulatedPlatform",
     "SimulatedShops",
     "Stock",
+    "Throttle",
     "Variant",
     "Walk",
     "WebhookCounts",

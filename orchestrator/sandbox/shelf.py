@@ -23,10 +23,12 @@ _APART_MS = 60_000  # between the orders that a shop is stocked with
 
 class Shelf:
     """The orders of one shop, oldest first. `key`: what the ledger calls the shop; `secret`: what opens it. `garbage`:
-    JSON shown in the place of orders. `states`: those that staff can set, `state_name`: the field that has them. `rng`:
+    JSON shown in the place of orders. `states`: those that staff can set, `state_name`: the field that has them,
+    `id_name`: the one that has an order's id, which is its number unless `id_of` and `number_of` say otherwise. `rng`:
     what is drawn, the same for the same seed."""
 
     state_name: ClassVar[str] = "status"
+    id_name: ClassVar[str] = "id"
     states: Sequence[str] = ()
 
     def __init__(self, clock: Clock, key: str, secret: str, first_id: int) -> None:
@@ -41,12 +43,20 @@ class Shelf:
     # -- to write --------------------------------------------------------------------------------------------------
 
     def add(self, at_ms: int, **fields: Json) -> int:
-        """A buyer orders; the new order's id."""
+        """A buyer orders; the new order's number, by which it stands in `orders`."""
         raise NotImplementedError
 
     def save(self, order: dict[str, Json], state: str | None = None) -> None:
         """Keeps what was changed about an order, with a new state or in the one that it has."""
         raise NotImplementedError
+
+    def id_of(self, number: int) -> Json:
+        """The id of an order as the platform shows it, by its number."""
+        return number
+
+    def number_of(self, order: str) -> int | None:
+        """The number of an order by the text of its id; None for what is not one."""
+        return number_in(order)
 
     def view(self, order: Mapping[str, Json]) -> Json:
         """An order as the platform shows it."""
@@ -60,7 +70,7 @@ class Shelf:
     # -- given -----------------------------------------------------------------------------------------------------
 
     def next_id(self) -> int:
-        """An id that nothing had."""
+        """A number that nothing had."""
         self._next_id += 1
         return self._next_id - 1
 
@@ -95,19 +105,18 @@ class ShelfOffice(BackOffice, Generic[S]):
     def add(self, status: str | None = None) -> str:
         """A buyer orders; returns the new order's id."""
         fields = {} if status is None else {self.shop.state_name: status}
-        return str(self.shop.add(self.shop.clock.now_ms(), **fields))
+        return str(self.shop.id_of(self.shop.add(self.shop.clock.now_ms(), **fields)))
 
     def add_garbage(self, payload: Json = None) -> str:
         """An order that is `payload` in place of its JSON (None: one with a bad state); returns its id."""
-        order_id = self.shop.add(self.shop.clock.now_ms())
-        self.shop.garbage[order_id] = encode(
-            {"id": order_id, self.shop.state_name: ["?"]} if payload is None else payload
-        )
-        return str(order_id)
+        number = self.shop.add(self.shop.clock.now_ms())
+        bad = {self.shop.id_name: self.shop.id_of(number), self.shop.state_name: ["?"]}
+        self.shop.garbage[number] = encode(bad if payload is None else payload)
+        return str(self.shop.id_of(number))
 
     def repair(self, order: str) -> str:
         """Shows an order of `add_garbage` as it is; its change time stays."""
-        self.shop.garbage.pop(self._order(order)["id"], None)
+        self.shop.garbage.pop(self._number(order), None)
         return order
 
     def move(self, order: str, state: str) -> str:
@@ -120,18 +129,21 @@ class ShelfOffice(BackOffice, Generic[S]):
 
     def delete(self, order: str) -> str:
         """Removes the order for good: it is in no list any more and reading it is a 404."""
-        del self.shop.orders[self._order(order)["id"]]
+        del self.shop.orders[self._number(order)]
         return order
 
     def change_token(self, token: str) -> None:
         """Makes another secret, which ends this one."""
         self.shop.secret = token
 
-    def _order(self, order: str) -> dict[str, Json]:
-        found = self.shop.orders.get(number_in(str(order)) or 0)
-        if found is None:
+    def _number(self, order: str) -> int:
+        number = self.shop.number_of(str(order))
+        if number is None or number not in self.shop.orders:
             raise PanelError(f"there is no order {order}")
-        return found
+        return number
+
+    def _order(self, order: str) -> dict[str, Json]:
+        return self.shop.orders[self._number(order)]
 
     def _changed(self, order: str, **fields: Json) -> str:
         """Changes an order's fields, and keeps that."""
@@ -190,6 +202,10 @@ class ShelfPlatform(SimulatedShops[S, O]):
     def sender_of(self, shop: S, faults: FaultPlan) -> WebhookSender[Any] | None:
         """As `SimulatedShops.sender_of`."""
         return shop.sender(faults)
+
+    def order_ids(self) -> list[str]:
+        """As `SimulatedPlatform.order_ids`."""
+        return [str(self.shop.id_of(number)) for number in self.shop.orders]
 
     def states_of(self, shop: S) -> Mapping[int, str]:
         """As `SimulatedShops.states_of`."""

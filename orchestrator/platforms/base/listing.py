@@ -32,11 +32,13 @@ def listing_of(
     total: Json = None,
     *,
     id_name: str = "id",
+    read_id: Callable[[Json], str | None] = id_or_none,
 ) -> Listing:
     """The orders of a list's rows (`json_text.members`, `json_text.elements`), each read by itself.
 
     `read` makes an order of its JSON and its bytes and raises InvalidOrder for an invalid one: that row alone is
-    unreadable. `total`: the platform's count, whatever stands there. `id_name`: the member that holds an order's id.
+    unreadable. `total`: the platform's count, whatever stands there. `id_name`: the member that holds an order's id,
+    `read_id`: what reads it where the order cannot be read (None: it is no id), `text_id_or_none` where ids are texts.
     """
     orders: list[OrderSnapshot] = []
     unreadable: list[UnreadableItem] = []
@@ -45,7 +47,7 @@ def listing_of(
         try:
             snapshot = read(value, payload_of(raw))
         except InvalidOrder as error:
-            order_id = id_or_none(member_or_none(value, raw, id_name))
+            order_id = read_id(member_or_none(value, raw, id_name))
             unreadable.append(UnreadableItem(order_id, str(error), encoded(raw)))
             ids += [order_id] if order_id is not None else []
         else:

@@ -19,8 +19,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from orchestrator.clock import Clock
-from orchestrator.platforms.base.listing import Listing
+from orchestrator.platforms.base.listing import Listing, count_of
 from orchestrator.platforms.client import Page
+from orchestrator.platforms.failures import Transient
 from orchestrator.platforms.horizon import Present
 from orchestrator.platforms.http import Answer, date_ms
 from orchestrator.platforms.progress import PATIENCE_PAGES
@@ -29,9 +30,14 @@ from statemachines.target import Json
 Ask = Callable[[int, int, int | None], Awaitable[tuple[Listing, Answer]]]
 """Asks for rows by offset, limit, and change time (Unix milliseconds; None: whenever they changed)."""
 
+AskPage = Callable[[int, int, int | None], Awaitable[tuple[Listing, Answer, Json]]]
+"""Asks for a page by its number (the first is 1), rows a page, and change time as `Ask`; answers also how many pages
+the platform counts, whatever stands there."""
+
 OVERLAP_ROWS = 5
 """Rows that two pages share; more than one, because rows of the same second have no fixed sequence."""
 
+_FEWEST_A_PAGE = 25  # of smaller ones, none may show more behind some offset than the rows that are shared
 _ANCHORS = 20  # rows of the last page, any of which shows that nothing was skipped
 _MAX_STEPS_BACK = 20
 
@@ -112,6 +118,42 @@ async def walk_page(
         part=walk.part,
         flaw=turned.flaw,
     )
+
+
+def by_pages(ask: AskPage, *, largest: int) -> Ask:
+    """A list that has numbered pages and no offset, for `walk_page`. `largest`: the most rows that the platform gives a
+    page, from 25 on.
+
+    Each request is one call: of the pages around an offset it takes the one, of up to `largest` rows, that shows most
+    of what is behind it. So the list is to say how many pages of the size asked for there are, and to keep to the size:
+    raises Transient with what to do where it does not, and what `ask` does.
+    """
+    if largest < _FEWEST_A_PAGE:
+        raise ValueError(f"pages of {largest} rows do not lead through a list: at least {_FEWEST_A_PAGE} have to be")
+
+    async def rows(offset: int, limit: int, since_ms: int | None) -> tuple[Listing, Answer]:
+        most = min(largest, max(limit, 2 * _FEWEST_A_PAGE))
+        size = max(range(most // 2, most + 1), key=lambda each: each - offset % each)
+        number, behind = offset // size + 1, offset % size
+        listing, answer, counted = await ask(number, size, since_ms)
+        pages = count_of(counted)
+        if pages is None:
+            raise Transient("the list does not say how many pages it has")
+        if listing.rows > size or (listing.rows < size and number < pages):
+            detail = f"page {number} of {pages} holds {listing.rows} rows where {size} were asked for"
+            raise Transient(f"{detail}: the client has to ask for no more than the platform gives a page (`largest`)")
+        is_end = number >= pages and listing.rows < size and (listing.rows > 0 or number == 1)
+        return (
+            replace(
+                listing,  # with all of its orders: those seen twice are harmless
+                ids=listing.ids[behind : behind + limit],
+                rows=min(max(0, listing.rows - behind), limit),
+                total=(number - 1) * size + listing.rows if is_end else None,
+            ),
+            answer,
+        )
+
+    return rows
 
 
 def after_page(walk: PageWalk, listing: Listing, page_size: int, now: Present) -> WalkAfterPage:

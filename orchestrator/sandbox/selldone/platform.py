@@ -5,7 +5,7 @@ Facts: selldone.md §1, §2, §6; the answers are those of its samples. What ord
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar
@@ -17,11 +17,13 @@ from orchestrator.sandbox.selldone.calls import parse_body, perform
 from orchestrator.sandbox.selldone.list import find_page, parse_list
 from orchestrator.sandbox.selldone.panel import SelldonePanel
 from orchestrator.sandbox.selldone.shop import STEP_OF, Accepted, Invalid, Refused, SelldoneOptions, SelldoneShop
-from orchestrator.sandbox.selldone.throttle import DOCUMENTED, Arrival
+from orchestrator.sandbox.throttle import Arrival
 
 FIRST_SHOP_ID = 12345
 FIRST_TOKEN = "sandbox-token"  # noqa: S105 - opens nothing but the sandbox
 FIRST_ORDER_ID = 15002
+DOCUMENTED_CALLS = 80
+"""Requests in a minute, as Selldone documents since June 2026 (selldone.md §6, §9)."""
 
 _TEXTS = {
     "CAN_NOT_APPLY_CHANGE_ERROR": "The requested changes cannot be applied.",
@@ -79,7 +81,7 @@ class SelldonePlatform(SimulatedShops[SelldoneShop, SelldonePanel]):
     @staticmethod
     def with_real_limits(options: SelldoneOptions) -> SelldoneOptions:
         """As `SimulatedPlatform.with_real_limits`."""
-        return replace(options, calls_per_minute=DOCUMENTED)
+        return replace(options, calls_per_minute=DOCUMENTED_CALLS)
 
     @staticmethod
     def walk() -> Walk:
@@ -124,13 +126,8 @@ class SelldonePlatform(SimulatedShops[SelldoneShop, SelldonePanel]):
 
     def open(self, incoming: Incoming) -> Operation:
         """As `SimulatedPlatform.open` (selldone.md §2). A request of a known token counts, whatever becomes of it."""
-        operation = self._route(incoming)
-        if (shop := self._owner(incoming)) is None:
-            return operation
-        arrival = shop.throttle.arrive()
-        if arrival.wait_seconds is not None:
-            return replace(operation, act=partial(shop.throttle.refusal, arrival))
-        return replace(operation, act=partial(_with, operation.act, shop.throttle.headers(arrival)))
+        operation, shop = self._route(incoming), self._owner(incoming)
+        return operation if shop is None else shop.throttle.counted(operation)
 
     def _route(self, incoming: Incoming) -> Operation:
         match incoming.path.split("/"):
@@ -244,11 +241,6 @@ class SelldonePlatform(SimulatedShops[SelldoneShop, SelldonePanel]):
         if status == 500:
             return Reply(500, b'{"message":"Server Error"}')
         return gateway_page(status)
-
-
-def _with(act: Callable[[], Reply], headers: Mapping[str, str]) -> Reply:
-    reply = act()
-    return replace(reply, headers={**headers, **reply.headers})
 
 
 def _find(shop: SelldoneShop, order: str) -> Basket | None:

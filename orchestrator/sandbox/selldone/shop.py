@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from orchestrator.clock import Clock
 from orchestrator.sandbox.selldone.baskets import Basket, Json, timestamp
 from orchestrator.sandbox.selldone.press import OrderPress
-from orchestrator.sandbox.selldone.throttle import RAISED, Throttle
+from orchestrator.sandbox.throttle import RAISED, Throttle
 
 CHAIN = ("CheckQueue", "OrderConfirm", "PreparingOrder", "SentOrder", "ToCustomer")
 """The delivery states in order (selldone.md §5.2)."""
@@ -57,7 +57,7 @@ class SelldoneOptions:
     `is_repeat_refused`: a repeated state is refused, not answered with `changed: false`. `unreleased_orders`: how many
     Reserved, Open and Canceled orders there are beside the others. `has_big_id`: the first order's id is beyond 2^53.
     `express_cancels`: an express rejection cancels at once, else it counts down as any other. `calls_per_minute`: what
-    the account may do in any minute; `throttle.DOCUMENTED` is what is documented.
+    the account may do in any minute; `platform.DOCUMENTED_CALLS` is what is documented.
     """
 
     envelope: Literal["bare", "basket", "order"] = "bare"

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
+import anyio
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -15,8 +17,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from orchestrator.clock import Clock
 from orchestrator.platforms.base import offset as syncs
 from orchestrator.platforms.base.listing import Listing
-from orchestrator.platforms.base.offset import OVERLAP_ROWS, PageWalk, WalkAfterPage
+from orchestrator.platforms.base.offset import OVERLAP_ROWS, PageWalk, WalkAfterPage, by_pages, walk_page
 from orchestrator.platforms.client import OrderSnapshot
+from orchestrator.platforms.failures import Transient
 from orchestrator.platforms.horizon import MARGIN_MS, Present
 from orchestrator.platforms.http import Answer
 from statemachines.target import Json
@@ -251,3 +254,85 @@ async def test_further_lists_follow_the_first_one_in_the_same_sync() -> None:
         cursor = json.loads(json.dumps(shown.next))
     assert set(found) == {(0, str(n)) for n in lists[0]} | {(1, str(n)) for n in lists[1]}
     assert shown.position == {"updated_at": 500_000}
+
+
+class Numbered:
+    """A platform whose list has pages by number alone; after each call the rows of `moves` leave and enter."""
+
+    def __init__(
+        self,
+        rows: Sequence[int],
+        moves: Sequence[tuple[set[int], set[int]]] = (),
+        *,
+        gives: int = 100,
+        pages: Json = "",
+    ) -> None:
+        self.rows, self.moves, self.calls, self._gives, self._pages = list(rows), list(moves), 0, gives, pages
+
+    async def ask(self, number: int, size: int, since_ms: int | None) -> tuple[Listing, Answer, Json]:
+        del since_ms
+        self.calls, given_rows = self.calls + 1, min(size, self._gives)
+        cut = self.rows[(number - 1) * given_rows : number * given_rows]
+        pages = -(-len(self.rows) // given_rows) if self._pages == "" else self._pages
+        if self.moves:
+            gone, new = self.moves.pop(0)
+            self.rows = sorted((set(self.rows) - gone) | new)
+        ids = tuple(map(str, cut))
+        answer = Answer(200, b"", CIMultiDictProxy(CIMultiDict({"Date": format_datetime(NOW, usegmt=True)})))
+        return Listing(tuple(map(snapshot, cut)), (), ids, len(cut)), answer, pages
+
+    async def seen(self, page_size: int, largest: int = 100) -> set[int]:
+        """The ids that a whole sync shows."""
+        found, cursor = set[int](), None
+        while True:
+            page = await walk_page(
+                by_pages(self.ask, largest=largest), None, cursor, page_size=page_size, clock=Clock()
+            )
+            found |= {int(order.id) for order in page.orders}
+            if page.next is None:
+                assert page.flaw is None
+                return found
+            cursor = json.loads(json.dumps(page.next))
+
+
+@pytest.mark.parametrize("largest", [25, 100])
+@pytest.mark.parametrize("page_size", [2, 10, 25, 100])
+@pytest.mark.parametrize("count", [0, 1, 24, 25, 26, 100, 101, 555])
+async def test_a_list_of_numbered_pages_is_seen_whole(count: int, page_size: int, largest: int) -> None:
+    assert await Numbered(range(count)).seen(page_size, largest) == set(range(count))
+
+
+async def test_a_page_that_is_the_last_one_takes_one_call() -> None:
+    platform = Numbered(range(99))
+    await platform.seen(100)
+    assert platform.calls == 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(2, 30),
+    st.lists(st.tuples(st.sets(st.integers(0, 90), max_size=6), st.sets(st.integers(0, 90), max_size=6)), max_size=12),
+)
+def test_numbered_pages_that_move_lose_no_row_that_stays(
+    page_size: int, moves: list[tuple[set[int], set[int]]]
+) -> None:
+    gone = {row for leaving, _ in moves for row in leaving}
+    platform = Numbered(range(90), moves)
+    assert anyio.run(platform.seen, page_size) >= set(range(90)) - gone
+
+
+@pytest.mark.parametrize(
+    ("gives", "pages", "words"),
+    [
+        (50, "", "page 1 of 4 holds 50 rows where 100 were asked for: the client has to ask for no more"),
+        (100, None, "the list does not say how many pages it has"),
+    ],
+)
+async def test_pages_that_cannot_be_counted_by_are_no_list(gives: int, pages: Json, words: str) -> None:
+    with pytest.raises(Transient, match=words):
+        await Numbered(range(200), gives=gives, pages=pages).seen(100)
+
+
+def test_pages_that_are_too_small_to_lead_on_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 25"):
+        by_pages(Numbered(()).ask, largest=24)

@@ -1,6 +1,6 @@
-"""How the simulated Selldone counts requests: so many in any minute, with the headers of Laravel's throttle.
+"""How a simulated platform counts requests: so many in any minute, with the headers of Laravel's throttle.
 
-Facts: selldone.md §6, §9. Laravel sends `X-RateLimit-Limit` and `-Remaining` with every answer, `Retry-After`
+Laravel sends `X-RateLimit-Limit` and `-Remaining` with every answer, `Retry-After`
 and `X-RateLimit-Reset` (Unix seconds) with a 429 alone, and does not count what it refuses. Its minute begins with the
 first request of it; here any minute counts, which is stricter: who keeps to this keeps to both.
 """
@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.clock import Clock
-from orchestrator.sandbox.platform import Reply
+from orchestrator.sandbox.platform import Operation, Reply
 
-DOCUMENTED = 80
-"""Requests in a minute, as Selldone documents since June 2026 (selldone.md §9)."""
 RAISED = 1_000_000
 """Requests in a minute of an account whose limit does not matter: demos and benchmarks are about other things."""
 _SECONDS = 60.0
@@ -48,6 +46,13 @@ class Throttle:
         self._arrived.append(now)
         return Arrival(self.calls_per_minute - len(self._arrived))
 
+    def counted(self, operation: Operation) -> Operation:
+        """The operation of a request that came in: its answer says what is left, or it is one too many."""
+        arrival = self.arrive()
+        if arrival.wait_seconds is not None:
+            return replace(operation, act=lambda: self.refusal(arrival))
+        return replace(operation, act=lambda: _with(operation.act(), self.headers(arrival)))
+
     def headers(self, arrival: Arrival) -> dict[str, str]:
         """What every answer says of it."""
         headers = {"X-RateLimit-Limit": str(self.calls_per_minute), "X-RateLimit-Remaining": str(arrival.remaining)}
@@ -59,3 +64,8 @@ class Throttle:
     def refusal(self, arrival: Arrival) -> Reply:
         """The answer to a request too many, or to any while a fault asks the shop to wait."""
         return Reply(429, b'{"message":"Too Many Attempts."}', headers=self.headers(arrival))
+
+
+def _with(reply: Reply, headers: dict[str, str]) -> Reply:
+    """A reply with further headers; its own are kept as they are, also those that come more than once."""
+    return replace(reply, headers={**headers, **reply.headers})
