@@ -28,7 +28,7 @@ def test_an_order_with_a_text_for_an_id_is_named_though_it_cannot_be_read(order_
 
 
 @pytest.mark.parametrize(
-    "order_id", [17, None, "", " ", "..", ".", "a/b", "a?b", "a%2Fb", "é", "a\nb", "x" * 101, ["A-1"]]
+    "order_id", [17, None, "", " ", "..", ".", "a/b", "a?b", "a%2Fb", "é", "a\nb", "a\n", "x" * 101, ["A-1"]]
 )
 def test_what_no_address_can_hold_is_no_id(order_id: Json) -> None:
     assert listed(order_id).unreadable[0].id is None
