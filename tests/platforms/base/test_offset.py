@@ -80,7 +80,7 @@ def test_a_list_at_rest_is_seen_whole(count: int, page_size: int, has_total: boo
     assert end.walk.lost == 0
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     st.integers(1, 80),
     st.integers(2, 20),
