@@ -53,7 +53,7 @@ class Hooks(Table):
             )
 
     @abstractmethod
-    def plan(self, current: OrderState, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
+    def plan_whole(self, current: OrderState, request: TargetRequest, chaining: Chaining = "auto") -> Plan | Refusal:
         """The planner's (`machine.PlatformMachine`): no hook."""
 
     # -- planning --------------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ class Hooks(Table):
             row = self.steps.get(step)
             is_here = row is None or current.state in row.sources
             return (row and row.to) or current.state if is_here else None
-        plan = self.plan(current, request)
+        plan = self.plan_whole(current, request)
         planned = plan.steps[:1] if isinstance(plan, Plan) else ()
         return planned[0].to if planned and planned[0].step == step else None
 

@@ -3,6 +3,7 @@
 - Where the platform sends parts (`parcel_step`), the parcel is a call of its own, recorded once the platform has it.
 - Where it sends whole orders, the parcel is recorded, which is all that a part comes to. The order's own steps go out
   behind the record once nothing is left, or once the last one was reported.
+- Sent under no parcel, the rest of such an order takes along the codes of the parcels that were recorded.
 - A delivery is the like: a call for the one parcel (`delivers_parcels`), or a record until all of them arrived.
 
 A number that is known changes nothing. It only goes on where it was: a parcel that closes its order, and whose order
@@ -29,6 +30,7 @@ from statemachines.parcels import (
     known_parcel,
     link_reason,
     recorded,
+    trackings_of,
     unknown_reason,
 )
 from statemachines.target import TargetRequest
@@ -40,20 +42,27 @@ if TYPE_CHECKING:
 
 def course_of(machine: PlatformMachine, current: OrderState, request: TargetRequest) -> ParcelCourse | None:
     """What a target comes to that is about a parcel; None where it is about the order."""
-    if request.parcel is None and not (current.parcels and request.tracking is not None):
+    if request.parcel is None and not current.parcels:
         return None
     if (wanted := machine.wanted(current, request)) is None:
         return None
-    if _is_delivery(request, wanted):
-        is_about_all = request.parcel is None and (machine.delivers_parcels or not codes_of(request))
-        return None if is_about_all else Delivery(machine, current, request, wanted)
+    kind = _kind(machine, current, request, wanted)
+    return None if kind is None else kind(machine, current, request, wanted)
+
+
+def _kind(
+    machine: PlatformMachine, current: OrderState, request: TargetRequest, wanted: State
+) -> type[ParcelCourse] | None:
+    is_delivery = _is_delivery(request, wanted)
+    if is_delivery and (request.parcel is not None or (codes_of(request) and not machine.delivers_parcels)):
+        return Delivery
     leads_there = any(row.name == machine.parcel_step and row.to == wanted.name for row in machine.rows)
-    is_shipment = Milestone.SHIPPED in wanted.milestones or leads_there
-    if request.parcel is None:
-        is_repeat = is_shipment and _repeats_part(machine, current, request)
-        return Shipment(machine, current, request, wanted) if is_repeat else None
-    kind = Shipment if is_shipment else Misplaced
-    return kind(machine, current, request, wanted)
+    is_shipment = not is_delivery and (Milestone.SHIPPED in wanted.milestones or leads_there)
+    if request.parcel is not None:
+        return Shipment if is_shipment else Misplaced
+    if is_shipment and _repeats_part(machine, current, request):
+        return Shipment
+    return Remainder if _sends_the_rest(machine, current, wanted) else None
 
 
 def _repeats_part(machine: PlatformMachine, current: OrderState, request: TargetRequest) -> bool:
@@ -63,6 +72,14 @@ def _repeats_part(machine: PlatformMachine, current: OrderState, request: Target
         return False
     chosen = chosen_parcels(current.parcels, request)
     return bool(chosen) and not any(each["closes"] for each in chosen)
+
+
+def _sends_the_rest(machine: PlatformMachine, current: OrderState, wanted: State) -> bool:
+    """Whether an order that is sent as a whole is sent on the way to `wanted`."""
+    sent = machine.resolve(Milestone.SHIPPED)
+    if sent is None or machine.parcel_step is not None or machine.has_reached(current, sent.name):
+        return False
+    return machine.rank(wanted.name) is not None and machine.has_reached(replace(current, state=wanted.name), sent.name)
 
 
 def _is_delivery(request: TargetRequest, wanted: State) -> bool:
@@ -214,6 +231,27 @@ class Shipment(ParcelCourse):
         left = self.machine.open_lines(self.current, self.parcel)
         is_new = entry not in self.current.parcels
         return left is None or is_nothing(after(left, entry["lines"]) if is_new else left)
+
+
+class Remainder(ParcelCourse):
+    """All of an order leaves under no parcel, and parts of it were reported in parcels: it goes out with their codes,
+    which the buyer was not given yet."""
+
+    def plan(self, chaining: Chaining) -> Plan | Refusal:
+        """That of the whole order."""
+        whole = self.machine.plan_whole(self.current, self.own_request(), chaining)
+        return whole if isinstance(whole, Refusal) else self._planned(whole.steps, whole.unused)
+
+    def _own_request(self) -> TargetRequest:
+        """With the codes of the parcels: of all where there is room for several, else of the last one, if the target
+        brings none of its own."""
+        parcels = [each for each in self.current.parcels if not each["is_back"]]
+        sent = [*self.request.trackings]
+        if self.machine.takes_several_trackings:
+            sent += [each for each in trackings_of(parcels) if each.code not in codes_of(self.request)]
+        if not sent:
+            sent = list(trackings_of([each for each in parcels if trackings_of([each])][-1:]))
+        return replace(self.request, tracking=sent[0] if sent else None, further_tracking=tuple(sent[1:]))
 
 
 class Delivery(ParcelCourse):

@@ -87,6 +87,10 @@ async def goods(floor: Shopfloor, platform: str) -> Goods:
     raise AssertionError(f"{platform} has no order of two pieces that may be shipped")
 
 
+def steps_of(platform: str) -> set[str]:
+    return {row.name for row in PLATFORMS[platform].machine({}).rows}
+
+
 def sandbox() -> Sandbox:
     return Sandbox(SandboxSettings(orders=6))
 
@@ -201,6 +205,24 @@ async def test_without_lines_it_is_all_that_is_left(tmp_path: Path, platform: st
         kept = (await order.parcels())[1]["lines"]
         assert {line: Decimal(count) for line, count in kept.items()} == held
         assert "left" in await order.refused("shipped", number="B-3")
+
+
+@pytest.mark.parametrize("platform", RECORDING)
+async def test_what_is_sent_under_no_parcel_goes_out_with_the_codes_of_its_parcels(
+    tmp_path: Path, platform: str
+) -> None:
+    async with shopfloor(sandbox(), tmp_path, platform=platform) as floor:
+        order = await goods(floor, platform)
+        await order.reach("shipped", number="B-1", tracking=["T1"], lines=order.parts()[0])
+        sent = await floor.reach(order.order, "shipped", order.shop)
+        assert (sent.status, sent.unused) == (TargetStatus.REACHED, ()), sent.problem
+        assert order.effects().count("set_tracking") == int("set_tracking" in steps_of(platform))
+        await floor.commands.refresh(order.shop, order.order)
+        row = await floor.order(order.order, order.shop)
+        content = content_view(row, await floor.store.read(lambda tx: get_kept(tx, order.shop, order.order)))
+        assert content is not None
+        assert [(each["number"], each["numbers"]) for each in content["parcels"] or ()] == [("B-1", ["T1"])]
+        assert floor.sandbox.ledger.repeats_after_effect() == []
 
 
 @pytest.mark.parametrize("platform", NAMES)

@@ -16,6 +16,7 @@ from statemachines.parcel import RecordedParcel
 from statemachines.selldone import MACHINE as SELLDONE
 from statemachines.shopify.machine import MACHINE as SHOPIFY
 from statemachines.target import TargetRequest
+from statemachines.woocommerce import build
 from tests.support.made_up import MadeUpMachine
 
 LINES = {"1": "2", "2": "1.5"}
@@ -29,6 +30,7 @@ class Counting(MadeUpMachine):
 
 
 MACHINE = Counting()
+WOOCOMMERCE = build({})
 UNKNOWN = MadeUpMachine()
 """The same, whose orders show no lines."""
 
@@ -240,6 +242,41 @@ def test_what_the_platform_has_no_use_for_is_not_brought_again() -> None:
     assert steps(MACHINE, order(), then) == [RECORD, "pack", "complete"]
     assert MACHINE.own_request(order(), then).trackings == ()
     assert MACHINE.recorded(order(), then)[0]["tracking"] == ["T1", "T2"], "it is kept all the same"
+
+
+@pytest.mark.parametrize("state", ["shipped", "delivered"])
+@pytest.mark.parametrize(
+    ("machine", "start", "codes"),
+    [
+        (WOOCOMMERCE, order(lines={"1": "3"}), ["T1", "T2"]),
+        (SELLDONE, OrderState("CheckQueue", "CheckQueue", "paid", {"items": ["1"], "counts": {"1": 3}}), ["T2"]),
+        (MACHINE, order(lines={"1": "3"}), ["T2"]),
+    ],
+)
+def test_an_order_that_is_sent_under_no_parcel_goes_out_with_the_codes_of_its_parcels(
+    machine: PlatformMachine, start: OrderState, codes: list[str], state: str
+) -> None:
+    part = [{"id": "1", "quantity": 1}]
+    then = after(machine, start, *(target(number=f"B-{n}", tracking=[f"T{n}"], lines=part) for n in (1, 2)))
+    assert len(then.parcels) == 2
+    whole = TargetRequest(state)
+    assert [each.code for each in machine.own_request(then, whole).trackings] == codes
+    plan = machine.plan(then, whole)
+    assert isinstance(plan, Plan)
+    assert [each.step for each in plan.steps if "track" in each.step] != []
+    assert plan.unused == ()
+    sent = after(machine, then, whole)
+    assert steps(machine, sent, whole) == []
+    assert machine.own_request(sent, whole).trackings == (), "the buyer has them"
+    assert machine.own_request(then, TargetRequest("preparing")).trackings == ()
+
+
+def test_codes_of_parcels_go_beside_the_targets_own_where_there_is_room() -> None:
+    part, own = [{"id": "1", "quantity": 1}], TargetRequest.from_json({"state": "shipped", "tracking": {"code": "T9"}})
+    for machine, codes in ((WOOCOMMERCE, ["T9", "T1"]), (MACHINE, ["T9"])):
+        then = after(machine, order(lines={"1": "3"}), target(number="B-1", tracking=["T1"], lines=part))
+        assert [each.code for each in machine.own_request(then, own).trackings] == codes
+        assert [each.step for each in machine.plan(then, own).steps if "track" in each.step] != []  # type: ignore[union-attr]
 
 
 def test_a_code_of_a_part_does_not_send_the_whole_order_without_its_parcel() -> None:
