@@ -35,10 +35,13 @@ NAMES: Final = _names()
 """Every name that a path may be given for."""
 
 
-def known_names(more: frozenset[str] = frozenset()) -> Callable[[str], str]:
-    """The check of a name in a config; `more`: names that a platform has beside the content's."""
+def known_names(more: frozenset[str] = frozenset(), *, fixed: frozenset[str] = frozenset()) -> Callable[[str], str]:
+    """The check of a name in a config. `more`: names that a platform has beside the content's; `fixed`: those whose
+    place is documented and that steps read there, so that content must not show another."""
 
     def check(name: str) -> str:
+        if name in fixed:
+            raise ValueError("must not be given a path: the platform documents where it stands, and steps name it so")
         if name not in NAMES | more:
             raise ValueError('must be a member of an order\'s content such as "currency", "buyer.email" or "lines.sku"')
         return name

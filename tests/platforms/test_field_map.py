@@ -91,6 +91,14 @@ def test_a_name_that_content_does_not_have_is_refused(platform: str) -> None:
             check.validate_python({name: "X"})
 
 
+@pytest.mark.parametrize("name", ["lines.id", "lines.quantity"])
+def test_what_cloudsuites_steps_name_lines_by_stands_where_it_is_documented(name: str) -> None:
+    """Content would give ids under which no parcel is taken."""
+    annotation: Any = PLATFORMS["cloudsuite"].options.model_fields["fields"].annotation
+    with pytest.raises(ValidationError, match="documents where it stands"):
+        TypeAdapter(annotation).validate_python({name: "X"})
+
+
 def test_every_single_value_of_an_order_and_of_its_lines_may_be_given_a_path() -> None:
     assert {
         "ordered_on",

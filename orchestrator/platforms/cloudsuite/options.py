@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from orchestrator.platforms.base.options import Section, WebAddress
 from orchestrator.platforms.cloudsuite.content import ASSUMED
-from orchestrator.platforms.field_map import FieldMap, FieldName, Path
+from orchestrator.platforms.field_map import FieldMap, Path, known_names
 from orchestrator.platforms.secrets import Secret, Token
 
 DEFAULT_BASE_URL = "https://api.cloudsuite.io"
@@ -38,6 +38,8 @@ def _day(text: str) -> str:
 ProxyValue = Annotated[str, Field(min_length=1)] | int
 Word = Annotated[str, Field(min_length=1)]
 Parameter = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+FieldName = Annotated[str, AfterValidator(known_names(fixed=frozenset({"lines.id", "lines.quantity"})))]
 
 
 class CloudsuiteCredentials(Section):

@@ -62,7 +62,7 @@ def content_of(order: Mapping[str, Json], fields: FieldMap, *, payment: str) -> 
         if (party := _party(order, theirs)) is not None:
             found[name] = party
     if "Items" in order:
-        found["lines"] = [_line(item, fields) for item in rows(order["Items"])]
+        found["lines"] = [line_of(item, fields) for item in rows(order["Items"])]
     if articles := _parts(order, fields):
         found["articles"] = articles
     if fields.has(order, "waybill"):
@@ -84,7 +84,7 @@ def _party(order: Mapping[str, Json], name: str) -> dict[str, Json] | None:
     return given(order, {"id": f"{name}Id"}) | ({} if details is None else {"details": details})
 
 
-def _line(item: Mapping[str, Json], fields: FieldMap) -> dict[str, Json]:
+def line_of(item: Mapping[str, Json], fields: FieldMap) -> dict[str, Json]:
     """An ordered position; prices are per unit (xsale.md §4)."""
     found = given(item, {"product_id": "OfferId", "variant_id": "VariantId"}) | given(
         item, {"quantity": "Quantity"}, decimal

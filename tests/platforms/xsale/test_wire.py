@@ -46,6 +46,15 @@ def without(*names: str) -> Any:
     return {name: value for name, value in sample_json("order_assumed").items() if name not in names}
 
 
+def test_lines_have_the_ids_that_content_gives_them() -> None:
+    """A parcel names them so, wherever a merchant says that they stand."""
+    paths = {**ASSUMED, "lines.id": "Position.Number", "lines.quantity": "Pieces"}
+    items = [{"Id": 1, "Quantity": 5, "Position": {"Number": number}, "Pieces": 2.0} for number in (7, "B-8")]
+    snapshot = single(changed(Items=items), Reading(FieldMap(paths), PAYMENTS, NAMES))
+    assert snapshot.facts["lines"] == {"7": "2", "B-8": "2"}
+    assert [(line["id"], line["quantity"]) for line in snapshot.content["lines"]] == [("7", "2.0"), ("B-8", "2.0")]
+
+
 # -- orders ------------------------------------------------------------------------------------------------------------
 
 
