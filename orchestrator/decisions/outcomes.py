@@ -218,6 +218,7 @@ def settle_intent(draft: Draft, ctx: Context, snapshot: OrderSnapshot, refused: 
     effect = _effect(draft, ctx, snapshot)
     if effect is _Effect.DONE:
         apply_answer(draft, ctx, StepAnswer(snapshot.state), how="found_done", seen=snapshot)
+        draft.change(moved_at=ctx.now - 1)  # before this read, which shows it: nothing is stale
         draft.release("found_done")
         return None
     current, request = draft.order_state(), draft.request_of_intent(ctx.machine)

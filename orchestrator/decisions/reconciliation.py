@@ -12,7 +12,7 @@ from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.parcels import take_parcels_back
 from orchestrator.platforms.client import OrderSnapshot
 from statemachines.target import Json
-from storage.records import Order, TargetStatus
+from storage.records import Kept, Order, TargetStatus
 
 _WHERE_PAYMENT_STANDS = frozenset({"", "/payment", "/payment/status"})
 _NOT_PAID = frozenset({"unpaid", "unknown"})
@@ -32,8 +32,7 @@ def reconcile(draft: Draft, ctx: Context, snapshot: OrderSnapshot, read_at: int)
     if draft.order.state != before.state:
         draft.release("drift")
         return True
-    is_first = before.observed_at > 0 and _is_first_after_a_step(before)  # 0: it is to be read anyway
-    if is_first and not has_changed and not _is_underway(draft):
+    if _was_stale(before, draft.kept) and not has_changed and not _is_underway(draft):
         order = draft.order
         data = {"reference": order.reference, "payment": order.payment, "state": order.state}
         draft.emit("order.refreshed", **data, changed=bounded(shown))
@@ -83,6 +82,13 @@ def _take_over(draft: Draft, ctx: Context, snapshot: OrderSnapshot, read_at: int
 def _is_first_after_a_step(order: Order) -> bool:
     """Whether no observation showed the order since a step of ours ended: what is kept of it is of before."""
     return order.observed_at <= order.moved_at
+
+
+def _was_stale(order: Order, kept: Kept | None) -> bool:
+    """Whether a step of ours ended since the order was last shown. One that is to be read anyway (`observed_at` 0) was
+    shown when its payload was kept, which the first observation after a step is."""
+    shown_at = order.observed_at or (kept.read_at if kept is not None else None) or 0
+    return 0 < shown_at <= order.moved_at
 
 
 def _is_underway(draft: Draft) -> bool:

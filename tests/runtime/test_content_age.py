@@ -12,6 +12,7 @@ from orchestrator.registry import BUILT_IN
 from orchestrator.sandbox.selldone.baskets import Line
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.testing.stage import moves_of
+from statemachines.target import TargetRequest
 from storage.migrations import all_migrations
 from storage.orders import get_kept, get_payload
 from tests.runtime.test_changes import operate, the_order
@@ -112,6 +113,40 @@ async def test_a_cancellation_of_ours_is_no_change_by_anybody_else(platform: str
         assert len(await floor.events("order.cancelled", order=order)) == 1
         assert len(await floor.events("order.refreshed", order=order)) == 1
         assert not (await content(floor, shop, order))["stale"]
+
+
+@every_platform
+async def test_an_order_that_had_to_be_read_anyway_is_refreshed_as_well(platform: str, tmp_path: Path) -> None:
+    """A list that shows a change while a step is out has the order read before the next one (`observed_at` 0)."""
+    async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path, platform=platform) as floor:
+        shop, order = await the_order(floor)
+        await floor.commands.refresh(shop, order)
+        await take(floor, platform, shop, order)
+        await floor.store.write(lambda tx: tx.execute("UPDATE orders SET observed_at = 0 WHERE id = ?", (order,)))
+        assert (await content(floor, shop, order))["stale"]
+        await floor.commands.refresh(shop, order)
+        assert not (await content(floor, shop, order))["stale"]
+        assert len(await floor.events("order.refreshed", order=order)) == 1
+        await floor.store.write(lambda tx: tx.execute("UPDATE orders SET observed_at = 0 WHERE id = ?", (order,)))
+        await floor.commands.refresh(shop, order)
+        assert len(await floor.events("order.refreshed", order=order)) == 1
+
+
+@pytest.mark.parametrize("platform", [each for each in BUILT_IN if each != "shopify"])  # whose cancellation is a job
+async def test_a_step_that_a_read_showed_to_be_done_is_not_followed_by_another_event(
+    platform: str, tmp_path: Path
+) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path, platform=platform) as floor:
+        shop, order = await the_order(floor)
+        step = (await floor.commands.preview(shop, order, TargetRequest("cancelled"))).steps[0].step
+        floor.sandbox.faults.script("drop_after", step=step)
+        assert (await floor.reach(order, "cancelled", shop)).status.value == "reached"
+        (done,) = await floor.events("step.done", order=order)
+        shown = await content(floor, shop, order)
+        await synced(floor, shop)
+        await floor.commands.refresh(shop, order)
+        assert len(await floor.events("order.refreshed", order=order)) == int(shown["stale"])
+        assert shown["stale"] is (done.data["how"] != "found_done")
 
 
 async def test_a_parcel_that_our_step_made_is_in_the_event_that_follows(tmp_path: Path) -> None:
