@@ -58,8 +58,10 @@ def decimal(value: Json) -> str | None:
 
 
 def price(*, net: Json = None, gross: Json = None, stated: Json = None) -> dict[str, Json]:
-    """A price (docs/api.md). `stated`: nobody says whether tax is in it."""
-    return {"net": decimal(net), "gross": decimal(gross), "stated": decimal(stated)}
+    """A price (docs/api.md), empty where there is no amount: nothing is given then, not even that there is none.
+    `stated`: nobody says whether tax is in it."""
+    found: dict[str, Json] = {"net": decimal(net), "gross": decimal(gross), "stated": decimal(stated)}
+    return found if any(each is not None for each in found.values()) else {}
 
 
 def minus(amount: Json) -> str | None:

@@ -23,10 +23,8 @@ def webhook_content(body: Mapping[str, Json], *, is_on_account: bool = False) ->
         "buyer": _buyer(body),
         "totals": _totals(body),
     }
-    if "taxes_included" in body:  # else nobody says what the prices are
-        found["lines"] = [_line(each, body["taxes_included"]) for each in rows(body.get("line_items"))]
-    elif "line_items" in body:
-        found["lines"] = [_line(each, None) for each in rows(body["line_items"])]
+    if "line_items" in body:  # without taxes_included nobody says what the prices are
+        found["lines"] = [_line(each, body.get("taxes_included")) for each in rows(body["line_items"])]
     if (ordered_at := body.get("processed_at") or body.get("created_at")) is not None:
         found["ordered_at"] = instant(ordered_at)
     if "financial_status" in body:

@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.platforms.base import signing
 from orchestrator.platforms.shopify import webhooks
+from orchestrator.platforms.shopify.webhook_content import webhook_content
 
 _SAMPLES = Path(__file__).parents[2] / "samples" / "shopify"
 
@@ -96,3 +97,9 @@ def test_a_time_is_read_with_its_offset_and_its_nanoseconds() -> None:
 
 def test_topics_are_named_for_graphql() -> None:
     assert webhooks.topic_enum("orders/partially_fulfilled") == "ORDERS_PARTIALLY_FULFILLED"
+
+
+def test_a_body_without_lines_does_not_say_that_there_are_none() -> None:
+    """`includeFields` may leave them out."""
+    assert "lines" not in webhook_content({"id": 1, "taxes_included": True})
+    assert webhook_content({"id": 1, "taxes_included": True, "line_items": []})["lines"] == []

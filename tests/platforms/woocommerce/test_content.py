@@ -36,6 +36,14 @@ async def test_the_parts_add_up_to_the_total() -> None:
         assert found["payment"]["status"] == "paid"
 
 
+def test_a_price_that_cannot_be_written_exactly_is_a_gap_and_nothing_that_the_shop_gave() -> None:
+    lines = [{"id": 1, "quantity": 3, "subtotal": "10.00", "total": "10.00"}]
+    found: Any = completed(read(line_items=lines, total="10.00").content)
+    assert found["lines"][0]["unit_price"] == {"net": None, "gross": None, "stated": None}
+    assert {f"/lines/*/unit_price/{basis}" for basis in ("net", "gross", "stated")} <= set(found["gaps"])
+    assert (found["totals"]["lines"], found["balanced"]) == ("10.00", True)
+
+
 async def test_refunds_are_returns_with_their_amounts() -> None:
     async with staged(PLATFORM) as stage:
         stage.operate("refund", order=stage.order, amount="3.50")
@@ -81,7 +89,7 @@ def test_a_fee_below_zero_and_a_price_that_is_no_exact_quotient() -> None:
     line = {"id": 1, "quantity": 3, "subtotal": "10.00", "subtotal_tax": "0.00", "total": "10.00", "total_tax": "0.00"}
     fee = {"id": 2, "name": "Bonus", "total": "-2.00", "total_tax": "-0.38"}
     first, second = read(line_items=[line], fee_lines=[fee]).content["lines"]
-    assert first["unit_price"]["net"] is None
+    assert first["unit_price"] == {}
     assert second["unit_price"] == {"net": "-2.00", "gross": None, "stated": None}
     assert second["discount"]["net"] == "0.00"
 
