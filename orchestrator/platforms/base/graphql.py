@@ -48,14 +48,15 @@ class GraphQlClient(RestClient):
         if body is None:
             return super().refusal(answer, is_effect=is_effect)
         words = self._caller.clean(messages_of(body["errors"]) or str(body["errors"]))
-        data = body.get("data")
-        if is_effect and isinstance(data, dict) and any(value is not None for value in data.values()):
+        if is_effect and _has_data(body):
             return Transient(words, is_ambiguous=True)
         return self.failure(codes_of(body["errors"]), words, is_effect=is_effect)
 
     def denial(self, answer: Answer) -> AccessDenied | None:
-        """What `errors` say of the access that the call showed."""
-        failure = self.refusal(answer, is_effect=False) if _refusing(answer) is not None else None
+        """What `errors` say of the access that the call showed: nothing where something was done all the same, which
+        must not be sent again with other access."""
+        body = _refusing(answer)
+        failure = self.refusal(answer, is_effect=False) if body is not None and not _has_data(body) else None
         return failure if isinstance(failure, AccessDenied) else None
 
     def is_own_refusal(self, body: bytes) -> bool:
@@ -101,6 +102,11 @@ def codes_of(errors: Json) -> frozenset[str]:
 def messages_of(errors: Json) -> str:
     """The messages of errors of any kind, for people."""
     return "; ".join(str(each.get("message")) for each in rows(errors))
+
+
+def _has_data(body: Mapping[str, Json]) -> bool:
+    data = body.get("data")
+    return isinstance(data, dict) and any(value is not None for value in data.values())
 
 
 def _refusing(answer: Answer) -> dict[str, Json] | None:

@@ -158,3 +158,12 @@ def test_codes_and_messages_of_strange_errors() -> None:
     assert codes_of([{"extensions": {"code": "A"}}, {"extensions": 3}, "x", {}]) == {"A", ""}
     assert codes_of("x") == codes_of([]) == {""}
     assert messages_of([{"message": "a"}, 7, {"message": "b"}]) == "a; b"
+
+
+async def test_a_change_that_came_with_data_is_not_denied() -> None:
+    """Something of its result may not be shown; sent again with other access, it would be made again."""
+    error = {"message": "not for you", "extensions": {"code": "DENIED"}}
+    async with asking(saying({"data": {"ship": {"state": "sent"}}, "errors": [error]})) as client:
+        with pytest.raises(Transient) as unclear:
+            await client.perform("ship", "7", OrderState("new", "new", "paid", {}), TargetRequest("sent"))
+        assert unclear.value.is_ambiguous
