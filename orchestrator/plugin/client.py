@@ -5,7 +5,7 @@ from __future__ import annotations
 from yarl import URL
 
 from orchestrator.platforms.base.graphql import GraphQlClient
-from orchestrator.platforms.base.listing import Listing, array_listing, listing_of, single_of, with_count
+from orchestrator.platforms.base.listing import Listing, array_listing, listing_of, single_of, thin_listing, with_count
 from orchestrator.platforms.base.offset import by_pages, walk_page
 from orchestrator.platforms.base.options import is_header_safe
 from orchestrator.platforms.base.pushing import PushingRestClient
@@ -150,6 +150,7 @@ __all__ = [
     "text_id_of",
     "text_id_or_none",
     "texts",
+    "thin_listing",
     "walk_page",
     "with_count",
 ]

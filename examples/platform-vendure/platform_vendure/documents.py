@@ -29,6 +29,7 @@ fragment Whole on Order {{
 _PRECISION = "globalSettings { serverConfig { moneyStrategyPrecision } }"
 _ORDERS_BY = "query Orders($options: OrderListOptions) { orders(options: $options)"
 LIST = f"{_ORDERS_BY} {{ totalItems items {{ ...Whole }} }} {_PRECISION} }}{_ORDER}"
+NAMES = f"{_ORDERS_BY} {{ totalItems items {{ id type updatedAt orderPlacedAt }} }} }}"
 READ = f"query Order($id: ID!) {{ order(id: $id) {{ ...Whole }} {_PRECISION} }}{_ORDER}"
 PROBE = f"{_ORDERS_BY} {{ totalItems }} me {{ channels {{ code token permissions }} }} }}"
 _ERROR = "... on ErrorResult { errorCode message }"

@@ -28,6 +28,11 @@ const TAKEN = {
         await app.get(SessionService).deleteSessionsByUser(await superadmin(app), user);
         return {};
     },
+    /** GraphQL cannot show the order any more, and no list that it is in. */
+    async spoil_order(app, { order }) {
+        await rows(app, Order).update(order, { currencyCode: 'none' });
+        return {};
+    },
     /** Orders become older: the last is as old as they are apart. */
     async backdate(app, { orders, seconds_apart }) {
         for (const [n, id] of orders.entries()) {

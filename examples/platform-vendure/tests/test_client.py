@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -186,6 +187,48 @@ async def test_a_session_that_ended_is_replaced() -> None:
         shop.server.do("end_sessions", username=shop.username)
         assert (await drive(stage, ask("shipped", "T-1"))).state == "Shipped"
         assert effects(stage) == ["fulfill", "mark_shipped"]
+
+
+async def test_a_change_that_was_made_is_not_sent_again_with_another_session() -> None:
+    """What cannot be shown of its result is no refusal of the change."""
+    error = {"message": "not for you", "path": ["addFulfillmentToOrder", "method"], "extensions": {"code": "FORBIDDEN"}}
+    body = {"data": {"addFulfillmentToOrder": {"id": "1"}}, "errors": [error]}
+    async with staged("vendure") as stage:
+        current = await seen(stage)
+        stage.sandbox.faults.script_answer(200, json.dumps(body).encode(), step="fulfill")
+        with pytest.raises(Transient) as unclear:
+            await stage.client.perform("fulfill", stage.order, current, ask("shipped", "T-1"))
+        assert unclear.value.is_ambiguous
+        assert effects(stage) == []
+
+
+async def test_an_order_that_cannot_be_shown_takes_no_other_with_it() -> None:
+    async with staged("vendure") as stage:
+        simulated: Any = stage.sandbox.platforms["vendure"]
+        bad, *others = simulated.order_ids()
+        simulated.shop.server.do("spoil_order", order=bad)
+        pages, position = await stage.list_pages()
+        assert {order for page in pages for order in page.must_read} == {bad, *others}
+        assert {page.flaw for page in pages} == {None}
+        assert position is not None
+        assert {(await stage.client.read(order)).id for order in others} == set(others)
+        with pytest.raises(Transient):
+            await stage.client.read(bad)
+
+
+async def test_a_session_shows_in_no_failure() -> None:
+    async with staged("vendure", variant="sessions by cookie") as stage:
+        client: Any = stage.client
+        session = await client.fetch(None)
+        cookies = [each.partition("=")[2] for each in session.headers["Cookie"].split("; ")]
+        assert len(cookies) == 2
+        await client.read(stage.order)
+        for cookie in [each.partition("=")[2] for each in client._keeper.known.headers["Cookie"].split("; ")]:
+            body = json.dumps({"errors": [{"message": f"no session {cookie}", "extensions": {"code": "OTHER"}}]})
+            stage.sandbox.faults.script_answer(200, body.encode(), step="read")
+            with pytest.raises(Transient) as caught:
+                await client.read(stage.order)
+            assert cookie not in caught.value.detail
 
 
 async def test_one_login_serves_all_calls() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.platforms.client import OrderSnapshot, UnreadableItem
@@ -16,6 +16,7 @@ from statemachines.target import Json
 class Listing:
     """`ids` holds the ids of all rows that have one, `rows` counts every row, `total` is the platform's count over
     all pages (None where it gives none). `refusal`: the members of an answer that refuses at a good status, else None.
+    `must_read`: ids whose rows are too thin (`client.Page`), `changed_ms`: the largest change time of those.
     """
 
     orders: tuple[OrderSnapshot, ...]
@@ -24,6 +25,8 @@ class Listing:
     rows: int = 0
     total: int | None = None
     refusal: dict[str, Json] | None = None
+    must_read: tuple[str, ...] = ()
+    changed_ms: int | None = None
 
 
 def listing_of(
@@ -54,6 +57,15 @@ def listing_of(
             orders.append(snapshot)
             ids.append(snapshot.id)
     return Listing(tuple(orders), tuple(unreadable), tuple(ids), len(rows), count_of(total))
+
+
+def thin_listing(
+    ids: Sequence[str], total: Json = None, *, left_out: Collection[str] = (), changed_ms: int | None = None
+) -> Listing:
+    """The ids of a list's rows, each of which has to be read by itself, as where one row spoils a list for all others.
+    `left_out`: those that are not for us; `changed_ms`: the largest of their change times, in Unix milliseconds."""
+    wanted = tuple(each for each in ids if each not in left_out)
+    return Listing((), ids=tuple(ids), rows=len(ids), total=count_of(total), must_read=wanted, changed_ms=changed_ms)
 
 
 def array_listing(body: bytes, read: Callable[[Json, bytes], OrderSnapshot], total: Json = None) -> Listing:

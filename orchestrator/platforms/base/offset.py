@@ -112,6 +112,7 @@ async def walk_page(
     return Page(
         orders=listing.orders,
         unreadable=listing.unreadable,
+        must_read=listing.must_read,
         skip_if_new=frozenset(snapshot.id for snapshot in listing.orders if not snapshot.is_released),
         next=None if turned.is_complete else turned.walk.to_json(),
         position=turned.walk.position if turned.is_complete else None,
@@ -159,7 +160,7 @@ def by_pages(ask: AskPage, *, largest: int) -> Ask:
 def after_page(walk: PageWalk, listing: Listing, page_size: int, now: Present) -> WalkAfterPage:
     """Takes a page in; `now`: when it was asked for."""
     seen_at = [order.platform_updated_at for order in listing.orders if order.platform_updated_at is not None]
-    high = max([*seen_at, *([] if walk.high is None else [walk.high])], default=None)
+    high = max([*seen_at, *(each for each in (walk.high, listing.changed_ms) if each is not None)], default=None)
     walk = replace(walk, high=high)
     if walk.cap is None:
         if walk.since is not None and now.is_before(walk.since):

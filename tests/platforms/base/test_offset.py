@@ -16,7 +16,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from orchestrator.clock import Clock
 from orchestrator.platforms.base import offset as syncs
-from orchestrator.platforms.base.listing import Listing
+from orchestrator.platforms.base.listing import Listing, thin_listing
 from orchestrator.platforms.base.offset import OVERLAP_ROWS, PageWalk, WalkAfterPage, by_pages, walk_page
 from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.failures import Transient
@@ -336,3 +336,14 @@ async def test_pages_that_cannot_be_counted_by_are_no_list(gives: int, pages: Js
 def test_pages_that_are_too_small_to_lead_on_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 25"):
         by_pages(Numbered(()).ask, largest=24)
+
+
+def test_a_list_of_ids_leads_on_and_is_gone_through_whole() -> None:
+    first = thin_listing(["1", "2", "3", "4"], "6", left_out=("2",), changed_ms=400_000)
+    assert first.must_read == ("1", "3", "4")
+    turned = after_page(resume(), first, 4)
+    assert not turned.is_complete
+    rest = thin_listing(["3", "4", "5", "6"], "6", changed_ms=300_000)
+    ended = after_page(after_json(turned.walk), rest, 6)
+    assert (ended.is_complete, ended.flaw) == (True, None)
+    assert ended.walk.position == {"updated_at": 400_000}
