@@ -40,6 +40,7 @@ from orchestrator.plugin.client import (
     required_text,
     rows,
     text,
+    text_id_or_none,
     thin_listing,
     walk_page,
 )
@@ -270,7 +271,12 @@ def read_listing(body: bytes) -> Listing:
         raise Unreadable(f"the list cannot be read: {error}", body) from error
     if found is None:
         raise Unreadable("the list has no items", body)
-    return listing_of(found, lambda value, raw: read_order(value, raw, precision), answer.get("totalItems"))
+    return listing_of(
+        found,
+        lambda value, raw: read_order(value, raw, precision),
+        answer.get("totalItems"),
+        read_id=text_id_or_none,  # by its EntityIdStrategy a server may have UUIDs
+    )
 
 
 def read_names(body: bytes) -> Listing:
