@@ -1,10 +1,11 @@
 # Needs make and Python 3.11 or newer, nothing else: the environment is made in .venv.
 #   make demo     sandbox and daemon together, orders driven to their targets
-#   make test     lint, types and all tests, those of examples/platform-vendure against a real Vendure among them
+#   make test     lint, types and all tests, those against a real Vendure and a real Tryton among them
 #   make quick    the tests that take seconds, while you write
 #   make test-all the tests on each of Python 3.11 to 3.13 that is there; SUITE=quick for those that take seconds
 #   make generators  what makes clients of the OpenAPI document, for the tests of those
 #   make coverage the tests, and in which files they leave much out: those under COVERAGE_BELOW=90 per cent
+#   make tryton   Tryton behind the daemon: the tests of examples/erp/tryton alone
 #   make vendure  the Vendure server that those talk to, and their tests alone
 #   make docs     the parts of docs/ that follow from the code, anew
 #   make bench    measurements
@@ -23,8 +24,10 @@ LOCK_ARGS ?=
 LOCK := requirements/test.lock
 VENV := .venv
 VENDURE := examples/platform-vendure
+ERP := examples/erp/tryton
 BIN := $(VENV)/bin
 SITE := $(VENV)/platform-vendure
+TRYTON := $(VENV)/tryton
 GENERATORS := $(VENV)/generators
 SUITE ?= check
 COVERAGE_BELOW ?= 90
@@ -39,7 +42,7 @@ help:
 demo: $(VENV)/installed
 	@$(BIN)/fulfilld demo
 
-test: lint check $(if $(PYTEST_ARGS),,vendure)
+test: lint check $(if $(PYTEST_ARGS),,vendure tryton)
 
 check: $(VENV)/installed-for-tests generators
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
@@ -53,6 +56,11 @@ vendure: $(VENV)/installed-for-tests $(SITE)/installed
 	@$(MAKE) --silent --no-print-directory $(VENDURE)/server/node_modules/installed || true
 	@PYTHONPATH=$(SITE) VENDURE_SERVER=$(CURDIR)/$(VENDURE)/server \
 	$(BIN)/python -m pytest -p tests.support.skips -n auto --dist worksteal $(VENDURE)/tests $(PYTEST_ARGS)
+
+# Tryton has an environment of its own; the tests that need it say so where it cannot be installed.
+tryton: $(VENV)/installed-for-tests
+	@$(MAKE) --silent --no-print-directory $(TRYTON)/installed || true
+	@TRYTON=$(CURDIR)/$(TRYTON) $(BIN)/python -m pytest -p tests.support.skips $(ERP)/tests $(PYTEST_ARGS)
 
 # Without property tests, and without the one file of config that spoils each key in turn: half of all the time by itself.
 quick: $(VENV)/installed-for-tests
@@ -108,7 +116,8 @@ lock:
 	--custom-compile-command "make lock" $(LOCK_ARGS) "$$@"; }; \
 	compile --group build pyproject.toml --extra test --output-file $(LOCK); \
 	compile --group build pyproject.toml --constraint $(LOCK) --output-file requirements/run.lock; \
-	compile --group pyproject.toml:generators --output-file requirements/generators.lock
+	compile --group pyproject.toml:generators --output-file requirements/generators.lock; \
+	compile $(ERP)/requirements.in --output-file $(ERP)/requirements.txt
 
 $(VENV)/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv was found: install one" \
@@ -149,4 +158,12 @@ $(VENDURE)/server/node_modules/installed: $(VENDURE)/server/package-lock.json
 	@echo "installing the Vendure server"
 	@cd $(VENDURE)/server && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error $(shell \
 	node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))' 2>/dev/null && echo --omit=optional)
+	@touch $@
+
+# The company is made once; each test takes a copy.
+$(TRYTON)/installed: $(ERP)/requirements.txt $(ERP)/company.py | $(VENV)/pyvenv.cfg
+	@echo "installing Tryton"
+	@$(BIN)/python -m venv --clear $(TRYTON)
+	@$(TRYTON)/bin/python -m pip --disable-pip-version-check -qq install --require-hashes --requirement $<
+	@$(TRYTON)/bin/python -W ignore $(ERP)/company.py $(TRYTON)/company >/dev/null
 	@touch $@
