@@ -20,8 +20,7 @@ from booking import LEFT, book, close, found, get
 from fulfilld import Client, Problem
 
 OPEN, PAYABLE = ("new", "accepted", "preparing", "attention"), ("paid", "authorized", "invoice", "partly_refunded")
-UNSENT = "to be sent: "
-shops, tryton = Client(), set_trytond(f"sqlite:///{sys.argv[2]}", config_file=sys.argv[1])
+shops, tryton, UNSENT = Client(), set_trytond(f"sqlite:///{sys.argv[2]}", config_file=sys.argv[1]), "to be sent: "
 
 
 @contextmanager
@@ -83,7 +82,8 @@ def receive() -> None:
 
 def collect() -> None:
     """Puts the boxes that left into the outbox, and takes up tasks that a bridge left that died."""
-    Transaction().tasks += map(int, get("ir.queue").search([("finished_at", "=", None), ("scheduled_at", "=", None)]))
+    left = get("ir.queue").search([("finished_at", "=", None), ("scheduled_at", "=", None)])
+    Transaction().tasks.extend(task.id for task in left)
     told = {str(each.resource) for each in get("ir.note").search([("message", "like", f"%{UNSENT}%")])}
     for shipment in get("stock.shipment.out").search([("state", "in", LEFT)], order=[("id", "ASC")]):
         for sale in {move.origin.sale for move in shipment.outgoing_moves if str(shipment) not in told}:
