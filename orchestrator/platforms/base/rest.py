@@ -284,8 +284,8 @@ class RestClient(ABC):
         """Makes what is not `there` yet, on a platform that takes a repeat for another one.
 
         `bodies`: what makes each, by the name that it is known by. `member`: the text of a row that is this name, or
-        where it `is_among_others` has it among other words. Raises Garbled for an answer that neither shows it nor
-        says by its status that something was made: it may have been cleaned of more than we know.
+        where it `is_among_others` has it among other words. Raises what is refused, and Garbled for an answer that
+        neither shows it nor says by its status that something was made: more may be cleaned of it than we know.
         """
 
         def shows(row: Mapping[str, Json], name: str) -> bool:
@@ -295,7 +295,12 @@ class RestClient(ABC):
         rows_there = list(there)
         missing = {n: body for n, body in bodies.items() if not any(shows(row, n) for row in rows_there)}
         for name, body in missing.items():
-            answer = await self._accepted("POST", url, json_body(body))
+            try:
+                answer = await self._accepted("POST", url, json_body(body))
+            except (
+                NotFound
+            ) as failure:  # `there` was found at the same address just now: it is what is sent that is wrong
+                raise Rejected(failure.detail) from None
             if not shows(self._members(answer), name) and answer.status != _CREATED:
                 raise self._caller.garbled(answer, is_effect=True)
         return StepAnswer(None, is_found=not missing)

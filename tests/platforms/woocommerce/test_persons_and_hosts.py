@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.platforms.failures import AccessDenied, OutOfSequence, PlatformFailure, Transient
+from orchestrator.platforms.failures import AccessDenied, NotFound, OutOfSequence, PlatformFailure, Rejected, Transient
 from orchestrator.sandbox.woocommerce import SandboxOptions, WooCommercePlatform
 from orchestrator.testing.stage import Stage, staged
 from statemachines.target import TargetRequest, Tracking
@@ -59,6 +59,18 @@ async def test_a_number_that_wordpress_writes_otherwise_is_taken_as_sent(
         current = (await stage.client.read(stage.order)).order_state()
         stage.sandbox.faults.script_answer(201, json.dumps(written).encode(), step="set_tracking")
         assert not (await stage.client.perform("set_tracking", stage.order, current, PARCEL)).is_found
+
+
+@pytest.mark.parametrize("options", [{}, BY_NOTE], ids=["plug-in", "note"])
+async def test_a_number_that_is_refused_does_not_make_the_order_gone(options: dict[str, str]) -> None:
+    """Advanced Shipment Tracking says 404 to characters that it does not like, as if there were no such order."""
+    body = b'{"code":"woocommerce_rest_order_invalid_id","message":"Special character not allowd in tracking number"}'
+    async with staged(PLATFORM, options=options) as stage:
+        current = (await stage.client.read(stage.order)).order_state()
+        stage.sandbox.faults.script_answer(404, body, step="set_tracking")
+        with pytest.raises(Rejected, match="Special character") as refused:
+            await stage.client.perform("set_tracking", stage.order, current, PARCEL)
+        assert not isinstance(refused.value, NotFound)
 
 
 @pytest.mark.parametrize("options", [{}, BY_NOTE], ids=["plug-in", "note"])
