@@ -25,6 +25,8 @@ MOST_POINTERS = 100
 _WHOLE = frozenset({"/buyer", "/ship_to", "/bill_to", "/cancelled"})
 _PRICE = frozenset({"net", "gross", "stated"})
 _ATTRIBUTES = "/attributes"
+_ABOUT_CONTENT = "/derived"
+"""Says of the rest what is computed: no change by itself."""
 _OF_ANOTHER_MEANING = (
     "/numbers/order",
     "/totals/lines",
@@ -58,8 +60,16 @@ def shown_changes(kept: Kept | None, snapshot: OrderSnapshot) -> list[str]:
     """Where a snapshot's content differs from the one before, whoever changed it; nothing where none is kept."""
     if kept is None or kept.content is None:
         return []
-    found = less(changed_pointers(kept.content, snapshot.content), snapshot.apart.beside)
+    before = kept.content if kept.is_exact else _without_nulls(kept.content)
+    found = less(changed_pointers(before, snapshot.content), (*snapshot.apart.beside, _ABOUT_CONTENT))
     return found if kept.is_exact else less(found, _OF_ANOTHER_MEANING)
+
+
+def _without_nulls(value: Json) -> Json:
+    """What an older version kept, without members that may have been null because they were not given."""
+    if isinstance(value, Mapping):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
 def _is_touched(order: Order, kept: Kept, snapshot: OrderSnapshot) -> bool:
