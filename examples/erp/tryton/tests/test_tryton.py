@@ -32,7 +32,7 @@ SHOPS = {"acme": "selldone", "cs": "cloudsuite", "xs": "xsale", "shopy": "shopif
 ORDERS = 9
 """Of each shop."""
 FIRST_KILLS = ("before commit 12", "after commit 9", "before ack 7", "after ack 11")
-LATER_KILLS = ("before submit 10", "after submit 17", "after commit 30")
+LATER_KILLS = ("before submit 5", "after submit 9", "after commit 6")
 """Where the bridge is killed while it books, and while it tells the shops."""
 
 
