@@ -108,7 +108,7 @@ def book(reference: str, content: Any) -> Any:
 
 
 def close(sale: Any) -> None:
-    """Cancels a sale; of one in process what has not left does not leave, and so it ends."""
+    """Cancels a sale; of one in process what has not left does not leave."""
     if sale.state in ("draft", "quotation"):
         get("sale.sale").cancel([sale])
         return

@@ -157,7 +157,7 @@ async def test_every_order_is_booked_shipped_cancelled_and_returned_once_to_the_
     for key, sale in sales.items():
         boxes = [box for box in sale["shipments"] if box["state"] == "done"]
         if key in away.values():
-            assert (boxes, sale["state"] in ("cancelled", "done")) == ([], True), sale
+            assert {box["state"] for box in sale["shipments"]} <= {"cancelled"}, sale
             continue
         if ordered[key]["payment_status"] in ("unpaid", "partly_paid"):
             assert (sale["shipments"], sale["state"]) == ([], "draft"), sale
