@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.plugin.machine import Json, OrderState, Refusal, TargetParcel, TargetRequest, Tracking
@@ -251,6 +251,8 @@ _ITEMS = st.none() | st.lists(
 )
 
 
+# How long examples take to draw says something of a machine's load, and nothing of what is tested.
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(_COUNTS, _PARCELS, _ITEMS, st.sampled_from([None, "T-1", "T-2"]), st.sampled_from(["shipped", "delivered"]))
 def test_every_target_ends_and_packs_no_more_than_was_ordered(
     lines: dict[str, int], made: list[Any], items: Any, code: str | None, state: str
