@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import anyio
 
+from orchestrator.platforms.failures import AccessDenied
+
 _MOST = 1e7  # no bucket holds or restores more
 _NAP_SECONDS = 0.1  # points also come back when a call under way ends, which nobody can foretell
 _SHORTEST_NAP_SECONDS = 0.005
@@ -82,7 +84,10 @@ class Points:
     @asynccontextmanager
     async def spent(self, kind: str, guess: float) -> AsyncIterator[float]:
         """For as long as a call of this kind is under way: waits until there is enough for it, first come first served,
-        and yields how much that is. `guess`: what it may cost, where none of its kind was made yet."""
+        and yields how much that is. `guess`: what it may cost, where none of its kind was made yet.
+
+        Around one try of one call: who waits inside for anything but its answer holds points that others, and perhaps
+        what it waits for, wait for. A call that is not let in (AccessDenied) costs nothing."""
         cost = self._costs.get(kind, guess)
         async with self._line:
             waited = 0.0
@@ -91,12 +96,16 @@ class Points:
                 await anyio.sleep(nap)
                 waited += nap
             self._under_way += cost
+        taken = cost  # until its answer says what it was (`record`)
         try:
             yield cost
+        except AccessDenied:
+            taken = 0.0
+            raise
         finally:
             self._restore()
             self._under_way -= cost
-            self._level -= cost  # until its answer says what it was (`record`)
+            self._level -= taken
 
     def record(self, kind: str, cost: float, reported: ReportedPoints) -> None:
         """What the answer of a call said, for which `cost` was spent. The lower of its word and our own count holds,

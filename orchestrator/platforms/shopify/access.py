@@ -8,7 +8,7 @@ has a newer one (`token_keeper`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from yarl import URL
 
@@ -25,7 +25,9 @@ from orchestrator.platforms.token_keeper import TokenKeeper
 SCOPES_SECONDS = 3600.0
 """How long no fresh token is fetched because of a missing scope after one was (shopify.md §1.1)."""
 
-_HEADERS = {"Content-Type": "application/json"}
+Post = Callable[[str], Awaitable[Answer]]
+"""Makes one try of a call with this access token. Raises AccessDenied and Transient."""
+
 _ENDS_SOON_MS = 14 * 86_400_000
 _PERMANENT = "Non-expiring access tokens are no longer accepted"
 _PERMANENT_REMEDY = (
@@ -35,7 +37,7 @@ _PERMANENT_REMEDY = (
 
 
 class ShopifyAccess:
-    """Sends calls with the shop's token. `host`: scheme and host, where tokens are asked for too."""
+    """Gives calls the shop's token. `host`: scheme and host, where tokens are asked for too."""
 
     def __init__(self, options: ShopifyOptions, caller: Caller, host: str, settings: ClientSettings) -> None:
         self._caller = caller
@@ -55,17 +57,18 @@ class ShopifyAccess:
             self._keeper = TokenKeeper(source, caller, settings.clock, file=file, checkpoints=settings.checkpoints)
             self._is_chain = source.must_be_kept
 
-    async def call(self, url: URL, body: bytes, *, is_effect: bool) -> Answer:
-        """Posts JSON with the shop's token. A token that is refused, or that lacks a scope, is replaced once: such a
-        call was not carried out. Raises AccessDenied and Transient."""
+    async def call(self, post: Post) -> Answer:
+        """Has a call made with the shop's token. A token that is refused, or that lacks a scope, is replaced once: such
+        a call was not carried out. Nothing that belongs to a try is held while another token or a permit is waited
+        for. Raises AccessDenied and Transient."""
         if self._keeper is None:
-            return await self._post(url, body, self._token, is_effect=is_effect)
+            return self._unless_permanent(await post(self._token))
         tokens, is_fetched = await self._keeper.tokens(), False
         while True:
             refusal: AccessDenied | None = None
             answer: Answer | None = None
             try:
-                answer = await self._post(url, body, tokens.access_token, is_effect=is_effect)
+                answer = await post(tokens.access_token)
             except AccessDenied as failure:
                 refusal = failure
             if answer is not None and not self._may_lack_scopes(answer):
@@ -86,10 +89,9 @@ class ShopifyAccess:
         if self._keeper is not None:
             self._keeper.forget_refusal()
 
-    async def _post(self, url: URL, body: bytes, token: str, *, is_effect: bool) -> Answer:
-        headers = {**_HEADERS, "X-Shopify-Access-Token": token}
-        answer = await self._caller.call("POST", url, is_effect=is_effect, body=body, headers=headers)
-        if answer.status == 403 and self._keeper is None and _PERMANENT.encode() in answer.body:
+    def _unless_permanent(self, answer: Answer) -> Answer:
+        """The answer. Raises AccessDenied where permanent tokens are not taken any more."""
+        if answer.status == 403 and _PERMANENT.encode() in answer.body:
             raise AccessDenied(f"{self._caller.words(answer)} - {_PERMANENT_REMEDY}")
         return answer
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Final
 
@@ -35,6 +35,7 @@ from orchestrator.platforms.shopify.access import ShopifyAccess
 from orchestrator.platforms.shopify.options import CANCEL_RESULT_SINCE, PROGRESS_SINCE
 from statemachines.target import Json
 
+_HEADERS = {"Content-Type": "application/json"}
 _SHOP_STOPS = frozenset({402, 403, 404, 423})
 """A frozen or locked shop, a wrong domain or version: nothing of this shop can be done (shopify.md §8)."""
 _SHOP_STOP_CODES = frozenset({"ACCESS_DENIED", "SHOP_INACTIVE"})
@@ -133,7 +134,7 @@ class ShopifyDoor:
     async def send(self, name: str, variables: Mapping[str, Json], *, is_effect: bool) -> Answer:
         """Sends a document. Raises what follows from HTTP alone; see `data_of` for what the answer says."""
         body = json.dumps({"query": document(name), "variables": variables}).encode()
-        send = self._post(name, body, is_effect=is_effect)
+        send = self._access.call(partial(self._try, name, body, is_effect=is_effect))
         if name in _LISTS:
             answer = await send
         else:
@@ -148,13 +149,13 @@ class ShopifyDoor:
         await self._access.throttle()
         await self.query("access", {})
 
-    async def _post(self, name: str, body: bytes, *, is_effect: bool) -> Answer:
-        """Posts a document once there are points for it, and hears what it cost."""
-        meter = self._meter
+    async def _try(self, name: str, body: bytes, token: str, *, is_effect: bool) -> Answer:
+        """Posts a document once there are points for it, and hears what it cost. They are held for this one try."""
+        meter, headers = self._meter, {**_HEADERS, "X-Shopify-Access-Token": token}
         if meter is None or meter.points is None:
-            return await self._access.call(self._url, body, is_effect=is_effect)
+            return await self._caller.call("POST", self._url, is_effect=is_effect, body=body, headers=headers)
         async with meter.points.spent(name, _MUTATION_POINTS if is_effect else _QUERY_POINTS) as cost:
-            answer = await self._access.call(self._url, body, is_effect=is_effect)
+            answer = await self._caller.call("POST", self._url, is_effect=is_effect, body=body, headers=headers)
         if (reported := reported_points(answer.body)) is not None:
             meter.record_points(name, cost, reported)
         return answer
