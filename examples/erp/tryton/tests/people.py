@@ -11,11 +11,12 @@ set_trytond("sqlite:///shop", config_file=sys.argv[1])
 
 
 def ship() -> None:
-    """Ships what waits; of every third shipment only one piece of its first line, so that another box follows."""
+    """Ships what waits; of every third sale first only one piece of a line, so that another box follows."""
     shipments = Model.get("stock.shipment.out")
     for shipment in shipments.find([("state", "=", "waiting")], order=[("id", "ASC")]):
         first = shipment.inventory_moves[0]
-        if shipment.id % 3 == 0 and first.quantity > 1:
+        sale = shipment.outgoing_moves[0].origin.sale
+        if sale.id % 3 == 0 and len(sale.shipments) == 1 and first.quantity > 1:
             first.quantity = 1
         shipment.reference = f"3S{shipment.number}"
         shipment.save()
