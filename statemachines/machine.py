@@ -217,7 +217,7 @@ class PlatformMachine(Hooks):
     def _finish(
         self, wanted: State, steps: tuple[PlannedStep, ...], request: TargetRequest, current: OrderState
     ) -> Plan:
-        milestone = wanted.milestone.value if wanted.milestone is not None else None
+        milestone = wanted.meant(request.state)
         taken = {name for step in steps if step.step != RECORD for name in self.row(step).uses}
         if wanted.record_only or Milestone.ATTENTION in wanted.milestones:
             taken.add("reason")  # it goes into the record, and is shown with the order
@@ -225,7 +225,7 @@ class PlatformMachine(Hooks):
         if self.takes_several_trackings and "tracking" in taken:
             taken |= {name for name in request.brings() if name.startswith("tracking[")}
         unused = tuple(name for name in request.brings() if name not in taken)
-        return Plan(wanted.name, milestone, steps, unused)
+        return Plan(wanted.name, None if milestone is None else milestone.value, steps, unused)
 
 
 def _state_view(state: State) -> MachineState:

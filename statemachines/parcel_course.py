@@ -125,9 +125,14 @@ class ParcelCourse(ABC):
         return self.request.parcel or TargetParcel(tracking=tuple(codes_of(self.request)))
 
     def _planned(self, steps: tuple[PlannedStep, ...], unused: tuple[str, ...] = ()) -> Plan:
-        milestone = self.wanted.milestone.value if self.wanted.milestone is not None else None
         brought = [name for name in self.request.brings() if name != "parcel"]
+        milestone = None if self._milestone is None else self._milestone.value
         return Plan(self.wanted.name, milestone, steps, tuple(name for name in unused if name in brought))
+
+    @property
+    def _milestone(self) -> Milestone | None:
+        """What the target means."""
+        return self.wanted.meant(self.request.state)
 
     def _record(self) -> PlannedStep:
         return PlannedStep(RECORD, self.current.state, self.current.state)
@@ -190,6 +195,12 @@ class Shipment(ParcelCourse):
             return self.current.parcels
         others = [each for each in self.current.parcels if each["number"] != entry["number"]]
         return (*others, {**entry, "is_done": entry["is_done"] or is_done})
+
+    @property
+    def _milestone(self) -> Milestone | None:
+        """That it left, also where the state that it leads to is called delivered as well."""
+        has_left = Milestone.SHIPPED in self.wanted.milestones
+        return Milestone.SHIPPED if has_left else super()._milestone
 
     @property
     def _entry(self) -> RecordedParcel | None:

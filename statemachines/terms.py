@@ -43,7 +43,7 @@ class State:
     """One state of a platform's order.
 
     `milestones`: what it means, several where a platform gives no difference (a `completed` that is shipped and
-    delivered): a target may name each, and orders are found by each. The one that is shown is the furthest,
+    delivered): a target may name each (`meant`), and orders are found by each. An order is shown with the furthest,
     `milestone`. `settable`: may be a target (others are seen only). `record_only`: no platform state at all, a target
     on it is recorded. `is_end`: nothing leads on from here by anybody's doing that we follow; a step that leaves the
     state may still be made (a number that is corrected). `is_aside`: beside the way; an order goes there or leaves it
@@ -61,6 +61,11 @@ class State:
     def milestone(self) -> Milestone | None:
         """The furthest of its milestones, the one that is shown outside; None where it has none."""
         return max(self.milestones, key=_FAR.__getitem__, default=None)
+
+    def meant(self, word: str) -> Milestone | None:
+        """The milestone that a target means which names this state by `word`: that one, else the furthest."""
+        named = word.strip().casefold()
+        return next((each for each in self.milestones if each == named), self.milestone)
 
 
 _FAR = {milestone: far for far, milestone in enumerate(Milestone)}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from statemachines.machine import DefinitionError, Milestone, OrderState, Plan, PlatformMachine, Refusal, State, Step
+from statemachines.parcel import TargetParcel
 from statemachines.target import TargetRequest, Tracking
 from statemachines.woocommerce import WooCommerceMachine, build
 from tests.support.config_files import errors
@@ -29,6 +30,27 @@ def refused(machine: WooCommerceMachine, current: OrderState, state: str, **fiel
     plan = machine.plan(current, TargetRequest(state, **fields))
     assert isinstance(plan, Refusal), plan
     return plan.slug
+
+
+@pytest.mark.parametrize("state", ["processing", "completed"])
+@pytest.mark.parametrize(
+    ("word", "milestone"),
+    [("shipped", "shipped"), (" Shipped ", "shipped"), ("delivered", "delivered"), ("completed", "delivered")],
+)
+def test_a_target_means_the_milestone_that_it_names(state: str, word: str, milestone: str) -> None:
+    plan = build({}).plan(at(state), TargetRequest(word))
+    assert isinstance(plan, Plan)
+    assert (plan.state, plan.milestone) == ("completed", milestone)
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+@pytest.mark.parametrize("word", ["shipped", "completed"])
+def test_a_parcel_that_leaves_is_not_delivered(word: str, is_last: bool) -> None:
+    parcel = TargetParcel(number="B-1", lines=("1",), is_last=is_last)
+    plan = build({}).plan(at("processing", lines={"1": 1, "2": 1}), TargetRequest(word, parcel=parcel))
+    assert isinstance(plan, Plan)
+    assert plan.milestone == "shipped"
+    assert [step.step for step in plan.steps] == ["record", *(["change_status"] if is_last else [])]
 
 
 def test_without_own_statuses_completed_is_shipped_and_delivered() -> None:

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.sandbox.woocommerce import SandboxOptions
 from storage.records import Situation, TargetStatus
@@ -45,6 +47,16 @@ async def test_an_order_on_hold_waits_for_its_payment_and_goes_on_when_that_show
         assert (await floor.finished(target)).status is TargetStatus.REACHED
         assert len(await floor.events("order.payment_settled", order=order)) == 1
         assert floor.sandbox.ledger.effects(order) == ["change_status"]
+
+
+@pytest.mark.parametrize("milestone", ["shipped", "delivered"])
+async def test_a_target_is_told_of_by_the_milestone_that_it_named(tmp_path: Path, milestone: str) -> None:
+    async with at_work(tmp_path) as (floor, order):
+        target = await floor.reach(order, milestone, SHOP)
+        assert (target.status, target.state, target.milestone) == (TargetStatus.REACHED, "completed", milestone)
+        for type_ in ("target.submitted", "target.reached"):
+            assert [event.data["milestone"] for event in await floor.events(type_, order=order)] == [milestone]
+        assert (await floor.order(order, SHOP)).milestone == "delivered"
 
 
 async def test_own_statuses_are_walked_in_turn(tmp_path: Path) -> None:
