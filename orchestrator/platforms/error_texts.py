@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 
 from orchestrator.platforms.garbage import prose
 from statemachines.target import Json
@@ -34,12 +35,23 @@ def _words_in(data: Json) -> str:
     # {"errors": "…"}, a list of them, or the wrong fields by name.
     if isinstance(errors := data.get("errors"), dict | list | str) and errors:
         words.append(errors if isinstance(errors, str) else json.dumps(errors, ensure_ascii=False))
+    words += _refused_parameters(data)
     # The wrong fields at the top, and those of inner objects inside, as Django REST Framework has it:
     # {"state": ["… is not a valid choice."], "order_lines": [{}, {"quantity": ["…"]}]}
     fields = {name: value for name, value in data.items() if _is_complaint(value)}
     if fields and not words:
         words.append(json.dumps(fields, ensure_ascii=False))
     return " – ".join(words)
+
+
+def _refused_parameters(data: Mapping[str, Json]) -> list[str]:
+    """Those that WordPress names, with why each is refused, or alone where they are missing:
+    {"code": "rest_invalid_param", "data": {"status": 400, "params": {"status": "status is not one of …"}}}"""
+    more = data.get("data")
+    refused = more.get("params") if isinstance(more, dict) and isinstance(data.get("code"), str) else None
+    if isinstance(refused, dict):
+        return [f"{name}: {why}" for name, why in refused.items() if isinstance(why, str)]
+    return [each for each in refused if isinstance(each, str)] if isinstance(refused, list) else []
 
 
 def without_status(words: str, status: int) -> str:

@@ -17,7 +17,7 @@ from orchestrator.platforms.base.listing import Listing, array_listing, single_o
 from orchestrator.platforms.base.offset import walk_page
 from orchestrator.platforms.base.options import Section
 from orchestrator.platforms.base.pushing import PushingRestClient, resource_webhooks
-from orchestrator.platforms.base.rest import Probe, json_body
+from orchestrator.platforms.base.rest import Probe
 from orchestrator.platforms.base.signing import verify
 from orchestrator.platforms.content import decimal, fraction, given, minus, price, rows, sum_of, text
 from orchestrator.platforms.failures import NotFound, OutOfSequence, PlatformFailure
@@ -137,10 +137,7 @@ class WooCommerceClient(PushingRestClient):
             return await self._set_tracking(order_id, missing_trackings(current.facts, request))
         if state == to:
             return client.StepAnswer(to, is_found=True)
-        answer = await self._accepted("PUT", self._order(order_id), json_body({"status": to}))
-        if (became := self._members(answer).get("status")) != to:
-            raise OutOfSequence(f"{to} was asked for and the order is in {became}")
-        return client.StepAnswer(to)
+        return await self._set(self._order(order_id), "status", to)
 
     async def probe(self) -> Probe:
         """As `RestClient.probe`."""

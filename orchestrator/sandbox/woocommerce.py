@@ -5,6 +5,7 @@ Each shop is a WordPress in a folder of its own. Statuses are labels: no known o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -16,7 +17,7 @@ from orchestrator.clock import Clock
 from orchestrator.sandbox.base import ORDER_IDS_PER_SHOP, answer, basic, gateway_page, wall_clock
 from orchestrator.sandbox.cart import Cart, Person, Row
 from orchestrator.sandbox.cart_shelf import CartOffice
-from orchestrator.sandbox.platform import Incoming, Json, Move, Reply, Variant, Walk
+from orchestrator.sandbox.platform import Incoming, Json, Move, PanelError, Reply, Variant, Walk
 from orchestrator.sandbox.registry import Registered
 from orchestrator.sandbox.rest import Call, Refused, RestPlatform
 from orchestrator.sandbox.rest_shelf import ListWords, RestShelf, order_routes, row_routes, webhook_routes
@@ -139,6 +140,15 @@ class Office(CartOffice[Shop]):
 
     reopens: ClassVar = ("change_status", "cancel")
 
+    def register_status(self, status: str) -> None:
+        """A plug-in brings an own status; orders have such ones one after another between processing and completed."""
+        status = str(status).removeprefix("wc-")
+        if not re.fullmatch("[a-z0-9_-]{1,17}", status):
+            raise PanelError(f"no status {status!r}: it has 1 to 17 of a-z, 0-9, - and _, such as packed")
+        if status not in (*self.shop.states, *self.shop.unpaid, self.shop.trashed):
+            at = self.shop.states.index(self.shop.done)
+            self.shop.states = (*self.shop.states[:at], status, *self.shop.states[at:])
+
 
 class WooCommercePlatform(RestPlatform[Shop, Office]):
     """Simulated shops, each in a folder and with a key of its own."""
@@ -173,7 +183,7 @@ class WooCommercePlatform(RestPlatform[Shop, Office]):
             case "route":
                 return _error(404, "rest_no_route")
             case "parameters" | "state":
-                bad = {name: f"Invalid parameter: {name}" for name in names or ("status",)}
+                bad = dict.fromkeys(names or ("status",), "Invalid parameter.")
                 return _error(400, "rest_invalid_param", params=bad)
             case "missing":
                 return _error(400, "rest_missing_callback_param", params=list(names))

@@ -328,6 +328,15 @@ def test_an_error_that_is_nested_deeply_has_a_text(depth: int) -> None:
         (b'{"errors": "[API] Invalid API key or access token"}', "[API] Invalid API key or access token"),
         (b"<html><style>p {}</style><p>Just a\n moment</p></html>", "Just a moment"),
         (b"[1]", ""),
+        (
+            b'{"code": "rest_invalid_param", "message": "Bad.", "data": {"params": {"status": "not one of a, b"}}}',
+            "rest_invalid_param – Bad. – status: not one of a, b",
+        ),
+        (b'{"code": "rest_missing", "message": "Bad.", "data": {"params": ["note"]}}', "rest_missing – Bad. – note"),
+        (b'{"data": {"params": {"name": "Jane Roe"}}}', ""),
+        (b'{"code": "bad", "data": {"params": {"a": {"name": "Jane Roe"}, "b": 1}}}', "bad"),
+        (b'{"code": "bad", "data": {"params": "Jane Roe"}}', "bad"),
+        (b'{"code": "bad", "data": [{"params": ["Jane Roe"]}]}', "bad"),
         (b'{"receiver_info": {"name": "Jane Roe"}}', ""),
     ],
 )

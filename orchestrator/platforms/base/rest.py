@@ -305,6 +305,19 @@ class RestClient(ABC):
                 raise self._caller.garbled(answer, is_effect=True)
         return StepAnswer(None, is_found=not missing)
 
+    async def _set(self, url: URL, member: str, value: str) -> StepAnswer:
+        """Sets a member of an order (PUT), such as its status, which its answer has to show. Raises what is refused,
+        with the value, and OutOfSequence where the answer shows another one."""
+        try:
+            answer = await self._accepted("PUT", url, json_body({member: value}))
+        except NotFound:
+            raise
+        except Rejected as failure:  # a platform names what it would take, and not always what it was sent
+            raise Rejected(f"the {member} {value} is refused: {failure.detail}") from None
+        if (became := self._members(answer).get(member)) != value:
+            raise OutOfSequence(f"{value} was asked for and the order is in {became}")
+        return StepAnswer(value)
+
     def _members(self, answer: Answer) -> dict[str, Json]:
         """The members of what a change answered. Raises Garbled, ambiguous, where it is not a JSON object."""
         members = answer.members

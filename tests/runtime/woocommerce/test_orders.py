@@ -68,6 +68,22 @@ async def test_own_statuses_are_walked_in_turn(tmp_path: Path) -> None:
         assert floor.sandbox.ledger.out_of_sequence() == []
 
 
+async def test_a_status_that_the_shop_has_not_is_named_and_once_it_is_there_the_order_goes_on(tmp_path: Path) -> None:
+    async with at_work(tmp_path, {"statuses": {"preparing": "packed", "shipped": "sent"}}) as (floor, order):
+        operate(floor, "register_status", status="wc-sent")
+        target = await floor.submit(order, "delivered", SHOP)
+        blocked = await floor.until(order, lambda each: each.situation is Situation.BLOCKED, SHOP)
+        assert blocked.problem is not None
+        assert "status packed is refused" in blocked.problem.detail
+        assert "rest_invalid_param" in blocked.problem.detail
+        assert "status: Invalid parameter." in blocked.problem.detail
+        operate(floor, "register_status", status="packed")
+        await floor.commands.retry(SHOP, order)
+        assert (await floor.finished(target)).status is TargetStatus.REACHED
+        done = await floor.events("step.done", order=order)
+        assert [event.data["to"] for event in done] == ["packed", "sent", "completed"]
+
+
 async def test_refunds_and_edits_are_updates_with_what_changed(tmp_path: Path) -> None:
     async with at_work(tmp_path) as (floor, order):
         operate(floor, "refund", order=order, amount="1.00")

@@ -507,3 +507,22 @@ def test_bad_webhooks_are_refused() -> None:
     assert one.call("DELETE", f"/wc/v3/webhooks/{made['id']}")[0] == 501
     assert one.call("DELETE", f"/wc/v3/webhooks/{made['id']}", force="true")[0] == 200
     assert one.call("GET", "/wc/v3/webhooks") == (200, [])
+
+
+def test_an_own_status_is_known_once_a_plug_in_brought_it() -> None:
+    shop = caller()
+    assert shop.call("PUT", f"/wc/v3/orders/{shop.order}", {"status": "packed"})[0] == 400
+    assert shop.call("GET", "/wc/v3/orders", status="packed")[0] == 400
+    for status in ("wc-received", "packed", "packed"):
+        shop.platform.operate({"action": "register_status", "status": status})
+    for n, status in enumerate(("received", "packed", "completed")):
+        reply = shop.reply("PUT", f"/wc/v3/orders/{shop.order}", {"status": status})
+        assert (reply.status, reply.in_sequence) == (200, True), n
+    shop.platform.operate({"action": "move", "order": shop.order, "state": "packed"})
+    assert shop.orders(status="packed") == [int(shop.order)]
+
+
+@pytest.mark.parametrize("status", ["Packed", "wc-", "a" * 18, "geschält", "a b"])
+def test_a_status_that_is_none_is_refused(status: Any) -> None:
+    with pytest.raises(PanelError, match="no status"):
+        caller().platform.operate({"action": "register_status", "status": status})
