@@ -130,7 +130,7 @@ def _returns(order: Json) -> list[Line]:
     """A line for each return: where it stands, and of which lines how much."""
     rows: list[Line] = []
     for each in order.get("returns") or ():
-        lines = ", ".join(f"{row['quantity']} of {row['id']}" for row in each["lines"])
+        lines = ", ".join(_item(row) for row in each["lines"])
         label = "returns    " if not rows else " " * 11
         rows.append(line(label, Cell(each["state"], "strong"), f" {each['id']}", f": {lines}" if lines else ""))
     return rows
@@ -140,7 +140,7 @@ def _parcels(order: Json) -> list[Line]:
     """A line for each parcel that targets reported: its codes, what is in it, whether it arrived."""
     rows: list[Line] = []
     for each in order.get("parcels") or ():
-        lines = ", ".join(f"{row['quantity'] or 'all'} of {row['id']}" for row in each["lines"])
+        lines = ", ".join(_item(row) if row["quantity"] else f"{row['id']} in full" for row in each["lines"])
         codes = f" ({', '.join(each['tracking'])})" if each["tracking"] else ""
         end = ", came back" if each["returned"] else ", arrived" if each["delivered_at"] else ""
         label = "parcels    " if not rows else " " * 11
@@ -297,16 +297,23 @@ def _data(event: Json) -> str:
     return text if len(text) <= _LONGEST_DATA else text[: _LONGEST_DATA - 1] + "…"
 
 
-def _item(value: Any) -> str:
-    """An element of a list; a line of an order with how many of it."""
-    if isinstance(value, Mapping) and "id" in value:
-        return f"{value['id']} ×{value['quantity']}" if value.get("quantity") else str(value["id"])
-    return str(value)
+def _item(line: Json) -> str:
+    """A line of an order with how many of it."""
+    return f"{line['id']} ×{line['quantity']}" if line.get("quantity") else str(line["id"])
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return str(value.get("title") or value.get("type") or ",".join(f"{k}:{v}" for k, v in value.items()))
-    if isinstance(value, list):
-        return ",".join(_item(each) for each in value)
+def _value(value: Any, separator: str = ",") -> str:
+    """A value of an event's data; `separator`: between the elements of a list."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case Mapping() if "id" in value:
+            return _item(value)
+        case Mapping() if title := value.get("title") or value.get("type"):
+            return str(title)
+        case Mapping():
+            members = (f"{name}: {_value(each, ' + ')}" for name, each in value.items())
+            return f"({', '.join(members)})"
+        case list():
+            return separator.join(_value(each, " + ") for each in value)
     return str(value)

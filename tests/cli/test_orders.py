@@ -214,8 +214,8 @@ def test_an_order_shows_its_parcels_and_what_became_of_them(daemon: FakeDaemon, 
     ]
     daemon.answers["GET", ORDER] = an_order(parcels=parcels)
     shown = fulfilld("order", "acme", "67890").stdout.splitlines()
-    at_line = shown.index("parcels    B-1 (T1, T2): 2 of 1, arrived")
-    assert shown[at_line + 1] == "           B-2: all of 2"
+    at_line = shown.index("parcels    B-1 (T1, T2): 1 ×2, arrived")
+    assert shown[at_line + 1] == "           B-2: 2 in full"
 
 
 def test_an_order_shows_what_the_buyer_sends_back(daemon: FakeDaemon, fulfilld: Run) -> None:
@@ -226,7 +226,7 @@ def test_an_order_shows_what_the_buyer_sends_back(daemon: FakeDaemon, fulfilld: 
     ]
     daemon.answers["GET", ORDER] = an_order(returns=returns)
     reported = fulfilld("order", "acme", "67890").stdout.splitlines()
-    at = reported.index("returns    OPEN 7: 2 of 1, 1.5 of 2")
+    at = reported.index("returns    OPEN 7: 1 ×2, 2 ×1.5")
     assert reported[at + 1] == "           DECLINED 8"
 
 
@@ -485,3 +485,18 @@ def test_status_shows_consumers_that_are_behind_and_shops_that_left(daemon: Fake
     assert "erp" in text
     assert "812" in text
     assert "not configured" in " ".join(text.split())
+
+
+def test_an_event_shows_its_data_in_words(daemon: FakeDaemon, fulfilld: Run) -> None:
+    boxed = {"number": "B-1", "tracking": ["3SPY1", "3SPY2"], "lines": [{"id": "1", "quantity": 2}, "2"], "last": True}
+    lines = [{"id": "1", "quantity": "2"}, {"id": "2", "quantity": None}]
+    events = [
+        an_event(7, type="target.submitted", data={"parcel": boxed, "items": ["4", {"id": "5", "quantity": 1}]}),
+        an_event(8, type="parcel.recorded", data={"tracking": ["3SPY1"], "lines": lines, "last": False}),
+        an_event(9, type="order.blocked", data={"problem": {"type": "rejected", "title": "Refused"}}),
+    ]
+    daemon.answers["GET", ORDER] = an_order(timeline=events)
+    shown = fulfilld("order", "acme", "67890").stdout
+    assert "parcel=(number: B-1, tracking: 3SPY1 + 3SPY2, lines: 1 ×2 + 2, last: true) items=4,5 ×1\n" in shown
+    assert "tracking=3SPY1 lines=1 ×2,2 last=false\n" in shown
+    assert "problem=Refused\n" in shown

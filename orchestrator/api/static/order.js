@@ -72,7 +72,7 @@ function orderFacts(order) {
       order.wait && fact("Waits for", String(order.wait.reason).replaceAll("_", " "), order.wait.until ? [" until ", moment(order.wait.until)] : "",
         order.wait.detail ? el("div", { class: "soft" }, order.wait.detail) : ""),
       ...(order.returns ?? []).map((each, n) => fact(n ? "" : "Returns", el("strong", {}, each.state), ` ${each.id}`,
-        el("div", { class: "soft" }, each.lines.map((row) => `${row.quantity} of ${row.id}`).join(", ")))),
+        el("div", { class: "soft" }, each.lines.map((row) => `${row.id} ×${row.quantity}`).join(", ")))),
       fact("One step away", (order.allowed ?? []).join(", ") || "nothing"),
       fact("Imported", moment(order.imported_at)), fact("Changed", moment(order.updated_at))),
     problem && el("ul", { class: "panel attention" }, needyOrder({ shop: order.shop, order: order.id, problem })),
