@@ -50,7 +50,7 @@ async def test_an_order_on_hold_waits_for_its_payment_and_goes_on_when_that_show
 
 
 @pytest.mark.parametrize("milestone", ["shipped", "delivered"])
-async def test_a_target_is_told_of_by_the_milestone_that_it_named(tmp_path: Path, milestone: str) -> None:
+async def test_a_target_has_the_milestone_that_it_named(tmp_path: Path, milestone: str) -> None:
     async with at_work(tmp_path) as (floor, order):
         target = await floor.reach(order, milestone, SHOP)
         assert (target.status, target.state, target.milestone) == (TargetStatus.REACHED, "completed", milestone)
