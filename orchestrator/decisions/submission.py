@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from dataclasses import dataclass, replace
 
 from orchestrator.decisions.attention import reach
@@ -78,10 +79,52 @@ def preview(draft: Draft, ctx: Context, request: TargetRequest, by: str = "this 
     Raises Refused; a draft that is not saved then changes nothing.
     """
     if is_replacing(ctx.machine, draft.order_state(), request):
-        for old in [target for target in draft.targets if target.status is TargetStatus.QUEUED]:
-            detail = f"target {by} replaced it before it was begun"
-            draft.finish(old, TargetStatus.CANCELLED, ctx.now, problem_of("superseded", detail, None, ctx.now))
-    return plan_or_refuse(ctx, expected_state(draft, ctx.machine), request)
+        _replace(draft, ctx, by)
+    try:
+        return plan_or_refuse(ctx, expected_state(draft, ctx.machine), request)
+    except Refused as refusal:
+        if not draft.targets or isinstance(
+            ctx.machine.plan(draft.order_state(), request, ctx.policy.chaining), Refusal
+        ):
+            raise
+        raise _behind(draft, ctx, refusal) from None
+
+
+def _replace(draft: Draft, ctx: Context, by: str) -> None:
+    """Ends what is not begun: what is queued, and a blocked target of which nothing is done and no call may have been.
+
+    What a person has to decide about that one is decided by who wants something else. One that has begun waits for the
+    person all the same: what is done of it, or may be, somebody has to know of.
+    """
+    for old in list(draft.targets):
+        is_blocked = old.status is TargetStatus.BLOCKED
+        if old.status is not TargetStatus.QUEUED and not (is_blocked and not old.steps_done and not draft.order.intent):
+            continue
+        detail = f"target {by} replaced it before it was begun"
+        draft.finish(old, TargetStatus.CANCELLED, ctx.now, problem_of("superseded", detail, None, ctx.now))
+        if is_blocked:
+            draft.change(attempts=0, read_attempts=0, crashes=0)
+
+
+def _behind(draft: Draft, ctx: Context, refusal: Refused) -> Refused:
+    """A refusal of what the order could do as it stands: what is in the way, and what helps."""
+    order, head, last = draft.order, draft.targets[0], draft.targets[-1]
+    place = shlex.join((order.shop, order.id))
+    words = [
+        f"{refusal.detail}, where it will be by target {last.id} before this one ({last.state}); it is in {order.state}"
+    ]
+    if head.status is TargetStatus.BLOCKED:
+        words.append(
+            f"target {head.id} ({head.state}) has begun and is blocked: `fulfilld retry {place}` or `fulfilld skip"
+            f" {place} --reason …` goes on with it"
+        )
+    if any(each.status is TargetStatus.QUEUED for each in draft.targets):
+        words.append('`"replace": true` takes the place of what is not begun')
+    words.append(f"`fulfilld cancel {place}` drops all that is before this one, then submit it again")
+    extra: Help = {**refusal.extra}
+    if "allowed" in extra:
+        extra["allowed"] = list(ctx.machine.allowed(draft.order_state()))
+    return Refused(refusal.slug, "; ".join(words), extra=extra)
 
 
 def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) -> Target:
