@@ -52,6 +52,26 @@ def of_order(order: Mapping[str, Any]) -> Standstill | None:
     return _of_wait(order.get("wait"), shop, shlex.quote(id_))
 
 
+def of_target(order: Mapping[str, Any], target: str) -> Standstill | None:
+    """As `of_order`, for one target of its queue."""
+    return behind_blocked(order, target) or of_order(order)
+
+
+def behind_blocked(order: Mapping[str, Any], target: str) -> Standstill | None:
+    """The blocked target that this one waits behind; None where there is none."""
+    queue = order.get("targets") or []
+    head = queue[0] if queue else None
+    if head is None or head["status"] != "blocked" or head["id"] == target or all(e["id"] != target for e in queue):
+        return None
+    place = f"{shlex.quote(str(order['shop']))} {shlex.quote(str(order['id']))}"
+    problem = head.get("problem") or {}
+    detail = problem.get("detail") or problem.get("title") or ""
+    remedy = (
+        f"`fulfilld retry {place}` or `fulfilld skip {place} --reason …`, or `fulfilld cancel {place}` drops them all"
+    )
+    return Standstill(f"it waits behind target {head['id']} ({head['state']}), which is blocked", detail, remedy)
+
+
 def of_shop(shop: Mapping[str, Any]) -> Standstill | None:
     """As `of_order`, for a shop."""
     return _of_wait(shop.get("wait"), str(shop["name"]), "ID")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.cli.blocks import is_terminal
 from orchestrator.cli.failures import Failure
-from orchestrator.cli.standstill import of_order
+from orchestrator.cli.standstill import behind_blocked, of_order
 
 if TYPE_CHECKING:
     from orchestrator.cli.client import Answer, Client
@@ -17,6 +17,8 @@ LONGEST_WAIT_SECONDS = 300
 """What the API waits at most in one call; longer waits are several calls."""
 
 _LIVE_SECONDS = 0.5
+_QUEUED_SECONDS = 5.0
+"""How often it is looked whether what is before a queued target is blocked."""
 _OVER = ("reached", "blocked", "failed", "cancelled")
 
 
@@ -26,9 +28,11 @@ def wait_for_target(
     wait_seconds: float,
     *,
     is_shown: bool,
+    order_now: Callable[[], Mapping[str, Any] | None] = lambda: None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Answer:
-    """The target once it is reached, blocked, failed or cancelled, or as it is when the time has run out.
+    """The target once it is reached, blocked, failed or cancelled, or as it is when the time has run out or it waits
+    behind a blocked one. `order_now` asks for its order, None where that cannot be known.
 
     `submitted` is the answer to the submission; the target is durable already, so a wait that is cut loses nothing.
     """
@@ -41,10 +45,13 @@ def wait_for_target(
     with _Live() if is_live else _Still() as view:
         while not is_over(answer.json()):
             left_seconds = deadline - monotonic()
-            if left_seconds <= 0:
+            target = answer.json()
+            is_queued = target["status"] == "queued"
+            if left_seconds <= 0 or (is_queued and _is_behind_blocked(order_now(), target)):
                 break
-            view.update(answer.json())
-            wait = min(left_seconds, _LIVE_SECONDS if is_live else LONGEST_WAIT_SECONDS)
+            view.update(target)
+            at_most = _QUEUED_SECONDS if is_queued else LONGEST_WAIT_SECONDS
+            wait = min(left_seconds, _LIVE_SECONDS if is_live else at_most)
             answer = client.get(path, {"wait": f"{wait:.3f}"}, wait_seconds=wait)
     return answer
 
@@ -52,6 +59,10 @@ def wait_for_target(
 def is_over(target: Mapping[str, Any]) -> bool:
     """Whether waiting longer is pointless; a blocked target waits for a person."""
     return target["status"] in _OVER
+
+
+def _is_behind_blocked(order: Mapping[str, Any] | None, target: Mapping[str, Any]) -> bool:
+    return order is not None and behind_blocked(order, target["id"]) is not None
 
 
 def judge(target: Mapping[str, Any], wait_seconds: float, order: Mapping[str, Any] | None = None) -> None:
@@ -68,6 +79,8 @@ def judge(target: Mapping[str, Any], wait_seconds: float, order: Mapping[str, An
         case "failed" | "cancelled" as end:
             raise Failure(f"the target was {end}" if end == "cancelled" else "the target failed")
         case status:
+            if order is not None and (block := behind_blocked(order, target["id"])) is not None:
+                raise Failure(f"the target is {status}: {block.text}", remedy=block.remedy)
             still = f"the target is still {status} after {wait_seconds:g} s"
             if order is not None and (found := of_order(order)) is not None:
                 raise Failure(f"{still}, for {found.why}", remedy=found.remedy)

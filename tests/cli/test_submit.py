@@ -136,7 +136,7 @@ def test_a_wait_ends_with_the_target(
     assert result.exit_code == code
     assert f"SentOrder (shipped), {end['status']}" in result.stdout
     assert said in result.stderr
-    assert 0 < float(daemon.calls[1][2]["wait"]) <= 60
+    assert [0 < float(query["wait"]) <= 60 for _, path, query, _, _ in daemon.calls if "wait" in query] == [True] * 2
 
 
 def test_a_wait_that_runs_out_has_failed(daemon: FakeDaemon, fulfilld: Run) -> None:
@@ -184,6 +184,26 @@ def test_a_target_that_waits_for_a_person_says_for_what(
         assert f"still queued after 0 s, for {why}" in late.stderr
         assert remedy in late.stderr
         assert "goes on" not in late.stderr
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_target_behind_a_blocked_one_is_not_waited_for(daemon: FakeDaemon, fulfilld: Run, is_late: bool) -> None:
+    """Whether that was blocked before, or is while it is waited for."""
+    daemon.answers[TARGETS] = daemon.answers[TARGET] = (202, a_target())
+    head = a_target(id="t-0", state="OrderConfirm", status="blocked", problem=a_problem())
+    blocked = an_order(situation="blocked", targets=[head, a_target()])
+    running = an_order(situation="running", targets=[{**head, "status": "running", "problem": None}, a_target()])
+    daemon.answers[ORDER] = [running, blocked] if is_late else blocked
+    remedy = "`fulfilld cancel acme 67890` drops them all"
+    result = fulfilld("submit", "acme", "67890", "shipped", "--wait")
+    assert result.exit_code == 1
+    words = "the target is queued: it waits behind target t-0 (OrderConfirm), which is blocked: ORDER_CANCELED_ERROR"
+    assert words in result.stderr
+    assert remedy in result.stderr
+    assert "goes on in the daemon" not in result.stderr
+    assert len([path for _, path, _, _, _ in daemon.calls if path == TARGET[1]]) == is_late
+    at_once = fulfilld("submit", "acme", "67890", "shipped")
+    assert (at_once.exit_code, remedy in at_once.stdout) == (0, True)
 
 
 def test_a_target_that_waits_for_what_ends_by_itself_says_so(daemon: FakeDaemon, fulfilld: Run) -> None:

@@ -156,16 +156,19 @@ def _submit_one(
 ) -> None:
     from orchestrator.cli.blocks import show
     from orchestrator.cli.pages import standstill_line, target_page
-    from orchestrator.cli.standstill import of_order
+    from orchestrator.cli.standstill import of_target
     from orchestrator.cli.waiting import is_over, judge, wait_for_target
 
     answer = client.post(path, body, headers=key_header(key))
     if wait_seconds is not None:
-        answer = wait_for_target(client, answer, wait_seconds, is_shown=not as_json)
+        submitted = answer.json()
+        answer = wait_for_target(
+            client, answer, wait_seconds, is_shown=not as_json, order_now=lambda: _order_of(client, submitted)
+        )
     target = answer.json()
     is_silent = is_over(target) or (as_json and wait_seconds is None)
     order = None if is_silent else _order_of(client, target)
-    found = None if order is None else of_order(order)
+    found = None if order is None else of_target(order, target["id"])
     if as_json:
         print_json(answer)
     else:
