@@ -50,8 +50,7 @@ _APART: Final = content.Apart(steps=("/parcels", "/payment/status"), cancel=("/c
 
 
 def _status(name: str) -> str:
-    name = name.removeprefix("wc-")
-    if not re.fullmatch(r"[a-z0-9_-]{1,17}", name):
+    if not re.fullmatch(r"[a-z0-9_-]{1,17}", name := name.removeprefix("wc-")):
         raise ValueError("must be a status as WooCommerce's API has it, such as packed or wc-packed")
     return name
 
@@ -142,15 +141,19 @@ class WooCommerceClient(PushingRestClient):
     async def probe(self) -> Probe:
         """As `RestClient.probe`."""
         listing, answer = await self._list(0, 1, status="any")
-        return Probe(answer, f"orders may be read, {listing.total} in all", (await self._statuses(),))
+        missing = await self._missing(sorted({each for _, each in self._options.statuses if each is not None}))
+        words = f"the shop does not have {', '.join(missing)}" if missing else "the shop has all of the config"
+        statuses = client.Finding("statuses", "failed" if missing else "ok", words)
+        return Probe(answer, f"orders may be read, {listing.total} in all", (statuses,))
 
-    async def _statuses(self) -> client.Finding:
-        """Whether the shop has those of the config: a list by one that it has not is refused (woocommerce.md §2)."""
-        names = ",".join(sorted({each for _, each in self._options.statuses if each is not None}))
-        answer = await self._send("GET", self._url("wc/v3/orders", status=names, per_page="1"))
-        if answer.status < 400:
-            return client.Finding("statuses", "ok", f"the shop has {names}")
-        return client.Finding("statuses", "failed", f"not all of {names} are there: {self._caller.words(answer)}")
+    async def _missing(self, statuses: list[str]) -> list[str]:
+        """Those that the shop has not: a list by such a one is refused (woocommerce.md §2)."""
+        answer = await self._send("GET", self._url("wc/v3/orders", status=",".join(statuses), per_page="1"))
+        if answer.status == 400:
+            return statuses if len(statuses) == 1 else [n for each in statuses for n in await self._missing([each])]
+        if (failure := self.list_refusal(answer)) is not None:
+            raise failure
+        return []
 
     def refusal(self, answer: Answer, *, is_effect: bool) -> PlatformFailure | None:
         """As `RestClient.refusal`: a change of an order that is not there is answered by 400 (woocommerce.md §5)."""

@@ -313,7 +313,7 @@ class RestClient(ABC):
         except NotFound:
             raise
         except Rejected as failure:  # a platform names what it would take, and not always what it was sent
-            raise Rejected(f"the {member} {value} is refused: {failure.detail}") from None
+            raise Rejected(f"{failure.detail} (sent: {member} {value})") from None
         if (became := self._members(answer).get(member)) != value:
             raise OutOfSequence(f"{value} was asked for and the order is in {became}")
         return StepAnswer(value)

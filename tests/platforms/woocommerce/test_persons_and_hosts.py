@@ -113,11 +113,18 @@ async def test_a_complaint_about_a_webhook_does_not_show_its_secret(is_new: bool
 
 
 @pytest.mark.parametrize(
-    ("statuses", "status"), [({"shipped": "sent"}, "ok"), ({"preparing": "packed"}, "failed"), ({}, "ok")]
+    ("statuses", "missing"),
+    [
+        ({}, []),
+        ({"shipped": "sent"}, []),
+        ({"preparing": "packed", "shipped": "sent"}, ["packed"]),
+        ({"accepted": "received", "preparing": "wc-packed"}, ["packed", "received"]),
+    ],
 )
-async def test_doctor_knows_whether_the_shop_has_the_statuses(statuses: dict[str, str], status: str) -> None:
+async def test_doctor_names_the_statuses_that_the_shop_has_not(statuses: dict[str, str], missing: list[str]) -> None:
     simulated = {PLATFORM: SandboxOptions(statuses=("sent",))}
     async with staged(PLATFORM, options={"statuses": statuses}, simulated=simulated) as stage:
         findings = {each.check: each for each in await stage.client.check()}
-        assert findings["statuses"].status == status, findings
+        assert findings["statuses"].status == ("failed" if missing else "ok"), findings
+        assert findings["statuses"].detail.endswith(", ".join(missing) or "all of the config")
         assert findings["credentials"].status == "ok"

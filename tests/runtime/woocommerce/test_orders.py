@@ -74,7 +74,7 @@ async def test_a_status_that_the_shop_has_not_is_named_and_once_it_is_there_the_
         target = await floor.submit(order, "delivered", SHOP)
         blocked = await floor.until(order, lambda each: each.situation is Situation.BLOCKED, SHOP)
         assert blocked.problem is not None
-        assert "status packed is refused" in blocked.problem.detail
+        assert "(sent: status packed)" in blocked.problem.detail
         assert "rest_invalid_param" in blocked.problem.detail
         assert "status: Invalid parameter." in blocked.problem.detail
         operate(floor, "register_status", status="packed")
