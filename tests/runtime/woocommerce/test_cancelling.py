@@ -57,7 +57,7 @@ async def test_a_blocked_target_that_has_begun_is_named_with_what_helps(tmp_path
         assert (await floor.reach(order, "cancelled", SHOP)).status is TargetStatus.REACHED
 
 
-async def test_a_target_that_does_not_replace_what_is_queued_is_told_that_it_could(tmp_path: Path) -> None:
+async def test_a_refusal_behind_what_is_queued_names_replace_as_the_remedy(tmp_path: Path) -> None:
     async with at_work(tmp_path) as (floor, order):
         await floor.commands.hold(SHOP, order, None)
         queued = await floor.submit(order, "shipped", SHOP)
