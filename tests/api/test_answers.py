@@ -56,7 +56,7 @@ async def test_what_is_shown_of_a_shop_is_what_the_document_says(tmp_path: Path,
         check("Status", await asked.status())
         check("Shop", await asked.shop(shop))
         orders, _ = await asked.orders(OrderQuery(), 0, 100)
-        check("Orders", {"orders": [order for order, _ in orders], "next": None})
+        check("OrderPage", {"orders": [order for order, _ in orders], "next": None})
         detail, included = await asked.order(shop, moved.id, ["timeline", "payload", "content"])
         check("OrderDetail", {**detail, **{name: json.loads(text) for name, text in included.items()}})
         async for line, _ in asked.dump():
@@ -78,5 +78,5 @@ async def test_a_shop_that_left_the_config_is_shown_as_the_document_says(tmp_pat
         await floor.supervisor.reload(config_of(sandbox, tmp_path, platform=()))
         asked = queries(floor)
         check("Status", await asked.status())
-        check("Shops", {"shops": await asked.shops()})
+        check("ShopList", {"shops": await asked.shops()})
         check("Order", (await asked.order(order.shop, order.id))[0])
