@@ -27,7 +27,7 @@ EVENT_TYPES: Final[dict[str, str]] = {
     "target.cancelled": "a target was cancelled or superseded",
     "parcel.recorded": "a parcel left, or arrived (`data.delivered`); it is kept with its order (`data.number`)",
     "step.started": "the call of a step goes out (`data.step`, `data.from`, `data.to`)",
-    "step.done": "a step is done (`data.how`: called, found_done, by_hand, not_taken, recorded)",
+    "step.done": "a step is done (`data.how`: called, found_done, by_hand, not_taken)",
     "step.failed": "a step failed (`data.kind`, `data.attempt`, `data.next_attempt_at`)",
     "read.failed": "an order could not be read before a step (`data.kind`, `data.attempt`, `data.next_attempt_at`)",
     "shop.paused": "a person paused a shop, or its store was restored (`data.by`)",

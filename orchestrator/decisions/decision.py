@@ -120,7 +120,7 @@ def _record(draft: Draft, ctx: Context, target: Target, step: PlannedStep, *, is
     """The step without a call: it is done as soon as it is written. Behind the record of a parcel the order may be due
     to be sent."""
     request = draft.request(target)
-    data = {"step": RECORD, "from": step.source, "to": step.to, "how": "recorded", "state": target.state}
+    data = {"step": RECORD, "from": step.source, "to": step.to, "how": "found_done", "state": target.state}
     draft.emit("step.done", target.id, **data, **({"reason": request.reason} if request.reason else {}))
     keep_parcels(draft, ctx.machine.recorded(draft.order_state(), request), target.id, ctx.now)
     done = changed(target, steps_done=target.steps_done + 1)

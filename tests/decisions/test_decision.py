@@ -199,7 +199,7 @@ def test_targets_that_are_reached_end_until_one_needs_a_call() -> None:
     assert move == Call("send", TargetRequest("shipped"))
     assert [each.id for each in draft.targets] == ["t-3"]
     assert event_types(draft) == ["target.reached", "step.done", "target.reached", "step.started"]
-    assert [data.get("how") for type_, _, data in draft._events if data and type_ == "step.done"] == ["recorded"]
+    assert [data.get("how") for type_, _, data in draft._events if data and type_ == "step.done"] == ["found_done"]
     recorded = draft._ended["t-2"]
     assert (recorded.status, recorded.steps_done, recorded.finished_at) == (TargetStatus.REACHED, 1, NOW)
 
