@@ -5,6 +5,7 @@ A platform declares the words of its lists and writes how its rows look and how 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -81,21 +82,21 @@ class RestShelf(CartShelf):
 
     # -- to write --------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def bound_ms(self, text: str, call: Call) -> float:
         """The bound of a list in Unix milliseconds. Raises ValueError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put_sent(self, what: str, order_id: int, sent: Mapping[str, Json]) -> dict[str, Json]:
         """Keeps a row that a client sends beside an order. Raises Refused."""
-        raise NotImplementedError
 
+    @abstractmethod
     def headers(self, asked: Registered, body: bytes) -> Mapping[str, str]:
         """Of a webhook that is sent."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ping(self, fields: Mapping[str, Json]) -> Delivery:
         """What is sent to a new address."""
-        raise NotImplementedError
 
     def happened(self, event: str, order_id: int) -> None:
         """As `CartShelf.happened`: webhooks say so."""

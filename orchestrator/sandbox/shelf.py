@@ -6,7 +6,7 @@ A platform writes how an order is made, kept and shown, and what calls do; its b
 from __future__ import annotations
 
 import random
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from inspect import Parameter, signature
 from typing import Any, ClassVar, Generic, TypeVar
@@ -21,7 +21,7 @@ from orchestrator.sandbox.webhooks import WebhookSender
 _APART_MS = 60_000  # between the orders that a shop is stocked with
 
 
-class Shelf:
+class Shelf(ABC):
     """The orders of one shop, oldest first. `key`: what the ledger calls the shop; `secret`: what opens it. `garbage`:
     JSON shown in the place of orders. `states`: those that staff can set, `state_name`: the field that has them,
     `id_name`: the one that has an order's id, which is its number unless `id_of` and `number_of` say otherwise. `rng`:
@@ -42,13 +42,13 @@ class Shelf:
 
     # -- to write --------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def add(self, at_ms: int, **fields: Json) -> int:
         """A buyer orders; the new order's number, by which it stands in `orders`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def save(self, order: dict[str, Json], state: str | None = None) -> None:
         """Keeps what was changed about an order, with a new state or in the one that it has."""
-        raise NotImplementedError
 
     def id_of(self, number: int) -> Json:
         """The id of an order as the platform shows it, by its number."""
