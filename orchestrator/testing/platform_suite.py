@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 
 from orchestrator import registry
 from orchestrator.platforms.completion import completed
-from orchestrator.platforms.content_document import CompleteContent
+from orchestrator.platforms.content_document import CompleteContent, Sums
 from orchestrator.platforms.failures import (
     AccessDenied,
     NotFound,
@@ -222,6 +222,7 @@ async def test_content_is_whole_and_says_what_is_not_given(platform: str, varian
         for snapshot in (first, *(await stage.snapshots()).values(), await stage.client.read(stage.order)):
             whole = completed(json.loads(json.dumps(snapshot.content)))
             TypeAdapter(CompleteContent).validate_python(whole)
+            assert whole["totals"].keys() == Sums.__annotations__.keys(), "whoever adds up sums adds up all of them"
             assert whole["numbers"]["order"] is not None
             assert whole["payment"]["status"] is None or "/payment/status" not in whole["gaps"]
 

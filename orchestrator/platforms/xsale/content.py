@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from orchestrator.platforms.content import Apart, decimal, given, plain, rows, sum_of, text
+from orchestrator.platforms.content import Apart, decimal, given, minus, plain, rows, sum_of, text
 from orchestrator.platforms.field_map import FieldMap, merged
 from statemachines.target import Json
 
@@ -43,8 +43,7 @@ def content_of(order: Mapping[str, Json], fields: FieldMap, *, payment: str) -> 
     """What the ERP is given of an order; raises nothing. `payment`: our word for its payment status."""
     reference, raw = text(fields.get(order, "reference")), text(fields.get(order, "payment"))
     net, gross = decimal(order.get("PriceNet")), decimal(order.get("PriceGross"))
-    minus = None if net is None else net[1:] if net.startswith("-") else f"-{net}"
-    tax = None if net is None or gross is None else sum_of(gross, minus)
+    tax = None if net is None or gross is None else sum_of(gross, minus(net))
     is_underpaid = payment == "unpaid" and raw is not None and raw.strip().casefold() == _UNDERPAID
     found: dict[str, Json] = {
         **given(order, {"ordered_on": "PurchaseDate"}),
@@ -55,7 +54,7 @@ def content_of(order: Mapping[str, Json], fields: FieldMap, *, payment: str) -> 
             **({"raw": raw} if fields.has(order, "payment") else {}),
             **given(order, {"method": "PaymentFormId"}),
         },
-        "totals": {} if tax is None else {"net": net, "tax": tax},
+        "totals": {} if tax is None else {"tax": tax},
         "derived": [] if tax is None else ["/totals/tax"],
     }
     for name, theirs in _PARTIES.items():
