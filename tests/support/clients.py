@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,8 +25,11 @@ EXAMPLES = {
     "python_async": ("python", "python/example_async.py"),
     "node": ("node", "node/example.mjs"),
     "php": ("php", "php/example.php"),
+    "csharp": ("csharp", "csharp/Example.cs"),
 }
 """What runs each example, and where it is in `clients`."""
+GENERATORS = Path(sys.prefix) / "generators"
+"""What `make generators` installed."""
 
 
 def interpreter(name: str) -> str:
@@ -36,12 +41,42 @@ def interpreter(name: str) -> str:
     return sys.executable
 
 
+async def command_of(language: str, source: Path) -> list[str]:
+    """What runs a program. Skips the test where its language is missing."""
+    if language != "csharp":
+        return [interpreter(language), str(source)]
+    runtimes = GENERATORS.glob("lib/python*/site-packages/dnv/net/runtime/.net/dotnet")
+    roslyn = GENERATORS / "node_modules" / "@autorest" / "csharp"
+    if not roslyn.exists() or (runtime := next(runtimes, None)) is None:
+        skip("there is no .NET", "make generators, on Linux with an x86-64 processor")
+    return [str(runtime), str(await anyio.to_thread.run_sync(_compiled, roslyn, source))]
+
+
+def _compiled(roslyn: Path, source: Path) -> Path:
+    """A program in C# together with the client; the next run of the tests finds it again."""
+    compiler = ROOT / "tests" / "clients" / "generators" / "compile_csharp.py"
+    sources = [ROOT / "clients" / "csharp" / "Fulfilld.cs", source]
+    content = b"".join(each.read_bytes() for each in (compiler, *sources))
+    folder = GENERATORS / "csharp" / hashlib.sha256(content).hexdigest()[:16]
+    if not folder.exists():
+        folder.parent.mkdir(exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=folder.parent))
+        command = [str(GENERATORS / "bin" / "python"), str(compiler), str(roslyn), str(made / "program.dll")]
+        done = subprocess.run([*command, *map(str, sources)], capture_output=True, check=False)
+        assert done.returncode == 0, (done.stdout + done.stderr).decode()
+        if folder.exists():  # another worker was faster
+            shutil.rmtree(made)
+        else:
+            made.rename(folder)
+    return folder / "program.dll"
+
+
 async def run_example(name: str, count: int, **variables: str) -> subprocess.CompletedProcess[bytes]:
     """Runs the example of a client until `count` orders ended; `variables` say where the daemon is."""
     language, place = EXAMPLES[name]
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("FULFILLD_")}
-    command = [interpreter(language), str(ROOT / "clients" / place), str(count)]
-    return await anyio.run_process(command, env=inherited | variables, check=False)
+    command = await command_of(language, ROOT / "clients" / place)
+    return await anyio.run_process([*command, str(count)], env=inherited | variables, check=False)
 
 
 @dataclass
