@@ -4,6 +4,7 @@ Facts: `fulfillment_orders` [{id, status, location, method, actions, hold, fulfi
 line: [order line, remaining]}}], `fulfillments` [{id, is_live, is_delivered, codes, urls, carriers, tracking: [[code,
 link]], lines: {order line: quantity}}], `lines` {order line: quantity}, `uncarried` [order line]. `request` and
 `is_service` are missing in what was stored before they were read, `tracking` also in what webhooks hold.
+`erp_order_number` is the ERP's number: the one that a read shows, else the one that we gave the order last.
 
 Lines that no carrier takes (gift cards, tips: `uncarried`) are goods only where an order has nothing else: they are in
 no parcel, and nothing waits for them.
@@ -24,6 +25,7 @@ OPEN_STATUSES = frozenset({"OPEN", "IN_PROGRESS", "SCHEDULED", "ON_HOLD", "INCOM
 gave back (INCOMPLETE) has not left, whoever ships it in the end."""
 SHIPS, REPORTS = "CREATE_FULFILLMENT", "REPORT_PROGRESS"
 """Actions that an FO has to list before it may be shipped, and before progress may be reported (shopify.md §6)."""
+ERP_NUMBER = "erp_order_number"
 LINE, LOCATION = "LineItem", "Location"
 """The types that global ids of an order line and of a location have."""
 

@@ -24,6 +24,7 @@ from statemachines.narrowing import Whole
 from statemachines.parcel import RecordedParcel, TargetParcel
 from statemachines.parcels import Open, trackings_of
 from statemachines.shopify.facts import (
+    ERP_NUMBER,
     LINE,
     is_marked,
     is_routed,
@@ -66,9 +67,6 @@ from statemachines.shopify.waits import goods_wait, routing_wait
 from statemachines.shopify.ways import PICKUP
 from statemachines.shopify.withheld import withheld_reason
 from statemachines.target import Json, TargetRequest, Tracking
-
-ERP_NUMBER = "erp_order_number"
-"""The fact: the ERP's number that we gave the order last."""
 
 DEFAULT_ROUTING_SECONDS = 300.0
 """How old an order without FOs has to be before a person should look (shopify.md §9)."""
@@ -129,7 +127,7 @@ class ShopifyMachine(PlatformMachine):
         return (*(PlannedStep(name, here, here) for name in names), *self._left(current, route, request))
 
     def with_record(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
-        """The ERP's number, unless we gave the order this one before: no read shows it."""
+        """The ERP's number, unless the order has this one."""
         is_new = request.erp_order_number not in (None, current.facts.get(ERP_NUMBER))
         return (SET_ERP_NUMBER,) if is_new and self._has_number and current.state in NUMBERED else ()
 
@@ -154,7 +152,7 @@ class ShopifyMachine(PlatformMachine):
         return request.state.strip().casefold() == "partially_fulfilled"
 
     def satisfied(self, current: OrderState, request: TargetRequest) -> tuple[str, ...]:
-        """Tracking that the order's fulfilments carry already, items that were shipped, a number that it was given."""
+        """Tracking that the order's fulfilments carry already, items that were shipped, a number that it has."""
         facts, found = current.facts, []
         if facts.get(ERP_NUMBER) is not None and facts[ERP_NUMBER] == request.erp_order_number:
             found.append(ERP_NUMBER)
@@ -235,12 +233,16 @@ class ShopifyMachine(PlatformMachine):
 
     def merged_facts(self, current: OrderState, observed: OrderState) -> dict[str, Json]:
         """What the platform shows, and what no read shows: our record of parts that were shipped without a tracking
-        code, what we reported as ready for pickup, parcels that are being given other tracking."""
+        code, what we reported as ready for pickup, parcels that are being given other tracking, a number that we gave
+        the order and may not read."""
         kept = kept_records(current.facts, observed.facts)
         there = {each["id"] for each in open_orders(observed.facts) if left_in(each)}
         if ready := [each for each in current.facts.get(READY) or () if each in there]:
             kept[READY] = ready
-        kept |= {name: current.facts[name] for name in (RETRACKING, ERP_NUMBER) if current.facts.get(name) is not None}
+        if (moving := current.facts.get(RETRACKING)) is not None:
+            kept[RETRACKING] = moving
+        if (number := observed.facts.get(ERP_NUMBER, current.facts.get(ERP_NUMBER))) is not None:
+            kept[ERP_NUMBER] = number
         return {**observed.facts, **kept}
 
     def is_done(self, step: str, before: OrderState, observed: OrderState, request: TargetRequest) -> bool | None:
@@ -256,8 +258,10 @@ class ShopifyMachine(PlatformMachine):
                 return has_delivered(before.facts, observed.facts, request)
             case "report_progress":
                 return has_reported(before.facts, observed.facts, request)
-            case "prepare_pickup" | "set_erp_number":
-                return False  # of the number a repeat changes nothing
+            case "set_erp_number":
+                return bool(observed.facts.get(ERP_NUMBER) == request.erp_order_number)
+            case "prepare_pickup":
+                return False
             case _:
                 return super().is_done(step, before, observed, request)
 

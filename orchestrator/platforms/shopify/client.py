@@ -57,7 +57,8 @@ class ShopifyClient:
         self._access = ShopifyAccess(options, self._caller, host, settings)
         self._door = ShopifyDoor(self._caller, url, self._access, settings.meter)
         pages = OrderPages(self._door, settings.throttle)
-        unwanted = frozenset[str]() if options.customer_data else frozenset({"account"})
+        wants = {"account": options.customer_data, "number": options.erp_number_metafield is not None}
+        unwanted = frozenset(name for name, is_wanted in wants.items() if not is_wanted)
         self._orders = OptionalParts(self._door, pages, settings.throttle, settings.clock, unwanted)
         machine = machines.build({"routing_timeout_seconds": options.routing_timeout_seconds})
         self._subscriptions = ShopifySubscriptions(self._door, settings.throttle)
@@ -100,7 +101,9 @@ class ShopifyClient:
         """One order, with its fulfilment orders and fulfilments, of as many pages as that takes."""
         if whole_id(order_id) != order_id:
             raise NotFound(f"{order_id!r} is not a Shopify order id")
+        namespace, key = self._options.erp_number_place
         variables = {"id": f"gid://shopify/Order/{order_id}", "customer": self._options.customer_data}
+        variables |= {"namespace": namespace, "key": key}
         node, text = await self._orders.read(order_id, variables)
         try:
             snapshot = read_order(node, text, self._clock.now_ms())

@@ -15,13 +15,13 @@ from orchestrator.platforms.shopify.webhooks import id_of_gid
 from statemachines.target import Json
 
 APART = Apart(
-    steps=("/parcels",),  # fulfill, update_tracking, mark_delivered
+    steps=("/parcels", "/numbers/erp"),  # fulfill, update_tracking, mark_delivered; set_erp_number
     cancel=("/cancelled", "/payment", "/lines", "/discounts", "/delivery/cost", "/totals", "/returns"),
     # what follows from the parcels, and the product as it is now
     beside=("/lines/*/open", "/lines/*/gtin"),
 )
-"""What our steps change: a parcel is made, gets its codes and arrives; a cancellation takes all goods out, voids or
-gives back the money, and leaves a total of nothing."""
+"""What our steps change: a parcel is made, gets its codes and arrives; the ERP's number is written; a cancellation
+takes all goods out, voids or gives back the money, and leaves a total of nothing."""
 
 STATUS = {
     "PENDING": "unpaid",
@@ -78,7 +78,7 @@ def content_of(node: Mapping[str, Json], *, is_on_account: bool = False) -> dict
     goods = goods_by_line(_nodes(node, "fulfillmentOrders"))
     found: dict[str, Json] = {
         "ordered_at": instant(node.get("processedAt")) or instant(node.get("createdAt")),
-        "numbers": given(node, {"order": "name", "buyer": "poNumber", "source": "sourceIdentifier"}),
+        "numbers": _numbers(node),
         "channel": _channel(node),
         **given(node, {"language": "customerLocale", "currency": "currencyCode", "note": "note"}),
         **given(node, {"test": "test"}, boolean),
@@ -101,6 +101,14 @@ def content_of(node: Mapping[str, Json], *, is_on_account: bool = False) -> dict
     for name, theirs in (("ship_to", "shippingAddress"), ("bill_to", "billingAddress")):
         if theirs in node:
             found[name] = address(node[theirs])
+    return found
+
+
+def _numbers(node: Mapping[str, Json]) -> dict[str, Json]:
+    """What the order is called; by the ERP as its metafield says, where that is asked for."""
+    found = given(node, {"order": "name", "buyer": "poNumber", "source": "sourceIdentifier"})
+    if "metafield" in node:
+        found["erp"] = text((node["metafield"] or {}).get("value"))
     return found
 
 

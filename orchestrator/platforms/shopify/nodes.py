@@ -164,6 +164,10 @@ class _Terms(_Node):
     payment_terms_type: str
 
 
+class _Metafield(_Node):
+    value: str
+
+
 class OrderNode(_Node):
     """An order with all of its lists."""
 
@@ -178,6 +182,7 @@ class OrderNode(_Node):
     display_fulfillment_status: str
     return_status: str = NO_RETURN
     payment_terms: _Terms | None = None
+    metafield: _Metafield | None = None  # that of the ERP's number
     line_items: _LineItems
     shipping_lines: _Whole | None = None
     discount_applications: _Whole | None = None

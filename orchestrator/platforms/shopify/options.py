@@ -152,6 +152,12 @@ class ShopifyOptions(Section):
             raise ValueError("needs the shop's *.myshopify.com name as domain: tokens are asked for there alone")
         return self
 
+    @property
+    def erp_number_place(self) -> tuple[str, str]:
+        """Namespace and key of `erp_number_metafield`; empty where there is none."""
+        namespace, _, key = (self.erp_number_metafield or "").partition(".")
+        return namespace, key
+
     def warnings(self) -> Iterator[tuple[str, str]]:
         """What is usable but surely not meant: the key and what about it."""
         if self.api_version < PROGRESS_SINCE:

@@ -48,8 +48,10 @@ PARTS = (
             *("the Company object", "the CompanyLocation object"),
         ),
     ),
+    Part("number", ("for metafield field", "the Metafield object")),
 )
-"""Returns, payment terms, the products of lines, and the account of the buyer, which may be a company."""
+"""Returns, payment terms, the products of lines, the account of the buyer, which may be a company, and the metafield
+with the ERP's number."""
 
 
 class OptionalParts:

@@ -31,7 +31,7 @@ from orchestrator.platforms.shopify.wire import ARRIVED
 from statemachines.items import InvalidItems
 from statemachines.machine import OrderState, PlatformMachine
 from statemachines.shopify.delivery import delivery_reason, to_deliver
-from statemachines.shopify.facts import SHIPS, Facts, is_routed, live, numbers_of, open_orders, remaining
+from statemachines.shopify.facts import ERP_NUMBER, SHIPS, Facts, is_routed, live, numbers_of, open_orders, remaining
 from statemachines.shopify.parcels import MADE, MADE_DELIVERED, Parcel, is_distinguishable, next_parcel
 from statemachines.shopify.plan import unready, unreported
 from statemachines.shopify.table import PARTLY_DELIVERED, RETRACKABLE
@@ -232,9 +232,12 @@ class ShopifySteps:
         return StepAnswer(None, _plain(now.facts))
 
     async def _set_erp_number(self, order_id: str, now: OrderState, request: TargetRequest) -> StepAnswer:
-        """Writes a metafield, which takes the place of the one before. The order does not wait for a place that the app
-        may not write to, or that the shop keeps for something else (metafieldsSet: scopes are those of the owner)."""
-        namespace, _, key = (self.options.erp_number_metafield or "").partition(".")
+        """Writes a metafield, which takes the place of the one before, unless the order has the number. It does not
+        wait for a place that the app may not write to, or that the shop keeps for something else (metafieldsSet: scopes
+        are those of the owner)."""
+        if now.facts.get(ERP_NUMBER) == request.erp_order_number:
+            return StepAnswer(now.state, _plain(now.facts), is_found=True)
+        namespace, key = self.options.erp_number_place
         owner = {"ownerId": _gid("Order", order_id), "namespace": namespace, "key": key}
         field = {**owner, "type": "single_line_text_field", "value": request.erp_order_number}
         await self.throttle()

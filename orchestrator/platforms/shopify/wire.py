@@ -34,7 +34,7 @@ from orchestrator.platforms.shopify.nodes import (
 )
 from orchestrator.platforms.shopify.payment import payment_of
 from orchestrator.platforms.shopify.webhooks import id_of_gid
-from statemachines.shopify.facts import parcels, remaining
+from statemachines.shopify.facts import ERP_NUMBER, parcels, remaining
 from statemachines.shopify.returns import is_all_back
 from statemachines.target import Json
 
@@ -94,6 +94,8 @@ def read_order(node: Json, text: str, now_ms: int) -> OrderSnapshot:
     if order.returns is not None:
         facts["returns"] = [_return_fact(each) for each in order.returns.nodes]
         content["returns"] = returns_of(facts["returns"])
+    if order.metafield is not None:
+        facts[ERP_NUMBER] = order.metafield.value
     if order.return_status != NO_RETURN:
         facts["return_status"] = order.return_status
     state = _state_of(order, facts)

@@ -39,7 +39,19 @@ def _fits(order: Order, query: str) -> bool:
 def order(shop: ShopifyShop, field: Field) -> Json:
     """An order with all that is in it."""
     found = shop.orders.get(id_of(field.arguments.get("id")))
-    return None if found is None else found.node(shop.clock.now_ms())
+    if found is None:
+        return None
+    node = found.node(shop.clock.now_ms())
+    if found.garbage is None:
+        node["metafield"] = _metafield(found, field)
+    return node
+
+
+def _metafield(order: Order, field: Field) -> Json:
+    """The one that is asked for; None where the order has none such, and where none is asked for."""
+    asked = next((each.arguments for each in field.fields if each.name == "metafield"), {})
+    value = order.metafields.get(f"{asked.get('namespace')}.{asked.get('key')}")
+    return None if value is None else {"value": value}
 
 
 def fulfillment_order(shop: ShopifyShop, field: Field) -> Json:

@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from orchestrator.sandbox.shopify.shop import ShopifyOptions
+from storage.orders import get_kept
 from storage.records import Order, Target
 from tests.support.shopfloor import Shopfloor, shopfloor
 
@@ -36,6 +37,21 @@ async def order_at(floor: Shopfloor, place: int) -> Order:
 
 async def reach(floor: Shopfloor, order: str, state: str, **fields: Any) -> Target:
     return await floor.reach(order, state, SHOP, **fields)
+
+
+def change(floor: Shopfloor, order: str, action: str, **fields: Any) -> None:
+    floor.sandbox.shopify.operate({"action": action, "order": order, **fields})
+
+
+async def updates(floor: Shopfloor, order: str) -> list[list[str]]:
+    return [event.data["changed"] for event in await floor.events("order.updated", order=order)]
+
+
+async def content(floor: Shopfloor, order: str) -> dict[str, Any]:
+    kept = await floor.store.read(lambda tx: get_kept(tx, SHOP, order))
+    assert kept is not None
+    assert kept.content is not None
+    return kept.content
 
 
 def effects(floor: Shopfloor, order: str) -> list[str]:

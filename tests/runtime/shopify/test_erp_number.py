@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from storage.records import TargetStatus
-from tests.runtime.shopify.floor import SHOP, WHOLE, effects, floor_of, order_at, reach, shopify
+from tests.runtime.shopify.floor import (
+    SHOP,
+    WHOLE,
+    change,
+    content,
+    effects,
+    floor_of,
+    order_at,
+    reach,
+    shopify,
+    updates,
+)
 from tests.support.shopfloor import Shopfloor
 
 NUMBER = {"erp_order_number": "SO-4711"}
@@ -55,7 +66,7 @@ async def test_another_number_takes_its_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after", "error_before", "error_after", "garbage", "throttle"])
-async def test_a_lost_answer_leaves_one_number(tmp_path: Path, fault: str) -> None:
+async def test_a_lost_answer_leaves_one_number_that_is_written_once(tmp_path: Path, fault: str) -> None:
     sandbox = shopify()
     async with floor_of(sandbox, tmp_path) as floor:
         order = await order_at(floor, WHOLE)
@@ -63,7 +74,39 @@ async def test_a_lost_answer_leaves_one_number(tmp_path: Path, fault: str) -> No
         target = await reach(floor, order.id, "shipped", **NUMBER)
         assert (target.status, target.unused) == (TargetStatus.REACHED, ())
         assert written(floor, order.id) == {PLACE: "SO-4711"}
-        assert effects(floor, order.id).count("fulfill") == 1
+        assert effects(floor, order.id) == ["set_erp_number", "fulfill"]
+        assert sandbox.ledger.repeats_after_effect() == []
+
+
+@pytest.mark.parametrize("number", ["SO-4711", "another"])
+async def test_a_number_that_stands_there_already_is_looked_at_first(tmp_path: Path, number: str) -> None:
+    """It was written before the store was put back, or by a person."""
+    async with floor_of(shopify(), tmp_path) as floor:
+        order = await order_at(floor, WHOLE)
+        floor.sandbox.shopify.panel.order(order.id).metafields[PLACE] = number
+        await reach(floor, order.id, "shipped", **NUMBER)
+        assert written(floor, order.id) == {PLACE: "SO-4711"}
+        assert effects(floor, order.id) == (["set_erp_number"] if number == "another" else []) + ["fulfill"]
+
+
+@pytest.mark.parametrize("place", ["custom.erp_order_number", None])
+async def test_content_has_the_number_that_the_order_has(tmp_path: Path, place: str | None) -> None:
+    """Also one that a person gave it, which is a change of the order; ours is none."""
+    async with floor_of(shopify(), tmp_path, erp_number_metafield=place) as floor:
+        order = (await order_at(floor, WHOLE)).id
+        assert (await content(floor, order))["numbers"].get("erp", "not asked for") == (
+            None if place else "not asked for"
+        )
+        await reach(floor, order, "accepted", **NUMBER)
+        await floor.commands.refresh(SHOP, order)
+        assert await updates(floor, order) == []
+        if place is not None:
+            assert (await content(floor, order))["numbers"]["erp"] == "SO-4711"
+            change(floor, order, "set_note", note="another number")
+            floor.sandbox.shopify.panel.order(order).metafields[place] = "SO-4712"
+            await floor.commands.refresh(SHOP, order)
+            assert await updates(floor, order) == [["/note", "/numbers/erp"]]
+            assert (await content(floor, order))["numbers"]["erp"] == "SO-4712"
 
 
 @pytest.mark.parametrize("state", ["accepted", "shipped"])

@@ -8,25 +8,8 @@ from typing import Any
 
 import pytest
 
-from storage.orders import get_kept, get_payload
-from tests.runtime.shopify.floor import SHOP, WHOLE, floor_of, order_at, reach, shopify
-from tests.support.shopfloor import Shopfloor
-
-
-def change(floor: Shopfloor, order: str, action: str, **fields: Any) -> None:
-    floor.sandbox.shopify.operate({"action": action, "order": order, **fields})
-
-
-async def updates(floor: Shopfloor, order: str) -> list[list[str]]:
-    return [event.data["changed"] for event in await floor.events("order.updated", order=order)]
-
-
-async def content(floor: Shopfloor, order: str) -> dict[str, Any]:
-    kept = await floor.store.read(lambda tx: get_kept(tx, SHOP, order))
-    assert kept is not None
-    assert kept.content is not None
-    return kept.content
-
+from storage.orders import get_payload
+from tests.runtime.shopify.floor import SHOP, WHOLE, change, content, floor_of, order_at, reach, shopify, updates
 
 CHANGES: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("PAID", "set_quantity", {"quantity": 5}, {"/lines/0/quantity", "/totals/total"}),
