@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,7 +45,7 @@ from orchestrator.process.signals import EXIT_AT_ONCE, Signals
 from orchestrator.push.deliveries import Deliveries
 from orchestrator.registry import PLATFORMS
 from orchestrator.renewal import Renewal
-from orchestrator.runtime.reports import ShopFacts
+from orchestrator.runtime.reports import ShopFacts, ShopsFacts
 from orchestrator.runtime.supervisor import Supervisor
 from storage.engines import Exclusion
 from storage.errors import StoreError, StoreLocked, StoreLockUnusable
@@ -115,10 +115,10 @@ class Daemon:
         """Whether a shutdown is under way."""
         return self.supervisor.is_draining
 
-    def shops(self) -> dict[str, ShopFacts]:
+    def shops(self) -> Mapping[str, ShopFacts]:
         """The configured shops."""
         found = self.supervisor.shops()
-        return {name: replace(facts, webhooks=self.watch.health(name)) for name, facts in found.items()}
+        return ShopsFacts(found.keys(), lambda name: replace(found[name], webhooks=self.watch.health(name)))
 
     async def run(self) -> None:
         """Serves until a signal ends it."""

@@ -19,9 +19,11 @@ MEMBER = "platform_data"
 def with_platform_data(services: Services, shop: str, request: TargetRequest) -> TargetRequest:
     """The request with its `platform_data` as the shop's platform takes it. On a platform that takes none it is left as
     it is, and reported as unused. Raises Invalid with every error."""
+    if request.platform_data is None:
+        return request
     facts = services.node.shops().get(shop)
     platform = None if facts is None else PLATFORMS.get(facts.platform)
-    if request.platform_data is None or platform is None or platform.target_fields is None:
+    if platform is None or platform.target_fields is None:
         return request
     try:
         checked = platform.target_fields.model_validate(dict(request.platform_data))

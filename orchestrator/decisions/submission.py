@@ -6,6 +6,7 @@ import hashlib
 import json
 import shlex
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from orchestrator.decisions.attention import reach
 from orchestrator.decisions.decision import advance
@@ -14,7 +15,7 @@ from orchestrator.decisions.problems import Help, problem_of
 from orchestrator.decisions.refusals import Refused
 from statemachines.machine import Milestone, OrderState, Plan, PlatformMachine, Refusal
 from statemachines.target import Json, TargetRequest
-from storage.records import PlanEntry, Target, TargetStatus
+from storage.records import PlanEntry, Situation, Target, TargetStatus
 from storage.targets import insert_target
 from storage.transaction import Transaction
 
@@ -39,6 +40,22 @@ class Submission:
         body = replace(self.request, key=None).to_json()
         text = json.dumps([self.shop, self.asked_as or self.order, body], sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+class Requested(NamedTuple):
+    """A target as it was asked for, one of several."""
+
+    shop: str
+    order: str
+    request: TargetRequest
+    key: str | None
+
+
+class Accepted(NamedTuple):
+    """A target that is on disk. `situation`: its order's, where the target is being worked on, else None."""
+
+    target: Target
+    situation: Situation | None
 
 
 def plan_or_refuse(ctx: Context, current: OrderState, request: TargetRequest) -> Plan:

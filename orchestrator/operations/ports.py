@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from orchestrator.decisions.submission import Accepted, Requested
 from orchestrator.runtime.reports import ShopFacts, SyncReport
 from statemachines.machine import Plan
 from statemachines.target import TargetRequest
@@ -49,6 +50,14 @@ class Commands(Protocol):
 
     async def submit(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Target:
         """Accepts a target: durable when this returns. An unknown order is read from the platform first."""
+        ...
+
+    async def submit_all(self, wanted: Sequence[Requested]) -> Sequence[Accepted | Exception | None]:
+        """Accepts targets in their sequence, each by itself, with one commit for all: durable when this returns.
+
+        Answers for each what was accepted, or why it was not. None: it takes more than the store to say that, so it
+        and what follows for its order was left alone; `submit` does it. Raises StoreError.
+        """
         ...
 
     async def preview(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Plan:

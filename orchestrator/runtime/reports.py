@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from orchestrator.config import Limits
@@ -62,3 +62,25 @@ class ShopFacts:
     next_sync_at: int | None = None
     import_since: int | None = None
     identity: str = ""
+
+
+class ShopsFacts(Mapping[str, ShopFacts]):
+    """The facts of shops by name, in the order of names. Those of a shop are gathered when they are asked for: most
+    calls ask about one shop, or only whether there is one of that name."""
+
+    def __init__(self, names: Collection[str], facts_of: Callable[[str], ShopFacts]) -> None:
+        self._names, self._facts_of = names, facts_of
+
+    def __getitem__(self, name: str) -> ShopFacts:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._facts_of(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._names))
+
+    def __len__(self) -> int:
+        return len(self._names)

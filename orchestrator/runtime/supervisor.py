@@ -31,7 +31,7 @@ from orchestrator.runtime.departures import log_moves, note_moves
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.leases import Leases
 from orchestrator.runtime.renewal import renewing
-from orchestrator.runtime.reports import RateLimitFacts, ShopFacts
+from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, ShopsFacts
 from orchestrator.runtime.rules import Rules
 from orchestrator.runtime.wakeups import DueWakeups, Wakeups
 from orchestrator.runtime.worker import ShopWorker
@@ -109,7 +109,8 @@ class Supervisor:
 
     def shops(self) -> Mapping[str, ShopFacts]:
         """The configured shops as the outside may see them."""
-        return {name: _facts(name, entry) for name, entry in sorted(self._entries.items())}
+        entries = dict(self._entries)  # those of now, whatever a reload says meanwhile
+        return ShopsFacts(entries, lambda name: _facts(name, entries[name]))
 
     async def wake(self, shop: str) -> None:
         """Wakes the worker of a shop in which something may be due, on this node or another."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,7 +20,7 @@ from orchestrator.clock import Chance, Clock
 from orchestrator.config import ApiSettings, Limits
 from orchestrator.decisions.problems import Help
 from orchestrator.decisions.refusals import Refused
-from orchestrator.decisions.submission import Submission
+from orchestrator.decisions.submission import Accepted, Requested, Submission
 from orchestrator.metrics import Metrics
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.queries import Queries
@@ -72,11 +72,14 @@ class FakeCommands:
         self.submitted: list[tuple[str, str, TargetRequest, str | None]] = []
         self.may_go_on: anyio.Event | None = None
         self.failure: Exception | None = None
+        self.units: list[int] = []
+        self.alone: list[tuple[str, str, TargetRequest, str | None]] = []
         self.at_once = 0
         self.most_at_once = 0
 
     async def submit(self, shop: str, order: str, request: TargetRequest, *, key: str | None = None) -> Target:
         self.at_once += 1
+        self.alone.append((shop, order, request, key))
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             if self.may_go_on is not None:
@@ -87,6 +90,29 @@ class FakeCommands:
             return await self._store.write(lambda tx: self._accept(tx, shop, order, request, key))
         finally:
             self.at_once -= 1
+
+    async def submit_all(self, wanted: Sequence[Requested]) -> Sequence[Accepted | Exception | None]:
+        if self.may_go_on is not None:
+            await self.may_go_on.wait()
+        if self.failure is not None:
+            raise self.failure
+        results = await self._store.write(lambda tx: self._accept_all(tx, wanted))
+        self.units.append(len(wanted))
+        self.submitted += [each for each, result in zip(wanted, results, strict=True) if result is not None]
+        return results
+
+    def _accept_all(self, tx: Transaction, wanted: Sequence[Requested]) -> list[Accepted | Exception | None]:
+        results: list[Accepted | Exception | None] = []
+        for each in wanted:
+            try:
+                result = (
+                    None if get_order(tx, each.shop, each.order) is None else Accepted(self._accept(tx, *each), None)
+                )
+            except Refused as refusal:
+                results.append(refusal)
+            else:
+                results.append(result)
+        return results
 
     def _accept(self, tx: Transaction, shop: str, order: str, request: TargetRequest, key: str | None) -> Target:
         digest = Submission("", shop, order, request, key).digest()

@@ -14,6 +14,7 @@ import anyio.lowlevel
 import pytest
 
 from orchestrator.api.handlers import bulk
+from orchestrator.api.lines import LONGEST_LINE_BYTES
 from storage.errors import StoreUnavailable
 from tests.api.bench import Bench, an_order, bench
 
@@ -42,7 +43,32 @@ async def test_every_line_is_answered_in_order() -> None:
         assert [answer["line"] for answer in answers] == list(range(1, 201))
         assert [answer["target"]["order"] for answer in answers] == [str(number) for number in range(200)]
         assert {answer["status"] for answer in answers} == {202}
-        assert b.commands.most_at_once <= 64
+        assert sum(b.commands.units) == 200
+        assert max(b.commands.units) == 100
+
+
+async def test_lines_that_came_together_are_accepted_together() -> None:
+    async with bench(*orders(30)) as b:
+        await sent(b, b"".join(line(str(number % 30)) for number in range(250)))
+        assert sum(b.commands.units) == 250
+        assert len(b.commands.units) < 10
+
+
+async def test_lines_of_orders_that_have_to_be_read_are_submitted_by_themselves_and_in_sequence() -> None:
+    async with bench(*orders(3)) as b:
+        body = b"".join(line(order, state) for state in ("accepted", "shipped") for order in ("0", "404", "1", "405"))
+        answers = await sent(b, body)
+        assert [answer["status"] for answer in answers] == [202, 404, 202, 404] * 2
+        alone = [(r.state, order) for _, order, r, _ in b.commands.alone]
+        assert [each for each in alone if each[1] == "404"] == [("accepted", "404"), ("shipped", "404")]
+
+
+async def test_lines_of_many_unknown_orders_are_worked_on_a_few_at_a_time() -> None:
+    async with bench() as b:
+        answers = await sent(b, b"".join(line(str(number)) for number in range(300)))
+        assert [answer["line"] for answer in answers] == list(range(1, 301))
+        assert {answer["status"] for answer in answers} == {404}
+        assert 1 < b.commands.most_at_once <= 64
 
 
 async def test_a_bad_line_fails_alone() -> None:
@@ -84,7 +110,7 @@ async def test_a_bad_line_fails_alone() -> None:
 
 
 async def test_a_line_that_is_too_long_fails_alone() -> None:
-    long = line("0", reason="x" * (bulk.LONGEST_LINE_BYTES + 10))
+    long = line("0", reason="x" * (LONGEST_LINE_BYTES + 10))
     async with bench(*orders(1)) as b:
         answers = await sent(b, line("0") + long + line("0") + long[:-1])
         assert [(a["line"], a["status"]) for a in answers] == [(1, 202), (2, 413), (3, 202), (4, 413)]

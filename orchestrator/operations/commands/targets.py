@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Draft
 from orchestrator.decisions.refusals import Refused
-from orchestrator.decisions.submission import Submission, accept, plan_or_refuse, preview
+from orchestrator.decisions.submission import Accepted, Requested, Submission, accept, plan_or_refuse, preview
 from orchestrator.operations.commands.services import CommandGroup, draft_of
 from orchestrator.runtime.rules import Rules
 from statemachines.machine import Plan
 from statemachines.target import TargetRequest
-from storage.records import Target
+from storage.errors import StoreError
+from storage.orders import get_order
+from storage.records import Target, TargetStatus
 from storage.targets import get_target, target_by_key
 from storage.transaction import Transaction
 
@@ -24,8 +27,7 @@ class TargetCommands(CommandGroup):
         """Accepts a target: durable when this returns. An order that is unknown or gone is read first; so is an order
         without a fresh observation, before it refuses a target."""
         services, rules = self._services, await self._services.rules(shop)
-        wanted = replace(request, key=key)
-        submission = Submission(services.chance.target_id(services.clock.now_ms()), shop, order, wanted, key)
+        submission = self._submission(Requested(shop, order, request, key))
         target = await services.store.write(lambda tx: self._accept(tx, rules, submission))
         if target is None:
             known = await services.import_order(await services.worker(shop), order)
@@ -37,6 +39,65 @@ class TargetCommands(CommandGroup):
         services.metrics.target_submitted(shop)
         await services.supervisor.wake(shop)
         return target
+
+    async def submit_all(self, wanted: Sequence[Requested]) -> Sequence[Accepted | Exception | None]:
+        """As `Commands.submit_all`. Raises StoreError."""
+        services = self._services
+        rules = {shop: await self._rules_or_refusal(shop) for shop in dict.fromkeys(each.shop for each in wanted)}
+        submissions = [self._submission(each) for each in wanted]
+        try:
+            results = await services.store.write(lambda tx: self._accept_all(tx, rules, submissions))
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001 - supervised: one of them, by itself it is reported
+            return [None] * len(wanted)
+        accepted = [each.target.shop for each in results if isinstance(each, Accepted)]
+        if accepted:
+            await services.checkpoints.reach("after_submit")
+        for shop in accepted:
+            services.metrics.target_submitted(shop)
+        for shop in dict.fromkeys(accepted):
+            await services.supervisor.wake(shop)
+        return results
+
+    async def _rules_or_refusal(self, shop: str) -> Rules | Refused:
+        try:
+            return await self._services.rules(shop)
+        except Refused as refusal:
+            return refusal
+
+    def _submission(self, wanted: Requested) -> Submission:
+        shop, order, request, key = wanted
+        target_id = self._services.chance.target_id(self._services.clock.now_ms())
+        return Submission(target_id, shop, order, request if key is None else replace(request, key=key), key)
+
+    def _accept_all(
+        self, tx: Transaction, rules: Mapping[str, Rules | Refused], submissions: Sequence[Submission]
+    ) -> list[Accepted | Exception | None]:
+        results: list[Accepted | Exception | None] = []
+        unknown: set[tuple[str, str]] = set()
+        for submission in submissions:
+            found, place = rules[submission.shop], (submission.shop, submission.order)
+            if isinstance(found, Refused):
+                results.append(found)
+            elif place in unknown:
+                results.append(None)
+            else:
+                results.append(self._accept_one(tx, found, submission))
+                if results[-1] is None:
+                    unknown.add(place)
+        return results
+
+    def _accept_one(self, tx: Transaction, rules: Rules, submission: Submission) -> Accepted | Refused | None:
+        """A refusal has written nothing, so nothing has to be undone for it."""
+        try:
+            target = self._accept(tx, rules, submission)
+        except Refused as refusal:
+            return refusal
+        if target is None:
+            return None
+        order = get_order(tx, target.shop, target.order) if target.status is TargetStatus.RUNNING else None
+        return Accepted(target, None if order is None else order.situation)
 
     def _accept(
         self, tx: Transaction, rules: Rules, submission: Submission, *, has_read: bool = False
