@@ -2,13 +2,13 @@
 
 What it sees to, so that no client has to (pitfalls H1-H5):
 
-- A request leaves at most once. aiohttp repeats a PUT or DELETE by itself when a kept-alive connection turns out dead;
-  that is switched off, because a repeated effect is exactly what the driver's read-back exists to prevent.
+- A request leaves at most once (`exchange`). aiohttp's sessions repeat a PUT or DELETE by themselves when a kept-alive
+  connection turns out dead; that is switched off, because a repeated effect is exactly what the driver's read-back
+  exists to prevent.
 - Whether a failed effect call may have taken effect is decided here: only an error before the connection stood proves
   that it has not. Everything later is ambiguous.
 - aiohttp's exceptions carry the request's headers, `Authorization` among them. Ours are raised outside the handler, so
   that not even a chained traceback leads there, and known secrets are cut out of what a platform sends back.
-
 - Every call but those for tokens passes the shop's meter, and what an answer says of the rate limit is recorded.
 
 This is the hot path of the whole program: requests carry prebuilt headers and URLs, and nothing is copied twice.
@@ -36,6 +36,7 @@ from orchestrator.network import network_words
 from orchestrator.platforms.allowance import allowance_of
 from orchestrator.platforms.client import Finding
 from orchestrator.platforms.error_texts import error_text, without_status
+from orchestrator.platforms.exchange import Exchange, TooLarge
 from orchestrator.platforms.failures import AccessDenied, Garbled, PlatformFailure, Transient, Unreadable
 from orchestrator.platforms.garbage import KEPT_BYTES, is_json, summary_of
 from orchestrator.platforms.json_text import read_object
@@ -118,6 +119,10 @@ class Caller:
         self.mask = self._masking()
         self._max_body_bytes = max_body_bytes
 
+    @cached_property
+    def _exchange(self) -> Exchange:
+        return Exchange(self._session, self._max_body_bytes)
+
     def hide(self, secret: str) -> None:
         """Another text that must not show (an access token that was fetched later), however it is spelt."""
         if secret and secret not in self._fetched:
@@ -167,13 +172,10 @@ class Caller:
         if self._session.closed:  # who looks at webhooks or asks by the API may outlast the shop's worker
             raise Transient(_CLOSED)
         try:
-            async with self._session.request(
-                method, url, data=body, headers=headers, allow_redirects=False
-            ) as response:
-                answer = Answer(response.status, await self._read(response), response.headers)
+            answer = Answer(*await self._exchange.send(method, url, body, headers))
         except _NEVER_CONNECTED as error:
             failure: PlatformFailure = Transient(self.words_of(error))
-        except (aiohttp.ClientError, TimeoutError, OSError, _TooLarge) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, TooLarge) as error:
             failure = Transient(self.words_of(error), is_ambiguous=is_effect)
         else:
             status = answer.status
@@ -221,7 +223,7 @@ class Caller:
 
     def words_of(self, error: BaseException) -> str:
         """What went wrong on the way, without secrets."""
-        if isinstance(error, _TooLarge):
+        if isinstance(error, TooLarge):
             return f"the answer is larger than {self._max_body_bytes} bytes"
         return self.clean(network_words(error))
 
@@ -262,27 +264,6 @@ class Caller:
                 return Transient(self.clean(f"HTTP {status}: redirected to {target}; check base_url"))
             case _:
                 return Transient(self.words(answer), is_ambiguous=is_effect)
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        length = response.content_length
-        if length is not None and length > self._max_body_bytes:
-            response.close()
-            raise _TooLarge
-        if length is not None and "Content-Encoding" not in response.headers:
-            return await response.read()
-        pieces: list[bytes] = []
-        size = 0
-        async for piece in response.content.iter_any():
-            size += len(piece)
-            if size > self._max_body_bytes:
-                response.close()
-                raise _TooLarge
-            pieces.append(piece)
-        return b"".join(pieces)
-
-
-class _TooLarge(Exception):
-    """The answer is larger than anything that makes sense."""
 
 
 def retry_after_seconds(headers: Mapping[str, str], clock: Clock) -> float | None:

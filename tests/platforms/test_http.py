@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import traceback
+from functools import partial
 
+import aiohttp
 import anyio
 import pytest
 from aiohttp import web
@@ -46,27 +48,37 @@ async def failure_of(caller: Caller, url: str, *, is_effect: bool = True, method
     return caught.value
 
 
-@pytest.mark.parametrize("is_guarded", [True, False])
-async def test_a_put_leaves_once_when_its_kept_alive_connection_drops(is_guarded: bool) -> None:
-    """The unguarded half shows that this test can fail: aiohttp by itself sends the PUT again (aiohttp#10790)."""
+async def hang_up_on_a_put(arrived: list[str], request: web.Request) -> web.Response:
+    await request.read()
+    arrived.append(request.method)
+    if request.method == "PUT":
+        assert request.transport is not None
+        request.transport.close()
+    return web.json_response({})
+
+
+async def test_a_put_leaves_once_when_its_kept_alive_connection_drops() -> None:
     arrived: list[str] = []
-
-    async def handler(request: web.Request) -> web.Response:
-        await request.read()
-        arrived.append(request.method)
-        if request.method == "PUT":
-            assert request.transport is not None
-            request.transport.close()
-        return web.json_response({})
-
-    async with serving(handler) as base_url, open_caller() as caller:
-        if not is_guarded:
-            caller._session._retry_connection = True
+    async with serving(partial(hang_up_on_a_put, arrived)) as base_url, open_caller() as caller:
         await caller.call("GET", URL(base_url), is_effect=False)
         failure = await failure_of(caller, base_url)
-    assert arrived == (["GET", "PUT"] if is_guarded else ["GET", "PUT", "PUT"])
+    assert arrived == ["GET", "PUT"]
     assert isinstance(failure, Transient)
     assert failure.is_ambiguous
+
+
+@pytest.mark.parametrize("is_guarded", [True, False])
+async def test_a_put_leaves_once_where_the_session_itself_sends_it(is_guarded: bool) -> None:
+    """The unguarded half shows that this test can fail: aiohttp by itself sends the PUT again (aiohttp#10790)."""
+    arrived: list[str] = []
+    async with serving(partial(hang_up_on_a_put, arrived)) as base_url, open_caller() as caller:
+        session = caller._session
+        if not is_guarded:
+            session._retry_connection = True
+        await (await session.get(base_url)).read()
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await session.put(base_url, data=b"{}")
+    assert arrived == (["GET", "PUT"] if is_guarded else ["GET", "PUT", "PUT"])
 
 
 @pytest.mark.parametrize("is_effect", [True, False])

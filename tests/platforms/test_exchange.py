@@ -1,0 +1,369 @@
+"""A call's exchange: what leaves, when it ends, and what of an answer is kept. Also what it uses of aiohttp beyond its
+documentation, so that another version says here that it has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import anyio
+import pytest
+from aiohttp import web
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.streams import StreamReader
+from yarl import URL
+
+from orchestrator.platforms.exchange import Exchange, TooLarge
+from orchestrator.platforms.http import open_session
+from tests.platforms.selldone.shop import serving
+
+MAX_BYTES = 2**20
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def talking(talk: Talk) -> AsyncIterator[URL]:
+    """A server that says what it likes."""
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await talk(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(once, "127.0.0.1", 0)
+    async with server:
+        yield URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/orders/1?a=b%20c", encoded=True)
+
+
+@asynccontextmanager
+async def exchanging(*, seconds: float = 10, max_bytes: int = MAX_BYTES) -> AsyncIterator[Exchange]:
+    session = open_session(
+        headers={"Authorization": "Bearer first", "Accept": "application/json"}, timeout_seconds=seconds, concurrency=2
+    )
+    async with session:
+        yield Exchange(session, max_bytes)
+
+
+async def head_and_body(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    head = await reader.readuntil(b"\r\n\r\n")
+    lengths = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    return head, await reader.readexactly(int(lengths[0])) if lengths else b""
+
+
+# -- what leaves -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers", [None, {}, {"Content-Type": "application/json"}, {"authorization": "Bearer second"}]
+)
+@pytest.mark.parametrize("body", [None, b"", b'{"state":"x"}', b"x" * 300_000])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+async def test_what_leaves_is_what_aiohttp_by_itself_would_send(
+    method: str, body: bytes | None, headers: dict[str, str] | None
+) -> None:
+    seen: list[tuple[list[bytes], bytes]] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head, got = await head_and_body(reader)
+            seen.append((head.split(b"\r\n"), got))
+            writer.write(OK if method != "HEAD" else OK[:-2])
+
+    async with talking(talk) as url, exchanging() as exchange:
+        await exchange.send(method, url, body, headers)
+        await exchange._by_session(method, url, body, headers)
+    (ours, our_body), (theirs, their_body) = seen
+    assert our_body == their_body == (body or b"")
+    assert ours[0] == theirs[0]
+    assert sorted(line.lower() for line in ours[1:]) == sorted(line.lower() for line in theirs[1:])
+
+
+async def test_a_call_starts_no_task_and_leaves_in_one_write() -> None:
+    pieces: list[bytes] = []
+
+    class Server(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, asyncio.Transport)
+            self.transport = transport
+
+        def data_received(self, data: bytes) -> None:
+            pieces.append(data)
+            self.transport.write(OK)
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Server, "127.0.0.1", 0)
+    async with server, exchanging() as exchange:
+        url = URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        await exchange.send("POST", url, b"first", None)  # this one connects
+        started: list[object] = []
+
+        def starting(loop: asyncio.AbstractEventLoop, coroutine: Any, **named: Any) -> asyncio.Task[Any]:
+            started.append(coroutine)
+            return asyncio.Task(coroutine, loop=loop, **named)
+
+        loop.set_task_factory(starting)
+        try:
+            await exchange.send("POST", url, b"second", None)
+        finally:
+            loop.set_task_factory(None)
+    assert started == []
+    assert len(pieces) == 2
+    assert pieces[1].endswith(b"\r\n\r\nsecond")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [("/a\x01", None), ("/a?b=\0", None), ("/", {"X": "a\r\nY: b"}), ("/", {"X\n": "a"}), ("/", {"X": "\x7f"})],
+)
+async def test_no_line_can_be_put_into_a_head(path: str, headers: dict[str, str] | None) -> None:
+    arrived: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        arrived.append(await reader.read())
+
+    async with talking(talk) as url, exchanging() as exchange:
+        with pytest.raises(ValueError, match="control characters"):
+            await exchange.send("GET", URL(f"{url.origin()}{path}", encoded=True), None, headers)
+    assert not any(arrived)
+
+
+async def test_an_address_with_a_user_is_left_to_the_session() -> None:
+    seen: list[str | None] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Authorization"))
+        return web.json_response({})
+
+    async with serving(handler) as base_url, aiohttp.ClientSession() as session:
+        url = URL(base_url).with_user("ann").with_password("pw")
+        assert (await Exchange(session, MAX_BYTES).send("GET", url, None, None)).status == 200
+    assert seen == ["Basic YW5uOnB3"]
+
+
+@pytest.mark.parametrize("address", ["ftp://shop/", "http:///path", "shop/path"])
+async def test_what_is_no_address_is_said_by_the_session(address: str) -> None:
+    async with exchanging() as exchange:
+        with pytest.raises((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
+            await exchange.send("GET", URL(address, encoded=True), None, None)
+
+
+async def test_many_headers_do_not_pile_up() -> None:
+    async with talking(_answering(OK)) as url, exchanging() as exchange:
+        for number in range(200):
+            await exchange.send("GET", url, None, {"Authorization": f"Bearer {number}"})
+        assert len(exchange._heads) <= 64
+
+
+# -- when it ends ------------------------------------------------------------------------------------------------------
+
+
+def _answering(*answers: bytes) -> Talk:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await head_and_body(reader)
+            for answer in answers:
+                writer.write(answer)
+                await writer.drain()
+
+    return talk
+
+
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"])
+async def test_an_answer_that_keeps_dripping_ends_with_the_calls_time(first: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head_and_body(reader)
+        writer.write(first)
+        while True:
+            writer.write(b" " if first else b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            await writer.drain()
+            await anyio.sleep(0.01)
+
+    async with talking(talk) as url, exchanging(seconds=0.3) as exchange:
+        with pytest.raises(TimeoutError):
+            await exchange.send("GET", url, None, None)
+
+
+async def test_each_call_has_its_own_deadline() -> None:
+    """The later of two is not ended with the first, and is ended when nothing else happens any more."""
+    ended: list[str] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await anyio.sleep_forever()
+
+    async with talking(talk) as url, exchanging(seconds=0.4) as exchange:
+
+        async def call(name: str) -> None:
+            with pytest.raises(TimeoutError):
+                await exchange.send("GET", url, None, None)
+            ended.append(name)
+
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                group.start_soon(call, "first")
+                await anyio.sleep(0.2)
+                group.start_soon(call, "second")
+    assert ended == ["first", "second"]
+
+
+async def test_a_call_that_is_cancelled_hangs_up() -> None:
+    asked, hung_up = anyio.Event(), anyio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head_and_body(reader)
+        asked.set()
+        assert await reader.read() == b""
+        hung_up.set()
+
+    async with talking(talk) as url, exchanging() as exchange, anyio.create_task_group() as group:
+        group.start_soon(exchange.send, "POST", url, b"{}", None)
+        await asked.wait()
+        group.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True), anyio.fail_after(5):
+            await hung_up.wait()
+    assert hung_up.is_set()
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "body"),
+    [
+        ((b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", OK), 200, b"{}"),
+        ((b"HTTP/1.1 204 No Content\r\n\r\n",), 204, b""),
+        ((b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",), 302, b""),
+        ((b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc", b"def"), 200, b"abcdef"),
+        ((b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", b"1\r\nc\r\n0\r\n\r\n"), 200, b"abc"),
+    ],
+)
+async def test_answers_of_every_shape_are_read_and_their_connection_is_kept(
+    answers: tuple[bytes, ...], status: int, body: bytes
+) -> None:
+    connections: list[None] = []
+    talk = _answering(*answers)
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(None)
+        await talk(reader, writer)
+
+    async with talking(counted) as url, exchanging() as exchange:
+        for _ in range(3):
+            received = await exchange.send("GET", url, None, None)
+            assert (received.status, received.body) == (status, body)
+    assert len(connections) == 1
+
+
+async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head_and_body(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nsome")
+        await writer.drain()
+        writer.write(b" more")
+
+    async with talking(talk) as url, exchanging() as exchange:
+        for _ in range(2):
+            assert (await exchange.send("GET", url, None, None)).body == b"some more"
+
+
+# -- what is kept ------------------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_that_says_how_large_it_is_is_refused_before_it_comes() -> None:
+    async with (
+        talking(_answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (MAX_BYTES + 1))) as url,
+        exchanging() as exchange,
+    ):
+        with pytest.raises(TooLarge):
+            await exchange.send("GET", url, None, None)
+
+
+async def peak_of_refusing(url: URL) -> int:
+    """Bytes that were kept at most while the answer was refused."""
+    async with exchanging() as exchange:
+        tracemalloc.start()
+        try:
+            with pytest.raises(TooLarge):
+                await exchange.send("GET", url, None, None)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_an_answer_that_unpacks_without_end_costs_no_more_than_the_bound(encoding: str) -> None:
+    zeros = bytes(256 * MAX_BYTES)
+    packed = gzip.compress(zeros, 1) if encoding == "gzip" else zlib.compress(zeros, 1)
+    del zeros
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(packed)}\r\n\r\n"
+    async with talking(_answering(head.encode(), packed)) as url:
+        assert await peak_of_refusing(url) < 8 * MAX_BYTES
+
+
+@pytest.mark.parametrize("is_chunked", [True, False])
+async def test_an_answer_without_end_costs_no_more_than_the_bound(is_chunked: bool) -> None:
+    piece = bytes(2**16)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head_and_body(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n%b\r\n" % (b"Transfer-Encoding: chunked\r\n" if is_chunked else b""))
+        while True:
+            writer.write(b"10000\r\n%b\r\n" % piece if is_chunked else piece)
+            await writer.drain()
+
+    async with talking(talk) as url:
+        assert await peak_of_refusing(url) < 8 * MAX_BYTES
+
+
+@pytest.mark.parametrize("size", [MAX_BYTES, MAX_BYTES + 1])
+async def test_the_bound_is_on_what_an_answer_unpacks_to(size: int) -> None:
+    packed = gzip.compress(b"x" * size)
+
+    async with (
+        talking(
+            _answering(
+                b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(packed), packed)
+            )
+        ) as url,
+        exchanging() as exchange,
+    ):
+        if size > MAX_BYTES:
+            with pytest.raises(TooLarge):
+                await exchange.send("GET", url, None, None)
+        else:
+            assert len((await exchange.send("GET", url, None, None)).body) == size
+
+
+# -- what it uses of aiohttp -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (ResponseHandler, "read"),
+        (ResponseHandler, "set_exception"),
+        (ResponseHandler, "set_response_params"),
+        (StreamReader, "is_eof"),
+        (StreamReader, "iter_any"),
+        (StreamReader, "read_nowait"),
+        (StreamReader, "set_exception"),
+        (Connection, "close"),
+        (Connection, "protocol"),
+        (Connection, "release"),
+        (aiohttp.BaseConnector, "connect"),
+        (aiohttp.ClientRequest, "request_info"),
+        (aiohttp.ClientSession, "_request"),
+        (aiohttp.ClientSession, "_retry_connection"),
+    ],
+)
+async def test_aiohttp_has_what_is_used_of_it(owner: type, name: str) -> None:
+    """Where this fails, `exchange` and `open_session` have to be looked at before that version is allowed."""
+    async with aiohttp.ClientSession() as session:
+        assert hasattr(owner, name) or hasattr(session, name)
