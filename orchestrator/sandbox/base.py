@@ -54,7 +54,7 @@ class BackOffice:
     """A back office whose actions are methods of the same names; `actions` names the fields that each takes, in order,
     `optional` those that may be left out.
 
-    A method answers the order's id, or nothing. Raises PanelError for an invalid request.
+    A method answers the order's id, nothing, or all that is to be answered. Raises PanelError for an invalid request.
     """
 
     actions: ClassVar[Mapping[str, Sequence[str]]]
@@ -64,8 +64,8 @@ class BackOffice:
         """As `SimulatedPlatform.operate`."""
         action = checked_action(request, self.actions)
         more = {name: request[name] for name in self.optional.get(action, ()) if name in request}
-        order = getattr(self, action)(*(request[name] for name in self.actions[action]), **more)
-        return {} if order is None else {"order": order}
+        found = getattr(self, action)(*(request[name] for name in self.actions[action]), **more)
+        return {} if found is None else dict(found) if isinstance(found, Mapping) else {"order": found}
 
 
 class SimulatedShops(ABC, Generic[S, P]):

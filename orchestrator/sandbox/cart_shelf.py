@@ -15,6 +15,8 @@ from typing import ClassVar, TypeVar
 
 from orchestrator.clock import Clock
 from orchestrator.sandbox.cart import Cart, drawn, standard
+from orchestrator.sandbox.cart_edits import edit_cart, money_of
+from orchestrator.sandbox.checkout import ordered, wish_of
 from orchestrator.sandbox.platform import Json, PanelError, checked_ms
 from orchestrator.sandbox.shelf import Shelf, ShelfOffice
 
@@ -49,8 +51,7 @@ class CartShelf(Shelf):
 
     def cart(self) -> Cart:
         """What a buyer orders: the first one a `standard` cart, the others as it comes."""
-        next_id = self._row_ids.__next__
-        return drawn(self.rng, next_id) if self.carts else standard(next_id)
+        return drawn(self.rng, self.next_row_id) if self.carts else standard(self.next_row_id)
 
     def stamp(self, name: str, ms: int | None) -> Mapping[str, Json]:
         """The fields that show a time (Unix milliseconds, None: there is none), such as `created` or `modified`."""
@@ -66,15 +67,23 @@ class CartShelf(Shelf):
         at = self.clock.now_ms() if ms is None else ms
         return at - at % self.exact_ms
 
-    def add(self, at_ms: int, **fields: Json) -> int:
-        """As `Shelf.add`."""
+    def buy(self, at_ms: int, cart: Cart, **fields: Json) -> int:
+        """As `add`, of these goods."""
         order_id, at, times = self.next_id(), self.now(at_ms), dict.fromkeys(("paid", "done"))
         order = {"id": order_id, self.state_name: self.paid, "created": at, "modified": at, **times, **fields}
         if order[self.state_name] not in self.unpaid:
             order["paid"] = at
-        self.orders[order_id], self.carts[order_id] = order, self.cart()
+        self.orders[order_id], self.carts[order_id] = order, cart
         self.happened("created", order_id)
         return order_id
+
+    def add(self, at_ms: int, **fields: Json) -> int:
+        """As `Shelf.add`."""
+        return self.buy(at_ms, self.cart(), **fields)
+
+    def next_row_id(self) -> int:
+        """A number that no row of a cart had."""
+        return next(self._row_ids)
 
     def save(self, order: dict[str, Json], state: str | None = None) -> None:
         """As `Shelf.save`: a state brings its time, and that all is given back a refund of the rest."""
@@ -136,13 +145,29 @@ class CartOffice(ShelfOffice[C]):
         cart.receiver = cart.receiver.named(receiver_name)
         return self._changed(order)
 
+    def add(self, status: str | None = None, cart: Json = None) -> str:
+        """As `ShelfOffice.add`; `cart`: what is ordered (`checkout.Wish`)."""
+        if cart is None:
+            return super().add(status)
+        goods = ordered(wish_of(cart), self.shop.next_row_id)
+        fields = {} if status is None else {self.shop.state_name: status}
+        return str(self.shop.id_of(self.shop.buy(self.shop.clock.now_ms(), goods, **fields)))
+
     def edit_line(self, order: str, quantity: int, line: int | None = None) -> str:
         """Changes how many of a line there are, of the first one by default."""
-        try:
-            self._cart(order).set_quantity(quantity, line)
-        except (TypeError, ValueError) as error:
-            raise PanelError(f"the quantity stays: {error}") from None
-        return self._changed(order)
+        return self._edited(order, "edit_line", quantity=quantity, line=line)
+
+    def add_line(self, order: str, sku: str | None = None, quantity: int = 1) -> str:
+        """One more line."""
+        return self._edited(order, "add_line", sku=sku, quantity=quantity)
+
+    def remove_line(self, order: str, line: int | None = None) -> str:
+        """Takes a line out, the first one by default."""
+        return self._edited(order, "remove_line", line=line)
+
+    def money(self, order: str) -> dict[str, Json]:
+        """What the order costs."""
+        return {"order": order, **money_of(self._cart(order), is_gross=False)}
 
     def cancel(self, order: str) -> str:
         """Cancels."""
@@ -194,3 +219,7 @@ class CartOffice(ShelfOffice[C]):
 
     def _cart(self, order: str) -> Cart:
         return self.shop.carts[self._order(order)["id"]]
+
+    def _edited(self, order: str, action: str, **change: Json) -> str:
+        edit_cart(self._cart(order), action, change, self.shop.next_row_id)
+        return self._changed(order)

@@ -220,7 +220,10 @@ def _priced(cart: Cart) -> dict[str, Json]:
         "billing": {**_address(cart.buyer), "email": cart.buyer.email},
         "shipping": _address(cart.receiver),
         "line_items": [{**_row(row), **_good(row)} for row in cart.of("goods")],
-        "shipping_lines": [{**_row(row), "method_title": row.name, "method_id": "flat_rate"} for row in shipping],
+        "shipping_lines": [
+            {**_row(row), "method_title": row.name, "method_id": "local_pickup" if cart.is_pickup else "flat_rate"}
+            for row in shipping
+        ],
         "fee_lines": [{**_row(row), "name": row.name, "tax_status": "taxable"} for row in cart.of("fee")],
         "coupon_lines": [{"id": 5, "code": cart.coupon[0], **off}],
         "tax_lines": [_tax_line(rate, tax, of_shipping[rate]) for rate, tax in of_goods.items()],

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from orchestrator.sandbox.cart_edits import EDITS, checked_sum, edit_cart, money_of
+from orchestrator.sandbox.checkout import ordered, wish_of
 from orchestrator.sandbox.cloudsuite.orders import CloudsuiteOrder, Json, encode, local_writer
 from orchestrator.sandbox.cloudsuite.shop import PAYMENTS, CloudsuiteShop
 from orchestrator.sandbox.ledger import Ledger
@@ -17,6 +19,9 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "cancel": ("order",),
     "backdate": ("order", "to"),
     "edit": ("order", "receiver_name"),
+    **EDITS,
+    "money": ("order",),
+    "show": ("member", "sum"),
     "pay": ("order",),
     "set_payment": ("order", "payment_status"),
     "add": (),
@@ -43,9 +48,24 @@ class CloudsuitePanel:
         self._change(order, state=state)
         self.ledger.reopen("cloudsuite", str(self.shop.webshop), order, _STEPS)
 
-    def ship(self, order: str) -> None:
-        """Marks the shipment as sent."""
-        self._change(order, shipment_state="sent")
+    def ship(self, order: str, shipment_state: str = "sent") -> None:
+        """Marks the shipment as sent, or as a shop's own words have it: any are possible (cloudsuite.md §11)."""
+        self._change(order, shipment_state=shipment_state)
+
+    def edit_goods(self, action: str, order: str, change: Mapping[str, Json]) -> None:
+        """One of the changes of `cart_edits`. Raises PanelError for an invalid request."""
+        found = self.order(order)
+        edit_cart(found.cart, action, change, self.shop.press.next_line_id)
+        found.reprice()
+        self.shop.touch(found)
+
+    def money(self, order: str) -> dict[str, Json]:
+        """What the order costs."""
+        return money_of(self.order(order).cart, is_gross=False)
+
+    def show(self, member: str, sum_name: str) -> None:
+        """From now on orders show a sum of `money` in a member that nobody documents, as a shop's may."""
+        self.shop.shown[member] = checked_sum(sum_name)
 
     def cancel(self, order: str) -> None:
         """Cancels the order."""
@@ -65,14 +85,18 @@ class CloudsuitePanel:
         self.set_payment(order, "paid")
 
     def set_payment(self, order: str, payment_status: str) -> None:
-        """Any payment status; None where the platform has none."""
-        self._change(order, payment_status=payment_status)
+        """Any payment status."""
+        found = self.order(order)
+        found.set_payment(payment_status)
+        self.shop.touch(found)
 
-    def add(self, payment_status: str | None = None, *, is_offline: bool = False) -> str:
-        """A buyer orders (or the ERP files an offline order); returns the new order's id."""
+    def add(self, payment_status: str | None = None, *, is_offline: bool = False, cart: Json = None) -> str:
+        """A buyer orders (or the ERP files an offline order); returns the new order's id. `cart`: what is ordered
+        (`checkout.Wish`)."""
         if payment_status is not None and payment_status not in PAYMENTS:
             raise PanelError(f"unknown payment_status {payment_status!r}; known are {', '.join(PAYMENTS)}")
-        return str(self.shop.add(payment_status=payment_status, is_offline=is_offline).id)
+        goods = None if cart is None else ordered(wish_of(cart, tax_included=False), self.shop.press.next_line_id)
+        return str(self.shop.add(payment_status=payment_status, is_offline=is_offline, cart=goods).id)
 
     def add_garbage(self, payload: Json = None) -> str:
         """An order that is `payload` in place of its JSON (None: one with a good id and bad fields); returns its id."""
@@ -111,7 +135,15 @@ class CloudsuitePanel:
         order = str(request.get("order", ""))
         match action:
             case "add":
-                return {"order": self.add(request.get("payment_status"), is_offline=request.get("offline") is True)}
+                is_offline = request.get("offline") is True
+                return {
+                    "order": self.add(request.get("payment_status"), is_offline=is_offline, cart=request.get("cart"))
+                }
+            case "money":
+                return {"order": order, **self.money(order)}
+            case "show":
+                self.show(str(request["member"]), str(request["sum"]))
+                return {}
             case "add_garbage":
                 return {"order": self.add_garbage(request.get("payload"))}
             case "change_token":
@@ -134,8 +166,10 @@ class CloudsuitePanel:
         match action:
             case "move":
                 self.move(order, str(request["state"]))
+            case _ if action in EDITS:
+                self.edit_goods(action, order, request)
             case "ship":
-                self.ship(order)
+                self.ship(order, str(request.get("shipment_state", "sent")))
             case "cancel":
                 self.cancel(order)
             case "backdate":

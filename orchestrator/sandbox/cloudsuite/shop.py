@@ -11,6 +11,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from orchestrator.clock import Clock
+from orchestrator.sandbox.cart import Cart
 from orchestrator.sandbox.cloudsuite.orders import CloudsuiteOrder, CloudsuitePress, Json, local_writer
 
 STATES = ("draft", "quotation", "confirmed", "processing", "done", "cancel")
@@ -61,7 +62,8 @@ class Change:
 
 @dataclass(slots=True, eq=False)
 class CloudsuiteShop:
-    """One account with one webshop. `slips` holds the packing slips by their number, which nobody may use again."""
+    """One account with one webshop. `slips` holds the packing slips by their number, which nobody may use again.
+    `shown`: as of an order."""
 
     webshop: int
     client_id: str
@@ -73,6 +75,7 @@ class CloudsuiteShop:
     orders: dict[int, CloudsuiteOrder] = field(default_factory=dict)
     slips: dict[str, dict[str, Json]] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)
     issued: int = 0
     _last_us: int = 0
 
@@ -112,13 +115,16 @@ class CloudsuiteShop:
 
     def keep(self, order: CloudsuiteOrder) -> CloudsuiteOrder:
         """Takes an order in."""
-        order.hidden = self.options.hidden
+        order.hidden, order.shown = self.options.hidden, self.shown
         self.orders[order.id] = order
         return order
 
-    def add(self, *, payment_status: str | None = None, is_offline: bool = False) -> CloudsuiteOrder:
-        """A new order, confirmed now."""
-        return self.keep(self.press.make(self.tick(), payment_status=payment_status, is_offline=is_offline))
+    def add(
+        self, *, payment_status: str | None = None, is_offline: bool = False, cart: Cart | None = None
+    ) -> CloudsuiteOrder:
+        """A new order, confirmed now. `cart`: what is ordered."""
+        made = self.press.make(self.tick(), payment_status=payment_status, is_offline=is_offline, cart=cart)
+        return self.keep(made)
 
     def touch(self, order: CloudsuiteOrder) -> None:
         """Moves `modified_date`, strictly monotonic in the account."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
+from orchestrator.sandbox.cart import Good, number
 from orchestrator.sandbox.selldone.baskets import Json, encode
 
 _LISTED = (
@@ -25,32 +27,36 @@ class Article:
 
     product_id: int
     variant_id: int | None
-    price_cents: int
+    price: Decimal
     product: str
     variant: str
 
 
-def money(cents: int) -> int | float:
-    """Major units as the platform writes them: a JSON integer where there are no cents (selldone.md §4)."""
-    return cents // 100 if cents % 100 == 0 else cents / 100
-
-
 def articles(shop_id: int) -> tuple[Article, ...]:
     """What the shop sells."""
-    return tuple(_article(shop_id, number, *listed) for number, listed in enumerate(_LISTED))
+    return tuple(
+        _article(shop_id, place, title, sku, mpn, Decimal(cents).scaleb(-2), "USD", appearance)
+        for place, (title, sku, mpn, cents, appearance) in enumerate(_LISTED)
+    )
+
+
+def article_of(shop_id: int, good: Good, price: Decimal, currency: str) -> Article:
+    """A good that simulated shops of all platforms sell."""
+    return _article(shop_id, good.product, good.name, good.sku, None, price, currency, None)
 
 
 def _article(
     shop_id: int,
-    number: int,
+    place: int,
     title: str,
     sku: str | None,
     mpn: str | None,
-    cents: int,
+    price: Decimal,
+    currency: str,
     appearance: tuple[str, str] | None,
 ) -> Article:
-    product_id = 24095 + number
-    variant_id = None if appearance is None else 143271 + number
+    product_id = 24095 + place
+    variant_id = None if appearance is None else 143271 + place
     product: dict[str, Json] = {
         "id": product_id,
         "shop_id": shop_id,
@@ -62,8 +68,8 @@ def _article(
         "price_input": "custom",
         "valuation_id": 1,
         "pricing": "FIX",
-        "price": money(cents),
-        "currency": "USD",
+        "price": number(price),
+        "currency": currency,
         "commission": 0,
         "discount": 0,
         "dis_start": None,
@@ -110,7 +116,7 @@ def _article(
         "updated_at": "2024-08-17T16:29:27.000000Z",
     }
     if appearance is None:
-        return Article(product_id, None, cents, encode(product), "null")
+        return Article(product_id, None, price, encode(product), "null")
     color, suffix = appearance
     variant: dict[str, Json] = {
         "id": variant_id,
@@ -126,8 +132,8 @@ def _article(
         "pack": None,
         "type": None,
         "pricing": True,
-        "price": money(cents),
-        "currency": "USD",
+        "price": number(price),
+        "currency": currency,
         "commission": 0,
         "discount": 0,
         "dis_start": None,
@@ -145,4 +151,4 @@ def _article(
         "parent_id": None,
         "meta": {"printful_variant_id": 10457},
     }
-    return Article(product_id, variant_id, cents, encode(product), encode(variant))
+    return Article(product_id, variant_id, price, encode(product), encode(variant))

@@ -10,7 +10,10 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, TypeAlias
+
+from orchestrator.sandbox.cart import Cart, Row, number
 
 Json: TypeAlias = Any
 
@@ -46,13 +49,14 @@ class Basket:
 
     `reserved_us`, `updated_us`: Unix microseconds. `garbage`: JSON text shown in place of the order, as a payload that
     no client can read. `confirmed`: ids of the items that were confirmed, None before that. `returns`: the requests to
-    return items (selldone.md §5.2).
+    return items (selldone.md §5.2). `cart`: what is paid for; its rows of goods have the ids of the lines.
     """
 
     id: int
     fields: dict[str, Json]
     lines: tuple[Line, ...]
     person: dict[str, Json] | None
+    cart: Cart
     reserved_us: int
     updated_us: int
     garbage: str | None = None
@@ -68,6 +72,24 @@ class Basket:
     def state(self) -> str:
         """The delivery side (selldone.md §5.2)."""
         return str(self.fields["delivery_state"])
+
+    def reprice(self, *, is_after: bool) -> None:
+        """Writes what the cart costs into the order and its lines; `is_after`: an item's `price` is after its own
+        discount `dis` (selldone.md, "Since summer 2026"). There is no sum of all of it."""
+        rows = {row.id: row for row in self.cart.of("goods")}
+        self.lines = tuple(line for line in self.lines if line.id in rows)
+        for line in self.lines:
+            line.fields.update(_priced(rows[line.id], self.cart.currency, is_after=is_after))
+        price = sum((row.amount - row.own for row in rows.values()), Decimal(0))
+        self.fields |= {
+            "price": number(price),
+            "discount": number(sum((row.discount for row in rows.values()), Decimal(0))),
+            "delivery_price": number(sum((row.amount for row in self.cart.of("shipping")), Decimal(0))),
+            "currency": self.cart.currency,
+        }
+        if any(row.rate for row in self.cart.rows):
+            taxes = {"tax": number(self.cart.tax("goods")), "tax_shipping": number(self.cart.tax("shipping"))}
+            self.fields |= {**taxes, "tax_included": self.cart.has_tax}
 
     def encode(self, parts: Collection[str] = EVERYTHING) -> str:
         """The order as JSON with the sub-objects named in `parts`."""
@@ -89,6 +111,15 @@ class Basket:
         if self.person is None:
             return None
         return {"id": self.fields["customer_id"], "user_id": self.fields["user_id"], **self.person}
+
+
+def _priced(row: Row, currency: str, *, is_after: bool) -> dict[str, Json]:
+    """What an item shows of its price: `dis` is of one piece; what is no price of one is the amount of an offer."""
+    each = row.price - row.charged
+    price = row.charged if is_after else row.price
+    offer = row.own - each * row.quantity
+    amounts = {"price": number(price), "dis": number(each), "offer_amount": number(offer)}
+    return {"count": row.quantity, **amounts, "currency": currency}
 
 
 def timestamp(us: int) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.sandbox.cart_edits import EDITS, edit_cart, money_of
+from orchestrator.sandbox.checkout import ordered, wish_of
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import PanelError, checked_action, checked_ms
 from orchestrator.sandbox.selldone.baskets import Basket, Json, encode, timestamp
@@ -25,6 +27,8 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "answer_return": ("order", "return", "state"),
     "backdate": ("order", "to"),
     "edit": ("order", "receiver_name"),
+    **EDITS,
+    "money": ("order",),
     "pay": ("order",),
     "add": (),
     "add_garbage": (),
@@ -122,11 +126,24 @@ class SelldonePanel:
         basket.fields["status"] = "Payed"
         self.shop.touch(basket)
 
-    def add(self, status: str | None = None) -> str:
-        """A buyer checks out; returns the new order's id. `status` None: Payed or COD."""
+    def edit_goods(self, action: str, order: str | int, change: Mapping[str, Json]) -> None:
+        """One of the changes of `cart_edits`. Raises PanelError for an invalid request."""
+        basket = self.basket(order)
+        edit_cart(basket.cart, action, change, self.shop.press.next_item_id)
+        self.shop.reprice(basket)
+
+    def money(self, order: str | int) -> dict[str, Json]:
+        """What the order costs."""
+        cart = self.basket(order).cart
+        return money_of(cart, is_gross=cart.has_tax)
+
+    def add(self, status: str | None = None, cart: Json = None) -> str:
+        """A buyer checks out; returns the new order's id. `status` None: Payed or COD. `cart`: what is ordered
+        (`checkout.Wish`)."""
         if status is not None and status not in STATUSES:
             raise PanelError(f"unknown status {status!r}; known are {', '.join(STATUSES)}")
-        return str(self.shop.add(status=status).id)
+        goods = None if cart is None else ordered(wish_of(cart), self.shop.press.next_item_id)
+        return str(self.shop.add(status=status, cart=goods).id)
 
     def add_garbage(self, payload: Json = None) -> str:
         """An order that is `payload` in place of its JSON (None: one with a good id and bad fields); returns its id."""
@@ -165,7 +182,9 @@ class SelldonePanel:
         order = request.get("order", "")
         match action:
             case "add":
-                return {"order": self.add(request.get("status"))}
+                return {"order": self.add(request.get("status"), request.get("cart"))}
+            case "money":
+                return {"order": str(order), **self.money(order)}
             case "add_garbage":
                 return {"order": self.add_garbage(request.get("payload"))}
             case "change_token":
@@ -189,6 +208,8 @@ class SelldonePanel:
 
     def _operate_order(self, action: str, order: str | int, request: Mapping[str, Json]) -> None:
         match action:
+            case _ if action in EDITS:
+                self.edit_goods(action, order, request)
             case "move":
                 self.move(order, str(request["state"]))
             case "cancel":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 
-from orchestrator.sandbox.selldone.articles import articles, money
+from orchestrator.sandbox.cart import PEOPLE, Cart, Row
+from orchestrator.sandbox.selldone.articles import Article, article_of, articles
 from orchestrator.sandbox.selldone.baskets import Basket, Json, Line, timestamp
 
 _BUYERS = (
@@ -30,8 +32,16 @@ class OrderPress:
         self._next_item_id = first_id + 8988
         self._articles = articles(shop_id)
 
-    def make(self, reserved_us: int, *, status: str | None = None, order_id: int | None = None) -> Basket:
-        """A new order in CheckQueue; `status` None: Payed or COD as it comes, one in five a guest's."""
+    def next_item_id(self) -> int:
+        """An id that no item had."""
+        self._next_item_id += 1
+        return self._next_item_id - 1
+
+    def make(
+        self, reserved_us: int, *, status: str | None = None, order_id: int | None = None, cart: Cart | None = None
+    ) -> Basket:
+        """A new order in CheckQueue; `status` None: Payed or COD as it comes, one in five a guest's. `cart`: what is
+        ordered, None: as it comes. It is still to be priced."""
         rng = self._rng
         if order_id is None:
             order_id = self._next_id
@@ -39,10 +49,9 @@ class OrderPress:
         is_cod = rng.random() < 0.3 if status is None else status == "COD"
         is_guest = rng.random() < 0.2
         name, country, region, code, city, address, postal, phone = rng.choice(_BUYERS)
-        lines = tuple(self._line(order_id, reserved_us) for _ in range(rng.choice((1, 1, 2, 2, 3, 5))))
+        drawn = () if cart is not None else [self._drawn() for _ in range(rng.choice((1, 1, 2, 2, 3, 5)))]
         user_id = None if is_guest else rng.randrange(2, 5000)
         status = status or ("COD" if is_cod else "Payed")
-        subtotal = sum(round(line.fields["price"] * 100) * line.fields["count"] for line in lines)
         is_unpaid = status in ("COD", "Open", "Reserved")
         fields: dict[str, Json] = {
             "id": order_id,
@@ -70,11 +79,11 @@ class OrderPress:
                 "phone": phone,
                 "message": "Please ring twice" if rng.random() < 0.1 else None,
                 "postal": postal,
-                "pickup": False,
+                "pickup": cart is not None and cart.is_pickup,
                 "business": None,
             },
             "delivery_info": delivery_info(rng.choice(_DELIVERY), None if is_guest else 11312.99),
-            "delivery_price": money(rng.choice((0, 500, 950, 1299))),
+            "delivery_price": Decimal(rng.choice((0, 500, 950, 1299))).scaleb(-2),
             "delivery_state": "CheckQueue",
             "delivery_at": None,
             "billing": None,
@@ -83,14 +92,14 @@ class OrderPress:
             "tax_included": None,
             "lottery_id": None,
             "link_id": None,
-            "discount": money(rng.choice((0, 0, 0, 250))),
+            "discount": Decimal(rng.choice((0, 0, 0, 250))).scaleb(-2),
             "affiliate_id": None,
             "email_id": None,
             "channel": None,
             "subscription_id": None,
             "meta": None,
             "chat": None,
-            "price": money(subtotal),
+            "price": 0,
             "currency": self._currency,
             "language": "en",
             "payment_id": None if is_unpaid else rng.randrange(1000, 90_000),
@@ -101,13 +110,28 @@ class OrderPress:
             "withdraw_at": None,
         }
         person = None if is_guest else {"name": name, "email": f"buyer{user_id}@example.com", "phone": phone}
-        return Basket(order_id, fields, lines, person, reserved_us, reserved_us)
-
-    def _line(self, order_id: int, reserved_us: int) -> Line:
-        article = self._rng.choice(self._articles)
-        item_id = self._next_item_id
-        self._next_item_id += 1
+        if cart is None:
+            delivery = Row(0, "shipping", "Delivery", fields["delivery_price"], Decimal(0))
+            rows = [*(row for _, row in drawn), delivery]
+            cart = Cart(PEOPLE[0], PEOPLE[0], self._currency, rows, ("minus", fields["discount"]))
+        elif cart.is_pickup:
+            fields["delivery_info"]["type"] = "Pickup"
         at = timestamp(reserved_us)
+        lines = tuple(self._line(order_id, article, row.id, at) for article, row in drawn)
+        lines = lines or tuple(self.line_of(order_id, row, at) for row in cart.of("goods"))
+        return Basket(order_id, fields, lines, person, cart, reserved_us, reserved_us)
+
+    def line_of(self, order_id: int, row: Row, at: str) -> Line:
+        """A row of a cart as an item, still to be priced."""
+        assert row.good is not None
+        return self._line(order_id, article_of(self._shop_id, row.good, row.price, self._currency), row.id, at)
+
+    def _drawn(self) -> tuple[Article, Row]:
+        article, item_id = self._rng.choice(self._articles), self.next_item_id()
+        count = self._rng.choice((1, 1, 1, 2, 3))
+        return article, Row(item_id, "goods", "", article.price, Decimal(0), count)
+
+    def _line(self, order_id: int, article: Article, item_id: int, at: str) -> Line:
         fields: dict[str, Json] = {
             "id": item_id,
             "basket_id": order_id,
@@ -116,9 +140,9 @@ class OrderPress:
             "connect_id": None,
             "message": None,
             "preferences": [],
-            "count": self._rng.choice((1, 1, 1, 2, 3)),
-            "price": money(article.price_cents),
-            "currency": self._currency,
+            "count": 0,
+            "price": 0,
+            "currency": "",
             "dis": 0,
             "offer_id": None,
             "offer_count": 0,

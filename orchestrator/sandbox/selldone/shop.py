@@ -12,6 +12,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from orchestrator.clock import Clock
+from orchestrator.sandbox.cart import Cart
 from orchestrator.sandbox.selldone.baskets import Basket, Json, timestamp
 from orchestrator.sandbox.selldone.press import OrderPress
 from orchestrator.sandbox.throttle import RAISED, Throttle
@@ -57,7 +58,8 @@ class SelldoneOptions:
     `is_repeat_refused`: a repeated state is refused, not answered with `changed: false`. `unreleased_orders`: how many
     Reserved, Open and Canceled orders there are beside the others. `has_big_id`: the first order's id is beyond 2^53.
     `express_cancels`: an express rejection cancels at once, else it counts down as any other. `calls_per_minute`: what
-    the account may do in any minute; `platform.DOCUMENTED_CALLS` is what is documented.
+    the account may do in any minute; `platform.DOCUMENTED_CALLS` is what is documented. `is_price_after_discount`: an
+    item's `price` is after its own discount, as was documented before summer 2026, not before it.
     """
 
     envelope: Literal["bare", "basket", "order"] = "bare"
@@ -70,6 +72,7 @@ class SelldoneOptions:
     has_big_id: bool = False
     express_cancels: bool = True
     calls_per_minute: int = RAISED
+    is_price_after_discount: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +140,18 @@ class SelldoneShop:
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
-    def add(self, *, status: str | None = None) -> Basket:
-        """A new order, checked out now."""
-        return self._keep(self.press.make(self._tick(), status=status))
+    def add(self, *, status: str | None = None, cart: Cart | None = None) -> Basket:
+        """A new order, checked out now. `cart`: what is ordered."""
+        return self._keep(self.press.make(self._tick(), status=status, cart=cart))
+
+    def reprice(self, basket: Basket) -> None:
+        """The order's cart was changed: its lines and prices follow, and its change time."""
+        known = {line.id for line in basket.lines}
+        self.touch(basket)
+        at = basket.fields["updated_at"]
+        new = [row for row in basket.cart.of("goods") if row.id not in known]
+        basket.lines += tuple(self.press.line_of(basket.id, row, at) for row in new)
+        basket.reprice(is_after=self.options.is_price_after_discount)
 
     def touch(self, basket: Basket) -> None:
         """Moves `updated_at`: strictly monotonic in the shop, so no change hides behind another's time."""
@@ -173,6 +185,7 @@ class SelldoneShop:
         self.touch(basket)
 
     def _keep(self, basket: Basket) -> Basket:
+        basket.reprice(is_after=self.options.is_price_after_discount)
         self.baskets[basket.id] = basket
         self.changes[basket.id] = basket
         self._last_us = max(self._last_us, basket.updated_us)

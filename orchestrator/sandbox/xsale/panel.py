@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from orchestrator.sandbox.cart_edits import EDITS, checked_sum, edit_cart, money_of
+from orchestrator.sandbox.checkout import ordered, wish_of
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import PanelError, checked_action, checked_ms
 from orchestrator.sandbox.xsale.press import Json, Order, encode
@@ -20,7 +22,11 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "cancel": ("order",),
     "backdate": ("order", "to"),
     "edit": ("order", "receiver_name"),
+    **EDITS,
+    "money": ("order",),
+    "show": ("member", "sum"),
     "pay": ("order",),
+    "set_payment": ("order", "payment_status"),
     "add": (),
     "add_garbage": (),
     "repair": ("order",),
@@ -61,11 +67,30 @@ class XsalePanel:
 
     def pay(self, order: str | int) -> None:
         """The money is there."""
-        self.order(order).fields["PaymentStatus"] = "Opłacone"
+        self.set_payment(order, "Opłacone")
 
-    def add(self) -> str:
-        """A buyer orders; returns the new order's id."""
-        return str(self.shop.add().id)
+    def set_payment(self, order: str | int, payment_status: str) -> None:
+        """Any payment status."""
+        self.order(order).fields["PaymentStatus"] = payment_status
+
+    def edit_goods(self, action: str, order: str | int, change: Mapping[str, Json]) -> None:
+        """One of the changes of `cart_edits`. Raises PanelError for an invalid request."""
+        found = self.order(order)
+        edit_cart(found.cart, action, change, self.shop.press.next_item_id)
+        found.reprice()
+
+    def money(self, order: str | int) -> dict[str, Json]:
+        """What the order costs."""
+        return money_of(self.order(order).cart, is_gross=True)
+
+    def show(self, member: str, sum_name: str) -> None:
+        """From now on orders show a sum of `money` in a member that nobody documents, as an organization's may."""
+        self.shop.shown[member] = checked_sum(sum_name)
+
+    def add(self, cart: Json = None) -> str:
+        """A buyer orders; returns the new order's id. `cart`: what is ordered (`checkout.Wish`)."""
+        goods = None if cart is None else ordered(wish_of(cart, tax_included=True), self.shop.press.next_item_id)
+        return str(self.shop.add(goods).id)
 
     def add_garbage(self, payload: Json = None) -> str:
         """An order that is `payload` in place of its JSON (None: one with a good id and bad fields); returns its id."""
@@ -130,7 +155,9 @@ class XsalePanel:
         name = str(request.get("name", ""))
         match action:
             case "add":
-                return {"order": self.add()}
+                return {"order": self.add(request.get("cart"))}
+            case "show":
+                self.show(str(request["member"]), str(request["sum"]))
             case "add_garbage":
                 return {"order": self.add_garbage(request.get("payload"))}
             case "add_status":
@@ -148,6 +175,12 @@ class XsalePanel:
     def _operate_order(self, action: str, request: Mapping[str, Json]) -> dict[str, Json]:
         found = self.order(request["order"])
         match action:
+            case "money":
+                return {"order": str(found.id), **self.money(found.id)}
+            case _ if action in EDITS:
+                self.edit_goods(action, found.id, request)
+            case "set_payment":
+                self.set_payment(found.id, str(request["payment_status"]))
             case "move":
                 self.move(found.id, str(request["state"]))
             case "cancel":

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.clock import Clock
+from orchestrator.sandbox.cart import Cart, number
 from orchestrator.sandbox.xsale.press import Json, Order, OrderPress, encode
 
 CHAIN = (
@@ -90,6 +91,7 @@ class XsaleShop:
     automations: list[Automation] = field(default_factory=list)
     tokens: dict[str, tuple[str, int]] = field(default_factory=dict)
     logins: list[float] = field(default_factory=list)
+    shown: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def stocked(
@@ -111,9 +113,9 @@ class XsaleShop:
             shop.add()
         return shop
 
-    def add(self) -> Order:
-        """A buyer orders: a new order in the first status of the chain."""
-        order = self.press.make(self.status_id(self.options.chain[0]))
+    def add(self, cart: Cart | None = None) -> Order:
+        """A buyer orders: a new order in the first status of the chain. `cart`: what is ordered."""
+        order = self.press.make(self.status_id(self.options.chain[0]), cart)
         self.orders[order.id] = order
         return order
 
@@ -142,7 +144,9 @@ class XsaleShop:
         if self.options.status_shape == "object":
             shown = {"Status": {"Id": order.status, "Name": name}}
         head = {"Id": order.id, "ForeignNumber": order.fields["ForeignNumber"]}
-        return encode(head | shown | order.fields)
+        sums = order.cart.sums(is_gross=True)
+        more = {member: number(sums[what]) for member, what in self.shown.items()}
+        return encode(head | shown | order.fields | more)
 
 
 def _is_in_turn(chain: tuple[str, ...], before: str, after: str) -> bool:
