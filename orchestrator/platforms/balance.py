@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+from orchestrator.platforms.currencies import payable
 from statemachines.numbers import decimal_of, product, total
 from statemachines.target import Json
 
@@ -18,16 +19,27 @@ def is_balanced(content: Mapping[str, Json]) -> bool:
     """Whether lines, less discounts, with delivery and taxes, make up the total; refunds may have been taken off it.
 
     `content` is complete, and its total is the platform's own. A part that is not given counts as nothing. Where prices
-    are stated without a basis, taxes may be in them or not.
+    are stated without a basis, taxes may be in them or not. A line may cost a fraction of the smallest coin (2.5 pieces
+    of 3.95): the platform rounds each of them, or none.
     """
-    totals = content["totals"]
-    wanted, goods, lines = decimal_of(totals["total"]), decimal_of(totals["lines"]), goods_of(content)
-    if wanted is None or (goods is not None and lines is not None and goods != lines):
+    totals, amounts = content["totals"], amounts_of(content)
+    wanted, goods = decimal_of(totals["total"]), decimal_of(totals["lines"])
+    if wanted is None:
         return False
-    goods = lines if goods is None else goods
+    sums = [] if goods is None else [goods]
+    if amounts is not None:
+        exact, rounded = total(amounts), total([payable(each, content["currency"]) for each in amounts])
+        if goods not in (None, exact, rounded):
+            return False
+        sums = [exact, rounded] if goods in (None, exact) else [rounded]
+    return any(_adds_up(content, each, wanted) for each in sums or [Decimal(0)])
+
+
+def _adds_up(content: Mapping[str, Json], goods: Decimal, wanted: Decimal) -> bool:
+    totals = content["totals"]
     discount = _first(totals["discount"], _sum_of_prices(content["lines"], "discount"))
     delivery = _first(totals["delivery"], _amount(content["delivery"]["cost"], basis_of(content)))
-    net = total([goods or Decimal(0), -discount, delivery])
+    net = total([goods, -discount, delivery])
     tax = _first(totals["tax"])
     sums = {"gross": (net,), "net": (total([net, tax]),)}.get(basis_of(content) or "", (net, total([net, tax])))
     less = (Decimal(0), _first(totals["refunded"]))
@@ -35,7 +47,14 @@ def is_balanced(content: Mapping[str, Json]) -> bool:
 
 
 def goods_of(content: Mapping[str, Json]) -> Decimal | None:
-    """What all lines cost before discounts; None where a line does not give price and quantity, or there is none."""
+    """What all lines cost before discounts, to the last digit; None where a line does not give price and quantity, or
+    there is none."""
+    amounts = amounts_of(content)
+    return None if amounts is None else total(amounts)
+
+
+def amounts_of(content: Mapping[str, Json]) -> list[Decimal] | None:
+    """The same, line by line."""
     basis = basis_of(content)
     if basis is None:
         return None
@@ -45,7 +64,7 @@ def goods_of(content: Mapping[str, Json]) -> Decimal | None:
         if price is None or quantity is None:
             return None
         amounts.append(product(price, quantity))
-    return total(amounts)
+    return amounts
 
 
 def basis_of(content: Mapping[str, Json]) -> str | None:

@@ -69,10 +69,13 @@ def amount_of(value: Json, currency: str, name: str) -> Decimal:
     return rounded(amount, unit_of(currency))
 
 
-def ordered(wish: Wish, next_id: Callable[[], int]) -> Cart:
-    """The cart. `next_id`: the ids of its rows. Raises PanelError for a discount of more than there is."""
+def ordered(wish: Wish, next_id: Callable[[], int], *, shows_discounts: bool = True) -> Cart:
+    """The cart. `next_id`: the ids of its rows. `shows_discounts`: those of lines; else prices are lower from the
+    start. Raises PanelError for a discount of more than there is."""
     mug, book = (row_of(good, next_id(), wish.currency, has_tax=wish.tax_included) for good in (GOODS[0], GOODS[3]))
     mug.quantity, mug.own = 2, wish.line_discount
+    if not shows_discounts:
+        mug.price, mug.own = rounded(mug.price - mug.own / 2, unit_of(wish.currency)), _ZERO
     way = "Pickup" if wish.pickup else "Parcels"
     shipping = Row(next_id(), "shipping", way, wish.shipping, _SHIPPING_RATE, has_tax=wish.tax_included)
     coupon = ("minus", wish.discount)

@@ -25,6 +25,7 @@ from orchestrator.platforms.content import (
 from orchestrator.platforms.selldone.line_prices import line_discounts, summed
 from orchestrator.platforms.selldone.returns import returns_content
 from orchestrator.platforms.selldone.withdrawal import withdrawal_fact
+from statemachines.numbers import decimal_of
 from statemachines.target import Json
 
 APART = Apart(
@@ -61,7 +62,7 @@ _ARTICLE = ("sku", "mpn", "gtin")
 def content_of(order: Mapping[str, Json]) -> dict[str, Json]:
     """What the ERP is given of an order. What is invalid is left out; raises nothing."""
     items = rows(order.get("items"))
-    discounts = line_discounts(items, order.get("price"))
+    discounts = line_discounts(items, order.get("price"), order.get("currency"))
     totals, derived = _totals(order, items, discounts)
     receiver, info = _object(order.get("receiver_info")), _object(order.get("delivery_info"))
     found: dict[str, Json] = {
@@ -161,8 +162,10 @@ def _line(line: Mapping[str, Json], order: Mapping[str, Json], discount: Decimal
         found["unit_price"] = _price(line["price"], order if discount is not None else {})
     if discount is not None:
         found["discount"] = _price(discount, order)
-    if "tax" in line and is_empty(line["tax"]):
-        found["tax"] = []  # the members of another one are not published
+    if "tax" in line and is_empty(line["tax"]) and not decimal_of(order.get("tax")):
+        found[
+            "tax"
+        ] = []  # the members of another one are not published, and where the order has tax, lines have it too
     if product := _object(line.get("product")):
         variant = _object(line.get("variant"))
         both = {name: variant.get(name) or product.get(name) for name in _ARTICLE if name in variant or name in product}

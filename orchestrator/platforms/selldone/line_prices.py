@@ -12,25 +12,27 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from orchestrator.platforms.content import decimal
+from orchestrator.platforms.currencies import payable
 from statemachines.numbers import decimal_of, product, total
 from statemachines.target import Json
 
 
-def line_discounts(lines: Sequence[Mapping[str, Json]], price: Json) -> list[Decimal] | None:
+def line_discounts(lines: Sequence[Mapping[str, Json]], price: Json, currency: Json) -> list[Decimal] | None:
     """The discount of each whole item, to be taken off quantity times price; None where that is not known.
 
-    `price`: the order's.
+    `price`: the order's. An item may cost a fraction of the currency's smallest coin, and is rounded then, or not.
     """
     goods = decimal_of(price)
     readings = [[_discount(line, is_before=is_before) for line in lines] for is_before in (False, True)]
     fitting: list[list[Decimal]] = []
     for reading in readings:
         known = [each for each in reading if each is not None]
-        sums = [_sum(line) for line in lines]
-        amounts = [each for each in sums if each is not None]
+        amounts = [each for line in lines if (each := _sum(line)) is not None]
         if goods is None or len(known) < len(lines) or len(amounts) < len(lines):
             return None
-        if total([*amounts, *(-each for each in known)]) == goods and known not in fitting:
+        exact = [total([amount, -less]) for amount, less in zip(amounts, known, strict=True)]
+        sums = {total(exact), total([payable(each, currency) for each in exact])}
+        if goods in sums and known not in fitting:
             fitting.append(known)
     return fitting[0] if len(fitting) == 1 else None
 

@@ -173,7 +173,7 @@ def _line(row: Row, known: Mapping[str, Json]) -> dict[str, Json]:
         "description": row.name,
         "type": "line",
         "quantity": float(row.quantity),
-        "unit_price": float(row.charged),
+        "unit_price": float(row.price),
         **{name: more[name] for name in ("erp_line_number", "batch")},
     }
 

@@ -95,7 +95,8 @@ class CloudsuitePanel:
         (`checkout.Wish`)."""
         if payment_status is not None and payment_status not in PAYMENTS:
             raise PanelError(f"unknown payment_status {payment_status!r}; known are {', '.join(PAYMENTS)}")
-        goods = None if cart is None else ordered(wish_of(cart, tax_included=False), self.shop.press.next_line_id)
+        wish = None if cart is None else wish_of(cart, tax_included=False)
+        goods = None if wish is None else ordered(wish, self.shop.press.next_line_id, shows_discounts=False)
         return str(self.shop.add(payment_status=payment_status, is_offline=is_offline, cart=goods).id)
 
     def add_garbage(self, payload: Json = None) -> str:

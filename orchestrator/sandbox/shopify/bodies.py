@@ -14,6 +14,7 @@ _FULFILLED = {"FULFILLED": "fulfilled", "PARTIALLY_FULFILLED": "partial"}
 
 def order_body(order: Order, now: int) -> dict[str, Json]:
     """Of `orders/*`."""
+    parts = money.parts_of_discount(order)
     return {
         "id": order.id,
         "admin_graphql_api_id": gid("Order", order.id),
@@ -39,12 +40,12 @@ def order_body(order: Order, now: int) -> dict[str, Json]:
         "shipping_address": _address(order.fields["shippingAddress"]),
         "billing_address": _address(order.fields["billingAddress"]),
         **money.body_fields(order),
-        "line_items": [_line(order, place, line) for place, line in enumerate(order.lines)],
+        "line_items": [_line(order, line, parts[line.id]) for line in order.lines],
     }
 
 
-def _line(order: Order, place: int, line: Line) -> dict[str, Json]:
-    discount = 0 if place else order.discount
+def _line(order: Order, line: Line, discount: int) -> dict[str, Json]:
+    offs = [off for off in (discount, line.off) if off]
     return {
         "id": line.id,
         "admin_graphql_api_id": gid("LineItem", line.id),
@@ -52,10 +53,10 @@ def _line(order: Order, place: int, line: Line) -> dict[str, Json]:
         "current_quantity": line.current,
         "sku": line.sku,
         "name": line.name,
-        "price": money.amount(line.price),
+        "price": money.amount(line.price, order.currency),
         "gift_card": False,
         "requires_shipping": True,
-        "discount_allocations": [{"amount": money.amount(discount)}] if discount else [],
+        "discount_allocations": [{"amount": money.amount(off, order.currency)} for off in offs],
     }
 
 

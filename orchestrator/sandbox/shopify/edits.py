@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from orchestrator.sandbox.checkout import amount_of
 from orchestrator.sandbox.platform import PanelError
 from orchestrator.sandbox.shopify import money
+from orchestrator.sandbox.shopify.bought import cents
 from orchestrator.sandbox.shopify.orders import OPEN, Json, Line, Order
 from orchestrator.sandbox.shopify.shop import ShopifyShop
 
 EDITS: dict[str, tuple[str, ...]] = {
     "edit": ("order", "receiver_name"),
     "set_quantity": ("order", "quantity"),
+    "edit_line": ("order", "quantity"),
+    "remove_line": ("order",),
     "set_price": ("order", "price"),
     "set_note": ("order", "note"),
     "set_billing": ("order", "receiver_name"),
@@ -25,8 +29,8 @@ EDITS: dict[str, tuple[str, ...]] = {
     "expire": ("order",),
     "refund": ("order",),
 }
-"""The actions and what they must have; `line` of set_quantity and set_price (the first by default), `amount` of refund
-(10.00) and `same_second` of all may be left out."""
+"""The actions and what they must have; `line` of those about one (the first by default), `amount` of refund (10.00)
+and `same_second` of all may be left out. `edit_line` is what other platforms call set_quantity."""
 
 _TERMS = ("NET", "FIXED", "FULFILLMENT", "RECEIPT", "UNKNOWN")
 _REFUND = 1_000
@@ -44,10 +48,10 @@ def edit(shop: ShopifyShop, order: Order, action: str, change: Mapping[str, Json
             order.fields["billingAddress"] = _renamed(order.fields["billingAddress"], change)
         case "set_note":
             order.fields["note"] = None if change["note"] is None else str(change["note"])
-        case "set_quantity":
-            _set_quantity(order, _line(order, change), change["quantity"])
+        case "set_quantity" | "edit_line" | "remove_line":
+            _set_quantity(order, _line(order, change), 0 if action == "remove_line" else change["quantity"])
         case "set_price":
-            _line(order, change).price = _cents(change["price"])
+            _line(order, change).price = cents(amount_of(change["price"], order.currency, "price"), order.currency)
         case "set_terms":
             if change["terms"] not in (None, *_TERMS):
                 raise PanelError(f"terms must be null or one of {', '.join(_TERMS)}")
@@ -95,7 +99,8 @@ def _set_quantity(order: Order, line: Line, quantity: Json) -> None:
 
 def _refund(order: Order, amount: Json) -> None:
     try:
-        money.refund(order, _REFUND if amount is None else _cents(amount))
+        given = None if amount is None else amount_of(amount, order.currency, "amount")
+        money.refund(order, _REFUND if given is None else cents(given, order.currency))
     except ValueError as error:
         raise PanelError(str(error)) from None
 
@@ -104,10 +109,3 @@ def _from(order: Order, to: str, *sources: str) -> None:
     if order.financial not in sources:
         raise PanelError(f"the payment is {order.financial}, not {' or '.join(sources)}")
     order.financial = to
-
-
-def _cents(amount: Json) -> int:
-    whole, _, rest = str(amount).partition(".")
-    if not (whole.isascii() and whole.isdigit() and len(rest) <= 2 and (not rest or rest.isdigit())):
-        raise PanelError(f"invalid amount {amount!r}; expected one such as 10.00")
-    return int(whole) * 100 + int(rest.ljust(2, "0"))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from orchestrator.sandbox.platform import PanelError
+from orchestrator.sandbox.shopify import money
+from orchestrator.sandbox.shopify.bought import price_as
 from orchestrator.sandbox.shopify.orders import (
     LOCATIONS,
     OPEN,
@@ -42,15 +44,17 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "ask_service": ("order", "request"),
 }
 """Every action about goods with the fields that it must have. `add_line` also takes `kind` (goods, gift_card, tip),
-`pieces`, `method`, `location` and `request`; the others `line`, by default all that is open."""
+`pieces` or `quantity`, `sku` (one that the shops of all platforms sell), `method`, `location` and `request`; the others
+`line`, by default all that is open."""
 
 
 def act(shop: ShopifyShop, order: Order, action: str, request: Mapping[str, Json]) -> dict[str, Json]:
     """Does one of `ACTIONS`; answers which line it is about. Raises PanelError."""
     match action:
         case "add_line":
-            pieces = request.get("pieces", 1)
-            return {"line": str(add_line(shop, order, pieces=pieces, **_given(request, "kind", "method", "request")))}
+            more = _given(request, "kind", "method", "request", "sku")
+            pieces = request.get("pieces", request.get("quantity", 1))
+            return {"line": str(add_line(shop, order, pieces=pieces, **more))}
         case "set_method":
             for each in _parts(order, request.get("line")):
                 each.method = _one_of(str(request["method"]), METHODS)
@@ -70,6 +74,7 @@ def add_line(
     pieces: int = 1,
     method: str | None = None,
     request: str | None = None,
+    sku: str | None = None,
 ) -> int:
     """The order is edited: one more line with a fulfilment order of its own; returns the line's id.
 
@@ -81,6 +86,9 @@ def add_line(
     is_goods = kind == "goods"
     way = _one_of(method or ("SHIPPING" if is_goods else "NONE"), METHODS)
     line = Line(shop.press.next_id(), kind.upper(), KINDS[kind], pieces, pieces, is_goods, kind == "gift_card")
+    if sku is not None:
+        price_as(line, sku, order)
+    money.settle(order)
     order.lines.append(line)
     place = STORE if way == "PICK_UP" else LOCATIONS[0][0]
     part = FulfillmentOrder(shop.press.next_id(), place, [[shop.press.next_id(), line.id, pieces, pieces]], method=way)

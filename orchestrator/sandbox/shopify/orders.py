@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from orchestrator.sandbox.shopify import money
@@ -47,8 +48,8 @@ _GOODS = (("IPOD2008PINK", "IPod Nano - Pink"), ("SKU2006-001", "Aviator sunglas
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """An order line. `current`: its quantity after edits and cancellation, `price`: in cents. Gift cards and tips
-    require no shipping."""
+    """An order line. `current`: its quantity after edits and cancellation, `price`: in cents, `off`: its own discount,
+    `rate`: of its tax, in thousandths. Gift cards and tips require no shipping."""
 
     id: int
     sku: str
@@ -58,6 +59,8 @@ class Line:
     requires_shipping: bool = True
     is_gift_card: bool = False
     price: int = money.PRICE
+    rate: int = money.RATE
+    off: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -107,9 +110,10 @@ class Order:
     `closed`: when it was archived. `processed`: its own date where that is not when Shopify made it, as of an order
     that was brought over from another system.
 
-    Amounts in cents: `discount` of a code, all of it the first line's, `shipping`, `refunded`. `paid`: what it had
-    cost when it was paid, None where that is its total. `terms`: the type of its payment terms. `metafields`: values
-    by `namespace.key`.
+    Amounts in cents of `currency`, the shop's: `discount` of a code, `shipping`, taxed by `shipping_rate`, `refunded`.
+    `includes_tax`: so do its prices. `buyer_currency`: what the buyer saw, where that is another one, at `buyer_rate`.
+    `paid`: what it had cost when it was paid, None where that is its total. `terms`: the type of its payment terms.
+    `metafields`: values by `namespace.key`.
     """
 
     id: int
@@ -131,10 +135,15 @@ class Order:
     garbage: dict[str, Json] | None = None
     discount: int = 0
     shipping: int = 0
+    shipping_rate: int = money.RATE
     refunded: int = 0
     paid: int | None = None
     terms: str | None = None
     metafields: dict[str, str] = field(default_factory=dict)
+    currency: str = money.CURRENCY
+    includes_tax: bool = True
+    buyer_currency: str | None = None
+    buyer_rate: Decimal = Decimal(1)
 
     @property
     def ended(self) -> int | None:
@@ -165,6 +174,7 @@ class Order:
         if self.garbage is not None:
             return self.garbage
         orders = self.fulfillment_orders if now >= self.routed_at else []
+        parts = money.parts_of_discount(self)
         return {
             "id": gid("Order", self.id),
             "name": self.name,
@@ -182,9 +192,7 @@ class Order:
             **_ORIGIN,
             **money.order_fields(self),
             **self.fields,
-            "lineItems": connection(
-                [(line.id, _line_node(line, 0 if at else self.discount)) for at, line in enumerate(self.lines)]
-            ),
+            "lineItems": connection([(line.id, _line_node(self, line, parts[line.id])) for line in self.lines]),
             "fulfillmentOrders": connection([(each.id, fulfillment_order_node(each)) for each in orders]),
             "fulfillments": [fulfillment_node(each) for each in self.fulfillments],
             "returns": connection([(each.id, return_node(each)) for each in self.returns]),
@@ -272,7 +280,7 @@ def rest_time(ms: int | None) -> str | None:
     return None if ms is None else datetime.fromtimestamp(ms // 1000, UTC).isoformat()
 
 
-def _line_node(line: Line, discount: int) -> dict[str, Json]:
+def _line_node(order: Order, line: Line, discount: int) -> dict[str, Json]:
     product = _GOODS.index((line.sku, line.name)) + 1 if (line.sku, line.name) in _GOODS else 99
     return {
         "id": gid("LineItem", line.id),
@@ -289,7 +297,7 @@ def _line_node(line: Line, discount: int) -> dict[str, Json]:
         "product": {"id": gid("Product", product)},
         "variant": {"id": gid("ProductVariant", 10 * product), "barcode": f"40063813339{product:02}"},
         "customAttributes": [],
-        **money.line_fields(line, discount),
+        **money.line_fields(order, line, discount),
     }
 
 

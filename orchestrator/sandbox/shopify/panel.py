@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 
+from orchestrator.sandbox.checkout import ordered, wish_of
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import PanelError, checked_action, checked_ms
 from orchestrator.sandbox.shopify.access import ACCESS_ACTIONS
 from orchestrator.sandbox.shopify.bodies import topic_body
+from orchestrator.sandbox.shopify.bought import checked_currency, fill
 from orchestrator.sandbox.shopify.edits import EDITS, edit
 from orchestrator.sandbox.shopify.goods import ACTIONS as GOODS_ACTIONS
 from orchestrator.sandbox.shopify.goods import act as act_on_goods
+from orchestrator.sandbox.shopify.money import money_of
 from orchestrator.sandbox.shopify.orders import MOST_LINES, OPEN, FulfillmentOrder, Json, Order, gid
 from orchestrator.sandbox.shopify.refusals import Refused
 from orchestrator.sandbox.shopify.selection import Unshaped
@@ -44,6 +49,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "backdate": ("order", "to"),
     "decline_request": ("order",),
     **EDITS,
+    "money": ("order",),
     "route": ("order",),
     "add": (),
     "add_garbage": (),
@@ -224,18 +230,32 @@ class ShopifyPanel:
         self.shop.touch(found)
         self.shop.publish_routed(found)
 
+    def money(self, order: str | int) -> dict[str, Json]:
+        """What the order costs."""
+        return money_of(self.order(order))
+
     def add(
-        self, routing_seconds: float | None = None, pieces: int | None = None, line_count: int | None = None
+        self,
+        routing_seconds: float | None = None,
+        pieces: int | None = None,
+        line_count: int | None = None,
+        cart: Json = None,
+        buyer_currency: Json = None,
     ) -> str:
         """A buyer checks out; returns the new order's id. `routing_seconds`: until its FOs show, else the option's.
-        `pieces`: how many of one good. `line_count`: how many lines with that many."""
-        for name, count, most in (("pieces", pieces, _MOST_PIECES), ("lines", line_count, MOST_LINES)):
-            if count is not None and (type(count) is not int or not 1 <= count <= most):
+        `pieces`: how many of one good. `line_count`: how many lines with that many. `cart`: what is ordered
+        (`checkout.Wish`), its prices shown to the buyer in `buyer_currency`."""
+        for name, number, most in (("pieces", pieces, _MOST_PIECES), ("lines", line_count, MOST_LINES)):
+            if number is not None and (type(number) is not int or not 1 <= number <= most):
                 raise PanelError(f"{name} must be a whole number from 1 to {most}")
         is_number = isinstance(routing_seconds, int | float) and not isinstance(routing_seconds, bool)
         if routing_seconds is not None and not (is_number and 0 <= routing_seconds <= _LONGEST_SECONDS):
             raise PanelError(f"routing_seconds must be a number from 0 to {_LONGEST_SECONDS}")
-        return str(self.shop.add(routing_seconds, pieces, line_count).id)
+        if cart is None:
+            return str(self.shop.add(routing_seconds, pieces, line_count).id)
+        goods = ordered(wish_of(cart), count(1).__next__)
+        prepare = partial(fill, cart=goods, buyer_currency=checked_currency(buyer_currency))
+        return str(self.shop.add(routing_seconds, None, len(goods.of("goods")), prepare).id)
 
     def add_garbage(self, payload: Json = None) -> str:
         """An order that is `payload` in place of its own node (None: a good id and bad fields); returns its id."""
@@ -303,6 +323,8 @@ class ShopifyPanel:
         if action in ("repair", "delete"):
             (self.repair if action == "repair" else self.delete)(order)
             return {"order": str(order)}
+        if action == "money":
+            return {"order": str(order), **self.money(order)}
         if action in GOODS_ACTIONS:
             return {"order": str(order), **self.goods(order, action, **request)}
         if action in RETURN_ACTIONS:
@@ -316,7 +338,8 @@ class ShopifyPanel:
         title = None if request.get("title") is None else str(request["title"])
         match action:
             case "add":
-                fields = (request.get(name) for name in ("routing_seconds", "pieces", "lines"))
+                names = ("routing_seconds", "pieces", "lines", "cart", "buyer_currency")
+                fields = (request.get(name) for name in names)
                 return {"order": self.add(*fields)}
             case "add_garbage":
                 return {"order": self.add_garbage(request.get("payload"))}

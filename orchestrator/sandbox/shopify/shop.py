@@ -179,12 +179,18 @@ class ShopifyShop:
         self.publish_parts(order, "order_routing_complete", order.fulfillment_orders)
 
     def add(
-        self, routing_seconds: float | None = None, pieces: int | None = None, line_count: int | None = None
+        self,
+        routing_seconds: float | None = None,
+        pieces: int | None = None,
+        line_count: int | None = None,
+        prepare: Callable[[Order], None] = lambda _: None,
     ) -> Order:
-        """A buyer orders. `routing_seconds` in place of the option, `line_count` lines with `pieces` of one good."""
+        """A buyer orders. `routing_seconds` in place of the option, `line_count` lines with `pieces` of one good.
+        `prepare` is done to it before anybody sees it."""
         now = self.clock.now_ms()
         wait = self.options.routing_seconds if routing_seconds is None else routing_seconds
         order = self.press.make(now, now + int(wait * 1000), pieces, line_count)
+        prepare(order)
         self.orders[order.id] = order
         self.touch(order, "orders/create")
         self.routing.append(order)

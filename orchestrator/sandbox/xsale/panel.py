@@ -89,7 +89,8 @@ class XsalePanel:
 
     def add(self, cart: Json = None) -> str:
         """A buyer orders; returns the new order's id. `cart`: what is ordered (`checkout.Wish`)."""
-        goods = None if cart is None else ordered(wish_of(cart, tax_included=True), self.shop.press.next_item_id)
+        wish = None if cart is None else wish_of(cart, tax_included=True)
+        goods = None if wish is None else ordered(wish, self.shop.press.next_item_id, shows_discounts=False)
         return str(self.shop.add(goods).id)
 
     def add_garbage(self, payload: Json = None) -> str:

@@ -120,7 +120,7 @@ class OrderPress:
 
 def _item(row: Row) -> dict[str, Json]:
     assert row.good is not None
-    good, gross = row.good, row.charged
+    good, gross = row.good, row.price
     net = gross - rounded(gross * row.rate / (100 + row.rate), row.unit)
     articles = _OFFERS.get(good, ((7100 + good.product, good.sku, good.name, 1),))
     return {

@@ -1,0 +1,220 @@
+"""What an order costs, as each simulated platform has it and as its content shows it: the same to the last digit, or
+the content says what it was not given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from orchestrator.platforms.completion import completed
+from orchestrator.platforms.selldone.content import content_of
+from orchestrator.registry import BUILT_IN
+from orchestrator.sandbox.selldone.shop import SelldoneOptions
+from orchestrator.testing.stage import Stage, staged
+
+NAMES = sorted(BUILT_IN)
+SUMS = ("lines", "discount", "delivery", "tax", "total", "refunded")
+FULL = {"discount": "3.00", "line_discount": "2.00", "shipping": "4.90"}
+CURRENCIES: Mapping[str, dict[str, Any]] = {
+    "EUR": FULL,
+    "PLN": {**FULL, "shipping": "17.99"},
+    "JPY": {"discount": "301", "line_discount": "200", "shipping": "790"},
+    "KWD": {"discount": "1.001", "line_discount": "0.668", "shipping": "1.635"},
+}
+CARTS: Mapping[str, dict[str, Any]] = {
+    "two tax rates": {},
+    "tax in prices": {"tax_included": True, **FULL},
+    "tax on top": {"tax_included": False, **FULL},
+    "a discount of the order": {"discount": "5.01"},
+    "a discount of a line": {"line_discount": "2.00"},
+    "shipping": {"shipping": "4.90"},
+    "pickup": {"pickup": True},
+    **{f"all of it in {currency}": {"currency": currency, **each} for currency, each in CURRENCIES.items()},
+}
+EDITS: Mapping[str, list[tuple[str, dict[str, Any]]]] = {
+    "more of a line": [("edit_line", {"quantity": 5})],
+    "fewer of a line": [("edit_line", {"quantity": 1})],
+    "a new line": [("add_line", {"sku": "SHIRT-M", "quantity": 2})],
+    "a line less": [("remove_line", {})],
+    "a line less, another one more": [
+        ("remove_line", {}),
+        ("add_line", {"sku": "LAMP"}),
+        ("edit_line", {"quantity": 3}),
+    ],
+}
+FIXED_TAX = {"cloudsuite": False, "xsale": True}
+"""Where prices are always without tax, or with it."""
+HIDDEN: Mapping[str, frozenset[str]] = {
+    "cloudsuite": frozenset(SUMS) - {"lines"},
+    "xsale": frozenset({"discount", "delivery", "refunded"}),
+    "selldone": frozenset({"refunded"}),
+}
+"""The sums that a platform does not give (its page)."""
+
+
+def digits(currency: str) -> int:
+    return {"JPY": 0, "KWD": 3}.get(currency, 2)
+
+
+async def bought(stage: Stage, cart: dict[str, Any]) -> str:
+    """The id of a new order of these goods."""
+    return str(stage.operate("add", cart=cart)["order"])
+
+
+async def seen(stage: Stage, order: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What it costs by the platform's own arithmetic, and its content."""
+    money = stage.operate("money", order=order)["money"]
+    return money, dict(completed((await stage.client.read(order)).content))
+
+
+def offered() -> list[Any]:
+    """Each cart on each platform that has such prices."""
+    pairs = [(platform, name) for platform in NAMES for name in CARTS]
+    fixed = {pair: FIXED_TAX.get(pair[0], CARTS[pair[1]].get("tax_included")) for pair in pairs}
+    taken = [pair for pair in pairs if fixed[pair] in (None, CARTS[pair[1]].get("tax_included", fixed[pair]))]
+    return [pytest.param(platform, CARTS[name], id=f"{platform}-{name}") for platform, name in taken]
+
+
+def check(platform: str, money: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+    """Content says what the platform's own arithmetic says, or that it was not given that."""
+    totals, gaps = content["totals"], set(content["gaps"])
+    assert content["currency"] == money["currency"]
+    for name in SUMS:
+        if name in HIDDEN.get(platform, ()):
+            assert (totals[name], f"/totals/{name}" in gaps) == (None, True), name
+        else:
+            assert Decimal(totals[name] or "NaN") == Decimal(money[name]), name
+    for amount in [*totals.values(), *amounts_of(content)]:
+        assert amount is None or -Decimal(amount).normalize().as_tuple().exponent <= digits(money["currency"])  # type: ignore[operator]
+    basis = "gross" if money["tax_included"] else "net"
+    lines = content["lines"]
+    goods = sum(Decimal(each["unit_price"][basis]) * Decimal(each["quantity"]) for each in lines)
+    assert goods == Decimal(money["lines"])
+    if (own := content["totals"]["total"]) is None or "/totals/total" in content["derived"]:
+        assert content["balanced"] is None
+    else:
+        is_whole = all(
+            not Decimal(money[name]) for name in ("discount", "delivery") if name in HIDDEN.get(platform, ())
+        )
+        assert (content["balanced"], Decimal(own)) == (is_whole, Decimal(money["total"]))
+    taxes = [each["tax"] for each in lines if Decimal(each["quantity"])]
+    if Decimal(money["tax"]) and platform in ("selldone", "cloudsuite", "xsale"):
+        assert taxes == [None] * len(taxes), "an order has tax, and no line gives its own"
+        assert "/lines/*/tax" in gaps
+
+
+def amounts_of(content: Mapping[str, Any]) -> list[str | None]:
+    prices = [content["delivery"]["cost"], *(each["amount"] for each in content["discounts"] or ())]
+    prices += [line["discount"] for line in content["lines"]]
+    if "/lines/*/unit_price" not in content["derived"]:  # half a cent each where two cost an odd sum
+        prices += [line["unit_price"] for line in content["lines"]]
+    return [amount for price in prices for amount in price.values()]
+
+
+@pytest.mark.parametrize(("platform", "cart"), offered())
+async def test_what_an_order_costs_is_what_its_content_says(platform: str, cart: dict[str, Any]) -> None:
+    async with staged(platform) as stage:
+        money, content = await seen(stage, await bought(stage, cart))
+        check(platform, money, content)
+        assert content["delivery"]["method"] in (None, "pickup" if cart.get("pickup") else "shipping")
+        if content["delivery"]["method"] is None:
+            assert "/delivery/method" in content["gaps"]
+
+
+@pytest.mark.parametrize("platform", NAMES)
+@pytest.mark.parametrize("edits", EDITS.values(), ids=EDITS)
+async def test_what_staff_change_of_an_order_changes_what_it_costs(
+    platform: str, edits: list[tuple[str, dict[str, Any]]]
+) -> None:
+    async with staged(platform) as stage:
+        order = await bought(stage, {"line_discount": "1.00", "shipping": "4.90"})
+        before, _ = await seen(stage, order)
+        for action, change in edits:
+            stage.operate(action, order=order, **change)
+        after, content = await seen(stage, order)
+        assert after["total"] != before["total"]
+        check(platform, after, content)
+
+
+@pytest.mark.parametrize("platform", ["shopify", "woocommerce"])
+async def test_money_that_was_given_back_in_parts_is_taken_off(platform: str) -> None:
+    async with staged(platform) as stage:
+        order = await bought(stage, FULL)
+        for amount in ("1.23", "0.77"):
+            stage.operate("refund", order=order, amount=amount)
+        money, content = await seen(stage, order)
+        check(platform, money, content)
+        assert Decimal(content["totals"]["refunded"]) == 2
+        assert content["payment"]["status"] == "partly_refunded"
+
+
+@pytest.mark.parametrize("reading", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("discount", ["2.00", "2.01"], ids=["of each piece", "of an offer"])
+async def test_a_selldone_line_is_read_as_its_amounts_add_up(reading: bool, discount: str) -> None:
+    simulated = {"selldone": SelldoneOptions(is_price_after_discount=reading)}
+    async with staged("selldone", simulated=simulated) as stage:
+        order = await bought(stage, {"line_discount": discount, "discount": "3.00", "tax_included": True})
+        money, content = await seen(stage, order)
+        assert Decimal(content["totals"]["total"]) == Decimal(money["total"])
+        assert Decimal(content["totals"]["lines"]) - Decimal(content["totals"]["discount"]) == (
+            Decimal(money["lines"]) - Decimal(money["discount"])
+        )
+
+
+OWN_PATHS = {
+    "cloudsuite": {
+        "totals.total": "total",
+        "totals.tax": "tax",
+        "delivery.cost.net": "delivery",
+        "totals.discount": "discount",
+    },
+    "xsale": {"delivery.cost.gross": "delivery", "totals.discount": "discount"},
+}
+
+
+@pytest.mark.parametrize(("platform", "paths"), OWN_PATHS.items())
+async def test_what_a_shop_shows_beyond_the_facts_is_found_by_paths(platform: str, paths: dict[str, str]) -> None:
+    async with staged(platform, options={"fields": {name: f"Own_{each}" for name, each in paths.items()}}) as stage:
+        for each in paths.values():
+            stage.operate("show", member=f"Own_{each}", sum=each)
+        for cart in CURRENCIES.items():
+            order = await bought(stage, {"currency": cart[0], **cart[1]})
+            money, content = await seen(stage, order)
+            assert content["balanced"] is True
+            assert Decimal(content["totals"]["total"]) == Decimal(money["total"])
+
+
+async def test_a_shopify_order_is_shown_in_the_shops_own_currency() -> None:
+    async with staged("shopify") as stage:
+        order = str(stage.operate("add", cart={"currency": "USD", **FULL}, buyer_currency="JPY")["order"])
+        money, content = await seen(stage, order)
+        check("shopify", money, content)
+        assert content["currency"] == "USD"
+
+
+async def test_a_line_that_costs_half_a_cent_more_is_rounded_as_the_shop_does() -> None:
+    options = {"fields": {"totals.total": "total_excl"}}
+    async with staged("cloudsuite", orders=40, options=options) as stage:
+        snapshots = await stage.snapshots()
+        contents = [completed(each.content) for each in snapshots.values()]
+        sums = [Decimal(each["totals"]["lines"] or "NaN") for each in contents]
+        assert any(each != round(each, 2) for each in sums), "none of them is 2.5 pieces of 3.95 each"
+        assert [each["balanced"] for each in contents] == [True] * 40
+        uneven = {
+            "totals": {"total": "9.86"},
+            "currency": "EUR",
+            "lines": [{"quantity": "2.5", "unit_price": {"net": "3.95"}}],
+        }
+        assert completed(uneven)["balanced"] is False
+
+
+def test_a_selldone_line_of_half_a_cent_is_read_too() -> None:
+    line = {"id": 1, "price": Decimal("3.95"), "count": Decimal("2.5"), "dis": 0, "offer_amount": 0, "cross_dis": 0}
+    order = {"currency": "EUR", "price": Decimal("9.88"), "items": [line], "tax_included": True}
+    content = completed(content_of(order))
+    assert content["lines"] is not None
+    assert content["lines"][0]["unit_price"]["gross"] == "3.95"
+    assert content["lines"][0]["discount"]["gross"] == "0"
