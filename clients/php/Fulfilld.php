@@ -240,7 +240,8 @@ final class Client
         if ($method !== 'GET') {
             $headers[] = 'Content-Length: ' . strlen($data);
         }
-        $given = http_build_query(array_filter($query, static fn ($value) => $value !== null));
+        $words = array_map(static fn ($value) => is_bool($value) ? var_export($value, true) : $value, $query);
+        $given = http_build_query(array_filter($words, static fn ($value) => $value !== null));
         $target = $this->prefix . $path . ($given === '' ? '' : "?{$given}");
         $request = "{$method} {$target} HTTP/1.1\r\n" . implode("\r\n", $headers) . "\r\n\r\n{$data}";
         return self::answer($this->exchange($request, self::CALL_SECONDS + (float) ($query['wait'] ?? 0)));

@@ -93,7 +93,7 @@ class Request:
 
 def request_of(address: Address, method: str, path: str, query: Query | None, body: Any, key: str | None) -> Request:
     """Makes a call of its parts. `path` is percent-encoded already (`path_of`); None in `query` is left out."""
-    given = {name: value for name, value in (query or {}).items() if value is not None}
+    given = {name: _word_of(value) for name, value in (query or {}).items() if value is not None}
     headers = {"Accept": "application/json"}
     if address.socket is None and address.token:
         headers["Authorization"] = f"Bearer {address.token}"
@@ -105,6 +105,11 @@ def request_of(address: Address, method: str, path: str, query: Query | None, bo
     prefix = urlsplit(address.url).path.rstrip("/") if address.socket is None and address.url else ""
     target = prefix + path + (f"?{urlencode(given)}" if given else "")
     return Request(method, target, headers, data, CALL_SECONDS + float(given.get("wait") or 0))
+
+
+def _word_of(value: str | float) -> str | float:
+    """A value as it is in a query, where the API knows true and false."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _text_of(value: Any) -> str:

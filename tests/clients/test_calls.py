@@ -13,7 +13,8 @@ import pytest
 
 from tests.api.bench import TOKEN, an_order, bench
 from tests.api.test_http import free_port
-from tests.support.clients import ROOT, ScriptedDaemon, command_of, interpreter
+from tests.support.clients import GENERATORS, ROOT, ScriptedDaemon, command_of, interpreter
+from tests.support.skips import skip
 
 CALLS = {
     "python": ("python", "calls.py"),
@@ -34,10 +35,20 @@ target.submitted
 404 shop-not-found True
 unreachable
 acme
+planned True
 """
 README = (ROOT / "clients" / "README.md").read_text("utf-8")
 CHECKS = {"python": ("-m", "py_compile"), "js": ("--check",), "php": ("-l",)}
 """How each language reads a file without running it."""
+PARSES = """\
+import sys
+import tree_sitter
+import tree_sitter_pwsh
+
+parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_pwsh.language()))
+sys.exit(parser.parse(sys.stdin.buffer.read()).root_node.has_error)
+"""
+POWERSHELL = ROOT / "clients" / "powershell"
 SENDS = """\
 using System;
 using Fulfilld;
@@ -121,3 +132,29 @@ async def test_what_the_readme_shows_in_csharp_compiles(tmp_path: Path) -> None:
     path = tmp_path / "Shown.cs"
     path.write_text(shown("csharp"))
     assert await command_of("csharp", path)
+
+
+@pytest.mark.parametrize("place", ["Fulfilld.psm1", "example.ps1", "README.md", "broken"])
+async def test_what_is_in_powershell_parses(place: str) -> None:
+    python = GENERATORS / "bin" / "python"
+    if not python.exists():
+        skip("there is no parser of PowerShell", "make generators")
+    match place:
+        case "README.md":
+            code = shown("powershell")
+        case "broken":
+            code = "if ($true) { 'there is no end to this"
+        case _:
+            code = (POWERSHELL / place).read_text("utf-8")
+    done = await anyio.run_process([str(python), "-c", PARSES], input=code.encode(), check=False)
+    assert done.returncode == (place == "broken"), done.stderr
+
+
+def test_powershell_calls_what_its_client_has() -> None:
+    client = (POWERSHELL / "Fulfilld.psm1").read_text("utf-8")
+    made = set(re.findall(r"^function (\S+?)[ (]", client, re.MULTILINE))
+    exported = set(re.findall(r"[\w-]+-Fulfilld\w*", client.partition("Export-ModuleMember")[2]))
+    shown_there = (POWERSHELL / "example.ps1").read_text("utf-8") + shown("powershell")
+    assert exported <= made
+    assert set(re.findall(r"[A-Z]\w+-Fulfilld\w*", client)) <= made
+    assert set(re.findall(r"[A-Z]\w+-Fulfilld\w*", shown_there)) <= exported

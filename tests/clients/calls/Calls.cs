@@ -48,3 +48,6 @@ catch (Unreachable)
     Console.WriteLine("unreachable");
 }
 Console.WriteLine((await erp.CallAsync("POST", "/v1/shops/acme/pause", body: new { }))!["name"]);
+var path = Client.PathOf("shops", "acme", "orders", "1", "targets");
+var planned = (await erp.CallAsync("POST", path, new() { ["dry_run"] = true }, new { state = "preparing" }))!;
+Console.WriteLine($"planned {planned["plan"]!.AsArray().Count > 0}");

@@ -1,6 +1,6 @@
 // Prints what the calls of the client answer, and the problems of those that are refused.
 
-import { Client, Problem, Unreachable } from "../../../clients/node/fulfilld.mjs";
+import { Client, Problem, Unreachable, pathOf } from "../../../clients/node/fulfilld.mjs";
 
 const erp = new Client({ url: process.argv[2] });
 const order = "a/ä 1";
@@ -32,3 +32,6 @@ try {
   console.log(error instanceof Unreachable ? "unreachable" : error);
 }
 console.log((await erp.call("POST", "/v1/shops/acme/pause", { body: {} })).name);
+const path = pathOf("shops", "acme", "orders", "1", "targets");
+const planned = await erp.call("POST", path, { query: { dry_run: true }, body: { state: "preparing" } });
+console.log("planned", planned.plan.length > 0 ? "True" : "False");

@@ -38,3 +38,6 @@ try {
     echo "unreachable\n";
 }
 echo $erp->call('POST', '/v1/shops/acme/pause', body: [])['name'], "\n";
+$path = Client::path('shops', 'acme', 'orders', '1', 'targets');
+$planned = $erp->call('POST', $path, ['dry_run' => true], ['state' => 'preparing']);
+echo 'planned ', $planned['plan'] !== [] ? 'True' : 'False', "\n";

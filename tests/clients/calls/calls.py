@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from fulfilld import Client, Problem, Unreachable
+from fulfilld import Client, Problem, Unreachable, path_of
 
 erp, order = Client(url=sys.argv[1]), "a/ä 1"
 submitted = erp.submit("acme", order, {"state": "preparing"}, "k-1")
@@ -30,3 +30,7 @@ try:
 except Unreachable:
     print("unreachable")
 print(erp.call("POST", "/v1/shops/acme/pause", body={})["name"])
+planned = erp.call(
+    "POST", path_of("shops", "acme", "orders", "1", "targets"), {"dry_run": True}, {"state": "preparing"}
+)
+print("planned", len(planned["plan"]) > 0)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fulfilld import Problem, Unreachable
+from fulfilld import Problem, Unreachable, path_of
 from fulfilld_async import AsyncClient
 
 
@@ -34,6 +34,9 @@ async def main() -> None:
     except Unreachable:
         print("unreachable")
     print((await erp.call("POST", "/v1/shops/acme/pause", body={}))["name"])
+    path = path_of("shops", "acme", "orders", "1", "targets")
+    planned = await erp.call("POST", path, {"dry_run": True}, {"state": "preparing"})
+    print("planned", len(planned["plan"]) > 0)
 
 
 asyncio.run(main())
