@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from storage.errors import StaleLease, StoreError
+from storage.packing import dictionary_of, pack, unpack
 from storage.records import HELD_UP, Intent, Json, Kept, Order, Problem, Situation, Wait, changed
 from storage.rows import Columns
 from storage.text import dump_json, load_json
@@ -37,6 +40,12 @@ _SAVE_REST = (
     "UPDATE orders SET reference = ?, payment = ?, facts = ?, content_hash = ?, platform_updated_at = ?, held_at = ?,"
     " held_reason = ?, gone_at = ?, gone_detail = ?, is_provisional = ?, parcels = ?, payment_status = ?,"
     " attention_at = ?, attention_reason = ?, returned = ? WHERE seq = ?"
+)
+
+_KEPT = "SELECT payload, content, packed, words"
+_OF_ORDER = (
+    "FROM payloads LEFT JOIN dictionaries ON dictionaries.id = payloads.dictionary"
+    " WHERE payloads.shop = ? AND payloads.id = ?"
 )
 
 SELDOM = frozenset(
@@ -146,31 +155,39 @@ def save_payload(
 ) -> None:
     """Keeps the newest payload byte for byte, with the content of the observation that began at `read_at`."""
     text, version = (None, None) if content is None else (dump_json(content), CONTENT_VERSION)
+    dictionary = dictionary_of(tx, shop, payload, text)
+    packed, number = pack(payload, text, dictionary), None if dictionary is None else dictionary.id
     tx.execute(
-        "INSERT INTO payloads (shop, id, received_at, payload, content, read_at, content_version)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO payloads (shop, id, received_at, payload, packed, dictionary, read_at, content_version)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (shop, id) DO UPDATE SET received_at = excluded.received_at, payload = excluded.payload,"
-        " content = excluded.content, read_at = excluded.read_at, content_version = excluded.content_version",
-        (shop, order, now_ms, payload, text, read_at, version),
+        " content = NULL, packed = excluded.packed, dictionary = excluded.dictionary, read_at = excluded.read_at,"
+        " content_version = excluded.content_version",
+        (shop, order, now_ms, b"", packed, number, read_at, version),
     )
 
 
 def get_kept(tx: Transaction, shop: str, order: str) -> Kept | None:
     """The content of an order as it was last observed; None for one that has no payload."""
-    rows = tx.query(
-        "SELECT content, read_at, received_at, content_version FROM payloads WHERE shop = ? AND id = ?", (shop, order)
-    )
+    rows = tx.query(f"{_KEPT}, read_at, received_at, content_version {_OF_ORDER}", (shop, order))
     if not rows:
         return None
-    content, read_at, received_at, version = rows[0]
+    *kept, read_at, received_at, version = rows[0]
+    _, content = _unpacked(kept)
     is_exact = version is not None and version >= CONTENT_VERSION
     return Kept(None if content is None else load_json(content), read_at, received_at, is_exact)
 
 
 def get_payload(tx: Transaction, shop: str, order: str) -> bytes | None:
     """The payload as it was received."""
-    rows = tx.query("SELECT payload FROM payloads WHERE shop = ? AND id = ?", (shop, order))
-    return bytes(rows[0][0]) if rows else None
+    rows = tx.query(f"{_KEPT} {_OF_ORDER}", (shop, order))
+    return _unpacked(rows[0])[0] if rows else None
+
+
+def _unpacked(row: Sequence[Any]) -> tuple[bytes, str | None]:
+    """Payload and content, of a row from before they were packed as well."""
+    payload, content, packed, words = row
+    return (bytes(payload), content) if packed is None else unpack(packed, words)
 
 
 def list_orders(tx: Transaction, after: int, limit: int, wanted: OrderFilter = OrderFilter()) -> list[Order]:

@@ -11,6 +11,7 @@ from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.target import Json
 from storage.orders import get_kept, get_payload
 from tests.support.shopfloor import Shopfloor, shopfloor
+from tests.support.unpacked import keep_plainly
 
 EDITS = {
     "selldone": "/ship_to",
@@ -112,6 +113,7 @@ async def test_orders_of_an_older_version_make_no_flood_and_are_compared_from_th
         shop, order = await the_order(floor)
 
         def forget(tx: Any) -> None:
+            keep_plainly(tx)
             tx.execute("UPDATE payloads SET content = NULL, read_at = NULL")
             tx.execute("UPDATE orders SET content_hash = 'of an older version'")
 
@@ -127,6 +129,7 @@ async def test_orders_of_an_older_version_make_no_flood_and_are_compared_from_th
 async def test_an_order_of_an_older_version_that_changed_meanwhile_is_reported_as_a_whole(tmp_path: Path) -> None:
     async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path) as floor:
         shop, order = await the_order(floor)
+        await floor.store.write(keep_plainly)
         await floor.store.write(lambda tx: tx.execute("UPDATE payloads SET content = NULL, read_at = NULL"))
         operate(floor, "selldone", "edit", order=order, receiver_name="Somebody Else")
         await floor.commands.refresh(shop, order)

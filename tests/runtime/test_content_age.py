@@ -18,6 +18,7 @@ from storage.migrations import all_migrations
 from storage.orders import get_kept, get_payload
 from tests.runtime.test_changes import operate, the_order
 from tests.support.shopfloor import Shopfloor, shopfloor
+from tests.support.unpacked import keep_plainly
 
 every_platform = pytest.mark.parametrize("platform", BUILT_IN)
 
@@ -182,6 +183,7 @@ async def test_what_0_2_kept_makes_no_events_when_it_is_read_again(platform: str
         shop, order = await the_order(floor)
 
         def age(tx: Any) -> None:
+            keep_plainly(tx)
             tx.execute(
                 "UPDATE payloads SET content_version = NULL, content = replace(content, '\"order\":', '\"was\":')"
             )

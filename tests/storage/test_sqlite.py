@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -22,7 +23,7 @@ from storage.sqlite.backup import backup
 from storage.sqlite.store import SqliteStore, open_sqlite
 from storage.transaction import Transaction
 
-TOO_MUCH = b"x" * 1_000_000
+TOO_MUCH = random.Random(1).randbytes(2**22)  # of what no compression makes less
 
 
 def pragma(tx: Transaction, name: str) -> object:
