@@ -227,6 +227,16 @@ def orders_with_intent(tx: Transaction, shop: str) -> list[Order]:
     return [_ORDER.read(row) for row in tx.query(sql, (shop,))]
 
 
+def is_outdated(tx: Transaction, shop: str, order: str) -> bool:
+    """Whether an order is at rest and was not observed since our last call on it ended. One that is provisional or gone
+    has its own time to be read."""
+    sql = (
+        "SELECT 1 FROM orders WHERE shop = ? AND id = ? AND situation = 'idle' AND moved_at >= observed_at"
+        " AND gone_at IS NULL AND is_provisional = 0"
+    )
+    return bool(tx.query(sql, (shop, order)))
+
+
 def stalest_orders(
     tx: Transaction, shop: str, ends: tuple[str, ...], observed_before: int, limit: int, now_ms: int = _FAR_MS
 ) -> list[str]:

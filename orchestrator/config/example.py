@@ -48,7 +48,13 @@ _WITHOUT_SHOPS: Final[dict[str, Any]] = {
 
 _OF_EVERY_SHOP: Final[dict[str, Any]] = {
     "chaining": "auto",
-    "poll": {"enabled": True, "interval_seconds": 60, "page_size": 100, "lookback_seconds": 120},
+    "poll": {
+        "enabled": True,
+        "interval_seconds": 60,
+        "page_size": 100,
+        "lookback_seconds": 120,
+        "after_step_seconds": 2,
+    },
     "circuit": {"failures": 5, "cooldown_seconds": 30},
     "fresh_seconds": 300,
     "import_since": None,

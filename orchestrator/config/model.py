@@ -132,6 +132,17 @@ class PollSettings(Section):
     lookback_seconds: Annotated[
         float, Field(ge=0, le=7 * DAY_SECONDS, description="How far each sync reads back behind the last one")
     ] = 120.0
+    after_step_seconds: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=DAY_SECONDS,
+            description=(
+                "How long after the last step at an order it is read again, behind steps, so that its content is of"
+                " after the step; null: the next sync or webhook shows it"
+            ),
+        ),
+    ] = 2.0
 
 
 class CircuitSettings(Section):

@@ -93,6 +93,10 @@ class Meter:
         """Calls that could leave now; None where that is not counted."""
         return None if self.window is None else max(0, self.window.room() - len(self._permits))
 
+    def size(self) -> int | None:
+        """Calls that could leave at once after a pause; None where that is not counted."""
+        return None if self.window is None else self.window.size
+
     @property
     def is_used_up(self) -> bool:
         """Whether the platform said that nothing is left for longer than a moment: a call would fail by it."""

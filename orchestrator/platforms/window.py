@@ -83,6 +83,11 @@ class Window:
 
     # -- what is left ----------------------------------------------------------------------------------------------
 
+    @property
+    def size(self) -> int:
+        """Slots in all."""
+        return self._size
+
     def room(self) -> int:
         """Slots that are free now."""
         now, slots = self._load()

@@ -215,6 +215,16 @@ class Admission:
         return self._line.locked()
 
     @property
+    def has_spare(self) -> bool:
+        """Whether a call that can wait may go out: none waits for a permit, and half of what may begin at once stays
+        for those that cannot."""
+        if not self.admits_calls or self.circuit != "closed" or self.is_contended:
+            return False
+        size = self.meter.size()
+        most = self.limits.burst if size is None else min(self.limits.burst, size)
+        return self.available >= 1 + most // 2
+
+    @property
     def available(self) -> float:
         """Permits at hand."""
         self._refill()

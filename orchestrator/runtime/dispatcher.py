@@ -8,6 +8,7 @@ being driven, which keeps each order strictly in sequence. Nobody but the dispat
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import anyio
 import structlog
@@ -29,10 +30,13 @@ _LONGEST_REST_SECONDS = 30.0  # a wake-up that was missed costs at most this
 
 
 class Dispatcher:
-    """Drives what is due. `run` lasts until it is cancelled; `due` wakes it."""
+    """Drives what is due. `run` lasts until it is cancelled; `due` wakes it; `on_driven` is called with each order that
+    was driven and rests."""
 
-    def __init__(self, services: ShopServices, due: Wakeup) -> None:
-        self._services, self._due = services, due
+    def __init__(
+        self, services: ShopServices, due: Wakeup, on_driven: Callable[[str], None] = lambda _order: None
+    ) -> None:
+        self._services, self._due, self._on_driven = services, due, on_driven
         self._shop, self._admission = services.policy.shop, services.admission
         self._driver = Driver(services)
         self._buffer: deque[str] = deque()
@@ -47,6 +51,11 @@ class Dispatcher:
     def running(self) -> int:
         """Orders that are being driven right now."""
         return len(self._driven)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether no order waits for a slot."""
+        return self._slots < self._admission.limits.concurrency and not self._buffer
 
     async def rested(self) -> None:
         """Returns once no slot is open."""
@@ -133,6 +142,7 @@ class Dispatcher:
         try:
             with structlog.contextvars.bound_contextvars(shop=self._shop, order=order):
                 await self._driver.drive(order)
+            self._on_driven(order)
         except StoreError:
             raise
         except Exception as error:  # supervised: a bug in one order's driving must not stop the shop

@@ -288,7 +288,14 @@ class Supervisor:
         interval = shop.poll.interval_seconds if shop.poll.enabled else None
         is_first = shop.name not in self._worked_for
         self._worked_for.add(shop.name)
-        return ShopWorker(services, wakeups, interval, shop.access_fingerprint(), is_process_start=is_first)
+        return ShopWorker(
+            services,
+            wakeups,
+            interval,
+            shop.access_fingerprint(),
+            refresh_seconds=shop.poll.after_step_seconds,
+            is_process_start=is_first,
+        )
 
     def _open_client(self, admission: Admission, meter: Meter, shop: ShopConfig) -> PlatformClient:
         settings = shop.client_settings(self._state_directory)

@@ -1,7 +1,8 @@
 """The shop worker: all work of one shop, on the one node that holds its lease.
 
 Its tasks run side by side and know each other by wake-ups alone: the dispatcher drives orders that are due, the sync
-runs by its schedule, orders that were set aside are read again, the state of the admission is kept in the shop's row.
+runs by its schedule, orders that were set aside are read again, as are those that a step of ours changed, the state of
+the admission is kept in the shop's row.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from orchestrator.runtime.calls import ask
 from orchestrator.runtime.dispatcher import Dispatcher
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.order_reads import OrderReads
+from orchestrator.runtime.refreshes import Refreshes
 from orchestrator.runtime.rereading import Rereads
 from orchestrator.runtime.sync import ShopSync
 from orchestrator.runtime.sync_schedule import SyncSchedule
@@ -42,6 +44,7 @@ class ShopWorker:
     other tasks meanwhile.
 
     `wakeups`: those that the admission of `services` rings. `reads`: of single orders. `sync_schedule`: of its syncs.
+    `refresh_seconds`: from a step of ours to the read that shows it; None: there is none.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class ShopWorker:
         poll_seconds: float | None,
         fingerprint: str,
         *,
+        refresh_seconds: float | None = None,
         is_process_start: bool = True,
     ) -> None:
         self.name = services.policy.shop
@@ -59,7 +63,8 @@ class ShopWorker:
         self._rereads = Rereads(services, self.reads.follow)
         sync = ShopSync(services, wakeups.due.ring, self._rereads)
         self.sync_schedule = SyncSchedule(self.name, sync, services.clock, services.chance)
-        self._dispatcher = Dispatcher(services, wakeups.due)
+        self._refreshes = Refreshes(services, self.reads.follow, refresh_seconds, self._has_room)
+        self._dispatcher = Dispatcher(services, wakeups.due, self._refreshes.note)
         self._row = AdmissionRow(services, wakeups.admission)
         self._poll_seconds = poll_seconds
         self._fingerprint = fingerprint
@@ -100,6 +105,10 @@ class ShopWorker:
     def wake(self) -> None:
         """Something may be due."""
         self._wakeups.due.ring()
+
+    def refresh_soon(self, order: str) -> None:
+        """A step at an order ended without being driven: a person made it."""
+        self._refreshes.note(order)
 
     def pause(self) -> None:
         """A person paused the shop."""
@@ -142,9 +151,14 @@ class ShopWorker:
                 group.start_soon(watch_access, self._services, self.resume)
                 group.start_soon(self.sync_schedule.run, self._poll_seconds)
                 group.start_soon(self._rereads.run)
+                group.start_soon(self._refreshes.run)
                 group.start_soon(self._dispatcher.run)
         finally:
             self.sync_schedule.close()
+
+    def _has_room(self) -> bool:
+        """Whether a call that can wait holds no step up."""
+        return self._dispatcher.has_room and self.admission.has_spare
 
     async def _start(self) -> None:
         """Takes up the state of the last run: pause, admission, calls that were out."""

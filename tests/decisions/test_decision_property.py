@@ -28,7 +28,7 @@ from orchestrator.platforms.failures import OutOfSequence
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
 from storage.events import EventFilter, list_events
-from storage.records import Order, Situation, TargetStatus
+from storage.records import Order, Situation, Target, TargetStatus
 from storage.shops import resume_shop
 from storage.targets import list_targets
 from tests.support.driven import (
@@ -61,6 +61,12 @@ def _cannot_be_met(row: Order) -> bool:
     """Whether the order is blocked by a target that asks for another code than it left under: nothing but dropping it
     helps."""
     return row.problem is not None and "went out under" in row.problem.detail
+
+
+def _is_next(target: Target, step: str) -> bool:
+    """Whether a step is a target's own. An order can be blocked by that of a target which was cancelled with its call
+    out: there is nothing to skip then."""
+    return [entry.step for entry in target.plan[target.steps_done :]][:1] == [step]
 
 
 def _cancel_the_first(draft: Draft, ctx: Context) -> None:
@@ -175,7 +181,7 @@ class OrderMachine(RuleBasedStateMachine):
         """A person does the step on the platform, unless it is done, and says so."""
         row, draft, platform = self.floor.row(), self.floor.draft(), self.floor.platform
         step = row.problem.step if row.problem is not None else None
-        if step is None or not draft.targets or platform.is_gone:
+        if step is None or not draft.targets or platform.is_gone or not _is_next(draft.targets[0], step):
             return
         request = draft.request(draft.targets[0])
         with contextlib.suppress(OutOfSequence):

@@ -280,3 +280,30 @@ def test_every_change_of_admission_is_signalled_once(watch: Stopwatch) -> None:
     admission.succeeded()
     admission.succeeded()
     assert seen == ["open", "half_open", "closed"]
+
+
+@pytest.mark.parametrize("burst", [1, 2, 3, 4, 10, 20])
+def test_half_of_what_may_begin_at_once_is_not_to_spare(watch: Stopwatch, burst: int) -> None:
+    admission = admission_of(watch, burst=burst)
+    count = 0
+    while admission.has_spare:
+        assert admission.try_acquire()
+        count += 1
+    assert (count, int(admission.available)) == (burst - burst // 2, burst // 2)
+
+
+def test_nothing_is_to_spare_while_the_shop_waits(watch: Stopwatch) -> None:
+    admission = admission_of(watch)
+    seen = [admission.has_spare]
+    admission.set_paused(True)
+    seen.append(admission.has_spare)
+    admission.set_paused(False)
+    admission.throttled(5, "slow down")
+    seen.append(admission.has_spare)
+    admission.reset()
+    for _ in range(3):
+        admission.failed("502")
+    watch.now += 31
+    seen.append(admission.has_spare)  # a call is admitted, as a probe: that is a step's
+    admission.succeeded()
+    assert [*seen, admission.has_spare] == [True, False, False, False, True]

@@ -22,7 +22,7 @@ QUICK: dict[str, Any] = {
     "limits": {"concurrency": 8, "rate_per_second": 10_000, "burst": 10_000, "window": {"calls": 0}},
     "retry": {"attempts": 40, "base_seconds": 0.02, "max_seconds": 0.2},
     "circuit": {"failures": 1000, "cooldown_seconds": 0.1},
-    "poll": {"interval_seconds": 3600},
+    "poll": {"interval_seconds": 3600, "after_step_seconds": None},
 }
 _GONE = (OSError, aiohttp.ClientError, TimeoutError)
 

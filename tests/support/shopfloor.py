@@ -36,7 +36,7 @@ QUICK: dict[str, Any] = {
     "limits": {"concurrency": 16, "rate_per_second": 10000, "burst": 10000, "window": {"calls": 0}},
     "retry": {"attempts": 8, "base_seconds": 0.01, "max_seconds": 0.05},
     "circuit": {"failures": 1000, "cooldown_seconds": 0.05},
-    "poll": {"interval_seconds": 3600},
+    "poll": {"interval_seconds": 3600, "after_step_seconds": None},
     "timeout_seconds": 5,
 }
 

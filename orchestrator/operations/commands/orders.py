@@ -29,7 +29,10 @@ class OrderCommands(CommandGroup):
 
     async def skip(self, shop: str, order: str, reason: str | None) -> Order:
         """Marks the blocked step as done by hand."""
-        return await self._change(shop, order, lambda d, c: interventions.skip(d, c, reason))
+        result = await self._change(shop, order, lambda d, c: interventions.skip(d, c, reason))
+        if (worker := self._services.supervisor.worker(shop)) is not None:
+            worker.refresh_soon(order)
+        return result
 
     async def hold(self, shop: str, order: str, reason: str | None) -> Order:
         """Stops before the next step until released."""

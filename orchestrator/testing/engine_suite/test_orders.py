@@ -20,6 +20,7 @@ from storage.orders import (
     get_order,
     get_payload,
     insert_order,
+    is_outdated,
     list_orders,
     next_due_at,
     orders_with_intent,
@@ -292,3 +293,19 @@ async def test_pages_by_key_show_each_order_once_whatever_changes_meanwhile(engi
             after = page[-1].seq
             await store.write(lambda tx, page=page: save_order(tx, page[0]))  # type: ignore[misc]
         assert seen == [str(number) for number in range(7)]
+
+
+async def test_an_order_at_rest_is_outdated_until_it_is_observed_after_our_last_call(engine: Engine) -> None:
+    known = {
+        "moved": order("moved", moved_at=NOW, observed_at=NOW),
+        "to be read": order("to be read", moved_at=NOW, observed_at=0),
+        "observed": order("observed", moved_at=NOW - 1, observed_at=NOW),
+        "under way": order("under way", moved_at=NOW, observed_at=0, situation=Situation.QUEUED),
+        "gone": order("gone", moved_at=NOW, observed_at=0, gone_at=NOW),
+        "provisional": order("provisional", moved_at=NOW, observed_at=0, is_provisional=True),
+    }
+    async with engine.open() as store:
+        await keep(store, *known.values())
+        found = await store.read(lambda tx: [name for name in known if is_outdated(tx, "acme", name)])
+        assert found == ["moved", "to be read"]
+        assert not await store.read(lambda tx: is_outdated(tx, "other", "moved"))
