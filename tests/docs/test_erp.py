@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,40 @@ from tests.support.process import DaemonProcess, daemon_process
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "erp.md").read_text("utf-8")
+
+
+def ten_minutes() -> str:
+    """What "In ten minutes" has people type, with the example in Python, in bash; all but the installation."""
+    section = PAGE.partition("## In ten minutes\n")[2].partition("\n## ")[0]
+    start, after = re.findall(r"^```console\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    installation, *begun = re.findall(r"^\$ (.*)$", start, re.MULTILINE)
+    assert installation == "make install && source .venv/bin/activate"
+    [example] = re.findall(r"^\| Python \| `(.*)` \|$", section, re.MULTILINE)
+    end = re.findall(r"`(kill .*)`", section)
+    return "\n".join(["set -e", *begun, example, *re.findall(r"^\$ (.*)$", after, re.MULTILINE), example, *end, "wait"])
+
+
+@pytest.mark.e2e
+async def test_the_ten_minutes_go_as_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "clients").symlink_to(ROOT / "clients")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    own = {key: value for key, value in os.environ.items() if not key.startswith("FULFILLD_")}
+    command = ["bash", "-c", ten_minutes()]
+    process = await anyio.open_process(
+        command, cwd=tmp_path, env={**own, "PATH": path}, stderr=None, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None
+        with anyio.fail_after(120):
+            said = b"".join([piece async for piece in process.stdout]).decode()
+            assert await process.wait() == 0, said
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    shipped = re.findall(r"^(\w+ \d+) reached$", said, re.MULTILINE)
+    assert len(shipped) == 30
+    assert len(set(shipped)) == 15, "the second time it is the same ones"
+    assert "content" in said
 
 
 @pytest.fixture
