@@ -9,7 +9,9 @@ event (`_claim_feed`) and has it until it ends.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from storage.records import Event, Json
 from storage.rows import Columns
@@ -20,6 +22,10 @@ COLUMNS = Columns(Event, named={"order": "order_id"}, readers={"data": load_json
 """What a SELECT has to answer for an event."""
 
 _INSERT = "INSERT INTO events (at, type, shop, order_id, target, data) VALUES (?, ?, ?, ?, ?, ?)"
+
+
+EventRow: TypeAlias = tuple[int, str, str | None, str | None, str | None, str]
+"""A new event, without its cursor: when, type, shop, order, target, data as JSON text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +58,23 @@ def append_events(
     tx: Transaction, at: int, shop: str, order: str, events: list[tuple[str, str | None, dict[str, Json] | None]]
 ) -> None:
     """Adds several events (type, target, data) of one order in one statement; their cursors follow each other."""
+    append_rows(tx, event_rows(at, shop, order, events))
+
+
+def event_rows(
+    at: int, shop: str, order: str, events: Sequence[tuple[str, str | None, dict[str, Json] | None]]
+) -> tuple[EventRow, ...]:
+    """Events (type, target, data) of one order, for `append_rows`."""
+    return tuple((at, type_, shop, order, target, _text(data)) for type_, target, data in events)
+
+
+def append_rows(tx: Transaction, rows: Sequence[EventRow]) -> None:
+    """Adds events of whatever orders; their cursors are in the sequence of the rows."""
+    if not rows:
+        return
     _claim_feed(tx)
-    rows = [(at, type_, shop, order, target, _text(data)) for type_, target, data in events]
     cursors = tx.insert_many(_INSERT, rows)
-    for cursor, (type_, target, _) in zip(cursors, events, strict=True):
+    for cursor, (_, type_, shop, order, target, _) in zip(cursors, rows, strict=True):
         tx.published.append(Published(cursor, shop, order, target, type_))
 
 

@@ -11,7 +11,7 @@ from storage.packing import dictionary_of, pack, unpack
 from storage.records import HELD_UP, Intent, Json, Kept, Order, Problem, Situation, Wait, changed
 from storage.rows import Columns
 from storage.text import dump_json, load_json
-from storage.transaction import Transaction, Value
+from storage.transaction import Row, Transaction, Value
 
 LONGEST_WAIT_MS = 86_400_000
 """No order is postponed for longer than that, whatever the config says."""
@@ -30,17 +30,22 @@ _INSERT = (
     " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
-_SAVE_STEP = (
+SAVE_STEP = (
     "UPDATE orders SET state = ?, platform_state = ?, milestone = ?, situation = ?, observed_at = ?, moved_at = ?,"
     " due_at = ?, intent = ?, attempts = ?, read_attempts = ?, crashes = ?, next_attempt_at = ?, wait = ?, problem = ?,"
     " updated_at = ?, version = version + 1 WHERE seq = ? AND version = ?"
 )
+"""Writes a `step_row`; changes no row when the version is another by now."""
 
-_SAVE_REST = (
+SAVE_FENCED = f"{SAVE_STEP} AND EXISTS (SELECT 1 FROM shops WHERE name = orders.shop AND lease_epoch = ?)"  # noqa: S608
+"""As SAVE_STEP, with an epoch behind the row: changes no row when the lease of the shop is another by now."""
+
+SAVE_SELDOM = (
     "UPDATE orders SET reference = ?, payment = ?, facts = ?, content_hash = ?, platform_updated_at = ?, held_at = ?,"
     " held_reason = ?, gone_at = ?, gone_detail = ?, is_provisional = ?, parcels = ?, payment_status = ?,"
     " attention_at = ?, attention_reason = ?, returned = ? WHERE seq = ?"
 )
+"""Writes a `seldom_row`."""
 
 _KEPT = "SELECT payload, content, packed, words"
 _OF_ORDER = (
@@ -121,11 +126,21 @@ def save_order(tx: Transaction, order: Order, *, has_seldom: bool = True) -> Ord
 
     Raises LostUpdate when `order.version` is not the stored one.
     """
-    if tx.execute(_SAVE_STEP, (*_step_values(order), order.updated_at, order.seq, order.version)) != 1:
+    if tx.execute(SAVE_STEP, step_row(order)) != 1:
         raise LostUpdate(f"order {order.id} of {order.shop} was changed meanwhile")
     if has_seldom:
-        tx.execute(_SAVE_REST, (*_seldom_values(order), order.seq))
+        tx.execute(SAVE_SELDOM, seldom_row(order))
     return changed(order, version=order.version + 1)
+
+
+def step_row(order: Order) -> Row:
+    """What a step changes of an order, for SAVE_STEP: `order.version` is the one that is stored."""
+    return (*_step_values(order), order.updated_at, order.seq, order.version)
+
+
+def seldom_row(order: Order) -> Row:
+    """The fields of SELDOM, for SAVE_SELDOM."""
+    return (*_seldom_values(order), order.seq)
 
 
 def forget_observations(tx: Transaction) -> None:
@@ -197,22 +212,19 @@ def list_orders(tx: Transaction, after: int, limit: int, wanted: OrderFilter = O
     return [_ORDER.read(row) for row in tx.query(sql, [after, *values, limit])]
 
 
-def due_orders(
-    tx: Transaction, shop: str, now_ms: int, limit: int, longest_ms: int = LONGEST_WAIT_MS
-) -> list[tuple[str, int]]:
-    """Ids of the shop's orders that are due now, longest due first, with their due times.
+def due_orders(tx: Transaction, shop: str, now_ms: int, limit: int, longest_ms: int = LONGEST_WAIT_MS) -> list[Order]:
+    """The shop's orders that are due now, longest due first.
 
     None waits longer than `longest_ms`: one that is due later than that was put off by a clock that was ahead.
     """
-    rows = tx.query(
-        "SELECT id, due_at FROM orders WHERE shop = ? AND due_at <= ? ORDER BY due_at LIMIT ?", (shop, now_ms, limit)
-    )
+    select = f"SELECT {_ORDER.sql} FROM orders WHERE shop = ? AND due_at"  # noqa: S608
+    rows = tx.query(f"{select} <= ? ORDER BY due_at LIMIT ?", (shop, now_ms, limit))
     if len(rows) < limit:
         rows += tx.query(
-            "SELECT id, due_at FROM orders WHERE shop = ? AND due_at > ? ORDER BY due_at LIMIT ?",
+            f"{select} > ? ORDER BY due_at LIMIT ?",
             (shop, now_ms + longest_ms, limit - len(rows)),
         )
-    return [(row[0], row[1]) for row in rows]
+    return [_ORDER.read(row) for row in rows]
 
 
 def next_due_at(tx: Transaction, shop: str, after: int) -> int | None:
@@ -331,7 +343,7 @@ def load_problem(text: str) -> Problem:
 
 
 def _step_values(order: Order) -> tuple[Value, ...]:
-    """What a step changes, in the order of _SAVE_STEP."""
+    """What a step changes, in the order of SAVE_STEP."""
     intent, wait = order.intent, order.wait
     return (
         order.state,

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar
 
+from storage.changes import Change
 from storage.errors import StoreLost
 from storage.transaction import Published, Transaction
 
@@ -59,6 +60,11 @@ class Store(Protocol):
 
     async def write(self, unit: Callable[[Transaction], T], /) -> T:
         """Runs `unit` in a transaction, returns its result once it is durable; its exception undoes it alone."""
+        ...
+
+    async def change(self, change: Change, /) -> bool:
+        """Writes a change, together with those of others. True once it is durable; False: it is stale, and nothing of
+        it was written. It has an epoch. As with `write`, it is written whatever becomes of the caller."""
         ...
 
     async def read(self, unit: Callable[[Transaction], T], /) -> T:

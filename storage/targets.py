@@ -6,7 +6,7 @@ from storage.orders import dump_problem, load_problem
 from storage.records import Json, PlanEntry, Target, TargetStatus, changed
 from storage.rows import Columns
 from storage.text import dump_json, load_json
-from storage.transaction import Transaction
+from storage.transaction import Row, Transaction
 
 
 def insert_target(tx: Transaction, target: Target, key: str | None, request_hash: str | None) -> Target:
@@ -36,29 +36,41 @@ def insert_target(tx: Transaction, target: Target, key: str | None, request_hash
     return changed(target, seq=seq)
 
 
-def save_progress(tx: Transaction, target: Target) -> None:
-    """Writes only how far a target is: all that a finished step changes of it."""
-    tx.execute(
-        "UPDATE targets SET status = ?, steps_done = ? WHERE seq = ?",
-        (target.status.value, target.steps_done, target.seq),
+SAVE_PROGRESS = "UPDATE targets SET status = ?, steps_done = ? WHERE seq = ?"
+"""Writes a `progress_row`."""
+
+SAVE_TARGET = (
+    "UPDATE targets SET status = ?, plan = ?, steps_done = ?, unused = ?, finished_at = ?, problem = ? WHERE seq = ?"
+)
+"""Writes a `target_row`."""
+
+
+def progress_row(target: Target) -> Row:
+    """How far a target is, for SAVE_PROGRESS: all that a finished step changes of it."""
+    return (target.status.value, target.steps_done, target.seq)
+
+
+def target_row(target: Target) -> Row:
+    """What can change of a target, for SAVE_TARGET."""
+    return (
+        target.status.value,
+        _dump_plan(target.plan),
+        target.steps_done,
+        dump_json(target.unused),
+        target.finished_at,
+        dump_problem(target.problem),
+        target.seq,
     )
+
+
+def save_progress(tx: Transaction, target: Target) -> None:
+    """Writes only how far a target is."""
+    tx.execute(SAVE_PROGRESS, progress_row(target))
 
 
 def save_target(tx: Transaction, target: Target) -> None:
     """Writes what can change of a target."""
-    tx.execute(
-        "UPDATE targets SET status = ?, plan = ?, steps_done = ?, unused = ?, finished_at = ?, problem = ?"
-        " WHERE seq = ?",
-        (
-            target.status.value,
-            _dump_plan(target.plan),
-            target.steps_done,
-            dump_json(target.unused),
-            target.finished_at,
-            dump_problem(target.problem),
-            target.seq,
-        ),
-    )
+    tx.execute(SAVE_TARGET, target_row(target))
 
 
 def get_target(tx: Transaction, target: str) -> Target | None:

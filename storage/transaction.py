@@ -29,6 +29,11 @@ class Transaction(Protocol):
         """Runs a statement, returns how many rows it changed."""
         ...
 
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> int:
+        """Runs an UPDATE or DELETE of one row for each of several, returns how many rows they changed in all. Raises
+        when one of them fails; then some may be done."""
+        ...
+
     def insert(self, sql: str, parameters: Sequence[Value]) -> int:
         """Runs an INSERT into a table with an identity column, returns the new identity."""
         ...

@@ -15,10 +15,11 @@ from orchestrator.decisions.problems import problem_json
 from statemachines.machine import Chaining, OrderState, PlatformMachine
 from statemachines.parcel import RecordedParcel
 from statemachines.target import Json, TargetRequest
-from storage.events import append_events
-from storage.orders import SELDOM, get_order, save_order, save_payload
+from storage.changes import Change, save_change
+from storage.events import append_events, event_rows
+from storage.orders import SELDOM, LostUpdate, get_order, save_payload, seldom_row, step_row
 from storage.records import Kept, Order, Problem, Situation, Target, TargetStatus, changed
-from storage.targets import get_target, pending_targets, save_progress, save_target
+from storage.targets import get_target, pending_targets, progress_row, target_row
 from storage.transaction import Transaction
 
 LONGEST_RECHECK_MS = 300_000
@@ -127,7 +128,19 @@ class Draft:
         cls, tx: Transaction, order: Order, *, cause: Mapping[str, Json] | None = None, kept: Kept | None = None
     ) -> Draft:
         """Reads the queue of an order that is at hand."""
-        targets = pending_targets(tx, order.shop, order.id)
+        return cls.with_queue(tx, order, pending_targets(tx, order.shop, order.id), cause=cause, kept=kept)
+
+    @classmethod
+    def with_queue(
+        cls,
+        tx: Transaction,
+        order: Order,
+        targets: list[Target],
+        *,
+        cause: Mapping[str, Json] | None = None,
+        kept: Kept | None = None,
+    ) -> Draft:
+        """Reads what is missing of an order that is at hand with its queue: the target of its intent."""
         wanted = order.intent.target if order.intent is not None else None
         ended = None
         if wanted is not None and all(target.id != wanted for target in targets):
@@ -244,19 +257,36 @@ class Draft:
 
     def save(self, tx: Transaction, now: int) -> None:
         """Writes what changed. Raises LostUpdate when the order's row is not the one that was read."""
-        self.order = save_order(tx, changed(self.order, updated_at=now), has_seldom=self._has_seldom)
-        shop, order = self.order.shop, self.order.id
-        if self._payload is not None:
-            payload, content, read_at = self._payload
-            save_payload(tx, shop, order, payload, now, content, read_at)
-        for target in self._progressed.values():
-            save_progress(tx, target)
-        for target in self._rewritten.values():
-            save_target(tx, target)
-        if self._events:
-            append_events(tx, now, shop, order, self._events)
-        self._progressed, self._rewritten, self._events, self._payload = {}, {}, [], None
+        payload, self._payload = self._payload, None
+        if not save_change(tx, self.take_change(now)):
+            raise LostUpdate(f"order {self.order.id} of {self.order.shop} was changed meanwhile")
+        if payload is not None:
+            data, content, read_at = payload
+            save_payload(tx, self.order.shop, self.order.id, data, now, content, read_at)
+
+    def take_change(self, now: int, epoch: int | None = None) -> Change:
+        """What changed, to be written; the draft is then as it will be once that is done. `epoch`: of the lease, None
+        where the transaction that writes it fences the shop.
+
+        A payload is no part of a change, so a draft that has one is to be saved.
+        """
+        assert self._payload is None
+        order = changed(self.order, updated_at=now)
+        change = Change(
+            order.shop,
+            order.id,
+            epoch,
+            step_row(order),
+            seldom_row(order) if self._has_seldom else None,
+            tuple(map(progress_row, self._progressed.values())),
+            tuple(map(target_row, self._rewritten.values())),
+            event_rows(now, order.shop, order.id, self._events),
+        )
+        order.version += 1
+        self.order = order
+        self._progressed, self._rewritten, self._events = {}, {}, []
         self._has_seldom = False
+        return change
 
 
 def recorded_parcels(order: Order) -> tuple[RecordedParcel, ...]:

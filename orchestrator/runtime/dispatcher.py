@@ -1,13 +1,15 @@
 """Keeps the slots of one shop busy with orders that are due.
 
 A slot is a task that drives one order after another and ends when nothing is due, so an order at rest costs no task and
-no memory. What is due is a question to the store; memory holds only a short list of ids and the set of orders that are
-being driven, which keeps each order strictly in sequence. Nobody but the dispatcher touches either.
+no memory. What is due is a question to the store, which answers with rows and queues, so that no slot asks for its order
+again; memory holds only a short list of those and the set of orders that are being driven, which keeps each order
+strictly in sequence. Nobody but the dispatcher touches either. An order that changed since it was listed costs one more
+decision: the driver notices when it writes.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 
 import anyio
@@ -15,17 +17,18 @@ import structlog
 from anyio.abc import TaskGroup
 
 from orchestrator.decisions.draft import Draft
+from orchestrator.decisions.due import due_drafts
 from orchestrator.decisions.recovery import postpone_crashed
 from orchestrator.platforms.fields import crash_text
 from orchestrator.runtime.driver import Driver, ShopServices
 from orchestrator.runtime.wakeups import Wakeup
 from storage.errors import StoreError
-from storage.orders import due_orders, next_due_at
+from storage.orders import next_due_at
 from storage.transaction import Transaction
 
 log = structlog.get_logger()
 
-_FETCH = 64  # due orders asked for at once, beside those that are being driven
+_ROUNDS = 2  # so often one fetch fills every slot; the store may also answer with orders that are being driven
 _LONGEST_REST_SECONDS = 30.0  # a wake-up that was missed costs at most this
 
 
@@ -39,13 +42,15 @@ class Dispatcher:
         self._services, self._due, self._on_driven = services, due, on_driven
         self._shop, self._admission = services.policy.shop, services.admission
         self._driver = Driver(services)
-        self._buffer: deque[str] = deque()
+        self._listed: OrderedDict[str, Draft] = OrderedDict()
         self._driven: set[str] = set()
+        self._fetching = anyio.Lock()
+        self._fetches = 0
         self._slots = 0
         self._slot_ended = anyio.Event()
 
     def __repr__(self) -> str:
-        return f"<Dispatcher of {self._shop}: {self._slots} slots, {self.running} driven, {len(self._buffer)} listed>"
+        return f"<Dispatcher of {self._shop}: {self._slots} slots, {self.running} driven, {len(self._listed)} listed>"
 
     @property
     def running(self) -> int:
@@ -75,25 +80,28 @@ class Dispatcher:
         """Opens slots for what is due; returns how long nothing else will be, in seconds."""
         wait_seconds: float | None = None
         if self._admission.admits_calls:
-            fetched_at = await self._fetch() if not self._buffer else None
+            fetched_at = await self._fetch()
             self._open_slots(group)
-            if not self._buffer and fetched_at is not None:
+            if not self._listed and fetched_at is not None:
                 wait_seconds = await self._seconds_to_next(fetched_at)
         else:
-            self._buffer.clear()
+            self._listed.clear()
             wait_seconds = self._admission.seconds_closed() or None
         return min(wait_seconds or _LONGEST_REST_SECONDS, _LONGEST_REST_SECONDS)
 
-    async def _fetch(self) -> int:
-        """Fetches due orders that are not being driven; returns up to which instant they were due (Unix
-        milliseconds)."""
-        now = self._services.clock.now_ms()
-        limit = _FETCH + len(self._driven)
-        longest_ms = self._services.policy.longest_ms
-        due = await self._services.store.read(lambda tx: due_orders(tx, self._shop, now, limit, longest_ms))
-        known = self._driven.union(self._buffer)
-        self._buffer.extend(order for order, _ in due if order not in known)
-        return now
+    async def _fetch(self) -> int | None:
+        """Lists due orders that are not being driven, where none are listed; returns up to which instant they were due
+        (Unix milliseconds), None when the store was not asked."""
+        async with self._fetching:
+            if self._listed:
+                return None
+            now = self._services.clock.now_ms()
+            limit = _ROUNDS * self._admission.limits.concurrency + len(self._driven)
+            longest_ms = self._services.policy.longest_ms
+            due = await self._services.store.read(lambda tx: due_drafts(tx, self._shop, now, limit, longest_ms))
+            self._listed.update((draft.order.id, draft) for draft in due if draft.order.id not in self._driven)
+            self._fetches += 1
+            return now
 
     async def _seconds_to_next(self, fetched_at: int) -> float | None:
         """How long until the next order falls due, counted from the last fetch: orders that fell due since are due
@@ -104,44 +112,44 @@ class Dispatcher:
     # -- slots -----------------------------------------------------------------------------------------------------
 
     def _open_slots(self, group: TaskGroup) -> None:
-        for _ in range(min(self._admission.limits.concurrency - self._slots, len(self._buffer))):
+        for _ in range(min(self._admission.limits.concurrency - self._slots, len(self._listed))):
             self._slots += 1
             group.start_soon(self._slot)
 
     async def _slot(self) -> None:
         """Drives one order after another until the list is empty or calls are no longer admitted."""
         try:
-            while self._admission.admits_calls and (order := self._next()) is not None:
+            while self._admission.admits_calls and self._listed:
+                order, draft = self._listed.popitem(last=False)
                 self._driven.add(order)
                 try:
-                    await self._drive(order)
+                    await self._drive(order, draft)
                 finally:
                     self._driven.discard(order)
-                if not self._buffer:
+                if not self._listed:
                     await self._refill()
         finally:
             self._slots -= 1
             self._slot_ended.set()
             self._due.ring()
 
-    def _next(self) -> str | None:
-        while self._buffer:
-            order = self._buffer.popleft()
-            if order not in self._driven:
-                return order
-        return None
-
     async def _refill(self) -> None:
-        """A slot that found the list empty fetches for all slots; it ends when no order is due."""
-        if self._admission.admits_calls:
-            await self._fetch()
-            if self._buffer:
-                self._due.ring()
+        """A slot that found the list empty fetches for all slots, or waits for the one that does; it ends when no order
+        is due."""
+        if not self._admission.admits_calls:
+            return
+        if self._fetching.locked():
+            fetches = self._fetches
+            async with self._fetching:
+                if self._fetches > fetches:
+                    return
+        if await self._fetch() is not None and self._listed:
+            self._due.ring()
 
-    async def _drive(self, order: str) -> None:
+    async def _drive(self, order: str, draft: Draft) -> None:
         try:
             with structlog.contextvars.bound_contextvars(shop=self._shop, order=order):
-                await self._driver.drive(order)
+                await self._driver.drive(order, draft)
             self._on_driven(order)
         except StoreError:
             raise

@@ -2,9 +2,11 @@
 
     read row → decide (pure) → commit intent → call the platform → commit outcome and next intent together → …
 
-Each arrow that touches the store is one unit of work that decides inside its own transaction, on rows that nobody can
-change meanwhile. The outcome of a step and the intent of the next share a commit when a permit for the next call is
-at hand. After an ambiguous answer, and after a crash, the order is read before anything is sent again.
+What a commit writes is decided right here, on the copy that the last commit left, and handed to the store as data
+(`storage.changes`): it is written if nobody changed the order's row meanwhile and the lease is still ours. If not, and
+after a read, it is decided inside a unit of work, on rows that nobody can change meanwhile. The outcome of a step and
+the intent of the next share a commit when a permit for the next call is at hand. After an ambiguous answer, and after a
+crash, the order is read before anything is sent again.
 """
 
 from __future__ import annotations
@@ -79,9 +81,9 @@ class ShopServices:
 class Carried:
     """What one round of driving hands to the next.
 
-    `draft`: the order as the last commit left it. `apply`: what the outcome does to it, which is not committed yet.
-    `snapshot`: the order as the read showed it that this outcome comes from. `refused`: the message of a refusal, which
-    the read that follows is to check. `has_permit`: a permit was acquired, and no call has used it yet.
+    `draft`: the order as the last commit left it, or as it was read. `apply`: what the outcome does to it, which is not
+    committed yet. `snapshot`: the order as the read showed it that this outcome comes from. `refused`: the message of a
+    refusal, which the read that follows is to check. `has_permit`: a permit was acquired, and no call has used it yet.
     """
 
     draft: Draft | None = None
@@ -97,9 +99,10 @@ class Driver:
     def __init__(self, services: ShopServices) -> None:
         self._services = services
 
-    async def drive(self, order_id: str) -> None:
-        """Takes an order as far as it can go now. Raises StaleLease, StoreUnavailable."""
-        carried: Carried | None = Carried()
+    async def drive(self, order_id: str, draft: Draft | None = None) -> None:
+        """Takes an order as far as it can go now. `draft`: the order as it was read a while ago, where it was. Raises
+        StaleLease, StoreUnavailable."""
+        carried: Carried | None = Carried(draft)
         while carried is not None:
             carried = await self._round(order_id, carried)
 
@@ -135,8 +138,32 @@ class Driver:
     # -- the store -------------------------------------------------------------------------------------------------
 
     async def _commit(self, order_id: str, carried: Carried, *, has_permit: bool) -> tuple[Draft | None, Move]:
-        """Applies an outcome and decides the next move, in one unit of work. The outcome of a read is compared
-        with the snapshot before it."""
+        """Applies an outcome, decides the next move, and returns once both are durable."""
+        checkpoints = self._services.checkpoints
+        decided = await self._commit_change(carried, has_permit=has_permit)
+        draft, move = decided or await self._commit_fresh(order_id, carried, has_permit=has_permit)
+        if carried.apply is not None:
+            await checkpoints.reach("after_outcome")
+        if isinstance(move, Call):
+            await checkpoints.reach("after_intent")
+        return draft, move
+
+    async def _commit_change(self, carried: Carried, *, has_permit: bool) -> tuple[Draft, Move] | None:
+        """Decides here, on the copy at hand, and hands over what changes. None where that cannot be: there is no copy,
+        it is stale, or a read is to be compared with the snapshot before it."""
+        services = self._services
+        if carried.draft is None or carried.snapshot is not None:
+            return None
+        draft, ctx = carried.draft.fork(), services.context(may_begin=has_permit)
+        if carried.apply is not None:
+            carried.apply(draft, ctx)
+        move = advance(draft, ctx)
+        is_written = await services.store.change(draft.take_change(ctx.now, services.epoch))
+        return (draft, move) if is_written else None
+
+    async def _commit_fresh(self, order_id: str, carried: Carried, *, has_permit: bool) -> tuple[Draft | None, Move]:
+        """Decides on the rows as a unit of work sees them. The outcome of a read is compared with the snapshot before
+        it. Raises StaleLease."""
         services, apply, has_read = self._services, carried.apply, carried.snapshot is not None
 
         def unit(tx: Transaction) -> tuple[Draft | None, Move]:
@@ -153,12 +180,7 @@ class Driver:
             draft.save(tx, ctx.now)
             return draft, move
 
-        result = await services.store.write(unit)
-        if apply is not None:
-            await services.checkpoints.reach("after_outcome")
-        if isinstance(result[1], Call):
-            await services.checkpoints.reach("after_intent")
-        return result
+        return await services.store.write(unit)
 
     # -- the platform ----------------------------------------------------------------------------------------------
 

@@ -43,6 +43,10 @@ class SqliteTransaction:
         """Runs a statement, returns how many rows it changed."""
         return self._run(sql, parameters).rowcount
 
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> int:
+        """Runs a statement for each row, returns how many rows were changed in all."""
+        return self._connection.executemany(sql, rows).rowcount
+
     def insert(self, sql: str, parameters: Sequence[Value]) -> int:
         """Runs an INSERT, returns the new identity."""
         identity = self._run(sql, parameters).lastrowid

@@ -1,13 +1,18 @@
-"""One group of units in one transaction: the units that waited together commit together, and each fails alone."""
+"""One group in one transaction: what waited together commits together, and each fails alone.
+
+Changes are data, so all of a group are written by the same few statements, before its units, which are functions. A
+savepoint each would cost every one of them a third of its time, and they seldom fail: so first without. When a unit
+fails, or a change is stale or cannot be written, everything is rolled back and run again one after another.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
-import anyio
-
+from storage.changes import Change, save_change, save_changes
 from storage.sqlite.connection import SqliteTransaction
 from storage.transaction import Published, Transaction
 
@@ -16,23 +21,28 @@ Unit = Callable[[Transaction], T]
 
 
 class Pending(Generic[T]):
-    """A unit that waits for its commit; then it has its result or its error."""
+    """A unit that waits for its commit; then it has its result or its error. `change`: what it writes, if it is no more
+    than that."""
 
-    __slots__ = ("done", "error", "result", "unit")
+    __slots__ = ("change", "error", "result", "unit")
 
-    def __init__(self, unit: Unit[T]) -> None:
+    def __init__(self, unit: Unit[T], change: Change | None = None) -> None:
         self.unit = unit
-        self.done = anyio.Event()
+        self.change = change
         self.result: T | None = None
         self.error: Exception | None = None
 
+    @classmethod
+    def of(cls, change: Change) -> Pending[bool]:
+        """A change that waits; its result is that of `save_change`."""
+        return Pending(partial(save_change, change=change), change)
 
-def run_group(connection: sqlite3.Connection, group: list[Pending[Any]]) -> list[Published]:
-    """All units in one transaction. A savepoint each would cost every unit a third of its time, and units seldom fail:
-    so first without; when one does fail, everything is rolled back and run again with savepoints."""
+
+def run_group(connection: sqlite3.Connection, group: Sequence[Pending[Any]]) -> list[Published]:
+    """Commits a group; answers what it published. Raises sqlite3.Error when the group failed as a whole."""
     try:
-        return _in_transaction(connection, lambda: _run_plainly(connection, group))
-    except _UnitFailed:
+        return _in_transaction(connection, lambda: _run_together(connection, group))
+    except _Apart:
         return _in_transaction(connection, lambda: _run_apart(connection, group))
 
 
@@ -48,21 +58,28 @@ def _in_transaction(connection: sqlite3.Connection, run: Callable[[], list[Publi
     return published
 
 
-def _run_plainly(connection: sqlite3.Connection, group: list[Pending[Any]]) -> list[Published]:
-    published: list[Published] = []
-    for pending in group:
-        tx = SqliteTransaction(connection)
-        try:
+def _run_together(connection: sqlite3.Connection, group: Sequence[Pending[Any]]) -> list[Published]:
+    tx = SqliteTransaction(connection)
+    try:
+        changes = [pending.change for pending in group if pending.change is not None]
+        if changes and not save_changes(tx, changes):
+            raise _Apart
+        published = tx.published
+        for pending in group:
+            if pending.change is not None:
+                pending.result = True
+                continue
+            tx = SqliteTransaction(connection)
             pending.result = pending.unit(tx)
-        except Exception as error:
-            if _is_of_the_disk(error):
-                raise
-            raise _UnitFailed from error
-        published += tx.published
+            published += tx.published
+    except Exception as error:
+        if _is_of_the_disk(error):
+            raise
+        raise _Apart from error
     return published
 
 
-def _run_apart(connection: sqlite3.Connection, group: list[Pending[Any]]) -> list[Published]:
+def _run_apart(connection: sqlite3.Connection, group: Sequence[Pending[Any]]) -> list[Published]:
     published: list[Published] = []
     for pending in group:
         tx = SqliteTransaction(connection)
@@ -80,8 +97,8 @@ def _run_apart(connection: sqlite3.Connection, group: list[Pending[Any]]) -> lis
     return published
 
 
-class _UnitFailed(Exception):
-    """A unit of the group raised: run them apart."""
+class _Apart(Exception):
+    """The group has to be run one after another."""
 
 
 def _is_of_the_disk(error: Exception) -> bool:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import anyio
 
+from storage.changes import Change
 from storage.errors import NotAStore, StoreLost, StoreUnavailable
 from storage.migrations import migrate
 from storage.notices import LocalNotices
@@ -26,6 +27,7 @@ from storage.store import OnCommit, OnGroup, no_listener
 T = TypeVar("T")
 
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
+_CHECKPOINT_PAGES = 8000  # 32 MB: a page that many steps rewrote is brought into the file once
 _READERS = 4
 _APPLICATION_ID = int.from_bytes(b"fulf")  # in the file's header: distinguishes our files from other programs
 
@@ -70,6 +72,10 @@ class SqliteStore:
         """
         return await self._writer.write(unit)
 
+    async def change(self, change: Change) -> bool:
+        """Writes a change, together with those of others. True once it is durable; False: it is stale."""
+        return await self._writer.change(change)
+
     async def read(self, unit: Unit[T]) -> T:
         """Runs `unit` on a read-only connection, in one consistent snapshot."""
 
@@ -113,6 +119,7 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path, now_ms: int) -> 
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")  # an intent must survive power loss, not only SIGKILL (S5)
     connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT_BYTES}")
+    connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
     connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute("BEGIN IMMEDIATE")
     try:

@@ -1,6 +1,6 @@
-"""The one connection that writes: units wait in a list until the writer task takes all of them into one transaction and
-commits once with synchronous=FULL. While one group waits for the disk the next one gathers: the more is going on, the
-cheaper each unit becomes.
+"""The one connection that writes: units and changes gather in a group until the writer task takes all of it into one
+transaction and commits once with synchronous=FULL. While one group waits for the disk the next one gathers: the more is
+going on, the cheaper each unit becomes.
 
 Exactly one connection writes and checkpoints; SQLite before 3.51.3 can lose commits when one connection checkpoints
 while another commits (pitfalls S0). A caller that is cancelled does not undo its unit: it is committed or not as if the
@@ -10,12 +10,15 @@ caller had waited, and the listeners are called.
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
+from anyio.lowlevel import checkpoint
 
+from storage.changes import Change
 from storage.errors import StoreLost, StoreUnavailable
 from storage.sqlite.connection import BUSY_MS, Connection
 from storage.sqlite.footing import Footing
@@ -26,7 +29,18 @@ from storage.transaction import Published
 T = TypeVar("T")
 
 _GROUP_LIMIT = 256  # units in one commit: bounds how long a unit can wait behind others
+_GATHERING_TURNS = 2  # of the event loop, before a group is taken: what is about to be written comes along
 _CHECKPOINT_SECONDS = 300.0
+
+
+class _Group:
+    """What commits together; `done` once it did, or failed."""
+
+    __slots__ = ("done", "members")
+
+    def __init__(self) -> None:
+        self.members: list[Pending[Any]] = []
+        self.done = anyio.Event()
 
 
 class Writer:
@@ -42,19 +56,30 @@ class Writer:
         self._footing = footing
         self._on_commit, self._on_group = on_commit, on_group
         self._is_lost = anyio.Event()
-        self._queue: list[Pending[Any]] = []
+        self._groups: deque[_Group] = deque()
         self._wake = anyio.Event()
         self._closing = False
 
     async def write(self, unit: Unit[T]) -> T:
         """As `Store.write`."""
+        return await self._committed(Pending(unit))
+
+    async def change(self, change: Change) -> bool:
+        """As `Store.change`."""
+        return await self._committed(Pending.of(change))
+
+    async def _committed(self, pending: Pending[T]) -> T:
         if self._closing:
             raise StoreUnavailable("the store is closed")
         self.refuse_lost()
-        pending = Pending(unit)
-        self._queue.append(pending)
-        self._wake.set()
-        await pending.done.wait()
+        if not self._groups:
+            self._groups.append(_Group())
+            self._wake.set()
+        elif len(self._groups[-1].members) >= _GROUP_LIMIT:
+            self._groups.append(_Group())
+        group = self._groups[-1]
+        group.members.append(pending)
+        await group.done.wait()
         if pending.error is not None:
             raise pending.error
         return pending.result  # type: ignore[return-value]
@@ -68,7 +93,7 @@ class Writer:
         """The writer task: gathers, commits, wakes. Ends when the store is closing and nothing waits."""
         last_checkpoint = anyio.current_time()
         while True:
-            if not self._queue:
+            if not self._groups:
                 if self._closing:
                     return
                 self._wake = anyio.Event()
@@ -78,9 +103,10 @@ class Writer:
                 with suppress(sqlite3.Error):  # tried again next time; commits report what is wrong with the disk
                     await self._connection.run(self._checkpoint)
                 last_checkpoint = anyio.current_time()
-            group, self._queue = self._queue[:_GROUP_LIMIT], self._queue[_GROUP_LIMIT:]
-            if group:
-                await self._commit(group)
+            if self._groups:
+                for _ in range(_GATHERING_TURNS):
+                    await checkpoint()
+                await self._commit(self._groups.popleft())
 
     # -- whether the store is still ours -----------------------------------------------------------------------------
 
@@ -111,29 +137,28 @@ class Writer:
 
     # -- in the connection's thread, and around it -------------------------------------------------------------------
 
-    async def _commit(self, group: list[Pending[Any]]) -> None:
+    async def _commit(self, group: _Group) -> None:
         published: list[Published] = []
-        began = anyio.current_time()
+        began, members = anyio.current_time(), group.members
         try:
-            published = await self._connection.run(lambda connection: self._run_on_footing(connection, group))
+            published = await self._connection.run(lambda connection: self._run_on_footing(connection, members))
         except StoreLost as lost:
             self._lose(lost)
-            for pending in group:
+            for pending in members:
                 pending.error = lost.again()
         except sqlite3.Error as error:
-            for pending in group:  # one each: several tasks raise them
+            for pending in members:  # one each: several tasks raise them
                 pending.error = StoreUnavailable(
                     f"writing {self._path} failed: {error}; free disk space or repair the disk"
                 )
                 pending.error.__cause__ = error
         except BaseException:
-            for pending in group:  # nobody may take silence for success
+            for pending in members:  # nobody may take silence for success
                 pending.error = StoreUnavailable(f"the writer of {self._path} ended")
             raise
         finally:
-            for pending in group:
-                pending.done.set()
-        self._on_group(len(group), anyio.current_time() - began)
+            group.done.set()
+        self._on_group(len(members), anyio.current_time() - began)
         if published:
             self._on_commit(published)
 

@@ -26,7 +26,7 @@ class Written:
 
     def __init__(self, tx: SqliteTransaction) -> None:
         self.tx, self.published, self.asked = tx, tx.published, list[str]()
-        self.execute = tx.execute
+        self.execute, self.execute_many = tx.execute, tx.execute_many
 
     def insert(self, sql: str, parameters: Sequence[Value]) -> int:
         self.asked.append(sql)

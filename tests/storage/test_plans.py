@@ -21,7 +21,8 @@ async def test_what_is_parked_is_found_without_a_walk_through_all_of_it(tmp_path
 
         def __init__(self, tx: Transaction) -> None:
             self.tx, self.published = tx, tx.published
-            self.execute, self.insert, self.insert_many = tx.execute, tx.insert, tx.insert_many
+            self.execute, self.execute_many = tx.execute, tx.execute_many
+            self.insert, self.insert_many = tx.insert, tx.insert_many
             self.dialect = tx.dialect
 
         def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
@@ -56,7 +57,8 @@ async def _plan(store: Store, wanted: EventFilter) -> str:
 
         class Kept:
             published, dialect = tx.published, tx.dialect
-            execute, insert, insert_many = tx.execute, tx.insert, tx.insert_many
+            execute, execute_many = tx.execute, tx.execute_many
+            insert, insert_many = tx.insert, tx.insert_many
 
             def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
                 asked.append((sql, parameters))

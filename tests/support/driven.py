@@ -33,6 +33,7 @@ from orchestrator.runtime.rules import Rules
 from statemachines.machine import OrderState, PlatformMachine
 from statemachines.selldone import MACHINE
 from statemachines.target import TargetRequest
+from storage.changes import Change, save_change
 from storage.leases import acquire
 from storage.migrations import migrate
 from storage.orders import get_order
@@ -213,6 +214,9 @@ class _MemoryStore:
         return self.run(unit)
 
     read = write
+
+    async def change(self, change: Change) -> bool:
+        return self.run(lambda tx: save_change(tx, change))
 
     def run(self, unit: Callable[[Transaction], T]) -> T:
         if self.is_dead:

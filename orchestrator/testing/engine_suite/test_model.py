@@ -254,8 +254,9 @@ class StoreMachine(RuleBasedStateMachine):
             if known.shop == "acme" and known.due_at is not None and known.due_at <= NOW
         }
         found = self.read(lambda tx: due_orders(tx, "acme", NOW, 99))
-        assert dict(found) == due
-        assert [at for _, at in found] == sorted(at for _, at in found)
+        assert {each.id: each.due_at for each in found} == due
+        assert all(each == self.orders["acme", each.id] for each in found)
+        assert [each.due_at for each in found] == sorted(each.due_at or 0 for each in found)
         later = [o.due_at for o in self.orders.values() if o.shop == "acme" and o.due_at is not None and o.due_at > NOW]
         assert self.read(lambda tx: next_due_at(tx, "acme", NOW)) == min(later, default=None)
 

@@ -186,8 +186,9 @@ async def test_due_orders_come_longest_due_first_and_only_of_their_shop(engine: 
             order("foreign", shop="other", due_at=NOW - 99),
         )
         due = await store.read(lambda tx: due_orders(tx, "acme", NOW, 10))
-        assert due == [("late", NOW - 10), ("now", NOW)]
-        assert await store.read(lambda tx: due_orders(tx, "acme", NOW, 1)) == [("late", NOW - 10)]
+        assert [(each.id, each.due_at) for each in due] == [("late", NOW - 10), ("now", NOW)]
+        assert due[0] == await store.read(lambda tx: get_order(tx, "acme", "late"))
+        assert [each.id for each in await store.read(lambda tx: due_orders(tx, "acme", NOW, 1))] == ["late"]
         assert await store.read(lambda tx: next_due_at(tx, "acme", NOW)) == NOW + 50
         assert await store.read(lambda tx: next_due_at(tx, "acme", NOW + 50)) is None
         assert await store.read(lambda tx: next_due_at(tx, "nobody", 0)) is None

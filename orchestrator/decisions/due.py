@@ -1,0 +1,15 @@
+"""What is due, ready to be decided on: a shop's due orders with their queues, in a few queries for all of them."""
+
+from __future__ import annotations
+
+from orchestrator.decisions.draft import Draft
+from storage.orders import due_orders
+from storage.targets import pending_targets_of
+from storage.transaction import Transaction
+
+
+def due_drafts(tx: Transaction, shop: str, now_ms: int, limit: int, longest_ms: int) -> list[Draft]:
+    """Drafts of the shop's orders that are due now, longest due first (`storage.orders.due_orders`)."""
+    orders = due_orders(tx, shop, now_ms, limit, longest_ms)
+    queues = pending_targets_of(tx, shop, [order.id for order in orders]) if orders else {}
+    return [Draft.with_queue(tx, order, queues.get(order.id, [])) for order in orders]
