@@ -1,10 +1,10 @@
 """Changes: what one decision changes of one order, as plain rows that any engine can write.
 
 A unit of work is a function that an engine runs; a change is data, so an engine may write many of them with the same
-few statements, in one round trip. It is decided outside of any transaction, on rows that were read before, and therefore
-carries what makes that safe: the version of the order's row and the epoch of its shop's lease. It is written where both
-still hold, all of it, and otherwise nothing of it is: then it is stale, and whoever decided it decides again on rows as
-they are by then.
+few statements, in one round trip. It is decided outside of any transaction, on rows that were read before, and
+therefore carries what makes that safe: the version of the order's row and the epoch of its shop's lease. It is written
+where both still hold, all of it, and otherwise nothing of it is: then it is stale, and whoever decided it decides again
+on rows as they are by then.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Keeps the slots of one shop busy with orders that are due.
 
 A slot is a task that drives one order after another and ends when nothing is due, so an order at rest costs no task and
-no memory. What is due is a question to the store, which answers with rows and queues, so that no slot asks for its order
-again; memory holds only a short list of those and the set of orders that are being driven, which keeps each order
+no memory. What is due is a question to the store, which answers with rows and queues, so that no slot asks for its
+order again; memory holds only a short list of those and the set of orders that are being driven, which keeps each order
 strictly in sequence. Nobody but the dispatcher touches either. An order that changed since it was listed costs one more
 decision: the driver notices when it writes.
 """

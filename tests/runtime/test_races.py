@@ -10,6 +10,7 @@ import pytest
 from orchestrator.clock import Clock
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from statemachines.target import TargetRequest
+from storage.leases import acquire
 from storage.records import Situation, TargetStatus
 from tests.support.shopfloor import shopfloor
 
@@ -161,3 +162,63 @@ async def test_a_hold_between_a_durable_intent_and_its_call_lets_that_step_end_a
             await done.reached()
             assert (await floor.order(order.id)).version > found.version
         assert (await floor.finished(target)).status.value == "reached"
+
+
+async def test_an_order_that_changed_since_it_was_listed_is_decided_on_as_it_is(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=2))
+    one_slot = {"limits": {"concurrency": 1, "rate_per_second": 10000, "burst": 10000, "window": {"calls": 0}}}
+    async with shopfloor(sandbox, tmp_path, one_slot) as floor:
+        first, second = [order.id for order in await floor.orders()]
+        held_call = sandbox.faults.hold(step="confirm", moment="before")
+        await floor.commands.pause("acme", None)
+        for order in (first, second):
+            await floor.submit(order, "accepted")
+        await floor.commands.resume("acme")
+        await held_call.arrived()
+        await floor.commands.hold("acme", second, "look at it")
+        held_call.release()
+        await floor.until(first, lambda now: now.state == "OrderConfirm")
+        await floor.in_situation(second, Situation.HELD)
+        assert sandbox.ledger.effects(second) == []
+        await floor.commands.release("acme", second)
+        await floor.until(second, lambda now: now.state == "OrderConfirm")
+        assert sandbox.ledger.effects(second) == ["confirm"]
+
+
+async def test_a_step_is_committed_beside_what_people_do_and_neither_is_lost(tmp_path: Path) -> None:
+    """The outcome is decided on the copy from before its call, the hold came in between: both count."""
+    sandbox = Sandbox(SandboxSettings(orders=6))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        orders = [order.id for order in await floor.orders()]
+        held_calls = [sandbox.faults.hold(step="confirm", moment="after") for _ in orders]
+        targets = [await floor.submit(order, "preparing") for order in orders]
+        for held_call in held_calls:
+            await held_call.arrived()
+        for order in orders[::2]:
+            await floor.commands.hold("acme", order, None)
+        for held_call in held_calls:
+            held_call.release()
+        for order in orders[::2]:
+            found = await floor.until(order, lambda now: now.intent is None)
+            assert (found.state, found.situation) == ("OrderConfirm", Situation.HELD)
+        for target in targets[1::2]:
+            assert (await floor.finished(target)).status is TargetStatus.REACHED
+        assert sandbox.ledger.repeats_after_effect() == []
+        done = [(event.order, event.data["step"]) for event in await floor.events("step.done")]
+        assert sorted(done) == sorted(
+            [*((order, "confirm") for order in orders), *((order, "prepare") for order in orders[1::2])]
+        )
+
+
+async def test_a_lease_that_another_node_has_by_now_keeps_an_outcome_from_being_written(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with shopfloor(sandbox, tmp_path) as floor:
+        (order,) = await floor.orders()
+        with floor.checkpoints.hold("after_call") as held:
+            await floor.submit(order.id, "accepted")
+            await held.reached()
+            await floor.store.write(lambda tx: acquire(tx, "acme", "selldone", "another"))
+            held.release()
+        (done,) = await floor.event("step.done")
+        assert done.data["how"] == "found_done", "by a read of the worker that came next"
+        assert sandbox.ledger.effects(order.id) == ["confirm"]

@@ -12,9 +12,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from orchestrator.testing.engine_suite.samples import order
 from orchestrator.testing.engine_suite.scratch import NOW
+from storage.changes import Change
 from storage.errors import AnotherLog, StoreUnavailable
 from storage.events import append_event, list_events
+from storage.orders import step_row
 from storage.sqlite.backup import backup
 from storage.sqlite.store import SqliteStore, open_sqlite
 from storage.transaction import Transaction
@@ -72,6 +75,8 @@ async def test_a_commit_is_not_believed_once_a_file_is_another(
         assert "start the daemon again" in reported
         with pytest.raises(StoreUnavailable):
             await store.read(lambda tx: list_events(tx, 0, 9))
+        with pytest.raises(StoreUnavailable):
+            await store.change(Change("acme", "1", 1, step_row(order())))
         await store.watch(0.01)  # has been reported already
 
 

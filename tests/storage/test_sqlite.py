@@ -8,7 +8,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -16,10 +17,13 @@ import pytest
 
 from orchestrator.testing.engine_suite.samples import order
 from orchestrator.testing.engine_suite.scratch import NOW
+from storage.changes import Change
 from storage.errors import NewerStore, NotAStore, StoreError, StoreUnavailable
-from storage.events import append_event, list_events
-from storage.orders import get_payload, insert_order, list_orders
+from storage.events import append_event, event_rows, list_events
+from storage.leases import acquire
+from storage.orders import get_order, get_payload, insert_order, list_orders, step_row
 from storage.sqlite.backup import backup
+from storage.sqlite.connection import SqliteTransaction
 from storage.sqlite.store import SqliteStore, open_sqlite
 from storage.transaction import Transaction
 
@@ -82,6 +86,57 @@ async def test_a_full_disk_fails_whole_groups_and_the_store_works_again_afterwar
         await set_disk_size(store, 100_000)
         await store.write(large)
         assert await store.read(lambda tx: get_payload(tx, "acme", "large")) == TOO_MUCH
+
+
+async def test_a_full_disk_fails_changes_with_their_group(tmp_path: Path) -> None:
+    received: list[object] = []
+    async with open_sqlite(tmp_path / "s.db", NOW, on_commit=received.extend) as store:
+        kept = await store.write(lambda tx: insert_order(tx, order(), b""))
+        await store.write(lambda tx: acquire(tx, "acme", "example", "here"))
+        await set_disk_size(store, 20)
+        events = event_rows(NOW, "acme", "1", [("moved", None, None)])
+        change = Change("acme", "1", 1, step_row(replace(kept, attempts=1)), events=events)
+        failed: list[int] = []
+
+        async def one(write: Callable[[], Awaitable[object]]) -> None:
+            with pytest.raises(StoreUnavailable, match=r"full.*free disk space"):
+                await write()
+            failed.append(1)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(one, lambda: store.change(change))
+            group.start_soon(one, lambda: store.write(lambda tx: insert_order(tx, order("large"), TOO_MUCH)))
+        assert len(failed) == 2
+        assert await store.read(lambda tx: get_order(tx, "acme", "1")) == kept
+        assert received == []
+        await set_disk_size(store, 100_000)
+        assert await store.change(change) is True
+        assert received == [(1, "acme", "1", None, "moved")]
+
+
+async def test_a_group_of_changes_is_a_few_statements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a few for each: the interpreter lock changes hands at every statement."""
+    groups: list[int] = []
+    async with open_sqlite(tmp_path / "s.db", NOW, on_group=lambda units, _: groups.append(units)) as store:
+        orders = [order(str(number)) for number in range(40)]
+        kept = await store.write(lambda tx: [insert_order(tx, each, b"") for each in orders])
+        await store.write(lambda tx: acquire(tx, "acme", "example", "here"))
+        del groups[:]
+        calls: list[str] = []
+        for name in ("execute", "execute_many", "insert", "insert_many", "query"):
+            plain = getattr(SqliteTransaction, name)
+
+            def counted(self: object, *given: object, plain: Callable[..., object] = plain, name: str = name) -> object:
+                calls.append(name)
+                return plain(self, *given)
+
+            monkeypatch.setattr(SqliteTransaction, name, counted)
+        async with anyio.create_task_group() as group:
+            for each in kept:
+                events = event_rows(NOW, "acme", each.id, [("done", None, None), ("started", None, None)])
+                group.start_soon(store.change, Change("acme", each.id, 1, step_row(each), events=events))
+        assert len(calls) <= 4 * len(groups)
+        assert sum(groups) == 40
 
 
 async def test_a_failed_checkpoint_is_not_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
