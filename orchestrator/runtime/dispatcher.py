@@ -60,7 +60,7 @@ class Dispatcher:
     @property
     def has_room(self) -> bool:
         """Whether no order waits for a slot."""
-        return self._slots < self._admission.limits.concurrency and not self._buffer
+        return self._slots < self._admission.limits.concurrency and not self._listed
 
     async def rested(self) -> None:
         """Returns once no slot is open."""
