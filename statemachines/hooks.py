@@ -5,7 +5,7 @@ where nothing is said. The planner (`machine`) calls these; nothing else of a ma
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -152,6 +152,12 @@ class Hooks(Table):
         """Whether the platform itself shows a parcel under one of these codes, whoever sent it."""
         del current, parcel
         return False
+
+    def departed(self, current: OrderState) -> Mapping[str, Collection[str]]:
+        """The parcels whose goods left and did not come back, by their numbers, with the codes that they went out
+        under: such an order is not cancelled but by a target that names them. Not asked for where the platform itself
+        knows its parcels (`delivers_parcels`)."""
+        return {each["number"]: each["tracking"] for each in current.parcels if not each["is_back"]}
 
     def with_parcel(self, current: OrderState, request: TargetRequest, parcel: RecordedParcel) -> TargetRequest:
         """The target as the platform's own steps take it, for one that is about this parcel. By default, with its

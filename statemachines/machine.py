@@ -10,7 +10,7 @@ the driver (what is next?), crash recovery (did the call take effect?) and the d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from statemachines.description import MachineDescription, MachineState, MachineStep, ParcelUse
@@ -18,6 +18,7 @@ from statemachines.hooks import HOOKS, Hooks
 from statemachines.narrowing import NARROWING, narrowing_reason
 from statemachines.parcel import RecordedParcel
 from statemachines.parcel_course import course_of
+from statemachines.parcels import codes_of
 from statemachines.target import Json, TargetRequest
 from statemachines.terms import (
     RECORD,
@@ -112,8 +113,8 @@ class PlatformMachine(Hooks):
         steps = route if is_beside else self.with_actions(current, route, request)
         if (reason := self._narrowing(current, steps, request)) is not None:
             return Refusal("not-allowed", reason, reason=reason)
-        if (refusal := self._held_back(current, request, steps)) is not None:
-            return refusal
+        if steps and (reason := self._held_back(current, request, wanted, steps)) is not None:
+            return Refusal("not-allowed", reason, reason=reason, blocks_as="not-allowed")
         return self._finish(wanted, steps, request, current)
 
     def is_blind(self, planned: PlannedStep) -> bool:
@@ -189,13 +190,34 @@ class PlatformMachine(Hooks):
         whole, location = self.whole(current), self.location_of(request)
         return narrowing_reason(rows, request, whole, location, sends_despatches=sends)
 
-    def _held_back(self, current: OrderState, request: TargetRequest, steps: Iterable[PlannedStep]) -> Refusal | None:
-        """Nothing of a withdrawn order is sent. What was sent before goes on: it is on its way whatever we do."""
-        if self.ships_withdrawn or (reason := self.withdrawn_reason(current, request)) is None:
+    def _held_back(
+        self, current: OrderState, request: TargetRequest, wanted: State, steps: Iterable[PlannedStep]
+    ) -> str | None:
+        """Why a person has to say so before the steps are made. Nothing of a withdrawn order is sent; what was sent
+        before goes on: it is on its way whatever we do."""
+        if self.ships_withdrawn or not any(self._sends(current, step) for step in steps):
+            return self._lost_reason(current, request, wanted)
+        return self.withdrawn_reason(current, request)
+
+    def _lost_reason(self, current: OrderState, request: TargetRequest, wanted: State) -> str | None:
+        """Why the order is not cancelled: nobody takes that back, and what is on its way to the buyer would be written
+        off. Who names those parcels knows of them."""
+        named, parcels = set(codes_of(request)), self._departed(current, wanted)
+        left = [number for number, codes in parcels.items() if named.isdisjoint((number, *codes))]
+        if not left:
             return None
-        if not any(self._sends(current, step) for step in steps):
-            return None
-        return Refusal("not-allowed", reason, reason=reason, blocks_as="not-allowed")
+        back = self.resolve(Milestone.RETURNED)
+        way = "" if back is None or not back.settable else "submit returned first, or "
+        what = "parcel" if len(left) == 1 else "parcels"
+        return (
+            f"goods of the order left in {what} {', '.join(left)} and did not come back: {way}name each of them in"
+            " tracking, by its number or a code, if the order is to be cancelled all the same"
+        )
+
+    def _departed(self, current: OrderState, wanted: State) -> Mapping[str, Collection[str]]:
+        """What a target would write off."""
+        is_cancelled = Milestone.CANCELLED in wanted.milestones and not self.delivers_parcels
+        return self.departed(current) if is_cancelled else {}
 
     def _sends(self, current: OrderState, step: PlannedStep) -> bool:
         row = self.row(step)
@@ -222,6 +244,8 @@ class PlatformMachine(Hooks):
         if wanted.record_only or Milestone.ATTENTION in wanted.milestones:
             taken.add("reason")  # it goes into the record, and is shown with the order
         taken |= set(self.satisfied(current, request))
+        if self._departed(current, wanted):
+            taken |= {name for name in request.brings() if name.startswith("tracking")}
         if self.takes_several_trackings and "tracking" in taken:
             taken |= {name for name in request.brings() if name.startswith("tracking[")}
         unused = tuple(name for name in request.brings() if name not in taken)

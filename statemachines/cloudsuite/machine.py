@@ -10,7 +10,7 @@ The platform takes any state at any time (§5.1), so the sequence is kept here, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -29,7 +29,7 @@ from statemachines.machine import (
 )
 from statemachines.narrowing import Whole
 from statemachines.parcel import RecordedParcel, TargetParcel
-from statemachines.parcels import Open
+from statemachines.parcels import Open, codes_of
 from statemachines.target import Json, TargetRequest
 
 RELEASED = frozenset({"closed_success", "paid", "account"})
@@ -176,10 +176,11 @@ class CloudsuiteMachine(PlatformMachine):
         """An order is done, or cancelled, as a whole: a code of one of its despatches does not narrow that."""
         if wanted.name not in ("done", "cancel") or self.has_reached(current, wanted.name) or request.despatch:
             return None
-        codes = {each.code for each in request.trackings if each.code}
-        sent = {despatch["code"] for despatch in current.facts.get("despatches", {}).values() if despatch.get("code")}
-        if not codes or sent <= codes:
+        codes, despatches = set(codes_of(request)), self.departed(current)
+        left = [under for number, under in despatches.items() if under and codes.isdisjoint((number, *under))]
+        if not codes or not left:
             return None
+        sent = {code for under in despatches.values() for code in under}
         return (
             f"{wanted.name} is about the whole order, which went out under {', '.join(sorted(sent))}, and cannot be"
             f" narrowed to {', '.join(sorted(codes))}"
@@ -225,9 +226,14 @@ class CloudsuiteMachine(PlatformMachine):
         del parcel
         return open_lines(_lines(current.facts), current.facts)
 
+    def departed(self, current: OrderState) -> Mapping[str, Collection[str]]:
+        """The despatches that went out, whether parcels or the ERP's own; nothing shows that one came back."""
+        sent = current.facts.get("despatches", {})
+        return {number: [despatch["code"]] if despatch.get("code") else [] for number, despatch in sent.items()}
+
     def with_parcel(self, current: OrderState, request: TargetRequest, parcel: RecordedParcel) -> TargetRequest:
         """As a despatch. A line without an ERP line number gets its position in the order for one."""
-        return as_despatch(_lines(current.facts), request, parcel)
+        return as_despatch(_lines(current.facts), current.facts, request, parcel)
 
     # -- what calls and reads show -----------------------------------------------------------------------------------
 

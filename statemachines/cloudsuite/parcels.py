@@ -1,12 +1,12 @@
 """A parcel of a target as a CloudSuite despatch, and what despatches left open: pure.
 
 CloudSuite counts by ERP line numbers. An ERP that has none gets the lines' positions in the order, which are
-written into the order before its first despatch (cloudsuite.md §6).
+written into the order before its first despatch (cloudsuite.md §6); a line that comes later gets a free number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -20,11 +20,14 @@ Lines = Mapping[str, Mapping[str, Json]]
 """The order's lines by id, with their ERP line numbers (`erp`) and `quantity`."""
 
 
-def as_despatch(lines: Lines, request: TargetRequest, parcel: RecordedParcel) -> TargetRequest:
+def as_despatch(
+    lines: Lines, facts: Mapping[str, Json], request: TargetRequest, parcel: RecordedParcel
+) -> TargetRequest:
     """The target with its parcel as a despatch, a final one where nothing is left, and numbers for bare lines."""
     brought = {line.line: line.erp_line_number for line in request.erp_lines or ()}
     erp = {line: brought.get(line, details.get("erp")) for line, details in lines.items()}
-    positions = tuple(ErpLine(line, at) for at, line in enumerate(lines, start=1) if erp[line] is None)
+    written = [details["erp"] for details in lines.values() if details.get("erp") is not None]
+    positions = _positions(erp, {*written, *_despatched(facts)})
     erp |= {line.line: line.erp_line_number for line in positions}
     slip = [
         {"erp_line_number": erp.get(line), **({} if count is None else {"quantity": count})}
@@ -39,6 +42,24 @@ def as_despatch(lines: Lines, request: TargetRequest, parcel: RecordedParcel) ->
         further_tracking=tuple(each for each in further if each is not None),
         erp_lines=(*(request.erp_lines or ()), *positions) or None,
     )
+
+
+def _positions(erp: Mapping[str, int | None], taken: set[int]) -> tuple[ErpLine, ...]:
+    """Numbers for the lines that have none: their positions, or where those were written to another line, or went out
+    in a despatch before the order was edited, the next ones that are free. One that this very target brings for
+    another line is the ERP's to sort out."""
+    found: list[ErpLine] = []
+    for at, (line, number) in enumerate(erp.items(), start=1):
+        if number is None:
+            found.append(ErpLine(line, max(*taken, len(erp)) + 1 if at in taken else at))
+            taken = {*taken, found[-1].erp_line_number}
+    return tuple(found)
+
+
+def _despatched(facts: Mapping[str, Json]) -> Iterator[int]:
+    """The ERP line numbers that went out in despatches."""
+    for despatch in facts.get("despatches", {}).values():
+        yield from (int(each) for each in despatch.get("lines") or ())
 
 
 def open_lines(lines: Lines, facts: Mapping[str, Json]) -> dict[str, Decimal | None] | None:

@@ -323,3 +323,46 @@ async def test_a_closing_parcel_whose_order_was_not_sent_sends_it_when_it_comes_
         assert (await order.reach("shipped", number="B-2", lines=second)).status is TargetStatus.REACHED
         assert await order.milestone() in ("shipped", "delivered")
         assert floor.sandbox.ledger.repeats_after_effect() == []
+
+
+@pytest.mark.parametrize("platform", NAMES)
+async def test_an_order_of_which_a_parcel_left_is_not_cancelled(tmp_path: Path, platform: str) -> None:
+    async with shopfloor(sandbox(), tmp_path, platform=platform) as floor:
+        order = await goods(floor, platform)
+        first, second = order.parts()
+        await order.reach("shipped", number="B-1", tracking=["T1"], lines=first)
+        before = order.effects()
+        with pytest.raises(Refused) as refusal:
+            await floor.submit(order.order, "cancelled", order.shop)
+        if platform != "shopify":  # which shows its parcels, and refuses by these
+            assert refusal.value.slug == "not-allowed"
+            assert "parcel B-1" in refusal.value.detail
+        assert order.effects() == before
+        assert (await order.reach("shipped", number="B-2", lines=second)).status is TargetStatus.REACHED
+        assert await order.milestone() in ("shipped", "delivered")
+
+
+@pytest.mark.parametrize("platform", [*RECORDING, "cloudsuite"])
+@pytest.mark.parametrize("name", ["B-1", "T1"])
+async def test_who_names_every_parcel_that_left_cancels_the_order(tmp_path: Path, platform: str, name: str) -> None:
+    async with shopfloor(sandbox(), tmp_path, platform=platform) as floor:
+        order = await goods(floor, platform)
+        await order.reach("shipped", number="B-1", tracking=["T1"], lines=order.parts()[0])
+        named = TargetRequest.from_json({"state": "cancelled", "tracking": {"code": name}})
+        target = await floor.finished(await floor.commands.submit(order.shop, order.order, named))
+        assert (target.status, target.unused) == (TargetStatus.REACHED, ())
+        assert await order.milestone() == "cancelled"
+
+
+async def test_an_order_whose_parcels_came_back_is_cancelled(tmp_path: Path) -> None:
+    async with shopfloor(sandbox(), tmp_path, platform="selldone") as floor:
+        order = await goods(floor, "selldone")
+        first, second = order.parts()
+        await order.reach("shipped", number="B-1", lines=first)
+        await order.reach("shipped", number="B-2", lines=second)
+        with pytest.raises(Refused, match=r"B-1, B-2 .* submit returned first"):
+            await floor.submit(order.order, "cancelled", order.shop)
+        assert (await floor.reach(order.order, "returned", order.shop)).status is TargetStatus.REACHED
+        assert (await floor.reach(order.order, "cancelled", order.shop)).status is TargetStatus.REACHED
+        again = await floor.reach(order.order, "cancelled", order.shop)
+        assert (again.status, again.plan) == (TargetStatus.REACHED, ())

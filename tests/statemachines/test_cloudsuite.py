@@ -291,7 +291,10 @@ def test_a_code_of_one_despatch_does_not_narrow_what_is_about_the_whole_order() 
         assert isinstance(refused_one, Refusal)
         assert "C1" in (refused_one.reason or "")
         assert isinstance(MACHINE.plan(sent, wish(state, tracking=[{"code": "C2"}, {"code": "C1"}])), Plan)
-        assert isinstance(MACHINE.plan(sent, wish(state)), Plan)
+    assert isinstance(MACHINE.plan(sent, wish("done")), Plan)
+    refused = MACHINE.plan(sent, wish("cancel"))
+    assert isinstance(refused, Refusal)
+    assert "parcels D1, D2" in (refused.reason or "")
 
 
 def test_a_despatch_is_kept_with_its_code() -> None:

@@ -30,6 +30,7 @@ LISTED = {
     "withdrawn_reason",
     # parcels
     "open_lines",
+    "departed",
     "shows_parcel",
     "with_parcel",
     # what calls and reads show
