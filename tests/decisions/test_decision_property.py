@@ -185,7 +185,7 @@ class OrderMachine(RuleBasedStateMachine):
             return
         request = draft.request(draft.targets[0])
         with contextlib.suppress(OutOfSequence):
-            platform.do(step, request)
+            self.a_person_does(step, request)
             if step == "set_tracking":  # other tracking than ours stands there now: ours may be set again
                 platform.done_by_us.pop(step, None)
         if MACHINE.is_done(step, draft.order_state(), platform.snapshot().order_state(), request):
@@ -209,7 +209,15 @@ class OrderMachine(RuleBasedStateMachine):
                 platform.is_gone = True
             case _:
                 with contextlib.suppress(OutOfSequence):
-                    platform.do(what, TargetRequest("x"))
+                    self.a_person_does(what, TargetRequest("x"))
+
+    def a_person_does(self, step: str, request: TargetRequest) -> None:
+        """A return is the one step that people undo: sent again, the order is as if it had never come back. One whose
+        answer was lost and that no read showed until then can never be found out."""
+        platform = self.floor.platform
+        platform.do(step, request)
+        if step == "send" and self.unrecorded()["return_delivery"]:
+            platform.effects_of_us.remove("return_delivery")
 
     @rule()
     def a_list_is_made(self) -> None:
@@ -290,9 +298,12 @@ class OrderMachine(RuleBasedStateMachine):
         platform = self.floor.platform
         if platform.is_gone or platform.status == "Canceled":
             return
+        assert not self.unrecorded()
+
+    def unrecorded(self) -> Counter[str]:
+        """Effects of our calls that the feed does not have."""
         events = self.floor.store.run(lambda tx: list_events(tx, 0, 10_000, EventFilter(types=("step.done",))))
-        recorded = Counter(event.data["step"] for event in events)
-        assert Counter(platform.effects_of_us) <= recorded
+        return Counter(self.floor.platform.effects_of_us) - Counter(event.data["step"] for event in events)
 
 
 @pytest.mark.hypothesis
@@ -306,3 +317,22 @@ def test_whatever_happens_to_an_order_each_step_takes_effect_once_and_each_targe
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
         ),
     )
+
+
+def test_a_return_that_a_person_undid_before_any_read_showed_it_is_made_again() -> None:
+    """Selldone shows such an order as one that never came back (selldone.md §5.2): the target wants it back."""
+    machine = OrderMachine()
+    for step in ("confirm", "prepare", "send"):
+        machine.something_happens_on_the_platform(step)
+    machine.time_passes(1)
+    machine.a_list_is_made()
+    machine.the_list_arrives()
+    machine.submit({"state": "returned"})
+    machine.run(["lost_after", "lost_before"], 0)
+    assert (machine.floor.row().situation, machine.floor.platform.state) == (Situation.RETRYING, "PreparingOrder")
+    machine.something_happens_on_the_platform("send")
+    machine.everything_works_again()
+    events = machine.floor.store.run(lambda tx: list_events(tx, 0, 100, EventFilter(types=("step.done",))))
+    assert [(event.data["step"], event.data["how"]) for event in events] == [("return_delivery", "called")]
+    assert machine.floor.platform.state == "PreparingOrder"
+    machine.teardown()
