@@ -8,7 +8,9 @@
 #   make tryton   Tryton behind the daemon: the tests of examples/erp/tryton alone
 #   make vendure  the Vendure server that those talk to, and their tests alone
 #   make docs     the parts of docs/ that follow from the code, anew
-#   make bench    measurements
+#   make bench    measures, and writes docs/performance.md; BENCH_ONLY=driving,peers,weight,webhooks,crowd,scale,
+#                 BENCH_ORDERS=10000,100000,1000000
+#   make peers    others' engines, which make bench measures beside ours: Restate, DBOS, Procrastinate
 #   make chaos    kills, faults, people and clocks against the daemon; a calm follows the storm of CHAOS_SECONDS.
 #                 CHAOS_KILLS is a maximum; CHAOS_ORDERS, CHAOS_SEED (docs/guarantees.md)
 #   make install  the command, as .venv/bin/fulfilld
@@ -29,11 +31,12 @@ BIN := $(VENV)/bin
 SITE := $(VENV)/platform-vendure
 TRYTON := $(VENV)/tryton
 GENERATORS := $(VENV)/generators
+PEERS := $(VENV)/peers
 SUITE ?= check
 COVERAGE_BELOW ?= 90
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help demo test test-all quick lint check generators vendure coverage docs bench chaos install lock clean
+.PHONY: help demo test test-all quick lint check generators vendure coverage docs bench peers chaos install lock clean
 .DEFAULT_GOAL := test
 
 help:
@@ -96,10 +99,12 @@ docs: $(VENV)/installed
 	@$(BIN)/python -m orchestrator.testing.fill_table
 	@$(BIN)/python -m orchestrator.testing.target_table
 
+# What of the peers cannot be installed is skipped, and the page says so.
 bench: $(VENV)/installed-for-tests
-	@$(BIN)/python -m benchmarks.run
-	@$(BIN)/python -m benchmarks.rest
-	@$(BIN)/python -m benchmarks.webhooks
+	@$(MAKE) --silent --no-print-directory peers || true
+	@$(BIN)/python -m benchmarks $(BENCH_ONLY) $(if $(BENCH_ORDERS),--orders=$(BENCH_ORDERS))
+
+peers: $(VENV)/installed-for-tests $(PEERS)/installed $(PEERS)/node_modules/installed
 
 chaos: $(VENV)/installed-for-tests
 	@$(BIN)/python -m tests.chaos
@@ -118,6 +123,7 @@ lock:
 	compile --group build pyproject.toml --extra test --output-file $(LOCK); \
 	compile --group build pyproject.toml --constraint $(LOCK) --output-file requirements/run.lock; \
 	compile --group pyproject.toml:generators --output-file requirements/generators.lock; \
+	compile --group pyproject.toml:peers --output-file requirements/peers.lock; \
 	compile $(ERP)/requirements.in --output-file $(ERP)/requirements.txt
 
 $(VENV)/pyvenv.cfg:
@@ -139,6 +145,18 @@ $(VENV)/installed-for-tests: pyproject.toml $(LOCK) | $(VENV)/pyvenv.cfg
 	@$(PIP) install --require-hashes --requirement $(LOCK)
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/installed $@
+
+$(PEERS)/installed: requirements/peers.lock
+	@echo "installing the peers of the benchmarks"
+	@$(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check -qq install --require-hashes --requirement $<
+	@touch $@
+
+$(PEERS)/node_modules/installed: $(wildcard benchmarks/peers/package*.json) | $(PEERS)/installed
+	@echo "installing Restate's server"
+	@cp benchmarks/peers/package*.json $(PEERS)
+	@cd $(PEERS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 # The package of the .NET runtime has its programs as plain files.
 $(GENERATORS)/installed: requirements/generators.lock requirements/dotnet.txt $(wildcard tests/clients/generators/package*.json)

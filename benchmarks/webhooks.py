@@ -5,32 +5,30 @@ at once, a third each about orders, fulfilments and products. All are new to the
 (synchronous=FULL) before its answer and meanwhile begins to read the orders from the sandbox. The next burst comes when
 all fulfilments of the one before were in the feed. A first burst is not counted.
 
-    python -m benchmarks.webhooks [--bursts 5] [--webhooks 300]
+    python -m benchmarks webhooks
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import hashlib
 import hmac
 import json
 import socket
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
 import anyio
 
-from benchmarks.run import started, until_ready
+from benchmarks.machine import load
+from benchmarks.processes import Api, daemon, sandbox
 
 ORDERS = 100
 LINES = [
@@ -102,11 +100,26 @@ async def send(burst: list[Webhook]) -> list[float]:
     return seconds
 
 
-async def measure(scene: Scene, bursts: int, count: int) -> list[list[float]]:
+def measure(bursts: int = 5, webhooks: int = 300) -> dict[str, Any]:
+    """So many bursts of so many webhooks: in the median and in the worst burst, the ms for half of them and for all."""
+    began = load()
+    with scenery() as scene:
+        found = anyio.run(_bursts, scene, bursts, webhooks, backend_options={"use_uvloop": True})
+    half = [statistics.median(seconds) * 1000 for seconds in found]
+    whole = [max(seconds) * 1000 for seconds in found]
+    return {
+        "webhooks": webhooks,
+        "load": [began, load()],
+        "median_burst": {"half_ms": round(statistics.median(half)), "all_ms": round(statistics.median(whole))},
+        "worst_burst": {"half_ms": round(max(half)), "all_ms": round(max(whole))},
+    }
+
+
+async def _bursts(scene: Scene, bursts: int, count: int) -> list[list[float]]:
     """The seconds of each webhook, burst by burst."""
-    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(scene.socket))) as api:
-        await ask(api, f"/v1/shops/{scene.shop}/sync?wait=300", "POST")
-        orders = [order["id"] for order in (await ask(api, "/v1/orders?limit=500"))["orders"]]
+    async with Api(scene.socket) as api:
+        await api.text("POST", f"/v1/shops/{scene.shop}/sync", params={"wait": "300"})
+        orders = [order["id"] for order in (await api.json("GET", "/v1/orders", params={"limit": "500"}))["orders"]]
         assert len(orders) == ORDERS
         found = []
         after = 0
@@ -114,65 +127,30 @@ async def measure(scene: Scene, bursts: int, count: int) -> list[list[float]]:
             found.append(await send(burst_of(scene, orders, number, count)))
             published = 0
             while published < (count + 1) // 3:  # a fulfilment is in the feed after the read of its order
-                page = await ask(api, f"/v1/events?after={after}&type=fulfillment.created&limit=1000&wait=60")
+                asked = {"after": str(after), "type": "fulfillment.created", "limit": "1000", "wait": "60"}
+                page = await api.json("GET", "/v1/events", params=asked)
                 published, after = published + len(page["events"]), page["next"]
     return found[1:]
-
-
-async def ask(api: aiohttp.ClientSession, path: str, method: str = "GET") -> Any:
-    """A call of the socket API."""
-    async with api.request(method, f"http://localhost{path}") as answer:
-        assert answer.status == 200, await answer.text()
-        return await answer.json()
 
 
 @contextmanager
 def scenery() -> Iterator[Scene]:
     """A sandbox process and a daemon process in a temporary directory."""
-    with tempfile.TemporaryDirectory(prefix="fulfilld-bench-") as name:
-        folder = Path(name)
-        command = [sys.executable, "-m", "orchestrator"]
-        options = ["--port", "0", "--orders", str(ORDERS)]
-        with started([*command, "sandbox", *options], stdout=subprocess.PIPE) as sandbox:
-            assert sandbox.stdout is not None
-            config = json.loads(sandbox.stdout.readline())
-            shop, settings = next((n, s) for n, s in config["shops"].items() if s["platform"] == "shopify")
-            config["shops"] = {shop: {**settings, "poll": {"interval_seconds": 3600}}}
-            config["webhooks"] = {"port": _free_port()}
-            config["log"] = {"level": "error"}
-            (folder / "config.json").write_text(json.dumps(config))
-            with started([*command, "--config", str(folder / "config.json"), "run"]):
-                path = folder / config["api"]["socket"]
-                anyio.run(until_ready, path)
-                yield Scene(shop, settings["webhook_secret"][0], path, config["webhooks"]["port"])
+    with (
+        TemporaryDirectory(prefix="fulfilld-bench-") as name,
+        sandbox("--platform", "shopify", "--orders", str(ORDERS)) as platform,
+    ):
+        ((shop, settings),) = platform.config["shops"].items()
+        config = {
+            **platform.config,
+            "shops": {shop: {**settings, "poll": {"interval_seconds": 3600}}},
+            "webhooks": {"port": _free_port()},
+        }
+        with daemon(Path(name), config) as running:
+            yield Scene(shop, settings["webhook_secret"][0], running.socket, config["webhooks"]["port"])
 
 
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def main() -> None:
-    """Prints a line for each burst, and one for all."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bursts", type=int, default=5)
-    parser.add_argument("--webhooks", type=int, default=300, help="webhooks in each burst")
-    arguments = parser.parse_args()
-    with scenery() as scene:
-        backend = {"use_uvloop": True}
-        found = anyio.run(measure, scene, arguments.bursts, arguments.webhooks, backend_options=backend)
-    for number, seconds in enumerate(found, 1):
-        print(f"burst {number}: {len(seconds)} webhooks, {_times(statistics.median(seconds), max(seconds))}")
-    medians = [statistics.median(seconds) for seconds in found]
-    slowest = [max(seconds) for seconds in found]
-    print(f"median of the bursts: {_times(statistics.median(medians), statistics.median(slowest))}")
-    print(f"worst of the bursts: {_times(max(medians), max(slowest))}")
-
-
-def _times(median: float, slowest: float) -> str:
-    return f"median {median * 1000:.0f} ms, slowest {slowest * 1000:.0f} ms"
-
-
-if __name__ == "__main__":
-    main()

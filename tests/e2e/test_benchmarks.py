@@ -1,36 +1,92 @@
-"""The benchmarks still run: each once, with next to nothing. How fast is not asked here."""
+"""The benchmarks still run: each part once, with next to nothing. How fast is not asked here."""
 
 from __future__ import annotations
 
-import re
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import benchmarks
+from benchmarks.__main__ import PARTS
+from benchmarks.page import DATA, PAGE, filled
 
 pytestmark = pytest.mark.e2e
 
-FOLDER = Path(benchmarks.__file__).parent
-TINY = {
-    "fill": ("{folder}/s.db --orders=9 --pending=4 --shops=2 --with-events=1", r"9 orders in \d+ s, \d+ MiB"),
-    "rest": ("--orders=20", r"20 orders at rest: \d+ MB resident .*\nGET /v1/status: median [\d.]+ ms"),
-    "run": ("--cycles=1 --orders=3 --latency=1", r"3 orders a turn.*\n  cycle 1: bare .*\n  median ratio \d+\.\d\d"),
-    "webhooks": ("--bursts=1 --webhooks=6", r"burst 1: 6 webhooks, median \d+ ms.*\nmedian of the bursts: .*\nworst"),
-}
-"""Of each benchmark the least that it can measure, and what it then prints."""
+ROOT = Path(benchmarks.__file__).parents[1]
+PEERS = "peers"
+SCALE = {"paused": {"status", "order_page", "feed_page", "submit"}, "pages": {"situation", "milestone", "reference"}}
 
 
-def test_every_benchmark_is_run_here() -> None:
-    assert {path.stem for path in FOLDER.glob("[!_]*.py")} == set(TINY)
+def measured(part: str, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """What a run of one part puts into the data of an empty page, and what it skipped."""
+    shutil.copy(ROOT / "docs" / PAGE, folder)
+    command = [sys.executable, "-m", "benchmarks", part, "--tiny", "--folder", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    data = json.loads((folder / DATA).read_text("utf-8"))
+    page = (folder / PAGE).read_text("utf-8")
+    assert page == filled(page, data)
+    now = data["now"]
+    assert now["machine"]["cores"] > 0
+    return now.get(part, {}), now["parts"][part]["skipped"]
 
 
-@pytest.mark.parametrize("name", TINY)
-def test_a_benchmark_measures_and_says_what(name: str, tmp_path: Path) -> None:
-    options, printed = TINY[name]
-    command = [sys.executable, "-m", f"benchmarks.{name}", *options.format(folder=tmp_path).split()]
-    done = subprocess.run(command, cwd=FOLDER.parent, capture_output=True, text=True, timeout=200, check=False)
+def test_driving_is_measured_beside_the_bare_client(tmp_path: Path) -> None:
+    found, skipped = measured("driving", tmp_path)
+    for latency in ("0", "20"):
+        side = found[latency]["sides"]["daemon"]
+        assert side["share"] > 0
+        assert side["loop_us"] > 0
+        assert side["commits_a_step"] > 0
+    assert "before" in found["0"]["sides"] or "the build before" in skipped[0]
+
+
+def test_a_peer_that_is_not_there_is_skipped_with_what_brings_it(tmp_path: Path) -> None:
+    found, skipped = measured(PEERS, tmp_path)
+    assert len(found) + len(skipped) == 4
+    assert all("make peers" in line or "apt-get install" in line for line in skipped)
+
+
+def test_many_orders_are_measured(tmp_path: Path) -> None:
+    found, _ = measured("scale", tmp_path)
+    (size,) = found.values()
+    assert size["import"]["rss_mb"] > 0
+    assert size["bulk"]["targets_a_second"] > 0
+    assert size["driving"]["steps_a_second"] > 0
+    for part, calls in SCALE.items():
+        assert all(size[part][call]["p95_ms"] > 0 for call in calls)
+
+
+def test_a_flood_beside_little_shops_is_measured(tmp_path: Path) -> None:
+    found, _ = measured("crowd", tmp_path)
+    assert found["flood"]["targets"] == 40
+    assert len(found["flood"]["little_first_step_seconds"]) == 5
+
+
+def test_bytes_and_syncs_are_measured(tmp_path: Path) -> None:
+    found, skipped = measured("weight", tmp_path)
+    assert found["store"]["bytes_an_order"] > 0
+    assert (found["store"]["fsyncs_a_step"] or 0) > 0 or "strace" in skipped[0]
+
+
+def test_bursts_of_webhooks_are_measured(tmp_path: Path) -> None:
+    found, _ = measured("webhooks", tmp_path)
+    burst = found["shopify"]["worst_burst"]
+    assert 0 < burst["half_ms"] <= burst["all_ms"]
+
+
+def test_every_part_is_run_here() -> None:
+    text = Path(__file__).read_text("utf-8")
+    assert all(f'measured("{part}"' in text or part == PEERS for part in PARTS)
+
+
+def test_a_store_is_filled(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.fill", str(tmp_path / "filled.db"), "--orders=20", "--pending=5"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
-    assert re.search(printed, done.stdout), done.stdout
+    assert "20 orders in" in done.stdout
