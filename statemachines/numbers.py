@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from decimal import Context, Decimal
+from functools import lru_cache
 
 from statemachines.target import Json
 
@@ -17,13 +18,14 @@ _LARGEST_EXPONENT = 400
 """Beyond what a double holds: spelled out, 1e9999999 would fill the memory."""
 _LONGEST = 2 * _LARGEST_EXPONENT  # digits, as they are written
 _LARGEST = 10**_LARGEST_EXPONENT
+_SHORT = 24  # characters of a number that is remembered
 _EXACT = Context(prec=4 * _LARGEST_EXPONENT)
 
 
 def decimal_of(value: Json) -> Decimal | None:
     """A number, or a text with one, as an exact decimal; None for anything else, NaN and infinite ones too."""
     if isinstance(value, str):
-        return _read(value.strip())
+        return _read_short(value) if len(value) <= _SHORT else _read(value.strip())
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -34,6 +36,12 @@ def decimal_of(value: Json) -> Decimal | None:
         is_short = value.is_finite() and len(value.as_tuple().digits) <= _LONGEST
         return value if is_short and abs(value.adjusted()) <= _LARGEST_EXPONENT else None
     return None
+
+
+@lru_cache(maxsize=4096)
+def _read_short(text: str) -> Decimal | None:
+    """Orders have few different numbers, and each of them many times."""
+    return _read(text.strip())
 
 
 def _read(text: str) -> Decimal | None:

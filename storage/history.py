@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from storage.transaction import Transaction
 
 
 def is_skipped(tx: Transaction, shop: str, order: str) -> bool:
     """Whether the order was left out before."""
     return bool(tx.query("SELECT 1 FROM skipped_orders WHERE shop = ? AND id = ?", (shop, order)))
+
+
+def skipped_among(tx: Transaction, shop: str, orders: Sequence[str]) -> set[str]:
+    """Those of several orders that were left out before."""
+    marks = ", ".join("?" * len(orders))
+    rows = tx.query(f"SELECT id FROM skipped_orders WHERE shop = ? AND id IN ({marks})", (shop, *orders))  # noqa: S608
+    return {order for (order,) in rows}
 
 
 def note_skipped(tx: Transaction, shop: str, order: str) -> bool:

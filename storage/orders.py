@@ -100,6 +100,13 @@ def get_order(tx: Transaction, shop: str, order: str) -> Order | None:
     return _ORDER.read(rows[0]) if rows else None
 
 
+def get_orders(tx: Transaction, shop: str, orders: Sequence[str]) -> dict[str, Order]:
+    """Those of several orders of a shop that are known, by id."""
+    marks = ", ".join("?" * len(orders))
+    rows = tx.query(f"SELECT {_ORDER.sql} FROM orders WHERE shop = ? AND id IN ({marks})", (shop, *orders))  # noqa: S608
+    return {order.id: order for order in map(_ORDER.read, rows)}
+
+
 def is_unchanged(tx: Transaction, known: Order, epoch: int) -> bool:
     """Whether an order is still as it was read, in one query with the fence. Raises StaleLease unless the lease of its
     shop is of this epoch."""

@@ -6,6 +6,7 @@ A row holds the newest payload byte for byte, and when it is read again. It goes
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from storage.records import Rejected
@@ -134,6 +135,14 @@ def hasten_rejected(tx: Transaction, shop: str) -> None:
 def is_set_aside(tx: Transaction, shop: str, order: str) -> bool:
     """Whether an order could not be read lately."""
     return bool(tx.query("SELECT 1 FROM rejected WHERE shop = ? AND subject = ?", (shop, subject_of(order, b""))))
+
+
+def set_aside_among(tx: Transaction, shop: str, orders: Sequence[str]) -> set[str]:
+    """Those of several orders that could not be read lately."""
+    subjects = [subject_of(order, b"") for order in orders]
+    marks = ", ".join("?" * len(orders))
+    rows = tx.query(f"SELECT order_id FROM rejected WHERE shop = ? AND subject IN ({marks})", (shop, *subjects))  # noqa: S608
+    return {order for (order,) in rows}
 
 
 def list_rejected(tx: Transaction, after: int, limit: int, shop: str | None = None) -> list[Rejected]:

@@ -7,7 +7,7 @@ requested, the list may be older than the known state: that is then kept, and a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,10 +19,10 @@ from orchestrator.decisions.reconciliation import reconcile
 from orchestrator.platforms.client import OrderSnapshot
 from statemachines.machine import OrderState, PlatformMachine
 from statemachines.target import Json
-from storage.history import forget_skipped, note_skipped
-from storage.orders import get_kept, get_order, get_payload, insert_order, save_payload, touch_order
+from storage.history import forget_skipped, note_skipped, skipped_among
+from storage.orders import get_kept, get_order, get_orders, get_payload, insert_order, save_payload, touch_order
 from storage.records import Order, Situation
-from storage.rejected import remove_rejected_of
+from storage.rejected import remove_rejected_of, set_aside_among
 from storage.transaction import Transaction
 
 _NEVER = 0  # `observed_at` of a provisional order: its first target starts with a read
@@ -51,13 +51,41 @@ class Observation:
     is_whole: bool = False
 
 
-def adopt(tx: Transaction, ctx: Context, observation: Observation) -> tuple[Order, Adopted]:
-    """Imports an unknown order, or updates a known one. Returns the order and what happened."""
+@dataclass(frozen=True, slots=True)
+class KnownOf:
+    """What the store knew of several orders at the beginning of a unit of work, in three queries. It says nothing about
+    an order once that was adopted."""
+
+    orders: Mapping[str, Order]
+    set_aside: Collection[str]
+    skipped: Collection[str]
+
+    @classmethod
+    def among(cls, tx: Transaction, shop: str, orders: Sequence[str]) -> KnownOf:
+        """What the store knows of these."""
+        return cls(get_orders(tx, shop, orders), set_aside_among(tx, shop, orders), skipped_among(tx, shop, orders))
+
+
+def adopt(
+    tx: Transaction, ctx: Context, observation: Observation, known: KnownOf | None = None
+) -> tuple[Order, Adopted]:
+    """Imports an unknown order, or updates a known one. Returns the order and what happened. `known`: of it and
+    others."""
     shop, snapshot = ctx.policy.shop, observation.snapshot
-    remove_rejected_of(tx, shop, snapshot.id)
-    order = get_order(tx, shop, snapshot.id)
+    known = known or KnownOf.among(tx, shop, [snapshot.id])
+    if snapshot.id in known.set_aside:
+        remove_rejected_of(tx, shop, snapshot.id)
+    order = known.orders.get(snapshot.id)
     if order is None:
-        return _import(tx, ctx, observation), Adopted.IMPORTED
+        imported = _import(tx, ctx, observation)
+        if snapshot.id in known.skipped:
+            forget_skipped(tx, shop, snapshot.id)
+        return imported, Adopted.IMPORTED
+    return _update(tx, ctx, order, observation)
+
+
+def _update(tx: Transaction, ctx: Context, order: Order, observation: Observation) -> tuple[Order, Adopted]:
+    shop, snapshot = ctx.policy.shop, observation.snapshot
     if _is_stale(ctx, order, observation.read_at):
         return _note_change(tx, ctx, order, observation), Adopted.STALE
     if order.intent is None and order.gone_at is None and _is_unchanged(ctx.machine, order, snapshot):
@@ -87,6 +115,7 @@ def adopt_provisionally(tx: Transaction, ctx: Context, snapshot: OrderSnapshot, 
             note_skipped(tx, ctx.policy.shop, snapshot.id)
         else:
             _import(tx, ctx, Observation(snapshot, _NEVER, cause))
+            forget_skipped(tx, ctx.policy.shop, snapshot.id)
         return
     if not order.is_provisional or order.intent is not None or _is_duplicate(tx, order, snapshot):
         return
@@ -189,11 +218,11 @@ def _import(tx: Transaction, ctx: Context, observation: Observation) -> Order:
         is_provisional=snapshot.is_provisional,
         payment_status=snapshot.payment_status,
     )
-    draft = Draft(insert_order(tx, order, snapshot.payload, snapshot.content), (), cause=observation.cause)
+    draft = Draft(order, (), cause=observation.cause)
     draft.emit(
         "order.imported", state=state, milestone=order.milestone, reference=snapshot.reference, payment=snapshot.payment
     )
-    advance(draft, ctx)
-    draft.save(tx, now)
-    forget_skipped(tx, order.shop, order.id)
+    advance(draft, ctx)  # before it is written: once is enough
+    draft.order = insert_order(tx, draft.order, snapshot.payload, snapshot.content)
+    draft.save_events(tx, now)
     return draft.order

@@ -33,8 +33,14 @@ def may_be_history(policy: Policy, age: Age) -> bool:
 
 def is_history(tx: Transaction, ctx: Context, order: str, age: Age) -> bool:
     """Whether an order is history: not known here, and of an age that is left out."""
+    is_doubtful = may_be_history(ctx.policy, age)
+    return is_doubtful and get_order(tx, ctx.policy.shop, order) is None and is_history_if_new(tx, ctx, age)
+
+
+def is_history_if_new(tx: Transaction, ctx: Context, age: Age) -> bool:
+    """Whether an order that is not known here is history."""
     policy = ctx.policy
-    if not may_be_history(policy, age) or get_order(tx, policy.shop, order) is not None:
+    if not may_be_history(policy, age):
         return False
     if _is_before(age.ordered_at, policy.import_since):
         return True

@@ -13,11 +13,13 @@ Two observations of an order are compared by their content, so a platform also s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
+from typing import Any, TypeAlias
 
 from orchestrator.platforms.json_text import storable
 from statemachines.numbers import decimal_of, shortest, total, written
@@ -159,16 +161,8 @@ def texts(value: Json) -> dict[str, str]:
 
 def digest(content: Mapping[str, Json], apart: Apart) -> str:
     """A digest of what counts in content: equal for two reads that show the same."""
-    kept = without(content, [*apart.steps, *apart.beside])
-    return blake2b(_dumped(_canonical(None, kept)).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def without(content: Mapping[str, Json], patterns: Iterable[str]) -> Json:
-    """Content less what the patterns name."""
-    kept: Json = content
-    for pattern in patterns:
-        kept = _less(kept, pattern.split("/")[1:])
-    return kept
+    counted = _counted(None, content, _left_out(apart))
+    return blake2b(_dumped(counted).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def is_same_amount(one: str, other: str) -> bool:
@@ -176,26 +170,56 @@ def is_same_amount(one: str, other: str) -> bool:
     return one == other or ((number := decimal_of(one)) is not None and number == decimal_of(other))
 
 
-def _less(value: Json, path: list[str]) -> Json:
-    name, *rest = path
-    if isinstance(value, list) and name == "*":
-        return [_less(each, rest) if rest else None for each in value]
-    if not isinstance(value, Mapping) or name not in value:
-        return value
-    if not rest:
-        return {each: inner for each, inner in value.items() if each != name}
-    return {**value, name: _less(value[name], rest)}
+_Paths: TypeAlias = Mapping[str, "_Paths | None"]
+"""Patterns, name by name: None where one ends."""
 
 
-def _canonical(name: str | None, value: Json) -> Json:
-    if isinstance(value, Mapping):  # what is given as empty differs from what is missing in nothing that counts
-        return {each: _canonical(each, inner) for each, inner in value.items() if inner is not None and inner != []}
+@lru_cache(maxsize=64)
+def _left_out(apart: Apart) -> _Paths:
+    paths: dict[str, Any] = {}
+    for pattern in (*apart.steps, *apart.beside):
+        *names, last = pattern.split("/")[1:]
+        inner: dict[str, Any] | None = paths
+        for name in names:
+            inner = None if inner is None else inner.setdefault(name, {})
+        if inner is not None:
+            inner[last] = None
+    return paths
+
+
+def _counted(name: str | None, value: Json, left_out: _Paths | None) -> Json:
+    """A value less what the paths name, as it is digested: what is given as empty differs from what is missing in
+    nothing that counts, nor does an amount from the same one with other zeros."""
+    if isinstance(value, dict):
+        return _counted_members(value, left_out)
     if isinstance(value, list):
-        return [_canonical(name, each) for each in value]
-    if name in AMOUNTS and isinstance(value, str) and (number := decimal_of(value)) is not None:
-        return str(shortest(number))
-    return value
+        if left_out is None or "*" not in left_out:
+            return [_counted(name, each, None) for each in value]
+        inside = left_out["*"]
+        return [None if inside is None else _counted(name, each, inside) for each in value]
+    return _shortest_text(value) if isinstance(value, str) and name in AMOUNTS else value
 
 
-def _dumped(value: Json) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def _counted_members(value: dict[str, Json], left_out: _Paths | None) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for name, inner in value.items():
+        below = None
+        if left_out is not None and name in left_out and (below := left_out[name]) is None:
+            continue
+        if isinstance(inner, str):
+            found[name] = _shortest_text(inner) if name in AMOUNTS else inner
+        elif isinstance(inner, dict | list):
+            if inner != []:
+                found[name] = _counted(name, inner, below)
+        elif inner is not None:
+            found[name] = inner
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _shortest_text(amount: str) -> str:
+    number = decimal_of(amount)
+    return amount if number is None else str(shortest(number))
+
+
+_dumped = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode

@@ -12,7 +12,7 @@ crash, the order is read before anything is sent again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeGuard
 
@@ -31,6 +31,7 @@ from orchestrator.runtime.access import report_failure
 from orchestrator.runtime.admission import Admission
 from orchestrator.runtime.reading import not_adopted, read_order
 from orchestrator.runtime.rules import Rules
+from orchestrator.runtime.walk_turns import WalkTurns
 from statemachines.machine import PlatformMachine
 from storage.errors import StoreError
 from storage.leases import fence
@@ -57,6 +58,7 @@ class ShopServices:
     chance: Chance
     checkpoints: Checkpoints
     metrics: Metrics
+    walk_turns: WalkTurns = field(default_factory=WalkTurns)
 
     @property
     def policy(self) -> Policy:

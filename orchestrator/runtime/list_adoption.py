@@ -5,12 +5,12 @@ What cannot be read or adopted is set aside by itself and never stops the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from orchestrator.decisions.adoption import Adopted, Observation, adopt, note_gone
-from orchestrator.decisions.history import is_history, may_be_history
+from orchestrator.decisions.adoption import Adopted, KnownOf, Observation, adopt, note_gone
+from orchestrator.decisions.history import is_history, is_history_if_new, may_be_history
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.platforms.client import Age, Page, UnreadableItem
 from orchestrator.runtime.driver import ShopServices
@@ -156,21 +156,26 @@ class ListAdoption:
         return results
 
     def _adopt(
-        self, tx: Transaction, observations: Iterable[Observation], skip_if_new: frozenset[str]
+        self, tx: Transaction, observations: Sequence[Observation], skip_if_new: frozenset[str]
     ) -> tuple[list[Adopted], int]:
         """Returns what each order was adopted as, and how many are history for the first time."""
         self._services.fence(tx)
         ctx = self._services.context()
+        before = KnownOf.among(tx, self._shop, [observation.snapshot.id for observation in observations])
+        adopted: set[str] = set()
         results, skipped = [], 0
         for observation in observations:
             order, age = observation.snapshot.id, observation.snapshot.age
-            is_doubtful = order in skip_if_new and get_order(tx, self._shop, order) is None
-            if is_history(tx, ctx, order, age) or (is_doubtful and age.is_over):
+            known = KnownOf.among(tx, self._shop, [order]) if order in adopted else before  # a list may repeat a row
+            adopted.add(order)
+            is_new = order not in known.orders
+            is_doubtful = is_new and order in skip_if_new
+            if is_new and (is_history_if_new(tx, ctx, age) or (is_doubtful and age.is_over)):
                 skipped += note_skipped(tx, self._shop, order)
                 remove_rejected_of(tx, self._shop, order)
                 results.append(Adopted.SKIPPED)
             elif not is_doubtful:
-                results.append(adopt(tx, ctx, observation)[1])
+                results.append(adopt(tx, ctx, observation, known)[1])
         return results, skipped
 
     async def _report(self, results: list[Adopted]) -> None:

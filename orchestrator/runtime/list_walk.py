@@ -3,8 +3,10 @@ could not get, so that a large import gets through in spite of failures."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 from orchestrator.platforms.client import Page
 from orchestrator.platforms.failures import Inconsistent
@@ -14,6 +16,8 @@ from orchestrator.runtime.list_adoption import ListAdoption, Tally
 from orchestrator.runtime.pages_watch import PagesWatch
 from orchestrator.runtime.row_reads import RowReads
 from statemachines.target import Json
+
+AskPage: TypeAlias = Callable[[], Awaitable[Page]]
 
 _TRIES_AT_A_PAGE = 5
 
@@ -49,11 +53,8 @@ class ListWalk:
         be whole or has no end."""
         services, cursor = self._services, self._take_up(position)
         while True:
-            read_at = services.clock.now_ms()
             self._unfinished = _Unfinished(position, cursor)
-            page = await ask(services, "list", partial(services.client.list_page, position, cursor))
-            self._stuck = 0
-            await self._adoption.adopt_page(page, read_at, tally)
+            page = await self._take_page(position, cursor, tally)
             await self._rows.read_page(await self._adoption.worth_reading(page, tally, only_new=only_new), tally)
             self._rows.turn_page()
             await services.checkpoints.reach("after_sync")
@@ -64,6 +65,25 @@ class ListWalk:
             if page.next is None:
                 return page
             cursor = page.next
+
+    async def _take_page(self, position: Json, cursor: Json, tally: Tally) -> Page:
+        """Asks for a page and adopts what it shows as a whole. A page of a list that may be long waits for its turn:
+        the first one of what changed since the last sync is mostly the only one."""
+        if position is not None and cursor is None:
+            return await self._page(position, cursor, tally, lambda call: call())
+        async with self._services.walk_turns.turn() as turn:
+            return await self._page(position, cursor, tally, turn.during)
+
+    async def _page(
+        self, position: Json, cursor: Json, tally: Tally, during: Callable[[AskPage], Awaitable[Page]]
+    ) -> Page:
+        services = self._services
+        read_at = services.clock.now_ms()
+        list_page = partial(services.client.list_page, position, cursor)
+        page = await during(partial(ask, services, "list", list_page))
+        self._stuck = 0
+        await self._adoption.adopt_page(page, read_at, tally)
+        return page
 
     def _take_up(self, position: Json) -> Json:
         """The cursor where the last walk broke off; after some failures at the same page it begins anew."""

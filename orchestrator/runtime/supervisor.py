@@ -34,6 +34,7 @@ from orchestrator.runtime.renewal import renewing
 from orchestrator.runtime.reports import RateLimitFacts, ShopFacts, ShopsFacts
 from orchestrator.runtime.rules import Rules
 from orchestrator.runtime.wakeups import DueWakeups, Wakeups
+from orchestrator.runtime.walk_turns import WalkTurns
 from orchestrator.runtime.worker import ShopWorker
 from storage.errors import StoreError
 from storage.identity import read_identity
@@ -79,6 +80,7 @@ class Supervisor:
         self._store = store
         self._leases = Leases(store, node, clock)
         self._due = DueWakeups(store)
+        self._walk_turns = WalkTurns()
         self._clock, self._chance, self._checkpoints, self._metrics = clock, chance, checkpoints, metrics
         self._config: Config | None = None
         self._entries: dict[str, _Entry] = {}
@@ -284,6 +286,7 @@ class Supervisor:
             chance=self._chance,
             checkpoints=self._checkpoints,
             metrics=self._metrics,
+            walk_turns=self._walk_turns,
         )
         interval = shop.poll.interval_seconds if shop.poll.enabled else None
         is_first = shop.name not in self._worked_for

@@ -15,6 +15,8 @@ from html import unescape
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 import anyio.to_thread
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
 from yarl import URL
 
 from orchestrator.platforms.base.permits import acquire_permit, with_permits
@@ -370,8 +372,21 @@ class RestClient(ABC):
             raise failure
         with self._caller.reading(answer):
             if len(answer.body) > LARGE_BODY_BYTES:
-                return await anyio.to_thread.run_sync(read, answer.body, *args)
+                return await anyio.to_thread.run_sync(read, answer.body, *args, limiter=_reader())
             return read(answer.body, *args)
+
+
+_READER: Final[RunVar[CapacityLimiter]] = RunVar("the one that reads large lists")
+
+
+def _reader() -> CapacityLimiter:
+    """Large lists are read one at a time, whosever they are: threads take the interpreter from the event loop for
+    milliseconds each, and each list is large in memory."""
+    try:
+        return _READER.get()
+    except LookupError:
+        _READER.set(limiter := CapacityLimiter(1))
+        return limiter
 
 
 def _words(value: Json) -> str:

@@ -1,0 +1,83 @@
+"""Turns at long lists: a few pages at once are asked for and taken in, whatever the number of shops.
+
+A page of a list is large in memory, and hundreds of shops that are followed for the first time would have as many at
+once. So a sync that goes through more than what changed lately waits for a turn before each page. A turn is held while
+the platform is asked and the page is taken in, not while rows are read one by one.
+
+A platform that does not answer must not keep the others waiting: who waits for a turn takes over that of a call that
+has been out for a second. When it answers after all, it waits for another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import anyio
+
+T = TypeVar("T")
+
+_AT_ONCE = 4
+_PATIENCE_SECONDS = 1.0
+
+
+class WalkTurns:
+    """Of all shops of a process."""
+
+    def __init__(self, at_once: int = _AT_ONCE, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+        self._turns = anyio.Semaphore(at_once)
+        self._patience = patience_seconds
+        self._out: dict[Turn, float] = {}  # turns whose call is out, and since when
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Turn]:
+        """A turn, for as long as the block lasts."""
+        turn = Turn(self)
+        await self.take()
+        try:
+            yield turn
+        finally:
+            if turn.is_held:
+                self._turns.release()
+
+    async def take(self) -> None:
+        """Waits for a turn, and takes over those of calls that have been out for too long."""
+        while True:
+            with anyio.move_on_after(self._patience):
+                await self._turns.acquire()
+                return
+            now = anyio.current_time()
+            for turn, since in list(self._out.items()):
+                if now - since >= self._patience:
+                    self.left(turn)
+                    turn.is_held = False
+                    self._turns.release()
+
+    def went_out(self, turn: Turn) -> None:
+        """The turn's call is out from now on."""
+        self._out[turn] = anyio.current_time()
+
+    def left(self, turn: Turn) -> None:
+        """Nobody may take the turn over any more."""
+        self._out.pop(turn, None)
+
+
+class Turn:
+    """One turn; `is_held` False: it was taken over while a call was out."""
+
+    def __init__(self, turns: WalkTurns) -> None:
+        self._turns = turns
+        self.is_held = True
+
+    async def during(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The result of a call to a platform; the turn is held again when it returns. Raises what the call does."""
+        self._turns.went_out(self)
+        try:
+            result = await call()
+        finally:
+            self._turns.left(self)
+        if not self.is_held:
+            await self._turns.take()
+            self.is_held = True
+        return result
