@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from contextlib import AbstractContextManager
 from functools import partial
@@ -24,7 +25,9 @@ from orchestrator.clock import Clock, rfc3339
 from orchestrator.masking import Mask
 from orchestrator.process.log_writer import LineWriter
 
-LogFormat = Literal["json", "text"]
+LogFormat = Literal["auto", "json", "text"]
+"""`auto`: text where the stream is a terminal, else JSON."""
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -64,7 +67,7 @@ def configure(
         _Timestamp(clock or Clock()),
         structlog.processors.StackInfoRenderer(),
     ]
-    rendering = _rendering(log_format, is_coloured=sink.is_terminal)
+    rendering = _rendering(log_format, is_terminal=sink.is_terminal)
     if writer is not None:
         writer.notice = partial(_notice, [_Timestamp(clock or Clock()), *rendering])
     structlog.configure(
@@ -164,7 +167,9 @@ def _lead_with_the_event(_logger: WrappedLogger, _method: str, event: EventDict)
     return {"at": event.pop("at"), "level": event.pop("level"), "event": event.pop("event"), **event}
 
 
-def _rendering(log_format: LogFormat, *, is_coloured: bool) -> list[Processor]:
+def _rendering(log_format: LogFormat, *, is_terminal: bool) -> list[Processor]:
+    if log_format == "auto":
+        log_format = "text" if is_terminal else "json"
     match log_format:
         case "json":
             return [
@@ -175,7 +180,7 @@ def _rendering(log_format: LogFormat, *, is_coloured: bool) -> list[Processor]:
         case "text":
             return [
                 structlog.dev.ConsoleRenderer(
-                    colors=is_coloured,
+                    colors=is_terminal and not os.environ.get("NO_COLOR"),
                     timestamp_key="at",
                     exception_formatter=structlog.dev.plain_traceback,
                     pad_event_to=0,

@@ -42,7 +42,7 @@ _WITHOUT_SHOPS: Final[dict[str, Any]] = {
     "retention_days": 400,
     "drain_seconds": 30,
     "status_file": "status.json",
-    "log": {"format": "json", "level": "info"},
+    "log": {"format": "auto", "level": "info"},
     "recovery_limit": 5,
 }
 

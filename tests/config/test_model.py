@@ -28,7 +28,7 @@ def test_an_empty_config_has_every_default(tmp_path: Path) -> None:
     assert config.api.tcp is None
     assert (config.retention_days, config.drain_seconds, config.recovery_limit) == (400, 30, 5)
     assert config.status_file == tmp_path / "status.json"
-    assert (config.log.format, config.log.level) == ("json", "info")
+    assert (config.log.format, config.log.level) == ("auto", "info")
     assert config.shops == {}
 
 

@@ -101,13 +101,31 @@ def test_a_line_below_the_level_is_not_written_and_the_level_can_change() -> Non
     assert stream.getvalue() == ""
 
 
-def test_text_is_coloured_on_a_terminal_only() -> None:
+def test_text_is_coloured_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
     plain, coloured = configured("text"), Terminal()
     logs.get_logger().info("step.done", shop="acme")
     configured("text", stream=coloured)
     logs.get_logger().info("step.done", shop="acme")
     assert plain.getvalue() == "2023-11-14T22:13:20.123Z [info     ] step.done shop=acme\n"
     assert "\x1b[" in coloured.getvalue()
+
+
+def test_who_wants_no_colour_gets_none_on_a_terminal_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = configured("text", stream=Terminal())
+    logs.get_logger().info("step.done")
+    assert "\x1b" not in terminal.getvalue()
+
+
+def test_by_itself_the_log_is_text_on_a_terminal_and_json_elsewhere() -> None:
+    piped, terminal = configured("auto"), Terminal()
+    logs.get_logger().info("step.done", shop="acme")
+    configured("auto", stream=terminal)
+    logs.get_logger().info("step.done", shop="acme")
+    assert lines(piped)[0]["event"] == "step.done"
+    assert not terminal.getvalue().startswith("{")
+    assert "step.done" in terminal.getvalue()
 
 
 def test_text_from_a_platform_cannot_forge_a_line() -> None:
