@@ -117,7 +117,9 @@ class ApiSettings(Section):
 class LogSettings(Section):
     """What is logged to stderr."""
 
-    format: Annotated[LogFormat, Field(description="json for machines, text for people; auto: text on a terminal, else json")] = "auto"
+    format: Annotated[
+        LogFormat, Field(description="json for machines, text for people; auto: text on a terminal, else json")
+    ] = "auto"
     level: Annotated[LogLevel, Field(description="The least severe level that is logged")] = "info"
 
 
