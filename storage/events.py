@@ -90,8 +90,35 @@ def _text(data: dict[str, Json] | None) -> str:
 
 def list_events(tx: Transaction, after: int, limit: int, wanted: EventFilter = EventFilter()) -> list[Event]:
     """Events above `after`, oldest first."""
-    where = ["cursor > ?"]
-    values: list[Value] = [after]
+    where, values = _wanted(tx, wanted)
+    sql = f"SELECT {COLUMNS.sql} FROM events WHERE {' AND '.join(['cursor > ?', *where])} ORDER BY cursor LIMIT ?"  # noqa: S608
+    return [COLUMNS.read(row) for row in tx.query(sql, [after, *values, limit])]
+
+
+def cursor_before_newest(tx: Transaction, count: int, wanted: EventFilter = EventFilter()) -> int:
+    """The cursor above which the `count` newest events of a filter are, 0 where there are fewer. Walks back over what
+    lies between, as a reader of the whole feed would walk forward."""
+    if count == 0:
+        return last_cursor(tx)
+    where, values = _wanted(tx, wanted)
+    sql = (
+        f"SELECT cursor FROM events WHERE {' AND '.join(['cursor > ?', *where])} ORDER BY cursor DESC LIMIT 1 OFFSET ?"  # noqa: S608
+    )
+    rows = tx.query(sql, [0, *values, count - 1])
+    return rows[0][0] - 1 if rows else 0
+
+
+def cursor_before(tx: Transaction, at: int) -> int:
+    """The cursor of the newest event from before an instant, 0 if none is kept: what is above it is from then on. Walks
+    back over just that; times have no index."""
+    rows = tx.query("SELECT cursor FROM events WHERE at < ? ORDER BY cursor DESC LIMIT 1", (at,))
+    return rows[0][0] if rows else 0
+
+
+def _wanted(tx: Transaction, wanted: EventFilter) -> tuple[list[str], list[Value]]:
+    """The conditions of a filter with their values."""
+    where: list[str] = []
+    values: list[Value] = []
     if wanted.shop is not None:
         # by the index of orders a shop's whole feed would be read and sorted; the cursor leads there in order
         column = "shop" if wanted.order is not None else tx.dialect.unindexed("shop")
@@ -103,8 +130,7 @@ def list_events(tx: Transaction, after: int, limit: int, wanted: EventFilter = E
     if wanted.types:
         where.append(f"type IN ({', '.join('?' * len(wanted.types))})")
         values.extend(wanted.types)
-    sql = f"SELECT {COLUMNS.sql} FROM events WHERE {' AND '.join(where)} ORDER BY cursor LIMIT ?"  # noqa: S608
-    return [COLUMNS.read(row) for row in tx.query(sql, [*values, limit])]
+    return where, values
 
 
 def last_cursor(tx: Transaction) -> int:

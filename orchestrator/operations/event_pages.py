@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from orchestrator.decisions.problems import Help
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.inclusions import Included, included_of_event, within_bounds
-from storage.events import EventFilter, last_cursor, list_events
+from storage.events import EventFilter, cursor_before, cursor_before_newest, last_cursor, list_events
 from storage.identity import feed_id
 from storage.records import Event
 from storage.transaction import Transaction
@@ -33,6 +33,13 @@ def event_page(
     if len(events) == limit or len(shown) < len(events):
         return EventPage(shown, shown[-1][0].cursor, feed_id(tx))
     return EventPage(shown, max(after, last_cursor(tx)), feed_id(tx))
+
+
+def beginning(tx: Transaction, wanted: EventFilter, tail: int | None, since: int | None) -> int:
+    """The cursor above which the newest `tail` events of a filter are, and those from the instant `since` on; None asks
+    for no such thing."""
+    newest = 0 if tail is None else cursor_before_newest(tx, tail, wanted)
+    return newest if since is None else max(newest, cursor_before(tx, since))
 
 
 def refuse_foreign_cursor(tx: Transaction, cursor: int, feed: str | None) -> None:

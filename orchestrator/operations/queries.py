@@ -20,7 +20,7 @@ from orchestrator.operations import documents
 from orchestrator.operations.content_view import with_payment_status
 from orchestrator.operations.deliveries import EndpointFacts, consumer_views, delivery_views, no_consumer
 from orchestrator.operations.dump import DumpLine, dump_lines
-from orchestrator.operations.event_pages import EventPage, event_page, refuse_foreign_cursor
+from orchestrator.operations.event_pages import EventPage, beginning, event_page, refuse_foreign_cursor
 from orchestrator.operations.feed import Feed
 from orchestrator.operations.inclusions import Included, included_of_order
 from orchestrator.operations.order_pages import Configured, OrderPage, OrderQuery, order_page
@@ -217,6 +217,13 @@ class Queries:
                 return page
             with anyio.move_on_after(left):
                 await self._feed.wait_beyond(after)
+
+    async def beginning(self, wanted: EventFilter, tail: int | None, since: int | None) -> int:
+        """The cursor to read from for the newest `tail` events, and those from `since` (Unix milliseconds) on; 0 where
+        neither is asked for."""
+        if tail is None and since is None:
+            return 0
+        return await self._store.read(lambda tx: beginning(tx, wanted, tail, since))
 
     async def _check_cursor(self, cursor: int, feed: str | None) -> None:
         """Raises Refused `cursor-ahead`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,8 @@ import anyio.lowlevel
 import pytest
 
 from orchestrator.api.handlers import feed
+from orchestrator.clock import rfc3339
+from storage.events import append_event
 from tests.api.bench import Bench, bench
 
 SSE = {"Accept": "text/event-stream"}
@@ -58,6 +61,48 @@ async def test_events_are_filtered_and_the_reader_moves_on_over_the_others() -> 
         assert await cursors(b, "type=order.held,sync.completed&limit=1") == ([3], 3)
         assert await cursors(b, "type=target.reached") == ([], 4)
         assert (await b.get("/v1/events?shop=nope")).slug == "shop-not-found"
+
+
+async def test_the_newest_events_of_a_filter_are_asked_for_by_their_number() -> None:
+    async with bench() as b:
+        await some_events(b)
+        assert await cursors(b, "tail=2") == ([3, 4], 4)
+        assert await cursors(b, "tail=99") == ([1, 2, 3, 4], 4)
+        assert await cursors(b, "tail=0") == ([], 4)
+        assert await cursors(b, "tail=1&shop=acme") == ([3], 4)
+        assert await cursors(b, "tail=1&type=order.imported&order=1") == ([1], 4)
+        assert await cursors(b, "tail=3&limit=2") == ([2, 3], 3)
+        assert await cursors(b, "tail=3&after=3") == ([4], 4)
+        assert await cursors(b, "tail=1&type=target.reached") == ([], 4)
+
+
+async def test_events_are_asked_for_from_an_instant_on() -> None:
+    async with bench() as b:
+        await some_events(b)
+        later = b.clock.now_ms() + 3_600_000
+        now = rfc3339(later)
+        assert await cursors(b, f"since={now}") == ([], 4)
+        for shop in ("żółw & co", "acme", "acme", "żółw & co"):
+            await b.store.write(partial(append_event, at=later, type="order.held", shop=shop, order="1"))
+        assert await cursors(b, f"since={now}") == ([5, 6, 7, 8], 8)
+        assert await cursors(b, f"since={now}&shop=acme&tail=2") == ([6, 7], 8)
+        assert await cursors(b, f"since={now}&tail=99") == ([5, 6, 7, 8], 8)
+        assert await cursors(b, "since=2001-01-01T00:00:00Z&limit=1") == ([1], 1)
+
+
+async def test_a_stream_begins_where_it_is_asked_to_and_resumes_where_it_was() -> None:
+    async with bench() as b:
+        await some_events(b)
+        async with streamed(b, "?tail=1") as response:
+            assert (await next_event(response))["id"] == "4"
+        async with streamed(b, "?tail=1", **{"Last-Event-ID": "2"}) as response:
+            assert (await next_event(response))["id"] == "3"
+
+
+@pytest.mark.parametrize("query", ["tail=-1", "tail=x", "since=yesterday", "since=2026-01-01"])
+async def test_a_beginning_that_cannot_be_read_is_refused(query: str) -> None:
+    async with bench() as b:
+        assert (await b.get(f"/v1/events?{query}")).slug == "invalid-request"
 
 
 @pytest.mark.parametrize(

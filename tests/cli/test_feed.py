@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from orchestrator.cli.client import Client
 from orchestrator.cli.commands.feed import _pages
+from orchestrator.cli.instants import instant_of
 from orchestrator.cli.place import Address
 from tests.cli.fake import FakeDaemon, Run, a_status, an_event
 
@@ -43,6 +46,39 @@ def test_several_types_may_be_asked_for_one_by_one_and_as_a_list(daemon: FakeDae
     daemon.answers["GET", "/v1/events"] = {"events": [], "next": 0}
     assert fulfilld("events", "--type", "step.done,order.held", "--type", "target.failed").exit_code == 0
     assert daemon.calls[0][2]["type"] == "step.done,order.held,target.failed"
+
+
+def test_the_newest_events_are_asked_for_once_and_the_cursor_goes_on(daemon: FakeDaemon, fulfilld: Run) -> None:
+    daemon.answers["GET", "/v1/events"] = [{"events": [an_event(9)], "next": 9}, {"events": [], "next": 9}]
+    assert fulfilld("events", "--tail", "5", "--since", "2026-03-01T12:00Z").exit_code == 0
+    first, second = (query for _, _, query, _, _ in daemon.calls)
+    assert (first["tail"], first["since"]) == ("5", "2026-03-01T12:00:00.000Z")
+    assert (second["after"], second.keys() & {"tail", "since"}) == ("9", set())
+
+
+@pytest.mark.parametrize("given", ["soon", "1y", "2026-13-01", "", "999999999w"])
+def test_a_time_that_cannot_be_read_is_refused_with_examples(fulfilld: Run, given: str) -> None:
+    result = fulfilld("events", "--since", given)
+    assert result.exit_code == 2
+    assert "1h" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "instant"),
+    [
+        ("90s", "2026-03-01T11:58:30.000Z"),
+        ("15m", "2026-03-01T11:45:00.000Z"),
+        ("1h", "2026-03-01T11:00:00.000Z"),
+        ("2D", "2026-02-27T12:00:00.000Z"),
+        ("1w", "2026-02-22T12:00:00.000Z"),
+        ("2026-02-28", "2026-02-28T00:00:00.000Z"),
+        ("2026-02-28T10:30", "2026-02-28T10:30:00.000Z"),
+        ("2026-02-28T10:30:00+01:00", "2026-02-28T09:30:00.000Z"),
+    ],
+)
+def test_a_time_is_so_long_ago_or_one_of_the_calendar(given: str, instant: str) -> None:
+    noon = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp() * 1000)
+    assert instant_of(given, noon) == instant
 
 
 def test_an_event_is_one_line(daemon: FakeDaemon, fulfilld: Run) -> None:

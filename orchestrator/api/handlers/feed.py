@@ -31,7 +31,9 @@ KEEP_ALIVE_SECONDS = 15.0
 
 async def read_events(call: Call[EventsQuery]) -> web.StreamResponse:
     """Events above a cursor."""
-    return await _events(call, call.query.after)
+    query = call.query
+    beginning = await call.services.queries.beginning(_filter(query), query.tail, query.since)
+    return await _events(call, max(query.after, beginning))
 
 
 async def read_consumer_events(call: Call[FeedQuery]) -> web.StreamResponse:
@@ -69,7 +71,7 @@ async def forget_consumer(call: Call[Query]) -> web.StreamResponse:
 
 async def _events(call: Call[FeedQuery], after: int) -> web.StreamResponse:
     query = call.query
-    wanted = EventFilter(shop=query.shop, order=query.order, types=query.type)
+    wanted = _filter(query)
     resumed = header(call.request, "Last-Event-ID", CURSOR)
     if prefers(call.request.headers.getall("Accept", ()), SSE_TYPE, JSON_TYPE):
         cursor = after if resumed is None else int(resumed)
@@ -83,6 +85,10 @@ async def _events(call: Call[FeedQuery], after: int) -> web.StreamResponse:
         return answer(EventPage(events=[event_view(event) for event, _ in page.events], next=page.next, feed=page.feed))
     events = json_list(_event_json(event, included) for event, included in page.events)
     return json_answer(b'{"events":%b,"next":%d,"feed":%b}' % (events, page.next, to_json(page.feed)))
+
+
+def _filter(query: FeedQuery) -> EventFilter:
+    return EventFilter(shop=query.shop, order=query.order, types=query.type)
 
 
 async def _frames(call: Call[FeedQuery], cursor: int, wanted: EventFilter, feed_id: str) -> AsyncGenerator[bytes, None]:

@@ -125,6 +125,10 @@ class EventsQuery(FeedQuery):
     """As FeedQuery, with the reader's own cursor."""
 
     after: Annotated[Cursor, Field(description="The cursor to go on from; 0 is the beginning")] = 0
+    tail: Annotated[
+        Cursor | None, Field(description="Only the newest so many of those asked for, and what comes after them")
+    ] = None
+    since: Annotated[Instant | None, Field(description="Only events from this instant on")] = None
 
 
 class RejectedQuery(Query):

@@ -14,7 +14,7 @@ import typer
 from orchestrator.cli.commands.options import Include, client_of, exact_json, included
 
 if TYPE_CHECKING:
-    from orchestrator.cli.client import Client
+    from orchestrator.cli.client import Client, Query
 
 _PAGE = 1000
 _WAIT_SECONDS = 30
@@ -24,6 +24,13 @@ _AGAIN_SECONDS = 1.0
 def events(
     context: typer.Context,
     after: Annotated[int, typer.Option("--after", min=0, metavar="CURSOR", help="Only events beyond this cursor.")] = 0,
+    tail: Annotated[
+        int | None, typer.Option("--tail", min=0, metavar="N", help="Only the newest N of them; 0 with --follow: none.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="WHEN", help="Only from then on: 90s, 15m, 1h, 2d ago, or 2026-03-01T12:00Z."),
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="Wait for further events until Ctrl-C, across restarts of the daemon.")
     ] = False,
@@ -40,9 +47,10 @@ def events(
     from orchestrator.cli.blocks import show
     from orchestrator.cli.pages import event_line
 
-    query: dict[str, str | None] = {"shop": shop, "order": order, "type": ",".join(types or ()) or None}
-    query["include"] = included(include)
-    for page in _pages(client_of(context), after, query, follow):
+    query: Query = {"shop": shop, "order": order, "type": ",".join(types or ()) or None}
+    query = {**query, "include": included(include)}
+    beginning = {"tail": tail, "since": None if since is None else _instant(since)}
+    for page in _pages(client_of(context), after, query, is_following=follow, beginning=beginning):
         if include:
             sys.stdout.writelines(exact_json(event) + "\n" for event in page)
         elif as_json:
@@ -79,8 +87,24 @@ def dump(
     sys.stderr.write(f"{output} has {lines} lines\n")
 
 
-def _pages(client: Client, after: int, query: dict[str, str | None], is_following: bool) -> Iterator[list[Any]]:
-    """Pages of events that have any. With `is_following` it never ends and outlives the daemon's restarts."""
+def _instant(given: str) -> str:
+    """Raises typer.BadParameter."""
+    from orchestrator.cli.instants import instant_of
+    from orchestrator.clock import Clock
+
+    try:
+        return instant_of(given, Clock().now_ms())
+    except ValueError as error:
+        raise typer.BadParameter(f"--since {error}") from None
+
+
+def _pages(
+    client: Client, after: int, query: Query, *, is_following: bool, beginning: Query | None = None
+) -> Iterator[list[Any]]:
+    """Pages of events that have any. With `is_following` it never ends and outlives the daemon's restarts.
+
+    `beginning`: what says, beside `after`, where to begin; from the first answer on the cursor does.
+    """
     from orchestrator.cli.failures import ExitCode, Failure
 
     wait_seconds, is_lost, has_answered = 0, False, False
@@ -88,6 +112,8 @@ def _pages(client: Client, after: int, query: dict[str, str | None], is_followin
     while True:
         try:
             asked = {**query, "after": after, "limit": _PAGE, "wait": wait_seconds or None, "feed": feed}
+            if not has_answered:
+                asked.update(beginning or {})
             answer = client.get("/v1/events", asked, wait_seconds=wait_seconds)
             page = answer.exact() if query.get("include") else answer.json()
         except Failure as failure:

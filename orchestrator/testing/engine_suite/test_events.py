@@ -11,6 +11,8 @@ from storage.events import (
     acknowledge,
     append_event,
     consumer_cursor,
+    cursor_before,
+    cursor_before_newest,
     last_cursor,
     list_consumers,
     list_events,
@@ -23,6 +25,27 @@ from storage.transaction import Transaction
 
 async def publish(store: Store, *types: str) -> list[int]:
     return await store.write(lambda tx: [append_event(tx, NOW, type_) for type_ in types])
+
+
+async def test_the_newest_events_and_those_from_an_instant_on_have_a_cursor_before_them(engine: Engine) -> None:
+    async with engine.open() as store:
+        assert await store.read(lambda tx: (cursor_before_newest(tx, 0), cursor_before_newest(tx, 9))) == (0, 0)
+        first, second, third = await publish(store, "a", "b", "a")
+        late = await store.write(lambda tx: append_event(tx, NOW + 9, "b"))
+
+        def cursors(tx: Transaction) -> list[int]:
+            of_a = EventFilter(types=("a",))
+            return [
+                cursor_before_newest(tx, 0),
+                cursor_before_newest(tx, 1),
+                cursor_before_newest(tx, 2, of_a),
+                cursor_before(tx, NOW),
+                cursor_before(tx, NOW + 1),
+                cursor_before(tx, NOW + 10),
+            ]
+
+        assert await store.read(cursors) == [late, late - 1, first - 1, 0, third, late]
+        assert first < second < third < late
 
 
 async def test_events_come_out_as_they_went_in(engine: Engine) -> None:
