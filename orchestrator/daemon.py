@@ -39,7 +39,9 @@ from orchestrator.process import systemd
 from orchestrator.process.blocked_log import BlockedLog
 from orchestrator.process.collector import settle_collector
 from orchestrator.process.housekeeping import feed_watchdog, forget_forever, measure
+from orchestrator.process.opening import Opening
 from orchestrator.process.passage import Watchman
+from orchestrator.process.recount import recount
 from orchestrator.process.restored import Here, settle
 from orchestrator.process.signals import EXIT_AT_ONCE, Signals
 from orchestrator.push.deliveries import Deliveries
@@ -179,6 +181,7 @@ class Daemon:
 
     def _start_duties(self, group: TaskGroup) -> None:
         group.start_soon(forget_forever, self._store, self._watchman, self._retention_ms, self._ends)
+        group.start_soon(recount, self._store)
         group.start_soon(self.inbox.run)
         group.start_soon(self._blocked_log.run)
         group.start_soon(self.watch.run)
@@ -309,12 +312,16 @@ async def _main(config: Config, checkpoints: Checkpoints, output: Output, manner
     signals = Signals()
     async with anyio.create_task_group() as group:
         await group.start(signals.listen)
-        code = await _hold(config, signals, checkpoints, output, manner)
+        opening = Opening(config.storage.engine.url)
+        group.start_soon(opening.run)
+        code = await _hold(config, signals, checkpoints, output, manner, opening)
         group.cancel_scope.cancel()
     return code
 
 
-async def _hold(config: Config, signals: Signals, checkpoints: Checkpoints, output: Output, manner: Manner) -> int:
+async def _hold(
+    config: Config, signals: Signals, checkpoints: Checkpoints, output: Output, manner: Manner, opening: Opening
+) -> int:
     """Takes the store's lock, works, gives it back; returns the exit code."""
     engine = config.storage.engine
     lock = engine.exclusive(Clock().now_ms)
@@ -327,7 +334,9 @@ async def _hold(config: Config, signals: Signals, checkpoints: Checkpoints, outp
         return output.fail(str(error), EXIT_USAGE)
     try:
         commits, metrics = Commits(), Metrics()
+        opening.begin()
         async with engine.open(Clock().now_ms(), on_commit=commits, on_group=metrics.committed) as store:
+            opening.end()
             restored = manner.drives_restored
             daemon = Daemon(config, store, commits, metrics, signals, checkpoints, output, drives_restored=restored)
             await daemon.run()
@@ -339,6 +348,7 @@ async def _hold(config: Config, signals: Signals, checkpoints: Checkpoints, outp
             raise
         return output.fail(str(known), EXIT_USAGE)
     finally:
+        opening.end()
         lock.release()
     log.info("daemon.stopped")
     return EXIT_OK

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from storage.events import EventRow, append_rows
+from storage.moves import Place
 from storage.orders import SAVE_FENCED, SAVE_SELDOM, SAVE_STEP
-from storage.targets import SAVE_PROGRESS, SAVE_TARGET
+from storage.targets import SAVE_PROGRESS, write_pending_targets, write_target
 from storage.transaction import Row, Transaction
 
 
@@ -24,7 +25,8 @@ class Change(NamedTuple):
     `epoch`: of the lease that it was decided under; None where the transaction that writes it has fenced the shop.
     `step`: the order's row (`orders.step_row`), with the version that was decided on. `seldom`: what a step mostly
     leaves alone (`orders.seldom_row`), None when it did. `progress`: targets of which only how far they are changed;
-    `targets`: those of which more did. `events` are in the sequence of the feed.
+    `targets`: those of which more did. `events` are in the sequence of the feed. `moved`: how the order was
+    counted, and how it is now.
     """
 
     shop: str
@@ -35,6 +37,7 @@ class Change(NamedTuple):
     progress: tuple[Row, ...] = ()
     targets: tuple[Row, ...] = ()
     events: tuple[EventRow, ...] = ()
+    moved: tuple[Place | None, Place | None] = (None, None)
 
 
 def save_change(tx: Transaction, change: Change) -> bool:
@@ -50,24 +53,29 @@ def save_change(tx: Transaction, change: Change) -> bool:
     for row in change.progress:
         tx.execute(SAVE_PROGRESS, row)
     for row in change.targets:
-        tx.execute(SAVE_TARGET, row)
+        write_target(tx, change.shop, row)
     append_rows(tx, change.events)
+    tx.moves.order(change.shop, *change.moved)
     return True
 
 
 def save_changes(tx: Transaction, changes: Sequence[Change]) -> bool:
-    """Writes several changes, each with its epoch, in a few statements. False: one at least is stale, and what was
-    written of the others has to be undone. Raises what the database has against a row, which then has to be undone
-    too."""
+    """Writes several changes, each with its epoch, in a few statements. False: one at least is stale, or writes a
+    target that had ended, and what was written of the others has to be undone. Raises what the database has against a
+    row, which then has to be undone too."""
     steps = [(*change.step, change.epoch) for change in changes]
     if tx.execute_many(SAVE_FENCED, steps) != len(steps):
         return False
     for sql, rows in (
         (SAVE_SELDOM, [change.seldom for change in changes if change.seldom is not None]),
         (SAVE_PROGRESS, [row for change in changes for row in change.progress]),
-        (SAVE_TARGET, [row for change in changes for row in change.targets]),
     ):
         if rows:
             tx.execute_many(sql, rows)
+    targets = [(change.shop, row) for change in changes for row in change.targets]
+    if targets and not write_pending_targets(tx, targets):
+        return False
     append_rows(tx, [row for change in changes for row in change.events])
+    for change in changes:
+        tx.moves.order(change.shop, *change.moved)
     return True

@@ -13,17 +13,24 @@ from dataclasses import dataclass
 class Dialect:
     """How one kind of database spells it.
 
-    `types` fills the `{name}` places of migrations: identity columns, byte strings, random text. `barrier` stands
-    before a column that must not use an index. `row_lock` ends a SELECT whose rows nobody may change before the
+    `types` fills the `{name}` places of migrations: identity columns, byte strings, random text, tables that are kept
+    by their key. `barrier` stands before a column that must not use an index, `index_hint` behind a table that is to be
+    read by an index, whose name it has a place for. `row_lock` ends a SELECT whose rows nobody may change before the
     transaction ends. `feed_claim` is a statement that makes every other transaction with events wait for the end of
     this one; None where writes never overlap.
     """
 
     types: Mapping[str, str]
     barrier: str = ""
+    index_hint: str = ""
     row_lock: str = ""
     feed_claim: str | None = None
 
     def unindexed(self, column: str) -> str:
         """A column for a condition that the query planner must not choose an index for."""
         return f"{self.barrier}{column}"
+
+    def by_index(self, table: str, index: str) -> str:
+        """A table that the query planner must read by an index: one that knows nothing of how the rows are spread
+        easily chooses another."""
+        return table + self.index_hint.format(index)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from storage.errors import StaleLease, StoreError
 from storage.packing import dictionary_of, pack, unpack
-from storage.records import HELD_UP, Intent, Json, Kept, Order, Problem, Situation, Wait, changed
+from storage.records import Intent, Json, Kept, Order, Problem, Situation, Wait, changed
 from storage.rows import Columns
 from storage.text import dump_json, load_json
 from storage.transaction import Row, Transaction, Value
@@ -79,25 +79,10 @@ class LostUpdate(StoreError):
     """The order was changed by someone else since it was read."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderFilter:
-    """Which orders to select; None means all. `passed`: states, by shop, that have the milestone of the filter beside a
-    further one. `waiting_shops`: shops whose orders wait, though they would go on."""
-
-    shop: str | None = None
-    states: tuple[str, ...] = ()
-    milestone: str | None = None
-    passed: tuple[tuple[str, str], ...] = ()
-    situation: str | None = None
-    reference: str | None = None
-    updated_after: int | None = None
-    waiting_shops: tuple[str, ...] = ()
-
-
 def get_order(tx: Transaction, shop: str, order: str) -> Order | None:
     """One order, None if it is not known."""
-    rows = tx.query(f"SELECT {_ORDER.sql} FROM orders WHERE shop = ? AND id = ?", (shop, order))  # noqa: S608
-    return _ORDER.read(rows[0]) if rows else None
+    rows = tx.query(f"SELECT {COLUMNS} FROM orders WHERE shop = ? AND id = ?", (shop, order))  # noqa: S608
+    return read_order(rows[0]) if rows else None
 
 
 def get_orders(tx: Transaction, shop: str, orders: Sequence[str]) -> dict[str, Order]:
@@ -124,8 +109,9 @@ def insert_order(tx: Transaction, order: Order, payload: bytes, content: dict[st
     """Adds an order (its `seq` is ignored) with its payload and content; returns it with its `seq`."""
     own = (order.shop, order.platform, order.id, order.imported_at, order.version, order.updated_at)
     seq = tx.insert(_INSERT, (*own, *_step_values(order), *_seldom_values(order)))
+    tx.moves.order(order.shop, None, order.place)
     save_payload(tx, order.shop, order.id, payload, order.imported_at, content, order.observed_at)
-    return changed(order, seq=seq)
+    return changed(order, seq=seq, counted=order.place)
 
 
 def save_order(tx: Transaction, order: Order, *, has_seldom: bool = True) -> Order:
@@ -137,7 +123,8 @@ def save_order(tx: Transaction, order: Order, *, has_seldom: bool = True) -> Ord
         raise LostUpdate(f"order {order.id} of {order.shop} was changed meanwhile")
     if has_seldom:
         tx.execute(SAVE_SELDOM, seldom_row(order))
-    return changed(order, version=order.version + 1)
+    tx.moves.order(order.shop, order.counted, place := order.place)
+    return changed(order, version=order.version + 1, counted=place)
 
 
 def step_row(order: Order) -> Row:
@@ -212,26 +199,19 @@ def _unpacked(row: Sequence[Any]) -> tuple[bytes, str | None]:
     return (bytes(payload), content) if packed is None else unpack(packed, words)
 
 
-def list_orders(tx: Transaction, after: int, limit: int, wanted: OrderFilter = OrderFilter()) -> list[Order]:
-    """Orders with `seq` above `after`, in the order of their import."""
-    where, values = _conditions(wanted)
-    sql = f"SELECT {_ORDER.sql} FROM orders WHERE seq > ?{where} ORDER BY seq LIMIT ?"  # noqa: S608
-    return [_ORDER.read(row) for row in tx.query(sql, [after, *values, limit])]
-
-
 def due_orders(tx: Transaction, shop: str, now_ms: int, limit: int, longest_ms: int = LONGEST_WAIT_MS) -> list[Order]:
     """The shop's orders that are due now, longest due first.
 
     None waits longer than `longest_ms`: one that is due later than that was put off by a clock that was ahead.
     """
-    select = f"SELECT {_ORDER.sql} FROM orders WHERE shop = ? AND due_at"  # noqa: S608
+    select = f"SELECT {COLUMNS} FROM orders WHERE shop = ? AND due_at"  # noqa: S608
     rows = tx.query(f"{select} <= ? ORDER BY due_at LIMIT ?", (shop, now_ms, limit))
     if len(rows) < limit:
         rows += tx.query(
             f"{select} > ? ORDER BY due_at LIMIT ?",
             (shop, now_ms + longest_ms, limit - len(rows)),
         )
-    return [_ORDER.read(row) for row in rows]
+    return list(map(read_order, rows))
 
 
 def next_due_at(tx: Transaction, shop: str, after: int) -> int | None:
@@ -242,8 +222,8 @@ def next_due_at(tx: Transaction, shop: str, after: int) -> int | None:
 
 def orders_with_intent(tx: Transaction, shop: str) -> list[Order]:
     """Orders whose call was out: after a restart these are read before anything is sent again."""
-    sql = f"SELECT {_ORDER.sql} FROM orders WHERE shop = ? AND intent IS NOT NULL"  # noqa: S608
-    return [_ORDER.read(row) for row in tx.query(sql, (shop,))]
+    sql = f"SELECT {COLUMNS} FROM orders WHERE shop = ? AND intent IS NOT NULL"  # noqa: S608
+    return [read_order(row) for row in tx.query(sql, (shop,))]
 
 
 def is_outdated(tx: Transaction, shop: str, order: str) -> bool:
@@ -278,63 +258,23 @@ def stalest_orders(
     return [row[0] for row in rows]
 
 
-def count_orders(tx: Transaction) -> list[tuple[str, str, str, int]]:
-    """How many orders there are by shop, situation and state, from an index alone."""
-    rows = tx.query("SELECT shop, situation, state, count(*) FROM orders GROUP BY shop, situation, state")
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
-
-
 def blocked_orders(tx: Transaction, limit: int) -> list[Order]:
     """Orders that wait for a person."""
-    sql = f"SELECT {_ORDER.sql} FROM orders WHERE situation = 'blocked' ORDER BY updated_at LIMIT ?"  # noqa: S608
-    return [_ORDER.read(row) for row in tx.query(sql, (limit,))]
+    sql = f"SELECT {COLUMNS} FROM orders WHERE situation = 'blocked' ORDER BY updated_at LIMIT ?"  # noqa: S608
+    return [read_order(row) for row in tx.query(sql, (limit,))]
 
 
 def attention_orders(tx: Transaction, limit: int) -> list[Order]:
     """Orders that the ERP asks for a person about, longest first."""
-    sql = f"SELECT {_ORDER.sql} FROM orders WHERE attention_at IS NOT NULL ORDER BY attention_at LIMIT ?"  # noqa: S608
-    return [_ORDER.read(row) for row in tx.query(sql, (limit,))]
+    sql = f"SELECT {COLUMNS} FROM orders WHERE attention_at IS NOT NULL ORDER BY attention_at LIMIT ?"  # noqa: S608
+    return [read_order(row) for row in tx.query(sql, (limit,))]
 
 
 def count_attention(tx: Transaction) -> dict[str, int]:
     """How many orders of each shop the ERP asks for a person about."""
-    rows = tx.query("SELECT shop, count(*) FROM orders WHERE attention_at IS NOT NULL GROUP BY shop")
+    table = tx.dialect.by_index("orders", "orders_attention")
+    rows = tx.query(f"SELECT shop, count(*) FROM {table} WHERE attention_at IS NOT NULL GROUP BY shop")  # noqa: S608
     return {row[0]: row[1] for row in rows}
-
-
-def _conditions(wanted: OrderFilter) -> tuple[str, list[Value]]:
-    where: list[str] = []
-    values: list[Value] = []
-    equal = (("shop", wanted.shop), ("reference", wanted.reference))
-    for column, value in equal:
-        if value is not None:
-            where.append(f"{column} = ?")
-            values.append(value)
-    if wanted.milestone is not None:
-        where.append(f"(milestone = ?{' OR (shop = ? AND state = ?)' * len(wanted.passed)})")
-        values += [wanted.milestone, *(value for pair in wanted.passed for value in pair)]
-    if wanted.states:
-        where.append(f"state IN ({', '.join('?' * len(wanted.states))})")
-        values.extend(wanted.states)
-    if wanted.updated_after is not None:
-        where.append("updated_at > ?")
-        values.append(wanted.updated_after)
-    if wanted.situation is not None:
-        text, more = _situation_condition(wanted.situation, wanted.waiting_shops)
-        where.append(text)
-        values.extend(more)
-    return "".join(f" AND {condition}" for condition in where), values
-
-
-def _situation_condition(situation: str, waiting_shops: tuple[str, ...]) -> tuple[str, list[Value]]:
-    """Orders of a shop that stands still are shown as waiting, without a write to each of them."""
-    marks = ", ".join("?" * len(waiting_shops))
-    if waiting_shops and situation == Situation.WAITING:
-        held_up = f"situation IN ('queued', 'retrying') AND shop IN ({marks})"
-        return f"(situation = 'waiting' OR ({held_up}))", [*waiting_shops]
-    if waiting_shops and situation in HELD_UP:
-        return f"situation = ? AND shop NOT IN ({marks})", [situation, *waiting_shops]
-    return "situation = ?", [situation]
 
 
 def dump_problem(problem: Problem | None) -> str | None:
@@ -419,3 +359,13 @@ _ORDER = Columns(
         "returned": load_json,
     },
 )
+
+COLUMNS = _ORDER.sql
+"""What a SELECT has to answer for `read_order`."""
+
+
+def read_order(row: Row) -> Order:
+    """The order of a row."""
+    order = _ORDER.read(row)
+    order.counted = order.place
+    return order

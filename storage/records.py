@@ -13,6 +13,8 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from storage.moves import Place
+
 Json: TypeAlias = Any
 
 PausedBy: TypeAlias = Literal["person", "access_denied", "restore", "another_account"]
@@ -139,7 +141,8 @@ class Order:
     read. `parcels`: those that were reported and are kept with the order, first reported first; None for none.
     `payment_status`: what content calls it, None for an order that an older version kept.
     `attention_at`: since when the ERP asks for a person, `attention_reason` why. `returned`: how much of each line was
-    reported as returned, None while nothing was.
+    reported as returned, None while nothing was. `counted`: how the row that this was read from is counted, which
+    moves with the next change; None for an order that is not kept yet.
     """
 
     seq: int
@@ -178,6 +181,12 @@ class Order:
     attention_at: int | None = None
     attention_reason: str | None = None
     returned: dict[str, Json] | None = None
+    counted: Place | None = field(default=None, compare=False, repr=False, metadata={"is_column": False})
+
+    @property
+    def place(self) -> Place:
+        """What the order is counted by once it is written as it is."""
+        return (self.situation.value, self.state, self.milestone or "")
 
     @classmethod
     def first_seen(

@@ -78,11 +78,14 @@ def _forget_orders(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
     """Deletes resting orders with all that is theirs."""
     count = 0
     for (seq,) in keys:
-        is_resting = f"SELECT shop, id FROM orders WHERE seq = ? AND {_RESTS}"  # noqa: S608
-        for shop, order in tx.query(is_resting, (seq, before_ms)):
-            tx.execute("DELETE FROM targets WHERE shop = ? AND order_id = ?", (shop, order))
+        is_resting = f"SELECT shop, id, state, coalesce(milestone, '') FROM orders WHERE seq = ? AND {_RESTS}"  # noqa: S608
+        for shop, order, state, milestone in tx.query(is_resting, (seq, before_ms)):
+            of_order = "DELETE FROM targets WHERE shop = ? AND order_id = ?"
+            tx.moves.target(shop, -tx.execute(f"{of_order} AND finished_at IS NULL", (shop, order)))
+            tx.execute(of_order, (shop, order))
             tx.execute("DELETE FROM payloads WHERE shop = ? AND id = ?", (shop, order))
             count += tx.execute("DELETE FROM orders WHERE seq = ?", (seq,))
+            tx.moves.order(shop, ("idle", state, milestone), None)
     return count
 
 

@@ -20,7 +20,7 @@ class Columns(Generic[T]):
 
     `named`: what stands in the SELECT for a field whose column has another name or is an expression. `readers`: what
     turns a column's value into the field's; NULL is None for every field, and no reader sees it. Raises TypeError for
-    a field that the record has not.
+    a field that the record has not. A dataclass field with the metadata `is_column` False has none.
     """
 
     def __init__(
@@ -52,5 +52,5 @@ class Columns(Generic[T]):
 
 def _names(record: type[Any]) -> list[str]:
     if is_dataclass(record):
-        return [field.name for field in fields(record)]
+        return [field.name for field in fields(record) if field.metadata.get("is_column", True)]
     return list(cast("type[NamedTuple]", record)._fields)

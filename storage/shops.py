@@ -150,15 +150,13 @@ def mark_left(tx: Transaction, name: str, left_at: int | None) -> None:
     tx.execute("UPDATE shops SET left_at = ? WHERE name = ?", (left_at, name))
 
 
-def count_pending_of(tx: Transaction, shop: str) -> int:
-    """How many targets of a shop have not ended."""
-    count: int = tx.query("SELECT count(*) FROM targets WHERE shop = ? AND finished_at IS NULL", (shop,))[0][0]
-    return count
-
-
 def queue_running(tx: Transaction, shop: str) -> None:
     """Orders in a slot of a worker that is gone are queued again."""
-    tx.execute("UPDATE orders SET situation = 'queued' WHERE shop = ? AND situation = 'running'", (shop,))
+    running = "shop = ? AND situation = 'running' AND situation <> 'idle'"  # said twice for the index of busy orders
+    counted = f"SELECT state, coalesce(milestone, ''), count(*) FROM orders WHERE {running} GROUP BY 1, 2"  # noqa: S608
+    for state, milestone, orders in tx.query(counted, (shop,)):
+        tx.moves.order(shop, ("running", state, milestone), ("queued", state, milestone), orders)
+    tx.execute(f"UPDATE orders SET situation = 'queued', version = version + 1 WHERE {running}", (shop,))  # noqa: S608
 
 
 def save_sync(tx: Transaction, name: str, position: Json, now_ms: int, import_since: int | None = None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from storage.orders import dump_problem, load_problem
 from storage.records import Json, PlanEntry, Target, TargetStatus, changed
 from storage.rows import Columns
@@ -33,6 +35,8 @@ def insert_target(tx: Transaction, target: Target, key: str | None, request_hash
             dump_problem(target.problem),
         ),
     )
+    if target.finished_at is None:
+        tx.moves.target(target.shop, 1)
     return changed(target, seq=seq)
 
 
@@ -43,6 +47,8 @@ SAVE_TARGET = (
     "UPDATE targets SET status = ?, plan = ?, steps_done = ?, unused = ?, finished_at = ?, problem = ? WHERE seq = ?"
 )
 """Writes a `target_row`."""
+
+_SAVE_PENDING = f"{SAVE_TARGET} AND finished_at IS NULL"  # how often it did says how many were pending
 
 
 def progress_row(target: Target) -> Row:
@@ -70,7 +76,29 @@ def save_progress(tx: Transaction, target: Target) -> None:
 
 def save_target(tx: Transaction, target: Target) -> None:
     """Writes what can change of a target."""
-    tx.execute(SAVE_TARGET, target_row(target))
+    write_target(tx, target.shop, target_row(target))
+
+
+def write_target(tx: Transaction, shop: str, row: Row) -> None:
+    """Writes a `target_row` of a shop; what pends is counted."""
+    was_pending = tx.execute(_SAVE_PENDING, row) > 0
+    if not was_pending:
+        tx.execute(SAVE_TARGET, row)
+    tx.moves.target(shop, _pends(row) - was_pending)
+
+
+def write_pending_targets(tx: Transaction, rows: Sequence[tuple[str, Row]]) -> bool:
+    """Writes each `target_row`, beside its shop, in one statement. False: one at least had ended before, and what was
+    written of the others has to be undone."""
+    if tx.execute_many(_SAVE_PENDING, [row for _, row in rows]) != len(rows):
+        return False
+    for shop, row in rows:
+        tx.moves.target(shop, _pends(row) - 1)
+    return True
+
+
+def _pends(row: Row) -> bool:
+    return row[4] is None
 
 
 def get_target(tx: Transaction, target: str) -> Target | None:
@@ -112,12 +140,6 @@ def list_targets(tx: Transaction, shop: str, order: str) -> list[Target]:
     """All targets of an order, ended ones too."""
     sql = f"SELECT {_TARGET.sql} FROM targets WHERE shop = ? AND order_id = ? ORDER BY seq"  # noqa: S608
     return [_TARGET.read(row) for row in tx.query(sql, (shop, order))]
-
-
-def count_pending(tx: Transaction) -> tuple[int, dict[str, int]]:
-    """How many targets are pending, and the submission time of the oldest one by shop."""
-    rows = tx.query("SELECT shop, count(*), min(submitted_at) FROM targets WHERE finished_at IS NULL GROUP BY shop")
-    return sum(row[1] for row in rows), {row[0]: row[2] for row in rows}
 
 
 def _dump_plan(plan: tuple[PlanEntry, ...]) -> str:

@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from storage.dialect import Dialect
+from storage.moves import Moves
 
 Value: TypeAlias = str | int | float | bytes | None
 Row: TypeAlias = tuple[Any, ...]
 
 
 class Transaction(Protocol):
-    """Statements in portable SQL with `?` places. `published` collects events for listeners once it is committed."""
+    """Statements in portable SQL with `?` places. `published` collects events for listeners once it is committed;
+    `moves` how the counts move, which the engine writes before it commits."""
 
     published: list[Published]
+    moves: Moves
 
     @property
     def dialect(self) -> Dialect:

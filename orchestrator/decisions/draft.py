@@ -281,8 +281,10 @@ class Draft:
             tuple(map(progress_row, self._progressed.values())),
             tuple(map(target_row, self._rewritten.values())),
             event_rows(now, order.shop, order.id, self._events),
+            (order.counted, place := order.place),
         )
         order.version += 1
+        order.counted = place
         self.order = order
         self._progressed, self._rewritten, self._events = {}, {}, []
         self._has_seldom = False

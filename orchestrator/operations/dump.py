@@ -18,7 +18,7 @@ from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.timeline import order_events
 from orchestrator.operations.views import event_view, order_view, shop_view, target_view
 from statemachines.machine import PlatformMachine
-from storage.orders import list_orders
+from storage.order_search import list_orders
 from storage.records import Shop
 from storage.shops import list_shops
 from storage.store import Store

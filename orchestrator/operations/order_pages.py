@@ -14,7 +14,8 @@ from orchestrator.operations.inclusions import Included, included_of_order, with
 from orchestrator.operations.views import order_view, shop_wait
 from orchestrator.runtime.reports import ShopFacts
 from statemachines.machine import Milestone
-from storage.orders import OrderFilter, count_orders, list_orders
+from storage.counts import count_orders
+from storage.order_search import OrderFilter, list_orders
 from storage.records import Order, Target
 from storage.shops import list_shops
 from storage.targets import pending_targets_of

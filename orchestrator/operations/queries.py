@@ -28,6 +28,7 @@ from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.status import Counts, read_counts, status_dump
 from orchestrator.operations.timeline import newest_events
 from orchestrator.operations.views import event_view, left_shop_view, order_view, rejected_view, shop_view, target_view
+from storage.counts import count_pending
 from storage.errors import StoreError
 from storage.events import (
     EventFilter,
@@ -44,7 +45,7 @@ from storage.records import Shop, Target, TargetStatus
 from storage.rejected import list_rejected
 from storage.shops import get_shop, list_shops
 from storage.store import Store
-from storage.targets import count_pending, get_target, pending_targets
+from storage.targets import get_target, pending_targets
 from storage.transaction import Transaction
 
 _TIMELINE_LIMIT = 1000

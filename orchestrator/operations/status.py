@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from orchestrator import __version__
@@ -12,13 +11,12 @@ from orchestrator.operations import documents
 from orchestrator.operations.documents import ConsumerStatus, Delivery, ShopStatus, Status
 from orchestrator.operations.ports import NodeFacts
 from orchestrator.operations.views import left_shop_view, needy_view, shop_view, shop_wait
-from orchestrator.runtime.reports import ShopFacts
+from storage.counts import count_orders, count_pending
 from storage.events import last_cursor
 from storage.identity import feed_id
-from storage.orders import attention_orders, blocked_orders, count_attention, count_orders
+from storage.orders import attention_orders, blocked_orders, count_attention
 from storage.records import HELD_UP, Order, Shop, Situation
 from storage.shops import list_shops
-from storage.targets import count_pending
 from storage.transaction import Transaction
 
 _ATTENTION_LIMIT = 100  # of each kind: what a person can go through; the counts are complete
@@ -40,7 +38,7 @@ class Counts:
 
 
 def read_counts(tx: Transaction) -> Counts:
-    """Counts everything; costs one pass over an index of the orders."""
+    """Reads what is kept of it: the time that takes does not grow with the orders."""
     pending, oldest = count_pending(tx)
     return Counts(
         orders=count_orders(tx),
@@ -69,7 +67,12 @@ def status_dump(
     waited_for = [shop for shop in left if shop.name in counts.oldest_pending]
     waiting = {name for name, shop in counts.shops.items() if shop_wait(shop, now_ms) is not None}
     waiting |= {shop.name for shop in left}
-    shown = [(shop, _shown(situation, shop in waiting), state, n) for shop, situation, state, n in counts.orders]
+    doings: dict[str, _Doings] = defaultdict(_Doings)
+    for shop, situation, state, n in counts.orders:
+        doings[shop].add(_shown(situation, shop in waiting), state, n)
+    total = _Doings()
+    for each in doings.values():
+        total.by_situation.update(each.by_situation)
     return {
         "daemon": {
             "version": __version__,
@@ -81,14 +84,17 @@ def status_dump(
             "feed": counts.feed,
         },
         "totals": {
-            "orders": sum(n for *_, n in shown),
-            "by_situation": _by_situation((situation, n) for _, situation, _, n in shown),
+            "orders": total.by_situation.total(),
+            "by_situation": total.situations(),
             "targets_pending": counts.pending,
             "events_last_cursor": counts.last_cursor,
         },
         "shops": [
-            *(_shop_status(facts, counts, shown, now_ms) for facts in configured.values()),
-            *(_doings(left_shop_view(shop), counts, shown, now_ms) for shop in waited_for),
+            *(
+                _shop_status(shop_view(facts, counts.shops.get(name), now_ms), counts, doings[name], now_ms)
+                for name, facts in configured.items()
+            ),
+            *(_shop_status(left_shop_view(shop), counts, doings[shop.name], now_ms) for shop in waited_for),
         ],
         "attention": list(map(needy_view, _needy(counts))),
         "delivery": deliveries,
@@ -102,22 +108,28 @@ def _needy(counts: Counts) -> list[Order]:
     return [*counts.blocked, *(order for order in counts.attention if order.seq not in blocked)]
 
 
-def _shop_status(facts: ShopFacts, counts: Counts, shown: list[tuple[str, str, str, int]], now_ms: int) -> ShopStatus:
-    return _doings(shop_view(facts, counts.shops.get(facts.name), now_ms), counts, shown, now_ms)
+class _Doings:
+    """What the orders of a shop are doing, in numbers."""
+
+    def __init__(self) -> None:
+        self.by_situation: Counter[str] = Counter()
+        self.by_state: Counter[str] = Counter()
+
+    def add(self, situation: str, state: str, orders: int) -> None:
+        self.by_situation[situation] += orders
+        self.by_state[state] += orders
+
+    def situations(self) -> dict[str, int]:
+        return {situation.value: self.by_situation[situation.value] for situation in Situation}
 
 
-def _doings(view: documents.Shop, counts: Counts, shown: list[tuple[str, str, str, int]], now_ms: int) -> ShopStatus:
+def _shop_status(view: documents.Shop, counts: Counts, doings: _Doings, now_ms: int) -> ShopStatus:
     """A shop with what its orders are doing."""
-    name = view["name"]
-    by_state: Counter[str] = Counter()
-    for shop, _, state, n in shown:
-        if shop == name:
-            by_state[state] += n
-    by_situation = _by_situation((situation, n) for shop, situation, _, n in shown if shop == name)
+    name, by_situation = view["name"], doings.situations()
     oldest = counts.oldest_pending.get(name)
     return {
         **view,
-        "by_state": dict(by_state),
+        "by_state": dict(doings.by_state),
         "queued": by_situation[Situation.QUEUED],
         "running": by_situation[Situation.RUNNING],
         "retrying": by_situation[Situation.RETRYING],
@@ -132,10 +144,3 @@ def _doings(view: documents.Shop, counts: Counts, shown: list[tuple[str, str, st
 def _shown(situation: str, is_waiting: bool) -> str:
     """Orders that would go on wait while their shop stands still, as they are shown one by one."""
     return Situation.WAITING.value if is_waiting and situation in HELD_UP else situation
-
-
-def _by_situation(counted: Iterable[tuple[str, int]]) -> dict[str, int]:
-    by_situation = dict.fromkeys((situation.value for situation in Situation), 0)
-    for situation, n in counted:
-        by_situation[situation] += n
-    return by_situation

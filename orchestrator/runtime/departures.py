@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import structlog
 
 from statemachines.target import Json
+from storage.counts import count_pending_of
 from storage.events import append_event
-from storage.shops import Member, count_pending_of, list_members, mark_left, queue_running
+from storage.shops import Member, list_members, mark_left, queue_running
 from storage.transaction import Transaction
 
 log = structlog.get_logger()

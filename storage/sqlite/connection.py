@@ -14,13 +14,20 @@ import aiosqlite
 import anyio
 
 from storage.dialect import Dialect
+from storage.moves import Moves
 from storage.transaction import Published, Row, Value
 
 T = TypeVar("T")
 
 DIALECT = Dialect(
-    types={"identity": "INTEGER PRIMARY KEY AUTOINCREMENT", "bytes": "BLOB", "random": "lower(hex(randomblob(8)))"},
+    types={
+        "identity": "INTEGER PRIMARY KEY AUTOINCREMENT",
+        "bytes": "BLOB",
+        "random": "lower(hex(randomblob(8)))",
+        "by_key": "WITHOUT ROWID",
+    },
     barrier="+",  # a unary plus: the column is an expression then, which no index is of
+    index_hint=" INDEXED BY {}",
 )
 """Neither rows nor the feed are locked: there is one writer, and it runs one transaction after the other."""
 
@@ -31,13 +38,14 @@ BUSY_MS = 5000
 class SqliteTransaction:
     """A `Transaction` on one sqlite3 connection; used only inside its thread."""
 
-    __slots__ = ("_connection", "published")
+    __slots__ = ("_connection", "moves", "published")
 
     dialect = DIALECT
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, moves: Moves | None = None) -> None:
         self._connection = connection
         self.published: list[Published] = []
+        self.moves = Moves() if moves is None else moves
 
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
         """Runs a statement, returns how many rows it changed."""

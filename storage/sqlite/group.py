@@ -13,6 +13,8 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from storage.changes import Change, save_change, save_changes
+from storage.counts import write_moves
+from storage.moves import Moves
 from storage.sqlite.connection import SqliteTransaction
 from storage.transaction import Published, Transaction
 
@@ -59,7 +61,8 @@ def _in_transaction(connection: sqlite3.Connection, run: Callable[[], list[Publi
 
 
 def _run_together(connection: sqlite3.Connection, group: Sequence[Pending[Any]]) -> list[Published]:
-    tx = SqliteTransaction(connection)
+    moves = Moves()
+    tx = SqliteTransaction(connection, moves)
     try:
         changes = [pending.change for pending in group if pending.change is not None]
         if changes and not save_changes(tx, changes):
@@ -69,9 +72,10 @@ def _run_together(connection: sqlite3.Connection, group: Sequence[Pending[Any]])
             if pending.change is not None:
                 pending.result = True
                 continue
-            tx = SqliteTransaction(connection)
+            tx = SqliteTransaction(connection, moves)
             pending.result = pending.unit(tx)
             published += tx.published
+        write_moves(tx)
     except Exception as error:
         if _is_of_the_disk(error):
             raise
@@ -86,6 +90,7 @@ def _run_apart(connection: sqlite3.Connection, group: Sequence[Pending[Any]]) ->
         connection.execute("SAVEPOINT unit")
         try:
             pending.result = pending.unit(tx)
+            write_moves(tx)
         except Exception as error:  # handed to the unit's caller
             if _is_of_the_disk(error):
                 raise  # the group fails as one

@@ -17,7 +17,7 @@ from orchestrator.output import Output
 from orchestrator.process.signals import Signals
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.engines import open_store
-from storage.orders import list_orders
+from storage.order_search import list_orders
 from storage.store import Commits
 from storage.targets import target_by_key
 from tests.support.process import daemon_process

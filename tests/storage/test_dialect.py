@@ -25,7 +25,7 @@ class Written:
     dialect = Dialect(types={}, barrier="0||", row_lock=" FOR SHARE", feed_claim="SELECT 'the feed is ours'")
 
     def __init__(self, tx: SqliteTransaction) -> None:
-        self.tx, self.published, self.asked = tx, tx.published, list[str]()
+        self.tx, self.published, self.moves, self.asked = tx, tx.published, tx.moves, list[str]()
         self.execute, self.execute_many = tx.execute, tx.execute_many
 
     def insert(self, sql: str, parameters: Sequence[Value]) -> int:

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.fill import Wanted, fill
 from orchestrator.clock import Clock
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
-from storage.orders import list_orders
+from storage.order_search import list_orders
 from storage.records import Situation, Target
 from storage.sqlite.store import open_sqlite
 from storage.targets import list_targets, pending_targets

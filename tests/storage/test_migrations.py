@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from orchestrator.testing.engine_suite.scratch import NOW
+from storage.counts import count_orders, count_pending, wrong_counts
 from storage.errors import NewerStore
 from storage.migrations import Migration, all_migrations, migrate
 from storage.sqlite.connection import SqliteTransaction
+from storage.transaction import Value
 from tests.support.memory import memory_transaction
 
 Schema = list[tuple[str, str, str]]
@@ -157,3 +162,57 @@ def test_of_many_payloads_of_one_order_the_newest_stays_and_no_list_does(monkeyp
         (),
     )
     assert found == 9, "an id is never another payload's"
+
+
+def test_a_migration_that_is_killed_anywhere_begins_again_with_nothing_lost(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known = all_migrations()
+    (counts,) = [each.version for each in known if each.name == "counts"]
+    only(monkeypatch, known[: counts - 1])
+    path = tmp_path / "s.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        migrate(SqliteTransaction(connection), NOW)
+        for number, situation, milestone in ((1, "idle", "new"), (2, "idle", None), (3, "blocked", "new")):
+            connection.execute(
+                "INSERT INTO orders (shop, platform, id, state, platform_state, milestone, payment, situation, facts,"
+                " content_hash, observed_at, moved_at, attempts, read_attempts, crashes, imported_at, updated_at,"
+                " version) VALUES ('acme', 'shopify', ?, 's', 's', ?, 'paid', ?, '{}', 'h', 0, 0, 0, 0, 0, 1, 1, 1)",
+                (number, milestone, situation),
+            )
+            connection.execute(
+                "INSERT INTO targets (id, shop, order_id, state, status, request, plan, unused, submitted_at,"
+                " finished_at) VALUES (?, 'acme', ?, 's', 'queued', '{}', '[]', '[]', 1, ?)",
+                (number, number, None if situation == "blocked" else 2),
+            )
+    only(monkeypatch, known)
+    steps = sum(len(list(migration.statements())) for migration in known[counts - 1 :])
+    for step in range(steps + 1):
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            with pytest.raises(_Killed):
+                migrate(_Killing(connection, step), NOW)  # nothing is committed: the file is as it was
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        tx = SqliteTransaction(connection)
+        migrate(tx, NOW)
+        assert count_orders(tx) == [("acme", "blocked", "s", 1), ("acme", "idle", "s", 2)]
+        assert count_pending(tx) == (1, {"acme": 1})
+        assert wrong_counts(tx).shops == []
+
+
+class _Killed(Exception):
+    """The process was ended here."""
+
+
+class _Killing(SqliteTransaction):
+    """Ends at a statement that changes something, counted from the first one of the migrations that are missing."""
+
+    def __init__(self, connection: sqlite3.Connection, steps: int) -> None:
+        super().__init__(connection)
+        self._left = steps + 1  # the ledger's own statement comes first
+
+    def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
+        if not self._left:
+            raise _Killed
+        self._left -= 1
+        return super().execute(sql, parameters)

@@ -2,37 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
+
+from orchestrator.testing.engine_suite.samples import order
 from orchestrator.testing.engine_suite.scratch import NOW
+from storage.counts import count_orders, count_pending, wrong_counts
 from storage.deliveries import list_parked, parked_heads, parked_keys
 from storage.events import EventFilter, list_events
+from storage.order_search import OrderFilter, list_orders
+from storage.orders import count_attention, insert_order
 from storage.sqlite.store import open_sqlite
 from storage.store import Store
 from storage.transaction import Row, Transaction, Value
 
 
-async def test_what_is_parked_is_found_without_a_walk_through_all_of_it(tmp_path: Path) -> None:
-    plans: list[str] = []
+class Explained:
+    """Answers as the transaction does, and keeps how the database goes about it."""
 
-    class Explained:
-        """Answers as the transaction does, and keeps how the database goes about it."""
+    def __init__(self, tx: Transaction) -> None:
+        self.tx, self.published, self.moves, self.plans = tx, tx.published, tx.moves, list[str]()
+        self.execute, self.execute_many = tx.execute, tx.execute_many
+        self.insert, self.insert_many = tx.insert, tx.insert_many
+        self.dialect = tx.dialect
 
-        def __init__(self, tx: Transaction) -> None:
-            self.tx, self.published = tx, tx.published
-            self.execute, self.execute_many = tx.execute, tx.execute_many
-            self.insert, self.insert_many = tx.insert, tx.insert_many
-            self.dialect = tx.dialect
+    def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
+        self.plans.extend(str(row[-1]) for row in self.tx.query(f"EXPLAIN QUERY PLAN {sql}", parameters))
+        return self.tx.query(sql, parameters)
 
-        def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
-            plans.extend(str(row[-1]) for row in self.tx.query(f"EXPLAIN QUERY PLAN {sql}", parameters))
-            return self.tx.query(sql, parameters)
 
+async def plans_of(store: Store, *asked: Callable[[Transaction], object]) -> list[str]:
+    def unit(tx: Transaction) -> list[str]:
+        explained = Explained(tx)
+        for each in asked:
+            each(explained)
+        return explained.plans
+
+    return await store.read(unit)
+
+
+# An index of a part of the rows counts as COVERING only if it has the column that says which. SQLite goes to a row when
+# a column of it is needed, and that one is not, so it reads the index alone all the same.
+BUSY = "orders USING COVERING INDEX orders_busy (seq>?)"
+REST = "orders USING INDEX orders_rest (state=? AND milestone=? AND seq>?)"
+OF_SHOP = "orders USING INDEX orders_rest_of_shop (shop=? AND state=? AND milestone=? AND seq>?)"
+RESTED = "orders USING INDEX orders_rested (updated_at>?)"
+BY_SEQ = "orders USING INTEGER PRIMARY KEY (rowid=?)"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "parts"),
+    [
+        (OrderFilter(), {"orders USING INTEGER PRIMARY KEY (rowid>?)"}),
+        (OrderFilter(reference="R"), {"orders USING INDEX orders_reference (reference=? AND rowid>?)"}),
+        (OrderFilter(situation="blocked"), {BUSY, BY_SEQ}),
+        (OrderFilter(situation="waiting", waiting_shops=("acme", "other")), {BUSY, BY_SEQ}),
+        (OrderFilter(situation="idle"), {REST, BY_SEQ}),
+        (OrderFilter(milestone="new"), {BUSY, REST, BY_SEQ}),
+        (OrderFilter(milestone="shipped", passed=(("acme", "CheckQueue"),)), {BUSY, REST, BY_SEQ}),
+        (OrderFilter(states=("CheckQueue", "SentOrder")), {BUSY, REST, BY_SEQ}),
+        (OrderFilter(shop="acme"), {BUSY, OF_SHOP, BY_SEQ}),
+        (OrderFilter(shop="acme", milestone="new"), {BUSY, OF_SHOP, BY_SEQ}),
+        (OrderFilter(updated_after=NOW - 1), {BUSY, RESTED, BY_SEQ}),
+    ],
+    ids=str,
+)
+async def test_a_page_of_orders_is_found_by_index(tmp_path: Path, wanted: OrderFilter, parts: set[str]) -> None:
     async with open_sqlite(tmp_path / "s.db", NOW) as store:
-        await store.read(lambda tx: parked_heads(Explained(tx), "orders", 9))
-        await store.read(lambda tx: list_parked(Explained(tx), "orders", "1", 9))
-        await store.read(lambda tx: parked_keys(Explained(tx), "orders", ["1"]))
+        await store.write(lambda tx: [insert_order(tx, order(each), b"") for each in "12"])
+        plans = await plans_of(store, lambda tx: list_orders(tx, 0, 9, wanted))
+    used = {plan.removeprefix("SEARCH ") for plan in plans if " orders " in plan}
+    assert not {plan for plan in used if plan.startswith("SCAN")}
+    assert used == parts
+
+
+async def test_nothing_is_counted_to_show_what_there_is(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        plans = await plans_of(store, count_orders, count_pending, count_attention)
+    read = [plan for plan in plans if " orders" in plan or " targets" in plan]
+    assert sorted(read) == [
+        "SEARCH orders USING COVERING INDEX orders_attention (attention_at>?)",
+        "SEARCH targets USING INDEX targets_oldest (shop=?)",
+    ]
+
+
+async def test_a_recount_reads_indexes_alone(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        plans = await plans_of(store, wrong_counts, lambda tx: wrong_counts(tx, "acme"))
+    read = [plan for plan in plans if " orders " in plan or " targets " in plan]
+    assert len(read) == 6
+    assert all("USING INDEX" in plan or "USING COVERING INDEX" in plan for plan in read), read
+    assert not [plan for plan in read if "sqlite_autoindex" in plan or "targets_order" in plan]
+
+
+async def test_what_is_parked_is_found_without_a_walk_through_all_of_it(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        plans = await plans_of(
+            store,
+            lambda tx: parked_heads(tx, "orders", 9),
+            lambda tx: list_parked(tx, "orders", "1", 9),
+            lambda tx: parked_keys(tx, "orders", ["1"]),
+        )
     steps = [plan for plan in plans if "parked" in plan or " p " in f"{plan} "]
     assert len(steps) == 5
     assert all("USING" in step and "parked_lane (name=?" in step for step in steps), steps
@@ -56,7 +128,7 @@ async def _plan(store: Store, wanted: EventFilter) -> str:
         asked: list[tuple[str, Sequence[Value]]] = []
 
         class Kept:
-            published, dialect = tx.published, tx.dialect
+            published, moves, dialect = tx.published, tx.moves, tx.dialect
             execute, execute_many = tx.execute, tx.execute_many
             insert, insert_many = tx.insert, tx.insert_many
 

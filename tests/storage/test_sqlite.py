@@ -21,7 +21,8 @@ from storage.changes import Change
 from storage.errors import NewerStore, NotAStore, StoreError, StoreUnavailable
 from storage.events import append_event, event_rows, list_events
 from storage.leases import acquire
-from storage.orders import get_order, get_payload, insert_order, list_orders, step_row
+from storage.order_search import list_orders
+from storage.orders import get_order, get_payload, insert_order, step_row
 from storage.sqlite.backup import backup
 from storage.sqlite.connection import SqliteTransaction
 from storage.sqlite.store import SqliteStore, open_sqlite

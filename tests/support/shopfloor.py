@@ -21,7 +21,8 @@ from orchestrator.sandbox.server import Sandbox
 from statemachines.target import TargetRequest
 from storage.engines import open_store
 from storage.events import EventFilter, list_events
-from storage.orders import get_order, list_orders
+from storage.order_search import list_orders
+from storage.orders import get_order
 from storage.records import Event, Order, Situation, Target
 from storage.store import Store
 from storage.targets import get_target

@@ -11,7 +11,7 @@ from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFail
 from orchestrator.platforms.json_text import is_whole
 from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.worker import ShopWorker
-from storage.orders import OrderFilter, list_orders
+from storage.order_search import OrderFilter, list_orders
 from storage.records import Order
 from storage.shops import get_shop
 from storage.store import Store

@@ -31,15 +31,14 @@ from hypothesis.stateful import (
 from orchestrator.testing.engine_suite.samples import order, target
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage import retention
+from storage.counts import count_orders, count_pending, wrong_counts
 from storage.events import EventFilter, acknowledge, append_event, consumer_cursor, list_events
+from storage.order_search import OrderFilter, list_orders
 from storage.orders import (
     LostUpdate,
-    OrderFilter,
-    count_orders,
     due_orders,
     get_payload,
     insert_order,
-    list_orders,
     next_due_at,
     save_order,
 )
@@ -77,6 +76,32 @@ changes = st.fixed_dictionaries(
         "updated_at": moments,
     },
 )
+
+
+searches = st.builds(
+    OrderFilter,
+    shop=st.none() | shops,
+    states=st.lists(st.sampled_from(["CheckQueue", "SentOrder", "Wysłane"]), max_size=2, unique=True).map(tuple),
+    milestone=st.none() | st.sampled_from(["new", "shipped", "delivered"]),
+    passed=st.lists(st.tuples(shops, st.sampled_from(["CheckQueue", "Wysłane"])), max_size=2).map(tuple),
+    situation=st.none() | st.sampled_from(Situation).map(str),
+    updated_after=st.none() | moments,
+    waiting_shops=st.lists(shops, max_size=2, unique=True).map(tuple),
+)
+
+
+def fits(known: Order, wanted: OrderFilter) -> bool:
+    """What a filter means."""
+    situation = known.situation.value
+    if situation in ("queued", "retrying") and known.shop in wanted.waiting_shops:
+        situation = "waiting"
+    return (
+        wanted.shop in (None, known.shop)
+        and (not wanted.states or known.state in wanted.states)
+        and (wanted.milestone in (None, known.milestone) or (known.shop, known.state) in wanted.passed)
+        and wanted.situation in (None, situation)
+        and (wanted.updated_after is None or known.updated_at > wanted.updated_after)
+    )
 
 
 class _Undone(Exception):
@@ -226,6 +251,13 @@ class StoreMachine(RuleBasedStateMachine):
         del self.targets[target_id]
         self.keys = {key: known for key, known in self.keys.items() if known != target_id}
 
+    @rule(wanted=searches, data=st.data(), limit=st.integers(1, 4))
+    def search(self, wanted: OrderFilter, data: st.DataObject, limit: int) -> None:
+        after = data.draw(st.sampled_from([0, *(known.seq for known in self.orders.values())]))
+        found = sorted(known.seq for known in self.orders.values() if known.seq > after and fits(known, wanted))
+        page = self.read(lambda tx: list_orders(tx, after, limit, wanted))
+        assert [known.seq for known in page] == found[:limit]
+
     # -- what must hold --------------------------------------------------------------------------------------------
 
     @invariant()
@@ -245,6 +277,7 @@ class StoreMachine(RuleBasedStateMachine):
             place = (known.shop, known.situation.value, known.state)
             counts[place] = counts.get(place, 0) + 1
         assert {row[:3]: row[3] for row in self.read(count_orders)} == counts
+        assert self.read(wrong_counts).shops == []
 
     @invariant()
     def the_dispatcher_sees_what_is_due(self) -> None:
@@ -270,6 +303,12 @@ class StoreMachine(RuleBasedStateMachine):
             assert self.read(lambda tx, s=shop, o=order_id: list_targets(tx, s, o)) == kept  # type: ignore[misc]
             pending = [known for known in kept if known.finished_at is None]
             assert self.read(lambda tx, s=shop, o=order_id: pending_targets(tx, s, o)) == pending  # type: ignore[misc]
+        open_targets = [known for known in self.targets.values() if known.finished_at is None]
+        oldest = {
+            shop: min(known.submitted_at for known in open_targets if known.shop == shop)
+            for shop in {known.shop for known in open_targets}
+        }
+        assert self.read(count_pending) == (len(open_targets), oldest)
 
     @invariant()
     def the_feed_is_the_same(self) -> None:

@@ -9,19 +9,18 @@ import pytest
 
 from orchestrator.testing.engine_suite.samples import FULL_ORDER, PLAIN_ORDER, order
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
+from storage.counts import count_orders
+from storage.order_search import OrderFilter, list_orders
 from storage.orders import (
     SELDOM,
     LostUpdate,
-    OrderFilter,
     blocked_orders,
-    count_orders,
     due_orders,
     get_kept,
     get_order,
     get_payload,
     insert_order,
     is_outdated,
-    list_orders,
     next_due_at,
     orders_with_intent,
     save_order,

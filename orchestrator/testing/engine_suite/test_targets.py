@@ -8,10 +8,10 @@ import pytest
 
 from orchestrator.testing.engine_suite.samples import FULL_TARGET, PLAIN_TARGET, PROBLEM, target
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
+from storage.counts import count_pending
 from storage.records import Target, TargetStatus
 from storage.store import Store
 from storage.targets import (
-    count_pending,
     get_target,
     insert_target,
     list_targets,

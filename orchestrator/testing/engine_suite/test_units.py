@@ -11,7 +11,8 @@ from orchestrator.testing.engine_suite.samples import order
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.errors import StoreError
 from storage.events import append_event, list_events
-from storage.orders import LostUpdate, get_order, insert_order, list_orders
+from storage.order_search import list_orders
+from storage.orders import LostUpdate, get_order, insert_order
 from storage.transaction import Published, Transaction
 
 

@@ -1,0 +1,178 @@
+"""Orders by filter, a page at a time, in the order of their import; the time that a page takes does not grow with the
+store.
+
+No index can be in the order of import and by situation, state, milestone and shop at once, and one on what each step
+changes would cost each step more than it is worth. So a page is put together of parts, each of which an index answers
+in order and which end with the page: the busy orders that fit, and for each place at rest that fits (the kept counts
+say which there are) the orders that stand there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storage.orders import COLUMNS, read_order
+from storage.records import HELD_UP, Order, Situation
+from storage.transaction import Transaction, Value
+
+_FEW = 100_000
+"""So many orders are sorted for a page rather than walked past."""
+_MOST_PARTS = 400
+"""A statement has no more than 500 parts in SQLite; with so many places, the walk is short enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """Which orders to select; None means all. `passed`: states, by shop, that have the milestone of the filter beside a
+    further one. `waiting_shops`: shops whose orders wait, though they would go on."""
+
+    shop: str | None = None
+    states: tuple[str, ...] = ()
+    milestone: str | None = None
+    passed: tuple[tuple[str, str], ...] = ()
+    situation: str | None = None
+    reference: str | None = None
+    updated_after: int | None = None
+    waiting_shops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """What stands in a WHERE, and the values of its places."""
+
+    sql: str
+    values: tuple[Value, ...] = ()
+
+    @staticmethod
+    def of_all(conditions: list[_Condition]) -> _Condition:
+        sql = " AND ".join(each.sql for each in conditions) or "1 = 1"
+        return _Condition(sql, tuple(value for each in conditions for value in each.values))
+
+
+def list_orders(tx: Transaction, after: int, limit: int, wanted: OrderFilter = OrderFilter()) -> list[Order]:
+    """Orders with `seq` above `after`, in the order of their import."""
+    found = _parts(tx, after, limit, wanted)
+    if found is None:
+        fits = _Condition.of_all(_conditions(wanted))
+        sql = f"SELECT {COLUMNS} FROM orders WHERE seq > ? AND {fits.sql} ORDER BY seq LIMIT ?"  # noqa: S608
+        rows = tx.query(sql, [after, *fits.values, limit])
+    elif found:
+        parts = " UNION ALL ".join(f"SELECT seq FROM ({part.sql}) AS part{n}" for n, part in enumerate(found))  # noqa: S608
+        sql = (
+            f"SELECT {COLUMNS} FROM orders WHERE seq IN"  # noqa: S608
+            f" (SELECT seq FROM ({parts}) AS found ORDER BY seq LIMIT ?) ORDER BY seq"
+        )
+        rows = tx.query(sql, [*(value for part in found for value in part.values), limit])
+    else:
+        rows = []
+    return [read_order(row) for row in rows]
+
+
+def _parts(tx: Transaction, after: int, limit: int, wanted: OrderFilter) -> list[_Condition] | None:
+    """The statements that answer with the `seq` of a page's orders, each in order and none longer than a page; None
+    where the orders are best walked through."""
+    if wanted.reference is not None or wanted == OrderFilter(waiting_shops=wanted.waiting_shops):
+        return None
+    page = _Condition("ORDER BY seq LIMIT ?", (limit,))
+    parts = []
+    if wanted.situation != Situation.IDLE:
+        parts.append(_part(tx, "orders_busy", "situation <> 'idle'", after, _conditions(wanted), page))
+    if wanted.situation not in (None, Situation.IDLE):
+        return parts
+    if wanted.updated_after is not None and _are_few(tx, wanted.updated_after):
+        parts.append(_part(tx, "orders_rested", "situation = 'idle'", after, _conditions(wanted), page))
+        return parts
+    places = _places_at_rest(tx, wanted)
+    if len(places) > _MOST_PARTS:
+        return None
+    index = "orders_rest" if wanted.shop is None else "orders_rest_of_shop"
+    return parts + [_part(tx, index, "situation = 'idle'", after, place, page) for place in places]
+
+
+def _part(
+    tx: Transaction, index: str, of_index: str, after: int, conditions: list[_Condition], page: _Condition
+) -> _Condition:
+    fits = _Condition.of_all([_Condition(of_index), _Condition("seq > ?", (after,)), *conditions])
+    sql = f"SELECT seq FROM {tx.dialect.by_index('orders', index)} WHERE {fits.sql} {page.sql}"  # noqa: S608
+    return _Condition(sql, (*fits.values, *page.values))
+
+
+def _are_few(tx: Transaction, updated_after: int) -> bool:
+    """Whether few orders at rest changed since then."""
+    sql = (
+        f"SELECT count(*) FROM (SELECT 1 FROM {tx.dialect.by_index('orders', 'orders_rested')}"  # noqa: S608
+        " WHERE situation = 'idle' AND updated_at > ? LIMIT ?) AS changed"
+    )
+    found: int = tx.query(sql, (updated_after, _FEW + 1))[0][0]
+    return found <= _FEW
+
+
+def _places_at_rest(tx: Transaction, wanted: OrderFilter) -> list[list[_Condition]]:
+    """The conditions of each place at rest that has orders that fit."""
+    shop = _shop_conditions(wanted)
+    stands = _Condition.of_all([*shop, *_state_conditions(wanted), *_milestone_conditions(wanted)])
+    sql = f"SELECT DISTINCT state, milestone FROM order_counts WHERE situation = 'idle' AND {stands.sql}"  # noqa: S608
+    passed: dict[str, list[str]] = {}
+    for name, state in wanted.passed:
+        passed.setdefault(state, []).append(name)
+    places = []
+    for state, milestone in tx.query(sql, stands.values):
+        place = [
+            *shop,
+            _Condition("state = ?", (state,)),
+            _Condition("milestone = ?", (milestone,)) if milestone else _Condition("milestone IS NULL"),
+        ]
+        if wanted.milestone not in (None, milestone):
+            place.append(_one_of("shop", passed.get(state, [])))
+        places.append([*place, *_time_conditions(wanted)])
+    return places
+
+
+def _conditions(wanted: OrderFilter) -> list[_Condition]:
+    conditions = [*_shop_conditions(wanted), *_state_conditions(wanted), *_milestone_conditions(wanted)]
+    if wanted.reference is not None:
+        conditions.append(_Condition("reference = ?", (wanted.reference,)))
+    if wanted.situation is not None:
+        conditions.append(_situation_condition(wanted.situation, wanted.waiting_shops))
+    return conditions + _time_conditions(wanted)
+
+
+def _shop_conditions(wanted: OrderFilter) -> list[_Condition]:
+    return [] if wanted.shop is None else [_Condition("shop = ?", (wanted.shop,))]
+
+
+def _state_conditions(wanted: OrderFilter) -> list[_Condition]:
+    return [_one_of("state", list(wanted.states))] if wanted.states else []
+
+
+def _time_conditions(wanted: OrderFilter) -> list[_Condition]:
+    return [] if wanted.updated_after is None else [_Condition("updated_at > ?", (wanted.updated_after,))]
+
+
+def _milestone_conditions(wanted: OrderFilter) -> list[_Condition]:
+    if wanted.milestone is None:
+        return []
+    passed: dict[str, list[str]] = {}
+    for shop, state in wanted.passed:
+        passed.setdefault(state, []).append(shop)
+    ways = [_Condition("milestone = ?", (wanted.milestone,))]
+    for state, shops in passed.items():
+        at = _one_of("shop", shops)
+        ways.append(_Condition(f"(state = ? AND {at.sql})", (state, *at.values)))
+    sql = " OR ".join(way.sql for way in ways)
+    return [_Condition(f"({sql})", tuple(value for way in ways for value in way.values))]
+
+
+def _one_of(column: str, values: list[str]) -> _Condition:
+    return _Condition(f"{column} IN ({', '.join('?' * len(values))})", tuple(values))
+
+
+def _situation_condition(situation: str, waiting_shops: tuple[str, ...]) -> _Condition:
+    """Orders of a shop that stands still are shown as waiting, without a write to each of them."""
+    marks = ", ".join("?" * len(waiting_shops))
+    if waiting_shops and situation == Situation.WAITING:
+        held_up = f"situation IN ('queued', 'retrying') AND shop IN ({marks})"
+        return _Condition(f"(situation = 'waiting' OR ({held_up}))", waiting_shops)
+    if waiting_shops and situation in HELD_UP:
+        return _Condition(f"situation = ? AND shop NOT IN ({marks})", (situation, *waiting_shops))
+    return _Condition("situation = ?", (situation,))

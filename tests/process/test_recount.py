@@ -1,0 +1,49 @@
+"""Counts that are off are put right behind the start, and the log says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from structlog.testing import capture_logs
+
+from orchestrator.process.recount import recount
+from orchestrator.testing.engine_suite.samples import order, target
+from orchestrator.testing.engine_suite.scratch import NOW
+from storage.counts import count_orders, count_pending
+from storage.orders import insert_order
+from storage.sqlite.store import open_sqlite
+from storage.targets import insert_target
+from storage.transaction import Transaction
+
+
+def spoil(tx: Transaction) -> None:
+    tx.execute("UPDATE order_counts SET orders = 3 WHERE shop = 'acme'")
+    tx.execute("UPDATE target_counts SET pending = 0 WHERE shop = 'other'")
+
+
+def fill(tx: Transaction) -> None:
+    for shop in ("acme", "other"):
+        insert_order(tx, order(shop=shop), b"")
+        insert_target(tx, target(f"t-{shop}", shop=shop), None, None)
+
+
+async def test_what_is_off_is_mended_and_said(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        await store.write(fill)
+        await store.write(spoil)
+        with capture_logs() as logs:
+            await recount(store)
+        assert [(each["event"], each["shop"], each["orders"], each["pending"]) for each in logs] == [
+            ("counts.mended", "acme", {"idle CheckQueue new": -2}, 0),
+            ("counts.mended", "other", {}, 1),
+        ]
+        assert await store.read(count_orders) == [(shop, "idle", "CheckQueue", 1) for shop in ("acme", "other")]
+        assert await store.read(count_pending) == (2, {"acme": NOW, "other": NOW})
+
+
+async def test_of_counts_that_are_right_nothing_is_said(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        await store.write(fill)
+        with capture_logs() as logs:
+            await recount(store)
+        assert logs == []
