@@ -7,7 +7,7 @@ for it, so few writers meet at a count; where several do, each writes in the ord
 another in a circle.
 
 Kept counts can be wrong in one way only, by a mistake in this program. So after each start every shop is counted
-(`wrong_counts`), and what is wrong is put right (`mend_counts`).
+(`wrong_counts`), and what is wrong is put right (`correct_counts`).
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def wrong_counts(tx: Transaction, shop: str | None = None) -> Moves:
     return off.without_zeros()
 
 
-def mend_counts(tx: Transaction, shop: str) -> Moves:
+def correct_counts(tx: Transaction, shop: str) -> Moves:
     """Puts a shop's counts right; returns by how much they were off."""
     write_moves(tx)  # of what went before in this transaction: its rows are changed already
     off = wrong_counts(tx, shop)

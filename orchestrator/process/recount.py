@@ -11,7 +11,7 @@ from functools import partial
 import anyio
 import structlog
 
-from storage.counts import mend_counts, wrong_counts
+from storage.counts import correct_counts, wrong_counts
 from storage.errors import StoreError
 from storage.store import Store
 
@@ -25,10 +25,10 @@ async def recount(store: Store) -> None:
     while True:
         try:
             for shop in (await store.read(wrong_counts)).shops:
-                off = await store.write(partial(mend_counts, shop=shop))
+                off = await store.write(partial(correct_counts, shop=shop))
                 orders = {" ".join(place): by for (_, *place), by in off.orders.items()}
                 if orders or off.pending:
-                    log.warning("counts.mended", shop=shop, orders=orders, pending=off.pending.get(shop, 0))
+                    log.warning("counts.corrected", shop=shop, orders=orders, pending=off.pending.get(shop, 0))
             return
         except StoreError as error:
             log.warning("counts.unchecked", detail=str(error))

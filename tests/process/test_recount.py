@@ -27,15 +27,15 @@ def fill(tx: Transaction) -> None:
         insert_target(tx, target(f"t-{shop}", shop=shop), None, None)
 
 
-async def test_what_is_off_is_mended_and_said(tmp_path: Path) -> None:
+async def test_what_is_off_is_corrected_and_said(tmp_path: Path) -> None:
     async with open_sqlite(tmp_path / "s.db", NOW) as store:
         await store.write(fill)
         await store.write(spoil)
         with capture_logs() as logs:
             await recount(store)
         assert [(each["event"], each["shop"], each["orders"], each["pending"]) for each in logs] == [
-            ("counts.mended", "acme", {"idle CheckQueue new": -2}, 0),
-            ("counts.mended", "other", {}, 1),
+            ("counts.corrected", "acme", {"idle CheckQueue new": -2}, 0),
+            ("counts.corrected", "other", {}, 1),
         ]
         assert await store.read(count_orders) == [(shop, "idle", "CheckQueue", 1) for shop in ("acme", "other")]
         assert await store.read(count_pending) == (2, {"acme": NOW, "other": NOW})

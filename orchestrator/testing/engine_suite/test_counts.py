@@ -12,7 +12,7 @@ from orchestrator.testing.engine_suite.samples import order, target
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage import retention
 from storage.changes import Change
-from storage.counts import count_orders, count_pending, count_pending_of, mend_counts, wrong_counts
+from storage.counts import correct_counts, count_orders, count_pending, count_pending_of, wrong_counts
 from storage.leases import acquire
 from storage.orders import get_order, insert_order, save_order, step_row
 from storage.records import Order, Situation, Target, TargetStatus, changed
@@ -118,15 +118,15 @@ async def test_counts_that_are_wrong_are_found_and_put_right(engine: Engine) -> 
         assert off.shops == ["acme"]
         assert off.orders == {("acme", "idle", "CheckQueue", "new"): -6, ("acme", "blocked", "Nowhere", ""): -3}
         assert off.pending == {"acme": 1}
-        mended = await store.write(lambda tx: mend_counts(tx, "acme"))
-        assert mended.orders == off.orders
+        corrected = await store.write(lambda tx: correct_counts(tx, "acme"))
+        assert corrected.orders == off.orders
         assert await counts(store) == {(shop, "idle", "CheckQueue"): 1 for shop in ("acme", "other")}
 
 
 async def test_counts_are_put_right_beside_a_change_of_the_same_transaction(engine: Engine) -> None:
     def unit(tx: Transaction) -> None:
         insert_order(tx, order(), b"")
-        mend_counts(tx, "acme")
+        correct_counts(tx, "acme")
         insert_order(tx, order("2"), b"")
 
     async with engine.open() as store:
