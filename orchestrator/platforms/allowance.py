@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 
 MAX_RESET_SECONDS: Final = 3600.0
@@ -20,6 +21,7 @@ _DAY_SECONDS = 86_400.0  # a reset that is further away is not valid
 _EPOCH_SECONDS = 1e9  # from here on a number is a point in time (2001); no limit is that far away in seconds
 _EPOCH_MILLISECONDS = 1e11
 _LARGEST_COUNT = 10**9
+_DIGITS_OF_MOST = 10
 _COUNT = re.compile(r"\d{1,12}(?:\.\d{1,6})?", re.ASCII)
 _SHARE = re.compile(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", re.ASCII)
 _SHARE_OF_CALLS = "-api-call-limit"
@@ -58,8 +60,20 @@ def allowance_of(headers: Headers, now_ms: Callable[[], int]) -> Allowance | Non
 
     Where several say something, the one with the least left counts.
     """
+    if not any(map(_may_tell, headers)):
+        return None
     found = [each for each in _reported(headers, now_ms) if each is not None]
+    if len(found) == 1:
+        return found[0]
     return min(found, key=lambda each: each.remaining) if found else None
+
+
+@lru_cache(maxsize=1024)
+def _may_tell(name: str) -> bool:
+    """Whether a header of this name may say something of a limit. Asked about every header of every answer, and they
+    are the same again and again."""
+    lowered = name.lower()
+    return "ratelimit" in lowered or lowered.endswith(_SHARE_OF_CALLS)
 
 
 def _reported(headers: Headers, now_ms: Callable[[], int]) -> Iterator[Allowance | None]:
@@ -68,7 +82,7 @@ def _reported(headers: Headers, now_ms: Callable[[], int]) -> Iterator[Allowance
             yield Allowance(_least(headers, f"{prefix}-Limit"), remaining, _reset(headers, prefix, now_ms))
     if "RateLimit" in headers:
         yield from _items(headers)
-    for name in {each for each in headers if each.lower().endswith(_SHARE_OF_CALLS)}:
+    for name in {each for each in headers if _may_tell(each) and each.lower().endswith(_SHARE_OF_CALLS)}:
         for text in headers.getall(name):
             if (share := _SHARE.fullmatch(text)) and int(share[2]):
                 yield Allowance(int(share[2]), max(0, int(share[2]) - int(share[1])), None)
@@ -109,7 +123,10 @@ def _least(headers: Headers, name: str) -> int | None:
     """The smallest count under a name; `100, 100;w=60` is one of draft 6."""
     if name not in headers:
         return None
-    parts = (part.partition(";")[0] for text in headers.getall(name) for part in text.split(","))
+    texts = headers.getall(name)
+    if len(texts) == 1 and len(texts[0]) < _DIGITS_OF_MOST and texts[0].isascii() and texts[0].isdigit():
+        return int(texts[0])  # as almost always
+    parts = (part.partition(";")[0] for text in texts for part in text.split(","))
     counts = [count for part in parts if (count := count_of(part)) is not None]
     return min(counts, default=None)
 

@@ -237,7 +237,7 @@ class Caller:
         said = allowance_of(answer.headers, now_ms)
         if said is None:
             return
-        if said.reset_seconds is None:  # a 429 of Laravel's older kind says it in Retry-After alone
+        if said.reset_seconds is None and "Retry-After" in answer.headers:  # as a 429 of Laravel's older kind says it
             said = replace(said, reset_seconds=retry_after_seconds(answer.headers, self._clock))
         meter.record(said)
 
