@@ -86,11 +86,14 @@ class Mask:
         self._lengths.add(len(begin))
 
     def _found(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where secrets are. Hundreds of them cost a line of the log no more than one: only those are looked for whose
-        beginning is there."""
+        """Where secrets are. Hundreds of them cost a line of the log no more than one, and a long text no more memory
+        than it has: only those are looked for whose beginning is there."""
         for length in self._lengths:
-            there = {text[at : at + length] for at in range(len(text) - length + 1)}
-            for begin in self._needles.keys() & there:
+            if len(self._needles) < len(text):
+                begins = [begin for begin in self._needles if len(begin) == length and begin in text]
+            else:
+                begins = list(self._needles.keys() & {text[at : at + length] for at in range(len(text) - length + 1)})
+            for begin in begins:
                 for needle, is_base64 in self._needles[begin].items():
                     for span in _occurrences(needle, text):
                         yield _whole_run(text, span) if is_base64 else span

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import json
+import random
 import re
+import tracemalloc
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
@@ -139,3 +141,18 @@ def test_no_layers_hide_a_secret(secret: str, around: list[str], layers: list) -
     masked = Mask([secret]).apply(f"{around[0]} {spelt} {around[1]}")
     assert MASK in masked
     assert secret in f"{around[0]} {around[1]}" or spelt not in masked.replace(MASK, "")
+
+
+@pytest.mark.parametrize("secrets", [1, 2000])
+def test_a_large_text_costs_no_multiple_of_its_size(secrets: int) -> None:
+    """A text that is not a text has as many different parts as characters."""
+    mask = Mask([f"tok-{number:05}-3cr3t" for number in range(secrets)])
+    raw = random.Random(1).randbytes(2**19) + b" tok-00000-3cr3t"
+    tracemalloc.start()
+    try:
+        masked = mask.apply_bytes(raw)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert masked.endswith(b" ***")
+    assert peak < 48 * len(raw)
