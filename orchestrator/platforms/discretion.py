@@ -1,7 +1,8 @@
 """What leaves a platform client holds none of its secrets, whoever made the words and whatever is kept of an answer.
 
 Most words come from `Caller.words` and are clean. But messages of a platform also stand in the bodies of good answers,
-and what cannot be read is kept byte for byte. So there is one door more, at which nobody can forget to ask.
+and what cannot be read is kept byte for byte, up to a size. So there is one door more, at which nobody can forget to
+ask.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from orchestrator.platforms.client import Finding, Page
 from orchestrator.platforms.failures import Garbled, PlatformFailure, Transient, Unreadable
 from orchestrator.platforms.http import Caller
 
-_LARGE_BYTES = 64 * 1024  # to be searched in a thread: a whole page of a list may be unreadable
+_LARGE_BYTES = 64 * 1024  # to be searched in a thread
+_MOST_BYTES = 1024 * 1024  # of what cannot be read, kept for people; in escapes to its end it takes seconds to search
 
 
 class _Client(Protocol):
@@ -78,6 +80,7 @@ async def _veiled(result: Any, mask: Mask) -> Any:
 
 
 async def _without_secrets(raw: bytes, mask: Mask) -> bytes:
+    raw = raw[:_MOST_BYTES]
     if len(raw) < _LARGE_BYTES:
         return mask.apply_bytes(raw)
     return await anyio.to_thread.run_sync(mask.apply_bytes, raw)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import aiohttp
 from aiohttp import hdrs
@@ -29,14 +29,23 @@ from yarl import URL
 
 _SESSION_REQUEST = aiohttp.ClientSession._request  # noqa: SLF001 - what test doubles put another in the place of
 _MOST_HEADS = 64  # made at a time: a few methods and sets of headers, and the tokens among them change
+_FIRST_REFUSAL = 400
 _SCHEMES = frozenset({"http", "https"})
 _CARRIERS = frozenset({hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_PATCH})
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """No line of a request's head may hold them: they would end it, and begin a header that nobody meant."""
 
 
+MAX_REFUSAL_BYTES: Final = 1024 * 1024
+"""How much of an answer with a status of 400 and more is read: its words stand at its beginning."""
+
+
 class TooLarge(Exception):
-    """The answer is larger than anything that makes sense."""
+    """The answer is larger than anything that makes sense: `max_bytes`."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"the answer is larger than {max_bytes} bytes")
+        self.max_bytes = max_bytes
 
 
 class Received(NamedTuple):
@@ -56,28 +65,31 @@ class _Head(NamedTuple):
 
 
 class Exchange:
-    """Of one session; has to be made inside a running event loop. An answer that is larger than `max_bytes` when it is
-    unpacked is not read to its end."""
+    """Of one session; has to be made inside a running event loop."""
 
-    def __init__(self, session: aiohttp.ClientSession, max_bytes: int) -> None:
+    def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
-        self._max_bytes = max_bytes
         self._loop = asyncio.get_running_loop()
         self._heads: dict[tuple[object, ...], _Head | None] = {}
         total = session.timeout.total
         self._timeout = aiohttp.ClientTimeout(connect=total, sock_connect=session.timeout.sock_connect)
         self._deadlines = _Deadlines(self._loop, total)
 
-    async def send(self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str] | None) -> Received:
-        """Sends a request, once, and reads its whole answer; redirects are not followed. Raises aiohttp.ClientError,
-        TimeoutError, OSError, TooLarge, and ValueError for a head that would be several."""
+    async def send(
+        self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str] | None, max_bytes: int
+    ) -> Received:
+        """Sends a request, once, and reads its whole answer, of a refusal no more than its beginning; redirects are not
+        followed. `max_bytes`: how large an answer may be once it is unpacked.
+
+        Raises aiohttp.ClientError, TimeoutError, OSError, TooLarge, and ValueError for a head that would be several.
+        """
         key = (method, body is None, url.scheme, url.raw_authority, tuple(headers.items()) if headers else None)
         try:
             head = self._heads[key]
         except KeyError:
             head = self._keep(key, self._head(method, url, headers, has_body=body is not None))
         if head is None or aiohttp.ClientSession._request is not _SESSION_REQUEST:  # noqa: SLF001
-            return await self._by_session(method, url, body, headers)
+            return await self._by_session(method, url, body, headers, max_bytes)
         path = url.raw_path_qs
         if _FORBIDDEN.search(path) is not None:
             raise ValueError("the path of an address holds control characters")
@@ -88,9 +100,11 @@ class Exchange:
             data = f"{text}\r\n".encode()
         else:
             data = f"{text}Content-Length: 0\r\n\r\n".encode()
-        return await self._direct(head.request, data, is_bodiless=method == hdrs.METH_HEAD)
+        return await self._direct(head.request, data, max_bytes, is_bodiless=method == hdrs.METH_HEAD)
 
-    async def _direct(self, request: aiohttp.ClientRequest, data: bytes, *, is_bodiless: bool) -> Received:
+    async def _direct(
+        self, request: aiohttp.ClientRequest, data: bytes, max_bytes: int, *, is_bodiless: bool
+    ) -> Received:
         deadline = self._deadlines.from_now()
         connector = self._session.connector
         assert connector is not None
@@ -110,13 +124,9 @@ class Exchange:
             message, payload = await protocol.read()
             while 100 <= message.code < 200 and message.code != 101:  # there is more to come
                 message, payload = await protocol.read()
-            if payload.is_eof():  # as most answers, it came in one piece
-                body = payload.read_nowait(-1)
-                if len(body) > self._max_bytes:
-                    raise TooLarge
-            else:
+            if not payload.is_eof():
                 self._deadlines.watch(protocol, deadline, payload)
-                body = await whole(payload, message.headers.get(hdrs.CONTENT_LENGTH), self._max_bytes)
+            received = await whole(message.code, message.headers, payload, max_bytes)
         except HttpProcessingError as error:
             connection.close()
             raise aiohttp.ClientResponseError(
@@ -127,20 +137,21 @@ class Exchange:
             raise
         finally:
             self._deadlines.forget(protocol)
-        connection.release()
-        return Received(message.code, body, message.headers)
+        if payload.is_eof():
+            connection.release()
+        else:
+            connection.close()
+        return received
 
     async def _by_session(
-        self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str] | None
+        self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str] | None, max_bytes: int
     ) -> Received:
         async with self._session.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
-            length = response.headers.get(hdrs.CONTENT_LENGTH)
             try:
-                received = await whole(response.content, length, self._max_bytes)
-            except TooLarge:
-                response.close()
-                raise
-            return Received(response.status, received, response.headers)
+                return await whole(response.status, response.headers, response.content, max_bytes)
+            finally:
+                if not response.content.is_eof():
+                    response.close()
 
     def _head(self, method: str, url: URL, headers: Mapping[str, str] | None, *, has_body: bool) -> _Head | None:
         """None for an address that the session is to judge."""
@@ -165,19 +176,33 @@ class Exchange:
         return head
 
 
-async def whole(payload: StreamReader, length: str | None, max_bytes: int) -> bytes:
-    """All of an answer's body, unpacked as it comes. `length`: its Content-Length. Raises TooLarge before more than
-    `max_bytes` are kept, or at once where it says so itself."""
-    if length is not None and length.isascii() and length.isdigit() and int(length) > max_bytes:
-        raise TooLarge
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in payload.iter_any():
-        size += len(piece)
-        if size > max_bytes:
-            raise TooLarge
-        pieces.append(piece)
-    return b"".join(pieces)
+async def whole(status: int, headers: CIMultiDictProxy[str], payload: StreamReader, max_bytes: int) -> Received:
+    """An answer with its body, unpacked as it comes; nothing more is read of it where `payload` has not ended. Raises
+    TooLarge before more than `max_bytes` are kept, or at once where its Content-Length says so."""
+    is_refusal = status >= _FIRST_REFUSAL
+    if is_refusal:
+        max_bytes = min(max_bytes, MAX_REFUSAL_BYTES)
+    if payload.is_eof():  # as most answers, it came in one piece
+        body = payload.read_nowait(-1)
+    else:
+        length = headers.get(hdrs.CONTENT_LENGTH, "")
+        if not is_refusal and length.isascii() and length.isdigit() and int(length) > max_bytes:
+            raise TooLarge(max_bytes)
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in payload.iter_any():
+            size += len(piece)
+            if size > max_bytes and not is_refusal:
+                raise TooLarge(max_bytes)
+            pieces.append(piece)
+            if size > max_bytes:
+                break
+        body = b"".join(pieces)
+    if len(body) > max_bytes:
+        if not is_refusal:
+            raise TooLarge(max_bytes)
+        body = body[:max_bytes]
+    return Received(status, body, headers)
 
 
 class _Deadlines:

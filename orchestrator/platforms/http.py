@@ -17,16 +17,17 @@ This is the hot path of the whole program: requests carry prebuilt headers and U
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import aiohttp
+import anyio.to_thread
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -43,8 +44,15 @@ from orchestrator.platforms.json_text import read_object
 from orchestrator.platforms.meter import Meter
 from statemachines.target import Json
 
-MAX_BODY_BYTES: Final = 64 * 1024 * 1024
-"""No page of orders comes near this; an endless answer must not take the daemon's memory."""
+T = TypeVar("T")
+
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+"""No page of orders comes near this, and what is read of one takes ten times its memory; a smaller `page_size` makes
+smaller pages."""
+MAX_ORDER_BYTES: Final = 8 * 1024 * 1024
+"""Nor does one order come near this, which is read as one value."""
+LARGE_BODY_BYTES: Final = 256 * 1024
+"""An answer larger than this is read in a worker thread: it would hold up everybody else for tens of milliseconds."""
 DETAIL_LENGTH: Final = 500
 """How much of a platform's own words is kept (characters)."""
 
@@ -121,7 +129,7 @@ class Caller:
 
     @cached_property
     def _exchange(self) -> Exchange:
-        return Exchange(self._session, self._max_body_bytes)
+        return Exchange(self._session)
 
     def hide(self, secret: str) -> None:
         """Another text that must not show (an access token that was fetched later), however it is spelt."""
@@ -142,20 +150,21 @@ class Caller:
         headers: Mapping[str, str] | None = None,
         is_login: bool = False,
         is_counted: bool = True,
+        max_bytes: int = MAX_BODY_BYTES,
     ) -> Answer:
         """Sends one request, once, and reads the whole answer. Redirects are not followed.
 
         `is_effect`: the call changes something, so a failure after sending is ambiguous. `is_login`: it asks for
         access, and the caller judges a 401 by its body. `is_counted` False: it is for a token, from a server with
-        limits of its own. Raises Transient (network, 408, 429, 3xx, 5xx, oversized answer; the rate limit was said to
-        be used up or the shop has stopped, and nothing was sent) and AccessDenied (401); every other status is
-        returned.
+        limits of its own. `max_bytes`: how large a good answer may be. Raises Transient (network, 408, 429, 3xx, 5xx,
+        oversized answer; the rate limit was said to be used up or the shop has stopped, and nothing was sent) and
+        AccessDenied (401); every other status is returned.
         """
         if not is_counted:
-            return await self._send(method, url, is_effect, body, headers, is_login, None)
+            return await self._send(method, url, is_effect, body, headers, is_login, max_bytes, None)
         slot = await self._meter.begin()
         try:
-            return await self._send(method, url, is_effect, body, headers, is_login, self._meter)
+            return await self._send(method, url, is_effect, body, headers, is_login, max_bytes, self._meter)
         finally:
             self._meter.end(slot)
 
@@ -167,12 +176,15 @@ class Caller:
         body: bytes | None,
         headers: Mapping[str, str] | None,
         is_login: bool,
+        max_bytes: int,
         meter: Meter | None,
     ) -> Answer:
         if self._session.closed:  # who looks at webhooks or asks by the API may outlast the shop's worker
             raise Transient(_CLOSED)
         try:
-            answer = Answer(*await self._exchange.send(method, url, body, headers))
+            answer = Answer(
+                *await self._exchange.send(method, url, body, headers, min(max_bytes, self._max_body_bytes))
+            )
         except _NEVER_CONNECTED as error:
             failure: PlatformFailure = Transient(self.words_of(error))
         except (aiohttp.ClientError, TimeoutError, OSError, TooLarge) as error:
@@ -221,10 +233,18 @@ class Caller:
                 raise
         raise self.garbled(answer)
 
+    async def read_of(self, answer: Answer, read: Callable[..., T], *args: Any) -> T:
+        """As `read_aside`, of a call that changes nothing. Raises what `read` does; Garbled as `reading`."""
+        return await read_aside(answer, self._read, answer, read, *args)
+
+    def _read(self, answer: Answer, read: Callable[..., T], *args: Any) -> T:
+        with self.reading(answer):
+            return read(*args)
+
     def words_of(self, error: BaseException) -> str:
         """What went wrong on the way, without secrets."""
         if isinstance(error, TooLarge):
-            return f"the answer is larger than {self._max_body_bytes} bytes"
+            return str(error)
         return self.clean(network_words(error))
 
     def _hear(self, meter: Meter, answer: Answer) -> None:
@@ -264,6 +284,13 @@ class Caller:
                 return Transient(self.clean(f"HTTP {status}: redirected to {target}; check base_url"))
             case _:
                 return Transient(self.words(answer), is_ambiguous=is_effect)
+
+
+async def read_aside(answer: Answer, read: Callable[..., T], *args: Any) -> T:
+    """What `read(*args)` makes of an answer; of a large one in a worker thread, so `read` is to be pure."""
+    if len(answer.body) > LARGE_BODY_BYTES:
+        return await anyio.to_thread.run_sync(read, *args)
+    return read(*args)
 
 
 def retry_after_seconds(headers: Mapping[str, str], clock: Clock) -> float | None:

@@ -47,12 +47,12 @@ async def talking(talk: Talk) -> AsyncIterator[URL]:
 
 
 @asynccontextmanager
-async def exchanging(*, seconds: float = 10, max_bytes: int = MAX_BYTES) -> AsyncIterator[Exchange]:
+async def exchanging(*, seconds: float = 10) -> AsyncIterator[Exchange]:
     session = open_session(
         headers={"Authorization": "Bearer first", "Accept": "application/json"}, timeout_seconds=seconds, concurrency=2
     )
     async with session:
-        yield Exchange(session, max_bytes)
+        yield Exchange(session)
 
 
 async def head_and_body(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
@@ -81,8 +81,8 @@ async def test_what_leaves_is_what_aiohttp_by_itself_would_send(
             writer.write(OK if method != "HEAD" else OK[:-2])
 
     async with talking(talk) as url, exchanging() as exchange:
-        await exchange.send(method, url, body, headers)
-        await exchange._by_session(method, url, body, headers)
+        await exchange.send(method, url, body, headers, MAX_BYTES)
+        await exchange._by_session(method, url, body, headers, MAX_BYTES)
     (ours, our_body), (theirs, their_body) = seen
     assert our_body == their_body == (body or b"")
     assert ours[0] == theirs[0]
@@ -105,7 +105,7 @@ async def test_a_call_starts_no_task_and_leaves_in_one_write() -> None:
     server = await loop.create_server(Server, "127.0.0.1", 0)
     async with server, exchanging() as exchange:
         url = URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
-        await exchange.send("POST", url, b"first", None)  # this one connects
+        await exchange.send("POST", url, b"first", None, MAX_BYTES)  # this one connects
         started: list[object] = []
 
         def starting(loop: asyncio.AbstractEventLoop, coroutine: Any, **named: Any) -> asyncio.Task[Any]:
@@ -114,7 +114,7 @@ async def test_a_call_starts_no_task_and_leaves_in_one_write() -> None:
 
         loop.set_task_factory(starting)
         try:
-            await exchange.send("POST", url, b"second", None)
+            await exchange.send("POST", url, b"second", None, MAX_BYTES)
         finally:
             loop.set_task_factory(None)
     assert started == []
@@ -134,7 +134,7 @@ async def test_no_line_can_be_put_into_a_head(path: str, headers: dict[str, str]
 
     async with talking(talk) as url, exchanging() as exchange:
         with pytest.raises(ValueError, match="control characters"):
-            await exchange.send("GET", URL(f"{url.origin()}{path}", encoded=True), None, headers)
+            await exchange.send("GET", URL(f"{url.origin()}{path}", encoded=True), None, headers, MAX_BYTES)
     assert not any(arrived)
 
 
@@ -147,7 +147,7 @@ async def test_an_address_with_a_user_is_left_to_the_session() -> None:
 
     async with serving(handler) as base_url, aiohttp.ClientSession() as session:
         url = URL(base_url).with_user("ann").with_password("pw")
-        assert (await Exchange(session, MAX_BYTES).send("GET", url, None, None)).status == 200
+        assert (await Exchange(session).send("GET", url, None, None, MAX_BYTES)).status == 200
     assert seen == ["Basic YW5uOnB3"]
 
 
@@ -155,13 +155,13 @@ async def test_an_address_with_a_user_is_left_to_the_session() -> None:
 async def test_what_is_no_address_is_said_by_the_session(address: str) -> None:
     async with exchanging() as exchange:
         with pytest.raises((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
-            await exchange.send("GET", URL(address, encoded=True), None, None)
+            await exchange.send("GET", URL(address, encoded=True), None, None, MAX_BYTES)
 
 
 async def test_many_headers_do_not_pile_up() -> None:
     async with talking(_answering(OK)) as url, exchanging() as exchange:
         for number in range(200):
-            await exchange.send("GET", url, None, {"Authorization": f"Bearer {number}"})
+            await exchange.send("GET", url, None, {"Authorization": f"Bearer {number}"}, MAX_BYTES)
         assert len(exchange._heads) <= 64
 
 
@@ -191,7 +191,7 @@ async def test_an_answer_that_keeps_dripping_ends_with_the_calls_time(first: byt
 
     async with talking(talk) as url, exchanging(seconds=0.3) as exchange:
         with pytest.raises(TimeoutError):
-            await exchange.send("GET", url, None, None)
+            await exchange.send("GET", url, None, None, MAX_BYTES)
 
 
 async def test_each_call_has_its_own_deadline() -> None:
@@ -205,7 +205,7 @@ async def test_each_call_has_its_own_deadline() -> None:
 
         async def call(name: str) -> None:
             with pytest.raises(TimeoutError):
-                await exchange.send("GET", url, None, None)
+                await exchange.send("GET", url, None, None, MAX_BYTES)
             ended.append(name)
 
         with anyio.fail_after(10):
@@ -226,7 +226,7 @@ async def test_a_call_that_is_cancelled_hangs_up() -> None:
         hung_up.set()
 
     async with talking(talk) as url, exchanging() as exchange, anyio.create_task_group() as group:
-        group.start_soon(exchange.send, "POST", url, b"{}", None)
+        group.start_soon(exchange.send, "POST", url, b"{}", None, MAX_BYTES)
         await asked.wait()
         group.cancel_scope.cancel()
         with anyio.CancelScope(shield=True), anyio.fail_after(5):
@@ -256,7 +256,7 @@ async def test_answers_of_every_shape_are_read_and_their_connection_is_kept(
 
     async with talking(counted) as url, exchanging() as exchange:
         for _ in range(3):
-            received = await exchange.send("GET", url, None, None)
+            received = await exchange.send("GET", url, None, None, MAX_BYTES)
             assert (received.status, received.body) == (status, body)
     assert len(connections) == 1
 
@@ -270,7 +270,7 @@ async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
 
     async with talking(talk) as url, exchanging() as exchange:
         for _ in range(2):
-            assert (await exchange.send("GET", url, None, None)).body == b"some more"
+            assert (await exchange.send("GET", url, None, None, MAX_BYTES)).body == b"some more"
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------------
@@ -282,7 +282,7 @@ async def test_an_answer_that_says_how_large_it_is_is_refused_before_it_comes() 
         exchanging() as exchange,
     ):
         with pytest.raises(TooLarge):
-            await exchange.send("GET", url, None, None)
+            await exchange.send("GET", url, None, None, MAX_BYTES)
 
 
 async def peak_of_refusing(url: URL) -> int:
@@ -291,7 +291,7 @@ async def peak_of_refusing(url: URL) -> int:
         tracemalloc.start()
         try:
             with pytest.raises(TooLarge):
-                await exchange.send("GET", url, None, None)
+                await exchange.send("GET", url, None, None, MAX_BYTES)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -336,9 +336,9 @@ async def test_the_bound_is_on_what_an_answer_unpacks_to(size: int) -> None:
     ):
         if size > MAX_BYTES:
             with pytest.raises(TooLarge):
-                await exchange.send("GET", url, None, None)
+                await exchange.send("GET", url, None, None, MAX_BYTES)
         else:
-            assert len((await exchange.send("GET", url, None, None)).body) == size
+            assert len((await exchange.send("GET", url, None, None, MAX_BYTES)).body) == size
 
 
 # -- what it uses of aiohttp -------------------------------------------------------------------------------------------

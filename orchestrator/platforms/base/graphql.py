@@ -76,7 +76,7 @@ class GraphQlClient(RestClient):
     ) -> OrderSnapshot:
         """One order, by a query about it alone. Raises as `_single`, and what `read` does."""
         body = document_body(document, variables)
-        return self._snapshot(order_id, await self._accepted("POST", self._url, body, is_effect=False), read)
+        return await self._snapshot(order_id, await self._accepted("POST", self._url, body, is_effect=False), read)
 
     async def _change(self, document: str, field: str, variables: Mapping[str, Json]) -> dict[str, Json]:
         """Sends a mutation about one order; what its one field holds. Raises PlatformFailure; an answer without that

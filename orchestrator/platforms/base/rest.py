@@ -14,9 +14,6 @@ from dataclasses import dataclass
 from html import unescape
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
-import anyio.to_thread
-from anyio import CapacityLimiter
-from anyio.lowlevel import RunVar
 from yarl import URL
 
 from orchestrator.platforms.base.permits import acquire_permit, with_permits
@@ -33,16 +30,23 @@ from orchestrator.platforms.failures import (
     Transient,
     Unreadable,
 )
-from orchestrator.platforms.http import Answer, Caller, open_session, skew_finding
+from orchestrator.platforms.garbage import KEPT_BYTES
+from orchestrator.platforms.http import (
+    LARGE_BODY_BYTES,
+    MAX_BODY_BYTES,
+    MAX_ORDER_BYTES,
+    Answer,
+    Caller,
+    open_session,
+    read_aside,
+    skew_finding,
+)
 from orchestrator.platforms.json_text import decoded, read_value, write_value
 from orchestrator.platforms.platform import ClientSettings
 from statemachines.machine import OrderState
 from statemachines.target import Json, TargetRequest
 
 T = TypeVar("T")
-
-LARGE_BODY_BYTES: Final = 256 * 1024
-"""A list larger than this is read in a worker thread: it would hold up everybody else for tens of milliseconds."""
 
 _JSON_BODY: Final = {"Content-Type": "application/json"}
 _CREATED: Final = 201
@@ -210,9 +214,10 @@ class RestClient(ABC):
         *,
         headers: Mapping[str, str] | None = None,
         is_effect: bool | None = None,
+        max_bytes: int = MAX_BODY_BYTES,
     ) -> Answer:
         """Sends with the shop's access once there is a permit. `is_effect`: the call changes something; None: its
-        method says so, every one but GET and HEAD does.
+        method says so, every one but GET and HEAD does. `max_bytes`: how large a good answer may be.
 
         A call whose access was refused has changed nothing, so it is sent again with other access where there is some.
         Raises as `Caller.call`.
@@ -220,11 +225,12 @@ class RestClient(ABC):
         sent = headers if headers is not None else _JSON_BODY if body is not None else {}
         is_effect = _changes(method, is_effect)
         if self._access is None:
-            return await self._try(method, url, body, sent, is_effect=is_effect)
+            return await self._try(method, url, body, sent, is_effect=is_effect, max_bytes=max_bytes)
         tokens, is_last = await self._access.tokens(), False
         while True:
             try:
-                return await self._try(method, url, body, {**sent, **tokens.headers}, is_effect=is_effect)
+                merged = {**sent, **tokens.headers}
+                return await self._try(method, url, body, merged, is_effect=is_effect, max_bytes=max_bytes)
             except AccessDenied as failure:
                 denied = failure
             if is_last:
@@ -235,10 +241,14 @@ class RestClient(ABC):
             tokens, is_last = renewal
 
     async def _try(
-        self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str], *, is_effect: bool
+        self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str], *, is_effect: bool, max_bytes: int
     ) -> Answer:
         await acquire_permit(self._throttle)
-        answer = await self._caller.call(method, url, is_effect=is_effect, body=body, headers=headers)
+        answer = await self._caller.call(
+            method, url, is_effect=is_effect, body=body, headers=headers, max_bytes=max_bytes
+        )
+        if len(answer.body) > LARGE_BODY_BYTES and (is_effect or b'"errors"' in answer.body):
+            await read_aside(answer, getattr, answer, "members")  # somebody is going to ask, and it is kept
         if (denied := self.denial(answer)) is not None:
             raise denied
         return answer
@@ -256,7 +266,7 @@ class RestClient(ABC):
         """Sends a call about one order, whatever it answers. `is_own`: other than `is_own_refusal`; `is_effect`: as
         `_send`. Raises as `bystanders.about_order`."""
         is_effect, is_own = _changes(method, is_effect), is_own or self.is_own_refusal
-        send = self._send(method, url, body, headers=headers, is_effect=is_effect)
+        send = self._send(method, url, body, headers=headers, is_effect=is_effect, max_bytes=MAX_ORDER_BYTES)
         return await about_order(send, self.ask_list, self._caller, is_effect=is_effect, is_own=is_own)
 
     async def _accepted(
@@ -347,12 +357,13 @@ class RestClient(ABC):
     ) -> OrderSnapshot:
         """One order by its address; `order_id` None: it is named by something else. Raises Unreadable, also for another
         order, and what is refused."""
-        return self._snapshot(order_id, await self._accepted("GET", url, headers=headers), read)
+        return await self._snapshot(order_id, await self._accepted("GET", url, headers=headers), read)
 
-    def _snapshot(self, order_id: str | None, answer: Answer, read: Callable[[Answer], OrderSnapshot]) -> OrderSnapshot:
+    async def _snapshot(
+        self, order_id: str | None, answer: Answer, read: Callable[[Answer], OrderSnapshot]
+    ) -> OrderSnapshot:
         """The order of an answer, as `_single`."""
-        with self._caller.reading(answer):
-            snapshot = read(answer)
+        snapshot = await self._caller.read_of(answer, read, answer)
         if order_id is not None and snapshot.id != order_id:
             raise Unreadable(f"order {snapshot.id} was answered when {order_id} was asked for", answer.body)
         return snapshot
@@ -370,23 +381,11 @@ class RestClient(ABC):
         pure. Raises what the list refuses, and Garbled and Unreadable."""
         if (failure := self.list_refusal(answer)) is not None:
             raise failure
-        with self._caller.reading(answer):
-            if len(answer.body) > LARGE_BODY_BYTES:
-                return await anyio.to_thread.run_sync(read, answer.body, *args, limiter=_reader())
-            return read(answer.body, *args)
-
-
-_READER: Final[RunVar[CapacityLimiter]] = RunVar("the one that reads large lists")
-
-
-def _reader() -> CapacityLimiter:
-    """Large lists are read one at a time, whosever they are: threads take the interpreter from the event loop for
-    milliseconds each, and each list is large in memory."""
-    try:
-        return _READER.get()
-    except LookupError:
-        _READER.set(limiter := CapacityLimiter(1))
-        return limiter
+        try:
+            return await self._caller.read_of(answer, read, answer.body, *args)
+        except Unreadable as unreadable:  # of a whole list, which nobody keeps
+            unreadable.payload = unreadable.payload[:KEPT_BYTES]
+            raise
 
 
 def _words(value: Json) -> str:

@@ -23,7 +23,7 @@ from orchestrator.platforms.cloudsuite.options import CloudsuiteOptions
 from orchestrator.platforms.cloudsuite.replies import Verdict, says_duplicate, verdict
 from orchestrator.platforms.cloudsuite.xml import SlipLine, confirmation, desadv
 from orchestrator.platforms.failures import OutOfSequence, Rejected
-from orchestrator.platforms.http import Answer, Caller
+from orchestrator.platforms.http import Answer, Caller, read_aside
 from statemachines.cloudsuite.despatch import Despatch, quantity_reason
 from statemachines.numbers import decimal_of
 from statemachines.target import Json, Tracking
@@ -57,7 +57,7 @@ class CloudsuiteProxy:
         stamp = self._now().isoformat(timespec="seconds")
         body = confirmation(order, erp_order_number, lines, timestamp=stamp)
         answer = await self._post("oci_xml/purchase", {"mode": "sync"}, body, _CXML)
-        if self._says(answer) is Verdict.REFUSED:
+        if await self._says(answer) is Verdict.REFUSED:
             raise Rejected(self._caller.words(answer))
 
     async def despatch(
@@ -84,7 +84,7 @@ class CloudsuiteProxy:
             buyer_party=self._options.buyer_party,
         )
         answer = await self._post("des_adv_xml/delivery", {}, body, _DESADV)
-        if self._says(answer) is not Verdict.REFUSED:
+        if await self._says(answer) is not Verdict.REFUSED:
             return False
         exists = says_duplicate(answer.status, answer.body, self._duplicate)
         if not exists or not may_be_found or self._options.desadv_on_timeout == "ask":
@@ -110,11 +110,11 @@ class CloudsuiteProxy:
         url = URL(f"{self._base_url}/{path}/?{urlencode({**access, **query})}", encoded=True)
         return await self._about_order("POST", url, body, headers=headers, is_own=_is_no_page)
 
-    def _says(self, answer: Answer) -> Verdict:
+    async def _says(self, answer: Answer) -> Verdict:
         """What an answer means; raises where it is unclear."""
         if answer.status >= 400:
             return Verdict.REFUSED
-        said = verdict(answer.body, self._error)
+        said = await read_aside(answer, verdict, answer.body, self._error)
         if said is Verdict.INVALID:
             raise self._caller.garbled(answer, is_effect=True)
         return said

@@ -11,13 +11,14 @@ from orchestrator.platforms.client import Finding, OrderSnapshot, Page, Platform
 from orchestrator.platforms.discretion import discreet
 from orchestrator.platforms.failures import AccessDenied, NotFound, PlatformFailure, Unreadable
 from orchestrator.platforms.fields import InvalidOrder, at
+from orchestrator.platforms.garbage import KEPT_BYTES
 from orchestrator.platforms.horizon import Present
-from orchestrator.platforms.http import Caller, date_ms, open_session, skew_finding
+from orchestrator.platforms.http import Answer, Caller, date_ms, open_session, read_aside, skew_finding
 from orchestrator.platforms.json_text import encoded
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.shopify.access import ShopifyAccess
 from orchestrator.platforms.shopify.graphql import InvalidData, ShopifyDoor
-from orchestrator.platforms.shopify.listing import read_listing
+from orchestrator.platforms.shopify.listing import Listing, read_listing
 from orchestrator.platforms.shopify.options import ShopifyOptions
 from orchestrator.platforms.shopify.page_walk import PageWalk
 from orchestrator.platforms.shopify.pages import OrderPages
@@ -75,9 +76,7 @@ class ShopifyClient:
         walk = PageWalk.resume(position, cursor, self._lookback_ms, now)
         variables = {"first": self._page_size, "after": walk.after, "query": walk.query}
         answer = await self._door.send("orders", variables, is_effect=False)
-        with suppress(InvalidData):  # one order's row: each is read by itself
-            self._door.data_of(answer, is_effect=False)
-        listed = read_listing(answer.body)
+        listed = await self._listed(answer)
         fresh = walk.fresh(listed.rows)
         now = replace(now, platform_ms=date_ms(answer))
         turned = walk.turned(listed.rows, listed.after, now, self._lookback_ms)
@@ -96,6 +95,16 @@ class ShopifyClient:
             part=walk.part,
             flaw=listed.flaw,
         )
+
+    async def _listed(self, answer: Answer) -> Listing:
+        """The list of an answer. Raises PlatformFailure."""
+        try:
+            with suppress(InvalidData):  # one order's row: each is read by itself
+                await self._door.data_aside(answer, is_effect=False)
+            return await read_aside(answer, read_listing, answer.body)
+        except Unreadable as failure:  # of a whole list, which nobody keeps
+            failure.payload = failure.payload[:KEPT_BYTES]
+            raise
 
     async def read(self, order_id: str) -> OrderSnapshot:
         """One order, with its fulfilment orders and fulfilments, of as many pages as that takes."""

@@ -27,7 +27,7 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.garbage import is_json
-from orchestrator.platforms.http import Answer, Caller
+from orchestrator.platforms.http import MAX_BODY_BYTES, MAX_ORDER_BYTES, Answer, Caller, read_aside
 from orchestrator.platforms.json_text import Broken, decoded, outline, read_object
 from orchestrator.platforms.meter import Meter
 from orchestrator.platforms.points import ReportedPoints
@@ -152,10 +152,12 @@ class ShopifyDoor:
     async def _try(self, name: str, body: bytes, token: str, *, is_effect: bool) -> Answer:
         """Posts a document once there are points for it, and hears what it cost. They are held for this one try."""
         meter, headers = self._meter, {**_HEADERS, "X-Shopify-Access-Token": token}
+        most = MAX_BODY_BYTES if name in _LISTS else MAX_ORDER_BYTES
+        call = partial(self._caller.call, "POST", self._url, is_effect=is_effect, headers=headers, max_bytes=most)
         if meter is None or meter.points is None:
-            return await self._caller.call("POST", self._url, is_effect=is_effect, body=body, headers=headers)
+            return await call(body=body)
         async with meter.points.spent(name, _MUTATION_POINTS if is_effect else _QUERY_POINTS) as cost:
-            answer = await self._caller.call("POST", self._url, is_effect=is_effect, body=body, headers=headers)
+            answer = await call(body=body)
         if (reported := reported_points(answer.body)) is not None:
             meter.record_points(name, cost, reported)
         return answer
@@ -169,7 +171,7 @@ class ShopifyDoor:
         """
         try:
             answer = await self.send(name, variables, is_effect=False)
-            return self.data_of(answer, is_effect=False), answer
+            return await self.data_aside(answer, is_effect=False), answer
         except (NotFound, InvalidData):
             raise
         except Rejected as refusal:
@@ -183,7 +185,7 @@ class ShopifyDoor:
         A payload that holds nothing but the lists of errors, empty ones, does not say that anything was done.
         """
         answer = await self.send(name, variables, is_effect=True)
-        payload = self.data_of(answer, is_effect=True).get(field)
+        payload = (await self.data_aside(answer, is_effect=True)).get(field)
         if not isinstance(payload, dict):
             raise Transient(f"the answer has no {field}", is_ambiguous=True)
         if refusal := self.refusal_of(payload):
@@ -196,7 +198,7 @@ class ShopifyDoor:
         """Sends a mutation whose payload holds nothing but errors: none means that it was done. `done_already`: code of
         the error that says that it was done before. Raises PlatformFailure."""
         answer = await self.send(name, variables, is_effect=True)
-        payload = self.data_of(answer, is_effect=True).get(field)
+        payload = (await self.data_aside(answer, is_effect=True)).get(field)
         errors = payload.get("userErrors") if isinstance(payload, dict) else None
         if not isinstance(errors, list):
             raise Transient(f"the answer of {field} says neither yes nor no", is_ambiguous=True)
@@ -211,6 +213,10 @@ class ShopifyDoor:
     def words_of(self, errors: Sequence[Json]) -> str:
         """What user errors say to a person."""
         return words_of(errors, self._caller.clean)
+
+    async def data_aside(self, answer: Answer, *, is_effect: bool) -> dict[str, Json]:
+        """As `data_of`, of a large answer in a worker thread."""
+        return await read_aside(answer, partial(self.data_of, answer, is_effect=is_effect))
 
     def data_of(self, answer: Answer, *, is_effect: bool) -> dict[str, Json]:
         """The `data` of an answer without errors. Raises PlatformFailure."""

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from orchestrator.platforms.client import Throttle
 from orchestrator.platforms.failures import NotFound, Transient, Unreadable
 from orchestrator.platforms.fields import shown
+from orchestrator.platforms.http import read_aside
 from orchestrator.platforms.json_text import decoded, encoded, member_text, write_value
 from orchestrator.platforms.shopify.graphql import ShopifyDoor
 from orchestrator.platforms.shopify.graphql import document as text_of
@@ -65,7 +66,7 @@ class OrderPages:
             node = data["order"]
             if node is None:
                 raise NotFound(f"Shopify has no order {order_id}")
-            text = member_text(member_text(decoded(answer.body), "data"), "order")
+            text = await read_aside(answer, _text_of_order, answer.body)
             rest = _Rest(self._door, self._throttle, node, variables)
             try:
                 await rest.read()
@@ -83,6 +84,10 @@ class OrderPages:
         if unreadable is not None:
             raise unreadable
         raise Transient(f"the order changed {TRIES} times while its pages were read")
+
+
+def _text_of_order(body: bytes) -> str:
+    return member_text(member_text(decoded(body), "data"), "order")
 
 
 class _Rest:

@@ -24,7 +24,7 @@ from orchestrator.platforms.failures import (
     Unreadable,
 )
 from orchestrator.platforms.fields import InvalidOrder
-from orchestrator.platforms.http import Answer
+from orchestrator.platforms.http import Answer, read_aside
 from orchestrator.platforms.json_text import read_body
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.platforms.progress import Progress
@@ -99,12 +99,12 @@ class XsaleClient(RestClient):
             return await self._find(order_id)
         table = await self._directory.table()
         answer = await self._accepted("GET", self._calls.url(f"orders/{number}"))
-        with self._caller.reading(answer):
-            snapshot, status = read_single(answer.body, self._reading, table)
+        snapshot, status = await self._caller.read_of(answer, read_single, answer.body, self._reading, table)
         if snapshot.id != order_id:
             raise Unreadable(f"order {snapshot.id} was answered when {order_id} was asked for", answer.body)
         if not table.explains(status) and await self._directory.is_renewed_for((status,)):
-            snapshot, _ = read_single(answer.body, self._reading, await self._directory.table())
+            table = await self._directory.table()
+            snapshot, _ = await self._caller.read_of(answer, read_single, answer.body, self._reading, table)
         return snapshot
 
     async def perform(self, step: str, order_id: str, current: OrderState, request: TargetRequest) -> StepAnswer:
@@ -127,7 +127,7 @@ class XsaleClient(RestClient):
                 answer = await self._put(url, table.id_of(to))
         if (failure := self.refusal(answer, is_effect=True)) is not None:
             raise failure
-        if not self._shows(answer, to, table) and self._options.verify_changes:
+        if not await self._shows(answer, to, table) and self._options.verify_changes:
             await self._verify(order_id, to, answer)
         self._reads.note(order_id, to, request)
         return StepAnswer(to)
@@ -218,7 +218,7 @@ class XsaleClient(RestClient):
         body = json.dumps(status_id if key == "bare" else {key: status_id}).encode()
         return await self._about_order("PUT", url, body)
 
-    def _shows(self, answer: Answer, to: str, table: StatusTable) -> bool:
+    async def _shows(self, answer: Answer, to: str, table: StatusTable) -> bool:
         """Whether the answer itself shows the new status; what it is to look like is not documented (xsale.md §2).
 
         Raises OutOfSequence when it shows another one, Transient when it is nothing that an API says.
@@ -226,7 +226,7 @@ class XsaleClient(RestClient):
         if not answer.body.strip():
             return False
         try:
-            data = read_body(answer.body)
+            data = await read_aside(answer, read_body, answer.body)
         except ValueError:
             raise self._caller.garbled(answer, is_effect=True) from None
         try:
