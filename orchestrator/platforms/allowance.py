@@ -60,7 +60,7 @@ def allowance_of(headers: Headers, now_ms: Callable[[], int]) -> Allowance | Non
 
     Where several say something, the one with the least left counts.
     """
-    if not any(map(_may_tell, headers)):
+    if not any(map(_may_limit, headers)):
         return None
     found = [each for each in _reported(headers, now_ms) if each is not None]
     if len(found) == 1:
@@ -69,7 +69,7 @@ def allowance_of(headers: Headers, now_ms: Callable[[], int]) -> Allowance | Non
 
 
 @lru_cache(maxsize=1024)
-def _may_tell(name: str) -> bool:
+def _may_limit(name: str) -> bool:
     """Whether a header of this name may say something of a limit. Asked about every header of every answer, and they
     are the same again and again."""
     lowered = name.lower()
@@ -82,7 +82,7 @@ def _reported(headers: Headers, now_ms: Callable[[], int]) -> Iterator[Allowance
             yield Allowance(_least(headers, f"{prefix}-Limit"), remaining, _reset(headers, prefix, now_ms))
     if "RateLimit" in headers:
         yield from _items(headers)
-    for name in {each for each in headers if _may_tell(each) and each.lower().endswith(_SHARE_OF_CALLS)}:
+    for name in {each for each in headers if _may_limit(each) and each.lower().endswith(_SHARE_OF_CALLS)}:
         for text in headers.getall(name):
             if (share := _SHARE.fullmatch(text)) and int(share[2]):
                 yield Allowance(int(share[2]), max(0, int(share[2]) - int(share[1])), None)
