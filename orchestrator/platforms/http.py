@@ -28,6 +28,8 @@ from typing import Any, Final, Self, TypeVar
 
 import aiohttp
 import anyio.to_thread
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -289,8 +291,21 @@ class Caller:
 async def read_aside(answer: Answer, read: Callable[..., T], *args: Any) -> T:
     """What `read(*args)` makes of an answer; of a large one in a worker thread, so `read` is to be pure."""
     if len(answer.body) > LARGE_BODY_BYTES:
-        return await anyio.to_thread.run_sync(read, *args)
+        return await anyio.to_thread.run_sync(read, *args, limiter=_reader())
     return read(*args)
+
+
+_READER: Final[RunVar[CapacityLimiter]] = RunVar("the one that reads large answers")
+
+
+def _reader() -> CapacityLimiter:
+    """Large answers are read one at a time, whosever they are: threads take the interpreter from the event loop for
+    milliseconds each, and what is read of each is large in memory."""
+    try:
+        return _READER.get()
+    except LookupError:
+        _READER.set(limiter := CapacityLimiter(1))
+        return limiter
 
 
 def retry_after_seconds(headers: Mapping[str, str], clock: Clock) -> float | None:
