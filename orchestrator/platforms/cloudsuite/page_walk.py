@@ -16,11 +16,12 @@ shop's own zone; a zone that the config has wrong by an hour or two is within th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from orchestrator.platforms.base.seen import take_in
 from orchestrator.platforms.cloudsuite.wire import Listing, Row
 from orchestrator.platforms.fields import InvalidOrder, date_of, instant_ms
 from orchestrator.platforms.horizon import Present
@@ -89,7 +90,8 @@ class PageWalk:
     """Where a sync stands, as JSON in `Page.next`.
 
     `page`: path and query of the page to ask for. `first`: that of the first page. `known`: `modified_date` by id as
-    the last sync saw them, `seen`: as this one did. `since`: the latest change of the sync before. `cap`: the latest
+    the last sync saw them, `seen`: as this one did up to the page before the last, `last`: as that one showed them
+    (`base.seen`). `since`: the latest change of the sync before. `cap`: the latest
     that this one may leave, set by its first page. `round`, `pages`, `new_rows`, `shown`: how often the list was begun,
     and what this round brought. `count`: what the page before counted, `least`: the least that a page of this round
     did.
@@ -109,6 +111,7 @@ class PageWalk:
     least: int | None = None
     has_shrunk: bool = False
     is_settled: bool = True
+    last: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def resume(cls, position: Json, cursor: Json, search: Search, now: Now) -> PageWalk:
@@ -131,17 +134,18 @@ class PageWalk:
 
         With a filter by change time, what is older than the overlap will not be listed again and is forgotten.
         """
+        all_seen = take_in(dict(self.seen), self.last)
         if search.modified_filter is None:
-            return {"seen": self.seen, "since": None}
+            return {"seen": all_seen, "since": None}
         latest = self.since
         if self.is_settled:
-            latest = max([*self.seen.values(), *([self.since] if self.since else [])], key=_moment, default=None)
+            latest = max([*all_seen.values(), *([self.since] if self.since else [])], key=_moment, default=None)
         if latest is None:
-            return {"seen": self.seen, "since": None}
+            return {"seen": all_seen, "since": None}
         if self.cap is not None:
             latest = min(latest, self.cap, key=_moment)
         begin = _moment(latest) - search.overlap
-        seen = {id_: modified for id_, modified in {**self.known, **self.seen}.items() if _is_since(modified, begin)}
+        seen = {id_: modified for id_, modified in {**self.known, **all_seen}.items() if _is_since(modified, begin)}
         return {"seen": seen, "since": latest}
 
 
@@ -158,6 +162,7 @@ class WalkAfterPage:
 
 def after_page(walk: PageWalk, listing: Listing, search: Search, now: Now) -> WalkAfterPage:
     """Takes a page in; `now`: when it was listed."""
+    walk = replace(walk, seen=take_in(walk.seen, walk.last), last={})
     fresh = tuple(row for row in listing.rows if row.modified != walk.seen.get(row.id))
     rows = tuple(row for row in fresh if row.modified != walk.known.get(row.id))
     if walk.cap is None:
@@ -173,6 +178,7 @@ def after_page(walk: PageWalk, listing: Listing, search: Search, now: Now) -> Wa
     is_moving = walk.has_shrunk or (search.modified_filter is not None and walk.new_rows > 0)
     if walk.pages > 1 and is_moving and walk.round < _MAX_ROUNDS:
         begun = PageWalk(walk.first, walk.first, walk.known, walk.seen, walk.since, walk.cap, walk.round + 1)
+        begun = replace(begun, last=walk.last)
         return WalkAfterPage(walk, rows, begun)
     flaw = None
     if walk.least is not None and walk.shown < walk.least:
@@ -185,7 +191,7 @@ def _taken_in(walk: PageWalk, listing: Listing, fresh: tuple[Row, ...]) -> PageW
     has_shrunk = walk.count is not None and count is not None and count < walk.count
     return replace(
         walk,
-        seen={**walk.seen, **{row.id: row.modified for row in fresh}} if fresh else walk.seen,
+        last={row.id: row.modified for row in fresh},
         pages=walk.pages + 1,
         new_rows=walk.new_rows + len(fresh),
         shown=walk.shown + len(listing.rows) + len(listing.unreadable),

@@ -17,11 +17,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 
+from orchestrator.platforms.base.seen import forget_before, take_in
 from orchestrator.platforms.horizon import Present
 from orchestrator.platforms.shopify.wire import Row
 from statemachines.target import Json
 
 _SETTLED_MS = 2000
+_FORGOTTEN_TOGETHER = 1000  # rows at least: to go through all of them at each page would take longer and longer
 OPEN_FIRST = "status:open"
 """Orders that are neither archived nor cancelled (Admin schema, `orders(query:)`)."""
 
@@ -31,7 +33,9 @@ class PageWalk:
     """Where a sync stands, as JSON in `Page.next`.
 
     `query`: what the list is asked for, None: everything. `after`: the cursor of the next page. `known`: change times
-    (Unix ms) by id from the last sync, `seen`: those of this one that the next will be shown again. `latest`: the
+    (Unix ms) by id from the last sync, `seen`: those of this one that the next will be shown again, up to the page
+    before the last, `last`: those of the last page, None for one that is not to be there (`base.seen`). `kept`: how
+    many there were when those from before `begin` were forgotten, which the next will not be shown. `latest`: the
     last change time. `cap`: the latest position, set by the first page.
     """
 
@@ -41,6 +45,9 @@ class PageWalk:
     seen: dict[str, int] = field(default_factory=dict)
     latest: int | None = None
     cap: int | None = None
+    last: dict[str, int | None] = field(default_factory=dict)
+    begin: int | None = None
+    kept: int = 0
 
     @classmethod
     def resume(cls, position: Json, cursor: Json, lookback_ms: int, now: Present) -> PageWalk:
@@ -65,7 +72,7 @@ class PageWalk:
 
     def following(self) -> PageWalk | None:
         """The sync behind the last page of this one; None when all is listed."""
-        return PageWalk(known=self.seen, cap=self.cap) if self.is_part else None
+        return PageWalk(known=take_in(dict(self.seen), self.last), cap=self.cap) if self.is_part else None
 
     @property
     def part(self) -> int:
@@ -76,7 +83,10 @@ class PageWalk:
         """Where the next sync begins."""
         if self.latest is None:
             return None
-        return {"latest": self.latest if self.cap is None else min(self.latest, self.cap), "seen": self.seen}
+        seen = take_in(dict(self.seen), self.last)
+        begin = self.begin
+        kept = seen if begin is None else {id_: at for id_, at in seen.items() if at >= begin}
+        return {"latest": self.latest if self.cap is None else min(self.latest, self.cap), "seen": kept}
 
     def fresh(self, rows: list[Row]) -> list[Row]:
         """The rows that the last sync did not see as they are now."""
@@ -93,13 +103,14 @@ class PageWalk:
         latest = max((row.updated_at for row in rows), default=None)
         if self.latest is not None:
             latest = self.latest if latest is None else max(latest, self.latest)
-        seen = dict(self.seen)
-        for row in rows:
-            if now.platform_ms is not None and row.updated_at + _SETTLED_MS <= now.platform_ms:
-                seen[row.id] = row.updated_at
-            else:
-                seen.pop(row.id, None)
+        seen, kept, begin = take_in(self.seen, self.last), self.kept, self.begin
         if latest is not None and not self.is_part:
             begin = min(latest, cap) - lookback_ms - 1000  # the query's seconds are cut off
-            seen = {id_: at for id_, at in seen.items() if at >= begin}
-        return replace(self, after=after, latest=latest, cap=cap, seen=seen)
+            if len(seen) > 2 * kept + _FORGOTTEN_TOGETHER:
+                forget_before(seen, begin)
+                kept = len(seen)
+        settled_ms = None if now.platform_ms is None else now.platform_ms - _SETTLED_MS
+        last = {
+            row.id: row.updated_at if settled_ms is not None and row.updated_at <= settled_ms else None for row in rows
+        }
+        return replace(self, after=after, latest=latest, cap=cap, seen=seen, last=last, begin=begin, kept=kept)

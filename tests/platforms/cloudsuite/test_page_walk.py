@@ -61,6 +61,30 @@ def synced(search: Search, position: Any, *states: list[Row]) -> tuple[list[str]
 
 
 @pytest.mark.parametrize("search", [DEFAULT, BY_CHANGE])
+def test_what_was_seen_is_not_copied_for_each_page(search: Search) -> None:
+    rows, seen, cursor = [row(n, n) for n in range(40)], [], None
+    for number in range(15):
+        walk = PageWalk.resume(None, cursor, search, NOW)
+        turned = after_page(walk, page(rows, 2 * number), search)
+        assert turned.next is not None
+        cursor = turned.next.to_json()
+        seen.append(turned.next.seen)
+    assert all(each is seen[0] for each in seen)
+
+
+@pytest.mark.parametrize("search", [DEFAULT, BY_CHANGE])
+@pytest.mark.parametrize("count", [3, 4])
+def test_a_page_that_is_asked_for_again_shows_its_rows_again(search: Search, count: int) -> None:
+    rows = [row(n, n) for n in range(count)]
+    first = after_page(PageWalk.resume(None, None, search, NOW), page(rows), search)
+    assert first.next is not None
+    for _ in range(3):  # the last one
+        again = after_page(PageWalk.resume(None, first.next.to_json(), search, NOW), page(rows, 2), search)
+        assert [each.id for each in again.rows] == [str(n) for n in range(2, count)]
+        assert sorted(again.walk.position(search)["seen"]) == [str(n) for n in range(count)]
+
+
+@pytest.mark.parametrize("search", [DEFAULT, BY_CHANGE])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5])
 def test_the_first_sync_finds_every_row_once(search: Search, count: int) -> None:
     found, _ = synced(search, None, [row(n, n) for n in range(count)])

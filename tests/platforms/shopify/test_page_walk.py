@@ -39,6 +39,30 @@ def test_what_was_read_among_the_open_orders_is_not_read_again_with_everything()
     assert again.fresh([row("1", NOW)]) == [row("1", NOW)], "it changed since"
 
 
+def test_what_was_seen_is_not_copied_for_each_page_and_not_kept_beyond_what_is_shown_again() -> None:
+    walk = first = PageWalk(known={})
+    for number in range(200):
+        rows = [row(f"{number}-{each}", NOW - 10_000_000 + 40_000 * number) for each in range(50)]
+        walk = PageWalk.resume(None, walk.turned(rows, str(number), PRESENT, LOOKBACK).to_json(), LOOKBACK, PRESENT)
+        assert walk.seen is first.seen
+    assert len(walk.seen) < 2_000
+    shown_again = [f"{number}-{each}" for number in range(196, 200) for each in range(50)]
+    assert sorted(walk.position()["seen"]) == sorted(shown_again)
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_a_page_that_is_asked_for_again_leads_to_the_same(is_last: bool) -> None:
+    cursor = PageWalk.resume(None, None, LOOKBACK, PRESENT).turned([row("1", NOW - 9000)], "a", PRESENT, LOOKBACK)
+    rows, after = [row("1", NOW - 8000), row("2", NOW - 500)], None if is_last else "b"
+    results = []
+    for _ in range(2):
+        turned = PageWalk.resume(None, cursor.to_json(), LOOKBACK, PRESENT).turned(rows, after, PRESENT, LOOKBACK)
+        following = turned.following()
+        assert following is not None
+        results.append((turned.position(), following.known))
+    assert results[0] == results[1] == ({"latest": NOW - 500, "seen": {"1": NOW - 8000}}, {"1": NOW - 8000})
+
+
 def test_only_the_whole_list_says_where_the_next_sync_begins() -> None:
     first = PageWalk.resume(None, None, LOOKBACK, PRESENT).turned([row("1", NOW - 5000)], None, PRESENT, LOOKBACK)
     everything = first.following()
