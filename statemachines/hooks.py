@@ -221,7 +221,7 @@ class Hooks(Table):
         `facts`: facts that the answer changed."""
         state = self.apply(current.state, step, self.destination(current, step, request))
         merged = {**current.facts, **facts} if facts else current.facts
-        return replace(current, state=state, platform_state=answered or state, facts=merged)
+        return OrderState(state, answered or state, current.payment, merged, current.parcels)
 
     def came_back(self, current: OrderState) -> Mapping[str, Json]:
         """How many of each order line came back so far, in all; None: an unknown number. By default all of an order in

@@ -239,7 +239,9 @@ class PlatformMachine(Hooks):
     def _finish(
         self, wanted: State, steps: tuple[PlannedStep, ...], request: TargetRequest, current: OrderState
     ) -> Plan:
-        milestone = wanted.meant(request.state)
+        milestone, brought = wanted.meant(request.state), request.brings()
+        if not brought:
+            return Plan(wanted.name, None if milestone is None else milestone.value, steps)
         taken = {name for step in steps if step.step != RECORD for name in self.row(step).uses}
         if wanted.record_only or Milestone.ATTENTION in wanted.milestones:
             taken.add("reason")  # it goes into the record, and is shown with the order
@@ -247,8 +249,8 @@ class PlatformMachine(Hooks):
         if self._departed(current, wanted):
             taken |= {name for name in request.brings() if name.startswith("tracking")}
         if self.takes_several_trackings and "tracking" in taken:
-            taken |= {name for name in request.brings() if name.startswith("tracking[")}
-        unused = tuple(name for name in request.brings() if name not in taken)
+            taken |= {name for name in brought if name.startswith("tracking[")}
+        unused = tuple(name for name in brought if name not in taken)
         return Plan(wanted.name, None if milestone is None else milestone.value, steps, unused)
 
 

@@ -53,6 +53,7 @@ class Table:
         self.initial = initial
         self._rank = {name: rank for rank, name in enumerate(self.mainline)}
         self._names = index_names(platform, states)
+        self._milestones = {state.name: state.milestone.value for state in states if state.milestone is not None}
         validate(platform, states, self.rows, self.mainline, initial)
         counts = Counter(step.name for step in steps)
         self._is_shared = {RECORD: False} | {name: count > 1 for name, count in counts.items()}
@@ -73,8 +74,7 @@ class Table:
 
     def milestone(self, state: str) -> str | None:
         """The furthest milestone of a native state, None for unknown states and states between milestones."""
-        found = self.states.get(state)
-        return found.milestone.value if found is not None and found.milestone is not None else None
+        return self._milestones.get(state)
 
     def names(self) -> tuple[str, ...]:
         """Every name that a target may carry here: native names of settable states, then milestones."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from storage.records import Event, Json
@@ -85,7 +86,19 @@ def _claim_feed(tx: Transaction) -> None:
 
 
 def _text(data: dict[str, Json] | None) -> str:
-    return "{}" if data is None else dump_json(data)
+    if data is None:
+        return "{}"
+    names = tuple(data)
+    return _step_text(names, *data.values()) if names in _OF_STEPS else dump_json(data)
+
+
+_OF_STEPS = frozenset({("step", "from", "to", "how"), ("step", "from", "to", "attempt")})
+
+
+@lru_cache(maxsize=4096, typed=True)  # typed: 1 is not true
+def _step_text(names: tuple[str, ...], *values: str | int) -> str:
+    """The data of the two events that every step has: there are few texts of them."""
+    return dump_json(dict(zip(names, values, strict=True)))
 
 
 def list_events(tx: Transaction, after: int, limit: int, wanted: EventFilter = EventFilter()) -> list[Event]:

@@ -10,7 +10,7 @@ from storage.errors import StaleLease, StoreError
 from storage.packing import dictionary_of, pack, unpack
 from storage.records import Intent, Json, Kept, Order, Problem, Situation, Wait, changed
 from storage.rows import Columns
-from storage.text import dump_json, load_json
+from storage.text import dump_json, load_json, quote_json
 from storage.transaction import Row, Transaction, Value
 
 LONGEST_WAIT_MS = 86_400_000
@@ -21,6 +21,7 @@ CONTENT_VERSION = 2
 
 _FAR_MS = 2**62
 _OLD_INTENT_FIELDS = 6  # without is_unanswered
+_FLAGS = {(False, False): "false", (True, True): "true", (True, False): "true,false", (False, True): "false,true"}
 
 _INSERT = (
     "INSERT INTO orders (shop, platform, id, imported_at, version, updated_at, state, platform_state, milestone,"
@@ -332,8 +333,9 @@ def _seldom_values(order: Order) -> tuple[Value, ...]:
 
 def _dump_intent(intent: Intent) -> str:
     """The last member is left out where older daemons, which do not know it, take it so themselves."""
-    fields = [intent.target, intent.step, intent.source, intent.to, intent.started_at, intent.is_uncertain]
-    return dump_json(fields if intent.is_unanswered is intent.is_uncertain else [*fields, intent.is_unanswered])
+    names = ",".join(map(quote_json, (intent.target, intent.step, intent.source, intent.to)))
+    flags = _FLAGS[intent.is_uncertain, intent.is_unanswered]
+    return f"[{names},{intent.started_at},{flags}]"
 
 
 def _load_intent(text: str) -> Intent:

@@ -15,7 +15,7 @@ from orchestrator.decisions.attention import reach
 from orchestrator.decisions.draft import LONGEST_RECHECK_MS, Context, Draft
 from orchestrator.decisions.parcels import keep_parcels
 from orchestrator.decisions.problems import problem_of
-from statemachines.machine import RECORD, Plan, PlannedStep, PlatformWait, Refusal
+from statemachines.machine import RECORD, PlannedStep, PlatformWait, Refusal
 from statemachines.target import TargetRequest
 from storage.records import Intent, Order, PlanEntry, Situation, Target, TargetStatus, Wait, changed
 
@@ -96,8 +96,7 @@ def _fail_if_ended(draft: Draft, ctx: Context) -> None:
 
 def _next_step(draft: Draft, ctx: Context, target: Target) -> PlannedStep | None:
     """The step to begin; None when the target ended without a call, so that the next target is decided on."""
-    request = draft.request(target)
-    plan = ctx.machine.plan(draft.order_state(), request, ctx.policy.chaining)
+    plan = draft.next_steps(ctx, target)
     if isinstance(plan, Refusal):
         problem = problem_of(_slug(plan), plan.detail, None, ctx.now)
         if plan.slug == "not-allowed":  # a person can fix what the guard misses
@@ -105,13 +104,13 @@ def _next_step(draft: Draft, ctx: Context, target: Target) -> PlannedStep | None
         else:
             draft.finish(target, TargetStatus.FAILED, ctx.now, problem)
         return None
-    if not plan.steps:
+    if not plan:
         reach(draft, target, ctx.now)
         return None
     _keep_plan(draft, target, plan)
-    step = plan.steps[0]
+    step = plan[0]
     if step.step == RECORD:
-        _record(draft, ctx, draft.targets[0], step, is_all=len(plan.steps) == 1)
+        _record(draft, ctx, draft.targets[0], step, is_all=len(plan) == 1)
         return None
     return step
 
@@ -134,11 +133,22 @@ def _slug(refusal: Refusal) -> str:
     return "unreachable" if refusal.slug == "unknown-state" else refusal.slug
 
 
-def _keep_plan(draft: Draft, target: Target, plan: Plan) -> None:
+def _keep_plan(draft: Draft, target: Target, steps: tuple[PlannedStep, ...]) -> None:
     """Writes the plan only when it is not the one that is stored: mostly it is."""
-    left = tuple(PlanEntry(s.step, s.source, s.to) for s in plan.steps)
-    if target.plan[target.steps_done :] != left:
+    stored = target.plan[target.steps_done :]
+    if len(stored) != len(steps) or not all(map(_is_entry_of, stored, steps)):
+        left = tuple(PlanEntry(s.step, s.source, s.to) for s in steps)
         draft.put(changed(target, plan=(*target.plan[: target.steps_done], *left)))
+
+
+def _is_entry_of(entry: PlanEntry, step: PlannedStep) -> bool:
+    return (
+        entry.step == step.step
+        and entry.source == step.source
+        and entry.to == step.to
+        and not entry.unused
+        and entry.is_taken
+    )
 
 
 def _take(draft: Draft, ctx: Context, target: Target, step: PlannedStep) -> Move:

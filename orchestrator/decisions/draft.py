@@ -12,7 +12,8 @@ from typing import cast
 
 from orchestrator.backoff import Growing
 from orchestrator.decisions.problems import problem_json
-from statemachines.machine import Chaining, OrderState, PlatformMachine
+from orchestrator.decisions.way import Way
+from statemachines.machine import Chaining, OrderState, PlannedStep, PlatformMachine, Refusal
 from statemachines.parcel import RecordedParcel
 from statemachines.target import Json, TargetRequest
 from storage.changes import Change, save_change
@@ -85,10 +86,13 @@ class Draft:
         "_ended",
         "_events",
         "_has_seldom",
+        "_is_own",
         "_payload",
         "_progressed",
         "_requests",
         "_rewritten",
+        "_state",
+        "_way",
         "intent_target",
         "kept",
         "order",
@@ -115,7 +119,10 @@ class Draft:
         self._payload: tuple[bytes, dict[str, Json], int] | None = None
         self._ended: dict[str, Target] = {}
         self._has_seldom = False
+        self._is_own = False  # no other draft has this very order, so that the last of the changes needs no copy
         self._requests: dict[str, TargetRequest] = {}
+        self._state: OrderState | None = None
+        self._way: Way | None = None
 
     @classmethod
     def load(cls, tx: Transaction, shop: str, order_id: str) -> Draft | None:
@@ -149,27 +156,58 @@ class Draft:
 
     def fork(self) -> Draft:
         """An unchanged copy to decide on again."""
-        return self.with_kept(None)
+        copy = Draft(self.order, self.targets, self.intent_target, cause=self._cause)
+        copy._requests, copy._state, copy._way = self._requests, self._state, self._way
+        return copy
 
     def with_kept(self, kept: Kept | None) -> Draft:
         """An unchanged copy to adopt an observation."""
         copy = Draft(self.order, self.targets, self.intent_target, cause=self._cause, kept=kept)
-        copy._requests = self._requests
+        copy._requests, copy._state = self._requests, self._state
         return copy
 
     def order_state(self) -> OrderState:
         """The state of the order, for the machine."""
-        order = self.order
-        return OrderState(order.state, order.platform_state, order.payment, order.facts, recorded_parcels(order))
+        order, known = self.order, self._state
+        if (
+            known is not None
+            and known.facts is order.facts
+            and known.state == order.state
+            and known.platform_state == order.platform_state
+            and known.payment == order.payment
+            and not known.parcels
+            and not order.parcels
+        ):
+            return known
+        parcels = recorded_parcels(order)
+        self._state = OrderState(order.state, order.platform_state, order.payment, order.facts, parcels)
+        return self._state
 
     def change(self, **fields: Json) -> None:
         """Replaces fields of the order."""
-        self.order = changed(self.order, **fields)
+        self.order, self._is_own = changed(self.order, **fields), True
         self._has_seldom = self._has_seldom or not SELDOM.isdisjoint(fields)
+
+    def next_steps(self, ctx: Context, target: Target) -> tuple[PlannedStep, ...] | Refusal:
+        """The steps that are left for a target, in sequence, or why there are none: `PlatformMachine.plan`, which is
+        not asked again for the rest of a plan that stands (`Way`)."""
+        machine, chaining, request, state = ctx.machine, ctx.policy.chaining, self.request(target), self.order_state()
+        steps = None if self._way is None else self._way.left(machine, chaining, request, state)
+        if steps is None:
+            plan = machine.plan(state, request, chaining)
+            if isinstance(plan, Refusal):
+                self._way = None
+                return plan
+            steps = plan.steps
+        self._way = Way(machine, chaining, request, state, steps)
+        return steps
 
     def target(self, target_id: str) -> Target | None:
         """A pending target by id."""
-        return next((target for target in self.targets if target.id == target_id), None)
+        for target in self.targets:
+            if target.id == target_id:
+                return target
+        return None
 
     def request_of_intent(self, machine: PlatformMachine) -> TargetRequest:
         """The request that the intent's call carried."""
@@ -189,7 +227,10 @@ class Draft:
         known = self._requests.get(target.id)
         if known is None:
             known = self._requests[target.id] = TargetRequest.from_json(target.request)
-        unused = {name for entry in target.plan[: target.steps_done] for name in entry.unused}
+        unused: set[str] = set()
+        for entry in target.plan[: target.steps_done]:
+            if entry.unused:
+                unused.update(entry.unused)
         return known.without(unused) if unused else known
 
     def put(self, target: Target, *, is_progress_only: bool = False) -> None:
@@ -271,7 +312,8 @@ class Draft:
         A payload is no part of a change, so a draft that has one is to be saved.
         """
         assert self._payload is None
-        order = changed(self.order, updated_at=now)
+        order = self.order if self._is_own else changed(self.order)
+        order.updated_at = now
         change = Change(
             order.shop,
             order.id,
@@ -287,7 +329,7 @@ class Draft:
         order.counted = place
         self.order = order
         self._progressed, self._rewritten, self._events = {}, {}, []
-        self._has_seldom = False
+        self._has_seldom = self._is_own = False
         return change
 
 

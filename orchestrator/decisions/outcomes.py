@@ -48,9 +48,9 @@ def apply_answer(
     assert intent is not None
     before, by, request = draft.order, _maker(draft.order, how, seen), draft.request_of_intent(ctx.machine)
     if answer.unused:
-        _apply_unused(draft, ctx, answer, how, intent)
+        _apply_unused(draft, ctx, answer, how, intent, request)
     else:
-        _apply_step(draft, ctx, answer, how, intent, reason)
+        _apply_step(draft, ctx, answer, how, intent, request, reason)
     if draft.order.state != before.state:
         end_attention(draft, "target")
     cause = {"reason": reason or request.reason} if by is not None else cancellation_of(seen)
@@ -67,15 +67,25 @@ def _maker(order: Order, how: str, seen: OrderSnapshot | None) -> By | None:
     return "erp" if how == "called" or is_ours else None
 
 
-def _apply_step(draft: Draft, ctx: Context, answer: StepAnswer, how: str, intent: Intent, reason: str | None) -> None:
-    _move(draft, ctx, answer, intent, draft.request_of_intent(ctx.machine))
+def _apply_step(
+    draft: Draft,
+    ctx: Context,
+    answer: StepAnswer,
+    how: str,
+    intent: Intent,
+    request: TargetRequest,
+    reason: str | None,
+) -> None:
+    _move(draft, ctx, answer, intent, request)
     _count_step(draft, intent)
     data: dict[str, Json] = {"step": intent.step, "from": intent.source, "to": draft.order.state, "how": how}
     draft.emit("step.done", intent.target, **data, **({"reason": reason} if reason is not None else {}))
 
 
-def _apply_unused(draft: Draft, ctx: Context, answer: StepAnswer, how: str, intent: Intent) -> None:
-    request, planned = draft.request_of_intent(ctx.machine), PlannedStep(intent.step, intent.source, intent.to)
+def _apply_unused(
+    draft: Draft, ctx: Context, answer: StepAnswer, how: str, intent: Intent, request: TargetRequest
+) -> None:
+    planned = PlannedStep(intent.step, intent.source, intent.to)
     carried = ctx.machine.carried(planned, request)
     unused = tuple(name for name in request.named(answer.unused) if name in carried)
     if narrowing := sorted(NARROWING.intersection(unused)):

@@ -7,15 +7,16 @@ open. A descriptor keeps its inode from being given to another file, so equal nu
 Two more things mean that somebody else works on the store. Its lock file was removed or replaced: then a second daemon
 can have a lock of its own. Or the database or its log was written, though their one writer (pitfalls S0) did not: a
 backup was copied over the one, the other was cut off to free space. What is committed behind that is gone at the next
-start. The six checks cost some microseconds beside an fsync.
+start. Each file is asked for once a check, without a Path in between: there are two checks with every commit.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypeAlias
 
 from storage.errors import AnotherLog, StoreLost
 
@@ -39,9 +40,8 @@ def refuse_another_log(database: Path) -> None:
         raise AnotherLog(database, log)
 
 
-class _Identity(NamedTuple):
-    device: int
-    inode: int
+_Identity: TypeAlias = tuple[int, int]  # device and inode
+_Stamp: TypeAlias = tuple[int, int]  # last change in nanoseconds, size in bytes
 
 
 class Footing:
@@ -52,50 +52,51 @@ class Footing:
         place = Path(os.path.realpath(database))  # as SQLite does: its log lies beside the file itself
         self._log = place.with_name(f"{place.name}-wal")
         own = [path for path in (self._log, place.with_name(f"{place.name}-shm")) if path.exists()]
-        self._known = {path: _identity(path) for path in (place, *own, *also)}
-        self._named, self._place = database, place
-        self._written = [path for path in (place, self._log) if path in self._known]  # some file systems have no log
-        self._stamps: dict[Path, tuple[int, int]] = {}
+        self._known = {str(path): _identity(os.lstat(path)) for path in (place, *own, *also)}
+        self._named, self._place = str(database), str(place)
+        written = (self._place, str(self._log))
+        self._written = [path for path in written if path in self._known]  # some file systems have no log
+        self._stamps: dict[str, _Stamp] = {}
         self.wrote()
 
     def check(self) -> None:
         """Raises StoreLost when a name leads elsewhere or nowhere, or somebody wrote into the database or its log."""
+        found: dict[str, os.stat_result] = {}
         for path, known in self._known.items():
             try:
-                found = _identity(path)
-                leads_here = path != self._place or _identity(self._named, follows=True) == known
+                # the name itself: a link in a file's place may lead to the file, but its log is expected beside that
+                found[path] = os.lstat(path)
+                leads_here = path != self._place or _identity(os.stat(self._named)) == known
             except OSError as error:
                 raise StoreLost(f"{path} is gone ({error.strerror or error}) while the daemon has it open") from error
-            if found != known or not leads_here:
+            if _identity(found[path]) != known or not leads_here:
                 named = path if leads_here else self._named
                 raise StoreLost(f"{named} was replaced by another file while the daemon has it open")
-        if (written := self.overwritten()) is not None:
-            raise StoreLost(f"{written} was written by another program while the daemon has it open")
+        for path in self._written:
+            if _stamp(found[path]) != self._stamps[path]:
+                raise StoreLost(f"{path} was written by another program while the daemon has it open")
 
     def overwritten(self) -> Path | None:
         """The database or its log, when another program wrote into it; None when none did."""
-        changed = (path for path in self._written if self._is_same(path) and self._stamp(path) != self._stamps[path])
-        return next(changed, None)
+        for path in self._written:
+            with suppress(OSError):  # that it is gone, `check` says
+                found = os.lstat(path)
+                if _identity(found) == self._known[path] and _stamp(found) != self._stamps[path]:
+                    return Path(path)
+        return None
 
     def wrote(self) -> None:
         """The store's own writer is done with its files for now."""
-        self._stamps = {path: self._stamp(path) for path in self._written}
-
-    def _is_same(self, path: Path) -> bool:
-        try:
-            return _identity(path) == self._known[path]
-        except OSError:
-            return False
-
-    def _stamp(self, path: Path) -> tuple[int, int]:
-        try:
-            found = path.stat()
-        except OSError:
-            return self._stamps.get(path, (0, 0))  # that it is gone, `check` says
-        return found.st_mtime_ns, found.st_size
+        for path in self._written:
+            try:
+                self._stamps[path] = _stamp(os.lstat(path))
+            except OSError:  # that it is gone, `check` says
+                self._stamps.setdefault(path, (0, 0))
 
 
-def _identity(path: Path, *, follows: bool = False) -> _Identity:
-    """Of the name itself: a link in a file's place may lead to the file, but its log is expected beside that."""
-    found = path.stat(follow_symlinks=follows)
-    return _Identity(found.st_dev, found.st_ino)
+def _identity(found: os.stat_result) -> _Identity:
+    return found.st_dev, found.st_ino
+
+
+def _stamp(found: os.stat_result) -> _Stamp:
+    return found.st_mtime_ns, found.st_size
