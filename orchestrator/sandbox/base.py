@@ -132,6 +132,8 @@ class SimulatedShops(ABC, Generic[S, P]):
         if not self.senders:
             made = [self.sender_of(shop, faults) for shop in self.shops_by_key.values()]
             self.senders = [sender for sender in made if sender is not None]
+            for sender in self.senders:
+                sender.account = f"{self.name}/{sender.account.removeprefix(f'{self.name}/')}"
         return [sender.run for sender in self.senders]
 
     def sender_of(self, shop: S, faults: FaultPlan) -> WebhookSender[Any] | None:

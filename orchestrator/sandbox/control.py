@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from orchestrator.sandbox.faults import FAULTS, RATE_NAMES, FaultPlan
+from orchestrator.sandbox.faults import FAULTS, RATE_NAMES, TIMING, FaultPlan
 from orchestrator.sandbox.ledger import Ledger
 from orchestrator.sandbox.platform import Json, PanelError, SimulatedPlatform, parse_object
 
@@ -41,6 +41,10 @@ class Control:
                 web.get("/_sandbox/faults", self.faults),
                 web.post("/_sandbox/faults", self.set_faults),
                 web.post("/_sandbox/faults/script", self.script_fault),
+                web.get("/_sandbox/timing", self.timing),
+                web.post("/_sandbox/timing", self.set_timing),
+                web.get("/_sandbox/{platform}/faults", self.faults),
+                web.post("/_sandbox/{platform}/faults", self.set_faults),
                 web.post("/_sandbox/{platform}/panel", self.panel),
             ]
         )
@@ -48,11 +52,13 @@ class Control:
     async def index(self, request: web.Request) -> web.Response:
         """What there is, for people."""
         del request
+        gets = ("config", "ledger?order=&step=&after=", "summary", "faults", "timing", "{platform}/faults")
+        posts = ("faults", "faults/script", "timing", "{platform}/faults", "{platform}/panel")
         return _answer(
             {
                 "sandbox": [f"/{name}" for name in self._platforms],
-                "GET": [f"/_sandbox/{name}" for name in ("config", "ledger?order=&step=&after=", "summary", "faults")],
-                "POST": ["/_sandbox/faults", "/_sandbox/faults/script", "/_sandbox/{platform}/panel"],
+                "GET": [f"/_sandbox/{name}" for name in gets],
+                "POST": [f"/_sandbox/{name}" for name in posts],
                 "faults": list(RATE_NAMES),
             }
         )
@@ -80,20 +86,41 @@ class Control:
         return _answer({**self._ledger.summary(), "throttle_violations": violations, "platforms": platforms})
 
     async def faults(self, request: web.Request) -> web.Response:
-        """The rates in force."""
-        del request
-        return _answer(self._faults.rates)
+        """The rates in force, of one platform or of all."""
+        platform = request.match_info.get("platform")
+        if platform not in (None, *self._platforms):
+            return self._unknown_platform()
+        return _answer(self._faults.rates_of(platform))
 
     async def set_faults(self, request: web.Request) -> web.Response:
-        """Replaces all rates by those of the body, `{name: rate}`."""
+        """Replaces all rates, of one platform or of all, by those of the body, `{name: rate}`."""
+        platform = request.match_info.get("platform")
+        if platform not in (None, *self._platforms):
+            return self._unknown_platform()
         rates = await _object(request)
         if rates is None:
             return _bad("the body must be a JSON object of rates by fault name")
         try:
-            self._faults.set_rates(rates)
+            self._faults.set_rates(rates, platform)
         except ValueError as error:
             return _bad(str(error))
-        return _answer(self._faults.rates)
+        return _answer(self._faults.rates_of(platform))
+
+    async def timing(self, request: web.Request) -> web.Response:
+        """How long things take."""
+        del request
+        return _answer({name: getattr(self._faults, name) for name in TIMING})
+
+    async def set_timing(self, request: web.Request) -> web.Response:
+        """Changes what the body names, `{name: seconds}`."""
+        timing = await _object(request)
+        if timing is None:
+            return _bad(f"the body must be a JSON object of seconds by {', '.join(TIMING)}")
+        try:
+            self._faults.set_timing(timing)
+        except ValueError as error:
+            return _bad(str(error))
+        return await self.timing(request)
 
     async def script_fault(self, request: web.Request) -> web.Response:
         """`{"fault", "step", "order", "times", "status"}`: the next matching calls get that fault."""
@@ -114,7 +141,7 @@ class Control:
         """`{"action", …}` in the platform's back office."""
         platform = self._platforms.get(request.match_info["platform"])
         if platform is None:
-            return _answer({"error": f"no such platform; known are {', '.join(self._platforms)}"}, status=404)
+            return self._unknown_platform()
         action = await _object(request)
         if action is None:
             return _bad("the body must be a JSON object with an action")
@@ -122,6 +149,9 @@ class Control:
             return _answer(platform.operate(action))
         except PanelError as error:
             return _bad(str(error))
+
+    def _unknown_platform(self) -> web.Response:
+        return _answer({"error": f"no such platform; known are {', '.join(self._platforms)}"}, status=404)
 
 
 async def _object(request: web.Request) -> dict[str, Json] | None:

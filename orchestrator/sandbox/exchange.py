@@ -34,11 +34,10 @@ _Struck = Literal["drop", "go on"]
 class Exchange:
     """Serves the requests of one platform. One instance is the aiohttp handler of one prefix."""
 
-    def __init__(self, platform: SimulatedPlatform, ledger: Ledger, faults: FaultPlan, latency_seconds: float) -> None:
+    def __init__(self, platform: SimulatedPlatform, ledger: Ledger, faults: FaultPlan) -> None:
         self._platform = platform
         self._ledger = ledger
         self._faults = faults
-        self._latency_seconds = latency_seconds
         self._prefix_length = len(platform.name) + 1
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -86,8 +85,8 @@ class Exchange:
             return self._platform.throttled(wait_seconds)
         fault = faults.draw(account, call.order, call.step)
         call.fault = fault.name if fault is not None else None
-        if self._latency_seconds:
-            await anyio.sleep(self._latency_seconds)
+        if faults.latency_seconds:
+            await anyio.sleep(faults.latency_seconds)
         await faults.wait_if_held("before", call.order, call.step)
         if fault is not None and fault.moment == "before":
             struck = await self._strike(fault, account)

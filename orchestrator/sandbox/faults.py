@@ -7,14 +7,19 @@ random numbers: the same call of the same order fails in every run, however the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, TypeVar
 
 import anyio
 
 from orchestrator.clock import Clock
+
+T = TypeVar("T")
+
+_LONGEST_SECONDS = 600
 
 Moment = Literal["before", "after"]
 """Before the call's effect, or after it and before its answer."""
@@ -40,6 +45,9 @@ MIXED = ("error_before", "error_after", "drop_before", "drop_after", "throttle",
 
 WEBHOOK_FAULTS = ("webhook_twice", "webhook_shuffled", "webhook_lost")
 """What may become of a webhook: it is sent twice, late (others overtake it), or never. Each is drawn for itself."""
+
+TIMING = ("latency_seconds", "stall_seconds", "throttle_seconds")
+"""What can be changed of how long things take."""
 
 RATE_NAMES = (*FAULTS, "stall", "mixed", *WEBHOOK_FAULTS)
 """Names that a rate may be given for; `stall` is shared by stall_before and stall_after."""
@@ -112,10 +120,12 @@ class _Window:
 
 
 class FaultPlan:
-    """Which call gets which fault. Rates may change at any time; scripted faults come before rates.
+    """Which call gets which fault. Rates may change at any time; scripted faults come before rates, and those of one
+    platform in place of those of all.
 
     `stall_seconds`: how long a stalled answer is delayed; `throttle_seconds`: what a 429 asks a shop to wait (whole
-    seconds, as Retry-After has them). Raises ValueError for unknown names and rates outside 0..1.
+    seconds, as Retry-After has them); `latency_seconds`: how long every answer takes. They may change at any time too.
+    Raises ValueError for unknown names and rates outside 0..1.
     """
 
     def __init__(
@@ -126,9 +136,11 @@ class FaultPlan:
         seed: int = 1,
         stall_seconds: float = 60,
         throttle_seconds: int = 1,
+        latency_seconds: float = 0,
     ) -> None:
         self.stall_seconds = stall_seconds
         self.throttle_seconds = throttle_seconds
+        self.latency_seconds = latency_seconds
         self._clock = clock
         self._seed = seed
         self._script: list[_Scripted] = []
@@ -138,6 +150,8 @@ class FaultPlan:
         self._windows: dict[str, _Window] = {}
         self._violations: list[Violation] = []
         self._closing = anyio.Event()
+        self._ladders: dict[str | None, list[tuple[float, str]]] = {}
+        self._rates: dict[str | None, dict[str, float]] = {}
         self.set_rates(rates or {})
 
     # -- by rate ---------------------------------------------------------------------------------------------------
@@ -145,12 +159,33 @@ class FaultPlan:
     @property
     def rates(self) -> dict[str, float]:
         """The rates in force, as they were given."""
-        return dict(self._rates)
+        return self.rates_of(None)
 
-    def set_rates(self, rates: Mapping[str, float]) -> None:
-        """Replaces all rates; `{}` ends every fault by rate. Raises ValueError and changes nothing for a bad one."""
-        self._ladder = _ladder(rates)
-        self._rates = dict(rates)
+    def rates_of(self, platform: str | None) -> dict[str, float]:
+        """Those of one platform, or of all that have none of their own."""
+        return dict(self._rates.get(platform, self._rates[None]))
+
+    def set_rates(self, rates: Mapping[str, float], platform: str | None = None) -> None:
+        """Replaces all rates; `{}` ends every fault by rate. `platform`: for this one alone, in place of those of all;
+        None takes these back as well. Raises ValueError and changes nothing for a bad one."""
+        ladder = _ladder(rates)
+        if platform is None:
+            self._ladders, self._rates = {}, {}
+        self._ladders[platform], self._rates[platform] = ladder, dict(rates)
+
+    def set_timing(self, timing: Mapping[str, float]) -> None:
+        """Changes some of `TIMING`. Raises ValueError and changes nothing for a bad one."""
+        for name, seconds in timing.items():
+            if name not in TIMING:
+                raise ValueError(f"unknown time {name!r}; known are {', '.join(TIMING)}")
+            if (
+                isinstance(seconds, bool)
+                or not isinstance(seconds, int | float)
+                or not 0 <= seconds <= _LONGEST_SECONDS
+            ):
+                raise ValueError(f"{name} must be a number of seconds from 0 to {_LONGEST_SECONDS}, not {seconds!r}")
+        for name, seconds in timing.items():
+            setattr(self, name, math.ceil(seconds) if name == "throttle_seconds" else seconds)
 
     def draw(self, shop: str, order: str | None, step: str) -> Fault | None:
         """The fault of this call, or None: scripted ones first, then by rate."""
@@ -160,10 +195,10 @@ class FaultPlan:
                 if scripted.times == 0:
                     self._script.remove(scripted)
                 return scripted.fault
-        if not self._ladder:
+        if not (ladder := self._of(shop, self._ladders)):
             return None
         chance, variant = self._chance(shop, order, step)
-        for threshold, name in self._ladder:
+        for threshold, name in ladder:
             if chance < threshold:
                 kind, moment = FAULTS[name]
                 return Fault(name, kind, moment, variant)
@@ -171,11 +206,15 @@ class FaultPlan:
 
     def draw_webhook(self, name: str, shop: str, subject: str, topic: str) -> float | None:
         """Whether the webhook fault `name` befalls this webhook: None, or how badly, from 0 to 1."""
-        rate = self._rates.get(name, 0)
+        rate = self._of(shop, self._rates).get(name, 0)
         if not rate:
             return None
         chance, _ = self._chance(shop, subject, f"{name} {topic}")
         return chance / rate if chance < rate else None
+
+    def _of(self, shop: str, by_platform: Mapping[str | None, T]) -> T:
+        """What is in force for a shop, which is called `platform/key`."""
+        return by_platform.get(shop.partition("/")[0], by_platform[None])
 
     def _chance(self, shop: str, order: str | None, step: str) -> tuple[float, int]:
         """A number from 0 to 1, and 0 or 1, for this call: the same in every run."""

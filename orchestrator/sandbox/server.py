@@ -73,6 +73,7 @@ class Sandbox:
             seed=settings.seed,
             stall_seconds=settings.stall_seconds,
             throttle_seconds=settings.throttle_seconds,
+            latency_seconds=settings.latency_ms / 1000,
         )
         stock = Stock(settings.orders, settings.seed, settings.shops)
         self.platforms: dict[str, SimulatedPlatform] = {}
@@ -133,7 +134,7 @@ class Sandbox:
         application = web.Application(client_max_size=2**20)
         Control(self.ledger, self.faults, self.platforms, self.config).mount(application)
         for platform in self.platforms.values():
-            exchange = Exchange(platform, self.ledger, self.faults, self.settings.latency_ms / 1000)
+            exchange = Exchange(platform, self.ledger, self.faults)
             application.router.add_route("*", f"/{platform.name}/{{path:.*}}", exchange.handle)
         return application
 

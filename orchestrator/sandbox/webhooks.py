@@ -82,7 +82,8 @@ class PendingWebhook(Generic[H]):
 
 
 class WebhookSender(ABC, Generic[H]):
-    """The webhooks of one shop, sent while `run` runs. `account`: what faults call the shop. `counts`: kept here.
+    """The webhooks of one shop, sent while `run` runs. `account`: what faults call the shop,
+    `platform/key`. `counts`: kept here.
     `deadline_seconds`: until an answer has to be there whole, `late_seconds`: how late one may come out of order."""
 
     def __init__(
@@ -95,7 +96,7 @@ class WebhookSender(ABC, Generic[H]):
         deadline_seconds: float,
         late_seconds: float,
     ) -> None:
-        self._account = account
+        self.account = account
         self._clock = clock
         self._faults = faults
         self._counts = counts
@@ -160,7 +161,7 @@ class WebhookSender(ABC, Generic[H]):
         self.wake_up()
 
     def _draw(self, name: str, subject: int, topic: str) -> float | None:
-        return self._faults.draw_webhook(name, self._account, str(subject), topic)
+        return self._faults.draw_webhook(name, self.account, str(subject), topic)
 
     def _put_off(self, webhook: PendingWebhook[H], seconds: float) -> None:
         heapq.heappush(self._later, (self._clock.monotonic() + seconds, self._ticket(), webhook))
