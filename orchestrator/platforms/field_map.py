@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 from pydantic import AfterValidator, Field
 
@@ -53,12 +53,30 @@ FieldName = Annotated[str, AfterValidator(known_names())]
 Path = Annotated[str, Field(min_length=1)]
 
 
+class _Place(NamedTuple):
+    """Where one member of the content comes from, and where it goes."""
+
+    path: tuple[str, ...]
+    parents: tuple[str, ...]
+    member: str
+
+
 @dataclass(frozen=True, slots=True)
 class FieldMap:
     """Paths by name. `zone`: of instants that name none."""
 
     paths: Mapping[str, str]
     zone: tzinfo = field(default=UTC)
+    _places: Mapping[str, tuple[_Place, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        places: dict[str, list[_Place]] = {}
+        for name, path in self.paths.items():
+            if name in NAMES:
+                scope = _scope_of(name)
+                *parents, member = name.removeprefix(f"{scope}.").split(".")
+                places.setdefault(scope, []).append(_Place(tuple(path.split(".")), tuple(parents), member))
+        object.__setattr__(self, "_places", {scope: tuple(found) for scope, found in places.items()})
 
     def has(self, order: Mapping[str, Json], name: str) -> bool:
         """Whether anything stands at the path of a name, null included."""
@@ -72,18 +90,20 @@ class FieldMap:
         """What the object says at the paths of a scope (`""`: the order, `lines`, `lines.parts`), nested as content is.
         Where nothing stands, or nothing that can be read, the member is left out."""
         found: dict[str, Json] = {}
-        for name, path in self.paths.items():
-            if name not in NAMES or _scope_of(name) != scope or not _leads_somewhere(owner, path):
-                continue
-            value = _at(owner, path)
-            *parents, member = name.removeprefix(f"{scope}.").split(".")
-            read = self._read(member, value)
-            if read is None and not is_empty(value):
-                continue
-            place = found
-            for parent in parents:
-                place = place.setdefault(parent, {})
-            place[member] = read
+        for path, parents, member in self._places.get(scope, ()):
+            value: Json = owner
+            for name in path:
+                if not isinstance(value, Mapping) or name not in value:
+                    break
+                value = value[name]
+            else:
+                read = self._read(member, value)
+                if read is None and not is_empty(value):
+                    continue
+                place = found
+                for parent in parents:
+                    place = place.setdefault(parent, {})
+                place[member] = read
         return found
 
     def _read(self, member: str, value: Json) -> Json:
