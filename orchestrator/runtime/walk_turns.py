@@ -5,7 +5,8 @@ once. So a sync that goes through more than what changed lately waits for a turn
 the platform is asked and the page is taken in, not while rows are read one by one.
 
 A platform that does not answer must not keep the others waiting: who waits for a turn takes over that of a call that
-has been out for a second. When it answers after all, it waits for another one.
+has been out for a second. When it answers after all, it waits for another one. A few may be taken over, not all: on
+a machine that is overloaded every call takes long, and each comes back with a page.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ T = TypeVar("T")
 
 _AT_ONCE = 4
 _PATIENCE_SECONDS = 1.0
+_MOST_TAKEN_OVER = 8
 
 
 class WalkTurns:
@@ -29,6 +31,7 @@ class WalkTurns:
         self._turns = anyio.Semaphore(at_once)
         self._patience = patience_seconds
         self._out: dict[Turn, float] = {}  # turns whose call is out, and since when
+        self._taken_over: set[Turn] = set()  # those whose call is still out
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Turn]:
@@ -47,20 +50,24 @@ class WalkTurns:
             with anyio.move_on_after(self._patience):
                 await self._turns.acquire()
                 return
-            now = anyio.current_time()
-            for turn, since in list(self._out.items()):
-                if now - since >= self._patience:
-                    self.left(turn)
-                    turn.is_held = False
-                    self._turns.release()
+            self._take_over(anyio.current_time() - self._patience)
+
+    def _take_over(self, before: float) -> None:
+        for turn, since in list(self._out.items()):
+            if since <= before and len(self._taken_over) < _MOST_TAKEN_OVER:
+                del self._out[turn]
+                self._taken_over.add(turn)
+                turn.is_held = False
+                self._turns.release()
 
     def went_out(self, turn: Turn) -> None:
         """The turn's call is out from now on."""
         self._out[turn] = anyio.current_time()
 
-    def left(self, turn: Turn) -> None:
-        """Nobody may take the turn over any more."""
+    def came_back(self, turn: Turn) -> None:
+        """The turn's call is out no more."""
         self._out.pop(turn, None)
+        self._taken_over.discard(turn)
 
 
 class Turn:
@@ -76,7 +83,7 @@ class Turn:
         try:
             result = await call()
         finally:
-            self._turns.left(self)
+            self._turns.came_back(self)
         if not self.is_held:
             await self._turns.take()
             self.is_held = True
