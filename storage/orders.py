@@ -89,8 +89,8 @@ def get_order(tx: Transaction, shop: str, order: str) -> Order | None:
 def get_orders(tx: Transaction, shop: str, orders: Sequence[str]) -> dict[str, Order]:
     """Those of several orders of a shop that are known, by id."""
     marks = ", ".join("?" * len(orders))
-    rows = tx.query(f"SELECT {_ORDER.sql} FROM orders WHERE shop = ? AND id IN ({marks})", (shop, *orders))  # noqa: S608
-    return {order.id: order for order in map(_ORDER.read, rows)}
+    rows = tx.query(f"SELECT {COLUMNS} FROM orders WHERE shop = ? AND id IN ({marks})", (shop, *orders))  # noqa: S608
+    return {order.id: order for order in map(read_order, rows)}
 
 
 def is_unchanged(tx: Transaction, known: Order, epoch: int) -> bool:
@@ -348,7 +348,14 @@ def _load_wait(text: str) -> Wait:
     return Wait(*load_json(text))
 
 
-_ORDER = Columns(
+class _OrderColumns(Columns[Order]):
+    def read(self, row: Row) -> Order:
+        order = super().read(row)
+        order.counted = order.place
+        return order
+
+
+_ORDER = _OrderColumns(
     Order,
     readers={
         "situation": Situation,
@@ -368,6 +375,4 @@ COLUMNS = _ORDER.sql
 
 def read_order(row: Row) -> Order:
     """The order of a row."""
-    order = _ORDER.read(row)
-    order.counted = order.place
-    return order
+    return _ORDER.read(row)

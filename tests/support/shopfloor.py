@@ -19,6 +19,7 @@ from orchestrator.operations.feed import Feed
 from orchestrator.runtime.supervisor import Supervisor
 from orchestrator.sandbox.server import Sandbox
 from statemachines.target import TargetRequest
+from storage.counts import wrong_counts
 from storage.engines import open_store
 from storage.events import EventFilter, list_events
 from storage.order_search import list_orders
@@ -139,7 +140,8 @@ async def working_on(
     clock: Clock | None = None,
     on_secrets: Callable[[ShopConfig], None] = lambda _shop: None,
 ) -> AsyncIterator[Shopfloor]:
-    """Store and workers over a running sandbox; may be entered again on the same folder, as a restart is."""
+    """Store and workers over a running sandbox; may be entered again on the same folder, as a restart is. Whatever was
+    done, what is counted at the end is right."""
     clock, chance = clock or Clock(), Chance(random.Random(seed))
     feed, committed, points = Feed(), Committed(), Checkpoints()
     url = f"sqlite:///{folder}/fulfilld.db"
@@ -154,6 +156,8 @@ async def working_on(
             finally:
                 with anyio.CancelScope(shield=True):
                     await supervisor.drain(5)
+        off = await store.read(wrong_counts)
+        assert not off.shops, (off.orders, off.pending)
 
 
 @asynccontextmanager

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
 
-from orchestrator.testing.engine_suite.samples import order, target
+from orchestrator.testing.engine_suite.samples import FULL_ORDER, order, target
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage import retention
 from storage.changes import Change
 from storage.counts import correct_counts, count_orders, count_pending, count_pending_of, wrong_counts
 from storage.leases import acquire
-from storage.orders import get_order, insert_order, save_order, step_row
+from storage.order_search import list_orders
+from storage.orders import (
+    attention_orders,
+    blocked_orders,
+    due_orders,
+    get_order,
+    get_orders,
+    insert_order,
+    orders_with_intent,
+    save_order,
+    step_row,
+)
 from storage.records import Order, Situation, Target, TargetStatus, changed
 from storage.shops import queue_running
 from storage.store import Store
@@ -169,3 +181,29 @@ async def test_changes_move_the_counts_that_they_say_and_stale_ones_none(engine:
         moved = {("acme", "blocked", "CheckQueue"): 1, ("acme", "running", "CheckQueue"): 1}
         assert await counts(store) == {("acme", "idle", "SentOrder"): 1, **moved}
         assert (await store.read(count_pending))[0] == 1
+
+
+READS: dict[str, Callable[[Transaction], Iterable[Order | None]]] = {
+    "one": lambda tx: [get_order(tx, "acme", "1")],
+    "several": lambda tx: get_orders(tx, "acme", ["1"]).values(),
+    "due": lambda tx: due_orders(tx, "acme", NOW, 9),
+    "with an intent": lambda tx: orders_with_intent(tx, "acme"),
+    "blocked": lambda tx: blocked_orders(tx, 9),
+    "in attention": lambda tx: attention_orders(tx, 9),
+    "listed": lambda tx: list_orders(tx, 0, 9),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+async def test_an_order_moves_from_where_it_was_however_it_was_read(engine: Engine, read: str) -> None:
+    full = replace(FULL_ORDER, id="1", due_at=NOW, situation=Situation.BLOCKED)
+
+    def move(tx: Transaction) -> None:
+        (found,) = READS[read](tx)
+        assert found is not None
+        save_order(tx, changed(found, situation=Situation.IDLE, state="SentOrder"))
+
+    async with engine.open() as store:
+        await store.write(lambda tx: insert_order(tx, full, b""))
+        await store.write(move)
+        assert await counts(store) == {("acme", "idle", "SentOrder"): 1}
