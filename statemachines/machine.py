@@ -19,6 +19,7 @@ from statemachines.narrowing import NARROWING, narrowing_reason
 from statemachines.parcel import RecordedParcel
 from statemachines.parcel_course import course_of
 from statemachines.parcels import codes_of
+from statemachines.suggestion import hint
 from statemachines.target import Json, TargetRequest
 from statemachines.terms import (
     RECORD,
@@ -89,7 +90,8 @@ class PlatformMachine(Hooks):
         if wanted is None:
             if request.state.strip().casefold() in set(Milestone):
                 return Refusal("unreachable", f"{self.platform} has no {request.state}", self.names())
-            return Refusal("unknown-state", f"{self.platform} knows no state {request.state!r}", self.names())
+            detail = f"{self.platform} knows no state {request.state!r}{hint(request.state, self.names())}"
+            return Refusal("unknown-state", detail, self.names())
         if wanted.record_only:
             here = current.state
             names = (*self.with_record(current, request), RECORD)

@@ -15,7 +15,7 @@ from orchestrator.api.schema.fields import CONSUMER_NAME, CURSOR, IDEMPOTENCY_KE
 from orchestrator.api.schema.queries import Query, read_query
 from orchestrator.api.services import SERVICES, Services
 from orchestrator.api.validation import has_broken_escapes
-from orchestrator.decisions.refusals import Refused
+from orchestrator.decisions.refusals import Refused, no_shop
 
 Q_co = TypeVar("Q_co", bound=Query, covariant=True)
 
@@ -51,7 +51,7 @@ async def begin(request: web.Request, query: type[Query], *, is_change: bool) ->
     path = dict(request.match_info)
     shop = path.get("shop")
     if shop is not None and shop not in services.node.shops() and not await services.queries.has_left(shop):
-        raise Refused("shop-not-found", f"no shop is named {shown(shop)!r}")
+        raise no_shop(shown(shop), services.node.shops())
     if is_change and services.node.is_draining:
         raise Refused("draining", "the daemon is shutting down; try again when it is back")
     _check_path(request, path)

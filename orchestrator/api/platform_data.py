@@ -23,12 +23,13 @@ def with_platform_data(services: Services, shop: str, request: TargetRequest) ->
         return request
     facts = services.node.shops().get(shop)
     platform = None if facts is None else PLATFORMS.get(facts.platform)
-    if platform is None or platform.target_fields is None:
+    fields = None if platform is None else platform.target_fields
+    if fields is None:
         return request
     try:
-        checked = platform.target_fields.model_validate(dict(request.platform_data))
+        checked = fields.model_validate(dict(request.platform_data))
     except ValueError as error:
-        raise Invalid("invalid-target", errors_of(error, request.platform_data, MEMBER)) from None
+        raise Invalid("invalid-target", errors_of(error, request.platform_data, fields, MEMBER)) from None
     return replace(request, platform_data=checked.model_dump(mode="json", by_alias=True, exclude_unset=True))
 
 

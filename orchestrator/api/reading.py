@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from orchestrator.api.problems import ApiError, Invalid
 from orchestrator.api.validation import errors_of
@@ -132,13 +132,13 @@ def as_object(value: Any, slug: str) -> dict[str, Any]:
     return value
 
 
-def checked(adapter: TypeAdapter[M], value: Any, slug: str) -> M:
+def checked(model: type[M], value: Any, slug: str) -> M:
     """The value as a model. Raises Invalid with every error."""
     as_object(value, slug)
     try:
-        return adapter.validate_python(value)
+        return model.model_validate(value)
     except ValueError as error:
-        raise Invalid(slug, errors_of(error, value)) from None
+        raise Invalid(slug, errors_of(error, value, model)) from None
 
 
 def shown(text: str) -> str:

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from orchestrator.config.explain import keys_of, models_in
 from orchestrator.decisions.problems import FieldError
+from statemachines.suggestion import hint
 
 _MOST_ERRORS = 100
+_QUOTED = re.compile(r"'([^']*)'")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNION_TAGS = frozenset({"#one", "#many", "#id", "#item"})
 """Names of union members in our models (requests.py); pydantic puts them into the location of an error."""
@@ -47,11 +50,11 @@ _WORDS = {
 }
 
 
-def errors_of(error: ValueError, data: Any, place: str = "") -> list[FieldError]:
-    """Every complaint about `data`, at most a hundred. `place`: where in the request `data` stands."""
+def errors_of(error: ValueError, data: Any, model: type[BaseModel], place: str = "") -> list[FieldError]:
+    """Every complaint of `model` about `data`, at most a hundred. `place`: where in the request `data` stands."""
     assert isinstance(error, ValidationError)
-    found = error.errors(include_input=False, include_url=False)[:_MOST_ERRORS]
-    return [{"path": _written(each["loc"], data, place), "message": _sentence(each)} for each in found]
+    found = error.errors(include_url=False)[:_MOST_ERRORS]
+    return [{"path": _written(each["loc"], data, place), "message": _sentence(each, model)} for each in found]
 
 
 def _written(location: tuple[str | int, ...], data: Any, place: str) -> str:
@@ -69,7 +72,7 @@ def _written(location: tuple[str | int, ...], data: Any, place: str) -> str:
     return text or "body"
 
 
-def _sentence(error: ErrorDetails) -> str:
+def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
     """What is wrong, in words for people; pydantic's messages are about its internals."""
     context = error.get("ctx", {})
     if error["type"] in _COUNTED:
@@ -78,8 +81,27 @@ def _sentence(error: ErrorDetails) -> str:
         nouns = noun if number == 1 else {"entry": "entries"}.get(noun, f"{noun}s")
         return f"must have at {'least' if bound == 'min' else 'most'} {number} {nouns}"
     if (words := _WORDS.get(error["type"])) is not None:
-        return words.format(**context)
+        return words.format(**context) + _meant(error, model)
     return error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+
+
+def _meant(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """The known name that is like an unknown member, or like a value that must be one of a few."""
+    match error["type"]:
+        case "extra_forbidden":
+            return hint(str(error["loc"][-1]), _members(model, error["loc"][:-1]))
+        case "literal_error":
+            return hint(str(error["input"]), _QUOTED.findall(error["ctx"]["expected"]), "; ")
+    return ""
+
+
+def _members(model: type[BaseModel], location: tuple[str | int, ...]) -> set[str]:
+    """What the object at a location may have; of all its forms where it has several."""
+    models = [model]
+    for part in location:  # positions and names of union members lead no deeper
+        fields = [field for each in models for name, field in each.model_fields.items() if part in (name, field.alias)]
+        models = [inner for field in fields for inner in models_in(field.annotation)] or models
+    return {name for each in models for name in keys_of(each)}
 
 
 def has_broken_escapes(text: str) -> bool:

@@ -17,6 +17,7 @@ from orchestrator.intake.subscriptions import Inspection, address_of, inspect
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.platforms.subscriptions import PushingClient
 from orchestrator.registry import PLATFORMS
+from statemachines.suggestion import hint
 
 _INDENT = 2
 _WIDTH = 80 - _INDENT
@@ -26,7 +27,8 @@ def shop_of(config: Config, name: str) -> ShopConfig:
     """The shop of that name. Raises Failure."""
     shop = config.shops.get(name)
     if shop is None:
-        raise Failure(f"the config has no shop {name}", ExitCode.NOT_FOUND)
+        known = f"it has {', '.join(config.shops) or 'none'}"
+        raise Failure(f"the config has no shop {name}{hint(name, config.shops)}", ExitCode.NOT_FOUND, remedy=known)
     return shop
 
 

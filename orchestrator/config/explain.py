@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
@@ -17,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from orchestrator.config.problems import Path, quoted
+from statemachines.suggestion import hint, nearest
 
 _LONGEST_SHOWN = 24
 _SHORTEST_GUARDED = 6
@@ -107,21 +107,23 @@ def no_key_of_any(name: str, known: Iterable[str], common: Iterable[str]) -> str
 
     `known`: the keys of all of them; `common`: those that each has.
     """
-    return unknown_key(name, known if get_close_matches(name, known, n=1) else common)
+    return unknown_key(name, known if nearest(name, known) is not None else common)
 
 
 def unknown_key(name: str, known: Iterable[str]) -> str:
     """What to say about a key that does not exist."""
     names = sorted(known)
-    if close := get_close_matches(name, names, n=1):
-        return f'unknown key - did you mean "{close[0]}"?'
+    if (found := nearest(name, names)) is not None:
+        return f'unknown key - did you mean "{found}"?'
     return f"unknown key - known here: {', '.join(names)}"
 
 
 def one_of(found: str | None, allowed: Iterable[str]) -> str:
     """What to say about a value that is not one of the allowed ones; `found` None: it must not be shown."""
-    shown = f", not {quoted(found)}" if found is not None and len(found) <= _LONGEST_SHOWN else ""
-    return f"must be one of {', '.join(map(quoted, allowed))}{shown}"
+    names = list(allowed)
+    is_shown = found is not None and len(found) <= _LONGEST_SHOWN
+    shown = f", not {quoted(found)}{hint(found, names, ' - ')}" if found is not None and is_shown else ""
+    return f"must be one of {', '.join(map(quoted, names))}{shown}"
 
 
 def _message(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from orchestrator.decisions.problems import PASSING, REFUSAL_TITLES, Help
+from statemachines.suggestion import hint
 
 _SOON_SECONDS = 5
 
@@ -26,3 +29,8 @@ class Refused(Exception):
         self.detail = detail
         self.retry_after_seconds = retry_after_seconds or (_SOON_SECONDS if slug in PASSING else None)
         self.extra: Help = extra or {}
+
+
+def no_shop(name: str, known: Iterable[str], where: str = "") -> Refused:
+    """The refusal of a shop that there is not. `where`: what narrows the known ones, such as ` on shopify`."""
+    return Refused("shop-not-found", f"no shop{where} is named {name!r}{hint(name, known)}")

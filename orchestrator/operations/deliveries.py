@@ -8,6 +8,7 @@ from typing import Protocol
 from orchestrator.clock import rfc3339
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.documents import ConsumerStatus, Delivery
+from statemachines.suggestion import hint
 from storage.deliveries import consumer_lags, delivery_state, lag_of
 from storage.transaction import Transaction
 
@@ -59,17 +60,19 @@ def consumer_views(tx: Transaction, now_ms: int) -> list[ConsumerStatus]:
 
 def no_consumer(tx: Transaction, name: str) -> Refused:
     """The refusal of an unknown consumer, with the known ones."""
-    known = ", ".join(each.name for each in consumer_lags(tx))
-    there = f"there are {known}" if known else "nobody has acknowledged an event yet"
-    return Refused("consumer-not-found", f"there is no consumer {name!r}, {there}; acknowledging makes one")
+    known = [each.name for each in consumer_lags(tx)]
+    there = f"there are {', '.join(known)}" if known else "nobody has acknowledged an event yet"
+    detail = f"there is no consumer {name!r}{hint(name, known)}; {there}; acknowledging makes one"
+    return Refused("consumer-not-found", detail)
 
 
 def no_receiver(name: str, endpoints: Sequence[EndpointFacts]) -> Refused:
     """The refusal of an unknown receiver, with the known ones."""
     if not endpoints:
         return Refused("delivery-not-found", f"there is no receiver {name!r}: the config has no delivery")
-    known = ", ".join(endpoint.name for endpoint in endpoints)
-    return Refused("delivery-not-found", f"there is no receiver {name!r}; the config has {known}")
+    known = [endpoint.name for endpoint in endpoints]
+    detail = f"there is no receiver {name!r}{hint(name, known)}; the config has {', '.join(known)}"
+    return Refused("delivery-not-found", detail)
 
 
 def delivery_views(tx: Transaction, endpoints: Sequence[EndpointFacts], now_ms: int) -> list[Delivery]:

@@ -14,6 +14,7 @@ from orchestrator.operations.inclusions import Included, included_of_order, with
 from orchestrator.operations.views import order_view, shop_wait
 from orchestrator.runtime.reports import ShopFacts
 from statemachines.machine import Milestone
+from statemachines.suggestion import hint
 from storage.counts import count_orders
 from storage.order_search import OrderFilter, list_orders
 from storage.records import Order, Target
@@ -98,7 +99,7 @@ def _states(tx: Transaction, configured: Configured, name: str, shop: str | None
         states = {state for _, _, state, _ in count_orders(tx) if state.casefold() == asked}
         if not states and asked not in set(Milestone):
             known = dict.fromkeys(known for machine in machines for known in machine.names())
-            detail = f"no machine knows a state {name!r}; known are {', '.join(known)}"
+            detail = f"no machine knows a state {name!r}{hint(name, known)}; known are {', '.join(known)}"
             error = FieldError(path="state", message=detail)
             raise Refused("invalid-request", detail, extra={"errors": [error], "allowed": list(known)})
     return tuple(sorted(states)) or (name,)

@@ -15,10 +15,10 @@ from typing import cast
 import anyio
 
 from orchestrator.clock import Clock
-from orchestrator.decisions.refusals import Refused
+from orchestrator.decisions.refusals import Refused, no_shop
 from orchestrator.operations import documents
 from orchestrator.operations.content_view import with_payment_status
-from orchestrator.operations.deliveries import EndpointFacts, consumer_views, delivery_views, no_consumer
+from orchestrator.operations.deliveries import EndpointFacts, consumer_views, delivery_views, no_consumer, no_receiver
 from orchestrator.operations.dump import DumpLine, dump_lines
 from orchestrator.operations.event_pages import EventPage, beginning, event_page, refuse_foreign_cursor
 from orchestrator.operations.feed import Feed
@@ -83,7 +83,7 @@ class Queries:
         """One receiver of events. Raises Refused `delivery-not-found`."""
         now, wanted = self._clock.now_ms(), [endpoint for endpoint in self._endpoints() if endpoint.name == name]
         if not wanted:
-            raise Refused("delivery-not-found", f"the config has no receiver {name!r}")
+            raise no_receiver(name, self._endpoints())
         return (await self._store.read(lambda tx: delivery_views(tx, wanted, now)))[0]
 
     async def probe_storage(self) -> None:
@@ -119,7 +119,7 @@ class Queries:
         if facts is not None:
             return shop_view(facts, row, self._clock.now_ms())
         if row is None:
-            raise Refused("shop-not-found", f"no shop is named {name!r}")
+            raise no_shop(name, self._node.shops())
         return left_shop_view(row)
 
     # -- orders ----------------------------------------------------------------------------------------------------
@@ -325,4 +325,4 @@ def is_settled(target: Target) -> bool:
 def _check_shop(tx: Transaction, configured: Configured, name: str | None) -> None:
     """A shop that left the config keeps its history; a name that never was a shop's is a mistake."""
     if name is not None and name not in configured and get_shop(tx, name) is None:
-        raise Refused("shop-not-found", f"no shop is named {name!r}")
+        raise no_shop(name, configured)

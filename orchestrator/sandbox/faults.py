@@ -16,6 +16,7 @@ from typing import Literal, TypeVar
 import anyio
 
 from orchestrator.clock import Clock
+from statemachines.suggestion import hint
 
 T = TypeVar("T")
 
@@ -332,7 +333,7 @@ def _fits(wanted: str | None, value: str | None) -> bool:
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:
-    return f"unknown fault {name!r}; known are {', '.join(known)}"
+    return f"unknown fault {name!r}{hint(name, known)}; known are {', '.join(known)}"
 
 
 def _ladder(rates: Mapping[str, float]) -> list[tuple[float, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from orchestrator.api.schema.bodies import TARGET
+from orchestrator.api.schema.bodies import TargetBody
 from orchestrator.platforms.client import OrderSnapshot, Page, PlatformClient, StepAnswer
 from orchestrator.platforms.platform import ClientSettings
 from orchestrator.registry import PLATFORMS, load
@@ -46,7 +46,8 @@ def moves_of(platform: str, variant: str | None = None) -> tuple[Move, ...]:
     walk = walk_of(platform)
     chosen = () if variant is None else walk.variants[variant].moves
     return tuple(
-        Move(move.step, move.state, TARGET.validate_python(move.target).to_request()) for move in chosen or walk.moves
+        Move(move.step, move.state, TargetBody.model_validate(move.target).to_request())
+        for move in chosen or walk.moves
     )
 
 

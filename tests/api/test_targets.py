@@ -377,7 +377,7 @@ A_NUMBER = 'must be a number above 0, such as 2, 1.5 or "1.5"'
             "must be a whole number",
         ),
         ({"parcel": "B-1"}, "parcel", "must be an object"),
-        ({"parcel": {"number": "B-1", "carier": "DHL"}}, "parcel.carier", "is not known"),
+        ({"parcel": {"number": "B-1", "carier": "DHL"}}, "parcel.carier", 'is not known, did you mean "carrier"?'),
         ({"parcel": {"number": "B-1", "tracking": "3S"}}, "parcel.tracking", "must be a list"),
         ({"parcel": {"number": "B-1", "tracking": [" "]}}, "parcel.tracking[0]", "must not be blank"),
         ({"parcel": {"number": "B-1", "lines": []}}, "parcel.lines", "must have at least 1 entry"),
@@ -397,7 +397,7 @@ A_NUMBER = 'must be a number above 0, such as 2, 1.5 or "1.5"'
             "parcel",
             "cannot come with items, tracking: say it in parcel alone",
         ),
-        ({"confirmation": "xml"}, "confirmation", "must be 'json' or 'cxml'"),
+        ({"confirmation": "xml"}, "confirmation", "must be 'json' or 'cxml'; did you mean \"cxml\"?"),
         ({"notify_customer": "yes"}, "notify_customer", "must be true or false"),
     ],
 )

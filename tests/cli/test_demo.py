@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from orchestrator.api.schema.bodies import TARGET
+from orchestrator.api.schema.bodies import TargetBody
 from orchestrator.cli.client import Client
 from orchestrator.cli.demo.outcome import print_deliveries, print_ledger
 from orchestrator.cli.demo.receiver import Receiver
@@ -52,7 +52,7 @@ def test_the_machine_agrees_with_every_scene(platform: str) -> None:
     for scene in scenes(machine.describe()):
         standing = OrderState(machine.initial, machine.initial, "paid", FACTS.get(platform, {}))
         for act in scene.acts:
-            request = TARGET.validate_json(json.dumps(act.body("77", ITEMS))).to_request()
+            request = TargetBody.model_validate_json(json.dumps(act.body("77", ITEMS))).to_request()
             plan = machine.plan(standing, request)
             if isinstance(plan, Refusal):
                 assert plan.slug == act.expected, (scene.title, plan)

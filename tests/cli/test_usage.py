@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.cli.fake import Run
@@ -43,6 +46,28 @@ def test_a_value_that_will_not_do_is_reported_in_plain_words(
     assert f"Invalid value for {reported}" in result.stderr
     assert "Input should" not in result.stderr
     assert "Value error" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("statsu",), "'status'"),
+        (("config", "chek"), "'check'"),
+        (("orders", "--situatoin", "blocked"), "--situation"),
+        (("machines", "shopfy"), '"shopify"'),
+        (("sandbox", "--fault", "trottle=0.1"), '"throttle"'),
+        (("webhooks", "amce"), '"acme"'),
+        (("auth-url", "seldone"), "selldone"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_right_one(
+    run: Run, alone: Path, arguments: tuple[str, ...], meant: str
+) -> None:
+    shop = {"platform": "selldone", "shop_id": 1, "token": "x"}
+    (alone / "config.json").write_text(json.dumps({"shops": {"acme": shop}}))
+    result = run(*arguments)
+    assert result.exit_code in (2, 4)
+    assert meant in result.stderr
 
 
 @pytest.mark.parametrize(

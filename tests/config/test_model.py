@@ -225,7 +225,14 @@ def test_a_misspelt_key_is_reported_though_its_value_cannot_be_had(tmp_path: Pat
         ({"drain_seconds": True}, "drain_seconds: must be a number, not true"),
         ({"drain_seconds": -1}, "drain_seconds: must be at least 0, not -1"),
         ({"log": "json"}, "log: must be an object in { }"),
-        ({"log": {"level": "inf"}}, 'log.level: must be one of "debug", "info", "warning", "error", not "inf"'),
+        (
+            {"log": {"level": "inf"}},
+            'log.level: must be one of "debug", "info", "warning", "error", not "inf" - did you mean "info"?',
+        ),
+        (
+            {"log": {"format": "jsn"}},
+            'log.format: must be one of "auto", "json", "text", not "jsn" - did you mean "json"?',
+        ),
         ({"log": {"level": 3}}, 'log.level: must be one of "debug", "info", "warning", "error"'),
         ({"status_file": ""}, "status_file: must be the path of a file"),
         ({"status_file": 5}, 'status_file: must be text in quotes, not 5, or {"env": "NAME"} or {"file": "PATH"}'),
@@ -251,7 +258,10 @@ def test_a_misspelt_key_is_reported_though_its_value_cannot_be_had(tmp_path: Pat
         ({"shops": {"acme": {}}}, "shops.acme.platform: is missing - add it (The shop's platform)"),
         (
             {"shops": {"acme": {"platform": "sell"}}},
-            f'shops.acme.platform: must be one of {", ".join(json.dumps(name) for name in PLATFORMS)}, not "sell"',
+            (
+                f"shops.acme.platform: must be one of {', '.join(json.dumps(name) for name in PLATFORMS)}"
+                ', not "sell" - did you mean "selldone"?'
+            ),
         ),
         (with_shop(tokn="x"), 'shops.acme.tokn: unknown key - did you mean "token"?'),
         (with_shop(pol={}), 'shops.acme.pol: unknown key - did you mean "poll"?'),

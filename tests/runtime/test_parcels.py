@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from orchestrator.api.schema.bodies import TARGET
+from orchestrator.api.schema.bodies import TargetBody
 from orchestrator.decisions.refusals import Refused
 from orchestrator.operations.content_view import content_view
 from orchestrator.registry import PLATFORMS
@@ -29,7 +29,7 @@ SENDING = [name for name in NAMES if name not in RECORDING]
 
 def request(state: str, **parcel: Any) -> TargetRequest:
     """A target as it comes over the API."""
-    return TARGET.validate_python({"state": state, "parcel": parcel}).to_request()
+    return TargetBody.model_validate({"state": state, "parcel": parcel}).to_request()
 
 
 class Goods:

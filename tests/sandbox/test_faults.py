@@ -196,7 +196,10 @@ async def test_rates_can_be_changed_and_ended_while_it_runs() -> None:
 @pytest.mark.parametrize(
     ("rates", "said"),
     [
-        ({"eror_before": 0.1}, "unknown fault 'eror_before'; known are " + ", ".join(RATE_NAMES)),
+        (
+            {"eror_before": 0.1},
+            "unknown fault 'eror_before', did you mean \"error_before\"?; known are " + ", ".join(RATE_NAMES),
+        ),
         ({"drop_after": 1.1}, "the rate of fault 'drop_after' must be a number from 0 to 1, not 1.1"),
         ({"drop_after": -0.1}, "must be a number from 0 to 1"),
         ({"drop_after": "much"}, "must be a number from 0 to 1"),
@@ -211,7 +214,7 @@ async def test_a_bad_rate_is_refused_in_words(rates: dict[str, Any], said: str) 
 
 
 async def test_an_unknown_fault_cannot_be_scripted() -> None:
-    with pytest.raises(ValueError, match="unknown fault 'stall'; known are error_before"):
+    with pytest.raises(ValueError, match=r"unknown fault 'stall', did you mean .stall_after.*; known are error_before"):
         FaultPlan(HandClock().clock()).script("stall")
 
 

@@ -28,10 +28,10 @@ from orchestrator.api.lines import LONGEST_LINE_BYTES, lines_of
 from orchestrator.api.platform_data import with_platform_data
 from orchestrator.api.problems import ApiError, Problem, problem_of
 from orchestrator.api.reading import check_type, checked, is_ndjson, parse_json
-from orchestrator.api.schema.bodies import BULK_LINE, BulkLine
+from orchestrator.api.schema.bodies import BulkLine
 from orchestrator.api.schema.queries import Query
 from orchestrator.api.services import Services
-from orchestrator.decisions.refusals import Refused
+from orchestrator.decisions.refusals import no_shop
 from orchestrator.decisions.submission import Accepted, Requested
 from orchestrator.operations.documents import Target
 from orchestrator.operations.views import target_view
@@ -137,7 +137,7 @@ class _Bulk:
     async def _requested(self, body: BulkLine) -> Requested:
         """What a line asks for. Raises Refused, Invalid."""
         if not await self._knows(body.shop):
-            raise Refused("shop-not-found", f"no shop is named {body.shop!r}")
+            raise no_shop(body.shop, self._services.node.shops())
         return Requested(
             body.shop, body.order, with_platform_data(self._services, body.shop, body.to_request()), body.key
         )
@@ -252,4 +252,4 @@ def _refusal(line: _Line, problem: Problem) -> bytes:
 def _parse(raw: bytes | None) -> BulkLine:
     if raw is None:
         raise ApiError("body-too-large", f"the line is longer than {LONGEST_LINE_BYTES} bytes")
-    return checked(BULK_LINE, parse_json(raw, "invalid-target"), "invalid-target")
+    return checked(BulkLine, parse_json(raw, "invalid-target"), "invalid-target")

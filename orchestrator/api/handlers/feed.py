@@ -14,7 +14,7 @@ from orchestrator.api.answers import JSON_TYPE, SSE_TYPE, answer, json_answer, j
 from orchestrator.api.call import Call, header
 from orchestrator.api.negotiation import prefers
 from orchestrator.api.reading import checked, read_json
-from orchestrator.api.schema.bodies import ACK
+from orchestrator.api.schema.bodies import AckBody
 from orchestrator.api.schema.fields import CURSOR
 from orchestrator.api.schema.queries import EventsQuery, FeedQuery, Query
 from orchestrator.operations.documents import Consumer, ConsumerList, EventPage
@@ -44,7 +44,7 @@ async def read_consumer_events(call: Call[FeedQuery]) -> web.StreamResponse:
 async def acknowledge(call: Call[Query]) -> web.StreamResponse:
     """Moves a consumer on."""
     name = call.path["name"]
-    body = checked(ACK, await read_json(call.request), "invalid-request")
+    body = checked(AckBody, await read_json(call.request), "invalid-request")
     cursor, feed = await call.services.queries.acknowledge(name, body.cursor, body.feed)
     return answer(Consumer(name=name, cursor=cursor, feed=feed))
 
@@ -57,7 +57,7 @@ async def list_consumers(call: Call[Query]) -> web.StreamResponse:
 async def seek(call: Call[Query]) -> web.StreamResponse:
     """Sets a consumer's cursor."""
     name = call.path["name"]
-    body = checked(ACK, await read_json(call.request), "invalid-request")
+    body = checked(AckBody, await read_json(call.request), "invalid-request")
     feed = await call.services.queries.seek(name, body.cursor, body.feed)
     return answer(Consumer(name=name, cursor=body.cursor, feed=feed))
 

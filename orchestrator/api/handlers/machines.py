@@ -10,11 +10,12 @@ from orchestrator.api.answers import answer, text_answer
 from orchestrator.api.call import Call
 from orchestrator.api.reading import shown
 from orchestrator.api.schema.queries import MachineQuery, MachinesQuery
-from orchestrator.decisions.refusals import Refused
+from orchestrator.decisions.refusals import Refused, no_shop
 from orchestrator.operations.documents import MachineList
 from orchestrator.operations.machines import machine_text, machine_view
 from orchestrator.registry import PLATFORMS
 from statemachines.machine import PlatformMachine
+from statemachines.suggestion import hint
 
 
 async def list_machines(call: Call[MachinesQuery]) -> web.StreamResponse:
@@ -49,11 +50,14 @@ def _drawn(machines: list[PlatformMachine], form: Literal["mermaid", "svg", "tex
 def _machine(call: Call[MachineQuery]) -> PlatformMachine:
     platform, shop = call.path["platform"], call.query.shop
     if platform not in PLATFORMS:
-        unknown = f"no platform is named {shown(platform)!r}; known are {', '.join(PLATFORMS)}"
+        known = f"known are {', '.join(PLATFORMS)}"
+        unknown = f"no platform is named {shown(platform)!r}{hint(platform, PLATFORMS)}; {known}"
         raise Refused("platform-not-found", PLATFORMS.troubles.get(platform, unknown))
     if shop is None:
         return PLATFORMS[platform].machine({})
-    facts = call.services.node.shops().get(shop)
+    shops = call.services.node.shops()
+    facts = shops.get(shop)
     if facts is None or facts.platform != platform:
-        raise Refused("shop-not-found", f"no shop on {platform} is named {shop!r}")
+        there = [name for name, each in shops.items() if each.platform == platform]
+        raise no_shop(shop, there, f" on {platform}")
     return facts.machine

@@ -9,7 +9,7 @@ from aiohttp import web
 from orchestrator.api.answers import answer
 from orchestrator.api.call import Call
 from orchestrator.api.reading import checked, read_json
-from orchestrator.api.schema.bodies import REASON
+from orchestrator.api.schema.bodies import ReasonBody
 from orchestrator.api.schema.fields import page_token
 from orchestrator.api.schema.queries import Query, RejectedQuery, SyncQuery
 from orchestrator.decisions.refusals import Refused
@@ -49,7 +49,7 @@ async def sync_shop(call: Call[SyncQuery]) -> web.StreamResponse:
 async def read_reason(call: Call[Query]) -> str | None:
     """The reason in an optional body."""
     body = await read_json(call.request)
-    return None if body is None else checked(REASON, body, "invalid-request").reason
+    return None if body is None else checked(ReasonBody, body, "invalid-request").reason
 
 
 async def list_rejected(call: Call[RejectedQuery]) -> web.StreamResponse:

@@ -8,7 +8,7 @@ from orchestrator.api.answers import answer
 from orchestrator.api.call import Call, header
 from orchestrator.api.platform_data import with_platform_data
 from orchestrator.api.reading import checked, read_json
-from orchestrator.api.schema.bodies import TARGET
+from orchestrator.api.schema.bodies import TargetBody
 from orchestrator.api.schema.fields import IDEMPOTENCY_KEY
 from orchestrator.api.schema.queries import Query, SubmitQuery, WaitQuery
 from orchestrator.operations.queries import is_settled
@@ -20,7 +20,7 @@ async def submit_target(call: Call[SubmitQuery]) -> web.StreamResponse:
     services, shop, order = call.services, call.path["shop"], call.path["id"]
     key = header(call.request, "Idempotency-Key", IDEMPOTENCY_KEY)
     body = await read_json(call.request, "invalid-target")
-    request = with_platform_data(services, shop, checked(TARGET, body, "invalid-target").to_request())
+    request = with_platform_data(services, shop, checked(TargetBody, body, "invalid-target").to_request())
     if call.query.dry_run:
         return answer(plan_view(await services.commands.preview(shop, order, request, key=key)))
     target = await services.commands.submit(shop, order, request, key=key)

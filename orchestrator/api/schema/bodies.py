@@ -14,7 +14,6 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    TypeAdapter,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -326,9 +325,3 @@ class AckBody(Body):
 
     cursor: Annotated[int, Field(ge=0, le=10**18 - 1)]
     feed: Annotated[Line | None, Field(description="The id of the feed that the cursor is of")] = None
-
-
-TARGET = TypeAdapter(TargetBody)
-BULK_LINE = TypeAdapter(BulkLine)
-REASON = TypeAdapter(ReasonBody)
-ACK = TypeAdapter(AckBody)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from orchestrator.event_types import EVENT_TYPES, KINDS, types_like
 from statemachines.machine import Milestone
+from statemachines.suggestion import hint
 from storage.records import Situation
 
 PLAIN: Final = r"^[^\u0000-\u001f\u007f]+$"
@@ -120,8 +121,9 @@ def _situation(value: Any) -> Any:
 def _event_type(value: Any) -> Any:
     word = value.casefold() if isinstance(value, str) else value
     if not isinstance(word, str) or not types_like((word,)):
+        meaning = "must be a type of event, or a pattern such as order.* that types match"
         known = ", ".join((*EVENT_TYPES, *KINDS))
-        raise ValueError(f"must be a type of event, or a pattern such as order.* that types match; known are {known}")
+        raise ValueError(f"{meaning}; known are {known}{hint(str(word), EVENT_TYPES, '; ')}")
     return word
 
 
@@ -129,7 +131,7 @@ def _one_of(value: Any, known: list[str]) -> Any:
     """One of a few values, without regard to case."""
     word = value.casefold() if isinstance(value, str) else value
     if word not in known:
-        raise ValueError(f"must be one of {', '.join(known)}")
+        raise ValueError(f"must be one of {', '.join(known)}{hint(str(word), known, '; ')}")
     return word
 
 

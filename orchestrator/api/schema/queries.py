@@ -174,7 +174,7 @@ def read_query(request: web.Request, model: type[Q]) -> Q:
     try:
         return model.model_validate(given)
     except ValueError as error:
-        errors = errors_of(error, given)
+        errors = errors_of(error, given, model)
         # the index of a repeated parameter does not belong to its name
         for each in errors:
             each["path"] = each["path"].partition("[")[0]

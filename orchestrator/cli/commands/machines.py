@@ -69,12 +69,13 @@ def _own(platform: str, form: Format) -> str:
     from orchestrator.diagrams import drawing as diagrams
     from orchestrator.operations.machines import machine_text, machine_view
     from orchestrator.registry import PLATFORMS
+    from statemachines.suggestion import hint
 
     if platform not in PLATFORMS and platform in PLATFORMS.troubles:
         raise Failure(PLATFORMS.troubles[platform], ExitCode.NOT_FOUND)
     if platform not in PLATFORMS:
-        known = ", ".join(sorted(PLATFORMS))
-        raise Failure(f"no platform is named {platform}", ExitCode.NOT_FOUND, remedy=f"there are {known}")
+        sentence = f"no platform is named {platform}{hint(platform, PLATFORMS)}"
+        raise Failure(sentence, ExitCode.NOT_FOUND, remedy=f"there are {', '.join(sorted(PLATFORMS))}")
     machine = PLATFORMS[platform].machine({})
     match form:
         case Format.TEXT:

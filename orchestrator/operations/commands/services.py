@@ -8,7 +8,7 @@ from orchestrator.checkpoints import Checkpoints
 from orchestrator.clock import Chance, Clock
 from orchestrator.decisions import interventions
 from orchestrator.decisions.draft import Draft
-from orchestrator.decisions.refusals import Refused
+from orchestrator.decisions.refusals import Refused, no_shop
 from orchestrator.decisions.rejected import set_aside
 from orchestrator.metrics import Metrics
 from orchestrator.operations.commands.platform_refusals import platform_refusals
@@ -57,7 +57,7 @@ class CommandServices:
 
     async def _not_configured(self, shop: str) -> Refused:
         if await self.store.read(lambda tx: get_shop(tx, shop)) is None:
-            return Refused("shop-not-found", f"no shop is named {shop!r}")
+            return no_shop(shop, self.supervisor.shops())
         detail = (
             f"shop {shop} is not in the config any more: its orders can be read and their targets cancelled; for all"
             " else put it back into the config under its name and send SIGHUP"

@@ -6,9 +6,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from orchestrator.platforms.failures import AccessDenied
+from statemachines.suggestion import hint
 from statemachines.target import Json
 
 _MOST_NAMES = 60  # as many as a sentence may list
@@ -86,9 +86,7 @@ class StatusTable:
             return None
         if ids:
             return f'"{name}" is the name of {len(ids)} statuses (ids {", ".join(map(str, ids))})'
-        close = get_close_matches(name, self.ids, n=1)
-        hint = f', did you mean "{close[0]}"?' if close else ""
-        return f'the config names a status "{name}" that there is not{hint}'
+        return f'the config names a status "{name}" that there is not{hint(name, self.ids)}'
 
 
 def unified(text: str) -> str:
