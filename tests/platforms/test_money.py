@@ -218,3 +218,49 @@ def test_a_selldone_line_of_half_a_cent_is_read_too() -> None:
     assert content["lines"] is not None
     assert content["lines"][0]["unit_price"]["gross"] == "3.95"
     assert content["lines"][0]["discount"]["gross"] == "0"
+
+
+async def test_a_part_that_comes_back_is_shown_with_what_is_left_to_pay() -> None:
+    async with staged("shopify") as stage:
+        order = await bought(stage, {"shipping": "4.90", "tax_included": True})
+        stage.operate("fulfill", order=order)
+        before, content = await seen(stage, order)
+        mugs = content["lines"][0]["id"]
+        made = stage.operate("open_return", order=order, lines=[{"id": mugs, "quantity": 1}])
+        stage.operate("process_return", order=order, **{"return": made["return"]})
+        after, content = await seen(stage, order)
+        assert Decimal(after["total"]) == Decimal(before["total"]) - Decimal("12.50")
+        check("shopify", after, content)
+        assert [each["lines"] for each in content["returns"]] == [[{"id": mugs, "quantity": "1"}]]
+
+
+async def test_a_selldone_buyer_sends_one_of_two_back() -> None:
+    async with staged("selldone") as stage:
+        order = await bought(stage, FULL)
+        stage.operate("move", order=order, state="SentOrder")
+        request = stage.operate("request_return", order=order, count=1)["return"]
+        stage.operate("answer_return", order=order, state="Accepted", **{"return": request})
+        money, content = await seen(stage, order)
+        check("selldone", money, content)
+        (returned,) = content["returns"]
+        assert (returned["state"], [each["quantity"] for each in returned["lines"]]) == ("Accepted", ["1"])
+        assert "/returns/*/refund" in content["gaps"], "what the buyer got back is not shown"
+
+
+async def test_a_word_of_the_shops_own_for_a_shipment_is_no_despatch_of_all() -> None:
+    async with staged("cloudsuite") as stage:
+        order = await bought(stage, {})
+        stage.operate("move", order=order, state="processing")
+        stage.operate("ship", order=order, shipment_state="partially_sent")
+        assert (await stage.client.read(order)).state == "processing"
+        stage.operate("ship", order=order)
+        assert (await stage.client.read(order)).state == "sent"
+
+
+async def test_how_far_an_xsale_order_is_paid_is_what_its_word_means() -> None:
+    async with staged("xsale") as stage:
+        order = await bought(stage, {"shipping": "4.90"})
+        for word, status in (("Niedopłacone", "partly_paid"), ("Opłacone", "paid"), ("Nieopłacone", "unpaid")):
+            stage.operate("set_payment", order=order, payment_status=word)
+            _, content = await seen(stage, order)
+            assert (content["payment"]["status"], content["payment"]["raw"]) == (status, word)
