@@ -13,7 +13,7 @@ from typing import cast
 from orchestrator.backoff import Growing
 from orchestrator.decisions.problems import problem_json
 from orchestrator.decisions.way import Way
-from statemachines.machine import Chaining, OrderState, PlannedStep, PlatformMachine, Refusal
+from statemachines.machine import Chaining, OrderState, Plan, PlannedStep, PlatformMachine, Refusal
 from statemachines.parcel import RecordedParcel
 from statemachines.target import Json, TargetRequest
 from storage.changes import Change, save_change
@@ -201,6 +201,11 @@ class Draft:
             steps = plan.steps
         self._way = Way(machine, chaining, request, state, steps)
         return steps
+
+    def remember_plan(self, ctx: Context, target: Target, request: TargetRequest, plan: Plan) -> None:
+        """`plan` was made of `request` from the state that the order is in: `next_steps` need not plan that again."""
+        if (kept := self.request(target)) == request:
+            self._way = Way(ctx.machine, ctx.policy.chaining, kept, self.order_state(), plan.steps)
 
     def target(self, target_id: str) -> Target | None:
         """A pending target by id."""

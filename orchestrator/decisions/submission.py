@@ -37,8 +37,10 @@ class Submission:
 
     def digest(self) -> str:
         """Equal for equal submissions: of shop, order as it was named, and body without the key."""
-        body = replace(self.request, key=None).to_json()
-        text = json.dumps([self.shop, self.asked_as or self.order, body], sort_keys=True, ensure_ascii=False)
+        request = self.request if self.request.key is None else replace(self.request, key=None)
+        text = json.dumps(
+            [self.shop, self.asked_as or self.order, request.to_json()], sort_keys=True, ensure_ascii=False
+        )
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -158,6 +160,8 @@ def accept(tx: Transaction, draft: Draft, ctx: Context, submission: Submission) 
     draft.emit("target.submitted", target.id, **data)
     if is_idle and not plan.steps:
         reach(draft, target, ctx.now)
+    elif is_idle:
+        draft.remember_plan(ctx, target, submission.request, plan)
     settle(draft, ctx)
     draft.save(tx, ctx.now)
     return draft.latest(target)
