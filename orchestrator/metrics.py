@@ -11,6 +11,7 @@ Label values are bounded: shops come from the config, steps from the machines, r
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -66,6 +67,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         # A series with the time of creation beside each counter doubles the scrape and says nothing that we need.
         disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._rendering = threading.Lock()
         self.registry = registry if registry is not None else CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
         self._steps = self._counters(
@@ -204,8 +206,13 @@ class Metrics:
         """The metrics in Prometheus' text format, the gauges of the store as `status` (the status dump) has them.
 
         Members that the dump does not have are left out; a shop's `by_situation` is used where it has one.
-        `totals.events_last_cursor` is the newest event's cursor.
+        `totals.events_last_cursor` is the newest event's cursor. May be called in any thread: one scrape follows the
+        other.
         """
+        with self._rendering:
+            return self._render(status)
+
+    def _render(self, status: Mapping[str, Any]) -> bytes:
         daemon, totals = status.get("daemon") or {}, status.get("totals") or {}
         if version := daemon.get("version"):
             self._info.clear()

@@ -5,8 +5,9 @@ and payload. One that its platform still shows as open is kept however old it is
 a cancellation that is yet to come would find nothing. Events are forgotten by age alone: a consumer that is further
 behind than the retention has lost its place, and the feed's cursors keep growing whatever is deleted.
 
-Finding what is old can mean to read every row, which takes seconds in a large store. So it is a read, which disturbs
-nobody; the write that follows gets the keys and checks again whether they may go.
+What is old is found by an index, or at the beginning of the feed; of the smaller tables every row may have to be read.
+So it is a read, which disturbs nobody; the writes that follow get the keys in pieces and check again whether they may
+go.
 """
 
 from __future__ import annotations
@@ -15,9 +16,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from storage.identity import keep_forgotten
-from storage.transaction import Row, Transaction
+from storage.transaction import Row, Transaction, Value
 
 BATCH = 500
+"""So many are found at once."""
+
+PIECE = 50
+"""So many are deleted in one unit of work: as long as that takes, a step may wait."""
+
+_OLDEST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +62,18 @@ def orders_duty(ends: Ends) -> Duty:
     """Orders that are over, and those that their platform has no more. Of shops that are not in `ends` none is."""
 
     def find(tx: Transaction, before_ms: int) -> list[Row]:
-        found: list[Row] = []
+        shops_with: dict[tuple[str, ...], list[str]] = {}
         for shop, states in ends.items():
-            over = f"(state IN ({', '.join('?' * len(states))}) OR gone_at IS NOT NULL)"
-            sql = f"SELECT seq FROM orders WHERE shop = ? AND {_RESTS} AND {_WANTS_NOTHING} AND {over} LIMIT ?"  # noqa: S608
-            found += tx.query(sql, (shop, before_ms, *states, BATCH - len(found)))
-        return found
+            shops_with.setdefault(tuple(states), []).append(shop)
+        over, values = ["1 = 0"], list[Value]()
+        for states, shops in shops_with.items():
+            over.append(f"shop IN ({_marks(shops)}) AND (state IN ({_marks(states)}) OR gone_at IS NOT NULL)")
+            values += [*shops, *states]
+        sql = (
+            f"SELECT seq FROM {tx.dialect.by_index('orders', 'orders_rested')} WHERE {_RESTS} AND {_WANTS_NOTHING}"  # noqa: S608
+            f" AND ({' OR '.join(over)}) ORDER BY updated_at LIMIT ?"
+        )
+        return tx.query(sql, (before_ms, *values, BATCH))
 
     def forget(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
         sql = f"SELECT shop, state, gone_at FROM orders WHERE seq = ? AND {_WANTS_NOTHING}"  # noqa: S608
@@ -72,6 +85,10 @@ def orders_duty(ends: Ends) -> Duty:
         return _forget_orders(tx, still, before_ms)
 
     return Duty("orders", find, forget)
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _forget_orders(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
@@ -101,17 +118,21 @@ def _forget_events(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
 
 TARGETS = Duty(
     "targets",
-    _finder("SELECT seq FROM targets WHERE finished_at < ? ORDER BY seq LIMIT ?"),
+    _finder("SELECT seq FROM targets WHERE finished_at < ? ORDER BY finished_at LIMIT ?"),
     _forgetter("DELETE FROM targets WHERE seq = ? AND finished_at < ?"),
 )
 ORDERS = Duty(
     "orders",
-    _finder(f"SELECT seq FROM orders WHERE {_RESTS} ORDER BY seq LIMIT ?"),  # noqa: S608
+    _finder(f"SELECT seq FROM orders WHERE {_RESTS} ORDER BY updated_at LIMIT ?"),  # noqa: S608
     _forget_orders,
 )
 EVENTS = Duty(
     "events",
-    _finder("SELECT cursor FROM events WHERE at < ? ORDER BY cursor LIMIT ?"),
+    _finder(
+        # The feed is in the order of time, but for a clock that was set: what is found later is deleted later.
+        f"SELECT cursor FROM (SELECT cursor, at FROM events ORDER BY cursor LIMIT {_OLDEST}) AS oldest"  # noqa: S608
+        " WHERE at < ? ORDER BY cursor LIMIT ?"
+    ),
     _forget_events,
 )
 REJECTED = Duty(

@@ -22,7 +22,7 @@ from storage.transaction import Row, Transaction
 log = structlog.get_logger()
 
 _EVERY_SECONDS = 3600.0
-_BREATH_SECONDS = 0.05  # between two batches, so that steps never wait behind a clean-up
+_BREATH_SECONDS = 0.05  # between two pieces, so that steps never wait behind a clean-up
 _LAG_SECONDS = 1.0
 
 
@@ -45,10 +45,12 @@ async def forget(store: Store, before_ms: int, duties: Sequence[retention.Duty] 
     total = 0
     for duty in duties:
         while keys := await store.read(partial(_find, duty, before_ms)):
-            total += await store.write(partial(_forget, duty, keys, before_ms))
+            for start in range(0, len(keys), retention.PIECE):
+                piece = keys[start : start + retention.PIECE]
+                total += await store.write(partial(_forget, duty, piece, before_ms))
+                await anyio.sleep(_BREATH_SECONDS)
             if len(keys) < retention.BATCH:
                 break
-            await anyio.sleep(_BREATH_SECONDS)
     return total
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,6 +13,7 @@ import aiohttp
 import pytest
 
 from orchestrator import __version__
+from orchestrator.metrics import Metrics
 from orchestrator.registry import PLATFORMS
 from storage.errors import StoreUnavailable
 from storage.records import Problem, Situation
@@ -205,6 +208,21 @@ async def test_metrics_count_requests_by_route() -> None:
         assert f'fulfilld_api_requests_total{{method="GET",{route},status="404"}} 1.0' in text
         assert 'fulfilld_api_requests_total{method="GET",route="unmatched",status="404"} 1.0' in text
         assert 'fulfilld_orders{shop="acme",situation="idle"} 1.0' in text
+
+
+async def test_metrics_are_written_out_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    write = Metrics.render
+
+    def noted(metrics: Metrics, status: Mapping[str, Any]) -> bytes:
+        threads.append(threading.current_thread())
+        return write(metrics, status)
+
+    monkeypatch.setattr(Metrics, "render", noted)
+    async with bench(an_order()) as b:
+        assert (await b.get("/metrics")).status == 200
+    assert threads != [threading.current_thread()]
+    assert len(threads) == 1
 
 
 async def test_the_dump_has_a_line_for_each_shop_and_order() -> None:

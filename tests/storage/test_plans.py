@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.testing.engine_suite.samples import order
 from orchestrator.testing.engine_suite.scratch import NOW
+from storage import retention
 from storage.counts import count_orders, count_pending, wrong_counts
 from storage.deliveries import list_parked, parked_heads, parked_keys
 from storage.events import EventFilter, list_events
@@ -95,6 +96,22 @@ async def test_a_recount_reads_indexes_alone(tmp_path: Path) -> None:
     assert len(read) == 6
     assert all("USING INDEX" in plan or "USING COVERING INDEX" in plan for plan in read), read
     assert not [plan for plan in read if "sqlite_autoindex" in plan or "targets_order" in plan]
+
+
+async def test_what_retention_deletes_of_orders_and_targets_is_found_by_time(tmp_path: Path) -> None:
+    orders = retention.orders_duty({"acme": ["over"], "other": ["over"], "third": ["done", "over"]})
+    async with open_sqlite(tmp_path / "s.db", NOW) as store:
+        plans = await plans_of(
+            store,
+            lambda tx: orders.find(tx, NOW),
+            lambda tx: retention.ORDERS.find(tx, NOW),
+            lambda tx: retention.TARGETS.find(tx, NOW),
+        )
+    assert [plan for plan in plans if " orders " in plan] == [
+        "SEARCH orders USING INDEX orders_rested (updated_at<?)"
+    ] * 2
+    assert "SEARCH targets USING COVERING INDEX targets_ended (finished_at<?)" in plans
+    assert not [plan for plan in plans if "SCAN" in plan or "TEMP" in plan]
 
 
 async def test_what_is_parked_is_found_without_a_walk_through_all_of_it(tmp_path: Path) -> None:

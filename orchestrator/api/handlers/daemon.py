@@ -44,7 +44,9 @@ async def status(call: Call[Query]) -> web.StreamResponse:
 async def metrics(call: Call[Query]) -> web.StreamResponse:
     """For Prometheus."""
     metrics = call.services.metrics
-    body = metrics.render(await call.services.queries.status())
+    status = await call.services.queries.status()
+    # many shops have thousands of series, which take longer than the event loop should be kept
+    body = await anyio.to_thread.run_sync(metrics.render, status)
     return web.Response(body=body, headers={"Content-Type": metrics.content_type})
 
 

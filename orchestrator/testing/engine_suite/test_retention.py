@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from storage.records import Rejected, Situation, TargetStatus
 from storage.rejected import add_rejected, get_rejected, list_rejected, remove_rejected, remove_rejected_of
 from storage.store import Store
 from storage.targets import get_target, insert_target, target_by_key
-from storage.transaction import Transaction
+from storage.transaction import Row, Transaction
 from storage.webhooks import Arrival, add_webhook, finish_webhook
 
 OLD = NOW - 1000
@@ -160,13 +161,24 @@ async def test_what_came_to_life_since_it_was_found_is_not_forgotten(engine: Eng
         assert await store.read(lambda tx: get_payload(tx, "acme", "old")) == b""
 
 
-async def test_housekeeping_forgets_batch_after_batch(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "BATCH", 2)
+async def test_housekeeping_forgets_batch_after_batch_in_pieces(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 4)
+    monkeypatch.setattr(retention, "PIECE", 2)
     monkeypatch.setattr("orchestrator.process.housekeeping._BREATH_SECONDS", 0)
+    pieces: list[int] = []
+    forget_events = retention.EVENTS.forget
+
+    def noted(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
+        pieces.append(len(keys))
+        return forget_events(tx, keys, before_ms)
+
     async with engine.open() as store:
         await store.write(lambda tx: [append_event(tx, OLD, str(number)) for number in range(5)])
         await store.write(lambda tx: insert_order(tx, order(updated_at=OLD), b""))
-        assert await housekeeping.forget(store, NOW) == 6
+        assert await housekeeping.forget(store, NOW, [replace(retention.EVENTS, forget=noted), retention.ORDERS]) == 6
+        assert pieces == [2, 2, 1]
         assert await housekeeping.forget(store, NOW) == 0
 
 
