@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
 
+from orchestrator.decisions.draft import Draft
+from orchestrator.decisions.due import due_drafts
 from orchestrator.decisions.refusals import Refused
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import Situation, TargetStatus
@@ -31,6 +34,33 @@ async def test_two_hundred_orders_walk_to_delivered_once_in_order_and_side_by_si
             steps = [event.data["step"] for event in await floor.events("step.done", order=order)]
             assert steps == WALK
         assert 2 <= sandbox.ledger.max_concurrency <= 16
+
+
+async def test_due_orders_are_listed_a_few_at_a_time_by_one_question_for_all_slots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots, asked, listed = 4, threading.Lock(), list[int]()
+
+    def counted(*given: object) -> list[Draft]:
+        assert asked.acquire(blocking=False), "two slots ask at once"
+        try:
+            found = due_drafts(*given)  # type: ignore[arg-type]
+        finally:
+            asked.release()
+        listed.append(len(found))
+        return found
+
+    monkeypatch.setattr("orchestrator.runtime.dispatcher.due_drafts", counted)
+    limits = {"limits": {"concurrency": slots, "rate_per_second": 10000, "burst": 10000, "window": {"calls": 0}}}
+    async with shopfloor(Sandbox(SandboxSettings(orders=40)), tmp_path, limits) as floor:
+        await floor.commands.pause("acme", None)
+        targets = [await floor.submit(order.id, "accepted") for order in await floor.orders()]
+        del listed[:]
+        await floor.commands.resume("acme")
+        for target in targets:
+            assert (await floor.finished(target)).status is TargetStatus.REACHED
+        assert max(listed) <= 3 * slots, "twice the slots, and what is being driven"
+        assert sum(listed) <= 2 * len(targets), "none is listed again and again"
 
 
 async def test_the_feed_has_a_walk_in_sequence(tmp_path: Path) -> None:
