@@ -10,6 +10,8 @@ import pytest
 from orchestrator.testing.engine_suite.samples import FULL_ORDER, PLAIN_ORDER, order
 from orchestrator.testing.engine_suite.scratch import NOW, Engine
 from storage.counts import count_orders
+from storage.history import note_skipped, skipped_among
+from storage.leases import acquire
 from storage.order_search import OrderFilter, list_orders
 from storage.orders import (
     SELDOM,
@@ -18,6 +20,7 @@ from storage.orders import (
     due_orders,
     get_kept,
     get_order,
+    get_orders,
     get_payload,
     insert_order,
     is_outdated,
@@ -28,6 +31,7 @@ from storage.orders import (
     stalest_orders,
 )
 from storage.records import Intent, Kept, Order, Situation
+from storage.rejected import add_rejected, set_aside_among
 from storage.store import Store
 from storage.transaction import Transaction
 
@@ -116,6 +120,23 @@ async def test_a_payload_is_kept_byte_for_byte_and_replaced_by_a_newer_one(engin
         await store.write(lambda tx: save_payload(tx, "acme", "1", b"new", NOW))
         assert await store.read(lambda tx: get_payload(tx, "acme", "1")) == b"new"
         assert await store.read(lambda tx: get_payload(tx, "acme", "2")) is None
+
+
+async def test_what_is_known_of_several_orders_is_found_in_one_query_each(engine: Engine) -> None:
+    async with engine.open() as store:
+        kept = await keep(store, order("1"), order("2", shop="other"), order("3"))
+
+        def note(tx: Transaction) -> None:
+            acquire(tx, "acme", "selldone", "node")
+            for shop, number in (("acme", "4"), ("other", "5")):
+                add_rejected(tx, shop, "poll", number, "no JSON", b"{", NOW)
+                note_skipped(tx, shop, number)
+
+        await store.write(note)
+        asked = [str(number) for number in range(1, 7)]
+        assert await store.read(lambda tx: get_orders(tx, "acme", asked)) == {"1": kept[0], "3": kept[2]}
+        assert await store.read(lambda tx: set_aside_among(tx, "acme", asked)) == {"4"}
+        assert await store.read(lambda tx: skipped_among(tx, "acme", asked)) == {"4"}
 
 
 async def test_orders_alike_are_kept_in_a_fraction_of_their_bytes_and_given_back_as_they_were(engine: Engine) -> None:
