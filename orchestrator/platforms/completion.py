@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, Union, cast, get_args, get_origin, get_t
 
 from typing_extensions import is_typeddict
 
-from orchestrator.platforms import balance
+from orchestrator.platforms import amounts, balance
 from orchestrator.platforms.content import decimal
 from orchestrator.platforms.content_document import CompleteContent, PaymentStatus, Price, Shape
 from statemachines.target import Json
@@ -113,8 +113,12 @@ class _Gaps:
             self._others.add(_pointer(pattern))
 
     def close(self, *path: str) -> None:
-        """What stands there was computed meanwhile."""
-        self._missing.pop(_pointer(path), None)
+        """What stands there was computed meanwhile. `path`: with the index of an element."""
+        pattern = _pointer(tuple(_ANY if each.isdigit() else each for each in path))
+        left = [each for each in self._missing.pop(pattern, ()) if each != _pointer(path)]
+        if left:
+            self._missing[pattern] = left
+        self._others.add(pattern)
 
     def pointers(self) -> list[str]:
         """A pattern where it holds for all elements, else each element's own pointer."""
@@ -185,13 +189,29 @@ def _has_value(value: Json) -> bool:
 
 
 def _derive(content: dict[str, Json], gaps: _Gaps) -> set[str]:
-    """Computes the lines' sum where the platform gives none; returns what was computed."""
-    goods = decimal(balance.goods_of(content))
-    if content["totals"]["lines"] is not None or goods is None:
-        return set()
-    content["totals"]["lines"] = goods
-    gaps.close("totals", "lines")
-    return {"/totals/lines"}
+    """Computes what each line comes to, and where the platform does not give them their sum, the tax of the delivery
+    and what that costs on the other basis; returns what was computed."""
+    derived: set[str] = set()
+    for index, line in enumerate(content["lines"] or ()):
+        for basis, amount in amounts.amounts_of(line).items():
+            line["amount"][basis] = amount
+            gaps.close("lines", str(index), "amount", basis)
+            derived.add("/lines/*/amount")
+    goods, delivery = decimal(balance.goods_of(content)), content["delivery"]
+    if content["totals"]["lines"] is None and goods is not None:
+        content["totals"]["lines"] = goods
+        gaps.close("totals", "lines")
+        derived.add("/totals/lines")
+    if delivery["tax"] is None and (taxes := amounts.delivery_tax_of(content)) is not None:
+        delivery["tax"] = taxes
+        gaps.close("delivery", "tax")
+        derived.add("/delivery/tax")
+    for basis, cost in amounts.costs_of(delivery).items():
+        if delivery["cost"][basis] is None:
+            delivery["cost"][basis] = cost
+            gaps.close("delivery", "cost", basis)
+            derived.add(f"/delivery/cost/{basis}")
+    return derived
 
 
 def _hash(content: Mapping[str, Json]) -> str:

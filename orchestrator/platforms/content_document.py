@@ -76,7 +76,7 @@ class Address(TypedDict):
 
 
 class Shipping(TypedDict):
-    """How the goods reach the buyer."""
+    """How the goods reach the buyer. `tax` is that of `cost`."""
 
     method: Literal["shipping", "pickup", "local", "none"] | None
     name: str | None
@@ -84,6 +84,7 @@ class Shipping(TypedDict):
     pickup_point: str | None
     requested_on: str | None
     cost: Price
+    tax: list[Tax] | None
 
 
 class PaymentState(TypedDict):
@@ -124,7 +125,7 @@ class Location(TypedDict):
 
 class ContentLine(TypedDict):
     """A line. `id` is what `items` and `erp_lines` take, `open` what is left to be shipped, `discount` that of the
-    whole line."""
+    whole line, `amount` what the whole line comes to after it."""
 
     id: str | None
     kind: Literal["goods", "service", "gift_card", "fee"] | None
@@ -139,6 +140,7 @@ class ContentLine(TypedDict):
     unit: str | None
     unit_price: Price
     discount: Price
+    amount: Price
     tax: list[Tax] | None
     parts: list[Article] | None
     location: Location

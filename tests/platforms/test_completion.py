@@ -88,7 +88,7 @@ def test_members_beyond_the_shape_stay() -> None:
 def test_derived_names_what_is_there_alone() -> None:
     named = ["/lines/*/discount", "/discounts/*/amount", "/totals/tax", 7]
     whole = completed(content(derived=named, discounts=[]))
-    assert whole["derived"] == ["/totals/lines", "/totals/tax"]
+    assert whole["derived"] == ["/lines/*/amount", "/totals/lines", "/totals/tax"]
 
 
 # -- sums --------------------------------------------------------------------------------------------------------------
