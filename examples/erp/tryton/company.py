@@ -62,7 +62,7 @@ def fill(config: Path) -> None:
     (units,) = Model.get("product.uom.category").find([("name", "=", "Units")])
     size = {"factor": 1.0, "rate": 1.0, "rounding": 0.0001, "digits": 4}
     piece = make("product.uom", name="Piece", symbol="pc", category=units, **size)
-    for name in ("Delivery", "Discount", "Rounding"):
+    for name in ("Delivery", "Discount"):
         kind = {"type": "service", "default_uom": piece, "salable": True, "list_price": Decimal(0)}
         make("product.template", name=name, code=name, account_category=category, **kind)
     tax = {"name": "Cent", "description": "A cent of tax", "type": "fixed", "amount": Decimal("0.01")}
