@@ -46,10 +46,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of text; `indent` in blanks."""
+    """One line of text; `indent` in blanks. Where a narrow terminal breaks it the rest stands `hang` further in."""
 
     cells: tuple[Cell, ...]
     indent: int = 0
+    hang: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,9 @@ class Grid:
 Page: TypeAlias = Sequence[Line | Grid]
 
 
-def line(*cells: str | Cell, indent: int = 0) -> Line:
+def line(*cells: str | Cell, indent: int = 0, hang: int = 0) -> Line:
     """A line of cells, set side by side as they are."""
-    return Line(tuple(_cell(cell) for cell in cells), indent)
+    return Line(tuple(_cell(cell) for cell in cells), indent, hang)
 
 
 def grid(
@@ -128,18 +129,29 @@ def fitting(page: Page, width: int) -> Page:
 def rich_page(page: Page, width: int | None = None) -> Group:
     """A page for rich, to print or to keep alive on a terminal of `width` columns, by default as many as there are."""
     from rich.console import Console, Group
-    from rich.text import Text
 
     width = width or Console().width
     shown: list[Text] = []
     for block in fitting(page, width):
         if isinstance(block, Line):
-            indent = min(block.indent, width // 2)
-            joined = _joined(_rich(cell) for cell in block.cells)
-            shown += [_joined([Text(" " * indent), part]) for part in _broken(joined, width - indent)]
+            shown += _rich_line(block, width)
         else:
             shown += _rich_grid(block, column_widths(block, width))
     return Group(*shown)
+
+
+def _rich_line(block: Line, width: int) -> Iterator[Text]:
+    """The lines that a line takes."""
+    from rich.text import Text
+
+    indent = min(block.indent, width // 2)
+    hang = min(block.hang, width // 2 - indent)
+    text = _joined(_rich(cell) for cell in block.cells)
+    first, *rest = text.divide(_breaks(text.plain, width - indent)[:1])
+    yield _joined([Text(" " * indent), first])
+    for part in rest:
+        for broken in _broken(part, width - indent - hang):
+            yield _joined([Text(" " * (indent + hang)), broken])
 
 
 def _rich_grid(block: Grid, widths: list[int]) -> Iterator[Text]:

@@ -11,6 +11,8 @@ from orchestrator.cli.pages import Json, problem_cell
 from orchestrator.cli.standstill import access_remedy
 from orchestrator.operations.remedies import remedy
 
+_CIRCUIT_REMEDY = "`fulfilld doctor` asks the platform, `fulfilld resume {shop}` tries at once"
+_SYNC_REMEDY = "if it stays, `fulfilld doctor` says more"
 _COUNTED = ("queued", "running", "retrying", "waiting")
 
 
@@ -24,10 +26,11 @@ def status_page(dump: Json) -> Page:
         line(
             Cell(f"fulfilld {daemon['version']}", "strong"), f" on {daemon['node']}, process {daemon['pid']}", *draining
         ),
-        line(f"since {daemon['started_at']}, store {_storage(daemon['storage'])}"),
+        line(f"since {daemon['started_at']}, store {_storage(daemon['storage'])}", hang=2),
         line(
             f"{_several(totals['orders'], 'order')}{f' ({counts})' if counts else ''}, "
-            f"{_several(totals['targets_pending'], 'target')} pending"
+            f"{_several(totals['targets_pending'], 'target')} pending",
+            hang=2,
         ),
         line(),
     ]
@@ -49,6 +52,11 @@ def status_page(dump: Json) -> Page:
             for d in delivery
         ]
         page += [line(), grid(("DELIVERY", "LAG EVENTS", "LAG", "LAST ERROR"), lags, right=(1, 2))]
+        page += [
+            line(f"What helps: `fulfilld delivery resume {each['name']}` sends what waits", hang=2)
+            for each in delivery
+            if each.get("paused")
+        ]
     if consumers := dump.get("consumers"):
         pulls = [
             (each["name"], str(each["lag_events"]), _seconds(each["lag_seconds"]), _time_of_day(each["last_seen_at"]))
@@ -105,16 +113,55 @@ def _shop_grid(works: Sequence[tuple[Json, _Work]]) -> Grid:
 
 def _shops_narrowly(works: Sequence[tuple[Json, _Work]]) -> list[Line | Grid]:
     """The shops in three short tables: how each does, why one does not, where its orders are."""
-    rows = [
-        (shop["name"], Cell(work.status, work.tone), _time_of_day(shop.get("last_sync_at")), _waiting(shop))
-        for shop, work in works
-    ]
-    page: list[Line | Grid] = [grid(("SHOP", "WORK", "LAST SYNC", "PENDING"), rows)]
+    page: list[Line | Grid] = [_work_grid(works)]
     if reasons := [(shop["name"], why) for shop, work in works if (why := work.why(shop["name"])).text]:
         page += [line(), grid(("SHOP", "WHY"), reasons)]
     if orders := [(shop["name"], text) for shop, _ in works if (text := _by_state(shop))]:
         page += [line(), grid(("SHOP", "ORDERS"), orders)]
     return page
+
+
+def _work_grid(works: Sequence[tuple[Json, _Work]]) -> Grid:
+    """How each shop does and what is pending there: in one table, in two where there is not the room, at worst in
+    words. A column for each count that is not 0 everywhere."""
+    heads = ("SHOP", "WORK", "LAST SYNC")
+    firsts = [
+        (shop["name"], Cell(work.status, work.tone), _time_of_day(shop.get("last_sync_at"))) for shop, work in works
+    ]
+    counts = [_counts(shop) for shop, _ in works]
+    names = [name for name in (*_COUNTED, "blocked", "held") if any(each[name] for each in counts)]
+    if not names:
+        return grid(heads, firsts)
+    pending: list[tuple[str | Cell, ...]] = [
+        (*(_count(each[name], name) for name in names), _seconds(shop.get("oldest_pending_seconds")))
+        for each, (shop, _) in zip(counts, works, strict=True)
+    ]
+    columns = (*(name.upper() for name in names), "OLDEST")
+    busy = [(row[0], numbers) for row, numbers, each in zip(firsts, pending, counts, strict=True) if any(each.values())]
+    in_words = grid(("SHOP", "PENDING"), [(shop["name"], _waiting(shop)) for shop, _ in works if _waiting(shop)])
+    apart = grid(
+        ("SHOP", *columns),
+        [(name, *numbers) for name, numbers in busy],
+        range(1, 1 + len(columns)),
+        wraps=(),
+        narrow=[in_words],
+    )
+    return grid(
+        (*heads, *columns),
+        [(*row, *numbers) for row, numbers in zip(firsts, pending, strict=True)],
+        range(3, 3 + len(columns)),
+        wraps=(),
+        narrow=[grid(heads, firsts), line(), apart],
+    )
+
+
+def _counts(shop: Json) -> dict[str, int]:
+    """How many orders are not at rest, by what they do."""
+    return {name: int(shop.get(name) or 0) for name in (*_COUNTED, "blocked")} | {"held": _on_hold(shop)}
+
+
+def _count(number: int, name: str) -> Cell:
+    return Cell(str(number or ""), "bad" if number and name in ("blocked", "held") else "plain")
 
 
 def _by_state(shop: Json) -> str:
@@ -125,8 +172,7 @@ def _by_state(shop: Json) -> str:
 
 def _waiting(shop: Json) -> str:
     """How many orders are not at rest, and since when the oldest."""
-    counts = [f"{shop[name]} {name}" for name in (*_COUNTED, "blocked") if shop.get(name)]
-    counts += [f"{held} held"] if (held := _on_hold(shop)) else []
+    counts = [f"{number} {name}" for name, number in _counts(shop).items() if number]
     oldest = _seconds(shop.get("oldest_pending_seconds"))
     return ", ".join([*counts, *([f"oldest {oldest}"] if oldest else [])])
 
@@ -191,7 +237,7 @@ class _Work:
     again: str = ""
 
     def why(self, shop: str) -> Cell:
-        parts = (self.detail, self.remedy.format(shop=shop), self.again)
+        parts = (self.detail, self.again, self.remedy.format(shop=shop))
         return Cell("; ".join(part for part in parts if part), self.tone)
 
     def in_full(self, shop: str) -> Cell:
@@ -218,24 +264,24 @@ def _work(shop: Json) -> _Work:
         remedy = "fix the config, or `fulfilld resume {shop}`"
         return _Work("another account", "bad", shop.get("paused_reason") or "", remedy)
     if shop.get("paused"):
-        return _Work("paused", "bad", shop.get("paused_reason") or "")
+        return _Work("paused", "bad", shop.get("paused_reason") or "", "`fulfilld resume {shop}` ends it")
     if not shop.get("held", True):
         return _Work("elsewhere", "dim")
     if shop["circuit"] != "closed":
-        return _Work(f"circuit {shop['circuit'].replace('_', ' ')}", "bad", *_sync_error(shop))
+        return _Work(f"circuit {shop['circuit'].replace('_', ' ')}", "bad", *_sync_error(shop, _CIRCUIT_REMEDY))
     if wait := shop.get("wait"):
         until = f" until {wait['until']}" if wait.get("until") else ""
         return _Work("waits", "busy", f"{wait['reason']}{until}")
     if shop.get("last_sync_error"):
-        return _Work("sync failed", "bad", *_sync_error(shop))
+        return _Work("sync failed", "bad", *_sync_error(shop, _SYNC_REMEDY))
     return _Work("ok", "good")
 
 
-def _sync_error(shop: Json) -> tuple[str, str, str]:
-    """Why the last sync failed (nothing if it did not), no remedy, and when the next one is, which makes up for it."""
+def _sync_error(shop: Json, remedy: str) -> tuple[str, str, str]:
+    """Why the last sync failed (nothing if it did not), what helps, and when the next one is, which makes up for it."""
     if not (error := shop.get("last_sync_error")):
-        return "", "", ""
-    return error, "", f"tried again at {_time_of_day(at)}" if (at := shop.get("next_sync_at")) else ""
+        return "", remedy, ""
+    return error, remedy, f"tried again at {_time_of_day(at)}" if (at := shop.get("next_sync_at")) else ""
 
 
 def _storage(storage: Any) -> str:

@@ -127,6 +127,6 @@ class _Live(_Still):
     def update(self, target: Mapping[str, Any]) -> None:
         """Shows the plan as it is now."""
         from orchestrator.cli.blocks import rich_page
-        from orchestrator.cli.pages import target_page
+        from orchestrator.cli.target_page import target_page
 
         self._live.update(rich_page(target_page(target)), refresh=True)

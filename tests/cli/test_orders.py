@@ -68,22 +68,28 @@ def test_status_counts_orders_that_a_person_holds_where_there_are_some(daemon: F
 @pytest.mark.parametrize(
     ("changes", "shown"),
     [
-        ({"paused": True}, "paused"),
+        ({"paused": True}, "paused: `fulfilld resume acme` ends it"),
         ({"paused": True, "paused_by": "access_denied", "paused_reason": None}, "access denied"),
-        ({"paused": True, "paused_by": "person", "paused_reason": "stocktaking"}, "paused: stocktaking"),
+        (
+            {"paused": True, "paused_by": "person", "paused_reason": "stocktaking"},
+            "paused: stocktaking; `fulfilld resume acme` ends it",
+        ),
         (
             {"wait": {"reason": "retry_after", "until": "2026-01-02T03:04:09Z"}},
             "waits: retry_after until 2026-01-02T03:04:09Z",
         ),
-        ({"circuit": "half_open"}, "circuit half open"),
+        (
+            {"circuit": "half_open"},
+            "circuit half open: `fulfilld doctor` asks the platform, `fulfilld resume acme` tries at once",
+        ),
         (
             {"circuit": "open", "last_sync_error": "HTTP 502", "next_sync_at": "2026-01-02T03:04:09.000Z"},
-            "circuit open: HTTP 502; tried again at 03:04:09Z",
+            "circuit open: HTTP 502; tried again at 03:04:09Z; `fulfilld doctor` asks the platform, ",
         ),
-        ({"last_sync_error": "HTTP 502"}, "sync failed: HTTP 502"),
+        ({"last_sync_error": "HTTP 502"}, "sync failed: HTTP 502; if it stays, `fulfilld doctor` says more"),
         (
             {"last_sync_error": "HTTP 502", "next_sync_at": "2026-01-02T03:04:09.000Z"},
-            "sync failed: HTTP 502; tried again at 03:04:09Z",
+            "sync failed: HTTP 502; tried again at 03:04:09Z; if it stays, `fulfilld doctor` says more",
         ),
         ({"held": False}, "elsewhere"),
         ({}, "ok"),
@@ -95,7 +101,7 @@ def test_status_says_why_a_shop_is_not_worked_for(
     dump = a_status()
     dump["shops"][0] |= changes
     daemon.answers["GET", "/v1/status"] = dump
-    assert f"  {shown}  " in fulfilld("status").stdout
+    assert f"  {shown}" in fulfilld("status").stdout
 
 
 @pytest.mark.parametrize(
@@ -103,7 +109,7 @@ def test_status_says_why_a_shop_is_not_worked_for(
     [
         ("restore", "the store was moved", "the store was moved; check what is pending, then `fulfilld resume SHOP`"),
         ("another_account", "was a {1}", "was a {1}; fix the config, or `fulfilld resume SHOP`"),
-        ("person", "stocktaking {until} Monday", "stocktaking {until} Monday"),
+        ("person", "stocktaking {until} Monday", "stocktaking {until} Monday; `fulfilld resume SHOP` ends it"),
         ("access_denied", "401 Unauthenticated", "401 Unauthenticated"),
     ],
 )
@@ -116,7 +122,7 @@ def test_status_says_once_what_keeps_several_shops(
     daemon.answers["GET", "/v1/status"] = dump
     text = fulfilld("status").stdout
     assert text.count(sentence) == 1
-    assert text.count("fulfilld resume") == (by != "person")
+    assert text.count("fulfilld resume") == 1
     assert "acme, bcme, ccme and 2 more  " in text
 
 
@@ -186,7 +192,7 @@ def test_an_order_shows_its_plan_and_timeline(daemon: FakeDaemon, fulfilld: Run)
     assert "1. done prepare          OrderConfirm → PreparingOrder" in text
     assert "2. now  set_tracking     PreparingOrder" in text
     assert "step.done  send PreparingOrder → SentOrder how=called" in text
-    assert daemon.calls[0][2] == {"include": "timeline"}
+    assert daemon.calls[0][2] == {"include": "timeline,content"}
 
 
 @pytest.mark.parametrize(
@@ -459,6 +465,88 @@ def test_status_says_once_for_each_type_of_problem_what_helps(daemon: FakeDaemon
     assert "`fulfilld retry acme 5`" in text
     assert "fulfilld retry acme 6" not in text
     assert "when the platform works again, `fulfilld retry acme 7`" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "helps"),
+    [
+        ({"held_at": "2026-01-02T03:04:05.000Z", "held_reason": None}, "`fulfilld release acme 67890` lets it go on"),
+        ({"wait": {"reason": "paused", "until": None, "detail": "stocktaking"}}, "`fulfilld resume acme`"),
+        ({"wait": {"reason": "access_denied", "until": None, "detail": "401"}}, "check its credentials"),
+        ({"wait": {"reason": "restore", "until": None, "detail": ""}}, "check what is pending"),
+        ({"wait": {"reason": "not_configured", "until": None, "detail": ""}}, "put it back into the config"),
+    ],
+)
+def test_an_order_that_waits_for_a_person_says_what_ends_that(
+    daemon: FakeDaemon, fulfilld: Run, changes: dict[str, Any], helps: str
+) -> None:
+    daemon.answers["GET", ORDER] = an_order(situation="waiting", **changes)
+    [text] = [line for line in fulfilld("order", "acme", "67890").stdout.splitlines() if line.startswith("what helps")]
+    assert helps in text
+
+
+def test_an_order_that_goes_on_by_itself_asks_for_nothing(daemon: FakeDaemon, fulfilld: Run) -> None:
+    wait = {"reason": "retry_after", "until": "2026-01-02T03:04:05.000Z", "detail": ""}
+    daemon.answers["GET", ORDER] = an_order(situation="waiting", wait=wait)
+    assert "what helps" not in fulfilld("order", "acme", "67890").stdout
+
+
+def test_a_paused_delivery_says_what_sends_again(daemon: FakeDaemon, fulfilld: Run) -> None:
+    delivery = {"name": "orders_url", "lag_events": 3, "lag_seconds": 9, "last_error": None, "paused": True}
+    daemon.answers["GET", "/v1/status"] = a_status(delivery=[delivery])
+    assert "`fulfilld delivery resume orders_url` sends what waits" in fulfilld("status").stdout
+
+
+def a_line(**changes: Any) -> dict[str, Any]:
+    price = {"net": None, "gross": "12.50", "stated": None}
+    return {"id": "L1", "sku": "SKU-9", "name": "Kubek", "quantity": "3", "open": "3", "unit_price": price, **changes}
+
+
+def test_an_order_shows_what_was_ordered(daemon: FakeDaemon, fulfilld: Run) -> None:
+    nothing = {"net": None, "gross": None, "stated": None}
+    lines = [
+        a_line(),
+        a_line(id="L2", sku=None, open="1", unit_price={"net": "7.00", "gross": None, "stated": None}),
+        a_line(id="L3", quantity="2.5", open=None, unit_price={**nothing, "stated": "5.5"}),
+        a_line(id="L4", name=None, unit_price=nothing),
+        a_line(id="L5", unit_price=None),
+    ]
+    total = {"net": None, "gross": "52.75", "stated": None}
+    content = {"currency": "PLN", "lines": lines, "totals": {"total": total}}
+    daemon.answers["GET", ORDER] = an_order(content=content)
+    text = fulfilld("order", "acme", "67890").stdout
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert "LINE SKU NAME QUANTITY PRICE PLN" in rows
+    assert "L1 SKU-9 Kubek 3 12.50" in rows
+    assert "L2 Kubek 3, 1 open 7.00 net" in rows
+    assert "L3 SKU-9 Kubek 2.5 5.5" in rows
+    assert "L4 SKU-9 3" in rows
+    assert "L5 SKU-9 Kubek 3" in rows
+    assert "total 52.75 PLN" in rows
+
+
+@pytest.mark.parametrize("content", [None, {"currency": None, "lines": None, "totals": None}, {"lines": []}])
+def test_an_order_without_content_is_shown_without_lines(daemon: FakeDaemon, fulfilld: Run, content: Any) -> None:
+    daemon.answers["GET", ORDER] = an_order(content=content)
+    result = fulfilld("order", "acme", "67890")
+    assert result.exit_code == 0
+    assert "SKU" not in result.stdout
+
+
+def test_a_target_for_a_part_says_where_it_leaves_the_order(daemon: FakeDaemon, fulfilld: Run) -> None:
+    part = [{"step": "fulfill", "from": "UNFULFILLED", "to": "PARTIALLY_FULFILLED", "status": "done"}]
+    target = a_target(state="FULFILLED", status="blocked", plan=part)
+    kept = [{"step": "record", "from": "OrderConfirm", "to": "OrderConfirm", "status": "done"}]
+    daemon.answers["GET", ORDER] = an_order(targets=[target, a_target(plan=kept), a_target()])
+    text = fulfilld("order", "acme", "67890").stdout
+    assert "FULFILLED (shipped) for a part, which leaves the order at PARTIALLY_FULFILLED, blocked" in text
+    assert text.count("for a part") == 1
+
+
+def test_steps_that_repeat_are_counted_in_the_timeline(daemon: FakeDaemon, fulfilld: Run) -> None:
+    data = {"state": "Wysłane", "steps": ["accept", "change_status", "change_status", "change_status"]}
+    daemon.answers["GET", ORDER] = an_order(timeline=[an_event(1, type="target.submitted", data=data)])
+    assert "steps=accept,change_status ×3" in fulfilld("order", "acme", "67890").stdout
 
 
 def test_an_order_says_what_helps(daemon: FakeDaemon, fulfilld: Run) -> None:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from orchestrator.cli.blocks import Page, column_widths, grid, plain, rich_page
-from orchestrator.cli.pages import order_page, orders_page
+from orchestrator.cli.blocks import Page, column_widths, grid, line, plain, rich_page
+from orchestrator.cli.order_page import order_page
+from orchestrator.cli.pages import orders_page
 from orchestrator.cli.status_page import status_page
 from tests.cli.fake import a_problem, a_status, a_target, an_event, an_order
 
@@ -45,14 +46,43 @@ def a_busy_status() -> dict[str, Any]:
 def test_the_status_page_is_read_in_80_columns() -> None:
     lines = shown(status_page(a_busy_status()), 80)
     assert max(map(len, lines)) <= 80
-    assert "SHOP                 WORK         LAST SYNC  PENDING" in lines
-    (acme,) = [line for line in lines if line.startswith("acme ") and "03:04:05Z" in line]
-    assert acme.split(maxsplit=3)[1:] == ["ok", "03:04:05Z", "1 queued, 4711 waiting, 1 blocked,"]
+    assert "SHOP                 WORK         LAST SYNC" in lines
+    assert "SHOP                 QUEUED  WAITING  BLOCKED  HELD  OLDEST" in lines
+    does, counts, *_ = [line.split() for line in lines if line.startswith("acme ") and "CheckQueue" not in line]
+    assert does == ["acme", "ok", "03:04:05Z"]
+    assert counts == ["acme", "1", "4711", "1", "3", "5", "min"]
     text = "\n".join(lines)
     assert "acme                 CheckQueue 2, OrderConfirm 11, ToCustomer 7, Canceled 1" in lines
-    assert "3 held, oldest 5 min" in text
     assert "stocktaking until Monday" in text
     assert "tried again at" in text
+
+
+def test_a_shop_at_rest_has_one_row_in_80_columns_and_one_that_works_too() -> None:
+    (acme,) = a_status()["shops"]
+    resting = acme | {"name": "cs", "queued": 0, "waiting": 0, "blocked": 0, "oldest_pending_seconds": None}
+    lines = shown(status_page(a_status(shops=[acme, resting])), 80)
+    at = lines.index("SHOP  WORK  LAST SYNC  QUEUED  WAITING  BLOCKED  OLDEST")
+    assert lines[at + 1].split() == ["acme", "ok", "03:04:05Z", "1", "4711", "1", "5", "min"]
+    assert lines[at + 2].split() == ["cs", "ok", "03:04:05Z"]
+
+
+def test_a_very_narrow_terminal_gets_what_is_pending_in_words() -> None:
+    text = " ".join(" ".join(shown(status_page(a_busy_status()), 50)).split())
+    assert "1 queued, 4711 waiting, 1 blocked," in text
+    assert "QUEUED" not in text
+
+
+def test_what_follows_a_label_stays_beside_it_on_a_narrow_terminal() -> None:
+    allowed = ["PreparingOrder", "SentOrder", "ToCustomer", "Canceled"]
+    lines = shown(order_page(an_order(allowed=allowed)), 50)
+    at = next(number for number, text in enumerate(lines) if text.startswith("state "))
+    assert lines[at + 1].startswith(" " * 11 + "PreparingOrder")
+    unbroken = "x" * 60
+    assert [text.split() for text in shown([line("path ", unbroken, hang=4)], 40)] == [
+        ["path"],
+        [unbroken[:36]],
+        [unbroken[36:]],
+    ]
 
 
 def test_the_orders_page_is_read_in_80_columns_with_what_people_know_orders_by() -> None:

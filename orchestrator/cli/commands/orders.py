@@ -86,9 +86,11 @@ def order(
 ) -> None:
     """Show one order with its plan and timeline."""
     from orchestrator.cli.blocks import show
-    from orchestrator.cli.pages import order_page
+    from orchestrator.cli.order_page import order_page
 
-    wanted = included(include, *(("payload", "timeline") if payload else ("timeline",)))
+    # People are shown the lines; JSON has what is asked for.
+    beside = ("timeline",) if as_json or include else ("timeline", "content")
+    wanted = included(include, *(("payload", *beside) if payload else beside))
     with _known(shop, order):
         answer = client_of(context).get(order_path(shop, order), {"include": wanted})
     if as_json or include:

@@ -142,7 +142,7 @@ def _text_of(given: str) -> str:
 
 def _preview(client: Client, path: str, body: Any, key: str | None, as_json: bool) -> None:
     from orchestrator.cli.blocks import show
-    from orchestrator.cli.pages import preview_page
+    from orchestrator.cli.target_page import preview_page
 
     answer = client.post(path, body, {"dry_run": "true"}, headers=key_header(key))
     if as_json:
@@ -155,8 +155,8 @@ def _submit_one(
     client: Client, path: str, body: Any, key: str | None, wait_seconds: float | None, as_json: bool
 ) -> None:
     from orchestrator.cli.blocks import show
-    from orchestrator.cli.pages import standstill_line, target_page
     from orchestrator.cli.standstill import of_target
+    from orchestrator.cli.target_page import standstill_line, target_page
     from orchestrator.cli.waiting import is_over, judge, wait_for_target
 
     answer = client.post(path, body, headers=key_header(key))

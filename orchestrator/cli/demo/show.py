@@ -18,8 +18,9 @@ from orchestrator.cli.demo.outcome import print_deliveries, print_ledger, print_
 from orchestrator.cli.demo.script import TWO_PARCELS, cast, personal, scenes
 from orchestrator.cli.demo.stage import FAULTS, Stage, signals_interrupt
 from orchestrator.cli.failures import ExitCode, Failure
-from orchestrator.cli.pages import order_page, preview_page
+from orchestrator.cli.order_page import order_page
 from orchestrator.cli.status_page import status_page
+from orchestrator.cli.target_page import preview_page
 
 _IMPORT_SECONDS = 20.0
 _SECONDS_PER_ORDER = 0.05
