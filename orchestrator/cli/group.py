@@ -30,6 +30,18 @@ _ADDRESS = re.compile(r"[a-zA-Z]+://.*")
 class FulfilldGroup(TyperGroup):
     """The root of all commands."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Shows the help of a command at once: the library would first check the values of the global options, with
+        pydantic, which takes longer than all the rest."""
+        inner, rest = ctx, list(args)
+        while rest and rest[0] in getattr(inner.command, "commands", {}):
+            command = inner.command.commands[rest[0]]
+            inner = command.context_class(command, info_name=rest.pop(0), parent=inner)
+        if inner is not ctx and rest[:1] == ["--help"]:
+            typer.echo(inner.command.get_help(inner))
+            raise typer.Exit
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; a Failure becomes its text on stderr and its exit code."""
         try:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from orchestrator.cli.app import app
 from tests.cli.fake import Run
+from tests.cli.test_docs import commands
 
 
 @pytest.mark.parametrize(
@@ -81,3 +86,29 @@ def test_a_misspelt_name_is_answered_with_the_right_one(
 )
 def test_usage_shows_arguments_by_their_names(run: Run, command: str, usage: str) -> None:
     assert f"Usage: {usage}" in run(command, "--help").stdout
+
+
+_HELP_OF_ALL = """
+import json, sys
+from orchestrator.cli.app import app
+for command in json.loads(sys.argv[1]):
+    try:
+        app([*command.split(), "--help"], prog_name="fulfilld")
+    except SystemExit:
+        pass
+sys.stderr.write("\\n".join(sys.modules))
+"""
+
+
+def test_help_imports_nothing_that_it_does_not_need() -> None:
+    """How long help takes is how much it imports: the time itself cannot be tested on a machine that is shared."""
+    names = ["", "config", *(name for name, _ in commands(typer.main.get_command(app)))]
+    result = subprocess.run(
+        [sys.executable, "-c", _HELP_OF_ALL, json.dumps(names)], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.count("Usage: fulfilld") == len(names)
+    modules = result.stderr.splitlines()
+    assert {name.split(".")[1] for name in modules if name.startswith("orchestrator.")} == {"cli", "process"}
+    packages = {name.split(".")[0] for name in modules}
+    assert packages.isdisjoint({"pydantic", "rich", "aiohttp", "asyncio", "anyio", "statemachines", "storage", "ssl"})
+    assert "importlib.metadata" not in modules
