@@ -65,6 +65,7 @@ class ListWalk:
             if page.next is None:
                 return page
             cursor = page.next
+            del page  # or all shops that wait for a turn would have their last one in memory
 
     async def _take_page(self, position: Json, cursor: Json, tally: Tally) -> Page:
         """Asks for a page and adopts what it shows as a whole. A page of a list that may be long waits for its turn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from orchestrator.platforms.client import Page
+from orchestrator.platforms.client import OrderSnapshot, Page
 from orchestrator.platforms.failures import Transient
 from orchestrator.platforms.selldone.client import SelldoneClient
+from orchestrator.runtime import supervisor
 from orchestrator.runtime.list_adoption import ListAdoption
 from orchestrator.runtime.walk_turns import WalkTurns
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
@@ -33,6 +35,13 @@ class Crowd:
         self.now -= 1
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No turn is taken over, however loaded the machine is."""
+    monkeypatch.setattr(supervisor, "WalkTurns", partial(WalkTurns, patience_seconds=600))
+
+
+@pytest.mark.usefixtures("patient")
 async def test_first_syncs_have_a_few_pages_at_once_whatever_the_number_of_shops(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,6 +64,26 @@ async def test_first_syncs_have_a_few_pages_at_once_whatever_the_number_of_shops
         await floor.event("sync.completed", count=12)
         assert len(await floor.orders()) == 36
         assert 1 < crowd.most <= 4
+
+
+@pytest.mark.usefixtures("patient")
+async def test_no_shop_that_waits_for_its_turn_has_a_page_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_page, most = SelldoneClient.list_page, 0
+
+    async def listed(client: SelldoneClient, position: Any, cursor: Any) -> Page:
+        nonlocal most
+        most = max(most, sum(type(each) is OrderSnapshot for each in gc.get_objects()))
+        return await list_page(client, position, cursor)
+
+    monkeypatch.setattr(SelldoneClient, "list_page", listed)
+    sandbox = Sandbox(SandboxSettings(orders=60, shops=12))
+    changes = {"poll": {"interval_seconds": 3600, "page_size": 25}}
+    async with sandbox.running(), working_on(sandbox, config_of(sandbox, tmp_path, changes), tmp_path) as floor:
+        await floor.event("sync.completed", count=12)
+        assert len(await floor.orders()) == 720
+    assert 0 < most <= 4 * 25
 
 
 async def test_a_call_that_does_not_return_gives_its_turn_to_others() -> None:
