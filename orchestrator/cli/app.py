@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from orchestrator.cli.commands import (
+    completion,
     consumer,
     delivery,
     feed,
@@ -88,6 +89,7 @@ app.command("auth-url")(upkeep.auth_url)
 app.command("backup")(upkeep.backup)
 app.command("sandbox")(service.sandbox)
 app.command("demo")(service.demo)
+app.command("completion")(completion.completion)
 
 for _group in (app, config_commands, consumer_commands, delivery_commands, secret_commands):
     for _command in _group.registered_commands:

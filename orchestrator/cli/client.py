@@ -67,9 +67,10 @@ class Answer:
 class Client:
     """One daemon. Every method raises Refusal for a problem, Failure (3) when the daemon is not reachable."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, *, call_seconds: float = CALL_SECONDS) -> None:
         self.address = address
         self._credentials = _credentials(address)
+        self._call_seconds = call_seconds
 
     def get(self, path: str, query: Query | None = None, *, wait_seconds: float = 0) -> Answer:
         """Reads. `wait_seconds`: how long the daemon was asked to wait before it answers."""
@@ -102,7 +103,7 @@ class Client:
         sent = {"Accept": "application/json, */*;q=0.5", **(headers or {})}
         if data is not None:
             sent["Content-Type"] = "application/json"
-        with self._connected(CALL_SECONDS + wait_seconds) as connection:
+        with self._connected(self._call_seconds + wait_seconds) as connection:
             connection.request(method, self._target(path, query), data, {**self._credentials, **sent})
             response = connection.getresponse()
             self._refuse(response)
@@ -110,7 +111,7 @@ class Client:
 
     def stream(self, path: str, query: Query | None = None) -> Iterator[bytes]:
         """Reads a long answer piece by piece while it arrives. Raises Failure (3) when it is cut."""
-        with self._connected(CALL_SECONDS) as connection:
+        with self._connected(self._call_seconds) as connection:
             connection.request("GET", self._target(path, query), headers=self._credentials)
             response = connection.getresponse()
             self._refuse(response)

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from orchestrator.cli.complaints import complain
+from orchestrator.cli.completion import VARIABLE
 from orchestrator.cli.failures import ExitCode, Failure
 from orchestrator.cli.usage import UsageError, UsualCommand, reword
 
@@ -30,6 +31,14 @@ _ADDRESS = re.compile(r"[a-zA-Z]+://.*")
 class FulfilldGroup(TyperGroup):
     """The root of all commands."""
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Runs a command, or says what may stand where the cursor is to a shell that asks."""
+        if VARIABLE in os.environ:
+            from typer.completion import completion_init  # type: ignore[attr-defined]
+
+            completion_init()
+        return super().main(*args, **options)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Shows the help of a command at once: the library would first check the values of the global options, with
         pydantic, which takes longer than all the rest."""
@@ -37,7 +46,7 @@ class FulfilldGroup(TyperGroup):
         while rest and rest[0] in getattr(inner.command, "commands", {}):
             command = inner.command.commands[rest[0]]
             inner = command.context_class(command, info_name=rest.pop(0), parent=inner)
-        if inner is not ctx and rest[:1] == ["--help"]:
+        if inner is not ctx and rest[:1] == ["--help"] and not ctx.resilient_parsing:
             typer.echo(inner.command.get_help(inner))
             raise typer.Exit
         return super().parse_args(ctx, args)

@@ -108,7 +108,8 @@ def test_help_imports_nothing_that_it_does_not_need() -> None:
     )
     assert result.stdout.count("Usage: fulfilld") == len(names)
     modules = result.stderr.splitlines()
-    assert {name.split(".")[1] for name in modules if name.startswith("orchestrator.")} == {"cli", "process"}
+    rooms = {name.split(".")[1] for name in modules if name.startswith("orchestrator.")}
+    assert rooms == {"cli", "event_types", "process"}
     packages = {name.split(".")[0] for name in modules}
     assert packages.isdisjoint({"pydantic", "rich", "aiohttp", "asyncio", "anyio", "statemachines", "storage", "ssl"})
     assert "importlib.metadata" not in modules

@@ -7,9 +7,18 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli import completion
 from orchestrator.cli.commands.options import AsJson, client_of, print_json
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The name that the consumer chose.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="The name that the consumer chose.",
+        show_default=False,
+        autocompletion=completion.consumers,
+    ),
+]
 Cursor = Annotated[
     int, typer.Argument(metavar="CURSOR", min=0, help="The next event is the one behind it.", show_default=False)
 ]

@@ -7,9 +7,17 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli import completion
 from orchestrator.cli.commands.options import AsJson, client_of, print_json
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="orders_url or products_url.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="orders_url or products_url.",
+        autocompletion=completion.words(("orders_url", "products_url")),
+    ),
+]
 
 
 def pause(context: typer.Context, name: Name, as_json: AsJson = False) -> None:

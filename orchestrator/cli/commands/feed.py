@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.commands.options import Include, client_of, exact_json, included
+from orchestrator.cli import completion
+from orchestrator.cli.commands.options import Include, OfShop, client_of, exact_json, included
+from orchestrator.event_types import EVENT_TYPES
 
 if TYPE_CHECKING:
     from orchestrator.cli.client import Client, Query
@@ -34,11 +36,19 @@ def events(
     follow: Annotated[
         bool, typer.Option("--follow", help="Wait for further events until Ctrl-C, across restarts of the daemon.")
     ] = False,
-    shop: Annotated[str | None, typer.Option("--shop", metavar="S", help="Only this shop's.")] = None,
-    order: Annotated[str | None, typer.Option("--order", metavar="ID", help="Only this order's.")] = None,
+    shop: OfShop = None,
+    order: Annotated[
+        str | None,
+        typer.Option("--order", metavar="ID", help="Only this order's.", autocompletion=completion.orders),
+    ] = None,
     types: Annotated[
         list[str] | None,
-        typer.Option("--type", metavar="T", help="Only of this type, or like `order.*`; repeatable, or a list: a,b."),
+        typer.Option(
+            "--type",
+            metavar="T",
+            help="Only of this type, or like `order.*`; repeatable, or a list: a,b.",
+            autocompletion=completion.words(EVENT_TYPES),
+        ),
     ] = None,
     include: Include = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,

@@ -7,12 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestrator.cli import completion
+
 if TYPE_CHECKING:
     from orchestrator.cli.client import Answer, Client
     from orchestrator.cli.place import Place
 
-Shop = Annotated[str, typer.Argument(metavar="SHOP", help="The shop's name in the config.", show_default=False)]
-Order = Annotated[str, typer.Argument(metavar="ID", help="The order's id on its platform.", show_default=False)]
+Shop = Annotated[
+    str,
+    typer.Argument(
+        metavar="SHOP", help="The shop's name in the config.", show_default=False, autocompletion=completion.shops
+    ),
+]
+Order = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", help="The order's id on its platform.", show_default=False, autocompletion=completion.orders
+    ),
+]
+OfShop = Annotated[
+    str | None, typer.Option("--shop", metavar="S", help="Only this shop's.", autocompletion=completion.shops)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's JSON as it is.")]
 Include = Annotated[
     list[str] | None,
@@ -21,6 +36,7 @@ Include = Annotated[
         metavar="WHAT",
         help="Also payload (what the platform sent) or content (one shape for all platforms), as JSON; repeatable, or "
         "a list: a,b.",
+        autocompletion=completion.words(("content", "payload")),
     ),
 ]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the order's or shop's history.")]

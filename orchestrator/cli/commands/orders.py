@@ -10,10 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestrator.cli import completion
 from orchestrator.cli.commands.options import (
     AsJson,
     Include,
     Key,
+    OfShop,
     Order,
     Reason,
     Shop,
@@ -27,13 +29,20 @@ from orchestrator.cli.commands.options import (
 )
 
 _PAGE = 1000
+_SITUATIONS = ("idle", "queued", "running", "retrying", "waiting", "blocked", "held")
 
 
 def orders(
     context: typer.Context,
-    shop: Annotated[str | None, typer.Option("--shop", metavar="S", help="Only this shop's.")] = None,
+    shop: OfShop = None,
     state: Annotated[
-        str | None, typer.Option("--state", metavar="X", help="Only in this state: a native name or a milestone.")
+        str | None,
+        typer.Option(
+            "--state",
+            metavar="X",
+            help="Only in this state: a native name or a milestone.",
+            autocompletion=completion.states,
+        ),
     ] = None,
     situation: Annotated[
         str | None,
@@ -41,6 +50,7 @@ def orders(
             "--situation",
             metavar="X",
             help="Only in this situation: idle, queued, running, retrying, waiting, blocked or held.",
+            autocompletion=completion.words(_SITUATIONS),
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestrator.cli import completion
 from orchestrator.cli.commands.options import AsJson, WaitSeconds, client_of, key_header, order_path, print_json
 
 if TYPE_CHECKING:
@@ -19,11 +20,22 @@ if TYPE_CHECKING:
 
 def submit(
     context: typer.Context,
-    shop: Annotated[str | None, typer.Argument(metavar="SHOP", help="The shop's name.", show_default=False)] = None,
-    order: Annotated[str | None, typer.Argument(metavar="ID", help="The order's id.", show_default=False)] = None,
+    shop: Annotated[
+        str | None,
+        typer.Argument(metavar="SHOP", help="The shop's name.", show_default=False, autocompletion=completion.shops),
+    ] = None,
+    order: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="The order's id.", show_default=False, autocompletion=completion.orders),
+    ] = None,
     state: Annotated[
         str | None,
-        typer.Argument(metavar="STATE", help="Where it should be: a native name or a milestone.", show_default=False),
+        typer.Argument(
+            metavar="STATE",
+            help="Where it should be: a native name or a milestone.",
+            show_default=False,
+            autocompletion=completion.states,
+        ),
     ] = None,
     item: Annotated[
         list[str] | None, typer.Option("--item", metavar="ID", help="Confirm or ship this item; repeatable.")
