@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -144,6 +145,7 @@ def main() -> None:
     except ValueError:
         parser.error(f"--orders {given.orders}: give numbers with commas, such as 10000,100000")
     os.chdir(ROOT)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that what was started ends as well
     run([part for part in parts if part != "page"], Bench(orders, given.tiny), given.folder.resolve(), given.run)
 
 

@@ -94,10 +94,10 @@ def _run(folder: Path, platform: Sandbox, size: Scale, part: str) -> dict[str, A
     return {f"start_{part}_seconds": round(ready, 2), f"foreign_{part}": round(watch.foreign, 3), **found}
 
 
-async def _paused(running: Daemon, platform: Sandbox, size: Scale, began: float) -> dict[str, Any]:
+async def _paused(running: Daemon, platform: Sandbox, size: Scale, _: float) -> dict[str, Any]:
     shops = list(platform.config["shops"])
     async with running.api() as api:
-        found = await _imported(running, size, began)
+        found = await _imported(running, size)
         for shop in shops:
             await api.text("POST", f"/v1/shops/{shop}/pause")
         await anyio.sleep(_SETTLE_SECONDS)
@@ -141,10 +141,10 @@ async def _steps(platform: Sandbox) -> list[Any]:
     return [call for step in ("confirm", "prepare", "send", "deliver") for call in await ledger(platform.control, step)]
 
 
-async def _imported(running: Daemon, size: Scale, began: float) -> dict[str, Any]:
+async def _imported(running: Daemon, size: Scale) -> dict[str, Any]:
     """Waits until all orders of the sandbox are there."""
     rest = max(0, size.orders - size.imported)
-    # The first shop's sync began when the daemon did: what it needs to be ready counts as little as it takes.
+    # What was imported before the daemon was ready counts as little as the time that took.
     before = cpu_of(running.pid)
     since = time.time()
     there = asked.scalar(running.store, "SELECT max(seq) FROM orders") - rest
@@ -159,7 +159,7 @@ async def _imported(running: Daemon, size: Scale, began: float) -> dict[str, Any
             "orders_a_second": round((now - there) / seconds) if now > there else None,
             "cpu_us_an_order": round((cpu_of(running.pid) - before).total / max(1, now - there) * 1e6),
             "rss_mb": memory["peak"],
-            "loop_lag": _lag(running, began),
+            "loop_lag": _lag(running, since),
         },
     }
 
