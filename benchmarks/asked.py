@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 
-from benchmarks.machine import cpu_of
+from benchmarks.machine import Cpu, cpu_of
 from benchmarks.processes import Api
 
 Ask = Callable[[Api], Any]
@@ -45,19 +45,21 @@ def percentile(values: list[float], share: float) -> float:
     return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 2)
 
 
-async def timed(api: Api, ask: Ask, seconds: float, pause: float, pid: int) -> dict[str, float]:
+async def timed(api: Api, ask: Ask, seconds: float, pause: float, pid: int, idle: float = 0) -> dict[str, float]:
     """Asks again and again for so many seconds (at least ten times): the latencies, and the daemon's CPU a call, in ms.
 
-    The CPU is that of all which the daemon did meanwhile, so it is an answer's only where nothing else goes on.
+    The CPU is that of all which the daemon did meanwhile, less what it takes when nobody asks (`idle`, in cores): so it
+    is an answer's only where nothing else goes on.
     """
     taken: list[float] = []
-    before, until = cpu_of(pid), time.monotonic() + seconds
+    before, since = cpu_of(pid), time.monotonic()
+    until = since + seconds
     while time.monotonic() < until or len(taken) < _MORE_CALLS:
         began = time.perf_counter()
         await ask(api)
         taken.append(time.perf_counter() - began)
         await anyio.sleep(pause)
-    cpu = (cpu_of(pid) - before).total / len(taken) * 1000
+    cpu = used(pid, before, since, idle) / len(taken) * 1000
     return {
         "calls": len(taken),
         "p50_ms": percentile(taken, 0.5),
@@ -65,6 +67,18 @@ async def timed(api: Api, ask: Ask, seconds: float, pause: float, pid: int) -> d
         "max_ms": percentile(taken, 1.0),
         "cpu_ms": round(cpu, 2),
     }
+
+
+def used(pid: int, before: Cpu, since: float, idle: float) -> float:
+    """CPU seconds of a process since then (of the monotonic clock), less what it takes when nobody asks."""
+    return max(0.0, (cpu_of(pid) - before).total - idle * (time.monotonic() - since))
+
+
+async def idle_cores(pid: int, seconds: float) -> float:
+    """How many cores a process takes while nobody asks."""
+    before = cpu_of(pid)
+    await anyio.sleep(seconds)
+    return (cpu_of(pid) - before).total / seconds
 
 
 def status(api: Api) -> Any:

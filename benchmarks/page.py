@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.goals import GOALS, PAGES, at, shown
+from benchmarks.goals import GOALS, PAGES, Run, at, shown
 from benchmarks.machine import LIBRARIES
 from benchmarks.pictures import pictures
 from benchmarks.runs import NAMES, Data, sizes
@@ -56,12 +56,21 @@ def filled(text: str, data: Data) -> str:
 
 
 def _goals(data: Data) -> str:
-    rows = []
+    rows, earlier = [], _earlier(data)
     for goal in GOALS:
-        before, now = goal.of(data.get("before", {})), goal.of(data["now"])
+        before, now = goal.of(earlier), goal.of(data.get("now", {}))
         verdict = "" if now is None else "yes" if goal.is_met(now) else "no"
         rows.append((goal.name, goal.first, _cell(before), goal.wanted, _cell(now, goal.unit), verdict))
     return _table(("", "3b4f016", "73c1235", "wanted", "now", "as wanted"), rows)
+
+
+def _earlier(data: Data) -> Run:
+    """The run before, with what it was beside the bare client in the cycles of now: there it was one of the sides."""
+    beside = {}
+    for latency, series in (at(data, "now", "driving") or {}).items():
+        if "before" in series["sides"]:
+            beside[latency] = {"sides": {"daemon": series["sides"]["before"]}}
+    return {**data.get("before", {}), "driving": beside}
 
 
 def _run(data: Data) -> str:
@@ -162,6 +171,7 @@ _GROWTH = (
     ("import: orders/s / CPU µs each", ("import",), ("orders_a_second", "cpu_us_an_order")),
     ("bulk: targets/s / CPU µs each", ("bulk",), ("targets_a_second", "cpu_us_a_target")),
     ("driven: calls/s / cores", ("driving",), ("steps_a_second", "cpu_of_a_core")),
+    ("idle, cores", (), ("idle_cores",)),
     ("RSS at start, MB", (), ("rss_start_mb",)),
     ("RSS importing, MB", ("import",), ("rss_mb",)),
     ("RSS driving, MB", ("driving",), ("rss_mb",)),

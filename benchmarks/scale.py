@@ -101,14 +101,16 @@ async def _paused(running: Daemon, platform: Sandbox, size: Scale, _: float) -> 
         for shop in shops:
             await api.text("POST", f"/v1/shops/{shop}/pause")
         await anyio.sleep(_SETTLE_SECONDS)
+        idle = await asked.idle_cores(running.pid, _SETTLE_SECONDS)
         untouched = _untouched(running.store)
         single = min(_MOST_SINGLE, max(_LEAST_SINGLE, len(untouched) // 5))
-        found |= await _bulk(running, api, untouched[single:])
+        found |= await _bulk(running, api, untouched[single:], idle)
         await anyio.sleep(_SETTLE_SECONDS)
         since = time.time()
-        found["paused"] = await _asked(running, api, size)
+        found["paused"] = await _asked(running, api, size, idle)
         found["paused"]["loop_lag"] = _lag(running, since)
-        found["pages"] = await _filtered(running, api, size, shops)
+        found["pages"] = await _filtered(running, api, size, shops, idle)
+        found["idle_cores"] = round(idle, 4)
         for shop in shops:
             await api.text("POST", f"/v1/shops/{shop}/resume")
     return found
@@ -172,8 +174,8 @@ def _untouched(store: Path) -> list[tuple[str, str]]:
     return found
 
 
-async def _bulk(running: Daemon, api: Api, orders: list[tuple[str, str]]) -> dict[str, Any]:
-    since, before = time.time(), cpu_of(running.pid)
+async def _bulk(running: Daemon, api: Api, orders: list[tuple[str, str]], idle: float) -> dict[str, Any]:
+    since, clock, before = time.time(), time.monotonic(), cpu_of(running.pid)
     for start in range(0, len(orders), _LINES):
         part = orders[start : start + _LINES]
         await api.submit([{"shop": shop, "order": order, "state": "delivered"} for shop, order in part])
@@ -182,14 +184,14 @@ async def _bulk(running: Daemon, api: Api, orders: list[tuple[str, str]]) -> dic
         "bulk": {
             "targets": len(orders),
             "targets_a_second": round(len(orders) / seconds),
-            "cpu_us_a_target": round((cpu_of(running.pid) - before).total / len(orders) * 1e6),
+            "cpu_us_a_target": round(asked.used(running.pid, before, clock, idle) / len(orders) * 1e6),
             "rss_mb": _rss(running),
             "loop_lag": _lag(running, since),
         }
     }
 
 
-async def _asked(running: Daemon, api: Api, size: Scale) -> dict[str, Any]:
+async def _asked(running: Daemon, api: Api, size: Scale, idle: float = 0) -> dict[str, Any]:
     """Asks what an ERP and a dashboard ask."""
     last = asked.scalar(running.store, "SELECT max(cursor) FROM events")
     calls = {
@@ -198,10 +200,13 @@ async def _asked(running: Daemon, api: Api, size: Scale) -> dict[str, Any]:
         "feed_page": (asked.feed_pages(last), 0.02),
         "submit": (asked.submissions(_untouched(running.store)), 0.02),
     }
-    return {name: await asked.timed(api, ask, size.seconds, pause, running.pid) for name, (ask, pause) in calls.items()}
+    return {
+        name: await asked.timed(api, ask, size.seconds, pause, running.pid, idle)
+        for name, (ask, pause) in calls.items()
+    }
 
 
-async def _filtered(running: Daemon, api: Api, size: Scale, shops: list[str]) -> dict[str, Any]:
+async def _filtered(running: Daemon, api: Api, size: Scale, shops: list[str], idle: float) -> dict[str, Any]:
     """Pages by filter, while nothing else goes on: so the CPU is theirs."""
     references = [order for _, order in _untouched(running.store)[:200]]
     calls = {
@@ -211,7 +216,7 @@ async def _filtered(running: Daemon, api: Api, size: Scale, shops: list[str]) ->
         "shop": asked.by_shop(shops),
         "reference": asked.by_reference(references),
     }
-    return {name: await asked.timed(api, ask, size.seconds / 2, 0.02, running.pid) for name, ask in calls.items()}
+    return {name: await asked.timed(api, ask, size.seconds / 2, 0.02, running.pid, idle) for name, ask in calls.items()}
 
 
 def _lag(running: Daemon, since: float) -> dict[str, float]:

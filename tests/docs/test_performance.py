@@ -59,6 +59,16 @@ def test_new_figures_change_nothing_but_their_places() -> None:
     assert outside(text) == outside(TEXT)
 
 
+@pytest.mark.parametrize("run", ["now", "before"])
+def test_a_page_of_one_run_alone_can_be_written(run: str) -> None:
+    assert "–" in filled(TEXT, {run: RUNS[run]})
+    assert pictures({run: RUNS[run]}).keys() == pictures(RUNS).keys()
+
+
+def test_a_page_of_no_run_can_be_written() -> None:
+    assert "–" in filled(TEXT, {})
+
+
 def test_no_path_and_no_host_is_in_the_data() -> None:
     assert not re.search(r"/tmp|/home|/work|\.db\b|://", json.dumps(RUNS))
 
