@@ -15,7 +15,7 @@ from storage.orders import COLUMNS, read_order
 from storage.records import HELD_UP, Order, Situation
 from storage.transaction import Transaction, Value
 
-_FEW = 100_000
+_FEW = 250_000
 """So many orders are sorted for a page rather than walked past."""
 _MOST_PARTS = 400
 """A statement has no more than 500 parts in SQLite; with so many places, the walk is short enough."""
