@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from orchestrator.platforms.garbage import prose
 from statemachines.target import Json
 
-_MAX_ERROR_BYTES = 256 * 1024  # of a JSON error: a longer one is not read as one
+_MAX_ERROR_BYTES = 96 * 1024  # of a JSON error: a longer one is not read as one
 
 
 def error_text(body: bytes) -> str:

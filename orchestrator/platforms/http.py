@@ -53,8 +53,8 @@ MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 smaller pages."""
 MAX_ORDER_BYTES: Final = 8 * 1024 * 1024
 """Nor does one order come near this, which is read as one value."""
-LARGE_BODY_BYTES: Final = 256 * 1024
-"""An answer larger than this is read in a worker thread: it would hold up everybody else for tens of milliseconds."""
+LARGE_BODY_BYTES: Final = 96 * 1024
+"""An answer larger than this is read in a worker thread: it would hold up everybody else for many milliseconds."""
 DETAIL_LENGTH: Final = 500
 """How much of a platform's own words is kept (characters)."""
 
