@@ -8,14 +8,16 @@ from xml.sax.saxutils import escape
 
 _WIDTH, _HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 176, 34, 40
-_BAR, _GAP, _LABELS = 18, 8, 170
+_BAR, _GAP, _LABELS = 18, 8, 205
+# A page can be dark where the reader's system is light: the colours without the query can be read on both.
 _STYLE = """<style>
-text { font: 12px sans-serif; fill: #1f2328 } .title { font-weight: bold } .grid { stroke: #d1d9e0 }
+text { font: 12px sans-serif; fill: #6e7781 } .title { font-weight: bold }
+.grid { stroke: #8b949e; stroke-opacity: 0.35 }
 .c0 { stroke: #0969da; fill: #0969da } .c1 { stroke: #bc4c00; fill: #bc4c00 } .c2 { stroke: #1a7f37; fill: #1a7f37 }
 .c3 { stroke: #8250df; fill: #8250df } .c4 { stroke: #9a6700; fill: #9a6700 } .line { fill: none; stroke-width: 2 }
 .before { stroke-dasharray: 4 4; stroke-width: 1.5 } .range { stroke: #59636e; stroke-width: 1.5 }
 @media (prefers-color-scheme: dark) {
-text { fill: #f0f6fc } .grid { stroke: #3d444d } .range { stroke: #9198a1 }
+text { fill: #c9d1d9 } .range { stroke: #9198a1 }
 .c0 { stroke: #4493f8; fill: #4493f8 } .c1 { stroke: #f0883e; fill: #f0883e } .c2 { stroke: #3fb950; fill: #3fb950 }
 .c3 { stroke: #ab7df8; fill: #ab7df8 } .c4 { stroke: #d29922; fill: #d29922 } .line { fill: none } }
 </style>"""

@@ -118,9 +118,8 @@ async def _paused(running: Daemon, platform: Sandbox, size: Scale, _: float) -> 
 
 async def _driving(running: Daemon, platform: Sandbox, size: Scale, began: float) -> dict[str, Any]:
     async with running.api() as api, _watching(running) as memory:
+        first = await _first_step(platform, began)
         await anyio.sleep(_SETTLE_SECONDS)
-        calls = await ledger(platform.control, "confirm")
-        starts = [call["at_ms"] / 1000 - began for call in calls if call["at_ms"] / 1000 > began]
         since, before = time.time(), cpu_of(running.pid)
         driven = len(await _steps(platform))
         asked_for = await _asked(running, api, size)
@@ -128,7 +127,7 @@ async def _driving(running: Daemon, platform: Sandbox, size: Scale, began: float
         seconds, taken = time.time() - since, (cpu_of(running.pid) - before).total
         driven = len(await _steps(platform)) - driven
     return {
-        "first_step_seconds": round(min(starts), 2) if starts else None,
+        "first_step_seconds": round(first - began, 2),
         "driving": {
             **asked_for,
             "steps_a_second": round(driven / seconds),
@@ -137,6 +136,16 @@ async def _driving(running: Daemon, platform: Sandbox, size: Scale, began: float
             "is_busy": driven / seconds > 0.5 * RATE * size.shops,
         },
     }
+
+
+async def _first_step(platform: Sandbox, began: float) -> float:
+    """When the first call after this instant came, once it has (Unix seconds)."""
+    with anyio.fail_after(_PATIENCE_SECONDS):
+        while True:
+            for call in await ledger(platform.control, "confirm"):  # in the order of their arrival
+                if call["at_ms"] / 1000 > began:
+                    return float(call["at_ms"] / 1000)
+            await anyio.sleep(0.2)
 
 
 async def _steps(platform: Sandbox) -> list[Any]:
