@@ -24,6 +24,7 @@ from orchestrator.cli.commands import (
     upkeep,
     webhooks,
 )
+from orchestrator.cli.examples import epilogue
 from orchestrator.cli.group import FulfilldGroup, RegisterCommand, WaitCommand, say_unwritten
 from orchestrator.cli.place import Place
 from orchestrator.cli.streams import take_any_letter
@@ -91,8 +92,11 @@ app.command("sandbox")(service.sandbox)
 app.command("demo")(service.demo)
 app.command("completion")(completion.completion)
 
-for _group in (app, config_commands, consumer_commands, delivery_commands, secret_commands):
+for _name, _group in [("", app), *((str(each.name), each.typer_instance) for each in app.registered_groups)]:
+    assert _group is not None
+    _group.info.epilog = epilogue(_name)
     for _command in _group.registered_commands:
+        _command.epilog = epilogue(f"{_name} {_command.name}".strip())
         if _command.cls is None or not issubclass(_command.cls, UsualCommand):
             _command.cls = UsualCommand
 
