@@ -146,7 +146,8 @@ async def _ask(shop: ShopConfig, config: Config, answers: dict[str, list[Finding
     # Counted where a daemon counts, for the platform makes no difference between its calls and ours.
     meter = shop.meter(Clock(), config.state_directory)
     client = PLATFORMS[shop.platform].open(replace(shop.client_settings(config.state_directory), meter=meter))
-    answers[shop.name] = [Finding("reachable", "failed", f"no answer within {_SHOP_SECONDS:.0f} s")]
+    silence = Finding("reachable", "failed", f"no answer within {_SHOP_SECONDS:.0f} s")
+    answers[shop.name] = [_with_remedy(silence, shop.name)]
     try:
         with anyio.move_on_after(_SHOP_SECONDS):
             findings = await client.check()
@@ -171,10 +172,20 @@ def _what_is_left(reported: ReportedLimit) -> Finding:
 
 
 def _with_remedy(finding: Finding, shop: str) -> Finding:
-    """A refusal of the credentials with the platform's message and our remedy."""
-    if (finding.check, finding.status) != ("credentials", "failed"):
+    """What failed, with the platform's message and our remedy."""
+    if finding.status != "failed":
         return finding
-    return replace(finding, detail=f"{finding.detail} - {access_remedy(shop)}")
+    match finding.check:
+        case "credentials":
+            remedy = access_remedy(shop)
+        case "reachable":
+            remedy = (
+                f"check the address of {shop} in the config, and whether this machine gets there (name server, proxy,"
+                " firewall); if the platform is down, orders wait until it is back"
+            )
+        case _:
+            return finding
+    return replace(finding, detail=f"{finding.detail} - {remedy}")
 
 
 async def _webhooks(client: PushingClient, shop: str) -> Finding:

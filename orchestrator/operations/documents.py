@@ -355,9 +355,10 @@ class Machine(MachineDescription):
 
 
 class MachineList(TypedDict):
-    """Every platform's machine."""
+    """Every platform's machine. `unusable`: why a platform that a package brings is not among them, by its name."""
 
     machines: list[Machine]
+    unusable: NotRequired[dict[str, str]]
 
 
 class Health(TypedDict):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
-from orchestrator.operations.documents import Machine
+from orchestrator.operations.documents import Machine, MachineList
 from orchestrator.registry import PLATFORMS
 from statemachines.machine import PlatformMachine
 
@@ -16,6 +17,18 @@ def machine_view(machine: PlatformMachine) -> Machine:
     if package is not None:
         view["package"] = package
     return view
+
+
+def machine_texts(machines: Iterable[PlatformMachine]) -> str:
+    """Machines below each other, and below them why platforms that packages bring are missing."""
+    troubles = [f"{trouble}\n" for trouble in PLATFORMS.troubles.values()]
+    return "\n".join([*map(machine_text, machines), *troubles])
+
+
+def machine_list(machines: Iterable[PlatformMachine]) -> MachineList:
+    """Machines as data, and why platforms that packages bring are missing, where there are some."""
+    listed: MachineList = {"machines": [machine_view(machine) for machine in machines]}
+    return {**listed, "unusable": dict(PLATFORMS.troubles)} if PLATFORMS.troubles else listed
 
 
 def machine_text(machine: PlatformMachine) -> str:

@@ -54,6 +54,31 @@ class SandboxSettings:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
+def unusable() -> list[str]:
+    """Why platforms that packages bring are not simulated, and what to do."""
+    return [*PLATFORMS.troubles.values(), *_simulations()[1]]
+
+
+def _simulations() -> tuple[dict[str, type[SimulatedPlatform]], list[str]]:
+    """The simulations by their platforms' names, and why those of packages cannot be loaded."""
+    found: dict[str, type[SimulatedPlatform]] = {}
+    troubles = []
+    for name, platform in PLATFORMS.items():
+        if platform.sandbox is None:
+            continue
+        package = PLATFORMS.origin(name)
+        try:
+            found[name] = load(platform.sandbox)
+        except Exception as error:
+            if package is None:  # ours: that is a mistake of ours
+                raise
+            why = f"cannot be loaded from {platform.sandbox} ({type(error).__name__}: {str(error)[:200]})"
+            troubles.append(
+                f"the simulation of the platform {name!r} of {package} {why}; update or remove that package"
+            )
+    return found, troubles
+
+
 class Sandbox:
     """The simulated platforms with their ledger and faults; `async with sandbox.running():` serves them. Each is an
     attribute by its name, too.
@@ -77,13 +102,12 @@ class Sandbox:
         )
         stock = Stock(settings.orders, settings.seed, settings.shops)
         self.platforms: dict[str, SimulatedPlatform] = {}
-        for name, platform in PLATFORMS.items():
-            if platform.sandbox is not None:
-                simulated: type[SimulatedPlatform] = load(platform.sandbox)
-                options = settings.options.get(name) or simulated.options()
-                if settings.has_real_limits:
-                    options = simulated.with_real_limits(options)
-                self.platforms[name] = simulated(self.clock, self.ledger, options, stock)
+        simulations, _ = _simulations()
+        for name, simulated in simulations.items():
+            options = settings.options.get(name) or simulated.options()
+            if settings.has_real_limits:
+                options = simulated.with_real_limits(options)
+            self.platforms[name] = simulated(self.clock, self.ledger, options, stock)
         if strange := settings.options.keys() - self.platforms.keys():
             raise ValueError(f"no platform of the sandbox is named {', '.join(sorted(strange))}")
         self._port: int | None = None

@@ -322,6 +322,17 @@ def test_doctor_asks_every_shop_and_fails_when_one_does(
     assert patient.is_closed
 
 
+@pytest.mark.parametrize(("status", "is_helped"), [("ok", False), ("failed", True)])
+def test_doctor_says_what_to_look_at_where_a_shop_cannot_be_reached(
+    run: Run, alone: Path, monkeypatch: pytest.MonkeyPatch, status: Any, is_helped: bool
+) -> None:
+    write_config(alone)
+    patient = _Patient(Finding("reachable", status, "no connection to shop.example"))
+    monkeypatch.setattr(Platform, "open", lambda platform, settings: patient)
+    reported = " ".join(run("doctor").stdout.split())
+    assert ("no connection to shop.example - check the address of acme in the config" in reported) == is_helped
+
+
 def test_doctor_finds_a_store_and_a_socket_that_cannot_be(run: Run, alone: Path) -> None:
     (alone / "d.sock").write_text("no socket")
     write_config(alone, storage={"url": "sqlite:///nowhere/store.db"}, shops={})

@@ -11,8 +11,7 @@ from orchestrator.api.call import Call
 from orchestrator.api.reading import shown
 from orchestrator.api.schema.queries import MachineQuery, MachinesQuery
 from orchestrator.decisions.refusals import Refused, no_shop
-from orchestrator.operations.documents import MachineList
-from orchestrator.operations.machines import machine_text, machine_view
+from orchestrator.operations.machines import machine_list, machine_text, machine_texts, machine_view
 from orchestrator.registry import PLATFORMS
 from statemachines.machine import PlatformMachine
 from statemachines.suggestion import hint
@@ -22,7 +21,7 @@ async def list_machines(call: Call[MachinesQuery]) -> web.StreamResponse:
     """Every platform's machine with its default options, as data or drawn one below the other."""
     machines = [PLATFORMS[platform].machine({}) for platform in sorted(PLATFORMS)]
     if call.query.format == "json":
-        return answer(MachineList(machines=[machine_view(machine) for machine in machines]))
+        return answer(machine_list(machines))
     return _drawn(machines, call.query.format)
 
 
@@ -31,6 +30,8 @@ async def read_machine(call: Call[MachineQuery]) -> web.StreamResponse:
     machine = _machine(call)
     if call.query.format == "json":
         return answer(machine_view(machine))
+    if call.query.format == "text":
+        return text_answer(machine_text(machine), "text/plain")
     return _drawn([machine], call.query.format)
 
 
@@ -44,7 +45,7 @@ def _drawn(machines: list[PlatformMachine], form: Literal["mermaid", "svg", "tex
             drawing = diagrams.svg(machines[0]) if len(machines) == 1 else diagrams.svg_sheet(machines)
             return text_answer(drawing, "image/svg+xml")
         case "text":
-            return text_answer("\n".join(map(machine_text, machines)), "text/plain")
+            return text_answer(machine_texts(machines), "text/plain")
 
 
 def _machine(call: Call[MachineQuery]) -> PlatformMachine:

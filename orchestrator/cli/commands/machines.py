@@ -49,19 +49,19 @@ def _shown(context: typer.Context, platform: str | None, form: Format) -> str:
 
 def _all_own(form: Format) -> str:
     from orchestrator.diagrams import drawing as diagrams
-    from orchestrator.operations.machines import machine_text, machine_view
+    from orchestrator.operations.machines import machine_list, machine_texts
     from orchestrator.registry import PLATFORMS
 
     machines = [PLATFORMS[name].machine({}) for name in sorted(PLATFORMS)]
     match form:
         case Format.TEXT:
-            return "\n".join(map(machine_text, machines))
+            return machine_texts(machines)
         case Format.MERMAID:
             return "\n".join(map(diagrams.mermaid, machines))
         case Format.SVG:
             return diagrams.svg_sheet(machines)
         case Format.JSON:
-            return _compact({"machines": [machine_view(machine) for machine in machines]})
+            return _compact(machine_list(machines))
 
 
 def _own(platform: str, form: Format) -> str:

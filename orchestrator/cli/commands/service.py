@@ -49,9 +49,10 @@ def sandbox(
     ] = CountedAs.RAISED,
 ) -> None:
     """Run simulated platforms. The first line on stdout is a ready config with a shop for each."""
+    from orchestrator.cli.complaints import complain
     from orchestrator.cli.failures import Failure
     from orchestrator.cli.simulation import PortRefused, run_sandbox
-    from orchestrator.sandbox.server import SandboxSettings
+    from orchestrator.sandbox.server import SandboxSettings, unusable
 
     settings = SandboxSettings(
         port=port,
@@ -60,6 +61,8 @@ def sandbox(
         faults=_rates(fault or []),
         has_real_limits=limits is CountedAs.REAL,
     )
+    for trouble in unusable():
+        complain(f"warning: {trouble}")
     try:
         run_sandbox(settings)
     except ValueError as error:
