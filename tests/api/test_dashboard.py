@@ -1,6 +1,9 @@
 import base64
 import hashlib
+import json
 import re
+import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -17,6 +20,7 @@ from orchestrator.decisions.problems import PROBLEM_TITLES
 from orchestrator.diagrams.drawing import STYLE
 from orchestrator.event_types import EVENT_TYPES
 from storage.records import Situation, TargetStatus
+from tests.support.skips import skip
 
 STATIC = files("orchestrator.api") / "static"
 SCRIPT = "\n".join((STATIC / name).read_text("utf-8") for name in SCRIPTS)
@@ -220,3 +224,28 @@ def test_the_live_feed_hears_every_type_of_event_and_lets_each_kind_be_chosen() 
     chosen = re.search(r'const names = \["", (.*?)\];', SCRIPT)
     assert chosen is not None
     assert set(re.findall(r'"([a-z]+\.)"', chosen[1])) == {f"{type_.partition('.')[0]}." for type_ in EVENT_TYPES}
+
+
+_PAGE_IN_NODE = """
+class Node {
+  constructor(tag) { this.tag = tag; this.children = []; this.classList = { add() {}, toggle() {} }; }
+  setAttribute() {} addEventListener() {} append(...more) { this.children.push(...more); }
+  set textContent(text) { this.children = [text]; }
+  text() { return this.children.map((each) => (typeof each === "string" ? each : each.text())).join(" "); }
+}
+globalThis.document = { createElement: (tag) => new Node(tag) };
+"""
+
+
+def test_a_plan_shows_between_which_states_each_step_leads() -> None:
+    node = shutil.which("node") or skip("there is no Node.js", "apt-get install nodejs")
+    steps = [("change_status", "Nowe", "Wysłane", "done"), ("notify", "Wysłane", "Wysłane", "next")]
+    plan = [dict(zip(("step", "from", "to", "status"), step, strict=True)) for step in steps]
+    target = {"id": "t", "state": "Wysłane", "status": "running", "plan": plan, "submitted_at": None}
+    code = "\n".join((STATIC / name).read_text("utf-8") for name in ("elements.js", "words.js", "order.js"))
+    asked = f"console.log(orderTargets([{json.dumps(target)}])[1].text())"
+    result = subprocess.run(
+        [node, "-e", f"{_PAGE_IN_NODE}\n{code}\n{asked}"], capture_output=True, text=True, check=True
+    )
+    assert "Nowe change_status done Wysłane notify" in result.stdout
+    assert result.stdout.count("Wysłane") == 2  # the heading, and once in the plan

@@ -90,8 +90,8 @@ function orderTargets(targets) {
   return [heading, el("ol", { class: "panel rows targets" }, targets.map((target) => el("li", {},
     el("div", { class: "facts-line" }, el("strong", {}, target.state), badge(target.status, TARGET_TONES[target.status]), moment(target.submitted_at),
       el("span", { class: "id wrap" }, target.id)),
-    (target.plan ?? []).length > 0 && el("ol", { class: "plan" }, target.plan.map((step) =>
-      el("li", { title: `${step.from} → ${step.to}` }, badge(`${step.step} ${step.status === "next" ? "" : step.status}`.trim(), tones[step.status])))),
+    (target.plan ?? []).length > 0 && el("ol", { class: "plan" }, el("li", { class: "soft" }, target.plan[0].from), target.plan.map((step) =>
+      el("li", {}, badge(`${step.step} ${step.status === "next" ? "" : step.status}`.trim(), tones[step.status]), step.to !== step.from && el("span", { class: "soft" }, step.to)))),
     (target.unused ?? []).length > 0 && el("p", { class: "soft" }, `No use on this platform for: ${target.unused.join(", ")}`))))];
 }
 
