@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -106,9 +105,7 @@ def test_bash_completes_with_the_script_that_it_is_given(run: Run, alone: Path) 
     program.chmod(0o755)
     asked = f"""source {script}; COMP_WORDS=(fulfilld consumer s); COMP_CWORD=2
         _fulfilld_completion {program}; printf '%s\\n' "${{COMPREPLY[@]}}"; complete -p fulfilld"""
-    bash = shutil.which("bash")
-    assert bash is not None
-    result = subprocess.run([bash, "--norc", "-c", asked], capture_output=True, text=True, check=True)
+    result = subprocess.run(["bash", "--norc", "-c", asked], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[0] == "seek"
     assert "-F _fulfilld_completion fulfilld" in result.stdout
     assert result.stderr == ""
