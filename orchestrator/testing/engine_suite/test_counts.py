@@ -207,3 +207,14 @@ async def test_an_order_moves_from_where_it_was_however_it_was_read(engine: Engi
         await store.write(lambda tx: insert_order(tx, full, b""))
         await store.write(move)
         assert await counts(store) == {("acme", "idle", "SentOrder"): 1}
+
+
+async def test_a_state_that_no_database_takes_is_counted_as_it_is_kept(engine: Engine) -> None:
+    async with engine.open() as store:
+        inserted = await store.write(lambda tx: insert_order(tx, order(state="cut \ud83d"), b""))
+        assert await counts(store) == {("acme", "idle", "cut \ufffd"): 1}
+        await store.write(lambda tx: save_order(tx, changed(inserted, situation=Situation.QUEUED)))
+        await store.write(lambda tx: insert_order(tx, order("2"), b""))
+        before = await known(store)
+        await store.write(lambda tx: save_order(tx, changed(before, state="SentOrder")))
+        assert await counts(store) == {("acme", "queued", "SentOrder"): 1, ("acme", "idle", "CheckQueue"): 1}
