@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
+from storage.sqlite.store import open_sqlite
 from tests.chaos import judge
 from tests.chaos.calm import Rest
 from tests.chaos.erp import Book, Wish
@@ -139,6 +140,14 @@ def test_orders_that_were_never_imported_are_found(world: World) -> None:
 
 
 async def test_secrets_and_tracebacks_in_what_is_left_are_found(world: World, tmp_path: Path) -> None:
-    (tmp_path / "fulfilld.db").touch()
+    async with open_sqlite(tmp_path / "fulfilld.db", 0):
+        pass
     world.daemon.errors.write_text(f"Traceback (most recent call last)\nsent with {SECRET}\n")
     assert invariants(inspect(world, NOTHING)) == ["the log has no traceback", "no secret shows"]
+
+
+async def test_counts_that_are_off_are_found_in_what_is_left_and_in_the_log(world: World, tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path / "fulfilld.db", 0) as store:
+        await store.write(lambda tx: tx.execute("INSERT INTO target_counts VALUES ('acme', 1)"))
+    world.daemon.errors.write_text('{"event": "counts.corrected"}\n')
+    assert invariants(inspect(world, NOTHING)) == ["what is counted is right"] * 2
