@@ -70,7 +70,7 @@ def _play(stage: Stage, orders: int) -> ExitCode:
     say("")
     say(f"the story of order {pushed.order}, which came by webhook and left in two parcels:")
     path = order_path(pushed.shop, pushed.order)
-    show(order_page(client.get(path, {"include": "timeline"}).json()))
+    show(order_page(client.get(path, {"include": "timeline,content"}).json()))
     is_delivered = print_deliveries(client, stage.receiver)
     is_clean = print_ledger(client, stage.sandbox)
     if has_arrived and is_delivered and is_clean:
