@@ -68,17 +68,6 @@ def test_wrong_usage_is_exit_code_2_without_a_traceback(arguments: list[str]) ->
     assert "Traceback" not in result.stderr
 
 
-def test_a_help_page_imports_nothing_heavy() -> None:
-    program = (
-        "import sys, contextlib, io\n"
-        "from orchestrator.cli.app import app\n"
-        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): app(['--help'])\n"
-        "print([name for name in ('pydantic', 'aiohttp', 'anyio', 'rich.table', 'structlog') if name in sys.modules])"
-    )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert result.stdout == "[]\n"
-
-
 def test_ctrl_c_ends_quietly_with_130(daemon: FakeDaemon) -> None:
     daemon.answers["GET", "/v1/events"] = {"events": [an_event(1)], "next": 0}  # the same one for ever
     with started("--socket", str(daemon.socket), "events", "--follow", "--json") as process:

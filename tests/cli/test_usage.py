@@ -111,5 +111,7 @@ def test_help_imports_nothing_that_it_does_not_need() -> None:
     rooms = {name.split(".")[1] for name in modules if name.startswith("orchestrator.")}
     assert rooms == {"cli", "event_types", "process"}
     packages = {name.split(".")[0] for name in modules}
-    assert packages.isdisjoint({"pydantic", "rich", "aiohttp", "asyncio", "anyio", "statemachines", "storage", "ssl"})
+    assert packages.isdisjoint(
+        {"pydantic", "rich", "structlog", "aiohttp", "asyncio", "anyio", "statemachines", "storage", "ssl"}
+    )
     assert "importlib.metadata" not in modules

@@ -20,7 +20,10 @@ class Shell(StrEnum):
 def completion(
     shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", show_default=False)],
 ) -> None:
-    """Print what a shell needs to complete commands, options, shops, orders and states."""
+    """Print what a shell needs to complete commands and names.
+
+    Shops, orders, states and consumers are asked of the daemon, if one answers.
+    """
     from orchestrator.cli.completion import script_of
 
     sys.stdout.write(f"{script_of(shell)}\n")

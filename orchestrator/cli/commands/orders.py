@@ -110,7 +110,7 @@ def order(
 
 
 def retry(context: typer.Context, shop: Shop, order: Order, as_json: AsJson = False) -> None:
-    """Try a blocked step, or one that waits for its next attempt, now."""
+    """Try a blocked step, or one that waits for an attempt, now."""
     _operate(context, shop, order, "retry", None, as_json)
 
 
@@ -131,7 +131,7 @@ def hold(context: typer.Context, shop: Shop, order: Order, reason: Reason = None
 
 
 def release(context: typer.Context, shop: Shop, order: Order, as_json: AsJson = False) -> None:
-    """End a hold, or the ERP's wish that a person looks at the order."""
+    """End a hold, or the ERP's wish that a person looks at it."""
     _operate(context, shop, order, "release", None, as_json)
 
 
@@ -144,7 +144,7 @@ def cancel(context: typer.Context, shop: Shop, order: Order, as_json: AsJson = F
 
 
 def refresh(context: typer.Context, shop: Shop, order: Order, as_json: AsJson = False) -> None:
-    """Read an order from its platform now, and import it if it is new."""
+    """Read an order from its platform now; import it if it is new."""
     _operate(context, shop, order, "refresh", None, as_json)
 
 

@@ -25,7 +25,7 @@ def webhooks(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show which webhooks a platform sends for a shop; ask for others."""
+    """Show the webhooks that a platform sends; ask for others."""
     import anyio
 
     from orchestrator.cli.blocks import show
