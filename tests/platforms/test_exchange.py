@@ -20,7 +20,7 @@ from aiohttp.connector import Connection
 from aiohttp.streams import StreamReader
 from yarl import URL
 
-from orchestrator.platforms.exchange import Exchange, TooLarge
+from orchestrator.platforms.exchange import Exchange, TooLarge, _Deadlines
 from orchestrator.platforms.http import open_session
 from tests.platforms.selldone.shop import serving
 
@@ -216,6 +216,45 @@ async def test_each_call_has_its_own_deadline() -> None:
     assert ended == ["first", "second"]
 
 
+class SetTime:
+    """An event loop's time, which a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._timers: list[asyncio.TimerHandle] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        self._timers.append(asyncio.TimerHandle(when, callback, (), asyncio.get_running_loop()))
+        return self._timers[-1]
+
+    def pass_until(self, now: float) -> None:
+        self.now = now
+        due = [timer for timer in self._timers if timer.when() <= now and not timer.cancelled()]
+        self._timers = [timer for timer in self._timers if timer not in due]
+        for timer in due:
+            timer._run()
+
+
+async def test_a_call_that_waited_for_its_connection_has_no_more_time_than_others() -> None:
+    """Its time began before that of the call that is watched first."""
+    time: Any = SetTime()
+    loop = asyncio.get_running_loop()
+    deadlines, waited, later = _Deadlines(time, 30), ResponseHandler(loop), ResponseHandler(loop)
+    first = deadlines.from_now()
+    time.pass_until(10)
+    deadlines.watch(later, deadlines.from_now())
+    time.pass_until(20)
+    deadlines.watch(waited, first)
+    time.pass_until(30)
+    assert (waited.exception() is not None, later.exception()) == (True, None)
+    deadlines.forget(waited)
+    time.pass_until(40)
+    assert later.exception() is not None
+
+
 async def test_a_call_that_is_cancelled_hangs_up() -> None:
     asked, hung_up = anyio.Event(), anyio.Event()
 
@@ -259,6 +298,59 @@ async def test_answers_of_every_shape_are_read_and_their_connection_is_kept(
             received = await exchange.send("GET", url, None, None, MAX_BYTES)
             assert (received.status, received.body) == (status, body)
     assert len(connections) == 1
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray",
+        b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"no HTTP at all\r\n\r\n",
+    ],
+)
+async def test_what_a_kept_connection_brought_unasked_answers_no_call(stray: bytes) -> None:
+    """A second answer to the call before, or what a proxy says before it hangs up: the next call would be taken for
+    done, and each one behind it would be given the answer of the one before."""
+    both_asked, answered, told = anyio.Event(), anyio.Event(), anyio.Event()
+    connections = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        number = connections
+        await head_and_body(reader)
+        if number == 1:
+            await both_asked.wait()
+            writer.write(OK)
+            await answered.wait()
+            writer.write(stray)
+            await writer.drain()
+            told.set()
+        elif number == 2:  # its answer is read behind what the other one brought unasked
+            both_asked.set()
+            await told.wait()
+            writer.write(OK)
+        else:
+            writer.write(OK)
+        while True:
+            await head_and_body(reader)
+            writer.write(OK)
+
+    async with talking(talk) as url, exchanging() as exchange:
+
+        async def call() -> None:
+            await exchange.send("GET", url, None, None, MAX_BYTES)
+            answered.set()
+
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as group:
+                group.start_soon(call)
+                group.start_soon(call)
+            for _ in range(3):
+                received = await exchange.send("POST", url, b"{}", None, MAX_BYTES)
+                assert (received.status, received.body) == (200, b"{}")
 
 
 async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
@@ -350,6 +442,7 @@ async def test_the_bound_is_on_what_an_answer_unpacks_to(size: int) -> None:
         (ResponseHandler, "read"),
         (ResponseHandler, "set_exception"),
         (ResponseHandler, "set_response_params"),
+        (ResponseHandler, "should_close"),
         (StreamReader, "is_eof"),
         (StreamReader, "iter_any"),
         (StreamReader, "read_nowait"),
