@@ -22,7 +22,6 @@ from typing import Final, NamedTuple
 import aiohttp
 from aiohttp import hdrs
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -107,7 +106,14 @@ class Exchange:
         self, request: aiohttp.ClientRequest, data: bytes, max_bytes: int, *, is_bodiless: bool
     ) -> Received:
         deadline = self._deadlines.from_now()
-        connection, protocol = await self._connect(request)
+        connector = self._session.connector
+        assert connector is not None
+        try:
+            connection = await connector.connect(request, traces=[], timeout=self._timeout)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError(f"Connection timeout to host {request.url}") from error
+        protocol = connection.protocol
+        assert protocol is not None
         self._deadlines.watch(protocol, deadline)
         try:
             protocol.set_response_params(skip_payload=is_bodiless, read_until_eof=True)
@@ -136,23 +142,6 @@ class Exchange:
         else:
             connection.close()
         return received
-
-    async def _connect(self, request: aiohttp.ClientRequest) -> tuple[Connection, ResponseHandler]:
-        """A connection that nothing waits on to be read. What one that was kept brought since its last answer is no
-        answer to this call, though the parser would take it for one: each call behind it would get the answer of the
-        call before."""
-        connector = self._session.connector
-        assert connector is not None
-        while True:
-            try:
-                connection = await connector.connect(request, traces=[], timeout=self._timeout)
-            except TimeoutError as error:
-                raise aiohttp.ConnectionTimeoutError(f"Connection timeout to host {request.url}") from error
-            protocol = connection.protocol
-            assert protocol is not None
-            if not protocol.should_close:
-                return connection, protocol
-            connection.close()
 
     async def _by_session(
         self, method: str, url: URL, body: bytes | None, headers: Mapping[str, str] | None, max_bytes: int

@@ -34,6 +34,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from orchestrator.clock import Clock
+from orchestrator.connections import CleanConnector
 from orchestrator.masking import Mask
 from orchestrator.network import network_words
 from orchestrator.platforms.allowance import allowance_of
@@ -92,7 +93,7 @@ def open_session(*, headers: Mapping[str, str], timeout_seconds: float, concurre
     `concurrency`.
     """
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
+        connector=CleanConnector(
             limit=concurrency + _SPARE_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE_SECONDS, ttl_dns_cache=60
         ),
         timeout=aiohttp.ClientTimeout(

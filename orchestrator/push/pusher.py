@@ -32,6 +32,7 @@ import aiohttp
 import anyio
 from anyio.abc import TaskGroup
 
+from orchestrator.connections import CleanConnector
 from orchestrator.push import parked
 from orchestrator.push.batch import EventBatch, Outcome, Round
 from orchestrator.push.endpoint import LONGEST_REST_SECONDS, EndpointState, OverdueLimit
@@ -91,7 +92,7 @@ class EndpointPusher:
         self._judged = 0
         self._ahead = set()
         timeout = aiohttp.ClientTimeout(total=self._context.settings.timeout_seconds)
-        connector = aiohttp.TCPConnector(limit=_AT_ONCE + parked.AT_ONCE + _ROOM.calls)
+        connector = CleanConnector(limit=_AT_ONCE + parked.AT_ONCE + _ROOM.calls)
         jar = aiohttp.DummyCookieJar()
         self._position = self._kept = await self._store.read(lambda tx: consumer_cursor(tx, self.endpoint.consumer))
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as session:
