@@ -101,7 +101,7 @@ docs: $(VENV)/installed
 
 # What of the peers cannot be installed is skipped, and the page says so.
 bench: $(VENV)/installed-for-tests
-	@$(MAKE) --silent --no-print-directory peers || true
+	@case ,$(or $(BENCH_ONLY),peers), in *,peers,*) $(MAKE) --silent --no-print-directory peers || true;; esac
 	@$(BIN)/python -m benchmarks $(BENCH_ONLY) $(if $(BENCH_ORDERS),--orders=$(BENCH_ORDERS))
 
 peers: $(VENV)/installed-for-tests $(PEERS)/installed $(PEERS)/node_modules/installed
