@@ -2,7 +2,8 @@
 
 A platform that sends whole orders shows one code, or none, of all that left; one with parts shows each part under a
 name of its own. What the ERP reported of a parcel that the platform shows as well joins that, and fills what the
-platform leaves out; every other one stands for itself. `reported_by` says of each where it comes from.
+platform leaves out; every other one stands for itself. A platform that keeps codes and not goods shows one parcel code
+by code, or only one code of it. `reported_by` says of each where it comes from.
 """
 
 from __future__ import annotations
@@ -26,12 +27,24 @@ def with_recorded(content: Mapping[str, Json], parcels: Sequence[RecordedParcel]
     for parcel in parcels:
         own = _row(parcel)
         found = [row for row in rows if row["reported_by"] == ["platform"] and _is_same(row, own)]
+        rows = _in_one(rows, own["numbers"], [row for row in found if row.get("lines") is None])
         for row in found if own["numbers"] else found[:1]:  # without a code one of the same goods is as good as another
             row |= {name: value for name, value in own.items() if name == "number" or row.get(name) is None}
             row["reported_by"] = ["platform", "erp"]
         if not found:
             rows.append({**own, "reported_by": ["erp"]})
     return {**content, "parcels": rows}
+
+
+def _in_one(
+    rows: list[dict[str, Json]], codes: Sequence[Json], single: Sequence[dict[str, Json]]
+) -> list[dict[str, Json]]:
+    """The rows with the `single` ones, which are codes of one parcel without its goods, as the first of them."""
+    if not single:
+        return rows
+    first, *others = single
+    first["numbers"] = list(dict.fromkeys([*codes, *(code for row in single for code in row["numbers"])]))
+    return [row for row in rows if not any(row is each for each in others)]
 
 
 def _row(parcel: RecordedParcel) -> dict[str, Json]:

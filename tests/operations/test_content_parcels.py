@@ -68,6 +68,19 @@ def test_one_code_of_all_that_left_joins_its_parcel_and_the_others_stand_for_the
     ]
 
 
+def test_codes_that_a_platform_shows_one_by_one_are_one_parcel() -> None:
+    given = [
+        {"id": "9", "numbers": ["T2"], "carrier": None},
+        {"id": "8", "numbers": ["T1"], "carrier": "UPS"},
+        {"id": "7", "numbers": ["T9"], "carrier": None},
+    ]
+    found = parcels(given, reported("B-1", {"1": "1"}, tracking=("T1", "T2", "T3"), carrier="DHL"))
+    assert [(each["id"], each["numbers"], each["carrier"], each.get("lines")) for each in found] == [
+        ("9", ["T1", "T2", "T3"], "DHL", [{"id": "1", "quantity": "1"}]),
+        ("7", ["T9"], None, None),
+    ]
+
+
 def test_without_codes_the_same_goods_are_the_same_parcel_once() -> None:
     given = [{"id": n, "numbers": [], "lines": [{"id": "1", "quantity": "1.0"}]} for n in ("8", "9")]
     found = parcels(given, *(reported(f"B-{n}", {"1": "1"}) for n in range(3)))

@@ -53,6 +53,8 @@ HIDDEN: Mapping[str, frozenset[str]] = {
     "selldone": frozenset({"refunded"}),
 }
 """The sums that a platform does not give (its page)."""
+DISCOUNTS_BY_LINE = frozenset({"shopify", "woocommerce"})
+"""Where each line has its part of all discounts, and its tax."""
 
 
 def digits(currency: str) -> int:
@@ -101,9 +103,21 @@ def check(platform: str, money: Mapping[str, Any], content: Mapping[str, Any]) -
         )
         assert (content["balanced"], Decimal(own)) == (is_whole, Decimal(money["total"]))
     taxes = [each["tax"] for each in lines if Decimal(each["quantity"])]
+    if platform in DISCOUNTS_BY_LINE:
+        check_lines(money, content, basis)
     if Decimal(money["tax"]) and platform in ("selldone", "cloudsuite", "xsale"):
         assert taxes == [None] * len(taxes), "an order has tax, and no line gives its own"
         assert "/lines/*/tax" in gaps
+
+
+def check_lines(money: Mapping[str, Any], content: Mapping[str, Any], basis: str) -> None:
+    """The amounts of lines, which are booked, and their taxes are those of what is left of the order."""
+    amounts = [Decimal(each["amount"][basis]) for each in content["lines"]]
+    assert min(amounts) >= 0
+    assert sum(amounts) == Decimal(money["lines"]) - Decimal(money["discount"])
+    taxes = [each["amount"] for line in content["lines"] for each in line["tax"]]
+    taxes += [each["amount"] for each in content["delivery"]["tax"]]
+    assert sum(map(Decimal, taxes)) == Decimal(money["tax"])
 
 
 def amounts_of(content: Mapping[str, Any]) -> list[str | None]:
@@ -130,13 +144,26 @@ async def test_what_staff_change_of_an_order_changes_what_it_costs(
     platform: str, edits: list[tuple[str, dict[str, Any]]]
 ) -> None:
     async with staged(platform) as stage:
-        order = await bought(stage, {"line_discount": "1.00", "shipping": "4.90"})
+        order = await bought(stage, {"line_discount": "1.00", "discount": "2.00", "shipping": "4.90"})
         before, _ = await seen(stage, order)
         for action, change in edits:
             stage.operate(action, order=order, **change)
         after, content = await seen(stage, order)
         assert after["total"] != before["total"]
         check(platform, after, content)
+
+
+@pytest.mark.parametrize("platform", NAMES)
+@pytest.mark.parametrize("is_gross", [False, True])
+async def test_a_cancelled_order_costs_what_its_lines_come_to(platform: str, is_gross: bool) -> None:
+    prices = {} if platform in FIXED_TAX else {"tax_included": is_gross}
+    async with staged(platform) as stage:
+        order = await bought(stage, {**FULL, **prices})
+        stage.operate("cancel", order=order)
+        money, content = await seen(stage, order)
+        if platform == "shopify":
+            assert Decimal(money["total"]) == 0, "all goods are taken out of it"
+        check(platform, money, content)
 
 
 @pytest.mark.parametrize("platform", ["shopify", "woocommerce"])

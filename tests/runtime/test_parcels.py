@@ -119,15 +119,15 @@ async def test_content_has_each_parcel_once_with_who_reported_it(tmp_path: Path,
     async with shopfloor(sandbox(), tmp_path, platform=platform) as floor:
         order = await goods(floor, platform)
         first, second = order.parts()
-        await order.reach("shipped", number="B-1", tracking=["T1"], lines=first)
-        await order.reach("shipped", number="B-2", tracking=["T2"], lines=second)
+        await order.reach("shipped", number="B-1", tracking=["T1", "T2"], lines=first)
+        await order.reach("shipped", number="B-2", tracking=["T3", "T4"], lines=second)
         await floor.commands.refresh(order.shop, order.order)
         row = await floor.order(order.order, order.shop)
         content = content_view(row, await floor.store.read(lambda tx: get_kept(tx, order.shop, order.order)))
         assert content is not None
         found = {each["number"]: each for each in content["parcels"] or ()}
         assert len(content["parcels"] or ()) == len(found) == 2
-        assert [found[number]["numbers"] for number in ("B-1", "B-2")] == [["T1"], ["T2"]]
+        assert [found[number]["numbers"] for number in ("B-1", "B-2")] == [["T1", "T2"], ["T3", "T4"]]
         assert all("erp" in each["reported_by"] for each in found.values())  # type: ignore[typeddict-item]
         lines = {line["id"] for each in found.values() for line in each["lines"] or ()}
         assert lines == set(order.lines)

@@ -1,8 +1,8 @@
 """Content of a Shopify order as a read shows it (shopify.md §4-§6). Pure.
 
 Amounts are in the shop's own currency. A line's quantity is what is left of it after edits, returns and removals
-(`currentQuantity`), and so are the sums (`current…`). A line's discount and taxes are those of the whole line as it was
-ordered: Shopify gives no others.
+(`currentQuantity`), and so are the sums (`current…`). A line's discount and taxes Shopify gives as it was ordered: what
+is left of the line has its part of them, by quantity.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from orchestrator.platforms.content import Apart, boolean, decimal, given, instant, plain, price, rows, sum_of, text
+from orchestrator.platforms.currencies import payable
 from orchestrator.platforms.shopify.goods import Goods, goods_by_line
 from orchestrator.platforms.shopify.webhooks import id_of_gid
+from statemachines.numbers import decimal_of, product, written
 from statemachines.target import Json
 
 APART = Apart(
@@ -90,7 +92,10 @@ def content_of(node: Mapping[str, Json], *, is_on_account: bool = False) -> dict
         "derived": ["/lines/*/discount", "/lines/*/open", "/discounts/*/amount"],
     }
     if "lineItems" in node:
-        found["lines"] = [_line(each, includes_tax, goods) for each in _nodes(node, "lineItems")]
+        lines = _nodes(node, "lineItems")
+        found["lines"] = [_line(each, node, goods) for each in lines]
+        if any(each.get("currentQuantity") != each.get("quantity") for each in lines):
+            found["derived"].append("/lines/*/tax")
     if "discountApplications" in node:
         found["discounts"] = _discounts(node, includes_tax)
     if "fulfillments" in node:
@@ -137,6 +142,14 @@ def priced(amount: Json, includes_tax: Json) -> dict[str, Json]:
     if includes_tax is True:
         return price(gross=amount)
     return price(net=amount) if includes_tax is False else price(stated=amount)
+
+
+def of_what_is_left(amount: Json, *, ordered: Json, left: Json, currency: Json) -> str | None:
+    """Its part of an amount of a whole line, in what can be paid; all of it where nothing was taken out."""
+    whole, count, rest = decimal_of(amount), decimal_of(ordered), decimal_of(left)
+    if whole is None or count is None or rest is None or count == rest or count <= 0:
+        return decimal(amount)
+    return written(payable(product(whole, rest) / count, currency))
 
 
 def address(found: Json) -> dict[str, Json] | None:
@@ -222,8 +235,9 @@ def _terms(terms: Mapping[str, Json]) -> dict[str, Json] | None:
     }
 
 
-def _line(line: Mapping[str, Json], includes_tax: Json, goods: Mapping[str, Goods]) -> dict[str, Json]:
+def _line(line: Mapping[str, Json], order: Mapping[str, Json], goods: Mapping[str, Goods]) -> dict[str, Json]:
     discount = sum_of("0", *(money(each.get("allocatedAmountSet")) for each in rows(line.get("discountAllocations"))))
+    includes_tax = order.get("taxesIncluded")
     is_goods = line.get("requiresShipping") is not False
     found: dict[str, Json] = {
         "id": _line_id(line),
@@ -232,8 +246,8 @@ def _line(line: Mapping[str, Json], includes_tax: Json, goods: Mapping[str, Good
         "name": text(line.get("name")),
         "quantity": decimal(line.get("currentQuantity")),
         "unit_price": priced(money(line.get("originalUnitPriceSet")), includes_tax),
-        "discount": priced(discount, includes_tax),
-        "tax": [_tax(each) for each in rows(line.get("taxLines"))],
+        "discount": priced(_left(discount, line, order), includes_tax),
+        "tax": [_tax(each, line, order) for each in rows(line.get("taxLines"))],
         "attributes": attributes(line.get("customAttributes")),
     }
     if "product" in line:
@@ -245,17 +259,23 @@ def _line(line: Mapping[str, Json], includes_tax: Json, goods: Mapping[str, Good
     return found
 
 
-def _tax(tax: Mapping[str, Json]) -> dict[str, Json]:
-    return {"name": text(tax.get("title")), "rate": decimal(tax.get("rate")), "amount": money(tax.get("priceSet"))}
+def _tax(tax: Mapping[str, Json], line: Mapping[str, Json], order: Mapping[str, Json]) -> dict[str, Json]:
+    amount = _left(money(tax.get("priceSet")), line, order)
+    return {"name": text(tax.get("title")), "rate": decimal(tax.get("rate")), "amount": amount}
+
+
+def _left(amount: str | None, line: Mapping[str, Json], order: Mapping[str, Json]) -> str | None:
+    ordered, left = line.get("quantity"), line.get("currentQuantity")
+    return of_what_is_left(amount, ordered=ordered, left=left, currency=order.get("currencyCode"))
 
 
 def _discounts(node: Mapping[str, Json], includes_tax: Json) -> list[Json]:
-    """Each application with what lines and shipping were allocated of it."""
+    """Each application with what lines, as far as they are left, and shipping were allocated of it."""
     amounts: dict[Json, str | None] = {}
     for line in (*_nodes(node, "lineItems"), *_nodes(node, "shippingLines")):
         for each in rows(line.get("discountAllocations")):
             index = _object(each.get("discountApplication")).get("index")
-            amounts[index] = sum_of(amounts.get(index), money(each.get("allocatedAmountSet")))
+            amounts[index] = sum_of(amounts.get(index), _left(money(each.get("allocatedAmountSet")), line, node))
     return [
         {
             "code": text(each.get("code")),

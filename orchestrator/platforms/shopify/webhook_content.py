@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from orchestrator.platforms.content import decimal, instant, rows, sum_of, text
-from orchestrator.platforms.shopify.content import STATUS, priced
+from orchestrator.platforms.shopify.content import STATUS, of_what_is_left, priced
 from orchestrator.platforms.shopify.webhooks import id_of_gid, whole_id
 from statemachines.target import Json
 
@@ -24,7 +24,7 @@ def webhook_content(body: Mapping[str, Json], *, is_on_account: bool = False) ->
         "totals": _totals(body),
     }
     if "line_items" in body:  # without taxes_included nobody says what the prices are
-        found["lines"] = [_line(each, body.get("taxes_included")) for each in rows(body["line_items"])]
+        found["lines"] = [_line(each, body) for each in rows(body["line_items"])]
     if (ordered_at := body.get("processed_at") or body.get("created_at")) is not None:
         found["ordered_at"] = instant(ordered_at)
     if "financial_status" in body:
@@ -52,16 +52,18 @@ def _buyer(body: Mapping[str, Json]) -> dict[str, Json]:
     return found
 
 
-def _line(line: Mapping[str, Json], includes_tax: Json) -> dict[str, Json]:
+def _line(line: Mapping[str, Json], body: Mapping[str, Json]) -> dict[str, Json]:
     found: dict[str, Json] = {"id": _id(line, "LineItem"), **_some(line, {"sku": "sku", "name": "name"})}
-    quantity = line.get("current_quantity")
-    found["quantity"] = decimal(line.get("quantity") if quantity is None else quantity)
+    ordered, left, includes_tax = line.get("quantity"), line.get("current_quantity"), body.get("taxes_included")
+    found["quantity"] = decimal(ordered if left is None else left)
     if includes_tax is None:
         return found
     if "price" in line:
         found["unit_price"] = priced(line["price"], includes_tax)
     if isinstance(allocations := line.get("discount_allocations"), list):
-        found["discount"] = priced(sum_of("0", *(each.get("amount") for each in rows(allocations))), includes_tax)
+        whole = sum_of("0", *(each.get("amount") for each in rows(allocations)))
+        discount = of_what_is_left(whole, ordered=ordered, left=left, currency=body.get("currency"))
+        found["discount"] = priced(discount, includes_tax)
     return found
 
 

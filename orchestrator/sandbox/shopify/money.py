@@ -1,8 +1,8 @@
 """What an order of a simulated Shopify shop costs, as GraphQL and as the bodies of webhooks show it (shopify.md §3).
 
 Amounts are whole cents here, or what else the currency has. An order has one discount of a code, which takes from one
-line after the other, and lines may have one of their own. A refund takes from the order's current total, a cancellation
-all of it; what was paid stays paid until it is refunded.
+line after the other, and lines may have one of their own; what is taken out of a line takes its part of them along. A
+refund takes from the order's current total, a cancellation all of it; what was paid stays paid until it is refunded.
 """
 
 from __future__ import annotations
@@ -41,12 +41,22 @@ def total(order: Order) -> int:
 
 def ordered_total(order: Order) -> int:
     """The total before refunds and removals."""
-    return _goods(order, is_current=False) - discounts(order) + order.shipping + _on_top(order, is_current=False)
+    off = sum(_offs(order, is_current=False).values())
+    return _goods(order, is_current=False) - off + order.shipping + _on_top(order, is_current=False)
 
 
 def discounts(order: Order) -> int:
-    """All of them."""
-    return order.discount + sum(line.off for line in order.lines)
+    """All of them, of what is left of the lines."""
+    return sum(_offs(order).values())
+
+
+def _offs(order: Order, *, is_current: bool = True) -> dict[int, int]:
+    """The discounts of each line, by its id."""
+    offs = {line.id: line.off + part for line, part in zip(order.lines, parts_of_discount(order).values(), strict=True)}
+    if not is_current:
+        return offs
+    shares = {line.id: Decimal(offs[line.id] * line.current) / max(1, line.quantity) for line in order.lines}
+    return {line: int(rounded(share, _ONE)) for line, share in shares.items()}
 
 
 def parts_of_discount(order: Order) -> dict[int, int]:
@@ -60,11 +70,11 @@ def parts_of_discount(order: Order) -> dict[int, int]:
 
 def taxes(order: Order, *, is_current: bool = True) -> dict[int, int]:
     """The tax by its rate."""
-    parts = parts_of_discount(order)
+    offs = _offs(order, is_current=is_current)
     rows = [(order.shipping, order.shipping_rate)]
     for line in order.lines:
         count = line.current if is_current else line.quantity
-        rows.append((line.price * count - (line.off + parts[line.id] if count else 0), line.rate))
+        rows.append((line.price * count - offs[line.id], line.rate))
     found: dict[int, int] = {}
     for cents, rate in rows:
         found[rate] = found.get(rate, 0) + _tax(order, cents, rate)

@@ -193,7 +193,7 @@ async def test_money_that_went_back_is_an_edit_unless_a_cancellation_gave_it_bac
         stage.operate("cancel", order=stage.order)
         cancelled = changed_pointers(paid.content, (await look("REFUNDED")).content)
         assert {"/cancelled", "/lines/0/quantity", "/payment/status"} <= set(cancelled)
-        assert less(cancelled, paid.apart.cancel) == []
+        assert less(cancelled, (*paid.apart.cancel, "/derived")) == []  # what is computed is no change by itself
 
 
 async def test_without_the_scope_for_returns_their_webhooks_are_missing_and_no_others() -> None:
