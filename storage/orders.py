@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from storage.errors import StaleLease, StoreError
-from storage.packing import dictionary_of, pack, unpack
+from storage.packing import Damaged, dictionary_of, pack, unpack
 from storage.records import Intent, Json, Kept, Order, Problem, Situation, Wait, changed
 from storage.rows import Columns
 from storage.text import dump_json, load_json, quote_json
 from storage.transaction import Row, Transaction, Value
+
+log = structlog.get_logger()
 
 LONGEST_WAIT_MS = 86_400_000
 """No order is postponed for longer than that, whatever the config says."""
@@ -178,26 +183,39 @@ def save_payload(
 
 
 def get_kept(tx: Transaction, shop: str, order: str) -> Kept | None:
-    """The content of an order as it was last observed; None for one that has no payload."""
+    """The content of an order as it was last observed; None for one that has no payload. What is damaged counts as kept
+    by an older version: the next observation keeps it anew."""
     rows = tx.query(f"{_KEPT}, read_at, received_at, content_version {_OF_ORDER}", (shop, order))
     if not rows:
         return None
     *kept, read_at, received_at, version = rows[0]
-    _, content = _unpacked(kept)
+    unpacked = _unpacked(shop, order, kept)
+    if unpacked is None:
+        return Kept(None, read_at, received_at, is_exact=False)
+    _, content = unpacked
     is_exact = version is not None and version >= CONTENT_VERSION
     return Kept(None if content is None else load_json(content), read_at, received_at, is_exact)
 
 
 def get_payload(tx: Transaction, shop: str, order: str) -> bytes | None:
-    """The payload as it was received."""
+    """The payload as it was received; None where none is kept, or it is damaged."""
     rows = tx.query(f"{_KEPT} {_OF_ORDER}", (shop, order))
-    return _unpacked(rows[0])[0] if rows else None
+    unpacked = _unpacked(shop, order, rows[0]) if rows else None
+    return None if unpacked is None else unpacked[0]
 
 
-def _unpacked(row: Sequence[Any]) -> tuple[bytes, str | None]:
-    """Payload and content, of a row from before they were packed as well."""
+def _unpacked(shop: str, order: str, row: Sequence[Any]) -> tuple[bytes, str | None] | None:
+    """Payload and content, of a row from before they were packed as well; None where they are damaged. One order must
+    not hold up those who read the feed or the list, so it is the log that says so."""
     payload, content, packed, words = row
-    return (bytes(payload), content) if packed is None else unpack(packed, words)
+    if packed is None:
+        return bytes(payload), content
+    try:
+        return unpack(packed, words)
+    except Damaged as damage:
+        remedy = f"check the disk; `{shlex.join(('fulfilld', 'refresh', shop, order))}` keeps it anew"
+        log.error("payload.damaged", shop=shop, order=order, detail=str(damage), remedy=remedy)
+        return None
 
 
 def due_orders(tx: Transaction, shop: str, now_ms: int, limit: int, longest_ms: int = LONGEST_WAIT_MS) -> list[Order]:

@@ -17,6 +17,8 @@ from storage.transaction import Transaction
 _LEVEL: Final = 3  # of the higher ones each costs half as much CPU again, for a tenth of the bytes
 _WINDOW_BYTES: Final = 32 * 1024 - 262  # how far back zlib looks
 _LEAST_BYTES: Final = 512  # of an order whose names are worth keeping
+MOST_BYTES: Final = 64 * 1024
+"""So much of an order is looked at for names: each MiB would hold up all writing for half a second."""
 _SEPARATOR: Final = b"\n"  # ends the payload: the content behind it is JSON on one line
 
 _TOKEN = re.compile(
@@ -26,6 +28,10 @@ _TOKEN = re.compile(
 
 
 _HALF = re.compile("[\ud800-\udfff]")
+
+
+class Damaged(Exception):
+    """What was packed cannot be unpacked: the disk changed it, or its dictionary is gone."""
 
 
 class Dictionary(NamedTuple):
@@ -43,9 +49,15 @@ def pack(payload: bytes, content: str | None, dictionary: Dictionary | None) -> 
 
 
 def unpack(packed: bytes, words: bytes | None) -> tuple[bytes, str | None]:
-    """What `pack` was given; `words`: of the dictionary that it was packed with. Raises zlib.error for other words."""
+    """What `pack` was given; `words`: of the dictionary that it was packed with. Raises Damaged."""
     unpacker = zlib.decompressobj() if words is None else zlib.decompressobj(zdict=words)
-    payload, _, content = (unpacker.decompress(packed) + unpacker.flush()).rpartition(_SEPARATOR)
+    try:
+        whole = unpacker.decompress(packed) + unpacker.flush()
+    except zlib.error as error:
+        raise Damaged(str(error)) from error
+    if not unpacker.eof:  # its own sum, which stands at the end, was not reached
+        raise Damaged("its end is missing")
+    payload, _, content = whole.rpartition(_SEPARATOR)
     return payload, content.decode("utf-8") or None
 
 
@@ -62,8 +74,11 @@ def dictionary_of(tx: Transaction, shop: str, payload: bytes, content: str | Non
 
 
 def names_of(payload: bytes, content: str | None) -> bytes:
-    """The names and marks of an order's JSON, without its values, and without names that may be values themselves."""
-    return b"".join(map(_name, _TOKEN.finditer(payload + _encoded(content))))[-_WINDOW_BYTES:]
+    """The names and marks of an order's JSON, without its values, and without names that may be values themselves. Of a
+    large one those at its beginning."""
+    texts = (payload, _encoded(content))  # apart: one that is cut off within a value must not begin the other there
+    found = (_name(token) for text in texts for token in _TOKEN.finditer(text[:MOST_BYTES]))
+    return b"".join(found)[-_WINDOW_BYTES:]
 
 
 def _name(found: re.Match[bytes]) -> bytes:

@@ -87,6 +87,23 @@ async def test_the_payload_is_shown_as_it_came(place: Callable[..., Any]) -> Non
         assert [each["payload"] for each in others] in ([], [{}], [{}, None])
 
 
+@every_place
+@pytest.mark.parametrize("damaged", ["x''", "x'00'", "substr(packed, 1, length(packed) - 5)", "substr(packed, 3)"])
+async def test_a_kept_order_that_the_disk_damaged_is_shown_without_what_is_lost(
+    place: Callable[..., Any], damaged: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever reads the feed or the list is not held up by one row for ever."""
+    async with filled() as b:
+        sql = f"UPDATE payloads SET packed = CAST({damaged} AS BLOB) WHERE id = '67890'"
+        await b.store.write(lambda tx: tx.execute(sql))
+        first, *others = await place(b, "payload,content")
+        assert (first["payload"], first["content"]) == (None, None)
+        assert [each["payload"] for each in others] in ([], [{}], [{}, None])
+        said = "".join(capfd.readouterr())
+        assert "payload.damaged" in said
+        assert "fulfilld refresh acme 67890" in said
+
+
 async def test_the_digits_of_a_payload_are_kept_in_every_place() -> None:
     async with filled() as b:
         for path in (f"{ONE}?", "/v1/orders?", "/v1/events?", "/v1/consumers/erp/events?", "/v1/dump?"):

@@ -93,6 +93,22 @@ async def test_an_article_that_got_its_number_is_found_by_a_refresh_and_is_no_ch
         assert await floor.events("order.updated", "order.refreshed", order=order) == []
 
 
+async def test_a_refresh_keeps_anew_what_the_disk_damaged(tmp_path: Path) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path) as floor:
+        shop, order = await the_order(floor)
+        await floor.commands.refresh(shop, order)
+        before, kept = await content(floor, shop, order), await payload(floor, shop, order)
+        cut = "UPDATE payloads SET packed = substr(packed, 1, length(packed) - 9)"
+        await floor.store.write(lambda tx: tx.execute(cut))
+        assert await payload(floor, shop, order) is None
+        await floor.commands.refresh(shop, order)
+        assert await payload(floor, shop, order) == kept
+        assert (await content(floor, shop, order))["hash"] == before["hash"]
+        await floor.store.write(lambda tx: tx.execute(cut))
+        assert (await floor.reach(order, "shipped", shop)).status.value == "reached", "it is driven all the same"
+        assert await floor.events("order.updated", order=order) == []
+
+
 @every_platform
 async def test_an_order_that_a_step_brought_to_its_end_is_read_once_more(platform: str, tmp_path: Path) -> None:
     async with shopfloor(Sandbox(SandboxSettings(orders=6)), tmp_path, platform=platform) as floor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import zlib
 from pathlib import Path
 
 import anyio
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from orchestrator.testing.engine_suite.samples import order
 from orchestrator.testing.engine_suite.scratch import NOW
 from storage.orders import insert_order
-from storage.packing import Dictionary, names_of, pack, unpack
+from storage.packing import MOST_BYTES, Damaged, Dictionary, names_of, pack, unpack
 from storage.sqlite.store import open_sqlite
 from tests.support.unpacked import keep_plainly
 
@@ -40,8 +39,25 @@ def test_what_is_packed_comes_out_as_it_was(payload: bytes, content: str | None,
 def test_another_dictionary_is_noticed() -> None:
     packed = pack(b'{"a":1}', None, Dictionary(1, b'{"a":'))
     for words in (None, b'{"b":'):
-        with pytest.raises(zlib.error):
+        with pytest.raises(Damaged):
             unpack(packed, words)
+
+
+def test_what_was_cut_off_is_noticed() -> None:
+    packed = pack(b'{"a":1}' * 50, '{"b":2}', None)
+    for size in range(len(packed)):
+        with pytest.raises(Damaged):
+            unpack(packed[:size], None)
+
+
+@pytest.mark.parametrize("value", [b"1", b'"Anna \\"name\\": true"', b'"x", {"note": "Anna"}'])
+def test_names_are_taken_from_the_beginning_of_a_large_order(value: bytes) -> None:
+    """A payload has megabytes at most, and is looked through while all that is to be written waits."""
+    rows = b", ".join([value] * (MOST_BYTES // len(value)))
+    words = names_of(b'{"first": [' + rows + b'], "last": 1}', '{"note": "Anna"}')
+    assert b'"note": ' in words
+    assert b'"last"' not in words
+    assert b"Anna" not in words
 
 
 names = st.from_regex(r"[a-z_]{1,20}", fullmatch=True)

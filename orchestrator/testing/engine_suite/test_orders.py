@@ -184,6 +184,30 @@ async def test_payloads_of_a_version_that_kept_them_plainly_are_read_and_packed_
         assert row[2] is not None
 
 
+@pytest.mark.parametrize("cut", [1, 5, 100])
+async def test_what_the_disk_damaged_counts_as_not_kept_until_it_is_kept_anew(engine: Engine, cut: int) -> None:
+    async with engine.open() as store:
+        for number in (1, 2):
+            await store.write(lambda tx, n=number: insert_order(tx, order(str(n)), sample_payload(n), {"note": n}))  # type: ignore[misc]
+        ((packed,),) = await store.read(lambda tx: tx.query("SELECT packed FROM payloads WHERE id = '1'"))
+        damaged = bytes(packed)[:-cut]
+        await store.write(lambda tx: tx.execute("UPDATE payloads SET packed = ? WHERE id = '1'", (damaged,)))
+        assert await store.read(lambda tx: get_payload(tx, "acme", "1")) is None
+        kept = await store.read(lambda tx: get_kept(tx, "acme", "1"))
+        assert kept is not None
+        assert (kept.content, kept.is_exact) == (None, False)
+        assert await store.read(lambda tx: get_payload(tx, "acme", "2")) == sample_payload(2)
+        await store.write(lambda tx: save_payload(tx, "acme", "1", sample_payload(3), NOW, {"note": 3}, NOW))
+        assert await store.read(lambda tx: get_payload(tx, "acme", "1")) == sample_payload(3)
+
+
+async def test_payloads_without_their_dictionary_count_as_not_kept(engine: Engine) -> None:
+    async with engine.open() as store:
+        await store.write(lambda tx: insert_order(tx, order(), sample_payload(1), {"note": 1}))
+        await store.write(lambda tx: tx.execute("DELETE FROM dictionaries"))
+        assert await store.read(lambda tx: get_payload(tx, "acme", order().id)) is None
+
+
 async def test_text_that_is_no_unicode_costs_its_odd_characters_alone(engine: Engine) -> None:
     odd = "cut emoji \ud83d here"
     async with engine.open() as store:
