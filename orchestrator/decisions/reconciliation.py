@@ -8,7 +8,8 @@ from __future__ import annotations
 from orchestrator.decisions.attention import end_attention
 from orchestrator.decisions.bookings import cancellation_of, report_bookings
 from orchestrator.decisions.changes import bounded, changes_of, shown_changes
-from orchestrator.decisions.draft import Context, Draft
+from orchestrator.decisions.content_parcels import as_shown
+from orchestrator.decisions.draft import Context, Draft, recorded_parcels
 from orchestrator.decisions.parcels import take_parcels_back
 from orchestrator.platforms.client import OrderSnapshot
 from statemachines.target import Json
@@ -22,7 +23,9 @@ def reconcile(draft: Draft, ctx: Context, snapshot: OrderSnapshot, read_at: int)
     """Takes over what the platform shows in a read that began at `read_at`; returns whether anything relevant differed.
     A blocked order is released where the cause of its block is gone."""
     before = draft.order
-    pointers, shown = _pointers(draft, ctx, snapshot), shown_changes(draft.kept, snapshot)
+    parcels = recorded_parcels(before)
+    pointers = as_shown(_pointers(draft, ctx, snapshot), snapshot.content, parcels)
+    shown = as_shown(bounded(shown_changes(draft.kept, snapshot)), snapshot.content, parcels)
     _take_over(draft, ctx, snapshot, read_at)
     has_changed = _emit_changes(draft, before, pointers)
     if draft.order.state != before.state:
@@ -35,7 +38,7 @@ def reconcile(draft: Draft, ctx: Context, snapshot: OrderSnapshot, read_at: int)
     if _was_stale(before, draft.kept) and not has_changed and not _is_underway(draft):
         order = draft.order
         data = {"reference": order.reference, "payment": order.payment, "state": order.state}
-        draft.emit("order.refreshed", **data, changed=bounded(shown))
+        draft.emit("order.refreshed", **data, changed=shown)
     is_another_input = (draft.order.facts, draft.order.payment) != (before.facts, before.payment)
     if is_another_input and before.problem is not None and before.problem.step is None:
         draft.release("change")  # a guard refused, and its input is another now

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from orchestrator.clock import rfc3339
+from orchestrator.decisions.content_parcels import with_recorded
 from orchestrator.decisions.draft import recorded_parcels
-from orchestrator.operations.content_parcels import with_recorded
 from orchestrator.platforms.completion import completed, payment_status_of
 from orchestrator.platforms.content_document import Content
 from storage.orders import get_kept

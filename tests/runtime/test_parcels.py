@@ -125,6 +125,9 @@ async def test_content_has_each_parcel_once_with_who_reported_it(tmp_path: Path,
         row = await floor.order(order.order, order.shop)
         content = content_view(row, await floor.store.read(lambda tx: get_kept(tx, order.shop, order.order)))
         assert content is not None
+        (event,) = await floor.events("order.refreshed", order=order.order)
+        places = [int(each.split("/")[2]) for each in event.data["changed"] if each.startswith("/parcels/")]
+        assert all(place < len(content["parcels"] or ()) for place in places), "what changed is there"
         found = {each["number"]: each for each in content["parcels"] or ()}
         assert len(content["parcels"] or ()) == len(found) == 2
         assert [found[number]["numbers"] for number in ("B-1", "B-2")] == [["T1", "T2"], ["T3", "T4"]]

@@ -23,28 +23,44 @@ def with_recorded(content: Mapping[str, Json], parcels: Sequence[RecordedParcel]
     given = content.get("parcels")
     if not isinstance(given, list) and not parcels:
         return dict(content)
-    rows: list[dict[str, Json]] = [{**each, "reported_by": ["platform"]} for each in given or ()]
+    return {**content, "parcels": _joined(given or (), parcels)[0]}
+
+
+def as_shown(pointers: list[str], content: Mapping[str, Json], parcels: Sequence[RecordedParcel]) -> list[str]:
+    """Pointers into a platform's content, sorted, as those into what `with_recorded` makes of it."""
+    given, inside = content.get("parcels"), "/parcels/"
+    if not parcels or not isinstance(given, list) or not any(each.startswith(inside) for each in pointers):
+        return pointers
+    places = _joined(given, parcels)[1]
+    found = {each for each in pointers if not each.startswith(inside)}
+    for each in pointers:
+        if each.startswith(inside):
+            place, *inner = each.removeprefix(inside).split("/")
+            found.add("/".join((inside + str(places[int(place)]), *inner)))
+    return sorted(found)
+
+
+def _joined(
+    given: Sequence[Mapping[str, Json]], parcels: Sequence[RecordedParcel]
+) -> tuple[list[dict[str, Json]], list[int]]:
+    """All parcels, each once, and at which place of them each given one is."""
+    rows: list[dict[str, Json]] = [{**each, "reported_by": ["platform"]} for each in given]
+    same: dict[int, int] = {}
     for parcel in parcels:
         own = _row(parcel)
-        found = [row for row in rows if row["reported_by"] == ["platform"] and _is_same(row, own)]
-        rows = _in_one(rows, own["numbers"], [row for row in found if row.get("lines") is None])
-        for row in found if own["numbers"] else found[:1]:  # without a code one of the same goods is as good as another
-            row |= {name: value for name, value in own.items() if name == "number" or row.get(name) is None}
-            row["reported_by"] = ["platform", "erp"]
+        found = [n for n, row in enumerate(rows) if row["reported_by"] == ["platform"] and _is_same(row, own)]
+        if single := [n for n in found if rows[n].get("lines") is None]:  # its codes, without its goods
+            codes = [*own["numbers"], *(code for n in single for code in rows[n]["numbers"])]
+            rows[single[0]]["numbers"] = list(dict.fromkeys(codes))
+            same |= dict.fromkeys(single[1:], single[0])
+        for n in found if own["numbers"] else found[:1]:  # without a code one of the same goods is as good as another
+            rows[n] |= {name: value for name, value in own.items() if name == "number" or rows[n].get(name) is None}
+            rows[n]["reported_by"] = ["platform", "erp"]
         if not found:
             rows.append({**own, "reported_by": ["erp"]})
-    return {**content, "parcels": rows}
-
-
-def _in_one(
-    rows: list[dict[str, Json]], codes: Sequence[Json], single: Sequence[dict[str, Json]]
-) -> list[dict[str, Json]]:
-    """The rows with the `single` ones, which are codes of one parcel without its goods, as the first of them."""
-    if not single:
-        return rows
-    first, *others = single
-    first["numbers"] = list(dict.fromkeys([*codes, *(code for row in single for code in row["numbers"])]))
-    return [row for row in rows if not any(row is each for each in others)]
+    kept = [n for n in range(len(rows)) if n not in same]
+    places = {n: place for place, n in enumerate(kept)}
+    return [rows[n] for n in kept], [places[same.get(n, n)] for n in range(len(given))]
 
 
 def _row(parcel: RecordedParcel) -> dict[str, Json]:

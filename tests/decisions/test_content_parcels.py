@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.operations.content_parcels import with_recorded
+from orchestrator.decisions.content_parcels import as_shown, with_recorded
 from orchestrator.platforms.completion import completed
 from statemachines.parcel import RecordedParcel, TargetParcel
 from statemachines.parcels import recorded
@@ -79,6 +79,18 @@ def test_codes_that_a_platform_shows_one_by_one_are_one_parcel() -> None:
         ("9", ["T1", "T2", "T3"], "DHL", [{"id": "1", "quantity": "1"}]),
         ("7", ["T9"], None, None),
     ]
+
+
+def test_pointers_lead_to_where_a_parcel_is_shown() -> None:
+    content = {"parcels": [{"id": each, "numbers": [f"T{each}"]} for each in "4321"]}
+    report = reported("B-1", {"1": "1"}, tracking=("T2", "T3"))
+    found = ["", "/note", "/parcels/0/url", "/parcels/1", "/parcels/2/numbers", "/parcels/3"]
+    shown = with_recorded(content, [report])["parcels"]
+    assert [each["id"] for each in shown] == ["4", "3", "1"]
+    moved = ["", "/note", "/parcels/0/url", "/parcels/1", "/parcels/1/numbers", "/parcels/2"]
+    assert as_shown(found, content, [report]) == moved
+    assert as_shown(found, content, []) == found
+    assert as_shown(["/parcels", "/parcelsize"], content, [report]) == ["/parcels", "/parcelsize"]
 
 
 def test_without_codes_the_same_goods_are_the_same_parcel_once() -> None:
