@@ -106,6 +106,20 @@ def _forget_orders(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
     return count
 
 
+def _old_events(tx: Transaction, before_ms: int) -> list[Row]:
+    """The feed is in the order of time, so what is old is at its beginning. But where a clock went ahead and was set
+    back, what is behind it gets old before it: as long as the oldest event is later than the newest, all are asked."""
+    ends = (
+        "SELECT (SELECT at FROM events ORDER BY cursor LIMIT 1), (SELECT at FROM events ORDER BY cursor DESC LIMIT 1)"
+    )
+    oldest, newest = tx.query(ends)[0]
+    if oldest is None:
+        return []
+    beginning = f"(SELECT cursor, at FROM events ORDER BY cursor LIMIT {_OLDEST}) AS beginning"  # noqa: S608
+    asked = "events" if oldest > newest else beginning
+    return tx.query(f"SELECT cursor FROM {asked} WHERE at < ? ORDER BY cursor LIMIT ?", (before_ms, BATCH))  # noqa: S608
+
+
 def _forget_events(tx: Transaction, keys: Sequence[Row], before_ms: int) -> int:
     """Deletes events, and what was still parked of them: a receiver that never took them has lost them."""
     if keys:
@@ -126,15 +140,7 @@ ORDERS = Duty(
     _finder(f"SELECT seq FROM orders WHERE {_RESTS} ORDER BY updated_at LIMIT ?"),  # noqa: S608
     _forget_orders,
 )
-EVENTS = Duty(
-    "events",
-    _finder(
-        # The feed is in the order of time, but for a clock that was set: what is found later is deleted later.
-        f"SELECT cursor FROM (SELECT cursor, at FROM events ORDER BY cursor LIMIT {_OLDEST}) AS oldest"  # noqa: S608
-        " WHERE at < ? ORDER BY cursor LIMIT ?"
-    ),
-    _forget_events,
-)
+EVENTS = Duty("events", _old_events, _forget_events)
 REJECTED = Duty(
     "rejected",
     _finder("SELECT id FROM rejected WHERE at < ? ORDER BY id LIMIT ?"),

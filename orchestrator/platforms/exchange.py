@@ -137,9 +137,9 @@ class Exchange:
             raise
         finally:
             self._deadlines.forget(protocol)
-        if payload.is_eof():
+        if payload.is_eof() and transport.get_write_buffer_size() == 0:
             connection.release()
-        else:
+        else:  # what is left of the answer, or of a request that was answered before it had left, is no other call's
             connection.close()
         return received
 

@@ -196,7 +196,11 @@ class Caller:
             status = answer.status
             if meter is not None:
                 self._hear(meter, answer)
-            if status < 300 or (400 <= status < 500 and status not in (401, 408, 429)) or (is_login and status == 401):
+            if (
+                200 <= status < 300
+                or (400 <= status < 500 and status not in (401, 408, 429))
+                or (is_login and status == 401)
+            ):
                 return answer
             failure = self._refusal(answer, is_effect)
         raise failure

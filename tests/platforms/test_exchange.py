@@ -360,6 +360,23 @@ async def test_what_a_kept_connection_brought_unasked_answers_no_call(stray: byt
                 assert await send("POST", b"{}") == (200, b"{}")
 
 
+async def test_a_request_that_is_answered_before_it_has_left_is_the_last_of_its_connection() -> None:
+    """Servers that refuse a head do not all read the body: the next request would wait behind it for ever."""
+    connections: list[None] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(None)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await writer.drain()
+        await anyio.sleep_forever()
+
+    async with talking(talk) as url, exchanging(seconds=2) as exchange:
+        await exchange.send("POST", url, b"x" * 30_000_000, None, MAX_BYTES)
+        await exchange.send("GET", url, None, None, MAX_BYTES)
+    assert len(connections) == 2
+
+
 async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await head_and_body(reader)

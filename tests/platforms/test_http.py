@@ -234,6 +234,28 @@ async def test_a_status_that_can_pass_is_transient(
     assert failure.retry_after_seconds == seconds
 
 
+@pytest.mark.parametrize("is_effect", [True, False])
+async def test_an_answer_that_changes_the_protocol_is_no_success(is_effect: bool) -> None:
+    """A proxy's: nobody of the platform said that something was done."""
+    hung_up = anyio.Event()
+
+    async def switch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n")
+        await reader.read()  # to its end
+        writer.close()
+        hung_up.set()
+
+    server = await asyncio.start_server(switch, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, open_caller() as caller:
+        failure = await failure_of(caller, url, is_effect=is_effect)
+        with anyio.fail_after(10):
+            await hung_up.wait()
+    assert isinstance(failure, Transient)
+    assert failure.is_ambiguous is is_effect
+
+
 async def test_a_refused_token_is_access_denied() -> None:
     with MockedHttp() as http:
         http.put("http://shop/", status=401, payload={"message": "Unauthenticated."})

@@ -182,6 +182,20 @@ async def test_housekeeping_forgets_batch_after_batch_in_pieces(
         assert await housekeeping.forget(store, NOW) == 0
 
 
+async def test_events_behind_those_of_a_clock_that_was_ahead_are_forgotten_all_the_same(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the feed would grow until the clock's time has come."""
+    monkeypatch.setattr(retention, "_OLDEST", 3)
+    async with engine.open() as store:
+        ahead = [NOW + 1] * 4
+        await store.write(lambda tx: [append_event(tx, at, "x") for at in (OLD, *ahead, OLD, OLD, NOW)])
+        assert [await housekeeping.forget(store, NOW, [retention.EVENTS]) for _ in range(3)] == [1, 2, 0]
+        assert [event.at for event in await store.read(lambda tx: list_events(tx, 0, 9))] == [*ahead, NOW]
+        assert await housekeeping.forget(store, NOW + 2, [retention.EVENTS]) == 5
+        assert await housekeeping.forget(store, NOW + 2, [retention.EVENTS]) == 0
+
+
 async def test_webhooks_that_are_still_to_be_worked_off_are_not_forgotten(engine: Engine) -> None:
     async with engine.open() as store:
         await store.write(lambda tx: add_webhook(tx, Arrival("acme", "hint", None, None, None, None, b"x"), OLD))
