@@ -18,12 +18,14 @@ BASES = ("net", "gross", "stated")
 
 
 def amounts_of(line: Mapping[str, Json]) -> dict[str, str]:
-    """A line's amount by basis: its quantity at its price, less its discount, on each basis that it has, and with its
-    taxes on the other one. Empty where it has no price or no quantity."""
+    """A line's amount by basis: as the platform gives it, else its quantity at its price, less its discount, on each
+    basis that it has, and with its taxes on the other one. Empty where it has neither, or no quantity."""
     quantity, found = decimal_of(line["quantity"]), dict[str, Decimal]()
     for basis in BASES:
-        price = decimal_of(line["unit_price"][basis])
-        if price is not None and quantity is not None:
+        price, given = decimal_of(line["unit_price"][basis]), decimal_of(line["amount"][basis])
+        if given is not None:
+            found[basis] = given
+        elif price is not None and quantity is not None:
             discount = decimal_of(line["discount"][basis]) or Decimal(0)
             found[basis] = total([product(price, quantity), -discount])
     return _written(_with_other_basis(found, tax_of(line["tax"])))

@@ -189,14 +189,16 @@ def _has_value(value: Json) -> bool:
 
 
 def _derive(content: dict[str, Json], gaps: _Gaps) -> set[str]:
-    """Computes what each line comes to, and where the platform does not give them their sum, the tax of the delivery
-    and what that costs on the other basis; returns what was computed."""
+    """Computes, where the platform does not give them, what each line comes to, their sum, the tax of the delivery and
+    what that costs on the other basis; returns what was computed."""
     derived: set[str] = set()
     for index, line in enumerate(content["lines"] or ()):
+        is_given = any(line["amount"].values())
         for basis, amount in amounts.amounts_of(line).items():
-            line["amount"][basis] = amount
-            gaps.close("lines", str(index), "amount", basis)
-            derived.add("/lines/*/amount")
+            if line["amount"][basis] is None:
+                line["amount"][basis] = amount
+                gaps.close("lines", str(index), "amount", basis)
+                derived.add(f"/lines/*/amount/{basis}" if is_given else "/lines/*/amount")
     goods, delivery = decimal(balance.goods_of(content)), content["delivery"]
     if content["totals"]["lines"] is None and goods is not None:
         content["totals"]["lines"] = goods

@@ -324,6 +324,7 @@ def _line(row: Row, rates: Mapping[str | None, Row]) -> dict[str, Json]:
         "quantity": decimal(count),
         "unit_price": price(net=content.each_of(net, count)),
         "discount": price(net=sum_of(net, minus(after))),
+        "amount": price(net=after),
         "tax": [{"name": text(r.get("label")), "rate": fraction(r.get("rate_percent")), "amount": a} for r, a in taxes],
     }
 

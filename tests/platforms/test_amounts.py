@@ -42,6 +42,9 @@ def line(**changes: Any) -> dict[str, Any]:
         ({"unit_price": {"net": "10", "gross": "12.3"}, "discount": {}}, price(net="30", gross="36.9")),
         ({"unit_price": {"stated": "10.00"}, "discount": {"stated": "0"}, "tax": [tax("1")]}, price(stated="30.00")),
         ({"unit_price": {}}, price()),
+        ({"unit_price": {}, "amount": {"net": "25.00"}}, price(net="25.00")),
+        ({"unit_price": {}, "amount": {"net": "25.00"}, "tax": [tax("4.75")]}, price(net="25.00", gross="29.75")),
+        ({"amount": {"gross": "25.01"}, "quantity": None}, price(gross="25.01")),
         ({"quantity": None}, price()),
         ({"quantity": "2.5", "unit_price": {"net": "12.5"}, "discount": {}}, price(net="31.25")),
     ],
@@ -50,7 +53,10 @@ def test_a_line_comes_to_its_quantity_at_its_price_less_its_discount(changes: An
     whole = completed({"lines": [line(**changes)]})
     assert whole["lines"] is not None
     assert whole["lines"][0]["amount"] == expected
-    assert ("/lines/*/amount" in whole["derived"]) is any(expected.values())
+    given = changes.get("amount", {})
+    computed = [basis for basis, amount in expected.items() if amount is not None and basis not in given]
+    pointers = {f"/lines/*/amount/{basis}" if given else "/lines/*/amount" for basis in computed}
+    assert {each for each in whole["derived"] if "/amount" in each} == pointers
     missing = {f"/lines/*/amount/{basis}" for basis, amount in expected.items() if amount is None}
     assert {gap for gap in whole["gaps"] if "amount" in gap and "tax" not in gap} == missing
 

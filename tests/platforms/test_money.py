@@ -153,6 +153,20 @@ async def test_what_staff_change_of_an_order_changes_what_it_costs(
         check(platform, after, content)
 
 
+@pytest.mark.parametrize("platform", sorted(DISCOUNTS_BY_LINE))
+@pytest.mark.parametrize("currency", CURRENCIES)
+async def test_a_line_has_its_amount_also_where_one_piece_has_no_price_that_can_be_written(
+    platform: str, currency: str
+) -> None:
+    cart = {"currency": currency, "tax_included": True, **CURRENCIES[currency]}
+    async with staged(platform) as stage:
+        order = await bought(stage, cart)
+        stage.operate("add_line", order=order, sku="LAMP", quantity=3)
+        money, content = await seen(stage, order)
+        check_lines(money, content, "gross" if money["tax_included"] else "net")
+        assert not any(f"/lines/{n}/amount/net" in content["gaps"] for n in ("*", 0, 1, 2))
+
+
 @pytest.mark.parametrize("platform", NAMES)
 @pytest.mark.parametrize("is_gross", [False, True])
 async def test_a_cancelled_order_costs_what_its_lines_come_to(platform: str, is_gross: bool) -> None:
