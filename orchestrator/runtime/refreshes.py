@@ -15,6 +15,7 @@ from collections.abc import Callable
 import anyio
 import structlog
 
+from orchestrator.decisions.adoption import Adopted
 from orchestrator.platforms.failures import PlatformFailure
 from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.driver import ShopServices
@@ -76,16 +77,19 @@ class Refreshes:
             self._forget(order)
             return
         try:
-            await self._follow(order)
+            result = await self._follow(order)
         except NotAdmitted:
             self.note(order)
         except PlatformFailure as failure:
-            self._failed(order, failure)
+            self._failed(order, failure.detail)
         else:
-            self._failures.pop(order, None)
+            if result is not None and result[1] is Adopted.STALE:
+                self._failed(order, "the read began within the millisecond of the step, or our clock was set back")
+            else:
+                self._failures.pop(order, None)
 
-    def _failed(self, order: str, failure: PlatformFailure) -> None:
-        log.info("refresh.failed", shop=self._services.policy.shop, order=order, detail=failure.detail)
+    def _failed(self, order: str, detail: str) -> None:
+        log.info("refresh.failed", shop=self._services.policy.shop, order=order, detail=detail)
         failures = self._failures.get(order, 0) + 1
         if failures >= _ATTEMPTS:
             self._forget(order)

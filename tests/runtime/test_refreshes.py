@@ -13,6 +13,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from orchestrator.clock import Clock
+from orchestrator.decisions.adoption import Adopted
 from orchestrator.platforms.failures import Transient
 from orchestrator.registry import BUILT_IN
 from orchestrator.runtime.refreshes import Refreshes
@@ -129,9 +130,10 @@ async def test_an_order_whose_step_a_person_made_is_read_as_well(tmp_path: Path)
 class Reads:
     """Stands for a shop whose orders are all outdated: what is asked for, in sequence, and whether there is room."""
 
-    def __init__(self, failing: str = "") -> None:
+    def __init__(self, failing: str = "", unread: str = "", times: int = 0) -> None:
         self.asked: list[str] = []
         self.failing, self.asked_for_room = failing, 0
+        self.unread, self.times = unread, times
         self.read_last = anyio.Event()
         store = SimpleNamespace(read=self._is_outdated)
         self.services: Any = SimpleNamespace(
@@ -147,6 +149,8 @@ class Reads:
             self.read_last.set()
         if order == self.failing:
             raise Transient("502")
+        is_stale = order == self.unread and self.asked.count(order) <= self.times
+        return None, Adopted.STALE if is_stale else Adopted.UPDATED
 
     def has_room(self) -> bool:
         self.asked_for_room += 1
@@ -170,6 +174,24 @@ async def test_an_order_that_cannot_be_read_is_left_to_the_next_sync(failing: st
         group.cancel_scope.cancel()
     tries = shop.asked.count("bad")
     assert (tries, shop.asked.count("good")) == ((3, 1) if failing else (1, 1))
+
+
+@pytest.mark.parametrize(("times", "tries"), [(0, 1), (1, 2), (9, 3)])
+async def test_a_read_that_may_be_older_than_the_step_is_made_again(times: int, tries: int) -> None:
+    """It began within the step's millisecond, or our clock was set back since: what it showed was not taken over."""
+    shop = Reads(unread="1", times=times)
+    refreshes = Refreshes(shop.services, shop.follow, 0.0, shop.has_room)
+    refreshes.note("1")
+    async with anyio.create_task_group() as group:
+        group.start_soon(refreshes.run)
+        with anyio.fail_after(10):
+            while len(shop.asked) < tries:
+                await checkpoint()
+        await anyio.wait_all_tasks_blocked()
+        refreshes.note("last")
+        await shop.read_last.wait()
+        group.cancel_scope.cancel()
+    assert shop.asked == ["1"] * tries + ["last"]
 
 
 async def test_no_more_wait_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
