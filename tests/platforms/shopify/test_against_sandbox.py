@@ -11,7 +11,9 @@ from orchestrator.intake.subscriptions import inspect
 from orchestrator.platforms.client import OrderSnapshot
 from orchestrator.platforms.failures import AccessDenied, OutOfSequence, Transient
 from orchestrator.platforms.shopify.client import ShopifyClient
+from orchestrator.platforms.shopify.webhook_content import webhook_content
 from orchestrator.platforms.shopify.webhooks import PRODUCT_TOPICS, RETURN_TOPICS, TOPICS
+from orchestrator.sandbox.shopify.bodies import order_body
 from orchestrator.sandbox.shopify.shop import ShopifyOptions
 from orchestrator.testing.stage import Stage, staged
 from statemachines.target import TargetRequest, Tracking
@@ -194,6 +196,17 @@ async def test_money_that_went_back_is_an_edit_unless_a_cancellation_gave_it_bac
         cancelled = changed_pointers(paid.content, (await look("REFUNDED")).content)
         assert {"/cancelled", "/lines/0/quantity", "/payment/status"} <= set(cancelled)
         assert less(cancelled, (*paid.apart.cancel, "/derived")) == []  # what is computed is no change by itself
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+async def test_a_webhook_shows_of_what_is_left_of_a_line_what_a_read_shows(left: int) -> None:
+    async with staged("shopify") as stage:
+        order = str(stage.operate("add", cart={"line_discount": "3.00", "discount": "2.01"})["order"])
+        stage.operate("edit_line", order=order, quantity=left)
+        body = order_body(stage.sandbox.shopify.shop.orders[int(order)], 0)
+        hinted, read = webhook_content(body), (await stage.client.read(order)).content
+        assert [line["discount"] for line in hinted["lines"]] == [line["discount"] for line in read["lines"]]
+        assert not [each for each in changed_pointers(hinted, read) if each.startswith(("/lines", "/totals"))]
 
 
 async def test_without_the_scope_for_returns_their_webhooks_are_missing_and_no_others() -> None:
