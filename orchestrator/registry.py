@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from orchestrator.platforms.platform import Platform
 
 BUILT_IN: Final[Mapping[str, str]] = {
@@ -40,6 +41,8 @@ def load(place: str) -> Any:
 
 
 def _installed() -> list[EntryPoint]:
+    from importlib.metadata import entry_points  # dear to import, and most commands ask for nothing of packages
+
     return list(entry_points(group=GROUP))
 
 

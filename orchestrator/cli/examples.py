@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from orchestrator.registry import BUILT_IN
+
+_ONE, _OTHER, *_ = BUILT_IN
+
 EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "": ("fulfilld demo", "fulfilld status", "fulfilld submit acme 67890 shipped --tracking-code 3SABC --wait"),
     "run": ("fulfilld --config /etc/fulfilld/config.json run", "fulfilld run --standby"),
@@ -38,7 +42,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "consumer seek": ("fulfilld consumer seek erp 4711", "fulfilld consumer seek erp 0"),
     "consumer forget": ("fulfilld consumer forget erp",),
     "dump": ("fulfilld dump --output everything.ndjson", "fulfilld dump --include content > everything.ndjson"),
-    "machines": ("fulfilld machines selldone", "fulfilld machines shopify --format svg > shopify.svg"),
+    "machines": (f"fulfilld machines {_ONE}", f"fulfilld machines {_OTHER} --format svg > {_OTHER}.svg"),
     "config": ("fulfilld config example > config.json", "fulfilld config check"),
     "config check": ("fulfilld --config /etc/fulfilld/config.json config check",),
     "config schema": ("fulfilld config schema > schema.json",),
@@ -47,7 +51,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "secret new": ("fulfilld secret new > erp-secret",),
     "doctor": ("fulfilld doctor", "fulfilld --config /etc/fulfilld/config.json doctor"),
     "webhooks": ("fulfilld webhooks acme", "fulfilld webhooks acme --register https://hooks.example"),
-    "auth-url": ("fulfilld auth-url selldone",),
+    "auth-url": (f"fulfilld auth-url {_ONE}",),
     "backup": ("fulfilld backup /var/backups/fulfilld.db",),
     "sandbox": ("fulfilld sandbox --orders 50 > config.json", "fulfilld sandbox --fault drop_after=0.1 --latency 50"),
     "demo": ("fulfilld demo", "fulfilld demo --orders 100 --keep"),

@@ -32,5 +32,5 @@ class Refused(Exception):
 
 
 def no_shop(name: str, known: Iterable[str], where: str = "") -> Refused:
-    """The refusal of a shop that there is not. `where`: what narrows the known ones, such as ` on shopify`."""
+    """The refusal of a shop that there is not. `where`: what narrows the known ones, such as ` on PLATFORM`."""
     return Refused("shop-not-found", f"no shop{where} is named {name!r}{hint(name, known)}")

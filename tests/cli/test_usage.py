@@ -109,7 +109,7 @@ def test_help_imports_nothing_that_it_does_not_need() -> None:
     assert result.stdout.count("Usage: fulfilld") == len(names)
     modules = result.stderr.splitlines()
     rooms = {name.split(".")[1] for name in modules if name.startswith("orchestrator.")}
-    assert rooms == {"cli", "event_types", "process"}
+    assert rooms == {"cli", "event_types", "process", "registry"}
     packages = {name.split(".")[0] for name in modules}
     assert packages.isdisjoint(
         {"pydantic", "rich", "structlog", "aiohttp", "asyncio", "anyio", "statemachines", "storage", "ssl"}

@@ -127,7 +127,7 @@ async def test_what_is_known_of_several_orders_is_found_in_one_query_each(engine
         kept = await keep(store, order("1"), order("2", shop="other"), order("3"))
 
         def note(tx: Transaction) -> None:
-            acquire(tx, "acme", "selldone", "node")
+            acquire(tx, "acme", "example", "node")
             for shop, number in (("acme", "4"), ("other", "5")):
                 add_rejected(tx, shop, "poll", number, "no JSON", b"{", NOW)
                 note_skipped(tx, shop, number)
