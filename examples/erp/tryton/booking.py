@@ -53,7 +53,7 @@ def line_of(shop: str, line: Any) -> dict[str, Any]:
 
 
 def book(reference: str, content: Any) -> Any:
-    """Makes a draft sale. Raises ValueError where the order's parts miss its total by more than a discount."""
+    """Makes a draft sale. Raises ValueError where its parts miss its total by more than a discount or tax in prices."""
     address, totals, shop = address_of(reference, content), content["totals"], reference.partition("/")[0]
     currency = get("currency.currency").search([("code", "=", content["currency"])])
     delivery = BESIDE | {"sku": "Delivery", "name": content["delivery"]["name"], "amount": content["delivery"]["cost"]}
@@ -63,11 +63,11 @@ def book(reference: str, content: Any) -> Any:
     (sale,) = get("sale.sale").create([values | {"comment": "\n".join(["The shop does not tell:", *content["gaps"]])}])
     tax = Decimal(totals["tax"] or 0)
     if rest := Decimal(totals["total"] or sale.untaxed_amount) - tax - sale.untaxed_amount:
-        if content["balanced"] is False or abs(rest) > Decimal(totals["discount"] or 0) + CENT * len(lines):
+        inside = tax if any(line["amount"]["net"] is None for line in content["lines"]) else 0
+        if content["balanced"] is False or abs(rest) > Decimal(totals["discount"] or 0) + inside + CENT * len(lines):
             raise ValueError(f"the order's parts miss its total by {rest}")
-        discount = line_of(
-            shop, BESIDE | {"sku": "Discount", "name": "Discount, rounding", "amount": {"net": str(rest)}}
-        )
+        name = "Discount, rounding, tax in prices"
+        discount = line_of(shop, BESIDE | {"sku": "Discount", "name": name, "amount": {"net": str(rest)}})
         get("sale.line").create([discount | {"sale": sale.id}])
     if cents := (tax - sale.tax_amount) / CENT:
         line = {"sale": sale.id, "quantity": float(cents), "unit_price": 0, "description": "Tax without a rate"}

@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.crash, pytest.mark.timeout(900)]
 SHOPS = {"acme": "selldone", "cs": "cloudsuite", "xs": "xsale", "shopy": "shopify", "woo": "woocommerce"}
 ORDERS = 9
 """Of each shop."""
+CART = {"shipping": "4.90", "discount": "3.00", "line_discount": "2.00"}
 FIRST_KILLS = ("before commit 12", "after commit 9", "before ack 7", "after ack 11")
 LATER_KILLS = ("before submit 5", "after submit 9", "after commit 6")
 """Where the bridge is killed while it books, and while it tells the shops."""
@@ -114,11 +115,13 @@ async def test_every_order_is_booked_shipped_cancelled_and_returned_once_to_the_
     sandbox = Sandbox(SandboxSettings(orders=ORDERS))
     async with sandbox.running(), daemon_process(tmp_path) as daemon:
         configure(daemon, sandbox)
+        for tax_included in (False, True):  # of which Selldone tells the sum alone
+            sandbox.selldone.operate({"action": "add", "cart": {**CART, "tax_included": tax_included}})
         sandbox.faults.set_rates({"mixed": 0.1})
         erp = Erp(tmp_path, daemon)
         daemon.start("after_submit:20")  # in the first run of the bridge that tells the shops anything
         await daemon.ready()
-        await events(daemon, "order.imported", ORDERS * len(SHOPS))
+        await events(daemon, "order.imported", ORDERS * len(SHOPS) + 2)
         ordered = await contents(daemon)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(started_again, daemon)
