@@ -24,16 +24,15 @@ LIFTED: Mapping[str, Any] = {
     "poll": {"enabled": False},
     "fresh_seconds": 86_400,
 }
-"""A shop whose limits do not matter. Without a poll no sync follows when a pause ends."""
+"""A shop whose limits do not matter, and that is not polled."""
 _SETTLE_SECONDS = 0.03
 _SETTLED_CPU = 0.002
 
 
 @dataclass
 class Turn:
-    """What one turn took: when it began (Unix seconds), and CPU seconds of what did the work."""
+    """What one turn took: CPU seconds of what did the work."""
 
-    began: float
     cpu: Cpu
     counts: dict[str, float] = field(default_factory=dict)
     """What the daemon's metrics counted: `commits`, and the `units` in them."""
@@ -61,8 +60,8 @@ class Bare:
     async def drive(self, orders: list[str]) -> Turn:
         """As Side."""
         before = time.thread_time()
-        began = await bare.drive(self._shop, orders)
-        return Turn(began, Cpu(main=time.thread_time() - before))
+        await bare.drive(self._shop, orders)
+        return Turn(Cpu(main=time.thread_time() - before))
 
 
 class Ours:
@@ -80,15 +79,12 @@ class Ours:
             return [order["id"] async for order in orders_of(api)]
 
     async def drive(self, orders: list[str]) -> Turn:
-        """As Side. The targets are there before the turn begins: the shop is paused while they are submitted."""
-        shop, pid = f"/v1/shops/{self._shop}", self._running.pid
+        """As Side. The turn begins with the submission of its targets: a shop that was paused for that would read all
+        orders again when it is resumed."""
+        pid = self._running.pid
         async with self._running.api() as api:
-            await api.text("POST", f"{shop}/pause")
-            targets = await api.submit([{"shop": self._shop, "order": id_, "state": "delivered"} for id_ in orders])
-            await settled(pid)
             counted, before = await api.metrics(), await settled(pid)
-            began = time.time()
-            await api.text("POST", f"{shop}/resume")
+            targets = await api.submit(self._targets(orders))
             await reached(api, targets[-1])
             taken = await settled(pid) - before
             for target in targets:
@@ -98,7 +94,18 @@ class Ours:
             "commits": after["fulfilld_commit_units_count"] - counted["fulfilld_commit_units_count"],
             "units": after["fulfilld_commit_units_sum"] - counted["fulfilld_commit_units_sum"],
         }
-        return Turn(began, taken, counts)
+        return Turn(taken, counts)
+
+    async def submit(self, orders: list[str]) -> Cpu:
+        """What it takes to submit targets for these orders. They are never driven: the shop stays paused."""
+        async with self._running.api() as api:
+            await api.text("POST", f"/v1/shops/{self._shop}/pause")
+            before = await settled(self._running.pid)
+            await api.submit(self._targets(orders))
+            return await settled(self._running.pid) - before
+
+    def _targets(self, orders: list[str]) -> list[dict[str, str]]:
+        return [{"shop": self._shop, "order": id_, "state": "delivered"} for id_ in orders]
 
 
 async def orders_of(api: Api) -> Any:
@@ -140,16 +147,15 @@ class Theirs:
     async def drive(self, orders: list[str]) -> Turn:
         """As Side."""
         before = [cpu_of(pid) for pid in self.pids]
-        began = await anyio.to_thread.run_sync(self._turn, orders)
+        await anyio.to_thread.run_sync(self._turn, orders)
         taken = sum((cpu_of(pid) - cpu).total for pid, cpu in zip(self.pids, before, strict=True))
-        return Turn(began, Cpu(other=taken))
+        return Turn(Cpu(other=taken))
 
-    def _turn(self, orders: list[str]) -> float:
+    def _turn(self, orders: list[str]) -> None:
         self._process.stdin.write(json.dumps(orders).encode() + b"\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         assert line, f"{self.name} ended"
-        return float(json.loads(line)["began"])
 
 
 @contextmanager
