@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from storage.events import COLUMNS, consumer_cursor, list_consumers
+from storage.events import COLUMNS, consumer_cursor, list_consumers, show_event
 from storage.records import Event
 from storage.rows import Columns
 from storage.transaction import Transaction
@@ -146,7 +146,7 @@ def list_parked(tx: Transaction, name: str, ordering_key: str, limit: int) -> li
         f"SELECT {COLUMNS.of('e')}, p.attempts FROM parked p"  # noqa: S608
         " JOIN events e ON e.cursor = p.cursor WHERE p.name = ? AND p.lane = ? ORDER BY p.cursor LIMIT ?"
     )
-    return [Parked(COLUMNS.read(row[:-1]), ordering_key, row[-1]) for row in tx.query(sql, (name, ordering_key, limit))]
+    return [Parked(show_event(row[:-1]), ordering_key, row[-1]) for row in tx.query(sql, (name, ordering_key, limit))]
 
 
 def parked_keys(tx: Transaction, name: str, keys: Iterable[str]) -> set[str]:

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
+from storage.damage import salvaged
 from storage.records import Event, Json
-from storage.rows import Columns
-from storage.text import dump_json, load_json
-from storage.transaction import Published, Transaction, Value
+from storage.rows import Columns, DamagedRow
+from storage.text import dump_json, load_object
+from storage.transaction import Published, Row, Transaction, Value
 
-COLUMNS = Columns(Event, named={"order": "order_id"}, readers={"data": load_json})
+COLUMNS = Columns(Event, named={"order": "order_id"}, readers={"data": load_object})
 """What a SELECT has to answer for an event."""
 
 _INSERT = "INSERT INTO events (at, type, shop, order_id, target, data) VALUES (?, ?, ?, ?, ?, ?)"
@@ -101,11 +102,21 @@ def _step_text(names: tuple[str, ...], *values: str | int) -> str:
     return dump_json(dict(zip(names, values, strict=True)))
 
 
+def show_event(row: Row) -> Event:
+    """The event of a row of COLUMNS; one whose data is damaged has none, and the log says so: it must not hold up the
+    feed."""
+    try:
+        return COLUMNS.read(row)
+    except DamagedRow:
+        cursor, _, _, shop, order, *_ = row
+        return salvaged(COLUMNS, row, "event.damaged", {"data": {}}, cursor=cursor, shop=shop, order=order)[0]
+
+
 def list_events(tx: Transaction, after: int, limit: int, wanted: EventFilter = EventFilter()) -> list[Event]:
     """Events above `after`, oldest first."""
     where, values = _wanted(tx, wanted)
     sql = f"SELECT {COLUMNS.sql} FROM events WHERE {' AND '.join(['cursor > ?', *where])} ORDER BY cursor LIMIT ?"  # noqa: S608
-    return [COLUMNS.read(row) for row in tx.query(sql, [after, *values, limit])]
+    return [show_event(row) for row in tx.query(sql, [after, *values, limit])]
 
 
 def cursor_before_newest(tx: Transaction, count: int, wanted: EventFilter = EventFilter()) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from storage.orders import COLUMNS, read_order
+from storage.order_columns import COLUMNS, show_order
 from storage.records import HELD_UP, Order, Situation
 from storage.transaction import Transaction, Value
 
@@ -50,7 +50,7 @@ class _Condition:
 
 
 def list_orders(tx: Transaction, after: int, limit: int, wanted: OrderFilter = OrderFilter()) -> list[Order]:
-    """Orders with `seq` above `after`, in the order of their import."""
+    """Orders with `seq` above `after`, in the order of their import, to be shown (`show_order`)."""
     found = _parts(tx, after, limit, wanted)
     if found is None:
         fits = _Condition.of_all(_conditions(wanted))
@@ -65,7 +65,7 @@ def list_orders(tx: Transaction, after: int, limit: int, wanted: OrderFilter = O
         rows = tx.query(sql, [*(value for part in found for value in part.values), limit])
     else:
         rows = []
-    return [read_order(row) for row in rows]
+    return [show_order(row) for row in rows]
 
 
 def _parts(tx: Transaction, after: int, limit: int, wanted: OrderFilter) -> list[_Condition] | None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
 
+from storage.counts import correct_counts
 from storage.errors import StaleLease, StoreError
+from storage.order_columns import COLUMNS, dump_intent, dump_problem, load_intent, read_order, show_order
 from storage.packing import Damaged, dictionary_of, pack, unpack
-from storage.records import Intent, Json, Kept, Order, Problem, Situation, Wait, changed
-from storage.rows import Columns
-from storage.text import dump_json, load_json, quote_json
+from storage.records import Json, Kept, Order, Problem, Situation, changed
+from storage.text import dump_json, load_json
 from storage.transaction import Row, Transaction, Value
 
 log = structlog.get_logger()
@@ -25,8 +26,6 @@ CONTENT_VERSION = 2
 """The form of content that is kept now: a member that the platform does not give is left out of it."""
 
 _FAR_MS = 2**62
-_OLD_INTENT_FIELDS = 6  # without is_unanswered
-_FLAGS = {(False, False): "false", (True, True): "true", (True, False): "true,false", (False, True): "false,true"}
 
 _INSERT = (
     "INSERT INTO orders (shop, platform, id, imported_at, version, updated_at, state, platform_state, milestone,"
@@ -85,10 +84,15 @@ class LostUpdate(StoreError):
     """The order was changed by someone else since it was read."""
 
 
-def get_order(tx: Transaction, shop: str, order: str) -> Order | None:
-    """One order, None if it is not known."""
+def get_order(tx: Transaction, shop: str, order: str, read: Callable[[Row], Order] = read_order) -> Order | None:
+    """One order, None if it is not known; `read`: or `show_order`. Raises DamagedRow."""
     rows = tx.query(f"SELECT {COLUMNS} FROM orders WHERE shop = ? AND id = ?", (shop, order))  # noqa: S608
-    return read_order(rows[0]) if rows else None
+    return read(rows[0]) if rows else None
+
+
+def is_known(tx: Transaction, shop: str, order: str) -> bool:
+    """Whether there is such an order."""
+    return bool(tx.query("SELECT 1 FROM orders WHERE shop = ? AND id = ?", (shop, order)))
 
 
 def get_orders(tx: Transaction, shop: str, orders: Sequence[str]) -> dict[str, Order]:
@@ -219,18 +223,27 @@ def _unpacked(shop: str, order: str, row: Sequence[Any]) -> tuple[bytes, str | N
 
 
 def due_orders(tx: Transaction, shop: str, now_ms: int, limit: int, longest_ms: int = LONGEST_WAIT_MS) -> list[Order]:
-    """The shop's orders that are due now, longest due first.
+    """The shop's orders that are due now, longest due first. Raises DamagedRow.
 
     None waits longer than `longest_ms`: one that is due later than that was put off by a clock that was ahead.
     """
-    select = f"SELECT {COLUMNS} FROM orders WHERE shop = ? AND due_at"  # noqa: S608
+    return list(map(read_order, _due(tx, COLUMNS, shop, now_ms, limit, longest_ms)))
+
+
+def due_ids(tx: Transaction, shop: str, now_ms: int, limit: int, longest_ms: int = LONGEST_WAIT_MS) -> list[str]:
+    """The ids of those that `due_orders` reads."""
+    return [row[0] for row in _due(tx, "id", shop, now_ms, limit, longest_ms)]
+
+
+def _due(tx: Transaction, columns: str, shop: str, now_ms: int, limit: int, longest_ms: int) -> list[Row]:
+    select = f"SELECT {columns} FROM orders WHERE shop = ? AND due_at"  # noqa: S608
     rows = tx.query(f"{select} <= ? ORDER BY due_at LIMIT ?", (shop, now_ms, limit))
     if len(rows) < limit:
         rows += tx.query(
             f"{select} > ? ORDER BY due_at LIMIT ?",
             (shop, now_ms + longest_ms, limit - len(rows)),
         )
-    return list(map(read_order, rows))
+    return rows
 
 
 def next_due_at(tx: Transaction, shop: str, after: int) -> int | None:
@@ -240,9 +253,14 @@ def next_due_at(tx: Transaction, shop: str, after: int) -> int | None:
 
 
 def orders_with_intent(tx: Transaction, shop: str) -> list[Order]:
-    """Orders whose call was out: after a restart these are read before anything is sent again."""
+    """Orders whose call was out: after a restart these are read before anything is sent again. Raises DamagedRow."""
     sql = f"SELECT {COLUMNS} FROM orders WHERE shop = ? AND intent IS NOT NULL"  # noqa: S608
     return [read_order(row) for row in tx.query(sql, (shop,))]
+
+
+def ids_with_intent(tx: Transaction, shop: str) -> list[str]:
+    """The ids of those that `orders_with_intent` reads."""
+    return [row[0] for row in tx.query("SELECT id FROM orders WHERE shop = ? AND intent IS NOT NULL", (shop,))]
 
 
 def is_outdated(tx: Transaction, shop: str, order: str) -> bool:
@@ -280,13 +298,13 @@ def stalest_orders(
 def blocked_orders(tx: Transaction, limit: int) -> list[Order]:
     """Orders that wait for a person."""
     sql = f"SELECT {COLUMNS} FROM orders WHERE situation = 'blocked' ORDER BY updated_at LIMIT ?"  # noqa: S608
-    return [read_order(row) for row in tx.query(sql, (limit,))]
+    return [show_order(row) for row in tx.query(sql, (limit,))]
 
 
 def attention_orders(tx: Transaction, limit: int) -> list[Order]:
     """Orders that the ERP asks for a person about, longest first."""
     sql = f"SELECT {COLUMNS} FROM orders WHERE attention_at IS NOT NULL ORDER BY attention_at LIMIT ?"  # noqa: S608
-    return [read_order(row) for row in tx.query(sql, (limit,))]
+    return [show_order(row) for row in tx.query(sql, (limit,))]
 
 
 def count_attention(tx: Transaction) -> dict[str, int]:
@@ -296,16 +314,39 @@ def count_attention(tx: Transaction) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def dump_problem(problem: Problem | None) -> str | None:
-    """A problem as its JSON column."""
-    if problem is None:
+def block_damaged(tx: Transaction, shop: str, order: str, problem: Problem) -> tuple[str, str | None] | None:
+    """Blocks an order, and the head of its queue, whose rows cannot be read: none of what is damaged is read or
+    written. Returns its state, and the target; None for an order that is blocked already.
+
+    A call that was out is uncertain from then on, as far as its column can be read: should a person correct the row,
+    the order is read before anything is sent again.
+    """
+    sql = "SELECT seq, situation, state, milestone, intent FROM orders WHERE shop = ? AND id = ?"
+    rows = tx.query(sql, (shop, order))
+    if not rows or rows[0][1] == Situation.BLOCKED:
         return None
-    return dump_json([problem.type, problem.title, problem.detail, problem.step, problem.since])
-
-
-def load_problem(text: str) -> Problem:
-    """A problem from its JSON column."""
-    return Problem(*load_json(text))
+    seq, situation, state, milestone, intent = rows[0]
+    if intent is not None:
+        with suppress(ValueError, TypeError, LookupError, RecursionError):
+            intent = dump_intent(load_intent(intent).cut_off())
+    tx.execute(
+        "UPDATE orders SET situation = ?, problem = ?, intent = ?, wait = NULL, due_at = NULL, next_attempt_at = NULL,"
+        " observed_at = 0, updated_at = ?, version = version + 1 WHERE seq = ?",
+        (Situation.BLOCKED.value, dump_problem(problem), intent, problem.since, seq),
+    )
+    if situation in set(Situation):
+        at = (state, milestone or "")
+        tx.moves.order(shop, (situation, *at), (Situation.BLOCKED.value, *at))
+    else:  # what it was counted as is lost
+        correct_counts(tx, shop)
+    heads = tx.query(
+        "SELECT seq, id FROM targets WHERE shop = ? AND order_id = ? AND finished_at IS NULL ORDER BY seq LIMIT 1",
+        (shop, order),
+    )
+    for head, _ in heads:
+        sql = "UPDATE targets SET status = 'blocked', problem = ? WHERE seq = ?"
+        tx.execute(sql, (dump_problem(problem), head))
+    return state, heads[0][1] if heads else None
 
 
 def _step_values(order: Order) -> tuple[Value, ...]:
@@ -319,7 +360,7 @@ def _step_values(order: Order) -> tuple[Value, ...]:
         order.observed_at,
         order.moved_at,
         order.due_at,
-        None if intent is None else _dump_intent(intent),
+        None if intent is None else dump_intent(intent),
         order.attempts,
         order.read_attempts,
         order.crashes,
@@ -347,50 +388,3 @@ def _seldom_values(order: Order) -> tuple[Value, ...]:
         order.attention_reason,
         None if order.returned is None else dump_json(order.returned),
     )
-
-
-def _dump_intent(intent: Intent) -> str:
-    """The last member is left out where older daemons, which do not know it, take it so themselves."""
-    names = ",".join(map(quote_json, (intent.target, intent.step, intent.source, intent.to)))
-    flags = _FLAGS[intent.is_uncertain, intent.is_unanswered]
-    return f"[{names},{intent.started_at},{flags}]"
-
-
-def _load_intent(text: str) -> Intent:
-    """Rows that do not say whether an answer arrived: an uncertain intent counts as unanswered."""
-    intent = Intent(*(fields := load_json(text)))
-    return intent if len(fields) > _OLD_INTENT_FIELDS else replace(intent, is_unanswered=intent.is_uncertain)
-
-
-def _load_wait(text: str) -> Wait:
-    return Wait(*load_json(text))
-
-
-class _OrderColumns(Columns[Order]):
-    def read(self, row: Row) -> Order:
-        order = super().read(row)
-        order.counted = order.place
-        return order
-
-
-_ORDER = _OrderColumns(
-    Order,
-    readers={
-        "situation": Situation,
-        "facts": load_json,
-        "intent": _load_intent,
-        "wait": _load_wait,
-        "problem": load_problem,
-        "is_provisional": bool,
-        "parcels": load_json,
-        "returned": load_json,
-    },
-)
-
-COLUMNS = _ORDER.sql
-"""What a SELECT has to answer for `read_order`."""
-
-
-def read_order(row: Row) -> Order:
-    """The order of a row."""
-    return _ORDER.read(row)

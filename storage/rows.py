@@ -13,6 +13,14 @@ T = TypeVar("T")
 Reader = Callable[[Any], Any]
 
 _NONE: Mapping[str, Any] = {}
+_UNREADABLE = (ValueError, TypeError, LookupError, RecursionError)
+
+
+class DamagedRow(Exception):
+    """A row cannot be read: the disk or somebody else changed it. `row`: its table and its first column."""
+
+    def __init__(self, row: str, column: str, error: Exception) -> None:
+        super().__init__(f"{row}: column {column} cannot be read: {type(error).__name__}: {error}")
 
 
 class Columns(Generic[T]):
@@ -29,6 +37,7 @@ class Columns(Generic[T]):
         names = _names(record)
         if unknown := (named.keys() | readers.keys()) - set(names):
             raise TypeError(f"{record.__name__} has no field {', '.join(sorted(unknown))}")
+        self._fields, self._record_name = names, record.__name__.lower()
         self._columns = [named.get(name, name) for name in names]
         self._record: Callable[..., T] = record
         self._readers = [(names.index(name), reader) for name, reader in readers.items()]
@@ -40,14 +49,34 @@ class Columns(Generic[T]):
         return ", ".join(f"{table}.{column}" for column in self._columns)
 
     def read(self, row: Row) -> T:
-        """The record of a row that has exactly these columns."""
+        """The record of a row that has exactly these columns. Raises DamagedRow."""
         if not self._readers:
             return self._record(*row)
         values = list(row)
         for place, reader in self._readers:
             if (value := values[place]) is not None:
-                values[place] = reader(value)
+                try:
+                    values[place] = reader(value)
+                except _UNREADABLE as error:
+                    raise self._damage(row, place, error) from error
         return self._record(*values)
+
+    def salvage(self, row: Row, instead: Mapping[str, Any] = _NONE) -> tuple[T, list[DamagedRow]]:
+        """The record of a row as far as it can be read, and what of it cannot: such a field is as `instead` says, None
+        where that says nothing. For what is only shown: nobody may decide on it, nor write it."""
+        values, damages = list(row), []
+        for place, reader in self._readers:
+            if (value := values[place]) is not None:
+                try:
+                    values[place] = reader(value)
+                except _UNREADABLE as error:
+                    damages.append(self._damage(row, place, error))
+                    values[place] = instead.get(self._fields[place])
+        return self._record(*values), damages
+
+    def _damage(self, row: Row, place: int, error: Exception) -> DamagedRow:
+        name = self._record_name
+        return DamagedRow(f"{name} with {self._columns[0]} {row[0]}", self._columns[place], error)
 
 
 def _names(record: type[Any]) -> list[str]:

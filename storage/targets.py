@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from storage.orders import dump_problem, load_problem
+from storage.damage import damage_problem, salvaged
+from storage.order_columns import dump_problem, load_problem
 from storage.records import Json, PlanEntry, Target, TargetStatus, changed
-from storage.rows import Columns
-from storage.text import dump_json, load_json
+from storage.rows import Columns, DamagedRow
+from storage.text import dump_json, load_array, load_object
 from storage.transaction import Row, Transaction
 
 
@@ -101,10 +102,27 @@ def _pends(row: Row) -> bool:
     return row[4] is None
 
 
-def get_target(tx: Transaction, target: str) -> Target | None:
-    """One target by its id."""
+def read_target(row: Row) -> Target:
+    """The target of a row. Raises DamagedRow."""
+    return _TARGET.read(row)
+
+
+def show_target(row: Row) -> Target:
+    """As `read_target`, to be shown only: a damaged one as far as it can be read, with a problem that says so."""
+    try:
+        return read_target(row)
+    except DamagedRow:
+        stand_ins = {"status": TargetStatus.BLOCKED, "request": {}, "plan": (), "unused": ()}
+        _, target_id, shop, order, *_ = row
+        target, damages = salvaged(_TARGET, row, "target.damaged", stand_ins, shop=shop, order=order, target=target_id)
+        target.problem = target.problem or damage_problem(damages, target.submitted_at)
+        return target
+
+
+def get_target(tx: Transaction, target: str, read: Callable[[Row], Target] = read_target) -> Target | None:
+    """One target by its id; `read`: or `show_target`. Raises DamagedRow."""
     rows = tx.query(f"SELECT {_TARGET.sql} FROM targets WHERE id = ?", (target,))  # noqa: S608
-    return _TARGET.read(rows[0]) if rows else None
+    return read(rows[0]) if rows else None
 
 
 def target_by_key(tx: Transaction, key: str) -> tuple[Target, str] | None:
@@ -113,17 +131,21 @@ def target_by_key(tx: Transaction, key: str) -> tuple[Target, str] | None:
     return (_TARGET.read(rows[0][:-1]), rows[0][-1]) if rows else None
 
 
-def pending_targets(tx: Transaction, shop: str, order: str) -> list[Target]:
-    """The order's targets that have not ended, first in first."""
+def pending_targets(
+    tx: Transaction, shop: str, order: str, read: Callable[[Row], Target] = read_target
+) -> list[Target]:
+    """The order's targets that have not ended, first in first; `read`: or `show_target`. Raises DamagedRow."""
     rows = tx.query(
         f"SELECT {_TARGET.sql} FROM targets WHERE shop = ? AND order_id = ? AND finished_at IS NULL ORDER BY seq",  # noqa: S608
         (shop, order),
     )
-    return [_TARGET.read(row) for row in rows]
+    return [read(row) for row in rows]
 
 
-def pending_targets_of(tx: Transaction, shop: str, orders: list[str]) -> dict[str, list[Target]]:
-    """The pending targets of several orders of a shop, in one query."""
+def pending_targets_of(
+    tx: Transaction, shop: str, orders: list[str], read: Callable[[Row], Target] = read_target
+) -> dict[str, list[Target]]:
+    """The pending targets of several orders of a shop, in one query; `read`: or `show_target`. Raises DamagedRow."""
     marks = ", ".join("?" * len(orders))
     rows = tx.query(
         f"SELECT {_TARGET.sql} FROM targets WHERE shop = ? AND order_id IN ({marks})"  # noqa: S608
@@ -131,15 +153,15 @@ def pending_targets_of(tx: Transaction, shop: str, orders: list[str]) -> dict[st
         (shop, *orders),
     )
     found: dict[str, list[Target]] = {}
-    for target in map(_TARGET.read, rows):
+    for target in map(read, rows):
         found.setdefault(target.order, []).append(target)
     return found
 
 
 def list_targets(tx: Transaction, shop: str, order: str) -> list[Target]:
-    """All targets of an order, ended ones too."""
+    """All targets of an order, ended ones too, to be shown (`show_target`)."""
     sql = f"SELECT {_TARGET.sql} FROM targets WHERE shop = ? AND order_id = ? ORDER BY seq"  # noqa: S608
-    return [_TARGET.read(row) for row in tx.query(sql, (shop, order))]
+    return [show_target(row) for row in tx.query(sql, (shop, order))]
 
 
 def _dump_plan(plan: tuple[PlanEntry, ...]) -> str:
@@ -157,11 +179,11 @@ def _entry(fields: list[Json]) -> PlanEntry:
 
 
 def _load_plan(text: str) -> tuple[PlanEntry, ...]:
-    return tuple(_entry(fields) for fields in load_json(text))
+    return tuple(_entry(fields) for fields in load_array(text))
 
 
 def _load_names(text: str) -> tuple[str, ...]:
-    return tuple(load_json(text))
+    return tuple(load_array(text))
 
 
 _TARGET = Columns(
@@ -169,7 +191,7 @@ _TARGET = Columns(
     named={"order": "order_id"},
     readers={
         "status": TargetStatus,
-        "request": load_json,
+        "request": load_object,
         "plan": _load_plan,
         "unused": _load_names,
         "problem": load_problem,

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from orchestrator.decisions.draft import Context, Policy
 from orchestrator.platforms.client import Age
-from storage.orders import get_order
+from storage.orders import is_known
 from storage.passage import measured_now
 from storage.records import Shop
 from storage.shops import get_shop
@@ -34,7 +34,7 @@ def may_be_history(policy: Policy, age: Age) -> bool:
 def is_history(tx: Transaction, ctx: Context, order: str, age: Age) -> bool:
     """Whether an order is history: not known here, and of an age that is left out."""
     is_doubtful = may_be_history(ctx.policy, age)
-    return is_doubtful and get_order(tx, ctx.policy.shop, order) is None and is_history_if_new(tx, ctx, age)
+    return is_doubtful and not is_known(tx, ctx.policy.shop, order) and is_history_if_new(tx, ctx, age)
 
 
 def is_history_if_new(tx: Transaction, ctx: Context, age: Age) -> bool:

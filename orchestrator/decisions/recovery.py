@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from orchestrator.decisions.damage import block_if_damaged, readable_drafts
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.problems import problem_of
-from storage.orders import orders_with_intent
+from storage.orders import ids_with_intent, orders_with_intent
 from storage.records import Situation
+from storage.rows import DamagedRow
 from storage.transaction import Transaction
 
 _PAUSE_MS = 60_000  # of an order whose driving raised
@@ -25,10 +27,10 @@ def recover(tx: Transaction, ctx: Context, *, is_process_start: bool) -> int:
     `recovery_limit` deaths in the same step the order is quarantined for a person: the call itself may be what kills
     the daemon.
     """
-    orders = orders_with_intent(tx, ctx.policy.shop)
-    for order in orders:
+    drafts = _with_intent(tx, ctx)
+    for draft in drafts:
+        order = draft.order
         assert order.intent is not None
-        draft = Draft.of(tx, order)
         crashes = order.crashes + (1 if is_process_start and not order.intent.is_uncertain else 0)
         draft.change(intent=order.intent.cut_off(), crashes=crashes, moved_at=ctx.now)
         if crashes >= ctx.policy.recovery_limit and order.situation is not Situation.BLOCKED:
@@ -37,7 +39,19 @@ def recover(tx: Transaction, ctx: Context, *, is_process_start: bool) -> int:
         elif order.situation is not Situation.BLOCKED:
             draft.change(situation=Situation.QUEUED, due_at=order.next_attempt_at or ctx.now)
         draft.save(tx, ctx.now)
-    return len(orders)
+    return len(drafts)
+
+
+def _with_intent(tx: Transaction, ctx: Context) -> list[Draft]:
+    """The orders whose call was out; those that cannot be read are blocked."""
+    shop = ctx.policy.shop
+    try:
+        return [Draft.of(tx, order) for order in orders_with_intent(tx, shop)]
+    except DamagedRow:
+        drafts, damaged = readable_drafts(tx, shop, ids_with_intent(tx, shop))
+        for order_id in damaged:
+            block_if_damaged(tx, shop, order_id, ctx.now)
+        return drafts
 
 
 def postpone_crashed(draft: Draft, ctx: Context, raised: str) -> None:

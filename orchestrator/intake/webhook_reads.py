@@ -19,7 +19,7 @@ from orchestrator.runtime.calls import NotAdmitted
 from orchestrator.runtime.worker import ShopWorker
 from statemachines.target import Json
 from storage.errors import StoreError
-from storage.orders import get_order
+from storage.orders import get_order, is_known
 from storage.store import Store
 from storage.webhooks import LONGEST_WAIT_MS, Webhook
 
@@ -83,7 +83,7 @@ class WebhookReader:
         if order is not None or part is None:
             return order
         found = await worker.reads.order_of_part(part)
-        if found is None or await self._store.read(lambda tx: get_order(tx, worker.name, found)) is None:
+        if found is None or not await self._store.read(lambda tx: is_known(tx, worker.name, found)):
             return None  # a webhook of the order itself will come, and leads to a read of the whole order
         return found
 

@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple, TypeVar
 
 from orchestrator.operations.content_view import content_view
 from orchestrator.operations.views import payload_text
+from storage.order_columns import show_order
 from storage.orders import get_kept, get_order, get_payload
 from storage.records import Event, Order
 from storage.shops import get_shop
@@ -79,7 +80,7 @@ def payload_of(tx: Transaction, event: Event, *, is_platforms: bool) -> Payload:
 def content_of_event(tx: Transaction, event: Event) -> str:
     """The content of the event's order, as JSON text."""
     is_about_order = event.shop is not None and event.order is not None
-    order = get_order(tx, event.shop, event.order) if is_about_order else None  # type: ignore[arg-type]
+    order = get_order(tx, event.shop, event.order, show_order) if is_about_order else None  # type: ignore[arg-type]
     return "null" if order is None else _content_text(tx, order)
 
 

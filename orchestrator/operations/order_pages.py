@@ -19,7 +19,7 @@ from storage.counts import count_orders
 from storage.order_search import OrderFilter, list_orders
 from storage.records import Order, Target
 from storage.shops import list_shops
-from storage.targets import pending_targets_of
+from storage.targets import pending_targets_of, show_target
 from storage.transaction import Transaction
 
 Configured = Mapping[str, ShopFacts]
@@ -112,5 +112,5 @@ def _pending_of(tx: Transaction, orders: list[Order]) -> Mapping[tuple[str, str]
     return {
         (shop, order): targets
         for shop, ids in by_shop.items()
-        for order, targets in pending_targets_of(tx, shop, ids).items()
+        for order, targets in pending_targets_of(tx, shop, ids, show_target).items()
     }

@@ -39,13 +39,14 @@ from storage.events import (
     seek_consumer,
 )
 from storage.identity import feed_id
+from storage.order_columns import show_order
 from storage.orders import get_order
 from storage.products import StoredProduct, list_products
 from storage.records import Shop, Target, TargetStatus
 from storage.rejected import list_rejected
 from storage.shops import get_shop, list_shops
 from storage.store import Store
-from storage.targets import get_target, pending_targets
+from storage.targets import get_target, pending_targets, show_target
 from storage.transaction import Transaction
 
 _TIMELINE_LIMIT = 1000
@@ -145,12 +146,12 @@ class Queries:
         facts, now = self._node.shops().get(shop), self._clock.now_ms()
 
         def unit(tx: Transaction) -> tuple[documents.OrderDetail, Included]:
-            found = get_order(tx, shop, order)
+            found = get_order(tx, shop, order, show_order)
             if found is None:
                 raise Refused("order-not-found", f"no order {order} of shop {shop} is known")
             (found,) = with_payment_status(tx, [found])
             machine = facts.machine if facts is not None else None
-            targets, row = pending_targets(tx, shop, order), get_shop(tx, shop)
+            targets, row = pending_targets(tx, shop, order, show_target), get_shop(tx, shop)
             shown = order_view(found, targets, row, machine, now, is_configured=facts is not None)
             view = cast("documents.OrderDetail", shown)  # its own members are optional
             if "timeline" in include:
@@ -169,7 +170,7 @@ class Queries:
         with self._feed.watching(target) as watch:
             deadline = self._clock.monotonic() + wait_seconds
             while True:
-                found = await self._store.read(lambda tx: get_target(tx, target))
+                found = await self._store.read(lambda tx: get_target(tx, target, show_target))
                 if found is None:
                     raise Refused("target-not-found", f"there is no target {target}")
                 left = deadline - self._clock.monotonic()
@@ -182,7 +183,7 @@ class Queries:
         """A target as the outside sees it. What its order does right now counts only while it runs."""
         if target.status is not TargetStatus.RUNNING:
             return target_view(target, None)
-        order = await self._store.read(lambda tx: get_order(tx, target.shop, target.order))
+        order = await self._store.read(lambda tx: get_order(tx, target.shop, target.order, show_order))
         return target_view(target, None if order is None else order.situation)
 
     # -- the feed --------------------------------------------------------------------------------------------------

@@ -10,12 +10,14 @@ decision: the driver notices when it writes.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from orchestrator.decisions.damage import block_if_damaged
 from orchestrator.decisions.draft import Draft
 from orchestrator.decisions.due import due_drafts
 from orchestrator.decisions.recovery import postpone_crashed
@@ -24,6 +26,7 @@ from orchestrator.runtime.driver import Driver, ShopServices
 from orchestrator.runtime.wakeups import Wakeup
 from storage.errors import StoreError
 from storage.orders import next_due_at
+from storage.rows import DamagedRow
 from storage.transaction import Transaction
 
 log = structlog.get_logger()
@@ -96,12 +99,23 @@ class Dispatcher:
             if self._listed:
                 return None
             now = self._services.clock.now_ms()
-            limit = _ROUNDS * self._admission.limits.concurrency + len(self._driven)
-            longest_ms = self._services.policy.longest_ms
-            due = await self._services.store.read(lambda tx: due_drafts(tx, self._shop, now, limit, longest_ms))
+            due, damaged = await self._due_drafts(now)
+            while damaged:  # blocked, so that they are due no more, and those behind them are listed
+                await self._services.store.write(partial(self._block_damaged, orders=damaged))
+                due, damaged = await self._due_drafts(now)
             self._listed.update((draft.order.id, draft) for draft in due if draft.order.id not in self._driven)
             self._fetches += 1
             return now
+
+    async def _due_drafts(self, now: int) -> tuple[list[Draft], list[str]]:
+        limit = _ROUNDS * self._admission.limits.concurrency + len(self._driven)
+        longest_ms = self._services.policy.longest_ms
+        return await self._services.store.read(lambda tx: due_drafts(tx, self._shop, now, limit, longest_ms))
+
+    def _block_damaged(self, tx: Transaction, orders: Iterable[str]) -> None:
+        self._services.fence(tx)
+        for order in orders:
+            block_if_damaged(tx, self._shop, order, self._services.clock.now_ms())
 
     async def _seconds_to_next(self, fetched_at: int) -> float | None:
         """How long until the next order falls due, counted from the last fetch: orders that fell due since are due
@@ -159,7 +173,11 @@ class Dispatcher:
             await self._services.store.write(lambda tx: self._postpone_crashed(tx, order, raised))
 
     def _postpone_crashed(self, tx: Transaction, order: str, raised: str) -> None:
-        draft = Draft.load(tx, self._shop, order)
+        try:
+            draft = Draft.load(tx, self._shop, order)
+        except DamagedRow:  # since it was listed
+            self._block_damaged(tx, [order])
+            return
         if draft is not None:
             ctx = self._services.context()
             postpone_crashed(draft, ctx, raised)

@@ -18,7 +18,8 @@ from orchestrator.runtime.reading import not_adopted
 from orchestrator.runtime.reports import SyncReport
 from storage.errors import StoreError
 from storage.history import is_skipped, note_skipped
-from storage.orders import get_order, touch_order
+from storage.order_columns import show_order
+from storage.orders import get_order, is_known, touch_order
 from storage.rejected import remove_rejected_of
 from storage.transaction import Transaction
 
@@ -87,7 +88,7 @@ class ListAdoption:
 
         def select(tx: Transaction) -> tuple[set[str], set[str]]:
             ctx = services.context()
-            known = {order for order in doubtful if get_order(tx, self._shop, order) is not None}
+            known = {order for order in doubtful if is_known(tx, self._shop, order)}
             new = doubtful - known
             history = {order for order in new if is_history(tx, ctx, order, ages[order])}
             left_out = history | (new & page.skip_if_new) | (known if only_new else set())
@@ -129,7 +130,7 @@ class ListAdoption:
         """The order was read, whatever the result: others are staler now."""
 
         def unit(tx: Transaction) -> None:
-            order = get_order(tx, self._shop, order_id)
+            order = get_order(tx, self._shop, order_id, show_order)
             if order is not None:
                 touch_order(tx, order.seq, read_at, self._services.clock.now_ms())
 

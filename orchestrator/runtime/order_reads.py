@@ -16,7 +16,7 @@ from orchestrator.runtime.reading import not_adopted, read_order
 from statemachines.target import Json
 from storage.errors import StoreError
 from storage.history import note_skipped
-from storage.orders import get_order
+from storage.orders import is_known
 from storage.records import Order
 from storage.rejected import remove_rejected_of
 from storage.transaction import Transaction
@@ -106,7 +106,7 @@ class OrderReads:
             note_skipped(tx, self._shop, snapshot.id)
             remove_rejected_of(tx, self._shop, snapshot.id)
             return None
-        if not (imports_any or snapshot.is_released) and get_order(tx, self._shop, snapshot.id) is None:
+        if not (imports_any or snapshot.is_released) and not is_known(tx, self._shop, snapshot.id):
             remove_rejected_of(tx, self._shop, snapshot.id)
             return None
         return adopt(tx, ctx, observation)

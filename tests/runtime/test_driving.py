@@ -41,13 +41,13 @@ async def test_due_orders_are_listed_a_few_at_a_time_by_one_question_for_all_slo
 ) -> None:
     slots, asked, listed = 4, threading.Lock(), list[int]()
 
-    def counted(*given: object) -> list[Draft]:
+    def counted(*given: object) -> tuple[list[Draft], list[str]]:
         assert asked.acquire(blocking=False), "two slots ask at once"
         try:
             found = due_drafts(*given)  # type: ignore[arg-type]
         finally:
             asked.release()
-        listed.append(len(found))
+        listed.append(len(found[0]))
         return found
 
     monkeypatch.setattr("orchestrator.runtime.dispatcher.due_drafts", counted)

@@ -1,0 +1,87 @@
+"""The columns of an order: what is JSON in them, and the order of a row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from storage.damage import damage_problem, salvaged
+from storage.records import Intent, Order, Problem, Situation, Wait
+from storage.rows import Columns, DamagedRow
+from storage.text import dump_json, load_array, load_object, quote_json
+from storage.transaction import Row
+
+_OLD_INTENT_FIELDS = 6  # without is_unanswered
+_FLAGS = {(False, False): "false", (True, True): "true", (True, False): "true,false", (False, True): "false,true"}
+
+
+def dump_problem(problem: Problem | None) -> str | None:
+    """A problem as its JSON column."""
+    if problem is None:
+        return None
+    return dump_json([problem.type, problem.title, problem.detail, problem.step, problem.since])
+
+
+def load_problem(text: str) -> Problem:
+    """A problem from its JSON column."""
+    return Problem(*load_array(text))
+
+
+def dump_intent(intent: Intent) -> str:
+    """An intent as its JSON column. The last member is left out where older daemons, which do not know it, take it so
+    themselves."""
+    names = ",".join(map(quote_json, (intent.target, intent.step, intent.source, intent.to)))
+    flags = _FLAGS[intent.is_uncertain, intent.is_unanswered]
+    return f"[{names},{intent.started_at},{flags}]"
+
+
+def load_intent(text: str) -> Intent:
+    """An intent from its JSON column. Rows that do not say whether an answer arrived: an uncertain intent counts as
+    unanswered."""
+    intent = Intent(*(fields := load_array(text)))
+    return intent if len(fields) > _OLD_INTENT_FIELDS else replace(intent, is_unanswered=intent.is_uncertain)
+
+
+def _load_wait(text: str) -> Wait:
+    return Wait(*load_array(text))
+
+
+class _OrderColumns(Columns[Order]):
+    def read(self, row: Row) -> Order:
+        order = super().read(row)
+        order.counted = order.place
+        return order
+
+
+_ORDER = _OrderColumns(
+    Order,
+    readers={
+        "situation": Situation,
+        "facts": load_object,
+        "intent": load_intent,
+        "wait": _load_wait,
+        "problem": load_problem,
+        "is_provisional": bool,
+        "parcels": load_array,
+        "returned": load_object,
+    },
+)
+
+COLUMNS = _ORDER.sql
+"""What a SELECT has to answer for `read_order`."""
+
+
+def read_order(row: Row) -> Order:
+    """The order of a row of COLUMNS. Raises DamagedRow."""
+    return _ORDER.read(row)
+
+
+def show_order(row: Row) -> Order:
+    """As `read_order`, to be shown only: a damaged one as far as it can be read, with a problem that says so."""
+    try:
+        return read_order(row)
+    except DamagedRow:
+        stand_ins = {"situation": Situation.BLOCKED, "facts": {}}
+        _, shop, _, order_id, *_ = row
+        order, damages = salvaged(_ORDER, row, "order.damaged", stand_ins, shop=shop, order=order_id)
+        order.problem = order.problem or damage_problem(damages, order.updated_at)
+        return order
