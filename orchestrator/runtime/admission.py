@@ -12,6 +12,7 @@ attempt.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -172,7 +173,8 @@ class Admission:
         self._throttled_until = 0.0
         self._detail = None
         self.meter.forget()
-        self._set_circuit("closed")
+        self.circuit = "closed"
+        self._on_change()
 
     def set_paused(self, is_paused: bool) -> None:
         """Follows the shop's row."""
@@ -223,6 +225,13 @@ class Admission:
         size = self.meter.size()
         most = self.limits.burst if size is None else min(self.limits.burst, size)
         return self.available >= 1 + most // 2
+
+    def seconds_without_spare(self) -> float:
+        """How long `has_spare` certainly stays False, unless `on_change` is called: inf where nothing else ends that; 0
+        where it depends on the rate alone."""
+        if self.is_paused or self.is_draining or self._probing or self.circuit != "closed":
+            return math.inf
+        return self.seconds_closed()
 
     @property
     def available(self) -> float:

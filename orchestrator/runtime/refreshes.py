@@ -11,6 +11,7 @@ Which orders wait is in memory alone: after a restart the first sync shows them,
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import anyio
 import structlog
@@ -27,20 +28,35 @@ log = structlog.get_logger()
 
 _MOST = 10_000  # orders that wait; beyond that the oldest is left to the next sync
 _ATTEMPTS = 3  # at one order; then the next sync shows it
-_NAP_SECONDS = 0.25  # until it is asked again whether there is room
+_NAP_SECONDS = 0.25  # until it is asked again whether there is room, where steps or the rate leave none
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Whether a call that can wait may go out.
+
+    `is_there`: it may now. `seconds_until_asked`: how long it certainly may not, unless `changed` is rung; inf where
+    nothing else ends that. A shop that is paused for a week must not be asked four times a second.
+    """
+
+    is_there: Callable[[], bool]
+    seconds_until_asked: Callable[[], float]
+    changed: Wakeup
+
+    async def wait(self) -> None:
+        """Returns when it is worth asking again."""
+        with anyio.move_on_after(max(_NAP_SECONDS, self.seconds_until_asked())):
+            await self.changed.wait()
 
 
 class Refreshes:
     """Of the orders of one shop. `run` lasts until it is cancelled.
 
-    `seconds`: from the last step at an order to its read; None: nothing is read here. `has_room`: whether a call that
-    can wait may go out now.
+    `seconds`: from the last step at an order to its read; None: nothing is read here.
     """
 
-    def __init__(
-        self, services: ShopServices, follow: Follow, seconds: float | None, has_room: Callable[[], bool]
-    ) -> None:
-        self._services, self._follow, self._seconds, self._has_room = services, follow, seconds, has_room
+    def __init__(self, services: ShopServices, follow: Follow, seconds: float | None, room: Room) -> None:
+        self._services, self._follow, self._seconds, self._room = services, follow, seconds, room
         self._due_at: dict[str, float] = {}  # by order, the earliest first: all wait equally long
         self._failures: dict[str, int] = {}
         self._noted = Wakeup()
@@ -65,8 +81,8 @@ class Refreshes:
             seconds = self._due_at[order] - self._services.clock.monotonic()
             if seconds > 0:
                 await anyio.sleep(seconds)
-            elif not self._has_room():
-                await anyio.sleep(_NAP_SECONDS)
+            elif not self._room.is_there():
+                await self._room.wait()
             else:
                 await self._refresh(order)
 

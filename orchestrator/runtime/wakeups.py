@@ -35,15 +35,17 @@ class Wakeup:
 
 
 class Wakeups:
-    """`due` wakes the dispatcher, for something may be due; `admission` wakes the writer of the admission's row."""
+    """`due` wakes the dispatcher, for something may be due; `admission` wakes the writer of the admission's row;
+    `spare` wakes the reads that wait until a call can be spared."""
 
     def __init__(self, due: Wakeup) -> None:
-        self.due, self.admission = due, Wakeup()
+        self.due, self.admission, self.spare = due, Wakeup(), Wakeup()
 
     def admission_changed(self) -> None:
         """Calls are admitted, refused or refused for another reason."""
         self.admission.ring()
         self.due.ring()
+        self.spare.ring()
 
 
 class DueWakeups:

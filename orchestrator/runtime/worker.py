@@ -24,7 +24,7 @@ from orchestrator.runtime.calls import ask
 from orchestrator.runtime.dispatcher import Dispatcher
 from orchestrator.runtime.driver import ShopServices
 from orchestrator.runtime.order_reads import OrderReads
-from orchestrator.runtime.refreshes import Refreshes
+from orchestrator.runtime.refreshes import Refreshes, Room
 from orchestrator.runtime.rereading import Rereads
 from orchestrator.runtime.sync import ShopSync
 from orchestrator.runtime.sync_schedule import SyncSchedule
@@ -63,7 +63,8 @@ class ShopWorker:
         self._rereads = Rereads(services, self.reads.follow)
         sync = ShopSync(services, wakeups.due.ring, self._rereads)
         self.sync_schedule = SyncSchedule(self.name, sync, services.clock, services.chance)
-        self._refreshes = Refreshes(services, self.reads.follow, refresh_seconds, self._has_room)
+        room = Room(self._has_room, services.admission.seconds_without_spare, wakeups.spare)
+        self._refreshes = Refreshes(services, self.reads.follow, refresh_seconds, room)
         self._dispatcher = Dispatcher(services, wakeups.due, self._refreshes.note)
         self._row = AdmissionRow(services, wakeups.admission)
         self._poll_seconds = poll_seconds

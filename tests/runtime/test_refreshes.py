@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,9 @@ from orchestrator.clock import Clock
 from orchestrator.decisions.adoption import Adopted
 from orchestrator.platforms.failures import Transient
 from orchestrator.registry import BUILT_IN
-from orchestrator.runtime.refreshes import Refreshes
+from orchestrator.runtime.admission import Admission, Limits
+from orchestrator.runtime.refreshes import Refreshes, Room
+from orchestrator.runtime.wakeups import Wakeup
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.records import TargetStatus
 from tests.runtime.test_changes import the_order
@@ -135,6 +138,8 @@ class Reads:
         self.failing, self.asked_for_room = failing, 0
         self.unread, self.times = unread, times
         self.read_last = anyio.Event()
+        self.changed = Wakeup()
+        self.room = Room(self.has_room, lambda: 0.0, self.changed)
         store = SimpleNamespace(read=self._is_outdated)
         self.services: Any = SimpleNamespace(
             store=store, clock=Clock(monotonic=lambda: 0.0), policy=SimpleNamespace(shop="acme")
@@ -160,7 +165,7 @@ class Reads:
 @pytest.mark.parametrize("failing", ["", "bad"])
 async def test_an_order_that_cannot_be_read_is_left_to_the_next_sync(failing: str) -> None:
     shop = Reads(failing)
-    refreshes = Refreshes(shop.services, shop.follow, 0.0, shop.has_room)
+    refreshes = Refreshes(shop.services, shop.follow, 0.0, shop.room)
     async with anyio.create_task_group() as group:
         for order in ("good", "bad", "good"):
             refreshes.note(order)
@@ -180,7 +185,7 @@ async def test_an_order_that_cannot_be_read_is_left_to_the_next_sync(failing: st
 async def test_a_read_that_may_be_older_than_the_step_is_made_again(times: int, tries: int) -> None:
     """It began within the step's millisecond, or our clock was set back since: what it showed was not taken over."""
     shop = Reads(unread="1", times=times)
-    refreshes = Refreshes(shop.services, shop.follow, 0.0, shop.has_room)
+    refreshes = Refreshes(shop.services, shop.follow, 0.0, shop.room)
     refreshes.note("1")
     async with anyio.create_task_group() as group:
         group.start_soon(refreshes.run)
@@ -197,7 +202,7 @@ async def test_a_read_that_may_be_older_than_the_step_is_made_again(times: int, 
 async def test_no_more_wait_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.runtime.refreshes._MOST", 2)
     shop = Reads()
-    refreshes = Refreshes(shop.services, shop.follow, 0.0, shop.has_room)
+    refreshes = Refreshes(shop.services, shop.follow, 0.0, shop.room)
     for order in ("1", "2", "last"):
         refreshes.note(order)
     async with anyio.create_task_group() as group:
@@ -205,3 +210,52 @@ async def test_no_more_wait_than_there_is_room_for(monkeypatch: pytest.MonkeyPat
         await shop.read_last.wait()
         group.cancel_scope.cancel()
     assert shop.asked == ["2", "last"]
+
+
+def opened_circuit(admission: Admission) -> None:
+    admission.failed("502")
+
+
+def probing(admission: Admission) -> None:
+    opened_circuit(admission)
+    assert admission.try_acquire(), "its cooldown is over"
+
+
+@pytest.mark.parametrize(
+    ("closes", "opens"),
+    [
+        (lambda admission: admission.set_paused(True), lambda admission: admission.set_paused(False)),
+        (opened_circuit, Admission.reset),
+        (opened_circuit, Admission.succeeded),
+        (probing, Admission.succeeded),
+        (lambda admission: admission.throttled(3600, "429"), Admission.reset),
+    ],
+)
+async def test_a_shop_that_admits_no_calls_is_asked_again_when_it_does(
+    closes: Callable[[Admission], None], opens: Callable[[Admission], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long that takes, and not every moment until then: thousands of shops may be paused."""
+    monkeypatch.setattr("orchestrator.runtime.refreshes._NAP_SECONDS", 0.0)  # so that every nap is seen
+    shop = Reads()
+    asked = 0
+
+    def has_room() -> bool:
+        nonlocal asked
+        asked += 1
+        return admission.has_spare
+
+    admission = Admission(Limits(100, 100, 8, 1, 0), lambda: 1.0, on_change=shop.changed.ring)
+    room = Room(has_room, admission.seconds_without_spare, shop.changed)
+    refreshes = Refreshes(shop.services, shop.follow, 0.0, room)
+    closes(admission)
+    refreshes.note("last")
+    async with anyio.create_task_group() as group:
+        group.start_soon(refreshes.run)
+        for _ in range(100):
+            await checkpoint()
+        assert shop.asked == []
+        assert asked <= 2, "at first, and once more when what closed it was signalled"
+        opens(admission)
+        with anyio.fail_after(10):
+            await shop.read_last.wait()
+        group.cancel_scope.cancel()
