@@ -17,7 +17,9 @@ from aiohttp import web
 
 from orchestrator.decisions.problems import PASSING, REFUSAL_TITLES, FieldError, Help
 from orchestrator.decisions.refusals import Refused
+from storage.damage import REMEDY
 from storage.errors import StoreError, StoreLost
+from storage.rows import DamagedRow
 
 log = structlog.get_logger()
 
@@ -139,6 +141,10 @@ def problem_of(error: Exception) -> Problem:
         case StoreError():
             log.error("store.unavailable", detail=str(error))
             return unavailable("the store cannot be used right now; nothing of this request was kept")
+        case DamagedRow():
+            detail = f"{error}: {REMEDY}"
+            log.error("order.damaged", detail=detail)
+            return Problem("internal-error", detail)
         case web.HTTPException():
             return _of_http(error)
         case web.RequestPayloadError() | web.PayloadAccessError():

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.decisions.damage import block_if_damaged
 from orchestrator.decisions.decision import advance
 from orchestrator.decisions.draft import Context, Draft
 from orchestrator.decisions.history import is_history
@@ -23,6 +24,7 @@ from storage.history import forget_skipped, note_skipped, skipped_among
 from storage.orders import get_kept, get_order, get_orders, get_payload, insert_order, save_payload, touch_order
 from storage.records import Order, Situation
 from storage.rejected import remove_rejected_of, set_aside_among
+from storage.rows import DamagedRow
 from storage.transaction import Transaction
 
 _NEVER = 0  # `observed_at` of a provisional order: its first target starts with a read
@@ -136,13 +138,17 @@ def note_gone(tx: Transaction, ctx: Context, order_id: str, detail: str, read_at
     """A read that began at `read_at` found that the platform has no such order. Unknown and provisional orders are
     left alone."""
     remove_rejected_of(tx, ctx.policy.shop, order_id)
-    order = get_order(tx, ctx.policy.shop, order_id)
-    if order is None or order.is_provisional or _is_stale(ctx, order, read_at):
+    try:
+        draft = Draft.load(tx, ctx.policy.shop, order_id)
+    except DamagedRow:
+        block_if_damaged(tx, ctx.policy.shop, order_id, ctx.now)
         return
+    if draft is None or draft.order.is_provisional or _is_stale(ctx, draft.order, read_at):
+        return
+    order = draft.order
     if order.gone_at is not None:
         touch_order(tx, order.seq, read_at, ctx.now)
         return
-    draft = Draft.of(tx, order)
     draft.change(intent=None)
     apply_gone(draft, ctx, detail)
     advance(draft, ctx)

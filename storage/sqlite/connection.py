@@ -31,6 +31,8 @@ DIALECT = Dialect(
 )
 """Neither rows nor the feed are locked: there is one writer, and it runs one transaction after the other."""
 
+_NO_UTF_8 = "Could not decode to UTF-8"  # as sqlite3 says it
+
 BUSY_MS = 5000
 """How long a statement waits for somebody else's lock."""
 
@@ -74,13 +76,36 @@ class SqliteTransaction:
 
     def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
         """All rows of a SELECT."""
-        return self._run(sql, parameters).fetchall()
+        try:
+            return self._run(sql, parameters).fetchall()
+        except sqlite3.OperationalError as error:
+            if not str(error).startswith(_NO_UTF_8):
+                raise
+            return self._damaged(sql, parameters)
+
+    def _damaged(self, sql: str, parameters: Sequence[Value]) -> list[Row]:
+        """All rows of a SELECT that finds text that is damaged: one row must not hold up the others."""
+        factory = self._connection.text_factory
+        self._connection.text_factory = _decoded
+        try:
+            return self._run(sql, parameters).fetchall()
+        finally:
+            self._connection.text_factory = factory
 
     def _run(self, sql: str, parameters: Sequence[Value]) -> sqlite3.Cursor:
         try:
             return self._connection.execute(sql, parameters)
         except UnicodeEncodeError:  # half of a surrogate pair, as JSON may bring it: rare, so handled only here
             return self._connection.execute(sql, [_storable(value) for value in parameters])
+
+
+def _decoded(text: bytes) -> str:
+    """Text as it is kept. What is no UTF-8 gets a sign before it, by which no JSON column can be read any more
+    (`rows.DamagedRow`): behind it might be a value that nobody wrote."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return "\ufffd" + text.decode("utf-8", "replace")
 
 
 def _storable(value: Value) -> Value:

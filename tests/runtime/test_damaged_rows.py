@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.clock import Clock
+from orchestrator.decisions.adoption import note_gone
 from orchestrator.operations.order_pages import OrderQuery
 from orchestrator.operations.queries import Queries
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
@@ -21,6 +22,7 @@ COLUMNS = pytest.mark.parametrize(
     [
         ("orders", "facts", "{"),
         ("orders", "facts", "[1]"),
+        ("orders", "facts", b'{"a":"\xff"}'),
         ("orders", "intent", '["x"'),
         ("orders", "wait", "[]"),
         ("orders", "problem", "7"),
@@ -28,15 +30,16 @@ COLUMNS = pytest.mark.parametrize(
         ("orders", "situation", "no such"),
         ("targets", "plan", "[[1]]"),
         ("targets", "request", "null"),
+        ("targets", "plan", b"[\xff]"),
         ("targets", "unused", "{"),
         ("targets", "status", ""),
     ],
 )
 
 
-async def damage(floor: Shopfloor, table: str, column: str, value: str, order: str) -> None:
+async def damage(floor: Shopfloor, table: str, column: str, value: str | bytes, order: str) -> None:
     name = "id" if table == "orders" else "order_id"
-    sql = f"UPDATE {table} SET {column} = ? WHERE {name} = ?"
+    sql = f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {name} = ?"
     await floor.store.write(lambda tx: tx.execute(sql, (value, order)))
 
 
@@ -53,7 +56,9 @@ def queries(floor: Shopfloor) -> Queries:
 
 @COLUMNS
 @pytest.mark.parametrize("restarts", [False, True])
-async def test_the_others_are_driven(table: str, column: str, value: str, restarts: bool, tmp_path: Path) -> None:
+async def test_the_others_are_driven(
+    table: str, column: str, value: str | bytes, restarts: bool, tmp_path: Path
+) -> None:
     sandbox = Sandbox(SandboxSettings(orders=12))
     async with sandbox.running():
         config = config_of(sandbox, tmp_path)
@@ -119,3 +124,16 @@ async def test_a_damaged_event_does_not_hold_up_the_feed(tmp_path: Path) -> None
         page = await queries(floor).events(0, 100, EventFilter())
         assert len(page.events) == len(before)
         assert (await floor.events())[1].data == {}
+
+
+async def test_a_damaged_order_that_is_gone_does_not_stop_the_sync(tmp_path: Path) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=3)), tmp_path) as floor:
+        bad, other, _ = await floor.orders()
+        await damage(floor, "orders", "facts", "{", bad.id)
+        ctx = floor.supervisor.worker("acme")
+        assert ctx is not None
+        now = ctx.context().now
+        await floor.store.write(lambda tx: note_gone(tx, ctx.context(), bad.id, "404", now + 1))
+        await floor.store.write(lambda tx: note_gone(tx, ctx.context(), other.id, "404", now + 1))
+        await floor.event("order.blocked", order=bad.id)
+        assert (await floor.order(other.id)).gone_at is not None
