@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import structlog
+
 from storage.records import Circuit, Json, PausedBy, Shop, ShopWaitReason
 from storage.rows import Columns
 from storage.text import dump_json, load_json
 from storage.transaction import Transaction
+
+log = structlog.get_logger()
+
+
+def _load_position(text: str) -> Json:
+    """Where the last sync ended. One that cannot be read counts as unknown: the next sync begins anew and
+    keeps its own."""
+    try:
+        return load_json(text)
+    except (ValueError, TypeError) as error:
+        log.error("sync_position.damaged", detail=str(error), remedy="none needed; check the disk")
+        return None
+
 
 _SHOP = Columns(
     Shop,
@@ -19,7 +34,7 @@ _SHOP = Columns(
         "wait_detail": "gate_detail",
         "synced_since": "swept_since",
     },
-    readers={"sync_position": load_json},
+    readers={"sync_position": _load_position},
 )
 
 

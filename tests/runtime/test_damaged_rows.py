@@ -14,7 +14,9 @@ from orchestrator.operations.queries import Queries
 from orchestrator.sandbox.server import Sandbox, SandboxSettings
 from storage.counts import correct_counts
 from storage.events import EventFilter
+from storage.orders import forget_observations
 from storage.records import Situation, TargetStatus
+from storage.transaction import Transaction
 from tests.support.shopfloor import Shopfloor, config_of, shopfloor, working_on
 
 COLUMNS = pytest.mark.parametrize(
@@ -130,10 +132,23 @@ async def test_a_damaged_order_that_is_gone_does_not_stop_the_sync(tmp_path: Pat
     async with shopfloor(Sandbox(SandboxSettings(orders=3)), tmp_path) as floor:
         bad, other, _ = await floor.orders()
         await damage(floor, "orders", "facts", "{", bad.id)
-        ctx = floor.supervisor.worker("acme")
-        assert ctx is not None
-        now = ctx.context().now
-        await floor.store.write(lambda tx: note_gone(tx, ctx.context(), bad.id, "404", now + 1))
-        await floor.store.write(lambda tx: note_gone(tx, ctx.context(), other.id, "404", now + 1))
+        worker = floor.supervisor.worker("acme")
+        assert worker is not None
+        ctx = worker.context()
+
+        def unit(tx: Transaction) -> None:
+            forget_observations(tx)  # which may be of this very millisecond
+            for order in (bad, other):
+                note_gone(tx, ctx, order.id, "404", ctx.now)
+
+        await floor.store.write(unit)
         await floor.event("order.blocked", order=bad.id)
         assert (await floor.order(other.id)).gone_at is not None
+
+
+async def test_a_damaged_position_leads_to_a_whole_sync(tmp_path: Path) -> None:
+    async with shopfloor(Sandbox(SandboxSettings(orders=3)), tmp_path) as floor:
+        await floor.store.write(lambda tx: tx.execute("UPDATE shops SET sync_position = '{'"))
+        status: Any = await queries(floor).status()
+        assert status["totals"]["orders"] == 3
+        assert (await floor.commands.sync("acme", 30)) is not None
