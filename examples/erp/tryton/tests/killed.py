@@ -1,4 +1,4 @@
-"""The bridge, killed at one point: python killed.py BEFORE_OR_AFTER commit|ack|submit N CONFIG DATABASE --once"""
+"""The bridge, killed at one point: python killed.py BEFORE_OR_AFTER commit|ack|submit N CONFIG DATABASE"""
 
 import os
 import runpy

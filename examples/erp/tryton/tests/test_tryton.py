@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -57,9 +59,9 @@ class Erp:
     async def bridge(self, *kills: str) -> None:
         """Runs the bridge until nothing is left to do; before, it is killed at each of these points."""
         for kill in kills:
-            command = [str(HERE / "killed.py"), *kill.split(), self.config, "shop", "--once"]
+            command = [str(HERE / "killed.py"), *kill.split(), self.config, "shop"]
             assert (await self.run(*command))[0] == -9, f"nothing was killed {kill}"
-        assert (await self.run(str(HERE.parent / "bridge.py"), self.config, "shop", "--once"))[0] == 0
+        assert (await self.run(str(HERE.parent / "bridge.py"), self.config, "shop"))[0] == 0
 
     async def people(self, what: str) -> Any:
         """What people do, or what they see."""
@@ -145,7 +147,7 @@ async def test_every_order_is_booked_shipped_cancelled_and_returned_once_to_the_
         shown = await erp.people("show")
         for _, note in shown["notes"]:
             if note.startswith("sent: "):
-                _, target = await daemon.call("GET", f"/v1/targets/{note.split()[1]}?wait=10")
+                _, target = await daemon.call("GET", f"/v1/targets/{note.split()[2]}?wait=10")
                 assert target["status"] == "reached" or note.count("accepted"), (note, target)
         request = sandbox.selldone.panel.request_return(number)
         sandbox.selldone.panel.answer_return(number, request, "Accepted")
@@ -174,6 +176,38 @@ async def test_every_order_is_booked_shipped_cancelled_and_returned_once_to_the_
         assert after[key]["milestone"] in ("shipped", "delivered"), after[key]
     assert any(len(sale["shipments"]) > 1 for sale in sales.values()), "no order went in two boxes"
     assert [note for _, note in shown["notes"] if note.startswith("refused")] == []
-    assert len([note for _, note in shown["notes"] if note.startswith("returned")]) == 1
-    assert len([note for _, note in shown["notes"] if note == "cancelled in the shop"]) == len(SHOPS)
+    assert len([note for _, note in shown["notes"] if note.startswith("order.returned")]) == 1
+    assert len([note for _, note in shown["notes"] if note.startswith("order.cancelled")]) == len(SHOPS)
     assert sandbox.ledger.repeats_after_effect() == []
+
+
+async def test_an_order_that_tryton_refuses_is_shown_once_and_booked_when_it_is_announced(tmp_path: Path) -> None:
+    sandbox = Sandbox(SandboxSettings(orders=1))
+    async with sandbox.running(), daemon_process(tmp_path) as daemon:
+        configure(daemon, sandbox)
+        erp = Erp(tmp_path, daemon)
+        daemon.start()
+        await daemon.ready()
+        await events(daemon, "order.imported", len(SHOPS))
+        ordered = await contents(daemon)
+        refused = [key for key, order in ordered.items() if order["content"]["currency"] == "USD"]
+        rename_currency(tmp_path, "USD", "XXX")
+        await erp.bridge()
+        await events(daemon, "order.attention", len(refused))
+        await erp.bridge()
+        submitted = await events(daemon, "target.submitted", len(refused))
+        rename_currency(tmp_path, "XXX", "USD")
+        for shop, _, order in (key.partition("/") for key in refused):
+            assert (await daemon.call("POST", f"/v1/shops/{shop}/orders/{order}/announce"))[0] < 300
+        await erp.bridge()
+        shown = await erp.people("show")
+
+    asked = [f"{event['shop']}/{event['order']}" for event in submitted if event["data"]["state"] == "attention"]
+    assert (refused != [], sorted(asked)) == (True, sorted(refused))
+    assert sorted(sale["reference"] for sale in shown["sales"]) == sorted(ordered)
+
+
+def rename_currency(folder: Path, code: str, other: str) -> None:
+    """Takes a currency from Tryton, or gives it back."""
+    with closing(sqlite3.connect(folder / "shop.sqlite")) as database, database:
+        database.execute("UPDATE currency_currency SET code = ? WHERE code = ?", (other, code))
