@@ -1,7 +1,7 @@
 """Makes a Tryton for the bridge in a folder: python company.py FOLDER
 
 Its `trytond.conf`, and on SQLite the database `shop`: a company with a chart of accounts, currencies, countries, the
-unit "Piece" (with decimals, as some shops sell by weight), what orders have beside articles, and the tax of one cent by
+unit "Piece" (with decimals, as some shops sell by weight), the article "Delivery", and the tax of one cent by
 which a shop's rounding is booked. Nobody knows the administrator's password: `trytond-admin -c CONFIG -d shop -p`
 sets one.
 """
@@ -62,9 +62,8 @@ def fill(config: Path) -> None:
     (units,) = Model.get("product.uom.category").find([("name", "=", "Units")])
     size = {"factor": 1.0, "rate": 1.0, "rounding": 0.0001, "digits": 4}
     piece = make("product.uom", name="Piece", symbol="pc", category=units, **size)
-    for name in ("Delivery", "Discount"):
-        kind = {"type": "service", "default_uom": piece, "salable": True, "list_price": Decimal(0)}
-        make("product.template", name=name, code=name, account_category=category, **kind)
+    kind = {"type": "service", "default_uom": piece, "salable": True, "list_price": Decimal(0)}
+    make("product.template", name="Delivery", code="Delivery", account_category=category, **kind)
     tax = {"name": "Cent", "description": "A cent of tax", "type": "fixed", "amount": Decimal("0.01")}
     make("account.tax", invoice_account=accounts["tax"], credit_note_account=accounts["tax"], **tax)
     sales = Model.get("sale.configuration")(1)
